@@ -1,0 +1,112 @@
+"""The layers that MobileNets are made of."""
+
+from collections.abc import Set
+from functools import partial
+
+from torch import Tensor, nn
+
+ReLU = partial(nn.ReLU, inplace=True)
+ReLU6 = partial(nn.ReLU6, inplace=True)
+HardSwish = partial(nn.Hardswish, inplace=True)
+Activation = partial[nn.Module]
+
+
+def make_divisible(channels: float, divisor: int = 8) -> int:
+    """Round to a multiple of divisor, but never down by more than a tenth (MobileNetV2's reference code)."""
+    rounded = max(divisor, int(channels + divisor / 2) // divisor * divisor)
+    return rounded if rounded >= 0.9 * channels else rounded + divisor
+
+
+class ConvNormAct(nn.Sequential):
+    """Convolution without bias, batch normalisation, activation; padded so that only stride changes the size."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel: int = 1,
+        *,
+        stride: int = 1,
+        dilation: int = 1,
+        groups: int = 1,
+        act: Activation | None,
+        norm: partial[nn.BatchNorm2d] = partial(nn.BatchNorm2d),  # noqa: B008
+    ) -> None:
+        padding = (kernel - 1) // 2 * dilation
+        conv = nn.Conv2d(in_channels, out_channels, kernel, stride, padding, dilation, groups, bias=False)
+        super().__init__(conv, norm(out_channels), *([act()] if act else []))
+
+
+class SqueezeExcite(nn.Module):
+    """Scale each channel by a gate computed from all channels' means (MobileNetV3, section 5.3).
+
+    The two 1×1 convolutions have biases; ReLU between them, hard-sigmoid after.
+    """
+
+    def __init__(self, channels: int, hidden: int) -> None:
+        super().__init__()
+        self.pool = nn.AdaptiveAvgPool2d(1)
+        self.reduce = nn.Conv2d(channels, hidden, 1)
+        self.expand = nn.Conv2d(hidden, channels, 1)
+        self.act = nn.ReLU()
+        self.gate = nn.Hardsigmoid()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.gate(self.expand(self.act(self.reduce(self.pool(x))))) * x
+
+
+class InvertedResidual(nn.Module):
+    """Narrow in, wide inside, narrow out (MobileNetV2, section 3.3; with squeeze-and-excite: MobileNetV3, figure 4).
+
+        x ── 1×1 expand ──> depthwise ──> (squeeze-excite) ──> 1×1 project ── + x, where shapes allow
+             "expanded"     "depthwise"                        "out"
+
+    Args:
+        expanded: channels inside; the expansion is left out where it equals in_channels.
+        stride, dilation: of the depthwise convolution.
+        excite_hidden: width inside the squeeze-and-excite; 0 leaves it out.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        expanded: int,
+        out_channels: int,
+        kernel: int = 3,
+        *,
+        stride: int = 1,
+        dilation: int = 1,
+        excite_hidden: int = 0,
+        act: Activation,
+        norm: partial[nn.BatchNorm2d],
+        residual: bool,
+    ) -> None:
+        super().__init__()
+        wide = expanded != in_channels
+        self.expand = ConvNormAct(in_channels, expanded, act=act, norm=norm) if wide else nn.Identity()
+        self.depthwise = ConvNormAct(
+            expanded, expanded, kernel, stride=stride, dilation=dilation, groups=expanded, act=act, norm=norm
+        )
+        self.excite = SqueezeExcite(expanded, excite_hidden) if excite_hidden else nn.Identity()
+        self.project = ConvNormAct(expanded, out_channels, act=None, norm=norm)
+        self.residual = residual
+
+    def maps(self, x: Tensor) -> dict[str, Tensor]:
+        """The block's inner maps by place, as far as `stop_after` left them."""
+        maps = {"expanded": self.expand(x)}
+        if hasattr(self, "depthwise"):
+            maps["depthwise"] = self.depthwise(maps["expanded"])
+        if hasattr(self, "project"):
+            out = self.project(self.excite(maps["depthwise"]))
+            maps["out"] = x + out if self.residual else out
+        return maps
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = self.project(self.excite(self.depthwise(self.expand(x))))
+        return x + out if self.residual else out
+
+    def stop_after(self, places: Set[str]) -> None:
+        """Drop the layers behind the last of these places ("expanded", "depthwise")."""
+        del self.project, self.excite
+        if "depthwise" not in places:
+            del self.depthwise

@@ -1,0 +1,76 @@
+"""MobileNetV2: Inverted Residuals and Linear Bottlenecks (Sandler et al., CVPR 2018), table 2."""
+
+from typing import NamedTuple
+
+from backbones.blocks import ReLU6, make_divisible
+from backbones.inverted import Block, DilationRule, InvertedBackbone, Tail, check_choice
+
+
+class Row(NamedTuple):
+    """One line of the paper's table 2: `repeat` inverted residuals, the first of them with the stride."""
+
+    factor: int
+    out: int
+    repeat: int
+    stride: int
+
+
+# fmt: off
+ROWS = (  # table 2
+    #   t    c  n  s
+    Row(1,  16, 1, 1),
+    Row(6,  24, 2, 2),
+    Row(6,  32, 3, 2),
+    Row(6,  64, 4, 2),
+    Row(6,  96, 3, 1),
+    Row(6, 160, 3, 2),
+    Row(6, 320, 1, 1),
+)
+# fmt: on
+
+
+class MobileNetV2(InvertedBackbone):
+    """MobileNetV2 for (N, 3, H, W) images; its c5 has 1280 channels, c5_bottleneck the 320 that segmentation reads.
+
+    Args:
+        width: multiplies the channels; the last convolution does not shrink below 1280 (paper, section 4).
+        output_stride, dilation_rule, norm_momentum: see InvertedBackbone.
+        tail: "segmentation" halves the last two rows (160, 320) as MobileNetV3's paper does for its RF2 (table 7).
+        norm_eps: 1e-5 as in torchvision's weights.
+
+    Raises:
+        ValueError: for an unknown choice.
+    """
+
+    def __init__(
+        self,
+        *,
+        width: float = 1.0,
+        output_stride: int = 32,
+        dilation_rule: DilationRule = "paper",
+        tail: Tail = "full",
+        norm_eps: float = 1e-5,
+        norm_momentum: float = 0.1,
+    ) -> None:
+        check_choice("tail", tail, ("full", "segmentation"))
+        rows = ROWS if tail == "full" else (*ROWS[:-2], *(row._replace(out=row.out // 2) for row in ROWS[-2:]))
+        channels = stem = make_divisible(32 * width)
+        blocks = []
+        for row in rows:
+            out = make_divisible(row.out * width)
+            for repeat in range(row.repeat):
+                stride = row.stride if repeat == 0 else 1
+                blocks.append(Block(3, row.factor * channels, out, 0, ReLU6, stride))
+                channels = out
+        super().__init__(
+            stem=stem,
+            blocks=blocks,
+            last=make_divisible(1280 * max(1.0, width)),
+            hidden=0,
+            act=ReLU6,
+            norm_eps=norm_eps,
+            norm_momentum=norm_momentum,
+            output_stride=output_stride,
+            dilation_rule=dilation_rule,
+            announce_bottleneck=True,
+        )

@@ -1,0 +1,109 @@
+"""Other people's checkpoints into a backbone: matched by position, every name and shape checked."""
+
+import pickle
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from backbones.base import Backbone
+
+
+class Loaded(NamedTuple):
+    """What a checkpoint gave: tensors taken, and those the backbone has no place for."""
+
+    source: str
+    taken: int
+    left: tuple[str, ...]
+
+    def __str__(self) -> str:
+        names = f", left out {len(self.left)} ({self.left[0]} … {self.left[-1]})" if self.left else ""
+        return f"{self.source}: {self.taken} tensors loaded{names}"
+
+
+def read_checkpoint(path: str | Path) -> dict[str, Any]:
+    """A checkpoint file as plain dicts and tensors, on the CPU; nothing in it is executed.
+
+    Raises:
+        ValueError: if the file is missing, truncated or no such checkpoint.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ValueError(f"no checkpoint at {path}")
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, EOFError, OSError, KeyError, zipfile.BadZipFile, pickle.UnpicklingError) as error:
+        raise ValueError(
+            f"{path} cannot be read as a checkpoint: truncated, or not from torch.save "
+            f"({path.stat().st_size:,} bytes; {type(error).__name__})"
+        ) from error
+    if not isinstance(checkpoint, dict):
+        raise ValueError(f"{path} holds a {type(checkpoint).__name__}, not a state dict")
+    return checkpoint
+
+
+def torchvision_weights(name: str) -> Mapping[str, Tensor]:
+    """A published torchvision checkpoint, downloaded with its hash checked unless it is in the cache.
+
+    Args:
+        name: torchvision's own, such as "MobileNet_V3_Large_Weights.IMAGENET1K_V2".
+
+    Raises:
+        ValueError: for a name torchvision does not have.
+    """
+    from torchvision.models import get_weight
+
+    try:
+        weights = get_weight(name)
+    except (ValueError, AttributeError) as error:
+        raise ValueError(
+            f"weights={name!r} is neither a file nor torchvision weights; known for these backbones: "
+            + ", ".join(
+                f"{model}_Weights.{version}"
+                for model, versions in (
+                    ("MobileNet_V2", ("IMAGENET1K_V1", "IMAGENET1K_V2")),
+                    ("MobileNet_V3_Large", ("IMAGENET1K_V1", "IMAGENET1K_V2")),
+                    ("MobileNet_V3_Small", ("IMAGENET1K_V1",)),
+                )
+                for version in versions
+            )
+        ) from error
+    return weights.get_state_dict(check_hash=True)
+
+
+def load_by_position(backbone: Backbone, state: Mapping[str, Tensor], source: str) -> Loaded:
+    """Copy the tensors of a torchvision network into a backbone of the same layers.
+
+    The backbone's n-th tensor takes the checkpoint's n-th: both list them from the image on. What follows behind the
+    backbone's last layer (dropped layers, the classifier) is left out and reported.
+
+    Raises:
+        ValueError: at the first tensor whose kind or shape differs, with both names and shapes.
+    """
+    ours, theirs = backbone.state_dict(), list(state.items())
+    if len(theirs) < len(ours):
+        raise ValueError(f"{source} has {len(theirs)} tensors, the backbone {len(ours)}: not the same network")
+    for (name, tensor), (their_name, their_tensor) in zip(ours.items(), theirs, strict=False):
+        kind, their_kind = name.rpartition(".")[2], their_name.rpartition(".")[2]
+        if kind != their_kind or tensor.shape != their_tensor.shape:
+            raise ValueError(
+                f"{source}: {their_name} {tuple(their_tensor.shape)} does not fit {name} {tuple(tensor.shape)}; "
+                "width, width_rule, tail and the network itself must be those of the checkpoint"
+            )
+        tensor.copy_(their_tensor)
+    return Loaded(source, len(ours), tuple(name for name, _ in theirs[len(ours) :]))
+
+
+def load_weights(backbone: Backbone, source: str) -> Loaded:
+    """Start a backbone from torchvision's weights by name, or from a file of torchvision's layout.
+
+    Raises:
+        ValueError: as the three functions above.
+    """
+    if Path(source).suffix in (".pth", ".pt", ".ckpt") or Path(source).exists():
+        checkpoint = read_checkpoint(source)
+        return load_by_position(backbone, checkpoint.get("model", checkpoint), source)
+    return load_by_position(backbone, torchvision_weights(source), source)

@@ -1,0 +1,43 @@
+"""`python -m heads`: params and multiply-adds of every published network, beside the papers' figures."""
+
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from heads.published import CLASSIFICATION, SEGMENTATION, Published
+from heads.sizes import Size, measure
+
+
+def size_of(row: Published) -> Size:
+    """Build the row's network without memory and count it."""
+    with torch.device("meta"):
+        backbone = row.backbone()
+        head = row.head(backbone)
+        backbone.keep(head.maps)  # type: ignore[arg-type]
+    return measure(backbone, head, row.height, row.width)
+
+
+def main() -> None:
+    """Print both tables; the last column is the difference to the definition's known size, in per cent."""
+    for title, rows in (("Classification, 1000 classes", CLASSIFICATION), ("Segmentation, 19 classes", SEGMENTATION)):
+        table = Table("network", "image", "paper", title=title, title_justify="left")
+        for column in ("params", "no BN", "MAdds", "Δ params %", "Δ MAdds %"):
+            table.add_column(column, justify="right")
+        for row in rows:
+            size = size_of(row)
+            params, madds = size.params / 1e6, size.madds / 1e6
+            table.add_row(
+                row.name,
+                f"{row.height}×{row.width}",
+                row.paper,
+                f"{params:.3f}M",
+                f"{size.params_without_norm / 1e6:.3f}M",
+                f"{madds:,.1f}M",
+                f"{100 * (params / row.measured[0] - 1):+.2f}",
+                f"{100 * (madds / row.measured[1] - 1):+.2f}",
+            )
+        Console(width=None).print(table)
+
+
+if __name__ == "__main__":
+    main()

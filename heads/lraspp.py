@@ -1,0 +1,142 @@
+"""Lite R-ASPP (MobileNetV3, section 6.4, figure 10) and R-ASPP (MobileNetV2, section 6.3)."""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from backbones.base import Feature
+from backbones.blocks import ConvNormAct, ReLU
+
+
+def first_announced(features: Mapping[str, Feature], names: str | Sequence[str]) -> str:
+    """The first of these maps that the backbone has.
+
+    Raises:
+        ValueError: if it has none of them.
+    """
+    names = [names] if isinstance(names, str) else list(names)
+    for name in names:
+        if name in features:
+            return name
+    raise ValueError(f"the head reads {' or '.join(names)}; this backbone has {', '.join(features)}")
+
+
+class LargePool(nn.Module):
+    """Average over a large window with a large stride; over everything where the window is larger than the map.
+
+    Args:
+        kernel, stride: in cells of a map at stride 16, as the paper gives them (49×49, 16×20); None averages all.
+        reduction: of the map that comes in; window and stride keep their size in the image.
+    """
+
+    def __init__(self, kernel: int | None, stride: Sequence[int], reduction: int) -> None:
+        super().__init__()
+        scale = 16 / reduction
+        self.kernel = round(kernel * scale) if kernel else None
+        self.stride = [max(1, round(step * scale)) for step in stride]
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.kernel is None:
+            return F.adaptive_avg_pool2d(x, 1)
+        height, width = x.shape[-2:]
+        return F.avg_pool2d(x, [min(self.kernel, height), min(self.kernel, width)], self.stride)
+
+
+class LRASPP(nn.Module):
+    """Lite R-ASPP: attention from a wide view on the deep map, and detail from a shallow one.
+
+        high ─┬─ 1×1 hidden, BN, ReLU ─────────────── × ── resize ── 1×1 classes ── + ── logits
+              └─ large pool, 1×1 hidden, sigmoid ─────┘                             │
+        low ────────────────────────────────────────────────────────── 1×1 classes ─┘
+
+    Args:
+        features: what the backbone announces.
+        num_classes: C, without void.
+        hidden: channels of the deep branch; 128 or 256 in the paper.
+        low, high: names of the maps read, each one name or several of which the first that is there is taken.
+        pool_kernel, pool_stride: see LargePool; torchvision averages over everything (None).
+        gate_bias: torchvision's 1×1 behind the pooling has none.
+
+    Raises:
+        ValueError: if the backbone lacks the maps.
+    """
+
+    def __init__(
+        self,
+        features: Mapping[str, Feature],
+        num_classes: int,
+        *,
+        hidden: int = 128,
+        low: str | Sequence[str] = "c3_depthwise",
+        high: str | Sequence[str] = ("c5_bottleneck", "c5"),
+        pool_kernel: int | None = 49,
+        pool_stride: Sequence[int] = (16, 20),
+        gate_bias: bool = True,
+    ) -> None:
+        super().__init__()
+        self.low, self.high = first_announced(features, low), first_announced(features, high)
+        deep = features[self.high]
+        self.project = ConvNormAct(deep.channels, hidden, act=ReLU)
+        self.pool = LargePool(pool_kernel, pool_stride, deep.reduction)
+        self.gate = nn.Conv2d(deep.channels, hidden, 1, bias=gate_bias)
+        self.classify_low = nn.Conv2d(features[self.low].channels, num_classes, 1)
+        self.classify_high = nn.Conv2d(hidden, num_classes, 1)
+
+    @property
+    def maps(self) -> tuple[str, ...]:
+        """Names of the maps this head reads."""
+        return self.low, self.high
+
+    def forward(self, maps: Mapping[str, Tensor]) -> Tensor:
+        """Logits (N, classes, H/8, W/8), at the size of the low map."""
+        low, high = maps[self.low], maps[self.high]
+        x = self.project(high)                                                      # (N, hidden, H/16, W/16)
+        gate = torch.sigmoid(self.gate(self.pool(high)))
+        if gate.shape[-2:] != (1, 1):
+            gate = F.interpolate(gate, x.shape[-2:], mode="bilinear", align_corners=False)
+        x = F.interpolate(x * gate, low.shape[-2:], mode="bilinear", align_corners=False)
+        return self.classify_low(low) + self.classify_high(x)                       # (N, classes, H/8, W/8)
+
+
+class RASPP(nn.Module):
+    """R-ASPP: the deep map beside its pooled self, without a decoder.
+
+        high ─┬─ 1×1 hidden, BN, ReLU ────────────────────── concat ── 1×1 hidden, BN, ReLU ── 1×1 classes
+              └─ large pool, 1×1 hidden, BN, ReLU, resize ───┘
+
+    Args: as LRASPP, without the low map; hidden is 256 in both papers.
+    """
+
+    def __init__(
+        self,
+        features: Mapping[str, Feature],
+        num_classes: int,
+        *,
+        hidden: int = 256,
+        high: str | Sequence[str] = ("c5_bottleneck", "c5"),
+        pool_kernel: int | None = None,
+        pool_stride: Sequence[int] = (16, 20),
+    ) -> None:
+        super().__init__()
+        self.high = first_announced(features, high)
+        deep = features[self.high]
+        self.project = ConvNormAct(deep.channels, hidden, act=ReLU)
+        self.pool = LargePool(pool_kernel, pool_stride, deep.reduction)
+        self.project_pooled = ConvNormAct(deep.channels, hidden, act=ReLU)
+        self.merge = ConvNormAct(2 * hidden, hidden, act=ReLU)
+        self.classify = nn.Conv2d(hidden, num_classes, 1)
+
+    @property
+    def maps(self) -> tuple[str, ...]:
+        """Names of the maps this head reads."""
+        return (self.high,)
+
+    def forward(self, maps: Mapping[str, Tensor]) -> Tensor:
+        """Logits (N, classes, h, w), at the size of the high map."""
+        high = maps[self.high]
+        x = self.project(high)                                                      # (N, hidden, H/16, W/16)
+        pooled = self.project_pooled(self.pool(high))
+        pooled = F.interpolate(pooled, x.shape[-2:], mode="bilinear", align_corners=False)
+        return self.classify(self.merge(torch.cat([x, pooled], 1)))                 # (N, classes, H/16, W/16)

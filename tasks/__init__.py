@@ -1,0 +1,1 @@
+"""The things to learn: training, evaluation, prediction."""

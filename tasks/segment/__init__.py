@@ -1,0 +1,1 @@
+"""Semantic segmentation: `python -m tasks.segment`."""

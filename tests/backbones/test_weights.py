@@ -1,0 +1,53 @@
+"""Checkpoints into backbones: strict, with clear refusals."""
+
+import pytest
+import torch
+from torchvision.models import mobilenet_v2, mobilenet_v3_small
+
+from backbones.mobilenet_v2 import MobileNetV2
+from backbones.mobilenet_v3 import MobileNetV3
+from backbones.weights import load_weights, read_checkpoint
+
+
+@pytest.fixture
+def checkpoint(tmp_path):
+    path = tmp_path / "mobilenet_v2.pth"
+    torch.save(mobilenet_v2().state_dict(), path)
+    return path
+
+
+def test_a_file_of_torchvisions_layout_loads_and_is_reported(checkpoint):
+    backbone = MobileNetV2()
+    backbone.keep(["c5_bottleneck"])
+    loaded = load_weights(backbone, str(checkpoint))
+    state = torch.load(checkpoint, weights_only=True)
+    assert loaded.taken == len(backbone.state_dict())
+    assert loaded.left[0].startswith("features.18")
+    assert all(torch.equal(a, b) for a, b in zip(backbone.state_dict().values(), state.values(), strict=False))
+
+
+def test_another_network_is_refused_with_both_shapes(checkpoint):
+    with pytest.raises(ValueError, match=r"features\.0\.0\.weight \(32, 3, 3, 3\) does not fit .* \(16, 3, 3, 3\)"):
+        load_weights(MobileNetV3(size="large"), str(checkpoint))
+
+
+def test_another_width_is_refused(tmp_path):
+    path = tmp_path / "small.pth"
+    torch.save(mobilenet_v3_small(width_mult=0.75).state_dict(), path)
+    with pytest.raises(ValueError, match="does not fit"):
+        load_weights(MobileNetV3(size="small", width=0.75), str(path))  # the paper's 0.75 is another network
+
+
+def test_truncated_empty_and_missing_files_are_named(checkpoint, tmp_path):
+    data = checkpoint.read_bytes()
+    for name, content in (("half.pth", data[: len(data) // 2]), ("empty.pth", b""), ("text.pth", b"hello" * 100)):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(ValueError, match=f"{name} cannot be read as a checkpoint"):
+            read_checkpoint(tmp_path / name)
+    with pytest.raises(ValueError, match=r"no checkpoint at .*absent\.pth"):
+        read_checkpoint(tmp_path / "absent.pth")
+
+
+def test_unknown_torchvision_name_lists_the_known(tmp_path):
+    with pytest.raises(ValueError, match=r"MobileNet_V3_Small_Weights\.IMAGENET1K_V1"):
+        load_weights(MobileNetV2(), "imagenet")
