@@ -13,7 +13,7 @@ def size_of(row: Published) -> Size:
     with torch.device("meta"):
         backbone = row.backbone()
         head = row.head(backbone)
-        backbone.keep(head.maps)  # type: ignore[arg-type]
+        backbone.keep(head.maps)
     return measure(backbone, head, row.height, row.width)
 
 

@@ -6,9 +6,10 @@ from torch import Tensor, nn
 
 from backbones.base import Feature
 from backbones.blocks import HardSwish
+from heads.base import Head
 
 
-class ClassificationHead(nn.Module):
+class ClassificationHead(Head):
     """Pooled features to class logits.
 
     Args:

@@ -8,19 +8,7 @@ from torch import Tensor, nn
 
 from backbones.base import Feature
 from backbones.blocks import ConvNormAct, ReLU
-
-
-def first_announced(features: Mapping[str, Feature], names: str | Sequence[str]) -> str:
-    """The first of these maps that the backbone has.
-
-    Raises:
-        ValueError: if it has none of them.
-    """
-    names = [names] if isinstance(names, str) else list(names)
-    for name in names:
-        if name in features:
-            return name
-    raise ValueError(f"the head reads {' or '.join(names)}; this backbone has {', '.join(features)}")
+from heads.base import Head, first_announced
 
 
 class LargePool(nn.Module):
@@ -44,7 +32,7 @@ class LargePool(nn.Module):
         return F.avg_pool2d(x, [min(self.kernel, height), min(self.kernel, width)], self.stride)
 
 
-class LRASPP(nn.Module):
+class LRASPP(Head):
     """Lite R-ASPP: attention from a wide view on the deep map, and detail from a shallow one.
 
         high ─┬─ 1×1 hidden, BN, ReLU ─────────────── × ── resize ── 1×1 classes ── + ── logits
@@ -77,6 +65,7 @@ class LRASPP(nn.Module):
     ) -> None:
         super().__init__()
         self.low, self.high = first_announced(features, low), first_announced(features, high)
+        self.maps = (self.low, self.high)
         deep = features[self.high]
         self.project = ConvNormAct(deep.channels, hidden, act=ReLU)
         self.pool = LargePool(pool_kernel, pool_stride, deep.reduction)
@@ -84,23 +73,18 @@ class LRASPP(nn.Module):
         self.classify_low = nn.Conv2d(features[self.low].channels, num_classes, 1)
         self.classify_high = nn.Conv2d(hidden, num_classes, 1)
 
-    @property
-    def maps(self) -> tuple[str, ...]:
-        """Names of the maps this head reads."""
-        return self.low, self.high
-
     def forward(self, maps: Mapping[str, Tensor]) -> Tensor:
         """Logits (N, classes, H/8, W/8), at the size of the low map."""
         low, high = maps[self.low], maps[self.high]
-        x = self.project(high)                                                      # (N, hidden, H/16, W/16)
+        x = self.project(high)  # (N, hidden, H/16, W/16)
         gate = torch.sigmoid(self.gate(self.pool(high)))
         if gate.shape[-2:] != (1, 1):
             gate = F.interpolate(gate, x.shape[-2:], mode="bilinear", align_corners=False)
         x = F.interpolate(x * gate, low.shape[-2:], mode="bilinear", align_corners=False)
-        return self.classify_low(low) + self.classify_high(x)                       # (N, classes, H/8, W/8)
+        return self.classify_low(low) + self.classify_high(x)  # (N, classes, H/8, W/8)
 
 
-class RASPP(nn.Module):
+class RASPP(Head):
     """R-ASPP: the deep map beside its pooled self, without a decoder.
 
         high ─┬─ 1×1 hidden, BN, ReLU ────────────────────── concat ── 1×1 hidden, BN, ReLU ── 1×1 classes
@@ -121,6 +105,7 @@ class RASPP(nn.Module):
     ) -> None:
         super().__init__()
         self.high = first_announced(features, high)
+        self.maps = (self.high,)
         deep = features[self.high]
         self.project = ConvNormAct(deep.channels, hidden, act=ReLU)
         self.pool = LargePool(pool_kernel, pool_stride, deep.reduction)
@@ -128,15 +113,10 @@ class RASPP(nn.Module):
         self.merge = ConvNormAct(2 * hidden, hidden, act=ReLU)
         self.classify = nn.Conv2d(hidden, num_classes, 1)
 
-    @property
-    def maps(self) -> tuple[str, ...]:
-        """Names of the maps this head reads."""
-        return (self.high,)
-
     def forward(self, maps: Mapping[str, Tensor]) -> Tensor:
         """Logits (N, classes, h, w), at the size of the high map."""
         high = maps[self.high]
-        x = self.project(high)                                                      # (N, hidden, H/16, W/16)
+        x = self.project(high)  # (N, hidden, H/16, W/16)
         pooled = self.project_pooled(self.pool(high))
         pooled = F.interpolate(pooled, x.shape[-2:], mode="bilinear", align_corners=False)
-        return self.classify(self.merge(torch.cat([x, pooled], 1)))                 # (N, classes, H/16, W/16)
+        return self.classify(self.merge(torch.cat([x, pooled], 1)))  # (N, classes, H/16, W/16)

@@ -8,11 +8,10 @@ from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
-from torch import nn
-
 from backbones.base import Backbone
 from backbones.mobilenet_v2 import MobileNetV2
 from backbones.mobilenet_v3 import MobileNetV3
+from heads.base import Head
 from heads.classification import ClassificationHead
 from heads.lraspp import LRASPP, RASPP
 
@@ -25,7 +24,7 @@ class Published(NamedTuple):
 
     name: str
     backbone: Callable[[], Backbone]
-    head: Callable[[Backbone], nn.Module]
+    head: Callable[[Backbone], Head]
     height: int
     width: int
     paper: str
@@ -33,11 +32,17 @@ class Published(NamedTuple):
 
 
 def classification(
-    name: str, backbone: Callable[[], Backbone], paper: str, params: float, madds: float, size: int = 224, hidden: int = 0
+    name: str,
+    backbone: Callable[[], Backbone],
+    paper: str,
+    params: float,
+    madds: float,
+    size: int = 224,
+    hidden: int = 0,
 ) -> Published:
     """A row of an ImageNet table."""
 
-    def head(backbone: Backbone) -> nn.Module:
+    def head(backbone: Backbone) -> Head:
         return ClassificationHead(backbone.features, 1000, hidden=hidden or backbone.hidden)
 
     return Published(name, backbone, head, size, size, paper, (params, madds))

@@ -1,8 +1,68 @@
 """Shared by all tests: one thread (the tests' tensors are tiny), and data sets written in their official layouts."""
 
 import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
 
+import numpy as np
+import pytest
 import torch
+from PIL import Image
 
 os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"
 torch.set_num_threads(1)
+
+
+def write_cityscapes(root: Path, train: int = 6, val: int = 5, size: tuple[int, int] = (48, 64)) -> Path:
+    """A tiny data set in Cityscapes' layout: sky above road, a building on the left, some void."""
+    generator = np.random.default_rng(0)
+    height, width = size
+    for split, count in (("train", train), ("val", val)):
+        for kind in ("leftImg8bit", "gtFine"):
+            (root / kind / split / "ulm").mkdir(parents=True)
+        for number in range(count):
+            ids = np.full(size, 23, np.uint8)
+            ids[height // 3 + number % 5 :] = 7
+            ids[: 2 * height // 3, : width // 4 + number] = 11
+            ids[:2] = 0
+            shade = np.zeros(256, np.uint8)
+            shade[[23, 7, 11]] = 220, 90, 160
+            noise = generator.integers(0, 30, (*size, 3))
+            stem = f"ulm_{number:06d}_000019"
+            image = (shade[ids][..., None] + noise).astype(np.uint8)
+            Image.fromarray(image).save(root / "leftImg8bit" / split / "ulm" / f"{stem}_leftImg8bit.png")
+            Image.fromarray(ids).save(root / "gtFine" / split / "ulm" / f"{stem}_gtFine_labelIds.png")
+    return root
+
+
+@pytest.fixture
+def cityscapes(tmp_path: Path) -> Path:
+    return write_cityscapes(tmp_path / "cityscapes")
+
+
+class Result(NamedTuple):
+    status: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Callable[..., Result]:
+    """`python -m tasks.<name> <arguments>` in this process: the same entry, without importing torch anew."""
+    from tasks.cli import main
+
+    def run(name: str, *arguments: str) -> Result:
+        monkeypatch.setattr(sys, "argv", [f"tasks.{name}", *arguments])
+        monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
+        capfd.readouterr()
+        status = 0
+        try:
+            main(name)
+        except SystemExit as leave:
+            status = int(leave.code or 0)
+        captured = capfd.readouterr()
+        return Result(status, captured.out, captured.err)
+
+    return run

@@ -124,7 +124,9 @@ def test_keep_computes_the_same_maps_with_fewer_layers(names):
 
 def test_paper_dilates_one_block_later_than_torchvision():
     rates = {
-        rule: [block.depthwise[0].dilation[0] for block in MobileNetV2(output_stride=16, dilation_rule=rule).blocks[1:-1]]
+        rule: [
+            block.depthwise[0].dilation[0] for block in MobileNetV2(output_stride=16, dilation_rule=rule).blocks[1:-1]
+        ]
         for rule in ("paper", "torchvision")
     }
     assert rates["paper"] == [1] * 14 + [2] * 3
@@ -135,7 +137,10 @@ def test_paper_dilates_one_block_later_than_torchvision():
 
 def test_tails_have_the_papers_channels():
     shapes = {
-        tail: [(b.expand[0].out_channels, b.project[0].out_channels) for b in MobileNetV3(size="large", tail=tail).blocks[13:16]]
+        tail: [
+            (b.expand[0].out_channels, b.project[0].out_channels)
+            for b in MobileNetV3(size="large", tail=tail).blocks[13:16]
+        ]
         for tail in ("full", "segmentation", "detection")
     }
     assert shapes["full"] == [(672, 160), (960, 160), (960, 160)]

@@ -1,0 +1,115 @@
+"""Our own checkpoints: what a run leaves behind, and what the next one takes from it."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from torch import Tensor, nn
+
+from backbones.weights import read_checkpoint
+from tasks.errors import UserError
+
+FORMAT = 1
+NETWORK = ("backbone", "head", "task")
+GLOBAL_GROUPS = {"experiment": ("dataset", "data", "trainer"), "recipe": ("data", "trainer")}
+
+
+def make_card(task: str, config: DictConfig, tasks: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """What a checkpoint says of itself, as plain dicts, lists and strings: format, task, configuration, classes."""
+    plain = OmegaConf.to_container(config, resolve=True)
+    return {
+        "format": FORMAT,
+        "task": task,
+        "config": plain,
+        "tasks": {name: dict(card) for name, card in tasks.items()},
+    }
+
+
+def open_checkpoint(path: str | Path, task: str) -> dict[str, Any]:
+    """Read a checkpoint of this project and check that it is one for this task.
+
+    Raises:
+        UserError: if the file cannot be read, is not ours, is newer than this code, or of another task.
+    """
+    try:
+        checkpoint = read_checkpoint(path)
+    except ValueError as error:
+        raise UserError(str(error)) from error
+    card = checkpoint.get("mobilevision")
+    if not isinstance(card, dict) or "state_dict" not in checkpoint:
+        raise UserError(f"{path} is no checkpoint of mobilevision; for torchvision's weights use weights={path}")
+    if card["format"] > FORMAT:
+        raise UserError(f"{path} has checkpoint format {card['format']}; this version reads up to {FORMAT}")
+    if card["task"] != task:
+        raise UserError(f"{path} was trained by tasks.{card['task']}, not tasks.{task}")
+    return checkpoint
+
+
+def with_typed(card: Mapping[str, Any], config: DictConfig, overrides: Iterable[str]) -> DictConfig:
+    """The checkpoint's configuration with what was typed on the command line on top.
+
+    Args:
+        config: the configuration composed by this command.
+        overrides: what was typed: `key=value` or `group=option`.
+    """
+    merged = OmegaConf.create(card["config"])
+    keys = {"mode", "checkpoint", "resume", "input", "logger"}
+    for override in overrides:
+        key = override.split("=", 1)[0].lstrip("+~").split("@")[0].replace("/", ".")
+        keys.update(GLOBAL_GROUPS.get(key, (key,)))
+    for key in sorted(keys):
+        value = OmegaConf.select(config, key)
+        OmegaConf.update(merged, key, value, merge=False, force_add=True)
+    return merged
+
+
+def load_state(learner: nn.Module, checkpoint: Mapping[str, Any], path: str | Path) -> None:
+    """All weights of a checkpoint, strictly.
+
+    Raises:
+        UserError: at the first difference, with both shapes and the name.
+    """
+    check_fit(learner.state_dict(), checkpoint["state_dict"], path)
+    learner.load_state_dict(checkpoint["state_dict"])
+
+
+def start_from(learner: nn.Module, checkpoint: Mapping[str, Any], path: str | Path) -> list[str]:
+    """Weights to start a training from; last layers (`classify…`) of another class count stay new.
+
+    Returns:
+        Names of the tensors that stayed new.
+
+    Raises:
+        UserError: if anything else differs.
+    """
+    ours, theirs = learner.state_dict(), dict(checkpoint["state_dict"])
+    new = [
+        name
+        for name, tensor in ours.items()
+        if ".classify" in name and name in theirs and theirs[name].shape != tensor.shape
+    ]
+    theirs.update((name, ours[name]) for name in new)
+    check_fit(ours, theirs, path)
+    learner.load_state_dict(theirs)
+    return new
+
+
+def check_fit(ours: Mapping[str, Tensor], theirs: Mapping[str, Tensor], path: str | Path) -> None:
+    """Names and shapes must be the same.
+
+    Raises:
+        UserError: at the first difference.
+    """
+    for name, tensor in ours.items():
+        if name not in theirs:
+            raise UserError(f"{path} is of another network: it has no {name} {tuple(tensor.shape)}")
+        if theirs[name].shape != tensor.shape:
+            raise UserError(
+                f"{path} is of another network: its {name} is {tuple(theirs[name].shape)}, here {tuple(tensor.shape)}"
+            )
+    extra = [name for name in theirs if name not in ours]
+    if extra:
+        raise UserError(
+            f"{path} is of another network: nothing here takes its {extra[0]} {tuple(theirs[extra[0]].shape)}"
+        )

@@ -1,0 +1,215 @@
+"""Cityscapes (Cordts et al., CVPR 2016) in its official layout, and every data set laid out like it."""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from tasks.data.images import Pixels, image_size, read_labels, read_rgb
+from tasks.errors import UserError
+
+VOID = 255
+MAX_LABEL_ID = 33
+
+
+class LabelClass(NamedTuple):
+    """One evaluated class. Its train id is its place in CLASSES."""
+
+    name: str
+    label_id: int
+    colour: tuple[int, int, int]
+
+
+# fmt: off
+CLASSES = (  # the 19 classes of the benchmark, with the label ids of the files and the official colours
+    LabelClass("road",           7, (128,  64, 128)),
+    LabelClass("sidewalk",       8, (244,  35, 232)),
+    LabelClass("building",      11, ( 70,  70,  70)),
+    LabelClass("wall",          12, (102, 102, 156)),
+    LabelClass("fence",         13, (190, 153, 153)),
+    LabelClass("pole",          17, (153, 153, 153)),
+    LabelClass("traffic light", 19, (250, 170,  30)),
+    LabelClass("traffic sign",  20, (220, 220,   0)),
+    LabelClass("vegetation",    21, (107, 142,  35)),
+    LabelClass("terrain",       22, (152, 251, 152)),
+    LabelClass("sky",           23, ( 70, 130, 180)),
+    LabelClass("person",        24, (220,  20,  60)),
+    LabelClass("rider",         25, (255,   0,   0)),
+    LabelClass("car",           26, (  0,   0, 142)),
+    LabelClass("truck",         27, (  0,   0,  70)),
+    LabelClass("bus",           28, (  0,  60, 100)),
+    LabelClass("train",         31, (  0,  80, 100)),
+    LabelClass("motorcycle",    32, (  0,   0, 230)),
+    LabelClass("bicycle",       33, (119,  11,  32)),
+)
+# fmt: on
+LabelKind = Literal["labelIds", "labelTrainIds"]
+NOT_AN_ID = 254
+
+
+def lookup_table(kind: LabelKind) -> Pixels:
+    """(256,) table from a file's ids to train ids; 255 is void, 254 an id that such a file cannot hold."""
+    table = np.full(256, NOT_AN_ID, np.uint8)
+    if kind == "labelTrainIds":
+        table[: len(CLASSES)] = np.arange(len(CLASSES))
+        table[VOID] = VOID
+    else:
+        table[: MAX_LABEL_ID + 1] = VOID
+        table[[label.label_id for label in CLASSES]] = np.arange(len(CLASSES))
+    return table
+
+
+class LabelledImages:
+    """Pairs of image and label files; `read` decodes one of them.
+
+    Args:
+        images, labels: paths, pair by pair.
+        kind: what the label files hold.
+    """
+
+    def __init__(self, images: Sequence[Path], labels: Sequence[Path], kind: LabelKind) -> None:
+        self.images = np.array([str(path) for path in images])  # packed: workers share it without copying
+        self.labels = np.array([str(path) for path in labels])
+        self.kind = kind
+        self.table = lookup_table(kind)
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def name(self, index: int) -> str:
+        """What the image is called in pictures and lists."""
+        return Path(self.images[index]).stem.removesuffix("_leftImg8bit")
+
+    def size(self, index: int) -> tuple[int, int]:
+        """(height, width) of the image, from its header."""
+        return image_size(self.images[index])
+
+    def read(self, index: int) -> dict[str, Pixels]:
+        """`image` (H, W, 3) RGB and `mask` (H, W) of train ids, both uint8.
+
+        Raises:
+            UserError: for a file that cannot be decoded, an id outside the map, sizes that differ.
+        """
+        image, ids = read_rgb(self.images[index]), read_labels(self.labels[index])
+        if image.shape[:2] != ids.shape:
+            raise UserError(
+                f"{self.labels[index]} is {ids.shape[1]}×{ids.shape[0]}, its image {image.shape[1]}×{image.shape[0]}"
+            )
+        return {"image": image, "mask": self.train_ids(ids, index)}
+
+    def train_ids(self, ids: Pixels, index: int) -> Pixels:
+        """Train ids of one label file's ids."""
+        mask = self.table[ids]
+        if (mask == NOT_AN_ID).any():
+            wrong = sorted(set(np.unique(ids).tolist()) & set(np.flatnonzero(self.table == NOT_AN_ID).tolist()))
+            known = f"0-{MAX_LABEL_ID}" if self.kind == "labelIds" else f"0-{len(CLASSES) - 1} and {VOID}"
+            raise UserError(
+                f"{self.labels[index]} has id {wrong[0]}, which is no {self.kind[:-1]} of Cityscapes ({known})"
+            )
+        return mask
+
+    def check(self) -> Iterator[int]:
+        """Look at every pair once (image header, all label ids) and yield its number.
+
+        Raises:
+            UserError: at the first file that training or scoring would trip over.
+        """
+
+        def look(index: int) -> int:
+            size, ids = self.size(index), read_labels(self.labels[index])
+            if size != ids.shape:
+                raise UserError(f"{self.labels[index]} is {ids.shape[1]}×{ids.shape[0]}, its image {size[1]}×{size[0]}")
+            self.train_ids(ids, index)
+            return index
+
+        with ThreadPoolExecutor() as pool:  # decoding releases the interpreter's lock
+            yield from pool.map(look, range(len(self)))
+
+
+class Cityscapes:
+    """`leftImg8bit/<split>/<city>/*_leftImg8bit.png` with `gtFine/<split>/<city>/*_gtFine_<labels>.png`.
+
+    Args:
+        root: the folder that holds leftImg8bit and gtFine.
+        train_split, val_split: folder names; the test split has no labels to score against.
+        labels: "labelIds" as downloaded (mapped in memory), "labelTrainIds" as the official scripts write them,
+            or "auto" for the first of the two that is there.
+
+    Raises:
+        UserError: for a missing or empty folder, an image without label, or the test split.
+    """
+
+    classes = CLASSES
+
+    def __init__(
+        self,
+        root: str | Path,
+        *,
+        train_split: str = "train",
+        val_split: str = "val",
+        labels: Literal["auto", "labelIds", "labelTrainIds"] = "auto",
+    ) -> None:
+        if labels not in ("auto", "labelIds", "labelTrainIds"):
+            raise UserError(f"dataset.labels={labels} is not one of auto, labelIds, labelTrainIds")
+        self.root, self.labels = Path(root), labels
+        self.train_split, self.val_split = train_split, val_split
+
+    def files(self, split: str) -> LabelledImages:
+        """All pairs of a split, in the order of their names."""
+        if split == "test":
+            raise UserError(
+                "the test split cannot be scored here: its labels are withheld (every pixel is void); score on val, "
+                "or write label maps with mode=predict input=… and send them to the official server"
+            )
+        folder = self.root / "leftImg8bit" / split
+        if not folder.is_dir():
+            raise UserError(f"no data set at {self.root}: {folder} is missing\n{self.layout()}")
+        images = sorted(folder.glob("*/*_leftImg8bit.png"))
+        if not images:
+            raise UserError(f"no image in {folder}/<city>/ (*_leftImg8bit.png)\n{self.layout()}")
+        kind = self.label_kind(images[0])
+        labels = [self.label_of(image, kind) for image in images]
+        have = set((self.root / "gtFine" / split).glob(f"*/*_gtFine_{kind}.png"))
+        missing = [(image, label) for image, label in zip(images, labels, strict=True) if label not in have]
+        if missing:
+            image, label = missing[0]
+            more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
+            raise UserError(f"image without label: {image} needs {label}{more}")
+        return LabelledImages(images, labels, kind)
+
+    def train(self) -> LabelledImages:
+        """The training pairs."""
+        return self.files(self.train_split)
+
+    def val(self) -> LabelledImages:
+        """The pairs that are scored."""
+        return self.files(self.val_split)
+
+    def label_kind(self, image: Path) -> LabelKind:
+        """Which of the two label files this data set has, judged by one image."""
+        if self.labels != "auto":
+            return self.labels
+        return (
+            "labelTrainIds"
+            if self.label_of(image, "labelTrainIds").exists() and not self.label_of(image, "labelIds").exists()
+            else "labelIds"
+        )
+
+    def label_of(self, image: Path, kind: LabelKind) -> Path:
+        """Where the label of an image lies."""
+        stem = image.name.removesuffix("_leftImg8bit.png")
+        return self.root / "gtFine" / image.parent.parent.name / image.parent.name / f"{stem}_gtFine_{kind}.png"
+
+    def layout(self) -> str:
+        """The expected tree beside what is there."""
+        found = (
+            sorted(str(path.relative_to(self.root)) for path in self.root.glob("*"))[:8] if self.root.is_dir() else []
+        )
+        return (
+            f"expected:\n  {self.root}/leftImg8bit/{{{self.train_split},{self.val_split}}}/<city>/*_leftImg8bit.png\n"
+            f"  {self.root}/gtFine/{{{self.train_split},{self.val_split}}}/<city>/*_gtFine_labelIds.png\n"
+            f"found: {', '.join(found) if found else 'nothing' if self.root.is_dir() else 'no such folder'}\n"
+            "set dataset.root=… or the variable DATA_ROOT"
+        )

@@ -1,0 +1,184 @@
+"""Data sets to batches: uint8, channels last in memory, augmented in worker processes."""
+
+import os
+import random
+import signal
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Protocol
+
+import albumentations
+import lightning
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.utils.data import DataLoader, Dataset
+
+from tasks.data.samplers import Draw, EvalBatches, TrainBatches
+
+Arrays = dict[str, NDArray[Any]]
+Batch = dict[str, Any]
+
+
+class Samples(Protocol):
+    """What a data set's split offers: arrays by the names that albumentations gives them (image, mask, …)."""
+
+    def __len__(self) -> int: ...
+    def name(self, index: int) -> str: ...
+    def size(self, index: int) -> tuple[int, int]: ...
+    def read(self, index: int) -> Arrays: ...
+
+
+def collate(samples: Sequence[Arrays], names: Sequence[str]) -> Batch:
+    """Arrays of equal shape to one batch: `image` (N, 3, H, W) with channels last in memory, the rest stacked."""
+    batch: Batch = {key: torch.from_numpy(np.stack([sample[key] for sample in samples])) for key in samples[0]}
+    batch["image"] = batch["image"].permute(0, 3, 1, 2)
+    batch["name"] = list(names)
+    return batch
+
+
+class Augmented(Dataset[Batch]):
+    """Training batches: a list of draws in, a batch out."""
+
+    def __init__(self, samples: Samples, augment: Sequence[albumentations.BasicTransform]) -> None:
+        self.samples = samples
+        self.augment = albumentations.Compose(list(augment))
+
+    def __getitem__(self, draws: Sequence[Draw]) -> Batch:
+        arrays = []
+        for index, seed in draws:
+            # One generator for all transforms: seeded one by one they would all throw the same dice.
+            self.augment.set_random_state(np.random.default_rng(seed), random.Random(hash(seed)))
+            arrays.append(self.augment(**self.samples.read(index)))
+        return collate(arrays, [self.samples.name(draw.index) for draw in draws])
+
+
+class AsTheyAre(Dataset[Batch]):
+    """Evaluation batches: a list of indices in, a batch out, nothing changed."""
+
+    def __init__(self, samples: Samples) -> None:
+        self.samples = samples
+
+    def __getitem__(self, indices: Sequence[int]) -> Batch:
+        arrays = [self.samples.read(index) for index in indices]
+        return collate(arrays, [self.samples.name(index) for index in indices]) | {"index": list(indices)}
+
+
+class InMemory:
+    """Samples decoded once and kept; workers forked later share them."""
+
+    def __init__(self, samples: Samples) -> None:
+        self.samples = samples
+        with ThreadPoolExecutor() as pool:
+            self.arrays = list(pool.map(samples.read, range(len(samples))))
+
+    def __len__(self) -> int:
+        return len(self.arrays)
+
+    def name(self, index: int) -> str:
+        return self.samples.name(index)
+
+    def size(self, index: int) -> tuple[int, int]:
+        height, width = self.arrays[index]["image"].shape[:2]
+        return height, width
+
+    def read(self, index: int) -> Arrays:
+        return self.arrays[index]
+
+
+class DataModule(lightning.LightningDataModule):
+    """Loaders for training and scoring.
+
+    Args:
+        train, val: samples; train may be None where nothing is trained.
+        augment: albumentations transforms by name, applied in order to training samples.
+        batch_size, eval_batch_size: per process.
+        repeat: see TrainBatches.
+        workers: processes that decode and augment; None takes one per core, at most 8.
+        cache: keep decoded images in memory.
+        seed: of order and augmentation.
+    """
+
+    def __init__(
+        self,
+        train: Samples | None,
+        val: Samples,
+        *,
+        augment: Mapping[str, albumentations.BasicTransform],
+        batch_size: int,
+        eval_batch_size: int,
+        repeat: int,
+        workers: int | None,
+        cache: bool,
+        seed: int,
+    ) -> None:
+        super().__init__()
+        self.train, self.val = train, val
+        self.augment = [transform for transform in augment.values() if transform is not None]
+        self.batch_size, self.eval_batch_size, self.repeat = batch_size, eval_batch_size, repeat
+        self.workers = min(8, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+        if workers is not None:
+            self.workers = workers
+        self.cache, self.seed = cache, seed
+
+    def setup(self, stage: str) -> None:
+        """Decode what is to be kept in memory, before workers are forked."""
+        if self.cache and stage == "fit" and not isinstance(self.train, InMemory):
+            assert self.train is not None
+            self.train = InMemory(self.train)
+        if self.cache and not isinstance(self.val, InMemory):
+            self.val = InMemory(self.val)
+
+    def train_batches(self) -> TrainBatches:
+        """The order of the training samples, from where the trainer stands: at the start, or where a run is resumed."""
+        assert self.train is not None and self.trainer is not None
+        loop = self.trainer.fit_loop
+        sampler = TrainBatches(
+            len(self.train),
+            self.batch_size,
+            seed=self.seed,
+            repeat=self.repeat,
+            rank=self.trainer.global_rank,
+            world=self.trainer.world_size,
+            epoch=loop.epoch_progress.current.processed,
+        )
+        sampler.skip = loop.epoch_loop.batch_progress.current.ready % len(sampler)
+        return sampler
+
+    def total_steps(self) -> int:
+        """Optimiser steps of the whole training.
+
+        Lightning's own estimate would make the loader before a resumed run knows its epoch.
+        """
+        assert self.trainer is not None and self.trainer.max_epochs is not None
+        batches, limit = len(self.train_batches()), self.trainer.limit_train_batches
+        batches = min(batches, limit) if isinstance(limit, int) else int(batches * limit)
+        return self.trainer.max_epochs * -(-batches // self.trainer.accumulate_grad_batches)
+
+    def train_dataloader(self) -> DataLoader[Batch]:
+        assert self.train is not None
+        return self.loader(Augmented(self.train, self.augment), self.train_batches(), self.workers)
+
+    def val_dataloader(self) -> DataLoader[Batch]:
+        assert self.trainer is not None
+        sizes = [self.val.size(index) for index in range(len(self.val))]
+        sampler = EvalBatches(sizes, self.eval_batch_size, rank=self.trainer.global_rank, world=self.trainer.world_size)
+        return self.loader(AsTheyAre(self.val), sampler, 0 if self.cache else self.workers)
+
+    def loader(self, dataset: Dataset[Batch], sampler: Iterable[Any], workers: int) -> DataLoader[Batch]:
+        """A loader whose sampler makes whole batches (Lightning tells the epoch to samplers, not to batch samplers)."""
+        return DataLoader(
+            dataset,
+            sampler=sampler,
+            batch_size=None,
+            num_workers=workers,
+            worker_init_fn=leave_signals_to_the_trainer,
+            persistent_workers=workers > 0,
+            pin_memory=torch.cuda.is_available(),
+        )
+
+
+def leave_signals_to_the_trainer(_worker: int) -> None:
+    """Ctrl-C reaches every process of the terminal; workers go on until the training has stopped in order."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -1,0 +1,93 @@
+"""Image files as arrays, with errors that name the file."""
+
+from glob import glob
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from tasks.errors import UserError
+
+Pixels = NDArray[np.uint8]
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".ppm")
+
+
+def find_images(pattern: str) -> list[Path]:
+    """Files named by a path, a folder (searched through) or a glob, in the order of their names.
+
+    A folder gives its files with an image's suffix; a path or a glob gives what it names.
+
+    Raises:
+        UserError: if that is nothing.
+    """
+    path = Path(pattern).expanduser()
+    if path.is_dir():
+        found = [file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file()]
+        if not found:
+            raise UserError(f"input={pattern}: no image in that folder ({', '.join(SUFFIXES)})")
+    elif path.is_file():
+        found = [path]
+    else:
+        found = [Path(name) for name in glob(str(path), recursive=True) if Path(name).is_file()]
+        if not found:
+            raise UserError(f"input={pattern}: no such file or folder, and no file matches it")
+    return sorted(found)
+
+
+def read_rgb(path: str | Path, *, upright: bool = False) -> Pixels:
+    """An image file as (H, W, 3) uint8 RGB; grey, palette, CMYK and 16-bit files are converted.
+
+    Args:
+        upright: turn it as its EXIF orientation says, as viewers show a phone's photo.
+
+    Raises:
+        UserError: if it cannot be decoded to the end.
+    """
+    try:
+        with Image.open(path) as image:
+            if upright:
+                image = ImageOps.exif_transpose(image)
+            if image.mode.startswith("I;16"):  # PIL would clip 16 bits, not scale them
+                return np.repeat((np.asarray(image) >> 8).astype(np.uint8)[..., None], 3, axis=2)
+            return np.asarray(image.convert("RGB"))
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise UserError(f"cannot read image {path}: {reason(path, error)}") from error
+
+
+def read_labels(path: str | Path) -> Pixels:
+    """A label file as (H, W) uint8 ids.
+
+    Raises:
+        UserError: if it cannot be decoded, or has colours instead of ids.
+    """
+    try:
+        with Image.open(path) as image:
+            if image.mode not in ("L", "P", "1"):
+                raise UserError(f"{path} has mode {image.mode}; a label file has one 8-bit id per pixel (mode L)")
+            return np.asarray(image, dtype=np.uint8)
+    except (OSError, ValueError, SyntaxError) as error:
+        raise UserError(f"cannot read labels {path}: {reason(path, error)}") from error
+
+
+def image_size(path: str | Path) -> tuple[int, int]:
+    """(height, width) from the file's header.
+
+    Raises:
+        UserError: if it is no image.
+    """
+    try:
+        with Image.open(path) as image:
+            return image.height, image.width
+    except (OSError, ValueError, SyntaxError) as error:
+        raise UserError(f"cannot read image {path}: {reason(path, error)}") from error
+
+
+def reason(path: str | Path, error: Exception) -> str:
+    """Why a file could not be decoded, in a few words."""
+    path = Path(path)
+    if not path.exists():
+        return "no such file"
+    if path.stat().st_size == 0:
+        return "the file is empty (0 bytes)"
+    return str(error).replace(f" '{path}'", "").replace(f"{str(path)!r}", "it")

@@ -1,0 +1,103 @@
+"""The one LightningModule: a backbone and the tasks that learn from it."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import lightning
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from backbones.base import Backbone
+from tasks.task import Task
+
+Batch = Mapping[str, Any]
+
+
+class Learner(lightning.LightningModule):
+    """Trains and scores one or several tasks on the maps of one backbone.
+
+    The backbone runs once per batch and computes only the maps that the tasks' heads read.
+
+    Args:
+        backbone: announces the maps.
+        tasks: each reads its own labels from the batch.
+        optimizer: built from parameter groups; biases and normalisation are left out of weight decay.
+        scheduler: built from optimiser and number of steps; stepped after every batch.
+    """
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        tasks: Iterable[Task],
+        optimizer: Callable[..., Optimizer] | None = None,
+        scheduler: Callable[..., LRScheduler] | None = None,
+    ) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.tasks = nn.ModuleDict({task.name: task for task in tasks})
+        self.metrics = nn.ModuleDict({name: task.metric() for name, task in self.each_task()})
+        self.optimizer, self.scheduler = optimizer, scheduler
+        self.card: dict[str, Any] = {}  # goes into every checkpoint
+        self.scores: dict[str, Any] = {}  # of the last evaluation, by the names of metrics.json
+        backbone.keep({name for _, task in self.each_task() for name in task.head.maps})
+
+    def each_task(self) -> list[tuple[str, Task]]:
+        """The tasks by name."""
+        return [(name, task) for name, task in self.tasks.items() if isinstance(task, Task)]
+
+    def forward(self, images: Tensor) -> dict[str, Any]:
+        """Every task's raw outputs for (N, 3, H, W) uint8 images."""
+        maps = self.backbone(images)
+        return {name: task.head(maps) for name, task in self.each_task()}
+
+    def training_step(self, batch: Batch, _batch_index: int) -> Tensor:
+        outputs = self(batch["image"])
+        losses = {name: task.loss(outputs[name], batch) for name, task in self.each_task()}
+        loss = torch.stack(list(losses.values())).sum()
+        self.log("train/loss", loss)
+        if len(losses) > 1:
+            self.log_dict({f"train/{name}/loss": value for name, value in losses.items()})
+        return loss
+
+    def validation_step(self, batch: Batch, _batch_index: int) -> dict[str, Any]:
+        """Scores a batch and returns the predictions."""
+        size = batch["image"].shape[-2:]
+        predictions = {
+            name: self.tasks[name].predict(outputs, tuple(size)) for name, outputs in self(batch["image"]).items()
+        }
+        for name, task in self.each_task():
+            self.metrics[name].update(predictions[name], batch[task.target])
+        return predictions
+
+    def on_validation_epoch_end(self) -> None:
+        several = len(self.tasks) > 1
+        self.scores = {}
+        for name, metric in self.metrics.items():
+            scores = metric.compute()
+            metric.reset()
+            self.expect_all_images(scores["images"])
+            self.scores |= {f"{name}/{key}" if several and key != "images" else key: v for key, v in scores.items()}
+        self.log_dict({f"val/{key}": float(value) for key, value in self.scores.items() if value is not None})
+
+    def expect_all_images(self, images: int) -> None:
+        """Every image must be scored exactly once, however many processes share the work."""
+        data = getattr(self.trainer, "datamodule", None)
+        if data is not None and self.trainer.limit_val_batches == 1.0 and images != len(data.val):
+            raise RuntimeError(f"scored {images} images of {len(data.val)}")
+
+    def configure_optimizers(self) -> Any:
+        assert self.optimizer is not None and self.scheduler is not None
+        trained = [parameter for parameter in self.parameters() if parameter.requires_grad]
+        optimizer = self.optimizer(
+            [
+                {"params": [parameter for parameter in trained if parameter.ndim > 1]},
+                {"params": [parameter for parameter in trained if parameter.ndim <= 1], "weight_decay": 0.0},
+            ]
+        )
+        scheduler = self.scheduler(optimizer, self.trainer.datamodule.total_steps())  # type: ignore[attr-defined]
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["mobilevision"] = self.card

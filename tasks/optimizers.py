@@ -1,0 +1,63 @@
+"""RMSprop as TensorFlow computes it, which is how MobileNetV2 and V3 were trained."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+
+class RMSpropTF(Optimizer):
+    """RMSprop with epsilon inside the root, mean squares that start at 1, and the rate inside the momentum.
+
+        s <- decay * s + (1 - decay) * g²        m <- momentum * m + lr * g / sqrt(s + epsilon)        w <- w - m
+
+    torch.optim.RMSprop adds epsilon outside the root, which with the papers' 0.002 is another algorithm.
+
+    Args:
+        params: parameters or groups of them.
+        lr, decay, momentum, epsilon: as above.
+        weight_decay: added to the gradient.
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Tensor] | Iterable[dict[str, Any]],
+        *,
+        lr: float,
+        decay: float = 0.9,
+        momentum: float = 0.9,
+        epsilon: float = 0.002,
+        weight_decay: float = 0.0,
+    ) -> None:
+        defaults = {"lr": lr, "decay": decay, "momentum": momentum, "epsilon": epsilon, "weight_decay": weight_decay}
+        super().__init__(params, defaults)
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
+        """One update of every parameter that has a gradient."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            weights = [weight for weight in group["params"] if weight.grad is not None]
+            if not weights:
+                continue
+            for weight in weights:
+                if not self.state[weight]:
+                    self.state[weight] = {"square": torch.ones_like(weight), "momentum": torch.zeros_like(weight)}
+            grads = [weight.grad for weight in weights]
+            squares = [self.state[weight]["square"] for weight in weights]
+            momenta = [self.state[weight]["momentum"] for weight in weights]
+            if group["weight_decay"]:
+                grads = torch._foreach_add(grads, weights, alpha=group["weight_decay"])
+            torch._foreach_mul_(squares, group["decay"])
+            torch._foreach_addcmul_(squares, grads, grads, 1 - group["decay"])
+            roots = torch._foreach_add(squares, group["epsilon"])
+            torch._foreach_sqrt_(roots)
+            torch._foreach_mul_(momenta, group["momentum"])
+            torch._foreach_addcdiv_(momenta, grads, roots, group["lr"])
+            torch._foreach_sub_(weights, momenta)
+        return loss

@@ -1,0 +1,94 @@
+"""Prediction on any images: label maps, overlays and an index of what was done."""
+
+import csv
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import torch
+from omegaconf import DictConfig
+from rich.progress import track
+
+from tasks.checkpoint import load_state, open_checkpoint, with_typed
+from tasks.data.images import Pixels, read_rgb
+from tasks.errors import UserError
+from tasks.training import build, report
+
+
+def predict(task: str, config: DictConfig, overrides: Sequence[str], images: Sequence[Path], folder: Path) -> None:
+    """Predict every image with the checkpoint's network and write what each task makes of it.
+
+    Files that are no images, or are damaged, are named, skipped and counted in the end.
+
+    Raises:
+        UserError: for a checkpoint that does not fit, or if not one image could be read.
+    """
+    checkpoint = open_checkpoint(config.checkpoint, task)
+    card = checkpoint["mobilevision"]
+    config = with_typed(card, config, overrides)
+    learner = build(config, card["tasks"][task]["classes"])
+    load_state(learner, checkpoint, config.checkpoint)
+    learner.eval().to(device := best_device())
+    names = unique_names(images)
+    rows, skipped = [], 0
+    for path, name, image in track(decoded(images, names), "predicting", len(images), transient=True):
+        if isinstance(image, UserError):
+            report(f"skipped: {image}")
+            rows.append({"image": str(path), "status": "skipped", "reason": str(image)})
+            skipped += 1
+            continue
+        row = {"image": str(path), "status": "ok", "height": image.shape[0], "width": image.shape[1]}
+        batch = torch.from_numpy(image.copy()).permute(2, 0, 1)[None].to(device)
+        with torch.inference_mode():
+            outputs = learner(batch)
+            for key, entry in learner.each_task():
+                prediction = entry.predict(outputs[key], image.shape[:2])
+                row |= entry.write(image, prediction, folder, name)
+        rows.append(row)
+    write_index(folder / "index.csv", rows)
+    report(f"{len(images) - skipped} images predicted, {skipped} skipped: {folder / 'index.csv'}")
+    if skipped == len(images):
+        raise UserError(f"none of the {skipped} files could be read as an image")
+
+
+def best_device() -> torch.device:
+    """The accelerator, if there is one."""
+    return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
+
+
+def decoded(images: Sequence[Path], names: Sequence[Path]) -> Iterator[tuple[Path, Path, Pixels | UserError]]:
+    """Images decoded a few ahead of the network, upright; an error stands in for what could not be read."""
+
+    def read(path: Path) -> Pixels | UserError:
+        try:
+            return read_rgb(path, upright=True)
+        except UserError as error:
+            return error
+
+    with ThreadPoolExecutor(2) as pool:
+        ahead = 4
+        waiting = [pool.submit(read, path) for path in images[:ahead]]
+        for number, (path, name) in enumerate(zip(images, names, strict=True)):
+            if number + ahead < len(images):
+                waiting.append(pool.submit(read, images[number + ahead]))
+            yield path, name, waiting.pop(0).result()
+
+
+def unique_names(images: Sequence[Path]) -> list[Path]:
+    """Where each image's results go: its path below the folder that all images share, without suffix if unambiguous."""
+    shared = Path(os.path.commonpath([path.resolve().parent for path in images]))
+    below = [path.resolve().relative_to(shared) for path in images]
+    count = Counter(path.with_suffix("") for path in below)
+    return [path.with_suffix("") if count[path.with_suffix("")] == 1 else path for path in below]
+
+
+def write_index(path: Path, rows: Sequence[dict[str, Any]]) -> None:
+    """One line per file: what it was, what became of it, where the results lie."""
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, columns)
+        writer.writeheader()
+        writer.writerows(rows)

@@ -1,0 +1,56 @@
+"""What a command does: checks first, without torch; then training, evaluation or prediction."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+from rich.progress import track
+
+from tasks.data.images import find_images
+
+
+def run(config: DictConfig) -> None:
+    """Run one job in its own output folder.
+
+    Raises:
+        UserError: for everything that the user can mend, before any training.
+    """
+    hydra = HydraConfig.get()
+    folder, task = Path(hydra.runtime.output_dir), hydra.job.config_name
+    first = int(os.environ.get("LOCAL_RANK", "0")) == 0  # of the processes on this machine
+    if config.mode == "predict":
+        images = find_images(config.input)
+        from tasks.predicting import predict
+
+        predict(task, config, hydra.overrides.task, images, folder)
+        return
+    if config.resume is None and config.mode == "train":
+        dataset = open_dataset(config, first)
+    from tasks import training  # imports torch and lightning: seconds
+
+    config = training.with_checkpoint(task, config, hydra.overrides.task)
+    if config.resume is not None or config.mode == "evaluate":
+        dataset = open_dataset(config, first)
+    if first:
+        (folder / "config.yaml").write_text(OmegaConf.to_yaml(config, resolve=True))
+    training.run(task, config, dataset, folder)
+
+
+def open_dataset(config: DictConfig, first: bool) -> Any:
+    """The data set, checked: its folders now, and each file once unless check=false.
+
+    Raises:
+        UserError: for whatever training or scoring would trip over.
+    """
+    dataset = instantiate(config.dataset)
+    splits = {"val": dataset.val()} | ({"train": dataset.train()} if config.mode == "train" else {})
+    if config.check and first:
+        for name, samples in splits.items():
+            quiet = not sys.stdout.isatty()
+            for _ in track(samples.check(), f"checking {name}", len(samples), disable=quiet, transient=True):
+                pass
+    return dataset

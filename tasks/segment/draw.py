@@ -1,0 +1,73 @@
+"""Pictures of segmentation: the image beside truth, prediction and errors, in the data set's colours."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+Pixels = NDArray[np.uint8]
+Colours = Sequence[tuple[int, ...]]
+RIGHT, WRONG, VOID = (60, 60, 60), (255, 64, 64), 255
+GAP = 4
+
+
+def colourise(labels: Pixels, colours: Colours) -> Pixels:
+    """(H, W) class numbers to (H, W, 3) colours; void is black."""
+    table = np.zeros((256, 3), np.uint8)
+    table[: len(colours)] = np.array(colours, np.uint8)
+    return table[labels]
+
+
+def overlay(image: Pixels, labels: Pixels, colours: Colours, opacity: float = 0.55) -> Image.Image:
+    """The classes' colours laid over the image (H, W, 3)."""
+    return Image.fromarray((opacity * colourise(labels, colours) + (1 - opacity) * image).astype(np.uint8))
+
+
+def errors(labels: Pixels, truth: Pixels, colours: Colours) -> Pixels:
+    """Where the prediction errs: the predicted colour on wrong pixels, grey where it is right, black where void."""
+    picture = colourise(labels, colours)
+    picture[labels == truth] = RIGHT
+    picture[truth == VOID] = 0
+    return picture
+
+
+def draw(
+    image: Pixels, labels: Pixels, truth: Pixels | None, class_names: Sequence[str], colours: Colours
+) -> Image.Image:
+    """Image and prediction, with truth and errors where there is a truth, and a legend of the classes in sight."""
+    panels = [("image", image), ("prediction", colourise(labels, colours))]
+    if truth is not None:
+        right, known = (labels == truth).sum(), max(1, int((truth != VOID).sum()))
+        panels.insert(1, ("truth", colourise(truth, colours)))
+        panels.append((f"errors: {1 - right / known:.1%} of pixels", errors(labels, truth, colours)))
+    font = ImageFont.load_default(size=max(12, min(24, image.shape[0] // 20)))
+    line = round(font.size * 1.5)
+    height, width = image.shape[:2]
+    seen = [c for c in range(len(class_names)) if (labels == c).any() or (truth is not None and (truth == c).any())]
+    columns, rows = 2, (len(panels) + 1) // 2
+    total = columns * width + GAP
+    legend = place_legend([class_names[c] for c in seen], font, line, total)
+    canvas = Image.new("RGB", (total, rows * (height + line + GAP) + (legend[-1][1] + line if legend else 0)), "white")
+    pen = ImageDraw.Draw(canvas)
+    for number, (title, panel) in enumerate(panels):
+        x, y = number % columns * (width + GAP), number // columns * (height + line + GAP)
+        pen.text((x + 4, y), title, "black", font)
+        canvas.paste(Image.fromarray(panel), (x, y + line))
+    top = rows * (height + line + GAP)
+    for c, (x, y) in zip(seen, legend, strict=True):
+        pen.rectangle((x, top + y + 2, x + line - 6, top + y + line - 6), fill=tuple(colours[c]))
+        pen.text((x + line, top + y), class_names[c], "black", font)
+    return canvas
+
+
+def place_legend(names: Sequence[str], font: ImageFont.FreeTypeFont, line: int, width: int) -> list[tuple[int, int]]:
+    """Where each name's swatch goes, from left to right and line by line."""
+    places, x, y = [], 4, 0
+    for name in names:
+        need = line + round(font.getlength(name)) + line
+        if x + need > width and x > 4:
+            x, y = 4, y + line
+        places.append((x, y))
+        x += need
+    return places

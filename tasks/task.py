@@ -1,0 +1,54 @@
+"""What a task is: a head on shared features, its loss, its prediction, its metric, its picture."""
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor, nn
+from torchmetrics import Metric
+
+from heads.base import Head
+
+
+class Task(nn.Module):
+    """One thing to learn from shared feature maps. It knows no trainer and no data set.
+
+    Attributes:
+        name: in front of the task's metrics where several tasks are trained.
+        target: the key of its labels in a batch.
+        score: the metric that says which checkpoint is best; larger is better.
+        head: maps to raw outputs, the same in training and in inference; `head.maps` names the maps it reads.
+    """
+
+    name: ClassVar[str]
+    target: ClassVar[str]
+    score: ClassVar[str]
+    head: Head
+
+    @abstractmethod
+    def loss(self, outputs: Any, batch: Mapping[str, Any]) -> Tensor:
+        """A scalar from the head's outputs and the batch's labels."""
+
+    @abstractmethod
+    def predict(self, outputs: Any, size: tuple[int, int]) -> Any:
+        """What a user wants, for images of this (height, width)."""
+
+    @abstractmethod
+    def metric(self) -> Metric:
+        """A fresh metric whose compute() gives the entries of metrics.json, `images` among them."""
+
+    @abstractmethod
+    def picture(self, image: Tensor, prediction: Any, truth: Any | None) -> Image.Image:
+        """One image (3, H, W) uint8 with its prediction, and its truth where there is one."""
+
+    @abstractmethod
+    def write(self, image: NDArray[np.uint8], prediction: Any, folder: Path, name: Path) -> dict[str, Any]:
+        """Files for one predicted image (H, W, 3); returns what the index says of them."""
+
+    @abstractmethod
+    def card(self) -> dict[str, Any]:
+        """What a checkpoint must say so that the task can be built again (`classes`): plain lists and strings."""

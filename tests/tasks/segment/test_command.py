@@ -1,0 +1,214 @@
+"""The real command on a tiny data set: training, evaluation, prediction, resuming, and what is refused."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+TINY = (
+    "dataset=cityscapes",
+    "backbone=mobilenet_v3_small",
+    "backbone.width=0.35",
+    "recipe=segment_streets",
+    "data.augment.crop.size=[32,48]",
+    "data.batch_size=2",
+    "data.workers=0",
+    "keep_freed_memory=false",
+    "trainer.accelerator=cpu",
+    "trainer.max_epochs=4",
+    "trainer.check_val_every_n_epoch=1",
+    "pictures=2",
+)
+
+
+def metrics(folder: Path) -> dict:
+    scores = json.loads((folder / "metrics.json").read_text())
+    scores.pop("seconds")
+    return scores
+
+
+def state(path: Path) -> dict:
+    return torch.load(path, weights_only=True)
+
+
+def assert_same(a: object, b: object, where: str = "") -> None:
+    """Nested dicts, lists and tensors, bit for bit."""
+    assert type(a) is type(b), where
+    if isinstance(a, dict):
+        assert a.keys() == b.keys(), where
+        for key in a:
+            assert_same(a[key], b[key], f"{where}.{key}")
+    elif isinstance(a, list | tuple):
+        for i, (x, y) in enumerate(zip(a, b, strict=True)):
+            assert_same(x, y, f"{where}[{i}]")
+    elif isinstance(a, torch.Tensor):
+        assert torch.equal(a, b), where
+    else:
+        assert a == b, where
+
+
+@pytest.fixture
+def run(command, cityscapes, tmp_path):
+    """The command on the tiny data set, with its output folder below tmp_path."""
+
+    def go(folder: str, *arguments: str, tiny: tuple[str, ...] = TINY):
+        result = command(
+            "segment", *tiny, f"dataset.root={cityscapes}", f"hydra.run.dir={tmp_path / folder}", *arguments
+        )
+        return result, tmp_path / folder
+
+    return go
+
+
+def test_train_evaluate_predict(run, command, tmp_path, cityscapes):
+    result, folder = run("train")
+    assert result.status == 0, result.err
+    assert "mIoU" in result.out and "images/s" in result.out
+    scores = metrics(folder)
+    assert scores["images"] == 5 and scores["iou/train"] is None and 0 < scores["mIoU"] <= 1
+    assert len(list((folder / "pictures").glob("*.png"))) == 2
+    assert {path.name for path in (folder / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
+    assert (folder / "config.yaml").exists() and "val/mIoU" in (folder / "metrics.csv").read_text()
+    best = folder / "checkpoints" / "best.ckpt"
+
+    again = f"hydra.run.dir={tmp_path / 'evaluate'}"
+    result = command("segment", "mode=evaluate", f"checkpoint={best}", again)  # the checkpoint brings the rest
+    assert result.status == 0, result.err
+    assert metrics(tmp_path / "evaluate") == scores
+
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (50, 70, 3), dtype=np.uint8)).save(photos / "a.jpg")
+    Image.new("L", (33, 65)).save(photos / "b.png")
+    (photos / "broken.png").write_bytes(b"no image")
+    result = command(
+        "segment", "mode=predict", f"checkpoint={best}", f"input={photos}", f"hydra.run.dir={tmp_path / 'p'}"
+    )
+    assert result.status == 0, result.err
+    assert "broken.png" in result.out and "2 images predicted, 1 skipped" in result.out
+    rows = {Path(row["image"]).name: row for row in csv.DictReader((tmp_path / "p" / "index.csv").open())}
+    assert rows["broken.png"]["status"] == "skipped"
+    with Image.open(rows["a.jpg"]["labels"]) as labels, Image.open(rows["a.jpg"]["overlays"]) as overlay:
+        assert labels.size == overlay.size == (70, 50)
+        assert set(np.unique(labels)) <= {7, 8, 11, 12, 13, 17, *range(19, 29), 31, 32, 33}
+
+
+@pytest.mark.parametrize("how", ["stopped between epochs", "killed in the middle of an epoch"])
+def test_a_resumed_run_ends_as_if_never_stopped(run, command, tmp_path, how, monkeypatch):
+    _, whole = run("whole")
+    if how == "stopped between epochs":
+        result, half = run("half", "stop_after=2")
+        assert result.status == 0, result.err
+    else:
+        import os
+        import signal
+
+        from tasks.data.datamodule import Augmented
+
+        read, calls = Augmented.__getitem__, []
+
+        def read_and_kill(self, draws):
+            calls.append(1)
+            if len(calls) == 5:  # the second batch of the second epoch is about to be trained
+                os.kill(os.getpid(), signal.SIGTERM)
+            return read(self, draws)
+
+        monkeypatch.setattr(Augmented, "__getitem__", read_and_kill)
+        result, half = run("half")
+        monkeypatch.setattr(Augmented, "__getitem__", read)
+        assert result.status == 128 + signal.SIGTERM, result
+        assert "go on with resume=" in result.err
+    resume = half / "checkpoints" / "last.ckpt"
+    result = command("segment", f"resume={resume}", f"hydra.run.dir={tmp_path / 'rest'}", *(["stop_after=null"]))
+    assert result.status == 0, result.err
+    a, b = state(whole / "checkpoints" / "last.ckpt"), state(tmp_path / "rest" / "checkpoints" / "last.ckpt")
+    for part in ("state_dict", "current_model_state", "optimizer_states", "lr_schedulers", "epoch", "global_step"):
+        assert_same(a[part], b[part], part)
+    assert metrics(whole) == metrics(tmp_path / "rest")
+
+
+MISTAKES = {
+    "missing data set": (["dataset.root=/nowhere"], "no data set at /nowhere"),
+    "mistyped key": (["backbone.widht=0.5"], "did you mean width"),
+    "mistyped option": (["backbone=mobilenet_v3_larg"], "did you mean mobilenet_v3_large"),
+    "wrong mode": (["mode=trian"], "did you mean train"),
+    "missing checkpoint": (["mode=evaluate", "checkpoint=absent.ckpt"], "no such file"),
+    "foreign target": (["backbone._target_=os.system"], "is outside"),
+    "output stride": (["backbone.output_stride=12"], "output_stride=12 is not one of 8, 16, 32"),
+    "wrong map": (["head.low=c9"], "the head reads c9"),
+    "test split": (["dataset.val_split=test"], "test split cannot be scored"),
+    "unknown weights": (["weights=imagenet"], "MobileNet_V3_Small_Weights.IMAGENET1K_V1"),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_mistakes_are_one_clear_line_before_training(run, mistake):
+    arguments, message = MISTAKES[mistake]
+    result, folder = run("wrong", *arguments)
+    assert result.status == 2
+    first = result.err.splitlines()[0]
+    assert first.startswith("error: ") and message in first, result.err
+    assert "Traceback" not in result.err and "epoch" not in result.out
+    assert not folder.exists(), "a refused command leaves no folder"
+
+
+def spoil(cityscapes: Path, how: str) -> str:
+    """Damage the data set; returns what the message must name."""
+    image = sorted(cityscapes.glob("leftImg8bit/train/*/*.png"))[2]
+    label = sorted(cityscapes.glob("gtFine/train/*/*.png"))[2]
+    if how == "image without label":
+        label.unlink()
+        return label.name
+    if how == "empty image":
+        image.write_bytes(b"")
+        return f"{image.name}: the file is empty (0 bytes)"
+    if how == "unknown id":
+        ids = np.array(Image.open(label))
+        ids[3, 4] = 77
+        Image.fromarray(ids).save(label)
+        return f"{label.name} has id 77"
+    if how == "other size":
+        Image.new("L", (10, 10)).save(label)
+        return f"{label.name} is 10×10"
+    if how == "colour labels":
+        Image.new("RGB", (64, 48)).save(label)
+        return f"{label.name} has mode RGB"
+    for path in (cityscapes / "leftImg8bit" / "train").glob("*/*"):
+        path.unlink()
+    return "no image in"
+
+
+@pytest.mark.parametrize(
+    "how", ["image without label", "empty image", "unknown id", "other size", "colour labels", "empty folder"]
+)
+def test_damaged_data_is_named_before_training(run, cityscapes, how):
+    message = spoil(cityscapes, how)
+    result, _ = run("damaged")
+    assert result.status == 2
+    assert message in result.err.splitlines()[0], result.err
+    assert "epoch" not in result.out
+
+
+def test_checkpoints_that_do_not_fit_are_refused(run, command, tmp_path):
+    result, folder = run("train", "trainer.max_epochs=1")
+    best = folder / "checkpoints" / "best.ckpt"
+    half = tmp_path / "half.ckpt"
+    half.write_bytes(best.read_bytes()[: best.stat().st_size // 2])
+    foreign = tmp_path / "foreign.ckpt"
+    torch.save({"a": torch.zeros(1)}, foreign)
+    cases = [
+        ([f"checkpoint={best}", "mode=evaluate", "backbone=mobilenet_v2"], "of another network"),
+        ([f"checkpoint={best}", "backbone.width=0.5"], "of another network"),
+        ([f"checkpoint={half}", "mode=evaluate"], "truncated"),
+        ([f"checkpoint={half}"], "truncated"),
+        ([f"resume={half}"], "truncated"),
+        ([f"checkpoint={foreign}", "mode=evaluate"], "no checkpoint of mobilevision"),
+    ]
+    for arguments, message in cases:
+        result, _ = run("refused", *arguments)
+        assert result.status == 2 and message in result.err.splitlines()[0], (arguments, result.err)
+        assert "epoch" not in result.out
