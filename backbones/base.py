@@ -51,6 +51,8 @@ class Backbone(nn.Module):
     ) -> None:
         super().__init__()
         self.blocks = nn.ModuleList(blocks)
+        self.mean: Tensor
+        self.std: Tensor
         self.features = features
         self.taps = taps
         self.hidden = hidden
@@ -82,7 +84,7 @@ class Backbone(nn.Module):
             images: (N, 3, H, W) RGB, uint8 as decoded, or float already normalised.
         """
         x = images if images.is_floating_point() else (images.to(self.mean.dtype) - self.mean) / self.std
-        maps = {}
+        maps: dict[str, Tensor] = {}
         for index, block in enumerate(self.blocks):
             names = [(name, tap.place) for name, tap in self.taps.items() if tap.block == index]
             if all(place == "out" for _, place in names):

@@ -1,6 +1,6 @@
 """The layers that MobileNets are made of."""
 
-from collections.abc import Set
+from collections.abc import Callable, Set
 from functools import partial
 
 from torch import Tensor, nn
@@ -8,7 +8,7 @@ from torch import Tensor, nn
 ReLU = partial(nn.ReLU, inplace=True)
 ReLU6 = partial(nn.ReLU6, inplace=True)
 HardSwish = partial(nn.Hardswish, inplace=True)
-Activation = partial[nn.Module]
+Activation = Callable[[], nn.Module]
 
 
 def make_divisible(channels: float, divisor: int = 8) -> int:

@@ -88,7 +88,7 @@ class MobileNetV3(InvertedBackbone):
             layer behind the pooling; "torchvision" scales both, which makes other networks below 1.0.
         output_stride, dilation_rule, norm_momentum: see InvertedBackbone.
         tail: "segmentation" halves the last stage's channels and its first expansion (RF2, section 6.4);
-            "detection" leaves that expansion, C4, as it is (table 6, the rows with a dagger; torchvision's reduced tail).
+            "detection" leaves that expansion, C4, as it is (table 6, rows with a dagger; torchvision's reduced tail).
         minimalistic: the authors' variant without squeeze-and-excite, hard-swish and 5×5 kernels.
         norm_eps: 1e-3 as in the paper's code and torchvision's weights.
 

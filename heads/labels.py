@@ -44,10 +44,8 @@ def labels_from_logits(logits: Tensor, size: tuple[int, int]) -> Tensor:
     labels = torch.empty((count, *size), dtype=torch.uint8, device=logits.device)
     for n in range(count):
         image = logits[n : n + 1]
-        reach = float(torch.stack(torch.aminmax(image)).abs().amax()) if fast else 0.0
-        if (
-            fast and reach < 1e38 and _rounds_alike(classes, h, w, *size, torch.get_num_threads())
-        ):  # NaN < 1e38 is False
+        reach = float(torch.stack(torch.aminmax(image)).abs().amax()) if fast else float("nan")
+        if reach < 1e38 and _rounds_alike(classes, h, w, *size, torch.get_num_threads()):  # false for NaN
             _fast(image[0].contiguous(), labels[n], reach)
         else:
             _plain(image, labels[n], whole=channels_last)

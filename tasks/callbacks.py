@@ -33,9 +33,9 @@ class AverageWeights(WeightAveraging):
         def average(averages: Sequence[Tensor], currents: Sequence[Tensor], step: Tensor | int) -> None:
             keep = min(decay, (1 + int(step)) / (10 + int(step)))
             if averages[0].is_floating_point():
-                torch._foreach_lerp_(averages, currents, 1 - keep)
+                torch._foreach_lerp_(list(averages), list(currents), 1 - keep)
             else:  # counters of batch normalisation
-                torch._foreach_copy_(averages, currents)
+                torch._foreach_copy_(list(averages), list(currents))
 
         super().__init__(multi_avg_fn=average)
 
@@ -69,7 +69,7 @@ class Last(ModelCheckpoint):
 
 
 class Reseed(Callback):
-    """Random numbers of a step (dropout) depend on seed, step and process alone, so that a resumed run draws the same."""
+    """Random numbers of a step (dropout) depend on seed, step and process alone: a resumed run draws the same."""
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
@@ -152,12 +152,12 @@ class ShowProgress(Callback):
         self.loss = torch.zeros(())
         self.start = self.mark = time.perf_counter()
 
-    def on_train_batch_start(self, trainer: Trainer, module: LightningModule, *_: Any) -> None:
+    def on_train_batch_start(self, *_: Any) -> None:
         if not hasattr(self, "start"):  # resumed in the middle of an epoch
             self.on_train_epoch_start()
         self.waited += time.perf_counter() - self.mark
 
-    def on_train_batch_end(self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Any, *_: Any) -> None:
+    def on_train_batch_end(self, trainer: Trainer, _module: LightningModule, outputs: Any, batch: Any, *_: Any) -> None:
         self.images += len(batch["image"]) * trainer.world_size
         self.steps += 1
         self.loss = self.loss.to(outputs["loss"].device) + outputs["loss"].detach()

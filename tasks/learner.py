@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
+from torchmetrics import Metric
 
 from backbones.base import Backbone
 from tasks.task import Task
@@ -47,6 +48,10 @@ class Learner(lightning.LightningModule):
         """The tasks by name."""
         return [(name, task) for name, task in self.tasks.items() if isinstance(task, Task)]
 
+    def each_metric(self) -> list[tuple[str, Metric]]:
+        """The tasks' metrics by name."""
+        return [(name, metric) for name, metric in self.metrics.items() if isinstance(metric, Metric)]
+
     def forward(self, images: Tensor) -> dict[str, Any]:
         """Every task's raw outputs for (N, 3, H, W) uint8 images."""
         maps = self.backbone(images)
@@ -63,18 +68,16 @@ class Learner(lightning.LightningModule):
 
     def validation_step(self, batch: Batch, _batch_index: int) -> dict[str, Any]:
         """Scores a batch and returns the predictions."""
-        size = batch["image"].shape[-2:]
-        predictions = {
-            name: self.tasks[name].predict(outputs, tuple(size)) for name, outputs in self(batch["image"]).items()
-        }
-        for name, task in self.each_task():
-            self.metrics[name].update(predictions[name], batch[task.target])
+        outputs, (height, width) = self(batch["image"]), batch["image"].shape[-2:]
+        predictions = {name: task.predict(outputs[name], (height, width)) for name, task in self.each_task()}
+        for (name, task), (_, metric) in zip(self.each_task(), self.each_metric(), strict=True):
+            metric.update(predictions[name], batch[task.target])
         return predictions
 
     def on_validation_epoch_end(self) -> None:
         several = len(self.tasks) > 1
         self.scores = {}
-        for name, metric in self.metrics.items():
+        for name, metric in self.each_metric():
             scores = metric.compute()
             metric.reset()
             self.expect_all_images(scores["images"])

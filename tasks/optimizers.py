@@ -48,11 +48,11 @@ class RMSpropTF(Optimizer):
             for weight in weights:
                 if not self.state[weight]:
                     self.state[weight] = {"square": torch.ones_like(weight), "momentum": torch.zeros_like(weight)}
-            grads = [weight.grad for weight in weights]
+            grads = [weight.grad for weight in weights if weight.grad is not None]
             squares = [self.state[weight]["square"] for weight in weights]
             momenta = [self.state[weight]["momentum"] for weight in weights]
             if group["weight_decay"]:
-                grads = torch._foreach_add(grads, weights, alpha=group["weight_decay"])
+                grads = list(torch._foreach_add(grads, weights, alpha=group["weight_decay"]))
             torch._foreach_mul_(squares, group["decay"])
             torch._foreach_addcmul_(squares, grads, grads, 1 - group["decay"])
             roots = torch._foreach_add(squares, group["epsilon"])

@@ -10,6 +10,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from rich.progress import track
 
+from tasks.cpu import bind_threads
 from tasks.data.images import find_images
 
 
@@ -20,7 +21,13 @@ def run(config: DictConfig) -> None:
         UserError: for everything that the user can mend, before any training.
     """
     hydra = HydraConfig.get()
-    folder, task = Path(hydra.runtime.output_dir), hydra.job.config_name
+    folder, task = Path(hydra.runtime.output_dir), str(hydra.job.config_name)
+    if (
+        config.cpu.bind_threads
+        and config.trainer.accelerator in ("auto", "cpu")
+        and config.trainer.devices in ("auto", 1)
+    ):
+        bind_threads()
     first = int(os.environ.get("LOCAL_RANK", "0")) == 0  # of the processes on this machine
     if config.mode == "predict":
         images = find_images(config.input)

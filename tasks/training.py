@@ -21,10 +21,10 @@ from backbones.weights import load_weights
 from heads.sizes import measure
 from tasks.callbacks import AverageWeights, Best, Last, Pictures, Reseed, ShowProgress, StopAfter, StopOnSignal
 from tasks.checkpoint import load_state, make_card, open_checkpoint, start_from, with_typed
+from tasks.cpu import keep_freed_memory
 from tasks.data.datamodule import DataModule
 from tasks.errors import Stopped, UserError
 from tasks.learner import Learner
-from tasks.memory import keep_freed_memory
 
 CHATTER = (  # warnings that do not apply here, and one of Lightning about itself
     "does not have many workers",
@@ -72,7 +72,7 @@ def run(task: str, config: DictConfig, dataset: Any, folder: Path) -> None:
         UserError: before any training, for what does not fit.
         Stopped: when a signal ended the training.
     """
-    if config.keep_freed_memory:
+    if config.cpu.keep_freed_memory:
         keep_freed_memory()
     for chatter in CHATTER:
         warnings.filterwarnings("ignore", message=f".*{chatter}.*")

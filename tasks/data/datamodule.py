@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset
 
+from tasks.cpu import use_all_cores
 from tasks.data.samplers import Draw, EvalBatches, TrainBatches
 
 Arrays = dict[str, NDArray[Any]]
@@ -50,7 +51,7 @@ class Augmented(Dataset[Batch]):
             # One generator for all transforms: seeded one by one they would all throw the same dice.
             self.augment.set_random_state(np.random.default_rng(seed), random.Random(hash(seed)))
             arrays.append(self.augment(**self.samples.read(index)))
-        return collate(arrays, [self.samples.name(draw.index) for draw in draws])
+        return collate(arrays, [self.samples.name(draw.image) for draw in draws])
 
 
 class AsTheyAre(Dataset[Batch]):
@@ -140,7 +141,7 @@ class DataModule(lightning.LightningDataModule):
             repeat=self.repeat,
             rank=self.trainer.global_rank,
             world=self.trainer.world_size,
-            epoch=loop.epoch_progress.current.processed,
+            epoch=loop.epoch_progress.current.processed,  # type: ignore[attr-defined]
         )
         sampler.skip = loop.epoch_loop.batch_progress.current.ready % len(sampler)
         return sampler
@@ -172,13 +173,14 @@ class DataModule(lightning.LightningDataModule):
             sampler=sampler,
             batch_size=None,
             num_workers=workers,
-            worker_init_fn=leave_signals_to_the_trainer,
+            worker_init_fn=start_worker,
             persistent_workers=workers > 0,
             pin_memory=torch.cuda.is_available(),
         )
 
 
-def leave_signals_to_the_trainer(_worker: int) -> None:
-    """Ctrl-C reaches every process of the terminal; workers go on until the training has stopped in order."""
+def start_worker(_worker: int) -> None:
+    """A worker may use any core, and leaves signals to the trainer: Ctrl-C reaches every process of a terminal."""
+    use_all_cores()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -29,7 +29,8 @@ def find_images(pattern: str) -> list[Path]:
     elif path.is_file():
         found = [path]
     else:
-        found = [Path(name) for name in glob(str(path), recursive=True) if Path(name).is_file()]
+        names = glob(str(path), recursive=True)  # noqa: PTH207 - Path.glob takes no absolute patterns
+        found = [Path(name) for name in names if Path(name).is_file()]
         if not found:
             raise UserError(f"input={pattern}: no such file or folder, and no file matches it")
     return sorted(found)
@@ -47,7 +48,7 @@ def read_rgb(path: str | Path, *, upright: bool = False) -> Pixels:
     try:
         with Image.open(path) as image:
             if upright:
-                image = ImageOps.exif_transpose(image)
+                ImageOps.exif_transpose(image, in_place=True)
             if image.mode.startswith("I;16"):  # PIL would clip 16 bits, not scale them
                 return np.repeat((np.asarray(image) >> 8).astype(np.uint8)[..., None], 3, axis=2)
             return np.asarray(image.convert("RGB"))

@@ -8,9 +8,9 @@ from torch.utils.data import Sampler
 
 
 class Draw(NamedTuple):
-    """One training sample: the image, and the seed of its augmentation."""
+    """One training sample: which image, and the seed of its augmentation."""
 
-    index: int
+    image: int
     seed: tuple[int, int, int]
 
 

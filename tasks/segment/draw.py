@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 Pixels = NDArray[np.uint8]
+Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 Colours = Sequence[tuple[int, ...]]
 RIGHT, WRONG, VOID = (60, 60, 60), (255, 64, 64), 255
 GAP = 4
@@ -41,8 +42,8 @@ def draw(
         right, known = (labels == truth).sum(), max(1, int((truth != VOID).sum()))
         panels.insert(1, ("truth", colourise(truth, colours)))
         panels.append((f"errors: {1 - right / known:.1%} of pixels", errors(labels, truth, colours)))
-    font = ImageFont.load_default(size=max(12, min(24, image.shape[0] // 20)))
-    line = round(font.size * 1.5)
+    points = max(12, min(24, image.shape[0] // 20))
+    font, line = ImageFont.load_default(points), round(points * 1.5)
     height, width = image.shape[:2]
     seen = [c for c in range(len(class_names)) if (labels == c).any() or (truth is not None and (truth == c).any())]
     columns, rows = 2, (len(panels) + 1) // 2
@@ -61,7 +62,7 @@ def draw(
     return canvas
 
 
-def place_legend(names: Sequence[str], font: ImageFont.FreeTypeFont, line: int, width: int) -> list[tuple[int, int]]:
+def place_legend(names: Sequence[str], font: Font, line: int, width: int) -> list[tuple[int, int]]:
     """Where each name's swatch goes, from left to right and line by line."""
     places, x, y = [], 4, 0
     for name in names:

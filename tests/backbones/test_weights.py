@@ -48,6 +48,6 @@ def test_truncated_empty_and_missing_files_are_named(checkpoint, tmp_path):
         read_checkpoint(tmp_path / "absent.pth")
 
 
-def test_unknown_torchvision_name_lists_the_known(tmp_path):
+def test_unknown_torchvision_name_lists_the_known():
     with pytest.raises(ValueError, match=r"MobileNet_V3_Small_Weights\.IMAGENET1K_V1"):
         load_weights(MobileNetV2(), "imagenet")

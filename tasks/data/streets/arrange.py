@@ -52,35 +52,29 @@ def _traffic(rng: np.random.Generator, scene: Scene) -> Iterator[Thing]:
     def sign() -> int:
         return 1 if rng.random() < 0.5 else -1
 
-    for _ in range(2):
-        yield _cyclist(rng, scene)
-        yield _walker(rng, scene, sign())
+    if rng.random() < 0.6:
+        towards = sign()
+        lane = at - towards * kerb * 0.5
+        turn = 90.0 + 90.0 * towards  # we drive on the right
+        length = rng.uniform(8, 10)
+        yield Thing(vehicles.bus, lane, rng.uniform(8, 16) + length / 2, 2.5, rng.uniform(2.8, 3.2), length, turn)
+    yield _cyclist(rng, scene)
+    yield _walker(rng, scene, sign())
     for _ in range(2):
         x = at + sign() * (kerb + rng.uniform(0.3, 0.9))
         yield Thing(furniture.traffic_light, x, rng.uniform(6.5, 12), rng.uniform(0.6, 0.75), rng.uniform(2.9, 3.7))
     for _ in range(4):
         x = at + sign() * (kerb + rng.uniform(0.3, 1.2))
         yield Thing(furniture.sign, x, rng.uniform(6, 12), rng.uniform(0.9, 1.25), rng.uniform(2.4, 3.2))
-    if rng.random() < 0.65:
-        towards = sign()
-        lane = at - towards * kerb * 0.5
-        turn = 90.0 + 90.0 * towards  # we drive on the right
-        length = rng.uniform(8, 10)
-        yield Thing(vehicles.bus, lane, rng.uniform(8, 16) + length / 2, 2.5, rng.uniform(2.8, 3.2), length, turn)
     for _ in range(4):
         yield _car(rng, scene, sign())
+    yield _cyclist(rng, scene)
     for _ in range(4):
         yield _walker(rng, scene, sign())
     for _ in range(5):
         yield _car(rng, scene, sign())
-    yield Thing(
-        people.person,
-        at + rng.uniform(-1, 1) * kerb,
-        rng.uniform(6, 13),
-        0.7,
-        rng.uniform(1.6, 1.9),
-        turn=90.0 * sign(),
-    )
+    x, height = at + rng.uniform(-1, 1) * kerb, rng.uniform(1.6, 1.95)
+    yield Thing(people.person, x, rng.uniform(5, 9), 0.7, height, turn=90.0 * sign())
     for _ in range(2):
         side = scene.sides[int(rng.integers(2))]
         x, turn = at + side.sign * (side.outer - 0.5), rng.uniform(65, 115)

@@ -17,7 +17,7 @@ TINY = (
     "data.augment.crop.size=[32,48]",
     "data.batch_size=2",
     "data.workers=0",
-    "keep_freed_memory=false",
+    "cpu.keep_freed_memory=false",
     "trainer.accelerator=cpu",
     "trainer.max_epochs=4",
     "trainer.check_val_every_n_epoch=1",
@@ -64,7 +64,7 @@ def run(command, cityscapes, tmp_path):
     return go
 
 
-def test_train_evaluate_predict(run, command, tmp_path, cityscapes):
+def test_train_evaluate_predict(run, command, tmp_path):
     result, folder = run("train")
     assert result.status == 0, result.err
     assert "mIoU" in result.out and "images/s" in result.out
@@ -193,7 +193,7 @@ def test_damaged_data_is_named_before_training(run, cityscapes, how):
     assert "epoch" not in result.out
 
 
-def test_checkpoints_that_do_not_fit_are_refused(run, command, tmp_path):
+def test_checkpoints_that_do_not_fit_are_refused(run, tmp_path):
     result, folder = run("train", "trainer.max_epochs=1")
     best = folder / "checkpoints" / "best.ckpt"
     half = tmp_path / "half.ckpt"

@@ -1,0 +1,88 @@
+"""The rooms of the house: who may import whom, and what must not be imported early."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+ALLOWED = {  # longest matching room decides; what is imported must start with one of these
+    "backbones": ("torch", "torchvision", "backbones"),
+    "heads": ("torch", "torchvision.ops", "backbones.base", "backbones.blocks", "heads"),
+    "heads/published": ("torch", "backbones", "heads"),
+    "heads/__main__": ("torch", "rich", "heads"),
+    "heads/sizes": ("torch", "backbones.base", "heads"),
+    "tasks/task": ("torch", "torchmetrics", "numpy", "PIL", "heads.base"),
+    "tasks/learner": ("torch", "torchmetrics", "lightning", "tasks.task", "backbones.base"),
+    "tasks/segment": (
+        "torch",
+        "torchmetrics",
+        "numpy",
+        "PIL",
+        "cv2",
+        "heads",
+        "backbones.base",
+        "tasks.task",
+        "tasks.segment",
+    ),
+    "tasks/segment/__main__": ("tasks.cli",),
+    "tasks/data": (
+        "torch",
+        "lightning",
+        "albumentations",
+        "numpy",
+        "PIL",
+        "cv2",
+        "tasks.data",
+        "tasks.errors",
+        "tasks.cpu",
+    ),
+}
+HYDRA = {"tasks/cli", "tasks/runner", "tasks/training", "tasks/predicting", "tasks/checkpoint"}
+
+
+def imports(path: Path) -> set[str]:
+    """All modules that a file imports, wherever in the file."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module)
+    return {name for name in found if name.split(".")[0] not in sys.stdlib_module_names}
+
+
+FILES = [path for room in ("backbones", "heads", "tasks") for path in sorted((ROOT / room).rglob("*.py"))]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_arrows(path):
+    name = str(path.relative_to(ROOT).with_suffix(""))
+    rooms = [room for room in ALLOWED if name == room or name.startswith(room + "/")]
+    found = imports(path)
+    if name not in HYDRA:
+        assert not any(module.split(".")[0] in ("hydra", "omegaconf") for module in found)
+    if rooms:
+        allowed = ALLOWED[max(rooms, key=len)]
+        wrong = {m for m in found if not any(m == a or m.startswith(a + ".") for a in allowed)}
+        assert not wrong
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--help"], ["--cfg", "job"], ["trainer.max_epoch=3"], ["dataset=cityscapes", "dataset.root=/nowhere"]],
+)
+def test_nothing_heavy_before_the_work(arguments):
+    code = (
+        "import sys; from tasks.cli import main\n"
+        "try: main('segment')\n"
+        "except SystemExit: pass\n"
+        "heavy = {'torch', 'lightning', 'albumentations', 'torchvision', 'cv2'} & set(sys.modules)\n"
+        "print('HEAVY', sorted(heavy))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, cwd=ROOT, check=True
+    )
+    assert "HEAVY []" in done.stdout, done.stdout + done.stderr
