@@ -1,7 +1,6 @@
 """Sky and ground: what is there before any thing stands on it, and the shadows the things will cast."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import cv2
 import numpy as np
@@ -52,38 +51,34 @@ def ground(canvas: Canvas, rng: np.random.Generator, scene: Scene, things: list[
     first = int(2 * scene.camera.horizon) + 3
     x, z = scene.camera.ground((np.arange(columns) + 0.5) / 2, (np.arange(first, rows) + 0.5) / 2)
     bands = scene.bands
-    which = np.digitize(x, np.array([band.left for band in bands[1:]], np.float32)).astype(np.uint8)
+    which = _between(x, [band.left for band in bands[1:]])
 
-    def by_label(values: Mapping[Label, Any]) -> NDArray:
-        return np.take(np.array([values[band.label] for band in bands], np.float32), which, axis=0)
+    def by_label(values: Mapping[Label, float]) -> NDArray[np.float32]:
+        return np.take(np.array([values[band.label] for band in bands], np.float32), which)
 
     tile = cv2.GaussianBlur(rng.standard_normal((256, 256)).astype(np.float32), (0, 0), 2.0)
     patch = cv2.remap(
         tile / tile.std(), x * 9, np.broadcast_to(z * 5, x.shape), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT
     )
-    image = by_label(
-        {
-            ROAD: jitter(rng, (98, 98, 102), 12),
-            SIDEWALK: jitter(rng, pick(rng, PAVEMENTS), 10),
-            TERRAIN: jitter(rng, pick(rng, GRASS), 8),
-        }
-    )
-    image *= (1 + by_label({ROAD: 0.05, SIDEWALK: 0.05, TERRAIN: 0.16}) * patch)[..., None]
     where = {label: np.take([band.label is label for band in bands], which) for label in (TERRAIN, SIDEWALK, ROAD)}
-    _slabs(image, x, z, where[SIDEWALK])
+    shade = _shadows(scene, things, rows, columns)[first:]
+    tone = (1 + by_label({ROAD: 0.05, SIDEWALK: 0.05, TERRAIN: 0.16}) * patch) * shade
+    _edges(tone, scene, x, z, where[SIDEWALK])
+    colours = {
+        ROAD: jitter(rng, (98, 98, 102), 12),
+        SIDEWALK: jitter(rng, pick(rng, PAVEMENTS), 10),
+        TERRAIN: jitter(rng, pick(rng, GRASS), 8),
+    }
+    palette = [*(colours[band.label] for band in bands), darker((232, 230, 222), rng.uniform(0.75, 0.95))]
+    cover = by_label(COVER) + np.float32(0.22) * patch if scene.light.snow else None
     near = int(np.argmax(z < 50))
-    _marks(image[near:], rng, scene, x[near:], z[near:])
-    for side in scene.sides:  # kerbstones: a light edge over a dark gutter
-        edge = (x - scene.middle) * side.sign - side.kerb
-        image[(edge > 0) & (edge < 0.16)] *= 1.18
-        image[(edge > -0.14) & (edge < 0)] *= 0.72
-    if scene.light.snow:
-        cover = by_label(COVER) + 0.22 * patch
+    which[near:][_marks(rng, scene, x[near:], z[near:])] = len(bands)
+    image = np.take(np.array(palette, np.float32), which, axis=0) * tone[..., None]
+    if cover is not None:
         lane = np.abs(np.abs(np.abs(x - scene.middle) - 1.7) - 0.75) < 0.28
         cover[lane & where[ROAD]] -= 0.34  # where wheels have run
-        image += (np.array(SNOW, np.float32) - image) * np.clip(cover, 0, 0.96)[..., None]
-    image *= _shadows(scene, things, rows, columns)[first:, :, None]
-    canvas.pixels[first:, :, :3] = np.clip(image, 0, 255)
+        image += (np.array(SNOW, np.float32) - image) * (np.clip(cover, 0, 0.96) * shade)[..., None]
+    canvas.pixels[first:, :, :3] = np.minimum(image, 255)
     canvas.pixels[first:, :, 3] = 0
     nearness = np.zeros((rows // 2, columns // 2), np.float32)
     nearness[(first + 1) // 2 :] = (1 / z)[(first % 2) :: 2]
@@ -114,24 +109,33 @@ def _cloudy(rng: np.random.Generator, rows: int, columns: int) -> NDArray[np.flo
     return noise
 
 
-def _slabs(image: NDArray, x: NDArray, z: NDArray, where: NDArray[np.bool_]) -> None:
+def _between(x: NDArray[np.float32], edges: list[float]) -> NDArray[np.uint8]:
+    """How many of the ascending edges lie left of each x."""
+    return np.digitize(x, np.array(edges, np.float32)).astype(np.uint8)
+
+
+def _edges(tone: NDArray[np.float32], scene: Scene, x: NDArray, z: NDArray, pavement: NDArray[np.bool_]) -> None:
+    """Kerbstones, light over a dark gutter, and the joints of the paving slabs."""
+    left, right = scene.middle - scene.sides[0].kerb, scene.middle + scene.sides[1].kerb
+    strips = _between(x, [left - 0.16, left, left + 0.14, right - 0.14, right, right + 0.16])
+    tone *= np.take(np.array((1, 1.18, 0.72, 1, 0.72, 1.18, 1), np.float32), strips)
     near = int(np.argmax(z < 16))  # joints are too fine to see beyond
     joints = ((x[near:] % 0.9) < 0.05) | ((z[near:] % 0.9) < 0.06)
-    image[near:][joints & where[near:]] *= 0.86
+    tone[near:][joints & pavement[near:]] *= 0.86
 
 
-def _marks(image: NDArray, rng: np.random.Generator, scene: Scene, x: NDArray, z: NDArray) -> None:
-    """Centre line, edge lines and the zebra crossing, worn in places."""
-    aside = x - scene.middle
+def _marks(rng: np.random.Generator, scene: Scene, x: NDArray, z: NDArray) -> NDArray[np.bool_]:
+    """Where centre line, edge lines and the zebra crossing are painted."""
+    aside = np.abs(x - scene.middle)
     kerb = scene.sides[0].kerb
-    marks = (np.abs(aside) < 0.09) & ((z + rng.uniform(0, 6)) % 6 < rng.choice([3, 6]))
+    marks = (aside < 0.09) & ((z + rng.uniform(0, 6)) % 6 < rng.choice([3, 6]))
     if rng.random() < 0.5:
-        marks |= np.abs(np.abs(aside) - kerb + 0.35) < 0.07
+        marks |= np.abs(aside - kerb + 0.35) < 0.07
     if rng.random() < 0.4:
-        marks |= (np.abs(np.abs(aside) - kerb + 2.1) < 0.06) & (z % 2 < 1)
+        marks |= (np.abs(aside - kerb + 2.1) < 0.06) & (z % 2 < 1)
     if scene.crossing is not None:
-        marks |= (np.abs(z - scene.crossing) < 1.5) & (aside % 1.0 < 0.5) & (np.abs(aside) < kerb - 0.3)
-    image[marks] += (np.array((226, 224, 216), np.float32) - image[marks]) * rng.uniform(0.6, 0.9)
+        marks |= (np.abs(z - scene.crossing) < 1.5) & ((x - scene.middle) % 1.0 < 0.5) & (aside < kerb - 0.3)
+    return marks
 
 
 def _shadows(scene: Scene, things: list[Thing], rows: int, columns: int) -> NDArray[np.float32]:

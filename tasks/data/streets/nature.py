@@ -31,15 +31,11 @@ def tree(canvas: Canvas, rng: np.random.Generator, thing: Thing, light: Light) -
 def bush(canvas: Canvas, rng: np.random.Generator, thing: Thing, light: Light) -> None:
     """A low cloud of leaves."""
     leaf = darker(jitter(rng, pick(rng, LEAVES[:4]), 10), 0.9)
-    count = 14
-    centres = np.stack(
-        [
-            thing.x + rng.uniform(-0.5, 0.5, count) * thing.width,
-            rng.uniform(0.1, 0.75, count) * thing.height,
-        ],
-        axis=1,
-    )
-    _leaves(canvas, rng, centres, thing.height * rng.uniform(0.2, 0.35, count), thing.z, leaf, light)
+    count = 12
+    radii = thing.height * rng.uniform(0.2, 0.35, count)
+    across = thing.x + rng.uniform(-0.5, 0.5, count) * thing.width
+    up = radii * 0.9 + rng.uniform(0, 0.45, count) * thing.height
+    _leaves(canvas, rng, np.stack([across, up], axis=1), radii, thing.z, leaf, light)
     canvas.commit(VEGETATION, 1 / thing.z)
 
 

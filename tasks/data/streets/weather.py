@@ -44,7 +44,7 @@ def develop(canvas: Canvas, rng: np.random.Generator, scene: Scene, things: list
         image = _flakes(image, rng)
     else:
         image = _haze(image * tint(rng, (1.06, 1.03, 0.98)), z, (196, 212, 228), rng.uniform(0.001, 0.004))
-    image = image + rng.uniform(0.5, 2.0) * rng.standard_normal(image.shape, dtype=np.float32)  # the sensor
+    image = image + rng.uniform(0.5, 2.0) * rng.standard_normal((*z.shape, 1), dtype=np.float32)  # the sensor
     return np.clip(image, 0, 255).astype(np.uint8)
 
 

@@ -87,13 +87,14 @@ def test_batch_of_two_is_two_batches_of_one() -> None:
 
 
 @pytest.mark.parametrize("classes", [1, 2, 19, 127, 128, 200, 255])
-@pytest.mark.parametrize("dtypes", [(torch.uint8, torch.uint8), (torch.int64, torch.uint8), (torch.uint8, torch.int64)])
+@pytest.mark.parametrize("dtypes", [(torch.uint8, torch.uint8), (torch.int64, torch.int16), (torch.int32, torch.int64)])
 def test_confusion_counts_pairs(classes: int, dtypes: tuple[torch.dtype, torch.dtype]) -> None:
     labels, truth = random_pair(classes, (40, 50), classes)
     expected = np.zeros((256, classes), np.int64)
     np.add.at(expected, (truth.numpy(), labels.numpy()), 1)
+    labels, truth = labels.to(dtypes[0]), truth.to(dtypes[1])
     before = truth.clone()
-    matrix = confusion(labels.to(dtypes[0]), truth.to(dtypes[1]), classes)
+    matrix = confusion(labels, truth, classes)
     assert matrix.dtype == torch.int64
     assert matrix.tolist() == expected[:classes].tolist()
     assert torch.equal(truth, before)

@@ -1,0 +1,134 @@
+"""Cityscapes' layout: what is read, and what is refused by name."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tasks.data.cityscapes import CLASSES, VOID, Cityscapes, lookup_table
+from tasks.data.images import find_images, read_labels, read_rgb
+from tasks.errors import UserError
+
+CAMVID = Path(__file__).parents[4] / "shared" / "data" / "cityscapes-camvid"
+
+
+def test_classes_are_the_official_ones():
+    helpers = pytest.importorskip("cityscapesscripts.helpers.labels")
+    official = sorted((label for label in helpers.labels if 0 <= label.trainId < 255), key=lambda label: label.trainId)
+    assert [(c.name, c.label_id, c.colour) for c in CLASSES] == [(o.name, o.id, o.color) for o in official]
+    table = lookup_table("labelIds")
+    for label in helpers.labels:
+        if label.id >= 0:
+            assert table[label.id] == (label.trainId if 0 <= label.trainId < 255 else VOID)
+
+
+def test_label_ids_become_train_ids(cityscapes):
+    samples = Cityscapes(cityscapes).train()
+    sample = samples.read(0)
+    assert sample["image"].shape == (48, 64, 3) and sample["mask"].shape == (48, 64)
+    assert sample["image"].dtype == sample["mask"].dtype == np.uint8
+    assert set(np.unique(sample["mask"])) == {0, 2, 10, VOID}  # road, building, sky, unlabelled
+    assert (sample["mask"][:2] == VOID).all() and sample["mask"][-1, -1] == 0
+    assert samples.name(0) == "ulm_000000_000019" and samples.size(0) == (48, 64)
+
+
+def test_ready_made_train_ids_are_the_same(cityscapes):
+    before = [Cityscapes(cityscapes).val().read(i)["mask"] for i in range(5)]
+    for path in cityscapes.glob("gtFine/*/*/*_labelIds.png"):
+        ids = lookup_table("labelIds")[np.array(Image.open(path))]
+        Image.fromarray(ids).save(str(path).replace("labelIds", "labelTrainIds"))
+    assert Cityscapes(cityscapes).val().kind == "labelIds", "what was downloaded comes first"
+    forced = Cityscapes(cityscapes, labels="labelTrainIds").val()
+    for path in cityscapes.glob("gtFine/*/*/*_labelIds.png"):
+        path.unlink()
+    found = Cityscapes(cityscapes).val()
+    assert found.kind == "labelTrainIds"
+    for i, mask in enumerate(before):
+        assert (found.read(i)["mask"] == mask).all() and (forced.read(i)["mask"] == mask).all()
+
+
+def test_a_missing_set_shows_the_expected_tree_and_what_is_there(tmp_path):
+    (tmp_path / "leftImg8bit_trainvaltest").mkdir()
+    with pytest.raises(UserError) as error:
+        Cityscapes(tmp_path).train()
+    first, *rest = str(error.value).splitlines()
+    assert "no data set at" in first
+    assert "gtFine" in "".join(rest) and "found: leftImg8bit_trainvaltest" in "".join(rest)
+
+
+def test_the_test_split_is_refused(cityscapes):
+    shutil.copytree(cityscapes / "leftImg8bit" / "val", cityscapes / "leftImg8bit" / "test")
+    with pytest.raises(UserError, match="labels are withheld"):
+        Cityscapes(cityscapes, val_split="test").val()
+
+
+def test_check_looks_at_every_pair(cityscapes):
+    samples = Cityscapes(cityscapes).train()
+    assert list(samples.check()) == [0, 1, 2, 3, 4, 5]
+    Path(samples.images[4]).write_bytes(b"")
+    with pytest.raises(UserError, match=r"ulm_000004.*the file is empty"):
+        list(samples.check())
+
+
+def test_images_of_every_mode_become_rgb(tmp_path):
+    rgb = np.random.default_rng(0).integers(0, 256, (6, 5, 3), dtype=np.uint8)
+    images = {
+        "rgb.png": Image.fromarray(rgb),
+        "grey.png": Image.fromarray(rgb[..., 0]),
+        "palette.png": Image.fromarray(rgb).quantize(8),
+        "cmyk.tif": Image.fromarray(rgb).convert("CMYK"),
+        "deep.png": Image.fromarray(rgb[..., 0].astype(np.uint16) << 8),
+        "alpha.png": Image.fromarray(np.dstack([rgb, rgb[..., :1]])),
+    }
+    for name, image in images.items():
+        image.save(tmp_path / name)
+        assert read_rgb(tmp_path / name).shape == (6, 5, 3), name
+    assert (read_rgb(tmp_path / "rgb.png") == rgb).all() and (read_rgb(tmp_path / "alpha.png") == rgb).all()
+    assert (read_rgb(tmp_path / "grey.png") == rgb[..., :1]).all()
+    assert (read_rgb(tmp_path / "deep.png") == rgb[..., :1]).all(), "16 bits are scaled, not clipped"
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turn by 90 degrees
+    Image.fromarray(rgb).save(tmp_path / "turned.jpg", exif=exif)
+    assert read_rgb(tmp_path / "turned.jpg").shape == (6, 5, 3)
+    assert read_rgb(tmp_path / "turned.jpg", upright=True).shape == (5, 6, 3)
+
+
+def test_files_that_are_no_images_are_named(tmp_path):
+    Image.effect_noise((64, 64), 50).save(tmp_path / "cut.png")
+    data = (tmp_path / "cut.png").read_bytes()
+    (tmp_path / "cut.png").write_bytes(data[: len(data) // 2])
+    (tmp_path / "text.jpg").write_text("hello")
+    for name in ("cut.png", "text.jpg", "absent.png"):
+        with pytest.raises(UserError, match=name):
+            read_rgb(tmp_path / name)
+    Image.new("RGB", (4, 4)).save(tmp_path / "colour.png")
+    with pytest.raises(UserError, match="mode RGB"):
+        read_labels(tmp_path / "colour.png")
+
+
+def test_find_images(tmp_path):
+    for name in ("b.png", "a.JPG", "sub/c.jpeg", "notes.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert [path.name for path in find_images(str(tmp_path))] == ["a.JPG", "b.png", "c.jpeg"]
+    assert [path.name for path in find_images(str(tmp_path / "*.png"))] == ["b.png"]
+    assert [path.name for path in find_images(str(tmp_path / "notes.txt"))] == ["notes.txt"]
+    for nothing in ("absent", "*.bmp"):
+        with pytest.raises(UserError, match="no file matches"):
+            find_images(str(tmp_path / nothing))
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match="no image in that folder"):
+        find_images(str(tmp_path / "empty"))
+
+
+@pytest.mark.skipif(not CAMVID.is_dir(), reason="needs the real CamVid frames in shared/data")
+def test_real_frames():
+    dataset = Cityscapes(CAMVID)
+    train, val = dataset.train(), dataset.val()
+    assert (len(train), len(val)) == (184, 51)
+    assert len(list(val.check())) == 51
+    counts = sum(np.bincount(val.read(i)["mask"].ravel(), minlength=256) for i in range(51))
+    assert round(100 * counts[0] / counts.sum(), 1) == 28.9 and round(100 * counts[10] / counts.sum(), 1) == 9.2
+    assert np.flatnonzero(counts).tolist() == [0, 1, 2, 4, 5, 7, 8, 10, 11, 12, 13, VOID]

@@ -1,0 +1,66 @@
+"""Loss, prediction and pictures of segmentation, by hand."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from PIL import Image
+
+from tasks.data.cityscapes import CLASSES
+from tasks.segment.draw import colourise, draw, errors, overlay
+from tasks.segment.loss import PixelCrossEntropy
+
+NAMES, COLOURS = [c.name for c in CLASSES], [c.colour for c in CLASSES]
+
+
+def test_loss_is_torchs_at_full_size():
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(2, 5, 4, 6, generator=generator)
+    labels = torch.randint(0, 5, (2, 32, 48), generator=generator).to(torch.uint8)
+    labels[:, :7] = 255
+    resized = F.interpolate(logits, (32, 48), mode="bilinear", align_corners=False)
+    expected = F.cross_entropy(resized, labels.long(), ignore_index=255)
+    torch.testing.assert_close(PixelCrossEntropy()(logits, labels), expected)
+
+
+def test_loss_by_hand_and_at_a_stride():
+    logits = torch.zeros(1, 2, 2, 2)
+    logits[0, 1, 0, 0] = math.log(3)  # class 1 three times as likely in one of four cells
+    labels = torch.tensor([[[1, 0], [255, 0]]], dtype=torch.uint8)
+    expected = (math.log(4 / 3) + 2 * math.log(2)) / 3
+    assert PixelCrossEntropy()(logits, labels).item() == pytest.approx(expected)
+    coarse = labels.repeat_interleave(4, 1).repeat_interleave(4, 2)
+    assert PixelCrossEntropy(stride=4)(logits, coarse).item() == pytest.approx(expected)
+
+
+def test_nothing_but_void_is_no_loss():
+    logits = torch.randn(1, 3, 4, 4, requires_grad=True)
+    loss = PixelCrossEntropy()(logits, torch.full((1, 8, 8), 255, dtype=torch.uint8))
+    loss.backward()
+    assert loss.item() == 0 and torch.equal(logits.grad, torch.zeros_like(logits))
+
+
+def test_wrong_stride():
+    with pytest.raises(ValueError, match="stride=0 must be 1 or more"):
+        PixelCrossEntropy(stride=0)
+
+
+def test_pictures_show_the_colours_where_they_belong():
+    labels, truth = np.zeros((40, 60), np.uint8), np.zeros((40, 60), np.uint8)
+    labels[:, 30:], truth[:, 40:], truth[0] = 13, 13, 255
+    assert tuple(colourise(labels, COLOURS)[5, 35]) == (0, 0, 142) and tuple(colourise(truth, COLOURS)[0, 0]) == (
+        0,
+        0,
+        0,
+    )
+    wrong = errors(labels, truth, COLOURS)
+    assert tuple(wrong[5, 35]) == (0, 0, 142) and tuple(wrong[5, 50]) == tuple(wrong[5, 5]) != (0, 0, 0)
+    assert tuple(wrong[0, 35]) == (0, 0, 0)
+    image = np.full((40, 60, 3), 100, np.uint8)
+    picture = draw(image, labels, truth, NAMES, COLOURS)
+    assert isinstance(picture, Image.Image) and picture.width == 2 * 60 + 4 and picture.height > 2 * 40
+    assert draw(image, labels, None, NAMES, COLOURS).height < picture.height
+    blended = np.array(overlay(image, labels, COLOURS, opacity=0.5))
+    assert tuple(blended[5, 35]) == (50, 50, 121)
