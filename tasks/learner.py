@@ -99,7 +99,9 @@ class Learner(lightning.LightningModule):
                 {"params": [parameter for parameter in trained if parameter.ndim <= 1], "weight_decay": 0.0},
             ]
         )
-        scheduler = self.scheduler(optimizer, self.trainer.datamodule.total_steps())  # type: ignore[attr-defined]
+        data = getattr(self.trainer, "datamodule", None)  # ours knows the steps; other loaders are asked by Lightning
+        steps = data.total_steps() if data is not None else int(self.trainer.estimated_stepping_batches)
+        scheduler = self.scheduler(optimizer, steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:

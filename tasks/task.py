@@ -29,6 +29,9 @@ class Task(nn.Module):
     score: ClassVar[str]
     head: Head
 
+    def prepare(self, samples: Any) -> None:  # noqa: B027 - most tasks have nothing to prepare
+        """Look at the training samples before training, for what the loss must know of them."""
+
     @abstractmethod
     def loss(self, outputs: Any, batch: Mapping[str, Any]) -> Tensor:
         """A scalar from the head's outputs and the batch's labels."""

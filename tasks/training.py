@@ -91,6 +91,8 @@ def run(task: str, config: DictConfig, dataset: Any, folder: Path) -> None:
     else:
         prepare(task, config, learner)
         describe(learner, data)
+        for _, entry in learner.each_task():
+            entry.prepare(data.train)
         train(config, learner, data, folder)
         best = folder / "checkpoints" / "best.ckpt"
         load_state(learner, open_checkpoint(best, task), best)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tasks.data.images import Pixels, image_size, read_labels, read_rgb
 from tasks.errors import UserError
@@ -109,6 +110,15 @@ class LabelledImages:
                 f"{self.labels[index]} has id {wrong[0]}, which is no {self.kind[:-1]} of Cityscapes ({known})"
             )
         return mask
+
+    def class_pixels(self, classes: int) -> NDArray[np.int64]:
+        """(classes,) how many pixels of each class all label files hold together; void is left out."""
+
+        def count(index: int) -> NDArray[np.int64]:
+            return np.bincount(self.train_ids(read_labels(self.labels[index]), index).ravel(), minlength=256)
+
+        with ThreadPoolExecutor() as pool:
+            return np.sum(list(pool.map(count, range(len(self)))), axis=0)[:classes]
 
     def check(self) -> Iterator[int]:
         """Look at every pair once (image header, all label ids) and yield its number.

@@ -5,13 +5,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from PIL import Image
-from torch import Tensor, nn
+from torch import Tensor
 
 from backbones.base import Feature
 from heads.base import Head
 from heads.labels import labels_from_logits
 from tasks.segment.draw import Pixels, draw, overlay
+from tasks.segment.loss import PixelCrossEntropy
 from tasks.segment.miou import MeanIoU
 from tasks.task import Task
 
@@ -32,7 +34,7 @@ class SegmentTask(Task):
         self,
         features: Mapping[str, Feature],
         head: Callable[[Mapping[str, Feature], int], Head],
-        loss: nn.Module,
+        loss: PixelCrossEntropy,
         classes: Sequence[Any],
     ) -> None:
         super().__init__()
@@ -41,6 +43,11 @@ class SegmentTask(Task):
         self.colours = [colour for _, _, colour in self.classes]
         self.head = head(features, len(classes))
         self.criterion = loss
+
+    def prepare(self, samples: Any) -> None:
+        """Count the training pixels of each class where the loss weighs classes."""
+        if self.criterion.balance:
+            self.criterion.weigh(torch.from_numpy(samples.class_pixels(len(self.classes))))
 
     def loss(self, outputs: Tensor, batch: Mapping[str, Any]) -> Tensor:
         return self.criterion(outputs, batch[self.target])

@@ -30,7 +30,7 @@ def arrange(rng: np.random.Generator, scene: Scene) -> list[Thing]:
 def _walls(rng: np.random.Generator, scene: Scene, side: Side) -> Iterator[Thing]:
     at = scene.middle
     z = rng.uniform(-4, 6)
-    low = rng.uniform(4.5, 9)  # a street of low or of high houses
+    low = rng.uniform(5.5, 10)  # a street of low or of high houses
     while z < 70:
         length, depth = rng.uniform(8, 15), rng.uniform(7, 10)
         x = at + side.sign * (side.front + depth / 2)
@@ -38,11 +38,11 @@ def _walls(rng: np.random.Generator, scene: Scene, side: Side) -> Iterator[Thing
         z += length + (rng.uniform(2, 6) if rng.random() < 0.4 else 0.0)
     for z in rng.uniform(5, 22, 4):
         x = at + side.sign * rng.uniform(side.outer + 0.3, side.front + 0.4)
-        yield Thing(nature.bush, x, z, rng.uniform(1.8, 3.2), rng.uniform(1.0, 1.9))
+        yield Thing(nature.bush, x, z, rng.uniform(1.8, 3.2), rng.uniform(1.3, 2.4))
     if rng.random() < 0.8:
         near, length = rng.uniform(2, 8), rng.uniform(12, 22)
         x = at + side.sign * (side.outer + 0.15)
-        yield Thing(buildings.fence, x, near + length / 2, 0.1, rng.uniform(1.1, 1.8), length)
+        yield Thing(buildings.fence, x, near + length / 2, 0.1, rng.uniform(1.5, 2.3), length)
 
 
 def _traffic(rng: np.random.Generator, scene: Scene) -> Iterator[Thing]:
@@ -65,7 +65,7 @@ def _traffic(rng: np.random.Generator, scene: Scene) -> Iterator[Thing]:
         yield Thing(furniture.traffic_light, x, rng.uniform(6.5, 12), rng.uniform(0.6, 0.75), rng.uniform(2.9, 3.7))
     for _ in range(4):
         x = at + sign() * (kerb + rng.uniform(0.3, 1.2))
-        yield Thing(furniture.sign, x, rng.uniform(6, 12), rng.uniform(0.9, 1.25), rng.uniform(2.4, 3.2))
+        yield Thing(furniture.sign, x, rng.uniform(6, 11), rng.uniform(1.0, 1.3), rng.uniform(2.4, 3.2))
     for _ in range(4):
         yield _car(rng, scene, sign())
     yield _cyclist(rng, scene)
@@ -101,7 +101,7 @@ def _walker(rng: np.random.Generator, scene: Scene, ahead: int) -> Thing:
     side = scene.sides[int(rng.integers(2))]
     x = scene.middle + side.sign * rng.uniform(side.walk[0] + 0.2, side.walk[1])
     height, turn = rng.uniform(1.55, 1.95), 90 * ahead + rng.uniform(-15, 15)
-    return Thing(people.person, x, rng.uniform(4.5, 10), 0.7, height, turn=turn)
+    return Thing(people.person, x, rng.uniform(4.5, 8.5), 0.7, height, turn=turn)
 
 
 def _car(rng: np.random.Generator, scene: Scene, sign: int) -> Thing:

@@ -83,6 +83,6 @@ def bin_(canvas: Canvas, rng: np.random.Generator, thing: Thing, light: Light) -
 
 
 def _post(canvas: Canvas, thing: Thing, metal: Colour, top: float) -> None:
-    half, x, z = 0.16, thing.x, thing.z
+    half, x, z = 0.19, thing.x, thing.z
     canvas.fill([(x - half, 0, z), (x + half, 0, z), (x + half * 0.8, top, z), (x - half * 0.8, top, z)], metal)
     canvas.fill([(x + half * 0.2, 0, z), (x + half, 0, z), (x + half * 0.8, top, z), (x, top, z)], darker(metal, 0.72))

@@ -104,17 +104,17 @@ def plan(rng: np.random.Generator, kind: str, height: int, width: int) -> Scene:
         shadow={"day": 0.5, "dusk": 0.45}.get(kind, 0.0),
         windows={"day": 0.0, "dusk": 0.3, "night": 0.5}.get(kind, 0.1),
     )
-    lanes = rng.uniform(6.5, 9.5)
+    lanes = rng.uniform(6.0, 8.0)
     sides = (_side(rng, -1, lanes / 2), _side(rng, 1, lanes / 2))
     crossing = rng.uniform(7, 13) if rng.random() < 0.4 else None
     return Scene(camera, light, rng.uniform(-1.6, 1.6), sides, crossing)
 
 
 def _side(rng: np.random.Generator, sign: int, kerb: float) -> Side:
-    walk, verge = rng.uniform(2.0, 3.4), rng.uniform(1.0, 2.4)
+    walk, verge = rng.uniform(2.8, 4.2), rng.uniform(1.8, 3.2)
     if rng.random() < 0.5:  # grass between the road and the pavement
         edges = (kerb + verge, kerb + verge + walk), (kerb, kerb + verge)
     else:
         edges = (kerb, kerb + walk), (kerb + walk, kerb + walk + verge)
     outer = kerb + walk + verge
-    return Side(sign, kerb, *edges, outer=outer, front=outer + rng.uniform(0.6, 5.0))
+    return Side(sign, kerb, *edges, outer=outer, front=outer + rng.uniform(0.6, 3.5))

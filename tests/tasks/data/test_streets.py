@@ -113,6 +113,18 @@ def test_light_and_weather_show(root: Path) -> None:
     assert red > 1.2 * blue
 
 
+@pytest.mark.parametrize("axis", [0, 1])
+def test_labels_lie_on_what_is_painted(root: Path, axis: int) -> None:
+    """Where the label changes, the picture's colour changes most; two pixels aside it changes less."""
+    strength = {-2: 0.0, 0: 0.0, 2: 0.0}
+    for image in images(root):
+        steps = np.abs(np.diff(read(image).astype(float), axis=axis)).sum(axis=2)
+        borders = np.diff(read(labels_of(image, "labelIds.png")).astype(int), axis=axis) != 0
+        for shift in strength:
+            strength[shift] += np.roll(steps, shift, axis=axis)[borders].mean()
+    assert strength[0] > 1.5 * max(strength[-2], strength[2])
+
+
 def test_same_seed_gives_the_same_bytes_whatever_the_workers(tmp_path: Path) -> None:
     for name, workers in (("alone", 1), ("pool", 2)):
         streets.generate(tmp_path / name, seed=3, train=4, val=2, workers=workers, **SIZE)

@@ -42,6 +42,17 @@ def test_nothing_but_void_is_no_loss():
     assert loss.item() == 0 and torch.equal(logits.grad, torch.zeros_like(logits))
 
 
+def test_balance_weighs_rare_classes_by_hand():
+    loss = PixelCrossEntropy(balance=0.5)
+    loss.weigh(torch.tensor([90, 10, 0]))
+    root = [0.9**-0.5, 0.1**-0.5]
+    mean = 0.9 * root[0] + 0.1 * root[1]
+    torch.testing.assert_close(loss.weights, torch.tensor([root[0] / mean, root[1] / mean, 0.0]))
+    logits = torch.zeros(1, 3, 1, 2)
+    labels = torch.tensor([[[0, 1]]], dtype=torch.uint8)
+    assert loss(logits, labels).item() == pytest.approx(math.log(3) * (root[0] + root[1]) / mean / 2)
+
+
 def test_wrong_stride():
     with pytest.raises(ValueError, match="stride=0 must be 1 or more"):
         PixelCrossEntropy(stride=0)

@@ -1,0 +1,38 @@
+"""From `python` to the answer of the command line, against the same commands behind `import torch, lightning`.
+
+python -m benchmarks.startup
+"""
+
+import statistics
+import subprocess
+import sys
+import time
+
+COMMANDS = {"--help": ["--help"], "--cfg job": ["--cfg", "job"], "mistyped key": ["backbone.widht=0.5"]}
+OURS = ["-m", "tasks.segment"]
+PEER = ["-c", "import torch, lightning; from tasks.cli import main; main('segment')"]
+
+
+def seconds(command: list[str]) -> tuple[float, str]:
+    """Wall time of a fresh process, and what it said."""
+    start = time.perf_counter()
+    done = subprocess.run([sys.executable, *command], capture_output=True, text=True, check=False)
+    return time.perf_counter() - start, done.stdout + done.stderr
+
+
+def main(rounds: int = 7) -> None:
+    """Print medians and ratios; both must say the same."""
+    for name, arguments in COMMANDS.items():
+        times: dict[str, list[float]] = {"ours": [], "peer": []}
+        for _ in range(rounds):
+            ours, said = seconds(OURS + arguments)
+            peer, also = seconds(PEER + arguments)
+            assert said == also, (said, also)
+            times["ours"].append(ours)
+            times["peer"].append(peer)
+        ours, peer = (statistics.median(values) for values in times.values())
+        print(f"{name:13} {ours:.2f} s, importing torch and lightning first {peer:.2f} s: {peer / ours:.1f} x")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,146 @@
+"""A training step of V3-Small LR-ASPP on the CPU: through our Learner, and torchvision's in its reference loop.
+
+    python -m benchmarks.train_step            batch 8 at 360×480, about four minutes on two cores
+
+Both sides train the same network (torchvision's variant, copied weights, SGD, cross-entropy at full size) on the same
+images, step by step in turn in one process; the losses of the first step are asserted equal. The third side is a plain
+loop over our modules, which shows what Lightning adds.
+"""
+
+import argparse
+import logging
+import statistics
+import time
+import warnings
+
+from tasks.cpu import bind_threads, keep_freed_memory
+
+
+def main() -> None:
+    """Print the medians and their ratio."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--height", type=int, default=360)
+    parser.add_argument("--width", type=int, default=480)
+    parser.add_argument("--steps", type=int, default=30)
+    parser.add_argument("--warm-up", type=int, default=5)
+    parser.add_argument("--default-cpu-settings", action="store_true", help="leave malloc and OpenMP as they are")
+    options = parser.parse_args()
+    if not options.default_cpu_settings:  # they serve both sides alike
+        bind_threads()
+        keep_freed_memory()
+    measure(options)
+
+
+def measure(options: argparse.Namespace) -> None:
+    """Train all sides in turn."""
+    import lightning
+    import torch
+    import torch.nn.functional as F
+    from torchvision.models import mobilenet_v3_small, segmentation
+    from torchvision.models._utils import IntermediateLayerGetter
+
+    from backbones.mobilenet_v3 import MobileNetV3
+    from heads.lraspp import LRASPP
+    from tasks.data.cityscapes import CLASSES
+    from tasks.learner import Learner
+    from tasks.segment.loss import PixelCrossEntropy
+    from tasks.segment.task import SegmentTask
+
+    warnings.filterwarnings("ignore")
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    torch.manual_seed(0)
+
+    def sgd(parameters):
+        return torch.optim.SGD(parameters, lr=0.01, momentum=0.9, weight_decay=1e-4)
+
+    # torchvision: its V3-Small, dilated, under its LR-ASPP, as its own builder for V3-Large puts them together
+    features = mobilenet_v3_small(dilated=True).features
+    layers = [0] + [i for i, b in enumerate(features) if getattr(b, "_is_cn", False)] + [len(features) - 1]
+    low, high = layers[-4], layers[-1]
+    channels = features[low].out_channels, features[high].out_channels
+    theirs = segmentation.LRASPP(IntermediateLayerGetter(features, {str(low): "low", str(high): "high"}), *channels, 19)
+    theirs.train()
+
+    def ours() -> Learner:
+        backbone = MobileNetV3(size="small", output_stride=16, tail="full", dilation_rule="torchvision")
+
+        def head(features, classes):
+            return LRASPP(
+                features, classes, low="c3_first", high="c5", pool_kernel=None, pool_stride=(1, 1), gate_bias=False
+            )
+
+        task = SegmentTask(backbone.features, head, PixelCrossEntropy(), CLASSES)
+        learner = Learner(
+            backbone, [task], sgd, lambda optimizer, _: torch.optim.lr_scheduler.PolynomialLR(optimizer, 1000, 0.9)
+        )
+        network = torch.nn.ModuleList([learner.backbone, task.head])
+        network.load_state_dict(dict(zip(network.state_dict(), theirs.state_dict().values(), strict=True)))
+        return learner.to(memory_format=torch.channels_last).train()
+
+    images = torch.randint(0, 256, (options.batch, options.height, options.width, 3), dtype=torch.uint8)
+    labels = torch.randint(0, 19, (options.batch, options.height // 8, options.width // 8), dtype=torch.uint8)
+    labels = F.interpolate(labels[:, None], (options.height, options.width))[:, 0]
+    batch = {"image": images.permute(0, 3, 1, 2), "mask": labels}
+    learner, plain = ours(), ours()
+
+    # torchvision's reference hands out float NCHW images and int64 labels
+    mean, std = learner.backbone.mean, learner.backbone.std
+    their_images = ((batch["image"].float() - mean) / std).contiguous()
+    their_labels = labels.long()
+    their_optimizer = sgd(theirs.parameters())
+    their_scheduler = torch.optim.lr_scheduler.PolynomialLR(their_optimizer, 1000, 0.9)
+    plain_optimizer = sgd(plain.parameters())
+    times: dict[str, list[float]] = {"Learner": [], "torchvision": [], "plain loop": []}
+    losses: dict[str, list[float]] = {name: [] for name in times}
+
+    def step_of_torchvision() -> float:
+        output = theirs(their_images)["out"]
+        loss = F.cross_entropy(output, their_labels, ignore_index=255)
+        their_optimizer.zero_grad()
+        loss.backward()
+        their_optimizer.step()
+        their_scheduler.step()
+        return loss.item()
+
+    def step_of_plain_loop() -> float:
+        loss = plain.tasks["segment"].loss(plain(batch["image"])["segment"], batch)
+        plain_optimizer.zero_grad()
+        loss.backward()
+        plain_optimizer.step()
+        return loss.item()
+
+    class TakeTurns(lightning.Callback):
+        """Behind each of the Learner's steps the others make one; the Learner's time is from turn to turn."""
+
+        def on_train_start(self, *_):
+            self.mark = time.perf_counter()
+
+        def on_train_batch_end(self, _trainer, _module, outputs, *_):
+            times["Learner"].append(time.perf_counter() - self.mark)
+            losses["Learner"].append(outputs["loss"].item())
+            for name, step in (("torchvision", step_of_torchvision), ("plain loop", step_of_plain_loop)):
+                start = time.perf_counter()
+                losses[name].append(step())
+                times[name].append(time.perf_counter() - start)
+            self.mark = time.perf_counter()
+
+    trainer = lightning.Trainer(
+        max_steps=options.warm_up + options.steps, accelerator="cpu", logger=False, enable_progress_bar=False,
+        enable_model_summary=False, enable_checkpointing=False, callbacks=[TakeTurns()],
+    )  # fmt: skip
+    trainer.fit(learner, torch.utils.data.DataLoader([batch] * (options.warm_up + options.steps), batch_size=None))
+
+    first = {name: values[0] for name, values in losses.items()}
+    assert abs(first["Learner"] - first["torchvision"]) < 1e-4 * first["torchvision"], first
+    assert abs(first["Learner"] - first["plain loop"]) < 1e-4 * first["torchvision"], first
+    median = {name: statistics.median(values[options.warm_up :]) for name, values in times.items()}
+    for name, seconds in median.items():
+        speed = f"{1000 * seconds:7.1f} ms/step  {options.batch / seconds:6.1f} images/s"
+        print(f"{name:12} {speed}  first loss {first[name]:.6f}")
+    print(f"Learner against torchvision: {median['torchvision'] / median['Learner']:.2f} x as fast")
+    print(f"Lightning adds {100 * (median['Learner'] / median['plain loop'] - 1):.1f} %")
+
+
+if __name__ == "__main__":
+    main()
