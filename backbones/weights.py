@@ -52,7 +52,7 @@ def torchvision_weights(name: str) -> Mapping[str, Tensor]:
         name: torchvision's own, such as "MobileNet_V3_Large_Weights.IMAGENET1K_V2".
 
     Raises:
-        ValueError: for a name torchvision does not have.
+        ValueError: for a name torchvision does not have, or if the download fails.
     """
     from torchvision.models import get_weight
 
@@ -71,7 +71,10 @@ def torchvision_weights(name: str) -> Mapping[str, Tensor]:
                 for version in versions
             )
         ) from error
-    return weights.get_state_dict(check_hash=True)
+    try:
+        return weights.get_state_dict(check_hash=True)
+    except OSError as error:
+        raise ValueError(f"cannot download {name}: {error}; weights=<file.pth> takes a file") from error
 
 
 def load_by_position(backbone: Backbone, state: Mapping[str, Tensor], source: str) -> Loaded:

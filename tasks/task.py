@@ -29,7 +29,7 @@ class Task(nn.Module):
     score: ClassVar[str]
     head: Head
 
-    def prepare(self, samples: Any) -> None:  # noqa: B027 - most tasks have nothing to prepare
+    def prepare(self, samples: Any) -> None:
         """Look at the training samples before training, for what the loss must know of them."""
 
     @abstractmethod

@@ -1,5 +1,6 @@
 """Image files as arrays, with errors that name the file."""
 
+import os
 from glob import glob
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from PIL import Image, ImageOps
 from tasks.errors import UserError
 
 Pixels = NDArray[np.uint8]
+PNG_END = b"\0\0\0\0IEND\xaeB\x60\x82"
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".ppm")
 
 
@@ -72,13 +74,17 @@ def read_labels(path: str | Path) -> Pixels:
 
 
 def image_size(path: str | Path) -> tuple[int, int]:
-    """(height, width) from the file's header.
+    """(height, width) from the file's header; a PNG must have its end as well.
 
     Raises:
-        UserError: if it is no image.
+        UserError: if it is no image, or a PNG that was cut off.
     """
     try:
         with Image.open(path) as image:
+            if image.format == "PNG" and image.fp is not None:  # decoding everything would take minutes
+                image.fp.seek(-len(PNG_END), os.SEEK_END)
+                if image.fp.read() != PNG_END:
+                    raise OSError("the file is truncated")
             return image.height, image.width
     except (OSError, ValueError, SyntaxError) as error:
         raise UserError(f"cannot read image {path}: {reason(path, error)}") from error

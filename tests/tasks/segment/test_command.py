@@ -166,6 +166,9 @@ def spoil(cityscapes: Path, how: str) -> str:
     if how == "empty image":
         image.write_bytes(b"")
         return f"{image.name}: the file is empty (0 bytes)"
+    if how == "truncated image":
+        image.write_bytes(image.read_bytes()[:-100])
+        return f"{image.name}: the file is truncated"
     if how == "unknown id":
         ids = np.array(Image.open(label))
         ids[3, 4] = 77
@@ -182,9 +185,10 @@ def spoil(cityscapes: Path, how: str) -> str:
     return "no image in"
 
 
-@pytest.mark.parametrize(
-    "how", ["image without label", "empty image", "unknown id", "other size", "colour labels", "empty folder"]
-)
+DAMAGE = ("image without label", "empty image", "truncated image", "unknown id", "other size", "colour labels", "empty")
+
+
+@pytest.mark.parametrize("how", DAMAGE)
 def test_damaged_data_is_named_before_training(run, cityscapes, how):
     message = spoil(cityscapes, how)
     result, _ = run("damaged")

@@ -1,0 +1,25 @@
+"""Time rivals fairly: all in one process, in turn, and compare their medians."""
+
+import statistics
+import time
+from collections.abc import Callable
+
+
+def alternate(sides: dict[str, Callable[[], object]], rounds: int = 15, warmup: int = 2) -> dict[str, float]:
+    """Call every side once a round, so that a busy machine slows all of them; returns the medians in seconds."""
+    times: dict[str, list[float]] = {name: [] for name in sides}
+    for turn in range(warmup + rounds):
+        for name, call in sides.items():
+            start = time.perf_counter()
+            call()
+            if turn >= warmup:
+                times[name].append(time.perf_counter() - start)
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+def report(title: str, medians: dict[str, float]) -> None:
+    """Print each side's median and how many times the first side's it is."""
+    ours, *_ = medians.values()
+    print(title)
+    for name, seconds in medians.items():
+        print(f"  {name:<44}{seconds * 1e3:10.2f} ms{seconds / ours:8.1f} x")
