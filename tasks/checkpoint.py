@@ -17,13 +17,23 @@ GLOBAL_GROUPS = {"experiment": ("dataset", "data", "trainer"), "recipe": ("data"
 
 def make_card(task: str, config: DictConfig, tasks: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """What a checkpoint says of itself, as plain dicts, lists and strings: format, task, configuration, classes."""
-    plain = OmegaConf.to_container(config, resolve=True)
-    return {
-        "format": FORMAT,
-        "task": task,
-        "config": plain,
-        "tasks": {name: dict(card) for name, card in tasks.items()},
-    }
+    cards = {name: dict(card) for name, card in tasks.items()}
+    return {"format": FORMAT, "task": task, "config": plain(config), "tasks": cards}
+
+
+def plain(config: DictConfig) -> Any:
+    """A configuration as dicts and lists, every interpolation resolved."""
+    return OmegaConf.to_container(config, resolve=True)
+
+
+def overlaid(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """`above` on `below`: keys that only a newer version knows stay, whatever is built (`_target_`) is taken whole."""
+    merged = dict(below)
+    for key, value in above.items():
+        settings = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
+        whole = not settings or "_target_" in value or key == "augment"
+        merged[key] = value if whole else overlaid(merged[key], value)
+    return merged
 
 
 def open_checkpoint(path: str | Path, task: str) -> dict[str, Any]:
@@ -53,7 +63,7 @@ def with_typed(card: Mapping[str, Any], config: DictConfig, overrides: Iterable[
         config: the configuration composed by this command.
         overrides: what was typed: `key=value` or `group=option`.
     """
-    merged = OmegaConf.create(card["config"])
+    merged = OmegaConf.create(overlaid(plain(config), card["config"]))
     keys = {"mode", "checkpoint", "resume", "input", "logger"}
     for override in overrides:
         key = override.split("=", 1)[0].lstrip("+~").split("@")[0].replace("/", ".")

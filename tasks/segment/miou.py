@@ -7,6 +7,7 @@ from torch import Tensor
 from torchmetrics import Metric
 
 VOID = 255
+PART = 2**18  # pixels counted at once on the CPU: 512 KB of pairs, which stay in cache
 
 
 class MeanIoU(Metric):
@@ -80,9 +81,14 @@ def confusion(labels: Tensor, truth: Tensor, classes: int, ignore: int = VOID) -
             raise ValueError(
                 f"{kind} {low if low < 0 else high} is not one of the {classes} classes, 0 to {classes - 1}"
             )
-    small = rows * classes <= 2**15 and truth.device.type == "cpu"
-    pair = truth.to(torch.int16 if small else torch.int32, copy=True).mul_(classes).add_(labels)
-    counts = torch.bincount(pair.flatten(), minlength=rows * classes).view(rows, classes)
+    on_cpu = truth.device.type == "cpu"
+    part = min(truth.numel(), PART) if on_cpu else truth.numel()
+    pairs = truth.new_empty(part, dtype=torch.int16 if on_cpu and rows * classes <= 2**15 else torch.int32)
+    counts = torch.zeros(rows * classes, dtype=torch.int64, device=truth.device)
+    for t, p in zip(truth.flatten().split(part), labels.flatten().split(part), strict=True):
+        pair = pairs[: len(t)].copy_(t).mul_(classes).add_(p)
+        counts += torch.bincount(pair, minlength=len(counts))
+    counts = counts.view(rows, classes)
     counts[ignore] = 0
     wrong = counts[classes:].sum(1).nonzero()
     if len(wrong):

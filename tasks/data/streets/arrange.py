@@ -31,7 +31,7 @@ def _walls(rng: np.random.Generator, scene: Scene, side: Side) -> Iterator[Thing
     at = scene.middle
     z = rng.uniform(-4, 6)
     low = rng.uniform(5.5, 10)  # a street of low or of high houses
-    while z < 70:
+    while z < min(scene.light.sight, 70):
         length, depth = rng.uniform(8, 15), rng.uniform(7, 10)
         x = at + side.sign * (side.front + depth / 2)
         yield Thing(buildings.building, x, z + length / 2, depth, low * rng.uniform(0.9, 1.7), length)

@@ -9,7 +9,7 @@ from tasks.data.streets.arrange import arrange
 from tasks.data.streets.buildings import skyline
 from tasks.data.streets.canvas import Canvas
 from tasks.data.streets.ground import ground, hood, sky
-from tasks.data.streets.scene import plan
+from tasks.data.streets.scene import HORIZON, plan
 from tasks.data.streets.weather import develop
 
 
@@ -30,7 +30,8 @@ def draw(kind: str, *, seed: tuple[int, ...], height: int, width: int) -> Pictur
     canvas = Canvas(scene.camera)
     sky(canvas, rng, scene)
     ground(canvas, rng, scene, things)
-    skyline(canvas, rng, scene.light)
+    if scene.light.sight >= HORIZON:
+        skyline(canvas, rng, scene.light)
     for thing in things:
         thing.draw(canvas, rng, thing, scene.light)
     if rng.random() < 0.6:

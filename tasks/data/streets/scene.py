@@ -22,6 +22,11 @@ class Light:
     windows: float  # share of the windows that are lit
 
     @property
+    def sight(self) -> float:
+        """Metres beyond which nothing is built, because nobody could tell it from the air."""
+        return 45.0 if self.kind == "fog" else HORIZON
+
+    @property
     def snow(self) -> bool:
         return self.kind == "snow"
 

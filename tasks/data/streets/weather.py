@@ -32,7 +32,7 @@ def develop(canvas: Canvas, rng: np.random.Generator, scene: Scene, things: list
         image = image * (_night_light(scene, things, z, rng) + lit) + _halo(image * lit)
     elif kind == "fog":
         fog = rng.uniform(0.85, 1.0) * np.array((204, 208, 212), np.float32)
-        image = _haze(_grey(image, 0.35), z, fog, rng.uniform(0.035, 0.065)) + _halo(image * lit) * 0.3
+        image = _haze(_grey(image, 0.35), z, fog, rng.uniform(0.035, 0.055)) + _halo(image * lit) * 0.3
     elif kind == "rain":
         image = _grey(image, 0.4) * tint(rng, (0.72, 0.76, 0.82)) + _halo(image * lit) * 0.4
         image = _haze(image, z, (150, 156, 164), rng.uniform(0.008, 0.016))

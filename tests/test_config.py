@@ -1,0 +1,56 @@
+"""Every option of every group composes, and every network that can be chosen can be built."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from hydra import compose, initialize_config_module
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+
+CONF = Path(__file__).parent.parent / "conf"
+
+
+def options(group: str) -> list[str]:
+    return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
+
+
+def configuration(*overrides: str):
+    with initialize_config_module("conf", version_base="1.3"):
+        return compose("segment", list(overrides))
+
+
+GROUPS = ("backbone", "head", "dataset", "optimizer", "scheduler", "trainer", "logger", "experiment", "recipe")
+
+
+@pytest.mark.parametrize("choice", [f"{group}={option}" for group in GROUPS for option in options(group)])
+def test_every_option_composes(choice):
+    config = configuration(choice)
+    assert OmegaConf.to_container(config, resolve=False)
+    group = choice.split("=")[0]
+    if group in config and group != "experiment":
+        assert "_target_" in config[group]
+
+
+@pytest.mark.parametrize("backbone", options("backbone"))
+@pytest.mark.parametrize("head", options("head"))
+def test_every_head_fits_every_backbone(backbone, head):
+    config = configuration(f"backbone={backbone}", f"head={head}", "dataset=cityscapes")
+    with torch.device("meta"):
+        network = instantiate(config.backbone)
+        built = instantiate(config.head)(network.features, 19)
+        network.keep(built.maps)
+        logits = built(network(torch.empty(2, 3, 64, 96)))
+    assert logits.shape[:2] == (2, 19)
+
+
+def test_what_the_command_line_chooses_wins_over_the_data_sets_choice():
+    assert configuration().backbone.size == "small"
+    assert configuration("backbone=mobilenet_v3_large").backbone.size == "large"
+    cityscapes = configuration("dataset=cityscapes").backbone
+    assert cityscapes.size == "large" and cityscapes.tail == "segmentation" and cityscapes.output_stride == 16
+
+
+def test_configs_stay_short():
+    for path in CONF.rglob("*/*.yaml"):
+        assert len(path.read_text().splitlines()) <= 45, path
