@@ -101,12 +101,14 @@ def load_by_position(backbone: Backbone, state: Mapping[str, Tensor], source: st
 
 
 def load_weights(backbone: Backbone, source: str) -> Loaded:
-    """Start a backbone from torchvision's weights by name, or from a file of torchvision's layout.
+    """Start a backbone from torchvision's weights by name, from a file of torchvision's layout, or from our checkpoint.
 
     Raises:
         ValueError: as the three functions above.
     """
-    if Path(source).suffix in (".pth", ".pt", ".ckpt") or Path(source).exists():
-        checkpoint = read_checkpoint(source)
-        return load_by_position(backbone, checkpoint.get("model", checkpoint), source)
-    return load_by_position(backbone, torchvision_weights(source), source)
+    if Path(source).suffix not in (".pth", ".pt", ".ckpt") and not Path(source).exists():
+        return load_by_position(backbone, torchvision_weights(source), source)
+    checkpoint = read_checkpoint(source)
+    state = checkpoint.get("state_dict", checkpoint.get("model", checkpoint))
+    ours = {name: tensor for name, tensor in state.items() if name.startswith("backbone.")}
+    return load_by_position(backbone, ours or state, source)

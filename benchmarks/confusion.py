@@ -7,6 +7,8 @@ Each side gets the type it is used with: ours uint8 as read from disk, the other
 
 import os
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +23,9 @@ from tasks.segment.miou import confusion
 
 CLASSES, SHAPE = 19, (1024, 2048)
 TRAIN_IDS = {7: 0, 8: 1, 11: 2, 12: 3, 13: 4, 17: 5, 19: 6, 20: 7, 21: 8, 22: 9, 23: 10, 24: 11, 25: 12, 26: 13}
-CAMVID = Path(os.environ.get("DATA_ROOT", "/work/shared/data")) / "cityscapes-camvid/gtFine/val"
+CAMVID = (
+    Path(os.environ.get("DATA_ROOT", Path(__file__).parents[2] / "shared" / "data")) / "cityscapes-camvid/gtFine/val"
+)
 
 
 def torchvision_reference(labels: Tensor, truth: Tensor) -> Tensor:
@@ -66,10 +70,10 @@ def main() -> None:
         expected = torchvision_reference(wide_labels, wide_truth)
         assert torch.equal(confusion(labels, truth, CLASSES), expected), "ours differs from torchvision's"
         assert torch.equal(jaccard.confmat, expected), "torchmetrics' differs from torchvision's"
-        sides = {
-            "ours": lambda a=labels, b=truth: confusion(a, b, CLASSES),
-            "torchvision references/segmentation": lambda a=wide_labels, b=wide_truth: torchvision_reference(a, b),
-            "torchmetrics MulticlassJaccardIndex.update": lambda m=jaccard, a=wide_labels, b=wide_truth: m.update(a, b),
+        sides: dict[str, Callable[[], object]] = {
+            "ours": partial(confusion, labels, truth, CLASSES),
+            "torchvision references/segmentation": partial(torchvision_reference, wide_labels, wide_truth),
+            "torchmetrics MulticlassJaccardIndex.update": partial(jaccard.update, wide_labels, wide_truth),
         }
         report(f"{name}: equal matrices (CPU time, one thread)", alternate(sides, clock=time.thread_time))
 

@@ -2,11 +2,11 @@
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 
 def alternate(
-    sides: dict[str, Callable[[], object]],
+    sides: Mapping[str, Callable[[], object]],
     rounds: int = 15,
     warmup: int = 2,
     clock: Callable[[], float] = time.perf_counter,

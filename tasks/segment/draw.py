@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw, ImageFont
 Pixels = NDArray[np.uint8]
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 Colours = Sequence[tuple[int, ...]]
-RIGHT, WRONG, VOID = (60, 60, 60), (255, 64, 64), 255
+WRONG, VOID = (255, 48, 48), 255
 GAP = 4
 
 
@@ -25,10 +25,11 @@ def overlay(image: Pixels, labels: Pixels, colours: Colours, opacity: float = 0.
     return Image.fromarray((opacity * colourise(labels, colours) + (1 - opacity) * image).astype(np.uint8))
 
 
-def errors(labels: Pixels, truth: Pixels, colours: Colours) -> Pixels:
-    """Where the prediction errs: the predicted colour on wrong pixels, grey where it is right, black where void."""
-    picture = colourise(labels, colours)
-    picture[labels == truth] = RIGHT
+def errors(image: Pixels, labels: Pixels, truth: Pixels) -> Pixels:
+    """Where the prediction errs: wrong pixels red, the rest a dark grey copy of the image (H, W, 3), void black."""
+    grey = (image.mean(2, keepdims=True) * 0.4).astype(np.uint8)
+    picture = np.repeat(grey, 3, axis=2)
+    picture[labels != truth] = WRONG
     picture[truth == VOID] = 0
     return picture
 
@@ -41,7 +42,7 @@ def draw(
     if truth is not None:
         right, known = (labels == truth).sum(), max(1, int((truth != VOID).sum()))
         panels.insert(1, ("truth", colourise(truth, colours)))
-        panels.append((f"errors: {1 - right / known:.1%} of pixels", errors(labels, truth, colours)))
+        panels.append((f"errors: {1 - right / known:.1%} of pixels", errors(image, labels, truth)))
     points = max(12, min(24, image.shape[0] // 20))
     font, line = ImageFont.load_default(points), round(points * 1.5)
     height, width = image.shape[:2]

@@ -2,19 +2,19 @@
 
 from collections.abc import Sequence
 
+import cv2
 import torch
 from torch import Tensor
 from torchmetrics import Metric
 
 VOID = 255
-PART = 2**18  # pixels counted at once on the CPU: 512 KB of pairs, which stay in cache
 
 
 class MeanIoU(Metric):
     """Intersection over union of each class and their mean, from one confusion matrix over all images.
 
-    A pixel whose truth is void counts nowhere, whatever was predicted there. A class that neither the other labels nor
-    the predictions hold has no IoU: its value is None and the mean is taken without it.
+    A pixel whose truth is void counts nowhere, whatever was predicted there. A class that neither the labels nor the
+    predictions hold elsewhere has no IoU: its value is None and the mean is taken without it.
     """
 
     full_state_update = False
@@ -27,6 +27,8 @@ class MeanIoU(Metric):
         super().__init__()
         self.class_names = tuple(class_names)
         size = len(self.class_names)
+        if not 1 <= size <= VOID:
+            raise ValueError(f"{size} classes: a label is one of 1 to {VOID}, beside void, {VOID}")
         self.add_state("matrix", torch.zeros(size, size, dtype=torch.int64), dist_reduce_fx="sum")
         self.add_state("images", torch.zeros((), dtype=torch.int64), dist_reduce_fx="sum")
 
@@ -48,9 +50,7 @@ class MeanIoU(Metric):
             union = sum(matrix[k]) + sum(row[k] for row in matrix) - matrix[k][k]
             ious[f"iou/{name}"] = matrix[k][k] / union if union else None
         total, defined = 0.0, 0
-        for (
-            iou
-        ) in ious.values():  # one after the other as the official script does: sum() compensates since Python 3.12
+        for iou in ious.values():  # added as the official script does: sum() compensates since Python 3.12
             if iou is not None:
                 total, defined = total + iou, defined + 1
         pixels = sum(map(sum, matrix))
@@ -65,33 +65,40 @@ class MeanIoU(Metric):
 def confusion(labels: Tensor, truth: Tensor, classes: int, ignore: int = VOID) -> Tensor:
     """How often each class was predicted as each: integers of equal shape -> (C, C) int64, truth down, labels across.
 
-    Pixels whose truth is `ignore` (0 or more) are left out. Raises ValueError for other values outside [0, classes).
+    Pixels whose truth is `ignore` (0 to 255) are left out. Raises ValueError for any other value outside [0, classes).
 
-    Truth and label become one small integer, counted without a copy to int64 and without picking the valid pixels
-    first: void gets a row of its own, and a wrong value shows in the counts.
+    All pairs of bytes are counted unseen: to pick the valid pixels first, as is usual, takes longer than counting. What
+    is void or wrong shows in the 256 x 256 counts.
     """
     if labels.shape != truth.shape:
         raise ValueError(f"labels {tuple(labels.shape)} and truth {tuple(truth.shape)} have different shapes")
-    if not truth.numel():
-        return torch.zeros(classes, classes, dtype=torch.int64, device=truth.device)
-    rows = max(ignore + 1, classes)
-    for kind, values, limit in (("label", labels, classes), ("truth", truth, rows)):
-        low, high = map(int, torch.aminmax(values))
-        if low < 0 or high >= limit:
-            raise ValueError(
-                f"{kind} {low if low < 0 else high} is not one of the {classes} classes, 0 to {classes - 1}"
-            )
-    on_cpu = truth.device.type == "cpu"
-    part = min(truth.numel(), PART) if on_cpu else truth.numel()
-    pairs = truth.new_empty(part, dtype=torch.int16 if on_cpu and rows * classes <= 2**15 else torch.int32)
-    counts = torch.zeros(rows * classes, dtype=torch.int64, device=truth.device)
-    for t, p in zip(truth.flatten().split(part), labels.flatten().split(part), strict=True):
-        pair = pairs[: len(t)].copy_(t).mul_(classes).add_(p)
-        counts += torch.bincount(pair, minlength=len(counts))
-    counts = counts.view(rows, classes)
+
+    def check(kind: str, values: Tensor) -> None:
+        for value in values.tolist():
+            if not 0 <= value < classes and (kind, value) != ("truth", ignore):
+                void = f", nor void, {ignore}" if kind == "truth" else ""
+                raise ValueError(f"{kind} {value} is not one of the {classes} classes, 0 to {classes - 1}{void}")
+
+    pair = []
+    for kind, values in (("truth", truth), ("label", labels)):
+        if values.dtype != torch.uint8:
+            check(kind, values[(values < 0) | (values > 255)][:1])
+            values = values.to(torch.uint8)
+        pair.append(values.flatten())
+    counts = _count_pairs(*pair)
+    check("truth", counts.sum(1).nonzero()[:, 0])
+    check("label", counts.sum(0).nonzero()[:, 0])
     counts[ignore] = 0
-    wrong = counts[classes:].sum(1).nonzero()
-    if len(wrong):
-        value = classes + int(wrong[0])
-        raise ValueError(f"truth {value} is not one of the {classes} classes, 0 to {classes - 1}, nor void, {ignore}")
-    return counts[:classes]
+    return counts[:classes, :classes]
+
+
+def _count_pairs(a: Tensor, b: Tensor) -> Tensor:
+    """Two rows of bytes -> (256, 256) int64."""
+    if a.device.type != "cpu":
+        return torch.bincount(a.int().mul_(256).add_(b), minlength=2**16).view(256, 256)
+    counts = torch.zeros(256, 256, dtype=torch.int64)
+    part = 2**24  # OpenCV counts in float32, exact so far
+    for start in range(0, len(a), part):
+        bytes_ = [x[start : start + part].numpy() for x in (a, b)]
+        counts += torch.from_numpy(cv2.calcHist(bytes_, [0, 1], None, [256, 256], [0, 256, 0, 256])).long()
+    return counts

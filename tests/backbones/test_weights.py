@@ -51,3 +51,18 @@ def test_truncated_empty_and_missing_files_are_named(checkpoint, tmp_path):
 def test_unknown_torchvision_name_lists_the_known():
     with pytest.raises(ValueError, match=r"MobileNet_V3_Small_Weights\.IMAGENET1K_V1"):
         load_weights(MobileNetV2(), "imagenet")
+
+
+def test_the_backbone_of_our_own_checkpoint(tmp_path):
+    trained = MobileNetV3(size="small")
+    state = {f"backbone.{name}": tensor for name, tensor in trained.state_dict().items()}
+    torch.save({"state_dict": {**state, "tasks.segment.head.weight": torch.zeros(3)}}, tmp_path / "best.ckpt")
+    backbone = MobileNetV3(size="small")
+    assert load_weights(backbone, str(tmp_path / "best.ckpt")).left == ()
+    assert all(torch.equal(a, b) for a, b in zip(backbone.state_dict().values(), state.values(), strict=True))
+
+
+def test_a_file_without_tensors_is_refused(tmp_path):
+    torch.save({"epoch": 3, "notes": "hello"}, tmp_path / "notes.pth")
+    with pytest.raises(ValueError, match="tensors"):
+        load_weights(MobileNetV2(), str(tmp_path / "notes.pth"))

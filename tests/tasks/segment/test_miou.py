@@ -108,6 +108,27 @@ def test_confusion_of_strided_and_empty_maps_and_another_void() -> None:
     assert confusion(images([[0, 1, 1]]), images([[0, 0, 1]]), 2, ignore=0).tolist() == [[0, 0], [0, 1]]
 
 
+def test_counts_are_exact_beyond_what_float32_holds() -> None:
+    zeros = torch.zeros(2**24 + 3, dtype=torch.uint8)
+    assert confusion(zeros, zeros, 1).tolist() == [[2**24 + 3]]
+
+
+def test_accelerators_count_alike() -> None:
+    if not (torch.cuda.is_available() or torch.backends.mps.is_available()):
+        pytest.skip("needs CUDA or MPS")
+    device = "cuda" if torch.cuda.is_available() else "mps"
+    labels, truth = random_pair(0, (2, 40, 50), 4)
+    here, there = MeanIoU(NAMES), MeanIoU(NAMES).to(device)
+    here.update(labels, truth)
+    there.update(labels.to(device), truth.to(device))
+    assert here.compute() == there.compute()
+
+
+def test_class_names_must_fit_a_byte_beside_void() -> None:
+    with pytest.raises(ValueError, match="256 classes: a label is one of 1 to 255"):
+        MeanIoU([str(k) for k in range(256)])
+
+
 @pytest.mark.parametrize(
     ("labels", "truth", "message"),
     [

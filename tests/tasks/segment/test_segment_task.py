@@ -66,10 +66,10 @@ def test_pictures_show_the_colours_where_they_belong():
         0,
         0,
     )
-    wrong = errors(labels, truth, COLOURS)
-    assert tuple(wrong[5, 35]) == (0, 0, 142) and tuple(wrong[5, 50]) == tuple(wrong[5, 5]) != (0, 0, 0)
-    assert tuple(wrong[0, 35]) == (0, 0, 0)
     image = np.full((40, 60, 3), 100, np.uint8)
+    wrong = errors(image, labels, truth)
+    assert tuple(wrong[5, 35]) == (255, 48, 48) and tuple(wrong[5, 50]) == tuple(wrong[5, 5]) == (40, 40, 40)
+    assert tuple(wrong[0, 35]) == (0, 0, 0), "void is no error"
     picture = draw(image, labels, truth, NAMES, COLOURS)
     assert isinstance(picture, Image.Image) and picture.width == 2 * 60 + 4 and picture.height > 2 * 40
     assert draw(image, labels, None, NAMES, COLOURS).height < picture.height
