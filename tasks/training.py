@@ -95,7 +95,8 @@ def run(task: str, config: DictConfig, dataset: Any, folder: Path) -> None:
             entry.prepare(data.train)
         train(config, learner, data, folder)
         best = folder / "checkpoints" / "best.ckpt"
-        load_state(learner, open_checkpoint(best, task), best)
+        path = best if best.exists() else best.with_name("last.ckpt")  # stopped before the first validation
+        load_state(learner, open_checkpoint(path, task), path)
     score(config, learner, data, folder)
 
 
@@ -151,9 +152,14 @@ def score(config: DictConfig, learner: Learner, data: DataModule, folder: Path) 
 
 
 def make_trainer(config: DictConfig, callbacks: Sequence[Any], logger: Any) -> lightning.Trainer:
-    """The trainer of the configuration, without what Lightning would add by itself."""
+    """The trainer of the configuration, without what Lightning would add by itself.
+
+    It validates at least as often as asked for, and always behind the last epoch.
+    """
+    epochs, every = config.trainer.max_epochs, config.trainer.check_val_every_n_epoch
     return instantiate(
         config.trainer,
+        check_val_every_n_epoch=max(n for n in range(1, every + 1) if epochs % n == 0),
         callbacks=list(callbacks),
         logger=logger,
         enable_progress_bar=False,
