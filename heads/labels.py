@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 BLOCK = 160 * 1024  # floats worked on at once: 640 KB stays in a core's L2 cache
+Band = tuple[slice, Tensor, Tensor, Tensor]
 UNSURE = 255  # in a row of labels: no class is safely the largest here
 _upsample = functools.partial(F.interpolate, mode="bilinear", align_corners=False)
 
@@ -25,8 +26,8 @@ def labels_from_logits(logits: Tensor, size: tuple[int, int]) -> Tensor:
         row i+1 of the logits ── stretched to W ──> below (C, W) ─┘  so for every row between (weights are convex); only
                                                                      the other columns are blended, in cache
 
-    The blend must round as F.interpolate does. That is not taken on trust: `_rounds_alike` compares it once per shape.
-    Otherwise, or with logits that are not finite, the plain way is taken, class by class where memory asks for it.
+    The blend must round as F.interpolate does. That is not taken on trust: `_rounding` compares both once per shape. If
+    they differ, or logits are not finite, the plain way is taken, class by class where memory asks for it.
     channels_last logits also go the plain way, undivided: torch rounds them in another kernel, by a class's place among
     the others. `logits.contiguous()` first is several times faster, with other labels only where rounding decides.
 
@@ -45,8 +46,9 @@ def labels_from_logits(logits: Tensor, size: tuple[int, int]) -> Tensor:
     for n in range(count):
         image = logits[n : n + 1]
         reach = float(torch.stack(torch.aminmax(image)).abs().amax()) if fast else float("nan")
-        if reach < 1e38 and _rounds_alike(classes, h, w, *size, torch.get_num_threads()):  # false for NaN
-            _fast(image[0].contiguous(), labels[n], reach)
+        rounding = _rounding(classes, h, w, *size, torch.get_num_threads()) if reach < 1e38 else None  # NaN is not less
+        if rounding:
+            _fast(image[0].contiguous(), labels[n], reach, rounding)
         else:
             _plain(image, labels[n], whole=channels_last)
     return labels
@@ -68,14 +70,14 @@ def _plain(image: Tensor, labels: Tensor, whole: bool) -> None:
         torch.maximum(best, value, out=best)
 
 
-def _fast(image: Tensor, labels: Tensor, reach: float) -> None:
+def _fast(image: Tensor, labels: Tensor, reach: float, rounding: torch.dtype) -> None:
     """(C, h, w) contiguous, magnitudes up to `reach` -> labels (H, W)."""
     classes, width = len(image), labels.shape[1]
     margin = 1e-6 * reach + 1e-43  # far over what rounding can move two classes against each other: 4 * 2**-24 * reach
     code = torch.arange(255, 255 - classes, -1, dtype=torch.float32)[:, None]  # the first of equals has the largest
     work = torch.empty(max(BLOCK, classes * width))
     sure_below = torch.empty(0)
-    for rows, above, below, weights in _bands(image, (len(labels), width)):
+    for rows, above, below, weights in _bands(image, (len(labels), width), rounding):
         sure_above = sure_below if rows.start else _sure(above, margin, code)
         sure_below = _sure(below, margin, code)
         columns = ((sure_above != sure_below) | (sure_above == UNSURE)).nonzero()[:, 0]
@@ -91,10 +93,7 @@ def _fast(image: Tensor, labels: Tensor, reach: float) -> None:
             values = _blend(above, below, weights[:, part], work).flatten(1)  # (C, rows * columns)
             values.eq_(values.amax(0)).mul_(code)
             found = (255 - values.amax(0)).view(part.stop - start, -1).to(torch.uint8)
-            if few:
-                labels[part].index_copy_(1, columns, found)
-            else:
-                labels[part] = found
+            labels[part].index_copy_(1, columns, found) if few else labels[part].copy_(found)
 
 
 def _sure(row: Tensor, margin: float, code: Tensor) -> Tensor:
@@ -104,44 +103,49 @@ def _sure(row: Tensor, margin: float, code: Tensor) -> Tensor:
     return torch.where(alone, 255 - near.mul_(code).amax(0), UNSURE).to(torch.uint8)
 
 
-def _bands(image: Tensor, size: tuple[int, int]) -> Iterator[tuple[slice, Tensor, Tensor, Tensor]]:
+def _bands(image: Tensor, size: tuple[int, int], rounding: torch.dtype) -> Iterator[Band]:
     """Yield output rows with the two rows (C, W) they lie between, and all rows' weights (2, H) of the two."""
     height, width = size
     h = image.shape[1]
-    source = ((torch.arange(height) + 0.5) * (torch.tensor(float(h)) / height) - 0.5).clamp_(min=0)  # as torch does
+    scale = torch.tensor(float(h)) / height  # float32 as in torch
+    source = ((torch.arange(height) + 0.5).to(rounding) * scale.to(rounding) - 0.5).float().clamp_(min=0)
     index = source.long().clamp_(max=h - 1)
     weight = source - index
     weights = torch.stack([1 - weight, weight])
     starts = torch.searchsorted(index, torch.arange(h + 1)).tolist()
-    below = F.interpolate(image[None, :, 0], width, mode="linear", align_corners=False)[0]
+    above = F.interpolate(image[None, :, 0], width, mode="linear", align_corners=False)[0]
     for i in range(h):
-        above = below
-        if i + 1 < h:
-            below = F.interpolate(image[None, :, i + 1], width, mode="linear", align_corners=False)[0]
+        below = F.interpolate(image[None, :, min(i + 1, h - 1)], width, mode="linear", align_corners=False)[0]
         yield slice(starts[i], starts[i + 1]), above, below, weights
+        above = below
 
 
 def _blend(above: Tensor, below: Tensor, weights: Tensor, work: Tensor) -> Tensor:
     """Two rows (C, n) and the weights (2, rows) of each -> (C, rows, n), in `work`."""
-    shape = (len(above), weights.shape[1], above.shape[1])
-    values = work[: shape[0] * shape[1] * shape[2]].view(shape)
+    values = work[: above.numel() * weights.shape[1]].view(len(above), weights.shape[1], -1)
     torch.mul(below[:, None], weights[1, :, None], out=values)
     return torch.addcmul(values, above[:, None], weights[0, :, None], out=values)  # above * weight + values
 
 
 @functools.lru_cache(maxsize=256)
-def _rounds_alike(classes: int, h: int, w: int, height: int, width: int, threads: int) -> bool:  # noqa: ARG001
-    """Whether stretching and blending noise gives F.interpolate's very bits, in vectors and in their leftover columns.
+def _rounding(classes: int, h: int, w: int, height: int, width: int, threads: int) -> torch.dtype | None:  # noqa: ARG001
+    """The type to compute rows' places in so that noise comes out with F.interpolate's very bits, None if it does not.
 
-    Compilers fuse multiply and add as they like, and torch chooses kernels by classes, size (H + W <= 128) and threads.
+    Compilers fuse multiply and add as they like (torch 2.11 does so for the places: float64, torch 2.15 does not), in
+    vectors and in leftover columns; and torch chooses kernels by classes, size (H + W <= 128) and threads.
     """
-    for shape, size in (((1, h, w), (height, width)), ((classes, 4, 16), (32, 128))):
-        noise = torch.randn(shape, generator=torch.Generator().manual_seed(0))
-        expected = _upsample(noise[None], size)[0]
-        work = torch.empty(expected.numel())
-        for rows, above, below, weights in _bands(noise, size):
-            for columns in (slice(None), slice(min(size[1], 7))):
-                values = _blend(above[:, columns], below[:, columns], weights[:, rows], work)
-                if not torch.equal(values, expected[:, rows, columns]):
-                    return False
-    return True
+    for rounding in (torch.float32, torch.float64):
+        if _same_bits(1, (h, w), (height, width), rounding) and _same_bits(classes, (4, 16), (32, 128), rounding):
+            return rounding
+    return None
+
+
+def _same_bits(classes: int, small: tuple[int, int], size: tuple[int, int], rounding: torch.dtype) -> bool:
+    noise = torch.randn(classes, *small, generator=torch.Generator().manual_seed(0))
+    expected = _upsample(noise[None], size)[0]
+    work = torch.empty(expected.numel())
+    return all(
+        torch.equal(_blend(above[:, :width], below[:, :width], weights[:, rows], work), expected[:, rows, :width])
+        for rows, above, below, weights in _bands(noise, size, rounding)
+        for width in (size[1], 7)
+    )
