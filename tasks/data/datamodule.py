@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
 import albumentations
+import cv2
 import lightning
 import numpy as np
 import torch
@@ -180,7 +181,11 @@ class DataModule(lightning.LightningDataModule):
 
 
 def start_worker(_worker: int) -> None:
-    """A worker may use any core, and leaves signals to the trainer: Ctrl-C reaches every process of a terminal."""
+    """A worker may use any core but only one at a time, and leaves signals to the trainer.
+
+    Ctrl-C reaches every process of a terminal; the workers must go on until the training has stopped in order.
+    """
     use_all_cores()
+    cv2.setNumThreads(0)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
