@@ -72,6 +72,20 @@ def test_every_parameter_learns(build):
     assert all(parameter.grad is not None for parameter in parameters)
 
 
+def test_detail_is_added_at_its_own_size():
+    torch.manual_seed(0)
+    backbone = MobileNetV3(size="small", output_stride=16, tail="segmentation").eval()
+    head = LRASPP(backbone.features, 7, detail="c2_expanded").eval()
+    assert head.maps == ("c3_depthwise", "c5", "c2_expanded")
+    with torch.no_grad():
+        maps = backbone(torch.randn(2, 3, 64, 96))
+        logits = head(maps)
+        assert logits.shape == (2, 7, 16, 24)
+        head.detail = None
+        without = torch.nn.functional.interpolate(head(maps), (16, 24), mode="bilinear", align_corners=False)
+        torch.testing.assert_close(logits, without + head.classify_detail(maps["c2_expanded"]))
+
+
 def test_a_map_that_is_not_there_is_named():
     with pytest.raises(ValueError, match="the head reads c7 or c8; this backbone has c1, "):
         LRASPP(MobileNetV2().features, 19, high=["c7", "c8"])
