@@ -51,6 +51,25 @@ def test_what_the_command_line_chooses_wins_over_the_data_sets_choice():
     assert cityscapes.size == "large" and cityscapes.tail == "segmentation" and cityscapes.output_stride == 16
 
 
+def leaves(node, path=""):
+    for key, value in node.items():
+        if isinstance(value, dict):
+            yield from leaves(value, f"{path}{key}.")
+        elif key != "defaults":
+            yield f"{path}{key}", value
+
+
+@pytest.mark.parametrize(
+    "choice", [f"{group}={option}" for group in ("recipe", "experiment") for option in options(group)]
+)
+def test_what_a_recipe_or_an_experiment_says_is_what_runs(choice):
+    group, option = choice.split("=")
+    said = OmegaConf.to_container(OmegaConf.load(CONF / group / f"{option}.yaml"))
+    config = configuration(choice)
+    for key, value in leaves(said if isinstance(said, dict) else {}):
+        assert OmegaConf.select(config, key) == value, key
+
+
 def test_configs_stay_short():
     for path in CONF.rglob("*/*.yaml"):
         assert len(path.read_text().splitlines()) <= 45, path
