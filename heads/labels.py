@@ -12,7 +12,6 @@ from torch import Tensor
 BLOCK = 160 * 1024  # floats worked on at once: 640 KB stays in a core's L2 cache
 UNSURE = 255  # in a row of labels: no class is safely the largest here
 _upsample = functools.partial(F.interpolate, mode="bilinear", align_corners=False)
-_stretch = functools.partial(F.interpolate, mode="linear", align_corners=False)
 
 
 @torch.no_grad()
@@ -24,8 +23,8 @@ def labels_from_logits(logits: Tensor, size: tuple[int, int]) -> Tensor:
 
     The fast way (CPU, float32, H >= 2h; one thread) never holds the 40 million values of a Cityscapes image:
 
-        row i of the logits   ── stretched to W ──> above (C, W) ─┐  where the same class leads both by a margin, it leads
-        row i+1 of the logits ── stretched to W ──> below (C, W) ─┘  all rows between; other columns are blended, in cache
+        row i of logits   ── stretched to W ──> above (C, W) ─┐  where the same class leads both by a margin, it leads
+        row i+1 of logits ── stretched to W ──> below (C, W) ─┘  all rows between; other columns are blended, in cache
 
     Its blend must round as F.interpolate does, which `_rounding` tries out once per shape. Otherwise, and where logits
     are not finite, the plain way is taken, class by class where memory asks for it; undivided for channels_last logits,
@@ -37,32 +36,30 @@ def labels_from_logits(logits: Tensor, size: tuple[int, int]) -> Tensor:
     count, classes, h, w = logits.shape
     if not 1 <= classes <= 255:
         raise ValueError(f"{classes} classes do not fit uint8 labels: 1 to 255 do (255 itself is void)")
-    if logits.dtype in (torch.float16, torch.bfloat16):
-        logits = logits.float()
+    logits = logits if logits.dtype == torch.float64 else logits.float()
     channels_last = classes > 1 and logits.is_contiguous(memory_format=torch.channels_last)
     fast = logits.device.type == "cpu" and logits.dtype == torch.float32 and not channels_last and size[0] >= 2 * h
     labels = torch.empty((count, *size), dtype=torch.uint8, device=logits.device)
-    for n in range(count):
-        image = logits[n : n + 1]
+    for image, out in zip(logits[:, None], labels, strict=True):
         reach = float(torch.stack(torch.aminmax(image)).abs().amax()) if fast else float("nan")
         rounding = _rounding(classes, h, w, *size, torch.get_num_threads()) if reach < 1e38 else None  # NaN is not less
         if rounding:
-            _fast(image[0].contiguous(), labels[n], reach, rounding)
+            _fast(image[0].contiguous(), out, reach, rounding)
         else:
-            _plain(image, labels[n], whole=channels_last)
+            _plain(image, out, whole=channels_last)
     return labels
 
 
 def _plain(image: Tensor, labels: Tensor, whole: bool) -> None:
     """(1, C, h, w) -> labels (H, W), one class after the other unless `whole` or all fit 16 MB (512 MB off the CPU)."""
-    limit = 2**22 if image.device.type == "cpu" else 2**27
-    if whole or image.shape[1] <= 4 or image.shape[1] * labels.numel() <= limit:  # torch has kernels for RGB alone
+    fits = image.shape[1] * labels.numel() <= (2**22 if image.device.type == "cpu" else 2**27)
+    if whole or fits or image.shape[1] <= 4:  # torch has kernels for RGB alone
         labels.copy_(_upsample(image, labels.shape).argmax(1)[0])
         return
     best = _upsample(image[:, :1], labels.shape)[0, 0]
     labels.zero_()
-    for label in range(1, image.shape[1]):
-        value = _upsample(image[:, label : label + 1], labels.shape)[0, 0]
+    for label, channel in enumerate(image[0, 1:], 1):
+        value = _upsample(channel[None, None], labels.shape)[0, 0]
         better = (value <= best).logical_or_(best.isnan()).logical_not_()  # true for a first NaN too
         labels.masked_fill_(better, label)
         torch.maximum(best, value, out=best)
@@ -80,14 +77,14 @@ def _one_thread() -> Iterator[None]:
 @_one_thread()
 def _fast(image: Tensor, labels: Tensor, reach: float, rounding: torch.dtype) -> None:
     """(C, h, w) contiguous, magnitudes up to `reach` -> labels (H, W)."""
-    classes, (height, width) = len(image), labels.shape
     margin = 1e-6 * reach + 1e-43  # far over what rounding can move two classes against each other: 4 * 2**-24 * reach
-    code = torch.arange(255, 255 - classes, -1, dtype=torch.float32)[:, None]  # the first of equals has the largest
-    for rows, above, below, weights in _bands(image, height, width, rounding):
+    code = torch.arange(255.0, 255 - len(image), -1)[:, None]  # the first of equals has the largest
+    sure_below = torch.empty(0)
+    for rows, above, below, weights in _bands(image, len(labels), labels.shape[1], rounding):
         sure_above = sure_below if rows.start else _sure(above, margin)
         sure_below = _sure(below, margin)
         columns = ((sure_above != sure_below) | (sure_above == UNSURE)).nonzero()[:, 0]
-        few = len(columns) < 0.6 * width
+        few = len(columns) < 0.6 * labels.shape[1]
         if few:
             labels[rows] = sure_above
             above, below = above[:, columns], below[:, columns]
@@ -114,7 +111,8 @@ def _bands(image: Tensor, height: int, width: int, kind: torch.dtype) -> Iterato
     index = source.long().clamp_(max=h - 1)
     weights = torch.stack([1 - (source - index), source - index])
     starts = torch.searchsorted(index, torch.arange(h + 1)).tolist()
-    stretched = itertools.chain.from_iterable(_stretch(block, width) for block in image.transpose(0, 1).split(8))
+    stretch = functools.partial(F.interpolate, size=width, mode="linear", align_corners=False)
+    stretched = itertools.chain.from_iterable(map(stretch, image.transpose(0, 1).split(8)))
     above = next(stretched)
     for rows in itertools.starmap(slice, itertools.pairwise(starts)):
         below = next(stretched, above)
@@ -134,18 +132,18 @@ def _rounding(classes: int, h: int, w: int, height: int, width: int, threads: in
     Compilers fuse multiply and add as they like (torch 2.11 does so for the places: float64, torch 2.15 does not), in
     vectors and in leftover columns; and torch chooses kernels by classes, size (H + W <= 128) and threads.
     """
-    for rounding in (torch.float32, torch.float64):
-        if _same_bits(1, h, w, height, width, rounding) and _same_bits(classes, 4, 16, 32, 128, rounding):
-            return rounding
+    for kind in (torch.float32, torch.float64):
+        if _same_bits(1, h, w, height, width, kind) and _same_bits(classes, 4, 16, 32, 128, kind):
+            return kind
     return None
 
 
-def _same_bits(classes: int, h: int, w: int, height: int, width: int, rounding: torch.dtype) -> bool:
+def _same_bits(classes: int, h: int, w: int, height: int, width: int, kind: torch.dtype) -> bool:
     noise = torch.randn(classes, h, w, generator=torch.Generator().manual_seed(0))
     expected = _upsample(noise[None], (height, width))[0]  # on as many threads as there are
     with _one_thread():
         return all(
             torch.equal(_blend(above[:, :part], below[:, :part], weights), expected[:, rows, :part])
-            for rows, above, below, weights in _bands(noise, height, width, rounding)
+            for rows, above, below, weights in _bands(noise, height, width, kind)
             for part in (width, 7)
         )

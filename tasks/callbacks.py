@@ -41,21 +41,27 @@ class AverageWeights(WeightAveraging):
 
 
 class Best(ModelCheckpoint):
-    """`best.ckpt`: the highest score so far. A resumed run takes the old one along into its own folder."""
+    """`best.ckpt`: the highest score so far. A resumed run takes the old one along into its own folder.
 
-    def __init__(self, folder: Path, score: str) -> None:
+    Args:
+        folder: of the checkpoints.
+        score: what is monitored.
+        resumed: the checkpoint that is resumed; the old best lies beside it.
+    """
+
+    def __init__(self, folder: Path, score: str, resumed: str | None = None) -> None:
         super().__init__(folder, "best", monitor=score, mode="max", enable_version_counter=False)
+        self.new, self.old = folder / "best.ckpt", Path(resumed or "none").with_name("best.ckpt")
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        old = Path(state_dict["best_model_path"])
-        if old.is_file() and self.dirpath is not None:
-            new = Path(self.dirpath) / "best.ckpt"
-            new.parent.mkdir(parents=True, exist_ok=True)
-            if old != new:
-                shutil.copy2(old, new)
-            score = state_dict["best_model_score"]
-            self.best_model_path = self.kth_best_model_path = str(new)
-            self.best_model_score, self.kth_value, self.best_k_models = score, score, {str(new): score}
+        score = state_dict["best_model_score"]
+        if score is None or not self.old.is_file():
+            return
+        self.new.parent.mkdir(parents=True, exist_ok=True)
+        if self.old.resolve() != self.new.resolve():
+            shutil.copy2(self.old, self.new)
+        self.best_model_path = self.kth_best_model_path = str(self.new)
+        self.best_model_score, self.kth_value, self.best_k_models = score, score, {str(self.new): score}
 
 
 class Last(ModelCheckpoint):
@@ -90,9 +96,10 @@ class StopAfter(Callback):
 
 
 class StopOnSignal(Callback):
-    """Ctrl-C and SIGTERM end the training behind the current step, with a `last.ckpt` that goes on from there.
+    """Ctrl-C and SIGTERM end the training with a `last.ckpt` that goes on as if nothing had happened.
 
-    A second signal ends the process at once.
+    It stops behind the next optimiser step; behind the last step of an epoch, when validation is done and the epoch's
+    own `last.ckpt` is written. A second signal ends the process at once.
     """
 
     def __init__(self, checkpoint: Path) -> None:
@@ -100,7 +107,7 @@ class StopOnSignal(Callback):
         self.received = 0
         self.before: dict[int, Any] = {}
 
-    def on_fit_start(self, trainer: Trainer, _module: LightningModule) -> None:
+    def on_train_start(self, trainer: Trainer, _module: LightningModule) -> None:  # Lightning's handlers stand by now
         def note(number: int, _frame: FrameType | None) -> None:
             self.received = number
             signal.signal(number, signal.SIG_DFL)
@@ -109,14 +116,20 @@ class StopOnSignal(Callback):
 
         self.before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
 
-    def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:
-        if self.received and trainer.world_size == 1:
+    def on_train_batch_start(self, *_: Any) -> None:
+        if self.received and self.checkpoint.exists():  # noted behind the last step of the epoch before
+            raise Stopped(self.received, self.checkpoint)
+
+    def on_train_batch_end(self, trainer: Trainer, _m: LightningModule, _o: Any, _b: Any, batch_index: int) -> None:
+        stepped = (batch_index + 1) % trainer.accumulate_grad_batches == 0
+        if self.received and trainer.world_size == 1 and stepped and not trainer.is_last_batch:
             trainer.save_checkpoint(self.checkpoint)
             raise Stopped(self.received, self.checkpoint)
 
     def on_exception(self, trainer: Trainer, _module: LightningModule, exception: BaseException) -> None:
         if self.received and trainer.world_size > 1:
-            trainer.save_checkpoint(self.checkpoint)
+            if not trainer.validating:  # in validation the averaged weights stand in for the trained ones
+                trainer.save_checkpoint(self.checkpoint)
             raise Stopped(self.received, self.checkpoint) from exception
 
     def teardown(self, *_: Any, **__: Any) -> None:

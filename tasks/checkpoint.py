@@ -8,10 +8,13 @@ from omegaconf import DictConfig, OmegaConf
 from torch import Tensor, nn
 
 from backbones.weights import read_checkpoint
+from tasks.checks import check_targets
 from tasks.errors import UserError
 
 FORMAT = 1
-NETWORK = ("backbone", "head", "task")
+OF_THIS_COMMAND = ("mode", "checkpoint", "resume", "weights", "input", "stop_after", "logger", "cpu")
+SETTLED = ("backbone", "head", "task", "optimizer", "scheduler", "ema", "seed", "data.batch_size", "data.repeat",
+           "data.augment", "trainer.accumulate_grad_batches")  # fmt: skip
 GLOBAL_GROUPS = {"experiment": ("dataset", "data", "trainer"), "recipe": ("data", "trainer")}
 
 
@@ -22,8 +25,8 @@ def make_card(task: str, config: DictConfig, tasks: Mapping[str, Mapping[str, An
 
 
 def plain(config: DictConfig) -> Any:
-    """A configuration as dicts and lists, every interpolation resolved."""
-    return OmegaConf.to_container(config, resolve=True)
+    """A configuration as dicts and lists; `${oc.env:DATA_ROOT}` stays what it is, to be read where it is used."""
+    return OmegaConf.to_container(config, resolve=False)
 
 
 def overlaid(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
@@ -49,6 +52,9 @@ def open_checkpoint(path: str | Path, task: str) -> dict[str, Any]:
     card = checkpoint.get("mobilevision")
     if not isinstance(card, dict) or "state_dict" not in checkpoint:
         raise UserError(f"{path} is no checkpoint of mobilevision; for torchvision's weights use weights={path}")
+    missing = {"format", "task", "config", "tasks"} - card.keys()
+    if missing:
+        raise UserError(f"{path} is damaged: its description lacks {', '.join(sorted(missing))}")
     if card["format"] > FORMAT:
         raise UserError(f"{path} has checkpoint format {card['format']}; this version reads up to {FORMAT}")
     if card["task"] != task:
@@ -62,15 +68,26 @@ def with_typed(card: Mapping[str, Any], config: DictConfig, overrides: Iterable[
     Args:
         config: the configuration composed by this command.
         overrides: what was typed: `key=value` or `group=option`.
+
+    Raises:
+        UserError: if a resumed run should go on with another network, optimiser or order of data; if the
+            configuration in the checkpoint would build something that is not meant to be built.
     """
     merged = OmegaConf.create(overlaid(plain(config), card["config"]))
-    keys = {"mode", "checkpoint", "resume", "input", "logger"}
+    typed = set(OF_THIS_COMMAND)
     for override in overrides:
         key = override.split("=", 1)[0].lstrip("+~").split("@")[0].replace("/", ".")
-        keys.update(GLOBAL_GROUPS.get(key, (key,)))
-    for key in sorted(keys):
-        value = OmegaConf.select(config, key)
+        if not key.startswith("hydra"):
+            typed.update(GLOBAL_GROUPS.get(key, (key,)))
+    for key in sorted(typed):
+        value, before = OmegaConf.select(config, key), OmegaConf.select(merged, key)
+        if config.resume is not None and key.startswith(SETTLED) and value != before:
+            raise UserError(
+                f"{key}: resume=… goes on with what the run was begun with ({before}); "
+                f"to start anew from its weights use checkpoint={config.resume}"
+            )
         OmegaConf.update(merged, key, value, merge=False, force_add=True)
+    check_targets(merged)
     return merged
 
 

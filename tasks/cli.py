@@ -1,24 +1,21 @@
 """The command line: Hydra composes the configuration, mistakes become one clear line, nothing heavy is imported."""
 
-import difflib
 import os
 import re
 import shutil
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException, InstantiationException, MissingConfigException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
+from tasks.checks import check, suggestion
 from tasks.errors import Stopped, UserError
 
-MODES = ("train", "evaluate", "predict")
 CONF = Path(__file__).parent.parent / "conf"
-TARGETS = ("tasks.", "heads.", "backbones.", "torch.", "torchvision.", "lightning.", "albumentations.")
 
 
 def main(name: str) -> None:
@@ -28,21 +25,22 @@ def main(name: str) -> None:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions reach us instead of being printed by Hydra
 
     mistakes: list[str] = []
+    composed = False
 
     @hydra.main(version_base="1.3", config_path="pkg://conf", config_name=name)
     def job(config: DictConfig) -> None:
+        nonlocal composed
+        composed = True
         try:
             check(config)
             from tasks.runner import run
 
             run(config)
-        except UserError as error:  # kept, not raised: Hydra would print a headline of its own
-            mistakes.append(last_message(error))
-            drop_unused(Path(HydraConfig.get().runtime.output_dir))
-        except InstantiationException as error:
-            if full_error or not explained(error):
+        except (UserError, OmegaConfBaseException, InstantiationException) as error:
+            message = last_message(error) if isinstance(error, UserError) else explain(error)
+            if full_error or not message:
                 raise
-            mistakes.append(explained(error))
+            mistakes.append(message)  # not raised: Hydra would print a headline of its own
             drop_unused(Path(HydraConfig.get().runtime.output_dir))
         except Stopped as stopped:
             print(stopped, file=sys.stderr)
@@ -50,52 +48,27 @@ def main(name: str) -> None:
 
     try:
         job()
-    except (HydraException, OmegaConfBaseException) as error:
+    except (HydraException, OmegaConfBaseException, OSError) as error:
         if full_error or isinstance(error, InstantiationException):
             raise
         mistakes.append(explain(error))
+    except ValueError as error:
+        if composed or full_error:
+            raise
+        mistakes.append(str(error))  # `optimizer=null`: Hydra refuses it so
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
     for mistake in mistakes:
         print(f"error: {mistake}", file=sys.stderr)
     if mistakes:
         sys.exit(2)
 
 
-def check(config: DictConfig) -> None:
-    """Refuse what can be refused before anything is imported.
-
-    Raises:
-        UserError: for a wrong mode, a missing file, or a `_target_` outside the libraries that are meant.
-    """
-    if config.mode not in MODES:
-        raise UserError(f"mode={config.mode} is not one of {', '.join(MODES)}{suggestion(config.mode, MODES)}")
-    if config.mode != "train" and config.checkpoint is None:
-        raise UserError(f"mode={config.mode} needs checkpoint=<file.ckpt>")
-    if config.mode == "predict" and config.input is None:
-        raise UserError("mode=predict needs input=<image, folder or glob>")
-    if config.resume is not None and config.mode != "train":
-        raise UserError("resume=… continues a training; use checkpoint=… to evaluate or predict")
-    if config.resume is not None and (config.checkpoint is not None or config.weights is not None):
-        raise UserError("resume=… brings its own weights; leave out checkpoint=… and weights=…")
-    for key in ("checkpoint", "resume"):
-        if config[key] is not None and not Path(config[key]).is_file():
-            raise UserError(f"{key}={config[key]}: no such file")
-    for path, target in targets(OmegaConf.to_container(config, resolve=False)):
-        if not target.startswith(TARGETS):
-            raise UserError(f"{path}: {target} is outside {', '.join(prefix[:-1] for prefix in TARGETS)}")
-
-
-def targets(node: object, path: str = "") -> Iterable[tuple[str, str]]:
-    """All `_target_` values of a configuration with where they stand."""
-    items = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
-    for key, value in items:
-        if key == "_target_":
-            yield path, str(value)
-        else:
-            yield from targets(value, f"{path}.{key}".lstrip("."))
-
-
 def explain(error: Exception) -> str:
-    """One line for a mistake that Hydra or OmegaConf found, with the nearest names."""
+    """One line for a mistake that Hydra or OmegaConf found, with the nearest names; nothing if it is not the user's."""
+    if isinstance(error, InstantiationException):
+        return explained(error)
     cause = error.__cause__
     if isinstance(error, MissingConfigException):
         group, _, choice = str(error.missing_cfg_file).rpartition("/")
@@ -122,12 +95,6 @@ def explained(error: InstantiationException) -> str:
         return ""
     where = re.search(r"full_key: (\S+)", str(error))
     return f"{where[1]}: {cause}" if where else str(cause)
-
-
-def suggestion(name: str, names: Iterable[str]) -> str:
-    """'; did you mean …?' with the nearest names."""
-    near = difflib.get_close_matches(str(name), list(names), n=3, cutoff=0.5)
-    return f"; did you mean {' or '.join(near)}?" if near else ""
 
 
 def last_message(error: UserError) -> str:

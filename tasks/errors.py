@@ -9,8 +9,9 @@ class UserError(Exception):
 
 
 class Stopped(Exception):
-    """A signal ended the training; the checkpoint to resume from is written."""
+    """A signal ended the command; a training's checkpoint to resume from is written."""
 
-    def __init__(self, number: int, checkpoint: Path) -> None:
-        super().__init__(f"{signal.Signals(number).name}: training stopped; go on with resume={checkpoint}")
+    def __init__(self, number: int, checkpoint: Path | None = None) -> None:
+        what = "scoring stopped" if checkpoint is None else f"training stopped; go on with resume={checkpoint}"
+        super().__init__(f"{signal.Signals(number).name}: {what}")
         self.number = number

@@ -82,12 +82,20 @@ class Learner(lightning.LightningModule):
             metric.reset()
             self.expect_all_images(scores["images"])
             self.scores |= {f"{name}/{key}" if several and key != "images" else key: v for key, v in scores.items()}
-        self.log_dict({f"val/{key}": float(value) for key, value in self.scores.items() if value is not None})
+        main = {name if not several else f"{n}/{name}" for n, task in self.each_task() for name in [task.score]}
+        self.log_dict(
+            {
+                f"val/{key}": float("nan") if value is None else float(value)
+                for key, value in self.scores.items()
+                if value is not None or key in main  # what picks the best checkpoint is never missing
+            }
+        )
 
     def expect_all_images(self, images: int) -> None:
         """Every image must be scored exactly once, however many processes share the work."""
         data = getattr(self.trainer, "datamodule", None)
-        if data is not None and self.trainer.limit_val_batches == 1.0 and images != len(data.val):
+        limit = self.trainer.limit_val_batches  # an int 1 is one batch, a float 1.0 all of them
+        if data is not None and isinstance(limit, float) and limit == 1.0 and images != len(data.val):
             raise RuntimeError(f"scored {images} images of {len(data.val)}")
 
     def configure_optimizers(self) -> Any:

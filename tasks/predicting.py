@@ -31,7 +31,7 @@ def predict(task: str, config: DictConfig, overrides: Sequence[str], images: Seq
     config = with_typed(card, config, overrides)
     learner = build(config, card["tasks"][task]["classes"])
     load_state(learner, checkpoint, config.checkpoint)
-    learner.eval().to(device := best_device())
+    learner.eval().to(device := best_device(config.trainer.accelerator))
     names = unique_names(images)
     rows, skipped = [], 0
     for path, name, image in track(decoded(images, names), "predicting", len(images), transient=True):
@@ -54,8 +54,10 @@ def predict(task: str, config: DictConfig, overrides: Sequence[str], images: Seq
         raise UserError(f"none of the {skipped} files could be read as an image")
 
 
-def best_device() -> torch.device:
-    """The accelerator, if there is one."""
+def best_device(accelerator: str) -> torch.device:
+    """The accelerator, if there is one and it is wanted (`trainer.accelerator`)."""
+    if accelerator == "cpu":
+        return torch.device("cpu")
     return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
 
 
@@ -79,16 +81,17 @@ def decoded(images: Sequence[Path], names: Sequence[Path]) -> Iterator[tuple[Pat
 
 def unique_names(images: Sequence[Path]) -> list[Path]:
     """Where each image's results go: its path below the folder that all images share, without suffix if unambiguous."""
-    shared = Path(os.path.commonpath([path.resolve().parent for path in images]))
-    below = [path.resolve().relative_to(shared) for path in images]
+    shared = Path(os.path.commonpath([path.absolute().parent for path in images]))
+    below = [path.absolute().relative_to(shared) for path in images]
     count = Counter(path.with_suffix("") for path in below)
-    return [path.with_suffix("") if count[path.with_suffix("")] == 1 else path for path in below]
+    short = [path.with_suffix("") if count[path.with_suffix("")] == 1 else path for path in below]
+    return short if len(set(short)) == len(short) else below
 
 
 def write_index(path: Path, rows: Sequence[dict[str, Any]]) -> None:
     """One line per file: what it was, what became of it, where the results lie."""
     columns = list(dict.fromkeys(key for row in rows for key in row))
-    with path.open("w", newline="") as file:
+    with path.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
         writer = csv.DictWriter(file, columns)
         writer.writeheader()
         writer.writerows(rows)

@@ -30,7 +30,7 @@ def run(config: DictConfig) -> None:
         bind_threads()
     first = int(os.environ.get("LOCAL_RANK", "0")) == 0  # of the processes on this machine
     if config.mode == "predict":
-        images = find_images(config.input)
+        images = find_images(str(config.input))
         from tasks.predicting import predict
 
         predict(task, config, hydra.overrides.task, images, folder)

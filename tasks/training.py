@@ -3,16 +3,21 @@
 import copy
 import json
 import logging
+import re
+import signal
 import sys
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import lightning
 import torch
+from hydra.errors import InstantiationException
 from hydra.utils import instantiate
+from lightning.pytorch.utilities.exceptions import MisconfigurationException, SIGTERMException
 from omegaconf import DictConfig
 from rich.console import Console
 from rich.table import Table
@@ -33,6 +38,7 @@ CHATTER = (  # warnings that do not apply here, and one of Lightning about itsel
     "Experiment logs directory",
     "your dataloader is not resumable",  # it is, by its sampler
     "LeafSpec",
+    "sync_dist",  # the scores come from metrics that are synchronised already
 )
 logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
 
@@ -51,7 +57,7 @@ def build(config: DictConfig, classes: Sequence[Any]) -> Learner:
     Raises:
         UserError: for choices that do not fit together.
     """
-    try:
+    with told_to_the_user():
         backbone = instantiate(config.backbone)
         task = instantiate(config.task, _partial_=True)(
             features=backbone.features,
@@ -59,10 +65,39 @@ def build(config: DictConfig, classes: Sequence[Any]) -> Learner:
             loss=instantiate(config.task.loss),
             classes=classes,
         )
-        learner = Learner(backbone, [task], instantiate(config.optimizer), instantiate(config.scheduler))
-    except ValueError as error:
-        raise UserError(str(error)) from error
+        optimizer, scheduler = instantiate(config.optimizer), instantiate(config.scheduler)
+        scheduler(optimizer([torch.nn.Parameter(torch.zeros(1))]), 1)  # a wrong value says so now, not in the training
+        learner = Learner(backbone, [task], optimizer, scheduler)
     return learner.to(memory_format=torch.channels_last) if config.channels_last else learner
+
+
+@contextmanager
+def told_to_the_user() -> Iterator[None]:
+    """Errors of what the configuration builds become one line: their root's message, with where it was built.
+
+    Raises:
+        UserError: instead of them.
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except (
+        ValueError,
+        TypeError,
+        RuntimeError,
+        ImportError,
+        InstantiationException,
+        MisconfigurationException,
+    ) as error:
+        where = re.search(r"full_key: (\S+)", str(error))
+        root: BaseException = error
+        while root.__cause__ is not None:
+            root = root.__cause__
+        if isinstance(root, ImportError) and "tensorboard" in str(root).lower():
+            raise UserError('logger=tensorboard needs: pip install "mobilevision[tensorboard]"') from error
+        message = " ".join(str(root).split()) or type(root).__name__
+        raise UserError(f"{where[1]}: {message}" if where else message) from error
 
 
 def run(task: str, config: DictConfig, dataset: Any, folder: Path) -> None:
@@ -78,24 +113,27 @@ def run(task: str, config: DictConfig, dataset: Any, folder: Path) -> None:
         warnings.filterwarnings("ignore", message=f".*{chatter}.*")
     lightning.seed_everything(config.seed, verbose=False)
     learner = build(config, dataset.classes)
-    data = DataModule(
-        dataset.train() if config.mode == "train" else None,
-        dataset.val(),
-        augment={name: instantiate(transform) for name, transform in config.data.augment.items()},
-        seed=config.seed,
-        **{key: value for key, value in config.data.items() if key != "augment"},
-    )
+    with told_to_the_user():
+        data = DataModule(
+            dataset.train() if config.mode == "train" else None,
+            dataset.val(),
+            augment={name: instantiate(transform) for name, transform in config.data.augment.items()},
+            seed=config.seed,
+            **{key: value for key, value in config.data.items() if key != "augment"},
+        )
     learner.card = make_card(task, config, {name: entry.card() for name, entry in learner.each_task()})
     if config.mode == "evaluate":
         load_state(learner, open_checkpoint(config.checkpoint, task), config.checkpoint)
     else:
         prepare(task, config, learner)
         describe(learner, data)
+        data.try_augmentation()
         for _, entry in learner.each_task():
             entry.prepare(data.train)
         train(config, learner, data, folder)
-        best = folder / "checkpoints" / "best.ckpt"
-        path = best if best.exists() else best.with_name("last.ckpt")  # stopped before the first validation
+        checkpoints = folder / "checkpoints"
+        written = [checkpoints / "best.ckpt", checkpoints / "last.ckpt", Path(str(config.resume))]
+        path = next(path for path in written if path.is_file())  # the best, if there was a validation
         load_state(learner, open_checkpoint(path, task), path)
     score(config, learner, data, folder)
 
@@ -124,11 +162,12 @@ def train(config: DictConfig, learner: Learner, data: DataModule, folder: Path) 
         *([StopAfter(config.stop_after)] if config.stop_after is not None else []),
         Reseed(config.seed),
         ShowProgress(main_score),
-        Best(checkpoints, f"val/{main_score}"),
+        Best(checkpoints, f"val/{main_score}", config.resume),
         Last(checkpoints),
         stop,
     ]
-    trainer = make_trainer(config, callbacks, instantiate(config.logger))
+    with told_to_the_user():
+        trainer = make_trainer(config, callbacks, instantiate(config.logger) if config.get("logger") else False)
     trainer.fit(learner, data, ckpt_path=config.resume, weights_only=True)
     if stop.received:
         raise Stopped(stop.received, checkpoints / "last.ckpt")
@@ -137,9 +176,14 @@ def train(config: DictConfig, learner: Learner, data: DataModule, folder: Path) 
 def score(config: DictConfig, learner: Learner, data: DataModule, folder: Path) -> None:
     """Score the validation images and write metrics.json and pictures."""
     pictures = [Pictures(folder / "pictures", config.pictures, len(data.val))] if config.pictures else []
-    trainer = make_trainer(config, pictures, logger=False)
+    with told_to_the_user():
+        trainer = make_trainer(config, pictures, logger=False)
+    trainer.limit_val_batches = 1.0  # what is published is the score of all images
     start = time.perf_counter()
-    trainer.validate(learner, data, verbose=False)
+    try:
+        trainer.validate(learner, data, verbose=False)
+    except SIGTERMException:
+        raise Stopped(signal.SIGTERM) from None
     if trainer.is_global_zero:
         scores = learner.scores | {"seconds": round(time.perf_counter() - start, 3)}
         (folder / "metrics.json").write_text(json.dumps(scores, indent=2) + "\n")

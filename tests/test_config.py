@@ -20,6 +20,11 @@ def configuration(*overrides: str):
         return compose("segment", list(overrides))
 
 
+def option_has_target(choice: str) -> bool:
+    group, option = choice.split("=")
+    return group not in ("experiment", "recipe") and option != "none"
+
+
 GROUPS = ("backbone", "head", "dataset", "optimizer", "scheduler", "trainer", "logger", "experiment", "recipe")
 
 
@@ -28,7 +33,7 @@ def test_every_option_composes(choice):
     config = configuration(choice)
     assert OmegaConf.to_container(config, resolve=False)
     group = choice.split("=")[0]
-    if group in config and group != "experiment":
+    if group in config and option_has_target(choice):
         assert "_target_" in config[group]
 
 

@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from tasks.cpu import use_all_cores
 from tasks.data.samplers import Draw, EvalBatches, TrainBatches
+from tasks.errors import UserError
 
 Arrays = dict[str, NDArray[Any]]
 Batch = dict[str, Any]
@@ -135,7 +136,8 @@ class DataModule(lightning.LightningDataModule):
         """The order of the training samples, from where the trainer stands: at the start, or where a run is resumed."""
         assert self.train is not None and self.trainer is not None
         loop = self.trainer.fit_loop
-        sampler = TrainBatches(
+        done = loop.epoch_loop.batch_progress
+        return TrainBatches(
             len(self.train),
             self.batch_size,
             seed=self.seed,
@@ -143,9 +145,8 @@ class DataModule(lightning.LightningDataModule):
             rank=self.trainer.global_rank,
             world=self.trainer.world_size,
             epoch=loop.epoch_progress.current.processed,  # type: ignore[attr-defined]
+            skip=0 if done.is_last_batch else done.current.ready,
         )
-        sampler.skip = loop.epoch_loop.batch_progress.current.ready % len(sampler)
-        return sampler
 
     def total_steps(self) -> int:
         """Optimiser steps of the whole training.
@@ -157,6 +158,21 @@ class DataModule(lightning.LightningDataModule):
         batches = min(batches, limit) if isinstance(limit, int) else int(batches * limit)
         return self.trainer.max_epochs * -(-batches // self.trainer.accumulate_grad_batches)
 
+    def try_augmentation(self) -> None:
+        """Make one training batch here and now, so that a transform that cannot work says so before training.
+
+        Raises:
+            UserError: with what the transforms said.
+        """
+        assert self.train is not None
+        batch = next(iter(TrainBatches(len(self.train), min(4, self.batch_size), seed=self.seed)))
+        try:
+            Augmented(self.train, self.augment)[batch]
+        except UserError:
+            raise
+        except Exception as error:
+            raise UserError(f"data.augment: {type(error).__name__}: {' '.join(str(error).split())}") from error
+
     def train_dataloader(self) -> DataLoader[Batch]:
         assert self.train is not None
         return self.loader(Augmented(self.train, self.augment), self.train_batches(), self.workers)
@@ -165,6 +181,11 @@ class DataModule(lightning.LightningDataModule):
         assert self.trainer is not None
         sizes = [self.val.size(index) for index in range(len(self.val))]
         sampler = EvalBatches(sizes, self.eval_batch_size, rank=self.trainer.global_rank, world=self.trainer.world_size)
+        if sampler.of_all < self.trainer.world_size:  # a process without a batch would wait for the others for ever
+            raise UserError(
+                f"{len(self.val)} validation images in batches of {self.eval_batch_size} are too few for "
+                f"{self.trainer.world_size} processes; lower data.eval_batch_size or trainer.devices"
+            )
         return self.loader(AsTheyAre(self.val), sampler, 0 if self.cache else self.workers)
 
     def loader(self, dataset: Dataset[Batch], sampler: Iterable[Any], workers: int) -> DataLoader[Batch]:

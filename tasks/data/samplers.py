@@ -40,7 +40,8 @@ class TrainBatches(Sampler[list[Draw]]):
         skip: int = 0,
     ) -> None:
         self.size, self.batch_size, self.seed, self.repeat = size, batch_size, seed, repeat
-        self.rank, self.world, self.epoch, self.skip = rank, world, epoch, skip
+        self.rank, self.world, self.epoch = rank, world, epoch
+        self.begun = (epoch, skip)
 
     def __len__(self) -> int:
         return -(-self.size * self.repeat // (self.batch_size * self.world))
@@ -53,11 +54,11 @@ class TrainBatches(Sampler[list[Draw]]):
         generator = np.random.default_rng((self.seed, self.epoch))
         order = np.concatenate([generator.permutation(self.size) for _ in range(self.repeat)])
         order = np.resize(order, len(self) * self.batch_size * self.world)
+        skip = self.begun[1] if self.epoch == self.begun[0] else 0  # a loader with workers asks twice: nothing changes
         batches = [
             [Draw(int(order[position]), (self.seed, self.epoch, position)) for position in range(start, stop)]
-            for start, stop in (self.bounds(number) for number in range(self.skip, len(self)))
+            for start, stop in (self.bounds(number) for number in range(skip, len(self)))
         ]
-        self.skip = 0
         return iter(batches)
 
     def bounds(self, number: int) -> tuple[int, int]:
@@ -82,6 +83,7 @@ class EvalBatches(Sampler[list[int]]):
             for indices in by_size.values()
             for start in range(0, len(indices), batch_size)
         ]
+        self.of_all = len(batches)  # processes together
         self.batches = batches[rank::world]
 
     def __len__(self) -> int:

@@ -2,12 +2,17 @@
 
 import csv
 import json
+import os
+import shutil
+import signal
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+
+from tasks.learner import Learner
 
 TINY = (
     "dataset=cityscapes",
@@ -97,38 +102,81 @@ def test_train_evaluate_predict(run, command, tmp_path):
         assert set(np.unique(labels)) <= {7, 8, 11, 12, 13, 17, *range(19, 29), 31, 32, 33}
 
 
-@pytest.mark.parametrize("how", ["stopped between epochs", "killed in the middle of an epoch"])
+STOPS = {  # steps of three an epoch; what is killed in the last one goes on to the end of the epoch
+    "between epochs": ("stop_after=2", None, ()),
+    "in the middle of an epoch": ("training_step", 5, ()),
+    "in the middle of an epoch, with workers": ("training_step", 5, ("data.workers=1",)),
+    "in the last step of an epoch": ("training_step", 6, ("data.workers=1",)),
+    "during validation": ("validation_step", 3, ()),
+    "while gradients accumulate": ("training_step", 4, ("trainer.accumulate_grad_batches=2",)),
+}
+
+
+@pytest.mark.parametrize("how", STOPS)
 def test_a_resumed_run_ends_as_if_never_stopped(run, command, tmp_path, how, monkeypatch):
-    _, whole = run("whole")
-    if how == "stopped between epochs":
-        result, half = run("half", "stop_after=2")
+    where, count, options = STOPS[how]
+    _, whole = run("whole", *options)
+    if count is None:
+        result, half = run("half", where)
         assert result.status == 0, result.err
     else:
-        import os
-        import signal
+        step, calls = getattr(Learner, where), []
 
-        from tasks.data.datamodule import Augmented
-
-        read, calls = Augmented.__getitem__, []
-
-        def read_and_kill(self, draws):
+        def step_and_kill(self, *arguments):
             calls.append(1)
-            if len(calls) == 5:  # the second batch of the second epoch is about to be trained
+            if len(calls) == count:
                 os.kill(os.getpid(), signal.SIGTERM)
-            return read(self, draws)
+            return step(self, *arguments)
 
-        monkeypatch.setattr(Augmented, "__getitem__", read_and_kill)
-        result, half = run("half")
-        monkeypatch.setattr(Augmented, "__getitem__", read)
+        with monkeypatch.context() as patch:
+            patch.setattr(Learner, where, step_and_kill)
+            result, half = run("half", *options)
         assert result.status == 128 + signal.SIGTERM, result
         assert "go on with resume=" in result.err
     resume = half / "checkpoints" / "last.ckpt"
-    result = command("segment", f"resume={resume}", f"hydra.run.dir={tmp_path / 'rest'}", *(["stop_after=null"]))
+    result = command("segment", f"resume={resume}", f"hydra.run.dir={tmp_path / 'rest'}")
     assert result.status == 0, result.err
     a, b = state(whole / "checkpoints" / "last.ckpt"), state(tmp_path / "rest" / "checkpoints" / "last.ckpt")
     for part in ("state_dict", "current_model_state", "optimizer_states", "lr_schedulers", "epoch", "global_step"):
         assert_same(a[part], b[part], part)
     assert metrics(whole) == metrics(tmp_path / "rest")
+
+
+def test_a_moved_run_keeps_its_best_and_other_options_are_refused(run, command, tmp_path):
+    _, half = run("half", "stop_after=2")
+    best = half / "checkpoints" / "best.ckpt"
+    held = torch.load(best, weights_only=True)
+    moved = tmp_path / "moved"
+    shutil.move(half, moved)
+    for override in ("optimizer.lr=0.5", "optimizer=sgd", "backbone=mobilenet_v2", "ema=null", "data.batch_size=3"):
+        result = command("segment", f"resume={moved}/checkpoints/last.ckpt", override, f"hydra.run.dir={tmp_path}/no")
+        assert result.status == 2 and "goes on with what the run was begun with" in result.err, result
+    again = f"resume={moved}/checkpoints/last.ckpt", "trainer.max_epochs=2", f"hydra.run.dir={tmp_path}/done"
+    result = command("segment", *again)  # nothing is left to train: the best of before is scored
+    assert result.status == 0, result.err
+    carried = torch.load(tmp_path / "done" / "checkpoints" / "best.ckpt", weights_only=True)
+    assert_same(held["state_dict"], carried["state_dict"])
+
+
+def test_a_checkpoint_builds_nothing_foreign(run, command, tmp_path):
+    _, folder = run("train", "trainer.max_epochs=1")
+    checkpoint = torch.load(folder / "checkpoints" / "best.ckpt", weights_only=True)
+    evil = {"_target_": "pathlib.Path.touch", "self": {"_target_": "pathlib.Path", "_args_": [f"{tmp_path}/touched"]}}
+    checkpoint["mobilevision"]["config"]["optimizer"] = evil
+    torch.save(checkpoint, tmp_path / "evil.ckpt")
+    for mode in ("mode=evaluate", "mode=predict"):
+        result = command("segment", mode, f"checkpoint={tmp_path}/evil.ckpt", f"input={folder / 'pictures'}")
+        assert result.status == 2 and "pathlib.Path.touch is outside" in result.err, result
+    assert not (tmp_path / "touched").exists()
+
+
+def test_short_trainings_are_scored(run):
+    result, folder = run("short", "trainer.max_epochs=3", "trainer.check_val_every_n_epoch=2")
+    assert result.status == 0 and metrics(folder)["images"] == 5, result.err
+    result, folder = run("limited", "trainer.max_epochs=1", "trainer.limit_val_batches=1")
+    assert result.status == 0 and metrics(folder)["images"] == 5, result.err
+    result, folder = run("none", "trainer.max_epochs=1", "trainer.limit_val_batches=0", "logger=none")
+    assert result.status == 0 and metrics(folder)["images"] == 5, result.err
 
 
 MISTAKES = {
@@ -141,6 +189,18 @@ MISTAKES = {
     "output stride": (["backbone.output_stride=12"], "output_stride=12 is not one of 8, 16, 32"),
     "wrong map": (["head.low=c9"], "the head reads c9"),
     "test split": (["dataset.val_split=test"], "test split cannot be scored"),
+    "averaging": (["ema=2"], "ema=2 is not a number between 0 and 1"),
+    "batch size": (["data.batch_size=0"], "data.batch_size=0 is not a whole number, 1 or more"),
+    "epochs": (["trainer.max_epochs=many"], "trainer.max_epochs=many is not a whole number"),
+    "rate": (["optimizer.lr=-1"], "Invalid learning rate: -1"),
+    "warm-up": (["scheduler.warmup=2"], "scheduler.warmup=2 is a share"),
+    "crop": (
+        ["+data.augment.big={_target_:albumentations.RandomCrop,height:99,width:99}"],
+        "data.augment: CropSizeError",
+    ),
+    "accelerator": (["trainer.accelerator=abacus"], "abacus"),
+    "no group": (["optimizer=null"], "must be a string"),
+    "removed key": (["~ema"], "ema"),
     "unknown weights": (["weights=imagenet"], "MobileNet_V3_Small_Weights.IMAGENET1K_V1"),
 }
 

@@ -1,0 +1,107 @@
+"""What a configuration may say: checked when it is composed, before anything heavy is imported."""
+
+import difflib
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from tasks.errors import UserError
+
+MODES = ("train", "evaluate", "predict")
+TARGETS = ("tasks.", "heads.", "backbones.", "torch.optim.", "torch.nn.", "lightning.", "albumentations.")
+
+
+def is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def whole(least: int, optional: bool = False) -> tuple[Callable[[Any], bool], str]:
+    """A rule: an integer of at least so much."""
+    text = f"a whole number, {least} or more" + (", or null" if optional else "")
+    return lambda v: (v is None and optional) or (isinstance(v, int) and not isinstance(v, bool) and v >= least), text
+
+
+SWITCH = (lambda v: isinstance(v, bool), "true or false")
+RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "mode": (lambda v: v in MODES, f"one of {', '.join(MODES)}"),
+    "seed": whole(0),
+    "ema": (lambda v: v is None or (is_number(v) and 0 < v < 1), "a number between 0 and 1, or null"),
+    "stop_after": whole(1, optional=True),
+    "pictures": whole(0),
+    "check": SWITCH,
+    "channels_last": SWITCH,
+    "cpu.bind_threads": SWITCH,
+    "cpu.keep_freed_memory": SWITCH,
+    "data.batch_size": whole(1),
+    "data.eval_batch_size": whole(1),
+    "data.repeat": whole(1),
+    "data.workers": whole(0, optional=True),
+    "data.cache": SWITCH,
+    "data.augment": (lambda v: isinstance(v, DictConfig), "transforms by name"),
+    "trainer.max_epochs": whole(1),
+    "trainer.accumulate_grad_batches": whole(1),
+    "trainer.check_val_every_n_epoch": whole(1),
+    "trainer.limit_train_batches": (lambda v: is_number(v) and v > 0, "a number above 0"),
+    "backbone.width": (lambda v: is_number(v) and v > 0, "a number above 0"),
+    "head.hidden": whole(1),
+}
+BUILT = ("trainer", "dataset", "backbone", "head", "task", "optimizer", "scheduler")
+
+
+def check(config: DictConfig) -> None:
+    """Refuse what can be refused from the configuration and the files it names.
+
+    Raises:
+        UserError: for a value outside its rule, a combination that means nothing, a missing file, or a `_target_`
+            outside the libraries that are meant.
+    """
+    for key in BUILT:
+        node = OmegaConf.select(config, key)
+        if not isinstance(node, DictConfig) or "_target_" not in node:
+            raise UserError(f"{key}={node} leaves nothing to build; choose an option of the group")
+    for key, (holds, text) in RULES.items():
+        value = OmegaConf.select(config, key)
+        if not holds(value) and not (value is None and key.split(".")[0] in ("backbone", "head")):
+            near = suggestion(value, MODES) if key == "mode" else ""
+            raise UserError(f"{key}={value} is not {text}{near}")
+    if config.mode != "train" and config.checkpoint is None:
+        raise UserError(f"mode={config.mode} needs checkpoint=<file.ckpt>")
+    if config.mode == "predict" and config.input is None:
+        raise UserError("mode=predict needs input=<image, folder or glob>")
+    if config.resume is not None and config.mode != "train":
+        raise UserError("resume=… continues a training; use checkpoint=… to evaluate or predict")
+    if config.resume is not None and (config.checkpoint is not None or config.weights is not None):
+        raise UserError("resume=… brings its own weights; leave out checkpoint=… and weights=…")
+    for key in ("checkpoint", "resume"):
+        if config[key] is not None and not Path(str(config[key])).is_file():
+            raise UserError(f"{key}={config[key]}: no such file")
+    check_targets(config)
+
+
+def check_targets(config: DictConfig) -> None:
+    """Nothing may be built that is not meant to be, also not by the configuration inside a checkpoint.
+
+    Raises:
+        UserError: for a `_target_` outside our packages and the libraries of the trade.
+    """
+    for path, target in targets(OmegaConf.to_container(config, resolve=False)):
+        if not target.startswith(TARGETS):
+            raise UserError(f"{path}: {target} is outside {', '.join(prefix[:-1] for prefix in TARGETS)}")
+
+
+def targets(node: object, path: str = "") -> Iterable[tuple[str, str]]:
+    """All `_target_` values of a configuration with where they stand."""
+    items = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+    for key, value in items:
+        if key == "_target_":
+            yield path, str(value)
+        else:
+            yield from targets(value, f"{path}.{key}".lstrip("."))
+
+
+def suggestion(name: object, names: Iterable[str]) -> str:
+    """'; did you mean …?' with the nearest names."""
+    near = difflib.get_close_matches(str(name), list(names), n=3, cutoff=0.5)
+    return f"; did you mean {' or '.join(near)}?" if near else ""
