@@ -12,10 +12,11 @@ import torch
 from omegaconf import DictConfig
 from rich.progress import track
 
+from tasks.build import build
 from tasks.checkpoint import load_state, open_checkpoint, with_typed
 from tasks.data.images import Pixels, read_rgb
 from tasks.errors import UserError
-from tasks.training import build, report
+from tasks.report import report
 
 
 def predict(task: str, config: DictConfig, overrides: Sequence[str], images: Sequence[Path], folder: Path) -> None:

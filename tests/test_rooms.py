@@ -40,7 +40,15 @@ ALLOWED = {  # longest matching room decides; what is imported must start with o
         "tasks.cpu",
     ),
 }
-HYDRA = {"tasks/cli", "tasks/checks", "tasks/runner", "tasks/training", "tasks/predicting", "tasks/checkpoint"}
+HYDRA = {
+    "tasks/cli",
+    "tasks/checks",
+    "tasks/build",
+    "tasks/runner",
+    "tasks/training",
+    "tasks/predicting",
+    "tasks/checkpoint",
+}
 
 
 def imports(path: Path) -> set[str]:

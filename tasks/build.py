@@ -1,0 +1,107 @@
+"""From a configuration to objects; what cannot be built is told to the user in one line."""
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import lightning
+import torch
+from hydra.errors import InstantiationException
+from hydra.utils import instantiate
+from lightning import Callback
+from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
+from omegaconf import DictConfig
+
+from tasks.data.datamodule import DataModule
+from tasks.errors import UserError
+from tasks.learner import Learner
+
+
+@contextmanager
+def told_to_the_user() -> Iterator[None]:
+    """Errors of what the configuration builds become one line: their root's message, with where it was built.
+
+    Raises:
+        UserError: instead of them.
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except (
+        ValueError,
+        TypeError,
+        RuntimeError,
+        ImportError,
+        InstantiationException,
+        MisconfigurationException,
+    ) as error:
+        where = re.search(r"full_key: (\S+)", str(error))
+        root: BaseException = error
+        while root.__cause__ is not None:
+            root = root.__cause__
+        if isinstance(root, ImportError) and "tensorboard" in str(root).lower():
+            raise UserError('logger=tensorboard needs: pip install "mobilevision[tensorboard]"') from error
+        message = " ".join(str(root).split()) or type(root).__name__
+        raise UserError(f"{where[1]}: {message}" if where else message) from error
+
+
+def build(config: DictConfig, classes: Sequence[Any]) -> Learner:
+    """Backbone, head and task as the configuration says; weights as they are initialised.
+
+    Raises:
+        UserError: for choices that do not fit together.
+    """
+    with told_to_the_user():
+        backbone = instantiate(config.backbone)
+        task = instantiate(config.task, _partial_=True)(
+            features=backbone.features,
+            head=instantiate(config.head),
+            loss=instantiate(config.task.loss),
+            classes=classes,
+        )
+        optimizer, scheduler = instantiate(config.optimizer), instantiate(config.scheduler)
+        scheduler(optimizer([torch.nn.Parameter(torch.zeros(1))]), 1)  # a wrong value says so now, not in the training
+        learner = Learner(backbone, [task], optimizer, scheduler)
+    return learner.to(memory_format=torch.channels_last) if config.channels_last else learner
+
+
+def build_data(config: DictConfig, dataset: Any) -> DataModule:
+    """The data set's splits as loaders.
+
+    Raises:
+        UserError: for a transform that cannot be built.
+    """
+    with told_to_the_user():
+        return DataModule(
+            dataset.train() if config.mode == "train" else None,
+            dataset.val(),
+            augment={name: instantiate(transform) for name, transform in config.data.augment.items()},
+            seed=config.seed,
+            **{key: value for key, value in config.data.items() if key != "augment"},
+        )
+
+
+def make_trainer(config: DictConfig, callbacks: Sequence[Callback], logger: DictConfig | None) -> lightning.Trainer:
+    """The trainer of the configuration, without what Lightning would add by itself.
+
+    It validates at least as often as asked for, and always behind the last epoch.
+
+    Raises:
+        UserError: for what Lightning refuses: an accelerator that is not there, a missing logger, …
+    """
+    epochs, every = config.trainer.max_epochs, config.trainer.check_val_every_n_epoch
+    with told_to_the_user():
+        return instantiate(
+            config.trainer,
+            check_val_every_n_epoch=max(n for n in range(1, every + 1) if epochs % n == 0),
+            callbacks=list(callbacks),
+            logger=instantiate(logger) if logger else False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            enable_checkpointing=any(isinstance(callback, ModelCheckpoint) for callback in callbacks),
+            use_distributed_sampler=False,  # our samplers deal the batches out
+            _convert_="all",
+        )
