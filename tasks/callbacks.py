@@ -103,30 +103,28 @@ class StopOnSignal(Callback):
         self.received = 0
         self.before: dict[int, Any] = {}
 
-    def on_train_start(self, trainer: Trainer, _module: LightningModule) -> None:  # Lightning's handlers stand by now
+    def on_train_start(self, *_: Any) -> None:  # Lightning's own handlers stand by now; these replace them
         def note(number: int, _frame: FrameType | None) -> None:
             self.received = number
             signal.signal(number, signal.SIG_DFL)
-            if trainer.world_size > 1:  # Lightning tells the other processes, and all stop together
-                trainer._signal_connector.received_sigterm = True
 
         self.before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
 
-    def on_train_batch_start(self, *_: Any) -> None:
-        if self.received and self.checkpoint.exists():  # noted behind the last step of the epoch before
-            raise Stopped(self.received, self.checkpoint)
+    def wanted(self, trainer: Trainer) -> bool:
+        """Whether any process has received a signal; all ask together, and all stop together."""
+        if trainer.world_size == 1:
+            return bool(self.received)
+        return trainer.strategy.reduce_boolean_decision(bool(self.received), all=False)
+
+    def on_train_batch_start(self, trainer: Trainer, _module: LightningModule, _batch: Any, batch_index: int) -> None:
+        if batch_index == 0 and trainer.current_epoch > 0 and self.wanted(trainer):  # since the epoch's last step
+            raise Stopped(self.received or signal.SIGTERM, self.checkpoint)
 
     def on_train_batch_end(self, trainer: Trainer, _m: LightningModule, _o: Any, _b: Any, batch_index: int) -> None:
         stepped = (batch_index + 1) % trainer.accumulate_grad_batches == 0
-        if self.received and trainer.world_size == 1 and stepped and not trainer.is_last_batch:
+        if stepped and not trainer.is_last_batch and self.wanted(trainer):
             trainer.save_checkpoint(self.checkpoint)
-            raise Stopped(self.received, self.checkpoint)
-
-    def on_exception(self, trainer: Trainer, _module: LightningModule, exception: BaseException) -> None:
-        if self.received and trainer.world_size > 1:
-            if not trainer.validating:  # in validation the averaged weights stand in for the trained ones
-                trainer.save_checkpoint(self.checkpoint)
-            raise Stopped(self.received, self.checkpoint) from exception
+            raise Stopped(self.received or signal.SIGTERM, self.checkpoint)
 
     def teardown(self, *_: Any, **__: Any) -> None:
         for number, handler in self.before.items():
