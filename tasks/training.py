@@ -72,6 +72,7 @@ def run(task: str, config: DictConfig, dataset: Any, folder: Path) -> None:
         written = [checkpoints / "best.ckpt", checkpoints / "last.ckpt", Path(str(config.resume))]
         path = next(path for path in written if path.is_file())  # the best, if there was a validation
         load_state(learner, open_checkpoint(path, task), path)
+        report(f"scoring   {path}")
     score(config, learner, data, folder)
 
 
@@ -126,5 +127,3 @@ def score(config: DictConfig, learner: Learner, data: DataModule, folder: Path) 
         report(f"metrics   {folder / 'metrics.json'}")
         if pictures:
             report(f"pictures  {folder / 'pictures'}")
-        if config.mode == "train":
-            report(f"weights   {folder / 'checkpoints' / 'best.ckpt'}")

@@ -12,7 +12,7 @@ class PixelCrossEntropy(nn.Module):
 
     Args:
         stride: logits and labels meet at 1/stride of the labels' size. 1 is the papers' way; 4 takes a sixteenth of
-            the work, which is a third of a small network's training step on a CPU.
+            the work, which shows in a small network's training step on a CPU.
         label_smoothing: share of the target spread over all classes.
         balance: weighs a class by its share of the training pixels to the power of -balance, so that thin and rare
             things count: 0 for no weights, 0.5 for the inverse square root, 1 for equal shares of the loss.

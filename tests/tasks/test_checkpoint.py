@@ -1,0 +1,36 @@
+"""Weights carried over to another class count, and to nothing else."""
+
+import pytest
+import torch
+
+from backbones.mobilenet_v3 import MobileNetV3
+from heads.lraspp import LRASPP
+from tasks.checkpoint import overlaid, start_from
+from tasks.errors import UserError
+
+
+def network(classes: int, width: float = 0.35) -> torch.nn.ModuleDict:
+    backbone = MobileNetV3(size="small", width=width)
+    return torch.nn.ModuleDict({"backbone": backbone, "head": LRASPP(backbone.features, classes)})
+
+
+def test_only_the_last_layers_are_made_anew_for_other_classes():
+    old, new = network(19), network(5)
+    fresh = new.head.classify_low.weight.clone()
+    names = start_from(new, {"state_dict": old.state_dict()}, "old.ckpt")
+    assert names == [f"head.classify_{which}.{kind}" for which in ("low", "high") for kind in ("weight", "bias")]
+    assert torch.equal(new.head.classify_low.weight, fresh)
+    assert torch.equal(new.head.gate.weight, old.head.gate.weight)
+    assert start_from(network(19), {"state_dict": old.state_dict()}, "old.ckpt") == []
+
+
+def test_another_network_is_no_start():
+    with pytest.raises(UserError, match=r"old\.ckpt is of another network: its backbone"):
+        start_from(network(19, width=0.5), {"state_dict": network(19).state_dict()}, "old.ckpt")
+
+
+def test_what_is_built_is_taken_whole_and_settings_are_merged():
+    below = {"backbone": {"_target_": "a", "size": 1}, "data": {"new_key": 1, "augment": {"x": 1}, "batch": 2}}
+    above = {"backbone": {"_target_": "b"}, "data": {"augment": {"y": 1}, "batch": 3}}
+    merged = overlaid(below, above)
+    assert merged == {"backbone": {"_target_": "b"}, "data": {"new_key": 1, "augment": {"y": 1}, "batch": 3}}
