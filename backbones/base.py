@@ -6,8 +6,18 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from backbones.blocks import Activation
+
 IMAGENET_MEAN = (0.485, 0.456, 0.406)  # of RGB in 0-1, as torchvision's weights expect them
 IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+class Hidden(NamedTuple):
+    """The layer that a network's paper puts between pooling and classes."""
+
+    channels: int
+    act: Activation
+    norm: bool = False  # batch normalisation between the two, and no bias
 
 
 class Feature(NamedTuple):
@@ -15,6 +25,7 @@ class Feature(NamedTuple):
 
     channels: int
     reduction: int
+    hidden: Hidden | None = None  # of c5, where the paper has one
 
 
 class Tap(NamedTuple):
@@ -36,7 +47,6 @@ class Backbone(nn.Module):
             its inner maps by place, "out" being its result.
         features: what each named map looks like.
         taps: where each named map leaves.
-        hidden: width of the layer that the network's paper puts between pooling and classes; 0 where it has none.
         mean, std: of the RGB channels in 0-1, subtracted and divided when images come as uint8.
     """
 
@@ -45,7 +55,6 @@ class Backbone(nn.Module):
         blocks: Iterable[nn.Module],
         features: dict[str, Feature],
         taps: dict[str, Tap],
-        hidden: int = 0,
         mean: Sequence[float] = IMAGENET_MEAN,
         std: Sequence[float] = IMAGENET_STD,
     ) -> None:
@@ -55,7 +64,6 @@ class Backbone(nn.Module):
         self.std: Tensor
         self.features = features
         self.taps = taps
-        self.hidden = hidden
         self.register_buffer("mean", 255 * torch.tensor(mean).view(3, 1, 1), persistent=False)
         self.register_buffer("std", 255 * torch.tensor(std).view(3, 1, 1), persistent=False)
 

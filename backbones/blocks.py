@@ -40,16 +40,16 @@ class ConvNormAct(nn.Sequential):
 class SqueezeExcite(nn.Module):
     """Scale each channel by a gate computed from all channels' means (MobileNetV3, section 5.3).
 
-    The two 1×1 convolutions have biases; ReLU between them, hard-sigmoid after.
+    The two 1×1 convolutions have biases; ReLU between them, `gate` after: hard-sigmoid in MobileNetV3, sigmoid before.
     """
 
-    def __init__(self, channels: int, hidden: int) -> None:
+    def __init__(self, channels: int, hidden: int, gate: Activation = nn.Hardsigmoid) -> None:
         super().__init__()
         self.pool = nn.AdaptiveAvgPool2d(1)
         self.reduce = nn.Conv2d(channels, hidden, 1)
         self.expand = nn.Conv2d(hidden, channels, 1)
         self.act = nn.ReLU()
-        self.gate = nn.Hardsigmoid()
+        self.gate = gate()
 
     def forward(self, x: Tensor) -> Tensor:
         return self.gate(self.expand(self.act(self.reduce(self.pool(x))))) * x
@@ -65,6 +65,7 @@ class InvertedResidual(nn.Module):
         expanded: channels inside; the expansion is left out where it equals in_channels.
         stride, dilation: of the depthwise convolution.
         excite_hidden: width inside the squeeze-and-excite; 0 leaves it out.
+        gate: of the squeeze-and-excite.
     """
 
     def __init__(
@@ -78,6 +79,7 @@ class InvertedResidual(nn.Module):
         dilation: int = 1,
         excite_hidden: int = 0,
         act: Activation,
+        gate: Activation = nn.Hardsigmoid,
         norm: partial[nn.BatchNorm2d],
         residual: bool,
     ) -> None:
@@ -87,7 +89,7 @@ class InvertedResidual(nn.Module):
         self.depthwise = ConvNormAct(
             expanded, expanded, kernel, stride=stride, dilation=dilation, groups=expanded, act=act, norm=norm
         )
-        self.excite = SqueezeExcite(expanded, excite_hidden) if excite_hidden else nn.Identity()
+        self.excite = SqueezeExcite(expanded, excite_hidden, gate) if excite_hidden else nn.Identity()
         self.project = ConvNormAct(expanded, out_channels, act=None, norm=norm)
         self.residual = residual
 

@@ -6,11 +6,11 @@ from typing import Literal, NamedTuple
 
 from torch import nn
 
-from backbones.base import Backbone, Feature, Tap
+from backbones.base import Backbone, Hidden
 from backbones.blocks import Activation, ConvNormAct, InvertedResidual
+from backbones.stages import DilationRule, Stages
 
 WidthRule = Literal["paper", "torchvision"]
-DilationRule = Literal["paper", "torchvision"]
 Tail = Literal["full", "segmentation", "detection"]
 
 
@@ -23,6 +23,7 @@ class Block(NamedTuple):
     excite_hidden: int
     act: Activation
     stride: int
+    gate: Activation = nn.Hardsigmoid  # of the squeeze-and-excite
 
 
 class InvertedBackbone(Backbone):
@@ -36,10 +37,10 @@ class InvertedBackbone(Backbone):
         c5_bottleneck output of the last inverted residual, where asked  (MobileNetV2's segmentation)
 
     Args:
-        output_stride: 8, 16 or 32. Strides beyond it become dilation.
-        dilation_rule: "paper" dilates from the block after the one that lost its stride (and gives that block a
-            shortcut if its shape allows one), "torchvision" from that block itself.
-        norm_momentum: of batch normalisation, in PyTorch's sense: the weight of the new batch.
+        output_stride, skip_strides, dilation_rule: see Stages.
+        last: channels of the last 1×1 convolution.
+        hidden: the layer behind the pooling, announced with c5.
+        announce_bottleneck: whether to announce c5_bottleneck.
 
     Raises:
         ValueError: for an output stride or rule that does not exist.
@@ -51,63 +52,43 @@ class InvertedBackbone(Backbone):
         stem: int,
         blocks: Sequence[Block],
         last: int,
-        hidden: int,
+        hidden: Hidden | None,
         act: Activation,
         norm_eps: float,
         norm_momentum: float,
         output_stride: int,
+        skip_strides: int,
         dilation_rule: DilationRule,
         announce_bottleneck: bool = False,
     ) -> None:
-        check_choice("output_stride", output_stride, (8, 16, 32))
-        check_choice("dilation_rule", dilation_rule, ("paper", "torchvision"))
+        stages = Stages(output_stride=output_stride, skip_strides=skip_strides, dilation_rule=dilation_rule)
         norm = partial(nn.BatchNorm2d, eps=norm_eps, momentum=norm_momentum)
-        modules: list[nn.Module] = [ConvNormAct(3, stem, 3, stride=2, act=act, norm=norm)]
-        features, taps = {"c1": Feature(stem, 2)}, {"c1": Tap(0)}
-
-        def announce(name: str, channels: int, place: str = "out") -> None:
-            features[name], taps[name] = Feature(channels, reduction), Tap(len(modules), place)
-
-        channels, level, reduction, dilation = stem, 1, 2, 1
+        stride = stages.step(2).stride
+        stages.announce("c1", stem)
+        stages.add(ConvNormAct(3, stem, 3, stride=stride, act=act, norm=norm))
+        channels = stem
         for block in blocks:
-            enters_level = block.stride == 2
-            stride, rate, shortcut = block.stride, dilation, not enters_level
-            if enters_level and reduction * stride > output_stride:  # keep resolution, widen the view instead
-                dilation *= stride
-                if dilation_rule == "torchvision":
-                    rate = dilation
-                else:
-                    shortcut = True
-                stride = 1
-            if enters_level:
-                if block.expanded != channels:
-                    announce(f"c{level}_expanded", block.expanded, "expanded")
-                level += 1
-            reduction *= stride
-            if enters_level:
-                announce(f"c{level}_first", block.out)
-            announce(f"c{level}_depthwise", block.expanded, "depthwise")
-            announce(f"c{level}", block.out)
-            modules.append(
+            if block.stride == 2 and block.expanded != channels:
+                stages.announce(f"c{stages.level}_expanded", block.expanded, "expanded")
+            step = stages.step(block.stride)
+            if block.stride == 2:
+                stages.announce(f"c{stages.level}_first", block.out)
+            stages.announce(f"c{stages.level}_depthwise", block.expanded, "depthwise")
+            stages.announce(f"c{stages.level}", block.out)
+            stages.add(
                 InvertedResidual(
-                    channels, block.expanded, block.out, block.kernel, stride=stride, dilation=rate,
-                    excite_hidden=block.excite_hidden, act=block.act, norm=norm,
-                    residual=shortcut and channels == block.out,
+                    channels, block.expanded, block.out, block.kernel, stride=step.stride, dilation=step.dilation,
+                    excite_hidden=block.excite_hidden, act=block.act, gate=block.gate, norm=norm,
+                    residual=step.shortcut and channels == block.out,
                 )
             )  # fmt: skip
             channels = block.out
         if announce_bottleneck:
-            features["c5_bottleneck"], taps["c5_bottleneck"] = features["c5"], taps["c5"]
-        announce("c5", last)
-        modules.append(ConvNormAct(channels, last, act=act, norm=norm))
-        super().__init__(modules, features, taps, hidden)
+            stages.features["c5_bottleneck"], stages.taps["c5_bottleneck"] = stages.features["c5"], stages.taps["c5"]
+        stages.announce("c5", last, hidden=hidden)
+        stages.add(ConvNormAct(channels, last, act=act, norm=norm))
+        super().__init__(stages.modules, stages.features, stages.taps)
         initialise(self)
-
-
-def check_choice(name: str, value: object, choices: Sequence[object]) -> None:
-    """Refuse a value that is not among the choices, naming both."""
-    if value not in choices:
-        raise ValueError(f"{name}={value!r} is not one of {', '.join(map(str, choices))}")
 
 
 def initialise(network: nn.Module) -> None:

@@ -3,7 +3,8 @@
 from typing import NamedTuple
 
 from backbones.blocks import ReLU6, make_divisible
-from backbones.inverted import Block, DilationRule, InvertedBackbone, Tail, check_choice
+from backbones.inverted import Block, InvertedBackbone, Tail
+from backbones.stages import DilationRule, check_choice
 
 
 class Row(NamedTuple):
@@ -34,9 +35,10 @@ class MobileNetV2(InvertedBackbone):
 
     Args:
         width: multiplies the channels; the last convolution does not shrink below 1280 (paper, section 4).
-        output_stride, dilation_rule, norm_momentum: see InvertedBackbone.
+        output_stride, skip_strides, dilation_rule: see Stages.
         tail: "segmentation" halves the last two rows (160, 320) as MobileNetV3's paper does for its RF2 (table 7).
         norm_eps: 1e-5 as in torchvision's weights.
+        norm_momentum: in PyTorch's sense: the weight of the new batch.
 
     Raises:
         ValueError: for an unknown choice.
@@ -47,6 +49,7 @@ class MobileNetV2(InvertedBackbone):
         *,
         width: float = 1.0,
         output_stride: int = 32,
+        skip_strides: int = 0,
         dilation_rule: DilationRule = "paper",
         tail: Tail = "full",
         norm_eps: float = 1e-5,
@@ -66,11 +69,12 @@ class MobileNetV2(InvertedBackbone):
             stem=stem,
             blocks=blocks,
             last=make_divisible(1280 * max(1.0, width)),
-            hidden=0,
+            hidden=None,
             act=ReLU6,
             norm_eps=norm_eps,
             norm_momentum=norm_momentum,
             output_stride=output_stride,
+            skip_strides=skip_strides,
             dilation_rule=dilation_rule,
             announce_bottleneck=True,
         )

@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
+from backbones.base import Hidden
 from backbones.blocks import Activation, HardSwish, ReLU, make_divisible
-from backbones.inverted import Block, DilationRule, InvertedBackbone, Tail, WidthRule, check_choice
+from backbones.inverted import Block, InvertedBackbone, Tail, WidthRule
+from backbones.stages import DilationRule, check_choice
 
 
 class Row(NamedTuple):
@@ -86,11 +88,12 @@ class MobileNetV3(InvertedBackbone):
         width: multiplies the channels.
         width_rule: "paper" (TensorFlow's code) scales an expansion as factor × scaled input and does not shrink the
             layer behind the pooling; "torchvision" scales both, which makes other networks below 1.0.
-        output_stride, dilation_rule, norm_momentum: see InvertedBackbone.
+        output_stride, skip_strides, dilation_rule: see Stages.
         tail: "segmentation" halves the last stage's channels and its first expansion (RF2, section 6.4);
             "detection" leaves that expansion, C4, as it is (table 6, rows with a dagger; torchvision's reduced tail).
         minimalistic: the authors' variant without squeeze-and-excite, hard-swish and 5×5 kernels.
         norm_eps: 1e-3 as in the paper's code and torchvision's weights.
+        norm_momentum: in PyTorch's sense: the weight of the new batch.
 
     Raises:
         ValueError: for an unknown choice.
@@ -103,6 +106,7 @@ class MobileNetV3(InvertedBackbone):
         width: float = 1.0,
         width_rule: WidthRule = "paper",
         output_stride: int = 32,
+        skip_strides: int = 0,
         dilation_rule: DilationRule = "paper",
         tail: Tail = "full",
         minimalistic: bool = False,
@@ -125,14 +129,16 @@ class MobileNetV3(InvertedBackbone):
             excite_hidden = make_divisible(expanded // 4) if row.excite else 0
             in_table, channels = row.out, make_divisible(row.out * width)
             blocks.append(Block(row.kernel, expanded, channels, excite_hidden, row.act, row.stride))
+        act, grows = RE if minimalistic else HS, width if hidden_grows else 1.0
         super().__init__(
             stem=make_divisible(STEM * width),
             blocks=blocks,
             last=make_divisible(last * width) if paper else 6 * channels,
-            hidden=make_divisible(hidden * (max(1.0, width if hidden_grows else 1.0) if paper else width)),
-            act=RE if minimalistic else HS,
+            hidden=Hidden(make_divisible(hidden * (max(1.0, grows) if paper else width)), act),
+            act=act,
             norm_eps=norm_eps,
             norm_momentum=norm_momentum,
             output_stride=output_stride,
+            skip_strides=skip_strides,
             dilation_rule=dilation_rule,
         )

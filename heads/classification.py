@@ -1,6 +1,7 @@
 """Image classification: pooling, the hidden layer where the network's paper has one, classes."""
 
 from collections.abc import Mapping
+from typing import Literal
 
 from torch import Tensor, nn
 
@@ -12,24 +13,50 @@ from heads.base import Head
 class ClassificationHead(Head):
     """Pooled features to class logits.
 
+        c5 ── mean over H and W ── (hidden layer) ── dropout ── linear
+
     Args:
         features: what the backbone announces; the head reads c5.
         num_classes: number of classes.
-        hidden: width of a hard-swish layer behind the pooling (MobileNetV3's efficient last stage, section 5.1);
-            0 for none. A backbone announces its paper's as `backbone.hidden`.
-        dropout: before the last layer; 0.2 in both papers' code.
+        hidden: "paper" for the layer that the backbone announces with c5 (MobileNetV3's efficient last stage, section
+            5.1), a width for a hard-swish layer, 0 for none.
+        dropout: before the last layer; 0.2 in MobileNetV2's and V3's code.
+
+    Raises:
+        ValueError: for another word than "paper".
     """
 
     maps = ("c5",)
 
     def __init__(
-        self, features: Mapping[str, Feature], num_classes: int, *, hidden: int = 0, dropout: float = 0.2
+        self,
+        features: Mapping[str, Feature],
+        num_classes: int,
+        *,
+        hidden: int | Literal["paper"] = "paper",
+        dropout: float = 0.2,
     ) -> None:
         super().__init__()
-        channels = features["c5"].channels
-        layers: list[nn.Module] = [nn.Linear(channels, hidden), HardSwish()] if hidden else []
-        self.classify = nn.Sequential(*layers, nn.Dropout(dropout), nn.Linear(hidden or channels, num_classes))
+        channels, _, papers = features["c5"]
+        if isinstance(hidden, str) and hidden != "paper":
+            raise ValueError(f"hidden={hidden!r} is neither a width nor paper")
+        layers: list[nn.Module] = []
+        if hidden == "paper" and papers is not None and papers.norm:
+            layers = [nn.Linear(channels, papers.channels, bias=False), nn.BatchNorm1d(papers.channels), papers.act()]
+        elif hidden == "paper" and papers is not None:
+            layers = [nn.Linear(channels, papers.channels), papers.act()]
+        elif isinstance(hidden, int) and hidden:
+            layers = [nn.Linear(channels, hidden), HardSwish()]
+        width = next((layer.out_features for layer in layers if isinstance(layer, nn.Linear)), channels)
+        self.hidden = nn.Sequential(*layers)
+        self.dropout = nn.Dropout(dropout)
+        self.classify = nn.Linear(width, num_classes)
+        for layer in (*self.hidden, self.classify):
+            if isinstance(layer, nn.Linear):
+                nn.init.normal_(layer.weight, std=0.01)  # as torchvision starts its MobileNets
+                if layer.bias is not None:
+                    nn.init.zeros_(layer.bias)
 
     def forward(self, maps: Mapping[str, Tensor]) -> Tensor:
         """Logits (N, classes)."""
-        return self.classify(maps["c5"].mean((2, 3)))
+        return self.classify(self.dropout(self.hidden(maps["c5"].mean((2, 3)))))

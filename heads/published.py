@@ -43,7 +43,7 @@ def classification(
     """A row of an ImageNet table."""
 
     def head(backbone: Backbone) -> Head:
-        return ClassificationHead(backbone.features, 1000, hidden=hidden or backbone.hidden)
+        return ClassificationHead(backbone.features, 1000, hidden=hidden or "paper")
 
     return Published(name, backbone, head, size, size, paper, (params, madds))
 

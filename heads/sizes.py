@@ -28,7 +28,7 @@ def measure(backbone: Backbone, head: nn.Module, height: int, width: int) -> Siz
     image = torch.empty(1, 3, height, width, device=next(modules.parameters()).device)
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         head(backbone(image))
-    norms = [module for module in modules.modules() if isinstance(module, nn.BatchNorm2d)]
+    norms = [module for module in modules.modules() if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d)]
     params = sum(parameter.numel() for parameter in modules.parameters())
     return Size(
         params,

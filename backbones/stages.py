@@ -1,0 +1,78 @@
+"""Resolution through a network while it is built: strides that become dilation, maps that get their names."""
+
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+from torch import nn
+
+from backbones.base import Feature, Hidden, Tap
+
+DilationRule = Literal["paper", "torchvision"]
+
+
+class Step(NamedTuple):
+    """What a block of some stride becomes: its real stride and the dilation of its spatial convolution."""
+
+    stride: int
+    dilation: int
+    shortcut: bool  # whether the block keeps the resolution and may add its input
+
+
+class Stages:
+    """Modules in order, with the maps announced so far.
+
+    `level` counts the strides of 2 that the paper's network has had: its maps are called c<level>.
+
+    Args:
+        output_stride: 8, 16 or 32. Strides beyond it become dilation.
+        skip_strides: how many of the first strides are left out, without dilation: 2 for CIFAR's 32×32 images, which
+            the network then sees as it would see 128×128.
+        dilation_rule: "paper" dilates from the block after the one that lost its stride (and gives that block a
+            shortcut if its shape allows one), "torchvision" from that block itself.
+
+    Raises:
+        ValueError: for an output stride or rule that does not exist.
+    """
+
+    def __init__(
+        self, *, output_stride: int = 32, skip_strides: int = 0, dilation_rule: DilationRule = "paper"
+    ) -> None:
+        check_choice("output_stride", output_stride, (8, 16, 32))
+        check_choice("skip_strides", skip_strides, (0, 1, 2, 3))
+        check_choice("dilation_rule", dilation_rule, ("paper", "torchvision"))
+        self.output_stride, self.skip, self.dilation_rule = output_stride, skip_strides, dilation_rule
+        self.modules: list[nn.Module] = []
+        self.features: dict[str, Feature] = {}
+        self.taps: dict[str, Tap] = {}
+        self.level, self.reduction, self.dilation = 0, 1, 1
+
+    def step(self, stride: int) -> Step:
+        """What the next block does where the paper's has this stride."""
+        if stride == 1:
+            return Step(1, self.dilation, True)
+        self.level += 1
+        if self.level <= self.skip:
+            return Step(1, 1, True)
+        if self.reduction * stride > self.output_stride:  # keep resolution, widen the view instead
+            before, self.dilation = self.dilation, self.dilation * stride
+            paper = self.dilation_rule == "paper"
+            return Step(1, before if paper else self.dilation, paper)
+        self.reduction *= stride
+        return Step(stride, self.dilation, False)
+
+    def announce(self, name: str, channels: int, place: str = "out", hidden: Hidden | None = None) -> None:
+        """Name a map of the module that is added next, at the resolution reached by now."""
+        self.features[name], self.taps[name] = (
+            Feature(channels, self.reduction, hidden),
+            Tap(len(self.modules), place),
+        )
+
+    def add(self, module: nn.Module) -> None:
+        """Append a module."""
+        self.modules.append(module)
+
+
+def check_choice(name: str, value: object, choices: Sequence[object]) -> None:
+    """Refuse a value that is not among the choices, naming both."""
+    if value not in choices:
+        raise ValueError(f"{name}={value!r} is not one of {', '.join(map(str, choices))}")
