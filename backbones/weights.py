@@ -7,17 +7,22 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from backbones.base import Backbone
 
 
 class Loaded(NamedTuple):
-    """What a checkpoint gave: tensors taken, and those the backbone has no place for."""
+    """What a checkpoint gave: tensors taken, and those the backbone has no place for, by name and in order."""
 
     source: str
     taken: int
-    left: tuple[str, ...]
+    rest: dict[str, Tensor]
+
+    @property
+    def left(self) -> tuple[str, ...]:
+        """Names of the tensors left out."""
+        return tuple(self.rest)
 
     def __str__(self) -> str:
         names = f", left out {len(self.left)} ({self.left[0]} … {self.left[-1]})" if self.left else ""
@@ -97,7 +102,7 @@ def load_by_position(backbone: Backbone, state: Mapping[str, Tensor], source: st
                 "width, width_rule, tail and the network itself must be those of the checkpoint"
             )
         tensor.copy_(their_tensor)
-    return Loaded(source, len(ours), tuple(name for name, _ in theirs[len(ours) :]))
+    return Loaded(source, len(ours), dict(theirs[len(ours) :]))
 
 
 def load_weights(backbone: Backbone, source: str) -> Loaded:
@@ -112,3 +117,25 @@ def load_weights(backbone: Backbone, source: str) -> Loaded:
     state = checkpoint.get("state_dict", checkpoint.get("model", checkpoint))
     ours = {name: tensor for name, tensor in state.items() if name.startswith("backbone.")}
     return load_by_position(backbone, ours or state, source)
+
+
+def load_head(head: nn.Module, loaded: Loaded) -> tuple[Loaded, list[str]]:
+    """What a checkpoint holds behind the backbone into a head of the same layers, if it is one.
+
+    Last layers (`classify…`) of another class count stay as they are; if anything else differs, so does all of it.
+
+    Returns:
+        What has been loaded now, and the names of the head's tensors that stayed as they were.
+    """
+    ours, theirs = head.state_dict(), list(loaded.rest.values())
+    same = [a.shape == b.shape for a, b in zip(ours.values(), theirs, strict=False)]
+    if len(ours) != len(theirs) or not all(
+        fits or name.startswith("classify") for name, fits in zip(ours, same, strict=True)
+    ):
+        return loaded, list(ours)
+    for fits, tensor, their_tensor in zip(same, ours.values(), theirs, strict=True):
+        if fits:
+            tensor.copy_(their_tensor)
+    left = {name: tensor for (name, tensor), fits in zip(loaded.rest.items(), same, strict=True) if not fits}
+    new = [name for name, fits in zip(ours, same, strict=True) if not fits]
+    return Loaded(loaded.source, loaded.taken + sum(same), left), new

@@ -32,6 +32,12 @@ class LargePool(nn.Module):
         return F.avg_pool2d(x, [min(self.kernel, height), min(self.kernel, width)], self.stride)
 
 
+def check_hidden(hidden: object) -> None:
+    """Refuse a width that is none."""
+    if not isinstance(hidden, int) or isinstance(hidden, bool) or hidden < 1:
+        raise ValueError(f"hidden={hidden} is not a whole number, 1 or more")
+
+
 class LRASPP(Head):
     """Lite R-ASPP: attention from a wide view on the deep map, and detail from a shallow one.
 
@@ -67,6 +73,7 @@ class LRASPP(Head):
         detail: str | None = None,
     ) -> None:
         super().__init__()
+        check_hidden(hidden)
         self.low, self.high = first_announced(features, low), first_announced(features, high)
         self.detail = first_announced(features, detail) if detail else None
         self.maps = (self.low, self.high, *([self.detail] if self.detail else []))
@@ -115,6 +122,7 @@ class RASPP(Head):
         pool_stride: Sequence[int] = (16, 20),
     ) -> None:
         super().__init__()
+        check_hidden(hidden)
         self.high = first_announced(features, high)
         self.maps = (self.high,)
         deep = features[self.high]

@@ -1,7 +1,7 @@
 """From a configuration to objects; what cannot be built is told to the user in one line."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -48,20 +48,19 @@ def told_to_the_user() -> Iterator[None]:
         raise UserError(f"{where[1]}: {message}" if where else message) from error
 
 
-def build(config: DictConfig, classes: Sequence[Any]) -> Learner:
+def build(config: DictConfig, classes: Mapping[str, Sequence[Any]]) -> Learner:
     """Backbone, head and task as the configuration says; weights as they are initialised.
+
+    Args:
+        classes: of the data set, by kind of label.
 
     Raises:
         UserError: for choices that do not fit together.
     """
     with told_to_the_user():
         backbone = instantiate(config.backbone)
-        task = instantiate(config.task, _partial_=True)(
-            features=backbone.features,
-            head=instantiate(config.head),
-            loss=instantiate(config.task.loss),
-            classes=classes,
-        )
+        make = instantiate(config.task, _partial_=True)
+        task = make(features=backbone.features, head=instantiate(config.head), classes=classes[make.func.target])
         optimizer, scheduler = instantiate(config.optimizer), instantiate(config.scheduler)
         scheduler(optimizer([torch.nn.Parameter(torch.zeros(1))]), 1)  # a wrong value says so now, not in the training
         learner = Learner(backbone, [task], optimizer, scheduler)
@@ -78,9 +77,8 @@ def build_data(config: DictConfig, dataset: Any) -> DataModule:
         return DataModule(
             dataset.train() if config.mode == "train" else None,
             dataset.val(),
-            augment={name: instantiate(transform) for name, transform in config.data.augment.items()},
+            **instantiate(config.data, _convert_="all"),
             seed=config.seed,
-            **{key: value for key, value in config.data.items() if key != "augment"},
         )
 
 

@@ -12,7 +12,7 @@ from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint, WeightAveraging
 from torch import Tensor
 
-from tasks.errors import Stopped
+from tasks.errors import Stopped, UserError
 
 
 class AverageWeights(WeightAveraging):
@@ -78,6 +78,26 @@ class Reseed(Callback):
 
     def on_train_batch_start(self, trainer: Trainer, *_: Any) -> None:
         torch.manual_seed(hash((self.seed, trainer.fit_loop.epoch_loop.total_batch_idx, trainer.global_rank)))
+
+
+class NoteBroken(Callback):
+    """Names each unreadable training image once, and counts them.
+
+    Args:
+        limit: how many there may be; one more ends the training.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.seen: set[str] = set()
+
+    def on_train_batch_start(self, _trainer: Trainer, _module: LightningModule, batch: Any, _index: int) -> None:
+        for message in batch.get("broken", ()):
+            if message not in self.seen:
+                self.seen.add(message)
+                print(f"skipped ({len(self.seen)}): {message}", flush=True)
+        if len(self.seen) > self.limit:
+            raise UserError(f"{len(self.seen)} unreadable training images; data.max_broken={self.limit} allows no more")
 
 
 class StopAfter(Callback):

@@ -45,7 +45,8 @@ RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "trainer.check_val_every_n_epoch": whole(1),
     "trainer.limit_train_batches": (lambda v: is_number(v) and v > 0, "a number above 0"),
     "backbone.width": (lambda v: is_number(v) and v > 0, "a number above 0"),
-    "head.hidden": whole(1),
+    "data.max_broken": whole(0),
+    "backbone.skip_strides": (lambda v: v in (0, 1, 2, 3), "one of 0, 1, 2, 3"),
 }
 BUILT = ("trainer", "dataset", "backbone", "head", "task", "optimizer", "scheduler")
 
@@ -66,8 +67,8 @@ def check(config: DictConfig) -> None:
         if not holds(value) and not (value is None and key.split(".")[0] in ("backbone", "head")):
             near = suggestion(value, MODES) if key == "mode" else ""
             raise UserError(f"{key}={value} is not {text}{near}")
-    if config.mode != "train" and config.checkpoint is None:
-        raise UserError(f"mode={config.mode} needs checkpoint=<file.ckpt>")
+    if config.mode != "train" and config.checkpoint is None and config.weights is None:
+        raise UserError(f"mode={config.mode} needs checkpoint=<file.ckpt>, or weights=<of a whole network>")
     if config.mode == "predict" and config.input is None:
         raise UserError("mode=predict needs input=<image, folder or glob>")
     if config.resume is not None and config.mode != "train":

@@ -58,6 +58,8 @@ class Learner(lightning.LightningModule):
         return {name: task.head(maps) for name, task in self.each_task()}
 
     def training_step(self, batch: Batch, _batch_index: int) -> Tensor:
+        if len(self.tasks) == 1:  # blended images would be wrong for another task's labels
+            batch = self.each_task()[0][1].mix(batch)
         outputs = self(batch["image"])
         losses = {name: task.loss(outputs[name], batch) for name, task in self.each_task()}
         loss = torch.stack(list(losses.values())).sum()

@@ -9,14 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from hydra.utils import instantiate
 from omegaconf import DictConfig
 from rich.progress import track
 
 from tasks.build import build
-from tasks.checkpoint import load_state, open_checkpoint, with_typed
+from tasks.checkpoint import open_checkpoint
 from tasks.data.images import Pixels, read_rgb
 from tasks.errors import UserError
 from tasks.report import report
+from tasks.start import classes_of, complete, with_checkpoint
 
 
 def predict(task: str, config: DictConfig, overrides: Sequence[str], images: Sequence[Path], folder: Path) -> None:
@@ -27,12 +29,15 @@ def predict(task: str, config: DictConfig, overrides: Sequence[str], images: Seq
     Raises:
         UserError: for a checkpoint that does not fit, or if not one image could be read.
     """
-    checkpoint = open_checkpoint(config.checkpoint, task)
-    card = checkpoint["mobilevision"]
-    config = with_typed(card, config, overrides)
-    learner = build(config, card["tasks"][task]["classes"])
-    load_state(learner, checkpoint, config.checkpoint)
+    config = with_checkpoint(task, config, overrides)
+    if config.checkpoint is not None:
+        classes = classes_of(open_checkpoint(config.checkpoint, task)["mobilevision"])
+    else:
+        classes = instantiate(config.dataset).classes
+    learner = build(config, classes)
+    complete(task, config, learner)
     learner.eval().to(device := best_device(config.trainer.accelerator))
+    fit = instantiate(config.data.fit)
     names = unique_names(images)
     rows, skipped = [], 0
     for path, name, image in track(decoded(images, names), "predicting", len(images), transient=True):
@@ -42,12 +47,15 @@ def predict(task: str, config: DictConfig, overrides: Sequence[str], images: Seq
             skipped += 1
             continue
         row = {"image": str(path), "status": "ok", "height": image.shape[0], "width": image.shape[1]}
-        batch = torch.from_numpy(image.copy()).permute(2, 0, 1)[None].to(device)
+        seen = image if fit is None else fit(image)
+        batch = torch.from_numpy(seen.copy()).permute(2, 0, 1)[None].to(device)
         with torch.inference_mode():
             outputs = learner(batch)
             for key, entry in learner.each_task():
-                prediction = entry.predict(outputs[key], image.shape[:2])
-                row |= entry.write(image, prediction, folder, name)
+                prediction = entry.predict(outputs[key], seen.shape[:2])
+                row |= entry.write(seen, prediction, folder, name)
+                if line := entry.summary(prediction):
+                    report(f"{path}: {line}")
         rows.append(row)
     write_index(folder / "index.csv", rows)
     report(f"{len(images) - skipped} images predicted, {skipped} skipped: {folder / 'index.csv'}")

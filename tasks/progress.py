@@ -80,21 +80,26 @@ class ShowProgress(Callback):
 
 
 class Pictures(Callback):
-    """Draws some validation images, evenly spread over the data set, with what was predicted."""
+    """Saves each task's pictures of a scoring."""
 
-    def __init__(self, folder: Path, count: int, images: int) -> None:
+    def __init__(self, folder: Path, learner: Learner, count: int, images: int) -> None:
         self.folder = folder
-        count = min(count, images)
-        self.wanted = {round((i + 0.5) * images / count - 0.5) for i in range(count)}
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self.galleries = {name: task.gallery(count, images) for name, task in learner.each_task()}
 
     def on_validation_batch_end(
-        self, _trainer: Trainer, learner: LightningModule, outputs: Any, batch: Any, *_: Any
+        self, _trainer: Trainer, _learner: LightningModule, outputs: Any, batch: Any, *_: Any
     ) -> None:
-        assert isinstance(learner, Learner)
-        for row, index in enumerate(batch["index"]):
-            if index in self.wanted:
-                for name, task in learner.each_task():
-                    picture = task.picture(batch["image"][row], outputs[name][row], batch[task.target][row])
-                    prefix = f"{name}_" if len(learner.tasks) > 1 else ""
-                    picture.save(self.folder / f"{prefix}{batch['name'][row]}.png")
+        for name, gallery in self.galleries.items():
+            gallery.add(batch, outputs[name])
+
+    def on_validation_end(self, trainer: Trainer, _learner: LightningModule) -> None:
+        for name, gallery in self.galleries.items():
+            kept: list[Any] = [gallery.kept]
+            if trainer.world_size > 1:
+                kept = [None] * trainer.world_size
+                torch.distributed.all_gather_object(kept, gallery.kept)
+            if trainer.is_global_zero:
+                self.folder.mkdir(parents=True, exist_ok=True)
+                prefix = f"{name}_" if len(self.galleries) > 1 else ""
+                for title, picture in gallery.draw([entry for part in kept for entry in part]):
+                    picture.save(self.folder / f"{prefix}{title}.png")

@@ -20,7 +20,7 @@ def report(line: str) -> None:
 
 def describe(learner: Learner, data: DataModule) -> None:
     """One line each for the network and the data."""
-    height, width = data.val.size(0)
+    height, width = data.input_size()
     backbone = copy.deepcopy(learner.backbone).to("meta")
     for name, task in learner.each_task():
         size = measure(backbone, copy.deepcopy(task.head).to("meta"), height, width)

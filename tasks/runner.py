@@ -12,6 +12,7 @@ from rich.progress import track
 
 from tasks.cpu import bind_threads
 from tasks.data.images import find_images
+from tasks.errors import UserError
 
 
 def run(config: DictConfig) -> None:
@@ -37,9 +38,9 @@ def run(config: DictConfig) -> None:
         return
     if config.resume is None and config.mode == "train":
         dataset = open_dataset(config, first)
-    from tasks import training  # imports torch and lightning: seconds
+    from tasks import start, training  # imports torch and lightning: seconds
 
-    config = training.with_checkpoint(task, config, hydra.overrides.task)
+    config = start.with_checkpoint(task, config, hydra.overrides.task)
     if config.resume is not None or config.mode == "evaluate":
         dataset = open_dataset(config, first)
     if first:
@@ -54,6 +55,12 @@ def open_dataset(config: DictConfig, first: bool) -> Any:
         UserError: for whatever training or scoring would trip over.
     """
     dataset = instantiate(config.dataset)
+    lacking = [target for target in config.targets if target not in dataset.classes]
+    if lacking:
+        choices: Any = HydraConfig.get().runtime.choices
+        raise UserError(
+            f"dataset={choices['dataset']} has no labels of kind {lacking[0]}, only {', '.join(dataset.classes)}"
+        )
     splits = {"val": dataset.val()} | ({"train": dataset.train()} if config.mode == "train" else {})
     if config.check and first:
         for name, samples in splits.items():

@@ -1,4 +1,4 @@
-"""What a task is: a head on shared features, its loss, its prediction, its metric, its picture."""
+"""What a task is: a head on shared features, its loss, its prediction, its metric, its pictures."""
 
 from abc import abstractmethod
 from collections.abc import Mapping
@@ -7,11 +7,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor, nn
 from torchmetrics import Metric
 
 from heads.base import Head
+from tasks.gallery import Gallery
 
 
 class Task(nn.Module):
@@ -45,12 +45,20 @@ class Task(nn.Module):
         """A fresh metric whose compute() gives the entries of metrics.json, `images` among them."""
 
     @abstractmethod
-    def picture(self, image: Tensor, prediction: Any, truth: Any | None) -> Image.Image:
-        """One image (3, H, W) uint8 with its prediction, and its truth where there is one."""
+    def gallery(self, count: int, images: int) -> Gallery:
+        """What collects about `count` of the `images` scored and draws them."""
 
     @abstractmethod
     def write(self, image: NDArray[np.uint8], prediction: Any, folder: Path, name: Path) -> dict[str, Any]:
-        """Files for one predicted image (H, W, 3); returns what the index says of them."""
+        """Files for one predicted image (H, W, 3), a batch of one; returns what the index says of them."""
+
+    def summary(self, _prediction: Any) -> str:
+        """A line on one predicted image for the terminal, where one line can say it."""
+        return ""
+
+    def mix(self, batch: Mapping[str, Any]) -> Mapping[str, Any]:
+        """A training batch whose images are blended with each other; called where there is no other task."""
+        return batch
 
     @abstractmethod
     def card(self) -> dict[str, Any]:

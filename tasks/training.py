@@ -5,7 +5,6 @@ import logging
 import signal
 import time
 import warnings
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +12,16 @@ import lightning
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from omegaconf import DictConfig
 
-from backbones.weights import load_weights
 from tasks.build import build, build_data, make_trainer
-from tasks.callbacks import AverageWeights, Best, Last, Reseed, StopAfter, StopOnSignal
-from tasks.checkpoint import load_state, make_card, open_checkpoint, start_from, with_typed
+from tasks.callbacks import AverageWeights, Best, Last, NoteBroken, Reseed, StopAfter, StopOnSignal
+from tasks.checkpoint import load_state, make_card, open_checkpoint
 from tasks.cpu import keep_freed_memory
 from tasks.data.datamodule import DataModule
-from tasks.errors import Stopped, UserError
+from tasks.errors import Stopped
 from tasks.learner import Learner
 from tasks.progress import Pictures, ShowProgress
 from tasks.report import describe, report, show
+from tasks.start import complete, start
 
 CHATTER = (  # warnings that do not apply here, and one of Lightning about itself
     "does not have many workers",
@@ -34,14 +33,6 @@ CHATTER = (  # warnings that do not apply here, and one of Lightning about itsel
     "sync_dist",  # the scores come from metrics that are synchronised already
 )
 logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-
-
-def with_checkpoint(task: str, config: DictConfig, overrides: Sequence[str]) -> DictConfig:
-    """The configuration of the checkpoint to resume or evaluate, with what was typed on top."""
-    path = config.resume if config.mode == "train" else config.checkpoint
-    if path is None:
-        return config
-    return with_typed(open_checkpoint(path, task)["mobilevision"], config, overrides)
 
 
 def run(task: str, config: DictConfig, dataset: Any, folder: Path) -> None:
@@ -60,9 +51,9 @@ def run(task: str, config: DictConfig, dataset: Any, folder: Path) -> None:
     data = build_data(config, dataset)
     learner.card = make_card(task, config, {name: entry.card() for name, entry in learner.each_task()})
     if config.mode == "evaluate":
-        load_state(learner, open_checkpoint(config.checkpoint, task), config.checkpoint)
+        complete(task, config, learner)
     else:
-        prepare(task, config, learner)
+        start(task, config, learner)
         describe(learner, data)
         data.try_augmentation()
         for _, entry in learner.each_task():
@@ -76,20 +67,6 @@ def run(task: str, config: DictConfig, dataset: Any, folder: Path) -> None:
     score(config, learner, data, folder)
 
 
-def prepare(task: str, config: DictConfig, learner: Learner) -> None:
-    """Weights to start from, with a report of what was loaded."""
-    try:
-        if config.weights is not None:
-            report(f"backbone from {load_weights(learner.backbone, config.weights)}")
-    except ValueError as error:
-        raise UserError(str(error)) from error
-    if config.checkpoint is not None:
-        new = start_from(learner, open_checkpoint(config.checkpoint, task), config.checkpoint)
-        report(
-            f"weights from {config.checkpoint}" + (f"; made anew for other classes: {', '.join(new)}" if new else "")
-        )
-
-
 def train(config: DictConfig, learner: Learner, data: DataModule, folder: Path) -> None:
     """Fit, leaving best.ckpt and last.ckpt in the folder."""
     checkpoints = folder / "checkpoints"
@@ -99,6 +76,7 @@ def train(config: DictConfig, learner: Learner, data: DataModule, folder: Path) 
         *([AverageWeights(config.ema)] if config.ema is not None else []),
         *([StopAfter(config.stop_after)] if config.stop_after is not None else []),
         Reseed(config.seed),
+        NoteBroken(config.data.max_broken),
         ShowProgress(main_score),
         Best(checkpoints, f"val/{main_score}", config.resume),
         Last(checkpoints),
@@ -112,7 +90,7 @@ def train(config: DictConfig, learner: Learner, data: DataModule, folder: Path) 
 
 def score(config: DictConfig, learner: Learner, data: DataModule, folder: Path) -> None:
     """Score the validation images and write metrics.json and pictures."""
-    pictures = [Pictures(folder / "pictures", config.pictures, len(data.val))] if config.pictures else []
+    pictures = [Pictures(folder / "pictures", learner, config.pictures, len(data.val))] if config.pictures else []
     trainer = make_trainer(config, pictures, logger=None)
     trainer.limit_val_batches = 1.0  # what is published is the score of all images
     start = time.perf_counter()

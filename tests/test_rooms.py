@@ -14,7 +14,8 @@ ALLOWED = {  # longest matching room decides; what is imported must start with o
     "heads/published": ("torch", "backbones", "heads"),
     "heads/__main__": ("torch", "rich", "heads"),
     "heads/sizes": ("torch", "backbones.base", "heads"),
-    "tasks/task": ("torch", "torchmetrics", "numpy", "PIL", "heads.base"),
+    "tasks/task": ("torch", "torchmetrics", "numpy", "PIL", "heads.base", "tasks.gallery"),
+    "tasks/gallery": ("torch", "PIL"),
     "tasks/learner": ("torch", "torchmetrics", "lightning", "tasks.task", "backbones.base"),
     "tasks/segment": (
         "torch",
@@ -25,6 +26,7 @@ ALLOWED = {  # longest matching room decides; what is imported must start with o
         "heads",
         "backbones.base",
         "tasks.task",
+        "tasks.gallery",
         "tasks.segment",
     ),
     "tasks/segment/__main__": ("tasks.cli",),
@@ -48,6 +50,7 @@ HYDRA = {
     "tasks/training",
     "tasks/predicting",
     "tasks/checkpoint",
+    "tasks/start",
 }
 
 

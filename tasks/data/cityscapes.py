@@ -1,9 +1,9 @@
 """Cityscapes (Cordts et al., CVPR 2016) in its official layout, and every data set laid out like it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,12 +87,15 @@ class LabelledImages:
         """(height, width) of the image, from its header."""
         return image_size(self.images[index])
 
-    def read(self, index: int) -> dict[str, Pixels]:
+    def read(self, index: int, view: Callable[[Path | Pixels], Pixels] | None = None) -> dict[str, NDArray[Any]]:
         """`image` (H, W, 3) RGB and `mask` (H, W) of train ids, both uint8.
 
         Raises:
-            UserError: for a file that cannot be decoded, an id outside the map, sizes that differ.
+            UserError: for a file that cannot be decoded, an id outside the map, sizes that differ; for a view, which
+                would change the image and not its labels.
         """
+        if view is not None:
+            raise UserError("data.crop and data.fit change the image alone: use data.augment where pixels have labels")
         image, ids = read_rgb(self.images[index]), read_labels(self.labels[index])
         if image.shape[:2] != ids.shape:
             raise UserError(
@@ -151,7 +154,7 @@ class Cityscapes:
         UserError: for a missing or empty folder, an image without label, or the test split.
     """
 
-    classes = CLASSES
+    classes: Mapping[str, Sequence[Any]] = {"mask": CLASSES}
 
     def __init__(
         self,

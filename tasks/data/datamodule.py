@@ -3,8 +3,10 @@
 import os
 import random
 import signal
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
 from typing import Any, Protocol
 
 import albumentations
@@ -16,20 +18,27 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset
 
 from tasks.cpu import use_all_cores
+from tasks.data.images import Pixels
 from tasks.data.samplers import Draw, EvalBatches, TrainBatches
 from tasks.errors import UserError
 
 Arrays = dict[str, NDArray[Any]]
 Batch = dict[str, Any]
+View = Callable[[Path | Pixels], Pixels]
+Crop = Callable[[Path | Pixels, np.random.Generator], Pixels]
 
 
 class Samples(Protocol):
-    """What a data set's split offers: arrays by the names that albumentations gives them (image, mask, …)."""
+    """What a data set's split offers: arrays by the names that albumentations gives them (image, mask, label, …).
+
+    `read(index, view)` lets a view make the image from its file (or from decoded pixels) where it can do so faster or
+    better than by decoding all of it; only sets without labels per pixel offer that.
+    """
 
     def __len__(self) -> int: ...
     def name(self, index: int) -> str: ...
     def size(self, index: int) -> tuple[int, int]: ...
-    def read(self, index: int) -> Arrays: ...
+    def read(self, index: int, view: View | None = None) -> Arrays: ...
 
 
 def collate(samples: Sequence[Arrays], names: Sequence[str]) -> Batch:
@@ -41,39 +50,83 @@ def collate(samples: Sequence[Arrays], names: Sequence[str]) -> Batch:
 
 
 class Augmented(Dataset[Batch]):
-    """Training batches: a list of draws in, a batch out."""
+    """Training batches: a list of draws in, a batch out.
 
-    def __init__(self, samples: Samples, augment: Sequence[albumentations.BasicTransform]) -> None:
-        self.samples = samples
+    Args:
+        augment: albumentations transforms, in order.
+        crop: makes the image from its file before they see it (tasks/data/crop.py).
+        replace_broken: a file that cannot be read is named in the batch's `broken`, and the next image takes its place;
+            otherwise it is an error.
+    """
+
+    def __init__(
+        self,
+        samples: Samples,
+        augment: Sequence[albumentations.BasicTransform],
+        crop: Crop | None = None,
+        replace_broken: bool = False,
+    ) -> None:
+        self.samples, self.crop, self.replace_broken = samples, crop, replace_broken
         self.augment = albumentations.Compose(list(augment))
 
     def __getitem__(self, draws: Sequence[Draw]) -> Batch:
-        arrays = []
+        arrays, names = [], []
+        broken: list[str] = []
         for index, seed in draws:
+            generator = np.random.default_rng(seed)
+            sample, index = self.read(index, generator, broken)
             # One generator for all transforms: seeded one by one they would all throw the same dice.
-            self.augment.set_random_state(np.random.default_rng(seed), random.Random(hash(seed)))
-            arrays.append(self.augment(**self.samples.read(index)))
-        return collate(arrays, [self.samples.name(draw.image) for draw in draws])
+            self.augment.set_random_state(generator, random.Random(hash(seed)))
+            arrays.append(self.augment(**sample))
+            names.append(self.samples.name(index))
+        return collate(arrays, names) | {"broken": broken}
+
+    def read(self, index: int, generator: np.random.Generator, broken: list[str]) -> tuple[Arrays, int]:
+        """A sample and its number: the wanted one, or the first behind it that can be read."""
+        crop = self.crop
+        for number in range(index, index + len(self.samples)):
+            number %= len(self.samples)
+            try:
+                if crop is None:
+                    return self.samples.read(number), number
+                return self.samples.read(number, lambda source: crop(source, generator)), number
+            except UserError as error:
+                if not self.replace_broken:
+                    raise
+                broken.append(str(error))
+        raise UserError(f"not one image can be read; the first: {broken[0]}")
 
 
-class AsTheyAre(Dataset[Batch]):
-    """Evaluation batches: a list of indices in, a batch out, nothing changed."""
+class Scored(Dataset[Batch]):
+    """Evaluation batches: a list of indices in, a batch out; each image as it is, or as `fit` makes it."""
 
-    def __init__(self, samples: Samples) -> None:
-        self.samples = samples
+    def __init__(self, samples: Samples, fit: View | None = None) -> None:
+        self.samples, self.fit = samples, fit
 
     def __getitem__(self, indices: Sequence[int]) -> Batch:
-        arrays = [self.samples.read(index) for index in indices]
-        return collate(arrays, [self.samples.name(index) for index in indices]) | {"index": list(indices)}
+        read = self.samples.read if self.fit is None else partial(self.samples.read, view=self.fit)
+        return collate([read(index) for index in indices], [self.samples.name(index) for index in indices]) | {
+            "index": list(indices)
+        }
 
 
 class InMemory:
-    """Samples decoded once and kept; workers forked later share them."""
+    """Samples decoded once and kept; workers forked later share them.
+
+    What cannot be read says so when it is asked for.
+    """
 
     def __init__(self, samples: Samples) -> None:
         self.samples = samples
+
+        def read(index: int) -> Arrays | UserError:
+            try:
+                return samples.read(index)
+            except UserError as error:
+                return error
+
         with ThreadPoolExecutor() as pool:
-            self.arrays = list(pool.map(samples.read, range(len(samples))))
+            self.arrays = list(pool.map(read, range(len(samples))))
 
     def __len__(self) -> int:
         return len(self.arrays)
@@ -82,11 +135,14 @@ class InMemory:
         return self.samples.name(index)
 
     def size(self, index: int) -> tuple[int, int]:
-        height, width = self.arrays[index]["image"].shape[:2]
+        height, width = self.read(index)["image"].shape[:2]
         return height, width
 
-    def read(self, index: int) -> Arrays:
-        return self.arrays[index]
+    def read(self, index: int, view: View | None = None) -> Arrays:
+        arrays = self.arrays[index]
+        if isinstance(arrays, UserError):
+            raise arrays
+        return arrays if view is None else arrays | {"image": view(arrays["image"])}
 
 
 class DataModule(lightning.LightningDataModule):
@@ -95,6 +151,9 @@ class DataModule(lightning.LightningDataModule):
     Args:
         train, val: samples; train may be None where nothing is trained.
         augment: albumentations transforms by name, applied in order to training samples.
+        crop: makes a training image from its file, before `augment`; None decodes all of it.
+        fit: makes an image to score from its file (tasks/data/resize.py); None takes it as it is.
+        max_broken: how many training images may be unreadable, each replaced by its neighbour.
         batch_size, eval_batch_size: per process.
         repeat: see TrainBatches.
         workers: processes that decode and augment; None takes one per core, at most 8.
@@ -108,6 +167,9 @@ class DataModule(lightning.LightningDataModule):
         val: Samples,
         *,
         augment: Mapping[str, albumentations.BasicTransform],
+        crop: Crop | None,
+        fit: View | None,
+        max_broken: int,
         batch_size: int,
         eval_batch_size: int,
         repeat: int,
@@ -118,6 +180,7 @@ class DataModule(lightning.LightningDataModule):
         super().__init__()
         self.train, self.val = train, val
         self.augment = [transform for transform in augment.values() if transform is not None]
+        self.crop, self.fit, self.max_broken = crop, fit, max_broken
         self.batch_size, self.eval_batch_size, self.repeat = batch_size, eval_batch_size, repeat
         self.workers = min(8, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
         if workers is not None:
@@ -167,7 +230,7 @@ class DataModule(lightning.LightningDataModule):
         assert self.train is not None
         batch = next(iter(TrainBatches(len(self.train), min(4, self.batch_size), seed=self.seed)))
         try:
-            Augmented(self.train, self.augment)[batch]
+            Augmented(self.train, self.augment, self.crop, self.max_broken > 0)[batch]
         except UserError:
             raise
         except Exception as error:
@@ -175,18 +238,29 @@ class DataModule(lightning.LightningDataModule):
 
     def train_dataloader(self) -> DataLoader[Batch]:
         assert self.train is not None
-        return self.loader(Augmented(self.train, self.augment), self.train_batches(), self.workers)
+        dataset = Augmented(self.train, self.augment, self.crop, self.max_broken > 0)
+        return self.loader(dataset, self.train_batches(), self.workers)
+
+    def input_size(self) -> tuple[int, int]:
+        """(height, width) of the first image as it is scored."""
+        if self.fit is None:
+            return self.val.size(0)
+        height, width = self.val.read(0, self.fit)["image"].shape[:2]
+        return height, width
 
     def val_dataloader(self) -> DataLoader[Batch]:
         assert self.trainer is not None
-        sizes = [self.val.size(index) for index in range(len(self.val))]
+        if self.fit is None:
+            sizes = [self.val.size(index) for index in range(len(self.val))]
+        else:
+            sizes = [self.input_size()] * len(self.val)
         sampler = EvalBatches(sizes, self.eval_batch_size, rank=self.trainer.global_rank, world=self.trainer.world_size)
         if sampler.of_all < self.trainer.world_size:  # a process without a batch would wait for the others for ever
             raise UserError(
                 f"{len(self.val)} validation images in batches of {self.eval_batch_size} are too few for "
                 f"{self.trainer.world_size} processes; lower data.eval_batch_size or trainer.devices"
             )
-        return self.loader(AsTheyAre(self.val), sampler, 0 if self.cache else self.workers)
+        return self.loader(Scored(self.val, self.fit), sampler, 0 if self.cache else self.workers)
 
     def loader(self, dataset: Dataset[Batch], sampler: Iterable[Any], workers: int) -> DataLoader[Batch]:
         """A loader whose sampler makes whole batches (Lightning tells the epoch to samplers, not to batch samplers)."""

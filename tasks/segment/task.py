@@ -12,6 +12,7 @@ from torch import Tensor
 from backbones.base import Feature
 from heads.base import Head
 from heads.labels import labels_from_logits
+from tasks.gallery import EvenlySpread
 from tasks.segment.draw import Pixels, draw, overlay
 from tasks.segment.loss import PixelCrossEntropy
 from tasks.segment.miou import MeanIoU
@@ -59,7 +60,11 @@ class SegmentTask(Task):
     def metric(self) -> MeanIoU:
         return MeanIoU(self.class_names)
 
+    def gallery(self, count: int, images: int) -> EvenlySpread:
+        return EvenlySpread(count, images, self.target, self.picture)
+
     def picture(self, image: Tensor, prediction: Tensor, truth: Tensor | None) -> Image.Image:
+        """Image (3, H, W) uint8, prediction, and truth and errors where there is a truth."""
         return draw(
             image.permute(1, 2, 0).cpu().numpy(),
             prediction.cpu().numpy(),
@@ -80,4 +85,7 @@ class SegmentTask(Task):
         return {kind: str(path) for kind, path in paths.items()}
 
     def card(self) -> dict[str, Any]:
-        return {"classes": [[name, label_id, list(colour)] for name, label_id, colour in self.classes]}
+        return {
+            "target": self.target,
+            "classes": [[name, label_id, list(colour)] for name, label_id, colour in self.classes],
+        }

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from tasks.data.datamodule import AsTheyAre, Augmented, InMemory, collate
+from tasks.data.datamodule import Augmented, InMemory, Scored, collate
 from tasks.data.samplers import EvalBatches, TrainBatches
 
 
@@ -124,7 +124,7 @@ def test_transforms_throw_separate_dice():
 
 def test_evaluation_changes_nothing_and_memory_is_the_same():
     samples = Squares()
-    for data in (AsTheyAre(samples), AsTheyAre(InMemory(samples))):
+    for data in (Scored(samples), Scored(InMemory(samples))):
         batch = data[[2, 0]]
         assert batch["index"] == [2, 0] and batch["name"] == ["square2", "square0"]
         for row, index in enumerate((2, 0)):

@@ -1,0 +1,72 @@
+"""The weights that a network starts from, or is scored with."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from omegaconf import DictConfig
+
+from backbones.weights import load_head, load_weights
+from tasks.checkpoint import load_state, open_checkpoint, start_from, with_typed
+from tasks.errors import UserError
+from tasks.learner import Learner
+from tasks.report import report
+
+
+def with_checkpoint(task: str, config: DictConfig, overrides: Sequence[str]) -> DictConfig:
+    """The configuration of the checkpoint to resume, evaluate or predict with, with what was typed on top."""
+    path = config.resume if config.mode == "train" else config.checkpoint
+    if path is None:
+        return config
+    return with_typed(open_checkpoint(path, task)["mobilevision"], config, overrides)
+
+
+def classes_of(card: Mapping[str, Any]) -> dict[str, Sequence[Any]]:
+    """The classes that a checkpoint was trained for, by kind of label."""
+    return {entry.get("target", "mask"): entry["classes"] for entry in card["tasks"].values()}
+
+
+def start(task: str, config: DictConfig, learner: Learner) -> None:
+    """Weights to start a training from, with a report of what was loaded.
+
+    Raises:
+        UserError: for weights that do not fit.
+    """
+    if config.weights is not None:
+        take_weights(learner, str(config.weights))
+    if config.checkpoint is not None:
+        new = start_from(learner, open_checkpoint(config.checkpoint, task), config.checkpoint)
+        made_new = f"; made anew for other classes: {', '.join(new)}" if new else ""
+        report(f"weights from {config.checkpoint}{made_new}")
+
+
+def complete(task: str, config: DictConfig, learner: Learner) -> None:
+    """All weights of a network that is scored or predicts: our checkpoint, or a whole network of torchvision's layout.
+
+    Raises:
+        UserError: for weights that do not fit, or that leave a layer as it was initialised.
+    """
+    if config.checkpoint is not None:
+        load_state(learner, open_checkpoint(config.checkpoint, task), config.checkpoint)
+        return
+    missing = take_weights(learner, str(config.weights))
+    if missing:
+        raise UserError(
+            f"weights={config.weights} has nothing for the head ({missing[0]} …): it can only be trained on"
+        )
+
+
+def take_weights(learner: Learner, source: str) -> list[str]:
+    """Other people's weights into the backbone and, where they go on as the head does, into the head.
+
+    Returns:
+        Names of the head's tensors for which there was nothing.
+    """
+    try:
+        loaded = load_weights(learner.backbone, source)
+    except ValueError as error:
+        raise UserError(str(error)) from error
+    missing: list[str] = []
+    for _, task in learner.each_task():
+        loaded, missing = load_head(task.head, loaded)
+    report(f"weights from {loaded}" + (f"; the head starts anew: {missing[0]} …" if missing else ""))
+    return missing
