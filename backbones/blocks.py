@@ -66,6 +66,7 @@ class InvertedResidual(nn.Module):
         stride, dilation: of the depthwise convolution.
         excite_hidden: width inside the squeeze-and-excite; 0 leaves it out.
         gate: of the squeeze-and-excite.
+        project_act: behind the projection; None, a linear bottleneck, in every paper (MobileNetV2, section 3.2).
     """
 
     def __init__(
@@ -80,6 +81,7 @@ class InvertedResidual(nn.Module):
         excite_hidden: int = 0,
         act: Activation,
         gate: Activation = nn.Hardsigmoid,
+        project_act: Activation | None = None,
         norm: partial[nn.BatchNorm2d],
         residual: bool,
     ) -> None:
@@ -90,7 +92,7 @@ class InvertedResidual(nn.Module):
             expanded, expanded, kernel, stride=stride, dilation=dilation, groups=expanded, act=act, norm=norm
         )
         self.excite = SqueezeExcite(expanded, excite_hidden, gate) if excite_hidden else nn.Identity()
-        self.project = ConvNormAct(expanded, out_channels, act=None, norm=norm)
+        self.project = ConvNormAct(expanded, out_channels, act=project_act, norm=norm)
         self.residual = residual
 
     def maps(self, x: Tensor) -> dict[str, Tensor]:

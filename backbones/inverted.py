@@ -8,9 +8,11 @@ from torch import nn
 
 from backbones.base import Backbone, Hidden
 from backbones.blocks import Activation, ConvNormAct, InvertedResidual
-from backbones.stages import DilationRule, Stages
+from backbones.expansions import join_expansions
+from backbones.stages import DilationRule, Stages, check_choice
 
 WidthRule = Literal["paper", "torchvision"]
+Shortcut = Literal["bottleneck", "expansion", "none"]
 Tail = Literal["full", "segmentation", "detection"]
 
 
@@ -41,6 +43,8 @@ class InvertedBackbone(Backbone):
         last: channels of the last 1×1 convolution.
         hidden: the layer behind the pooling, announced with c5.
         announce_bottleneck: whether to announce c5_bottleneck.
+        bottleneck_act: behind the projections; None for linear bottlenecks.
+        shortcut: between bottlenecks, between expansions, or none (MobileNetV2, figure 6b).
 
     Raises:
         ValueError: for an output stride or rule that does not exist.
@@ -60,7 +64,10 @@ class InvertedBackbone(Backbone):
         skip_strides: int,
         dilation_rule: DilationRule,
         announce_bottleneck: bool = False,
+        bottleneck_act: Activation | None = None,
+        shortcut: Shortcut = "bottleneck",
     ) -> None:
+        check_choice("shortcut", shortcut, ("bottleneck", "expansion", "none"))
         stages = Stages(output_stride=output_stride, skip_strides=skip_strides, dilation_rule=dilation_rule)
         norm = partial(nn.BatchNorm2d, eps=norm_eps, momentum=norm_momentum)
         stride = stages.step(2).stride
@@ -78,8 +85,9 @@ class InvertedBackbone(Backbone):
             stages.add(
                 InvertedResidual(
                     channels, block.expanded, block.out, block.kernel, stride=step.stride, dilation=step.dilation,
-                    excite_hidden=block.excite_hidden, act=block.act, gate=block.gate, norm=norm,
-                    residual=step.shortcut and channels == block.out,
+                    excite_hidden=block.excite_hidden, act=block.act, gate=block.gate,
+                    project_act=bottleneck_act, norm=norm,
+                    residual=shortcut == "bottleneck" and step.shortcut and channels == block.out,
                 )
             )  # fmt: skip
             channels = block.out
@@ -87,7 +95,10 @@ class InvertedBackbone(Backbone):
             stages.features["c5_bottleneck"], stages.taps["c5_bottleneck"] = stages.features["c5"], stages.taps["c5"]
         stages.announce("c5", last, hidden=hidden)
         stages.add(ConvNormAct(channels, last, act=act, norm=norm))
-        super().__init__(stages.modules, stages.features, stages.taps)
+        modules, taps = stages.modules, stages.taps
+        if shortcut == "expansion":
+            modules, taps = join_expansions(modules, taps)
+        super().__init__(modules, stages.features, taps)
         initialise(self)
 
 

@@ -1,9 +1,9 @@
 """MobileNetV2: Inverted Residuals and Linear Bottlenecks (Sandler et al., CVPR 2018), table 2."""
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from backbones.blocks import ReLU6, make_divisible
-from backbones.inverted import Block, InvertedBackbone, Tail
+from backbones.inverted import Block, InvertedBackbone, Shortcut, Tail
 from backbones.stages import DilationRule, check_choice
 
 
@@ -37,6 +37,8 @@ class MobileNetV2(InvertedBackbone):
         width: multiplies the channels; the last convolution does not shrink below 1280 (paper, section 4).
         output_stride, skip_strides, dilation_rule: see Stages.
         tail: "segmentation" halves the last two rows (160, 320) as MobileNetV3's paper does for its RF2 (table 7).
+        bottleneck: "linear", or "relu6" behind every projection (figure 6a).
+        shortcut: between bottlenecks, between expansions, or none (figure 6b).
         norm_eps: 1e-5 as in torchvision's weights.
         norm_momentum: in PyTorch's sense: the weight of the new batch.
 
@@ -52,9 +54,12 @@ class MobileNetV2(InvertedBackbone):
         skip_strides: int = 0,
         dilation_rule: DilationRule = "paper",
         tail: Tail = "full",
+        bottleneck: Literal["linear", "relu6"] = "linear",
+        shortcut: Shortcut = "bottleneck",
         norm_eps: float = 1e-5,
         norm_momentum: float = 0.1,
     ) -> None:
+        check_choice("bottleneck", bottleneck, ("linear", "relu6"))
         check_choice("tail", tail, ("full", "segmentation"))
         rows = ROWS if tail == "full" else (*ROWS[:-2], *(row._replace(out=row.out // 2) for row in ROWS[-2:]))
         channels = stem = make_divisible(32 * width)
@@ -77,4 +82,6 @@ class MobileNetV2(InvertedBackbone):
             skip_strides=skip_strides,
             dilation_rule=dilation_rule,
             announce_bottleneck=True,
+            bottleneck_act=ReLU6 if bottleneck == "relu6" else None,
+            shortcut=shortcut,
         )

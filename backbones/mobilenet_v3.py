@@ -92,6 +92,10 @@ class MobileNetV3(InvertedBackbone):
         tail: "segmentation" halves the last stage's channels and its first expansion (RF2, section 6.4);
             "detection" leaves that expansion, C4, as it is (table 6, rows with a dagger; torchvision's reduced tail).
         minimalistic: the authors' variant without squeeze-and-excite, hard-swish and 5×5 kernels.
+        activation: "paper" has hard-swish in the second half, "hard_swish" everywhere, "relu" nowhere (table 5).
+        excite: whether there are squeeze-and-excites; each has a quarter of the expansion inside (section 5.3).
+        last_stage: "efficient", or "original" with one more inverted residual and the 1280 channels before the pooling
+            (figure 5; for Small by the same rule).
         norm_eps: 1e-3 as in the paper's code and torchvision's weights.
         norm_momentum: in PyTorch's sense: the weight of the new batch.
 
@@ -110,15 +114,31 @@ class MobileNetV3(InvertedBackbone):
         dilation_rule: DilationRule = "paper",
         tail: Tail = "full",
         minimalistic: bool = False,
+        activation: Literal["paper", "hard_swish", "relu"] = "paper",
+        excite: bool = True,
+        last_stage: Literal["efficient", "original"] = "efficient",
         norm_eps: float = 1e-3,
         norm_momentum: float = 0.01,
     ) -> None:
         check_choice("size", size, tuple(TABLES))
         check_choice("width_rule", width_rule, ("paper", "torchvision"))
         check_choice("tail", tail, ("full", "segmentation", "detection"))
+        check_choice("activation", activation, ("paper", "hard_swish", "relu"))
+        check_choice("last_stage", last_stage, ("efficient", "original"))
+        if minimalistic and activation == "hard_swish":
+            raise ValueError("minimalistic=true has no hard-swish; leave activation=paper")
+        if last_stage == "original" and tail != "full":
+            raise ValueError(f"last_stage=original has no halved channels: tail={tail} must be full")
         rows, last, hidden, hidden_grows = TABLES[size]
+        if last_stage == "original":
+            rows = (*rows, Row(3, last, 2 * rows[-1].out, False, HS, 1))
+            last, hidden = hidden, 0
         if minimalistic:
             rows = tuple(row._replace(kernel=3, excite=False, act=RE) for row in rows)
+        if activation != "paper":
+            rows = tuple(row._replace(act=HS if activation == "hard_swish" else RE) for row in rows)
+        if not excite:
+            rows = tuple(row._replace(excite=False) for row in rows)
         paper = width_rule == "paper"
         if tail != "full":
             last, hidden = last // 2, hidden if paper else hidden // 2
@@ -129,16 +149,18 @@ class MobileNetV3(InvertedBackbone):
             excite_hidden = make_divisible(expanded // 4) if row.excite else 0
             in_table, channels = row.out, make_divisible(row.out * width)
             blocks.append(Block(row.kernel, expanded, channels, excite_hidden, row.act, row.stride))
-        act, grows = RE if minimalistic else HS, width if hidden_grows else 1.0
+        last_channels = make_divisible(last * width) if paper or last_stage == "original" else 6 * channels
+        act, grows = RE if minimalistic or activation == "relu" else HS, width if hidden_grows else 1.0
         super().__init__(
             stem=make_divisible(STEM * width),
             blocks=blocks,
-            last=make_divisible(last * width) if paper else 6 * channels,
-            hidden=Hidden(make_divisible(hidden * (max(1.0, grows) if paper else width)), act),
+            last=last_channels,
+            hidden=Hidden(make_divisible(hidden * (max(1.0, grows) if paper else width)), act) if hidden else None,
             act=act,
             norm_eps=norm_eps,
             norm_momentum=norm_momentum,
             output_stride=output_stride,
             skip_strides=skip_strides,
             dilation_rule=dilation_rule,
+            announce_bottleneck=last_stage == "original",
         )

@@ -72,6 +72,8 @@ def torchvision_weights(name: str) -> Mapping[str, Tensor]:
                     ("MobileNet_V2", ("IMAGENET1K_V1", "IMAGENET1K_V2")),
                     ("MobileNet_V3_Large", ("IMAGENET1K_V1", "IMAGENET1K_V2")),
                     ("MobileNet_V3_Small", ("IMAGENET1K_V1",)),
+                    ("MNASNet1_0", ("IMAGENET1K_V1",)),
+                    ("ResNet50", ("IMAGENET1K_V1", "IMAGENET1K_V2")),
                 )
                 for version in versions
             )

@@ -18,18 +18,21 @@ def report(line: str) -> None:
         print(line, flush=True)
 
 
-def describe(learner: Learner, data: DataModule) -> None:
-    """One line each for the network and the data."""
+def describe(learner: Learner, data: DataModule) -> dict[str, Any]:
+    """One line each for the network and the data; returns what the network costs, task by task."""
     height, width = data.input_size()
     backbone = copy.deepcopy(learner.backbone).to("meta")
+    costs: dict[str, Any] = {"height": height, "width": width}
     for name, task in learner.each_task():
         size = measure(backbone, copy.deepcopy(task.head).to("meta"), height, width)
+        costs[name] = {"params": size.params, "multiply_adds": size.madds}
         report(
             f"{name}: {type(learner.backbone).__name__} + {type(task.head).__name__}, {size.params / 1e6:.2f}M params, "
-            f"{size.madds / 1e9:.2f}G multiply-adds at {height}×{width}"
+            f"{size.madds / 1e9:.3g}G multiply-adds at {height}×{width}"
         )
-    assert data.train is not None
-    report(f"data: {len(data.train):,} training and {len(data.val):,} validation images")
+    training = f"{len(data.train):,} training and " if data.train is not None else ""
+    report(f"data: {training}{len(data.val):,} validation images")
+    return costs
 
 
 def show(scores: dict[str, Any]) -> None:

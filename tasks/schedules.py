@@ -1,7 +1,7 @@
 """Learning-rate schedules over a known number of steps, each with a linear warm-up."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
@@ -9,21 +9,57 @@ from torch.optim.lr_scheduler import LambdaLR
 
 def poly(optimizer: Optimizer, total_steps: int, *, power: float, warmup: float) -> LambdaLR:
     """(1 - progress)^power, as DeepLab trains; warmup is the share of steps spent rising from 0."""
-    return annealed(optimizer, total_steps, warmup, lambda progress: (1 - progress) ** power)
+    return annealed(optimizer, total_steps, warmup, lambda progress, _: (1 - progress) ** power)
 
 
 def cosine(optimizer: Optimizer, total_steps: int, *, warmup: float) -> LambdaLR:
     """Half a cosine from the full rate to 0 (Loshchilov and Hutter, SGDR)."""
-    return annealed(optimizer, total_steps, warmup, lambda progress: 0.5 * (1 + math.cos(math.pi * progress)))
+    return annealed(optimizer, total_steps, warmup, lambda progress, _: 0.5 * (1 + math.cos(math.pi * progress)))
 
 
 def constant(optimizer: Optimizer, total_steps: int, *, warmup: float) -> LambdaLR:
     """The full rate after the warm-up."""
-    return annealed(optimizer, total_steps, warmup, lambda _: 1.0)
+    return annealed(optimizer, total_steps, warmup, lambda *_: 1.0)
 
 
-def annealed(optimizer: Optimizer, total_steps: int, warmup: float, shape: Callable[[float], float]) -> LambdaLR:
-    """Warm-up, then `shape` of the progress from 0 to 1.
+def step(
+    optimizer: Optimizer, total_steps: int, *, milestones: Sequence[float], factor: float, warmup: float
+) -> LambdaLR:
+    """The rate times `factor` behind each milestone, a share of all steps: ResNet's and SENet's /10 every 30 epochs.
+
+    Raises:
+        ValueError: for a milestone outside 0-1.
+    """
+    if not all(0 < milestone < 1 for milestone in milestones):
+        raise ValueError(f"scheduler.milestones={list(milestones)} are shares of all steps, between 0 and 1")
+    return annealed(
+        optimizer, total_steps, warmup, lambda _, step: factor ** sum(step >= m * total_steps for m in milestones)
+    )
+
+
+def exponential(
+    optimizer: Optimizer, total_steps: int, *, decay: float, times: int, staircase: bool, warmup: float
+) -> LambdaLR:
+    """The rate times `decay`, `times` times over the whole training: MobileNetV2's 0.98 each epoch.
+
+    Args:
+        staircase: at once at the end of each interval, or bit by bit.
+
+    Raises:
+        ValueError: for a number of times below 1.
+    """
+    if times < 1:
+        raise ValueError(f"scheduler.times={times} must be 1 or more")
+
+    def shape(_progress: float, step: int) -> float:
+        intervals = times * step / total_steps
+        return decay ** (math.floor(intervals) if staircase else intervals)
+
+    return annealed(optimizer, total_steps, warmup, shape)
+
+
+def annealed(optimizer: Optimizer, total_steps: int, warmup: float, shape: Callable[[float, int], float]) -> LambdaLR:
+    """Warm-up, then `shape` of the progress since then, from 0 to 1, and of the step.
 
     Raises:
         ValueError: for a warm-up outside 0-1.
@@ -35,6 +71,6 @@ def annealed(optimizer: Optimizer, total_steps: int, warmup: float, shape: Calla
     def factor(step: int) -> float:
         if step < rise:
             return (step + 1) / (rise + 1)
-        return shape(min(1.0, (step - rise) / max(1, total_steps - rise)))
+        return shape(min(1.0, (step - rise) / max(1, total_steps - rise)), step)
 
     return LambdaLR(optimizer, factor)

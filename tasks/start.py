@@ -25,6 +25,24 @@ def classes_of(card: Mapping[str, Any]) -> dict[str, Sequence[Any]]:
     return {entry.get("target", "mask"): entry["classes"] for entry in card["tasks"].values()}
 
 
+def same_classes(task: str, config: DictConfig, learner: Learner) -> None:
+    """A checkpoint is scored on the classes that it was trained for, in their order.
+
+    Raises:
+        UserError: at the first class that differs.
+    """
+    if config.checkpoint is None:
+        return
+    card = open_checkpoint(config.checkpoint, task)["mobilevision"]
+    for name, entry in learner.each_task():
+        trained, here = card["tasks"][name]["classes"], entry.card()["classes"]
+        if len(trained) != len(here):
+            raise UserError(f"{config.checkpoint} knows {len(trained)} classes, the data set has {len(here)}")
+        for number, (theirs, ours) in enumerate(zip(trained, here, strict=True)):
+            if theirs != ours:
+                raise UserError(f"class {number} is {theirs} in {config.checkpoint} and {ours} in the data set")
+
+
 def start(task: str, config: DictConfig, learner: Learner) -> None:
     """Weights to start a training from, with a report of what was loaded.
 

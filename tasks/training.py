@@ -15,13 +15,14 @@ from omegaconf import DictConfig
 from tasks.build import build, build_data, make_trainer
 from tasks.callbacks import AverageWeights, Best, Last, NoteBroken, Reseed, StopAfter, StopOnSignal
 from tasks.checkpoint import load_state, make_card, open_checkpoint
+from tasks.classify.task import ClassifyTask
 from tasks.cpu import keep_freed_memory
 from tasks.data.datamodule import DataModule
 from tasks.errors import Stopped
 from tasks.learner import Learner
 from tasks.progress import Pictures, ShowProgress
 from tasks.report import describe, report, show
-from tasks.start import complete, start
+from tasks.start import complete, same_classes, start
 
 CHATTER = (  # warnings that do not apply here, and one of Lightning about itself
     "does not have many workers",
@@ -50,11 +51,14 @@ def run(task: str, config: DictConfig, dataset: Any, folder: Path) -> None:
     learner = build(config, dataset.classes)
     data = build_data(config, dataset)
     learner.card = make_card(task, config, {name: entry.card() for name, entry in learner.each_task()})
+    costs = describe(learner, data)
     if config.mode == "evaluate":
+        same_classes(task, config, learner)
         complete(task, config, learner)
     else:
         start(task, config, learner)
-        describe(learner, data)
+        if config.get("distill") and config.distill.teacher is not None:
+            give_teacher(config, learner)
         data.try_augmentation()
         for _, entry in learner.each_task():
             entry.prepare(data.train)
@@ -64,7 +68,16 @@ def run(task: str, config: DictConfig, dataset: Any, folder: Path) -> None:
         path = next(path for path in written if path.is_file())  # the best, if there was a validation
         load_state(learner, open_checkpoint(path, task), path)
         report(f"scoring   {path}")
-    score(config, learner, data, folder)
+    score(config, learner, data, costs, folder)
+
+
+def give_teacher(config: DictConfig, learner: Learner) -> None:
+    """Let the classification learn from the configuration's teacher as well."""
+    from tasks.teacher import make_distillation
+
+    for _, task in learner.each_task():
+        if isinstance(task, ClassifyTask):
+            task.distillation = make_distillation(config, task.class_names)
 
 
 def train(config: DictConfig, learner: Learner, data: DataModule, folder: Path) -> None:
@@ -88,8 +101,8 @@ def train(config: DictConfig, learner: Learner, data: DataModule, folder: Path) 
         raise Stopped(stop.received, checkpoints / "last.ckpt")
 
 
-def score(config: DictConfig, learner: Learner, data: DataModule, folder: Path) -> None:
-    """Score the validation images and write metrics.json and pictures."""
+def score(config: DictConfig, learner: Learner, data: DataModule, costs: dict[str, Any], folder: Path) -> None:
+    """Score the validation images and write metrics.json, network.json and pictures."""
     pictures = [Pictures(folder / "pictures", learner, config.pictures, len(data.val))] if config.pictures else []
     trainer = make_trainer(config, pictures, logger=None)
     trainer.limit_val_batches = 1.0  # what is published is the score of all images
@@ -99,6 +112,7 @@ def score(config: DictConfig, learner: Learner, data: DataModule, folder: Path) 
     except SIGTERMException:
         raise Stopped(signal.SIGTERM) from None
     if trainer.is_global_zero:
+        (folder / "network.json").write_text(json.dumps(costs, indent=2) + "\n")
         scores = learner.scores | {"seconds": round(time.perf_counter() - start, 3)}
         (folder / "metrics.json").write_text(json.dumps(scores, indent=2) + "\n")
         show(scores)

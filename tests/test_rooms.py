@@ -10,6 +10,8 @@ import pytest
 ROOT = Path(__file__).parent.parent
 ALLOWED = {  # longest matching room decides; what is imported must start with one of these
     "backbones": ("torch", "torchvision", "backbones"),
+    "backbones/__main__": ("torch", "rich", "backbones", "heads.classification"),
+    "backbones/timm_features": ("torch", "timm", "backbones"),
     "heads": ("torch", "torchvision.ops", "backbones.base", "backbones.blocks", "heads"),
     "heads/published": ("torch", "backbones", "heads"),
     "heads/__main__": ("torch", "rich", "heads"),
@@ -30,6 +32,18 @@ ALLOWED = {  # longest matching room decides; what is imported must start with o
         "tasks.segment",
     ),
     "tasks/segment/__main__": ("tasks.cli",),
+    "tasks/classify": (
+        "torch",
+        "torchmetrics",
+        "numpy",
+        "PIL",
+        "heads",
+        "backbones.base",
+        "tasks.task",
+        "tasks.gallery",
+        "tasks.classify",
+    ),
+    "tasks/classify/__main__": ("tasks.cli",),
     "tasks/data": (
         "torch",
         "lightning",
@@ -51,6 +65,8 @@ HYDRA = {
     "tasks/predicting",
     "tasks/checkpoint",
     "tasks/start",
+    "tasks/sweeping",
+    "tasks/teacher",
 }
 
 

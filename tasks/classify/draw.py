@@ -1,0 +1,152 @@
+"""Pictures of classification: a sheet of right and of most confidently wrong images, and the confusion matrix."""
+
+import heapq
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
+
+from tasks.gallery import Gallery
+
+RIGHT, WRONG = (30, 120, 50), (180, 30, 30)
+TILE, LINE, GAP = 128, 17, 6
+COLUMNS = 8
+NAMED = 40  # classes up to which the confusion matrix has names and numbers
+
+
+class Shown(NamedTuple):
+    """An image of the sheet."""
+
+    probability: float  # of the predicted class
+    number: int  # in the data set
+    pixels: NDArray[np.uint8]  # (h, w, 3), no side above TILE
+    predicted: int
+    truth: int
+
+
+class RightAndWrong(Gallery):
+    """Keeps the confusion matrix, right images evenly spread over the data set, and the most confidently wrong.
+
+    Args:
+        count: how many of each kind.
+        images: in the data set.
+        class_names: by label.
+        target: key of the labels in a batch.
+    """
+
+    def __init__(self, count: int, images: int, class_names: Sequence[str], target: str) -> None:
+        super().__init__()
+        self.count, self.class_names, self.target = count, list(class_names), target
+        self.every = max(1, images // max(1, count))
+        self.matrix = np.zeros((len(class_names), len(class_names)), np.int64)
+        self.right: list[Shown] = []
+        self.wrong: list[Shown] = []  # a heap, the least confident first
+        self.kept = [(self.matrix, self.right, self.wrong)]
+
+    def add(self, batch: Mapping[str, Any], predictions: Tensor) -> None:
+        """Look at a batch with its log-probabilities (N, classes)."""
+        scores, predicted = (values.tolist() for values in predictions.max(1))
+        truths = batch[self.target].tolist()
+        np.add.at(self.matrix, (truths, predicted), 1)
+        for row, index in enumerate(batch["index"]):
+            probability = math.exp(scores[row])
+            wanted_right = truths[row] == predicted[row] and index % self.every == 0 and len(self.right) < self.count
+            least = self.wrong[0].probability if len(self.wrong) == self.count else -1.0
+            wanted_wrong = truths[row] != predicted[row] and probability > least
+            if not (wanted_right or wanted_wrong):
+                continue
+            shown = Shown(probability, index, tile(batch["image"][row]), predicted[row], truths[row])
+            if wanted_right:
+                self.right.append(shown)
+            elif len(self.wrong) < self.count:
+                heapq.heappush(self.wrong, shown)
+            else:
+                heapq.heapreplace(self.wrong, shown)
+
+    def draw(self, kept: Sequence[Any]) -> Iterator[tuple[str, Image.Image]]:
+        right = sorted((shown for _, some, _ in kept for shown in some), key=lambda shown: shown.number)
+        wrong = sorted((shown for _, _, some in kept for shown in some), key=lambda s: (-s.probability, s.number))
+        yield "right_and_wrong", sheet(right[: self.count], wrong[: self.count], self.class_names)
+        yield "confusion", confusion(sum(matrix for matrix, _, _ in kept), self.class_names)
+
+
+def tile(image: Tensor) -> NDArray[np.uint8]:
+    """An image (3, H, W) uint8 small enough for the sheet."""
+    picture = Image.fromarray(np.ascontiguousarray(image.permute(1, 2, 0).cpu().numpy()))
+    picture.thumbnail((TILE, TILE))
+    return np.asarray(picture)
+
+
+def sheet(right: Sequence[Shown], wrong: Sequence[Shown], names: Sequence[str]) -> Image.Image:
+    """Right images above, wrong ones below, each with what was predicted, how surely, and what it is."""
+    parts = [("right", RIGHT, right), ("most confidently wrong", WRONG, wrong)]
+    height = sum(2 * LINE + GAP + rows(part) * (TILE + 2 * LINE + GAP) for _, _, part in parts)
+    canvas = Image.new("RGB", (COLUMNS * (TILE + GAP) + GAP, height), "white")
+    pen, top = ImageDraw.Draw(canvas), 0
+    for title, colour, part in parts:
+        pen.text((GAP, top + LINE // 2), f"{title}: {len(part)} shown", "black", ImageFont.load_default(LINE - 3))
+        top += 2 * LINE
+        for number, shown in enumerate(part):
+            x = GAP + number % COLUMNS * (TILE + GAP)
+            y = top + number // COLUMNS * (TILE + 2 * LINE + GAP)
+            picture = enlarged(shown.pixels)
+            canvas.paste(picture, (x + (TILE - picture.width) // 2, y + TILE - picture.height))
+            write(pen, (x, y + TILE), f"{shown.probability:.2f} {names[shown.predicted]}", colour)
+            if shown.predicted != shown.truth:
+                write(pen, (x, y + TILE + LINE), f"is {names[shown.truth]}", "black")
+        top += rows(part) * (TILE + 2 * LINE + GAP) + GAP
+    return canvas
+
+
+def rows(part: Sequence[Shown]) -> int:
+    """How many rows of the sheet these images take."""
+    return -(-len(part) // COLUMNS)
+
+
+def enlarged(pixels: NDArray[np.uint8]) -> Image.Image:
+    """Small images at a whole multiple of their size, so that their pixels stay square."""
+    times = max(1, TILE // max(pixels.shape[:2]))
+    picture = Image.fromarray(pixels)
+    return picture.resize((picture.width * times, picture.height * times), Image.Resampling.NEAREST)
+
+
+def write(pen: ImageDraw.ImageDraw, place: tuple[int, int], text: str, colour: Any) -> None:
+    """A line as long as a tile is wide; what does not fit ends in an ellipsis."""
+    font = ImageFont.load_default(LINE - 5)
+    if pen.textlength(text, font) > TILE:
+        while text and pen.textlength(f"{text}…", font) > TILE:
+            text = text[:-1]
+        text += "…"
+    pen.text(place, text, colour, font)
+
+
+def confusion(matrix: NDArray[np.int64], names: Sequence[str]) -> Image.Image:
+    """The matrix (classes, classes), truth down and prediction across, each row shaded by its shares."""
+    classes = len(names)
+    shares = matrix / np.maximum(1, matrix.sum(1, keepdims=True))
+    diagonal = np.eye(classes, dtype=bool)[..., None]
+    colour = np.where(diagonal, RIGHT, WRONG)
+    shaded = (255 - np.sqrt(shares)[..., None] * (255 - colour)).astype(np.uint8)  # the root shows rare mistakes too
+    if classes > NAMED:
+        side = classes * max(1, 800 // classes)
+        return Image.fromarray(shaded).resize((side, side), Image.Resampling.NEAREST)
+    font, cell = ImageFont.load_default(13), 44
+    margin = 16 + round(max(font.getlength(name) for name in names))
+    canvas = Image.new("RGB", (margin + classes * cell + 8, margin + classes * cell + 28), "white")
+    pen = ImageDraw.Draw(canvas)
+    canvas.paste(Image.fromarray(shaded).resize((classes * cell,) * 2, Image.Resampling.NEAREST), (margin, margin))
+    for k, name in enumerate(names):
+        pen.text((margin - 8, margin + (k + 0.5) * cell), name, "black", font, anchor="rm")
+        label = Image.new("RGB", (margin - 8, 18), "white")
+        ImageDraw.Draw(label).text((0, 9), name, "black", font, anchor="lm")
+        canvas.paste(label.rotate(90, expand=True), (margin + k * cell + cell // 2 - 9, 0))
+    for truth, predicted in zip(*np.nonzero(matrix), strict=True):
+        ink = "white" if shares[truth, predicted] > 0.4 else "black"
+        place = (margin + (predicted + 0.5) * cell, margin + (truth + 0.5) * cell)
+        pen.text(place, str(matrix[truth, predicted]), ink, font, anchor="mm")
+    pen.text((margin, margin + classes * cell + 6), "truth down, prediction across", "black", font)
+    return canvas

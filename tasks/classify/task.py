@@ -1,0 +1,90 @@
+"""Image classification as a task."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from backbones.base import Feature
+from heads.base import Head
+from tasks.classify.accuracy import Accuracy
+from tasks.classify.distill import Distillation
+from tasks.classify.draw import RightAndWrong
+from tasks.classify.mix import Mix
+from tasks.task import Task
+
+SHOWN = 5
+
+
+class ClassifyTask(Task):
+    """A class for every image.
+
+    Args:
+        features: what the backbone announces.
+        head: builds the head: `head(features, num_classes)`, giving logits (N, classes).
+        loss: `loss(logits, target)` with class numbers (N) or shares of each class (N, classes).
+        mix: blends training images; None for none.
+        classes: names in the order of the labels.
+
+    Attributes:
+        distillation: a teacher's loss beside the labels'; None for none.
+    """
+
+    name, target, score = "classify", "label", "top1"
+
+    def __init__(
+        self,
+        features: Mapping[str, Feature],
+        head: Callable[[Mapping[str, Feature], int], Head],
+        loss: nn.Module,
+        mix: Mix | None,
+        classes: Sequence[str],
+    ) -> None:
+        super().__init__()
+        self.class_names = [str(name) for name in classes]
+        self.head = head(features, len(self.class_names))
+        self.criterion, self.mixer = loss, mix
+        self.distillation: Distillation | None = None
+
+    def mix(self, batch: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Mixup or CutMix, by the task's settings."""
+        if self.mixer is None:
+            return batch
+        images, target = self.mixer(batch["image"], batch[self.target], len(self.class_names))
+        return {**batch, "image": images, self.target: target}
+
+    def loss(self, outputs: Tensor, batch: Mapping[str, Any]) -> Tensor:
+        loss = self.criterion(outputs, batch[self.target])
+        return loss if self.distillation is None else self.distillation(outputs, batch["image"], loss)
+
+    def predict(self, outputs: Tensor, _size: tuple[int, int]) -> Tensor:
+        """Logarithms of the probabilities (N, classes): in the logits' order also where a probability underflows."""
+        return outputs.float().log_softmax(1)
+
+    def metric(self) -> Accuracy:
+        return Accuracy()
+
+    def gallery(self, count: int, images: int) -> RightAndWrong:
+        return RightAndWrong(count, images, self.class_names, self.target)
+
+    def write(self, _image: NDArray[np.uint8], prediction: Tensor, _folder: Path, _name: Path) -> dict[str, Any]:
+        """The five likeliest classes: number, name, probability."""
+        row: dict[str, Any] = {}
+        for place, (number, name, probability) in enumerate(self.likeliest(prediction[0]), 1):
+            row |= {f"class{place}": number, f"name{place}": name, f"probability{place}": f"{probability:.6f}"}
+        return row
+
+    def summary(self, prediction: Tensor) -> str:
+        return ", ".join(f"{name} {probability:.3f}" for _, name, probability in self.likeliest(prediction[0]))
+
+    def likeliest(self, prediction: Tensor) -> list[tuple[int, str, float]]:
+        """Number, name and probability of the likeliest classes, the likeliest first; of equals the lower number."""
+        scores, order = prediction.cpu().sort(descending=True, stable=True)
+        shown = zip(order.tolist(), scores.exp().tolist(), strict=True)
+        return [(number, self.class_names[number], score) for number, score in shown][:SHOWN]
+
+    def card(self) -> dict[str, Any]:
+        return {"target": self.target, "classes": self.class_names}

@@ -1,0 +1,73 @@
+"""A table over the runs of `-m`: what was changed, what each network costs, what it scored."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig, OmegaConf
+
+
+class Comparison(Callback):
+    """Prints the table when the last run is done, and writes it as comparison.csv into the sweep's folder."""
+
+    def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
+        """Hydra calls this in the end."""
+        folder = Path(str(config.hydra.sweep.dir))
+        runs = sorted((path.parent for path in folder.glob("*/metrics.json")), key=lambda path: path.name.zfill(9))
+        rows = [row_of(run) for run in runs]
+        if not rows:
+            return
+        columns = list(dict.fromkeys(key for row in rows for key in row))
+        columns = [key for key in columns if "iou/" not in key]
+        write(folder / "comparison.csv", columns, rows)
+        show(columns, rows)
+        print(f"table     {folder / 'comparison.csv'}")
+
+
+def row_of(run: Path) -> dict[str, Any]:
+    """One run: its overrides, params, multiply-adds and scores."""
+    overrides: Any = OmegaConf.to_container(OmegaConf.load(run / ".hydra" / "overrides.yaml"))
+    changed = dict(override.partition("=")[::2] for override in overrides)
+    costs = json.loads((run / "network.json").read_text())
+    size = f"{costs.pop('height')}×{costs.pop('width')}"
+    single = len(costs) == 1
+    row: dict[str, Any] = {**changed, "image": size}
+    for task, cost in costs.items():
+        row |= {key if single else f"{task}/{key}": value for key, value in cost.items()}
+    return row | json.loads((run / "metrics.json").read_text())
+
+
+def write(path: Path, columns: list[str], rows: list[dict[str, Any]]) -> None:
+    """The table as CSV."""
+    import csv
+
+    with path.open("w", newline="", encoding="utf-8") as file:
+        table = csv.DictWriter(file, columns, extrasaction="ignore")
+        table.writeheader()
+        table.writerows(rows)
+
+
+def show(columns: list[str], rows: list[dict[str, Any]]) -> None:
+    """The table on the terminal; overrides that all runs share stand above it."""
+    from rich.console import Console
+    from rich.table import Table
+
+    shared = [key for key in columns if len(rows) > 1 and len({str(row.get(key)) for row in rows}) == 1]
+    print("  ".join(f"{key}={rows[0].get(key)}" for key in shared))
+    table = Table(box=None)
+    shown = [key for key in columns if key not in shared]
+    for key in shown:
+        table.add_column(key, justify="left" if isinstance(rows[0].get(key), str) else "right")
+    for row in rows:
+        table.add_row(*(text(row.get(key)) for key in shown))
+    Console().print(table)
+
+
+def text(value: Any) -> str:
+    """A cell: counts with separators, fractions to four places."""
+    if value is None:
+        return "–"
+    if isinstance(value, float):
+        return f"{value:.4f}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
