@@ -12,7 +12,7 @@ import lightning
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from omegaconf import DictConfig
 
-from tasks.build import build, build_data, make_trainer
+from tasks.build import build, build_data, make_trainer, told_to_the_user
 from tasks.callbacks import AverageWeights, Best, Last, NoteBroken, Reseed, StopAfter, StopOnSignal
 from tasks.checkpoint import load_state, make_card, open_checkpoint
 from tasks.classify.task import ClassifyTask
@@ -51,7 +51,8 @@ def run(task: str, config: DictConfig, dataset: Any, folder: Path) -> None:
     learner = build(config, dataset.classes)
     data = build_data(config, dataset)
     learner.card = make_card(task, config, {name: entry.card() for name, entry in learner.each_task()})
-    costs = describe(learner, data)
+    with told_to_the_user():  # a network may refuse the images' size
+        costs = describe(learner, data)
     if config.mode == "evaluate":
         same_classes(task, config, learner)
         complete(task, config, learner)

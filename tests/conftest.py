@@ -42,6 +42,26 @@ def cityscapes(tmp_path: Path) -> Path:
     return write_cityscapes(tmp_path / "cityscapes")
 
 
+def write_folders(root: Path, train: int = 4, val: int = 3) -> Path:
+    """A tiny data set in class folders: three colours, JPEG and PNG, of several sizes."""
+    generator = np.random.default_rng(0)
+    colours = {"blue": (40, 60, 200), "green": (50, 180, 60), "red": (200, 50, 40)}
+    for split, count in (("train", train), ("val", val)):
+        for name, colour in colours.items():
+            (root / split / name).mkdir(parents=True)
+            for number in range(count):
+                noise = generator.integers(-30, 30, (40 + 8 * number, 48, 3))
+                image = np.clip(np.array(colour) + noise, 0, 255).astype(np.uint8)
+                suffix = "png" if number == 1 else "jpg"
+                Image.fromarray(image).save(root / split / name / f"{name}_{number}.{suffix}")
+    return root
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> Path:
+    return write_folders(tmp_path / "folders")
+
+
 class Result(NamedTuple):
     status: int
     out: str

@@ -1,7 +1,6 @@
 """Pictures of classification: a sheet of right and of most confidently wrong images, and the confusion matrix."""
 
 import heapq
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -48,12 +47,13 @@ class RightAndWrong(Gallery):
         self.kept = [(self.matrix, self.right, self.wrong)]
 
     def add(self, batch: Mapping[str, Any], predictions: Tensor) -> None:
-        """Look at a batch with its log-probabilities (N, classes)."""
-        scores, predicted = (values.tolist() for values in predictions.max(1))
+        """Look at a batch with its logits (N, classes)."""
+        likeliest = predictions.argmax(1, keepdim=True)
+        predicted, probabilities = likeliest[:, 0].tolist(), predictions.softmax(1).gather(1, likeliest)[:, 0].tolist()
         truths = batch[self.target].tolist()
         np.add.at(self.matrix, (truths, predicted), 1)
         for row, index in enumerate(batch["index"]):
-            probability = math.exp(scores[row])
+            probability = probabilities[row]
             wanted_right = truths[row] == predicted[row] and index % self.every == 0 and len(self.right) < self.count
             least = self.wrong[0].probability if len(self.wrong) == self.count else -1.0
             wanted_wrong = truths[row] != predicted[row] and probability > least

@@ -61,8 +61,8 @@ class ClassifyTask(Task):
         return loss if self.distillation is None else self.distillation(outputs, batch["image"], loss)
 
     def predict(self, outputs: Tensor, _size: tuple[int, int]) -> Tensor:
-        """Logarithms of the probabilities (N, classes): in the logits' order also where a probability underflows."""
-        return outputs.float().log_softmax(1)
+        """The logits (N, classes): probabilities would lose their order where they underflow or round to equals."""
+        return outputs.float()
 
     def metric(self) -> Accuracy:
         return Accuracy()
@@ -82,9 +82,9 @@ class ClassifyTask(Task):
 
     def likeliest(self, prediction: Tensor) -> list[tuple[int, str, float]]:
         """Number, name and probability of the likeliest classes, the likeliest first; of equals the lower number."""
-        scores, order = prediction.cpu().sort(descending=True, stable=True)
-        shown = zip(order.tolist(), scores.exp().tolist(), strict=True)
-        return [(number, self.class_names[number], score) for number, score in shown][:SHOWN]
+        logits = prediction.cpu()
+        order, probabilities = logits.argsort(descending=True, stable=True).tolist(), logits.softmax(0).tolist()
+        return [(number, self.class_names[number], probabilities[number]) for number in order[:SHOWN]]
 
     def card(self) -> dict[str, Any]:
         return {"target": self.target, "classes": self.class_names}

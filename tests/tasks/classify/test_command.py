@@ -1,0 +1,215 @@
+"""The real command on a tiny data set: training, evaluation, prediction, resuming, distilling, and what is refused."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torchvision.models import mobilenet_v3_small
+
+TINY = (
+    "dataset=folders",
+    "backbone=mobilenet_v3_small",
+    "backbone.width=0.35",
+    "backbone.norm_momentum=0.1",
+    "wants.skip_strides=2",
+    "head.hidden=0",
+    "data.crop.size=32",
+    "data.fit.resize=36",
+    "data.fit.crop=32",
+    "data.augment={}",
+    "data.batch_size=4",
+    "data.workers=0",
+    "ema=0.9",
+    "optimizer.lr=0.01",
+    "cpu.keep_freed_memory=false",
+    "trainer.accelerator=cpu",
+    "trainer.max_epochs=12",
+    "trainer.check_val_every_n_epoch=6",
+    "pictures=2",
+)
+
+
+def metrics(folder: Path) -> dict:
+    scores = json.loads((folder / "metrics.json").read_text())
+    scores.pop("seconds")
+    return scores
+
+
+def same_state(a: Path, b: Path) -> bool:
+    ours, theirs = (torch.load(path, weights_only=True)["state_dict"] for path in (a, b))
+    return ours.keys() == theirs.keys() and all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+@pytest.fixture
+def run(command, folders, tmp_path):
+    """The command on the tiny data set, with its output folder below tmp_path."""
+
+    def go(folder: str, *arguments: str, tiny: tuple[str, ...] = TINY):
+        result = command("classify", *tiny, f"dataset.root={folders}", f"hydra.run.dir={tmp_path / folder}", *arguments)
+        return result, tmp_path / folder
+
+    return go
+
+
+def test_train_evaluate_predict(run, command, folders, tmp_path):
+    result, folder = run("train", "task.mix.mixup=0.2", "task.loss.label_smoothing=0.1")
+    assert result.status == 0, result.err
+    scores = metrics(folder)
+    assert scores["images"] == 9 and scores["top5"] == 1.0 and scores["top1"] > 0.5, "three colours are easily learnt"
+    assert {path.name for path in (folder / "pictures").iterdir()} == {"right_and_wrong.png", "confusion.png"}
+    assert "val/top1" in (folder / "metrics.csv").read_text()
+    assert json.loads((folder / "network.json").read_text())["classify"]["params"] > 0
+    best = folder / "checkpoints" / "best.ckpt"
+
+    result = command("classify", "mode=evaluate", f"checkpoint={best}", f"hydra.run.dir={tmp_path / 'again'}")
+    assert result.status == 0, result.err
+    assert metrics(tmp_path / "again") == scores
+
+    result, predicted = run("predict", "mode=predict", f"checkpoint={best}", f"input={folders / 'val'}")
+    assert result.status == 0, result.err
+    rows = list(csv.DictReader((predicted / "index.csv").open()))
+    assert len(rows) == 9 and all(row["status"] == "ok" for row in rows)
+    right = sum(Path(row["image"]).parent.name == row["name1"] for row in rows)
+    assert right / 9 == scores["top1"], "predicting a file scores what evaluating it does"
+    assert all(abs(sum(float(row[f"probability{k}"]) for k in (1, 2, 3)) - 1) < 1e-5 for row in rows)
+    assert f"{rows[0]['image']}: {rows[0]['name1']} " in result.out
+
+
+def test_a_resumed_run_ends_with_the_same_weights(run):
+    mixed = ("task.mix.mixup=0.2", "task.mix.cutmix=1.0")
+    _, whole = run("whole", *mixed)
+    _, half = run("half", *mixed, "stop_after=6")
+    result, resumed = run("resumed", *mixed, f"resume={half / 'checkpoints' / 'last.ckpt'}")
+    assert result.status == 0, result.err
+    assert same_state(whole / "checkpoints" / "last.ckpt", resumed / "checkpoints" / "last.ckpt")
+
+
+def test_a_teacher_changes_what_is_learnt_and_is_not_saved(run):
+    short = ("trainer.max_epochs=3", "pictures=0")
+    _, plain = run("plain", *short)
+    teacher = plain / "checkpoints" / "best.ckpt"
+    result, taught = run("taught", *short, f"distill.teacher={teacher}")
+    assert result.status == 0, result.err
+    student = taught / "checkpoints" / "best.ckpt"
+    assert not same_state(teacher, student)
+    assert not [name for name in torch.load(student, weights_only=True)["state_dict"] if "teacher" in name]
+
+
+def test_several_runs_end_in_a_table(command, folders, tmp_path):
+    sweep = tmp_path / "sweep"
+    result = command(
+        "classify", "-m", *TINY, f"dataset.root={folders}", f"hydra.sweep.dir={sweep}", "trainer.max_epochs=1",
+        "backbone.width=0.35,0.5",
+    )  # fmt: skip
+    assert result.status == 0, result.err
+    rows = list(csv.DictReader((sweep / "comparison.csv").open()))
+    assert [row["backbone.width"] for row in rows] == ["0.35", "0.5"]
+    assert int(rows[0]["params"]) < int(rows[1]["params"]) and all(row["top1"] for row in rows)
+    assert "multiply_adds" in result.out and "backbone.width" in result.out
+
+
+def test_a_whole_network_of_torchvision_is_scored_and_predicts_as_torchvision_does(command, tmp_path):
+    """Random weights in torchvision's layout, through the command, against torchvision's own pipeline."""
+    torch.manual_seed(0)
+    network = mobilenet_v3_small()
+    for layer in (network.classifier[0], network.classifier[3]):
+        torch.nn.init.normal_(layer.weight, std=0.5)
+    torch.save(network.state_dict(), tmp_path / "small.pth")
+    pixels = np.random.default_rng(0).integers(0, 255, (9, 12, 3), dtype=np.uint8)
+    picture = Image.fromarray(pixels).resize((333, 250), Image.Resampling.BICUBIC)
+    picture.save(tmp_path / "photo.png")
+    result = command(
+        "classify", "mode=predict", "dataset=imagenet", "backbone=mobilenet_v3_small", "trainer.accelerator=cpu",
+        f"weights={tmp_path / 'small.pth'}", f"input={tmp_path / 'photo.png'}", f"hydra.run.dir={tmp_path / 'out'}",
+    )  # fmt: skip
+    assert result.status == 0, result.err
+    from torchvision.transforms._presets import ImageClassification
+
+    preset = ImageClassification(crop_size=224, resize_size=256)
+    with torch.no_grad():
+        logits = network.eval()(preset(picture)[None])[0]
+    row = next(csv.DictReader((tmp_path / "out" / "index.csv").open()))
+    top = logits.topk(5).indices.tolist()
+    assert [int(row[f"class{k}"]) for k in range(1, 6)] == top
+    assert [float(row[f"probability{k}"]) for k in range(1, 6)] == pytest.approx(
+        logits.softmax(0)[top].tolist(), abs=1e-4
+    )
+
+
+def test_a_broken_training_image_is_named_once_and_replaced(run, folders):
+    path = folders / "train" / "red" / "red_0.jpg"
+    path.write_bytes(path.read_bytes()[:400])
+    result, folder = run("broken", "check=false", "trainer.max_epochs=2")
+    assert result.status == 0, result.err
+    assert result.out.count("skipped (1): ") == 1 and "red_0.jpg" in result.out and metrics(folder)["images"] == 9
+    result, _ = run("strict", "check=false", "data.max_broken=0")
+    assert result.status == 2 and "red_0.jpg" in result.err
+
+
+def test_too_many_broken_images_end_the_training(run, folders):
+    for name in ("red", "green"):
+        path = folders / "train" / name / f"{name}_0.jpg"
+        path.write_bytes(path.read_bytes()[:400])
+    result, _ = run("many", "check=false", "data.max_broken=1", "trainer.max_epochs=2")
+    assert result.status == 2 and "data.max_broken=1" in result.err and "Traceback" not in result.err
+
+
+MISTAKES = [
+    (["backbone=mobilenet_v5"], "did you mean mobilenet_v"),
+    (["backbone=mobilenet_v2_cse", "backbone.width=0.5"], "width"),
+    (["head.hidden=wide"], "hidden='wide' is neither a width nor paper"),
+    (["task.mix.mixup=-1"], "must not be negative"),
+    (["scheduler=step", "scheduler.milestones=[30,60]"], "shares of all steps"),
+    (["scheduler=exponential", "scheduler.times=0"], "scheduler.times=0 must be 1 or more"),
+    (["distill.teacher=resnet5"], "neither a .ckpt file nor a torchvision network"),
+    (["distill.teacher=resnet18"], "needs distill.weights"),
+    (["data.max_broken=-1"], "data.max_broken=-1 is not a whole number"),
+    (["data.fit.interpolation=cubic"], "is not one of nearest, bilinear, bicubic, lanczos"),
+    (["data.crop.scale=[2,3]"], "data.crop.scale"),
+    (["mode=evaluate"], "needs checkpoint=<file.ckpt>, or weights=<of a whole network>"),
+    (["dataset.root=nowhere"], "nowhere"),
+]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"), MISTAKES, ids=lambda value: " ".join(value) if isinstance(value, list) else ""
+)
+def test_mistakes_are_one_line(run, arguments, message, tmp_path):
+    result, folder = run("mistake", *arguments)
+    assert result.status == 2 and message in result.err, result.err
+    assert "Traceback" not in result.err and not folder.exists()
+
+
+def test_a_data_set_without_such_labels_is_named(command, cityscapes, folders):
+    result = command("classify", "dataset=cityscapes", f"dataset.root={cityscapes}")
+    assert result.status == 2 and "dataset=cityscapes has no labels of kind label, only mask" in result.err
+    result = command("segment", "dataset=folders", f"dataset.root={folders}")
+    assert result.status == 2 and "dataset=folders has no labels of kind mask, only label" in result.err
+
+
+def test_a_network_tied_to_one_size_says_so_before_training(command, folders):
+    arguments = ("dataset=folders", "backbone=mobilenet_v2_cse", "trainer.accelerator=cpu", f"dataset.root={folders}")
+    result = command("classify", *arguments)
+    assert result.status == 2 and "224×224" in result.err and "32×32" in result.err, result.err
+    assert "Traceback" not in result.err
+
+
+def test_classes_of_another_data_set_are_refused(run, folders):
+    _, trained = run("trained", "trainer.max_epochs=1", "pictures=0")
+    (folders / "val" / "red").rename(folders / "val" / "amber")
+    (folders / "train" / "red").rename(folders / "train" / "amber")
+    best = trained / "checkpoints" / "best.ckpt"
+    result, _ = run("other", "mode=evaluate", f"checkpoint={best}")
+    assert result.status == 2 and f"class 0 is blue in {best} and amber in the data set" in result.err
+
+
+def test_weights_of_a_backbone_alone_cannot_be_scored(run, tmp_path):
+    state = mobilenet_v3_small().features.state_dict()
+    torch.save({f"features.{name}": tensor for name, tensor in state.items()}, tmp_path / "half.pth")
+    arguments = ("mode=evaluate", f"weights={tmp_path / 'half.pth'}", "backbone.width=1.0", "head.hidden=paper")
+    result, _ = run("half", *arguments)
+    assert result.status == 2 and "has nothing for the head" in result.err
