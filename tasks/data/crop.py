@@ -1,0 +1,150 @@
+"""Random resized crops (Szegedy et al., arXiv:1409.4842, section 6), decoding no more of a file than the crop needs."""
+
+import math
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from tasks.data.images import Pixels, read_rgb
+from tasks.data.jpeg import Jpeg
+from tasks.errors import UserError
+
+TRIES = 10
+Interpolation = Literal["bilinear", "bicubic"]
+
+
+class Box(NamedTuple):
+    """A part of an image in pixels."""
+
+    top: int
+    left: int
+    height: int
+    width: int
+
+
+class RandomResizedCrop:
+    """A box of random area and shape, resized to a square, flipped now and then.
+
+    The box is drawn as torchvision draws it, but before anything is decoded:
+
+        file ─ header ─> size ─> box ─┬─> rows below the box are not decoded
+                                      └─> at 1/2, 1/4 or 1/8, if the box then still has the pixels of the result
+
+    Args:
+        size: height and width of the result.
+        scale: least and greatest area of the box, as fractions of the image's.
+        ratio: least and greatest width of the box by its height.
+        flip: how often the result is mirrored.
+        interpolation: always with antialiasing.
+
+    Raises:
+        UserError: for values out of range.
+    """
+
+    def __init__(
+        self,
+        size: int,
+        *,
+        scale: tuple[float, float] = (0.08, 1.0),
+        ratio: tuple[float, float] = (3 / 4, 4 / 3),
+        flip: float = 0.5,
+        interpolation: Interpolation = "bilinear",
+    ) -> None:
+        if size < 1:
+            raise UserError(f"data.crop.size={size} must be at least 1")
+        if not 0 < scale[0] <= scale[1] <= 1:
+            raise UserError(f"data.crop.scale={list(scale)} must be two fractions of the area, the lower one first")
+        if not 0 < ratio[0] <= ratio[1]:
+            raise UserError(f"data.crop.ratio={list(ratio)} must be two ratios above 0, the lower one first")
+        if not 0 <= flip <= 1:
+            raise UserError(f"data.crop.flip={flip} must be between 0 and 1")
+        if interpolation not in ("bilinear", "bicubic"):
+            raise UserError(f"data.crop.interpolation={interpolation} is not one of bilinear, bicubic")
+        self.size, self.scale, self.ratio = size, (scale[0], scale[1]), (ratio[0], ratio[1])
+        self.flip, self.interpolation = flip, interpolation
+
+    def __call__(self, source: Path | Pixels, generator: np.random.Generator) -> Pixels:
+        """An image file, or an image (H, W, 3) RGB, to (size, size, 3) RGB.
+
+        Raises:
+            UserError: for a file that cannot be decoded, or was cut off.
+        """
+        import cv2
+
+        image = open_image(source)
+        height, width = (image.height, image.width) if isinstance(image, Jpeg) else image.shape[:2]
+        result = cut_box(image, self.draw(height, width, generator), self.size, self.interpolation)
+        return np.asarray(cv2.flip(result, 1), np.uint8) if generator.random() < self.flip else result
+
+    def draw(self, height: int, width: int, generator: np.random.Generator) -> Box:
+        """A box within an image: the first of ten that fits, else the middle in the nearest shape that is allowed."""
+        low, high = math.log(self.ratio[0]), math.log(self.ratio[1])
+        for _ in range(TRIES):
+            area = height * width * generator.uniform(*self.scale)
+            ratio = math.exp(generator.uniform(low, high))
+            w, h = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
+            if 0 < w <= width and 0 < h <= height:
+                return Box(int(generator.integers(height - h + 1)), int(generator.integers(width - w + 1)), h, w)
+        w, h = width, height
+        if width / height < self.ratio[0]:
+            h = round(width / self.ratio[0])
+        elif width / height > self.ratio[1]:
+            w = round(height * self.ratio[1])
+        return Box((height - h) // 2, (width - w) // 2, h, w)
+
+
+def cut_box(source: Path | Jpeg | Pixels, box: Box, size: int, interpolation: Interpolation) -> Pixels:
+    """The box of an image, resized to (size, size, 3) RGB.
+
+    Raises:
+        UserError: for a file that cannot be decoded, or was cut off.
+    """
+    image = open_image(source) if isinstance(source, Path) else source
+    part = decode_part(image, box, size) if isinstance(image, Jpeg) else copy_part(image, box)
+    return resize(part, size, interpolation)
+
+
+def open_image(source: Path | Pixels) -> Jpeg | Pixels:
+    """A JPEG file with its header read; of anything else the pixels."""
+    if isinstance(source, np.ndarray):
+        return source
+    try:
+        return Jpeg(source)
+    except (ValueError, OSError):
+        return read_rgb(source)
+
+
+def decode_part(jpeg: Jpeg, box: Box, size: int) -> Pixels:
+    """The box of a JPEG file in RGB, at the smallest scale at which neither side is below `size`.
+
+    At a smaller scale its edges are moved to whole pixels there, by at most half a pixel of the result.
+
+    Raises:
+        UserError: if it cannot be decoded.
+    """
+    import cv2
+
+    reduce = next((n for n in (8, 4, 2) if min(box.height, box.width) >= n * size), 1)
+    pixels = jpeg.decode(box.top + box.height, reduce)
+    if pixels is None:  # Pillow knows what is wrong, or how to read it nevertheless
+        return copy_part(read_rgb(jpeg.path), box)
+    top, left = round(box.top / reduce), round(box.left / reduce)
+    bottom, right = round((box.top + box.height) / reduce), round((box.left + box.width) / reduce)
+    return np.asarray(cv2.cvtColor(pixels[top:bottom, left:right], cv2.COLOR_BGR2RGB), np.uint8)
+
+
+def copy_part(image: Pixels, box: Box) -> Pixels:
+    """The box of an image, copied: the image may be one that cannot be written to."""
+    return image[box.top : box.top + box.height, box.left : box.left + box.width].copy()
+
+
+def resize(image: Pixels, size: int, interpolation: Interpolation) -> Pixels:
+    """(H, W, 3) to (size, size, 3), with antialiasing: within 1 of what Pillow gives, in a third of its time."""
+    import torch
+
+    # torch must see channels last in memory, else it takes the colours apart and puts them together again: a copy of
+    # the box, and a batch dimension with a stride that torch has made
+    batch = torch.from_numpy(np.ascontiguousarray(image)).view(1, *image.shape).permute(0, 3, 1, 2)
+    resized = torch.nn.functional.interpolate(batch, (size, size), mode=interpolation, antialias=True)
+    return resized[0].permute(1, 2, 0).contiguous().numpy()

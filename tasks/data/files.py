@@ -1,0 +1,124 @@
+"""Image files with one label each, in lists that worker processes share without copying."""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.data.images import SUFFIXES, Pixels, image_size, read_rgb
+from tasks.data.jpeg import look_at_end
+
+View = Callable[[Path | Pixels], Pixels]
+
+
+class Texts:
+    """A list of strings in two blocks of memory.
+
+    Python counts references inside each string, so a million of them would be copied into every forked worker.
+    """
+
+    def __init__(self, texts: Sequence[str]) -> None:
+        encoded = [os.fsencode(text) for text in texts]
+        self.bytes = b"".join(encoded)
+        self.ends = np.cumsum([0, *map(len, encoded)], dtype=np.int64)
+
+    def __len__(self) -> int:
+        return len(self.ends) - 1
+
+    def __getitem__(self, index: int) -> str:
+        return os.fsdecode(self.bytes[self.ends[index] : self.ends[index + 1]])
+
+
+class LabelledFiles:
+    """Image files below one folder, each of one class.
+
+    Args:
+        folder: where they lie.
+        files: their paths from there, one by one.
+        labels: their classes' numbers.
+    """
+
+    def __init__(self, folder: Path, files: Sequence[str], labels: Sequence[int]) -> None:
+        self.folder, self.files = folder, Texts(files)
+        self.labels: NDArray[np.int64] = np.asarray(labels, np.int64)
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def path(self, index: int) -> Path:
+        """Where the image lies."""
+        return self.folder / self.files[index]
+
+    def name(self, index: int) -> str:
+        """The path below the folder, fit for a file name."""
+        return self.files[index].replace("/", "__")
+
+    def size(self, index: int) -> tuple[int, int]:
+        """(height, width) of the image, from its header."""
+        return image_size(self.path(index))
+
+    def read(self, index: int, view: View | None = None) -> dict[str, NDArray[Any]]:
+        """`image` (H, W, 3) uint8 RGB and `label` () int64.
+
+        Args:
+            view: makes the image from its path; None decodes all of it.
+
+        Raises:
+            UserError: for a file that cannot be decoded.
+        """
+        image = (view or read_rgb)(self.path(index))
+        return {"image": image, "label": np.asarray(self.labels[index])}
+
+    def check(self) -> Iterator[int]:
+        """Look at every file's header and end once and yield its number.
+
+        Raises:
+            UserError: at the first file that is no image or was cut off.
+        """
+
+        def look(index: int) -> int:
+            path = self.path(index)
+            image_size(path)
+            look_at_end(path)
+            return index
+
+        with ThreadPoolExecutor() as pool:
+            yield from pool.map(look, range(len(self)))
+
+
+def folders_in(folder: Path) -> list[str]:
+    """Names of the folders in a folder, sorted; hidden ones are left out."""
+    with os.scandir(folder) as entries:
+        return sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith("."))
+
+
+def images_in(folder: Path) -> list[str]:
+    """Names of the image files right in a folder, sorted; hidden ones are left out."""
+    with os.scandir(folder) as entries:
+        return sorted(entry.name for entry in entries if is_image(entry.name) and not entry.is_dir())
+
+
+def images_below(folder: Path) -> list[str]:
+    """Paths of all image files below a folder, from there, sorted."""
+    found: list[str] = []
+    for place, _, names in os.walk(folder):
+        below = "" if place == str(folder) else os.path.relpath(place, folder) + "/"
+        found += [below + name for name in names if is_image(name)]
+    return sorted(found)
+
+
+def is_image(name: str) -> bool:
+    """Whether a file's name is an image's; macOS leaves `._name.jpg` beside each."""
+    return name.lower().endswith(SUFFIXES) and not name.startswith(".")
+
+
+def found_in(root: Path) -> str:
+    """What is there, for a message."""
+    if not root.is_dir():
+        return "no such folder"
+    names = sorted(path.name for path in root.iterdir())
+    return (", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")) or "nothing"

@@ -1,0 +1,119 @@
+"""JPEG files decoded only as far as a crop needs them (ITU-T T.81): without the rows below it, at a smaller scale."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+
+from tasks.data.images import Pixels, read_rgb
+
+START, END, SCAN = b"\xff\xd8", b"\xff\xd9", 0xDA
+MULTIPLE = b"MPF\0"  # further pictures follow behind the first one (CIPA DC-007)
+BASELINE, EXTENDED, PROGRESSIVE = 0xC0, 0xC1, 0xC2
+FRAMES = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # those three are tables, not frames
+TAIL = 4096  # of a file: cameras write some bytes behind the end
+
+
+class Jpeg:
+    """A JPEG file in memory, its header read.
+
+    Attributes:
+        height, width: of the picture as stored; an EXIF orientation changes nothing.
+        band: height in pixels of one row of coded blocks; 0 where rows cannot be left out.
+
+    Raises:
+        ValueError: for what is left to Pillow: other formats, CMYK, 12 bits, lossless or arithmetic coding,
+            and files that were cut off.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        with path.open("rb", buffering=0) as file:
+            self.data = bytearray(os.fstat(file.fileno()).st_size)
+            file.readinto(self.data)
+        if self.data[:2] != START:
+            raise ValueError("not a JPEG file")
+        try:
+            scan = self.read_header()
+        except IndexError as error:
+            raise ValueError("no JPEG header") from error
+        self.end = self.data.rfind(END, scan)  # no marker occurs within a scan: there ff is followed by 00
+        if self.end < 0:  # libjpeg would fill up with grey what was cut off
+            raise ValueError("no end of image")
+
+    def read_header(self) -> int:
+        """Walk through the segments (B.1.1.4) up to the first scan; returns where that begins."""
+        data, at, components, several = self.data, 2, 0, False
+        while data[at + 1] != SCAN:
+            if data[at] != 0xFF:
+                raise ValueError("no JPEG header")
+            if data[at + 1] == 0xFF:  # a fill byte
+                at += 1
+                continue
+            if data[at + 1] in FRAMES:
+                kind, bits, components = data[at + 1], data[at + 4], data[at + 9]
+                self.height_at = at + 5
+                self.height, self.width = word(data, at + 5), word(data, at + 7)
+                blocks = max(data[at + 11 + 3 * component] & 15 for component in range(components))
+                if kind not in (BASELINE, EXTENDED, PROGRESSIVE) or bits != 8 or components not in (1, 3):
+                    raise ValueError("a JPEG file of a rare kind")
+            several |= data[at + 4 : at + 8] == MULTIPLE
+            at += 2 + word(data, at + 2)
+        if not components or not self.height or not self.width:
+            raise ValueError("no JPEG header")
+        in_one_scan = data[at + 4] == components  # else the other colours follow behind the last row
+        self.band = 8 * blocks if kind != PROGRESSIVE and in_one_scan and not several else 0
+        return at
+
+    def decode(self, rows: int, reduce: int) -> Pixels | None:
+        """The first `rows` rows or more, (H, W, 3) BGR, at 1/`reduce` of the size; None if libjpeg cannot.
+
+        To be called once: it may change the header in memory.
+
+        Args:
+            rows: of the picture at full size.
+            reduce: 1, 2, 4 or 8. The inverse cosine transform of 8×8 coefficients then gives 4×4, 2×2 or 1 pixels.
+        """
+        import cv2
+
+        flags = {
+            1: cv2.IMREAD_COLOR,
+            2: cv2.IMREAD_REDUCED_COLOR_2,
+            4: cv2.IMREAD_REDUCED_COLOR_4,
+            8: cv2.IMREAD_REDUCED_COLOR_8,
+        }[reduce] | cv2.IMREAD_IGNORE_ORIENTATION
+        data = np.frombuffer(self.data, np.uint8)
+        # One band more than needed: its colours are interpolated into the last row above it.
+        height = self.band and (-(-rows // self.band) + 1) * self.band
+        if 0 < height < self.height:
+            # A decoder that is told of fewer rows stops behind them. With the end marker it would search for it and
+            # report the rest as extraneous bytes.
+            self.data[self.height_at : self.height_at + 2] = divmod(height, 256)
+            data = data[: self.end]
+        try:
+            pixels = cv2.imdecode(data, flags)
+        except cv2.error:
+            return None
+        if pixels is None or pixels.shape[1] != -(-self.width // reduce):
+            return None
+        return np.asarray(pixels, np.uint8)
+
+
+def word(data: bytearray, at: int) -> int:
+    """Two bytes, the higher one first."""
+    return data[at] << 8 | data[at + 1]
+
+
+def look_at_end(path: Path) -> None:
+    """See whether a JPEG file was cut off; other files pass.
+
+    Raises:
+        UserError: if it was.
+    """
+    with path.open("rb") as file:
+        if file.read(2) != START:
+            return
+        file.seek(max(0, file.seek(0, os.SEEK_END) - TAIL))
+        if END in file.read():
+            return
+    read_rgb(path)  # an end with much behind it, or a picture that lacks nothing else

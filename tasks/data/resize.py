@@ -1,0 +1,78 @@
+"""The images that classification papers score: shorter side resized, middle cut out (Krizhevsky et al., 2012)."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from PIL import Image
+
+from tasks.data.images import Pixels, read_rgb
+from tasks.errors import UserError
+
+FILTERS = {
+    "nearest": Image.Resampling.NEAREST,
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+    "lanczos": Image.Resampling.LANCZOS,
+}
+
+
+class ResizeCentreCrop:
+    """Byte for byte what torchvision's Resize and CenterCrop make of a Pillow image, with which scores are published.
+
+    Args:
+        resize: the shorter side's length; two numbers are height and width, whatever the shape; None keeps the size.
+        crop: height and width cut from the middle, filled up with black where the image is smaller; None cuts nothing.
+        interpolation: with antialiasing, as Pillow always does it.
+
+    Raises:
+        UserError: for an interpolation that does not exist, or lengths below 1.
+    """
+
+    def __init__(
+        self,
+        resize: int | Sequence[int] | None = 256,
+        crop: int | None = 224,
+        *,
+        interpolation: Literal["nearest", "bilinear", "bicubic", "lanczos"] = "bilinear",
+    ) -> None:
+        if interpolation not in FILTERS:
+            raise UserError(f"data.fit.interpolation={interpolation} is not one of {', '.join(FILTERS)}")
+        lengths = [] if resize is None else [resize] if isinstance(resize, int) else list(resize)
+        if len(lengths) > 2 or min(lengths, default=1) < 1:
+            raise UserError(f"data.fit.resize={resize} must be the shorter side, or [height, width], or null")
+        if crop is not None and crop < 1:
+            raise UserError(f"data.fit.crop={crop} must be at least 1, or null")
+        if crop is None and len(lengths) < 2:
+            raise UserError("data.fit.crop=null leaves images of different shapes: set it, or resize=[height, width]")
+        self.lengths, self.crop, self.filter = lengths, crop, FILTERS[interpolation]
+
+    def __call__(self, source: Path | Pixels) -> Pixels:
+        """An image file, or an image (H, W, 3) RGB, to (crop, crop, 3) RGB.
+
+        Raises:
+            UserError: for a file that cannot be decoded.
+        """
+        image = Image.fromarray(source if isinstance(source, np.ndarray) else read_rgb(source))
+        image = image.resize(self.resized(*image.size), self.filter)
+        return np.array(image) if self.crop is None else middle(image, self.crop)
+
+    def resized(self, width: int, height: int) -> tuple[int, int]:
+        """(width, height) after resizing."""
+        if not self.lengths:
+            return width, height
+        if len(self.lengths) == 2:
+            return self.lengths[1], self.lengths[0]
+        short = self.lengths[0]
+        longer = int(short * max(width, height) / min(width, height))  # torchvision cuts off the fraction
+        return (short, longer) if width <= height else (longer, short)
+
+
+def middle(image: Image.Image, size: int) -> Pixels:
+    """The middle of an image, (size, size, 3); what lies outside of it is black."""
+    width, height = image.size
+    # Where the image is smaller, torchvision first fills it up and rounds down; else Python's rounding to even.
+    left = -((size - width) // 2) if width < size else round((width - size) / 2)
+    top = -((size - height) // 2) if height < size else round((height - size) / 2)
+    return np.array(image.crop((left, top, left + size, top + size)))
