@@ -3,8 +3,8 @@
     python -m benchmarks.classify_step         V3-Small and V2, batch 32 at 224×224, about three minutes on two cores
 
 Both sides train the same network (copied weights, SGD with momentum, cross-entropy, no dropout) on the same images.
-Each lives in a process of its own, since how memory is kept and threads are bound are settings of a process, and they step
-in turn, one waiting while the other works. Ours: the settings of `python -m tasks.classify`, uint8 images,
+Each lives in a process of its own, since how memory is kept and threads are bound are settings of a process; they make
+their steps in turn, one waiting while the other works. Ours: the settings of `python -m tasks.classify`, uint8 images,
 channels last. Theirs: torchvision's model in the loop of its reference script, normalised float images, no settings.
 """
 

@@ -17,7 +17,10 @@ def with_checkpoint(task: str, config: DictConfig, overrides: Sequence[str]) -> 
     path = config.resume if config.mode == "train" else config.checkpoint
     if path is None:
         return config
-    return with_typed(open_checkpoint(path, task)["mobilevision"], config, overrides)
+    config = with_typed(open_checkpoint(path, task)["mobilevision"], config, overrides)
+    if config.backbone.get("pretrained"):
+        config.backbone.pretrained = False  # the checkpoint has the weights: nothing to download
+    return config
 
 
 def classes_of(card: Mapping[str, Any]) -> dict[str, Sequence[Any]]:

@@ -1,0 +1,98 @@
+"""MobileNets: Efficient Convolutional Neural Networks for Mobile Vision Applications (Howard et al., 2017), table 1."""
+
+from collections.abc import Set
+from functools import partial
+
+from torch import Tensor, nn
+
+from backbones.base import Backbone
+from backbones.blocks import ConvNormAct, ReLU6, make_divisible
+from backbones.inverted import initialise
+from backbones.stages import DilationRule, Stages
+
+# fmt: off
+ROWS = (  # table 1, without the stem of 32 channels: (channels, stride)
+    (64, 1),
+    (128, 2), (128, 1),
+    (256, 2), (256, 1),
+    (512, 2), (512, 1), (512, 1), (512, 1), (512, 1), (512, 1),
+    (1024, 2), (1024, 1),  # the table prints a stride of 2 here, beside an output that has not shrunk
+)
+# fmt: on
+
+
+class DepthwiseSeparable(nn.Module):
+    """One filter per channel, then a mix of channels (section 3.1, figure 3).
+
+        x ── 3×3 depthwise ──> 1×1 project
+             "depthwise"       "out"
+
+    Args:
+        stride, dilation: of the depthwise convolution.
+    """
+
+    def __init__(
+        self, in_channels: int, out_channels: int, *, stride: int, dilation: int, norm: partial[nn.BatchNorm2d]
+    ) -> None:
+        super().__init__()
+        self.depthwise = ConvNormAct(
+            in_channels, in_channels, 3, stride=stride, dilation=dilation, groups=in_channels, act=ReLU6, norm=norm
+        )
+        self.project = ConvNormAct(in_channels, out_channels, act=ReLU6, norm=norm)
+
+    def maps(self, x: Tensor) -> dict[str, Tensor]:
+        """The block's inner maps by place, as far as `stop_after` left them."""
+        maps = {"depthwise": self.depthwise(x)}
+        if hasattr(self, "project"):
+            maps["out"] = self.project(maps["depthwise"])
+        return maps
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.project(self.depthwise(x))
+
+    def stop_after(self, places: Set[str]) -> None:  # noqa: ARG002  (there is one inner place)
+        """Drop the layers behind the depthwise convolution."""
+        del self.project
+
+
+class MobileNetV1(Backbone):
+    """MobileNetV1 for (N, 3, H, W) images; c1…c5 with cN_first and cN_depthwise as InvertedBackbone names them.
+
+    The activation is ReLU6 as in the authors' code (the paper draws ReLU).
+
+    Args:
+        width: multiplies the channels (section 3.3).
+        output_stride, skip_strides, dilation_rule: see Stages.
+        norm_eps: 1e-3 as in TensorFlow's code.
+        norm_momentum: in PyTorch's sense: the weight of the new batch; 0.01 as Keras has it (slim: 0.0003).
+
+    Raises:
+        ValueError: for an unknown choice.
+    """
+
+    def __init__(
+        self,
+        *,
+        width: float = 1.0,
+        output_stride: int = 32,
+        skip_strides: int = 0,
+        dilation_rule: DilationRule = "paper",
+        norm_eps: float = 1e-3,
+        norm_momentum: float = 0.01,
+    ) -> None:
+        stages = Stages(output_stride=output_stride, skip_strides=skip_strides, dilation_rule=dilation_rule)
+        norm = partial(nn.BatchNorm2d, eps=norm_eps, momentum=norm_momentum)
+        channels = make_divisible(32 * width)
+        stride = stages.step(2).stride
+        stages.add(ConvNormAct(3, channels, 3, stride=stride, act=ReLU6, norm=norm))
+        for row_channels, row_stride in ROWS:
+            out = make_divisible(row_channels * width)
+            step = stages.step(row_stride)
+            if row_stride == 2:
+                stages.announce(f"c{stages.level}_first", out)
+            stages.announce(f"c{stages.level}_depthwise", channels, "depthwise")
+            stages.announce(f"c{stages.level}", out)
+            stages.add(DepthwiseSeparable(channels, out, stride=step.stride, dilation=step.dilation, norm=norm))
+            channels = out
+        super().__init__(stages.modules, stages.features, stages.taps)
+        initialise(self)

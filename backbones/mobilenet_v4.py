@@ -1,0 +1,114 @@
+"""MobileNetV4: Universal Models for the Mobile Ecosystem (Qin et al., ECCV 2024): Conv-Small."""
+
+from functools import partial
+from typing import NamedTuple
+
+from torch import nn
+
+from backbones.base import Backbone, Hidden
+from backbones.blocks import ConvNormAct, ReLU, make_divisible
+from backbones.inverted import initialise
+from backbones.stages import DilationRule, Stages
+from backbones.universal import FusedBottleneck, UniversalBottleneck
+
+
+class Fused(NamedTuple):
+    """A 3×3 convolution of stride 2 and a 1×1 projection."""
+
+    expanded: int
+    out: int
+
+
+class Universal(NamedTuple):
+    """One universal inverted bottleneck; a kernel of 0 leaves that depthwise convolution out."""
+
+    start: int
+    middle: int
+    stride: int
+    out: int
+    factor: float
+
+
+# fmt: off
+CONV_SMALL = (  # the paper's table of MNv4-Conv-S
+    Fused(32, 32),
+    Fused(96, 64),
+    #         start middle s  out  t
+    Universal(5, 5, 2,  96, 3.0),
+    Universal(0, 3, 1,  96, 2.0),
+    Universal(0, 3, 1,  96, 2.0),
+    Universal(0, 3, 1,  96, 2.0),
+    Universal(0, 3, 1,  96, 2.0),
+    Universal(3, 0, 1,  96, 4.0),
+    Universal(3, 3, 2, 128, 6.0),
+    Universal(5, 5, 1, 128, 4.0),
+    Universal(0, 5, 1, 128, 4.0),
+    Universal(0, 5, 1, 128, 3.0),
+    Universal(0, 3, 1, 128, 4.0),
+    Universal(0, 3, 1, 128, 4.0),
+)
+# fmt: on
+
+
+class MobileNetV4ConvSmall(Backbone):
+    """MobileNetV4-Conv-Small for (N, 3, H, W) images; its c5 has 960 channels, and 1280 hidden ones behind the pooling.
+
+    Inner maps are named as InvertedBackbone names them, as far as a block has them: cN_first, cN_expanded (where the
+    first block of the next level is a universal one), cN_depthwise (the level's last block with a middle depthwise
+    convolution).
+
+    Args:
+        width: multiplies the channels, but not the 1280 (timm's narrower ones keep the stem's 32 as well).
+        output_stride, skip_strides, dilation_rule: see Stages.
+        norm_eps: 1e-3 as in TensorFlow's code.
+        norm_momentum: in PyTorch's sense: the weight of the new batch.
+
+    Raises:
+        ValueError: for an unknown choice.
+    """
+
+    def __init__(
+        self,
+        *,
+        width: float = 1.0,
+        output_stride: int = 32,
+        skip_strides: int = 0,
+        dilation_rule: DilationRule = "paper",
+        norm_eps: float = 1e-3,
+        norm_momentum: float = 0.01,
+    ) -> None:
+        stages = Stages(output_stride=output_stride, skip_strides=skip_strides, dilation_rule=dilation_rule)
+        norm = partial(nn.BatchNorm2d, eps=norm_eps, momentum=norm_momentum)
+        channels = make_divisible(32 * width)
+        stride = stages.step(2).stride
+        stages.announce("c1", channels)
+        stages.add(ConvNormAct(3, channels, 3, stride=stride, act=ReLU, norm=norm))
+        for row in CONV_SMALL:
+            out = make_divisible(row.out * width)
+            if isinstance(row, Fused):
+                expanded, step = make_divisible(row.expanded * width), stages.step(2)
+                block: nn.Module = FusedBottleneck(
+                    channels, expanded, out, stride=step.stride, dilation=step.dilation, norm=norm
+                )
+            else:
+                expanded, before = make_divisible(row.factor * channels), stages.dilation
+                if row.stride == 2:
+                    stages.announce(f"c{stages.level}_expanded", expanded, "expanded")
+                step = stages.step(row.stride)
+                block = UniversalBottleneck(
+                    channels, expanded, out, start=row.start, middle=row.middle, stride=step.stride,
+                    start_dilation=before, dilation=step.dilation, norm=norm,
+                    residual=step.shortcut and channels == out,
+                )  # fmt: skip
+                if row.middle:
+                    stages.announce(f"c{stages.level}_depthwise", expanded, "depthwise")
+            if isinstance(row, Fused) or row.stride == 2:
+                stages.announce(f"c{stages.level}_first", out)
+            stages.announce(f"c{stages.level}", out)
+            stages.add(block)
+            channels = out
+        last = make_divisible(960 * width)
+        stages.announce("c5", last, hidden=Hidden(1280, ReLU, norm=True))
+        stages.add(ConvNormAct(channels, last, act=ReLU, norm=norm))
+        super().__init__(stages.modules, stages.features, stages.taps)
+        initialise(self)

@@ -1,0 +1,66 @@
+"""Networks as shapes: built without initialisation, run on no images at all. A table of them takes a moment.
+
+`heads.sizes.measure` counts by PyTorch's own counter of operators; it is what this is checked against.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple, TypeVar
+from unittest.mock import patch
+
+import torch
+from torch import Tensor, nn
+
+Result = TypeVar("Result")
+INITIALISERS = ("kaiming_uniform_", "kaiming_normal_", "normal_", "uniform_", "ones_", "zeros_", "constant_")
+
+
+def untouched(tensor: Tensor, *_arguments: Any, **_keywords: Any) -> Tensor:
+    """In place of an initialisation: memory that is never touched costs nothing."""
+    return tensor
+
+
+@contextmanager
+def uninitialised() -> Iterator[None]:
+    """What is built here has no values worth reading."""
+    keywords: dict[str, Any] = dict.fromkeys(INITIALISERS, untouched)
+    with patch.multiple(nn.init, **keywords):
+        yield
+
+
+class Counts(NamedTuple):
+    """Trainable parameters with and without BatchNorm's, and multiply-adds of one image."""
+
+    params: int
+    params_without_norm: int
+    madds: int
+
+
+def count(network: nn.Module, run: Callable[[], Result]) -> tuple[Counts, Result]:
+    """Count a network while it runs, and what came out of it.
+
+    Args:
+        network: put into evaluation mode; its convolutions and linear layers are what is counted as multiply-adds.
+        run: calls it. The batch may be empty: a convolution of no images still says how large its map would be.
+    """
+    madds = 0
+
+    def add(layer: nn.Module, _inputs: object, output: Tensor) -> None:
+        nonlocal madds
+        assert isinstance(layer.weight, Tensor)
+        madds += output.shape[1:].numel() * layer.weight[0].numel()  # each number is a sum over a row of the weights
+
+    modules = list(network.eval().modules())
+    hooks = [module.register_forward_hook(add) for module in modules if isinstance(module, nn.Conv2d | nn.Linear)]
+    with torch.no_grad():
+        result = run()
+    for hook in hooks:
+        hook.remove()
+    params = sum(parameter.numel() for parameter in network.parameters())
+    norms = [module for module in modules if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d)]
+    return Counts(params, params - sum(value.numel() for norm in norms for value in norm.parameters()), madds), result
+
+
+def no_images(height: int, width: int) -> Tensor:
+    """A batch of no images of this size."""
+    return torch.empty(0, 3, height, width)

@@ -1,0 +1,126 @@
+"""Any convolutional network of timm (https://github.com/huggingface/pytorch-image-models) as a backbone."""
+
+import difflib
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from backbones.base import Backbone, Feature, Tap
+
+
+def timm_library() -> Any:
+    """The package, imported only when a network of it is built.
+
+    Raises:
+        ValueError: if it is not installed.
+    """
+    try:
+        import timm
+    except ImportError as error:
+        raise ValueError('backbone=timm needs: pip install "mobilevision[timm]"') from error
+    return timm
+
+
+def feature_network(name: str, *, pretrained: bool = False, indices: Sequence[int] | None = None) -> Any:
+    """timm's network, giving the list of its feature maps, or of those at `indices`.
+
+    Raises:
+        ValueError: for a name timm does not have, for a network without feature maps, for weights that do not come.
+    """
+    timm = timm_library()
+    if not timm.is_model(name):
+        near = difflib.get_close_matches(name, timm.list_models(), n=3, cutoff=0.5)
+        raise ValueError(f"timm has no network {name!r}" + (f"; did you mean {' or '.join(near)}?" if near else ""))
+    options = {} if indices is None else {"out_indices": tuple(indices)}
+    try:
+        return timm.create_model(name, features_only=True, pretrained=pretrained, **options)
+    except Exception as error:  # timm has no common class of its refusals
+        lines = str(error).splitlines() or [type(error).__name__]
+        what = "weights" if pretrained else "feature maps"
+        raise ValueError(f"timm gives no {what} for {name!r}: {lines[0]}") from error
+
+
+class TimmFeatures(Backbone):
+    """A network of timm for (N, 3, H, W) images, with its maps named c1…c5 by their reduction.
+
+    Of several maps with one reduction the last is taken; a network that starts by patches of 4 has no c1. uint8 images
+    are normalised as the network's own weights expect it.
+
+    Args:
+        name: timm's, with or without the tag of the weights, such as "convnext_atto.d2_in1k".
+        pretrained: download the weights of that tag (unless they are in the cache).
+        norm_momentum: of batch normalisation, in PyTorch's sense: the weight of the new batch; None for timm's own.
+
+    Raises:
+        ValueError: if timm is missing, see feature_network, or if the network takes one image size only, has
+            reductions that are no powers of 2, or gives maps that differ from what it announces.
+    """
+
+    def __init__(self, *, name: str, pretrained: bool = False, norm_momentum: float | None = None) -> None:
+        network = feature_network(name, pretrained=pretrained)
+        config = network.pretrained_cfg
+        if config.get("fixed_input_size"):
+            height, width = config["input_size"][1:]
+            raise ValueError(f"timm's {name!r} takes images of {height}×{width} only; a backbone has to take any size")
+        features: dict[str, Feature] = {}
+        taps: dict[str, Tap] = {}
+        info = network.feature_info
+        for index, channels, reduction in zip(info.out_indices, info.channels(), info.reduction(), strict=True):
+            level = reduction.bit_length() - 1
+            if reduction != 2**level:
+                raise ValueError(f"timm's {name!r} has a map of reduction {reduction}, which is no power of 2")
+            if level:  # a map of the images' own size is no c-map
+                features[f"c{level}"], taps[f"c{level}"] = Feature(channels, reduction), Tap(index)
+        super().__init__([], features, taps, config["mean"], config["std"])
+        self.name, self.norm_momentum = name, norm_momentum
+        self.take(network, info.out_indices)
+        self.check()
+
+    def take(self, network: nn.Module, indices: Sequence[int]) -> None:
+        """Make this the network whose maps are computed."""
+        if self.norm_momentum is not None:
+            for module in network.modules():
+                if isinstance(module, nn.BatchNorm2d):
+                    module.momentum = self.norm_momentum
+        self.network, self.indices = network, tuple(indices)
+
+    def check(self) -> None:
+        """Compare what is announced with the maps of one small image.
+
+        Raises:
+            ValueError: if a map differs.
+        """
+        training, device = self.training, next(self.parameters()).device
+        self.eval()
+        with torch.no_grad():
+            maps = self(torch.zeros(1, 3, 64, 64, device=device))
+        self.train(training)
+        for name, (channels, reduction, _) in self.features.items():
+            shape, real = (1, channels, 64 // reduction, 64 // reduction), tuple(maps[name].shape)
+            if real != shape:
+                raise ValueError(f"timm's {self.name!r} gives {name} of shape {real} where it announces {shape}")
+
+    def keep(self, names: Iterable[str]) -> None:
+        """Compute only these maps from now on, and drop the layers that none of them needs, as far as timm drops them.
+
+        Raises:
+            ValueError: for a name that is not announced.
+        """
+        super().keep(names)
+        indices = sorted({tap.block for tap in self.taps.values()})
+        with torch.device(next(self.parameters()).device):
+            smaller = feature_network(self.name, indices=indices)
+        last_stage = smaller.feature_info.info[indices[-1]].get("stage")
+        if last_stage is not None:  # EfficientNet and its kin keep all stages, whatever is asked for
+            smaller.blocks = smaller.blocks[:last_stage]
+        state = self.network.state_dict()
+        smaller.load_state_dict({name: state[name] for name in smaller.state_dict()})
+        self.take(smaller.train(self.training), indices)
+
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        """Feature maps by name, see Backbone."""
+        x = images if images.is_floating_point() else (images.to(self.mean.dtype) - self.mean) / self.std
+        maps = dict(zip(self.indices, self.network(x), strict=True))
+        return {name: maps[tap.block] for name, tap in self.taps.items()}

@@ -1,0 +1,100 @@
+"""The blocks of MobileNetV4 (Qin et al., ECCV 2024), section 3."""
+
+from collections.abc import Set
+from functools import partial
+
+from torch import Tensor, nn
+
+from backbones.blocks import ConvNormAct, ReLU
+
+
+class FusedBottleneck(nn.Module):
+    """A dense 3×3 convolution in place of expansion and depthwise convolution: cheaper where channels are few."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        expanded: int,
+        out_channels: int,
+        *,
+        stride: int,
+        dilation: int,
+        norm: partial[nn.BatchNorm2d],
+    ) -> None:
+        super().__init__()
+        self.expand = ConvNormAct(in_channels, expanded, 3, stride=stride, dilation=dilation, act=ReLU, norm=norm)
+        self.project = ConvNormAct(expanded, out_channels, act=ReLU, norm=norm)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.project(self.expand(x))
+
+
+class UniversalBottleneck(nn.Module):
+    """The universal inverted bottleneck (section 3.1, figure 4).
+
+        x ── (start depthwise) ── 1×1 expand ──> (middle depthwise) ──> 1×1 project ── + x, where shapes allow
+                                  "expanded"     "depthwise"            "out"
+
+    With the middle one alone it is MobileNetV2's block, with the start one alone ConvNeXt's, with both "extra
+    depthwise". The start one has no activation.
+
+    Args:
+        expanded: channels inside.
+        start, middle: kernels of the depthwise convolutions; 0 leaves one out.
+        stride, dilation: of the middle one.
+        start_dilation: of the start one, which sees the map before the stride.
+
+    Raises:
+        ValueError: for a stride without a middle depthwise convolution to have it.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        expanded: int,
+        out_channels: int,
+        *,
+        start: int,
+        middle: int,
+        stride: int,
+        start_dilation: int,
+        dilation: int,
+        norm: partial[nn.BatchNorm2d],
+        residual: bool,
+    ) -> None:
+        super().__init__()
+        if stride > 1 and not middle:
+            raise ValueError(f"stride={stride} needs a middle depthwise convolution")
+        self.start: nn.Module = nn.Identity()
+        if start:
+            self.start = ConvNormAct(
+                in_channels, in_channels, start, dilation=start_dilation, groups=in_channels, act=None, norm=norm
+            )
+        self.expand = ConvNormAct(in_channels, expanded, act=ReLU, norm=norm)
+        self.depthwise: nn.Module = nn.Identity()
+        if middle:
+            self.depthwise = ConvNormAct(
+                expanded, expanded, middle, stride=stride, dilation=dilation, groups=expanded, act=ReLU, norm=norm
+            )
+        self.project = ConvNormAct(expanded, out_channels, act=None, norm=norm)
+        self.residual = residual
+
+    def maps(self, x: Tensor) -> dict[str, Tensor]:
+        """The block's inner maps by place, as far as `stop_after` left them."""
+        maps = {"expanded": self.expand(self.start(x))}
+        if hasattr(self, "depthwise"):
+            maps["depthwise"] = self.depthwise(maps["expanded"])
+        if hasattr(self, "project"):
+            out = self.project(maps["depthwise"])
+            maps["out"] = x + out if self.residual else out
+        return maps
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = self.project(self.depthwise(self.expand(self.start(x))))
+        return x + out if self.residual else out
+
+    def stop_after(self, places: Set[str]) -> None:
+        """Drop the layers behind the last of these places ("expanded", "depthwise")."""
+        del self.project
+        if "depthwise" not in places:
+            del self.depthwise

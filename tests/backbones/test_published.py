@@ -1,0 +1,115 @@
+"""Every published size, and the command that prints them."""
+
+import json
+import sys
+
+import pytest
+import torch
+
+from backbones.__main__ import built, main, rows, sizes
+from backbones.published.shapes import count, no_images
+from heads.sizes import measure
+
+ROWS = rows()
+
+
+@pytest.fixture(scope="module")
+def counted():
+    return dict(zip(range(len(ROWS)), sizes(ROWS), strict=True))
+
+
+@pytest.mark.parametrize(
+    "number", range(len(ROWS)), ids=[f"{row.backbone} {row.variant} {row.size} {row.classes}" for row in ROWS]
+)
+def test_definition_gives_its_size(number, counted):
+    row, counts = ROWS[number], counted[number]
+    assert counts.params / 1e6 == pytest.approx(row.measured[0], rel=0.005)
+    assert counts.madds / 1e6 == pytest.approx(row.measured[1], rel=0.01)
+
+
+@pytest.mark.parametrize("name", list(dict.fromkeys(row.backbone for row in ROWS)))
+def test_counting_on_no_images_is_counting(name):
+    row = next(row for row in ROWS if row.backbone == name)
+    with torch.device("meta"):
+        backbone, head = built(row)
+        expected = measure(backbone, head, row.size, row.size)
+    backbone, head = built(row)
+    counts, _ = count(torch.nn.ModuleList([backbone, head]), lambda: head(backbone(no_images(row.size, row.size))))
+    assert tuple(counts) == tuple(expected)
+
+
+@pytest.fixture
+def command(monkeypatch, capsys):
+    """`python -m backbones <arguments>` in this process."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["backbones", *arguments])
+        try:
+            status = main()
+        except SystemExit as leave:
+            status = leave.code
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
+
+    return run
+
+
+def test_table_has_one_line_per_row_and_every_note(command):
+    status, out, _ = command()
+    lines = out.splitlines()
+    assert status == 0 and max(map(len, lines)) <= 140 and "…" not in out
+    table = lines[2 : 2 + len(ROWS)]
+    for row, line in zip(ROWS, table, strict=True):
+        assert line.startswith(row.backbone) and row.variant in line and f"{row.size}×{row.size}" in line
+        assert row.paper in line
+    assert table[0].split() == [
+        "mobilenet_v1", "224×224", "1000", "4.232M", "4.210M", "568.7M", "4.2M", "569M", "-0.00%", "+0.01%",
+    ]  # fmt: skip
+    assert all(row.note in out for row in ROWS)
+
+
+def test_json_holds_whole_numbers(command):
+    status, out, _ = command("--json")
+    found = json.loads(out)
+    assert status == 0 and len(found) == len(ROWS)
+    v2 = next(row for row in found if row["backbone"] == "mobilenet_v2")
+    assert (v2["params"], v2["params_without_norm"], v2["madds"]) == (3504872, 3470760, 300774272)
+    assert (v2["measured_params"], v2["measured_madds"]) == (3505000, 300800000)
+
+
+def test_one_network_block_by_block(command):
+    status, out, _ = command("mobilenet_v3_large")
+    assert status == 0 and max(map(len, out.splitlines())) <= 140 and "…" not in out
+    fields = {tuple(line.split()) for line in out.splitlines()}
+    assert (
+        "4", "InvertedResidual", "24×56×56", "40×28×28", "5", "2", "1", "10,328", "9,091,584", "c2_expanded", "c3_first"
+    ) in fields  # fmt: skip
+    assert ("all", "5,483,032", "216,589,760") in fields
+    assert ("c3_depthwise", "120", "8", "6", "depthwise", "120×28×28") in fields
+
+
+@pytest.mark.parametrize("name", list(dict.fromkeys(row.backbone for row in ROWS)))
+def test_blocks_add_up_to_the_whole(command, name, counted):
+    number = next(
+        n for n, row in enumerate(ROWS) if row.backbone == name and (not row.variant or "CIFAR-10" in row.variant)
+    )
+    status, out, _ = command(name, "--json")
+    found = json.loads(out)
+    assert status == 0 and found["size"] == ROWS[number].size
+    assert sum(block["params"] for block in found["blocks"]) == counted[number].params
+    assert sum(block["madds"] for block in found["blocks"]) == counted[number].madds
+    for before, after in zip(found["blocks"], found["blocks"][1:], strict=False):
+        assert before["output"] == after["input"]
+    assert {name for block in found["blocks"] for name in block["maps"]} == {item["map"] for item in found["maps"]}
+
+
+def test_size_and_what_is_refused(command):
+    _, out, _ = command("mobilenet_v1", "--size", "70", "--json")
+    assert json.loads(out)["maps"][-1]["shape"] == [1024, 3, 3]
+    assert command("mobilnet_v1")[0::2] == (
+        2, "no network 'mobilnet_v1'; did you mean mobilenet_v1 or mobilenet_v2 or mobilenet_v2_cse?\n",
+    )  # fmt: skip
+    status, _, error = command("mobilenet_v2_cse", "--size", "64")
+    assert status == 2 and error.startswith("mobilenet_v2_cse at 64×64: ") and error.count("\n") == 1
+    assert command("--size", "64")[0] == 2
+    assert command("mobilenet_v1", "--size", "0")[0] == 2

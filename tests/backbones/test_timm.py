@@ -1,0 +1,167 @@
+"""timm as an independent reference, with copied random weights; and timm's networks as backbones."""
+
+import builtins
+
+import pytest
+import torch
+from torch import nn
+
+from backbones.base import Backbone
+from backbones.mnasnet import MNASNet
+from backbones.mobilenet_v1 import MobileNetV1
+from backbones.mobilenet_v3 import MobileNetV3
+from backbones.mobilenet_v4 import MobileNetV4ConvSmall
+from backbones.timm_features import TimmFeatures
+from heads.classification import ClassificationHead
+
+timm = pytest.importorskip("timm")
+
+# pad_type="": the tf_ networks pad strided convolutions on one side as TensorFlow does; ours, like all others, on both
+PAIRS = {
+    "mobilenetv1_100": (MobileNetV1, {"norm_eps": 1e-5}, {}),
+    "semnasnet_100": (MNASNet, {"variant": "a1", "norm_eps": 1e-5}, {}),
+    "semnasnet_075": (MNASNet, {"variant": "a1", "width": 0.75, "norm_eps": 1e-5}, {}),
+    "mnasnet_100": (MNASNet, {"variant": "b1", "norm_eps": 1e-5}, {}),
+    "mobilenetv3_large_075": (MobileNetV3, {"size": "large", "width": 0.75, "norm_eps": 1e-5}, {}),
+    "mobilenetv3_small_075": (MobileNetV3, {"size": "small", "width": 0.75, "norm_eps": 1e-5}, {}),
+    "tf_mobilenetv3_large_minimal_100": (MobileNetV3, {"size": "large", "minimalistic": True}, {"pad_type": ""}),
+    "tf_mobilenetv3_small_minimal_100": (MobileNetV3, {"size": "small", "minimalistic": True}, {"pad_type": ""}),
+    "tf_mobilenetv3_large_100": (MobileNetV3, {"size": "large"}, {"pad_type": ""}),
+    "mobilenetv4_conv_small": (MobileNetV4ConvSmall, {"norm_eps": 1e-5}, {}),
+}
+
+
+def randomised(network: nn.Module) -> nn.Module:
+    """Random weights, and the statistics of one random batch, so that maps and logits are of the size of one."""
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            noise = torch.randn(parameter.shape, generator=generator)
+            parameter.copy_(noise / parameter[0].numel() ** 0.5 if parameter.dim() > 1 else parameter + 0.1 * noise)
+        for module in network.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.momentum = 1.0
+        network.train()(torch.randn(2, 3, 128, 128, generator=generator))
+        for module in network.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.running_var.clamp_(
+                    min=0.1
+                )  # pooled noise hardly varies; dividing by that would magnify rounding
+    return network.eval()
+
+
+def copy_by_order(ours: nn.Module, theirs: nn.Module) -> None:
+    """Both list their tensors from the image on; timm's 1×1 convolution behind the pooling is our linear layer."""
+    for (name, tensor), (their_name, source) in zip(
+        ours.state_dict().items(), theirs.state_dict().items(), strict=True
+    ):
+        assert name.rpartition(".")[2] == their_name.rpartition(".")[2]
+        assert tensor.shape == source.shape or (*tensor.shape, 1, 1) == source.shape, (name, their_name)
+        tensor.copy_(source.reshape(tensor.shape))
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_logits_equal_timms(name):
+    build, options, their_options = PAIRS[name]
+    theirs = randomised(timm.create_model(name, num_classes=10, **their_options))
+    backbone = build(**options)
+    ours = nn.ModuleList([backbone, ClassificationHead(backbone.features, 10)]).eval()
+    copy_by_order(ours, theirs)
+    images = torch.randn(2, 3, 70, 102, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        logits, expected = ours[1](ours[0](images)), theirs(images)
+    assert expected.std() > 0.01, "logits that say nothing would always agree"
+    torch.testing.assert_close(logits, expected, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "maps"),
+    [
+        ("mobilenetv4_conv_small_050", {"c1": 32, "c2": 16, "c3": 32, "c4": 48, "c5": 480}),
+        ("convnext_atto", {"c2": 40, "c3": 80, "c4": 160, "c5": 320}),
+        ("test_resnet", None),
+    ],
+)
+def test_features_are_announced_and_kept(name, maps):
+    torch.manual_seed(0)
+    backbone = TimmFeatures(name=name).eval()
+    assert isinstance(backbone, Backbone)
+    if maps is not None:
+        assert {name: feature.channels for name, feature in backbone.features.items()} == maps
+    images = torch.randn(1, 3, 96, 64)
+    with torch.no_grad():
+        before = backbone(images)
+    for key, feature in backbone.features.items():
+        assert before[key].shape == (1, feature.channels, 96 // feature.reduction, 64 // feature.reduction)
+    parameters = sum(parameter.numel() for parameter in backbone.parameters())
+    backbone.keep(["c3"])
+    with torch.no_grad():
+        after = backbone(images)
+    assert list(after) == ["c3"] and torch.equal(after["c3"], before["c3"])
+    assert sum(parameter.numel() for parameter in backbone.parameters()) < parameters
+    with pytest.raises(ValueError, match="no feature map 'c5'; this backbone has c3"):
+        backbone.keep(["c5"])
+
+
+def test_norm_momentum_outlives_keep():
+    backbone = TimmFeatures(name="mobilenetv4_conv_small_050", norm_momentum=0.25)
+    backbone.keep(["c3"])
+    norms = [module for module in backbone.modules() if isinstance(module, nn.BatchNorm2d)]
+    assert norms and {norm.momentum for norm in norms} == {0.25}
+
+
+def test_uint8_images_are_normalised_by_the_networks_own_figures():
+    backbone = TimmFeatures(name="mobilenetv4_conv_small_050").eval()  # its weights want 0.5 and 0.5
+    images = torch.randint(0, 256, (1, 3, 64, 64), dtype=torch.uint8)
+    with torch.no_grad():
+        torch.testing.assert_close(backbone(images)["c3"], backbone(images / 127.5 - 1)["c3"], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("resnet81", r"timm has no network 'resnet81'; did you mean resnet\d+ "),
+        ("hf-hub:timm/resnet18.a1_in1k", "timm has no network 'hf-hub"),
+        ("resnet18.nope", "timm gives no feature maps for 'resnet18.nope': Invalid pretrained tag"),
+        ("test_vit", "timm's 'test_vit' takes images of 160×160 only"),
+    ],
+)
+def test_what_cannot_be_a_backbone_says_so(name, message):
+    with pytest.raises(ValueError, match=message) as raised:
+        TimmFeatures(name=name)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_network_without_feature_maps(monkeypatch):
+    def refuse(*_arguments, **_keywords):
+        raise RuntimeError("features_only not implemented for X.\nmore")
+
+    monkeypatch.setattr(timm, "create_model", refuse)
+    with pytest.raises(ValueError, match=r"timm gives no feature maps for 'resnet18': features_only not .* X\.$"):
+        TimmFeatures(name="resnet18")
+
+
+def test_maps_that_differ_from_the_announcement_are_refused(monkeypatch):
+    real = timm.create_model
+
+    def channels_last(*arguments, **keywords):
+        network = real(*arguments, **keywords)
+        network.register_forward_hook(lambda _network, _inputs, maps: [x.movedim(1, -1) for x in maps])
+        return network
+
+    monkeypatch.setattr(timm, "create_model", channels_last)
+    with pytest.raises(ValueError, match=r"gives c1 of shape \(1, 32, 32, 64\) where it announces \(1, 64, 32, 32\)"):
+        TimmFeatures(name="resnet18")
+
+
+def test_without_timm_the_install_line_is_told(monkeypatch):
+    real = builtins.__import__
+
+    def without(name, *arguments, **keywords):
+        if name == "timm":
+            raise ImportError(name)
+        return real(name, *arguments, **keywords)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    with pytest.raises(ValueError, match=r'needs: pip install "mobilevision\[timm\]"'):
+        TimmFeatures(name="resnet18")
