@@ -18,13 +18,13 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset
 
 from tasks.cpu import use_all_cores
+from tasks.data.files import View
 from tasks.data.images import Pixels
 from tasks.data.samplers import Draw, EvalBatches, TrainBatches
 from tasks.errors import UserError
 
 Arrays = dict[str, NDArray[Any]]
 Batch = dict[str, Any]
-View = Callable[[Path | Pixels], Pixels]
 Crop = Callable[[Path | Pixels, np.random.Generator], Pixels]
 
 

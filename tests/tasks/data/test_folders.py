@@ -1,0 +1,138 @@
+"""Class folders: numbering, what is refused by name, and lists that workers share."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tasks.data.files import Texts
+from tasks.data.folders import Folders
+from tasks.data.imagenet import Imagenette
+from tasks.errors import UserError
+
+CIFAR = Path(__file__).parents[4] / "shared" / "data" / "cifar10-mini"
+
+
+def write(root: Path, *files: str) -> Path:
+    for number, file in enumerate(files):
+        (root / file).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (7, 5), (10 * number, 0, 0)).save(root / file)
+    return root
+
+
+@pytest.fixture
+def pets(tmp_path: Path) -> Path:
+    return write(tmp_path / "pets", "train/dog/b.png", "train/cat/deep/a.JPG", "train/cat/a.jpg", "train/cow/1.bmp",
+                 "val/dog/a.jpg", "val/cat/a.jpg")  # fmt: skip
+
+
+def test_classes_are_sorted_folders_of_train(pets):
+    dataset = Folders(pets)
+    train, val = dataset.train(), dataset.val()
+    assert dataset.classes == {"label": ["cat", "cow", "dog"]}
+    assert [train.name(i) for i in range(4)] == ["cat__a.jpg", "cat__deep__a.JPG", "cow__1.bmp", "dog__b.png"]
+    assert train.labels.tolist() == [0, 0, 1, 2] and train.labels.dtype == np.int64
+    assert val.labels.tolist() == [0, 2] and len(val) == 2, "a class may lack validation images"
+    sample = train.read(3)
+    assert sample["image"].shape == (5, 7, 3) and sample["image"].dtype == np.uint8
+    assert sample["label"].shape == () and sample["label"].dtype == np.int64 and sample["label"] == 2
+    assert train.size(0) == (5, 7)
+
+
+def test_a_view_is_given_the_file(pets):
+    seen = []
+    Folders(pets).train().read(1, lambda path: seen.append(path) or np.zeros((2, 2, 3), np.uint8))
+    assert seen == [pets / "train" / "cat" / "deep" / "a.JPG"]
+
+
+def test_other_split_names_and_files_that_are_no_images(pets):
+    (pets / "val").rename(pets / "test")
+    (pets / "test" / "cat" / "notes.txt").touch()
+    (pets / "test" / "cat" / "._a.jpg").touch()
+    (pets / "test" / ".hidden").mkdir()
+    assert len(Folders(pets, val_split="test").val()) == 2
+
+
+def test_without_train_only_scoring_works(pets):
+    (pets / "train").rename(pets / "elsewhere")
+    dataset = Folders(pets)
+    assert dataset.classes == {"label": ["cat", "dog"]} and dataset.val().labels.tolist() == [0, 1]
+    with pytest.raises(UserError, match="train is missing: only mode=evaluate works"):
+        dataset.train()
+
+
+def test_a_class_that_train_lacks(pets):
+    write(pets, "val/bird/a.png")
+    with pytest.raises(UserError, match=r"val/bird is a class that .*train lacks \(3 classes there: cat, cow, dog\)"):
+        Folders(pets).val()
+
+
+def test_a_class_without_images(pets):
+    (pets / "train" / "emu").mkdir()
+    with pytest.raises(UserError, match=r"no image in .*train/emu/"):
+        Folders(pets).train()
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ([], "train is missing"),
+        (["train/a.jpg", "train/b.jpg"], "2 images lie in .*train itself: each class needs a folder"),
+        (["photos/a.jpg"], "train is missing"),
+    ],
+)
+def test_a_missing_set_shows_the_expected_tree_and_what_is_there(tmp_path, files, message):
+    write(tmp_path, *files)
+    with pytest.raises(UserError, match=message) as error:
+        Folders(tmp_path).train()
+    first, *rest = str(error.value).splitlines()
+    found = files[0].split("/")[0] if files else "nothing"
+    assert str(tmp_path) in first and "<class>" in rest[1] and rest[2] == f"found: {found}"
+
+
+def test_empty_splits(pets):
+    (pets / "val" / "cat" / "a.jpg").unlink()
+    (pets / "val" / "dog" / "a.jpg").unlink()
+    with pytest.raises(UserError, match=r"no image in .*val/<class>/"):
+        Folders(pets).val()
+    (pets / "none" / "train").mkdir(parents=True)
+    with pytest.raises(UserError, match=r"no class folder in .*none/train"):
+        Folders(pets / "none").train()
+    with pytest.raises(UserError, match=r"absent is missing\n(.*\n)*found: no such folder"):
+        Folders(pets / "absent").train()
+
+
+def test_check_finds_what_is_broken(pets):
+    samples = Folders(pets).train()
+    assert list(samples.check()) == [0, 1, 2, 3]
+    Image.effect_noise((200, 200), 90).save(pets / "train" / "cat" / "a.jpg")
+    data = (pets / "train" / "cat" / "a.jpg").read_bytes()
+    (pets / "train" / "cat" / "a.jpg").write_bytes(data[:9000])
+    with pytest.raises(UserError, match=r"a\.jpg.*truncated"):
+        list(samples.check())
+    (pets / "train" / "cat" / "a.jpg").write_bytes(data + bytes(9000))
+    assert len(list(samples.check())) == 4, "what lies behind the end does not matter"
+
+
+def test_lists_are_two_blocks():
+    texts = Texts(["a", "", "größe/\udcff.jpg"])
+    assert [texts[i] for i in range(len(texts))] == ["a", "", "größe/\udcff.jpg"]
+    assert isinstance(texts.bytes, bytes) and texts.ends.tolist() == [0, 1, 1, 14]
+
+
+def test_imagenette_has_names(tmp_path):
+    root = write(tmp_path, "train/n01440764/a.JPEG", "train/n03888257/a.JPEG", "val/n03888257/b.JPEG")
+    dataset = Imagenette(root)
+    assert dataset.classes == {"label": ["tench", "parachute"]}
+    assert dataset.val().labels.tolist() == [1]
+
+
+@pytest.mark.skipif(not CIFAR.is_dir(), reason="needs the real images in shared/data")
+def test_real_images():
+    dataset = Folders(CIFAR)
+    train, val = dataset.train(), dataset.val()
+    assert len(dataset.classes["label"]) == 10 and (len(train), len(val)) == (5000, 1000)
+    assert np.bincount(train.labels).tolist() == [500] * 10
+    assert len({train.name(i) for i in range(5000)}) == 5000
+    assert len(list(val.check())) == 1000
