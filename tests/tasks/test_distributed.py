@@ -6,16 +6,35 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.tasks.classify.test_command import TINY as CLASSIFY
 from tests.tasks.segment.test_command import TINY
 
 
-def segment(*arguments: str) -> None:
+def run(task: str, *arguments: str) -> None:
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
-        [sys.executable, "-m", "tasks.segment", *TINY, *arguments],
+        [sys.executable, "-m", f"tasks.{task}", *arguments],
         capture_output=True, text=True, timeout=300, env=environment, cwd=Path(__file__).parents[2], check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
+
+
+def segment(*arguments: str) -> None:
+    run("segment", *TINY, *arguments)
+
+
+def test_two_processes_classify_as_one_does(folders, command, tmp_path):
+    tiny = (*CLASSIFY, f"dataset.root={folders}", "data.eval_batch_size=2")
+    trained = command("classify", *tiny, "trainer.max_epochs=2", f"hydra.run.dir={tmp_path / 'one'}")
+    assert trained.status == 0, trained.err
+    checkpoint = f"checkpoint={tmp_path / 'one' / 'checkpoints' / 'best.ckpt'}"
+    two = ("trainer.devices=2", "trainer.strategy=ddp", f"hydra.run.dir={tmp_path / 'two'}")
+    run("classify", *tiny, "mode=evaluate", checkpoint, *two)
+    scores = [json.loads((tmp_path / name / "metrics.json").read_text()) | {"seconds": 0} for name in ("one", "two")]
+    assert scores[0] == scores[1] and scores[0]["images"] == 9
+    for picture in ("confusion.png", "right_and_wrong.png"):
+        one, other = ((tmp_path / name / "pictures" / picture).read_bytes() for name in ("one", "two"))
+        assert one == other, "the first process draws what all have seen"
 
 
 def test_two_processes_score_what_one_does(cityscapes, tmp_path):
