@@ -192,7 +192,7 @@ def test_a_data_set_without_such_labels_is_named(command, cityscapes, folders):
 
 
 def test_a_network_tied_to_one_size_says_so_before_training(command, folders):
-    arguments = ("dataset=folders", "backbone=mobilenet_v2_cse", "trainer.accelerator=cpu", f"dataset.root={folders}")
+    arguments = ("dataset=folders", "backbone=mobilenet_v2_cse", f"dataset.root={folders}", "trainer.accelerator=cpu")
     result = command("classify", *arguments)
     assert result.status == 2 and "224×224" in result.err and "32×32" in result.err, result.err
     assert "Traceback" not in result.err
