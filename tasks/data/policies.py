@@ -52,7 +52,8 @@ def operations(low: float, high: float, reach: Reach, fill: int) -> list[BasicTr
         return math.degrees(math.atan(tangent))
 
     def shear(axis: str) -> Callable[[float, float], BasicTransform]:
-        return lambda a, b: A.Affine(shear={axis: (degrees(a), degrees(b))}, fill=fill, p=1.0)
+        still = {"x": (0.0, 0.0), "y": (0.0, 0.0)}  # albumentations shears an axis that is left out by 1 degree
+        return lambda a, b: A.Affine(shear={**still, axis: (degrees(a), degrees(b))}, fill=fill, p=1.0)
 
     def shift(axis: str) -> Callable[[float, float], BasicTransform]:
         return lambda a, b: A.Affine(translate_percent={axis: (a, b)}, fill=fill, p=1.0)

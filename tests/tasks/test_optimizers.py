@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from tasks import schedules
 from tasks.optimizers import RMSpropTF
 from tasks.schedules import constant, cosine, poly
 
@@ -62,3 +63,17 @@ def test_schedules_end_at_zero_after_their_warm_up():
     assert rates(constant, 5, warmup=0.0) == [1.0] * 6
     with pytest.raises(ValueError, match="warmup=2"):
         rates(cosine, 10, warmup=2)
+
+
+def test_step_by_hand():
+    found = rates(schedules.step, 10, milestones=[0.3, 0.6, 0.9], factor=0.1, warmup=0.0)
+    assert found[:10] == pytest.approx([1, 1, 1, 0.1, 0.1, 0.1, 0.01, 0.01, 0.01, 0.001])
+
+
+def test_exponential_by_hand():
+    found = rates(schedules.exponential, 8, decay=0.5, times=4, staircase=True, warmup=0.0)
+    assert found[:8] == pytest.approx([1, 1, 0.5, 0.5, 0.25, 0.25, 0.125, 0.125])
+    smooth = rates(schedules.exponential, 8, decay=0.5, times=4, staircase=False, warmup=0.25)
+    assert smooth[:2] == pytest.approx([1 / 3, 2 / 3]) and smooth[2:] == pytest.approx(
+        [0.5 ** (s / 2) for s in range(2, 8)]
+    )
