@@ -15,6 +15,7 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig
 
 from tasks.data.datamodule import DataModule
+from tasks.data.splits import Splits
 from tasks.errors import UserError
 from tasks.learner import Learner
 
@@ -67,7 +68,7 @@ def build(config: DictConfig, classes: Mapping[str, Sequence[Any]]) -> Learner:
     return learner.to(memory_format=torch.channels_last) if config.channels_last else learner
 
 
-def build_data(config: DictConfig, dataset: Any) -> DataModule:
+def build_data(config: DictConfig, splits: Splits) -> DataModule:
     """The data set's splits as loaders.
 
     Raises:
@@ -75,8 +76,8 @@ def build_data(config: DictConfig, dataset: Any) -> DataModule:
     """
     with told_to_the_user():
         return DataModule(
-            dataset.train() if config.mode == "train" else None,
-            dataset.val(),
+            splits.train,
+            splits.val,
             **instantiate(config.data, _convert_="all"),
             seed=config.seed,
         )

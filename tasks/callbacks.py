@@ -2,7 +2,7 @@
 
 import shutil
 import signal
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -85,16 +85,17 @@ class NoteBroken(Callback):
 
     Args:
         limit: how many there may be; one more ends the training.
+        known: names of those that were found before.
     """
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, known: Iterable[str] = ()) -> None:
         self.limit = limit
-        self.seen: set[str] = set()
+        self.seen = set(known)
 
     def on_train_batch_start(self, _trainer: Trainer, _module: LightningModule, batch: Any, _index: int) -> None:
-        for message in batch.get("broken", ()):
-            if message not in self.seen:
-                self.seen.add(message)
+        for name, message in batch.get("broken", ()):
+            if name not in self.seen:
+                self.seen.add(name)
                 print(f"skipped ({len(self.seen)}): {message}", flush=True)
         if len(self.seen) > self.limit:
             raise UserError(f"{len(self.seen)} unreadable training images; data.max_broken={self.limit} allows no more")

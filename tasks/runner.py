@@ -12,6 +12,7 @@ from rich.progress import track
 
 from tasks.cpu import bind_threads
 from tasks.data.images import find_images
+from tasks.data.splits import Splits
 from tasks.errors import UserError
 
 
@@ -48,7 +49,7 @@ def run(config: DictConfig) -> None:
     training.run(task, config, dataset, folder)
 
 
-def open_dataset(config: DictConfig, first: bool) -> Any:
+def open_dataset(config: DictConfig, first: bool) -> Splits:
     """The data set, checked: its folders now, and each file once unless check=false.
 
     Raises:
@@ -61,10 +62,29 @@ def open_dataset(config: DictConfig, first: bool) -> Any:
         raise UserError(
             f"dataset={choices['dataset']} has no labels of kind {lacking[0]}, only {', '.join(dataset.classes)}"
         )
-    splits = {"val": dataset.val()} | ({"train": dataset.train()} if config.mode == "train" else {})
+    val, train = dataset.val(), dataset.train() if config.mode == "train" else None
+    broken: frozenset[str] = frozenset()
     if config.check and first:
-        for name, samples in splits.items():
-            quiet = not sys.stdout.isatty()
-            for _ in track(samples.check(), f"checking {name}", len(samples), disable=quiet, transient=True):
-                pass
-    return dataset
+        look_through("val", val, allowed=0)
+        if train is not None:
+            broken = look_through("train", train, allowed=config.data.max_broken)
+    return Splits(dataset.classes, train, val, broken)
+
+
+def look_through(name: str, samples: Any, allowed: int) -> frozenset[str]:
+    """Check every file of a split; names each that cannot be read, and returns them.
+
+    Raises:
+        UserError: for more of them than are allowed.
+    """
+    broken: set[str] = set()
+    steps = track(samples.check(), f"checking {name}", len(samples), disable=not sys.stdout.isatty(), transient=True)
+    for index, problem in enumerate(steps):
+        if not isinstance(problem, UserError):
+            continue
+        if len(broken) == allowed:
+            more = f" (after {allowed} more; data.max_broken={allowed} allows no more)" if allowed else ""
+            raise UserError(f"{problem}{more}")
+        broken.add(samples.name(index))
+        print(f"skipped ({len(broken)}): {problem}", flush=True)
+    return frozenset(broken)

@@ -18,6 +18,7 @@ from tasks.checkpoint import load_state, make_card, open_checkpoint
 from tasks.classify.task import ClassifyTask
 from tasks.cpu import keep_freed_memory
 from tasks.data.datamodule import DataModule
+from tasks.data.splits import Splits
 from tasks.errors import Stopped
 from tasks.learner import Learner
 from tasks.progress import Pictures, ShowProgress
@@ -36,7 +37,7 @@ CHATTER = (  # warnings that do not apply here, and one of Lightning about itsel
 logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
 
 
-def run(task: str, config: DictConfig, dataset: Any, folder: Path) -> None:
+def run(task: str, config: DictConfig, splits: Splits, folder: Path) -> None:
     """Train (and score the best weights), or only score.
 
     Raises:
@@ -48,8 +49,8 @@ def run(task: str, config: DictConfig, dataset: Any, folder: Path) -> None:
     for chatter in CHATTER:
         warnings.filterwarnings("ignore", message=f".*{chatter}.*")
     lightning.seed_everything(config.seed, verbose=False)
-    learner = build(config, dataset.classes)
-    data = build_data(config, dataset)
+    learner = build(config, splits.classes)
+    data = build_data(config, splits)
     learner.card = make_card(task, config, {name: entry.card() for name, entry in learner.each_task()})
     with told_to_the_user():  # a network may refuse the images' size
         costs = describe(learner, data)
@@ -63,7 +64,7 @@ def run(task: str, config: DictConfig, dataset: Any, folder: Path) -> None:
         data.try_augmentation()
         for _, entry in learner.each_task():
             entry.prepare(data.train)
-        train(config, learner, data, folder)
+        train(config, learner, data, splits, folder)
         checkpoints = folder / "checkpoints"
         written = [checkpoints / "best.ckpt", checkpoints / "last.ckpt", Path(str(config.resume))]
         path = next(path for path in written if path.is_file())  # the best, if there was a validation
@@ -81,7 +82,7 @@ def give_teacher(config: DictConfig, learner: Learner) -> None:
             task.distillation = make_distillation(config, task.class_names)
 
 
-def train(config: DictConfig, learner: Learner, data: DataModule, folder: Path) -> None:
+def train(config: DictConfig, learner: Learner, data: DataModule, splits: Splits, folder: Path) -> None:
     """Fit, leaving best.ckpt and last.ckpt in the folder."""
     checkpoints = folder / "checkpoints"
     main_score = learner.each_task()[0][1].score
@@ -90,7 +91,7 @@ def train(config: DictConfig, learner: Learner, data: DataModule, folder: Path) 
         *([AverageWeights(config.ema)] if config.ema is not None else []),
         *([StopAfter(config.stop_after)] if config.stop_after is not None else []),
         Reseed(config.seed),
-        NoteBroken(config.data.max_broken),
+        NoteBroken(config.data.max_broken, splits.broken),
         ShowProgress(main_score),
         Best(checkpoints, f"val/{main_score}", config.resume),
         Last(checkpoints),

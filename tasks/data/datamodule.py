@@ -55,8 +55,8 @@ class Augmented(Dataset[Batch]):
     Args:
         augment: albumentations transforms, in order.
         crop: makes the image from its file before they see it (tasks/data/crop.py).
-        replace_broken: a file that cannot be read is named in the batch's `broken`, and the next image takes its place;
-            otherwise it is an error.
+        replace_broken: a file that cannot be read is noted in the batch's `broken` (name, reason) and the next image
+            takes its place; otherwise it is an error.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class Augmented(Dataset[Batch]):
 
     def __getitem__(self, draws: Sequence[Draw]) -> Batch:
         arrays, names = [], []
-        broken: list[str] = []
+        broken: list[tuple[str, str]] = []
         for index, seed in draws:
             generator = np.random.default_rng(seed)
             sample, index = self.read(index, generator, broken)
@@ -81,7 +81,7 @@ class Augmented(Dataset[Batch]):
             names.append(self.samples.name(index))
         return collate(arrays, names) | {"broken": broken}
 
-    def read(self, index: int, generator: np.random.Generator, broken: list[str]) -> tuple[Arrays, int]:
+    def read(self, index: int, generator: np.random.Generator, broken: list[tuple[str, str]]) -> tuple[Arrays, int]:
         """A sample and its number: the wanted one, or the first behind it that can be read."""
         crop = self.crop
         for number in range(index, index + len(self.samples)):
@@ -93,8 +93,8 @@ class Augmented(Dataset[Batch]):
             except UserError as error:
                 if not self.replace_broken:
                     raise
-                broken.append(str(error))
-        raise UserError(f"not one image can be read; the first: {broken[0]}")
+                broken.append((self.samples.name(number), str(error)))
+        raise UserError(f"not one image can be read; the first: {broken[0][1]}")
 
 
 class Scored(Dataset[Batch]):

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from tasks.data.images import SUFFIXES, Pixels, image_size, read_rgb
 from tasks.data.jpeg import look_at_end
+from tasks.errors import UserError
 
 View = Callable[[Path | Pixels], Pixels]
 
@@ -73,18 +74,17 @@ class LabelledFiles:
         image = (view or read_rgb)(self.path(index))
         return {"image": image, "label": np.asarray(self.labels[index])}
 
-    def check(self) -> Iterator[int]:
-        """Look at every file's header and end once and yield its number.
+    def check(self) -> Iterator[UserError | None]:
+        """Look at every file's header and end once; yields what is wrong with it, or None."""
 
-        Raises:
-            UserError: at the first file that is no image or was cut off.
-        """
-
-        def look(index: int) -> int:
+        def look(index: int) -> UserError | None:
             path = self.path(index)
-            image_size(path)
-            look_at_end(path)
-            return index
+            try:
+                image_size(path)
+                look_at_end(path)
+            except UserError as error:
+                return error
+            return None
 
         with ThreadPoolExecutor() as pool:
             yield from pool.map(look, range(len(self)))

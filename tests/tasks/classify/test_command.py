@@ -140,22 +140,34 @@ def test_a_whole_network_of_torchvision_is_scored_and_predicts_as_torchvision_do
     )
 
 
-def test_a_broken_training_image_is_named_once_and_replaced(run, folders):
+@pytest.mark.parametrize("check", ["true", "false"])
+def test_a_broken_training_image_is_named_once_and_replaced(run, folders, check):
     path = folders / "train" / "red" / "red_0.jpg"
     path.write_bytes(path.read_bytes()[:400])
-    result, folder = run("broken", "check=false", "trainer.max_epochs=2")
+    result, folder = run("broken", f"check={check}", "trainer.max_epochs=2")
     assert result.status == 0, result.err
-    assert result.out.count("skipped (1): ") == 1 and "red_0.jpg" in result.out and metrics(folder)["images"] == 9
-    result, _ = run("strict", "check=false", "data.max_broken=0")
+    assert (
+        result.out.count("skipped (1): ") == 1 and result.out.count("red_0.jpg") == 1 and metrics(folder)["images"] == 9
+    )
+    result, _ = run("strict", f"check={check}", "data.max_broken=0")
     assert result.status == 2 and "red_0.jpg" in result.err
 
 
-def test_too_many_broken_images_end_the_training(run, folders):
+@pytest.mark.parametrize("check", ["true", "false"])
+def test_too_many_broken_images_are_an_error(run, folders, check):
     for name in ("red", "green"):
         path = folders / "train" / name / f"{name}_0.jpg"
         path.write_bytes(path.read_bytes()[:400])
-    result, _ = run("many", "check=false", "data.max_broken=1", "trainer.max_epochs=2")
+    result, _ = run("many", f"check={check}", "data.max_broken=1", "trainer.max_epochs=2")
     assert result.status == 2 and "data.max_broken=1" in result.err and "Traceback" not in result.err
+
+
+def test_a_broken_image_to_score_is_an_error(run, folders):
+    path = folders / "val" / "red" / "red_0.jpg"
+    path.write_bytes(path.read_bytes()[:400])
+    for check in ("true", "false"):
+        result, _ = run("scored", f"check={check}", "trainer.max_epochs=1")
+        assert result.status == 2 and "red_0.jpg" in result.err, "every image counts once, or there is no score"
 
 
 MISTAKES = [

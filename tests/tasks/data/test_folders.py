@@ -105,14 +105,15 @@ def test_empty_splits(pets):
 
 def test_check_finds_what_is_broken(pets):
     samples = Folders(pets).train()
-    assert list(samples.check()) == [0, 1, 2, 3]
+    assert list(samples.check()) == [None] * 4
     Image.effect_noise((200, 200), 90).save(pets / "train" / "cat" / "a.jpg")
     data = (pets / "train" / "cat" / "a.jpg").read_bytes()
     (pets / "train" / "cat" / "a.jpg").write_bytes(data[:9000])
-    with pytest.raises(UserError, match=r"a\.jpg.*truncated"):
-        list(samples.check())
+    problem, *rest = samples.check()
+    assert isinstance(problem, UserError) and "a.jpg" in str(problem) and "truncated" in str(problem)
+    assert rest == [None] * 3
     (pets / "train" / "cat" / "a.jpg").write_bytes(data + bytes(9000))
-    assert len(list(samples.check())) == 4, "what lies behind the end does not matter"
+    assert list(samples.check()) == [None] * 4, "what lies behind the end does not matter"
 
 
 def test_lists_are_two_blocks():

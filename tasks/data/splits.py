@@ -1,0 +1,20 @@
+"""A data set opened for a command."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+
+class Splits(NamedTuple):
+    """What a command reads.
+
+    Attributes:
+        classes: by kind of label.
+        train: training samples; None where nothing is trained.
+        val: samples to score.
+        broken: names of training images that the check found unreadable, and said so.
+    """
+
+    classes: Mapping[str, Sequence[Any]]
+    train: Any
+    val: Any
+    broken: frozenset[str] = frozenset()
