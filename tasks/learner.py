@@ -41,6 +41,7 @@ class Learner(lightning.LightningModule):
         self.metrics = nn.ModuleDict({name: task.metric() for name, task in self.each_task()})
         self.optimizer, self.scheduler = optimizer, scheduler
         self.card: dict[str, Any] = {}  # goes into every checkpoint
+        self.steps = 1  # of the whole training, once it is configured
         self.scores: dict[str, Any] = {}  # of the last evaluation, by the names of metrics.json
         backbone.keep({name for _, task in self.each_task() for name in task.head.maps})
 
@@ -59,7 +60,7 @@ class Learner(lightning.LightningModule):
 
     def training_step(self, batch: Batch, _batch_index: int) -> Tensor:
         if len(self.tasks) == 1:  # blended images would be wrong for another task's labels
-            batch = self.each_task()[0][1].mix(batch)
+            batch = self.each_task()[0][1].mix(batch, self.trainer.global_step / self.steps)
         outputs = self(batch["image"])
         losses = {name: task.loss(outputs[name], batch) for name, task in self.each_task()}
         loss = torch.stack(list(losses.values())).sum()
@@ -110,8 +111,8 @@ class Learner(lightning.LightningModule):
             ]
         )
         data = getattr(self.trainer, "datamodule", None)  # ours knows the steps; other loaders are asked by Lightning
-        steps = data.total_steps() if data is not None else int(self.trainer.estimated_stepping_batches)
-        scheduler = self.scheduler(optimizer, steps)
+        self.steps = data.total_steps() if data is not None else int(self.trainer.estimated_stepping_batches)
+        scheduler = self.scheduler(optimizer, self.steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:

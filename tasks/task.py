@@ -56,8 +56,12 @@ class Task(nn.Module):
         """A line on one predicted image for the terminal, where one line can say it."""
         return ""
 
-    def mix(self, batch: Mapping[str, Any]) -> Mapping[str, Any]:
-        """A training batch whose images are blended with each other; called where there is no other task."""
+    def mix(self, batch: Mapping[str, Any], _done: float) -> Mapping[str, Any]:
+        """A training batch whose images are blended with each other; called where there is no other task.
+
+        Args:
+            _done: share of the training's steps.
+        """
         return batch
 
     @abstractmethod

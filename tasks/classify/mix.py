@@ -17,18 +17,22 @@ class Mix:
         mixup: alpha of the Beta distribution of the weights, for whole images laid over each other; 0 for none.
         cutmix: alpha for rectangles pasted in, whose area has that distribution; 0 for none.
         probability: share of the batches that are mixed at all.
+        until: share of the steps behind which nothing is mixed any more.
 
     Raises:
-        ValueError: for a negative alpha or a probability outside 0-1.
+        ValueError: for a negative alpha, or a probability or share outside 0-1.
     """
 
-    def __init__(self, *, mixup: float = 0.0, cutmix: float = 0.0, probability: float = 1.0) -> None:
+    def __init__(
+        self, *, mixup: float = 0.0, cutmix: float = 0.0, probability: float = 1.0, until: float = 1.0
+    ) -> None:
         if mixup < 0 or cutmix < 0:
             raise ValueError(f"mixup={mixup} and cutmix={cutmix} must not be negative")
-        if not 0 <= probability <= 1:
-            raise ValueError(f"probability={probability} must lie between 0 and 1")
+        for name, value in (("probability", probability), ("until", until)):
+            if not 0 <= value <= 1:
+                raise ValueError(f"{name}={value} must lie between 0 and 1")
         self.kinds = [(kind, alpha) for kind, alpha in ((self.overlay, mixup), (self.paste, cutmix)) if alpha > 0]
-        self.probability = probability
+        self.probability, self.until = probability, until
 
     def __call__(self, images: Tensor, labels: Tensor, classes: int) -> tuple[Tensor, Tensor]:
         """Images (N, 3, H, W) uint8 and labels (N) to images of the same kind and, if mixed, shares (N, classes)."""

@@ -49,9 +49,9 @@ class ClassifyTask(Task):
         self.criterion, self.mixer = loss, mix
         self.distillation: Distillation | None = None
 
-    def mix(self, batch: Mapping[str, Any]) -> Mapping[str, Any]:
+    def mix(self, batch: Mapping[str, Any], done: float) -> Mapping[str, Any]:
         """Mixup or CutMix, by the task's settings."""
-        if self.mixer is None:
+        if self.mixer is None or done >= self.mixer.until:
             return batch
         images, target = self.mixer(batch["image"], batch[self.target], len(self.class_names))
         return {**batch, "image": images, self.target: target}

@@ -5,7 +5,7 @@ import random
 import signal
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,7 +14,9 @@ import cv2
 import lightning
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
+from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from tasks.cpu import use_all_cores
@@ -153,6 +155,8 @@ class DataModule(lightning.LightningDataModule):
         augment: albumentations transforms by name, applied in order to training samples.
         crop: makes a training image from its file, before `augment`; None decodes all of it.
         fit: makes an image to score from its file (tasks/data/resize.py); None takes it as it is.
+        progressive: (side, share of the steps) pairs: training images are shrunk to that side until that share is done
+            (Howard et al., fast.ai's DAWNBench entry, 2018): a pass costs less while little is known. None for none.
         max_broken: how many training images may be unreadable, each replaced by its neighbour.
         batch_size, eval_batch_size: per process.
         repeat: see TrainBatches.
@@ -169,6 +173,7 @@ class DataModule(lightning.LightningDataModule):
         augment: Mapping[str, albumentations.BasicTransform],
         crop: Crop | None,
         fit: View | None,
+        progressive: Sequence[Sequence[float]] | None,
         max_broken: int,
         batch_size: int,
         eval_batch_size: int,
@@ -180,6 +185,7 @@ class DataModule(lightning.LightningDataModule):
         super().__init__()
         self.train, self.val = train, val
         self.augment = [transform for transform in augment.values() if transform is not None]
+        self.progressive = check_progressive(progressive or ())
         self.crop, self.fit, self.max_broken = crop, fit, max_broken
         self.batch_size, self.eval_batch_size, self.repeat = batch_size, eval_batch_size, repeat
         self.workers = min(8, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
@@ -211,6 +217,11 @@ class DataModule(lightning.LightningDataModule):
             skip=0 if done.is_last_batch else done.current.ready,
         )
 
+    @cached_property
+    def steps(self) -> int:
+        """total_steps, once."""
+        return self.total_steps()
+
     def total_steps(self) -> int:
         """Optimiser steps of the whole training.
 
@@ -240,6 +251,17 @@ class DataModule(lightning.LightningDataModule):
         assert self.train is not None
         dataset = Augmented(self.train, self.augment, self.crop, self.max_broken > 0)
         return self.loader(dataset, self.train_batches(), self.workers)
+
+    def on_after_batch_transfer(self, batch: Batch, _loader: int) -> Batch:
+        """Shrink training images as far as `progressive` says, on the device."""
+        assert self.trainer is not None
+        if not self.progressive or not self.trainer.training:
+            return batch
+        if "mask" in batch:
+            raise UserError("data.progressive shrinks the images alone: it is for image labels")
+        done = self.trainer.global_step / self.steps
+        side = next((side for side, share in self.progressive if done < share), None)
+        return batch if side is None else batch | {"image": shrunk(batch["image"], side)}
 
     def input_size(self) -> tuple[int, int]:
         """(height, width) of the first image as it is scored."""
@@ -273,6 +295,32 @@ class DataModule(lightning.LightningDataModule):
             persistent_workers=workers > 0,
             pin_memory=torch.cuda.is_available(),
         )
+
+
+def check_progressive(pairs: Sequence[Sequence[float]]) -> list[tuple[int, float]]:
+    """Pairs of side and share, with rising shares.
+
+    Raises:
+        UserError: for anything else.
+    """
+    shares = [pair[1] for pair in pairs if len(pair) == 2]
+    sides = [pair[0] for pair in pairs if isinstance(pair[0], int) and pair[0] > 0]
+    if len(shares) != len(pairs) or len(sides) != len(pairs) or not all(0 < share < 1 for share in shares):
+        raise UserError(f"data.progressive={[list(pair) for pair in pairs]} must be [side, share of the steps] pairs")
+    if sorted(set(shares)) != shares:
+        raise UserError(f"data.progressive: the shares {shares} must rise")
+    return list(zip(sides, shares, strict=True))
+
+
+def shrunk(images: Tensor, side: int) -> Tensor:
+    """Images (N, 3, H, W) uint8 with this shorter side, antialiased; smaller ones stay as they are."""
+    height, width = images.shape[-2:]
+    scale = side / min(height, width)
+    if scale >= 1:
+        return images
+    size = (round(height * scale), round(width * scale))
+    resized = F.interpolate(images, size, mode="bilinear", antialias=True)
+    return resized.contiguous(memory_format=torch.channels_last)
 
 
 def start_worker(_worker: int) -> None:

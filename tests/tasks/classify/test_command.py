@@ -80,7 +80,7 @@ def test_train_evaluate_predict(run, command, folders, tmp_path):
 
 
 def test_a_resumed_run_ends_with_the_same_weights(run):
-    mixed = ("task.mix.mixup=0.2", "task.mix.cutmix=1.0")
+    mixed = ("task.mix.mixup=0.2", "task.mix.cutmix=1.0", "task.mix.until=0.8", "data.progressive=[[16,0.3],[24,0.7]]")
     _, whole = run("whole", *mixed)
     _, half = run("half", *mixed, "stop_after=6")
     result, resumed = run("resumed", *mixed, f"resume={half / 'checkpoints' / 'last.ckpt'}")
@@ -179,6 +179,8 @@ MISTAKES = [
     (["scheduler=exponential", "scheduler.times=0"], "scheduler.times=0 must be 1 or more"),
     (["distill.teacher=resnet5"], "neither a .ckpt file nor a torchvision network"),
     (["distill.teacher=resnet18"], "needs distill.weights"),
+    (["data.progressive=[[16,2]]"], "must be [side, share of the steps] pairs"),
+    (["task.mix.until=2"], "until=2 must lie between 0 and 1"),
     (["data.max_broken=-1"], "data.max_broken=-1 is not a whole number"),
     (["data.fit.interpolation=cubic"], "is not one of nearest, bilinear, bicubic, lanczos"),
     (["data.crop.scale=[2,3]"], "data.crop.scale"),

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from tasks.data.datamodule import Augmented, InMemory, Scored, collate
+from tasks.data.datamodule import Augmented, InMemory, Scored, check_progressive, collate, shrunk
 from tasks.data.samplers import EvalBatches, TrainBatches
+from tasks.errors import UserError
 
 
 @pytest.mark.parametrize(
@@ -136,3 +137,18 @@ def test_evaluation_changes_nothing_and_memory_is_the_same():
 def test_collate_keeps_channels_last():
     batch = collate([Squares().read(0), Squares().read(1)], ["a", "b"])
     assert batch["image"].shape == (2, 3, 40, 56) and batch["image"].stride(1) == 1
+
+
+def test_images_shrink_to_the_shorter_side_with_antialiasing():
+    images = torch.zeros(2, 3, 8, 16, dtype=torch.uint8)
+    images[:, :, :, ::2] = 200  # stripes that a plain resize would keep or lose
+    small = shrunk(images, 4)
+    assert small.shape == (2, 3, 4, 8) and small.dtype == torch.uint8
+    assert int(small[..., 1:-1].min()) >= 80 and int(small[..., 1:-1].max()) <= 120
+    assert shrunk(images, 8) is images and shrunk(images, 20) is images
+
+
+@pytest.mark.parametrize("pairs", [[[16]], [[16, 1.5]], [[0, 0.5]], [[16, 0.5], [24, 0.4]], [["x", 0.5]]])
+def test_wrong_progressive_sizes_are_named(pairs):
+    with pytest.raises(UserError, match=r"data\.progressive"):
+        check_progressive(pairs)
