@@ -18,12 +18,19 @@ from torch import nn
 
 from backbones.base import Backbone
 from backbones.published.anatomy import Part, parts_of
+from backbones.published.compare import compare
 from backbones.published.row import Published
 from backbones.published.shapes import Counts, count, no_images, uninitialised
 from heads.classification import ClassificationHead
 
 TABLES = ("backbones.published.mobilenets", "backbones.published.se")
 WIDTH = 140  # of the tables, on a terminal and in a pipe alike
+LEGEND = """
+params: all trainable ones, with 1000 classes unless the variant says otherwise; no BN: without BatchNorm's
+paper: as printed; MobileNetV2's widths 1.3, 0.75, 0.5 and 0.35 are the authors' page's, which leaves BatchNorm's out
+Δ: params and MAdds against the paper's
+check: the larger difference of params and MAdds to what the network's definition is known to give
+"""
 
 
 def rows() -> list[Published]:
@@ -57,20 +64,7 @@ def sizes(rows: Sequence[Published]) -> list[Counts]:
 
 def records(rows: Sequence[Published]) -> list[dict[str, Any]]:
     """All rows as plain values."""
-    return [
-        {
-            "backbone": row.backbone,
-            "variant": row.variant,
-            "size": row.size,
-            "classes": row.classes,
-            **size._asdict(),
-            "paper": row.paper,
-            "measured_params": round(row.measured[0] * 1e6),
-            "measured_madds": round(row.measured[1] * 1e6),
-            "note": row.note,
-        }
-        for row, size in zip(rows, sizes(rows), strict=True)
-    ]
+    return [compare(row, counts) for row, counts in zip(rows, sizes(rows), strict=True)]
 
 
 def one_line_table(left: Sequence[str], right: Sequence[str], last: Sequence[str] = ()) -> Table:
@@ -82,31 +76,37 @@ def one_line_table(left: Sequence[str], right: Sequence[str], last: Sequence[str
     return table
 
 
+def percent(fraction: float | None) -> str:
+    """A signed difference, if there is one."""
+    return "-" if fraction is None else f"{100 * fraction:+.2f}%"
+
+
 def print_all(console: Console, rows: Sequence[Published]) -> None:
-    """The table of published networks; the last figures are how far they are from what their definition gives."""
+    """The table of published networks, with a footnote where a paper's figure is not what is counted."""
     table = one_line_table(
         ("network", "variant"),
-        ("image", "classes", "params", "no BN", "MAdds"),
-        ("paper", "Δ params", "Δ MAdds", "note"),
+        ("image", "params", "no BN", "MAdds", "paper\nparams", "paper\nMAdds", "Δ\nparams", "Δ\nMAdds", "check"),
+        ("note",),
     )
     notes: dict[str, int] = {}
-    for row, size in zip(rows, sizes(rows), strict=True):
-        footnote = f"[{notes.setdefault(row.note, len(notes) + 1)}]" if row.note else ""
+    for row, record in zip(rows, records(rows), strict=True):
+        note = record["note"]
+        classes = () if row.classes == 1000 else (f"{row.classes} classes",)
         table.add_row(
             row.backbone,
-            row.variant,
+            ", ".join((row.variant, *classes)),
             f"{row.size}×{row.size}",
-            str(row.classes),
-            f"{size.params / 1e6:.3f}M",
-            f"{size.params_without_norm / 1e6:.3f}M",
-            f"{size.madds / 1e6:,.1f}M",
-            row.paper,
-            f"{100 * (size.params / 1e6 / row.measured[0] - 1):+.2f}%",
-            f"{100 * (size.madds / 1e6 / row.measured[1] - 1):+.2f}%",
-            footnote,
+            f"{record['params'] / 1e6:.3f}M",
+            f"{record['params_without_norm'] / 1e6:.3f}M",
+            f"{record['madds'] / 1e6:,.1f}M",
+            *row.printed,
+            percent(record["difference_params"]),
+            percent(record["difference_madds"]),
+            f"{100 * record['check']:.2f}%",
+            f"[{notes.setdefault(note, len(notes) + 1)}]" if note else "",
         )
     console.print(table)
-    console.print("\nΔ: difference to what the network's definition gives, written down beside it.")
+    console.print(LEGEND)
     for note, index in notes.items():
         console.print(f"[{index}] {note}")
 
@@ -174,6 +174,14 @@ def print_one(console: Console, row: Published, side: int, *, as_json: bool) -> 
     console.print(table)
 
 
+def hint(name: str, names: Sequence[str]) -> str:
+    """What to type instead of a name that is not there."""
+    if name == "timm":
+        return "timm's networks are not listed here: choose one by backbone=timm backbone.name=…"
+    near = difflib.get_close_matches(name, names, n=3)
+    return f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(names)}"
+
+
 def main() -> int:
     """Print what the command line asks for; the exit status is 2 for what there is not."""
     parser = argparse.ArgumentParser(prog="python -m backbones", description=__doc__)
@@ -194,9 +202,7 @@ def main() -> int:
     chosen = [row for row in known if row.backbone == arguments.name]
     if not chosen:
         names = list(dict.fromkeys(row.backbone for row in known))
-        near = difflib.get_close_matches(arguments.name, names, n=3, cutoff=0.4)
-        hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(names)}"
-        print(f"no network {arguments.name!r}; {hint}", file=sys.stderr)
+        print(f"no network {arguments.name!r}; {hint(arguments.name, names)}", file=sys.stderr)
         return 2
     row = next((row for row in chosen if not row.variant), chosen[0])
     side = row.size if arguments.size is None else arguments.size

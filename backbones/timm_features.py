@@ -8,6 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from backbones.base import Backbone, Feature, Tap
+from backbones.stages import check_choice
+
+FULL = 32  # the output stride that timm's networks have by themselves
 
 
 def timm_library() -> Any:
@@ -23,58 +26,90 @@ def timm_library() -> Any:
     return timm
 
 
-def feature_network(name: str, *, pretrained: bool = False, indices: Sequence[int] | None = None) -> Any:
+def feature_network(
+    name: str, *, pretrained: bool = False, output_stride: int = FULL, indices: Sequence[int] | None = None
+) -> Any:
     """timm's network, giving the list of its feature maps, or of those at `indices`.
 
     Raises:
-        ValueError: for a name timm does not have, for a network without feature maps, for weights that do not come.
+        ValueError: for a name timm does not have, for a network without feature maps or without that output stride,
+            for weights that do not come.
     """
     timm = timm_library()
     if not timm.is_model(name):
         near = difflib.get_close_matches(name, timm.list_models(), n=3, cutoff=0.5)
         raise ValueError(f"timm has no network {name!r}" + (f"; did you mean {' or '.join(near)}?" if near else ""))
-    options = {} if indices is None else {"out_indices": tuple(indices)}
+    options: dict[str, Any] = {} if indices is None else {"out_indices": tuple(indices)}
+    if output_stride < FULL:  # some networks do not know the word
+        options["output_stride"] = output_stride
     try:
         return timm.create_model(name, features_only=True, pretrained=pretrained, **options)
     except Exception as error:  # timm has no common class of its refusals
+        if output_stride < FULL and isinstance(error, TypeError | AssertionError):  # it does not know it, or asserts 32
+            raise no_output_stride(name, output_stride) from error
         lines = str(error).splitlines() or [type(error).__name__]
         what = "weights" if pretrained else "feature maps"
         raise ValueError(f"timm gives no {what} for {name!r}: {lines[0]}") from error
 
 
-class TimmFeatures(Backbone):
-    """A network of timm for (N, 3, H, W) images, with its maps named c1…c5 by their reduction.
+def no_output_stride(name: str, output_stride: int) -> ValueError:
+    """The error for a network that cannot be dilated."""
+    return ValueError(f"timm's {name!r} has no output_stride={output_stride}; set backbone.output_stride={FULL}")
 
-    Of several maps with one reduction the last is taken; a network that starts by patches of 4 has no c1. uint8 images
-    are normalised as the network's own weights expect it.
+
+class TimmFeatures(Backbone):
+    """A network of timm for (N, 3, H, W) images, with its maps named c1…c5 by their reduction at full stride.
+
+    Of several maps with one such reduction the last is taken; a network that starts by patches of 4 has no c1. uint8
+    images are normalised as the network's own weights expect it.
 
     Args:
         name: timm's, with or without the tag of the weights, such as "convnext_atto.d2_in1k".
         pretrained: download the weights of that tag (unless they are in the cache).
+        output_stride: 8, 16 or 32. Strides beyond it become dilation, which not every network of timm can do.
+        skip_strides: 0: timm's networks keep their strides.
         norm_momentum: of batch normalisation, in PyTorch's sense: the weight of the new batch; None for timm's own.
 
     Raises:
-        ValueError: if timm is missing, see feature_network, or if the network takes one image size only, has
-            reductions that are no powers of 2, or gives maps that differ from what it announces.
+        ValueError: if timm is missing, see feature_network, for another skip_strides, or if the network takes one
+            image size only, has reductions that are no powers of 2, or gives maps that differ from what it announces.
     """
 
-    def __init__(self, *, name: str, pretrained: bool = False, norm_momentum: float | None = None) -> None:
-        network = feature_network(name, pretrained=pretrained)
-        config = network.pretrained_cfg
+    def __init__(
+        self,
+        *,
+        name: str,
+        pretrained: bool = False,
+        output_stride: int = FULL,
+        skip_strides: int = 0,
+        norm_momentum: float | None = None,
+    ) -> None:
+        check_choice("output_stride", output_stride, (8, 16, FULL))
+        if skip_strides:
+            raise ValueError(
+                f"timm's networks keep their strides: no skip_strides={skip_strides}; set backbone.skip_strides=0"
+            )
+        with torch.device("meta"):  # only for what it says of itself
+            plain = feature_network(name)
+        config = plain.pretrained_cfg
         if config.get("fixed_input_size"):
             height, width = config["input_size"][1:]
             raise ValueError(f"timm's {name!r} takes images of {height}×{width} only; a backbone has to take any size")
+        network = feature_network(name, pretrained=pretrained, output_stride=output_stride)
+        info, full = network.feature_info, plain.feature_info.reduction()
+        if output_stride < FULL and info.reduction() != [min(reduction, output_stride) for reduction in full]:
+            raise no_output_stride(name, output_stride)
         features: dict[str, Feature] = {}
         taps: dict[str, Tap] = {}
-        info = network.feature_info
-        for index, channels, reduction in zip(info.out_indices, info.channels(), info.reduction(), strict=True):
-            level = reduction.bit_length() - 1
-            if reduction != 2**level:
-                raise ValueError(f"timm's {name!r} has a map of reduction {reduction}, which is no power of 2")
+        maps = zip(info.out_indices, info.channels(), info.reduction(), full, strict=True)
+        for index, channels, reduction, full_reduction in maps:
+            level = full_reduction.bit_length() - 1
+            if full_reduction != 2**level:
+                raise ValueError(f"timm's {name!r} has a map of reduction {full_reduction}, which is no power of 2")
             if level:  # a map of the images' own size is no c-map
                 features[f"c{level}"], taps[f"c{level}"] = Feature(channels, reduction), Tap(index)
         super().__init__([], features, taps, config["mean"], config["std"])
-        self.name, self.norm_momentum = name, norm_momentum
+        self.name, self.output_stride, self.norm_momentum = name, output_stride, norm_momentum
         self.take(network, info.out_indices)
         self.check()
 
@@ -111,7 +146,7 @@ class TimmFeatures(Backbone):
         super().keep(names)
         indices = sorted({tap.block for tap in self.taps.values()})
         with torch.device(next(self.parameters()).device):
-            smaller = feature_network(self.name, indices=indices)
+            smaller = feature_network(self.name, output_stride=self.output_stride, indices=indices)
         last_stage = smaller.feature_info.info[indices[-1]].get("stage")
         if last_stage is not None:  # EfficientNet and its kin keep all stages, whatever is asked for
             smaller.blocks = smaller.blocks[:last_stage]

@@ -117,6 +117,9 @@ def load_weights(backbone: Backbone, source: str) -> Loaded:
         return load_by_position(backbone, torchvision_weights(source), source)
     checkpoint = read_checkpoint(source)
     state = checkpoint.get("state_dict", checkpoint.get("model", checkpoint))
+    if not isinstance(state, dict) or not any(isinstance(value, Tensor) for value in state.values()):
+        raise ValueError(f"{source} holds no tensors by name: it is no state dict")
+    state = {name: value for name, value in state.items() if isinstance(value, Tensor)}
     ours = {name: tensor for name, tensor in state.items() if name.startswith("backbone.")}
     return load_by_position(backbone, ours or state, source)
 

@@ -23,7 +23,7 @@ class ClassificationHead(Head):
         dropout: before the last layer; 0.2 in MobileNetV2's and V3's code.
 
     Raises:
-        ValueError: for another word than "paper".
+        ValueError: for another word than "paper", or a negative width.
     """
 
     maps = ("c5",)
@@ -38,7 +38,7 @@ class ClassificationHead(Head):
     ) -> None:
         super().__init__()
         channels, _, papers = features["c5"]
-        if isinstance(hidden, str) and hidden != "paper":
+        if hidden != "paper" and not (isinstance(hidden, int) and hidden >= 0):
             raise ValueError(f"hidden={hidden!r} is neither a width nor paper")
         layers: list[nn.Module] = []
         if hidden == "paper" and papers is not None and papers.norm:

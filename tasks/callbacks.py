@@ -84,7 +84,7 @@ class NoteBroken(Callback):
     """Names each unreadable training image once, and counts them.
 
     Args:
-        limit: how many there may be; one more ends the training.
+        limit: how many there may be in one process; one more ends the training.
         known: names of those that were found before.
     """
 
@@ -92,12 +92,15 @@ class NoteBroken(Callback):
         self.limit = limit
         self.seen = set(known)
 
-    def on_train_batch_start(self, _trainer: Trainer, _module: LightningModule, batch: Any, _index: int) -> None:
+    def on_train_batch_start(self, trainer: Trainer, _module: LightningModule, batch: Any, _index: int) -> None:
         for name, message in batch.get("broken", ()):
             if name not in self.seen:
                 self.seen.add(name)
                 print(f"skipped ({len(self.seen)}): {message}", flush=True)
-        if len(self.seen) > self.limit:
+        too_many = len(self.seen) > self.limit
+        if trainer.world_size > 1 and self.limit:  # all stop together
+            too_many = trainer.strategy.reduce_boolean_decision(too_many, all=False)
+        if too_many:
             raise UserError(f"{len(self.seen)} unreadable training images; data.max_broken={self.limit} allows no more")
 
 

@@ -1,6 +1,6 @@
 """Our own checkpoints: what a run leaves behind, and what the next one takes from it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,10 @@ from tasks.checks import check_targets
 from tasks.errors import UserError
 
 FORMAT = 1
-OF_THIS_COMMAND = ("mode", "checkpoint", "resume", "weights", "input", "stop_after", "logger", "cpu")
-SETTLED = ("backbone", "head", "task", "optimizer", "scheduler", "ema", "seed", "data.batch_size", "data.repeat",
-           "data.augment", "trainer.accumulate_grad_batches")  # fmt: skip
+OF_THIS_COMMAND = ("mode", "checkpoint", "resume", "weights", "input", "stop_after", "logger", "cpu", "upright")
+SETTLED = ("backbone", "head", "task", "distill", "optimizer", "scheduler", "ema", "seed", "data.batch_size",
+           "data.repeat", "data.augment", "data.crop", "data.progressive", "data.max_broken",
+           "trainer.accumulate_grad_batches", "trainer.precision", "trainer.gradient_clip_val")  # fmt: skip
 GLOBAL_GROUPS = {"experiment": ("dataset", "data", "trainer"), "recipe": ("data", "trainer")}
 
 
@@ -74,21 +75,47 @@ def with_typed(card: Mapping[str, Any], config: DictConfig, overrides: Iterable[
             configuration in the checkpoint would build something that is not meant to be built.
     """
     merged = OmegaConf.create(overlaid(plain(config), card["config"]))
+    begun_with = settled(merged) if config.resume is not None else {}
     typed = set(OF_THIS_COMMAND)
     for override in overrides:
         key = override.split("=", 1)[0].lstrip("+~").split("@")[0].replace("/", ".")
         if not key.startswith("hydra"):
             typed.update(GLOBAL_GROUPS.get(key, (key,)))
     for key in sorted(typed):
-        value, before = OmegaConf.select(config, key), OmegaConf.select(merged, key)
-        if config.resume is not None and key.startswith(SETTLED) and value != before:
+        OmegaConf.update(merged, key, OmegaConf.select(config, key), merge=False, force_add=True)
+    goes_on_with = settled(merged) if config.resume is not None else {}
+    for key, before in begun_with.items():
+        if goes_on_with.get(key) != before:
             raise UserError(
-                f"{key}: resume=… goes on with what the run was begun with ({before}); "
+                f"{key}: resume=… goes on with what the run was begun with ({before}), not {goes_on_with.get(key)}; "
                 f"to start anew from its weights use checkpoint={config.resume}"
             )
-        OmegaConf.update(merged, key, value, merge=False, force_add=True)
     check_targets(merged)
     return merged
+
+
+def settled(config: DictConfig) -> dict[str, Any]:
+    """What a resumed run must share with its beginning, value by value, as it resolves (`${wants.output_stride}`).
+
+    The schedule alone is taken as it is written: it may follow a length that changes.
+    """
+    found: dict[str, Any] = {}
+    for key in SETTLED:
+        value = OmegaConf.select(config, key)
+        if isinstance(value, DictConfig):
+            found.update(leaves(OmegaConf.to_container(value, resolve=key != "scheduler"), key))
+        else:
+            found[key] = value
+    return found
+
+
+def leaves(node: Any, key: str) -> Iterator[tuple[str, Any]]:
+    """The values of nested dicts by their dotted keys."""
+    if not isinstance(node, dict):
+        yield key, node
+        return
+    for name, value in node.items():
+        yield from leaves(value, f"{key}.{name}")
 
 
 def load_state(learner: nn.Module, checkpoint: Mapping[str, Any], path: str | Path) -> None:
@@ -101,8 +128,13 @@ def load_state(learner: nn.Module, checkpoint: Mapping[str, Any], path: str | Pa
     learner.load_state_dict(checkpoint["state_dict"])
 
 
-def start_from(learner: nn.Module, checkpoint: Mapping[str, Any], path: str | Path) -> list[str]:
-    """Weights to start a training from; last layers (`classify…`) of another class count stay new.
+def start_from(
+    learner: nn.Module, checkpoint: Mapping[str, Any], path: str | Path, anew: Iterable[str] = ()
+) -> list[str]:
+    """Weights to start a training from; last layers (`classify…`) of other classes stay new.
+
+    Args:
+        anew: names of the tasks whose classes differ; of the others, layers of another shape are made anew as well.
 
     Returns:
         Names of the tensors that stayed new.
@@ -114,7 +146,9 @@ def start_from(learner: nn.Module, checkpoint: Mapping[str, Any], path: str | Pa
     new = [
         name
         for name, tensor in ours.items()
-        if ".classify" in name and name in theirs and theirs[name].shape != tensor.shape
+        if ".classify" in name
+        and name in theirs
+        and (theirs[name].shape != tensor.shape or name.startswith(tuple(f"tasks.{task}." for task in anew)))
     ]
     theirs.update((name, ours[name]) for name in new)
     check_fit(ours, theirs, path)

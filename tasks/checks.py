@@ -31,6 +31,7 @@ RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "stop_after": whole(1, optional=True),
     "pictures": whole(0),
     "check": SWITCH,
+    "upright": SWITCH,
     "channels_last": SWITCH,
     "cpu.bind_threads": SWITCH,
     "cpu.keep_freed_memory": SWITCH,
@@ -71,6 +72,11 @@ def check(config: DictConfig) -> None:
         raise UserError(f"mode={config.mode} needs checkpoint=<file.ckpt>, or weights=<of a whole network>")
     if config.mode == "predict" and config.input is None:
         raise UserError("mode=predict needs input=<image, folder or glob>")
+    if config.checkpoint is not None and config.weights is not None:
+        raise UserError("checkpoint=… and weights=… both say where the weights come from; leave one out")
+    distill = config.get("distill")
+    if distill is not None and str(distill.teacher).endswith(".ckpt") and distill.weights is not None:
+        raise UserError("distill.weights=… is for torchvision's networks; distill.teacher=<file.ckpt> brings its own")
     if config.resume is not None and config.mode != "train":
         raise UserError("resume=… continues a training; use checkpoint=… to evaluate or predict")
     if config.resume is not None and (config.checkpoint is not None or config.weights is not None):

@@ -49,6 +49,10 @@ class Learner(lightning.LightningModule):
         """The tasks by name."""
         return [(name, task) for name, task in self.tasks.items() if isinstance(task, Task)]
 
+    def each(self, name: str) -> Task:
+        """The task of this name."""
+        return dict(self.each_task())[name]
+
     def each_metric(self) -> list[tuple[str, Metric]]:
         """The tasks' metrics by name."""
         return [(name, metric) for name, metric in self.metrics.items() if isinstance(metric, Metric)]

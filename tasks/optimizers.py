@@ -1,5 +1,6 @@
 """RMSprop as TensorFlow computes it, which is how MobileNetV2 and V3 were trained."""
 
+import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -19,6 +20,9 @@ class RMSpropTF(Optimizer):
         params: parameters or groups of them.
         lr, decay, momentum, epsilon: as above.
         weight_decay: added to the gradient.
+
+    Raises:
+        ValueError: for a value out of range.
     """
 
     def __init__(
@@ -31,6 +35,15 @@ class RMSpropTF(Optimizer):
         epsilon: float = 0.002,
         weight_decay: float = 0.0,
     ) -> None:
+        for name, value, least, most in (
+            ("lr", lr, 0.0, math.inf),
+            ("decay", decay, 0.0, 1.0),
+            ("momentum", momentum, 0.0, 1.0),
+            ("epsilon", epsilon, 0.0, math.inf),
+            ("weight_decay", weight_decay, 0.0, math.inf),
+        ):
+            if not isinstance(value, int | float) or not least <= value <= most:
+                raise ValueError(f"{name}={value} must be a number from {least:g} to {most:g}")
         defaults = {"lr": lr, "decay": decay, "momentum": momentum, "epsilon": epsilon, "weight_decay": weight_decay}
         super().__init__(params, defaults)
 

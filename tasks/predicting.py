@@ -13,7 +13,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 from rich.progress import track
 
-from tasks.build import build
+from tasks.build import build, told_to_the_user
 from tasks.checkpoint import open_checkpoint
 from tasks.data.images import Pixels, read_rgb
 from tasks.errors import UserError
@@ -40,7 +40,9 @@ def predict(task: str, config: DictConfig, overrides: Sequence[str], images: Seq
     fit = instantiate(config.data.fit)
     names = unique_names(images)
     rows, skipped = [], 0
-    for path, name, image in track(decoded(images, names), "predicting", len(images), transient=True):
+    for path, name, image in track(
+        decoded(images, names, upright=config.upright), "predicting", len(images), transient=True
+    ):
         if isinstance(image, UserError):
             report(f"skipped: {image}")
             rows.append({"image": str(path), "status": "skipped", "reason": str(image)})
@@ -49,7 +51,7 @@ def predict(task: str, config: DictConfig, overrides: Sequence[str], images: Seq
         row = {"image": str(path), "status": "ok", "height": image.shape[0], "width": image.shape[1]}
         seen = image if fit is None else fit(image)
         batch = torch.from_numpy(seen.copy()).permute(2, 0, 1)[None].to(device)
-        with torch.inference_mode():
+        with torch.inference_mode(), told_to_the_user():  # a network may refuse the image's size
             outputs = learner(batch)
             for key, entry in learner.each_task():
                 prediction = entry.predict(outputs[key], seen.shape[:2])
@@ -70,12 +72,18 @@ def best_device(accelerator: str) -> torch.device:
     return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
 
 
-def decoded(images: Sequence[Path], names: Sequence[Path]) -> Iterator[tuple[Path, Path, Pixels | UserError]]:
-    """Images decoded a few ahead of the network, upright; an error stands in for what could not be read."""
+def decoded(
+    images: Sequence[Path], names: Sequence[Path], *, upright: bool
+) -> Iterator[tuple[Path, Path, Pixels | UserError]]:
+    """Images decoded a few ahead of the network; an error stands in for what could not be read.
+
+    Args:
+        upright: turned as their EXIF orientation says.
+    """
 
     def read(path: Path) -> Pixels | UserError:
         try:
-            return read_rgb(path, upright=True)
+            return read_rgb(path, upright=upright)
         except UserError as error:
             return error
 

@@ -55,7 +55,10 @@ def start(task: str, config: DictConfig, learner: Learner) -> None:
     if config.weights is not None:
         take_weights(learner, str(config.weights))
     if config.checkpoint is not None:
-        new = start_from(learner, open_checkpoint(config.checkpoint, task), config.checkpoint)
+        checkpoint = open_checkpoint(config.checkpoint, task)
+        trained = checkpoint["mobilevision"]["tasks"]
+        anew = [name for name, entry in learner.each_task() if trained[name]["classes"] != entry.card()["classes"]]
+        new = start_from(learner, checkpoint, config.checkpoint, anew)
         made_new = f"; made anew for other classes: {', '.join(new)}" if new else ""
         report(f"weights from {config.checkpoint}{made_new}")
 

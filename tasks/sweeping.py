@@ -53,7 +53,8 @@ def show(columns: list[str], rows: list[dict[str, Any]]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    shared = [key for key in columns if len(rows) > 1 and len({str(row.get(key)) for row in rows}) == 1]
+    settings = columns[: columns.index("image") + 1]
+    shared = [key for key in settings if len(rows) > 1 and len({str(row.get(key)) for row in rows}) == 1]
     print("  ".join(f"{key}={rows[0].get(key)}" for key in shared))
     table = Table(box=None)
     shown = [key for key in columns if key not in shared]

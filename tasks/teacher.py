@@ -59,13 +59,13 @@ def ours(path: str, classes: Sequence[str]) -> nn.Module:
 
 def torchvisions(name: str, weights: str | None, classes: int) -> nn.Module:
     """A torchvision classification network by name, with weights by name (downloaded) or from a file."""
-    from torchvision.models import get_model, list_models
+    from torchvision import models
 
-    if name not in list_models():
+    if name not in models.list_models(module=models):  # that is, of classification
         raise UserError(f"distill.teacher={name} is neither a .ckpt file nor a torchvision network (resnet50, …)")
     if weights is None:
         raise UserError(f"distill.teacher={name} needs distill.weights=<torchvision's name of the weights, or a file>")
-    network = get_model(name, weights=None)
+    network = models.get_model(name, weights=None)
     try:
         file = str(weights).endswith((".pth", ".pt"))
         network.load_state_dict(dict(read_checkpoint(weights) if file else torchvision_weights(weights)))
@@ -73,7 +73,7 @@ def torchvisions(name: str, weights: str | None, classes: int) -> nn.Module:
         raise UserError(f"distill.weights={weights}: {' '.join(str(error).split())}") from error
     network = Normalised(network, list(IMAGENET_MEAN), list(IMAGENET_STD)).eval()
     with torch.no_grad():
-        found = network(torch.zeros(1, 3, 64, 64, dtype=torch.uint8)).shape[1]
+        found = network(torch.zeros(1, 3, 224, 224, dtype=torch.uint8)).shape[1]
     if found != classes:
         raise UserError(f"distill.teacher={name} has {found} classes, the data set {classes}")
     return network

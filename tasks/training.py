@@ -1,5 +1,6 @@
 """Training and scoring: what a run does, and what it leaves behind."""
 
+import copy
 import json
 import logging
 import signal
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning
+import torch
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from omegaconf import DictConfig
 
@@ -61,7 +63,7 @@ def run(task: str, config: DictConfig, splits: Splits, folder: Path) -> None:
         start(task, config, learner)
         if config.get("distill") and config.distill.teacher is not None:
             give_teacher(config, learner)
-        data.try_augmentation()
+        try_step(learner, data.try_augmentation())
         for _, entry in learner.each_task():
             entry.prepare(data.train)
         train(config, learner, data, splits, folder)
@@ -71,6 +73,18 @@ def run(task: str, config: DictConfig, splits: Splits, folder: Path) -> None:
         load_state(learner, open_checkpoint(path, task), path)
         report(f"scoring   {path}")
     score(config, learner, data, costs, folder)
+
+
+def try_step(learner: Learner, batch: Any) -> None:
+    """One training step on a few images with a copy of the network, so that what cannot work says so before training.
+
+    Raises:
+        UserError: for images of a size that network or teacher refuse, a loss that refuses the outputs, …
+    """
+    with told_to_the_user(), torch.random.fork_rng():
+        trial = copy.deepcopy(learner).cpu().train()
+        for name, outputs in trial(batch["image"]).items():
+            trial.each(name).loss(outputs, batch)
 
 
 def give_teacher(config: DictConfig, learner: Learner) -> None:

@@ -46,7 +46,7 @@ RESNETS = (
     Published("se_resnet50", "identity", partial(SEResNet50, place="identity"), "-", (28.072, 3860.5)),
     Published("se_resnet50", "conv3x3", partial(SEResNet50, place="conv3x3"), "25.8M", (25.714, 3858.1),
               note=STATISTICS),
-    Published("se_resnet50", "no squeeze", partial(SEResNet50, squeeze="none"), "4.27G", (28.072, 4269.0)),
+    Published("se_resnet50", "no squeeze", partial(SEResNet50, squeeze="none"), "- 4.27G", (28.072, 4269.0)),
 )
 CSE = (
     Published("mobilenet_v2_cse", "CIFAR-10", MobileNetV2CSE, "0.363M", (0.362992, 81.43), 32, 10),

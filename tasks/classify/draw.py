@@ -136,7 +136,9 @@ def confusion(matrix: NDArray[np.int64], names: Sequence[str]) -> Image.Image:
         return Image.fromarray(shaded).resize((side, side), Image.Resampling.NEAREST)
     font, cell = ImageFont.load_default(13), 44
     margin = 16 + round(max(font.getlength(name) for name in names))
-    canvas = Image.new("RGB", (margin + classes * cell + 8, margin + classes * cell + 28), "white")
+    legend = "truth down, prediction across"
+    width = margin + max(classes * cell, round(font.getlength(legend))) + 8
+    canvas = Image.new("RGB", (width, margin + classes * cell + 28), "white")
     pen = ImageDraw.Draw(canvas)
     canvas.paste(Image.fromarray(shaded).resize((classes * cell,) * 2, Image.Resampling.NEAREST), (margin, margin))
     for k, name in enumerate(names):
@@ -148,5 +150,5 @@ def confusion(matrix: NDArray[np.int64], names: Sequence[str]) -> Image.Image:
         ink = "white" if shares[truth, predicted] > 0.4 else "black"
         place = (margin + (predicted + 0.5) * cell, margin + (truth + 0.5) * cell)
         pen.text(place, str(matrix[truth, predicted]), ink, font, anchor="mm")
-    pen.text((margin, margin + classes * cell + 6), "truth down, prediction across", "black", font)
+    pen.text((margin, margin + classes * cell + 6), legend, "black", font)
     return canvas

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from backbones.base import Feature
 from heads.base import Head
+from heads.classification import ClassificationHead
 from tasks.classify.accuracy import Accuracy
 from tasks.classify.distill import Distillation
 from tasks.classify.draw import RightAndWrong
@@ -46,6 +47,8 @@ class ClassifyTask(Task):
         super().__init__()
         self.class_names = [str(name) for name in classes]
         self.head = head(features, len(self.class_names))
+        if not isinstance(self.head, ClassificationHead):
+            raise ValueError(f"{type(self.head).__name__} gives no logits for a whole image; use head=classification")
         self.criterion, self.mixer = loss, mix
         self.distillation: Distillation | None = None
 

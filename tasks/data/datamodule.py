@@ -229,10 +229,13 @@ class DataModule(lightning.LightningDataModule):
         """
         assert self.trainer is not None and self.trainer.max_epochs is not None
         batches, limit = len(self.train_batches()), self.trainer.limit_train_batches
+        whole = batches
         batches = min(batches, limit) if isinstance(limit, int) else int(batches * limit)
+        if batches < 1:
+            raise UserError(f"trainer.limit_train_batches={limit} leaves none of {whole} batches")
         return self.trainer.max_epochs * -(-batches // self.trainer.accumulate_grad_batches)
 
-    def try_augmentation(self) -> None:
+    def try_augmentation(self) -> Batch:
         """Make one training batch here and now, so that a transform that cannot work says so before training.
 
         Raises:
@@ -241,7 +244,7 @@ class DataModule(lightning.LightningDataModule):
         assert self.train is not None
         batch = next(iter(TrainBatches(len(self.train), min(4, self.batch_size), seed=self.seed)))
         try:
-            Augmented(self.train, self.augment, self.crop, self.max_broken > 0)[batch]
+            return Augmented(self.train, self.augment, self.crop, self.max_broken > 0)[batch]
         except UserError:
             raise
         except Exception as error:

@@ -91,9 +91,9 @@ class LabelledFiles:
 
 
 def folders_in(folder: Path) -> list[str]:
-    """Names of the folders in a folder, sorted; hidden ones are left out."""
+    """Names of the folders in a folder, sorted; hidden ones and those of other programs are left out."""
     with os.scandir(folder) as entries:
-        return sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith("."))
+        return sorted(entry.name for entry in entries if entry.is_dir() and is_of_data(entry.name))
 
 
 def images_in(folder: Path) -> list[str]:
@@ -105,10 +105,16 @@ def images_in(folder: Path) -> list[str]:
 def images_below(folder: Path) -> list[str]:
     """Paths of all image files below a folder, from there, sorted."""
     found: list[str] = []
-    for place, _, names in os.walk(folder):
+    for place, folders, names in os.walk(folder, followlinks=True):
+        folders[:] = [name for name in folders if is_of_data(name)]
         below = "" if place == str(folder) else os.path.relpath(place, folder) + "/"
         found += [below + name for name in names if is_image(name)]
     return sorted(found)
+
+
+def is_of_data(name: str) -> bool:
+    """Whether a folder's name is not one that file managers, notebooks and network drives leave behind."""
+    return not name.startswith(".") and name not in ("__MACOSX", "@eaDir")
 
 
 def is_image(name: str) -> bool:

@@ -53,7 +53,7 @@ def read_solution(path: Path) -> dict[str, int]:
         UserError: for another kind of file.
     """
     try:
-        with path.open(newline="", encoding="utf-8") as file:
+        with path.open(newline="", encoding="utf-8-sig") as file:
             return {row["ImageId"]: label_of()[row["PredictionString"].split()[0]] for row in csv.DictReader(file)}
     except (KeyError, IndexError, AttributeError, ValueError) as error:
         raise UserError(f"cannot read {path}: not a list of ImageId,PredictionString ({error})") from error

@@ -25,7 +25,11 @@ def find_images(pattern: str) -> list[Path]:
     """
     path = Path(pattern).expanduser()
     if path.is_dir():
-        found = [file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file()]
+        found = [
+            file
+            for file in path.rglob("*")
+            if file.suffix.lower() in SUFFIXES and not file.name.startswith(".") and file.is_file()
+        ]
         if not found:
             raise UserError(f"input={pattern}: no image in that folder ({', '.join(SUFFIXES)})")
     elif path.is_file():
@@ -51,8 +55,13 @@ def read_rgb(path: str | Path, *, upright: bool = False) -> Pixels:
         with Image.open(path) as image:
             if upright:
                 ImageOps.exif_transpose(image, in_place=True)
-            if image.mode.startswith("I;16"):  # PIL would clip 16 bits, not scale them
-                return np.repeat((np.asarray(image) >> 8).astype(np.uint8)[..., None], 3, axis=2)
+            if image.mode.startswith("I"):  # PIL would clip 16 bits, not scale them
+                values = np.asarray(image)
+                if values.min() < 0 or values.max() > 65535:
+                    raise UserError(f"cannot read image {path}: its values go beyond 16 bits")
+                return np.repeat((values >> 8).astype(np.uint8)[..., None], 3, axis=2)
+            if image.mode == "F":
+                raise UserError(f"cannot read image {path}: its values are floats, of a range that nothing says")
             return np.asarray(image.convert("RGB"))
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise UserError(f"cannot read image {path}: {reason(path, error)}") from error

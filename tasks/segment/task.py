@@ -11,6 +11,7 @@ from torch import Tensor
 
 from backbones.base import Feature
 from heads.base import Head
+from heads.classification import ClassificationHead
 from heads.labels import labels_from_logits
 from tasks.gallery import EvenlySpread
 from tasks.segment.draw import Pixels, draw, overlay
@@ -43,6 +44,10 @@ class SegmentTask(Task):
         self.class_names = [name for name, _, _ in self.classes]
         self.colours = [colour for _, _, colour in self.classes]
         self.head = head(features, len(classes))
+        if isinstance(self.head, ClassificationHead):
+            raise ValueError(
+                "ClassificationHead gives no logits for each pixel; use head=lraspp or another of that kind"
+            )
         self.criterion = loss
 
     def prepare(self, samples: Any) -> None:

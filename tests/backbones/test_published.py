@@ -7,7 +7,9 @@ import pytest
 import torch
 
 from backbones.__main__ import built, main, rows, sizes
-from backbones.published.shapes import count, no_images
+from backbones.published.compare import DIFFERS, compare
+from backbones.published.row import Figure, Published
+from backbones.published.shapes import Counts, count, no_images
 from heads.sizes import measure
 
 ROWS = rows()
@@ -54,27 +56,84 @@ def command(monkeypatch, capsys):
     return run
 
 
+def test_a_figure_is_read_with_its_rounding():
+    assert Figure.read("4.2M") == (4_200_000, 50_000) and Figure.read("569M") == (569_000_000, 500_000)
+    assert Figure.read("3.86G") == (3_860_000_000, 5_000_000) and Figure.read("0.363M") == (363_000, 500)
+    assert Figure.read("-") is None
+    printed = Figure.read("0.2B")
+    assert printed.prints(150_000_000) and printed.prints(186_000_000) and not printed.prints(251_000_000)
+    assert printed.difference(186_000_000) == pytest.approx(-0.07)
+
+
+@pytest.mark.parametrize(
+    ("text", "params", "madds"),
+    [("4.2M 569M", "4.2M", "569M"), ("- 418M", "-", "418M"), ("45.7M", "45.7M", "-"), ("-", "-", "-")],
+)
+def test_a_row_says_which_figure_is_printed(text, params, madds):
+    row = Published("", "", None, text, (1, 1))
+    assert (row.paper_params, row.paper_madds) == (Figure.read(params), Figure.read(madds))
+
+
+@pytest.mark.parametrize(
+    ("text", "counts", "agrees"),
+    [
+        ("2.6M 100M", (2_640_000, 2_500_000, 100_900_000), True),
+        ("2.5M 100M", (2_640_000, 2_500_000, 100_900_000), True),  # BatchNorm's left out
+        ("2.4M 100M", (2_640_000, 2_500_000, 100_900_000), False),
+        ("2.6M 100M", (2_640_000, 2_500_000, 101_100_000), False),
+        ("2.6M 0.1B", (2_640_000, 2_500_000, 101_100_000), True),
+        ("- 100M", (2_640_000, 2_500_000, 98_900_000), False),
+        ("-", (2_640_000, 2_500_000, 98_900_000), True),
+    ],
+)
+def test_a_count_agrees_with_what_is_printed(text, counts, agrees):
+    assert Published("", "", None, text, (1, 1)).agrees(Counts(*counts)) is agrees
+
+
 def test_table_has_one_line_per_row_and_every_note(command):
     status, out, _ = command()
     lines = out.splitlines()
     assert status == 0 and max(map(len, lines)) <= 140 and "…" not in out
-    table = lines[2 : 2 + len(ROWS)]
+    table = lines[3 : 3 + len(ROWS)]
     for row, line in zip(ROWS, table, strict=True):
-        assert line.startswith(row.backbone) and row.variant in line and f"{row.size}×{row.size}" in line
-        assert row.paper in line
+        assert line.startswith(row.backbone) and row.variant in line and f" {row.size}×{row.size} " in line
+        assert (f" {row.classes} classes " in line) == (row.classes != 1000)
+        assert " ".join(row.printed) in " ".join(line.split())
     assert table[0].split() == [
-        "mobilenet_v1", "224×224", "1000", "4.232M", "4.210M", "568.7M", "4.2M", "569M", "-0.00%", "+0.01%",
+        "mobilenet_v1", "224×224", "4.232M", "4.210M", "568.7M", "4.2M", "569M", "+0.76%", "-0.05%", "0.01%",
     ]  # fmt: skip
+    assert table[4].split()[5:] == ["-", "418M", "-", "+0.03%", "0.01%"]
     assert all(row.note in out for row in ROWS)
 
 
-def test_json_holds_whole_numbers(command):
+def test_what_is_not_as_printed_has_a_footnote(counted):
+    found = [compare(row, counted[number]) for number, row in enumerate(ROWS)]
+    differing = {(row["backbone"], row["variant"], row["size"]) for row in found if row["note"] == DIFFERS}
+    assert differing == {
+        ("mobilenet_v2", "", 224),
+        ("mobilenet_v3_large", "", 224),
+        ("mobilenet_v3_large", "width 0.5", 224),
+        ("mobilenet_v3_large", "width 0.35", 224),
+        ("mobilenet_v3_small", "width 0.75", 224),
+        ("mobilenet_v3_small", "width 0.35", 224),
+        ("mobilenet_v3_small", "", 256),
+    }
+    assert all(row["note"] == known.note for row, known in zip(found, ROWS, strict=True) if known.note)
+
+
+def test_json_holds_numbers(command):
     status, out, _ = command("--json")
     found = json.loads(out)
     assert status == 0 and len(found) == len(ROWS)
     v2 = next(row for row in found if row["backbone"] == "mobilenet_v2")
     assert (v2["params"], v2["params_without_norm"], v2["madds"]) == (3504872, 3470760, 300774272)
+    assert (v2["paper_params"], v2["paper_madds"]) == (3_400_000, 300_000_000)
+    assert v2["difference_params"] == pytest.approx(0.030845, abs=1e-6)
+    assert v2["difference_madds"] == pytest.approx(0.002581, abs=1e-6)
     assert (v2["measured_params"], v2["measured_madds"]) == (3505000, 300800000)
+    assert v2["check"] == pytest.approx(25728 / 300800000)
+    ratio2 = next(row for row in found if row["variant"] == "r=2")
+    assert (ratio2["paper_params"], ratio2["paper_madds"], ratio2["difference_madds"]) == (45_700_000, None, None)
 
 
 def test_one_network_block_by_block(command):
@@ -109,6 +168,11 @@ def test_size_and_what_is_refused(command):
     assert command("mobilnet_v1")[0::2] == (
         2, "no network 'mobilnet_v1'; did you mean mobilenet_v1 or mobilenet_v2 or mobilenet_v2_cse?\n",
     )  # fmt: skip
+    assert command("nonsense")[2].startswith("no network 'nonsense'; there are mobilenet_v1, mobilenet_v2, ")
+    assert command("timm")[0::2] == (
+        2,
+        "no network 'timm'; timm's networks are not listed here: choose one by backbone=timm backbone.name=…\n",
+    )
     status, _, error = command("mobilenet_v2_cse", "--size", "64")
     assert status == 2 and error.startswith("mobilenet_v2_cse at 64×64: ") and error.count("\n") == 1
     assert command("--size", "64")[0] == 2

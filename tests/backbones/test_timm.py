@@ -1,9 +1,12 @@
 """timm as an independent reference, with copied random weights; and timm's networks as backbones."""
 
 import builtins
+from pathlib import Path
 
 import pytest
 import torch
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
 from torch import nn
 
 from backbones.base import Backbone
@@ -101,6 +104,80 @@ def test_features_are_announced_and_kept(name, maps):
     assert sum(parameter.numel() for parameter in backbone.parameters()) < parameters
     with pytest.raises(ValueError, match="no feature map 'c5'; this backbone has c3"):
         backbone.keep(["c5"])
+
+
+@pytest.mark.parametrize(
+    ("name", "output_stride", "reductions"),
+    [
+        ("test_resnet", 16, {"c1": 2, "c2": 4, "c3": 8, "c4": 16, "c5": 16}),
+        ("mobilenetv4_conv_small_050", 8, {"c1": 2, "c2": 4, "c3": 8, "c4": 8, "c5": 8}),
+        ("convnext_atto", 16, {"c2": 4, "c3": 8, "c4": 16, "c5": 16}),
+    ],
+)
+def test_dilated_maps_keep_their_names(name, output_stride, reductions):
+    """The same channels under the same names, at the resolution that is announced, also after keep."""
+    torch.manual_seed(0)
+    plain = TimmFeatures(name=name)
+    backbone = TimmFeatures(name=name, output_stride=output_stride).eval()
+    assert {key: feature.reduction for key, feature in backbone.features.items()} == reductions
+    assert [feature.channels for feature in backbone.features.values()] == [
+        feature.channels for feature in plain.features.values()
+    ]
+    images = torch.randn(1, 3, 70, 102)
+    with torch.no_grad():
+        before = backbone(images)
+    for key, feature in backbone.features.items():  # convnext's patches of 4 round down
+        assert before[key].shape[1:] in {
+            (feature.channels, 70 // feature.reduction, 102 // feature.reduction),
+            (feature.channels, -(-70 // feature.reduction), -(-102 // feature.reduction)),
+        }
+    backbone.keep(["c4"])
+    with torch.no_grad():
+        assert torch.equal(backbone(images)["c4"], before["c4"])
+    assert {key: feature.reduction for key, feature in backbone.features.items()} == {"c4": reductions["c4"]}
+
+
+@pytest.mark.parametrize("name", ["ghostnet_050", "vgg11", "hgnetv2_b0"])  # says no, asserts, does not know the word
+def test_without_an_output_stride(name):
+    with pytest.raises(ValueError) as raised:
+        TimmFeatures(name=name, output_stride=16)
+    assert str(raised.value) == f"timm's '{name}' has no output_stride=16; set backbone.output_stride=32"
+
+
+def test_an_output_stride_without_effect_is_refused(monkeypatch):
+    real = timm.create_model
+
+    def deaf(*arguments, output_stride=32, **keywords):
+        return real(*arguments, **keywords)
+
+    monkeypatch.setattr(timm, "create_model", deaf)
+    with pytest.raises(ValueError, match="timm's 'test_resnet' has no output_stride=16; "):
+        TimmFeatures(name="test_resnet", output_stride=16)
+
+
+def test_other_refusals_are_not_blamed_on_the_output_stride():
+    with pytest.raises(ValueError, match="timm's 'test_vit' takes images of 160×160 only"):
+        TimmFeatures(name="test_vit", output_stride=16)
+    with pytest.raises(ValueError, match="output_stride=12 is not one of 8, 16, 32"):
+        TimmFeatures(name="test_resnet", output_stride=12)
+
+
+def test_strides_stay():
+    with pytest.raises(ValueError, match=r"^timm's networks keep .*skip_strides=2; set backbone.skip_strides=0$"):
+        TimmFeatures(name="test_resnet", skip_strides=2)
+
+
+def test_config_passes_on_what_task_and_data_want():
+    config = OmegaConf.create(
+        {
+            "wants": {"output_stride": 16, "skip_strides": 0},
+            "backbone": OmegaConf.load(Path(__file__).parents[2] / "conf/backbone/timm.yaml"),
+        }
+    )
+    assert instantiate(config.backbone, name="test_resnet").features["c5"].reduction == 16
+    config.wants.skip_strides = 2
+    with pytest.raises(Exception, match="no skip_strides=2"):
+        instantiate(config.backbone, name="test_resnet")
 
 
 def test_norm_momentum_outlives_keep():

@@ -71,9 +71,22 @@ def test_step_by_hand():
 
 
 def test_exponential_by_hand():
-    found = rates(schedules.exponential, 8, decay=0.5, times=4, staircase=True, warmup=0.0)
+    found = rates(schedules.exponential, 8, decay=0.5, every=1, epochs=4, staircase=True, warmup=0.0)
     assert found[:8] == pytest.approx([1, 1, 0.5, 0.5, 0.25, 0.25, 0.125, 0.125])
-    smooth = rates(schedules.exponential, 8, decay=0.5, times=4, staircase=False, warmup=0.25)
+    smooth = rates(schedules.exponential, 8, decay=0.5, every=2, epochs=8, staircase=False, warmup=0.25)
     assert smooth[:2] == pytest.approx([1 / 3, 2 / 3]) and smooth[2:8] == pytest.approx(
         [0.5 ** (s / 2) for s in range(2, 8)]
     )
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"lr": -0.1}, "lr=-0.1 must be"),
+        ({"lr": 1, "decay": 3}, "decay=3 must be"),
+        ({"lr": 1, "epsilon": "abc"}, "epsilon=abc"),
+    ],
+)
+def test_rmsprop_refuses_values_out_of_range(options, message):
+    with pytest.raises(ValueError, match=message):
+        RMSpropTF([torch.nn.Parameter(torch.zeros(1))], **options)

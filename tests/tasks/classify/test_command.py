@@ -176,7 +176,14 @@ MISTAKES = [
     (["head.hidden=wide"], "hidden='wide' is neither a width nor paper"),
     (["task.mix.mixup=-1"], "must not be negative"),
     (["scheduler=step", "scheduler.milestones=[30,60]"], "shares of all steps"),
-    (["scheduler=exponential", "scheduler.times=0"], "scheduler.times=0 must be 1 or more"),
+    (["scheduler=exponential", "scheduler.every=0"], "scheduler.every=0"),
+    (["task.loss.label_smoothing=2"], "label_smoothing"),
+    (["optimizer=rmsprop", "optimizer.epsilon=abc"], "epsilon=abc must be a number"),
+    (["trainer.limit_train_batches=0.1"], "trainer.limit_train_batches=0.1 leaves none of 3 batches"),
+    (["data.batch_size=1", "wants.skip_strides=0"], "Expected more than 1 value per channel"),
+    (["distill.teacher=lraspp_mobilenet_v3_large"], "neither a .ckpt file nor a torchvision network"),
+    (["mode=evaluate", "checkpoint=setup.py", "weights=x.pth"], "leave one out"),
+    (["distill.teacher=a.ckpt", "distill.weights=b.pth"], "brings its own"),
     (["distill.teacher=resnet5"], "neither a .ckpt file nor a torchvision network"),
     (["distill.teacher=resnet18"], "needs distill.weights"),
     (["data.progressive=[[16,2]]"], "must be [side, share of the steps] pairs"),
@@ -196,6 +203,51 @@ def test_mistakes_are_one_line(run, arguments, message, tmp_path):
     result, folder = run("mistake", *arguments)
     assert result.status == 2 and message in result.err, result.err
     assert "Traceback" not in result.err and not folder.exists()
+
+
+def test_heads_of_another_task_are_refused(run, command, cityscapes):
+    result, _ = run("head", "head=lraspp", tiny=tuple(setting for setting in TINY if not setting.startswith("head")))
+    assert result.status == 2 and "LRASPP gives no logits for a whole image; use head=classification" in result.err
+    result = command("segment", "dataset=cityscapes", f"dataset.root={cityscapes}", "head=classification")
+    assert result.status == 2 and "use head=lraspp" in result.err
+
+
+@pytest.mark.parametrize(
+    "change", ["wants.skip_strides=1", "distill.teacher=resnet18", "data.crop.size=24", "ema=null"]
+)
+def test_a_resumed_run_keeps_what_decides_its_weights(run, change):
+    _, folder = run("begun", "trainer.max_epochs=2", "stop_after=1", "pictures=0")
+    result, _ = run("goes_on", f"resume={folder / 'checkpoints' / 'last.ckpt'}", "trainer.max_epochs=2", change)
+    assert result.status == 2 and "resume=… goes on with what the run was begun with" in result.err, result.err
+
+
+def test_other_classes_of_the_same_number_get_a_new_last_layer(run, folders):
+    _, trained = run("trained", "trainer.max_epochs=1", "pictures=0")
+    start = f"checkpoint={trained / 'checkpoints' / 'best.ckpt'}"
+    result, _ = run("same", start, "trainer.max_epochs=1", "pictures=0")
+    assert "made anew" not in result.out
+    for split in ("train", "val"):
+        (folders / split / "red").rename(folders / split / "amber")
+    result, _ = run("others", start, "trainer.max_epochs=1", "pictures=0")
+    assert result.status == 0 and "made anew for other classes: tasks.classify.head.classify" in result.out
+
+
+def test_photos_are_predicted_as_they_are_scored(run, folders):
+    """EXIF says that this one lies on its side; training, scoring and torchvision take it as stored."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    image = Image.open(folders / "val" / "red" / "red_0.jpg")
+    image.resize((60, 30)).save(folders / "turned.jpg", exif=exif)
+    _, trained = run("trained", "trainer.max_epochs=1", "pictures=0")
+    arguments = (
+        "mode=predict",
+        f"checkpoint={trained / 'checkpoints' / 'best.ckpt'}",
+        f"input={folders / 'turned.jpg'}",
+    )
+    for setting, size in (("upright=false", ("30", "60")), ("upright=true", ("60", "30"))):
+        _, predicted = run(setting.replace("=", "_"), *arguments, *([] if setting == "upright=false" else [setting]))
+        row = next(csv.DictReader((predicted / "index.csv").open()))
+        assert (row["height"], row["width"]) == size
 
 
 def test_a_data_set_without_such_labels_is_named(command, cityscapes, folders):

@@ -116,6 +116,13 @@ def test_check_finds_what_is_broken(pets):
     assert list(samples.check()) == [None] * 4, "what lies behind the end does not matter"
 
 
+def test_what_other_programs_leave_behind_is_no_image(pets):
+    for place in ("cat/.ipynb_checkpoints", "cat/__MACOSX", "@eaDir", ".cache"):
+        (pets / "train" / place).mkdir(parents=True)
+        Image.new("RGB", (4, 4)).save(pets / "train" / place / "x.jpg")
+    assert len(Folders(pets).train()) == 4 and "@eaDir" not in Folders(pets).classes["label"]
+
+
 def test_lists_are_two_blocks():
     texts = Texts(["a", "", "größe/\udcff.jpg"])
     assert [texts[i] for i in range(len(texts))] == ["a", "", "größe/\udcff.jpg"]
