@@ -58,9 +58,15 @@ class Learner(lightning.LightningModule):
         return [(name, metric) for name, metric in self.metrics.items() if isinstance(metric, Metric)]
 
     def forward(self, images: Tensor) -> dict[str, Any]:
-        """Every task's raw outputs for (N, 3, H, W) uint8 images."""
+        """Every task's raw outputs for (N, 3, H, W) uint8 images; see Task.mirror."""
         maps = self.backbone(images)
-        return {name: task.head(maps) for name, task in self.each_task()}
+        outputs = {name: task.head(maps) for name, task in self.each_task()}
+        if not self.training and any(task.mirror for _, task in self.each_task()):
+            mirrored = self.backbone(images.flip(-1))
+            outputs |= {
+                name: (outputs[name] + task.head(mirrored)) / 2 for name, task in self.each_task() if task.mirror
+            }
+        return outputs
 
     def training_step(self, batch: Batch, _batch_index: int) -> Tensor:
         if len(self.tasks) == 1:  # blended images would be wrong for another task's labels

@@ -25,10 +25,11 @@ def describe(learner: Learner, data: DataModule) -> dict[str, Any]:
     costs: dict[str, Any] = {"height": height, "width": width}
     for name, task in learner.each_task():
         size = measure(backbone, copy.deepcopy(task.head).to("meta"), height, width)
+        twice = ", twice for the mirror image" if task.mirror else ""
         costs[name] = {"params": size.params, "multiply_adds": size.madds}
         report(
             f"{name}: {type(learner.backbone).__name__} + {type(task.head).__name__}, {size.params / 1e6:.2f}M params, "
-            f"{size.madds / 1e9:.3g}G multiply-adds at {height}×{width}"
+            f"{size.madds / 1e9:.3g}G multiply-adds at {height}×{width}{twice}"
         )
     training = f"{len(data.train):,} training and " if data.train is not None else ""
     report(f"data: {training}{len(data.val):,} validation images")

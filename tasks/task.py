@@ -21,12 +21,15 @@ class Task(nn.Module):
         name: in front of the task's metrics where several tasks are trained.
         target: the key of its labels in a batch.
         score: the metric that says which checkpoint is best; larger is better.
+        mirror: whether an image is scored and predicted as itself and as its mirror image, the raw outputs averaged;
+            for tasks whose outputs have no left and right. It costs a second pass.
         head: maps to raw outputs, the same in training and in inference; `head.maps` names the maps it reads.
     """
 
     name: ClassVar[str]
     target: ClassVar[str]
     score: ClassVar[str]
+    mirror: bool = False
     head: Head
 
     def prepare(self, samples: Any) -> None:

@@ -28,6 +28,8 @@ class ClassifyTask(Task):
         head: builds the head: `head(features, num_classes)`, giving logits (N, classes).
         loss: `loss(logits, target)` with class numbers (N) or shares of each class (N, classes).
         mix: blends training images; None for none.
+        mirror: whether an image is scored and predicted together with its mirror image, the logits averaged. Papers'
+            scores are without.
         classes: names in the order of the labels.
 
     Attributes:
@@ -43,8 +45,10 @@ class ClassifyTask(Task):
         loss: nn.Module,
         mix: Mix | None,
         classes: Sequence[str],
+        mirror: bool = False,
     ) -> None:
         super().__init__()
+        self.mirror = mirror
         self.class_names = [str(name) for name in classes]
         self.head = head(features, len(self.class_names))
         if not isinstance(self.head, ClassificationHead):

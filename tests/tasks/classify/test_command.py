@@ -205,6 +205,24 @@ def test_mistakes_are_one_line(run, arguments, message, tmp_path):
     assert "Traceback" not in result.err and not folder.exists()
 
 
+def test_a_mirrored_score_does_not_know_left_from_right(run, folders, command, tmp_path):
+    result, trained = run("trained", "trainer.max_epochs=2", "task.mirror=true")
+    assert result.status == 0, result.err
+    best = torch.load(trained / "checkpoints" / "best.ckpt", weights_only=True)
+    assert best["mobilevision"]["config"]["task"]["mirror"] is True
+    image = Image.new("RGB", (40, 40), (40, 60, 200))
+    image.paste((250, 40, 40), (0, 0, 10, 25))
+    image.save(folders / "one.png")
+    image.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(folders / "other.png")
+    scores = {}
+    for mirror in ("true", "false"):
+        arguments = ("mode=predict", f"checkpoint={trained / 'checkpoints' / 'best.ckpt'}", f"task.mirror={mirror}")
+        _, predicted = run(f"mirror_{mirror}", *arguments, f"input={folders}/o*.png")
+        rows = list(csv.DictReader((predicted / "index.csv").open()))
+        scores[mirror] = [row["probability1"] for row in rows]
+    assert scores["true"][0] == scores["true"][1] and scores["false"][0] != scores["false"][1]
+
+
 def test_heads_of_another_task_are_refused(run, command, cityscapes):
     result, _ = run("head", "head=lraspp", tiny=tuple(setting for setting in TINY if not setting.startswith("head")))
     assert result.status == 2 and "LRASPP gives no logits for a whole image; use head=classification" in result.err
