@@ -21,8 +21,8 @@ def timm_library() -> Any:
     """
     try:
         import timm
-    except ImportError as error:
-        raise ValueError('backbone=timm needs: pip install "mobilevision[timm]"') from error
+    except ImportError:  # from None, here and below: the commands print an error's first cause
+        raise ValueError('backbone=timm needs: pip install "mobilevision[timm]"') from None
     return timm
 
 
@@ -46,10 +46,10 @@ def feature_network(
         return timm.create_model(name, features_only=True, pretrained=pretrained, **options)
     except Exception as error:  # timm has no common class of its refusals
         if output_stride < FULL and isinstance(error, TypeError | AssertionError):  # it does not know it, or asserts 32
-            raise no_output_stride(name, output_stride) from error
+            raise no_output_stride(name, output_stride) from None
         lines = str(error).splitlines() or [type(error).__name__]
         what = "weights" if pretrained else "feature maps"
-        raise ValueError(f"timm gives no {what} for {name!r}: {lines[0]}") from error
+        raise ValueError(f"timm gives no {what} for {name!r}: {lines[0]}") from None
 
 
 def no_output_stride(name: str, output_stride: int) -> ValueError:
