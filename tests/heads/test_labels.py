@@ -137,7 +137,6 @@ def test_the_fast_way_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
         labels_from_logits(make("noise", (1, 19, *small), 0), size)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def peaks() -> None:
     """Print by how many MB each way lets this process grow, or nothing where the kernel does not forget its peak."""
 
@@ -158,6 +157,7 @@ def peaks() -> None:
         return
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_memory_stays_small() -> None:
     """In a process of its own: here, memory that other tests have freed would be taken first."""
     code = "from tests.heads.test_labels import peaks; peaks()"
