@@ -28,24 +28,6 @@ def classes_of(card: Mapping[str, Any]) -> dict[str, Sequence[Any]]:
     return {entry.get("target", "mask"): entry["classes"] for entry in card["tasks"].values()}
 
 
-def same_classes(task: str, config: DictConfig, learner: Learner) -> None:
-    """A checkpoint is scored on the classes that it was trained for, in their order.
-
-    Raises:
-        UserError: at the first class that differs.
-    """
-    if config.checkpoint is None:
-        return
-    card = open_checkpoint(config.checkpoint, task)["mobilevision"]
-    for name, entry in learner.each_task():
-        trained, here = card["tasks"][name]["classes"], entry.card()["classes"]
-        if len(trained) != len(here):
-            raise UserError(f"{config.checkpoint} knows {len(trained)} classes, the data set has {len(here)}")
-        for number, (theirs, ours) in enumerate(zip(trained, here, strict=True)):
-            if theirs != ours:
-                raise UserError(f"class {number} is {theirs} in {config.checkpoint} and {ours} in the data set")
-
-
 def start(task: str, config: DictConfig, learner: Learner) -> None:
     """Weights to start a training from, with a report of what was loaded.
 
@@ -67,16 +49,31 @@ def complete(task: str, config: DictConfig, learner: Learner) -> None:
     """All weights of a network that is scored or predicts: our checkpoint, or a whole network of torchvision's layout.
 
     Raises:
-        UserError: for weights that do not fit, or that leave a layer as it was initialised.
+        UserError: for weights that do not fit, that leave a layer as it was initialised, or that were trained for
+            other classes or another order of them.
     """
     if config.checkpoint is not None:
-        load_state(learner, open_checkpoint(config.checkpoint, task), config.checkpoint)
+        checkpoint = open_checkpoint(config.checkpoint, task)
+        for name, entry in learner.each_task():
+            same_classes(
+                checkpoint["mobilevision"]["tasks"][name]["classes"], entry.card()["classes"], config.checkpoint
+            )
+        load_state(learner, checkpoint, config.checkpoint)
         return
     missing = take_weights(learner, str(config.weights))
     if missing:
         raise UserError(
             f"weights={config.weights} has nothing for the head ({missing[0]} …): it can only be trained on"
         )
+
+
+def same_classes(trained: Sequence[Any], here: Sequence[Any], path: str) -> None:
+    """Raises a UserError at the first class that a checkpoint knows otherwise than the data set."""
+    if len(trained) != len(here):
+        raise UserError(f"{path} knows {len(trained)} classes, the data set has {len(here)}")
+    for number, (theirs, ours) in enumerate(zip(trained, here, strict=True)):
+        if theirs != ours:
+            raise UserError(f"class {number} is {theirs} in {path} and {ours} in the data set")
 
 
 def take_weights(learner: Learner, source: str) -> list[str]:

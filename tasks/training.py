@@ -25,7 +25,7 @@ from tasks.errors import Stopped
 from tasks.learner import Learner
 from tasks.progress import Pictures, ShowProgress
 from tasks.report import describe, report, show
-from tasks.start import complete, same_classes, start
+from tasks.start import complete, start
 
 CHATTER = (  # warnings that do not apply here, and one of Lightning about itself
     "does not have many workers",
@@ -57,7 +57,6 @@ def run(task: str, config: DictConfig, splits: Splits, folder: Path) -> None:
     with told_to_the_user():  # a network may refuse the images' size
         costs = describe(learner, data)
     if config.mode == "evaluate":
-        same_classes(task, config, learner)
         complete(task, config, learner)
     else:
         start(task, config, learner)

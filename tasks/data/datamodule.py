@@ -1,150 +1,22 @@
 """Data sets to batches: uint8, channels last in memory, augmented in worker processes."""
 
 import os
-import random
 import signal
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property, partial
-from pathlib import Path
-from typing import Any, Protocol
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import albumentations
 import cv2
 import lightning
-import numpy as np
 import torch
-import torch.nn.functional as F
-from numpy.typing import NDArray
-from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from tasks.cpu import use_all_cores
+from tasks.data.batches import Augmented, Batch, Crop, InMemory, Samples, Scored
 from tasks.data.files import View
-from tasks.data.images import Pixels
-from tasks.data.samplers import Draw, EvalBatches, TrainBatches
+from tasks.data.progressive import check_progressive, shrunk
+from tasks.data.samplers import EvalBatches, TrainBatches
 from tasks.errors import UserError
-
-Arrays = dict[str, NDArray[Any]]
-Batch = dict[str, Any]
-Crop = Callable[[Path | Pixels, np.random.Generator], Pixels]
-
-
-class Samples(Protocol):
-    """What a data set's split offers: arrays by the names that albumentations gives them (image, mask, label, …).
-
-    `read(index, view)` lets a view make the image from its file (or from decoded pixels) where it can do so faster or
-    better than by decoding all of it; only sets without labels per pixel offer that.
-    """
-
-    def __len__(self) -> int: ...
-    def name(self, index: int) -> str: ...
-    def size(self, index: int) -> tuple[int, int]: ...
-    def read(self, index: int, view: View | None = None) -> Arrays: ...
-
-
-def collate(samples: Sequence[Arrays], names: Sequence[str]) -> Batch:
-    """Arrays of equal shape to one batch: `image` (N, 3, H, W) with channels last in memory, the rest stacked."""
-    batch: Batch = {key: torch.from_numpy(np.stack([sample[key] for sample in samples])) for key in samples[0]}
-    batch["image"] = batch["image"].permute(0, 3, 1, 2)
-    batch["name"] = list(names)
-    return batch
-
-
-class Augmented(Dataset[Batch]):
-    """Training batches: a list of draws in, a batch out.
-
-    Args:
-        augment: albumentations transforms, in order.
-        crop: makes the image from its file before they see it (tasks/data/crop.py).
-        replace_broken: a file that cannot be read is noted in the batch's `broken` (name, reason) and the next image
-            takes its place; otherwise it is an error.
-    """
-
-    def __init__(
-        self,
-        samples: Samples,
-        augment: Sequence[albumentations.BasicTransform],
-        crop: Crop | None = None,
-        replace_broken: bool = False,
-    ) -> None:
-        self.samples, self.crop, self.replace_broken = samples, crop, replace_broken
-        self.augment = albumentations.Compose(list(augment))
-
-    def __getitem__(self, draws: Sequence[Draw]) -> Batch:
-        arrays, names = [], []
-        broken: list[tuple[str, str]] = []
-        for index, seed in draws:
-            generator = np.random.default_rng(seed)
-            sample, index = self.read(index, generator, broken)
-            # One generator for all transforms: seeded one by one they would all throw the same dice.
-            self.augment.set_random_state(generator, random.Random(hash(seed)))
-            arrays.append(self.augment(**sample))
-            names.append(self.samples.name(index))
-        return collate(arrays, names) | {"broken": broken}
-
-    def read(self, index: int, generator: np.random.Generator, broken: list[tuple[str, str]]) -> tuple[Arrays, int]:
-        """A sample and its number: the wanted one, or the first behind it that can be read."""
-        crop = self.crop
-        for number in range(index, index + len(self.samples)):
-            number %= len(self.samples)
-            try:
-                if crop is None:
-                    return self.samples.read(number), number
-                return self.samples.read(number, lambda source: crop(source, generator)), number
-            except UserError as error:
-                if not self.replace_broken:
-                    raise
-                broken.append((self.samples.name(number), str(error)))
-        raise UserError(f"not one image can be read; the first: {broken[0][1]}")
-
-
-class Scored(Dataset[Batch]):
-    """Evaluation batches: a list of indices in, a batch out; each image as it is, or as `fit` makes it."""
-
-    def __init__(self, samples: Samples, fit: View | None = None) -> None:
-        self.samples, self.fit = samples, fit
-
-    def __getitem__(self, indices: Sequence[int]) -> Batch:
-        read = self.samples.read if self.fit is None else partial(self.samples.read, view=self.fit)
-        return collate([read(index) for index in indices], [self.samples.name(index) for index in indices]) | {
-            "index": list(indices)
-        }
-
-
-class InMemory:
-    """Samples decoded once and kept; workers forked later share them.
-
-    What cannot be read says so when it is asked for.
-    """
-
-    def __init__(self, samples: Samples) -> None:
-        self.samples = samples
-
-        def read(index: int) -> Arrays | UserError:
-            try:
-                return samples.read(index)
-            except UserError as error:
-                return error
-
-        with ThreadPoolExecutor() as pool:
-            self.arrays = list(pool.map(read, range(len(samples))))
-
-    def __len__(self) -> int:
-        return len(self.arrays)
-
-    def name(self, index: int) -> str:
-        return self.samples.name(index)
-
-    def size(self, index: int) -> tuple[int, int]:
-        height, width = self.read(index)["image"].shape[:2]
-        return height, width
-
-    def read(self, index: int, view: View | None = None) -> Arrays:
-        arrays = self.arrays[index]
-        if isinstance(arrays, UserError):
-            raise arrays
-        return arrays if view is None else arrays | {"image": view(arrays["image"])}
 
 
 class DataModule(lightning.LightningDataModule):
@@ -156,7 +28,7 @@ class DataModule(lightning.LightningDataModule):
         crop: makes a training image from its file, before `augment`; None decodes all of it.
         fit: makes an image to score from its file (tasks/data/resize.py); None takes it as it is.
         progressive: (side, share of the steps) pairs: training images are shrunk to that side until that share is done
-            (Howard et al., fast.ai's DAWNBench entry, 2018): a pass costs less while little is known. None for none.
+            (tasks/data/progressive.py): a pass costs less while little is known. None for none.
         max_broken: how many training images may be unreadable, each replaced by its neighbour.
         batch_size, eval_batch_size: per process.
         repeat: see TrainBatches.
@@ -217,11 +89,6 @@ class DataModule(lightning.LightningDataModule):
             skip=0 if done.is_last_batch else done.current.ready,
         )
 
-    @cached_property
-    def steps(self) -> int:
-        """total_steps, once."""
-        return self.total_steps()
-
     def total_steps(self) -> int:
         """Optimiser steps of the whole training.
 
@@ -236,7 +103,7 @@ class DataModule(lightning.LightningDataModule):
         return self.trainer.max_epochs * -(-batches // self.trainer.accumulate_grad_batches)
 
     def try_augmentation(self) -> Batch:
-        """Make one training batch here and now, so that a transform that cannot work says so before training.
+        """Make the first training batch here and now, so that a transform that cannot work says so before training.
 
         Raises:
             UserError: with what the transforms said.
@@ -244,7 +111,7 @@ class DataModule(lightning.LightningDataModule):
         assert self.train is not None
         batch = next(iter(TrainBatches(len(self.train), min(4, self.batch_size), seed=self.seed)))
         try:
-            return Augmented(self.train, self.augment, self.crop, self.max_broken > 0)[batch]
+            return self.at_size(Augmented(self.train, self.augment, self.crop, self.max_broken > 0)[batch], 0.0)
         except UserError:
             raise
         except Exception as error:
@@ -260,11 +127,20 @@ class DataModule(lightning.LightningDataModule):
         assert self.trainer is not None
         if not self.progressive or not self.trainer.training:
             return batch
+        return self.at_size(batch, self.trainer.global_step / self.total_steps())
+
+    def at_size(self, batch: Batch, done: float) -> Batch:
+        """A training batch at the size that it has after this share of the steps.
+
+        Raises:
+            UserError: for labels that would have to shrink as well.
+        """
+        side = next((side for side, share in self.progressive if done < share), None)
+        if side is None:
+            return batch
         if "mask" in batch:
             raise UserError("data.progressive shrinks the images alone: it is for image labels")
-        done = self.trainer.global_step / self.steps
-        side = next((side for side, share in self.progressive if done < share), None)
-        return batch if side is None else batch | {"image": shrunk(batch["image"], side)}
+        return batch | {"image": shrunk(batch["image"], side)}
 
     def input_size(self) -> tuple[int, int]:
         """(height, width) of the first image as it is scored."""
@@ -298,32 +174,6 @@ class DataModule(lightning.LightningDataModule):
             persistent_workers=workers > 0,
             pin_memory=torch.cuda.is_available(),
         )
-
-
-def check_progressive(pairs: Sequence[Sequence[float]]) -> list[tuple[int, float]]:
-    """Pairs of side and share, with rising shares.
-
-    Raises:
-        UserError: for anything else.
-    """
-    shares = [pair[1] for pair in pairs if len(pair) == 2]
-    sides = [pair[0] for pair in pairs if isinstance(pair[0], int) and pair[0] > 0]
-    if len(shares) != len(pairs) or len(sides) != len(pairs) or not all(0 < share < 1 for share in shares):
-        raise UserError(f"data.progressive={[list(pair) for pair in pairs]} must be [side, share of the steps] pairs")
-    if sorted(set(shares)) != shares:
-        raise UserError(f"data.progressive: the shares {shares} must rise")
-    return list(zip(sides, shares, strict=True))
-
-
-def shrunk(images: Tensor, side: int) -> Tensor:
-    """Images (N, 3, H, W) uint8 with this shorter side, antialiased; smaller ones stay as they are."""
-    height, width = images.shape[-2:]
-    scale = side / min(height, width)
-    if scale >= 1:
-        return images
-    size = (round(height * scale), round(width * scale))
-    resized = F.interpolate(images, size, mode="bilinear", antialias=True)
-    return resized.contiguous(memory_format=torch.channels_last)
 
 
 def start_worker(_worker: int) -> None:

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from tasks.data.datamodule import Augmented, InMemory, Scored, check_progressive, collate, shrunk
+from tasks.data.batches import Augmented, InMemory, Scored, collate
+from tasks.data.progressive import check_progressive, shrunk
 from tasks.data.samplers import EvalBatches, TrainBatches
 from tasks.errors import UserError
 

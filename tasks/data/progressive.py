@@ -1,0 +1,35 @@
+"""Images that grow while the training goes on (Howard et al., fast.ai's DAWNBench entry, 2018)."""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from tasks.errors import UserError
+
+
+def check_progressive(pairs: Sequence[Sequence[float]]) -> list[tuple[int, float]]:
+    """Pairs of side and share, with rising shares.
+
+    Raises:
+        UserError: for anything else.
+    """
+    shares = [pair[1] for pair in pairs if len(pair) == 2]
+    sides = [pair[0] for pair in pairs if isinstance(pair[0], int) and pair[0] > 0]
+    if len(shares) != len(pairs) or len(sides) != len(pairs) or not all(0 < share < 1 for share in shares):
+        raise UserError(f"data.progressive={[list(pair) for pair in pairs]} must be [side, share of the steps] pairs")
+    if sorted(set(shares)) != shares:
+        raise UserError(f"data.progressive: the shares {shares} must rise")
+    return list(zip(sides, shares, strict=True))
+
+
+def shrunk(images: Tensor, side: int) -> Tensor:
+    """Images (N, 3, H, W) uint8 with this shorter side, antialiased; smaller ones stay as they are."""
+    height, width = images.shape[-2:]
+    scale = side / min(height, width)
+    if scale >= 1:
+        return images
+    size = (round(height * scale), round(width * scale))
+    resized = F.interpolate(images, size, mode="bilinear", antialias=True)
+    return resized.contiguous(memory_format=torch.channels_last)
