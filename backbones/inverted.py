@@ -70,9 +70,7 @@ class InvertedBackbone(Backbone):
         check_choice("shortcut", shortcut, ("bottleneck", "expansion", "none"))
         stages = Stages(output_stride=output_stride, skip_strides=skip_strides, dilation_rule=dilation_rule)
         norm = partial(nn.BatchNorm2d, eps=norm_eps, momentum=norm_momentum)
-        stride = stages.step(2).stride
-        stages.announce("c1", stem)
-        stages.add(ConvNormAct(3, stem, 3, stride=stride, act=act, norm=norm))
+        stages.add_stem(stem, act=act, norm=norm)
         channels = stem
         for block in blocks:
             if block.stride == 2 and block.expanded != channels:

@@ -83,8 +83,7 @@ class MobileNetV1(Backbone):
         stages = Stages(output_stride=output_stride, skip_strides=skip_strides, dilation_rule=dilation_rule)
         norm = partial(nn.BatchNorm2d, eps=norm_eps, momentum=norm_momentum)
         channels = make_divisible(32 * width)
-        stride = stages.step(2).stride
-        stages.add(ConvNormAct(3, channels, 3, stride=stride, act=ReLU6, norm=norm))
+        stages.add_stem(channels, act=ReLU6, norm=norm)
         for row_channels, row_stride in ROWS:
             out = make_divisible(row_channels * width)
             step = stages.step(row_stride)

@@ -80,9 +80,7 @@ class MobileNetV4ConvSmall(Backbone):
         stages = Stages(output_stride=output_stride, skip_strides=skip_strides, dilation_rule=dilation_rule)
         norm = partial(nn.BatchNorm2d, eps=norm_eps, momentum=norm_momentum)
         channels = make_divisible(32 * width)
-        stride = stages.step(2).stride
-        stages.announce("c1", channels)
-        stages.add(ConvNormAct(3, channels, 3, stride=stride, act=ReLU, norm=norm))
+        stages.add_stem(channels, act=ReLU, norm=norm)
         for row in CONV_SMALL:
             out = make_divisible(row.out * width)
             if isinstance(row, Fused):

@@ -177,9 +177,7 @@ class SEResNet50(Backbone):
         stages = Stages(output_stride=output_stride, skip_strides=skip_strides)
         norm = partial(nn.BatchNorm2d, eps=norm_eps, momentum=norm_momentum)
         gate = Gate(place, reduction, squeeze, excitation, bias) if reduction else None
-        stride = stages.step(2).stride
-        stages.announce("c1", 64)
-        stages.add(ConvNormAct(3, 64, 7, stride=stride, act=ReLU, norm=norm))
+        stages.add_stem(64, 7, act=ReLU, norm=norm)
         stages.add(nn.MaxPool2d(3, stages.step(2).stride, padding=1))
         channels = 64
         for row in ROWS:

@@ -1,11 +1,13 @@
 """Resolution through a network while it is built: strides that become dilation, maps that get their names."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Literal, NamedTuple
 
 from torch import nn
 
 from backbones.base import Feature, Hidden, Tap
+from backbones.blocks import Activation, ConvNormAct
 
 DilationRule = Literal["paper", "torchvision"]
 
@@ -59,6 +61,12 @@ class Stages:
             return Step(1, before if paper else self.dilation, paper)
         self.reduction *= stride
         return Step(stride, self.dilation, False)
+
+    def add_stem(self, channels: int, kernel: int = 3, *, act: Activation, norm: partial[nn.BatchNorm2d]) -> None:
+        """Append the first convolution, of stride 2 in all these networks; its map is c1 until a later one is."""
+        stride = self.step(2).stride
+        self.announce("c1", channels)
+        self.add(ConvNormAct(3, channels, kernel, stride=stride, act=act, norm=norm))
 
     def announce(self, name: str, channels: int, place: str = "out", hidden: Hidden | None = None) -> None:
         """Name a map of the module that is added next, at the resolution reached by now."""

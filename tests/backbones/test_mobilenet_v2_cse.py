@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from backbones.mobilenet_v2_cse import GatedResidual, MobileNetV2CSE, ShortcutInvertedResidual, SpatialGate
+from backbones.cse import GatedResidual, ShortcutInvertedResidual, SpatialGate
+from backbones.mobilenet_v2_cse import MobileNetV2CSE
 from backbones.published.se import CSE
 from heads.classification import ClassificationHead
 from heads.sizes import measure
