@@ -8,7 +8,7 @@ from pathlib import Path
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException, InstantiationException, MissingConfigException
+from hydra.errors import HydraException, InstantiationException, MissingConfigException, OverrideParseException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
@@ -69,6 +69,10 @@ def explain(error: Exception) -> str:
     """One line for a mistake that Hydra or OmegaConf found, with the nearest names; nothing if it is not the user's."""
     if isinstance(error, InstantiationException):
         return explained(error)
+    if isinstance(error, OverrideParseException):
+        key, _, value = str(error.override).partition("=")
+        quoted = f"'{key}=\"{value}\"'"
+        return f"{error.override}: brackets, braces, commas, spaces and = must stand in quotes of their own: {quoted}"
     cause = error.__cause__
     if isinstance(error, MissingConfigException):
         group, _, choice = str(error.missing_cfg_file).rpartition("/")

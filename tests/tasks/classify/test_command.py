@@ -186,6 +186,7 @@ MISTAKES = [
     (["distill.teacher=a.ckpt", "distill.weights=b.pth"], "brings its own"),
     (["distill.teacher=resnet5"], "neither a .ckpt file nor a torchvision network"),
     (["distill.teacher=resnet18"], "needs distill.weights"),
+    (["mode=predict", "checkpoint=a.ckpt", "input=photos/n0[12]*"], """'input="photos/n0[12]*"'"""),
     (["data.progressive=[[16,2]]"], "must be [side, share of the steps] pairs"),
     (["task.mix.until=2"], "until=2 must lie between 0 and 1"),
     (["data.max_broken=-1"], "data.max_broken=-1 is not a whole number"),
