@@ -1,0 +1,1 @@
+"""Object detection: `python -m tasks.detect`."""
