@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple
 
 from torch import nn
 
-from backbones.base import Backbone, Hidden
+from backbones.base import IMAGENET_MEAN, IMAGENET_STD, Backbone, Hidden
 from backbones.blocks import Activation, ConvNormAct, InvertedResidual
 from backbones.expansions import join_expansions
 from backbones.stages import DilationRule, Stages, check_choice
@@ -14,6 +14,8 @@ from backbones.stages import DilationRule, Stages, check_choice
 WidthRule = Literal["paper", "torchvision"]
 Shortcut = Literal["bottleneck", "expansion", "none"]
 Tail = Literal["full", "segmentation", "detection"]
+Normalisation = Literal["imagenet", "half"]
+MEAN_AND_STD = {"imagenet": (IMAGENET_MEAN, IMAGENET_STD), "half": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))}
 
 
 class Block(NamedTuple):
@@ -45,6 +47,7 @@ class InvertedBackbone(Backbone):
         announce_bottleneck: whether to announce c5_bottleneck.
         bottleneck_act: behind the projections; None for linear bottlenecks.
         shortcut: between bottlenecks, between expansions, or none (MobileNetV2, figure 6b).
+        normalisation: of uint8 images: ImageNet's mean and deviation, or "half": 0-255 to -1-1.
 
     Raises:
         ValueError: for an output stride or rule that does not exist.
@@ -66,6 +69,7 @@ class InvertedBackbone(Backbone):
         announce_bottleneck: bool = False,
         bottleneck_act: Activation | None = None,
         shortcut: Shortcut = "bottleneck",
+        normalisation: Normalisation = "imagenet",
     ) -> None:
         check_choice("shortcut", shortcut, ("bottleneck", "expansion", "none"))
         stages = Stages(output_stride=output_stride, skip_strides=skip_strides, dilation_rule=dilation_rule)
@@ -96,7 +100,8 @@ class InvertedBackbone(Backbone):
         modules, taps = stages.modules, stages.taps
         if shortcut == "expansion":
             modules, taps = join_expansions(modules, taps)
-        super().__init__(modules, stages.features, taps)
+        check_choice("normalisation", normalisation, tuple(MEAN_AND_STD))
+        super().__init__(modules, stages.features, taps, *MEAN_AND_STD[normalisation])
         initialise(self)
 
 

@@ -34,7 +34,9 @@ class MobileNetV2(InvertedBackbone):
     """MobileNetV2 for (N, 3, H, W) images; its c5 has 1280 channels, c5_bottleneck the 320 that segmentation reads.
 
     Args:
-        width: multiplies the channels; the last convolution does not shrink below 1280 (paper, section 4).
+        width: multiplies the channels.
+        thin_last: whether the last convolution shrinks below 1280 too; it does not in classification (paper, section
+            4), but in the detection networks of V3's table 6.
         output_stride, skip_strides, dilation_rule: see Stages.
         tail: "segmentation" halves the last two rows (160, 320) as MobileNetV3's paper does for its RF2 (table 7).
         bottleneck: "linear", or "relu6" behind every projection (figure 6a).
@@ -50,6 +52,7 @@ class MobileNetV2(InvertedBackbone):
         self,
         *,
         width: float = 1.0,
+        thin_last: bool = False,
         output_stride: int = 32,
         skip_strides: int = 0,
         dilation_rule: DilationRule = "paper",
@@ -73,7 +76,7 @@ class MobileNetV2(InvertedBackbone):
         super().__init__(
             stem=stem,
             blocks=blocks,
-            last=make_divisible(1280 * max(1.0, width)),
+            last=make_divisible(1280 * (width if thin_last else max(1.0, width))),
             hidden=None,
             act=ReLU6,
             norm_eps=norm_eps,

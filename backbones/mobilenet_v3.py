@@ -5,7 +5,7 @@ from typing import Literal, NamedTuple
 
 from backbones.base import Hidden
 from backbones.blocks import Activation, HardSwish, ReLU, make_divisible
-from backbones.inverted import Block, InvertedBackbone, Tail, WidthRule
+from backbones.inverted import Block, InvertedBackbone, Normalisation, Tail, WidthRule
 from backbones.stages import DilationRule, check_choice
 
 
@@ -98,6 +98,7 @@ class MobileNetV3(InvertedBackbone):
             (figure 5; for Small by the same rule).
         norm_eps: 1e-3 as in the paper's code and torchvision's weights.
         norm_momentum: in PyTorch's sense: the weight of the new batch.
+        normalisation: of uint8 images: "imagenet", or "half": 0-255 to -1-1, as torchvision's SSDLite has it.
 
     Raises:
         ValueError: for an unknown choice.
@@ -119,6 +120,7 @@ class MobileNetV3(InvertedBackbone):
         last_stage: Literal["efficient", "original"] = "efficient",
         norm_eps: float = 1e-3,
         norm_momentum: float = 0.01,
+        normalisation: Normalisation = "imagenet",
     ) -> None:
         check_choice("size", size, tuple(TABLES))
         check_choice("width_rule", width_rule, ("paper", "torchvision"))
@@ -163,4 +165,5 @@ class MobileNetV3(InvertedBackbone):
             skip_strides=skip_strides,
             dilation_rule=dilation_rule,
             announce_bottleneck=last_stage == "original",
+            normalisation=normalisation,
         )

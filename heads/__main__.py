@@ -1,10 +1,12 @@
-"""`python -m heads`: params and multiply-adds of every published segmentation network, beside the papers' figures."""
+"""`python -m heads`: params and multiply-adds of every published network with its head, beside the papers' figures."""
+
+from collections.abc import Iterable
 
 import torch
 from rich.console import Console
 from rich.table import Table
 
-from heads.published import SEGMENTATION, Published
+from heads.published import DETECTION, SEGMENTATION, Published
 from heads.sizes import Size, measure
 
 
@@ -18,11 +20,18 @@ def size_of(row: Published) -> Size:
 
 
 def main() -> None:
-    """Print the table; the last columns are the difference to the definition's known size, in per cent."""
-    table = Table("network", "image", "paper", title="Segmentation, 19 classes", title_justify="left")
+    """Print the tables; the last columns are the difference to the definition's known size, in per cent."""
+    console = Console(width=120)
+    console.print(table_of("Segmentation, 19 classes", SEGMENTATION))
+    console.print(table_of("SSDLite detection, COCO", DETECTION))
+
+
+def table_of(title: str, rows: Iterable[Published]) -> Table:
+    """One line for each network."""
+    table = Table("network", "image", "paper", title=title, title_justify="left")
     for column in ("params", "no BN", "MAdds", "Δ params %", "Δ MAdds %"):
         table.add_column(column, justify="right")
-    for row in SEGMENTATION:
+    for row in rows:
         size = size_of(row)
         params, madds = size.params / 1e6, size.madds / 1e6
         table.add_row(
@@ -35,7 +44,7 @@ def main() -> None:
             f"{100 * (params / row.measured[0] - 1):+.2f}",
             f"{100 * (madds / row.measured[1] - 1):+.2f}",
         )
-    Console(width=120).print(table)
+    return table
 
 
 if __name__ == "__main__":

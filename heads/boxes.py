@@ -1,5 +1,6 @@
 """Boxes: what a detector gives, and where an image's file lies in what the network saw. Boxes are absolute xyxy."""
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -58,3 +59,30 @@ class Detections(NamedTuple):
         """Boxes (K, 4), scores (K) and labels (K) of one image, without the filling."""
         count = int((self.labels[row] >= 0).sum())
         return self.boxes[row, :count], self.scores[row, :count], self.labels[row, :count]
+
+
+WEIGHTS = (10.0, 10.0, 5.0, 5.0)  # SSD's variances 0.1 and 0.2, inverted
+LARGEST = math.log(1000 / 16)  # a box is never more than so much larger than its anchor: exp() stays finite
+
+
+def encode(boxes: Tensor, anchors: Tensor) -> Tensor:
+    """Offsets (…, 4) that `decode` turns into the boxes (…, 4), both absolute xyxy (SSD, equation 2)."""
+    size, target = anchors[..., 2:] - anchors[..., :2], boxes[..., 2:] - boxes[..., :2]
+    centre, target_centre = anchors[..., :2] + 0.5 * size, boxes[..., :2] + 0.5 * target
+    weights = boxes.new_tensor(WEIGHTS)
+    return torch.cat((weights[:2] * (target_centre - centre) / size, weights[2:] * torch.log(target / size)), -1)
+
+
+def decode(offsets: Tensor, anchors: Tensor) -> Tensor:
+    """Boxes (…, 4), absolute xyxy, from offsets and their anchors; the same roundings as torchvision's coder."""
+    size = anchors[..., 2:] - anchors[..., :2]
+    weights = offsets.new_tensor(WEIGHTS)
+    centre = offsets[..., :2] / weights[:2] * size + (anchors[..., :2] + 0.5 * size)
+    half = 0.5 * (torch.exp((offsets[..., 2:] / weights[2:]).clamp(max=LARGEST)) * size)
+    return torch.cat((centre - half, centre + half), -1)
+
+
+def clip(boxes: Tensor, size: tuple[int, int]) -> Tensor:
+    """Boxes (…, 4) inside an image of this (height, width)."""
+    height, width = size
+    return boxes.clamp(min=0).minimum(boxes.new_tensor([width, height, width, height]))

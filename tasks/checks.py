@@ -41,6 +41,7 @@ RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "data.workers": whole(0, optional=True),
     "data.cache": SWITCH,
     "data.augment": (lambda v: isinstance(v, DictConfig), "transforms by name"),
+    "metric": (lambda v: v in (None, "mobilevision", "pycocotools"), "mobilevision or pycocotools"),
     "trainer.max_epochs": whole(1),
     "trainer.accumulate_grad_batches": whole(1),
     "trainer.check_val_every_n_epoch": whole(1),

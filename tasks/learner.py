@@ -11,6 +11,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from torchmetrics import Metric
 
 from backbones.base import Backbone
+from heads.boxes import Places
 from tasks.task import Task
 
 Batch = Mapping[str, Any]
@@ -81,11 +82,18 @@ class Learner(lightning.LightningModule):
 
     def validation_step(self, batch: Batch, _batch_index: int) -> dict[str, Any]:
         """Scores a batch and returns the predictions."""
-        outputs, (height, width) = self(batch["image"]), batch["image"].shape[-2:]
-        predictions = {name: task.predict(outputs[name], (height, width)) for name, task in self.each_task()}
+        predictions = self.predictions(batch["image"], batch.get("places"))
         for (name, task), (_, metric) in zip(self.each_task(), self.each_metric(), strict=True):
-            metric.update(predictions[name], batch[task.target])
+            metric.update(predictions[name], task.truth(batch))
         return predictions
+
+    def predictions(self, images: Tensor, places: tuple[Tensor, Tensor] | None) -> dict[str, Any]:
+        """What each task makes of (N, 3, H, W) uint8 images; in their files' pixels where it is said how they lie."""
+        outputs, (height, width) = self(images), images.shape[-2:]
+        predictions = {name: task.predict(outputs[name], (height, width)) for name, task in self.each_task()}
+        if places is None:
+            return predictions
+        return {name: task.restore(predictions[name], Places(*places)) for name, task in self.each_task()}
 
     def on_validation_epoch_end(self) -> None:
         several = len(self.tasks) > 1

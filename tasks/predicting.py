@@ -51,11 +51,12 @@ def predict(task: str, config: DictConfig, overrides: Sequence[str], images: Seq
         row = {"image": str(path), "status": "ok", "height": image.shape[0], "width": image.shape[1]}
         seen = image if fit is None else fit(image)
         batch = torch.from_numpy(seen.copy()).permute(2, 0, 1)[None].to(device)
+        places = place_of(image, fit, device)
         with torch.inference_mode(), told_to_the_user():  # a network may refuse the image's size
-            outputs = learner(batch)
+            predictions = learner.predictions(batch, places)
             for key, entry in learner.each_task():
-                prediction = entry.predict(outputs[key], seen.shape[:2])
-                row |= entry.write(seen, prediction, folder, name)
+                prediction = predictions[key]
+                row |= entry.write(seen if places is None else image, prediction, folder, name)
                 if line := entry.summary(prediction):
                     report(f"{path}: {line}")
         rows.append(row)
@@ -63,6 +64,17 @@ def predict(task: str, config: DictConfig, overrides: Sequence[str], images: Seq
     report(f"{len(images) - skipped} images predicted, {skipped} skipped: {folder / 'index.csv'}")
     if skipped == len(images):
         raise UserError(f"none of the {skipped} files could be read as an image")
+
+
+def place_of(image: Pixels, fit: Any, device: torch.device) -> tuple[torch.Tensor, torch.Tensor] | None:
+    """heads.boxes.Places of a batch of one, where it is known how the image lies in what the network sees."""
+    if not hasattr(fit, "place"):
+        return None
+    height, width = image.shape[:2]
+    return (
+        torch.tensor([fit.place(height, width)], dtype=torch.float32, device=device),
+        torch.tensor([[height, width]], dtype=torch.float32, device=device),
+    )
 
 
 def best_device(accelerator: str) -> torch.device:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torchmetrics import Metric
 
 from heads.base import Head
+from heads.boxes import Places
 from tasks.gallery import Gallery
 
 
@@ -43,6 +44,14 @@ class Task(nn.Module):
     def predict(self, outputs: Any, size: tuple[int, int]) -> Any:
         """What a user wants, for images of this (height, width)."""
 
+    def restore(self, prediction: Any, _places: Places) -> Any:
+        """A prediction in the pixels of the images' files, where the network saw them resized or padded."""
+        return prediction
+
+    def truth(self, batch: Mapping[str, Any]) -> Any:
+        """What a scored batch's predictions are compared with."""
+        return batch[self.target]
+
     @abstractmethod
     def metric(self) -> Metric:
         """A fresh metric whose compute() gives the entries of metrics.json, `images` among them."""
@@ -50,6 +59,10 @@ class Task(nn.Module):
     @abstractmethod
     def gallery(self, count: int, images: int) -> Gallery:
         """What collects about `count` of the `images` scored and draws them."""
+
+    def results(self, _metric: Metric, _folder: Path) -> list[str]:
+        """Files that a scoring leaves beside metrics.json, from its metric after compute(); what to say of them."""
+        return []
 
     @abstractmethod
     def write(self, image: NDArray[np.uint8], prediction: Any, folder: Path, name: Path) -> dict[str, Any]:

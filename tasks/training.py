@@ -132,5 +132,8 @@ def score(config: DictConfig, learner: Learner, data: DataModule, costs: dict[st
         (folder / "metrics.json").write_text(json.dumps(scores, indent=2) + "\n")
         show(scores)
         report(f"metrics   {folder / 'metrics.json'}")
+        for name, metric in learner.each_metric():
+            for line in learner.each(name).results(metric, folder):
+                report(line)
         if pictures:
             report(f"pictures  {folder / 'pictures'}")

@@ -16,9 +16,9 @@ ALLOWED = {  # longest matching room decides; what is imported must start with o
     "heads/published": ("torch", "backbones", "heads"),
     "heads/__main__": ("torch", "rich", "heads"),
     "heads/sizes": ("torch", "backbones.base", "heads"),
-    "tasks/task": ("torch", "torchmetrics", "numpy", "PIL", "heads.base", "tasks.gallery"),
+    "tasks/task": ("torch", "torchmetrics", "numpy", "PIL", "heads.base", "heads.boxes", "tasks.gallery"),
     "tasks/gallery": ("torch", "PIL"),
-    "tasks/learner": ("torch", "torchmetrics", "lightning", "tasks.task", "backbones.base"),
+    "tasks/learner": ("torch", "torchmetrics", "lightning", "tasks.task", "backbones.base", "heads.boxes"),
     "tasks/segment": (
         "torch",
         "torchmetrics",

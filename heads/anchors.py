@@ -1,0 +1,117 @@
+"""Anchors of single-shot detectors (Liu et al., ECCV 2016, section 2.2): boxes of fixed shapes in every map's cells."""
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+Shape = tuple[float, float]  # width and height, as shares of the image's shorter side
+
+
+class Anchors:
+    """The same few shapes around the centre of each cell of a map.
+
+    Args:
+        shapes: for each map, finest first, the shapes in its cells.
+    """
+
+    def __init__(self, shapes: Sequence[Sequence[Shape]]) -> None:
+        self.shapes = [[tuple(map(float, shape)) for shape in level] for level in shapes]
+        self.made: dict[tuple[object, ...], Tensor] = {}
+
+    @property
+    def per_cell(self) -> list[int]:
+        """How many anchors each map's cells have."""
+        return [len(level) for level in self.shapes]
+
+    def boxes(self, cells: Sequence[tuple[int, int]], size: tuple[int, int], device: torch.device | str) -> Tensor:
+        """(A, 4) float32 absolute xyxy: map by map, row by row, cell by cell, shape by shape.
+
+        Args:
+            cells: (height, width) of each map.
+            size: (height, width) of the image.
+
+        Shapes refer to the shorter side, so that they keep their aspect ratios in images that are not square.
+        """
+        key = (tuple(cells), tuple(size), str(device))
+        if key not in self.made:
+            if len(self.made) == 16:  # images of ever new sizes must not fill the memory
+                self.made.clear()
+            self.made[key] = self.make(cells, size).to(device)
+        return self.made[key]
+
+    def make(self, cells: Sequence[tuple[int, int]], size: tuple[int, int]) -> Tensor:
+        """As `boxes`, on the CPU; relative first, in the order of operations of torchvision's, for equal roundings."""
+        height, width = size
+        scale = torch.tensor([min(size) / width, min(size) / height])
+        levels = []
+        for shapes, (rows, columns) in zip(self.shapes, cells, strict=True):
+            y, x = torch.meshgrid(
+                (torch.arange(rows) + 0.5) / rows, (torch.arange(columns) + 0.5) / columns, indexing="ij"
+            )
+            centres = torch.stack((x, y), 2).view(-1, 1, 2)  # (cells, 1, 2)
+            half = 0.5 * (torch.tensor(shapes) * scale)  # (shapes, 2)
+            levels.append(torch.cat((centres - half, centres + half), 2).view(-1, 4))
+        return torch.cat(levels) * torch.tensor([width, height, width, height])
+
+
+def between(smallest: float, largest: float, levels: int) -> list[float]:
+    """Scales of the maps at equal distances, and 1 behind the last."""
+    step = (largest - smallest) / max(1, levels - 1)
+    return [*(smallest + step * level for level in range(levels)), 1.0]
+
+
+def paper(
+    levels: int,
+    *,
+    smallest: float = 0.2,
+    largest: float = 0.95,
+    scales: Sequence[float] | None = None,
+    ratios: Sequence[float] = (1, 2, 1 / 2, 3, 1 / 3),
+    reduce_first: bool = True,
+) -> Anchors:
+    """Anchors of the MobileNet papers' SSDLite, as TensorFlow's configuration has them.
+
+    Each map has a scale; its anchors have that scale in all aspect ratios, and one square lies halfway to the next
+    map's scale. The finest map has only three: a square of half the scale, and the ratios 2 and 1/2.
+
+    Args:
+        smallest, largest: scales of the first and the last map, as shares of the image's shorter side.
+        scales: of each map, instead of those between smallest and largest.
+        ratios: width to height.
+        reduce_first: whether the finest map has three anchors only.
+
+    Raises:
+        ValueError: for another number of scales than of maps.
+    """
+    steps = [*map(float, scales), 1.0] if scales else between(smallest, largest, levels)
+    if len(steps) != levels + 1:
+        raise ValueError(f"head.anchors.scales has {len(steps) - 1} values for {levels} maps")
+    shapes = []
+    for level, (scale, following) in enumerate(pairwise(steps)):
+        if level == 0 and reduce_first:
+            shapes.append([(0.5 * scale, 0.5 * scale), of_ratio(scale, 2), of_ratio(scale, 1 / 2)])
+            continue
+        middle = math.sqrt(scale * following)
+        shapes.append([*(of_ratio(scale, ratio) for ratio in ratios), (middle, middle)])
+    return Anchors(shapes)
+
+
+def torchvision(levels: int, *, smallest: float = 0.2, largest: float = 0.95) -> Anchors:
+    """Anchors of torchvision's ssdlite320: six on every map, none larger than the image."""
+    steps = between(smallest, largest, levels)
+    shapes = []
+    for scale, following in pairwise(steps):
+        middle = math.sqrt(scale * following)
+        level = [(scale, scale), (middle, middle)]
+        for root in (math.sqrt(2), math.sqrt(3)):
+            level += [(scale * root, scale / root), (scale / root, scale * root)]
+        shapes.append([(min(1.0, width), min(1.0, height)) for width, height in level])
+    return Anchors(shapes)
+
+
+def of_ratio(scale: float, ratio: float) -> Shape:
+    """A shape of the same area as the square of this scale."""
+    return scale * math.sqrt(ratio), scale / math.sqrt(ratio)

@@ -1,0 +1,87 @@
+"""From scores of all anchors to the boxes that are kept: torchvision's rules for SSD, at a fraction of the work."""
+
+import torch
+from torch import Tensor
+from torchvision.ops import nms
+
+from heads.boxes import Detections, clip, decode
+
+
+class Select:
+    """Threshold, top-k of each class, non-maximum suppression within each class, top-k of the image.
+
+    The result is that of torchvision's `SSD.postprocess_detections`. Suppression goes down the scores, so that a box
+    depends only on better ones: it is enough to look at the best few candidates, and at more of them if too few
+    survive. Classes are kept apart by moving their boxes far from each other, in float64, where that loses nothing.
+
+    Args:
+        threshold: scores must be above it.
+        overlap: a box goes if its IoU with a better one of its class is larger.
+        per_class: candidates of each class that enter the suppression.
+        detections: boxes kept of each image.
+    """
+
+    def __init__(
+        self, *, threshold: float = 0.001, overlap: float = 0.55, per_class: int = 300, detections: int = 300
+    ) -> None:
+        for name, share in (("threshold", threshold), ("overlap", overlap)):
+            if not 0 <= share <= 1:
+                raise ValueError(f"{name}={share} must lie between 0 and 1")
+        for name, count in (("per_class", per_class), ("detections", detections)):
+            if count < 1:
+                raise ValueError(f"{name}={count} must be at least 1")
+        self.threshold, self.overlap = threshold, overlap
+        self.per_class, self.detections = per_class, detections
+
+    def __call__(self, scores: Tensor, offsets: Tensor, anchors: Tensor, size: tuple[int, int]) -> Detections:
+        """The best boxes, clipped to the images.
+
+        Args:
+            scores: (N, A, C) of the classes, without background.
+            offsets: (N, A, 4).
+            anchors: (A, 4).
+            size: (height, width) of the images.
+        """
+        found = [self.of_image(*one, anchors, size) for one in zip(scores, offsets, strict=True)]
+        most = max((len(kept) for _, kept, _ in found), default=0)
+        boxes = offsets.new_zeros(len(found), most, 4)
+        kept_scores = scores.new_zeros(len(found), most)
+        labels = torch.full((len(found), most), -1, device=scores.device)
+        for row, (image_boxes, image_scores, image_labels) in enumerate(found):
+            count = len(image_scores)
+            boxes[row, :count], kept_scores[row, :count], labels[row, :count] = image_boxes, image_scores, image_labels
+        return Detections(boxes, kept_scores, labels)
+
+    def of_image(
+        self, scores: Tensor, offsets: Tensor, anchors: Tensor, size: tuple[int, int]
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Boxes (K, 4), scores (K) and labels (K) of one image, best first."""
+        classes, flat = scores.shape[1], scores.flatten()
+        candidates = (flat > self.threshold).nonzero()[:, 0]
+        values = flat[candidates]
+        prefix = 2 * self.detections
+        while True:
+            everything = prefix >= len(values)
+            best, order = values.sort(descending=True, stable=True) if everything else values.topk(prefix)
+            chosen = candidates[order]
+            labels, places = chosen % classes, chosen // classes
+            boxes = clip(decode(offsets[places], anchors[places]), size)
+            if len(best) > self.per_class:
+                allowed = rank_in_class(labels, classes) < self.per_class
+                best, labels, boxes = best[allowed], labels[allowed], boxes[allowed]
+            apart = boxes if boxes.device.type == "mps" else boxes.double()
+            kept = nms(apart + (labels * (max(size) + 1))[:, None], best.to(apart.dtype), self.overlap)
+            if everything or len(kept) >= self.detections:
+                kept = kept[: self.detections]
+                return boxes[kept], best[kept], labels[kept]
+            prefix *= 3
+
+
+def rank_in_class(labels: Tensor, classes: int) -> Tensor:
+    """How many of the same class stand before each one."""
+    order = labels.argsort(stable=True)
+    counts = torch.bincount(labels, minlength=classes)
+    first = counts.cumsum(0) - counts
+    ranks = torch.empty_like(labels)
+    ranks[order] = torch.arange(len(labels), device=labels.device) - first[labels[order]]
+    return ranks

@@ -1,0 +1,126 @@
+"""SSDLite: single-shot detection with depthwise-separable predictors (MobileNetV2, section 6.2; V3, section 6.3)."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from backbones.base import Feature
+from backbones.blocks import ConvNormAct, ReLU6
+from heads.anchors import Anchors
+from heads.base import Head, first_announced
+
+
+class RawBoxes(NamedTuple):
+    """What SSDLite gives for a batch, in training and in inference.
+
+    Attributes:
+        logits: (N, A, C + 1); column 0 is the background.
+        offsets: (N, A, 4) from anchors to boxes (`heads.boxes.decode`).
+        cells: (height, width) of each map, from which the anchors follow.
+    """
+
+    logits: Tensor
+    offsets: Tensor
+    cells: tuple[tuple[int, int], ...]
+
+
+class SSDLite(Head):
+    """Two small predictors on each of several maps: a class and a box for every anchor.
+
+        c4_expanded ─────────────────────────────────── 3×3 depthwise, 1×1 ──> logits, offsets
+        c5 ──┬───────────────────────────────────────── 3×3 depthwise, 1×1 ──> logits, offsets
+             └─ 1×1, 3×3 depthwise stride 2, 1×1 ──┬─── 3×3 depthwise, 1×1 ──> logits, offsets
+                                                   └─ …
+
+    Args:
+        features: what the backbone announces.
+        num_classes: C, without background.
+        maps: names of the backbone's maps, finest first, each one name or several of which the first that is there
+            is taken. In the papers c4_expanded, the expansion in the block that leads to stride 32, and c5.
+        extras: channels of the further maps behind the last of those, each of half the size.
+        anchors: makes the anchors for a number of maps (heads/anchors.py).
+        norm_eps, norm_momentum: of the batch normalisations in this head, the momentum in PyTorch's sense.
+        prior: what every class's probability is at the start, for the sigmoid losses; None for biases of zero.
+
+    Raises:
+        ValueError: if the backbone lacks the maps, or anchors are of another number.
+    """
+
+    def __init__(
+        self,
+        features: Mapping[str, Feature],
+        num_classes: int,
+        *,
+        maps: Sequence[str | Sequence[str]] = (("c4_expanded", "c4"), "c5"),
+        extras: Sequence[int] = (512, 256, 256, 128),
+        anchors: Callable[[int], Anchors],
+        norm_eps: float = 1e-3,
+        norm_momentum: float = 0.03,
+        prior: float | None = None,
+    ) -> None:
+        super().__init__()
+        if not maps:
+            raise ValueError("head.maps names no map of the backbone")
+        self.maps = tuple(first_announced(features, names) for names in maps)
+        self.outputs = num_classes + 1
+        norm = partial(nn.BatchNorm2d, eps=norm_eps, momentum=norm_momentum)
+        channels = [features[name].channels for name in self.maps]
+        self.extras = nn.ModuleList()
+        for out in extras:
+            self.extras.append(halving(channels[-1], out, norm))
+            channels.append(out)
+        self.anchors = anchors(len(channels))
+        per_cell = self.anchors.per_cell
+        if len(per_cell) != len(channels):
+            raise ValueError(f"head.anchors has shapes for {len(per_cell)} maps; the head has {len(channels)}")
+        pairs = list(zip(channels, per_cell, strict=True))
+        self.classify = nn.ModuleList(predictor(inside, count * self.outputs, norm) for inside, count in pairs)
+        self.locate = nn.ModuleList(predictor(inside, count * 4, norm) for inside, count in pairs)
+        self.initialise(prior)
+
+    def initialise(self, prior: float | None) -> None:
+        """Normal weights of deviation 0.03, as TensorFlow's configuration and torchvision have them."""
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.normal_(module.weight, std=0.03)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+        if prior is not None:
+            for row in self.classify:
+                nn.init.constant_(row[-1].bias, math.log(prior / (1 - prior)))
+
+    def forward(self, maps: Mapping[str, Tensor]) -> RawBoxes:
+        levels = [maps[name] for name in self.maps]
+        for extra in self.extras:
+            levels.append(extra(levels[-1]))
+        logits = [unrolled(row(level), self.outputs) for row, level in zip(self.classify, levels, strict=True)]
+        offsets = [unrolled(row(level), 4) for row, level in zip(self.locate, levels, strict=True)]
+        cells = tuple((level.shape[-2], level.shape[-1]) for level in levels)
+        return RawBoxes(torch.cat(logits, 1), torch.cat(offsets, 1), cells)
+
+
+def halving(in_channels: int, out_channels: int, norm: partial[nn.BatchNorm2d]) -> nn.Sequential:
+    """A further map of half the size."""
+    inside = out_channels // 2
+    return nn.Sequential(
+        ConvNormAct(in_channels, inside, act=ReLU6, norm=norm),
+        ConvNormAct(inside, inside, 3, stride=2, groups=inside, act=ReLU6, norm=norm),
+        ConvNormAct(inside, out_channels, act=ReLU6, norm=norm),
+    )
+
+
+def predictor(in_channels: int, out_channels: int, norm: partial[nn.BatchNorm2d]) -> nn.Sequential:
+    """A depthwise convolution and a 1×1 with bias."""
+    return nn.Sequential(
+        ConvNormAct(in_channels, in_channels, 3, groups=in_channels, act=ReLU6, norm=norm),
+        nn.Conv2d(in_channels, out_channels, 1),
+    )
+
+
+def unrolled(x: Tensor, values: int) -> Tensor:
+    """(N, shapes × values, H, W) to (N, H × W × shapes, values): cell by cell as the anchors are."""
+    return x.permute(0, 2, 3, 1).reshape(len(x), -1, values)

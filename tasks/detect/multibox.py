@@ -1,0 +1,144 @@
+"""Losses of single-shot detection: SSD's (Liu et al., ECCV 2016, 2.2) and the focal loss (Lin et al., ICCV 2017)."""
+
+from abc import abstractmethod
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torchvision.ops import generalized_box_iou_loss
+
+from heads.boxes import decode, encode
+from heads.ssdlite import RawBoxes
+from tasks.detect.assign import assign
+
+BOX_LOSSES = ("smooth_l1", "giou")
+
+
+class MultiBox(nn.Module):
+    """A class for every anchor and a box for the matched ones, both divided by the number of matches in the batch.
+
+    Args:
+        threshold: IoU from which an anchor is matched (tasks/detect/assign.py).
+        box: "smooth_l1" of the offsets, summed over the four; or "giou" of the boxes (Rezatofighi et al., CVPR 2019).
+        box_weight: of that loss beside the classes'.
+
+    Raises:
+        ValueError: for an unknown box loss, or a threshold outside 0-1.
+    """
+
+    def __init__(self, *, threshold: float = 0.5, box: str = "smooth_l1", box_weight: float = 1.0) -> None:
+        super().__init__()
+        if box not in BOX_LOSSES:
+            raise ValueError(f"task.loss.box={box} is not one of {', '.join(BOX_LOSSES)}")
+        if not 0 < threshold <= 1:
+            raise ValueError(f"task.loss.threshold={threshold} must lie between 0 and 1")
+        self.threshold, self.box, self.box_weight = threshold, box, box_weight
+
+    def forward(self, outputs: RawBoxes, anchors: Tensor, boxes: Tensor) -> Tensor:
+        """A scalar.
+
+        Args:
+            anchors: (A, 4) absolute xyxy.
+            boxes: (N, T, 5) absolute xyxy and class number from 0, -1 where there is no box.
+        """
+        logits, offsets = outputs.logits.float(), outputs.offsets.float()
+        with torch.no_grad():
+            matched = assign(boxes, anchors, self.threshold)  # (N, A)
+            image, anchor = (matched >= 0).nonzero(as_tuple=True)  # (P) each
+            truth = boxes[image, matched[image, anchor]]  # (P, 5)
+            labels = truth[:, 4].long() + 1
+        located = self.locate(offsets[image, anchor], anchors[anchor], truth[:, :4])
+        classified = self.classify(logits, image, anchor, labels)
+        return (self.box_weight * located + classified) / max(1, len(image))
+
+    def locate(self, offsets: Tensor, anchors: Tensor, boxes: Tensor) -> Tensor:
+        """Summed loss of the matched anchors' boxes: (P, 4) each."""
+        if self.box == "giou":
+            return generalized_box_iou_loss(decode(offsets, anchors), boxes, reduction="sum")
+        return F.smooth_l1_loss(offsets, encode(boxes, anchors), reduction="sum")
+
+    @abstractmethod
+    def classify(self, logits: Tensor, image: Tensor, anchor: Tensor, labels: Tensor) -> Tensor:
+        """Summed loss of the classes: logits (N, A, C + 1), places and labels (P) of the matched anchors."""
+
+    @abstractmethod
+    def scores(self, logits: Tensor) -> Tensor:
+        """Scores (N, A, C) that logits (N, A, C + 1) trained by this loss mean."""
+
+
+class SoftmaxMultiBox(MultiBox):
+    """Cross-entropy of the matched anchors and of each image's most mistaken others (hard-negative mining).
+
+    Args:
+        threshold, box, box_weight: see MultiBox.
+        negatives: how many others for each match.
+        least_negatives: at least so many in every image, also in one without boxes, from which SSD would learn nothing.
+    """
+
+    def __init__(
+        self,
+        *,
+        threshold: float = 0.5,
+        box: str = "smooth_l1",
+        box_weight: float = 1.0,
+        negatives: float = 3.0,
+        least_negatives: int = 3,
+    ) -> None:
+        super().__init__(threshold=threshold, box=box, box_weight=box_weight)
+        self.negatives, self.least_negatives = negatives, least_negatives
+
+    def classify(self, logits: Tensor, image: Tensor, anchor: Tensor, labels: Tensor) -> Tensor:
+        with torch.no_grad():  # gradients are needed of the chosen anchors only
+            mistaken = -logits.log_softmax(2)[..., 0]  # (N, A): the loss as background, never negative
+            mistaken[image, anchor] = -1.0
+            matches = torch.bincount(image, minlength=len(logits))
+            wanted = (self.negatives * matches).clamp(min=self.least_negatives)
+            most = min(int(wanted.max()), logits.shape[1])
+            worst, order = mistaken.topk(most, 1)
+            rank = torch.arange(most, device=logits.device)
+            row, place = ((rank < wanted[:, None]) & (worst >= 0)).nonzero(as_tuple=True)
+            images, anchors = torch.cat((image, row)), torch.cat((anchor, order[row, place]))
+            targets = torch.cat((labels, labels.new_zeros(len(row))))
+        return F.cross_entropy(logits[images, anchors], targets, reduction="sum")
+
+    def scores(self, logits: Tensor) -> Tensor:
+        return logits.softmax(2)[..., 1:]
+
+
+class FocalMultiBox(MultiBox):
+    """Sigmoid focal loss of all anchors, as in TensorFlow's configuration of MobileNetV3's SSDLite.
+
+    The background has no score of its own: its column is trained towards zero and left out.
+
+    Args:
+        threshold, box, box_weight: see MultiBox. TensorFlow divides the offsets' loss by four: box_weight=0.25.
+        alpha: weight of the matched anchors' class against 1 - alpha of everything else.
+        gamma: how much less weighs what is already right.
+    """
+
+    def __init__(
+        self,
+        *,
+        threshold: float = 0.5,
+        box: str = "smooth_l1",
+        box_weight: float = 1.0,
+        alpha: float = 0.75,
+        gamma: float = 2.0,
+    ) -> None:
+        super().__init__(threshold=threshold, box=box, box_weight=box_weight)
+        self.alpha, self.gamma = alpha, gamma
+
+    def classify(self, logits: Tensor, image: Tensor, anchor: Tensor, labels: Tensor) -> Tensor:
+        right = logits[image, anchor, labels]  # (P)
+        return self.absent(logits).sum() - self.absent(right).sum() + self.present(right).sum()
+
+    def absent(self, logits: Tensor) -> Tensor:
+        """Loss of each logit whose class is not there."""
+        return (1 - self.alpha) * logits.sigmoid() ** self.gamma * F.softplus(logits)
+
+    def present(self, logits: Tensor) -> Tensor:
+        """Loss of each logit whose class is there."""
+        return self.alpha * (-logits).sigmoid() ** self.gamma * F.softplus(-logits)
+
+    def scores(self, logits: Tensor) -> Tensor:
+        return logits[..., 1:].sigmoid()

@@ -1,0 +1,117 @@
+"""Object detection as a task."""
+
+import json
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+from torchmetrics import Metric
+
+from backbones.base import Feature
+from heads.base import Head
+from heads.boxes import Detections, Places
+from heads.select import Select
+from heads.ssdlite import RawBoxes, SSDLite
+from tasks.detect.draw import draw_boxes
+from tasks.detect.gallery import BestMedianWorst
+from tasks.detect.metric import CocoMAP
+from tasks.detect.multibox import MultiBox
+from tasks.detect.publish import publish
+from tasks.task import Task
+
+SHOWN = 0.3  # score from which a box is drawn and listed
+
+
+class DetectTask(Task):
+    """A box and a class for every object.
+
+    Args:
+        features: what the backbone announces.
+        head: builds the head: `head(features, num_classes)`.
+        loss: of its outputs, and what its logits mean as scores.
+        select: which boxes are kept.
+        evaluator: "mobilevision", or "pycocotools" for the official code; their numbers are the same.
+        classes: (name, category id in the data set's files) in the order of the class numbers.
+    """
+
+    name, target, score = "detect", "boxes", "mAP"
+
+    def __init__(
+        self,
+        features: Mapping[str, Feature],
+        head: Callable[[Mapping[str, Feature], int], Head],
+        loss: MultiBox,
+        select: Select,
+        evaluator: str,
+        classes: Sequence[Any],
+    ) -> None:
+        super().__init__()
+        self.classes = [(str(name), int(category)) for name, category in classes]
+        self.class_names = [name for name, _ in self.classes]
+        built = head(features, len(self.classes))
+        if not isinstance(built, SSDLite):
+            raise ValueError(f"{type(built).__name__} gives no boxes; use head=ssdlite or another of that kind")
+        self.head: SSDLite = built
+        self.criterion, self.select, self.evaluator = loss, select, evaluator
+
+    def loss(self, outputs: RawBoxes, batch: Mapping[str, Any]) -> Tensor:
+        anchors = self.anchors(outputs, tuple(batch["image"].shape[-2:]))
+        return self.criterion(outputs, anchors, batch[self.target])
+
+    def anchors(self, outputs: RawBoxes, size: tuple[int, int]) -> Tensor:
+        """(A, 4) absolute xyxy in images of this (height, width)."""
+        return self.head.anchors.boxes(outputs.cells, size, outputs.logits.device)
+
+    def predict(self, outputs: RawBoxes, size: tuple[int, int]) -> Detections:
+        """The boxes found, in the pixels of the images that the network saw."""
+        scores = self.criterion.scores(outputs.logits.float())
+        return self.select(scores, outputs.offsets.float(), self.anchors(outputs, size), size)
+
+    def restore(self, prediction: Detections, places: Places) -> Detections:
+        return prediction._replace(boxes=places.to_files(prediction.boxes))
+
+    def truth(self, batch: Mapping[str, Any]) -> Any:
+        return batch["annotations"]
+
+    def metric(self) -> CocoMAP:
+        return CocoMAP(self.classes, official=self.evaluator == "pycocotools")
+
+    def gallery(self, count: int, images: int) -> BestMedianWorst:
+        return BestMedianWorst(count, images, self.class_names)
+
+    def results(self, metric: Metric, folder: Path) -> list[str]:
+        """Writes predictions.json, precision-recall curves and the table of errors."""
+        assert isinstance(metric, CocoMAP)
+        return publish(metric, self.class_names, folder)
+
+    def write(self, image: NDArray[np.uint8], prediction: Detections, folder: Path, name: Path) -> dict[str, Any]:
+        """The image with its boxes, and all of them as JSON (COCO's results, without an image id)."""
+        boxes, scores, labels = (value.cpu().numpy() for value in prediction.of(0))
+        paths = {"boxes": folder / "boxes" / f"{name}.json", "overlays": folder / "overlays" / f"{name}.png"}
+        for path in paths.values():
+            path.parent.mkdir(parents=True, exist_ok=True)
+        entries = [
+            {
+                "category_id": self.classes[label][1],
+                "category": self.class_names[label],
+                "score": round(float(score), 6),
+                "bbox": [round(float(value), 2) for value in (left, top, right - left, bottom - top)],
+            }
+            for (left, top, right, bottom), score, label in zip(boxes, scores, labels, strict=True)
+        ]
+        paths["boxes"].write_text(json.dumps(entries) + "\n")
+        sure = scores >= SHOWN
+        draw_boxes(image, boxes[sure], labels[sure], scores[sure], self.class_names).save(paths["overlays"])
+        return {"found": int(sure.sum())} | {kind: str(path) for kind, path in paths.items()}
+
+    def summary(self, prediction: Detections) -> str:
+        _, scores, labels = prediction.of(0)
+        counts = Counter(self.class_names[label] for label in labels[scores >= SHOWN].tolist())
+        return ", ".join(f"{count} {name}" for name, count in counts.most_common()) or "nothing"
+
+    def card(self) -> dict[str, Any]:
+        return {"target": self.target, "classes": [list(entry) for entry in self.classes]}
