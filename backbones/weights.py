@@ -120,8 +120,9 @@ def load_weights(backbone: Backbone, source: str) -> Loaded:
     if not isinstance(state, dict) or not any(isinstance(value, Tensor) for value in state.values()):
         raise ValueError(f"{source} holds no tensors by name: it is no state dict")
     state = {name: value for name, value in state.items() if isinstance(value, Tensor)}
-    ours = {name: tensor for name, tensor in state.items() if name.startswith("backbone.")}
-    return load_by_position(backbone, ours or state, source)
+    if any(name.startswith("tasks.") for name in state):  # ours; its heads may be another task's
+        state = {name: tensor for name, tensor in state.items() if name.startswith("backbone.")}
+    return load_by_position(backbone, state, source)
 
 
 def load_head(head: nn.Module, loaded: Loaded) -> tuple[Loaded, list[str]]:
@@ -135,7 +136,7 @@ def load_head(head: nn.Module, loaded: Loaded) -> tuple[Loaded, list[str]]:
     ours, theirs = head.state_dict(), list(loaded.rest.values())
     same = [a.shape == b.shape for a, b in zip(ours.values(), theirs, strict=False)]
     if len(ours) != len(theirs) or not all(
-        fits or name.startswith("classify") for name, fits in zip(ours, same, strict=True)
+        fits or ".classify" in f".{name}" for name, fits in zip(ours, same, strict=True)
     ):
         return loaded, list(ours)
     for fits, tensor, their_tensor in zip(same, ours.values(), theirs, strict=True):

@@ -1,5 +1,7 @@
 """From scores of all anchors to the boxes that are kept: torchvision's rules for SSD, at a fraction of the work."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 from torchvision.ops import nms
@@ -33,20 +35,29 @@ class Select:
         self.threshold, self.overlap = threshold, overlap
         self.per_class, self.detections = per_class, detections
 
-    def __call__(self, scores: Tensor, offsets: Tensor, anchors: Tensor, size: tuple[int, int]) -> Detections:
+    def __call__(
+        self,
+        logits: Tensor,
+        score: Callable[[Tensor], Tensor],
+        offsets: Tensor,
+        anchors: Tensor,
+        size: tuple[int, int],
+    ) -> Detections:
         """The best boxes, clipped to the images.
 
         Args:
-            scores: (N, A, C) of the classes, without background.
+            logits: (N, A, C + 1).
+            score: what they mean: logits (A, C + 1) to scores (A, C). Asked image by image, since one image's scores
+                stay in a processor's cache.
             offsets: (N, A, 4).
             anchors: (A, 4).
             size: (height, width) of the images.
         """
-        found = [self.of_image(*one, anchors, size) for one in zip(scores, offsets, strict=True)]
+        found = [self.of_image(score(one), moves, anchors, size) for one, moves in zip(logits, offsets, strict=True)]
         most = max((len(kept) for _, kept, _ in found), default=0)
         boxes = offsets.new_zeros(len(found), most, 4)
-        kept_scores = scores.new_zeros(len(found), most)
-        labels = torch.full((len(found), most), -1, device=scores.device)
+        kept_scores = logits.new_zeros(len(found), most)
+        labels = torch.full((len(found), most), -1, device=logits.device)
         for row, (image_boxes, image_scores, image_labels) in enumerate(found):
             count = len(image_scores)
             boxes[row, :count], kept_scores[row, :count], labels[row, :count] = image_boxes, image_scores, image_labels

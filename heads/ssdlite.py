@@ -1,6 +1,7 @@
 """SSDLite: single-shot detection with depthwise-separable predictors (MobileNetV2, section 6.2; V3, section 6.3)."""
 
 import math
+from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple
@@ -78,8 +79,10 @@ class SSDLite(Head):
         if len(per_cell) != len(channels):
             raise ValueError(f"head.anchors has shapes for {len(per_cell)} maps; the head has {len(channels)}")
         pairs = list(zip(channels, per_cell, strict=True))
-        self.classify = nn.ModuleList(predictor(inside, count * self.outputs, norm) for inside, count in pairs)
-        self.locate = nn.ModuleList(predictor(inside, count * 4, norm) for inside, count in pairs)
+        self.classes = nn.ModuleList(
+            predictor(inside, count * self.outputs, norm, "classify") for inside, count in pairs
+        )
+        self.boxes = nn.ModuleList(predictor(inside, count * 4, norm, "locate") for inside, count in pairs)
         self.initialise(prior)
 
     def initialise(self, prior: float | None) -> None:
@@ -90,15 +93,16 @@ class SSDLite(Head):
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
         if prior is not None:
-            for row in self.classify:
-                nn.init.constant_(row[-1].bias, math.log(prior / (1 - prior)))
+            for name, parameter in self.classes.named_parameters():
+                if name.endswith("classify.bias"):
+                    nn.init.constant_(parameter, math.log(prior / (1 - prior)))
 
     def forward(self, maps: Mapping[str, Tensor]) -> RawBoxes:
         levels = [maps[name] for name in self.maps]
         for extra in self.extras:
             levels.append(extra(levels[-1]))
-        logits = [unrolled(row(level), self.outputs) for row, level in zip(self.classify, levels, strict=True)]
-        offsets = [unrolled(row(level), 4) for row, level in zip(self.locate, levels, strict=True)]
+        logits = [unrolled(row(level), self.outputs) for row, level in zip(self.classes, levels, strict=True)]
+        offsets = [unrolled(row(level), 4) for row, level in zip(self.boxes, levels, strict=True)]
         cells = tuple((level.shape[-2], level.shape[-1]) for level in levels)
         return RawBoxes(torch.cat(logits, 1), torch.cat(offsets, 1), cells)
 
@@ -113,12 +117,10 @@ def halving(in_channels: int, out_channels: int, norm: partial[nn.BatchNorm2d]) 
     )
 
 
-def predictor(in_channels: int, out_channels: int, norm: partial[nn.BatchNorm2d]) -> nn.Sequential:
-    """A depthwise convolution and a 1×1 with bias."""
-    return nn.Sequential(
-        ConvNormAct(in_channels, in_channels, 3, groups=in_channels, act=ReLU6, norm=norm),
-        nn.Conv2d(in_channels, out_channels, 1),
-    )
+def predictor(in_channels: int, out_channels: int, norm: partial[nn.BatchNorm2d], name: str) -> nn.Sequential:
+    """A depthwise convolution, and a 1×1 with bias of this name."""
+    depthwise = ConvNormAct(in_channels, in_channels, 3, groups=in_channels, act=ReLU6, norm=norm)
+    return nn.Sequential(OrderedDict([("depthwise", depthwise), (name, nn.Conv2d(in_channels, out_channels, 1))]))
 
 
 def unrolled(x: Tensor, values: int) -> Tensor:

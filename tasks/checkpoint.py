@@ -16,7 +16,7 @@ OF_THIS_COMMAND = ("mode", "checkpoint", "resume", "weights", "input", "stop_aft
 SETTLED = ("backbone", "head", "task", "distill", "optimizer", "scheduler", "ema", "seed", "data.batch_size",
            "data.repeat", "data.augment", "data.crop", "data.progressive", "data.max_broken",
            "trainer.accumulate_grad_batches", "trainer.precision", "trainer.gradient_clip_val")  # fmt: skip
-GLOBAL_GROUPS = {"experiment": ("dataset", "data", "trainer"), "recipe": ("data", "trainer")}
+GLOBAL_GROUPS = {"experiment": ("dataset", "data", "trainer"), "recipe": ("data", "trainer"), "loss": ("task.loss",)}
 
 
 def make_card(task: str, config: DictConfig, tasks: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

@@ -36,14 +36,23 @@ def describe(learner: Learner, data: DataModule) -> dict[str, Any]:
     return costs
 
 
+PER_CLASS = ("iou", "AP")  # before the class in the names of scores
+
+
+def per_class(key: str) -> bool:
+    """Whether a score's name is that of one class."""
+    return any(f"{kind}/" in key for kind in PER_CLASS)
+
+
 def show(scores: dict[str, Any]) -> None:
     """A table of the scores: per-class ones first, the rest below."""
-    table = Table("class", box=None)
-    table.add_column("IoU", justify="right")
-    for key, value in scores.items():
-        if "iou/" in key:
-            table.add_row(key.rpartition("iou/")[2], "–" if value is None else f"{value:.4f}")
-    if table.row_count:
-        Console().print(table)
-    rest = (f"{key} {value:.4f}" for key, value in scores.items() if "iou/" not in key and isinstance(value, float))
+    for kind in PER_CLASS:
+        table = Table("class", box=None)
+        table.add_column(kind, justify="right")
+        for key, value in scores.items():
+            if f"{kind}/" in key:
+                table.add_row(key.rpartition(f"{kind}/")[2], "–" if value is None else f"{value:.4f}")
+        if table.row_count:
+            Console().print(table)
+    rest = (f"{key} {value:.4f}" for key, value in scores.items() if isinstance(value, float) and not per_class(key))
     report(f"{'  '.join(rest)}  images {scores['images']}")

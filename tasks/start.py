@@ -41,7 +41,8 @@ def start(task: str, config: DictConfig, learner: Learner) -> None:
         trained = checkpoint["mobilevision"]["tasks"]
         anew = [name for name, entry in learner.each_task() if trained[name]["classes"] != entry.card()["classes"]]
         new = start_from(learner, checkpoint, config.checkpoint, anew)
-        made_new = f"; made anew for other classes: {', '.join(new)}" if new else ""
+        named = ", ".join(new) if len(new) <= 4 else f"{new[0]} … {new[-1]} ({len(new)} tensors)"
+        made_new = f"; made anew for other classes: {named}" if new else ""
         report(f"weights from {config.checkpoint}{made_new}")
 
 

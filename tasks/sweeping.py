@@ -19,7 +19,7 @@ class Comparison(Callback):
         if not rows:
             return
         columns = list(dict.fromkeys(key for row in rows for key in row))
-        columns = [key for key in columns if "iou/" not in key]
+        columns = [key for key in columns if not key.rpartition("/")[0].endswith(("iou", "AP"))]
         write(folder / "comparison.csv", columns, rows)
         show(columns, rows)
         print(f"table     {folder / 'comparison.csv'}")

@@ -1,5 +1,6 @@
 """Shared by all tests: one thread (the tests' tensors are tiny), and data sets written in their official layouts."""
 
+import json
 import os
 import sys
 from collections.abc import Callable
@@ -60,6 +61,58 @@ def write_folders(root: Path, train: int = 4, val: int = 3) -> Path:
 @pytest.fixture
 def folders(tmp_path: Path) -> Path:
     return write_folders(tmp_path / "folders")
+
+
+COCO_COLOURS = {1: (220, 60, 50), 3: (60, 200, 70), 7: (60, 80, 230)}  # by category id
+
+
+def write_coco(root: Path, train: int = 6, val: int = 4) -> Path:
+    """A tiny data set in COCO's layout: one to three bright rectangles on dark noise, as their polygons' boxes say.
+
+    The category ids have holes; each split has images of several sizes, a crowd with a run-length mask (in its first
+    image) and an image without annotations (its second).
+    """
+    generator = np.random.default_rng(0)
+    (root / "annotations").mkdir(parents=True)
+    for split, count, first in (("train2017", train, 100), ("val2017", val, 200)):
+        (root / split).mkdir()
+        images: list[dict[str, object]] = []
+        annotations: list[dict[str, object]] = []
+        for number in range(count):
+            height, width = ((48, 64), (64, 48), (40, 40))[number % 3]
+            image = generator.integers(0, 40, (height, width, 3)).astype(np.uint8)
+            for place in range(0 if number == 1 else 1 + number % 3):
+                w, h = (int(side) for side in generator.integers(8, 20, 2))
+                x, y = int(generator.integers(width - w + 1)), int(generator.integers(height - h + 1))
+                category = list(COCO_COLOURS)[int(generator.integers(3))]
+                image[y : y + h, x : x + w] = COCO_COLOURS[category]
+                annotations.append(
+                    {
+                        "id": (first + number) * 10 + place,
+                        "image_id": first + number,
+                        "category_id": category,
+                        "bbox": [x, y, w, h],
+                        "area": w * h,
+                        "iscrowd": 0,
+                        "segmentation": [[x, y, x + w, y, x + w, y + h, x, y + h]],
+                    }
+                )
+            if number == 0:
+                mask = {"counts": [0, 4 * height, (width - 4) * height], "size": [height, width]}
+                crowd = {"id": first * 10 + 9, "image_id": first, "category_id": 3, "bbox": [0, 0, 4, height]}
+                annotations.append({**crowd, "area": 4 * height, "iscrowd": 1, "segmentation": mask})
+            name = f"{first + number:012d}.jpg"
+            Image.fromarray(image).save(root / split / name, quality=95)
+            images.append({"id": first + number, "file_name": name, "height": height, "width": width})
+        categories = [{"id": 7, "name": "blue"}, {"id": 1, "name": "red"}, {"id": 3, "name": "green"}]
+        content = {"images": images, "annotations": annotations, "categories": categories}
+        (root / "annotations" / f"instances_{split}.json").write_text(json.dumps(content))
+    return root
+
+
+@pytest.fixture
+def coco(tmp_path: Path) -> Path:
+    return write_coco(tmp_path / "coco")
 
 
 class Result(NamedTuple):

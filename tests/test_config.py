@@ -8,6 +8,8 @@ from hydra import compose, initialize_config_module
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
+from heads.ssdlite import RawBoxes
+
 CONF = Path(__file__).parent.parent / "conf"
 
 
@@ -21,6 +23,9 @@ def task_of(choice: str) -> str:
     classes_only = choice in {
         f"dataset={name}" for name in ("imagenet", "imagenette", "folders", "cifar10", "cifar100")
     }
+    boxes_only = choice.startswith("loss=") or choice in {f"dataset={name}" for name in ("coco", "coco_json", "voc")}
+    if boxes_only or option.startswith(("detect", "ssdlite")):
+        return "detect"
     return "classify" if option.startswith("classif") or classes_only else "segment"
 
 
@@ -34,7 +39,7 @@ def option_has_target(choice: str) -> bool:
     return group not in ("experiment", "recipe") and option != "none"
 
 
-GROUPS = ("backbone", "head", "dataset", "optimizer", "scheduler", "trainer", "logger", "experiment", "recipe")
+GROUPS = ("backbone", "head", "loss", "dataset", "optimizer", "scheduler", "trainer", "logger", "experiment", "recipe")
 
 
 @pytest.mark.parametrize("choice", [f"{group}={option}" for group in GROUPS for option in options(group)])
@@ -55,8 +60,11 @@ def test_every_head_fits_every_backbone(backbone, head):
         network = instantiate(config.backbone)
         built = instantiate(config.head)(network.features, 19)
         network.keep(built.maps)
-        logits = built(network(torch.empty(2, 3, 64, 96)))
-    assert logits.shape[:2] == (2, 19)
+        outputs = built(network(torch.empty(2, 3, 64, 96)))
+    if isinstance(outputs, RawBoxes):
+        assert outputs.logits.shape[::2] == (2, 20) and outputs.offsets.shape[::2] == (2, 4)
+    else:
+        assert outputs.shape[:2] == (2, 19)
 
 
 def test_what_the_command_line_chooses_wins_over_the_data_sets_choice():

@@ -47,6 +47,7 @@ ALLOWED = {  # longest matching room decides; what is imported must start with o
     "tasks/annotations": ("numpy",),
     "tasks/detect": (
         "torch",
+        "torchvision.ops",
         "torchmetrics",
         "numpy",
         "PIL",
@@ -60,6 +61,7 @@ ALLOWED = {  # longest matching room decides; what is imported must start with o
         "tasks.detect",
     ),
     "tasks/detect/__main__": ("tasks.cli",),
+    "tasks/detect/score": ("rich", "numpy", "tasks.errors", "tasks.detect"),
     "tasks/data": (
         "torch",
         "lightning",

@@ -1,6 +1,7 @@
 """Samples to batches: what a worker process does."""
 
 import random
+import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -13,31 +14,49 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
+from tasks.annotations import Annotations
+from tasks.data.boxes import pack
 from tasks.data.files import View
 from tasks.data.images import Pixels
+from tasks.data.letterbox import move, placed
 from tasks.data.samplers import Draw
 from tasks.errors import UserError
 
 Arrays = dict[str, NDArray[Any]]
 Batch = dict[str, Any]
 Crop = Callable[[Path | Pixels, np.random.Generator], Pixels]
+# Boxes of which a transform leaves less than two pixels a side or a tenth are too little to learn from. Without
+# filter_invalid_bboxes albumentations 2.0.8 would refuse what has no width.
+BOXES = albumentations.BboxParams(
+    "pascal_voc", min_width=2, min_height=2, min_visibility=0.1, clip=True, filter_invalid_bboxes=True
+)
 
 
 class Samples(Protocol):
-    """What a data set's split offers: arrays by the names that albumentations gives them (image, mask, label, …).
+    """What a data set's split offers: arrays by albumentations' names for them (image, mask, bboxes, label, …).
 
     `read(index, view)` lets a view make the image from its file (or from decoded pixels) where it can do so faster or
-    better than by decoding all of it; only sets without labels per pixel offer that.
+    better than by decoding all of it; only sets without labels per pixel offer that. `annotations` is for samples that
+    have `bboxes`.
     """
 
     def __len__(self) -> int: ...
     def name(self, index: int) -> str: ...
     def size(self, index: int) -> tuple[int, int]: ...
     def read(self, index: int, view: View | None = None) -> Arrays: ...
+    def annotations(self, index: int) -> Annotations: ...
 
 
 def collate(samples: Sequence[Arrays], names: Sequence[str]) -> Batch:
-    """Arrays of equal shape to one batch: `image` (N, 3, H, W) with channels last in memory, the rest stacked."""
+    """Arrays of equal shape to one batch: `image` (N, 3, H, W) with channels last in memory, the rest stacked.
+
+    Raises:
+        UserError: for images of different sizes.
+    """
+    sizes = sorted({sample["image"].shape[:2] for sample in samples})
+    if len(sizes) > 1:
+        some = " and ".join(f"{width}×{height}" for height, width in sizes[:2])
+        raise UserError(f"images of {some} make no batch: data.fit or a transform of data.augment must make them equal")
     batch: Batch = {key: torch.from_numpy(np.stack([sample[key] for sample in samples])) for key in samples[0]}
     batch["image"] = batch["image"].permute(0, 3, 1, 2)
     batch["name"] = list(names)
@@ -47,11 +66,14 @@ def collate(samples: Sequence[Arrays], names: Sequence[str]) -> Batch:
 class Augmented(Dataset[Batch]):
     """Training batches: a list of draws in, a batch out.
 
+    Boxes come as `boxes` (N, T, 5) float32: xyxy in the batch's pixels and class number, see pack().
+
     Args:
         augment: albumentations transforms, in order.
         crop: makes the image from its file before they see it (tasks/data/crop.py).
         replace_broken: a file that cannot be read is noted in the batch's `broken` (name, reason) and the next image
             takes its place; otherwise it is an error.
+        fit: for samples with boxes: makes the augmented image as it is when scored. Other samples go without.
     """
 
     def __init__(
@@ -60,9 +82,13 @@ class Augmented(Dataset[Batch]):
         augment: Sequence[albumentations.BasicTransform],
         crop: Crop | None = None,
         replace_broken: bool = False,
+        fit: View | None = None,
     ) -> None:
-        self.samples, self.crop, self.replace_broken = samples, crop, replace_broken
-        self.augment = albumentations.Compose(list(augment))
+        self.samples, self.crop, self.replace_broken, self.fit = samples, crop, replace_broken, fit
+        self.mosaics = [transform for transform in augment if isinstance(transform, albumentations.Mosaic)]
+        with warnings.catch_warnings():  # transforms that move no pixel leave the boxes alone
+            warnings.filterwarnings("ignore", message="Got processor for bboxes")
+            self.augment = albumentations.Compose(list(augment), bbox_params=BOXES)
 
     def __getitem__(self, draws: Sequence[Draw]) -> Batch:
         arrays, names = [], []
@@ -72,9 +98,38 @@ class Augmented(Dataset[Batch]):
             sample, index = self.read(index, generator, broken)
             # One generator for all transforms: seeded one by one they would all throw the same dice.
             self.augment.set_random_state(generator, random.Random(hash(seed)))
-            arrays.append(self.augment(**sample))
+            others = {mosaic.metadata_key: self.others(mosaic, generator, broken) for mosaic in self.mosaics}
+            sample = self.augment(**sample, **others)
+            arrays.append(self.fitted({key: array for key, array in sample.items() if key not in others}))
             names.append(self.samples.name(index))
-        return collate(arrays, names) | {"broken": broken}
+        boxes = [sample.pop("bboxes") for sample in arrays if "bboxes" in sample]
+        batch = collate(arrays, names) | {"broken": broken}
+        return batch | {"boxes": torch.from_numpy(pack(boxes))} if boxes else batch
+
+    def others(
+        self, mosaic: albumentations.Mosaic, generator: np.random.Generator, broken: list[tuple[str, str]]
+    ) -> Sequence[Arrays]:
+        """Samples to fill a mosaic with, any of the data set's; they are read when it asks for them."""
+        rows, columns = mosaic.grid_yx
+        indices = generator.integers(len(self.samples), size=rows * columns - 1)
+        return ReadLate(lambda place: self.read(int(indices[place]), generator, broken)[0], len(indices))
+
+    def fitted(self, sample: Arrays) -> Arrays:
+        """A sample with boxes as `fit` makes it; others as they are.
+
+        Raises:
+            UserError: for a crop or a fit that boxes cannot follow.
+        """
+        if "bboxes" not in sample:
+            return sample
+        if self.crop is not None:
+            raise UserError("data.crop changes the image alone: use data.augment where there are boxes")
+        sample["bboxes"] = sample["bboxes"].reshape(-1, 5)  # albumentations drops the fifth column of no boxes
+        if self.fit is None:
+            return sample
+        if "mask" in sample:
+            raise UserError("data.fit changes image and boxes alone: use data.augment where pixels have labels")
+        return sample | move(sample["image"], sample["bboxes"], placed(self.fit))
 
     def read(self, index: int, generator: np.random.Generator, broken: list[tuple[str, str]]) -> tuple[Arrays, int]:
         """A sample and its number: the wanted one, or the first behind it that can be read."""
@@ -92,17 +147,44 @@ class Augmented(Dataset[Batch]):
         raise UserError(f"not one image can be read; the first: {broken[0][1]}")
 
 
+class ReadLate(Sequence[Arrays]):
+    """Samples that are read when they are looked at."""
+
+    def __init__(self, read: Callable[[int], Arrays], length: int) -> None:
+        self.read, self.length = read, length
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __getitem__(self, place: Any) -> Any:
+        if place >= self.length:
+            raise IndexError(place)
+        return self.read(place)
+
+
 class Scored(Dataset[Batch]):
-    """Evaluation batches: a list of indices in, a batch out; each image as it is, or as `fit` makes it."""
+    """Evaluation batches: a list of indices in, a batch out; each image as it is, or as `fit` makes it.
+
+    Samples with boxes give `annotations`, a list, and `places`: where each file's image lies in the one of the batch,
+    (N, 4) float32 x, y, width, height, and the files' sizes, (N, 2) float32 height, width.
+    """
 
     def __init__(self, samples: Samples, fit: View | None = None) -> None:
         self.samples, self.fit = samples, fit
 
     def __getitem__(self, indices: Sequence[int]) -> Batch:
         read = self.samples.read if self.fit is None else partial(self.samples.read, view=self.fit)
-        return collate([read(index) for index in indices], [self.samples.name(index) for index in indices]) | {
-            "index": list(indices)
-        }
+        arrays = [read(index) for index in indices]
+        without = [{key: array for key, array in sample.items() if key != "bboxes"} for sample in arrays]
+        batch = collate(without, [self.samples.name(index) for index in indices]) | {"index": list(indices)}
+        return batch | self.truth(indices) if "bboxes" in arrays[0] else batch
+
+    def truth(self, indices: Sequence[int]) -> Batch:
+        """What boxes are scored against: as their file has them, not as they were repaired for training."""
+        annotations = [self.samples.annotations(index) for index in indices]
+        sizes = [(truth.height, truth.width) for truth in annotations]
+        places = [(0, 0, w, h) if self.fit is None else placed(self.fit).place(h, w) for h, w in sizes]
+        return {"annotations": annotations, "places": (torch.tensor(places).float(), torch.tensor(sizes).float())}
 
 
 class InMemory:
@@ -138,3 +220,6 @@ class InMemory:
         if isinstance(arrays, UserError):
             raise arrays
         return arrays if view is None else arrays | {"image": view(arrays["image"])}
+
+    def annotations(self, index: int) -> Annotations:
+        return self.samples.annotations(index)

@@ -8,7 +8,10 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from tasks.annotations import Annotations
+from tasks.data.boxes import PackedBoxes
 from tasks.data.images import Pixels, image_size, read_labels, read_rgb
+from tasks.data.instances import pack_instances
 from tasks.errors import UserError
 
 VOID = 255
@@ -46,6 +49,7 @@ CLASSES = (  # the 19 classes of the benchmark, with the label ids of the files 
     LabelClass("bicycle",       33, (119,  11,  32)),
 )
 # fmt: on
+THINGS = tuple(label for label in CLASSES if label.label_id >= 24)  # whose objects are told apart, and have boxes
 LabelKind = Literal["labelIds", "labelTrainIds"]
 NOT_AN_ID = 254
 
@@ -68,12 +72,21 @@ class LabelledImages:
     Args:
         images, labels: paths, pair by pair.
         kind: what the label files hold.
+        boxes: of the images' objects, if they are to be read.
+        targets: kinds of labels that are read: mask, boxes.
     """
 
-    def __init__(self, images: Sequence[Path], labels: Sequence[Path], kind: LabelKind) -> None:
+    def __init__(
+        self,
+        images: Sequence[Path],
+        labels: Sequence[Path],
+        kind: LabelKind,
+        boxes: PackedBoxes | None = None,
+        targets: Sequence[str] = ("mask",),
+    ) -> None:
         self.images = np.array([str(path) for path in images])  # packed: workers share it without copying
         self.labels = np.array([str(path) for path in labels])
-        self.kind = kind
+        self.kind, self.boxes, self.targets = kind, boxes, tuple(targets)
         self.table = lookup_table(kind)
 
     def __len__(self) -> int:
@@ -87,21 +100,36 @@ class LabelledImages:
         """(height, width) of the image, from its header."""
         return image_size(self.images[index])
 
+    def annotations(self, index: int) -> Annotations:
+        """The boxes of all objects and groups of an image: what is scored against."""
+        assert self.boxes is not None
+        return self.boxes.annotations(index)
+
     def read(self, index: int, view: Callable[[Path | Pixels], Pixels] | None = None) -> dict[str, NDArray[Any]]:
-        """`image` (H, W, 3) RGB and `mask` (H, W) of train ids, both uint8.
+        """`image` (H, W, 3) RGB uint8, and of what was asked for `mask` (H, W) of train ids, uint8, and `bboxes` (K, 5)
+        float32, xyxy and class number.
 
         Raises:
             UserError: for a file that cannot be decoded, an id outside the map, sizes that differ; for a view, which
-                would change the image and not its labels.
+                would change the image and not its mask.
         """
-        if view is not None:
+        if view is not None and "mask" in self.targets:
             raise UserError("data.crop and data.fit change the image alone: use data.augment where pixels have labels")
-        image, ids = read_rgb(self.images[index]), read_labels(self.labels[index])
-        if image.shape[:2] != ids.shape:
-            raise UserError(
-                f"{self.labels[index]} is {ids.shape[1]}×{ids.shape[0]}, its image {image.shape[1]}×{image.shape[0]}"
-            )
-        return {"image": image, "mask": self.train_ids(ids, index)}
+        image = (view or read_rgb)(Path(self.images[index]))
+        sample: dict[str, NDArray[Any]] = {"image": image}
+        if "mask" in self.targets:
+            ids = read_labels(self.labels[index])
+            if image.shape[:2] != ids.shape:
+                raise self.wrong_size(self.labels[index], image.shape, ids.shape)
+            sample["mask"] = self.train_ids(ids, index)
+        if self.boxes is not None:
+            sample["bboxes"] = self.boxes.to_train(index)
+        return sample
+
+    @staticmethod
+    def wrong_size(labels: str, size: Sequence[int], labelled: Sequence[int]) -> UserError:
+        """Labels whose height and width are not their image's."""
+        return UserError(f"{labels} is {labelled[1]}×{labelled[0]}, its image {size[1]}×{size[0]}")
 
     def train_ids(self, ids: Pixels, index: int) -> Pixels:
         """Train ids of one label file's ids."""
@@ -124,17 +152,21 @@ class LabelledImages:
             return np.sum(list(pool.map(count, range(len(self)))), axis=0)[:classes]
 
     def check(self) -> Iterator[int]:
-        """Look at every pair once (image header, all label ids) and yield its number.
+        """Look at every pair once (image header, all label ids, the objects' sizes) and yield its number.
 
         Raises:
             UserError: at the first file that training or scoring would trip over.
         """
 
         def look(index: int) -> int:
-            size, ids = self.size(index), read_labels(self.labels[index])
-            if size != ids.shape:
-                raise UserError(f"{self.labels[index]} is {ids.shape[1]}×{ids.shape[0]}, its image {size[1]}×{size[0]}")
-            self.train_ids(ids, index)
+            size = self.size(index)
+            if "mask" in self.targets:
+                ids = read_labels(self.labels[index])
+                if size != ids.shape:
+                    raise self.wrong_size(self.labels[index], size, ids.shape)
+                self.train_ids(ids, index)
+            if self.boxes is not None and size != (seen := tuple(self.boxes.sizes[index])):
+                raise self.wrong_size(f"instances of {self.name(index)}", size, seen)
             return index
 
         with ThreadPoolExecutor() as pool:  # decoding releases the interpreter's lock
@@ -149,12 +181,16 @@ class Cityscapes:
         train_split, val_split: folder names; the test split has no labels to score against.
         labels: "labelIds" as downloaded (mapped in memory), "labelTrainIds" as the official scripts write them,
             or "auto" for the first of the two that is there.
+        targets: kinds of labels that are read: mask, boxes (of gtFine/<split>/<city>/*_gtFine_instanceIds.png).
 
     Raises:
         UserError: for a missing or empty folder, an image without label, or the test split.
     """
 
-    classes: Mapping[str, Sequence[Any]] = {"mask": CLASSES}
+    classes: Mapping[str, Sequence[Any]] = {
+        "mask": CLASSES,
+        "boxes": [[label.name, label.label_id] for label in THINGS],
+    }
 
     def __init__(
         self,
@@ -163,11 +199,12 @@ class Cityscapes:
         train_split: str = "train",
         val_split: str = "val",
         labels: Literal["auto", "labelIds", "labelTrainIds"] = "auto",
+        targets: Sequence[str] = ("mask",),
     ) -> None:
         if labels not in ("auto", "labelIds", "labelTrainIds"):
             raise UserError(f"dataset.labels={labels} is not one of auto, labelIds, labelTrainIds")
         self.root, self.labels = Path(root), labels
-        self.train_split, self.val_split = train_split, val_split
+        self.train_split, self.val_split, self.targets = train_split, val_split, tuple(targets)
 
     def files(self, split: str) -> LabelledImages:
         """All pairs of a split, in the order of their names."""
@@ -183,14 +220,27 @@ class Cityscapes:
         if not images:
             raise UserError(f"no image in {folder}/<city>/ (*_leftImg8bit.png)\n{self.layout()}")
         kind = self.label_kind(images[0])
+        labels = self.label_files(images, kind)
+        boxes = None
+        if "boxes" in self.targets:
+            instances = self.label_files(images, "instanceIds")
+            boxes = pack_instances(instances, [label.label_id for label in THINGS])
+        return LabelledImages(images, labels, kind, boxes, self.targets)
+
+    def label_files(self, images: Sequence[Path], kind: str) -> list[Path]:
+        """The label file of each image.
+
+        Raises:
+            UserError: for an image without one.
+        """
         labels = [self.label_of(image, kind) for image in images]
-        have = set((self.root / "gtFine" / split).glob(f"*/*_gtFine_{kind}.png"))
+        have = {path for folder in {label.parent for label in labels} for path in folder.glob(f"*_gtFine_{kind}.png")}
         missing = [(image, label) for image, label in zip(images, labels, strict=True) if label not in have]
         if missing:
             image, label = missing[0]
             more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
             raise UserError(f"image without label: {image} needs {label}{more}")
-        return LabelledImages(images, labels, kind)
+        return labels
 
     def train(self) -> LabelledImages:
         """The training pairs."""
@@ -210,7 +260,7 @@ class Cityscapes:
             else "labelIds"
         )
 
-    def label_of(self, image: Path, kind: LabelKind) -> Path:
+    def label_of(self, image: Path, kind: str) -> Path:
         """Where the label of an image lies."""
         stem = image.name.removesuffix("_leftImg8bit.png")
         return self.root / "gtFine" / image.parent.parent.name / image.parent.name / f"{stem}_gtFine_{kind}.png"

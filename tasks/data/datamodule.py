@@ -26,7 +26,8 @@ class DataModule(lightning.LightningDataModule):
         train, val: samples; train may be None where nothing is trained.
         augment: albumentations transforms by name, applied in order to training samples.
         crop: makes a training image from its file, before `augment`; None decodes all of it.
-        fit: makes an image to score from its file (tasks/data/resize.py); None takes it as it is.
+        fit: makes an image to score from its file (tasks/data/resize.py, letterbox.py); None takes it as it is.
+            Training samples with boxes are fitted alike, behind `augment`.
         progressive: (side, share of the steps) pairs: training images are shrunk to that side until that share is done
             (tasks/data/progressive.py): a pass costs less while little is known. None for none.
         max_broken: how many training images may be unreadable, each replaced by its neighbour.
@@ -111,16 +112,19 @@ class DataModule(lightning.LightningDataModule):
         assert self.train is not None
         batch = next(iter(TrainBatches(len(self.train), min(4, self.batch_size), seed=self.seed)))
         try:
-            return self.at_size(Augmented(self.train, self.augment, self.crop, self.max_broken > 0)[batch], 0.0)
+            return self.at_size(self.augmented()[batch], 0.0)
         except UserError:
             raise
         except Exception as error:
             raise UserError(f"data.augment: {type(error).__name__}: {' '.join(str(error).split())}") from error
 
     def train_dataloader(self) -> DataLoader[Batch]:
+        return self.loader(self.augmented(), self.train_batches(), self.workers)
+
+    def augmented(self) -> Augmented:
+        """The training samples as the network sees them."""
         assert self.train is not None
-        dataset = Augmented(self.train, self.augment, self.crop, self.max_broken > 0)
-        return self.loader(dataset, self.train_batches(), self.workers)
+        return Augmented(self.train, self.augment, self.crop, self.max_broken > 0, self.fit)
 
     def on_after_batch_transfer(self, batch: Batch, _loader: int) -> Batch:
         """Shrink training images as far as `progressive` says, on the device."""
@@ -138,7 +142,7 @@ class DataModule(lightning.LightningDataModule):
         side = next((side for side, share in self.progressive if done < share), None)
         if side is None:
             return batch
-        if "mask" in batch:
+        if "mask" in batch or "boxes" in batch:
             raise UserError("data.progressive shrinks the images alone: it is for image labels")
         return batch | {"image": shrunk(batch["image"], side)}
 
@@ -169,11 +173,17 @@ class DataModule(lightning.LightningDataModule):
             dataset,
             sampler=sampler,
             batch_size=None,
+            collate_fn=unchanged,
             num_workers=workers,
             worker_init_fn=start_worker,
             persistent_workers=workers > 0,
             pin_memory=torch.cuda.is_available(),
         )
+
+
+def unchanged(batch: Any) -> Any:
+    """A batch as the data set made it; the loader's own way would turn annotations into tensors."""
+    return batch
 
 
 def start_worker(_worker: int) -> None:

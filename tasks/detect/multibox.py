@@ -63,7 +63,7 @@ class MultiBox(nn.Module):
 
     @abstractmethod
     def scores(self, logits: Tensor) -> Tensor:
-        """Scores (N, A, C) that logits (N, A, C + 1) trained by this loss mean."""
+        """Scores (…, C) that logits (…, C + 1) trained by this loss mean."""
 
 
 class SoftmaxMultiBox(MultiBox):
@@ -102,7 +102,7 @@ class SoftmaxMultiBox(MultiBox):
         return F.cross_entropy(logits[images, anchors], targets, reduction="sum")
 
     def scores(self, logits: Tensor) -> Tensor:
-        return logits.softmax(2)[..., 1:]
+        return logits.softmax(-1)[..., 1:]
 
 
 class FocalMultiBox(MultiBox):

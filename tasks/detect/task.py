@@ -17,13 +17,11 @@ from heads.boxes import Detections, Places
 from heads.select import Select
 from heads.ssdlite import RawBoxes, SSDLite
 from tasks.detect.draw import draw_boxes
-from tasks.detect.gallery import BestMedianWorst
+from tasks.detect.gallery import SHOWN, BestMedianWorst
 from tasks.detect.metric import CocoMAP
 from tasks.detect.multibox import MultiBox
 from tasks.detect.publish import publish
 from tasks.task import Task
-
-SHOWN = 0.3  # score from which a box is drawn and listed
 
 
 class DetectTask(Task):
@@ -68,8 +66,8 @@ class DetectTask(Task):
 
     def predict(self, outputs: RawBoxes, size: tuple[int, int]) -> Detections:
         """The boxes found, in the pixels of the images that the network saw."""
-        scores = self.criterion.scores(outputs.logits.float())
-        return self.select(scores, outputs.offsets.float(), self.anchors(outputs, size), size)
+        logits, offsets = outputs.logits.float(), outputs.offsets.float()
+        return self.select(logits, self.criterion.scores, offsets, self.anchors(outputs, size), size)
 
     def restore(self, prediction: Detections, places: Places) -> Detections:
         return prediction._replace(boxes=places.to_files(prediction.boxes))

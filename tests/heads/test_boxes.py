@@ -14,6 +14,14 @@ def some_boxes(count: int, side: float = 300) -> torch.Tensor:
     return torch.cat((corner, corner + 1 + torch.rand(count, 2) * side / 3), 1)
 
 
+def softmax(logits: torch.Tensor) -> torch.Tensor:
+    return logits.softmax(-1)[..., 1:]
+
+
+def as_they_are(scores: torch.Tensor) -> torch.Tensor:
+    return scores
+
+
 def test_offsets_by_hand():
     anchor, box = torch.tensor([[0.0, 0, 10, 20]]), torch.tensor([[5.0, 0, 15, 20]])
     assert encode(box, anchor).tolist() == [[5.0, 0.0, 0.0, 0.0]]  # ten times half a width
@@ -47,7 +55,7 @@ def test_rank_in_class():
 def test_selection_by_hand():
     anchors = torch.tensor([[0.0, 0, 10, 10], [0, 0, 10, 10], [50, 50, 60, 60], [0, 0, 10, 10]])
     scores = torch.tensor([[[0.9, 0.2], [0.8, 0.0], [0.3, 0.0], [0.0, 0.05]]])
-    found = Select(threshold=0.1, overlap=0.5)(scores, torch.zeros(1, 4, 4), anchors, (55, 55))
+    found = Select(threshold=0.1, overlap=0.5)(scores, as_they_are, torch.zeros(1, 4, 4), anchors, (55, 55))
     assert found.labels.tolist() == [[0, 0, 1]]  # the second is the first's double, of the other class none is
     assert found.scores.tolist() == [pytest.approx([0.9, 0.3, 0.2])]
     assert found.boxes.tolist() == [[[0, 0, 10, 10], [50, 50, 55, 55], [0, 0, 10, 10]]]
@@ -57,10 +65,10 @@ def test_images_with_fewer_boxes_are_filled_up():
     anchors = some_boxes(3)
     scores = torch.zeros(3, 3, 1)
     scores[1, :, 0] = torch.tensor([0.5, 0.9, 0.7])
-    found = Select(overlap=1.0)(scores, torch.zeros(3, 3, 4), anchors, (500, 500))
+    found = Select(overlap=1.0)(scores, as_they_are, torch.zeros(3, 3, 4), anchors, (500, 500))
     assert found.labels.tolist() == [[-1] * 3, [0] * 3, [-1] * 3]
     assert len(found.of(0)[0]) == 0 and found.of(1)[1].tolist() == pytest.approx([0.9, 0.7, 0.5])
-    assert Select()(scores[:1], torch.zeros(1, 3, 4), anchors, (500, 500)).boxes.shape == (1, 0, 4)
+    assert Select()(scores[:1], as_they_are, torch.zeros(1, 3, 4), anchors, (500, 500)).boxes.shape == (1, 0, 4)
 
 
 @pytest.mark.parametrize("spread", [0.5, 2.0, 3.5, 5.0])  # from everything to little above the threshold
@@ -78,7 +86,7 @@ def test_selection_is_torchvisions(spread, detections, per_class):
     expected = theirs.postprocess_detections(
         {"cls_logits": logits, "bbox_regression": offsets}, [anchors] * 4, [(320, 320)] * 4
     )
-    found = Select(detections=detections, per_class=per_class)(logits.softmax(2)[..., 1:], offsets, anchors, (320, 320))
+    found = Select(detections=detections, per_class=per_class)(logits, softmax, offsets, anchors, (320, 320))
     for row, their in enumerate(expected):
         boxes, scores, labels = found.of(row)
         assert torch.equal(boxes, their["boxes"])
@@ -89,9 +97,9 @@ def test_selection_is_torchvisions(spread, detections, per_class):
 def test_a_batch_is_its_images_one_by_one():
     torch.manual_seed(0)
     anchors, scores, offsets = some_boxes(50), torch.rand(3, 50, 4), torch.randn(3, 50, 4)
-    together = Select()(scores, offsets, anchors, (320, 320))
+    together = Select()(scores, as_they_are, offsets, anchors, (320, 320))
     for row in range(3):
-        alone = Select()(scores[row : row + 1], offsets[row : row + 1], anchors, (320, 320))
+        alone = Select()(scores[row : row + 1], as_they_are, offsets[row : row + 1], anchors, (320, 320))
         for one, other in zip(together.of(row), alone.of(0), strict=True):
             assert torch.equal(one, other)
 

@@ -52,7 +52,7 @@ def test_raw_outputs_anchors_and_detections_are_torchvisions(pair):
         raw = head(backbone(resized))
         found = theirs(images)
         boxes = head.anchors.boxes(raw.cells, (320, 320), "cpu")
-        ours = Select()(raw.logits.softmax(2)[..., 1:], raw.offsets, boxes, (320, 320))
+        ours = Select()(raw.logits, lambda logits: logits.softmax(-1)[..., 1:], raw.offsets, boxes, (320, 320))
     assert torch.equal(raw.logits, expected["cls_logits"])
     assert torch.equal(raw.offsets, expected["bbox_regression"])
     assert torch.equal(boxes, theirs.anchor_generator(batch, features)[0])

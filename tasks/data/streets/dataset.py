@@ -1,45 +1,31 @@
 """The generated street scenes as a data set: drawn at first use, read like Cityscapes, with scene labels."""
 
 import csv
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.data.cityscapes import CLASSES, Cityscapes, LabelledImages
-from tasks.data.images import Pixels, read_rgb
+from tasks.data.cityscapes import Cityscapes, LabelledImages
+from tasks.data.images import Pixels
 from tasks.data.streets.write import KINDS, generate
 from tasks.errors import UserError
 
 
 class Scenes(LabelledImages):
-    """Street images with any of `mask` (train ids per pixel) and `label` (which light or weather)."""
+    """Street images with any of `mask` (train ids per pixel), boxes and `label` (which light or weather)."""
 
-    def __init__(self, pairs: LabelledImages, labels: NDArray[np.int64], targets: Sequence[str]) -> None:
-        super().__init__([Path(path) for path in pairs.images], [Path(path) for path in pairs.labels], pairs.kind)
-        self.scenes, self.targets = labels, tuple(targets)
+    def __init__(self, pairs: LabelledImages, scenes: NDArray[np.int64]) -> None:
+        images, labels = ([Path(path) for path in paths] for paths in (pairs.images, pairs.labels))
+        super().__init__(images, labels, pairs.kind, pairs.boxes, pairs.targets)
+        self.scenes = scenes
 
     def read(self, index: int, view: Callable[[Path | Pixels], Pixels] | None = None) -> dict[str, NDArray[Any]]:
-        """`image` (H, W, 3), and of `mask` (H, W) uint8 and `label` () int64 what was asked for."""
-        if "mask" in self.targets:
-            sample = super().read(index, view)
-        else:
-            path = Path(self.images[index])
-            sample = {"image": read_rgb(path) if view is None else view(path)}
-        if "label" in self.targets:
-            sample["label"] = self.scenes[index]
-        return sample
-
-    def check(self) -> Iterator[int]:
-        """As Cityscapes' where there are masks to check; else the images' headers."""
-        if "mask" in self.targets:
-            yield from super().check()
-        else:
-            for index in range(len(self)):
-                self.size(index)
-                yield index
+        """As Cityscapes', and `label` () int64 if asked for."""
+        sample = super().read(index, view)
+        return sample | {"label": self.scenes[index]} if "label" in self.targets else sample
 
 
 class Streets(Cityscapes):
@@ -47,7 +33,7 @@ class Streets(Cityscapes):
 
     Args:
         root: where they lie, or are written once.
-        targets: kinds of labels that are read: mask, label.
+        targets: kinds of labels that are read: mask, boxes, label.
         train, val: how many scenes.
         height, width: of each.
         seed: decides everything that is drawn.
@@ -56,7 +42,7 @@ class Streets(Cityscapes):
         UserError: if root holds something else, or cannot be written.
     """
 
-    classes = {"mask": CLASSES, "label": KINDS}  # noqa: RUF012
+    classes = {**Cityscapes.classes, "label": KINDS}  # noqa: RUF012
 
     def __init__(
         self,
@@ -69,8 +55,7 @@ class Streets(Cityscapes):
         width: int,
         seed: int,
     ) -> None:
-        super().__init__(root)
-        self.targets = tuple(targets)
+        super().__init__(root, targets=targets)
         if not (self.root / "streets.json").exists():
             print(f"drawing {train + val} street scenes into {self.root} …", flush=True)
         try:
@@ -87,5 +72,4 @@ class Streets(Cityscapes):
         pairs = super().files(split)
         with (self.root / "scenes.csv").open(newline="") as file:
             scene = {Path(row["image"]).name: KINDS.index(row["scene"]) for row in csv.DictReader(file)}
-        labels = np.array([scene[Path(path).name] for path in pairs.images], np.int64)
-        return Scenes(pairs, labels, self.targets)
+        return Scenes(pairs, np.array([scene[Path(path).name] for path in pairs.images], np.int64))

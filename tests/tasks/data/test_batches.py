@@ -7,9 +7,14 @@ import numpy as np
 import pytest
 import torch
 
+from tasks.annotations import Annotations
 from tasks.data.batches import Augmented, InMemory, Scored, collate
+from tasks.data.box_transforms import RandomIoUCrop, RandomZoomOut
+from tasks.data.datamodule import DataModule
+from tasks.data.letterbox import Letterbox, Stretch
 from tasks.data.progressive import check_progressive, shrunk
-from tasks.data.samplers import EvalBatches, TrainBatches
+from tasks.data.resize import ResizeCentreCrop
+from tasks.data.samplers import Draw, EvalBatches, TrainBatches
 from tasks.errors import UserError
 
 
@@ -153,3 +158,120 @@ def test_images_shrink_to_the_shorter_side_with_antialiasing():
 def test_wrong_progressive_sizes_are_named(pairs):
     with pytest.raises(UserError, match=r"data\.progressive"):
         check_progressive(pairs)
+
+
+class Boxed:
+    """Samples of two sizes with 0 to 3 boxes."""
+
+    def __len__(self):
+        return 6
+
+    def name(self, index):
+        return f"boxed{index}"
+
+    def size(self, index):
+        return (20, 30) if index % 2 else (30, 20)
+
+    def read(self, index, view=None):
+        image = np.full((*self.size(index), 3), 40 * index, np.uint8)
+        boxes = [(2 + row, 3, 12 + row, 13, row + 4) for row in range(index % 4)]
+        return {
+            "image": image if view is None else view(image),
+            "bboxes": np.array(boxes, np.float32).reshape(-1, 5),
+        }
+
+    def annotations(self, index):
+        xywh = np.array([(0.125, 3, 10, 10)] * (index % 4), np.float64).reshape(-1, 4)
+        count = np.arange(index % 4)
+        return Annotations(index + 100, *self.size(index), xywh, count, count * 1.0, count > 0)
+
+
+def test_training_boxes_are_fitted_and_filled_up():
+    data = Augmented(Boxed(), [], fit=Stretch([40, 60]))
+    batch = data[[Draw(index, (0, 0, index)) for index in (1, 4, 3)]]
+    assert batch["image"].shape == (3, 3, 40, 60) and batch["boxes"].shape == (3, 3, 5)
+    assert batch["boxes"].dtype == torch.float32 and "bboxes" not in batch
+    assert batch["boxes"][0].tolist() == [[4, 6, 24, 26, 4], [0, 0, 0, 0, -1], [0, 0, 0, 0, -1]]
+    assert batch["boxes"][1, :, 4].tolist() == [-1, -1, -1]
+    assert batch["boxes"][2, :, 4].tolist() == [4, 5, 6]
+
+
+@pytest.mark.parametrize("make", [lambda: Boxed(), lambda: InMemory(Boxed())])
+def test_scored_boxes_come_as_they_are_with_their_places(make):
+    samples = make()
+    for _ in range(2):  # reading changes nothing
+        batch = Scored(samples, Letterbox([40, 40]))[[1, 2, 4]]
+        assert batch["image"].shape == (3, 3, 40, 40) and batch["index"] == [1, 2, 4] and "boxes" not in batch
+        assert [truth.image_id for truth in batch["annotations"]] == [101, 102, 104]
+        assert batch["annotations"][0].boxes.tolist() == [[0.125, 3, 10, 10]]
+        places, sizes = batch["places"]
+        assert places.tolist() == [[0, 6, 40, 27], [6, 0, 27, 40], [6, 0, 27, 40]] and places.dtype == torch.float32
+        assert sizes.tolist() == [[20, 30], [30, 20], [30, 20]] and sizes.dtype == torch.float32
+    alone = Scored(samples)[[1, 3]]
+    assert alone["places"][0].tolist() == [[0, 0, 30, 20]] * 2, "an image that is not fitted lies everywhere"
+    assert samples.read(3)["bboxes"].shape == (3, 5)
+
+
+def module(workers=0, **changes):
+    options = {
+        "augment": {
+            "zoom": RandomZoomOut(p=0.5),
+            "crop": RandomIoUCrop(),
+            "flip": albumentations.HorizontalFlip(p=0.5),
+        },
+        "crop": None,
+        "fit": Letterbox([32, 32]),
+        "progressive": None,
+        "max_broken": 0,
+        "batch_size": 2,
+        "eval_batch_size": 4,
+        "repeat": 1,
+        "workers": workers,
+        "cache": False,
+        "seed": 0,
+    }
+    return DataModule(Boxed(), Boxed(), **(options | changes))
+
+
+def test_workers_change_nothing_about_boxes():
+    def loaded(workers):
+        data = module(workers)
+        train = data.loader(data.augmented(), TrainBatches(6, 2, seed=0), workers)
+        val = data.loader(Scored(data.val, data.fit), EvalBatches([(32, 32)] * 6, 4), workers)
+        return list(train), list(val)
+
+    (train, val), (other_train, other_val) = loaded(0), loaded(2)
+    assert len(train) == len(other_train) == 3 and len(val) == len(other_val) == 2
+    for one, two in zip(train, other_train, strict=True):
+        assert torch.equal(one["image"], two["image"]) and torch.equal(one["boxes"], two["boxes"])
+    for one, two in zip(val, other_val, strict=True):
+        assert torch.equal(one["image"], two["image"]) and one["places"][0].equal(two["places"][0])
+        for truth, same in zip(one["annotations"], two["annotations"], strict=True):
+            assert type(same) is Annotations and same.boxes.dtype == np.float64, "not made tensors on the way"
+            assert (truth.boxes == same.boxes).all() and truth.image_id == same.image_id
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"augment": {}, "fit": None}, r"images of 30×20 and 20×30 make no batch: data\.fit or"),
+        ({"crop": lambda source, _: source}, r"data\.crop changes the image alone: use data\.augment where"),
+        ({"fit": ResizeCentreCrop(16, 16)}, r"data\.fit=ResizeCentreCrop moves no boxes"),
+        ({"progressive": [[16, 0.5]]}, r"data\.progressive shrinks the images alone"),
+    ],
+)
+def test_what_boxes_cannot_follow_is_refused(changes, message):
+    with pytest.raises(UserError, match=message):
+        module(**changes).try_augmentation()
+
+
+def test_boxes_and_masks_go_together_without_a_fit():
+    class Both(Boxed):
+        def read(self, index, view=None):
+            return super().read(index, view) | {"mask": np.zeros(self.size(index), np.uint8)}
+
+    draws = [Draw(1, (0, 0, 0)), Draw(3, (0, 0, 1))]
+    batch = Augmented(Both(), [albumentations.HorizontalFlip(p=1.0)])[draws]
+    assert batch["mask"].shape == (2, 20, 30) and batch["boxes"][0, 0].tolist() == [18, 3, 28, 13, 4]
+    with pytest.raises(UserError, match=r"data\.fit changes image and boxes alone"):
+        Augmented(Both(), [], fit=Stretch([8, 8]))[draws]

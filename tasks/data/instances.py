@@ -1,0 +1,92 @@
+"""Boxes around the objects of Cityscapes' instanceIds files."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from tasks.data.boxes import PackedBoxes
+from tasks.data.images import reason
+from tasks.errors import UserError
+
+OBJECTS = 1000  # an id below is a label's: its pixels are a group in which nobody told one object from the next
+
+
+class Found(NamedTuple):
+    """The objects of one file: label ids (K), boxes (K, 4) x, y, width, height, pixels (K), and whether groups (K)."""
+
+    size: tuple[int, int]
+    label_ids: NDArray[np.int64]
+    boxes: NDArray[np.float64]
+    areas: NDArray[np.int64]
+    crowd: NDArray[np.bool_]
+
+
+def pack_instances(files: Sequence[Path], label_ids: Sequence[int]) -> PackedBoxes:
+    """Boxes of all objects of some labels, from one file per image.
+
+    An object's box holds every pixel of it that can be seen, and its area is their number. A group is a crowd. None is
+    left out for being small: who trains at a lower resolution loses the smallest there. Images are numbered from 1.
+
+    Args:
+        files: 16-bit images of ids: a label's id · 1000 + number for an object, the label's id for a group.
+        label_ids: the labels that count, in the order of their class numbers.
+
+    Raises:
+        UserError: for a file that cannot be read.
+    """
+    with ThreadPoolExecutor() as pool:  # decoding releases the interpreter's lock
+        found = list(pool.map(lambda file: find_objects(read_ids(file), label_ids), files))
+    owners = np.repeat(np.arange(len(files)), [len(one.label_ids) for one in found])
+    number = np.zeros(max(label_ids) + 1, np.int64)
+    number[list(label_ids)] = np.arange(len(label_ids))
+    return PackedBoxes(
+        np.arange(1, len(files) + 1),
+        np.array([one.size for one in found], np.int64),
+        owners,
+        np.concatenate([one.boxes for one in found]),
+        number[np.concatenate([one.label_ids for one in found])],
+        np.concatenate([one.areas for one in found]).astype(np.float64),
+        np.concatenate([one.crowd for one in found]),
+        np.arange(1, len(owners) + 1),
+    )
+
+
+def find_objects(ids: NDArray[np.integer], label_ids: Sequence[int]) -> Found:
+    """The objects in (H, W) ids, by ascending id."""
+    height, width = ids.shape
+    pixels = np.bincount(ids.ravel())
+    present = np.flatnonzero(pixels)
+    labels = np.where(present < OBJECTS, present, present // OBJECTS)
+    present, labels = present[np.isin(labels, label_ids)], labels[np.isin(labels, label_ids)]
+
+    place = np.full(len(pixels), -1, np.int32)
+    place[present] = np.arange(len(present))
+    places = place[ids]
+    y, x = np.nonzero(places >= 0)
+    rows, columns = np.zeros((len(present), height), np.bool_), np.zeros((len(present), width), np.bool_)
+    rows[places[y, x], y] = True
+    columns[places[y, x], x] = True
+    left, top = columns.argmax(1), rows.argmax(1)
+    right, bottom = width - columns[:, ::-1].argmax(1), height - rows[:, ::-1].argmax(1)
+    boxes = np.stack((left, top, right - left, bottom - top), 1).astype(np.float64)
+    return Found((height, width), labels, boxes, pixels[present], present < OBJECTS)
+
+
+def read_ids(path: Path) -> NDArray[np.integer]:
+    """An instanceIds file as (H, W).
+
+    Raises:
+        UserError: if it cannot be decoded, or has colours instead of ids.
+    """
+    try:
+        with Image.open(path) as image:
+            if image.mode not in ("I;16", "I"):
+                raise UserError(f"{path} has mode {image.mode}; an instanceIds file has one 16-bit id per pixel")
+            return np.asarray(image)
+    except (OSError, ValueError, SyntaxError) as error:
+        raise UserError(f"cannot read instances {path}: {reason(path, error)}") from error

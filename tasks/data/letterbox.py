@@ -1,0 +1,131 @@
+"""Images brought to one size, and where they then lie: what a detector sees in training and in scoring."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.data.files import View
+from tasks.data.images import Pixels, read_rgb
+from tasks.errors import UserError
+
+
+class Place(NamedTuple):
+    """Where an image lies in the one that the network sees, in that one's pixels."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+
+class PlacedView(Protocol):
+    """A view that says where it puts an image of some height and width, so that boxes can follow."""
+
+    def place(self, height: int, width: int) -> Place: ...
+    def __call__(self, source: Path | Pixels) -> Pixels: ...
+
+
+class Stretch:
+    """The whole image at a fixed size, its shape given up: no pixel of the network's input is wasted.
+
+    Args:
+        size: height and width of the result.
+
+    Raises:
+        UserError: for anything else.
+    """
+
+    def __init__(self, size: Sequence[int]) -> None:
+        if len(size) != 2 or not all(isinstance(side, int) and side > 0 for side in size):
+            raise UserError(f"data.fit.size={list(size)} must be [height, width]")
+        self.height, self.width = size
+
+    def place(self, _height: int, _width: int) -> Place:
+        """Where an image of this size lies afterwards: everywhere."""
+        return Place(0, 0, self.width, self.height)
+
+    def __call__(self, source: Path | Pixels) -> Pixels:
+        """An image file, or an image (H, W, 3) RGB, to (height, width, 3) RGB.
+
+        Raises:
+            UserError: for a file that cannot be decoded.
+        """
+        image = source if isinstance(source, np.ndarray) else read_rgb(source)
+        return resize(image, self.height, self.width)
+
+
+class Letterbox(Stretch):
+    """The whole image as large as it fits, its shape kept, in the middle of a canvas of one grey.
+
+    Args:
+        size: height and width of the result.
+        fill: the canvas's value; 114 is near the mean of photos, so that the edge is no strong feature.
+
+    Raises:
+        UserError: for values out of range.
+    """
+
+    def __init__(self, size: Sequence[int], fill: int = 114) -> None:
+        super().__init__(size)
+        if not isinstance(fill, int) or not 0 <= fill <= 255:
+            raise UserError(f"data.fit.fill={fill} must be between 0 and 255")
+        self.fill = fill
+
+    def place(self, height: int, width: int) -> Place:
+        """Where an image of this size lies afterwards."""
+        scale = min(self.height / height, self.width / width)
+        down, across = max(1, round(height * scale)), max(1, round(width * scale))
+        return Place((self.width - across) // 2, (self.height - down) // 2, across, down)
+
+    def __call__(self, source: Path | Pixels) -> Pixels:
+        """An image file, or an image (H, W, 3) RGB, to (height, width, 3) RGB.
+
+        Raises:
+            UserError: for a file that cannot be decoded.
+        """
+        image = source if isinstance(source, np.ndarray) else read_rgb(source)
+        x, y, width, height = self.place(*image.shape[:2])
+        canvas = np.full((self.height, self.width, 3), self.fill, np.uint8)
+        canvas[y : y + height, x : x + width] = resize(image, height, width)
+        return canvas
+
+
+def placed(fit: View) -> PlacedView:
+    """The view, if it can say where it puts an image.
+
+    Raises:
+        UserError: if it cannot.
+    """
+    if not hasattr(fit, "place"):
+        raise UserError(f"data.fit={type(fit).__name__} moves no boxes: use tasks.data.letterbox.Letterbox or Stretch")
+    return cast(PlacedView, fit)
+
+
+def move(image: Pixels, boxes: NDArray[np.float32], fit: PlacedView) -> dict[str, NDArray[Any]]:
+    """`image` (H, W, 3) fitted and `bboxes` (K, 5), xyxy and class number, moved along."""
+    height, width = image.shape[:2]
+    place = fit.place(height, width)
+    moved = boxes.copy()
+    moved[:, :4] *= np.array([place.width / width, place.height / height] * 2, np.float32)
+    moved[:, :4] += np.array([place.x, place.y] * 2, np.float32)
+    return {"image": fit(image), "bboxes": moved}
+
+
+def resize(image: Pixels, height: int, width: int) -> Pixels:
+    """(H, W, 3) to (height, width, 3), bilinear with antialiasing: within 1 of Pillow's, in a fifth of its time.
+
+    Without antialiasing each new pixel would be made of 2×2 old ones, and the rest left out: what is two pixels wide
+    would come and go with its place. Small objects are what a detector finds hardest as it is.
+    """
+    import torch
+
+    if image.shape[:2] == (height, width):
+        return image
+    # A copy, because the image may be one that cannot be written to; and torch must see channels last in memory: the
+    # batch dimension needs a stride that torch has made.
+    batch = torch.from_numpy(np.array(image, order="C")).view(1, *image.shape).permute(0, 3, 1, 2)
+    resized = torch.nn.functional.interpolate(batch, (height, width), mode="bilinear", antialias=True)
+    return resized[0].permute(1, 2, 0).contiguous().numpy()

@@ -1,0 +1,195 @@
+"""Pascal VOC (Everingham et al., IJCV 2010) in its official layout, and every data set laid out like it."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Literal, NamedTuple
+from xml.etree import ElementTree
+
+import numpy as np
+
+from tasks.data.boxed_files import BoxedFiles
+from tasks.data.boxes import PackedBoxes
+from tasks.data.files import found_in, images_in
+from tasks.errors import UserError
+
+CLASSES = (
+    "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow",
+    "diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor",
+)  # fmt: skip
+BELOW = (".", "VOC2012", "VOCdevkit/VOC2012", "VOC2007", "VOCdevkit/VOC2007")  # where the downloads unpack to
+
+
+class Object(NamedTuple):
+    """One object of an annotation file: its box is x, y, width, height, counted from 0."""
+
+    name: str
+    box: tuple[float, float, float, float]
+    difficult: bool
+
+
+class Marked(NamedTuple):
+    """What an annotation file says of its image."""
+
+    size: tuple[int, int]  # height, width
+    objects: list[Object]
+
+
+class Voc:
+    """`<root>/VOC2012/` or `<root>` itself, with JPEGImages, Annotations/*.xml and ImageSets/Main/<split>.txt.
+
+    It is scored by COCO's rules, not by VOC's own metric. Difficult objects are left out of training; in scoring they
+    are ignored as COCO ignores crowds: finding one is neither right nor wrong.
+
+    Args:
+        root: the folder, or the one above it.
+        train_split, val_split: lists in ImageSets/Main.
+        classes: "official" for the 20 of VOC; "found" for those of the training split's files, sorted by name; or their
+            names in the order of their numbers.
+
+    Raises:
+        UserError: for classes that are none of these.
+    """
+
+    def __init__(
+        self,
+        root: str | Path,
+        *,
+        train_split: str = "train",
+        val_split: str = "val",
+        classes: Literal["official", "found"] | Sequence[str] = "official",
+    ) -> None:
+        if isinstance(classes, str) and classes not in ("official", "found"):
+            raise UserError(f"dataset.classes={classes} is not one of official, found, [name, …]")
+        self.root, self.train_split, self.val_split = Path(root), train_split, val_split
+        self.wanted = classes
+        places = [self.root / below for below in BELOW]
+        self.folder = next((place for place in places if (place / "JPEGImages").is_dir()), self.root)
+
+    @cached_property
+    def names(self) -> list[str]:
+        """Names of the classes, in the order of their numbers."""
+        if self.wanted == "official":
+            return list(CLASSES)
+        if not isinstance(self.wanted, str):
+            return list(self.wanted)
+        split = self.train_split if self.list_of(self.train_split).is_file() else self.val_split
+        return sorted({thing.name for marked in self.marked(self.stems(split)) for thing in marked.objects})
+
+    @property
+    def classes(self) -> Mapping[str, Sequence[Sequence[str | int]]]:
+        """[name, category id] of the classes; the ids, which VOC does not have, count from 1."""
+        return {"boxes": [[name, number] for number, name in enumerate(self.names, 1)]}
+
+    def train(self) -> BoxedFiles:
+        """The training images.
+
+        Raises:
+            UserError: for a missing split or file, or what is wrong in one.
+        """
+        return self.files(self.train_split)
+
+    def val(self) -> BoxedFiles:
+        """The images that are scored.
+
+        Raises:
+            UserError: for a missing split or file, or what is wrong in one.
+        """
+        return self.files(self.val_split)
+
+    def files(self, split: str) -> BoxedFiles:
+        """All images of a split, in the order of its list, numbered from 1."""
+        stems = self.stems(split)
+        file_of = {Path(name).stem: name for name in images_in(self.folder / "JPEGImages")}
+        marked = self.marked(stems)
+        number = {name: place for place, name in enumerate(self.names)}
+        for stem, one in zip(stems, marked, strict=True):
+            for thing in one.objects:
+                if thing.name not in number:
+                    some = f"{', '.join(self.names[:8])}{', …' if len(number) > 8 else ''}"
+                    raise UserError(f"{self.xml(stem)} has an object of class {thing.name}, which is none of {some}")
+        objects = [thing for one in marked for thing in one.objects]
+        boxes = np.array([thing.box for thing in objects], np.float64).reshape(-1, 4)
+        packed = PackedBoxes(
+            np.arange(1, len(stems) + 1),
+            np.array([one.size for one in marked], np.int64),
+            np.repeat(np.arange(len(stems)), [len(one.objects) for one in marked]),
+            boxes,
+            np.array([number[thing.name] for thing in objects], np.int64),
+            boxes[:, 2] * boxes[:, 3],
+            np.array([thing.difficult for thing in objects], np.bool_),
+            np.arange(1, len(objects) + 1),
+        )
+        files = [file_of.get(stem, f"{stem}.jpg") for stem in stems]
+        samples = BoxedFiles(self.folder / "JPEGImages", files, packed, self.folder / "Annotations")
+        repaired = packed.repairs.line(self.list_of(split))
+        if repaired:
+            print(repaired, flush=True)
+        return samples
+
+    def list_of(self, split: str) -> Path:
+        """The file that names a split's images."""
+        return self.folder / "ImageSets" / "Main" / f"{split}.txt"
+
+    def xml(self, stem: str) -> Path:
+        """The annotation file of an image."""
+        return self.folder / "Annotations" / f"{stem}.xml"
+
+    def stems(self, split: str) -> list[str]:
+        """Names of a split's images, without suffix."""
+        path = self.list_of(split)
+        if not path.is_file():
+            raise UserError(f"no data set at {self.root}: {path} is missing\n{self.layout()}")
+        stems = [line.split()[0] for line in path.read_text().splitlines() if line.strip()]
+        if not stems:
+            raise UserError(f"{path} names no image")
+        return stems
+
+    def marked(self, stems: Iterable[str]) -> list[Marked]:
+        """What the images' annotation files say."""
+        return [read_annotation(self.xml(stem)) for stem in stems]
+
+    def layout(self) -> str:
+        """The expected tree beside what is there."""
+        return (
+            f"expected:\n  {self.folder}/JPEGImages/*.jpg\n  {self.folder}/Annotations/*.xml\n"
+            f"  {self.folder}/ImageSets/Main/{{{self.train_split},{self.val_split}}}.txt\n"
+            f"found: {found_in(self.folder)}\n"
+            "set dataset.root=… or the variable DATA_ROOT"
+        )
+
+
+def read_annotation(path: Path) -> Marked:
+    """An annotation file. VOC counts pixels from 1 and includes the last: its 1 to 10 is 0 to 10 here.
+
+    Raises:
+        UserError: if it cannot be read, lacks something, or has a box of negative size.
+    """
+    try:
+        root = ElementTree.parse(path).getroot()  # it resolves no external entities
+        size = (int(text(root, "size/height", path)), int(text(root, "size/width", path)))
+        return Marked(size, [read_object(node, path) for node in root.iter("object")])
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}") from error
+    except ElementTree.ParseError as error:
+        raise UserError(f"{path} is not XML: {error}") from error
+    except ValueError as error:
+        raise UserError(f"{path}: {error}") from error
+
+
+def read_object(node: ElementTree.Element, path: Path) -> Object:
+    """One object."""
+    name = text(node, "name", path)
+    left, top, right, bottom = (float(text(node, f"bndbox/{edge}", path)) for edge in ("xmin", "ymin", "xmax", "ymax"))
+    box = (left - 1, top - 1, right - left + 1, bottom - top + 1)
+    if box[2] < 0 or box[3] < 0:
+        raise UserError(f"{path}: {name} from {left:g}, {top:g} to {right:g}, {bottom:g}: a negative width or height")
+    return Object(name, box, node.findtext("difficult", "0").strip() == "1")
+
+
+def text(node: ElementTree.Element, key: str, path: Path) -> str:
+    """What stands at a place below a node."""
+    found = node.findtext(key)
+    if found is None:
+        raise UserError(f"{path}: {node.tag} lacks {key}")
+    return found.strip()

@@ -1,0 +1,177 @@
+"""Boxes on an image: a colour per class, tags that stay readable in a crowd, and a legend that counts."""
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+Pixels = NDArray[np.uint8]
+Numbers = NDArray[np.floating]
+Corners = tuple[int, int, int, int]
+Colour = tuple[int, int, int]
+DARK = (20, 20, 20)
+BRIGHTNESS = (0.299, 0.587, 0.114)  # of red, green and blue, as in BT.601
+# fmt: off
+FIRST = (  # the colours of the first classes, chosen by eye: most data sets need no more
+    (235, 55, 45), (25, 110, 240), (40, 170, 60), (245, 155, 20), (215, 45, 200), (0, 165, 175),
+    (120, 70, 225), (145, 155, 15), (250, 105, 145), (150, 85, 40), (75, 175, 245), (20, 110, 70),
+)
+# fmt: on
+SMALL = 400  # pixels of the longer side below which text would hide the things
+CROWD = 8  # boxes of a class from which on its name on each of them would hide the things
+
+
+@cache
+def palette() -> NDArray[np.int64]:
+    """(128, 3) strong colours, each as far as can be from all before it: a class keeps its own, whatever the others."""
+    levels = np.arange(0, 241, 15)
+    colours = np.stack(np.meshgrid(levels, levels, levels, indexing="ij"), -1).reshape(-1, 3)
+    brightness = colours @ BRIGHTNESS
+    colours = colours[(np.ptp(colours, axis=1) >= 120) & (brightness > 75) & (brightness < 170)]  # for white and black
+    # The eye sees green best and red worst: a usual approximation of the distance between two colours.
+    nearest = (((colours[:, None] - FIRST) ** 2) @ (2, 4, 3)).min(1)
+    chosen = np.array(FIRST)
+    while len(chosen) < 128:
+        chosen = np.vstack((chosen, colours[nearest.argmax()]))
+        nearest = np.minimum(nearest, ((colours - chosen[-1]) ** 2) @ (2, 4, 3))
+    return chosen
+
+
+def colour_of(label: int) -> Colour:
+    """The colour of a class number."""
+    red, green, blue = palette()[label % len(palette())].tolist()
+    return red, green, blue
+
+
+def ink_on(ground: Colour) -> str:
+    """Black or white, whichever is readable on a colour."""
+    return "black" if np.dot(ground, BRIGHTNESS) > 135 else "white"
+
+
+def draw_boxes(
+    image: Pixels,
+    boxes: Numbers,
+    labels: NDArray[np.int64],
+    scores: Numbers | None,
+    class_names: Sequence[str],
+    wrong: NDArray[np.bool_] | None = None,
+) -> Image.Image:
+    """An image with its boxes, the best-scored on top; one that is small is enlarged by a whole factor.
+
+    Tags never cover each other: where there is no room, and on the many boxes of a crowded class, the name stands
+    only in the legend below, which counts.
+
+    Args:
+        image: (H, W, 3).
+        boxes: (K, 4) absolute xyxy.
+        labels, scores: (K).
+        class_names: by label.
+        wrong: (K) boxes to be dashed, and to be named even in a crowd.
+    """
+    times = -(-SMALL // max(image.shape[:2]))
+    canvas = Image.fromarray(image)
+    canvas = canvas.resize((canvas.width * times, canvas.height * times), Image.Resampling.BICUBIC)
+    pen, longer = ImageDraw.Draw(canvas), max(canvas.size)
+    line = max(2, round(longer / 300))
+    font = ImageFont.load_default(max(11, min(32, round(longer / 45))))
+    high = math.ceil(font.getbbox("Ag")[3]) + 3
+    counts = Counter(labels.tolist())
+    crowded = [counts[label] > CROWD for label in labels.tolist()]
+    dashed = np.zeros(len(labels), bool) if wrong is None else wrong
+    places = [inside(box * times, canvas.size) for box in boxes]
+    order = list(range(len(labels))) if scores is None else np.argsort(-scores, kind="stable").tolist()
+    for k in reversed(order):
+        thin = crowded[k] and not dashed[k]
+        outline(pen, places[k], colour_of(labels[k]), max(1, line // 2) if thin else line, dashed[k])
+    tags: list[Corners] = []
+    for k in order:
+        words = [] if crowded[k] and not dashed[k] else [class_names[labels[k]]]
+        text = " ".join(words if scores is None else [*words, f"{scores[k]:.2f}"])
+        tag = place_tag(places[k], (math.ceil(font.getlength(text)) + 6, high), canvas.size, tags, places)
+        if text and tag:
+            tags.append(tag)
+            pen.rectangle(tag, colour_of(labels[k]))
+            pen.text((tag[0] + 3, tag[1]), text, ink_on(colour_of(labels[k])), font)
+    return with_legend(canvas, counts, class_names, font) if len(tags) < len(labels) or any(crowded) else canvas
+
+
+def inside(box: Numbers, size: tuple[int, int]) -> Corners:
+    """The box's outermost pixels in a picture of a size (width, height)."""
+    (left, top, right, bottom), (width, height) = np.rint(box).astype(int).tolist(), size
+    left, top = min(max(left, 0), width - 1), min(max(top, 0), height - 1)
+    return left, top, min(max(right - 1, left), width - 1), min(max(bottom - 1, top), height - 1)
+
+
+def outline(pen: ImageDraw.ImageDraw, place: Corners, colour: Colour, line: int, dashed: bool) -> None:
+    """A frame in the class's colour, dashed on dark if wrong."""
+    if not dashed:
+        pen.rectangle(place, outline=colour, width=line)
+        return
+    pen.rectangle(place, outline=DARK, width=line)
+    left, top, right, bottom = place
+    dash = 4 * line
+    for x in range(left, right + 1, 2 * dash):
+        end = min(x + dash - 1, right)
+        pen.rectangle((x, top, end, min(top + line - 1, bottom)), colour)
+        pen.rectangle((x, max(bottom - line + 1, top), end, bottom), colour)
+    for y in range(top, bottom + 1, 2 * dash):
+        end = min(y + dash - 1, bottom)
+        pen.rectangle((left, y, min(left + line - 1, right), end), colour)
+        pen.rectangle((max(right - line + 1, left), y, right, end), colour)
+
+
+def place_tag(
+    box: Corners, tag: tuple[int, int], size: tuple[int, int], tags: Sequence[Corners], boxes: Sequence[Corners]
+) -> Corners | None:
+    """Where a tag (width, height) goes: to the corner of its box where it hides least of small things.
+
+    None where every corner would hide another tag, or leave the picture of a size (width, height).
+    """
+    (left, top, right, bottom), (width, height) = box, tag
+    best, least = None, math.inf
+    for x in (left, right + 1 - width):
+        for y in (top - height, top, bottom + 1, bottom + 1 - height):
+            x, y = max(0, min(x, size[0] - width)), max(0, min(y, size[1] - height))
+            place = (x, y, x + width - 1, y + height - 1)
+            if width > size[0] or height > size[1] or any(common(place, other) for other in tags):
+                continue
+            hidden = sum(common(place, thing) for thing in boxes if common(thing, thing) < 4 * width * height)
+            if hidden < least:
+                best, least = place, hidden
+    return best
+
+
+def common(one: Corners, other: Corners) -> int:
+    """How many pixels two rectangles share."""
+    across = min(one[2], other[2]) - max(one[0], other[0]) + 1
+    down = min(one[3], other[3]) - max(one[1], other[1]) + 1
+    return max(0, across) * max(0, down)
+
+
+def with_legend(
+    picture: Image.Image,
+    counts: Counter[int],
+    class_names: Sequence[str],
+    font: ImageFont.FreeTypeFont | ImageFont.ImageFont,
+) -> Image.Image:
+    """The picture above its classes' colours, names and numbers of boxes, the most frequent first."""
+    line = math.ceil(font.getbbox("Ag")[3] * 1.4)
+    entries, x, y = [], 4, picture.height + 4
+    for label, count in counts.most_common():
+        text = f"{class_names[label]}: {count}"
+        need = line + round(font.getlength(text)) + line
+        if x > 4 and x + need > picture.width:
+            x, y = 4, y + line
+        entries.append((x, y, label, text))
+        x += need
+    canvas = Image.new("RGB", (picture.width, y + line), "white")
+    canvas.paste(picture)
+    pen = ImageDraw.Draw(canvas)
+    for x, y, label, text in entries:
+        pen.rectangle((x, y + 2, x + line - 8, y + line - 6), colour_of(label))
+        pen.text((x + line - 2, y), text, "black", font)
+    return canvas

@@ -1,0 +1,214 @@
+"""The best, median and worst images of a detection, each with its truth beside what was found."""
+
+import heapq
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor, from_numpy
+
+from heads.boxes import Detections, Places
+from tasks.annotations import Annotations
+from tasks.detect.draw import draw_boxes
+from tasks.gallery import Gallery
+
+Boxes = NDArray[np.float64]  # (K, 4) absolute xyxy
+Labels = NDArray[np.int64]
+Flags = NDArray[np.bool_]
+Rank = tuple[float, ...]
+SHOWN = 0.3  # score from which a box counts and is drawn
+NEAR = 0.5  # overlap from which a box is right
+SPREAD = 64  # images among which the median ones are chosen
+GAP = 6
+
+
+class Matches(NamedTuple):
+    """Which of the found boxes (D) are wrong and which of the true ones (K) missed, and how many are right."""
+
+    wrong: Flags
+    missed: Flags
+    right: int
+
+    def errors(self) -> int:
+        return int(self.wrong.sum() + self.missed.sum())
+
+    def quality(self) -> float:
+        """F1, the harmonic mean of precision and recall; 1 where nothing is there and nothing was found."""
+        counted = 2 * self.right + self.errors()
+        return 2 * self.right / counted if counted else 1.0
+
+
+class Shown(NamedTuple):
+    """An image that may be drawn; its boxes are in the pixels of what the network saw."""
+
+    number: int  # in the data set
+    name: str
+    truth: tuple[Boxes, Labels]  # crowds of class c have the label c + number of classes
+    found: tuple[Boxes, Labels, NDArray[np.float64]]
+    matches: Matches
+    jpeg: bytes = b""
+
+    def rank(self) -> Rank:
+        """The higher, the better; no two are equal, so that the pictures do not depend on the order of the images."""
+        return self.matches.quality(), self.matches.right, -self.matches.errors(), -self.number
+
+    def merit(self) -> Rank:
+        """Like rank, but an image with nothing in it is no better than any where something was found."""
+        return self.matches.right > 0, *self.rank()
+
+    def flaw(self) -> Rank:
+        """The higher, the worse."""
+        return tuple(-value for value in self.rank())
+
+
+class BestMedianWorst(Gallery):
+    """Keeps the best and the worst images, and some evenly spread over the data set, of which the median are drawn.
+
+    Args:
+        count: how many pictures; a third of them of each kind.
+        images: in the data set.
+        class_names: by label.
+    """
+
+    def __init__(self, count: int, images: int, class_names: Sequence[str]) -> None:
+        super().__init__()
+        self.third, self.class_names = max(1, count // 3), list(class_names)
+        spread = min(max(SPREAD, count), images)
+        self.wanted = {round((i + 0.5) * images / spread - 0.5) for i in range(spread)}
+        self.best: list[tuple[Rank, Shown]] = []  # heaps: the first is the next to go
+        self.worst: list[tuple[Rank, Shown]] = []
+        self.spread: list[Shown] = []
+        self.kept = [(self.best, self.worst, self.spread)]
+
+    def add(self, batch: Mapping[str, Any], predictions: Detections) -> None:
+        """Look at a batch with what was found in it, in the files' pixels."""
+        for row, index in enumerate(batch["index"]):
+            place = None
+            if "places" in batch:
+                place = Places(*(value[row : row + 1].cpu() for value in batch["places"]))
+            shown = judge(
+                int(index), batch["name"][row], batch["annotations"][row], predictions.of(row), place, self.class_names
+            )
+            among_best, among_worst = self.enters(self.best, shown.merit()), self.enters(self.worst, shown.flaw())
+            if not (among_best or among_worst or index in self.wanted):
+                continue
+            shown = shown._replace(jpeg=encode(batch["image"][row]))
+            if among_best:
+                self.enter(self.best, shown.merit(), shown)
+            if among_worst:
+                self.enter(self.worst, shown.flaw(), shown)
+            if index in self.wanted:
+                self.spread.append(shown)
+
+    def enters(self, heap: list[tuple[Rank, Shown]], rank: Rank) -> bool:
+        return len(heap) < self.third or rank > heap[0][0]
+
+    def enter(self, heap: list[tuple[Rank, Shown]], rank: Rank, shown: Shown) -> None:
+        heapq.heappush(heap, (rank, shown))
+        if len(heap) > self.third:
+            heapq.heappop(heap)
+
+    def draw(self, kept: Sequence[Any]) -> Iterator[tuple[str, Image.Image]]:
+        spread = sorted((shown for _, _, some in kept for shown in some), key=Shown.rank, reverse=True)
+        share = min(self.third, max(1, round(len(spread) / 3)))  # few images are shared out evenly
+        best = [shown for _, shown in heapq.nlargest(share, (entry for some, _, _ in kept for entry in some))]
+        taken = {shown.number for shown in best}
+        worst = [shown for _, shown in heapq.nlargest(share, (entry for _, some, _ in kept for entry in some))]
+        worst = [shown for shown in worst if shown.number not in taken]
+        taken |= {shown.number for shown in worst}
+        median = [
+            shown for shown in spread if shown.number not in taken and shown.matches.right + shown.matches.errors()
+        ]
+        first = max(0, len(median) - self.third) // 2
+        for kind, some in (("best", best), ("median", median[first : first + self.third]), ("worst", worst)):
+            for number, shown in enumerate(some, 1):
+                yield f"{kind}_{number}", side_by_side(shown, f"{kind} {number}", self.class_names)
+
+
+def judge(
+    index: int,
+    name: str,
+    annotations: Annotations,
+    found: tuple[Tensor, Tensor, Tensor],
+    place: Places | None,
+    class_names: Sequence[str],
+) -> Shown:
+    """An image's truth and what was found in it, compared; `place` is that of the file in what the network saw."""
+    truth = annotations.boxes.copy()
+    truth[:, 2:] += truth[:, :2]
+    usable = np.isfinite(truth).all(1) & (truth[:, 2:] > truth[:, :2]).all(1)  # the file's boxes are as they are
+    truth, true_labels, crowd = truth[usable], annotations.labels[usable], annotations.crowd[usable]
+    boxes, scores, labels = (value.cpu().numpy() for value in found)
+    sure = scores >= SHOWN
+    boxes, scores, labels = boxes[sure].astype(np.float64), scores[sure].astype(np.float64), labels[sure]
+    matches = match(boxes, labels, scores, truth, true_labels, crowd)
+    truth, boxes = seen(truth, place), seen(boxes, place)
+    return Shown(index, name, (truth, true_labels + len(class_names) * crowd), (boxes, labels, scores), matches)
+
+
+def match(
+    boxes: Boxes, labels: Labels, scores: NDArray[np.float64], truth: Boxes, true_labels: Labels, crowd: Flags
+) -> Matches:
+    """Each found box takes, the best-scored first, the free truth of its class that it covers best.
+
+    A box that is left over is wrong, unless it lies in a crowd of its class.
+    """
+    top_left = np.maximum(boxes[:, None, :2], truth[None, :, :2])
+    common = (np.minimum(boxes[:, None, 2:], truth[None, :, 2:]) - top_left).clip(min=0).prod(2)  # (D, K)
+    areas, true_areas = ((some[:, 2:] - some[:, :2]).prod(1) for some in (boxes, truth))
+    whole = np.where(crowd, areas[:, None], areas[:, None] + true_areas - common)
+    overlaps = np.where(labels[:, None] == true_labels, common / np.maximum(whole, 1e-9), 0)
+    wrong, missed = np.zeros(len(boxes), bool), ~crowd
+    for k in np.argsort(-scores, kind="stable"):
+        free = np.where(missed, overlaps[k], 0)
+        if free.max(initial=0) >= NEAR:
+            missed[free.argmax()] = False
+        else:
+            wrong[k] = overlaps[k, crowd].max(initial=0) < NEAR
+    return Matches(wrong, missed, int((~crowd & ~missed).sum()))
+
+
+def seen(boxes: Boxes, place: Places | None) -> Boxes:
+    """Boxes of the file in what the network saw."""
+    return boxes if place is None else place.to_seen(from_numpy(boxes)[None])[0].numpy()
+
+
+def encode(image: Tensor) -> bytes:
+    """An image (3, H, W) uint8 as a small file."""
+    file = io.BytesIO()
+    Image.fromarray(image.permute(1, 2, 0).cpu().numpy()).save(file, "JPEG", quality=92, subsampling=0)
+    return file.getvalue()
+
+
+def side_by_side(shown: Shown, title: str, class_names: Sequence[str]) -> Image.Image:
+    """Truth and what was found, under the image's name and quality; what was missed or is wrong is dashed."""
+    image, matches = np.asarray(Image.open(io.BytesIO(shown.jpeg))), shown.matches
+    names = [*class_names, *(f"{name} (crowd)" for name in class_names)]
+    boxes, labels, scores = shown.found
+    left = draw_boxes(image, *shown.truth, None, names, matches.missed)
+    right = draw_boxes(image, boxes, labels, scores, names, matches.wrong)
+    font = ImageFont.load_default(16)
+    headings = {
+        (GAP, 0): f"{title}: {shown.name}, F1 {matches.quality():.2f}",
+        (GAP, 1): told("truth", len(matches.missed), int(matches.missed.sum()), "missed"),
+        (left.width + 2 * GAP, 1): told(
+            f"found at score {SHOWN} and above", len(boxes), int(matches.wrong.sum()), "wrong"
+        ),
+    }
+    needed = max(x + round(font.getlength(text)) + GAP for (x, _), text in headings.items())
+    width, line = max(needed, left.width + right.width + 3 * GAP), 24
+    canvas = Image.new("RGB", (width, 2 * line + GAP + max(left.height, right.height)), "white")
+    canvas.paste(left, (GAP, 2 * line))
+    canvas.paste(right, (left.width + 2 * GAP, 2 * line))
+    pen = ImageDraw.Draw(canvas)
+    for (x, row), text in headings.items():
+        pen.text((x, row * line + 3), text, "black", font)
+    return canvas
+
+
+def told(what: str, count: int, bad: int, how: str) -> str:
+    """Such as "truth: 14 boxes, 3 missed (dashed)"."""
+    return f"{what}: {count} box{'' if count == 1 else 'es'}" + (f", {bad} {how} (dashed)" if bad else "")

@@ -1,0 +1,123 @@
+"""COCO's mAP as a metric: detections and truths gathered batch by batch, and over all processes."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torchmetrics import Metric
+
+from heads.boxes import Detections
+from tasks.annotations import Annotations
+from tasks.detect.arrange import Found, Integers, Truths
+from tasks.detect.coco_map import Result, evaluate
+
+
+class CocoMAP(Metric):
+    """COCO's twelve numbers and each class's AP, over all images.
+
+    Until it is computed the next time, `image_ids`, `result`, `truths` and `found` are there for what comes after, with
+    the ids of the data set's files, by ascending image id; the result's categories ascend by id, too. A reset leaves
+    them: it comes before pictures and files are made.
+
+    Args:
+        classes: (name, category id in the data set's files) in the order of the class numbers.
+        official: let pycocotools compute.
+    """
+
+    full_state_update = False
+    higher_is_better = True
+
+    # On the CPU, wherever the network is: MPS knows no float64. Integers apart, for ids may be larger than floats hold.
+    images: list[Tensor]  # (N) int64 ids
+    found_ids: list[Tensor]  # (D, 2) int64 image id, class number
+    found_values: list[Tensor]  # (D, 5) float64 x, y, width, height, score
+    truth_ids: list[Tensor]  # (G, 3) int64 image id, class number, crowd
+    truth_values: list[Tensor]  # (G, 5) float64 x, y, width, height, area
+
+    image_ids: Integers
+    result: Result
+    truths: Truths
+    found: Found
+
+    def __init__(self, classes: Sequence[tuple[str, int]], official: bool = False) -> None:
+        super().__init__(dist_sync_fn=gather)
+        self.class_names = tuple(name for name, _ in classes)
+        self.categories = np.array([category for _, category in classes], np.int64)
+        self.official = official
+        for state in ("images", "found_ids", "found_values", "truth_ids", "truth_values"):
+            self.add_state(state, [], dist_reduce_fx="cat")
+
+    def update(self, detections: Detections, annotations: Sequence[Annotations]) -> None:
+        """Add images' detections, in their files' pixels, and what their files say."""
+        images = torch.tensor([each.image_id for each in annotations])
+        boxes, scores, labels = (values.detach().cpu() for values in detections)
+        row, place = torch.nonzero(labels >= 0, as_tuple=True)
+        boxes = boxes[row, place].double()
+        boxes[:, 2:] -= boxes[:, :2]
+        self.images.append(images)
+        self.found_ids.append(torch.stack((images[row], labels[row, place]), 1))
+        self.found_values.append(torch.cat((boxes, scores[row, place].double()[:, None]), 1))
+
+        counts = torch.tensor([len(each.labels) for each in annotations])
+        labels, crowd, areas, boxes = (
+            torch.from_numpy(np.concatenate([getattr(each, name) for each in annotations]))
+            for name in ("labels", "crowd", "areas", "boxes")
+        )
+        self.truth_ids.append(torch.stack((images.repeat_interleave(counts), labels, crowd.long()), 1))
+        self.truth_values.append(torch.cat((boxes, areas[:, None]), 1))
+
+    def compute(self) -> dict[str, Any]:
+        """The twelve by name and `AP/<class>` as fractions, None where there is no truth; `images`.
+
+        Raises:
+            ValueError: for an image that was given twice.
+        """
+        images, counts = np.unique(joined(self.images, 1), return_counts=True)
+        for image in images[counts > 1][:1]:
+            raise ValueError(f"image {image} was scored {counts[images == image][0]} times")
+        self.image_ids, self.truths, self.found = images, self.all_truths(), self.all_found()
+        if self.official:
+            from tasks.detect.official import evaluate_officially
+
+            self.result = evaluate_officially(self.truths, self.found, images, self.categories)
+        else:
+            self.result = evaluate(self.truths, self.found, images, self.categories)
+        precisions = self.result.average_precision()
+        each = {
+            f"AP/{name}": precisions[int(category)]
+            for name, category in zip(self.class_names, self.categories, strict=True)
+        }
+        return {**self.result.numbers, **each, "images": len(images)}
+
+    def all_truths(self) -> Truths:
+        """By image id, so that it does not matter which process had which images."""
+        ids, values = joined(self.truth_ids, 3), joined(self.truth_values, 5)
+        order = np.argsort(ids[:, 0], kind="stable")
+        image, label, crowd = ids[order].T
+        return Truths(image, self.categories[label], values[order, :4], values[order, 4], crowd.astype(np.bool_))
+
+    def all_found(self) -> Found:
+        """Likewise by image id; within an image best first, as they came."""
+        ids, values = joined(self.found_ids, 2), joined(self.found_values, 5)
+        order = np.argsort(ids[:, 0], kind="stable")
+        image, label = ids[order].T
+        return Found(image, self.categories[label], values[order, :4], values[order, 4])
+
+
+def joined(state: list[Tensor] | Tensor, columns: int) -> NDArray[Any]:
+    """A state's rows (N, columns): one tensor if it was gathered from several processes, else one for each batch."""
+    whole = torch.cat(state) if isinstance(state, list) else state
+    return whole.numpy().reshape(-1, columns)
+
+
+def gather(part: Tensor, group: Any = None) -> list[Tensor]:
+    """A state of all processes, through the CPU: tensors of a backend like NCCL would have to be on its device.
+
+    A process that had no image sends torchmetrics' placeholder, whose type must not spread to the others: left out.
+    """
+    parts: list[Any] = [None] * torch.distributed.get_world_size(group)
+    torch.distributed.all_gather_object(parts, part.cpu(), group)
+    return [part for part in parts if part.shape != (0,)]

@@ -1,0 +1,46 @@
+"""What a scoring leaves beside metrics.json: predictions.json, the table of errors, precision-recall curves."""
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from tasks.detect.coco_map import AT_50
+from tasks.detect.curves import precision_recall
+from tasks.detect.error_kinds import KINDS, Errors, errors
+from tasks.detect.metric import CocoMAP
+from tasks.detect.results import write_results
+
+
+def publish(metric: CocoMAP, class_names: Sequence[str], folder: Path) -> list[str]:
+    """Write the files; returns what to say of them."""
+    class_names = [class_names[k] for k in np.argsort(metric.categories)]  # the metric's results ascend by id
+    write_results(metric.found, folder / "predictions.json")
+    kinds = errors(metric.truths, metric.found, metric.image_ids, metric.categories)
+    write_errors(kinds, class_names, folder / "errors.csv")
+    precision = metric.result.precision  # (10, 101, K, 4, 3), by ascending category id
+    averages = list(metric.result.average_precision(AT_50).values())
+    chart = precision_recall(
+        precision[0, :, :, 0, 2],
+        precision[5, :, :, 0, 2],
+        class_names,
+        averages,
+    )
+    (folder / "pictures").mkdir(exist_ok=True)
+    chart.save(folder / "pictures" / "precision_recall.png")
+    counts = ", ".join(f"{kind} {count}" for kind, count in zip(KINDS, kinds.counts.sum(0), strict=True))
+    return [
+        f"errors    at score {kinds.score:.2f} and above, where F1 is best: {counts}: {folder / 'errors.csv'}",
+        f"boxes     {folder / 'predictions.json'} (COCO's results format)",
+    ]
+
+
+def write_errors(kinds: Errors, class_names: Sequence[str], path: Path) -> None:
+    """A line for each class, and one for all."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file)
+        table.writerow(["class", *KINDS])
+        for name, counts in zip(class_names, kinds.counts.tolist(), strict=True):
+            table.writerow([name, *counts])
+        table.writerow(["all", *kinds.counts.sum(0).tolist()])

@@ -1,0 +1,155 @@
+"""COCO's files: instances, what is there, and results, what was found (cocodataset.org/#format-results)."""
+
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tasks.detect.arrange import Found, Integers, Truths
+from tasks.errors import UserError
+
+AT_ONCE = 10_000  # detections turned into text at a time
+Rows = list[dict[str, Any]]
+
+
+class Instances(NamedTuple):
+    """What scoring needs of an instances file: truths, the ids of all images, the categories' names by id."""
+
+    truths: Truths
+    images: Integers
+    names: dict[int, str]
+
+
+def write_results(found: Found, path: Path) -> None:
+    """Write COCO's results, as its server takes them; read again, they are the same numbers to the last bit.
+
+    Raises:
+        ValueError: for a box or score that is not finite: JSON has no word for it.
+    """
+    for row in np.flatnonzero(~(np.isfinite(found.boxes).all(1) & np.isfinite(found.scores)))[:1]:
+        raise ValueError(f"image {found.image[row]} has a box {found.boxes[row]} with the score {found.scores[row]}")
+    with path.open("w") as file:
+        file.write("[")
+        for start in range(0, len(found.scores), AT_ONCE):
+            columns = (column[start : start + AT_ONCE].tolist() for column in found)
+            lines = (
+                f'{{"image_id":{image},"category_id":{category},"bbox":[{x},{y},{width},{height}],"score":{score}}}'
+                for image, category, (x, y, width, height), score in zip(*columns, strict=True)
+            )
+            file.write((",\n" if start else "\n") + ",\n".join(lines))
+        file.write("\n]\n")
+
+
+def read_results(path: Path, images: Integers, categories: Integers) -> Found:
+    """Read anyone's results for a data set of these image and category ids.
+
+    Raises:
+        UserError: for a file that is not one, and the first result that lacks something or names what is not there.
+    """
+    rows = as_rows(read_json(path), f"{path} is not a list of results")
+    return Found(
+        *references(rows, images, categories, path),
+        boxes=np.array(column(rows, "bbox", is_box, "four numbers", path), np.float64).reshape(-1, 4),
+        scores=np.array(column(rows, "score", is_number, "a number", path), np.float64),
+    )
+
+
+def read_instances(path: Path) -> Instances:
+    """Read the truths. An annotation without `area` has its box's, one without `iscrowd` is no crowd.
+
+    Raises:
+        UserError: for a file that is not one, ids that are listed twice, and the first annotation that lacks something
+            or names what is not there.
+    """
+    content = read_json(path)
+    if not isinstance(content, dict):
+        raise UserError(f"{path} is not a JSON object with images, annotations and categories")
+    images, rows, categories = (
+        as_rows(content.get(key), f"{path} has no list of {key}") for key in ("images", "annotations", "categories")
+    )
+    image_ids, category_ids = own_ids(images, path), own_ids(categories, path)
+    if not categories:
+        raise UserError(f"{path} lists no categories")
+    image, category = references(rows, image_ids, category_ids, path)
+    boxes = np.array(column(rows, "bbox", is_box, "four numbers", path), np.float64).reshape(-1, 4)
+    sized = [{"area": width * height} | row for (_, _, width, height), row in zip(boxes.tolist(), rows, strict=True)]
+    areas = column(sized, "area", is_number, "a number", path)
+    crowd = np.array([bool(row.get("iscrowd")) for row in rows], np.bool_)
+    names = column(categories, "name", is_text, "text", path)
+    return Instances(
+        Truths(image, category, boxes, np.array(areas, np.float64), crowd),
+        image_ids,
+        dict(zip(category_ids.tolist(), names, strict=True)),
+    )
+
+
+def read_json(path: Path) -> Any:
+    """A file's content."""
+    try:
+        return json.loads(path.read_bytes())
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}") from error
+    except ValueError as error:
+        raise UserError(f"{path} is not JSON: {error}") from error
+
+
+def as_rows(value: object, otherwise: str) -> Rows:
+    """A list of objects, or a UserError that says so."""
+    if not isinstance(value, list) or not all(isinstance(row, dict) for row in value):
+        raise UserError(otherwise)
+    return value
+
+
+def column(rows: Rows, key: str, fits: Callable[[Any], bool], what: str, path: Path) -> list[Any]:
+    """The rows' values of a key; a UserError names the first row that has none or one that does not fit."""
+    for place, row in enumerate(rows):
+        if key not in row:
+            raise UserError(f"{path}: {describe(place, row)} has no {key}")
+        if not fits(row[key]):
+            raise UserError(f"{path}: {describe(place, row)} has the {key} {row[key]!r}, which is not {what}")
+    return [row[key] for row in rows]
+
+
+def describe(place: int, row: dict[str, Any]) -> str:
+    """What finds a row in its file: its place and its ids."""
+    ids = ", ".join(f"{key} {row[key]}" for key in ("id", "image_id", "category_id") if key in row)
+    return f"entry {place} ({ids})" if ids else f"entry {place}"
+
+
+def is_integer(value: object) -> bool:
+    return type(value) is int and abs(value) < 2**63  # JSON's true is an int to isinstance
+
+
+def is_number(value: object) -> bool:
+    return type(value) in (int, float) and math.isfinite(value)  # type: ignore[arg-type]
+
+
+def is_box(value: object) -> bool:
+    return type(value) is list and len(value) == 4 and all(map(is_number, value))
+
+
+def is_text(value: object) -> bool:
+    return type(value) is str
+
+
+def own_ids(rows: Rows, path: Path) -> Integers:
+    """The rows' ids; a UserError names one that is listed twice."""
+    ids = np.array(column(rows, "id", is_integer, "a whole number", path), np.int64)
+    values, counts = np.unique(ids, return_counts=True)
+    for value in values[counts > 1][:1]:
+        raise UserError(f"{path} lists the id {value} twice: {rows[int(np.argmax(ids == value))]}")
+    return ids
+
+
+def references(rows: Rows, images: Integers, categories: Integers, path: Path) -> tuple[Integers, Integers]:
+    """The rows' image and category ids; a UserError names the first that is not listed."""
+    found = []
+    for key, known in (("image_id", images), ("category_id", categories)):
+        ids = np.array(column(rows, key, is_integer, "a whole number", path), np.int64)
+        for place in np.flatnonzero(~np.isin(ids, known))[:1]:
+            raise UserError(f"{path}: {describe(int(place), rows[place])}: there is no such {key} in the data set")
+        found.append(ids)
+    return found[0], found[1]

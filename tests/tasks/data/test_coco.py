@@ -1,0 +1,272 @@
+"""COCO's layout and any JSON of its format: what is read, and what is refused by file and id."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tasks.data.coco import Coco, CocoJson
+from tasks.data.coco_json import POLYGONS, read_instances
+from tasks.errors import UserError
+
+SHARED = Path(__file__).parents[4] / "shared" / "data"
+
+
+def edit(root, change, split="train2017"):
+    """Change a split's JSON; returns its path."""
+    path = root / "annotations" / f"instances_{split}.json"
+    content = json.loads(path.read_text())
+    changed = change(content)
+    path.write_text(json.dumps(content if changed is None else changed))
+    return path
+
+
+def test_classes_are_the_categories_by_ascending_id(coco):
+    assert Coco(coco).classes == {"boxes": [["red", 1], ["green", 3], ["blue", 7]]}
+    numbered = Coco(coco, numbering="ids")
+    assert numbered.classes["boxes"] == [
+        ["red", 1], ["-", 2], ["green", 3], ["-", 4], ["-", 5], ["-", 6], ["blue", 7]
+    ]  # fmt: skip
+    dense, holes = Coco(coco).train(), numbered.train()
+    ids = np.array([1, 3, 7])
+    for i in range(len(dense)):
+        assert (ids[dense.annotations(i).labels] - 1 == holes.annotations(i).labels).all()
+    with pytest.raises(UserError, match="numbering=sparse is not one of dense, ids"):
+        Coco(coco, numbering="sparse")
+
+
+def test_scoring_has_what_the_file_has(coco):
+    content = json.loads((coco / "annotations" / "instances_val2017.json").read_text())
+    samples = Coco(coco).val()
+    assert len(samples) == len(content["images"]) == 4, "images without boxes are kept"
+    number = {1: 0, 3: 1, 7: 2}
+    for i, image in enumerate(content["images"]):
+        truth = samples.annotations(i)
+        theirs = [row for row in content["annotations"] if row["image_id"] == image["id"]]
+        assert (truth.image_id, truth.height, truth.width) == (image["id"], image["height"], image["width"])
+        assert truth.boxes.tolist() == [row["bbox"] for row in theirs]
+        assert truth.labels.tolist() == [number[row["category_id"]] for row in theirs]
+        assert truth.areas.tolist() == [row["area"] for row in theirs]
+        assert truth.crowd.tolist() == [bool(row["iscrowd"]) for row in theirs]
+        assert samples.name(i) == image["file_name"] and samples.size(i) == (image["height"], image["width"])
+    assert samples.annotations(0).crowd.any() and len(samples.annotations(1).boxes) == 0
+
+
+def test_training_has_corners_and_no_crowds(coco):
+    samples = Coco(coco).train()
+    for i in range(len(samples)):
+        truth, sample = samples.annotations(i), samples.read(i)
+        assert sample["image"].shape == (truth.height, truth.width, 3) and sample["bboxes"].dtype == np.float32
+        x, y, w, h = truth.boxes[~truth.crowd].T
+        expected = np.stack((x, y, x + w, y + h, truth.labels[~truth.crowd]), 1)
+        assert (sample["bboxes"] == expected).all() and sample["bboxes"].shape[1] == 5
+
+
+def test_images_may_lie_below_images(coco):
+    (coco / "images").mkdir()
+    for split in ("train2017", "val2017"):
+        (coco / split).rename(coco / "images" / split)
+    assert list(Coco(coco).train().check()) == [None] * 6
+
+
+def test_an_area_that_is_missing_is_width_times_height(coco):
+    edit(coco, lambda content: [row.pop("area") for row in content["annotations"]] and None)
+    truth = Coco(coco).train().annotations(2)
+    assert len(truth.areas) and (truth.areas == truth.boxes[:, 2] * truth.boxes[:, 3]).all()
+
+
+def test_photos_are_not_turned(coco):
+    """COCO's boxes refer to the pixels as they are stored."""
+    path = coco / "train2017" / "000000000100.jpg"
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.open(path).save(path, exif=exif, quality=95)
+    samples = Coco(coco).train()
+    assert samples.read(0)["image"].shape == (48, 64, 3) and next(samples.check()) is None
+
+
+def test_boxes_are_repaired_for_training_and_reported(coco, capsys):
+    def damage(content):
+        boxes = [row for row in content["annotations"] if row["image_id"] in (102, 105)]
+        boxes[0]["bbox"] = [-5, 3, 200, 10]
+        boxes[1]["bbox"] = [10, 10, 0.2, 10]
+        boxes[2]["bbox"] = [float("nan"), 10, 5, 10]
+        boxes[3]["bbox"] = [0.1, 10, 39.95, 10]  # 0.05 outside is rounding
+
+    edit(coco, damage)
+    samples = Coco(coco).train()
+    assert capsys.readouterr().out == (
+        "instances_train2017.json: boxes 1 clipped (annotation 1020), 1 without area left out (annotation 1021), "
+        "1 not finite left out (annotation 1022)\n"
+    )
+    assert samples.read(2)["bboxes"][:, :4].tolist() == [[0, 3, 40, 13]]
+    assert samples.annotations(2).boxes.tolist() == [[-5, 3, 200, 10], [10, 10, 0.2, 10]], "scored as they are"
+    assert samples.read(5)["bboxes"][0, 2] == 40
+
+
+WRONG = {
+    "a category that is not listed": (
+        lambda c: c["annotations"][0].update(category_id=5),
+        "annotation 1000 has category_id 5, which is not listed (1, 3, 7)",
+    ),
+    "an image that is not listed": (
+        lambda c: c["annotations"][1].update(image_id=77),
+        "has image_id 77, which is not listed (100, 101, ",
+    ),
+    "an image that is there twice": (lambda c: c["images"][1].update(id=100), "image id 100 is there 2 times"),
+    "a category that is there twice": (lambda c: c["categories"][0].update(id=3), "category id 3 is there 2 times"),
+    "a negative width": (
+        lambda c: c["annotations"][0].update(bbox=[5, 5, -3, 4]),
+        "annotation 1000 has bbox [5, 5, -3, 4]: a negative width or height",
+    ),
+    "three numbers": (
+        lambda c: c["annotations"][0].update(bbox=[5, 5, 3]),
+        "annotation 1000 has bbox [5, 5, 3], which is not four numbers",
+    ),
+    "a text in a box": (lambda c: c["annotations"][0].update(bbox=[5, 5, 3, "4"]), "which is not four numbers"),
+    "a null in a box": (lambda c: c["annotations"][0].update(bbox=[5, 5, 3, None]), "which is not four numbers"),
+    "no box": (lambda c: c["annotations"][0].pop("bbox") and None, "annotation 1000 lacks bbox"),
+    "no file name": (lambda c: c["images"][2].pop("file_name") and None, "image 102 lacks file_name"),
+    "an id that is a text": (
+        lambda c: c["images"][2].update(id="102"),
+        "image 102 has id '102', which is not a whole number",
+    ),
+    "an image of no width": (lambda c: c["images"][2].update(width=0), "image 102 has width 0 and height 40"),
+    "no annotations": (lambda c: c.pop("annotations") and None, "lacks annotations; it has images, categories"),
+    "no categories": (lambda c: c["categories"].clear(), "lists no category"),
+    "images by name": (lambda c: c.update(images={}), "images is not a list of objects"),
+    "a list": (lambda c: [1], "is no JSON object with images, annotations and categories"),
+}
+
+
+@pytest.mark.parametrize(("change", "message"), WRONG.values(), ids=WRONG)
+def test_what_is_wrong_in_a_file_is_named(coco, change, message):
+    path = edit(coco, change)
+    with pytest.raises(UserError) as error:
+        Coco(coco).train()
+    assert str(path) in str(error.value) and message in str(error.value) and "\n" not in str(error.value)
+
+
+def test_a_file_that_is_not_json_is_named(coco):
+    path = coco / "annotations" / "instances_train2017.json"
+    path.write_bytes(path.read_bytes()[:200])
+    with pytest.raises(UserError, match=r"instances_train2017\.json is not JSON: "):
+        Coco(coco).train()
+
+
+def test_missing_images_are_counted_before_training(coco):
+    for number in (103, 105):
+        (coco / "train2017" / f"000000000{number}.jpg").unlink()
+    with pytest.raises(UserError) as error:
+        Coco(coco).train()
+    assert str(error.value) == (
+        f"{coco}/annotations/instances_train2017.json: image 103 is missing: "
+        f"no file {coco}/train2017/000000000103.jpg (2 of 6 images are missing)"
+    )
+
+
+def test_an_image_of_another_size_is_found_by_the_check(coco):
+    path = coco / "train2017" / "000000000103.jpg"
+    Image.new("RGB", (50, 30)).save(path)
+    (coco / "train2017" / "000000000104.jpg").write_bytes(b"")
+    samples = Coco(coco).train()
+    problems = list(samples.check())
+    assert problems[:3] == [None] * 3 and problems[5] is None
+    assert str(problems[3]) == (
+        f"{path} is 50×30, but {coco}/annotations/instances_train2017.json says 64×48 for image 103"
+    )
+    assert "the file is empty" in str(problems[4])
+    with pytest.raises(UserError, match="is 50×30"):
+        samples.read(3)
+
+
+def test_categories_of_both_files_must_agree(coco):
+    edit(coco, lambda c: c["categories"][1].update(name="rouge"), "val2017")
+    with pytest.raises(UserError, match=r"instances_val2017\.json: category 1 is rouge, but red in .*train2017\.json"):
+        Coco(coco).val()
+    edit(
+        coco,
+        lambda c: c["categories"].append({"id": 9, "name": "grey"}) or c["categories"][1].update(name="red"),
+        "val2017",
+    )
+    with pytest.raises(UserError, match=r"category 9 \(grey\) is not listed in"):
+        Coco(coco).val()
+
+
+def test_scoring_needs_no_training_images(coco):
+    for path in (coco / "train2017").iterdir():
+        path.unlink()
+    (coco / "train2017").rmdir()
+    assert len(Coco(coco).val()) == 4
+    with pytest.raises(UserError, match="train2017 is missing\nexpected:"):
+        Coco(coco).train()
+    (coco / "annotations" / "instances_train2017.json").unlink()
+    assert Coco(coco).classes["boxes"][2] == ["blue", 7] and len(Coco(coco).val()) == 4
+    with pytest.raises(UserError, match="only mode=evaluate works without it\nexpected:"):
+        Coco(coco).train()
+
+
+def test_a_missing_set_shows_the_expected_tree_and_what_is_there(tmp_path):
+    (tmp_path / "annotations_trainval2017").mkdir()
+    with pytest.raises(UserError) as error:
+        Coco(tmp_path).val()
+    first, *rest = str(error.value).splitlines()
+    assert first.startswith(f"no data set at {tmp_path}: ") and first.endswith("instances_val2017.json is missing")
+    assert "found: annotations_trainval2017" in rest
+
+
+def test_any_json_by_its_path(coco):
+    def split(name):
+        return {"images": str(coco / name), "annotations": str(coco / "annotations" / f"instances_{name}.json")}
+
+    nothing = {"images": None, "annotations": None}
+    both = CocoJson(train=split("train2017"), val=split("val2017"))
+    assert (len(both.train()), len(both.val())) == (6, 4) and both.classes == Coco(coco).classes
+    alone = CocoJson(train=nothing, val=split("val2017"))
+    assert len(alone.val()) == 4 and alone.classes == both.classes
+    with pytest.raises(UserError, match=r"set dataset\.train\.images=<folder> and dataset\.train\.annotations="):
+        alone.train()
+    with pytest.raises(UserError, match=r"dataset\.val\.annotations=/nowhere\.json: no such file"):
+        CocoJson(train=nothing, val={"images": str(coco), "annotations": "/nowhere.json"}).val()
+    with pytest.raises(UserError, match=r"no such folder as /nowhere"):
+        CocoJson(train=nothing, val=split("val2017") | {"images": "/nowhere"}).val()
+
+
+def test_only_polygons_are_skipped(tmp_path):
+    rows = b'[{"segmentation": [[1.5, -2e3]], "id": 1}, {"id": 2, "segmentation":[]}, {"segmentation":{"counts":[1]}}]'
+    kept = b'[{"segmentation":0, "id": 1}, {"id": 2, "segmentation":0}, {"segmentation":{"counts":[1]}}]'
+    assert POLYGONS.sub(b'"segmentation":0', rows) == kept
+    text = b'{"name": "\\"segmentation\\": [1]", "other": ["segmentation", [2]]}'
+    assert POLYGONS.sub(b'"segmentation":0', text) == text
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="needs the real images in shared/data")
+@pytest.mark.parametrize(
+    ("name", "images", "boxes", "crowds", "classes"),
+    [("coco-tiny", (80, 50), (739, 382), (8, 5), 80), ("coco-bccd", (205, 87), (2804, 1137), (0, 0), 3)],
+)
+def test_real_images(name, images, boxes, crowds, classes):
+    dataset = Coco(SHARED / name)
+    splits = dataset.train(), dataset.val()
+    assert tuple(map(len, splits)) == images and len(dataset.classes["boxes"]) == classes
+    truth = [[samples.annotations(i) for i in range(len(samples))] for samples in splits]
+    assert tuple(sum(len(one.boxes) for one in some) for some in truth) == boxes
+    assert tuple(sum(int(one.crowd.sum()) for one in some) for some in truth) == crowds
+    assert all(problem is None for samples in splits for problem in samples.check())
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="needs the real images in shared/data")
+def test_real_annotations_are_what_the_official_tool_reads():
+    pycocotools = pytest.importorskip("pycocotools.coco")
+    path = SHARED / "coco-tiny" / "annotations" / "instances_val2017.json"
+    official, ours = pycocotools.COCO(str(path)), read_instances(path)
+    assert [(name, number) for name, number in ours.categories] == sorted(
+        ((c["name"], c["id"]) for c in official.cats.values()), key=lambda pair: pair[1]
+    )
+    for place, number in enumerate(ours.ids):
+        row = official.anns[int(number)]
+        assert row["bbox"] == ours.boxes[place].tolist() and row["area"] == ours.areas[place]
+        assert row["image_id"] == ours.image_ids[ours.owners[place]] and bool(row["iscrowd"]) == ours.crowd[place]
+        assert row["category_id"] == ours.categories[ours.kinds[place]][1]

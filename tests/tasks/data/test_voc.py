@@ -1,0 +1,120 @@
+"""Pascal VOC's layout: what is read, and what is refused by name."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tasks.data.voc import CLASSES, Voc
+from tasks.errors import UserError
+
+OBJECT = (
+    "<object><name>{}</name><difficult>{}</difficult><part><name>head</name><bndbox><xmin>2</xmin><ymin>2</ymin>"
+    "<xmax>3</xmax><ymax>3</ymax></bndbox></part><bndbox><xmin>{}</xmin><ymin>{}</ymin><xmax>{}</xmax><ymax>{}</ymax>"
+    "</bndbox></object>"
+)
+
+
+def write_xml(root, stem, *objects, size=(40, 60)):
+    body = "".join(OBJECT.format(*values) for values in objects)
+    height, width = size
+    text = (
+        f"<annotation><size><width>{width}</width><height>{height}</height><depth>3</depth></size>{body}</annotation>"
+    )
+    (root / "Annotations" / f"{stem}.xml").write_text(text)
+
+
+@pytest.fixture
+def voc(tmp_path: Path) -> Path:
+    root = tmp_path / "VOCdevkit" / "VOC2012"
+    for folder in ("JPEGImages", "Annotations", "ImageSets/Main"):
+        (root / folder).mkdir(parents=True)
+    for number, suffix in enumerate(("jpg", "png", "jpg")):
+        Image.new("RGB", (60, 40), (number, 0, 0)).save(root / "JPEGImages" / f"2008_00000{number}.{suffix}")
+    write_xml(root, "2008_000000", ("dog", 0, 1, 1, 10, 20), ("person", 1, 5, 6, 60, 40))
+    write_xml(root, "2008_000001")
+    write_xml(root, "2008_000002", ("aeroplane", 0, "4.5", 3, "14.5", 13))
+    (root / "ImageSets" / "Main" / "train.txt").write_text("2008_000000\n2008_000001\n")
+    (root / "ImageSets" / "Main" / "val.txt").write_text("2008_000002  1\n\n")
+    return tmp_path
+
+
+def test_boxes_count_from_zero_and_difficult_ones_are_ignored(voc):
+    dataset = Voc(voc)
+    assert dataset.classes["boxes"][:2] == [["aeroplane", 1], ["bicycle", 2]] and len(dataset.names) == 20
+    train, val = dataset.train(), dataset.val()
+    assert (len(train), len(val)) == (2, 1) and train.name(1) == "2008_000001.png"
+    truth, sample = train.annotations(0), train.read(0)
+    assert (truth.image_id, truth.height, truth.width) == (1, 40, 60)
+    assert truth.boxes.tolist() == [[0, 0, 10, 20], [4, 5, 56, 35]] and truth.areas.tolist() == [200, 56 * 35]
+    assert truth.labels.tolist() == [CLASSES.index("dog"), CLASSES.index("person")]
+    assert truth.crowd.tolist() == [False, True]
+    assert sample["bboxes"].tolist() == [[0, 0, 10, 20, CLASSES.index("dog")]], "difficult ones are not learned"
+    assert train.read(1)["bboxes"].shape == (0, 5)
+    assert val.annotations(0).boxes.tolist() == [[3.5, 2, 11, 11]]
+    assert list(train.check()) == [None, None]
+
+
+def test_the_folder_itself_is_as_good(voc):
+    assert len(Voc(voc / "VOCdevkit" / "VOC2012").train()) == len(Voc(voc / "VOCdevkit").train()) == 2
+
+
+def test_other_classes(voc):
+    found = Voc(voc, classes="found")
+    assert found.classes == {"boxes": [["dog", 1], ["person", 2]]}
+    assert found.train().read(0)["bboxes"][0, 4] == 0
+    with pytest.raises(
+        UserError, match=r"2008_000002\.xml has an object of class aeroplane, which is none of dog, per"
+    ):
+        found.val()
+    own = Voc(voc, classes=["person", "dog", "aeroplane"])
+    assert own.train().annotations(0).labels.tolist() == [1, 0] and own.val().annotations(0).labels.tolist() == [2]
+    with pytest.raises(UserError, match="classes=all is not one of official, found"):
+        Voc(voc, classes="all")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("<annotation>", "2008_000000.xml is not XML: "),
+        ("<annotation></annotation>", "2008_000000.xml: annotation lacks size/height"),
+        (
+            "<annotation><size><width>60</width><height>x</height></size></annotation>",
+            "2008_000000.xml: invalid literal",
+        ),
+        (
+            "<annotation><size><width>60</width><height>40</height></size><object><name>dog</name></object></annotation>",
+            "2008_000000.xml: object lacks bndbox/xmin",
+        ),
+    ],
+)
+def test_what_is_wrong_in_a_file_is_named(voc, text, message):
+    (voc / "VOCdevkit" / "VOC2012" / "Annotations" / "2008_000000.xml").write_text(text)
+    with pytest.raises(UserError) as error:
+        Voc(voc).train()
+    assert message in str(error.value) and "\n" not in str(error.value)
+
+
+def test_negative_boxes_and_missing_files_are_named(voc):
+    root = voc / "VOCdevkit" / "VOC2012"
+    write_xml(root, "2008_000000", ("dog", 0, 20, 5, 10, 9))
+    with pytest.raises(UserError, match=r"2008_000000\.xml: dog from 20, 5 to 10, 9: a negative width or height"):
+        Voc(voc).train()
+    (root / "Annotations" / "2008_000000.xml").unlink()
+    with pytest.raises(UserError, match=r"cannot read .*2008_000000\.xml: No such file"):
+        Voc(voc).train()
+    (root / "JPEGImages" / "2008_000002.jpg").unlink()
+    with pytest.raises(UserError, match=r"image 1 is missing: no file .*2008_000002\.jpg"):
+        Voc(voc).val()
+    (root / "ImageSets" / "Main" / "val.txt").unlink()
+    with pytest.raises(UserError, match=r"val\.txt is missing\nexpected:\n.*JPEGImages"):
+        Voc(voc).val()
+
+
+def test_an_image_of_another_size_is_found_by_the_check(voc):
+    Image.fromarray(np.zeros((60, 40, 3), np.uint8)).save(
+        voc / "VOCdevkit" / "VOC2012" / "JPEGImages" / "2008_000000.jpg"
+    )
+    problems = list(Voc(voc).train().check())
+    assert "is 40×60, but" in str(problems[0]) and problems[1] is None
