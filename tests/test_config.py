@@ -90,7 +90,8 @@ def test_what_a_recipe_or_an_experiment_says_is_what_runs(choice):
     said = OmegaConf.to_container(OmegaConf.load(CONF / group / f"{option}.yaml"))
     config = configuration(choice, task=task_of(choice))
     for key, value in leaves(said if isinstance(said, dict) else {}):
-        assert OmegaConf.select(config, key) == value, key
+        if not str(value).startswith("${"):
+            assert OmegaConf.select(config, key) == value, key
 
 
 def test_configs_stay_short():

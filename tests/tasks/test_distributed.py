@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from tests.tasks.classify.test_command import TINY as CLASSIFY
+from tests.tasks.detect.test_command import TINY as DETECT
 from tests.tasks.segment.test_command import TINY
 
 
@@ -52,3 +53,17 @@ def test_two_processes_score_what_one_does(cityscapes, tmp_path):
     trained.pop("seconds")
     assert scores["one"]["images"] == 5
     assert scores["one"] == scores["two"] == trained
+
+
+def test_two_processes_detect_as_one_does(coco, command, tmp_path):
+    tiny = (*DETECT, f"dataset.root={coco}", "data.eval_batch_size=1")
+    trained = command("detect", *tiny, f"hydra.run.dir={tmp_path / 'one'}")
+    assert trained.status == 0, trained.err
+    checkpoint = f"checkpoint={tmp_path / 'one' / 'checkpoints' / 'best.ckpt'}"
+    two = ("trainer.devices=2", "trainer.strategy=ddp", f"hydra.run.dir={tmp_path / 'two'}")
+    run("detect", *tiny, "mode=evaluate", checkpoint, *two)
+    scores = [json.loads((tmp_path / name / "metrics.json").read_text()) | {"seconds": 0} for name in ("one", "two")]
+    assert scores[0] == scores[1] and scores[0]["images"] == 4
+    for name in ("predictions.json", "errors.csv", "pictures/best_1.png", "pictures/precision_recall.png"):
+        one, other = ((tmp_path / folder / name).read_bytes() for folder in ("one", "two"))
+        assert one == other, name
