@@ -61,7 +61,7 @@ ALLOWED = {  # longest matching room decides; what is imported must start with o
         "tasks.detect",
     ),
     "tasks/detect/__main__": ("tasks.cli",),
-    "tasks/detect/score": ("rich", "numpy", "tasks.errors", "tasks.detect"),
+    "tasks/detect/score": ("rich", "numpy", "tasks.errors", "tasks.detect", "tasks.data.coco_json"),
     "tasks/data": (
         "torch",
         "lightning",

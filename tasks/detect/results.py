@@ -1,26 +1,18 @@
-"""COCO's files: instances, what is there, and results, what was found (cocodataset.org/#format-results)."""
+"""COCO's results files: what was found (cocodataset.org/#format-results)."""
 
 import json
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from tasks.detect.arrange import Found, Integers, Truths
+from tasks.detect.arrange import Found, Integers
 from tasks.errors import UserError
 
 AT_ONCE = 10_000  # detections turned into text at a time
 Rows = list[dict[str, Any]]
-
-
-class Instances(NamedTuple):
-    """What scoring needs of an instances file: truths, the ids of all images, the categories' names by id."""
-
-    truths: Truths
-    images: Integers
-    names: dict[int, str]
 
 
 def write_results(found: Found, path: Path) -> None:
@@ -49,7 +41,7 @@ def read_results(path: Path, images: Integers, categories: Integers) -> Found:
     Raises:
         UserError: for a file that is not one, and the first result that lacks something or names what is not there.
     """
-    rows = as_rows(read_json(path), f"{path} is not a list of results")
+    rows = read_rows(path)
     return Found(
         *references(rows, images, categories, path),
         boxes=np.array(column(rows, "bbox", is_box, "four numbers", path), np.float64).reshape(-1, 4),
@@ -57,50 +49,17 @@ def read_results(path: Path, images: Integers, categories: Integers) -> Found:
     )
 
 
-def read_instances(path: Path) -> Instances:
-    """Read the truths. An annotation without `area` has its box's, one without `iscrowd` is no crowd.
-
-    Raises:
-        UserError: for a file that is not one, ids that are listed twice, and the first annotation that lacks something
-            or names what is not there.
-    """
-    content = read_json(path)
-    if not isinstance(content, dict):
-        raise UserError(f"{path} is not a JSON object with images, annotations and categories")
-    images, rows, categories = (
-        as_rows(content.get(key), f"{path} has no list of {key}") for key in ("images", "annotations", "categories")
-    )
-    image_ids, category_ids = own_ids(images, path), own_ids(categories, path)
-    if not categories:
-        raise UserError(f"{path} lists no categories")
-    image, category = references(rows, image_ids, category_ids, path)
-    boxes = np.array(column(rows, "bbox", is_box, "four numbers", path), np.float64).reshape(-1, 4)
-    sized = [{"area": width * height} | row for (_, _, width, height), row in zip(boxes.tolist(), rows, strict=True)]
-    areas = column(sized, "area", is_number, "a number", path)
-    crowd = np.array([bool(row.get("iscrowd")) for row in rows], np.bool_)
-    names = column(categories, "name", is_text, "text", path)
-    return Instances(
-        Truths(image, category, boxes, np.array(areas, np.float64), crowd),
-        image_ids,
-        dict(zip(category_ids.tolist(), names, strict=True)),
-    )
-
-
-def read_json(path: Path) -> Any:
-    """A file's content."""
+def read_rows(path: Path) -> Rows:
+    """A file's list of objects."""
     try:
-        return json.loads(path.read_bytes())
+        content = json.loads(path.read_bytes())
     except OSError as error:
         raise UserError(f"{path}: {error.strerror}") from error
     except ValueError as error:
         raise UserError(f"{path} is not JSON: {error}") from error
-
-
-def as_rows(value: object, otherwise: str) -> Rows:
-    """A list of objects, or a UserError that says so."""
-    if not isinstance(value, list) or not all(isinstance(row, dict) for row in value):
-        raise UserError(otherwise)
-    return value
+    if not isinstance(content, list) or not all(isinstance(row, dict) for row in content):
+        raise UserError(f"{path} is not a list of results")
+    return content
 
 
 def column(rows: Rows, key: str, fits: Callable[[Any], bool], what: str, path: Path) -> list[Any]:
@@ -129,19 +88,6 @@ def is_number(value: object) -> bool:
 
 def is_box(value: object) -> bool:
     return type(value) is list and len(value) == 4 and all(map(is_number, value))
-
-
-def is_text(value: object) -> bool:
-    return type(value) is str
-
-
-def own_ids(rows: Rows, path: Path) -> Integers:
-    """The rows' ids; a UserError names one that is listed twice."""
-    ids = np.array(column(rows, "id", is_integer, "a whole number", path), np.int64)
-    values, counts = np.unique(ids, return_counts=True)
-    for value in values[counts > 1][:1]:
-        raise UserError(f"{path} lists the id {value} twice: {rows[int(np.argmax(ids == value))]}")
-    return ids
 
 
 def references(rows: Rows, images: Integers, categories: Integers, path: Path) -> tuple[Integers, Integers]:

@@ -3,14 +3,17 @@
 import argparse
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from tasks.data.coco_json import Instances, read_instances
+from tasks.detect.arrange import Integers, Truths
 from tasks.detect.coco_map import AT_50, Result, evaluate
-from tasks.detect.results import read_instances, read_results
+from tasks.detect.results import read_results
 from tasks.errors import UserError
 
 
@@ -32,33 +35,49 @@ def score(instances_path: Path, predictions_path: Path, official: bool) -> None:
     """Read, score and print."""
     start = time.perf_counter()
     instances = read_instances(instances_path)
-    categories = np.array(list(instances.names), np.int64)
-    found = read_results(predictions_path, instances.images, categories)
+    truths, images, categories = truths_of(instances), instances.image_ids, category_ids(instances)
+    found = read_results(predictions_path, images, categories)
     read = time.perf_counter()
     if official:
         from tasks.detect.official import evaluate_officially
 
-        result = evaluate_officially(instances.truths, found, instances.images, categories)
+        result = evaluate_officially(truths, found, images, categories)
     else:
-        result = evaluate(instances.truths, found, instances.images, categories)
+        result = evaluate(truths, found, images, categories)
     scored = time.perf_counter()
-    show(result, instances.names)
+    show(result, [name for name, _ in instances.categories])
     print(
-        f"{len(instances.images):,} images, {len(instances.truths.image):,} objects, {len(found.image):,} detections: "
+        f"{len(images):,} images, {len(truths.image):,} objects, {len(found.image):,} detections: "
         f"read in {read - start:.2f} s, scored in {scored - read:.2f} s"
     )
 
 
-def show(result: Result, names: dict[int, str]) -> None:
-    """A table of the categories, a table of the twelve."""
+def category_ids(instances: Instances) -> Integers:
+    """(K) ascending."""
+    return np.array([number for _, number in instances.categories], np.int64)
+
+
+def truths_of(instances: Instances) -> Truths:
+    """What scoring needs of an instances file."""
+    return Truths(
+        instances.image_ids[instances.owners],
+        category_ids(instances)[instances.kinds],
+        instances.boxes,
+        instances.areas,
+        instances.crowd,
+    )
+
+
+def show(result: Result, names: Sequence[str]) -> None:
+    """A table of the categories by ascending id, a table of the twelve."""
     each = Table("category", box=None)
     twelve = Table("all categories", box=None)
     for name in ("AP", "AP50"):
         each.add_column(name, justify="right")
     twelve.add_column("", justify="right")
     half = result.average_precision(AT_50)
-    for category, value in result.average_precision().items():
-        each.add_row(names[category], text(value), text(half[category]))
+    for name, (category, value) in zip(names, result.average_precision().items(), strict=True):
+        each.add_row(name, text(value), text(half[category]))
     for name, value in result.numbers.items():
         twelve.add_row(name, text(value))
     console = Console()

@@ -12,8 +12,8 @@ from pycocotools.cocoeval import COCOeval
 
 from tasks.detect.arrange import Found
 from tasks.detect.coco_map import evaluate
-from tasks.detect.results import read_instances, read_results, write_results
-from tasks.detect.score import main
+from tasks.detect.results import read_results, write_results
+from tasks.detect.score import category_ids, main, read_instances, truths_of
 
 CATEGORIES = [{"id": 3, "name": "dog"}, {"id": 17, "name": "cat"}]
 
@@ -72,8 +72,8 @@ def test_pycocotools_reads_what_is_written(files, capsys):
     evaluation.accumulate()
     evaluation.summarize()
     read = read_instances(files[0])
-    categories = np.array(list(read.names))
-    ours = evaluate(read.truths, read_results(files[1], read.images, categories), read.images, categories)
+    categories, images = category_ids(read), read.image_ids
+    ours = evaluate(truths_of(read), read_results(files[1], images, categories), images, categories)
     numbers = [-1 if value is None else value for value in ours.numbers.values()]
     np.testing.assert_allclose(numbers, evaluation.stats, rtol=0, atol=1e-12)
     assert 0.05 < numbers[0] < 0.95
@@ -98,7 +98,7 @@ def test_area_and_iscrowd_may_be_missing(tmp_path):
     for row in content["annotations"]:
         del row["area"], row["iscrowd"]
     (tmp_path / "instances.json").write_text(json.dumps(content))
-    truths = read_instances(tmp_path / "instances.json").truths
+    truths = truths_of(read_instances(tmp_path / "instances.json"))
     np.testing.assert_array_equal(truths.areas, truths.boxes[:, 2] * truths.boxes[:, 3])
     assert not truths.crowd.any()
 
@@ -153,12 +153,12 @@ def test_wrong_results_are_named(files, monkeypatch, capsys, content, line):
 @pytest.mark.parametrize(
     ("key", "rows", "line"),
     [
-        ("images", [{"id": 4}, {"id": 9}, {"id": 9}], "lists the id 9 twice"),
-        ("images", [{"id": 4}], "entry 0 (id 1, image_id 9, category_id 17): there is no such image_id"),
-        ("categories", CATEGORIES[:1], "there is no such category_id"),
-        ("categories", [], "lists no categories"),
-        ("annotations", [{"id": 5, "image_id": 4, "category_id": 3}], "(id 5, image_id 4, category_id 3) has no bbox"),
-        ("annotations", None, "has no list of annotations"),
+        ("images", [{"id": 9, "width": 9, "height": 9}] * 2, "image id 9 is there 2 times"),
+        ("images", [{"id": 4, "width": 9, "height": 9}], "annotation 1 has image_id 9, which is not listed"),
+        ("categories", CATEGORIES[:1], "has category_id 17, which is not listed"),
+        ("categories", [], "lists no category"),
+        ("annotations", [{"id": 5, "image_id": 4, "category_id": 3}], "annotation 5 lacks bbox"),
+        ("annotations", None, "annotations is not a list of objects"),
     ],
 )
 def test_wrong_instances_are_named(files, monkeypatch, capsys, key, rows, line):
@@ -172,7 +172,7 @@ def test_missing_and_broken_files_are_named(files, monkeypatch, capsys, tmp_path
     files[1].write_text("[{")
     assert f"{files[1]} is not JSON" in said(monkeypatch, capsys, *files)
     files[0].write_text("[]")
-    assert f"{files[0]} is not a JSON object" in said(monkeypatch, capsys, *files)
+    assert f"{files[0]} is no JSON object" in said(monkeypatch, capsys, *files)
 
 
 def test_nothing_heavy_is_imported():
