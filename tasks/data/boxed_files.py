@@ -10,18 +10,17 @@ from numpy.typing import NDArray
 
 from tasks.annotations import Annotations
 from tasks.data.boxes import PackedBoxes
-from tasks.data.files import Texts, View
+from tasks.data.files import Files, View
 from tasks.data.images import image_size, read_rgb
 from tasks.data.jpeg import look_at_end
 from tasks.errors import UserError
 
 
-class BoxedFiles:
+class BoxedFiles(Files):
     """Image files in one folder, each with any number of boxes.
 
     Args:
-        folder: where they lie.
-        files: their paths from there, one by one.
+        folder, files: see Files.
         boxes: of all of them.
         source: the file that the boxes come from, for messages; of one image where there are several.
 
@@ -30,7 +29,8 @@ class BoxedFiles:
     """
 
     def __init__(self, folder: Path, files: Sequence[str], boxes: PackedBoxes, source: Path) -> None:
-        self.folder, self.files, self.boxes, self.source = folder, Texts(files), boxes, source
+        super().__init__(folder, files)
+        self.boxes, self.source = boxes, source
         missing = absent(folder, files)
         if missing:
             place = missing[0]
@@ -38,17 +38,6 @@ class BoxedFiles:
             raise UserError(
                 f"{source}: image {boxes.image_ids[place]} is missing: no file {folder / files[place]}{more}"
             )
-
-    def __len__(self) -> int:
-        return len(self.files)
-
-    def path(self, index: int) -> Path:
-        """Where the image lies."""
-        return self.folder / self.files[index]
-
-    def name(self, index: int) -> str:
-        """The path below the folder, fit for a file name."""
-        return self.files[index].replace("/", "__")
 
     def size(self, index: int) -> tuple[int, int]:
         """(height, width) of the image, as its data set says."""

@@ -34,18 +34,16 @@ class Texts:
         return os.fsdecode(self.bytes[self.ends[index] : self.ends[index + 1]])
 
 
-class LabelledFiles:
-    """Image files below one folder, each of one class.
+class Files:
+    """Image files below one folder.
 
     Args:
         folder: where they lie.
         files: their paths from there, one by one.
-        labels: their classes' numbers.
     """
 
-    def __init__(self, folder: Path, files: Sequence[str], labels: Sequence[int]) -> None:
+    def __init__(self, folder: Path, files: Sequence[str]) -> None:
         self.folder, self.files = folder, Texts(files)
-        self.labels: NDArray[np.int64] = np.asarray(labels, np.int64)
 
     def __len__(self) -> int:
         return len(self.files)
@@ -57,6 +55,19 @@ class LabelledFiles:
     def name(self, index: int) -> str:
         """The path below the folder, fit for a file name."""
         return self.files[index].replace("/", "__")
+
+
+class LabelledFiles(Files):
+    """Image files below one folder, each of one class.
+
+    Args:
+        folder, files: see Files.
+        labels: their classes' numbers.
+    """
+
+    def __init__(self, folder: Path, files: Sequence[str], labels: Sequence[int]) -> None:
+        super().__init__(folder, files)
+        self.labels: NDArray[np.int64] = np.asarray(labels, np.int64)
 
     def size(self, index: int) -> tuple[int, int]:
         """(height, width) of the image, from its header."""

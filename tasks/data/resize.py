@@ -1,4 +1,4 @@
-"""The images that classification papers score: shorter side resized, middle cut out (Krizhevsky et al., 2012)."""
+"""Images at another size; those that classification papers score: resized, the middle cut out (Krizhevsky, 2012)."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -76,3 +76,23 @@ def middle(image: Image.Image, size: int) -> Pixels:
     left = -((size - width) // 2) if width < size else round((width - size) / 2)
     top = -((size - height) // 2) if height < size else round((height - size) / 2)
     return np.array(image.crop((left, top, left + size, top + size)))
+
+
+def antialiased(image: Pixels, height: int, width: int, interpolation: str = "bilinear") -> Pixels:
+    """(H, W, 3) to (height, width, 3) with antialiasing: within 1 of what Pillow gives, in a fraction of its time.
+
+    Without antialiasing each new pixel would be made of 2×2 old ones, and the rest left out: what is two pixels wide
+    would come and go with its place. Small objects are what a detector finds hardest as it is.
+
+    Args:
+        interpolation: "bilinear" or "bicubic".
+    """
+    import torch
+
+    if image.shape[:2] == (height, width):
+        return image
+    # A copy, because the image may be one that cannot be written to; and torch must see channels last in memory: the
+    # batch dimension needs a stride that torch has made.
+    batch = torch.from_numpy(np.array(image, order="C")).view(1, *image.shape).permute(0, 3, 1, 2)
+    resized = torch.nn.functional.interpolate(batch, (height, width), mode=interpolation, antialias=True)
+    return resized[0].permute(1, 2, 0).contiguous().numpy()

@@ -6,8 +6,8 @@ import torch
 from PIL import Image
 
 from heads.boxes import Places
-from tasks.data.letterbox import Letterbox, Stretch, move, placed, resize
-from tasks.data.resize import ResizeCentreCrop
+from tasks.data.letterbox import Letterbox, Stretch, move, placed
+from tasks.data.resize import ResizeCentreCrop, antialiased
 from tasks.errors import UserError
 
 pytestmark = pytest.mark.filterwarnings("error")  # torch warns once of an array that it could write to but must not
@@ -63,10 +63,10 @@ def test_shrinking_is_antialiased_as_pillow_does_it():
     image = np.random.default_rng(0).integers(0, 256, (96, 128, 3), dtype=np.uint8)
     for height, width in ((30, 50), (96, 40), (200, 20), (200, 300)):
         pillow = np.array(Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR)).astype(int)
-        assert np.abs(resize(image, height, width) - pillow).max() <= 1
+        assert np.abs(antialiased(image, height, width) - pillow).max() <= 1
     line = np.zeros((64, 64, 3), np.uint8)
     line[:, 33] = 240
-    assert resize(line, 16, 16).max() >= 50, "a thin line does not vanish"
+    assert antialiased(line, 16, 16).max() >= 50, "a thin line does not vanish"
 
 
 def test_images_that_cannot_be_written_to_are_resized():
