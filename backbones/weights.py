@@ -63,7 +63,7 @@ def torchvision_weights(name: str) -> Mapping[str, Tensor]:
 
     try:
         weights = get_weight(name)
-    except (ValueError, AttributeError) as error:
+    except (ValueError, AttributeError, KeyError) as error:
         raise ValueError(
             f"weights={name!r} is neither a file nor torchvision weights; known for these backbones: "
             + ", ".join(
@@ -74,6 +74,7 @@ def torchvision_weights(name: str) -> Mapping[str, Tensor]:
                     ("MobileNet_V3_Small", ("IMAGENET1K_V1",)),
                     ("MNASNet1_0", ("IMAGENET1K_V1",)),
                     ("ResNet50", ("IMAGENET1K_V1", "IMAGENET1K_V2")),
+                    ("SSDLite320_MobileNet_V3_Large", ("COCO_V1",)),
                 )
                 for version in versions
             )

@@ -86,6 +86,14 @@ def paper(
     Raises:
         ValueError: for another number of scales than of maps.
     """
+    if scales is not None and (isinstance(scales, float | int) or not all(scale > 0 for scale in scales)):
+        raise ValueError(f"head.anchors.scales={scales} must be a list of numbers above 0, or null")
+    if scales is None and not 0 < smallest <= largest:
+        raise ValueError(f"head.anchors: 0 < smallest={smallest} <= largest={largest} does not hold")
+    if not ratios or not all(ratio > 0 for ratio in ratios):
+        raise ValueError(f"head.anchors.ratios={list(ratios)} must be numbers above 0")
+    if not isinstance(reduce_first, bool):
+        raise ValueError(f"head.anchors.reduce_first={reduce_first} is not true or false")
     steps = [*map(float, scales), 1.0] if scales else between(smallest, largest, levels)
     if len(steps) != levels + 1:
         raise ValueError(f"head.anchors.scales has {len(steps) - 1} values for {levels} maps")

@@ -8,13 +8,16 @@ from torchvision.ops import nms
 
 from heads.boxes import Detections, clip, decode
 
+MOST = 100_000
+
 
 class Select:
     """Threshold, top-k of each class, non-maximum suppression within each class, top-k of the image.
 
-    The result is that of torchvision's `SSD.postprocess_detections`. Suppression goes down the scores, so that a box
-    depends only on better ones: it is enough to look at the best few candidates, and at more of them if too few
-    survive. Classes are kept apart by moving their boxes far from each other, in float64, where that loses nothing.
+    The result is that of torchvision's `SSD.postprocess_detections`; of equal scores the lower class goes first, then
+    the earlier anchor, which torchvision's top-k leaves open. Suppression goes down the scores, so that a box depends
+    only on better ones: it is enough to look at the best few candidates, and at more of them if too few survive.
+    Classes are kept apart by moving their boxes far from each other, in float64, where that loses nothing.
 
     Args:
         threshold: scores must be above it.
@@ -27,12 +30,12 @@ class Select:
         self, *, threshold: float = 0.001, overlap: float = 0.55, per_class: int = 300, detections: int = 300
     ) -> None:
         for name, share in (("threshold", threshold), ("overlap", overlap)):
-            if not 0 <= share <= 1:
-                raise ValueError(f"{name}={share} must lie between 0 and 1")
+            if not isinstance(share, float | int) or not 0 <= share <= 1:
+                raise ValueError(f"task.select.{name}={share} must lie between 0 and 1")
         for name, count in (("per_class", per_class), ("detections", detections)):
-            if count < 1:
-                raise ValueError(f"{name}={count} must be at least 1")
-        self.threshold, self.overlap = threshold, overlap
+            if type(count) is not int or not 1 <= count <= MOST:
+                raise ValueError(f"task.select.{name}={count} must be a whole number from 1 to {MOST:,}")
+        self.threshold, self.overlap = threshold, just_above(overlap)
         self.per_class, self.detections = per_class, detections
 
     def __call__(
@@ -73,8 +76,13 @@ class Select:
         prefix = 2 * self.detections
         while True:
             everything = prefix >= len(values)
-            best, order = values.sort(descending=True, stable=True) if everything else values.topk(prefix)
-            chosen = candidates[order]
+            chosen, best = candidates, values
+            if not everything:  # with all that equal the last of them
+                enough = values >= values.topk(prefix, sorted=False).values.min()
+                chosen, best = candidates[enough], values[enough]
+            order = (chosen % classes).argsort(stable=True)
+            order = order[best[order].argsort(descending=True, stable=True)]
+            best, chosen = best[order], chosen[order]
             labels, places = chosen % classes, chosen // classes
             boxes = clip(decode(offsets[places], anchors[places]), size)
             if len(best) > self.per_class:
@@ -86,6 +94,19 @@ class Select:
                 kept = kept[: self.detections]
                 return boxes[kept], best[kept], labels[kept]
             prefix *= 3
+
+
+def just_above(overlap: float) -> float:
+    """What an IoU in float64 must exceed for its value in float32, torchvision's, to exceed the limit.
+
+    Boxes of whole pixels meet a limit like 0.55 exactly, and it is the rounding that decides.
+    """
+    limit = torch.tensor(overlap, dtype=torch.float64)
+    below = limit.float()
+    if below > limit:
+        below = below.nextafter(torch.tensor(-1.0))
+    above = below.nextafter(torch.tensor(2.0))
+    return float((below.double() + above.double()) / 2)
 
 
 def rank_in_class(labels: Tensor, classes: int) -> Tensor:

@@ -48,7 +48,8 @@ class SSDLite(Head):
         prior: what every class's probability is at the start, for the sigmoid losses; None for biases of zero.
 
     Raises:
-        ValueError: if the backbone lacks the maps, or anchors are of another number.
+        ValueError: if the backbone lacks the maps, they are not in order, or anchors are of another number; for extras
+            and prior out of range.
     """
 
     def __init__(
@@ -66,7 +67,14 @@ class SSDLite(Head):
         super().__init__()
         if not maps:
             raise ValueError("head.maps names no map of the backbone")
+        if extras is None or not all(isinstance(out, int) and out > 1 for out in extras):
+            raise ValueError(f"head.extras={extras} must be a list of channels, 2 or more each")
+        if prior is not None and not 0 < prior < 1:
+            raise ValueError(f"head.prior={prior} must lie between 0 and 1, or be null")
         self.maps = tuple(first_announced(features, names) for names in maps)
+        reductions = [features[name].reduction for name in self.maps]
+        if reductions != sorted(reductions):
+            raise ValueError(f"head.maps: {', '.join(self.maps)} are not in order, the finest first")
         self.outputs = num_classes + 1
         norm = partial(nn.BatchNorm2d, eps=norm_eps, momentum=norm_momentum)
         channels = [features[name].channels for name in self.maps]

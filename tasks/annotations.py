@@ -5,6 +5,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+HOLE = "-"  # name of a class that only fills a gap between category ids: nothing is ever of it
+
 
 class Annotations(NamedTuple):
     """One image's truth, unrepaired and unscaled, in the precision that COCO's evaluation computes with.

@@ -115,6 +115,25 @@ class StopAfter(Callback):
             trainer.should_stop = True
 
 
+class StopDiverged(Callback):
+    """End with an error when an epoch's last loss is not finite: what follows would be lost time.
+
+    The epoch's `last.ckpt` is not written; that of the epoch before stays.
+    """
+
+    def on_train_batch_end(self, trainer: Trainer, _m: LightningModule, outputs: Any, *_: Any) -> None:
+        if not trainer.is_last_batch:
+            return
+        diverged = not bool(outputs["loss"].isfinite())
+        if trainer.world_size > 1:  # all stop together
+            diverged = trainer.strategy.reduce_boolean_decision(diverged, all=False)
+        if diverged:
+            raise UserError(
+                f"the loss is {float(outputs['loss'])} at the end of epoch {trainer.current_epoch + 1}: "
+                "a lower optimizer.lr, a longer scheduler.warmup or trainer.gradient_clip_val may help"
+            )
+
+
 class StopOnSignal(Callback):
     """Ctrl-C and SIGTERM end the training with a `last.ckpt` that goes on as if nothing had happened.
 

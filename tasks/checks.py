@@ -5,11 +5,12 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from tasks.errors import UserError
 
 MODES = ("train", "evaluate", "predict")
+METRICS = ("mobilevision", "pycocotools")  # of detection
 TARGETS = ("tasks.", "heads.", "backbones.", "torch.optim.", "torch.nn.", "lightning.", "albumentations.")
 
 
@@ -41,7 +42,7 @@ RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "data.workers": whole(0, optional=True),
     "data.cache": SWITCH,
     "data.augment": (lambda v: isinstance(v, DictConfig), "transforms by name"),
-    "metric": (lambda v: v in (None, "mobilevision", "pycocotools"), "mobilevision or pycocotools"),
+    "targets": (lambda v: isinstance(v, ListConfig) and len(v) > 0, "a list of kinds of labels, such as [boxes]"),
     "trainer.max_epochs": whole(1),
     "trainer.accumulate_grad_batches": whole(1),
     "trainer.check_val_every_n_epoch": whole(1),
@@ -69,6 +70,8 @@ def check(config: DictConfig) -> None:
         if not holds(value) and not (value is None and key.split(".")[0] in ("backbone", "head")):
             near = suggestion(value, MODES) if key == "mode" else ""
             raise UserError(f"{key}={value} is not {text}{near}")
+    if "metric" in config and config.metric not in METRICS:
+        raise UserError(f"metric={config.metric} is not one of {', '.join(METRICS)}")
     if config.mode != "train" and config.checkpoint is None and config.weights is None:
         raise UserError(f"mode={config.mode} needs checkpoint=<file.ckpt>, or weights=<of a whole network>")
     if config.mode == "predict" and config.input is None:
@@ -86,6 +89,19 @@ def check(config: DictConfig) -> None:
         if config[key] is not None and not Path(str(config[key])).is_file():
             raise UserError(f"{key}={config[key]}: no such file")
     check_targets(config)
+
+
+def check_recipe(overrides: Iterable[str], conf: Path) -> None:
+    """A recipe that was typed must be there; one that follows the data set's name need not.
+
+    Raises:
+        UserError: if it is not.
+    """
+    names = sorted(path.stem for path in (conf / "recipe").glob("*.yaml"))
+    for override in overrides:
+        group, _, name = override.partition("=")
+        if group == "recipe" and name not in names and "," not in name:
+            raise UserError(f"recipe={name}: no such option{suggestion(name, names)}; there are {', '.join(names)}")
 
 
 def check_targets(config: DictConfig) -> None:

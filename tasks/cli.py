@@ -12,7 +12,7 @@ from hydra.errors import HydraException, InstantiationException, MissingConfigEx
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from tasks.checks import check, suggestion
+from tasks.checks import check, check_recipe, suggestion
 from tasks.errors import Stopped, UserError
 
 CONF = Path(__file__).parent.parent / "conf"
@@ -33,6 +33,7 @@ def main(name: str) -> None:
         composed = True
         try:
             check(config)
+            check_recipe(HydraConfig.get().overrides.task, CONF)
             from tasks.runner import run
 
             run(config)

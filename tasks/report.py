@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from heads.sizes import measure
@@ -51,7 +52,7 @@ def show(scores: dict[str, Any]) -> None:
         table.add_column(kind, justify="right")
         for key, value in scores.items():
             if f"{kind}/" in key:
-                table.add_row(key.rpartition(f"{kind}/")[2], "–" if value is None else f"{value:.4f}")
+                table.add_row(escape(key.rpartition(f"{kind}/")[2]), "–" if value is None else f"{value:.4f}")
         if table.row_count:
             Console().print(table)
     rest = (f"{key} {value:.4f}" for key, value in scores.items() if isinstance(value, float) and not per_class(key))

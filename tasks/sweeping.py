@@ -7,6 +7,8 @@ from typing import Any
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
+DETAILS = ("AR", "mAP_")  # of COCO's twelve numbers: in the file, not on the terminal
+
 
 class Comparison(Callback):
     """Prints the table when the last run is done, and writes it as comparison.csv into the sweep's folder."""
@@ -49,19 +51,20 @@ def write(path: Path, columns: list[str], rows: list[dict[str, Any]]) -> None:
 
 
 def show(columns: list[str], rows: list[dict[str, Any]]) -> None:
-    """The table on the terminal; overrides that all runs share stand above it."""
+    """The table on the terminal, without details; overrides that all runs share stand above it."""
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     settings = columns[: columns.index("image") + 1]
     shared = [key for key in settings if len(rows) > 1 and len({str(row.get(key)) for row in rows}) == 1]
     print("  ".join(f"{key}={rows[0].get(key)}" for key in shared))
     table = Table(box=None)
-    shown = [key for key in columns if key not in shared]
+    shown = [key for key in columns if key not in shared and not key.rpartition("/")[2].startswith(DETAILS)]
     for key in shown:
         table.add_column(key, justify="left" if isinstance(rows[0].get(key), str) else "right")
     for row in rows:
-        table.add_row(*(text(row.get(key)) for key in shown))
+        table.add_row(*(escape(text(row.get(key))) for key in shown))
     Console().print(table)
 
 

@@ -15,13 +15,13 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from omegaconf import DictConfig
 
 from tasks.build import build, build_data, make_trainer, told_to_the_user
-from tasks.callbacks import AverageWeights, Best, Last, NoteBroken, Reseed, StopAfter, StopOnSignal
+from tasks.callbacks import AverageWeights, Best, Last, NoteBroken, Reseed, StopAfter, StopDiverged, StopOnSignal
 from tasks.checkpoint import load_state, make_card, open_checkpoint
 from tasks.classify.task import ClassifyTask
 from tasks.cpu import keep_freed_memory
 from tasks.data.datamodule import DataModule
 from tasks.data.splits import Splits
-from tasks.errors import Stopped
+from tasks.errors import Stopped, UserError
 from tasks.learner import Learner
 from tasks.progress import Pictures, ShowProgress
 from tasks.report import describe, report, show
@@ -82,8 +82,13 @@ def try_step(learner: Learner, batch: Any) -> None:
     """
     with told_to_the_user(), torch.random.fork_rng():
         trial = copy.deepcopy(learner).cpu().train()
-        for name, outputs in trial(batch["image"]).items():
-            trial.each(name).loss(outputs, batch)
+        try:
+            for name, outputs in trial(batch["image"]).items():
+                trial.each(name).loss(outputs, batch)
+        except ValueError as error:
+            if "more than 1 value per channel" not in str(error):
+                raise
+            raise UserError("a map of 1×1 cannot be normalised with data.batch_size=1; take 2 or more") from error
 
 
 def give_teacher(config: DictConfig, learner: Learner) -> None:
@@ -105,6 +110,7 @@ def train(config: DictConfig, learner: Learner, data: DataModule, splits: Splits
         *([StopAfter(config.stop_after)] if config.stop_after is not None else []),
         Reseed(config.seed),
         NoteBroken(config.data.max_broken, splits.broken),
+        StopDiverged(),
         ShowProgress(main_score),
         Best(checkpoints, f"val/{main_score}", config.resume),
         Last(checkpoints),

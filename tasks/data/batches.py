@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from tasks.annotations import Annotations
-from tasks.data.boxes import pack
+from tasks.data.boxes import SMALLEST, pack
 from tasks.data.files import View
 from tasks.data.images import Pixels
 from tasks.data.letterbox import move, placed
@@ -25,10 +25,12 @@ from tasks.errors import UserError
 Arrays = dict[str, NDArray[Any]]
 Batch = dict[str, Any]
 Crop = Callable[[Path | Pixels, np.random.Generator], Pixels]
-# Boxes of which a transform leaves less than two pixels a side or a tenth are too little to learn from. Without
-# filter_invalid_bboxes albumentations 2.0.8 would refuse what has no width.
+# Boxes of which a transform leaves less than a tenth, or less than what is large enough in a file, are too little to
+# learn from; a hundredth of a pixel is for albumentations' rounding. Without filter_invalid_bboxes its release 2.0.8
+# would refuse what has no width.
+SIDE = SMALLEST - 0.01
 BOXES = albumentations.BboxParams(
-    "pascal_voc", min_width=2, min_height=2, min_visibility=0.1, clip=True, filter_invalid_bboxes=True
+    "pascal_voc", min_width=SIDE, min_height=SIDE, min_visibility=0.1, clip=True, filter_invalid_bboxes=True
 )
 
 

@@ -1,6 +1,6 @@
 """The boxes of a whole split in a few arrays: as they are for scoring, repaired for training."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.annotations import Annotations
+from tasks.errors import UserError
 
 NOTICED = 0.5  # pixels by which a box stands out of its image; files round, and less than that is rounding
 SMALLEST = 1.0  # pixels a side: less than that shows nothing
@@ -26,10 +27,10 @@ class Repairs(NamedTuple):
     empty: NDArray[np.int64]
     broken: NDArray[np.int64]
 
-    def line(self, file: Path) -> str:
-        """One line that says so; nothing where nothing was wrong."""
+    def line(self, file: Path, name: Callable[[int], str] = "annotation {}".format) -> str:
+        """One line that says so, with the name of an id; nothing where nothing was wrong."""
         parts = [
-            f"{len(ids)} {what} (annotation {ids[0]}{', …' if len(ids) > 1 else ''})"
+            f"{len(ids)} {what} ({name(ids[0])}{', …' if len(ids) > 1 else ''})"
             for what, ids in zip(("clipped", "without area left out", "not finite left out"), self, strict=True)
             if len(ids)
         ]
@@ -82,6 +83,11 @@ class PackedBoxes:
     def to_train(self, index: int) -> NDArray[np.float32]:
         """(K, 5) xyxy and class number of an image's boxes, repaired and without crowds; a copy."""
         return self.taught[self.taught_ends[index] : self.taught_ends[index + 1]].copy()
+
+    def must_teach(self, file: Path) -> None:
+        """Raises a UserError with the name of the boxes' file if there is nothing to train with."""
+        if not len(self.taught):
+            raise UserError(f"{file} has no box to learn from")
 
     def annotations(self, index: int) -> Annotations:
         """An image's boxes as the file has them."""

@@ -17,6 +17,7 @@ from tasks.errors import UserError
 
 Numbering = Literal["dense", "ids"]
 HOLE = "-"  # name of a class that no category has
+HIGHEST = 9_999  # id that dataset.numbering=ids takes: every hole below it is a class to compute
 
 
 class Source(NamedTuple):
@@ -78,11 +79,13 @@ class InstanceFiles(ABC):
         first = next(iter(self.instances.values()))
         if self.numbering == "dense":
             return first.categories
-        least, most = first.categories[0][1], first.categories[-1][1]
-        if least < 1:
-            raise UserError(f"{first.path}: category id {least} leaves no class number with dataset.numbering=ids")
         names = {number: name for name, number in first.categories}
-        return [(names.get(number, HOLE), number) for number in range(1, most + 1)]
+        for number in names:
+            if not 1 <= number <= HIGHEST:
+                raise UserError(
+                    f"{first.path}: category id {number} is not between 1 and {HIGHEST:,}: use dataset.numbering=dense"
+                )
+        return [(names.get(number, HOLE), number) for number in range(1, max(names) + 1)]
 
     @property
     def classes(self) -> Mapping[str, Sequence[Sequence[str | int]]]:
@@ -93,9 +96,11 @@ class InstanceFiles(ABC):
         """The training images.
 
         Raises:
-            UserError: for a missing split, or what is wrong with its file.
+            UserError: for a missing split, what is wrong with its file, or no box in it.
         """
-        return self.files("train")
+        files = self.files("train")
+        files.boxes.must_teach(self.instances["train"].path)
+        return files
 
     def val(self) -> BoxedFiles:
         """The images that are scored.
@@ -190,17 +195,23 @@ class CocoJson(InstanceFiles):
     Args:
         train, val: each split's `images`, a folder, and `annotations`, a file; mode=evaluate needs val alone.
         numbering: of the classes, see InstanceFiles.
+
+    Raises:
+        UserError: for a split that is anything else.
     """
 
     def __init__(
         self,
         *,
-        train: Mapping[str, str | None],
-        val: Mapping[str, str | None],
+        train: Mapping[str, str | None] | None,
+        val: Mapping[str, str | None] | None,
         numbering: Numbering = "dense",
     ) -> None:
         super().__init__(numbering)
-        self.named = {"train": train, "val": val}
+        self.named = {"train": train or {}, "val": val or {}}
+        for split, named in self.named.items():
+            if not isinstance(named, Mapping):
+                raise self.missing(split)
 
     def source(self, split: str) -> Source | None:
         """Where a split lies; None where nothing is said of its file.
@@ -208,14 +219,15 @@ class CocoJson(InstanceFiles):
         Raises:
             UserError: for a file that is not there.
         """
-        images, annotations = self.named[split]["images"], self.named[split]["annotations"]
+        images, annotations = self.named[split].get("images"), self.named[split].get("annotations")
         if annotations is None:
             return None
         if images is None:
             raise self.missing(split)
-        if not Path(annotations).is_file():
+        source = Source(Path(str(images)), Path(str(annotations)))  # a number may be a name
+        if not source.annotations.is_file():
             raise UserError(f"dataset.{split}.annotations={annotations}: no such file")
-        return Source(Path(images), Path(annotations))
+        return source
 
     def missing(self, split: str) -> UserError:
         """What has to be set."""
@@ -228,8 +240,9 @@ class CocoJson(InstanceFiles):
 
 def same_categories(train: Instances, val: Instances) -> None:
     """Raises a UserError for a category of the validation file that the training file lacks or calls otherwise."""
-    known = {number: name for name, number in train.categories}
-    for name, number in val.categories:
+    known = {number: name.removesuffix(f" ({number})") for name, number in train.categories}  # see told_apart()
+    for full_name, number in val.categories:
+        name = full_name.removesuffix(f" ({number})")
         if number not in known:
             raise UserError(f"{val.path}: category {number} ({name}) is not listed in {train.path}")
         if name != known[number]:

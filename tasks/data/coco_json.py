@@ -3,8 +3,10 @@
 import gc
 import json
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from reprlib import repr as short
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,7 +15,8 @@ from numpy.typing import NDArray
 from tasks.errors import UserError
 
 # Polygons are three quarters of COCO's files; without them the rest is read in half the time and memory. A key cannot
-# be within a string, whose quotes are escaped; the last bracket of a run of numbers and brackets closes the polygons.
+# be within a string, whose quotes are escaped. Where a list holds more than numbers the match ends too early; a bracket
+# is then left over, so that the rest is no JSON, and parse() takes the file as it is.
 POLYGONS = re.compile(rb'"segmentation"\s*:\s*\[[\[\]\d.,\seE+-]*\]')
 Row = Mapping[str, Any]
 
@@ -23,7 +26,7 @@ class Instances(NamedTuple):
 
     Attributes:
         path: of the file.
-        categories: (name, id), by ascending id.
+        categories: (name, id), by ascending id; categories that share a name have their id behind it: "name (3)".
         image_ids: (N,).
         files: their names.
         sizes: (N, 2) height, width.
@@ -53,13 +56,13 @@ def read_instances(path: Path) -> Instances:
 
     Raises:
         UserError: for what is not JSON, a missing key, a value that is none, an id that is there twice or refers to
-            nothing, a box of negative size.
+            nothing, a box or an area of negative size.
     """
     content = parse(path)
     images, annotations, categories = (rows(content, key, path) for key in ("images", "annotations", "categories"))
 
     category_ids = unique_ids(categories, "category", path)
-    names = column(categories, "name", "category", path)
+    names = texts(categories, "name", "category", path)
     image_ids = unique_ids(images, "image", path)
     sizes = np.stack([numbers(images, key, "image", path) for key in ("height", "width")], 1)
     for place in np.flatnonzero((sizes < 1).any(1))[:1]:
@@ -69,20 +72,18 @@ def read_instances(path: Path) -> Instances:
     owners = refer(numbers(annotations, "image_id", "annotation", path), image_ids, ids, "image_id", path)
     kinds = refer(numbers(annotations, "category_id", "annotation", path), category_ids, ids, "category_id", path)
     boxes = read_boxes(annotations, ids, path)
-    given = [row.get("area") for row in annotations]
-    areas = np.array([area if type(area) in (int, float) else np.nan for area in given], np.float64)
     by_id = np.argsort(category_ids)
     return Instances(
         path=path,
-        categories=[(str(names[place]), int(category_ids[place])) for place in by_id],
+        categories=told_apart([(names[place], int(category_ids[place])) for place in by_id]),
         image_ids=image_ids,
-        files=[str(name) for name in column(images, "file_name", "image", path)],
+        files=texts(images, "file_name", "image", path),
         sizes=sizes,
         owners=owners,
         boxes=boxes,
         kinds=np.argsort(by_id)[kinds],
-        areas=np.where(np.isfinite(areas), areas, boxes[:, 2] * boxes[:, 3]),
-        crowd=np.array([bool(row.get("iscrowd")) for row in annotations], np.bool_),
+        areas=read_areas(annotations, boxes, ids, path),
+        crowd=read_crowds(annotations, ids, path),
         ids=ids,
     )
 
@@ -96,11 +97,17 @@ def parse(path: Path) -> Row:
     enabled = gc.isenabled()
     gc.disable()  # millions of new objects, none of them garbage: looking through them takes half of the time
     try:
-        content = json.loads(POLYGONS.sub(b'"segmentation":0', path.read_bytes()))
+        written = path.read_bytes()
+        try:
+            content = json.loads(POLYGONS.sub(b'"segmentation":0', written))
+        except ValueError:
+            content = json.loads(written)
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from error
     except ValueError as error:
         raise UserError(f"{path} is not JSON: {error}") from error
+    except RecursionError:
+        raise UserError(f"{path} is nested too deeply to be read") from None
     finally:
         if enabled:
             gc.enable()
@@ -125,16 +132,45 @@ def column(rows: Sequence[Row], key: str, what: str, path: Path) -> list[Any]:
         return [row[key] for row in rows]
     except KeyError:
         place, row = next((place, row) for place, row in enumerate(rows) if key not in row)
-        raise UserError(f"{path}: {what} {row.get('id', f'number {place}')} lacks {key}") from None
+        raise UserError(f"{path}: {entry(what, row, place)} lacks {key}") from None
+
+
+def entry(what: str, row: Row, place: int) -> str:
+    """What finds a row in its file."""
+    return f"{what} {short(row['id'])}" if "id" in row else f"{what} number {place}"
+
+
+def texts(rows: Sequence[Row], key: str, what: str, path: Path) -> list[str]:
+    """The values of a key that every row must have, as text.
+
+    Raises:
+        UserError: for half of a surrogate pair, which JSON can hold but no file and no terminal.
+    """
+    values = [str(value) for value in column(rows, key, what, path)]
+    for place, value in enumerate(values):
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            name = entry(what, rows[place], place)
+            raise UserError(f"{path}: {name} has {key} {short(value)}, which is no valid Unicode") from None
+    return values
+
+
+def is_integer(value: object) -> bool:
+    return type(value) is int and abs(value) < 2**63  # JSON's true is an int to isinstance
+
+
+def is_number(value: object) -> bool:
+    return type(value) is float or is_integer(value)
 
 
 def numbers(rows: Sequence[Row], key: str, what: str, path: Path) -> NDArray[np.int64]:
     """The values of a key that must be whole numbers."""
     values = column(rows, key, what, path)
     for place, value in enumerate(values):
-        if type(value) is not int:
-            name = rows[place].get("id", f"number {place}")
-            raise UserError(f"{path}: {what} {name} has {key} {value!r}, which is not a whole number")
+        if not is_integer(value):
+            name = entry(what, rows[place], place)
+            raise UserError(f"{path}: {name} has {key} {short(value)}, which is not a whole number below 2^63")
     return np.array(values, np.int64)
 
 
@@ -177,9 +213,40 @@ def read_boxes(annotations: Sequence[Row], ids: NDArray[np.int64], path: Path) -
     """
     values = column(annotations, "bbox", "annotation", path)
     for place, box in enumerate(values):
-        if type(box) is not list or len(box) != 4 or not all(type(value) in (int, float) for value in box):
-            raise UserError(f"{path}: annotation {ids[place]} has bbox {box!r}, which is not four numbers")
+        if type(box) is not list or len(box) != 4 or not all(map(is_number, box)):
+            raise UserError(f"{path}: annotation {ids[place]} has bbox {short(box)}, which is not four numbers")
     boxes = np.array(values, np.float64).reshape(-1, 4)
     for place in np.flatnonzero((boxes[:, 2:] < 0).any(1))[:1]:
         raise UserError(f"{path}: annotation {ids[place]} has bbox {values[place]}: a negative width or height")
     return boxes
+
+
+def read_areas(
+    annotations: Sequence[Row], boxes: NDArray[np.float64], ids: NDArray[np.int64], path: Path
+) -> NDArray[np.float64]:
+    """The objects' areas (A,): width · height of the boxes (A, 4) where the file has none that is finite.
+
+    Raises:
+        UserError: for one that is not a number, or negative.
+    """
+    values = [np.nan if (area := row.get("area")) is None else area for row in annotations]
+    for place, area in enumerate(values):
+        if not is_number(area) or area < 0:
+            raise UserError(f"{path}: annotation {ids[place]} has area {short(area)}, which is not a number from 0")
+    areas = np.array(values, np.float64)
+    return np.where(np.isfinite(areas), areas, boxes[:, 2] * boxes[:, 3])
+
+
+def read_crowds(annotations: Sequence[Row], ids: NDArray[np.int64], path: Path) -> NDArray[np.bool_]:
+    """Which annotations are crowds (A,); a UserError names one that is neither that nor the opposite."""
+    values = [row.get("iscrowd", 0) for row in annotations]
+    for place, value in enumerate(values):
+        if value not in (0, 1):  # as are true and false
+            raise UserError(f"{path}: annotation {ids[place]} has iscrowd {short(value)}, which is not 0 or 1")
+    return np.array(values, np.bool_)
+
+
+def told_apart(categories: Sequence[tuple[str, int]]) -> list[tuple[str, int]]:
+    """(name, id) of categories, the id also in the name where several have it: tables and metrics go by names."""
+    times = Counter(name for name, _ in categories)
+    return [(f"{name} ({number})" if times[name] > 1 else name, number) for name, number in categories]

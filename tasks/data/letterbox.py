@@ -12,6 +12,8 @@ from tasks.data.images import Pixels, read_rgb
 from tasks.data.resize import antialiased
 from tasks.errors import UserError
 
+LONGEST = 16_384  # pixels a side: more is a slip, and no memory would hold a batch of it
+
 
 class Place(NamedTuple):
     """Where an image lies in the one that the network sees, in that one's pixels."""
@@ -40,8 +42,12 @@ class Stretch:
     """
 
     def __init__(self, size: Sequence[int]) -> None:
-        if len(size) != 2 or not all(isinstance(side, int) and side > 0 for side in size):
-            raise UserError(f"data.fit.size={list(size)} must be [height, width]")
+        if (
+            not isinstance(size, Sequence)
+            or len(size) != 2
+            or not all(type(side) is int and 1 <= side <= LONGEST for side in size)
+        ):
+            raise UserError(f"data.fit.size={size} must be [height, width], each between 1 and {LONGEST:,}")
         self.height, self.width = size
 
     def place(self, _height: int, _width: int) -> Place:

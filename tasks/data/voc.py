@@ -59,10 +59,8 @@ class Voc:
         val_split: str = "val",
         classes: Literal["official", "found"] | Sequence[str] = "official",
     ) -> None:
-        if isinstance(classes, str) and classes not in ("official", "found"):
-            raise UserError(f"dataset.classes={classes} is not one of official, found, [name, …]")
         self.root, self.train_split, self.val_split = Path(root), train_split, val_split
-        self.wanted = classes
+        self.wanted = check_classes(classes)
         places = [self.root / below for below in BELOW]
         self.folder = next((place for place in places if (place / "JPEGImages").is_dir()), self.root)
 
@@ -74,7 +72,10 @@ class Voc:
         if not isinstance(self.wanted, str):
             return list(self.wanted)
         split = self.train_split if self.list_of(self.train_split).is_file() else self.val_split
-        return sorted({thing.name for marked in self.marked(self.stems(split)) for thing in marked.objects})
+        names = {thing.name for marked in self.marked(self.stems(split)) for thing in marked.objects}
+        if not names:
+            raise UserError(f"dataset.classes=found finds none: no image of {self.list_of(split)} has an object")
+        return sorted(names)
 
     @property
     def classes(self) -> Mapping[str, Sequence[Sequence[str | int]]]:
@@ -85,9 +86,11 @@ class Voc:
         """The training images.
 
         Raises:
-            UserError: for a missing split or file, or what is wrong in one.
+            UserError: for a missing split or file, what is wrong in one, or no box in any.
         """
-        return self.files(self.train_split)
+        files = self.files(self.train_split)
+        files.boxes.must_teach(self.list_of(self.train_split))
+        return files
 
     def val(self) -> BoxedFiles:
         """The images that are scored.
@@ -110,19 +113,20 @@ class Voc:
                     raise UserError(f"{self.xml(stem)} has an object of class {thing.name}, which is none of {some}")
         objects = [thing for one in marked for thing in one.objects]
         boxes = np.array([thing.box for thing in objects], np.float64).reshape(-1, 4)
+        owners = np.repeat(np.arange(len(stems)), [len(one.objects) for one in marked])
         packed = PackedBoxes(
             np.arange(1, len(stems) + 1),
             np.array([one.size for one in marked], np.int64),
-            np.repeat(np.arange(len(stems)), [len(one.objects) for one in marked]),
+            owners,
             boxes,
             np.array([number[thing.name] for thing in objects], np.int64),
             boxes[:, 2] * boxes[:, 3],
             np.array([thing.difficult for thing in objects], np.bool_),
-            np.arange(1, len(objects) + 1),
+            ids=owners,  # the boxes have none; messages name their file
         )
         files = [file_of.get(stem, f"{stem}.jpg") for stem in stems]
         samples = BoxedFiles(self.folder / "JPEGImages", files, packed, self.folder / "Annotations")
-        repaired = packed.repairs.line(self.list_of(split))
+        repaired = packed.repairs.line(self.list_of(split), lambda owner: self.xml(stems[owner]).name)
         if repaired:
             print(repaired, flush=True)
         return samples
@@ -140,7 +144,11 @@ class Voc:
         path = self.list_of(split)
         if not path.is_file():
             raise UserError(f"no data set at {self.root}: {path} is missing\n{self.layout()}")
-        stems = [line.split()[0] for line in path.read_text().splitlines() if line.strip()]
+        try:
+            lines = path.read_text("utf-8").splitlines()
+        except UnicodeDecodeError as error:
+            raise UserError(f"{path} is not a text in UTF-8: {error}") from error
+        stems = [line.split()[0] for line in lines if line.strip()]
         if not stems:
             raise UserError(f"{path} names no image")
         return stems
@@ -159,15 +167,30 @@ class Voc:
         )
 
 
+def check_classes(classes: object) -> str | list[str]:
+    """What Voc's `classes` may be: one of two words, or different names."""
+    if classes in ("official", "found"):
+        return str(classes)
+    if isinstance(classes, str) or not isinstance(classes, Sequence) or not classes:
+        raise UserError(f"dataset.classes={classes} is not one of official, found, [name, …]")
+    names = [str(name) for name in classes]
+    for name in names:
+        if names.count(name) > 1:
+            raise UserError(f"dataset.classes={classes} names {name} {names.count(name)} times")
+    return names
+
+
 def read_annotation(path: Path) -> Marked:
     """An annotation file. VOC counts pixels from 1 and includes the last: its 1 to 10 is 0 to 10 here.
 
     Raises:
-        UserError: if it cannot be read, lacks something, or has a box of negative size.
+        UserError: if it cannot be read, lacks something, or has an image without pixels or a box of negative size.
     """
     try:
         root = ElementTree.parse(path).getroot()  # it resolves no external entities
         size = (int(text(root, "size/height", path)), int(text(root, "size/width", path)))
+        if not all(0 < side < 2**31 for side in size):
+            raise UserError(f"{path}: the image has width {size[1]} and height {size[0]}")
         return Marked(size, [read_object(node, path) for node in root.iter("object")])
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from error
@@ -184,7 +207,7 @@ def read_object(node: ElementTree.Element, path: Path) -> Object:
     box = (left - 1, top - 1, right - left + 1, bottom - top + 1)
     if box[2] < 0 or box[3] < 0:
         raise UserError(f"{path}: {name} from {left:g}, {top:g} to {right:g}, {bottom:g}: a negative width or height")
-    return Object(name, box, node.findtext("difficult", "0").strip() == "1")
+    return Object(name, box, node.findtext("difficult", "0").strip().lower() in ("1", "true"))
 
 
 def text(node: ElementTree.Element, key: str, path: Path) -> str:
@@ -192,4 +215,6 @@ def text(node: ElementTree.Element, key: str, path: Path) -> str:
     found = node.findtext(key)
     if found is None:
         raise UserError(f"{path}: {node.tag} lacks {key}")
+    if not found.strip():
+        raise UserError(f"{path}: {node.tag} has an empty {key}")
     return found.strip()

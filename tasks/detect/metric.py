@@ -10,7 +10,7 @@ from torch import Tensor
 from torchmetrics import Metric
 
 from heads.boxes import Detections
-from tasks.annotations import Annotations
+from tasks.annotations import HOLE, Annotations
 from tasks.detect.arrange import Found, Integers, Truths
 from tasks.detect.coco_map import Result, evaluate
 
@@ -44,7 +44,7 @@ class CocoMAP(Metric):
 
     def __init__(self, classes: Sequence[tuple[str, int]], official: bool = False) -> None:
         super().__init__(dist_sync_fn=gather)
-        self.class_names = tuple(name for name, _ in classes)
+        self.evaluated = {name: category for name, category in classes if name != HOLE}
         self.categories = np.array([category for _, category in classes], np.int64)
         self.official = official
         for state in ("images", "found_ids", "found_values", "truth_ids", "truth_values"):
@@ -79,17 +79,15 @@ class CocoMAP(Metric):
         for image in images[counts > 1][:1]:
             raise ValueError(f"image {image} was scored {counts[images == image][0]} times")
         self.image_ids, self.truths, self.found = images, self.all_truths(), self.all_found()
+        categories = np.array(list(self.evaluated.values()), np.int64)
         if self.official:
             from tasks.detect.official import evaluate_officially
 
-            self.result = evaluate_officially(self.truths, self.found, images, self.categories)
+            self.result = evaluate_officially(self.truths, self.found, images, categories)
         else:
-            self.result = evaluate(self.truths, self.found, images, self.categories)
+            self.result = evaluate(self.truths, self.found, images, categories)
         precisions = self.result.average_precision()
-        each = {
-            f"AP/{name}": precisions[int(category)]
-            for name, category in zip(self.class_names, self.categories, strict=True)
-        }
+        each = {f"AP/{name}": precisions[category] for name, category in self.evaluated.items()}
         return {**self.result.numbers, **each, "images": len(images)}
 
     def all_truths(self) -> Truths:

@@ -14,6 +14,12 @@ from tasks.detect.assign import assign
 BOX_LOSSES = ("smooth_l1", "giou")
 
 
+def check_least(name: str, value: float, least: float) -> None:
+    """Refuse a number below what makes sense."""
+    if not isinstance(value, float | int) or value < least:
+        raise ValueError(f"task.loss.{name}={value} must be {least} or more")
+
+
 class MultiBox(nn.Module):
     """A class for every anchor and a box for the matched ones, both divided by the number of matches in the batch.
 
@@ -32,6 +38,7 @@ class MultiBox(nn.Module):
             raise ValueError(f"task.loss.box={box} is not one of {', '.join(BOX_LOSSES)}")
         if not 0 < threshold <= 1:
             raise ValueError(f"task.loss.threshold={threshold} must lie between 0 and 1")
+        check_least("box_weight", box_weight, 0)
         self.threshold, self.box, self.box_weight = threshold, box, box_weight
 
     def forward(self, outputs: RawBoxes, anchors: Tensor, boxes: Tensor) -> Tensor:
@@ -69,6 +76,8 @@ class MultiBox(nn.Module):
 class SoftmaxMultiBox(MultiBox):
     """Cross-entropy of the matched anchors and of each image's most mistaken others (hard-negative mining).
 
+    Where there are fewer others than wanted, all are taken; torchvision then counts the matched ones twice.
+
     Args:
         threshold, box, box_weight: see MultiBox.
         negatives: how many others for each match.
@@ -85,6 +94,8 @@ class SoftmaxMultiBox(MultiBox):
         least_negatives: int = 3,
     ) -> None:
         super().__init__(threshold=threshold, box=box, box_weight=box_weight)
+        check_least("negatives", negatives, 0)
+        check_least("least_negatives", least_negatives, 0)
         self.negatives, self.least_negatives = negatives, least_negatives
 
     def classify(self, logits: Tensor, image: Tensor, anchor: Tensor, labels: Tensor) -> Tensor:
@@ -113,7 +124,7 @@ class FocalMultiBox(MultiBox):
     Args:
         threshold, box, box_weight: see MultiBox. TensorFlow divides the offsets' loss by four: box_weight=0.25.
         alpha: weight of the matched anchors' class against 1 - alpha of everything else.
-        gamma: how much less weighs what is already right.
+        gamma: how much less weighs what is already right; from 1 on, below which gradients are infinite at a loss of 0.
     """
 
     def __init__(
@@ -126,6 +137,9 @@ class FocalMultiBox(MultiBox):
         gamma: float = 2.0,
     ) -> None:
         super().__init__(threshold=threshold, box=box, box_weight=box_weight)
+        check_least("gamma", gamma, 1)
+        if not 0 <= alpha <= 1:
+            raise ValueError(f"task.loss.alpha={alpha} must lie between 0 and 1")
         self.alpha, self.gamma = alpha, gamma
 
     def classify(self, logits: Tensor, image: Tensor, anchor: Tensor, labels: Tensor) -> Tensor:

@@ -4,8 +4,6 @@ import csv
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
 from tasks.detect.coco_map import AT_50
 from tasks.detect.curves import precision_recall
 from tasks.detect.error_kinds import KINDS, Errors, errors
@@ -13,11 +11,11 @@ from tasks.detect.metric import CocoMAP
 from tasks.detect.results import write_results
 
 
-def publish(metric: CocoMAP, class_names: Sequence[str], folder: Path) -> list[str]:
+def publish(metric: CocoMAP, folder: Path) -> list[str]:
     """Write the files; returns what to say of them."""
-    class_names = [class_names[k] for k in np.argsort(metric.categories)]  # the metric's results ascend by id
+    class_names = sorted(metric.evaluated, key=metric.evaluated.__getitem__)  # results ascend by category id
     write_results(metric.found, folder / "predictions.json")
-    kinds = errors(metric.truths, metric.found, metric.image_ids, metric.categories)
+    kinds = errors(metric.truths, metric.found, metric.image_ids, metric.result.categories)
     write_errors(kinds, class_names, folder / "errors.csv")
     precision = metric.result.precision  # (10, 101, K, 4, 3), by ascending category id
     averages = list(metric.result.average_precision(AT_50).values())
@@ -30,8 +28,11 @@ def publish(metric: CocoMAP, class_names: Sequence[str], folder: Path) -> list[s
     (folder / "pictures").mkdir(exist_ok=True)
     chart.save(folder / "pictures" / "precision_recall.png")
     counts = ", ".join(f"{kind} {count}" for kind, count in zip(KINDS, kinds.counts.sum(0), strict=True))
+    where = (
+        f"at score {kinds.score:.2f} and above, where F1 is best" if len(metric.found.scores) else "without a box found"
+    )
     return [
-        f"errors    at score {kinds.score:.2f} and above, where F1 is best: {counts}: {folder / 'errors.csv'}",
+        f"errors    {where}: {counts}: {folder / 'errors.csv'}",
         f"boxes     {folder / 'predictions.json'} (COCO's results format)",
     ]
 

@@ -1,9 +1,10 @@
 """COCO's results files: what was found (cocodataset.org/#format-results)."""
 
 import json
-import math
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from reprlib import repr as short
 from typing import Any
 
 import numpy as np
@@ -57,6 +58,8 @@ def read_rows(path: Path) -> Rows:
         raise UserError(f"{path}: {error.strerror}") from error
     except ValueError as error:
         raise UserError(f"{path} is not JSON: {error}") from error
+    except RecursionError:
+        raise UserError(f"{path} is nested too deeply to be read") from None
     if not isinstance(content, list) or not all(isinstance(row, dict) for row in content):
         raise UserError(f"{path} is not a list of results")
     return content
@@ -68,13 +71,13 @@ def column(rows: Rows, key: str, fits: Callable[[Any], bool], what: str, path: P
         if key not in row:
             raise UserError(f"{path}: {describe(place, row)} has no {key}")
         if not fits(row[key]):
-            raise UserError(f"{path}: {describe(place, row)} has the {key} {row[key]!r}, which is not {what}")
+            raise UserError(f"{path}: {describe(place, row)} has the {key} {short(row[key])}, which is not {what}")
     return [row[key] for row in rows]
 
 
 def describe(place: int, row: dict[str, Any]) -> str:
     """What finds a row in its file: its place and its ids."""
-    ids = ", ".join(f"{key} {row[key]}" for key in ("id", "image_id", "category_id") if key in row)
+    ids = ", ".join(f"{key} {short(row[key])}" for key in ("id", "image_id", "category_id") if key in row)
     return f"entry {place} ({ids})" if ids else f"entry {place}"
 
 
@@ -83,7 +86,7 @@ def is_integer(value: object) -> bool:
 
 
 def is_number(value: object) -> bool:
-    return type(value) in (int, float) and math.isfinite(value)  # type: ignore[arg-type]
+    return isinstance(value, int | float) and type(value) is not bool and abs(value) <= sys.float_info.max
 
 
 def is_box(value: object) -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from tasks.data.coco_json import Instances, read_instances
@@ -77,7 +78,7 @@ def show(result: Result, names: Sequence[str]) -> None:
     twelve.add_column("", justify="right")
     half = result.average_precision(AT_50)
     for name, (category, value) in zip(names, result.average_precision().items(), strict=True):
-        each.add_row(name, text(value), text(half[category]))
+        each.add_row(escape(name), text(value), text(half[category]))
     for name, value in result.numbers.items():
         twelve.add_row(name, text(value))
     console = Console()

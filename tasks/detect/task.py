@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torchmetrics import Metric
@@ -16,12 +17,15 @@ from heads.base import Head
 from heads.boxes import Detections, Places
 from heads.select import Select
 from heads.ssdlite import RawBoxes, SSDLite
+from tasks.annotations import HOLE
 from tasks.detect.draw import draw_boxes
 from tasks.detect.gallery import SHOWN, BestMedianWorst
 from tasks.detect.metric import CocoMAP
 from tasks.detect.multibox import MultiBox
 from tasks.detect.publish import publish
 from tasks.task import Task
+
+EVALUATORS = ("mobilevision", "pycocotools")
 
 
 class DetectTask(Task):
@@ -54,7 +58,14 @@ class DetectTask(Task):
         if not isinstance(built, SSDLite):
             raise ValueError(f"{type(built).__name__} gives no boxes; use head=ssdlite or another of that kind")
         self.head: SSDLite = built
+        if evaluator not in EVALUATORS:
+            raise ValueError(f"task.evaluator={evaluator} is not one of {', '.join(EVALUATORS)}")
+        if not isinstance(select, Select):
+            raise ValueError(f"task.select={select} selects no boxes")
         self.criterion, self.select, self.evaluator = loss, select, evaluator
+        real = torch.tensor([float(name != HOLE) for name in self.class_names])
+        self.real: Tensor | None
+        self.register_buffer("real", None if real.all() else real, persistent=False)
 
     def loss(self, outputs: RawBoxes, batch: Mapping[str, Any]) -> Tensor:
         anchors = self.anchors(outputs, tuple(batch["image"].shape[-2:]))
@@ -67,7 +78,12 @@ class DetectTask(Task):
     def predict(self, outputs: RawBoxes, size: tuple[int, int]) -> Detections:
         """The boxes found, in the pixels of the images that the network saw."""
         logits, offsets = outputs.logits.float(), outputs.offsets.float()
-        return self.select(logits, self.criterion.scores, offsets, self.anchors(outputs, size), size)
+        return self.select(logits, self.scores, offsets, self.anchors(outputs, size), size)
+
+    def scores(self, logits: Tensor) -> Tensor:
+        """What logits (A, C + 1) mean: scores (A, C), zero for classes that only fill a gap between category ids."""
+        scores = self.criterion.scores(logits)
+        return scores if self.real is None else scores * self.real
 
     def restore(self, prediction: Detections, places: Places) -> Detections:
         return prediction._replace(boxes=places.to_files(prediction.boxes))
@@ -84,7 +100,7 @@ class DetectTask(Task):
     def results(self, metric: Metric, folder: Path) -> list[str]:
         """Writes predictions.json, precision-recall curves and the table of errors."""
         assert isinstance(metric, CocoMAP)
-        return publish(metric, self.class_names, folder)
+        return publish(metric, folder)
 
     def write(self, image: NDArray[np.uint8], prediction: Detections, folder: Path, name: Path) -> dict[str, Any]:
         """The image with its boxes, and all of them as JSON (COCO's results, without an image id)."""

@@ -94,6 +94,28 @@ def test_selection_is_torchvisions(spread, detections, per_class):
         assert torch.equal(labels + 1, their["labels"])
 
 
+@pytest.mark.parametrize("overlap", [0.3, 0.5, 0.55, 0.6])
+def test_boxes_that_overlap_exactly_as_much_as_is_allowed(overlap):
+    torch.manual_seed(0)
+    theirs = ssdlite320_mobilenet_v3_large(weights=None, weights_backbone=None, nms_thresh=overlap)
+    anchors = torch.tensor([[0.0, 0, 100, 10], [0, 0, 30, 10], [0, 0, 50, 10], [0, 0, 55, 10], [0, 0, 60, 10]])
+    logits = torch.tensor([[[0.0, 9], [0, 8], [0, 7], [0, 6], [0, 5]]])
+    outputs = {"cls_logits": logits, "bbox_regression": torch.zeros(1, 5, 4)}
+    expected = theirs.postprocess_detections(outputs, [anchors], [(320, 320)])[0]
+    found = Select(overlap=overlap)(logits, softmax, torch.zeros(1, 5, 4), anchors, (320, 320))
+    assert torch.equal(found.of(0)[0], expected["boxes"])
+
+
+def test_of_equal_scores_the_lower_class_and_the_earlier_anchor_go_first():
+    anchors = some_boxes(40)
+    scores = torch.full((1, 40, 3), 0.5)
+    found = Select(overlap=1.0, detections=30, per_class=25)(
+        scores, as_they_are, torch.zeros(1, 40, 4), anchors, (500, 500)
+    )
+    assert found.labels.tolist() == [[0] * 25 + [1] * 5]
+    assert torch.allclose(found.boxes[0, :25], clip(anchors[:25], (500, 500)), atol=1e-3)
+
+
 def test_a_batch_is_its_images_one_by_one():
     torch.manual_seed(0)
     anchors, scores, offsets = some_boxes(50), torch.rand(3, 50, 4), torch.randn(3, 50, 4)
@@ -105,7 +127,7 @@ def test_a_batch_is_its_images_one_by_one():
 
 
 def test_what_makes_no_sense_is_refused():
-    with pytest.raises(ValueError, match=r"overlap=1\.5 must lie between 0 and 1"):
+    with pytest.raises(ValueError, match=r"select\.overlap=1\.5 must lie between 0 and 1"):
         Select(overlap=1.5)
-    with pytest.raises(ValueError, match="detections=0 must be at least 1"):
+    with pytest.raises(ValueError, match="detections=0 must be a whole number from 1"):
         Select(detections=0)

@@ -196,6 +196,21 @@ def test_training_boxes_are_fitted_and_filled_up():
     assert batch["boxes"][2, :, 4].tolist() == [4, 5, 6]
 
 
+def test_what_a_file_may_hold_is_not_lost_on_the_way():
+    """A box of one pixel is as small as tasks/data/boxes.py lets through; so do the transforms, wherever it lies."""
+
+    class Small(Boxed):
+        def read(self, index, view=None):
+            corners = np.arange(19, dtype=np.float32)[:, None] + np.array([0, 0, 1, 1], np.float32)
+            return super().read(index) | {"bboxes": np.hstack((corners, np.full((19, 1), 2, np.float32)))}
+
+    for augment in ([], [albumentations.HorizontalFlip(p=1.0)]):
+        boxes = Augmented(Small(), augment)[[Draw(1, (0, 0, 0))]]["boxes"]
+        assert boxes.shape == (1, 19, 5) and (boxes[..., 4] == 2).all()
+    half = Augmented(Small(), [albumentations.Crop(0, 0, 18, 5)])[[Draw(1, (0, 0, 0))]]["boxes"]
+    assert half.shape == (1, 5, 5), "what lies outside goes"
+
+
 @pytest.mark.parametrize("make", [lambda: Boxed(), lambda: InMemory(Boxed())])
 def test_scored_boxes_come_as_they_are_with_their_places(make):
     samples = make()

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tasks.data.boxes import PackedBoxes, pack
+from tasks.errors import UserError
 
 SIZES = [(20, 30), (10, 10), (40, 40)]  # height, width
 
@@ -70,6 +71,14 @@ def test_repairs(box, corners, kind):
     assert scored == [[1, 1, 4, 4]] + ([list(box)] if kind != "broken" else []), "scoring takes them as they are"
     line = boxes.repairs.line(Path("folder/file.json"))
     assert line.startswith("file.json: boxes 1 ") and line.endswith("(annotation 101)") if kind else not line
+    assert boxes.repairs.line(Path("list.txt"), lambda number: f"{number}.xml").endswith("(101.xml)") or not kind
+
+
+def test_something_must_be_there_to_learn():
+    packed((0, 1, 1, 4, 4, 2, 0)).must_teach(Path("file.json"))
+    for boxes in (packed(), packed((0, 1, 1, 4, 4, 2, 1), (0, 1, 1, 0.5, 4, 2, 0))):
+        with pytest.raises(UserError, match=r"^folder/file\.json has no box to learn from$"):
+            boxes.must_teach(Path("folder/file.json"))
 
 
 def test_what_training_changes_stays_out_of_the_set():

@@ -131,12 +131,45 @@ WRONG = {
     "no file name": (lambda c: c["images"][2].pop("file_name") and None, "image 102 lacks file_name"),
     "an id that is a text": (
         lambda c: c["images"][2].update(id="102"),
-        "image 102 has id '102', which is not a whole number",
+        "image '102' has id '102', which is not a whole number below 2^63",
     ),
     "an image of no width": (lambda c: c["images"][2].update(width=0), "image 102 has width 0 and height 40"),
     "no annotations": (lambda c: c.pop("annotations") and None, "lacks annotations; it has images, categories"),
     "no categories": (lambda c: c["categories"].clear(), "lists no category"),
     "images by name": (lambda c: c.update(images={}), "images is not a list of objects"),
+    "an image id above int64": (lambda c: c["images"][2].update(id=2**63), "image 9223372036854775808 has id 92"),
+    "a category id above int64": (
+        lambda c: c["categories"][0].update(id=-(2**63)),
+        "category -9223372036854775808 has",
+    ),
+    "an annotation id above int64": (
+        lambda c: c["annotations"][0].update(id=10**400),
+        "which is not a whole number below",
+    ),
+    "a height above int64": (lambda c: c["images"][2].update(height=2**63), "image 102 has height 92"),
+    "a box above all floats": (
+        lambda c: c["annotations"][0].update(bbox=[5, 5, 3, 10**400]),
+        "annotation 1000 has bbox [5, 5, 3, 100000000000000000...0000000000000000000], which is not four numbers",
+    ),
+    "an area above all floats": (
+        lambda c: c["annotations"][0].update(area=10**400),
+        "annotation 1000 has area 100000000000000000...0000000000000000000, which is not a number from 0",
+    ),
+    "a negative area": (lambda c: c["annotations"][0].update(area=-0.5), "annotation 1000 has area -0.5, which is not"),
+    "a text as area": (lambda c: c["annotations"][0].update(area="7"), "annotation 1000 has area '7', which is not"),
+    "a text as crowd": (
+        lambda c: c["annotations"][0].update(iscrowd="0"),
+        "annotation 1000 has iscrowd '0', which is not 0 or 1",
+    ),
+    "a crowd of two": (lambda c: c["annotations"][0].update(iscrowd=2), "annotation 1000 has iscrowd 2, which is not"),
+    "half a letter in a name": (
+        lambda c: c["images"][2].update(file_name="\ud800.jpg"),
+        r"image 102 has file_name '\ud800.jpg', which is no valid Unicode",
+    ),
+    "no box to learn": (
+        lambda c: [row.update(iscrowd=True) for row in c["annotations"]] and None,
+        "instances_train2017.json has no box to learn from",
+    ),
     "a list": (lambda c: [1], "is no JSON object with images, annotations and categories"),
 }
 
@@ -154,6 +187,38 @@ def test_a_file_that_is_not_json_is_named(coco):
     path.write_bytes(path.read_bytes()[:200])
     with pytest.raises(UserError, match=r"instances_train2017\.json is not JSON: "):
         Coco(coco).train()
+
+
+def test_a_file_of_nothing_but_brackets_is_named(coco):
+    (coco / "annotations" / "instances_train2017.json").write_text("[" * 200_000)
+    with pytest.raises(UserError, match=r"instances_train2017\.json is nested too deeply to be read$"):
+        Coco(coco).train()
+
+
+@pytest.mark.parametrize("number", [0, 10_000, 2**40])
+def test_classes_by_id_have_a_limit(coco, number):
+    path = edit(coco, lambda content: content["categories"].append({"id": number, "name": "grey"}))
+    assert ["grey", number] in Coco(coco).classes["boxes"]
+    with pytest.raises(UserError) as error:
+        Coco(coco, numbering="ids").classes  # noqa: B018
+    assert str(error.value) == f"{path}: category id {number} is not between 1 and 9,999: use dataset.numbering=dense"
+
+
+def test_categories_of_one_name_are_told_apart(coco):
+    def rename(content):
+        for category in content["categories"]:
+            category["name"] = "blue" if category["id"] == 7 else "same"
+
+    edit(coco, rename)
+    edit(coco, rename, "val2017")
+    assert Coco(coco).classes["boxes"] == [["same (1)", 1], ["same (3)", 3], ["blue", 7]]
+
+    def forget(content):
+        content["annotations"] = []
+        content["categories"] = [{"id": 3, "name": "same"}]
+
+    edit(coco, forget, "val2017")
+    assert len(Coco(coco).val()) == 4, "its one category of that name is that of the other file"
 
 
 def test_missing_images_are_counted_before_training(coco):
@@ -228,6 +293,13 @@ def test_any_json_by_its_path(coco):
     assert len(alone.val()) == 4 and alone.classes == both.classes
     with pytest.raises(UserError, match=r"set dataset\.train\.images=<folder> and dataset\.train\.annotations="):
         alone.train()
+    assert len(CocoJson(train=None, val=split("val2017")).val()) == 4
+    with pytest.raises(UserError, match=r"set dataset\.val\.images=<folder> and dataset\.val\.annotations="):
+        CocoJson(train=split("train2017"), val=None).val()
+    with pytest.raises(UserError, match=r"set dataset\.train\.images=<folder> and dataset\.train\.annotations="):
+        CocoJson(train=5, val=split("val2017"))
+    with pytest.raises(UserError, match=r"dataset\.train\.annotations=7: no such file"):
+        CocoJson(train={"images": 5, "annotations": 7}, val=split("val2017")).train()
     with pytest.raises(UserError, match=r"dataset\.val\.annotations=/nowhere\.json: no such file"):
         CocoJson(train=nothing, val={"images": str(coco), "annotations": "/nowhere.json"}).val()
     with pytest.raises(UserError, match=r"no such folder as /nowhere"):
@@ -240,6 +312,18 @@ def test_only_polygons_are_skipped(tmp_path):
     assert POLYGONS.sub(b'"segmentation":0', rows) == kept
     text = b'{"name": "\\"segmentation\\": [1]", "other": ["segmentation", [2]]}'
     assert POLYGONS.sub(b'"segmentation":0', text) == text
+
+
+@pytest.mark.parametrize(
+    "segmentation",
+    ["[[1,2,3,4],[NaN,1]]", "[[1,2,3,4], null]", '[[1,2],["3",4]]', '[[1,2,3,4],{"counts":[1,2]}]', '[[1], "x", [2]]'],
+)
+def test_any_segmentation_is_skipped(coco, segmentation):
+    before = Coco(coco).train()
+    path = edit(coco, lambda content: content["annotations"][0].update(segmentation="HERE"))
+    path.write_text(path.read_text().replace('"HERE"', segmentation))
+    after = Coco(coco).train()
+    assert all((before.read(i)["bboxes"] == after.read(i)["bboxes"]).all() for i in range(len(before)))
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="needs the real images in shared/data")

@@ -80,6 +80,8 @@ def test_images_that_cannot_be_written_to_are_resized():
     [
         (lambda: Stretch([320]), r"data\.fit\.size=\[320\] must be \[height, width\]"),
         (lambda: Letterbox([320, 0]), r"data\.fit\.size=\[320, 0\]"),
+        (lambda: Stretch(64), r"data\.fit\.size=64 must be \[height, width\]"),
+        (lambda: Stretch([16_385, 64]), r"size=\[16385, 64\] must be \[height, width\], each between 1 and 16,384"),
         (lambda: Letterbox([320, 320], fill=300), r"data\.fit\.fill=300 must be between 0 and 255"),
     ],
 )

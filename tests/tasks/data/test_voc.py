@@ -70,8 +70,43 @@ def test_other_classes(voc):
         found.val()
     own = Voc(voc, classes=["person", "dog", "aeroplane"])
     assert own.train().annotations(0).labels.tolist() == [1, 0] and own.val().annotations(0).labels.tolist() == [2]
-    with pytest.raises(UserError, match="classes=all is not one of official, found"):
-        Voc(voc, classes="all")
+    assert Voc(voc, classes=[7, "dog"]).names == ["7", "dog"], "as YAML reads a number"
+
+
+@pytest.mark.parametrize(
+    ("classes", "message"),
+    [
+        ("all", r"classes=all is not one of official, found, \[name, …\]"),
+        ([], r"classes=\[\] is not one of official, found, \[name, …\]"),
+        (5, r"classes=5 is not one of official, found, \[name, …\]"),
+        (None, r"classes=None is not one of official, found, \[name, …\]"),
+        (["dog", "cat", "dog"], r"classes=\['dog', 'cat', 'dog'\] names dog 2 times"),
+    ],
+)
+def test_classes_that_are_none_are_named(voc, classes, message):
+    with pytest.raises(UserError, match=message):
+        Voc(voc, classes=classes)
+
+
+def test_a_split_without_objects_teaches_nothing(voc):
+    write_xml(voc / "VOCdevkit" / "VOC2012", "2008_000000", ("dog", "True", 1, 1, 10, 20))
+    write_xml(voc / "VOCdevkit" / "VOC2012", "2008_000002")
+    assert Voc(voc).files("train").annotations(0).crowd.tolist() == [True], "difficult, as some tools write it"
+    with pytest.raises(UserError, match=r"ImageSets/Main/train\.txt has no box to learn from$"):
+        Voc(voc).train()
+    assert len(Voc(voc).val()) == 1
+    with pytest.raises(UserError, match=r"classes=found finds none: no image of .*/val\.txt has an object$"):
+        Voc(voc, classes="found", train_split="val").classes  # noqa: B018
+
+
+def test_repairs_name_the_image_and_lists_must_be_text(voc, capsys):
+    root = voc / "VOCdevkit" / "VOC2012"
+    write_xml(root, "2008_000001", ("dog", 0, 5, 5, 70, 20))
+    Voc(voc).train()
+    assert capsys.readouterr().out == "train.txt: boxes 1 clipped (2008_000001.xml)\n"
+    (root / "ImageSets" / "Main" / "train.txt").write_text("2008_000000\n", encoding="utf-16")
+    with pytest.raises(UserError, match=r"/train\.txt is not a text in UTF-8: .* invalid start byte$"):
+        Voc(voc).train()
 
 
 @pytest.mark.parametrize(
@@ -79,6 +114,14 @@ def test_other_classes(voc):
     [
         ("<annotation>", "2008_000000.xml is not XML: "),
         ("<annotation></annotation>", "2008_000000.xml: annotation lacks size/height"),
+        (
+            "<annotation><size><width>0</width><height>40</height></size></annotation>",
+            "2008_000000.xml: the image has width 0 and height 40",
+        ),
+        (
+            "<annotation><size><width>60</width><height>40</height></size><object><name> </name></object></annotation>",
+            "2008_000000.xml: object has an empty name",
+        ),
         (
             "<annotation><size><width>60</width><height>x</height></size></annotation>",
             "2008_000000.xml: invalid literal",

@@ -167,8 +167,44 @@ def test_torchvisions_whole_detector_by_a_file(command, coco, tmp_path):
     assert metrics(tmp_path / "run")["images"] == 4
 
 
+def test_classes_between_the_category_ids_are_never_found(run, command, tmp_path):
+    result, folder = run("ids", "dataset.numbering=ids")
+    assert result.status == 0, result.err
+    assert [key for key in metrics(folder) if key.startswith("AP/")] == ["AP/red", "AP/green", "AP/blue"]
+    found = json.loads((folder / "predictions.json").read_text())
+    assert found and {entry["category_id"] for entry in found} <= {1, 3, 7}
+
+
+def test_names_with_brackets_are_no_markup(run, coco):
+    for split in ("train2017", "val2017"):
+        path = coco / "annotations" / f"instances_{split}.json"
+        path.write_text(path.read_text().replace('"red"', '"[/red] [b]x"'))
+    result, folder = run("names")
+    assert result.status == 0, result.err
+    assert "[/red] [b]x" in result.out and "AP/[/red] [b]x" in metrics(folder)
+
+
+def test_a_training_that_diverges_says_so(run):
+    result, folder = run("diverged", "optimizer.lr=1e12", "trainer.max_epochs=8", "data.repeat=5", "ema=null")
+    assert result.status == 2 and "optimizer.lr" in result.err and "the loss is nan" in result.err.splitlines()[-1]
+    assert not (folder / "metrics.json").exists()
+
+
 WRONG = {
-    "metric=coco": "metric=coco is not mobilevision or pycocotools",
+    "recipe=detect_cocoo": "recipe=detect_cocoo: no such option; did you mean detect_coco",
+    "metric=null": "metric=None is not one of mobilevision, pycocotools",
+    "task.evaluator=foo": "task.evaluator=foo is not one of mobilevision, pycocotools",
+    "task.select=null": "task.select",
+    "task.select.detections=2.5": "task.select.detections=2.5 must be a whole number",
+    "targets=[]": "targets=[] is not a list of kinds of labels",
+    "head.maps=[c5,c4]": "c5, c4 are not in order",
+    "head.prior=1": "head.prior=1 must lie between 0 and 1",
+    "head.extras=null": "head.extras=None must be a list of channels",
+    "head.anchors.ratios=[0]": "head.anchors.ratios=[0] must be numbers above 0",
+    "head.anchors.smallest=0": "smallest=0",
+    "task.loss.negatives=-1": "task.loss.negatives=-1 must be 0 or more",
+    "data.batch_size=1": "data.batch_size=1; take 2 or more",
+    "metric=coco": "metric=coco is not one of mobilevision, pycocotools",
     "task.select.overlap=2": "overlap=2 must lie between 0 and 1",
     "task.loss.box=ciou": "task.loss.box=ciou is not one of smooth_l1, giou",
     "head.maps=[c9]": "the head reads c9",

@@ -140,6 +140,9 @@ RESULT = {"image_id": 9, "category_id": 3, "bbox": [1, 2, 3, 4], "score": 0.5}
         ([{"bbox": [1, 2, 3, 4]}], "entry 0 has no image_id"),
         ([RESULT | {"bbox": [1, 2, 3]}], "has the bbox [1, 2, 3], which is not four numbers"),
         ([RESULT | {"score": float("nan")}], "has the score nan, which is not a number"),
+        ([RESULT | {"score": True}], "has the score True, which is not a number"),
+        ([RESULT | {"score": 10**400}], "entry 0 (image_id 9, category_id 3) has the score 1000000"),
+        ([RESULT | {"bbox": [1, 2, 3, -(10**400)]}], "entry 0 (image_id 9, category_id 3) has the bbox [1, 2, 3, -10"),
         ({"annotations": [RESULT]}, "is not a list of results"),
         ([7], "is not a list of results"),
     ],
@@ -171,6 +174,8 @@ def test_missing_and_broken_files_are_named(files, monkeypatch, capsys, tmp_path
     assert "nowhere.json: No such file" in said(monkeypatch, capsys, files[0], tmp_path / "nowhere.json")
     files[1].write_text("[{")
     assert f"{files[1]} is not JSON" in said(monkeypatch, capsys, *files)
+    files[1].write_text("[" * 200_000)
+    assert f"{files[1]} is nested too deeply" in said(monkeypatch, capsys, *files)
     files[0].write_text("[]")
     assert f"{files[0]} is no JSON object" in said(monkeypatch, capsys, *files)
 
