@@ -180,7 +180,10 @@ MISTAKES = [
     (["task.loss.label_smoothing=2"], "label_smoothing"),
     (["optimizer=rmsprop", "optimizer.epsilon=abc"], "epsilon=abc must be a number"),
     (["trainer.limit_train_batches=0.1"], "trainer.limit_train_batches=0.1 leaves none of 3 batches"),
-    (["data.batch_size=1", "wants.skip_strides=0"], "Expected more than 1 value per channel"),
+    (
+        ["data.batch_size=1", "wants.skip_strides=0"],
+        "a map of 1×1 cannot be normalised with data.batch_size=1; take 2 or more",
+    ),
     (["distill.teacher=lraspp_mobilenet_v3_large"], "neither a .ckpt file nor a torchvision network"),
     (["mode=evaluate", "checkpoint=setup.py", "weights=x.pth"], "leave one out"),
     (["distill.teacher=a.ckpt", "distill.weights=b.pth"], "brings its own"),
