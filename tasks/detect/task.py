@@ -19,10 +19,11 @@ from heads.select import Select
 from heads.ssdlite import RawBoxes, SSDLite
 from tasks.annotations import HOLE
 from tasks.detect.draw import draw_boxes
-from tasks.detect.gallery import SHOWN, BestMedianWorst
+from tasks.detect.gallery import BestMedianWorst
 from tasks.detect.metric import CocoMAP
 from tasks.detect.multibox import MultiBox
 from tasks.detect.publish import publish
+from tasks.detect.quality import SHOWN
 from tasks.task import Task
 
 EVALUATORS = ("mobilevision", "pycocotools")

@@ -9,7 +9,8 @@ import torch
 from heads.boxes import Detections
 from tasks.annotations import Annotations
 from tasks.detect.draw import colour_of
-from tasks.detect.gallery import SPREAD, BestMedianWorst, match
+from tasks.detect.gallery import SPREAD, BestMedianWorst
+from tasks.detect.quality import match
 
 NAMES = ["cell", "platelet"]
 SQUARE, OTHER = (10, 10, 30, 30), (50, 40, 70, 60)  # xyxy
