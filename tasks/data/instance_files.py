@@ -1,0 +1,147 @@
+"""Splits of images with boxes in instance files of COCO's format, wherever they lie."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.annotations import HOLE
+from tasks.data.boxed_files import BoxedFiles
+from tasks.data.boxes import PackedBoxes
+from tasks.data.coco_json import Instances, read_instances
+from tasks.errors import UserError
+
+Numbering = Literal["dense", "ids"]
+HIGHEST = 9_999  # id that dataset.numbering=ids takes: every hole below it is a class to compute
+
+
+class Source(NamedTuple):
+    """Where a split lies: the folder of its images, which need not be there, and its JSON file, which is."""
+
+    images: Path
+    annotations: Path
+
+
+class InstanceFiles(ABC):
+    """Two splits, each of a folder of images and an instances file.
+
+    The categories are those of the training file; those of the validation file where there is none, which is enough to
+    score a model.
+
+    Args:
+        numbering: "dense" numbers the file's categories by ascending id; "ids" takes id - 1 and fills the holes with
+            classes named "-", as COCO's 90 ids with 80 categories are numbered in most published weights.
+
+    Raises:
+        UserError: for another numbering.
+    """
+
+    def __init__(self, numbering: Numbering) -> None:
+        if numbering not in ("dense", "ids"):
+            raise UserError(f"dataset.numbering={numbering} is not one of dense, ids")
+        self.numbering = numbering
+
+    @abstractmethod
+    def source(self, split: str) -> Source | None:
+        """Where "train" or "val" lies; None where its file is not there."""
+
+    @abstractmethod
+    def missing(self, split: str) -> UserError:
+        """What to say of a split whose file is not there."""
+
+    @abstractmethod
+    def without_images(self, source: Source) -> UserError:
+        """What to say of a split whose images are not there."""
+
+    @cached_property
+    def instances(self) -> Mapping[str, Instances]:
+        """The splits' files, read once.
+
+        Raises:
+            UserError: for what is wrong with them, or if there is none.
+        """
+        sources = {split: source for split in ("train", "val") if (source := self.source(split)) is not None}
+        if not sources:
+            raise self.missing("train")
+        read = {split: read_instances(source.annotations) for split, source in sources.items()}
+        if len(read) == 2:
+            same_categories(read["train"], read["val"])
+        return read
+
+    @cached_property
+    def categories(self) -> list[tuple[str, int]]:
+        """(name, id) of each class, in the order of their numbers."""
+        first = next(iter(self.instances.values()))
+        if self.numbering == "dense":
+            return first.categories
+        names = {number: name for name, number in first.categories}
+        for number in names:
+            if not 1 <= number <= HIGHEST:
+                raise UserError(
+                    f"{first.path}: category id {number} is not between 1 and {HIGHEST:,}: use dataset.numbering=dense"
+                )
+        return [(names.get(number, HOLE), number) for number in range(1, max(names) + 1)]
+
+    @property
+    def classes(self) -> Mapping[str, Sequence[Sequence[str | int]]]:
+        """[name, category id] of the classes."""
+        return {"boxes": [[name, number] for name, number in self.categories]}
+
+    def train(self) -> BoxedFiles:
+        """The training images.
+
+        Raises:
+            UserError: for a missing split, what is wrong with its file, or no box in it.
+        """
+        files = self.files("train")
+        files.boxes.must_teach(self.instances["train"].path)
+        return files
+
+    def val(self) -> BoxedFiles:
+        """The images that are scored.
+
+        Raises:
+            UserError: for a missing split, or what is wrong with its file.
+        """
+        return self.files("val")
+
+    def files(self, split: str) -> BoxedFiles:
+        """All images of a split, in the order of its file."""
+        source = self.source(split)
+        if source is None:
+            raise self.missing(split)
+        if not source.images.is_dir():
+            raise self.without_images(source)
+        content = self.instances[split]
+        number = {category: place for place, (_, category) in enumerate(self.categories)}
+        labels: NDArray[np.int64] = np.array([number[category] for _, category in content.categories], np.int64)
+        boxes = PackedBoxes(
+            content.image_ids,
+            content.sizes,
+            content.owners,
+            content.boxes,
+            labels[content.kinds],
+            content.areas,
+            content.crowd,
+            content.ids,
+        )
+        files = BoxedFiles(source.images, content.files, boxes, source.annotations)
+        repaired = boxes.repairs.line(source.annotations)
+        if repaired:
+            print(repaired, flush=True)
+        return files
+
+
+def same_categories(train: Instances, val: Instances) -> None:
+    """Raises a UserError for a category of the validation file that the training file lacks or calls otherwise."""
+    known = {number: name.removesuffix(f" ({number})") for name, number in train.categories}  # see told_apart()
+    for full_name, number in val.categories:
+        name = full_name.removesuffix(f" ({number})")
+        if number not in known:
+            raise UserError(f"{val.path}: category {number} ({name}) is not listed in {train.path}")
+        if name != known[number]:
+            raise UserError(f"{val.path}: category {number} is {name}, but {known[number]} in {train.path}")
