@@ -1,6 +1,5 @@
 """From a configuration to objects; what cannot be built is told to the user in one line."""
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -16,7 +15,7 @@ from omegaconf import DictConfig
 
 from tasks.data.datamodule import DataModule
 from tasks.data.splits import Splits
-from tasks.errors import UserError
+from tasks.errors import UserError, located
 from tasks.learner import Learner
 
 
@@ -39,14 +38,13 @@ def told_to_the_user() -> Iterator[None]:
         InstantiationException,
         MisconfigurationException,
     ) as error:
-        where = re.search(r"full_key: (\S+)", str(error))
         root: BaseException = error
         while root.__cause__ is not None:
             root = root.__cause__
         if isinstance(root, ImportError) and "tensorboard" in str(root).lower():
             raise UserError('logger=tensorboard needs: pip install "mobilevision[tensorboard]"') from error
         message = " ".join(str(root).split()) or type(root).__name__
-        raise UserError(f"{where[1]}: {message}" if where else message) from error
+        raise UserError(located(message, error)) from error
 
 
 def build(config: DictConfig, classes: Mapping[str, Sequence[Any]]) -> Learner:

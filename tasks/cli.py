@@ -13,7 +13,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from tasks.checks import check, check_recipe, suggestion
-from tasks.errors import Stopped, UserError
+from tasks.errors import Stopped, UserError, located
 
 CONF = Path(__file__).parent.parent / "conf"
 
@@ -98,8 +98,7 @@ def explained(error: InstantiationException) -> str:
     cause = error.__cause__
     if not isinstance(cause, UserError | ValueError | TypeError):
         return ""
-    where = re.search(r"full_key: (\S+)", str(error))
-    return f"{where[1]}: {cause}" if where else str(cause)
+    return located(str(cause), error)
 
 
 def last_message(error: UserError) -> str:

@@ -1,11 +1,22 @@
 """What ends a command without a traceback."""
 
+import re
 import signal
 from pathlib import Path
 
 
 class UserError(Exception):
     """Something wrong with a command, a file or a data set; the first line names it and the choices."""
+
+
+def located(message: str, error: Exception) -> str:
+    """A message with the part of the configuration whose building failed in front, unless the message names it itself.
+
+    Args:
+        error: Hydra's, which says where it was.
+    """
+    where = re.search(r"full_key: (\S+)", str(error))
+    return f"{where[1]}: {message}" if where and not message.startswith(where[1]) else message
 
 
 class Stopped(Exception):
