@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from tasks.annotations import HOLE
 from tasks.data.json_rows import Row, column, is_number, numbers, rows, texts, unique_ids
 from tasks.errors import UserError
 
@@ -174,6 +175,9 @@ def read_crowds(annotations: Sequence[Row], ids: NDArray[np.int64], path: Path) 
 
 
 def told_apart(categories: Sequence[tuple[str, int]]) -> list[tuple[str, int]]:
-    """(name, id) of categories, the id also in the name where several have it: tables and metrics go by names."""
+    """(name, id) of categories, the id also in a name that several have, or that means a gap between ids.
+
+    Tables and metrics go by names.
+    """
     times = Counter(name for name, _ in categories)
-    return [(f"{name} ({number})" if times[name] > 1 else name, number) for name, number in categories]
+    return [(f"{name} ({number})" if times[name] > 1 or name == HOLE else name, number) for name, number in categories]

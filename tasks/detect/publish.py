@@ -17,16 +17,8 @@ def publish(metric: CocoMAP, folder: Path) -> list[str]:
     write_results(metric.found, folder / "predictions.json")
     kinds = errors(metric.truths, metric.found, metric.image_ids, metric.result.categories)
     write_errors(kinds, class_names, folder / "errors.csv")
-    precision = metric.result.precision  # (10, 101, K, 4, 3), by ascending category id
-    averages = list(metric.result.average_precision(AT_50).values())
-    chart = precision_recall(
-        precision[0, :, :, 0, 2],
-        precision[5, :, :, 0, 2],
-        class_names,
-        averages,
-    )
-    (folder / "pictures").mkdir(exist_ok=True)
-    chart.save(folder / "pictures" / "precision_recall.png")
+    if (folder / "pictures").is_dir():  # where pictures are wanted
+        draw_curves(metric, class_names, folder / "pictures" / "precision_recall.png")
     counts = ", ".join(f"{kind} {count}" for kind, count in zip(KINDS, kinds.counts.sum(0), strict=True))
     where = (
         f"at score {kinds.score:.2f} and above, where F1 is best" if len(metric.found.scores) else "without a box found"
@@ -35,6 +27,13 @@ def publish(metric: CocoMAP, folder: Path) -> list[str]:
         f"errors    {where}: {counts}: {folder / 'errors.csv'}",
         f"boxes     {folder / 'predictions.json'} (COCO's results format)",
     ]
+
+
+def draw_curves(metric: CocoMAP, class_names: Sequence[str], path: Path) -> None:
+    """Precision over recall at IoU 0.5 and 0.75."""
+    precision = metric.result.precision  # (10, 101, K, 4, 3), by ascending category id
+    averages = list(metric.result.average_precision(AT_50).values())
+    precision_recall(precision[0, :, :, 0, 2], precision[5, :, :, 0, 2], class_names, averages).save(path)
 
 
 def write_errors(kinds: Errors, class_names: Sequence[str], path: Path) -> None:
