@@ -5,6 +5,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from tasks.detect.arrange import ranks
+from tasks.detect.matching import match as matched
+from tasks.detect.matching import overlapping
+
 Boxes = NDArray[np.float64]  # (K, 4) absolute xyxy
 Labels = NDArray[np.int64]
 Flags = NDArray[np.bool_]
@@ -31,20 +35,22 @@ class Matches(NamedTuple):
 def match(
     boxes: Boxes, labels: Labels, scores: NDArray[np.float64], truth: Boxes, true_labels: Labels, crowd: Flags
 ) -> Matches:
-    """Each found box takes, the best-scored first, the free truth of its class that it covers best.
+    """Each found box takes the truth of its class that it covers best, by COCO's rules (tasks/detect/matching.py).
 
     A box that is left over is wrong, unless it lies in a crowd of its class.
     """
-    top_left = np.maximum(boxes[:, None, :2], truth[None, :, :2])
-    common = (np.minimum(boxes[:, None, 2:], truth[None, :, 2:]) - top_left).clip(min=0).prod(2)  # (D, K)
-    areas, true_areas = ((some[:, 2:] - some[:, :2]).prod(1) for some in (boxes, truth))
-    whole = np.where(crowd, areas[:, None], areas[:, None] + true_areas - common)
-    overlaps = np.where(labels[:, None] == true_labels, common / np.maximum(whole, 1e-9), 0)
-    wrong, missed = np.zeros(len(boxes), bool), ~crowd
-    for k in np.argsort(-scores, kind="stable"):
-        free = np.where(missed, overlaps[k], 0)
-        if free.max(initial=0) >= NEAR:
-            missed[free.argmax()] = False
-        else:
-            wrong[k] = overlaps[k, crowd].max(initial=0) < NEAR
-    return Matches(wrong, missed, int((~crowd & ~missed).sum()))
+    by_class = np.argsort(true_labels, kind="stable")
+    true_labels, crowd = true_labels[by_class], crowd[by_class]
+    pairs = overlapping(to_xywh(boxes), labels, to_xywh(truth[by_class]), true_labels, crowd, NEAR)
+    rank = ranks(labels, np.lexsort((-scores, labels)))
+    matches = matched(pairs, rank, crowd, crowd, np.array([NEAR]))
+    wrong, missed = np.ones(len(boxes), bool), np.ones(len(truth), bool)
+    wrong[matches.found] = False
+    missed[by_class[matches.truth]] = False
+    missed[by_class[crowd]] = False
+    return Matches(wrong, missed, int((~crowd[matches.truth]).sum()))
+
+
+def to_xywh(boxes: Boxes) -> Boxes:
+    """Boxes (K, 4) xyxy as x, y, width, height."""
+    return np.concatenate((boxes[:, :2], boxes[:, 2:] - boxes[:, :2]), 1)
