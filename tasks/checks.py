@@ -24,6 +24,11 @@ def whole(least: int, optional: bool = False) -> tuple[Callable[[Any], bool], st
     return lambda v: (v is None and optional) or (isinstance(v, int) and not isinstance(v, bool) and v >= least), text
 
 
+def is_size(value: Any) -> bool:
+    """Whether a value is a height and a width."""
+    return isinstance(value, ListConfig) and len(value) == 2 and all(type(v) is int and 1 <= v <= 2**14 for v in value)
+
+
 SWITCH = (lambda v: isinstance(v, bool), "true or false")
 RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "mode": (lambda v: v in MODES, f"one of {', '.join(MODES)}"),
@@ -43,6 +48,7 @@ RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "data.cache": SWITCH,
     "data.augment": (lambda v: isinstance(v, DictConfig), "transforms by name"),
     "targets": (lambda v: isinstance(v, ListConfig) and len(v) > 0, "a list of kinds of labels, such as [boxes]"),
+    "image_size": (lambda v: v is None or is_size(v), "[height, width], each between 1 and 16,384"),
     "trainer.max_epochs": whole(1),
     "trainer.accumulate_grad_batches": whole(1),
     "trainer.check_val_every_n_epoch": whole(1),

@@ -37,6 +37,7 @@ def describe(learner: Learner, data: DataModule) -> dict[str, Any]:
     return costs
 
 
+IN_LINE = 6  # scores in a line: what a terminal is wide enough for
 PER_CLASS = ("iou", "AP")  # before the class in the names of scores
 
 
@@ -55,5 +56,7 @@ def show(scores: dict[str, Any]) -> None:
                 table.add_row(escape(key.rpartition(f"{kind}/")[2]), "–" if value is None else f"{value:.4f}")
         if table.row_count:
             Console().print(table)
-    rest = (f"{key} {value:.4f}" for key, value in scores.items() if isinstance(value, float) and not per_class(key))
-    report(f"{'  '.join(rest)}  images {scores['images']}")
+    rest = [f"{key} {value:.4f}" for key, value in scores.items() if isinstance(value, float) and not per_class(key)]
+    rest.append(f"images {scores['images']}")
+    for first in range(0, len(rest), IN_LINE):
+        report("  ".join(rest[first : first + IN_LINE]))

@@ -210,7 +210,7 @@ WRONG = {
     "task.loss.box=ciou": "task.loss.box=ciou is not one of smooth_l1, giou",
     "head.maps=[c9]": "the head reads c9",
     "head.anchors.scales=[0.1]": "head.anchors.scales has 1 values for 4 maps",
-    "image_size=[64]": "data.fit.size=[64] must be [height, width]",
+    "image_size=[64]": "image_size=[64] is not [height, width]",
     "loss=soft": "loss=soft: no such option; did you mean softmax",
 }
 
