@@ -13,10 +13,14 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig
 
+from backbones.base import Backbone, Feature
+from backbones.norms import separate
 from tasks.data.datamodule import DataModule
 from tasks.data.splits import Splits
 from tasks.errors import UserError, located
 from tasks.learner import Learner
+from tasks.parts import parts, several
+from tasks.task import Task
 
 
 @contextmanager
@@ -47,23 +51,78 @@ def told_to_the_user() -> Iterator[None]:
         raise UserError(located(message, error)) from error
 
 
-def build(config: DictConfig, classes: Mapping[str, Sequence[Any]]) -> Learner:
-    """Backbone, head and task as the configuration says; weights as they are initialised.
+def build(
+    config: DictConfig, classes: Mapping[str, Sequence[Any]], sources: Mapping[str, Sequence[str]] | None = None
+) -> Learner:
+    """Backbone, heads and tasks as the configuration says; weights as they are initialised.
 
     Args:
         classes: of the data set, by kind of label.
+        sources: of a mixture: names of the data sets that have labels of each kind.
 
     Raises:
         UserError: for choices that do not fit together.
     """
     with told_to_the_user():
-        backbone = instantiate(config.backbone)
-        make = instantiate(config.task, _partial_=True)
-        task = make(features=backbone.features, head=instantiate(config.head), classes=classes[make.func.target])
+        backbone = make_backbone(config.backbone)
+        tasks = [make_task(name, part, backbone.features, classes) for name, part in parts(config).items()]
         optimizer, scheduler = instantiate(config.optimizer), instantiate(config.scheduler)
         scheduler(optimizer([torch.nn.Parameter(torch.zeros(1))]), 1)  # a wrong value says so now, not in the training
-        learner = Learner(backbone, [task], optimizer, scheduler)
+        learner = Learner(
+            backbone,
+            tasks,
+            optimizer,
+            scheduler,
+            balance=instantiate(config.balance) if several(config) else None,
+            frozen=frozen_parts(config),
+        )
+        learner.own_statistics = keep_statistics_apart(learner, config, sources or {})
     return learner.to(memory_format=torch.channels_last) if config.channels_last else learner
+
+
+def make_backbone(config: DictConfig) -> Backbone:
+    """The backbone of a configuration's group."""
+    return instantiate({key: value for key, value in config.items() if key != "frozen"})
+
+
+def make_task(
+    name: str, part: DictConfig, features: Mapping[str, Feature], classes: Mapping[str, Sequence[Any]]
+) -> Task:
+    """A task with its head, for the classes of its kind of label.
+
+    Raises:
+        ValueError: for a head that reads maps which the backbone lacks, and the like; with the head's name.
+    """
+    head, make = instantiate(part.head), instantiate(part.task, _partial_=True)
+    try:
+        return make(features=features, head=head, classes=classes[make.func.target])
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}" if name else str(error)) from None
+
+
+def keep_statistics_apart(learner: Learner, config: DictConfig, sources: Mapping[str, Sequence[str]]) -> dict[str, int]:
+    """Give the backbone statistics for each data set of a mixture, if `batchnorm` says so.
+
+    Returns:
+        Learner.own_statistics.
+
+    Raises:
+        ValueError: without a mixture.
+    """
+    if config.get("batchnorm") != "separate":
+        return {}
+    names = list(config.datasets)
+    if len(names) < 2:
+        raise ValueError("batchnorm=separate is for several data sets: datasets=[…]")
+    separate(learner.backbone, len(names))
+    first = {kind: names.index(given[0]) for kind, given in sources.items()}
+    return {name: first.get(task.target, 0) for name, task in learner.each_task()}
+
+
+def frozen_parts(config: DictConfig) -> list[str]:
+    """ "backbone" and the names of heads, if they are to stay as they are."""
+    heads = [name for name, part in parts(config).items() if name and part.frozen]
+    return heads + (["backbone"] if config.backbone.get("frozen") else [])
 
 
 def build_data(config: DictConfig, splits: Splits) -> DataModule:

@@ -8,6 +8,7 @@ from typing import Any
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from tasks.errors import UserError
+from tasks.parts import HEADS, check_heads, several
 
 MODES = ("train", "evaluate", "predict")
 METRICS = ("mobilevision", "pycocotools")  # of detection
@@ -53,11 +54,13 @@ RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "trainer.accumulate_grad_batches": whole(1),
     "trainer.check_val_every_n_epoch": whole(1),
     "trainer.limit_train_batches": (lambda v: is_number(v) and v > 0, "a number above 0"),
+    "backbone.frozen": SWITCH,
+    "batchnorm": (lambda v: v in (None, "shared", "separate"), "one of shared, separate"),
     "backbone.width": (lambda v: is_number(v) and v > 0, "a number above 0"),
     "data.max_broken": whole(0),
     "backbone.skip_strides": (lambda v: v in (0, 1, 2, 3), "one of 0, 1, 2, 3"),
 }
-BUILT = ("trainer", "dataset", "backbone", "head", "task", "optimizer", "scheduler")
+BUILT = ("trainer", "dataset", "backbone", "optimizer", "scheduler")
 
 
 def check(config: DictConfig) -> None:
@@ -67,7 +70,7 @@ def check(config: DictConfig) -> None:
         UserError: for a value outside its rule, a combination that means nothing, a missing file, or a `_target_`
             outside the libraries that are meant.
     """
-    for key in BUILT:
+    for key in (*BUILT, *built_of_heads(config)):
         node = OmegaConf.select(config, key)
         if not isinstance(node, DictConfig) or "_target_" not in node:
             raise UserError(f"{key}={node} leaves nothing to build; choose an option of the group")
@@ -80,6 +83,10 @@ def check(config: DictConfig) -> None:
         raise UserError(f"metric={config.metric} is not one of {', '.join(METRICS)}")
     if config.mode != "train" and config.checkpoint is None and config.weights is None:
         raise UserError(f"mode={config.mode} needs checkpoint=<file.ckpt>, or weights=<of a whole network>")
+    if config.mode != "train" and config.checkpoint is None and several(config):
+        raise UserError(
+            f"mode={config.mode} of several heads needs checkpoint=<file.ckpt>: weights=… knows one at most"
+        )
     if config.mode == "predict" and config.input is None:
         raise UserError("mode=predict needs input=<image, folder or glob>")
     if config.checkpoint is not None and config.weights is not None:
@@ -94,7 +101,15 @@ def check(config: DictConfig) -> None:
     for key in ("checkpoint", "resume"):
         if config[key] is not None and not Path(str(config[key])).is_file():
             raise UserError(f"{key}={config[key]}: no such file")
+    check_heads(config)
     check_targets(config)
+
+
+def built_of_heads(config: DictConfig) -> list[str]:
+    """Keys of what is built for the heads."""
+    if not several(config):
+        return ["head", "task"]
+    return ["balance", *(f"{name}.{key}" for name in HEADS for key in ("head", "task"))]
 
 
 def check_recipe(overrides: Iterable[str], conf: Path) -> None:

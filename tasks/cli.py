@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import hydra
@@ -18,8 +19,12 @@ from tasks.errors import Stopped, UserError, located
 CONF = Path(__file__).parent.parent / "conf"
 
 
-def main(name: str) -> None:
-    """Run `python -m tasks.<name>`: exit status 0, or 2 and one line for a mistake of the user's."""
+def main(name: str, spelled_out: Callable[[Sequence[str]], list[str]] = list) -> None:
+    """Run `python -m tasks.<name>`: exit status 0, or 2 and one line for a mistake of the user's.
+
+    Args:
+        spelled_out: puts what Hydra does not know on the command line into its words.
+    """
     os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"
     full_error = os.environ.get("HYDRA_FULL_ERROR") == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions reach us instead of being printed by Hydra
@@ -48,7 +53,10 @@ def main(name: str) -> None:
             raise SystemExit(128 + stopped.number) from None
 
     try:
+        sys.argv[1:] = spelled_out(sys.argv[1:])
         job()
+    except UserError as error:
+        mistakes.append(str(error))
     except (HydraException, OmegaConfBaseException, OSError) as error:
         if full_error or isinstance(error, InstantiationException):
             raise

@@ -27,21 +27,27 @@ class Gallery:
         """Pictures by name, from what all processes have kept."""
 
 
+def evenly_spread(images: Sequence[int], count: int) -> set[int]:
+    """So many of the images, or all where they are fewer."""
+    count = min(count, len(images))
+    return {images[round((i + 0.5) * len(images) / count - 0.5)] for i in range(count)}
+
+
 class EvenlySpread(Gallery):
     """Some images, evenly spread over the data set, each drawn with its prediction and truth.
 
     Args:
-        count, images: how many of how many.
+        count: how many.
+        images: numbers in the data set of those scored.
         target: key of the truth in a batch.
         picture: draws one image (3, H, W) uint8 with prediction and truth.
     """
 
     def __init__(
-        self, count: int, images: int, target: str, picture: Callable[[Tensor, Any, Any], Image.Image]
+        self, count: int, images: Sequence[int], target: str, picture: Callable[[Tensor, Any, Any], Image.Image]
     ) -> None:
         super().__init__()
-        count = min(count, images)
-        self.wanted = {round((i + 0.5) * images / count - 0.5) for i in range(count)}
+        self.wanted = evenly_spread(images, count)
         self.target, self.picture = target, picture
 
     def add(self, batch: Mapping[str, Any], predictions: Any) -> None:

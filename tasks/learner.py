@@ -1,17 +1,18 @@
 """The one LightningModule: a backbone and the tasks that learn from it."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import lightning
-import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from torchmetrics import Metric
 
 from backbones.base import Backbone
+from backbones.norms import Rows
 from heads.boxes import Places
+from tasks.balance import Balance, FixedWeights
 from tasks.task import Task
 
 Batch = Mapping[str, Any]
@@ -20,13 +21,21 @@ Batch = Mapping[str, Any]
 class Learner(lightning.LightningModule):
     """Trains and scores one or several tasks on the maps of one backbone.
 
-    The backbone runs once per batch and computes only the maps that the tasks' heads read.
+    The backbone runs once per batch and computes only the maps that the tasks' heads read. Where images of several data
+    sets make one batch, a head sees the maps of those images alone that have its labels (`rows` of the batch).
 
     Args:
         backbone: announces the maps.
         tasks: each reads its own labels from the batch.
         optimizer: built from parameter groups; biases and normalisation are left out of weight decay.
         scheduler: built from optimiser and number of steps; stepped after every batch.
+        balance: makes one loss of several, built from the names of the tasks that are trained; None adds them up.
+        frozen: what stays as it is: "backbone", names of tasks.
+
+    Attributes:
+        carried: names of tasks that there are no labels for: neither trained nor scored.
+        own_statistics: the number of the data set by whose statistics the backbone normalises for a task, where it
+            keeps them apart (backbones/norms.py) and an image is of none of them.
     """
 
     def __init__(
@@ -35,12 +44,19 @@ class Learner(lightning.LightningModule):
         tasks: Iterable[Task],
         optimizer: Callable[..., Optimizer] | None = None,
         scheduler: Callable[..., LRScheduler] | None = None,
+        balance: Callable[..., Balance] | None = None,
+        frozen: Iterable[str] = (),
     ) -> None:
         super().__init__()
         self.backbone = backbone
         self.tasks = nn.ModuleDict({task.name: task for task in tasks})
         self.metrics = nn.ModuleDict({name: task.metric() for name, task in self.each_task()})
         self.optimizer, self.scheduler = optimizer, scheduler
+        self.frozen = frozenset(frozen)
+        self.balance = (balance or FixedWeights)([name for name in self.tasks if name not in self.frozen])
+        self.carried: frozenset[str] = frozenset()
+        self.own_statistics: dict[str, int] = {}
+        self.still: list[nn.Module] = []  # what keep_frozen() has found: never in training mode
         self.card: dict[str, Any] = {}  # goes into every checkpoint
         self.steps = 1  # of the whole training, once it is configured
         self.scores: dict[str, Any] = {}  # of the last evaluation, by the names of metrics.json
@@ -55,69 +71,145 @@ class Learner(lightning.LightningModule):
         return dict(self.each_task())[name]
 
     def each_metric(self) -> list[tuple[str, Metric]]:
-        """The tasks' metrics by name."""
-        return [(name, metric) for name, metric in self.metrics.items() if isinstance(metric, Metric)]
+        """The metrics of the tasks that are scored, by name."""
+        return [
+            (n, metric) for n, metric in self.metrics.items() if isinstance(metric, Metric) and n not in self.carried
+        ]
+
+    @property
+    def main_score(self) -> str:
+        """What the best checkpoint has most of: the task's score, or `score`, the mean of several."""
+        return "score" if len(self.tasks) > 1 else self.each_task()[0][1].score
 
     def forward(self, images: Tensor) -> dict[str, Any]:
         """Every task's raw outputs for (N, 3, H, W) uint8 images; see Task.mirror."""
-        maps = self.backbone(images)
-        outputs = {name: task.head(maps) for name, task in self.each_task()}
-        if not self.training and any(task.mirror for _, task in self.each_task()):
-            mirrored = self.backbone(images.flip(-1))
-            outputs |= {
-                name: (outputs[name] + task.head(mirrored)) / 2 for name, task in self.each_task() if task.mirror
-            }
+        if not self.own_statistics:
+            return self.outputs(images, self.each_task())
+        outputs: dict[str, Any] = {}
+        for number in sorted(set(self.own_statistics.values())):  # a pass for each data set's statistics
+            self.normalise([len(images) if n == number else 0 for n in range(number + 1)])
+            outputs |= self.outputs(images, [t for t in self.each_task() if self.own_statistics[t[0]] == number])
         return outputs
+
+    def outputs(self, images: Tensor, tasks: Sequence[tuple[str, Task]]) -> dict[str, Any]:
+        """These tasks' raw outputs from one pass of the backbone, and one more where a task wants the mirror image."""
+        maps = self.backbone(images)
+        outputs = {name: task.head(maps) for name, task in tasks}
+        if not self.training and any(task.mirror for _, task in tasks):
+            mirrored = self.backbone(images.flip(-1))
+            outputs |= {name: (outputs[name] + task.head(mirrored)) / 2 for name, task in tasks if task.mirror}
+        return outputs
+
+    def normalise(self, counts: Sequence[int] | None) -> None:
+        """Tell the backbone how many of the next images are of each data set, where its statistics are kept apart."""
+        rows = getattr(self.backbone, "rows", None)
+        if counts is not None and isinstance(rows, Rows):
+            rows.counts = tuple(counts)
+
+    def losses(self, batch: Batch) -> dict[str, Tensor]:
+        """The loss of each trained task, on the images of a training batch that have its labels."""
+        self.normalise(batch.get("counts"))
+        maps, losses = self.backbone(batch["image"]), {}
+        for name, task in self.each_task():
+            if name in self.frozen or name in self.carried or not labelled(task, batch):
+                continue
+            rows = batch["rows"][task.target] if "rows" in batch else None
+            losses[name] = task.loss(task.head(taken(maps, rows)), {**batch, **taken({"image": batch["image"]}, rows)})
+        return losses
+
+    def shared(self) -> list[nn.Parameter]:
+        """The weight of the last convolution that every task's outputs depend on."""
+        taps = self.backbone.taps
+        deepest = min(max(taps[name].block for name in task.head.maps) for _, task in self.each_task())
+        weights = [
+            weight for block in self.backbone.blocks[:deepest] for weight in block.parameters() if weight.ndim == 4
+        ]
+        return weights[-1:]
 
     def training_step(self, batch: Batch, _batch_index: int) -> Tensor:
         if len(self.tasks) == 1:  # blended images would be wrong for another task's labels
             batch = self.each_task()[0][1].mix(batch, self.trainer.global_step / self.steps)
-        outputs = self(batch["image"])
-        losses = {name: task.loss(outputs[name], batch) for name, task in self.each_task()}
-        loss = torch.stack(list(losses.values())).sum()
+        losses = self.losses(batch)
+        loss = self.balance(losses, self.shared)
         self.log("train/loss", loss)
-        if len(losses) > 1:
-            self.log_dict({f"train/{name}/loss": value for name, value in losses.items()})
+        if len(self.tasks) > 1:
+            weights = self.balance.weights()
+            for name, value in losses.items():
+                self.log_dict({f"train/{name}/loss": value, f"train/{name}/weight": weights[name]})
         return loss
 
     def validation_step(self, batch: Batch, _batch_index: int) -> dict[str, Any]:
-        """Scores a batch and returns the predictions."""
-        predictions = self.predictions(batch["image"], batch.get("places"))
-        for (name, task), (_, metric) in zip(self.each_task(), self.each_metric(), strict=True):
-            metric.update(predictions[name], task.truth(batch))
+        """Scores a batch and returns the predictions of the tasks that it has labels for."""
+        scored = {name: self.each(name) for name, _ in self.each_metric() if labelled(self.each(name), batch)}
+        self.normalise(batch.get("counts"))
+        outputs = self.outputs(batch["image"], list(scored.items()))
+        predictions = self.predicted(outputs, batch["image"], batch.get("places"))
+        for name, metric in self.each_metric():
+            if name in scored:
+                metric.update(predictions[name], scored[name].truth(batch))
         return predictions
 
     def predictions(self, images: Tensor, places: tuple[Tensor, Tensor] | None) -> dict[str, Any]:
         """What each task makes of (N, 3, H, W) uint8 images; in their files' pixels where it is said how they lie."""
-        outputs, (height, width) = self(images), images.shape[-2:]
-        predictions = {name: task.predict(outputs[name], (height, width)) for name, task in self.each_task()}
-        if places is None:
-            return predictions
-        return {name: task.restore(predictions[name], Places(*places)) for name, task in self.each_task()}
+        return self.predicted(self(images), images, places)
+
+    def predicted(self, outputs: Mapping[str, Any], images: Tensor, places: Any) -> dict[str, Any]:
+        """What tasks make of their outputs."""
+        (height, width), lie = images.shape[-2:], None if places is None else Places(*places)
+        return {name: self.each(name).predict(raw, (height, width), lie) for name, raw in outputs.items()}
 
     def on_validation_epoch_end(self) -> None:
         several = len(self.tasks) > 1
-        self.scores = {}
+        self.scores, main, images = {}, [], []
         for name, metric in self.each_metric():
-            scores = metric.compute()
+            task, scores = self.each(name), metric.compute()
             metric.reset()
-            self.expect_all_images(scores["images"])
-            self.scores |= {f"{name}/{key}" if several and key != "images" else key: v for key, v in scores.items()}
-        main = {name if not several else f"{n}/{name}" for n, task in self.each_task() for name in [task.score]}
-        self.log_dict(
-            {
-                f"val/{key}": float("nan") if value is None else float(value)
-                for key, value in self.scores.items()
-                if value is not None or key in main  # what picks the best checkpoint is never missing
-            }
-        )
+            self.expect_all_images(task.target, scores["images"])
+            images.append(scores["images"])
+            main.append(float("nan") if scores[task.score] is None else float(scores[task.score]))
+            self.scores |= {f"{name}/{key}": value for key, value in scores.items()} if several else scores
+        if several:
+            data = getattr(self.trainer, "datamodule", None)
+            self.scores["images"] = max(images) if data is None or self.limited() else len(data.val)
+        given = {key: float(value) for key, value in self.scores.items() if value is not None}
+        given[self.main_score] = sum(main) / len(main)  # what picks the best checkpoint is never missing
+        self.log_dict({f"val/{key}": value for key, value in given.items()})
 
-    def expect_all_images(self, images: int) -> None:
-        """Every image must be scored exactly once, however many processes share the work."""
+    def limited(self) -> bool:
+        """Whether only some of the images are scored; a limit of int 1 is one batch, a float 1.0 all of them."""
+        limit = self.trainer.limit_val_batches
+        return not (isinstance(limit, float) and limit == 1.0)
+
+    def expect_all_images(self, target: str, images: int) -> None:
+        """Every image with this kind of label must be scored exactly once, however many processes share the work."""
         data = getattr(self.trainer, "datamodule", None)
-        limit = self.trainer.limit_val_batches  # an int 1 is one batch, a float 1.0 all of them
-        if data is not None and isinstance(limit, float) and limit == 1.0 and images != len(data.val):
-            raise RuntimeError(f"scored {images} images of {len(data.val)}")
+        if data is not None and not self.limited() and images != data.val_images(target):
+            raise RuntimeError(f"scored {images} images of {data.val_images(target)} with {target}")
+
+    def keep_frozen(self, anew: Iterable[str] = ()) -> None:
+        """Keep the frozen parts as they are: no gradients, and statistics that do not move.
+
+        Args:
+            anew: names of tensors that nothing was loaded into; they learn nevertheless.
+        """
+        anew = tuple(anew)
+        parts = ["backbone" if name == "backbone" else f"tasks.{name}" for name in sorted(self.frozen)]
+        for part in parts:
+            for name, parameter in self.get_submodule(part).named_parameters(part):
+                parameter.requires_grad_(name in anew)
+            self.still += [
+                module
+                for path, module in self.get_submodule(part).named_modules(prefix=part)
+                if not any(name.startswith(f"{path}.") for name in anew)
+            ]
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> "Learner":
+        """Set training or evaluation mode, but for what is frozen."""
+        super().train(mode)
+        for module in self.still:
+            module.training = False
+        return self
 
     def configure_optimizers(self) -> Any:
         assert self.optimizer is not None and self.scheduler is not None
@@ -135,3 +227,15 @@ class Learner(lightning.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["mobilevision"] = self.card
+
+
+def labelled(task: Task, batch: Batch) -> bool:
+    """Whether a batch has this task's labels; where nothing is said of it, it has."""
+    return "rows" not in batch or task.target in batch["rows"]
+
+
+def taken(tensors: Mapping[str, Tensor], rows: Tensor | None) -> dict[str, Tensor]:
+    """These rows of each tensor; None for all of them."""
+    if rows is None:
+        return dict(tensors)
+    return {name: tensor[rows] for name, tensor in tensors.items()}

@@ -3,7 +3,7 @@
 import csv
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -11,14 +11,17 @@ from typing import Any
 import torch
 from hydra.utils import instantiate
 from omegaconf import DictConfig
+from PIL import Image
 from rich.progress import track
 
 from tasks.build import build, told_to_the_user
 from tasks.checkpoint import open_checkpoint
 from tasks.data.images import Pixels, read_rgb
 from tasks.errors import UserError
+from tasks.learner import Learner
 from tasks.report import report
-from tasks.start import classes_of, complete, with_checkpoint
+from tasks.start import classes_of, complete, sources_of, with_checkpoint
+from tasks.task import Layer, Task
 
 
 def predict(task: str, config: DictConfig, overrides: Sequence[str], images: Sequence[Path], folder: Path) -> None:
@@ -29,14 +32,15 @@ def predict(task: str, config: DictConfig, overrides: Sequence[str], images: Seq
     Raises:
         UserError: for a checkpoint that does not fit, or if not one image could be read.
     """
-    config = with_checkpoint(task, config, overrides)
+    config, _ = with_checkpoint(task, config, overrides)
     if config.checkpoint is not None:
-        classes = classes_of(open_checkpoint(config.checkpoint, task)["mobilevision"])
+        card = open_checkpoint(config.checkpoint, task)["mobilevision"]
+        classes, sources = classes_of(card), sources_of(card)
     else:
-        classes = instantiate(config.dataset).classes
-    learner = build(config, classes)
+        classes, sources = instantiate(config.dataset).classes, {}
+    learner = build(config, classes, sources)
     complete(task, config, learner)
-    learner.eval().to(device := best_device(config.trainer.accelerator))
+    learner.eval().to(best_device(config.trainer.accelerator))
     fit = instantiate(config.data.fit)
     names = unique_names(images)
     rows, skipped = [], 0
@@ -49,21 +53,57 @@ def predict(task: str, config: DictConfig, overrides: Sequence[str], images: Seq
             skipped += 1
             continue
         row = {"image": str(path), "status": "ok", "height": image.shape[0], "width": image.shape[1]}
-        seen = image if fit is None else fit(image)
-        batch = torch.from_numpy(seen.copy()).permute(2, 0, 1)[None].to(device)
-        places = place_of(image, fit, device)
-        with torch.inference_mode(), told_to_the_user():  # a network may refuse the image's size
-            predictions = learner.predictions(batch, places)
-            for key, entry in learner.each_task():
-                prediction = predictions[key]
-                row |= entry.write(seen if places is None else image, prediction, folder, name)
-                if line := entry.summary(prediction):
-                    report(f"{path}: {line}")
-        rows.append(row)
+        with told_to_the_user():  # a network may refuse the image's size
+            results, line = predict_one(learner, image, fit, folder, name)
+        if line:
+            report(f"{path}: {line}")
+        rows.append(row | results)
     write_index(folder / "index.csv", rows)
     report(f"{len(images) - skipped} images predicted, {skipped} skipped: {folder / 'index.csv'}")
     if skipped == len(images):
         raise UserError(f"none of the {skipped} files could be read as an image")
+
+
+@torch.inference_mode()
+def predict_one(learner: Learner, image: Pixels, fit: Any, folder: Path, name: Path) -> tuple[dict[str, Any], str]:
+    """Write what all tasks make of an image (H, W, 3).
+
+    Args:
+        fit: makes the image what the network sees; None for nothing.
+
+    Returns:
+        What the index says of the image, and a line for the terminal.
+    """
+    seen = image if fit is None else fit(image)
+    batch = torch.from_numpy(seen.copy()).permute(2, 0, 1)[None].to(learner.device)
+    places = place_of(image, fit, learner.device)
+    predictions, tasks = learner.predictions(batch, places), dict(learner.each_task())
+    row: dict[str, Any] = {}
+    for key, task in tasks.items():
+        row |= task.write(predictions[key], folder, name)
+    row |= write_overlay(tasks, seen if places is None else image, predictions, folder / "overlays", name)
+    return row, summary(tasks, predictions)
+
+
+def write_overlay(
+    tasks: Mapping[str, Task], image: Pixels, predictions: Mapping[str, Any], folder: Path, name: Path
+) -> dict[str, str]:
+    """One picture of what all tasks make of an image (H, W, 3), unless a caption is all; returns its path."""
+    layers = sorted(tasks, key=lambda key: tasks[key].layer)
+    if tasks[layers[0]].layer == Layer.CAPTION:
+        return {}
+    for key in layers:
+        image = tasks[key].overlay(image, predictions[key], key != layers[0])
+    path = folder / f"{name}.png"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(image).save(path)
+    return {"overlays": str(path)}
+
+
+def summary(tasks: Mapping[str, Task], predictions: Mapping[str, Any]) -> str:
+    """A line of what the tasks make of an image, the tasks' names in front where there are several."""
+    lines = {key: task.summary(predictions[key]) for key, task in tasks.items()}
+    return "; ".join(f"{key}: {line}" if len(tasks) > 1 else line for key, line in lines.items() if line)
 
 
 def place_of(image: Pixels, fit: Any, device: torch.device) -> tuple[torch.Tensor, torch.Tensor] | None:

@@ -1,6 +1,7 @@
 """What a training shows: a bar, a line per epoch, and pictures in the end."""
 
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -80,17 +81,24 @@ class ShowProgress(Callback):
 
 
 class Pictures(Callback):
-    """Saves each task's pictures of a scoring."""
+    """Saves the pictures of each task that is scored, in a folder for each where there are several tasks.
 
-    def __init__(self, folder: Path, learner: Learner, count: int, images: int) -> None:
-        self.folder = folder
-        self.galleries = {name: task.gallery(count, images) for name, task in learner.each_task()}
+    Args:
+        count: how many of each task.
+        images: the numbers in the data set of the images that have a kind of label (`Task.target`).
+    """
+
+    def __init__(self, folder: Path, learner: Learner, count: int, images: Callable[[str], Sequence[int]]) -> None:
+        tasks = {name: learner.each(name) for name, _ in learner.each_metric()}
+        self.galleries = {name: task.gallery(count, images(task.target)) for name, task in tasks.items()}
+        self.folders = {name: folder / name if len(learner.tasks) > 1 else folder for name in tasks}
 
     def on_validation_batch_end(
         self, _trainer: Trainer, _learner: LightningModule, outputs: Any, batch: Any, *_: Any
     ) -> None:
         for name, gallery in self.galleries.items():
-            gallery.add(batch, outputs[name])
+            if name in outputs:  # a mixture's batch has labels for some tasks
+                gallery.add(batch, outputs[name])
 
     def on_validation_end(self, trainer: Trainer, _learner: LightningModule) -> None:
         for name, gallery in self.galleries.items():
@@ -99,7 +107,7 @@ class Pictures(Callback):
                 kept = [None] * trainer.world_size
                 torch.distributed.all_gather_object(kept, gallery.kept)
             if trainer.is_global_zero:
-                self.folder.mkdir(parents=True, exist_ok=True)
-                prefix = f"{name}_" if len(self.galleries) > 1 else ""
                 for title, picture in gallery.draw([entry for part in kept for entry in part]):
-                    picture.save(self.folder / f"{prefix}{title}.png")
+                    path = self.folders[name] / f"{title}.png"
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    picture.save(path)

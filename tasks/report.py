@@ -1,13 +1,17 @@
 """What a run says on the terminal."""
 
 import copy
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from torch import Tensor, nn
 
+from backbones.base import Backbone
+from backbones.norms import Rows
 from heads.sizes import measure
 from tasks.data.datamodule import DataModule
 from tasks.learner import Learner
@@ -20,21 +24,53 @@ def report(line: str) -> None:
 
 
 def describe(learner: Learner, data: DataModule) -> dict[str, Any]:
-    """One line each for the network and the data; returns what the network costs, task by task."""
+    """A line for each network and one for the data; returns what they cost: each task's alone, and all as one."""
     height, width = data.input_size()
-    backbone = copy.deepcopy(learner.backbone).to("meta")
     costs: dict[str, Any] = {"height": height, "width": width}
+    heads = {name: copy.deepcopy(task.head).to("meta") for name, task in learner.each_task()}
     for name, task in learner.each_task():
-        size = measure(backbone, copy.deepcopy(task.head).to("meta"), height, width)
+        backbone = on_meta(learner.backbone)
+        backbone.keep(task.head.maps)
+        size = measure(backbone, heads[name], height, width)
         twice = ", twice for the mirror image" if task.mirror else ""
         costs[name] = {"params": size.params, "multiply_adds": size.madds}
         report(
             f"{name}: {type(learner.backbone).__name__} + {type(task.head).__name__}, {size.params / 1e6:.2f}M params, "
             f"{size.madds / 1e9:.3g}G multiply-adds at {height}×{width}{twice}"
         )
+    if len(heads) > 1:
+        size = measure(on_meta(learner.backbone), EveryHead(heads), height, width)
+        share = size.madds / sum(costs[name]["multiply_adds"] for name in heads)
+        costs["shared"] = {"params": size.params, "multiply_adds": size.madds}
+        report(
+            f"as one network: {size.params / 1e6:.2f}M params, {size.madds / 1e9:.3g}G multiply-adds, "
+            f"{share:.2f} of what they cost apart"
+        )
+        for name, feature in learner.backbone.features.items():
+            readers = [task for task, head in heads.items() if name in head.maps]
+            report(f"  {name}: {feature.channels} channels at 1/{feature.reduction} for {', '.join(readers)}")
     training = f"{len(data.train):,} training and " if data.train is not None else ""
     report(f"data: {training}{len(data.val):,} validation images")
     return costs
+
+
+def on_meta(backbone: Backbone) -> Backbone:
+    """A copy that computes nothing but shapes, of one image."""
+    backbone = copy.deepcopy(backbone).to("meta")
+    if isinstance(rows := getattr(backbone, "rows", None), Rows):
+        rows.counts = (1,)
+    return backbone
+
+
+class EveryHead(nn.Module):
+    """All heads on the same maps."""
+
+    def __init__(self, heads: Mapping[str, nn.Module]) -> None:
+        super().__init__()
+        self.heads = nn.ModuleList(heads.values())
+
+    def forward(self, maps: Mapping[str, Tensor]) -> list[Any]:
+        return [head(maps) for head in self.heads]
 
 
 IN_LINE = 6  # scores in a line: what a terminal is wide enough for

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from tasks.cpu import bind_threads
 from tasks.data.images import find_images
 from tasks.data.splits import Splits
 from tasks.errors import UserError
+from tasks.parts import HEADS, settled_heads, several
 
 
 def run(config: DictConfig) -> None:
@@ -37,38 +39,47 @@ def run(config: DictConfig) -> None:
 
         predict(task, config, hydra.overrides.task, images, folder)
         return
-    if config.resume is None and config.mode == "train":
+    early = config.mode == "train" and config.resume is None and (config.checkpoint is None or not several(config))
+    if early:  # the checkpoint's heads or data need not be known first
         dataset = open_dataset(config, first)
     from tasks import start, training  # imports torch and lightning: seconds
 
-    config = start.with_checkpoint(task, config, hydra.overrides.task)
-    if config.resume is not None or config.mode == "evaluate":
-        dataset = open_dataset(config, first)
+    config, trained = start.with_checkpoint(task, config, hydra.overrides.task)
+    if not early:
+        dataset = open_dataset(config, first, trained)
     if first:
         (folder / "config.yaml").write_text(OmegaConf.to_yaml(config, resolve=True))
     training.run(task, config, dataset, folder)
 
 
-def open_dataset(config: DictConfig, first: bool) -> Splits:
-    """The data set, checked: its folders now, and each file once unless check=false.
+def open_dataset(config: DictConfig, first: bool, trained: Iterable[str] = ()) -> Splits:
+    """The data set, checked: its folders now, and each file once unless check=false. Settles the heads of multitask.
+
+    Args:
+        trained: heads of the checkpoint that is trained on.
 
     Raises:
         UserError: for whatever training or scoring would trip over.
     """
+    choices: Any = HydraConfig.get().runtime.choices
+    name = f"dataset={choices['dataset']}"
+    if several(config):
+        config.targets = [HEADS[head] for head in config.heads or HEADS]
     dataset = instantiate(config.dataset)
+    if several(config):
+        config.heads = settled_heads(config, dataset.classes, trained, name)
+        config.targets = [HEADS[head] for head in config.heads if HEADS[head] in dataset.classes]
+        dataset = instantiate(config.dataset)
     lacking = [target for target in config.targets if target not in dataset.classes]
     if lacking:
-        choices: Any = HydraConfig.get().runtime.choices
-        raise UserError(
-            f"dataset={choices['dataset']} has no labels of kind {lacking[0]}, only {', '.join(dataset.classes)}"
-        )
+        raise UserError(f"{name} has no labels of kind {lacking[0]}, only {', '.join(dataset.classes)}")
     val, train = dataset.val(), dataset.train() if config.mode == "train" else None
     broken: frozenset[str] = frozenset()
     if config.check and first:
         look_through("val", val, allowed=0)
         if train is not None:
             broken = look_through("train", train, allowed=config.data.max_broken)
-    return Splits(dataset.classes, train, val, broken)
+    return Splits(dataset.classes, train, val, broken, getattr(dataset, "sources", {}))
 
 
 def look_through(name: str, samples: Any, allowed: int) -> frozenset[str]:

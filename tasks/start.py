@@ -6,21 +6,46 @@ from typing import Any
 from omegaconf import DictConfig
 
 from backbones.weights import load_head, load_weights
-from tasks.checkpoint import load_state, open_checkpoint, start_from, with_typed
+from tasks.checkpoint import grown, load_state, open_checkpoint, start_from, with_typed
 from tasks.errors import UserError
 from tasks.learner import Learner
+from tasks.parts import several
 from tasks.report import report
 
 
-def with_checkpoint(task: str, config: DictConfig, overrides: Sequence[str]) -> DictConfig:
-    """The configuration of the checkpoint to resume, evaluate or predict with, with what was typed on top."""
-    path = config.resume if config.mode == "train" else config.checkpoint
-    if path is None:
-        return config
-    config = with_typed(open_checkpoint(path, task)["mobilevision"], config, overrides)
+def with_checkpoint(task: str, config: DictConfig, overrides: Sequence[str]) -> tuple[DictConfig, list[str]]:
+    """The configuration of the checkpoint to resume, evaluate or predict with, with what was typed on top.
+
+    Multitask also trains on with the checkpoint's backbone and heads, to which others may be added.
+
+    Returns:
+        The configuration and the names of the checkpoint's heads.
+    """
+    path = config.resume if config.mode == "train" and config.resume is not None else config.checkpoint
+    if path is None or (config.mode == "train" and config.resume is None and not several(config)):
+        return config, []
+    checkpoint = open_checkpoint(path, task)
+    card = checkpoint["mobilevision"]
+    if config.resume is not None and ("optimizer_states" not in checkpoint or "converted" in card):
+        raise UserError(f"resume={path}: not the last.ckpt of a run of this command; checkpoint={path} starts from it")
+    grows = config.mode == "train" and config.resume is None
+    config = grown(card, config, overrides) if grows else with_typed(card, config, overrides)
     if config.backbone.get("pretrained"):
         config.backbone.pretrained = False  # the checkpoint has the weights: nothing to download
-    return config
+    return config, list(card["tasks"])
+
+
+def sources_of(card: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Of a checkpoint trained on a mixture: names of the data sets that had labels of each kind."""
+    return {entry["target"]: entry["datasets"] for entry in card["tasks"].values() if entry.get("datasets")}
+
+
+def classes_of_carried(task: str, config: DictConfig, heads: Sequence[str]) -> dict[str, Sequence[Any]]:
+    """The classes of heads that the data has no labels for, from the checkpoint that they come from."""
+    if not heads:
+        return {}
+    cards = open_checkpoint(config.resume or config.checkpoint, task)["mobilevision"]["tasks"]
+    return {cards[name]["target"]: cards[name]["classes"] for name in heads}
 
 
 def classes_of(card: Mapping[str, Any]) -> dict[str, Sequence[Any]]:
@@ -28,22 +53,48 @@ def classes_of(card: Mapping[str, Any]) -> dict[str, Sequence[Any]]:
     return {entry.get("target", "mask"): entry["classes"] for entry in card["tasks"].values()}
 
 
-def start(task: str, config: DictConfig, learner: Learner) -> None:
+def start(task: str, config: DictConfig, learner: Learner) -> list[str]:
     """Weights to start a training from, with a report of what was loaded.
+
+    Returns:
+        Names of the tensors that there was nothing for.
 
     Raises:
         UserError: for weights that do not fit.
     """
+    if config.resume is not None:
+        return list(open_checkpoint(config.resume, task)["mobilevision"].get("anew", []))
     if config.weights is not None:
         take_weights(learner, str(config.weights))
-    if config.checkpoint is not None:
-        checkpoint = open_checkpoint(config.checkpoint, task)
-        trained = checkpoint["mobilevision"]["tasks"]
-        anew = [name for name, entry in learner.each_task() if trained[name]["classes"] != entry.card()["classes"]]
-        new = start_from(learner, checkpoint, config.checkpoint, anew)
-        named = ", ".join(new) if len(new) <= 4 else f"{new[0]} … {new[-1]} ({len(new)} tensors)"
-        made_new = f"; made anew for other classes: {named}" if new else ""
-        report(f"weights from {config.checkpoint}{made_new}")
+    if config.checkpoint is None:
+        return []
+    checkpoint = open_checkpoint(config.checkpoint, task)
+    trained = checkpoint["mobilevision"]["tasks"]
+    known = [(name, entry) for name, entry in learner.each_task() if name in trained]
+    other = [name for name, entry in known if trained[name]["classes"] != entry.card()["classes"]]
+    for name in sorted(learner.frozen - {"backbone"}):
+        if name not in trained:
+            raise UserError(
+                f"{name}.frozen=true, but {config.checkpoint} has no head {name}, only {', '.join(trained)}"
+            )
+        if name in other:
+            raise UserError(f"{name}.frozen=true, but {config.checkpoint} knows other classes than the data set")
+    new = start_from(learner, checkpoint, config.checkpoint, other)
+    added = [name for name in learner.tasks if name not in trained]
+    dropped = [name for name in trained if name not in learner.tasks]
+    of_classes = [name for name in new if not name.startswith(tuple(f"tasks.{head}." for head in added))]
+    named = (
+        ", ".join(of_classes)
+        if len(of_classes) <= 4
+        else f"{of_classes[0]} … {of_classes[-1]} ({len(of_classes)} tensors)"
+    )
+    report(
+        f"weights from {config.checkpoint}"
+        + (f"; new heads: {', '.join(added)}" if added else "")
+        + (f"; dropped: {', '.join(dropped)}" if dropped else "")
+        + (f"; made anew{'' if added else ' for other classes'}: {named}" if of_classes else "")
+    )
+    return new
 
 
 def complete(task: str, config: DictConfig, learner: Learner) -> None:
@@ -55,10 +106,11 @@ def complete(task: str, config: DictConfig, learner: Learner) -> None:
     """
     if config.checkpoint is not None:
         checkpoint = open_checkpoint(config.checkpoint, task)
+        trained = checkpoint["mobilevision"]["tasks"]
         for name, entry in learner.each_task():
-            same_classes(
-                checkpoint["mobilevision"]["tasks"][name]["classes"], entry.card()["classes"], config.checkpoint
-            )
+            if name not in trained:
+                raise UserError(f"{config.checkpoint} has no head {name}, only {', '.join(trained)}")
+            same_classes(trained[name]["classes"], entry.card()["classes"], config.checkpoint)
         load_state(learner, checkpoint, config.checkpoint)
         return
     missing = take_weights(learner, str(config.weights))

@@ -1,7 +1,8 @@
 """What a task is: a head on shared features, its loss, its prediction, its metric, its pictures."""
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from enum import IntEnum
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -14,6 +15,16 @@ from heads.base import Head
 from heads.boxes import Places
 from tasks.gallery import Gallery
 
+Pixels = NDArray[np.uint8]
+
+
+class Layer(IntEnum):
+    """What a task adds to a predicted image: the lower lies below the higher."""
+
+    AREAS = 0
+    OUTLINES = 1
+    CAPTION = 2  # beside the image; alone it needs no picture
+
 
 class Task(nn.Module):
     """One thing to learn from shared feature maps. It knows no trainer and no data set.
@@ -22,6 +33,7 @@ class Task(nn.Module):
         name: in front of the task's metrics where several tasks are trained.
         target: the key of its labels in a batch.
         score: the metric that says which checkpoint is best; larger is better.
+        layer: what its overlay is.
         mirror: whether an image is scored and predicted as itself and as its mirror image, the raw outputs averaged;
             for tasks whose outputs have no left and right. It costs a second pass.
         head: maps to raw outputs, the same in training and in inference; `head.maps` names the maps it reads.
@@ -30,6 +42,7 @@ class Task(nn.Module):
     name: ClassVar[str]
     target: ClassVar[str]
     score: ClassVar[str]
+    layer: ClassVar[Layer]
     mirror: bool = False
     head: Head
 
@@ -41,12 +54,13 @@ class Task(nn.Module):
         """A scalar from the head's outputs and the batch's labels."""
 
     @abstractmethod
-    def predict(self, outputs: Any, size: tuple[int, int]) -> Any:
-        """What a user wants, for images of this (height, width)."""
+    def predict(self, outputs: Any, size: tuple[int, int], places: Places | None = None) -> Any:
+        """What a user wants, in the pixels of the images' files.
 
-    def restore(self, prediction: Any, _places: Places) -> Any:
-        """A prediction in the pixels of the images' files, where the network saw them resized or padded."""
-        return prediction
+        Args:
+            size: (height, width) of the images that the network saw.
+            places: how the files' images lie in them; None where they are the files' images.
+        """
 
     def truth(self, batch: Mapping[str, Any]) -> Any:
         """What a scored batch's predictions are compared with."""
@@ -57,16 +71,24 @@ class Task(nn.Module):
         """A fresh metric whose compute() gives the entries of metrics.json, `images` among them."""
 
     @abstractmethod
-    def gallery(self, count: int, images: int) -> Gallery:
-        """What collects about `count` of the `images` scored and draws them."""
+    def gallery(self, count: int, images: Sequence[int]) -> Gallery:
+        """What collects about `count` of the images scored, whose numbers in the data set these are, and draws them."""
 
     def results(self, _metric: Metric, _folder: Path) -> list[str]:
         """Files that a scoring leaves beside metrics.json, from its metric after compute(); what to say of them."""
         return []
 
     @abstractmethod
-    def write(self, image: NDArray[np.uint8], prediction: Any, folder: Path, name: Path) -> dict[str, Any]:
-        """Files for one predicted image (H, W, 3), a batch of one; returns what the index says of them."""
+    def write(self, prediction: Any, folder: Path, name: Path) -> dict[str, Any]:
+        """Files for the prediction of one image, a batch of one; returns what the index says of them."""
+
+    @abstractmethod
+    def overlay(self, image: Pixels, prediction: Any, covered: bool) -> Pixels:
+        """A predicted image (H, W, 3) with its prediction, a batch of one, drawn on it; it may come out larger.
+
+        Args:
+            covered: whether another task has drawn on the image.
+        """
 
     def summary(self, _prediction: Any) -> str:
         """A line on one predicted image for the terminal, where one line can say it."""

@@ -23,9 +23,10 @@ from tasks.data.datamodule import DataModule
 from tasks.data.splits import Splits
 from tasks.errors import Stopped, UserError
 from tasks.learner import Learner
+from tasks.parts import HEADS, parts
 from tasks.progress import Pictures, ShowProgress
 from tasks.report import describe, report, show
-from tasks.start import complete, start
+from tasks.start import classes_of_carried, complete, start
 
 CHATTER = (  # warnings that do not apply here, and one of Lightning about itself
     "does not have many workers",
@@ -51,20 +52,30 @@ def run(task: str, config: DictConfig, splits: Splits, folder: Path) -> None:
     for chatter in CHATTER:
         warnings.filterwarnings("ignore", message=f".*{chatter}.*")
     lightning.seed_everything(config.seed, verbose=False)
-    learner = build(config, splits.classes)
+    carried = [name for name in parts(config) if name and HEADS[name] not in splits.classes]
+    classes = dict(splits.classes) | classes_of_carried(task, config, carried)
+    learner = build(config, classes, splits.sources)
+    learner.carried = frozenset(carried)
     data = build_data(config, splits)
     learner.card = make_card(task, config, {name: entry.card() for name, entry in learner.each_task()})
+    for name, entry in learner.each_task():
+        if splits.sources:
+            learner.card["tasks"][name]["datasets"] = list(splits.sources.get(entry.target, ()))
     with told_to_the_user():  # a network may refuse the images' size
         costs = describe(learner, data)
     if config.mode == "evaluate":
         complete(task, config, learner)
     else:
-        start(task, config, learner)
+        learner.card["anew"] = start(task, config, learner)
+        learner.keep_frozen(learner.card["anew"])
         if config.get("distill") and config.distill.teacher is not None:
             give_teacher(config, learner)
-        try_step(learner, data.try_augmentation())
-        for _, entry in learner.each_task():
-            entry.prepare(data.train)
+        batch = data.try_augmentation()
+        check_sizes(learner, tuple(batch["image"].shape[-2:]), data.input_size())
+        try_step(learner, batch)
+        for name, entry in learner.each_task():
+            if name not in learner.carried | learner.frozen:
+                entry.prepare(data.train)
         train(config, learner, data, splits, folder)
         checkpoints = folder / "checkpoints"
         written = [checkpoints / "best.ckpt", checkpoints / "last.ckpt", Path(str(config.resume))]
@@ -83,12 +94,25 @@ def try_step(learner: Learner, batch: Any) -> None:
     with told_to_the_user(), torch.random.fork_rng():
         trial = copy.deepcopy(learner).cpu().train()
         try:
-            for name, outputs in trial(batch["image"]).items():
-                trial.each(name).loss(outputs, batch)
+            trial.balance(trial.losses(batch), trial.shared)
         except ValueError as error:
             if "more than 1 value per channel" not in str(error):
                 raise
             raise UserError("a map of 1×1 cannot be normalised with data.batch_size=1; take 2 or more") from error
+
+
+def check_sizes(learner: Learner, trained: tuple[int, ...], scored: tuple[int, int]) -> None:
+    """Boxes are told relative to anchors, and those to the image's size: it must be one in training and in scoring.
+
+    Raises:
+        UserError: if it is not.
+    """
+    if trained != scored and any(task.target == "boxes" for _, task in learner.each_task()):
+        (height, width), (other_height, other_width) = trained, scored
+        raise UserError(
+            f"training images are {height}×{width}, scored ones {other_height}×{other_width}; boxes need one size: "
+            "image_size=[height,width] with data.fit (tasks.data.letterbox.Stretch) makes both"
+        )
 
 
 def give_teacher(config: DictConfig, learner: Learner) -> None:
@@ -101,30 +125,38 @@ def give_teacher(config: DictConfig, learner: Learner) -> None:
 
 
 def train(config: DictConfig, learner: Learner, data: DataModule, splits: Splits, folder: Path) -> None:
-    """Fit, leaving best.ckpt and last.ckpt in the folder."""
+    """Fit, leaving best.ckpt, last.ckpt and training.json in the folder."""
     checkpoints = folder / "checkpoints"
-    main_score = learner.each_task()[0][1].score
-    stop = StopOnSignal(checkpoints / "last.ckpt")
+    stop, progress = StopOnSignal(checkpoints / "last.ckpt"), ShowProgress(learner.main_score)
     callbacks = [
         *([AverageWeights(config.ema)] if config.ema is not None else []),
         *([StopAfter(config.stop_after)] if config.stop_after is not None else []),
         Reseed(config.seed),
         NoteBroken(config.data.max_broken, splits.broken),
         StopDiverged(),
-        ShowProgress(main_score),
-        Best(checkpoints, f"val/{main_score}", config.resume),
+        progress,
+        Best(checkpoints, f"val/{learner.main_score}", config.resume),
         Last(checkpoints),
         stop,
     ]
     trainer = make_trainer(config, callbacks, config.get("logger"))
+    begin = time.perf_counter()
     trainer.fit(learner, data, ckpt_path=config.resume, weights_only=True)
     if stop.received:
         raise Stopped(stop.received, checkpoints / "last.ckpt")
+    if trainer.is_global_zero and data.train is not None:
+        used = {
+            "seconds": round(time.perf_counter() - begin, 3),  # of a resumed run: since then
+            "last_epoch_seconds": round(progress.mark - progress.start, 3) if hasattr(progress, "start") else 0.0,
+            "epochs": trainer.current_epoch,
+            "images": len(data.train),
+        }
+        (folder / "training.json").write_text(json.dumps(used, indent=2) + "\n")
 
 
 def score(config: DictConfig, learner: Learner, data: DataModule, costs: dict[str, Any], folder: Path) -> None:
     """Score the validation images and write metrics.json, network.json and pictures."""
-    pictures = [Pictures(folder / "pictures", learner, config.pictures, len(data.val))] if config.pictures else []
+    pictures = [Pictures(folder / "pictures", learner, config.pictures, data.val_numbers)] if config.pictures else []
     trainer = make_trainer(config, pictures, logger=None)
     trainer.limit_val_batches = 1.0  # what is published is the score of all images
     start = time.perf_counter()

@@ -125,6 +125,7 @@ class Result(NamedTuple):
 def command(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Callable[..., Result]:
     """`python -m tasks.<name> <arguments>` in this process: the same entry, without importing torch anew."""
     from tasks.cli import main
+    from tasks.multitask.arguments import spelled_out
 
     def run(name: str, *arguments: str) -> Result:
         monkeypatch.setattr(sys, "argv", [f"tasks.{name}", *arguments])
@@ -133,7 +134,7 @@ def command(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) 
         capfd.readouterr()
         status = 0
         try:
-            main(name)
+            main(name, spelled_out) if name == "multitask" else main(name)
         except SystemExit as leave:
             status = int(leave.code or 0)
         captured = capfd.readouterr()

@@ -19,7 +19,9 @@ def options(group: str) -> list[str]:
 
 def task_of(choice: str) -> str:
     """The task whose command this choice is for."""
-    option = choice.split("=")[1]
+    group, option = choice.split("=")
+    if group == "balance" or option.startswith("multitask") or choice == "dataset=mixed":
+        return "multitask"
     classes_only = choice in {
         f"dataset={name}" for name in ("imagenet", "imagenette", "folders", "cifar10", "cifar100")
     }
@@ -39,7 +41,10 @@ def option_has_target(choice: str) -> bool:
     return group not in ("experiment", "recipe") and option != "none"
 
 
-GROUPS = ("backbone", "head", "loss", "dataset", "optimizer", "scheduler", "trainer", "logger", "experiment", "recipe")
+GROUPS = (
+    *("backbone", "head", "task", "loss", "balance", "dataset", "optimizer", "scheduler", "trainer", "logger"),
+    *("experiment", "recipe"),
+)
 
 
 @pytest.mark.parametrize("choice", [f"{group}={option}" for group in GROUPS for option in options(group)])

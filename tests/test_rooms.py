@@ -18,7 +18,17 @@ ALLOWED = {  # longest matching room decides; what is imported must start with o
     "heads/sizes": ("torch", "backbones.base", "heads"),
     "tasks/task": ("torch", "torchmetrics", "numpy", "PIL", "heads.base", "heads.boxes", "tasks.gallery"),
     "tasks/gallery": ("torch", "PIL"),
-    "tasks/learner": ("torch", "torchmetrics", "lightning", "tasks.task", "backbones.base", "heads.boxes"),
+    "tasks/balance": ("torch",),
+    "tasks/learner": (
+        "torch",
+        "torchmetrics",
+        "lightning",
+        "tasks.task",
+        "tasks.balance",
+        "backbones.base",
+        "backbones.norms",
+        "heads.boxes",
+    ),
     "tasks/segment": (
         "torch",
         "torchmetrics",
@@ -86,6 +96,8 @@ HYDRA = {
     "tasks/start",
     "tasks/sweeping",
     "tasks/teacher",
+    "tasks/parts",
+    "tasks/multitask/prune",
 }
 
 

@@ -1,6 +1,7 @@
 """Pictures of classification: a sheet of right and of most confidently wrong images, and the confusion matrix."""
 
 import heapq
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -11,6 +12,8 @@ from torch import Tensor
 
 from tasks.gallery import Gallery
 
+Pixels = NDArray[np.uint8]
+Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 RIGHT, WRONG = (30, 120, 50), (180, 30, 30)
 TILE, LINE, GAP = 128, 17, 6
 COLUMNS = 8
@@ -22,7 +25,7 @@ class Shown(NamedTuple):
 
     probability: float  # of the predicted class
     number: int  # in the data set
-    pixels: NDArray[np.uint8]  # (h, w, 3), no side above TILE
+    pixels: Pixels  # (h, w, 3), no side above TILE
     predicted: int
     truth: int
 
@@ -32,15 +35,15 @@ class RightAndWrong(Gallery):
 
     Args:
         count: how many of each kind.
-        images: in the data set.
+        images: numbers in the data set of those scored.
         class_names: by label.
         target: key of the labels in a batch.
     """
 
-    def __init__(self, count: int, images: int, class_names: Sequence[str], target: str) -> None:
+    def __init__(self, count: int, images: Sequence[int], class_names: Sequence[str], target: str) -> None:
         super().__init__()
         self.count, self.class_names, self.target = count, list(class_names), target
-        self.every = max(1, images // max(1, count))
+        self.wanted = set(images[:: max(1, len(images) // max(1, count))])
         self.matrix = np.zeros((len(class_names), len(class_names)), np.int64)
         self.right: list[Shown] = []
         self.wrong: list[Shown] = []  # a heap, the least confident first
@@ -54,7 +57,7 @@ class RightAndWrong(Gallery):
         np.add.at(self.matrix, (truths, predicted), 1)
         for row, index in enumerate(batch["index"]):
             probability = probabilities[row]
-            wanted_right = truths[row] == predicted[row] and index % self.every == 0 and len(self.right) < self.count
+            wanted_right = truths[row] == predicted[row] and index in self.wanted and len(self.right) < self.count
             least = self.wrong[0].probability if len(self.wrong) == self.count else -1.0
             wanted_wrong = truths[row] != predicted[row] and probability > least
             if not (wanted_right or wanted_wrong):
@@ -74,7 +77,7 @@ class RightAndWrong(Gallery):
         yield "confusion", confusion(sum(matrix for matrix, _, _ in kept), self.class_names)
 
 
-def tile(image: Tensor) -> NDArray[np.uint8]:
+def tile(image: Tensor) -> Pixels:
     """An image (3, H, W) uint8 small enough for the sheet."""
     picture = Image.fromarray(np.ascontiguousarray(image.permute(1, 2, 0).cpu().numpy()))
     picture.thumbnail((TILE, TILE))
@@ -107,7 +110,7 @@ def rows(part: Sequence[Shown]) -> int:
     return -(-len(part) // COLUMNS)
 
 
-def enlarged(pixels: NDArray[np.uint8]) -> Image.Image:
+def enlarged(pixels: Pixels) -> Image.Image:
     """Small images at a whole multiple of their size, so that their pixels stay square."""
     times = max(1, TILE // max(pixels.shape[:2]))
     picture = Image.fromarray(pixels)
@@ -115,13 +118,28 @@ def enlarged(pixels: NDArray[np.uint8]) -> Image.Image:
 
 
 def write(pen: ImageDraw.ImageDraw, place: tuple[int, int], text: str, colour: Any) -> None:
-    """A line as long as a tile is wide; what does not fit ends in an ellipsis."""
+    """A line as long as a tile is wide."""
     font = ImageFont.load_default(LINE - 5)
-    if pen.textlength(text, font) > TILE:
-        while text and pen.textlength(f"{text}…", font) > TILE:
-            text = text[:-1]
-        text += "…"
-    pen.text(place, text, colour, font)
+    pen.text(place, shortened(text, font, TILE), colour, font)
+
+
+def shortened(text: str, font: Font, width: float) -> str:
+    """As much of the text as is so wide; what does not fit ends in an ellipsis."""
+    if font.getlength(text) <= width:
+        return text
+    while text and font.getlength(f"{text}…") > width:
+        text = text[:-1]
+    return f"{text}…"
+
+
+def captioned(image: Pixels, name: str, probability: str) -> Pixels:
+    """The image (H, W, 3) below a strip with a class and its probability; a long name is shortened."""
+    font = ImageFont.load_default(max(12, min(32, round(max(image.shape[:2]) / 40))))
+    margin, high = 4, math.ceil(font.getbbox("Ag")[3] * 1.4)
+    room = image.shape[1] - 2 * margin - font.getlength(f" {probability}")
+    strip = Image.new("RGB", (image.shape[1], high), "white")
+    ImageDraw.Draw(strip).text((margin, high // 2), f"{shortened(name, font, room)} {probability}", "black", font, "lm")
+    return np.concatenate((np.asarray(strip), image))
 
 
 def confusion(matrix: NDArray[np.int64], names: Sequence[str]) -> Image.Image:

@@ -4,18 +4,17 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from backbones.base import Feature
 from heads.base import Head
+from heads.boxes import Places
 from heads.classification import ClassificationHead
 from tasks.classify.accuracy import Accuracy
 from tasks.classify.distill import Distillation
-from tasks.classify.draw import RightAndWrong
+from tasks.classify.draw import RightAndWrong, captioned
 from tasks.classify.mix import Mix
-from tasks.task import Task
+from tasks.task import Layer, Pixels, Task
 
 SHOWN = 5
 
@@ -36,7 +35,7 @@ class ClassifyTask(Task):
         distillation: a teacher's loss beside the labels'; None for none.
     """
 
-    name, target, score = "classify", "label", "top1"
+    name, target, score, layer = "classify", "label", "top1", Layer.CAPTION
 
     def __init__(
         self,
@@ -67,22 +66,27 @@ class ClassifyTask(Task):
         loss = self.criterion(outputs, batch[self.target])
         return loss if self.distillation is None else self.distillation(outputs, batch["image"], loss)
 
-    def predict(self, outputs: Tensor, _size: tuple[int, int]) -> Tensor:
+    def predict(self, outputs: Tensor, _size: tuple[int, int], _places: Places | None = None) -> Tensor:
         """The logits (N, classes): probabilities would lose their order where they underflow or round to equals."""
         return outputs.float()
 
     def metric(self) -> Accuracy:
         return Accuracy()
 
-    def gallery(self, count: int, images: int) -> RightAndWrong:
+    def gallery(self, count: int, images: Sequence[int]) -> RightAndWrong:
         return RightAndWrong(count, images, self.class_names, self.target)
 
-    def write(self, _image: NDArray[np.uint8], prediction: Tensor, _folder: Path, _name: Path) -> dict[str, Any]:
+    def write(self, prediction: Tensor, _folder: Path, _name: Path) -> dict[str, Any]:
         """The five likeliest classes: number, name, probability."""
         row: dict[str, Any] = {}
         for place, (number, name, probability) in enumerate(self.likeliest(prediction[0]), 1):
             row |= {f"class{place}": number, f"name{place}": name, f"probability{place}": f"{probability:.6f}"}
         return row
+
+    def overlay(self, image: Pixels, prediction: Tensor, _covered: bool) -> Pixels:
+        """The likeliest class and its probability above the image."""
+        _, name, probability = self.likeliest(prediction[0])[0]
+        return captioned(image, name, f"{probability:.2f}")
 
     def summary(self, prediction: Tensor) -> str:
         return ", ".join(f"{name} {probability:.3f}" for _, name, probability in self.likeliest(prediction[0]))

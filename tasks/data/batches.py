@@ -6,23 +6,24 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import albumentations
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from torch import Tensor
 from torch.utils.data import Dataset
 
 from tasks.annotations import Annotations
 from tasks.data.boxes import SMALLEST, pack
 from tasks.data.files import View
 from tasks.data.images import Pixels
-from tasks.data.letterbox import move, placed
+from tasks.data.letterbox import move, placed, stretching
+from tasks.data.mixture import MixedSamples
 from tasks.data.samplers import Draw
+from tasks.data.samples import KEYS, Arrays, Samples
 from tasks.errors import UserError
 
-Arrays = dict[str, NDArray[Any]]
 Batch = dict[str, Any]
 Crop = Callable[[Path | Pixels, np.random.Generator], Pixels]
 # Boxes of which a transform leaves less than a tenth, or less than what is large enough in a file, are too little to
@@ -32,21 +33,6 @@ SIDE = SMALLEST - 0.01
 BOXES = albumentations.BboxParams(
     "pascal_voc", min_width=SIDE, min_height=SIDE, min_visibility=0.1, clip=True, filter_invalid_bboxes=True
 )
-
-
-class Samples(Protocol):
-    """What a data set's split offers: arrays by albumentations' names for them (image, mask, bboxes, label, …).
-
-    `read(index, view)` lets a view make the image from its file (or from decoded pixels) where it can do so faster or
-    better than by decoding all of it; only sets without labels per pixel offer that. `annotations` is for samples that
-    have `bboxes`.
-    """
-
-    def __len__(self) -> int: ...
-    def name(self, index: int) -> str: ...
-    def size(self, index: int) -> tuple[int, int]: ...
-    def read(self, index: int, view: View | None = None) -> Arrays: ...
-    def annotations(self, index: int) -> Annotations: ...
 
 
 def collate(samples: Sequence[Arrays], names: Sequence[str]) -> Batch:
@@ -75,7 +61,8 @@ class Augmented(Dataset[Batch]):
         crop: makes the image from its file before they see it (tasks/data/crop.py).
         replace_broken: a file that cannot be read is noted in the batch's `broken` (name, reason) and the next image
             takes its place; otherwise it is an error.
-        fit: for samples with boxes: makes the augmented image as it is when scored. Other samples go without.
+        fit: for samples with boxes or masks: makes the augmented image as it is when scored. Others go without.
+        fit_all: the others as well, where they share a batch with such samples.
     """
 
     def __init__(
@@ -85,28 +72,38 @@ class Augmented(Dataset[Batch]):
         crop: Crop | None = None,
         replace_broken: bool = False,
         fit: View | None = None,
+        fit_all: bool = False,
     ) -> None:
-        self.samples, self.crop, self.replace_broken, self.fit = samples, crop, replace_broken, fit
+        self.samples, self.crop, self.replace_broken = samples, crop, replace_broken
+        self.fit, self.fit_all = fit, fit_all
         self.mosaics = [transform for transform in augment if isinstance(transform, albumentations.Mosaic)]
         with warnings.catch_warnings():  # transforms that move no pixel leave the boxes alone
             warnings.filterwarnings("ignore", message="Got processor for bboxes")
             self.augment = albumentations.Compose(list(augment), bbox_params=BOXES)
 
     def __getitem__(self, draws: Sequence[Draw]) -> Batch:
-        arrays, names = [], []
         broken: list[tuple[str, str]] = []
-        for index, seed in draws:
-            generator = np.random.default_rng(seed)
-            sample, index = self.read(index, generator, broken)
-            # One generator for all transforms: seeded one by one they would all throw the same dice.
-            self.augment.set_random_state(generator, random.Random(hash(seed)))
-            others = {mosaic.metadata_key: self.others(mosaic, generator, broken) for mosaic in self.mosaics}
-            sample = self.augment(**sample, **others)
-            arrays.append(self.fitted({key: array for key, array in sample.items() if key not in others}))
-            names.append(self.samples.name(index))
+        arrays, names = zip(*(self.sample(draw, broken) for draw in draws), strict=True)
         boxes = [sample.pop("bboxes") for sample in arrays if "bboxes" in sample]
         batch = collate(arrays, names) | {"broken": broken}
         return batch | {"boxes": torch.from_numpy(pack(boxes))} if boxes else batch
+
+    def sample(self, draw: Draw, broken: list[tuple[str, str]]) -> tuple[Arrays, str]:
+        """A drawn sample as the network sees it, and its name; what could not be read for it goes to `broken`.
+
+        Raises:
+            UserError: for a crop or a fit that labels cannot follow.
+        """
+        generator = np.random.default_rng(draw.seed)
+        sample, index = self.read(draw.image, generator, broken)
+        if self.crop is not None and ("bboxes" in sample or "mask" in sample):
+            raise UserError("data.crop changes the image alone: use data.augment where there are boxes or masks")
+        # One generator for all transforms: seeded one by one they would all throw the same dice.
+        self.augment.set_random_state(generator, random.Random(hash(draw.seed)))
+        others = {mosaic.metadata_key: self.others(mosaic, generator, broken) for mosaic in self.mosaics}
+        sample = self.augment(**sample, **others)
+        sample = self.fitted({key: array for key, array in sample.items() if key not in others})
+        return sample, self.samples.name(index)
 
     def others(
         self, mosaic: albumentations.Mosaic, generator: np.random.Generator, broken: list[tuple[str, str]]
@@ -117,21 +114,16 @@ class Augmented(Dataset[Batch]):
         return ReadLate(lambda place: self.read(int(indices[place]), generator, broken)[0], len(indices))
 
     def fitted(self, sample: Arrays) -> Arrays:
-        """A sample with boxes as `fit` makes it; others as they are.
+        """A sample with boxes or a mask as `fit` makes it; others as they are, unless all are fitted.
 
         Raises:
-            UserError: for a crop or a fit that boxes cannot follow.
+            UserError: for a fit that boxes or masks cannot follow.
         """
-        if "bboxes" not in sample:
+        if "bboxes" in sample:
+            sample["bboxes"] = sample["bboxes"].reshape(-1, 5)  # albumentations drops the fifth column of no boxes
+        if self.fit is None or not (self.fit_all or "bboxes" in sample or "mask" in sample):
             return sample
-        if self.crop is not None:
-            raise UserError("data.crop changes the image alone: use data.augment where there are boxes")
-        sample["bboxes"] = sample["bboxes"].reshape(-1, 5)  # albumentations drops the fifth column of no boxes
-        if self.fit is None:
-            return sample
-        if "mask" in sample:
-            raise UserError("data.fit changes image and boxes alone: use data.augment where pixels have labels")
-        return sample | move(sample["image"], sample["bboxes"], placed(self.fit))
+        return move(sample, placed(self.fit))
 
     def read(self, index: int, generator: np.random.Generator, broken: list[tuple[str, str]]) -> tuple[Arrays, int]:
         """A sample and its number: the wanted one, or the first behind it that can be read."""
@@ -164,11 +156,49 @@ class ReadLate(Sequence[Arrays]):
         return self.read(place)
 
 
+class MixedAugmented(Dataset[Batch]):
+    """Training batches of a mixture: `rows` has the rows with each kind of label, which holds labels of those alone.
+
+    A batch of 3 + 2 samples, the first set with boxes, the second with masks and classes:
+
+        image   ▪ ▪ ▪ ▫ ▫        counts (3, 2)
+        boxes   ▪ ▪ ▪            rows["boxes"] 0 1 2
+        mask          ▫ ▫        rows["mask"]  3 4
+        label         ▫ ▫        rows["label"] 3 4
+
+    Args:
+        samples: the mixture's.
+        parts: each data set's samples as the network sees them; what takes a sample's place is of its own set.
+    """
+
+    def __init__(self, samples: MixedSamples, parts: Sequence[Augmented]) -> None:
+        self.samples, self.parts = samples, parts
+
+    def __getitem__(self, draws: Sequence[Draw]) -> Batch:
+        broken: list[tuple[str, str]] = []
+        places = [self.samples.place(draw.image) for draw in draws]
+        made = [
+            self.parts[number].sample(Draw(index, draw.seed), broken)
+            for (number, index), draw in zip(places, draws, strict=True)
+        ]
+        batch = collate([{"image": sample["image"]} for sample, _ in made], [name for _, name in made])
+        rows: dict[str, Tensor] = {}
+        for kind in dict.fromkeys(kind for part in self.samples.parts for kind in part.kinds):
+            having = [row for row, (sample, _) in enumerate(made) if KEYS[kind] in sample]
+            labels = [made[row][0][KEYS[kind]] for row in having]
+            rows[kind] = torch.tensor(having)
+            batch[kind] = torch.from_numpy(pack(labels) if kind == "boxes" else np.stack(labels))
+        counts = np.bincount([number for number, _ in places], minlength=len(self.parts)).tolist()
+        return batch | {"counts": tuple(counts), "rows": rows, "broken": broken}
+
+
 class Scored(Dataset[Batch]):
     """Evaluation batches: a list of indices in, a batch out; each image as it is, or as `fit` makes it.
 
-    Samples with boxes give `annotations`, a list, and `places`: where each file's image lies in the one of the batch,
-    (N, 4) float32 x, y, width, height, and the files' sizes, (N, 2) float32 height, width.
+    Boxes and masks are those of the files, whatever the images' size. Samples with boxes give `annotations`, a list,
+    and `places`: where each file's image lies in the one of the batch, (N, 4) float32 x, y, width, height, and the
+    files' sizes, (N, 2) float32 height, width. So do samples with masks whose images are fitted; their files must be of
+    one size. A batch of a mixture is of one data set, and says of which, as in training: `counts`, `rows`.
     """
 
     def __init__(self, samples: Samples, fit: View | None = None) -> None:
@@ -179,14 +209,25 @@ class Scored(Dataset[Batch]):
         arrays = [read(index) for index in indices]
         without = [{key: array for key, array in sample.items() if key != "bboxes"} for sample in arrays]
         batch = collate(without, [self.samples.name(index) for index in indices]) | {"index": list(indices)}
-        return batch | self.truth(indices) if "bboxes" in arrays[0] else batch
+        if "mask" in batch and self.fit is not None:
+            stretching(self.fit)
+            batch["places"] = self.places([sample["mask"].shape for sample in arrays])
+        if "bboxes" in arrays[0]:  # scored as their file has them, not as they were repaired for training
+            batch["annotations"] = [self.samples.annotations(index) for index in indices]
+            batch["places"] = self.places([(truth.height, truth.width) for truth in batch["annotations"]])
+        return batch | of_one_set(self.samples, indices) if isinstance(self.samples, MixedSamples) else batch
 
-    def truth(self, indices: Sequence[int]) -> Batch:
-        """What boxes are scored against: as their file has them, not as they were repaired for training."""
-        annotations = [self.samples.annotations(index) for index in indices]
-        sizes = [(truth.height, truth.width) for truth in annotations]
+    def places(self, sizes: Sequence[tuple[int, ...]]) -> tuple[Tensor, Tensor]:
+        """Where files of these sizes lie in the images of a batch, and the sizes: see heads.boxes.Places."""
         places = [(0, 0, w, h) if self.fit is None else placed(self.fit).place(h, w) for h, w in sizes]
-        return {"annotations": annotations, "places": (torch.tensor(places).float(), torch.tensor(sizes).float())}
+        return torch.tensor(places).float(), torch.tensor(sizes).float()
+
+
+def of_one_set(samples: MixedSamples, indices: Sequence[int]) -> Batch:
+    """`counts` and `rows` of a batch whose samples are all of one set of a mixture."""
+    number, _ = samples.place(indices[0])
+    counts = tuple(len(indices) if place == number else 0 for place in range(len(samples.parts)))
+    return {"counts": counts, "rows": {kind: torch.arange(len(indices)) for kind in samples.parts[number].kinds}}
 
 
 class InMemory:

@@ -109,18 +109,19 @@ class LabelledImages:
         """`image` (H, W, 3) RGB uint8, and of what was asked for `mask` (H, W) of train ids, uint8, and `bboxes` (K, 5)
         float32, xyxy and class number.
 
+        Args:
+            view: makes the image from its path; the labels stay those of the file.
+
         Raises:
-            UserError: for a file that cannot be decoded, an id outside the map, sizes that differ; for a view, which
-                would change the image and not its mask.
+            UserError: for a file that cannot be decoded, an id outside the map, sizes that differ.
         """
-        if view is not None and "mask" in self.targets:
-            raise UserError("data.crop and data.fit change the image alone: use data.augment where pixels have labels")
         image = (view or read_rgb)(Path(self.images[index]))
         sample: dict[str, NDArray[Any]] = {"image": image}
         if "mask" in self.targets:
             ids = read_labels(self.labels[index])
-            if image.shape[:2] != ids.shape:
-                raise self.wrong_size(self.labels[index], image.shape, ids.shape)
+            size = image.shape[:2] if view is None else self.size(index)
+            if size != ids.shape:
+                raise self.wrong_size(self.labels[index], size, ids.shape)
             sample["mask"] = self.train_ids(ids, index)
         if self.boxes is not None:
             sample["bboxes"] = self.boxes.to_train(index)

@@ -2,7 +2,9 @@
 
 import os
 import signal
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import albumentations
@@ -12,10 +14,12 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from tasks.cpu import use_all_cores
-from tasks.data.batches import Augmented, Batch, Crop, InMemory, Samples, Scored
+from tasks.data.batches import Augmented, Batch, Crop, InMemory, MixedAugmented, Scored
 from tasks.data.files import View
+from tasks.data.mixture import MixedSamples
 from tasks.data.progressive import check_progressive, shrunk
-from tasks.data.samplers import EvalBatches, TrainBatches
+from tasks.data.samplers import EvalBatches, MixedBatches, TrainBatches, shared_out
+from tasks.data.samples import Samples
 from tasks.errors import UserError
 
 
@@ -27,7 +31,7 @@ class DataModule(lightning.LightningDataModule):
         augment: albumentations transforms by name, applied in order to training samples.
         crop: makes a training image from its file, before `augment`; None decodes all of it.
         fit: makes an image to score from its file (tasks/data/resize.py, letterbox.py); None takes it as it is.
-            Training samples with boxes are fitted alike, behind `augment`.
+            Training samples with boxes or masks are fitted alike, behind `augment`; of a mixture, all.
         progressive: (side, share of the steps) pairs: training images are shrunk to that side until that share is done
             (tasks/data/progressive.py): a pass costs less while little is known. None for none.
         max_broken: how many training images may be unreadable, each replaced by its neighbour.
@@ -36,6 +40,11 @@ class DataModule(lightning.LightningDataModule):
         workers: processes that decode and augment; None takes one per core, at most 8.
         cache: keep decoded images in memory.
         seed: of order and augmentation.
+        draw: how often each data set of a mixture is drawn; those not named once.
+        own_augment: transforms by name for one data set of a mixture, instead of `augment`.
+
+    Raises:
+        UserError: for a data set that is not in the mixture.
     """
 
     def __init__(
@@ -54,10 +63,16 @@ class DataModule(lightning.LightningDataModule):
         workers: int | None,
         cache: bool,
         seed: int,
+        draw: Mapping[str, float] | None = None,
+        own_augment: Mapping[str, Mapping[str, albumentations.BasicTransform]] | None = None,
     ) -> None:
         super().__init__()
         self.train, self.val = train, val
-        self.augment = [transform for transform in augment.values() if transform is not None]
+        self.augment = in_order(augment)
+        self.own_augment = {name: in_order(own) for name, own in (own_augment or {}).items() if own is not None}
+        self.draw = dict(draw or {})
+        self.check_names("draw", self.draw)
+        self.check_names("own_augment", self.own_augment)
         self.progressive = check_progressive(progressive or ())
         self.crop, self.fit, self.max_broken = crop, fit, max_broken
         self.batch_size, self.eval_batch_size, self.repeat = batch_size, eval_batch_size, repeat
@@ -66,22 +81,40 @@ class DataModule(lightning.LightningDataModule):
             self.workers = workers
         self.cache, self.seed = cache, seed
 
+    def check_names(self, key: str, named: Iterable[str]) -> None:
+        """Raises a UserError for a data set that is not there, whose choices or transforms would never be used."""
+        names = self.val.names if isinstance(self.val, MixedSamples) else []
+        for name in named:
+            if name not in names:
+                choices = f"there are {', '.join(names)}" if names else "it is for mixtures: datasets=[…]"
+                raise UserError(f"data.{key}.{name}: no such data set; {choices}")
+
     def setup(self, stage: str) -> None:
         """Decode what is to be kept in memory, before workers are forked."""
-        if self.cache and stage == "fit" and not isinstance(self.train, InMemory):
+        if self.cache and stage == "fit":
             assert self.train is not None
-            self.train = InMemory(self.train)
-        if self.cache and not isinstance(self.val, InMemory):
-            self.val = InMemory(self.val)
+            self.train = in_memory(self.train)
+        if self.cache:
+            self.val = in_memory(self.val)
+
+    def counts(self) -> tuple[int, ...]:
+        """Samples of each data set of a mixture in a training batch.
+
+        Raises:
+            UserError: if one has none.
+        """
+        assert isinstance(self.train, MixedSamples)
+        return shared_out(self.batch_size, {name: self.draw.get(name, 1) for name in self.train.names})
 
     def train_batches(self) -> TrainBatches:
         """The order of the training samples, from where the trainer stands: at the start, or where a run is resumed."""
         assert self.train is not None and self.trainer is not None
         loop = self.trainer.fit_loop
         done = loop.epoch_loop.batch_progress
-        return TrainBatches(
-            len(self.train),
-            self.batch_size,
+        make: Callable[..., TrainBatches] = partial(TrainBatches, len(self.train), self.batch_size)
+        if isinstance(self.train, MixedSamples):
+            make = partial(MixedBatches, self.train.sizes, self.counts())
+        return make(
             seed=self.seed,
             repeat=self.repeat,
             rank=self.trainer.global_rank,
@@ -110,7 +143,11 @@ class DataModule(lightning.LightningDataModule):
             UserError: with what the transforms said.
         """
         assert self.train is not None
-        batch = next(iter(TrainBatches(len(self.train), min(4, self.batch_size), seed=self.seed)))
+        if isinstance(self.train, MixedSamples):
+            few = [min(2, count) for count in self.counts()]
+            batch = next(iter(MixedBatches(self.train.sizes, few, seed=self.seed)))
+        else:
+            batch = next(iter(TrainBatches(len(self.train), min(4, self.batch_size), seed=self.seed)))
         try:
             return self.at_size(self.augmented()[batch], 0.0)
         except UserError:
@@ -121,10 +158,20 @@ class DataModule(lightning.LightningDataModule):
     def train_dataloader(self) -> DataLoader[Batch]:
         return self.loader(self.augmented(), self.train_batches(), self.workers)
 
-    def augmented(self) -> Augmented:
+    def augmented(self) -> Dataset[Batch]:
         """The training samples as the network sees them."""
         assert self.train is not None
-        return Augmented(self.train, self.augment, self.crop, self.max_broken > 0, self.fit)
+        replace = self.max_broken > 0
+        if not isinstance(self.train, MixedSamples):
+            return Augmented(self.train, self.augment, self.crop, replace, self.fit)
+        fit_all = any(kind in ("mask", "boxes") for part in self.train.parts for kind in part.kinds)
+        parts = [
+            Augmented(
+                part, self.own_augment.get(part.set_name, self.augment), self.crop, replace, self.fit, fit_all=fit_all
+            )
+            for part in self.train.parts
+        ]
+        return MixedAugmented(self.train, parts)
 
     def on_after_batch_transfer(self, batch: Batch, _loader: int) -> Batch:
         """Shrink training images as far as `progressive` says, on the device."""
@@ -147,25 +194,58 @@ class DataModule(lightning.LightningDataModule):
         return batch | {"image": shrunk(batch["image"], side)}
 
     def input_size(self) -> tuple[int, int]:
-        """(height, width) of the first image as it is scored."""
+        """(height, width) of the first image as it is scored.
+
+        Raises:
+            UserError: for a fit that the labels of a data set cannot follow.
+        """
         if self.fit is None:
             return self.val.size(0)
-        height, width = self.val.read(0, self.fit)["image"].shape[:2]
+        firsts = self.val.starts if isinstance(self.val, MixedSamples) else [0]
+        batches = [Scored(self.val, self.fit)[[index]] for index in firsts]  # one of each data set says what is wrong
+        height, width = batches[0]["image"].shape[-2:]
         return height, width
+
+    def val_numbers(self, target: str) -> Sequence[int]:
+        """The validation images that have this kind of label, by their numbers."""
+        return self.val.having(target) if isinstance(self.val, MixedSamples) else range(len(self.val))
+
+    def val_images(self, target: str) -> int:
+        """How many validation images have this kind of label."""
+        return len(self.val_numbers(target))
+
+    def alike(self) -> list[Hashable]:
+        """What the images of a scored batch have in common: data set, size, and the size of masks."""
+        if not isinstance(self.val, MixedSamples):
+            return self.shapes(self.val)
+        shapes = [shape for part in self.val.parts for shape in self.shapes(part)]
+        return [(self.val.place(index)[0], shape) for index, shape in enumerate(shapes)]
+
+    def shapes(self, samples: Samples) -> list[Hashable]:
+        """The size of each file, where image or mask are scored at it; of fitted images that have no masks, none."""
+        if self.fit is not None and "mask" not in samples.read(0):
+            return [None] * len(samples)
+        return [samples.size(index) for index in range(len(samples))]
 
     def val_dataloader(self) -> DataLoader[Batch]:
         assert self.trainer is not None
-        if self.fit is None:
-            sizes = [self.val.size(index) for index in range(len(self.val))]
-        else:
-            sizes = [self.input_size()] * len(self.val)
-        sampler = EvalBatches(sizes, self.eval_batch_size, rank=self.trainer.global_rank, world=self.trainer.world_size)
-        if sampler.of_all < self.trainer.world_size:  # a process without a batch would wait for the others for ever
-            raise UserError(
-                f"{len(self.val)} validation images in batches of {self.eval_batch_size} are too few for "
-                f"{self.trainer.world_size} processes; lower data.eval_batch_size or trainer.devices"
-            )
+        rank, world = self.trainer.global_rank, self.trainer.world_size
+        sampler = EvalBatches(self.alike(), self.eval_batch_size, rank=rank, world=world)
+        self.check_enough(sampler, world)
         return self.loader(Scored(self.val, self.fit), sampler, 0 if self.cache else self.workers)
+
+    def check_enough(self, sampler: EvalBatches, world: int) -> None:
+        """Raises a UserError if a process had no batch, of all or of one data set: the others would wait for ever."""
+        sizes, batches = {"": len(self.val)}, Counter({"": len(sampler.of_all)})
+        if isinstance(self.val, MixedSamples):
+            sizes |= {f" of {name}": size for name, size in zip(self.val.names, self.val.sizes, strict=True)}
+            batches.update(f" of {self.val.names[self.val.place(batch[0])[0]]}" for batch in sampler.of_all)
+        for of, size in sizes.items():
+            if batches[of] < world:
+                raise UserError(
+                    f"{size} validation images{of} in batches of {self.eval_batch_size} are too few for "
+                    f"{world} processes; lower data.eval_batch_size or trainer.devices"
+                )
 
     def loader(self, dataset: Dataset[Batch], sampler: Iterable[Any], workers: int) -> DataLoader[Batch]:
         """A loader whose sampler makes whole batches (Lightning tells the epoch to samplers, not to batch samplers)."""
@@ -179,6 +259,18 @@ class DataModule(lightning.LightningDataModule):
             persistent_workers=workers > 0,
             pin_memory=torch.cuda.is_available(),
         )
+
+
+def in_order(transforms: Mapping[str, albumentations.BasicTransform]) -> list[albumentations.BasicTransform]:
+    """Transforms without those that were taken out (`name: null`)."""
+    return [transform for transform in transforms.values() if transform is not None]
+
+
+def in_memory(samples: Samples) -> Samples:
+    """Samples decoded and kept, if they are not yet; of a mixture, those of each data set."""
+    if isinstance(samples, MixedSamples):
+        return samples.kept(in_memory)
+    return samples if isinstance(samples, InMemory) else InMemory(samples)
 
 
 def unchanged(batch: Any) -> Any:

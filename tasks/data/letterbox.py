@@ -1,15 +1,16 @@
-"""Images brought to one size, and where they then lie: what a detector sees in training and in scoring."""
+"""Images brought to one size, and where they then lie: what a network sees in training and in scoring."""
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, cast
+from typing import NamedTuple, Protocol, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
+from tasks.data.cityscapes import VOID
 from tasks.data.files import View
 from tasks.data.images import Pixels, read_rgb
 from tasks.data.resize import antialiased
+from tasks.data.samples import Arrays
 from tasks.errors import UserError
 
 LONGEST = 16_384  # pixels a side: more is a slip, and no memory would hold a batch of it
@@ -25,7 +26,7 @@ class Place(NamedTuple):
 
 
 class PlacedView(Protocol):
-    """A view that says where it puts an image of some height and width, so that boxes can follow."""
+    """A view that says where it puts an image of some height and width, so that boxes and masks can follow."""
 
     def place(self, height: int, width: int) -> Place: ...
     def __call__(self, source: Path | Pixels) -> Pixels: ...
@@ -107,15 +108,51 @@ def placed(fit: View) -> PlacedView:
         UserError: if it cannot.
     """
     if not hasattr(fit, "place"):
-        raise UserError(f"data.fit={type(fit).__name__} moves no boxes: use tasks.data.letterbox.Letterbox or Stretch")
+        raise UserError(
+            f"data.fit={type(fit).__name__} moves no boxes and no masks: use tasks.data.letterbox.Stretch (or, for "
+            "boxes alone, Letterbox)"
+        )
     return cast(PlacedView, fit)
 
 
-def move(image: Pixels, boxes: NDArray[np.float32], fit: PlacedView) -> dict[str, NDArray[Any]]:
-    """`image` (H, W, 3) fitted and `bboxes` (K, 5), xyxy and class number, moved along."""
-    height, width = image.shape[:2]
+def stretching(fit: View) -> PlacedView:
+    """The view, if all of the network's input is the image, so that a label map of any size lies right on it.
+
+    Raises:
+        UserError: if it is not.
+    """
+    if type(fit) is not Stretch:
+        raise UserError(
+            f"data.fit={type(fit).__name__} cuts or frames the image, but masks are scored as their files have them: "
+            "use tasks.data.letterbox.Stretch"
+        )
+    return fit
+
+
+def move(sample: Arrays, fit: PlacedView) -> Arrays:
+    """A sample with its `image` (H, W, 3) fitted; `bboxes` (K, 5), xyxy and class number, and `mask` (H, W) go along.
+
+    What the image does not cover is void in the mask.
+    """
+    height, width = sample["image"].shape[:2]
     place = fit.place(height, width)
-    moved = boxes.copy()
-    moved[:, :4] *= np.array([place.width / width, place.height / height] * 2, np.float32)
-    moved[:, :4] += np.array([place.x, place.y] * 2, np.float32)
-    return {"image": fit(image), "bboxes": moved}
+    moved = sample | {"image": fit(sample["image"])}
+    if "bboxes" in sample:
+        boxes = sample["bboxes"].copy()
+        boxes[:, :4] *= np.array([place.width / width, place.height / height] * 2, np.float32)
+        boxes[:, :4] += np.array([place.x, place.y] * 2, np.float32)
+        moved["bboxes"] = boxes
+    if "mask" in sample:
+        mask = np.full(moved["image"].shape[:2], VOID, np.uint8)
+        inside = nearest(sample["mask"], place.height, place.width)
+        mask[place.y : place.y + place.height, place.x : place.x + place.width] = inside
+        moved["mask"] = mask
+    return moved
+
+
+def nearest(mask: Pixels, height: int, width: int) -> Pixels:
+    """(H, W) to (height, width): each new pixel is the old one that its centre lies in; no class is made of two."""
+    rows, columns = (
+        (2 * np.arange(new) + 1) * old // (2 * new) for new, old in zip((height, width), mask.shape, strict=True)
+    )
+    return mask[rows][:, columns]

@@ -1,17 +1,21 @@
 """Which images make which batch: the same for any number of processes, workers and restarts."""
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from torch.utils.data import Sampler
+
+from tasks.errors import UserError
 
 
 class Draw(NamedTuple):
     """One training sample: which image, and the seed of its augmentation."""
 
     image: int
-    seed: tuple[int, int, int]
+    seed: tuple[int, ...]
 
 
 class TrainBatches(Sampler[list[Draw]]):
@@ -54,12 +58,15 @@ class TrainBatches(Sampler[list[Draw]]):
         generator = np.random.default_rng((self.seed, self.epoch))
         order = np.concatenate([generator.permutation(self.size) for _ in range(self.repeat)])
         order = np.resize(order, len(self) * self.batch_size * self.world)
-        skip = self.begun[1] if self.epoch == self.begun[0] else 0  # a loader with workers asks twice: nothing changes
         batches = [
             [Draw(int(order[position]), (self.seed, self.epoch, position)) for position in range(start, stop)]
-            for start, stop in (self.bounds(number) for number in range(skip, len(self)))
+            for start, stop in (self.bounds(number) for number in self.left())
         ]
         return iter(batches)
+
+    def left(self) -> range:
+        """The epoch's batches that are not yet done; a loader with workers asks twice, and nothing changes."""
+        return range(self.begun[1] if self.epoch == self.begun[0] else 0, len(self))
 
     def bounds(self, number: int) -> tuple[int, int]:
         """First and last position of this process's share of a global batch."""
@@ -67,23 +74,109 @@ class TrainBatches(Sampler[list[Draw]]):
         return start, start + self.batch_size
 
 
+class MixedBatches(TrainBatches):
+    """Batches of a mixture: of each data set a fixed number of samples, the sets one behind the other.
+
+    Each set has an order of its own, a function of (seed, epoch) alone: permutations of its samples, one behind the
+    other for as long as the epoch lasts, which draws as many samples as all sets hold together. With several processes
+    each global batch is dealt out among them.
+
+    Args:
+        sizes: samples in each data set, which lie one behind the other.
+        counts: samples of each in a batch, per process.
+        seed, repeat, rank, world, epoch, skip: see TrainBatches.
+    """
+
+    def __init__(
+        self,
+        sizes: Sequence[int],
+        counts: Sequence[int],
+        *,
+        seed: int,
+        repeat: int = 1,
+        rank: int = 0,
+        world: int = 1,
+        epoch: int = 0,
+        skip: int = 0,
+    ) -> None:
+        super().__init__(
+            sum(sizes), sum(counts), seed=seed, repeat=repeat, rank=rank, world=world, epoch=epoch, skip=skip
+        )
+        self.sizes, self.counts = tuple(sizes), tuple(counts)
+
+    def __iter__(self) -> Iterator[list[Draw]]:
+        orders = [self.order(number) for number in range(len(self.sizes))]
+        batches = [
+            [
+                Draw(int(order[position]), (self.seed, self.epoch, position, number))
+                for number, (order, count) in enumerate(zip(orders, self.counts, strict=True))
+                for position in range(*self.share(batch, count))
+            ]
+            for batch in self.left()
+        ]
+        return iter(batches)
+
+    def order(self, number: int) -> NDArray[np.int64]:
+        """The samples of one data set that the epoch draws, by their numbers in the mixture."""
+        size, drawn = self.sizes[number], len(self) * self.counts[number] * self.world
+        generator = np.random.default_rng((self.seed, self.epoch, number))
+        passes = [generator.permutation(size) for _ in range(-(-drawn // size))]
+        return sum(self.sizes[:number]) + np.concatenate(passes)
+
+    def share(self, batch: int, count: int) -> tuple[int, int]:
+        """First and last position of what this process's part of a global batch takes of one order."""
+        start = (batch * self.world + self.rank) * count
+        return start, start + count
+
+
+def shared_out(batch_size: int, draw: Mapping[str, float]) -> tuple[int, ...]:
+    """How many samples of each data set a batch has: its share of the batch, by the largest remainder.
+
+    Args:
+        draw: how often each data set is drawn, in any unit.
+
+    Raises:
+        UserError: for a batch that has no sample of some data set, or a number that is none above 0.
+    """
+    for name, often in draw.items():
+        if isinstance(often, bool) or not isinstance(often, int | float) or not 0 < often < math.inf:
+            raise UserError(f"data.draw.{name}={often} must be a number above 0")
+    whole = sum(draw.values())
+    shares = {name: batch_size * often / whole for name, often in draw.items()}
+    counts = {name: math.floor(share) for name, share in shares.items()}
+    by_remainder = sorted(shares, key=lambda name: counts[name] - shares[name])  # the first of equal ones goes first
+    for name in by_remainder[: batch_size - sum(counts.values())]:
+        counts[name] += 1
+    for name, count in counts.items():
+        if count == 0:
+            said = ", ".join(f"{other}: {often:g}" for other, often in draw.items())
+            raise UserError(
+                f"data.batch_size={batch_size} with data.draw={{{said}}} has {shares[name]:.2f} samples of {name} in a "
+                "batch: at least one of each data set is needed; raise data.batch_size, or draw it more often"
+            )
+    return tuple(counts.values())
+
+
 class EvalBatches(Sampler[list[int]]):
-    """Every image exactly once over all processes, in batches of equal image size.
+    """Every image exactly once over all processes, in batches of images that are alike.
 
     The batches are made first and dealt out to the processes then, so that an image meets the same neighbours, and the
     network the same shapes, however many processes there are.
+
+    Args:
+        alike: of each image what it must have in common with the others of its batch, such as its size.
     """
 
-    def __init__(self, sizes: Sequence[tuple[int, int]], batch_size: int, *, rank: int = 0, world: int = 1) -> None:
-        by_size: dict[tuple[int, int], list[int]] = {}
-        for index, size in enumerate(sizes):
-            by_size.setdefault(size, []).append(index)
+    def __init__(self, alike: Sequence[Hashable], batch_size: int, *, rank: int = 0, world: int = 1) -> None:
+        groups: dict[Hashable, list[int]] = {}
+        for index, key in enumerate(alike):
+            groups.setdefault(key, []).append(index)
         batches = [
             indices[start : start + batch_size]
-            for indices in by_size.values()
+            for indices in groups.values()
             for start in range(0, len(indices), batch_size)
         ]
-        self.of_all = len(batches)  # processes together
+        self.of_all = batches  # processes together
         self.batches = batches[rank::world]
 
     def __len__(self) -> int:

@@ -1,6 +1,7 @@
 """A data set opened for a command."""
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 
@@ -12,9 +13,11 @@ class Splits(NamedTuple):
         train: training samples; None where nothing is trained.
         val: samples to score.
         broken: names of training images that the check found unreadable, and said so.
+        sources: of a mixture: names of the data sets that have labels of each kind.
     """
 
     classes: Mapping[str, Sequence[Any]]
     train: Any
     val: Any
     broken: frozenset[str] = frozenset()
+    sources: Mapping[str, Sequence[str]] = MappingProxyType({})

@@ -59,6 +59,7 @@ def draw_boxes(
     scores: Numbers | None,
     class_names: Sequence[str],
     wrong: NDArray[np.bool_] | None = None,
+    framed: bool = False,
 ) -> Image.Image:
     """An image with its boxes, the best-scored on top; one that is small is enlarged by a whole factor.
 
@@ -71,6 +72,7 @@ def draw_boxes(
         labels, scores: (K).
         class_names: by label.
         wrong: (K) boxes to be dashed, and to be named even in a crowd.
+        framed: whether lines have edges that stand out from them, for images that have strong colours themselves.
     """
     times = -(-SMALL // max(image.shape[:2]))
     canvas = Image.fromarray(image)
@@ -85,8 +87,10 @@ def draw_boxes(
     places = [inside(box * times, canvas.size) for box in boxes]
     order = list(range(len(labels))) if scores is None else np.argsort(-scores, kind="stable").tolist()
     for k in reversed(order):
-        thin = crowded[k] and not dashed[k]
-        outline(pen, places[k], colour_of(labels[k]), max(1, line // 2) if thin else line, dashed[k])
+        thin = max(1, line // 2) if crowded[k] and not dashed[k] else line
+        if framed:
+            frame(pen, places[k], ink_on(colour_of(labels[k])), thin)
+        outline(pen, places[k], colour_of(labels[k]), thin, dashed[k])
     tags: list[Corners] = []
     for k in order:
         words = [] if crowded[k] and not dashed[k] else [class_names[labels[k]]]
@@ -104,6 +108,13 @@ def inside(box: Numbers, size: tuple[int, int]) -> Corners:
     (left, top, right, bottom), (width, height) = np.rint(box).astype(int).tolist(), size
     left, top = min(max(left, 0), width - 1), min(max(top, 0), height - 1)
     return left, top, min(max(right - 1, left), width - 1), min(max(bottom - 1, top), height - 1)
+
+
+def frame(pen: ImageDraw.ImageDraw, place: Corners, colour: str, line: int) -> None:
+    """What will be seen as both edges of an outline this thick."""
+    edge = max(1, line // 3)
+    left, top, right, bottom = place
+    pen.rectangle((left - edge, top - edge, right + edge, bottom + edge), outline=colour, width=line + 2 * edge)
 
 
 def outline(pen: ImageDraw.ImageDraw, place: Corners, colour: Colour, line: int, dashed: bool) -> None:

@@ -14,7 +14,7 @@ from heads.boxes import Detections, Places
 from tasks.annotations import Annotations
 from tasks.detect.draw import draw_boxes
 from tasks.detect.quality import SHOWN, Boxes, Labels, Matches, match
-from tasks.gallery import Gallery
+from tasks.gallery import Gallery, evenly_spread
 
 Rank = tuple[float, ...]
 SPREAD = 64  # images among which the median ones are chosen
@@ -49,15 +49,14 @@ class BestMedianWorst(Gallery):
 
     Args:
         count: how many pictures; a third of them of each kind.
-        images: in the data set.
+        images: numbers in the data set of those scored.
         class_names: by label.
     """
 
-    def __init__(self, count: int, images: int, class_names: Sequence[str]) -> None:
+    def __init__(self, count: int, images: Sequence[int], class_names: Sequence[str]) -> None:
         super().__init__()
         self.third, self.class_names = max(1, count // 3), list(class_names)
-        spread = min(max(SPREAD, count), images)
-        self.wanted = {round((i + 0.5) * images / spread - 0.5) for i in range(spread)}
+        self.wanted = evenly_spread(images, max(SPREAD, count))
         self.best: list[tuple[Rank, Shown]] = []  # heaps: the first is the next to go
         self.worst: list[tuple[Rank, Shown]] = []
         self.spread: list[Shown] = []

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torchmetrics import Metric
 
@@ -24,7 +23,7 @@ from tasks.detect.metric import CocoMAP
 from tasks.detect.multibox import MultiBox
 from tasks.detect.publish import publish
 from tasks.detect.quality import SHOWN
-from tasks.task import Task
+from tasks.task import Layer, Pixels, Task
 
 EVALUATORS = ("mobilevision", "pycocotools")
 
@@ -41,7 +40,7 @@ class DetectTask(Task):
         classes: (name, category id in the data set's files) in the order of the class numbers.
     """
 
-    name, target, score = "detect", "boxes", "mAP"
+    name, target, score, layer = "detect", "boxes", "mAP", Layer.OUTLINES
 
     def __init__(
         self,
@@ -76,18 +75,16 @@ class DetectTask(Task):
         """(A, 4) absolute xyxy in images of this (height, width)."""
         return self.head.anchors.boxes(outputs.cells, size, outputs.logits.device)
 
-    def predict(self, outputs: RawBoxes, size: tuple[int, int]) -> Detections:
-        """The boxes found, in the pixels of the images that the network saw."""
+    def predict(self, outputs: RawBoxes, size: tuple[int, int], places: Places | None = None) -> Detections:
+        """The boxes found, in the files' pixels."""
         logits, offsets = outputs.logits.float(), outputs.offsets.float()
-        return self.select(logits, self.scores, offsets, self.anchors(outputs, size), size)
+        found = self.select(logits, self.scores, offsets, self.anchors(outputs, size), size)
+        return found if places is None else found._replace(boxes=places.to_files(found.boxes))
 
     def scores(self, logits: Tensor) -> Tensor:
         """What logits (A, C + 1) mean: scores (A, C), zero for classes that only fill a gap between category ids."""
         scores = self.criterion.scores(logits)
         return scores if self.real is None else scores * self.real
-
-    def restore(self, prediction: Detections, places: Places) -> Detections:
-        return prediction._replace(boxes=places.to_files(prediction.boxes))
 
     def truth(self, batch: Mapping[str, Any]) -> Any:
         return batch["annotations"]
@@ -95,7 +92,7 @@ class DetectTask(Task):
     def metric(self) -> CocoMAP:
         return CocoMAP(self.classes, official=self.evaluator == "pycocotools")
 
-    def gallery(self, count: int, images: int) -> BestMedianWorst:
+    def gallery(self, count: int, images: Sequence[int]) -> BestMedianWorst:
         return BestMedianWorst(count, images, self.class_names)
 
     def results(self, metric: Metric, folder: Path) -> list[str]:
@@ -103,12 +100,11 @@ class DetectTask(Task):
         assert isinstance(metric, CocoMAP)
         return publish(metric, folder)
 
-    def write(self, image: NDArray[np.uint8], prediction: Detections, folder: Path, name: Path) -> dict[str, Any]:
-        """The image with its boxes, and all of them as JSON (COCO's results, without an image id)."""
+    def write(self, prediction: Detections, folder: Path, name: Path) -> dict[str, Any]:
+        """All boxes as JSON (COCO's results, without an image id); returns how many are sure, and the path."""
         boxes, scores, labels = (value.cpu().numpy() for value in prediction.of(0))
-        paths = {"boxes": folder / "boxes" / f"{name}.json", "overlays": folder / "overlays" / f"{name}.png"}
-        for path in paths.values():
-            path.parent.mkdir(parents=True, exist_ok=True)
+        path = folder / "boxes" / f"{name}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
         entries = [
             {
                 "category_id": self.classes[label][1],
@@ -118,10 +114,15 @@ class DetectTask(Task):
             }
             for (left, top, right, bottom), score, label in zip(boxes, scores, labels, strict=True)
         ]
-        paths["boxes"].write_text(json.dumps(entries) + "\n")
+        path.write_text(json.dumps(entries) + "\n")
+        return {"found": int((scores >= SHOWN).sum()), "boxes": str(path)}
+
+    def overlay(self, image: Pixels, prediction: Detections, covered: bool) -> Pixels:
+        """The image with the boxes that are sure."""
+        boxes, scores, labels = (value.cpu().numpy() for value in prediction.of(0))
         sure = scores >= SHOWN
-        draw_boxes(image, boxes[sure], labels[sure], scores[sure], self.class_names).save(paths["overlays"])
-        return {"found": int(sure.sum())} | {kind: str(path) for kind, path in paths.items()}
+        drawn = draw_boxes(image, boxes[sure], labels[sure], scores[sure], self.class_names, framed=covered)
+        return np.asarray(drawn)
 
     def summary(self, prediction: Detections) -> str:
         _, scores, labels = prediction.of(0)

@@ -20,9 +20,16 @@ def colourise(labels: Pixels, colours: Colours) -> Pixels:
     return table[labels]
 
 
-def overlay(image: Pixels, labels: Pixels, colours: Colours, opacity: float = 0.55) -> Image.Image:
+def overlay(image: Pixels, labels: Pixels, colours: Colours, opacity: float = 0.55) -> Pixels:
     """The classes' colours laid over the image (H, W, 3)."""
-    return Image.fromarray((opacity * colourise(labels, colours) + (1 - opacity) * image).astype(np.uint8))
+    return (opacity * colourise(labels, colours) + (1 - opacity) * image).astype(np.uint8)
+
+
+def resized(image: Pixels, size: tuple[int, ...]) -> Pixels:
+    """An image (H, W, 3) at another (height, width)."""
+    if image.shape[:2] == size:
+        return image
+    return np.asarray(Image.fromarray(image).resize((size[1], size[0]), Image.Resampling.BICUBIC))
 
 
 def errors(image: Pixels, labels: Pixels, truth: Pixels) -> Pixels:

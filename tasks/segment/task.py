@@ -11,13 +11,14 @@ from torch import Tensor
 
 from backbones.base import Feature
 from heads.base import Head
+from heads.boxes import Places
 from heads.classification import ClassificationHead
 from heads.labels import labels_from_logits
 from tasks.gallery import EvenlySpread
-from tasks.segment.draw import Pixels, draw, overlay
+from tasks.segment.draw import draw, overlay, resized
 from tasks.segment.loss import PixelCrossEntropy
 from tasks.segment.miou import MeanIoU
-from tasks.task import Task
+from tasks.task import Layer, Pixels, Task
 
 
 class SegmentTask(Task):
@@ -30,7 +31,7 @@ class SegmentTask(Task):
         classes: (name, label id, colour) in the order of the train ids.
     """
 
-    name, target, score = "segment", "mask", "mIoU"
+    name, target, score, layer = "segment", "mask", "mIoU", Layer.AREAS
 
     def __init__(
         self,
@@ -58,39 +59,61 @@ class SegmentTask(Task):
     def loss(self, outputs: Tensor, batch: Mapping[str, Any]) -> Tensor:
         return self.criterion(outputs, batch[self.target])
 
-    def predict(self, outputs: Tensor, size: tuple[int, int]) -> Tensor:
-        """Train ids (N, H, W), uint8, at the wanted size."""
-        return labels_from_logits(outputs.contiguous(), size)
+    def predict(self, outputs: Tensor, size: tuple[int, int], places: Places | None = None) -> Tensor:
+        """Train ids (N, H, W), uint8, at the size of the images, or of their files straight from the logits.
+
+        Raises:
+            ValueError: for files of several sizes, and images that do not fill what the network saw.
+        """
+        return labels_from_logits(outputs.contiguous(), size if places is None else size_of_files(places, size))
 
     def metric(self) -> MeanIoU:
         return MeanIoU(self.class_names)
 
-    def gallery(self, count: int, images: int) -> EvenlySpread:
+    def gallery(self, count: int, images: Sequence[int]) -> EvenlySpread:
         return EvenlySpread(count, images, self.target, self.picture)
 
     def picture(self, image: Tensor, prediction: Tensor, truth: Tensor | None) -> Image.Image:
-        """Image (3, H, W) uint8, prediction, and truth and errors where there is a truth."""
+        """Image (3, H, W) uint8 at the size of prediction (H, W), and truth and errors where there is a truth."""
+        labels = prediction.cpu().numpy()
         return draw(
-            image.permute(1, 2, 0).cpu().numpy(),
-            prediction.cpu().numpy(),
+            resized(image.permute(1, 2, 0).cpu().numpy(), labels.shape),
+            labels,
             None if truth is None else truth.cpu().numpy(),
             self.class_names,
             self.colours,
         )
 
-    def write(self, image: Pixels, prediction: Tensor, folder: Path, name: Path) -> dict[str, Any]:
-        """A label map (ids as in the data set's files) and an overlay; returns their paths."""
-        labels = prediction[0].cpu().numpy()
+    def write(self, prediction: Tensor, folder: Path, name: Path) -> dict[str, Any]:
+        """A label map, ids as in the data set's files; returns its path."""
         ids = np.array([label_id for _, label_id, _ in self.classes], np.uint8)
-        paths = {kind: folder / kind / f"{name}.png" for kind in ("labels", "overlays")}
-        for path in paths.values():
-            path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(ids[labels]).save(paths["labels"])
-        overlay(image, labels, self.colours).save(paths["overlays"])
-        return {kind: str(path) for kind, path in paths.items()}
+        path = folder / "labels" / f"{name}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(ids[prediction[0].cpu().numpy()]).save(path)
+        return {"labels": str(path)}
+
+    def overlay(self, image: Pixels, prediction: Tensor, _covered: bool) -> Pixels:
+        """The classes' colours over the image."""
+        return overlay(image, prediction[0].cpu().numpy(), self.colours)
 
     def card(self) -> dict[str, Any]:
         return {
             "target": self.target,
             "classes": [[name, label_id, list(colour)] for name, label_id, colour in self.classes],
         }
+
+
+def size_of_files(places: Places, size: tuple[int, int]) -> tuple[int, int]:
+    """The one (height, width) of a batch's files, whose images fill what the network saw, of this (height, width).
+
+    Raises:
+        ValueError: where they are of several sizes, or do not fill it.
+    """
+    height, width = size
+    if any(place != [0, 0, width, height] for place in places.boxes.tolist()):
+        raise ValueError("label maps need images that fill the network's input: use data.fit=Stretch, or none")
+    sizes = sorted({(int(high), int(wide)) for high, wide in places.sizes.tolist()})
+    if len(sizes) > 1:
+        told = ", ".join(f"{high}×{wide}" for high, wide in sizes)
+        raise ValueError(f"label maps of one batch have one size, the files have several: {told}")
+    return sizes[0]

@@ -14,19 +14,23 @@ def network(classes: int, width: float = 0.35) -> torch.nn.ModuleDict:
     return torch.nn.ModuleDict({"backbone": backbone, "head": LRASPP(backbone.features, classes)})
 
 
+def saved(old: torch.nn.Module) -> dict:
+    return {"state_dict": old.state_dict(), "mobilevision": {"tasks": {}}}
+
+
 def test_only_the_last_layers_are_made_anew_for_other_classes():
     old, new = network(19), network(5)
     fresh = new.head.classify_low.weight.clone()
-    names = start_from(new, {"state_dict": old.state_dict()}, "old.ckpt")
+    names = start_from(new, saved(old), "old.ckpt")
     assert names == [f"head.classify_{which}.{kind}" for which in ("low", "high") for kind in ("weight", "bias")]
     assert torch.equal(new.head.classify_low.weight, fresh)
     assert torch.equal(new.head.gate.weight, old.head.gate.weight)
-    assert start_from(network(19), {"state_dict": old.state_dict()}, "old.ckpt") == []
+    assert start_from(network(19), saved(old), "old.ckpt") == []
 
 
 def test_another_network_is_no_start():
     with pytest.raises(UserError, match=r"old\.ckpt is of another network: its backbone"):
-        start_from(network(19, width=0.5), {"state_dict": network(19).state_dict()}, "old.ckpt")
+        start_from(network(19, width=0.5), saved(network(19)), "old.ckpt")
 
 
 def test_what_is_built_is_taken_whole_and_settings_are_merged():

@@ -1,6 +1,7 @@
 """Order, augmentation and batches: functions of the seed, whatever the processes, workers and restarts."""
 
 from collections import Counter
+from types import SimpleNamespace
 
 import albumentations
 import numpy as np
@@ -71,7 +72,7 @@ class Squares:
     def size(self, index):
         return 40, 56
 
-    def read(self, index):
+    def read(self, index, view=None):
         y, x = np.mgrid[:40, :56].astype(np.uint8)
         inside = (x // 8 + y // 8 + index) % 2
         return {"image": np.dstack([inside * 200, inside * 200, inside * 200]), "mask": inside.astype(np.uint8)}
@@ -143,6 +144,47 @@ def test_evaluation_changes_nothing_and_memory_is_the_same():
 def test_collate_keeps_channels_last():
     batch = collate([Squares().read(0), Squares().read(1)], ["a", "b"])
     assert batch["image"].shape == (2, 3, 40, 56) and batch["image"].stride(1) == 1
+
+
+class Views(Squares):
+    """Squares whose odd ones are larger, read through a view, as LabelledImages reads them."""
+
+    def size(self, index):
+        return (40, 56) if index % 2 == 0 else (80, 112)
+
+    def read(self, index, view=None):
+        scale = 1 + index % 2
+        sample = {key: np.repeat(np.repeat(a, scale, 0), scale, 1) for key, a in super().read(index).items()}
+        return sample if view is None else sample | {"image": view(sample["image"])}
+
+
+def test_masks_follow_a_fit_in_training():
+    batch = Augmented(Views(), [], fit=Stretch([40, 56]))[[Draw(index, (0, 0, index)) for index in range(4)]]
+    assert batch["image"].shape == (4, 3, 40, 56) and batch["mask"].shape == (4, 40, 56)
+    assert ((batch["image"][:, 0] > 100) == batch["mask"].bool()).all()
+
+
+@pytest.mark.parametrize("cache", [False, True])
+def test_masks_are_scored_as_their_files_have_them(cache):
+    data = module(train=Views(), val=Views(), augment={}, fit=Stretch([20, 28]), cache=cache)
+    data.setup("validate")
+    assert data.input_size() == (20, 28)
+    data.trainer = SimpleNamespace(global_rank=0, world_size=1)
+    batches = list(data.val_dataloader())
+    assert [batch["index"] for batch in batches] == [[0, 2], [1, 3]], "masks of one size make a batch"
+    for batch, size in zip(batches, ((40, 56), (80, 112)), strict=True):
+        assert batch["image"].shape == (2, 3, 20, 28) and batch["mask"].shape == (2, *size)
+        places, sizes = batch["places"]
+        assert places.tolist() == [[0, 0, 28, 20]] * 2 and sizes.tolist() == [list(size)] * 2
+        for row, index in enumerate(batch["index"]):
+            assert (batch["mask"][row].numpy() == Views().read(index)["mask"]).all()
+    assert "places" not in Scored(Views())[[0, 2]], "images as they are need none"
+
+
+@pytest.mark.parametrize("fit", [Letterbox([20, 28]), ResizeCentreCrop([20, 28], None), ResizeCentreCrop(16, 16)])
+def test_masks_are_scored_under_whole_images_alone(fit):
+    with pytest.raises(UserError, match=r"data\.fit=\w+ cuts or frames .*tasks\.data\.letterbox\.Stretch"):
+        module(train=Views(), val=Views(), augment={}, fit=fit).input_size()
 
 
 def test_images_shrink_to_the_shorter_side_with_antialiasing():
@@ -227,7 +269,7 @@ def test_scored_boxes_come_as_they_are_with_their_places(make):
     assert samples.read(3)["bboxes"].shape == (3, 5)
 
 
-def module(workers=0, **changes):
+def module(workers=0, train=None, val=None, **changes):
     options = {
         "augment": {
             "zoom": RandomZoomOut(p=0.5),
@@ -245,7 +287,7 @@ def module(workers=0, **changes):
         "cache": False,
         "seed": 0,
     }
-    return DataModule(Boxed(), Boxed(), **(options | changes))
+    return DataModule(train or Boxed(), val or Boxed(), **(options | changes))
 
 
 def test_workers_change_nothing_about_boxes():
@@ -272,6 +314,10 @@ def test_workers_change_nothing_about_boxes():
         ({"augment": {}, "fit": None}, r"images of 30×20 and 20×30 make no batch: data\.fit or"),
         ({"crop": lambda source, _: source}, r"data\.crop changes the image alone: use data\.augment where"),
         ({"fit": ResizeCentreCrop(16, 16)}, r"data\.fit=ResizeCentreCrop moves no boxes"),
+        (
+            {"crop": lambda source, _: source, "train": Squares()},
+            r"data\.crop changes .* where there are boxes or masks",
+        ),
         ({"progressive": [[16, 0.5]]}, r"data\.progressive shrinks the images alone"),
     ],
 )
@@ -280,7 +326,7 @@ def test_what_boxes_cannot_follow_is_refused(changes, message):
         module(**changes).try_augmentation()
 
 
-def test_boxes_and_masks_go_together_without_a_fit():
+def test_boxes_and_masks_go_together_with_and_without_a_fit():
     class Both(Boxed):
         def read(self, index, view=None):
             return super().read(index, view) | {"mask": np.zeros(self.size(index), np.uint8)}
@@ -288,5 +334,5 @@ def test_boxes_and_masks_go_together_without_a_fit():
     draws = [Draw(1, (0, 0, 0)), Draw(3, (0, 0, 1))]
     batch = Augmented(Both(), [albumentations.HorizontalFlip(p=1.0)])[draws]
     assert batch["mask"].shape == (2, 20, 30) and batch["boxes"][0, 0].tolist() == [18, 3, 28, 13, 4]
-    with pytest.raises(UserError, match=r"data\.fit changes image and boxes alone"):
-        Augmented(Both(), [], fit=Stretch([8, 8]))[draws]
+    fitted = Augmented(Both(), [], fit=Stretch([40, 60]))[draws]
+    assert fitted["mask"].shape == (2, 40, 60) and fitted["boxes"][0, 0].tolist() == [4, 6, 24, 26, 4]

@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from heads.boxes import Places
-from tasks.data.letterbox import Letterbox, Stretch, move, placed
+from tasks.data.letterbox import Letterbox, Stretch, move, nearest, placed, stretching
 from tasks.data.resize import ResizeCentreCrop, antialiased
 from tasks.errors import UserError
 
@@ -43,12 +43,37 @@ def test_boxes_lie_where_their_pixels_are(fit, size):
     left, top, right, bottom = box[0, :4].astype(int)
     image[top:bottom, left:right] = 250
     black = Letterbox([fit.height, fit.width], fill=0) if isinstance(fit, Letterbox) else fit
-    moved = move(image, box, black)
+    moved = move({"image": image, "bboxes": box}, black)
     assert np.abs(extent(moved["image"]) - moved["bboxes"][0, :4]).max() <= 1
     assert moved["bboxes"][0, 4] == 6 and box[0, 0] == left, "the class is exact, the input unchanged"
     places = Places(torch.tensor([black.place(*size)]).float(), torch.tensor([size]).float())
     back = places.to_files(torch.from_numpy(moved["bboxes"][None, :, :4]))
     assert np.allclose(back[0].numpy(), box[:, :4], atol=1e-3), "and detections find their way back"
+
+
+@pytest.mark.parametrize("fit", [Letterbox([96, 128], fill=0), Stretch([96, 128]), Letterbox([33, 50], fill=0)])
+@pytest.mark.parametrize("size", [(192, 256), (256, 192), (60, 70)])
+def test_masks_lie_where_their_pixels_are(fit, size):
+    image = np.zeros((*size, 3), np.uint8)
+    mask = np.zeros(size, np.uint8)
+    part = np.s_[size[0] // 8 : size[0] // 2, size[1] // 4 : size[1] // 4 * 3]
+    image[part], mask[part] = 250, 7
+    moved = move({"image": image, "mask": mask}, fit)
+    assert moved["mask"].shape == moved["image"].shape[:2] and moved["mask"].dtype == np.uint8
+    assert set(np.unique(moved["mask"])) <= {0, 7, 255}, "no class is made of two"
+    assert ((moved["mask"] == 7) == (moved["image"][..., 0] >= 125)).mean() > 0.98
+    x, y, width, height = fit.place(*size)
+    inside = np.zeros(moved["mask"].shape, bool)
+    inside[y : y + height, x : x + width] = True
+    assert ((moved["mask"] == 255) == ~inside).all(), "what the image does not cover is void"
+
+
+def test_nearest_takes_the_pixel_under_the_centre():
+    assert nearest(np.array([[1, 2, 3, 4]], np.uint8), 2, 2).tolist() == [[2, 4], [2, 4]]
+    assert nearest(np.array([[1, 2, 3]], np.uint8), 1, 5).tolist() == [[1, 1, 2, 3, 3]]
+    mask = np.random.default_rng(0).integers(0, 9, (30, 41), dtype=np.uint8)
+    exact = torch.nn.functional.interpolate(torch.from_numpy(mask)[None, None], (17, 64), mode="nearest-exact")
+    assert (nearest(mask, 17, 64) == exact[0, 0].numpy()).all()
 
 
 def test_files_and_pixels_give_the_same(tmp_path):
@@ -91,5 +116,9 @@ def test_wrong_values_are_named(make, message):
 
 
 def test_a_fit_that_moves_no_boxes_is_refused():
-    with pytest.raises(UserError, match=r"data\.fit=ResizeCentreCrop moves no boxes: use tasks\.data\.letterbox"):
+    with pytest.raises(UserError, match=r"data\.fit=ResizeCentreCrop moves no boxes and no masks: use tasks\.data"):
         placed(ResizeCentreCrop())
+    for fit in (Letterbox([8, 8]), ResizeCentreCrop([8, 8], None)):
+        with pytest.raises(UserError, match=rf"data\.fit={type(fit).__name__} .*use tasks\.data\.letterbox\.Stretch"):
+            stretching(fit)
+    assert stretching(Stretch([8, 8]))

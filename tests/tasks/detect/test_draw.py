@@ -40,6 +40,17 @@ def test_wrong_boxes_are_dashed_on_dark():
     assert edge == {DARK, colour_of(1)}
 
 
+def test_framed_lines_have_edges_of_another_brightness():
+    for label, edge in ((1, 255), (3, 0)):  # blue on white, orange on black
+        box = np.array([[100.0, 200, 301, 400]]), np.array([label])
+        picture, plain = (pixels(draw_boxes(grey(480, 640), *box, None, NAMES * 2, framed=f)) for f in (True, False))
+        assert [tuple(picture[y, 250]) for y in range(198, 204)] == [
+            (128, 128, 128), (edge,) * 3, colour_of(label), colour_of(label), (edge,) * 3, (128, 128, 128)
+        ]  # fmt: skip
+        line = (plain == colour_of(label)).all(2)
+        assert line.any() and (picture[line] == plain[line]).all(), "the line itself stays as thick as it was"
+
+
 def test_best_scored_is_on_top():
     boxes, labels = np.array([[100.0, 100, 300, 300]] * 2), np.array([0, 1])
     for scores, top in ((np.array([0.9, 0.5]), 0), (np.array([0.5, 0.9]), 1)):

@@ -103,19 +103,23 @@ def test_crowds_are_neither_missed_nor_make_boxes_wrong():
 def test_order_of_best_median_and_worst():
     # F1 grows with the number of right boxes out of ten: 0, 2/11, 4/12, 6/13
     cases = [case(number) for number in (2, 0, 3, 1)]
-    assert numbers(drawn(scored(BestMedianWorst(3, 4, NAMES), cases))) == {"best_1": 3, "median_1": 2, "worst_1": 0}
+    assert numbers(drawn(scored(BestMedianWorst(3, range(4), NAMES), cases))) == {
+        "best_1": 3,
+        "median_1": 2,
+        "worst_1": 0,
+    }
 
 
 @pytest.mark.parametrize("count, images", [(12, 1), (12, 2), (12, 4), (12, 7), (3, 30), (12, 100)])
 def test_no_picture_twice(count, images):
     cases = [(number, annotations([SQUARE]), [(SQUARE, 0.9, number % 2)]) for number in range(images)]
-    shown = list(numbers(drawn(scored(BestMedianWorst(count, images, NAMES), cases))).values())
+    shown = list(numbers(drawn(scored(BestMedianWorst(count, range(images), NAMES), cases))).values())
     assert len(shown) == len(set(shown)) == min(count, images)
 
 
 def test_ties_go_by_the_number_in_the_data_set_whatever_the_order():
     cases = [(number, annotations([SQUARE]), [(SQUARE, 0.9, 0)]) for number in range(9)]
-    forth, back = (drawn(scored(BestMedianWorst(9, 9, NAMES), some)) for some in (cases, cases[::-1]))
+    forth, back = (drawn(scored(BestMedianWorst(9, range(9), NAMES), some)) for some in (cases, cases[::-1]))
     assert numbers(forth) == numbers(back)
     assert [number_of(forth[f"best_{k}"]) for k in (1, 2, 3)] == [0, 1, 2]
 
@@ -124,8 +128,8 @@ def test_ties_go_by_the_number_in_the_data_set_whatever_the_order():
 def test_two_processes_draw_what_one_draws(images):
     random = np.random.default_rng(0)
     cases = [(n, annotations([SQUARE, OTHER]), [(SQUARE, 0.9, int(random.integers(2)))]) for n in range(images)]
-    one = drawn(scored(BestMedianWorst(6, images, NAMES), cases))
-    first, second = (scored(BestMedianWorst(6, images, NAMES), some) for some in (cases[::2], cases[1::2]))
+    one = drawn(scored(BestMedianWorst(6, range(images), NAMES), cases))
+    first, second = (scored(BestMedianWorst(6, range(images), NAMES), some) for some in (cases[::2], cases[1::2]))
     two = drawn(first, second)
     assert list(one) == list(two)
     assert all((np.asarray(one[name]) == np.asarray(two[name])).all() for name in one)
@@ -133,35 +137,47 @@ def test_two_processes_draw_what_one_draws(images):
 
 def test_memory_is_bounded():
     cases = [(number, annotations([SQUARE]), [(SQUARE, 0.9, number % 2)]) for number in range(120)]
-    gallery = scored(BestMedianWorst(6, 120, NAMES), cases)
+    gallery = scored(BestMedianWorst(6, range(120), NAMES), cases)
     assert len(gallery.best) == len(gallery.worst) == 2
     assert len(gallery.spread) == SPREAD
 
 
+def test_images_of_a_mixture_are_numbered_among_all_of_it():
+    numbers_of = [*range(20, 120), *range(300, 400)]
+    gallery = BestMedianWorst(6, numbers_of, NAMES)
+    assert len(gallery.wanted) == SPREAD and gallery.wanted <= set(numbers_of)
+    assert sum(number < 200 for number in gallery.wanted) == SPREAD / 2
+    cases = [(number, annotations([SQUARE]), [(SQUARE, 0.9, 0)]) for number in (20, 23, 26, 119)]
+    kept = scored(BestMedianWorst(3, [20, 23, 26, 119], NAMES), cases).spread
+    assert [shown.number for shown in kept] == [20, 23, 26, 119]
+
+
 def test_images_with_nothing_in_them_come_last_among_the_best():
     cases = [(0, annotations(), []), case(1), (2, annotations(), []), case(3), case(4)]
-    shown = numbers(drawn(scored(BestMedianWorst(6, 5, NAMES), cases)))
+    shown = numbers(drawn(scored(BestMedianWorst(6, range(5), NAMES), cases)))
     assert (shown["best_1"], shown["best_2"]) == (4, 3)
     assert shown["worst_1"] == 1
     assert 0 not in [shown.get("median_1"), shown.get("median_2")]
-    alone = numbers(drawn(scored(BestMedianWorst(3, 1, NAMES), [(0, annotations(), [])])))
+    alone = numbers(drawn(scored(BestMedianWorst(3, range(1), NAMES), [(0, annotations(), [])])))
     assert alone == {"best_1": 0}
 
 
 def test_uncertain_boxes_do_not_count():
-    gallery = scored(BestMedianWorst(3, 1, NAMES), [(0, annotations([SQUARE]), [(SQUARE, 0.9, 0), (OTHER, 0.29, 0)])])
+    gallery = scored(
+        BestMedianWorst(3, range(1), NAMES), [(0, annotations([SQUARE]), [(SQUARE, 0.9, 0), (OTHER, 0.29, 0)])]
+    )
     assert gallery.spread[0].matches.quality() == 1.0
 
 
 def test_truth_that_is_no_box_is_left_out():
     truth = annotations([SQUARE, (5, 5, 5, 20), (float("nan"), 0, 10, 10), (5, 5, float("inf"), 20)])
-    gallery = scored(BestMedianWorst(3, 1, NAMES), [(0, truth, [(SQUARE, 0.9, 0)])])
+    gallery = scored(BestMedianWorst(3, range(1), NAMES), [(0, truth, [(SQUARE, 0.9, 0)])])
     assert gallery.spread[0].matches.quality() == 1.0
     assert list(drawn(gallery)) == ["best_1"]
 
 
 def test_boxes_of_the_file_are_drawn_where_the_network_saw_them():
-    gallery = BestMedianWorst(3, 1, NAMES)
+    gallery = BestMedianWorst(3, range(1), NAMES)
     places = torch.tensor([[0.0, 100, 400, 300]]), torch.tensor([[80.0, 100]])  # 4 times as wide, 3.75 as high
     batch = {
         "image": torch.full((1, 3, 400, 400), 128, dtype=torch.uint8),
@@ -181,5 +197,5 @@ def test_boxes_of_the_file_are_drawn_where_the_network_saw_them():
 
 def test_every_picture_has_a_sane_size():
     cases = [(0, annotations([SQUARE] * 12, crowd=[True] + [False] * 11), []), case(3), (2, annotations(), [])]
-    for picture in drawn(scored(BestMedianWorst(9, 3, NAMES), cases)).values():
+    for picture in drawn(scored(BestMedianWorst(9, range(3), NAMES), cases)).values():
         assert 800 < picture.width < 900 and 360 < picture.height < 460

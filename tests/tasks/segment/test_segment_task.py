@@ -8,10 +8,15 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
+from backbones.base import Feature
+from heads.boxes import Places
+from heads.lraspp import LRASPP
 from tasks.data.cityscapes import CLASSES
 from tasks.segment.draw import colourise, draw, errors, overlay
 from tasks.segment.loss import PixelCrossEntropy
+from tasks.segment.task import SegmentTask
 
+FEATURES = {"c3_depthwise": Feature(8, 8), "c5": Feature(8, 32)}
 NAMES, COLOURS = [c.name for c in CLASSES], [c.colour for c in CLASSES]
 
 
@@ -75,3 +80,43 @@ def test_pictures_show_the_colours_where_they_belong():
     assert draw(image, labels, None, NAMES, COLOURS).height < picture.height
     blended = np.array(overlay(image, labels, COLOURS, opacity=0.5))
     assert tuple(blended[5, 35]) == (50, 50, 121)
+
+
+@pytest.fixture
+def task():
+    return SegmentTask(FEATURES, LRASPP, PixelCrossEntropy(), CLASSES)
+
+
+def places(*sizes, box=(0, 0, 64, 32)):
+    return Places(torch.tensor([box] * len(sizes)).float(), torch.tensor(sizes).float())
+
+
+def test_label_maps_of_files_come_straight_from_the_logits(task):
+    logits = torch.randn(2, len(CLASSES), 4, 8, generator=torch.Generator().manual_seed(0))
+    seen = task.predict(logits, (32, 64))
+    assert torch.equal(seen, F.interpolate(logits, (32, 64), mode="bilinear").argmax(1))
+    labels = task.predict(logits, (32, 64), places((50, 70), (50, 70)))
+    assert labels.dtype == torch.uint8
+    assert torch.equal(labels, F.interpolate(logits, (50, 70), mode="bilinear").argmax(1))
+    stretched = F.interpolate(seen[:, None].float(), (50, 70), mode="nearest")[:, 0]
+    assert not torch.equal(labels, stretched), "the seen size would have been a detour"
+
+
+def test_files_of_several_sizes_have_no_common_label_map(task):
+    with pytest.raises(ValueError, match=r"one size, the files have several: 48×70, 50×70$"):
+        task.predict(torch.zeros(3, 19, 4, 8), (32, 64), places((50, 70), (48, 70), (50, 70)))
+
+
+@pytest.mark.parametrize("box", [(0, 4, 64, 24), (8, 0, 48, 32), (0, 0, 32, 64)])
+def test_label_maps_need_images_that_fill_the_input(task, box):
+    with pytest.raises(ValueError, match=r"fill the network's input: use data\.fit=Stretch"):
+        task.predict(torch.zeros(1, 19, 4, 8), (32, 64), places((50, 70), box=box))
+
+
+def test_picture_has_the_size_of_the_label_maps(task):
+    labels = torch.zeros(60, 80, dtype=torch.uint8)
+    image = torch.full((3, 32, 64), 100, dtype=torch.uint8)
+    image[:, :, 32:] = 200
+    picture = np.asarray(task.picture(image, labels, labels))
+    assert picture.shape[1] == 2 * 80 + 4
+    assert tuple(picture[50, 5]) == (100, 100, 100) and tuple(picture[50, 75]) == (200, 200, 200)

@@ -1,0 +1,109 @@
+"""Segmentation, detection and classification of an image 256×512: on one V3-Small, and by three networks of their own.
+
+    python -m benchmarks.shared_backbone                          batch 1, one thread, half a minute
+    python -m benchmarks.shared_backbone wants.output_stride=32   overrides are for the shared network
+
+The separate networks are those of tasks.segment, tasks.detect and tasks.classify for 19, 8 and 1000 classes, the shared
+one that of tasks.multitask: first with the heads of the papers, then with those of the recipes for street scenes, whose
+detection reads a finer map and has no layers behind c5. Weights are random, statistics fit the image. All work is on
+one thread and is measured by its own clock.
+
+Segmentation wants c5 at 1/16 and, alone, half as wide (wants.tail); shared, c5 has this resolution for all heads, and
+its full width. With random weights nearly all scores of detection are above the threshold: its boxes cost more here
+than those of a trained network.
+"""
+
+import argparse
+import time
+from functools import partial
+from typing import Any
+
+import torch
+from hydra import compose, initialize_config_module
+from omegaconf import DictConfig
+
+from backbones.base import Backbone
+from benchmarks.timing import alternate, report
+from heads.sizes import measure
+from tasks.build import build
+from tasks.cpu import keep_freed_memory
+from tasks.data.cityscapes import CLASSES
+from tasks.learner import Learner
+from tasks.report import EveryHead
+
+HEIGHT, WIDTH = 256, 512
+CLASS_LISTS: dict[str, list[Any]] = {
+    "mask": list(CLASSES),
+    "boxes": [(f"thing {number}", number + 1) for number in range(8)],
+    "label": [f"class {number}" for number in range(1000)],
+}
+DATASETS = {"segment": "cityscapes", "detect": "coco", "classify": "imagenet"}
+BACKBONE = "backbone=mobilenet_v3_small"
+
+
+def main() -> None:
+    """Print medians and ratios, for both sets of heads."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("overrides", nargs="*", help="of tasks.multitask, for the shared network")
+    overrides = ["heads=[segment,detect,classify]", *parser.parse_args().overrides]
+    torch.set_num_threads(1)
+    keep_freed_memory()
+    with initialize_config_module("conf", version_base="1.3"):
+        papers = {name: compose(name, [f"dataset={data}", BACKBONE, "recipe=none"]) for name, data in DATASETS.items()}
+        papers["multitask"] = compose("multitask", [BACKBONE, "recipe=none", *overrides])
+        streets = {name: compose(name) for name in DATASETS}
+        streets["multitask"] = compose("multitask", overrides)
+    compare("heads of the papers", papers)
+    compare("heads of the recipes for streets", streets)
+
+
+def compare(title: str, configs: dict[str, DictConfig]) -> None:
+    """Time the networks of these configurations against the last, and count them."""
+    torch.manual_seed(0)
+    image = torch.randint(0, 256, (1, 3, HEIGHT, WIDTH), dtype=torch.uint8).contiguous(
+        memory_format=torch.channels_last
+    )
+    *separate, shared = (ready(build(config, CLASS_LISTS), image) for config in configs.values())
+    print(f"\n{title}")
+    sizes = [measured(config) for config in configs.values()]
+    for name, (params, madds) in zip(configs, sizes, strict=True):
+        print(f"  {name:<44}{params / 1e6:8.2f}M params{madds / 1e6:8,.0f}M multiply-adds")
+    sums = [sum(size[column] for size in sizes[:-1]) for column in (0, 1)]
+    print(f"  shared / sum: params {sizes[-1][0] / sums[0]:.2f}, multiply-adds {sizes[-1][1] / sums[1]:.2f}")
+    for what, predict in (("network alone", False), ("with boxes, label map and class", True)):
+        sides = {
+            "shared": partial(run, [shared], image, predict),
+            "three of their own": partial(run, separate, image, predict),
+        }
+        medians = alternate(sides, rounds=40, warmup=5, clock=time.thread_time)
+        report(f"  {what}", medians)
+        print(f"  shared / sum: {medians['shared'] / medians['three of their own']:.2f}")
+
+
+def run(learners: list[Learner], image: torch.Tensor, predict: bool) -> None:
+    """All heads' outputs for an image, or what they mean."""
+    with torch.inference_mode():
+        for learner in learners:
+            learner.predictions(image, None) if predict else learner(image)
+
+
+def ready(learner: Learner, image: torch.Tensor) -> Learner:
+    """The network with statistics that fit the image, for inference."""
+    with torch.no_grad():
+        for module in learner.modules():
+            if isinstance(module, torch.nn.BatchNorm2d):
+                module.momentum = 1.0
+        learner.train()(torch.cat((image, image.flip(-1))))
+    return learner.eval()
+
+
+def measured(config: DictConfig) -> tuple[int, int]:
+    """Parameters and multiply-adds."""
+    learner = build(config, CLASS_LISTS).to("meta")
+    assert isinstance(learner.backbone, Backbone)
+    size = measure(learner.backbone, EveryHead({name: task.head for name, task in learner.each_task()}), HEIGHT, WIDTH)
+    return size.params, size.madds
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,216 @@
+"""Several data sets as one, each with labels of its own kinds: what is not labelled is never made up."""
+
+import re
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.annotations import Annotations
+from tasks.data.files import View
+from tasks.data.samples import KEYS, Arrays, Samples
+from tasks.errors import UserError
+
+
+class Part:
+    """A data set's split within a mixture: labels of the wanted kinds alone, names that no other set has.
+
+    Args:
+        set_name: of the data set in the mixture; goes before the images' names.
+        samples: the split.
+        kinds: of labels that are wanted of it.
+    """
+
+    def __init__(self, set_name: str, samples: Any, kinds: Sequence[str]) -> None:
+        self.set_name, self.samples, self.kinds = set_name, samples, tuple(kinds)
+        self.keys = {"image", *(KEYS[kind] for kind in kinds)}
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def name(self, index: int) -> str:
+        """The image's name behind its data set's, fit for a file name."""
+        return f"{self.set_name}__{self.samples.name(index)}"
+
+    def size(self, index: int) -> tuple[int, int]:
+        """(height, width) of the image."""
+        height, width = self.samples.size(index)
+        return height, width
+
+    def read(self, index: int, view: View | None = None) -> Arrays:
+        """`image`, and the labels that are wanted."""
+        return {key: array for key, array in self.samples.read(index, view).items() if key in self.keys}
+
+    def annotations(self, index: int) -> Annotations:
+        """The boxes that are scored against."""
+        truth: Annotations = self.samples.annotations(index)
+        return truth
+
+
+class MixedSamples:
+    """The splits of several data sets, one behind the other."""
+
+    def __init__(self, parts: Sequence[Part]) -> None:
+        self.parts, self.sizes = list(parts), [len(part) for part in parts]
+        self.starts = [sum(self.sizes[:number]) for number in range(len(parts))]
+        self.names = [part.set_name for part in parts]
+        self.several_with_boxes = sum("boxes" in part.kinds for part in parts) > 1
+
+    def __len__(self) -> int:
+        return sum(self.sizes)
+
+    def place(self, index: int) -> tuple[int, int]:
+        """The number of a sample's data set, and the sample's own number in there."""
+        number = bisect_right(self.starts, index) - 1
+        return number, index - self.starts[number]
+
+    def having(self, kind: str) -> list[int]:
+        """The samples with this kind of label."""
+        return [
+            index
+            for part, start, size in zip(self.parts, self.starts, self.sizes, strict=True)
+            if kind in part.kinds
+            for index in range(start, start + size)
+        ]
+
+    def name(self, index: int) -> str:
+        """What the image is called in pictures and lists; no two of them alike."""
+        number, place = self.place(index)
+        return self.parts[number].name(place)
+
+    def size(self, index: int) -> tuple[int, int]:
+        """(height, width) of the image."""
+        number, place = self.place(index)
+        return self.parts[number].size(place)
+
+    def read(self, index: int, view: View | None = None) -> Arrays:
+        """The sample as its data set gives it, without labels that are not wanted."""
+        number, place = self.place(index)
+        return self.parts[number].read(place, view)
+
+    def annotations(self, index: int) -> Annotations:
+        """The boxes that are scored against; images are numbered anew where several sets have boxes."""
+        number, place = self.place(index)
+        truth = self.parts[number].annotations(place)
+        return truth._replace(image_id=index + 1) if self.several_with_boxes else truth
+
+    def check(self) -> Iterator[Any]:
+        """Look at every file once, set by set, as each of them does it."""
+        for part in self.parts:
+            with named(part.set_name):
+                yield from part.samples.check()
+
+    def class_pixels(self, classes: int) -> NDArray[np.int64]:
+        """(classes,) how many pixels of each class the sets with masks hold together."""
+        return np.sum([part.samples.class_pixels(classes) for part in self.parts if "mask" in part.kinds], axis=0)
+
+    def kept(self, keep: Callable[[Samples], Samples]) -> "MixedSamples":
+        """The same mixture, each set's samples kept in another form."""
+        return MixedSamples([Part(part.set_name, keep(part.samples), part.kinds) for part in self.parts])
+
+
+class Mixture:
+    """Data sets that are trained on together. Two may feed one head where their classes are the same.
+
+    Args:
+        sets: data sets by name.
+        targets: kinds of labels that are wanted: mask, boxes, label.
+
+    Raises:
+        UserError: without a data set, for one that has no label of a wanted kind, or for two whose classes differ.
+    """
+
+    def __init__(self, sets: Mapping[str, Any], targets: Sequence[str]) -> None:
+        if not sets:
+            raise UserError("dataset=mixed mixes nothing: name its data sets, as in datasets=[coco,cityscapes]")
+        self.sets = dict(sets.items())
+        self.kinds: dict[str, list[str]] = {}
+        self.classes: dict[str, Sequence[Any]] = {}
+        owners: dict[str, str] = {}  # the first set with a kind
+        for name, dataset in self.sets.items():
+            with named(name):
+                classes: Mapping[str, Sequence[Any]] = dataset.classes
+            given = [kind for kind in getattr(dataset, "targets", classes) if kind in classes]
+            self.kinds[name] = [kind for kind in targets if kind in given]
+            if not self.kinds[name]:
+                raise UserError(
+                    f"datasets.{name} has labels of kind {' and '.join(given) or 'none'} only, for which there is no "
+                    f"head (those wanted: {', '.join(targets)}): {self.without(name)}"
+                )
+            for kind in self.kinds[name]:
+                owner = owners.setdefault(kind, name)
+                problem = difference(self.classes.setdefault(kind, classes[kind]), classes[kind], owner, name)
+                if problem:
+                    raise UserError(
+                        f"{owner} and {name} cannot share the head for {kind}: {problem}; {self.without(name, kind)}"
+                    )
+
+    @property
+    def sources(self) -> dict[str, list[str]]:
+        """Names of the sets that give each kind of label."""
+        return {kind: [name for name, kinds in self.kinds.items() if kind in kinds] for kind in self.classes}
+
+    def without(self, name: str, kind: str = "") -> str:
+        """What to type so that a data set, or one kind of its labels, stays out."""
+        kept = [other for other in self.kinds.get(name, ()) if other != kind]
+        if kept and hasattr(self.sets[name], "targets"):
+            return f"leave those of {name} out with datasets.{name}.targets=[{','.join(kept)}]"
+        return f"leave {name} out with datasets=[{','.join(other for other in self.sets if other != name)}]"
+
+    def train(self) -> MixedSamples:
+        """The training samples of all sets."""
+        return self.split("train")
+
+    def val(self) -> MixedSamples:
+        """The samples of all sets that are scored."""
+        return self.split("val")
+
+    def split(self, split: str) -> MixedSamples:
+        """One split of all sets.
+
+        Raises:
+            UserError: for what is wrong with one of them, with its name.
+        """
+        parts = []
+        for name, dataset in self.sets.items():
+            with named(name):
+                parts.append(Part(name, getattr(dataset, split)(), self.kinds[name]))
+        return MixedSamples(parts)
+
+
+@contextmanager
+def named(name: str) -> Iterator[None]:
+    """Errors of one data set say which one it is, and name its keys where they stand in a mixture."""
+    try:
+        yield
+    except UserError as error:
+        message = re.sub(r"\bdataset\.(?=[\w.]+=)", f"datasets.{name}.", str(error))
+        raise UserError(f"datasets.{name}: {message}") from error
+
+
+def difference(ours: Sequence[Any], theirs: Sequence[Any], owner: str, other: str) -> str:
+    """The first class that two sets know otherwise, said with their names; nothing where there is none.
+
+    Classes are alike if name, place and id are; their colours mean nothing. A name that both have with another meaning
+    goes before one that only one of them has.
+    """
+    first, second = ([(c,) if isinstance(c, str) else tuple(c[:2]) for c in classes] for classes in (ours, theirs))
+    if first == second:
+        return ""
+    places = {entry[0]: place for place, entry in enumerate(second)}
+    for place, entry in enumerate(first):
+        there = places.get(entry[0])
+        if there is not None and (there, second[there]) != (place, entry):
+            return f"{entry[0]} is {numbered(place, entry)} in {owner} and {numbered(there, second[there])} in {other}"
+    for place, (entry, counterpart) in enumerate(zip(first, second, strict=False)):
+        if entry != counterpart:
+            return f"class {place} is {entry[0]} in {owner} and {counterpart[0]} in {other}"
+    return f"{owner} has {len(first)} classes and {other} {len(second)}"
+
+
+def numbered(place: int, entry: Sequence[Any]) -> str:
+    """Place and id of a class."""
+    return f"class {place}" + (f" (id {entry[1]})" if len(entry) > 1 else "")

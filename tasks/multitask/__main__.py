@@ -1,0 +1,7 @@
+"""`python -m tasks.multitask`."""
+
+from tasks.cli import main
+from tasks.multitask.arguments import spelled_out
+
+if __name__ == "__main__":
+    main("multitask", spelled_out)

@@ -1,0 +1,53 @@
+"""datasets=[coco,cityscapes] on the command line, in Hydra's own words."""
+
+import re
+from collections.abc import Sequence
+
+from tasks.errors import UserError
+
+KEY = "datasets="
+NAME = re.compile(r"[A-Za-z]\w*")
+
+
+def spelled_out(arguments: Sequence[str]) -> list[str]:
+    """The arguments with `datasets=[a,b]` or `datasets={name:a,other:b}` as a choice of `dataset` for each.
+
+    Other arguments stay, `datasets.a.root=…` and `data.draw.a=…` behind them; a mixture takes the one data set's place.
+
+    Raises:
+        UserError: for anything but such a list.
+    """
+    result: list[str] = []
+    for argument in arguments:
+        if not argument.startswith(KEY):
+            result.append(argument)
+            continue
+        sets = named(argument)
+        result += ["dataset=mixed", *(f"+dataset@datasets.{name}={option}" for name, option in sets)]
+        result += [f"++data.draw.{name}=1.0" for name, _ in sets]
+    return result
+
+
+def named(argument: str) -> list[tuple[str, str]]:
+    """Names of the data sets and their options of the group `dataset`.
+
+    Raises:
+        UserError: for anything but a list of options, or of names with options; for a name that comes twice.
+    """
+    text = "".join(argument.removeprefix(KEY).split())
+    inner = text[1:-1].split(",")
+    if text[:1] == "[" and text[-1:] == "]":
+        pairs = [(option, option) for option in inner]
+    elif text[:1] == "{" and text[-1:] == "}":
+        pairs = [(name, option) for name, _, option in (entry.partition(":") for entry in inner)]
+    else:
+        pairs = []
+    names = [name for name, _ in pairs]
+    if not pairs or not all(NAME.fullmatch(word) for pair in pairs for word in pair):
+        raise UserError(
+            f"{argument}: datasets=[coco,cityscapes], or with names of your own: datasets={{a:coco,b:coco}}"
+        )
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice:
+        raise UserError(f"{argument} names {twice} twice: datasets={{{twice}:…,other:…}} gives them names of their own")
+    return pairs

@@ -1,0 +1,164 @@
+"""One shared network against separate ones: what they cost, and what they score after equal training time.
+
+    python -m tasks.multitask.compare minutes=6                                all heads that the data has labels for
+    python -m tasks.multitask.compare minutes=30 heads=[segment,detect] dataset=cityscapes
+    python -m tasks.multitask.compare minutes=6 output=<folder> key=value …    and whatever tasks.multitask takes
+
+The shared network trains for so many minutes, each of n separate ones for an n-th of them, with the same data, recipe
+and backbone. An epoch of each is timed first, which takes as long again where minutes are few. Both sides are then
+timed in turn on one thread of this machine: the network alone, and with what makes boxes and label maps of its outputs.
+"""
+
+import math
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from tasks.errors import UserError
+from tasks.multitask.arguments import spelled_out
+from tasks.multitask.runs import SHARED, Runs
+from tasks.parts import HEADS
+
+OURS = {  # what this command says itself, and with what
+    "mode": "each network is trained",
+    "resume": "each network is trained from its start",
+    "stop_after": "minutes=… says how long",
+    "trainer.max_epochs": "minutes=… says how long",
+    "trainer.check_val_every_n_epoch": "scores are those at the end",
+    "trainer.limit_val_batches": "all images are scored",
+    "hydra.run.dir": "output=<folder> says where",
+}
+
+
+class Wanted(NamedTuple):
+    """What was typed.
+
+    Attributes:
+        minutes: of training, of each side.
+        heads: None for all that the data has labels for.
+        output: a folder that is not there yet.
+        overrides: everything else, for tasks.multitask.
+    """
+
+    minutes: float
+    heads: list[str] | None
+    output: Path
+    overrides: list[str]
+
+
+def main() -> None:
+    """Train, time, print the table; exit status 2 and one line for what is wrong."""
+    if {"--help", "-h"} & set(sys.argv[1:]):
+        print(__doc__)
+        return
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # not without ending the run under way
+    try:
+        compare(wanted(sys.argv[1:]))
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
+
+
+def wanted(arguments: Sequence[str]) -> Wanted:
+    """The arguments, checked as far as they are this command's own.
+
+    Raises:
+        UserError: for what it does not understand, or would overrule.
+    """
+    spelled_out(arguments)  # says what is wrong with datasets=[…]
+    own: dict[str, str] = {}
+    overrides = []
+    for argument in arguments:
+        key, is_pair, value = argument.partition("=")
+        if argument.startswith("-") or not (is_pair or argument.startswith("~")):
+            raise UserError(f"{argument}: not of the form key=value")
+        if key.lstrip("+~") in OURS:
+            raise UserError(f"{argument}: not here, {OURS[key.lstrip('+~')]}")
+        if key in ("minutes", "heads", "output"):
+            own[key] = value
+        else:
+            overrides.append(argument)
+    output = Path(own.get("output", time.strftime("outputs/multitask_compare/%Y-%m-%d_%H-%M-%S"))).absolute()
+    if output.exists():
+        raise UserError(f"output={output} is there already; name a new folder")
+    return Wanted(minutes_of(own.get("minutes")), heads_of(own.get("heads", "null")), output, overrides)
+
+
+def minutes_of(value: str | None) -> float:
+    """How long each side trains.
+
+    Raises:
+        UserError: for anything but a number above 0.
+    """
+    if value is None:
+        raise UserError("minutes=… is missing: how long each side is trained, such as minutes=6")
+    try:
+        minutes = float(value)
+    except ValueError:
+        minutes = math.nan
+    if not 0 < minutes < math.inf:
+        raise UserError(f"minutes={value} is not a number above 0")
+    return minutes
+
+
+def heads_of(value: str) -> list[str] | None:
+    """The heads to compare; None for all that the data has labels for.
+
+    Raises:
+        UserError: for anything but a list of two heads or more.
+    """
+    if value == "null":
+        return None
+    choices = ", ".join(HEADS)
+    if not (value.startswith("[") and value.endswith("]")):
+        raise UserError(f"heads={value} is not a list of some of {choices}, or null")
+    heads = [name.strip() for name in value[1:-1].split(",")]
+    for name in heads:
+        if name not in HEADS:
+            raise UserError(f"heads={value}: {name or 'nothing'} is not one of {choices}")
+        if heads.count(name) > 1:
+            raise UserError(f"heads={value} names {name} twice")
+    several(heads)
+    return heads
+
+
+def several(heads: Sequence[str]) -> None:
+    """Raises a UserError for less than two heads."""
+    if len(heads) < 2:
+        raise UserError(
+            f"heads=[{','.join(heads)}] is one network, with nothing to compare; take two of the heads or more"
+        )
+
+
+def compare(asked: Wanted) -> None:
+    """Train all networks, time them, write and print the table.
+
+    Raises:
+        UserError: for what a run refuses, in its words.
+    """
+    runs = Runs(asked.output, asked.overrides)
+    paces = {SHARED: runs.time(SHARED, asked.heads)}
+    heads = asked.heads or runs.heads_of_trial(SHARED)
+    several(heads)
+    paces |= {name: runs.time(name, [name]) for name in heads}
+    folders = {SHARED: runs.train(SHARED, heads, paces[SHARED].epochs(60 * asked.minutes))}
+    for name in heads:
+        folders[name] = runs.train(name, [name], paces[name].epochs(60 * asked.minutes / len(heads)))
+
+    from tasks.multitask.latency import latencies  # imports torch and lightning: seconds
+    from tasks.multitask.table import show, tabulate, write
+
+    rows = tabulate(heads, folders, latencies(folders))
+    write(asked.output, rows)
+    show(rows)
+    print(f"table     {asked.output / 'comparison.csv'}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,78 @@
+"""How long trained networks take for an image, on one thread, in turn: a busy machine slows all of them."""
+
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from tasks.build import build, build_data
+from tasks.checkpoint import load_state, open_checkpoint
+from tasks.data.batches import Scored
+from tasks.data.splits import Splits
+from tasks.learner import Learner
+from tasks.multitask.runs import SHARED
+from tasks.start import classes_of, sources_of
+
+ROUNDS, WARM_UP = 31, 5
+
+
+class Latency(NamedTuple):
+    """Milliseconds for one image: raw outputs of all heads, and with what makes predictions of them."""
+
+    network: float
+    whole: float
+
+
+def latencies(folders: Mapping[str, Path]) -> dict[str, Latency]:
+    """Of the networks that these runs have trained, by name; for the first image that is scored."""
+    networks = {name: trained(folder / "checkpoints" / "last.ckpt") for name, folder in folders.items()}
+    batch = first_batch(networks[SHARED][1])
+    image = batch["image"].contiguous(memory_format=torch.channels_last)
+    calls: dict[tuple[str, str], Callable[[], Any]] = {}
+    for name, (learner, _) in networks.items():
+        calls[name, "network"] = partial(learner, image)
+        calls[name, "whole"] = partial(learner.predictions, image, batch.get("places"))
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with torch.inference_mode():
+            medians = in_turn(calls)
+    finally:
+        torch.set_num_threads(threads)
+    return {name: Latency(medians[name, "network"], medians[name, "whole"]) for name in networks}
+
+
+def trained(path: Path) -> tuple[Learner, DictConfig]:
+    """A checkpoint's network, ready to predict, and its configuration."""
+    checkpoint = open_checkpoint(path, "multitask")
+    card = checkpoint["mobilevision"]
+    config = OmegaConf.create(card["config"])
+    if config.backbone.get("pretrained"):
+        config.backbone.pretrained = False  # the checkpoint has the weights: nothing to download
+    learner = build(config, classes_of(card), sources_of(card))
+    load_state(learner, checkpoint, path)
+    return learner.eval(), config
+
+
+def first_batch(config: DictConfig) -> Mapping[str, Any]:
+    """The first image that is scored, as the network sees it: `image` (1, 3, H, W) uint8, maybe `places`."""
+    dataset = instantiate(config.dataset)
+    data = build_data(config, Splits(dataset.classes, None, dataset.val()))
+    return Scored(data.val, data.fit)[[0]]
+
+
+def in_turn(calls: Mapping[tuple[str, str], Callable[[], Any]]) -> dict[tuple[str, str], float]:
+    """Milliseconds of each call, medians; on this thread's own clock, which leaves out what other processes take."""
+    times: dict[tuple[str, str], list[float]] = {key: [] for key in calls}
+    for _ in range(WARM_UP + ROUNDS):
+        for key, call in calls.items():
+            start = time.thread_time()
+            call()
+            times[key].append(1000 * (time.thread_time() - start))
+    return {key: statistics.median(values[WARM_UP:]) for key, values in times.items()}

@@ -1,0 +1,85 @@
+"""A checkpoint of fewer heads: python -m tasks.multitask.prune <best.ckpt> --keep segment detect --output <new.ckpt>"""
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tasks.errors import UserError
+from tasks.parts import of_one_head, with_data_sets
+
+
+def main() -> None:
+    """Write the checkpoint; exit status 2 and one line for what is wrong."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tasks.multitask.prune",
+        description="A checkpoint with some of a multitask checkpoint's heads, and the backbone's layers that they read. "
+        "With one head it is one of tasks.segment, tasks.detect or tasks.classify.",
+    )
+    parser.add_argument("checkpoint", type=Path, help="of tasks.multitask")
+    parser.add_argument("--keep", nargs="+", required=True, metavar="HEAD", help="segment, detect, classify")
+    parser.add_argument("--output", type=Path, help="default: beside the checkpoint, named after the heads")
+    options = parser.parse_args()
+    output = options.output or options.checkpoint.with_name(f"{options.checkpoint.stem}_{'_'.join(options.keep)}.ckpt")
+    try:
+        print(prune(options.checkpoint, options.keep, output))
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+def prune(path: Path, keep: Sequence[str], output: Path) -> str:
+    """Write the checkpoint of fewer heads; returns what has been kept and dropped.
+
+    Raises:
+        UserError: for a file that is no checkpoint of several heads, a head that it lacks, nothing to drop, or an
+            output that is there already.
+    """
+    import torch
+    from omegaconf import OmegaConf
+
+    from tasks.build import build
+    from tasks.checkpoint import load_state, open_checkpoint
+    from tasks.checks import check_targets
+    from tasks.start import classes_of, sources_of
+
+    has = list(open_checkpoint(path, "multitask")["mobilevision"]["tasks"])
+    for name in keep:
+        if name not in has:
+            raise UserError(f"--keep {name}: {path} has no such head, only {', '.join(has)}")
+    dropped = [name for name in has if name not in keep]
+    if not dropped:
+        raise UserError(f"--keep {' '.join(keep)} drops nothing of {path}")
+    if output.exists():
+        raise UserError(f"{output} is there already; --output names another file")
+    card, state = of_heads(open_checkpoint(path, "multitask"), keep)
+    config = OmegaConf.create(card["config"])
+    check_targets(config)
+    learner = build(config, classes_of(card), sources_of(card))
+    load_state(learner, {"state_dict": state, "mobilevision": {"tasks": dict.fromkeys(has)}}, path)
+    kept = dict(learner.state_dict())
+    torch.save({"state_dict": kept, "mobilevision": card}, output)
+    before, after = (sum(tensor.numel() for tensor in tensors.values()) for tensors in (state, kept))
+    return f"{output}: {', '.join(card['tasks'])}; dropped {', '.join(dropped)}; {after:,} of {before:,} numbers"
+
+
+def of_heads(checkpoint: Mapping[str, Any], keep: Sequence[str]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Description and state of a checkpoint with these of its heads, and of a mixture the data sets that they need."""
+    from backbones.norms import chosen
+
+    card, state = checkpoint["mobilevision"], dict(checkpoint["state_dict"])
+    tasks = {name: entry for name, entry in card["tasks"].items() if name in keep}
+    needed = {name for entry in tasks.values() for name in entry.get("datasets", ())}
+    config, sets = card["config"] | {"heads": list(tasks)}, list(card["config"].get("datasets", ()))
+    if needed:
+        config = with_data_sets(config, [name for name in sets if name in needed])
+    if needed and config["batchnorm"] == "separate":
+        state = chosen(state, [number for number, name in enumerate(sets) if name in needed])
+        config["batchnorm"] = "separate" if len(needed) > 1 else "shared"
+    card = {**card, "config": config, "tasks": tasks, "anew": [], "converted": False}
+    return (of_one_head(card, *tasks) if len(tasks) == 1 else card), state
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,112 @@
+"""The trainings of a comparison: each a `python -m tasks.multitask` of its own, one behind the other."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tasks.errors import UserError
+
+SHARED = "shared"  # the network with all heads; the separate ones are called like their heads
+PATIENCE = 20  # seconds that a run has to end itself
+
+
+class Pace(NamedTuple):
+    """Seconds of a training: until its first epoch, and of each epoch."""
+
+    before: float
+    epoch: float
+
+    def epochs(self, seconds: float) -> int:
+        """How many epochs fit into this time; one at least."""
+        return max(1, int((seconds - self.before) / self.epoch))
+
+
+class Runs:
+    """Runs with the same overrides.
+
+    Args:
+        folder: gets a folder of results for each, and beside it what the run said, <name>.log.
+        overrides: of tasks.multitask.
+    """
+
+    def __init__(self, folder: Path, overrides: Sequence[str]) -> None:
+        self.folder, self.overrides = folder, list(overrides)
+
+    def time(self, name: str, heads: Sequence[str] | None) -> Pace:
+        """How long a first epoch takes, and what comes before it, in a trial of nothing but that."""
+        print(f"{name:9} timing an epoch", flush=True)
+        folder = self.folder / "trials" / name
+        self.run(folder, heads, 1, "pictures=0")
+        used = read(folder / "training.json")
+        return Pace(used["seconds"] - used["last_epoch_seconds"], used["last_epoch_seconds"])
+
+    def heads_of_trial(self, name: str) -> list[str]:
+        """The heads that a trial has found labels for."""
+        costs = read(self.folder / "trials" / name / "network.json")
+        return [key for key in costs if key not in ("height", "width", SHARED)]
+
+    def train(self, name: str, heads: Sequence[str], epochs: int) -> Path:
+        """A whole training; returns its folder."""
+        print(f"{name:9} training {epochs} {'epochs' if epochs > 1 else 'epoch'}", flush=True)
+        self.run(self.folder / name, heads, epochs)
+        used = read(self.folder / name / "training.json")["seconds"]
+        print(f"{'':9} done in {used / 60:.1f} minutes: {self.folder / name}", flush=True)
+        return self.folder / name
+
+    def run(self, folder: Path, heads: Sequence[str] | None, epochs: int, *more: str) -> None:
+        """Train for so many epochs, without a score on the way: the time is the training's.
+
+        Raises:
+            UserError: with the run's own line, if it fails.
+        """
+        command = [
+            *(sys.executable, "-m", "tasks.multitask", *self.overrides),
+            *([f"heads=[{','.join(heads)}]"] if heads else []),
+            f"trainer.max_epochs={epochs}",
+            "trainer.limit_val_batches=0",
+            *more,
+            f"hydra.run.dir={quoted(folder)}",
+        ]
+        log = folder.with_suffix(".log")
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("w") as said, child(command, said) as process:
+            status = process.wait()
+        if status:
+            raise UserError(f"{folder.name}: {reason(log.read_text(errors='replace'), status)} ({log})")
+
+
+@contextmanager
+def child(command: Sequence[str], said: Any) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that does not outlive the block, whatever ends it."""
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT) as process:
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                process.terminate()
+                try:
+                    process.wait(PATIENCE)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+
+
+def reason(said: str, status: int) -> str:
+    """Why a run failed: its line that begins with `error:`, or else its last."""
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
+    return (errors or lines or [f"exit status {status}"])[-1]
+
+
+def quoted(path: Path) -> str:
+    """A path as Hydra's command line takes it, whatever it contains."""
+    text = str(path).replace("'", "\\'")
+    return f"'{text}'"
+
+
+def read(path: Path) -> Any:
+    """A JSON file of a run's."""
+    return json.loads(path.read_text())

@@ -1,0 +1,104 @@
+"""The heads of a configuration: the one of tasks.segment, detect or classify, or the several of tasks.multitask."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from tasks.errors import UserError
+
+HEADS = {"segment": "mask", "detect": "boxes", "classify": "label"}  # and the kind of label that each learns from
+BACKBONE = ("backbone", "wants")  # what decides a backbone's layers
+
+
+def several(config: DictConfig) -> bool:
+    """Whether this is a configuration of tasks.multitask."""
+    return "heads" in config
+
+
+def parts(config: DictConfig) -> dict[str, DictConfig]:
+    """What is built for each head, by name: `head`, `task`, and whether it is `frozen`. The heads must be settled."""
+    return {name: config[name] for name in config.heads} if several(config) else {"": config}
+
+
+def settled_heads(
+    config: DictConfig, classes: Mapping[str, Sequence[Any]], trained: Iterable[str], dataset: str
+) -> list[str]:
+    """The heads to build: those that are asked for, or all that the data has labels for and those of the checkpoint.
+
+    Args:
+        classes: of the data, by kind of label.
+        trained: heads of the checkpoint that is trained on.
+        dataset: what the data is called in messages.
+
+    Raises:
+        UserError: for a head that nothing is there to train or to score with.
+    """
+    able = [name for name, kind in HEADS.items() if kind in classes]
+    trained = list(trained)
+    heads = list(config.heads) if config.heads is not None else [n for n in HEADS if n in able or n in trained]
+    for name in heads:
+        if name in able or (config[name].frozen and name in trained):
+            continue
+        rest = [other for other in heads if other in able]
+        keep = f", or keep it as it is: {name}.frozen=true" if name in trained else ""
+        raise UserError(
+            f"head {name} has no data set: {dataset} has no labels of kind {HEADS[name]}, only {', '.join(classes)}; "
+            f"leave it out: heads=[{','.join(rest)}]{keep}"
+        )
+    return heads
+
+
+def check_heads(config: DictConfig) -> None:
+    """What can be said of `heads`, and of what stays frozen, from the configuration alone.
+
+    Raises:
+        UserError: for names that are no heads, a name twice, no head at all; for parts that nothing is loaded into.
+    """
+    choices = ", ".join(HEADS)
+    if several(config) and config.heads is not None:
+        heads = OmegaConf.to_container(config.heads) if OmegaConf.is_list(config.heads) else None
+        if not isinstance(heads, list) or not heads:
+            raise UserError(f"heads={config.heads} is not a list of some of {choices}, or null")
+        for name in heads:
+            if name not in HEADS:
+                raise UserError(f"heads: {name} is not one of {choices}")
+            if heads.count(name) > 1:
+                raise UserError(f"heads={config.heads} names {name} twice")
+    for name in HEADS if several(config) else ():
+        if not isinstance(config[name].frozen, bool):
+            raise UserError(f"{name}.frozen={config[name].frozen} is not true or false")
+    frozen = ["backbone.frozen"] if config.backbone.get("frozen") else []
+    frozen += [f"{name}.frozen" for name in HEADS if several(config) and config[name].frozen]
+    loaded = config.checkpoint or config.weights or config.resume or config.backbone.get("pretrained")
+    if frozen and config.mode == "train" and not loaded:
+        raise UserError(f"{frozen[0]}=true without weights to keep: checkpoint=<file.ckpt> brings them")
+
+
+def of_one_head(card: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """The description of a multitask checkpoint as if its head `name` had been trained by its own command.
+
+    The other heads stay in `tasks`: their tensors are in the checkpoint.
+    """
+    config = {key: value for key, value in card["config"].items() if key not in (*HEADS, "heads", "balance")}
+    own, entry = card["config"][name], card["tasks"][name]
+    config |= {"head": own["head"], "task": own["task"], "targets": [own["target"]], "batchnorm": "shared"}
+    return {**card, "task": name, "config": with_data_sets(config, entry.get("datasets"))}
+
+
+def with_data_sets(config: Mapping[str, Any], names: Iterable[str] | None) -> dict[str, Any]:
+    """A configuration with these data sets of its mixture alone; None where there is no mixture."""
+    if names is None:
+        return dict(config)
+    data, names = dict(config["data"]), list(names)
+    for key in ("draw", "own_augment"):
+        data[key] = {name: value for name, value in data[key].items() if name in names}
+    return {**config, "data": data, "datasets": {n: entry for n, entry in config["datasets"].items() if n in names}}
+
+
+def of_several(card: Mapping[str, Any]) -> dict[str, Any]:
+    """The description of a single task's checkpoint as if tasks.multitask had trained it with one head."""
+    (name,) = card["tasks"]
+    config = {key: value for key, value in card["config"].items() if key not in ("head", "task")}
+    own = {"target": HEADS[name], "frozen": False, "head": card["config"]["head"], "task": card["config"]["task"]}
+    return {**card, "task": "multitask", "config": config | {"heads": [name], name: own}}

@@ -1,0 +1,185 @@
+"""Several tasks on one backbone: whose images a head sees, what stays frozen, which maps are computed."""
+
+import copy
+import math
+
+import pytest
+import torch
+
+from backbones.mobilenet_v3 import MobileNetV3
+from backbones.norms import separate
+from tasks.build import build
+from tests.test_config import configuration
+
+SMALL = (
+    "recipe=none",
+    "backbone=mobilenet_v3_small",
+    "backbone.width=0.35",
+    "segment.head.hidden=16",
+    "detect.head.extras=[32]",
+    "classify.head.hidden=16",
+    "classify.head.dropout=0",
+    "heads=[segment,detect,classify]",
+)
+CLASSES = {"mask": [["a", 1, [0, 0, 0]], ["b", 2, [9, 9, 9]]], "boxes": [["x", 1], ["y", 2]], "label": ["u", "v", "w"]}
+
+
+def learner_of(*overrides: str):
+    torch.manual_seed(0)
+    return build(configuration(*SMALL, *overrides, task="multitask"), CLASSES)
+
+
+def mixed_batch() -> dict:
+    """Two images with masks, three with boxes, two with labels; none has anything else."""
+    generator = torch.Generator().manual_seed(1)
+    boxes = torch.tensor([4.0, 4.0, 30.0, 28.0, 1.0]).repeat(3, 1, 1)
+    return {
+        "image": torch.randint(0, 256, (7, 3, 64, 64), generator=generator, dtype=torch.uint8),
+        "counts": (2, 3, 2),
+        "rows": {"mask": torch.tensor([0, 1]), "boxes": torch.tensor([2, 3, 4]), "label": torch.tensor([5, 6])},
+        "mask": torch.randint(0, 2, (2, 64, 64), generator=generator, dtype=torch.uint8),
+        "boxes": boxes,
+        "label": torch.tensor([0, 2]),
+    }
+
+
+def poisoned(batch: dict, kind: str) -> dict:
+    """The batch with labels of one kind that no loss survives."""
+    poison = {
+        "mask": torch.full_like(batch["mask"], 200),  # no such class
+        "boxes": batch["boxes"] + torch.tensor([0.0, 0, 0, 0, 99]),
+        "label": torch.full_like(batch["label"], 77),
+    }
+    return {**batch, kind: poison[kind]}
+
+
+def losses_and_gradients(learner, batch: dict, names: tuple[str, ...]) -> dict:
+    learner.zero_grad()
+    losses = learner.losses(batch)
+    torch.stack([losses[name] for name in names]).sum().backward()
+    heads = {
+        f"{name}.{key}": value.grad.clone()
+        for name in names
+        for key, value in learner.each(name).named_parameters()
+        if value.grad is not None
+    }
+    return {**{name: losses[name].detach() for name in names}, **heads}
+
+
+@pytest.mark.parametrize(("kind", "name"), [("boxes", "detect"), ("mask", "segment"), ("label", "classify")])
+def test_poisoned_labels_reach_no_other_head(kind, name, monkeypatch):
+    """Labels of one kind that break its own loss leave the other heads' losses and gradients bit-equal."""
+    learner, batch = learner_of(), mixed_batch()
+    others = tuple(other for other in ("segment", "detect", "classify") if other != name)
+    clean = losses_and_gradients(copy.deepcopy(learner), batch, others)
+
+    task = learner.each(name)
+    part = {"image": batch["image"][batch["rows"][kind]], kind: poisoned(batch, kind)[kind]}
+    try:
+        harmed = float(task.loss(task.head(copy.deepcopy(learner.backbone)(part["image"])), part))
+    except (RuntimeError, IndexError):
+        harmed = math.nan
+    assert not math.isfinite(harmed), "the poison works"
+
+    monkeypatch.setattr(task, "loss", lambda outputs, _batch: sum(value.sum() * 0 for value in tensors(outputs)))
+    found = losses_and_gradients(learner, poisoned(batch, kind), others)
+    assert clean.keys() == found.keys()
+    assert all(torch.equal(clean[key], found[key]) for key in clean)
+
+
+def tensors(outputs) -> list[torch.Tensor]:
+    return [outputs] if isinstance(outputs, torch.Tensor) else [outputs.logits, outputs.offsets]
+
+
+def test_a_head_is_shown_the_images_that_have_its_labels_and_no_others(monkeypatch):
+    learner, batch = learner_of(), mixed_batch()
+    seen = {}
+    for name, task in learner.each_task():
+
+        def loss(outputs, given, name=name):
+            seen[name] = given["image"]
+            return tensors(outputs)[0].sum()
+
+        monkeypatch.setattr(task, "loss", loss)
+    learner.losses(batch)
+    assert all(torch.equal(seen[n], batch["image"][batch["rows"][learner.each(n).target]]) for n in seen)
+    assert [len(seen[name]) for name in ("segment", "detect", "classify")] == [2, 3, 2]
+
+
+@pytest.mark.parametrize("apart", [False, True])
+def test_other_data_sets_images_change_nothing_where_statistics_are_apart(apart):
+    """With shared statistics they do (that is what sharing means), with separate ones not by a bit."""
+    learner, batch = learner_of(), mixed_batch()
+    if apart:
+        separate(learner.backbone, 3)
+    other = {**batch, "image": batch["image"].clone()}
+    other["image"][2:] = 255 - other["image"][2:]
+    one, two = (float(copy.deepcopy(learner).losses(b)["segment"]) for b in (batch, other))
+    assert (one == two) is apart
+
+
+def test_a_batch_without_labels_of_a_kind_leaves_that_head_alone():
+    learner, batch = learner_of(), mixed_batch()
+    del batch["rows"]["boxes"], batch["boxes"]
+    losses = learner.losses(batch)
+    assert losses.keys() == {"segment", "classify"}
+    sum(losses.values()).backward()
+    assert all(weight.grad is None for weight in learner.each("detect").parameters())
+
+
+def test_the_union_of_the_heads_maps_is_computed_in_one_pass(monkeypatch):
+    learner = learner_of().eval()
+    calls = []
+    forward = learner.backbone.forward
+    monkeypatch.setattr(learner.backbone, "forward", lambda images: calls.append(1) or forward(images))
+    with torch.no_grad():
+        outputs = learner(torch.zeros(2, 3, 64, 64, dtype=torch.uint8))
+    assert len(calls) == 1 and outputs.keys() == {"segment", "detect", "classify"}
+    read = {name for _, task in learner.each_task() for name in task.head.maps}
+    assert set(learner.backbone.features) == read
+
+
+def test_frozen_parts_move_by_no_bit_and_the_rest_does():
+    learner, batch = learner_of("backbone.frozen=true", "segment.frozen=true", "checkpoint=some.ckpt"), mixed_batch()
+    new = [name for name in learner.state_dict() if name.startswith("backbone.blocks.5.")]
+    learner.keep_frozen(new)
+    learner.train()
+    before = copy.deepcopy(learner.state_dict())
+    losses = learner.losses(batch)
+    assert "segment" not in losses
+    sum(losses.values()).backward()
+    torch.optim.SGD([p for p in learner.parameters() if p.requires_grad], lr=0.1).step()
+    moved = {name for name, tensor in learner.state_dict().items() if not torch.equal(tensor, before[name])}
+    assert all(name.startswith(("backbone.blocks.5.", "tasks.detect.", "tasks.classify.")) for name in moved)
+    for part in ("backbone.blocks.5.", "tasks.detect.", "tasks.classify."):
+        assert any(name.startswith(part) for name in moved)
+    assert any("running_mean" in name for name in moved)
+    learner.eval().train()
+    assert not learner.backbone.blocks[0].training and learner.backbone.blocks[5].training
+
+
+def test_gradients_are_compared_where_all_tasks_still_share_the_layers():
+    learner, batch = learner_of(), mixed_batch()
+    (shared,) = learner.shared()
+    for loss in learner.losses(batch).values():
+        (gradient,) = torch.autograd.grad(loss, shared, retain_graph=True)
+        assert gradient.abs().sum() > 0
+
+
+def test_a_network_that_keeps_statistics_apart_predicts_each_head_with_its_own():
+    learner, images = learner_of().eval(), mixed_batch()["image"]
+    ordinary = copy.deepcopy(learner)
+    separate(learner.backbone, 2)
+    learner.own_statistics = {"segment": 0, "detect": 1, "classify": 1}
+    for norm in (module for module in learner.backbone.modules() if hasattr(module, "norms")):
+        norm.norms[1].running_mean += 0.1
+    with torch.no_grad():
+        outputs, expected = learner(images), ordinary(images)
+    assert torch.equal(outputs["segment"], expected["segment"])
+    assert not torch.equal(outputs["classify"], expected["classify"])
+
+
+def test_a_backbone_without_the_maps_says_which_head_wants_them():
+    with pytest.raises(Exception, match=r"^segment: the head reads c9; this backbone has c1, "):
+        learner_of("segment.head.low=c9")
+    assert "c3_depthwise" in MobileNetV3(size="small").features
