@@ -17,8 +17,8 @@ FORMAT = 1
 BALANCE = "balance."  # of a learner's tensors: how losses are weighed, not part of the network
 OF_THIS_COMMAND = ("mode", "checkpoint", "resume", "weights", "input", "stop_after", "logger", "cpu", "upright")
 SETTLED = ("backbone", "head", "task", *HEADS, "heads", "balance", "batchnorm", "distill", "optimizer", "scheduler",
-           "ema", "seed", "data.batch_size", "data.repeat", "data.augment", "data.own_augment", "data.draw", "data.crop",
-           "data.progressive", "data.max_broken", "trainer.accumulate_grad_batches", "trainer.precision",
+           "ema", "seed", "data.batch_size", "data.repeat", "data.augment", "data.own_augment", "data.draw",
+           "data.crop", "data.progressive", "data.max_broken", "trainer.accumulate_grad_batches", "trainer.precision",
            "trainer.gradient_clip_val")  # fmt: skip
 GLOBAL_GROUPS = {
     "experiment": ("dataset", "datasets", "data", "trainer"),

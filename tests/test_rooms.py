@@ -98,6 +98,7 @@ HYDRA = {
     "tasks/teacher",
     "tasks/parts",
     "tasks/multitask/prune",
+    "tasks/multitask/latency",
 }
 
 

@@ -52,6 +52,7 @@ CLASSES = (  # the 19 classes of the benchmark, with the label ids of the files 
 THINGS = tuple(label for label in CLASSES if label.label_id >= 24)  # whose objects are told apart, and have boxes
 LabelKind = Literal["labelIds", "labelTrainIds"]
 NOT_AN_ID = 254
+OBJECT_FILES = ("instanceIds", "polygons")  # of either the boxes are made; the first that is there
 
 
 def lookup_table(kind: LabelKind) -> Pixels:
@@ -182,7 +183,8 @@ class Cityscapes:
         train_split, val_split: folder names; the test split has no labels to score against.
         labels: "labelIds" as downloaded (mapped in memory), "labelTrainIds" as the official scripts write them,
             or "auto" for the first of the two that is there.
-        targets: kinds of labels that are read: mask, boxes (of gtFine/<split>/<city>/*_gtFine_instanceIds.png).
+        targets: kinds of labels that are read: mask, boxes (of gtFine/<split>/<city>/*_gtFine_instanceIds.png, or of
+            *_gtFine_polygons.json).
 
     Raises:
         UserError: for a missing or empty folder, an image without label, or the test split.
@@ -224,8 +226,9 @@ class Cityscapes:
         labels = self.label_files(images, kind)
         boxes = None
         if "boxes" in self.targets:
-            instances = self.label_files(images, "instanceIds")
-            boxes = pack_instances(instances, [label.label_id for label in THINGS])
+            kinds = [name for name in OBJECT_FILES if self.label_of(images[0], name).exists()]
+            objects = self.label_files(images, kinds[0] if kinds else OBJECT_FILES[0])
+            boxes = pack_instances(objects, {label.name: label.label_id for label in THINGS})
         return LabelledImages(images, labels, kind, boxes, self.targets)
 
     def label_files(self, images: Sequence[Path], kind: str) -> list[Path]:
@@ -235,12 +238,13 @@ class Cityscapes:
             UserError: for an image without one.
         """
         labels = [self.label_of(image, kind) for image in images]
-        have = {path for folder in {label.parent for label in labels} for path in folder.glob(f"*_gtFine_{kind}.png")}
+        have = {path for folder in {label.parent for label in labels} for path in folder.glob(f"*_gtFine_{kind}.*")}
         missing = [(image, label) for image, label in zip(images, labels, strict=True) if label not in have]
         if missing:
             image, label = missing[0]
             more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
-            raise UserError(f"image without label: {image} needs {label}{more}")
+            masks = "; for masks alone: targets=[mask], or heads=[segment]" if kind in OBJECT_FILES else ""
+            raise UserError(f"image without label: {image} needs {label}{more}{masks}")
         return labels
 
     def train(self) -> LabelledImages:
@@ -264,7 +268,8 @@ class Cityscapes:
     def label_of(self, image: Path, kind: str) -> Path:
         """Where the label of an image lies."""
         stem = image.name.removesuffix("_leftImg8bit.png")
-        return self.root / "gtFine" / image.parent.parent.name / image.parent.name / f"{stem}_gtFine_{kind}.png"
+        suffix = "json" if kind == "polygons" else "png"
+        return self.root / "gtFine" / image.parent.parent.name / image.parent.name / f"{stem}_gtFine_{kind}.{suffix}"
 
     def layout(self) -> str:
         """The expected tree beside what is there."""

@@ -1,6 +1,6 @@
-"""Boxes around the objects of Cityscapes' instanceIds files."""
+"""Boxes around the objects of Cityscapes' instanceIds files, or of its polygons files."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
@@ -11,6 +11,7 @@ from PIL import Image
 
 from tasks.data.boxes import PackedBoxes
 from tasks.data.images import reason
+from tasks.data.polygons import draw_ids
 from tasks.errors import UserError
 
 OBJECTS = 1000  # an id below is a label's: its pixels are a group in which nobody told one object from the next
@@ -26,24 +27,31 @@ class Found(NamedTuple):
     crowd: NDArray[np.bool_]
 
 
-def pack_instances(files: Sequence[Path], label_ids: Sequence[int]) -> PackedBoxes:
+def pack_instances(files: Sequence[Path], labels: Mapping[str, int]) -> PackedBoxes:
     """Boxes of all objects of some labels, from one file per image.
 
     An object's box holds every pixel of it that can be seen, and its area is their number. A group is a crowd. None is
     left out for being small: who trains at a lower resolution loses the smallest there. Images are numbered from 1.
 
     Args:
-        files: 16-bit images of ids: a label's id · 1000 + number for an object, the label's id for a group.
-        label_ids: the labels that count, in the order of their class numbers.
+        files: 16-bit images of ids: a label's id · 1000 + number for an object, the label's id for a group; or polygons
+            (.json), which are drawn as such an image.
+        labels: ids of the labels that count by name, in the order of their class numbers.
 
     Raises:
         UserError: for a file that cannot be read.
     """
+    label_ids = list(labels.values())
+
+    def find(file: Path) -> Found:
+        ids = draw_ids(file, labels, OBJECTS) if file.suffix == ".json" else read_ids(file)
+        return find_objects(ids, label_ids)
+
     with ThreadPoolExecutor() as pool:  # decoding releases the interpreter's lock
-        found = list(pool.map(lambda file: find_objects(read_ids(file), label_ids), files))
+        found = list(pool.map(find, files))
     owners = np.repeat(np.arange(len(files)), [len(one.label_ids) for one in found])
     number = np.zeros(max(label_ids) + 1, np.int64)
-    number[list(label_ids)] = np.arange(len(label_ids))
+    number[label_ids] = np.arange(len(label_ids))
     return PackedBoxes(
         np.arange(1, len(files) + 1),
         np.array([one.size for one in found], np.int64),

@@ -5,8 +5,8 @@
     python -m tasks.multitask.compare minutes=6 output=<folder> key=value …    and whatever tasks.multitask takes
 
 The shared network trains for so many minutes, each of n separate ones for an n-th of them, with the same data, recipe
-and backbone. An epoch of each is timed first, which takes as long again where minutes are few. Both sides are then
-timed in turn on one thread of this machine: the network alone, and with what makes boxes and label maps of its outputs.
+and backbone; an epoch of each is timed first, to know how many fit. Then both sides are timed in turn on one thread of
+this machine: the network alone, and with what makes boxes and label maps of its outputs.
 """
 
 import math

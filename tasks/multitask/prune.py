@@ -14,7 +14,7 @@ def main() -> None:
     """Write the checkpoint; exit status 2 and one line for what is wrong."""
     parser = argparse.ArgumentParser(
         prog="python -m tasks.multitask.prune",
-        description="A checkpoint with some of a multitask checkpoint's heads, and the backbone's layers that they read. "
+        description="A checkpoint with some of a multitask checkpoint's heads and the layers that they read. "
         "With one head it is one of tasks.segment, tasks.detect or tasks.classify.",
     )
     parser.add_argument("checkpoint", type=Path, help="of tasks.multitask")

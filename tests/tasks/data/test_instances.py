@@ -9,7 +9,8 @@ from tasks.data.instances import find_objects, pack_instances
 from tasks.data.streets.dataset import Streets
 from tasks.errors import UserError
 
-LABEL_IDS = [label.label_id for label in THINGS]
+LABELS = {label.name: label.label_id for label in THINGS}
+LABEL_IDS = list(LABELS.values())
 
 
 def ids():
@@ -42,7 +43,7 @@ def test_boxes_by_hand():
 def test_files_are_packed_with_class_numbers(tmp_path):
     for number, image in enumerate((ids(), np.zeros((4, 5), np.uint16), ids()[:, ::-1])):
         Image.fromarray(np.ascontiguousarray(image)).save(tmp_path / f"{number}.png")
-    packed = pack_instances(sorted(tmp_path.iterdir()), LABEL_IDS)
+    packed = pack_instances(sorted(tmp_path.iterdir()), LABELS)
     first, second, third = (packed.annotations(index) for index in range(3))
     assert (first.image_id, first.height, first.width) == (1, 20, 30) and (second.height, second.width) == (4, 5)
     assert first.labels.tolist() == third.labels.tolist() == [0, 2, 2, 7] and len(second.boxes) == 0
@@ -50,9 +51,9 @@ def test_files_are_packed_with_class_numbers(tmp_path):
     assert packed.to_train(0).tolist() == [[3, 2, 9, 6, 2], [1, 10, 12, 14, 2], [29, 19, 30, 20, 7]]
     Image.new("RGB", (4, 4)).save(tmp_path / "3.png")
     with pytest.raises(UserError, match=r"3\.png has mode RGB; an instanceIds file has one 16-bit id per pixel"):
-        pack_instances([tmp_path / "3.png"], LABEL_IDS)
+        pack_instances([tmp_path / "3.png"], LABELS)
     with pytest.raises(UserError, match=r"absent\.png: no such file"):
-        pack_instances([tmp_path / "absent.png"], LABEL_IDS)
+        pack_instances([tmp_path / "absent.png"], LABELS)
 
 
 def test_cityscapes_needs_the_files(cityscapes):
