@@ -94,6 +94,8 @@ def explain(error: Exception) -> str:
         key = match[1].rpartition(".")[2] if cause.key is None else str(cause.key)
         parent = cause.parent_node if isinstance(cause.parent_node, DictConfig) else {}
         names = [str(name) for name in parent if name not in ("hydra", "_target_")]
+        if match[1].startswith("datasets."):
+            return f"{match[1]}: datasets=[…] names no such data set; that of a checkpoint is changed with +{match[1]}=…"
         return f"{match[1]}: no such key{suggestion(key, names)}; there are {', '.join(names)}"
     if match:  # a group that does not exist: `bakbone=…`
         groups = sorted(path.name for path in CONF.iterdir() if path.is_dir() and not path.name.startswith("_"))

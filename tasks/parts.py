@@ -18,7 +18,7 @@ def several(config: DictConfig) -> bool:
 
 def parts(config: DictConfig) -> dict[str, DictConfig]:
     """What is built for each head, by name: `head`, `task`, and whether it is `frozen`. The heads must be settled."""
-    return {name: config[name] for name in config.heads} if several(config) else {"": config}
+    return {name: config[name] for name in config.heads or ()} if several(config) else {"": config}
 
 
 def settled_heads(

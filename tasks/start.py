@@ -3,13 +3,13 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from backbones.weights import load_head, load_weights
-from tasks.checkpoint import grown, load_state, open_checkpoint, start_from, with_typed
+from tasks.checkpoint import grown, load_state, open_checkpoint, plain, start_from, typed_keys, with_typed
 from tasks.errors import UserError
 from tasks.learner import Learner
-from tasks.parts import several
+from tasks.parts import parts, several, with_data_sets
 from tasks.report import report
 
 
@@ -32,6 +32,9 @@ def with_checkpoint(task: str, config: DictConfig, overrides: Sequence[str]) -> 
     config = grown(card, config, overrides) if grows else with_typed(card, config, overrides)
     if config.backbone.get("pretrained"):
         config.backbone.pretrained = False  # the checkpoint has the weights: nothing to download
+    if config.mode == "evaluate" and config.get("datasets") and "datasets" not in typed_keys(overrides):
+        needed = {kind for name in parts(config) for kind in card["tasks"].get(name, {}).get("datasets", ())}
+        config = OmegaConf.create(with_data_sets(plain(config), needed or config.datasets))
     return config, list(card["tasks"])
 
 

@@ -9,6 +9,7 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 from heads.ssdlite import RawBoxes
+from tasks.build import make_backbone
 
 CONF = Path(__file__).parent.parent / "conf"
 
@@ -62,7 +63,7 @@ def test_every_head_fits_every_backbone(backbone, head):
     adapt = ["backbone.adapt=true"] if backbone == "mobilenet_v2_cse" else []  # tied to one size otherwise
     config = configuration(f"backbone={backbone}", f"head={head}", "dataset=cityscapes", *adapt)
     with torch.device("meta"):
-        network = instantiate(config.backbone)
+        network = make_backbone(config.backbone)
         built = instantiate(config.head)(network.features, 19)
         network.keep(built.maps)
         outputs = built(network(torch.empty(2, 3, 64, 96)))

@@ -131,6 +131,9 @@ class Mixture:
         self.classes: dict[str, Sequence[Any]] = {}
         owners: dict[str, str] = {}  # the first set with a kind
         for name, dataset in self.sets.items():
+            if not hasattr(dataset, "train"):
+                whole = [other for other in self.sets if hasattr(self.sets[other], "train")]
+                raise UserError(f"datasets.{name} is no data set; there are {', '.join(whole) or 'none'}")
             with named(name):
                 classes: Mapping[str, Sequence[Any]] = dataset.classes
             given = [kind for kind in getattr(dataset, "targets", classes) if kind in classes]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tests.tasks.classify.test_command import TINY as CLASSIFY
 from tests.tasks.detect.test_command import TINY as DETECT
+from tests.tasks.multitask.test_command import MIXTURE, SMALL
 from tests.tasks.segment.test_command import TINY
 
 
@@ -67,3 +68,23 @@ def test_two_processes_detect_as_one_does(coco, command, tmp_path):
     for name in ("predictions.json", "errors.csv", "pictures/best_1.png", "pictures/precision_recall.png"):
         one, other = ((tmp_path / folder / name).read_bytes() for folder in ("one", "two"))
         assert one == other, name
+
+
+def test_two_processes_score_a_mixture_as_one_does(cityscapes, coco, command, tmp_path):
+    """Masks of one data set, boxes of the other, statistics kept apart; two processes train on it as well."""
+    mixed = (
+        *("datasets={town:cityscapes,things:coco}", "datasets.town.targets=[mask]", "batchnorm=separate"),
+        *(f"datasets.town.root={cityscapes}", f"datasets.things.root={coco}", "data.eval_batch_size=1"),
+    )
+    small = (*(key for key in SMALL if not key.startswith(("classify", "data.eval_batch_size"))), *MIXTURE)
+    two = ("trainer.devices=2", "trainer.strategy=ddp")
+    run("multitask", *mixed, *small, *two, "balance=gradnorm", f"hydra.run.dir={tmp_path / 'two'}")
+    checkpoint = f"checkpoint={tmp_path / 'two' / 'checkpoints' / 'best.ckpt'}"
+    one = ("trainer.devices=1", "trainer.strategy=auto", f"hydra.run.dir={tmp_path / 'one'}")
+    scored = command("multitask", "mode=evaluate", checkpoint, *one)
+    assert scored.status == 0, scored.err
+    scores = [json.loads((tmp_path / name / "metrics.json").read_text()) | {"seconds": 0} for name in ("one", "two")]
+    assert scores[0] == scores[1] and scores[0]["images"] == 5 + 4
+    assert (scores[0]["segment/images"], scores[0]["detect/images"]) == (5, 4)
+    pictures = [{path.name for path in (tmp_path / name / "pictures").rglob("*.png")} for name in ("one", "two")]
+    assert pictures[0] == pictures[1]
