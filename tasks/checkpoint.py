@@ -1,51 +1,26 @@
 """Our own checkpoints: what a run leaves behind, and what the next one takes from it."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from torch import Tensor, nn
 
 from backbones.norms import merged, spread
 from backbones.weights import read_checkpoint
-from tasks.checks import check_targets
 from tasks.errors import UserError
-from tasks.parts import BACKBONE, HEADS, of_one_head, of_several
+from tasks.merging import plain
+from tasks.parts import of_one_head, of_several
 
 FORMAT = 1
 BALANCE = "balance."  # of a learner's tensors: how losses are weighed, not part of the network
-OF_THIS_COMMAND = ("mode", "checkpoint", "resume", "weights", "input", "stop_after", "logger", "cpu", "upright")
-SETTLED = ("backbone", "head", "task", *HEADS, "heads", "balance", "batchnorm", "distill", "optimizer", "scheduler",
-           "ema", "seed", "data.batch_size", "data.repeat", "data.augment", "data.own_augment", "data.draw",
-           "data.crop", "data.progressive", "data.max_broken", "trainer.accumulate_grad_batches", "trainer.precision",
-           "trainer.gradient_clip_val")  # fmt: skip
-GLOBAL_GROUPS = {
-    "experiment": ("dataset", "datasets", "data", "trainer"),
-    "recipe": ("data", "trainer"),
-    "loss": ("task.loss",),
-}
 
 
 def make_card(task: str, config: DictConfig, tasks: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """What a checkpoint says of itself, as plain dicts, lists and strings: format, task, configuration, classes."""
     cards = {name: dict(card) for name, card in tasks.items()}
     return {"format": FORMAT, "task": task, "config": plain(config), "tasks": cards}
-
-
-def plain(config: DictConfig) -> Any:
-    """A configuration as dicts and lists; `${oc.env:DATA_ROOT}` stays what it is, to be read where it is used."""
-    return OmegaConf.to_container(config, resolve=False)
-
-
-def overlaid(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """`above` on `below`: keys that only a newer version knows stay, whatever is built (`_target_`) is taken whole."""
-    merged = dict(below)
-    for key, value in above.items():
-        settings = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
-        whole = not settings or "_target_" in value or key == "augment"
-        merged[key] = value if whole else overlaid(merged[key], value)
-    return merged
 
 
 def open_checkpoint(path: str | Path, task: str) -> dict[str, Any]:
@@ -84,84 +59,6 @@ def converted(checkpoint: Mapping[str, Any], path: str | Path, task: str) -> dic
     if card["config"]["batchnorm"] == "separate":
         state = merged(state, list(card["config"]["datasets"]).index(card["tasks"][task]["datasets"][0]))
     return {**checkpoint, "mobilevision": {**of_one_head(card, task), "converted": True}, "state_dict": state}
-
-
-def with_typed(card: Mapping[str, Any], config: DictConfig, overrides: Iterable[str]) -> DictConfig:
-    """The checkpoint's configuration with what was typed on the command line on top.
-
-    Args:
-        config: the configuration composed by this command.
-        overrides: what was typed: `key=value` or `group=option`.
-
-    Raises:
-        UserError: if a resumed run should go on with another network, optimiser or order of data; if the
-            configuration in the checkpoint would build something that is not meant to be built.
-    """
-    together = OmegaConf.create(overlaid(plain(config), card["config"]))
-    begun_with = settled(together) if config.resume is not None else {}
-    typed = {*OF_THIS_COMMAND, *typed_keys(overrides)}
-    for key in sorted(typed):
-        OmegaConf.update(together, key, OmegaConf.select(config, key), merge=False, force_add=True)
-    goes_on_with = settled(together) if config.resume is not None else {}
-    for key, before in begun_with.items():
-        if goes_on_with.get(key) != before:
-            raise UserError(
-                f"{key}: resume=… goes on with what the run was begun with ({before}), not {goes_on_with.get(key)}; "
-                f"to start anew from its weights use checkpoint={config.resume}"
-            )
-    check_targets(together)
-    return together
-
-
-def typed_keys(overrides: Iterable[str]) -> set[str]:
-    """Keys of the configuration that overrides on the command line decide, be it through a group's choice."""
-    keys: set[str] = set()
-    for override in overrides:
-        group, _, package = override.split("=", 1)[0].lstrip("+~").partition("@")
-        key = package or group.replace("/", ".")
-        if not key.startswith("hydra"):
-            keys.update(GLOBAL_GROUPS.get(key, (key,)))
-    return keys
-
-
-def grown(card: Mapping[str, Any], config: DictConfig, overrides: Iterable[str]) -> DictConfig:
-    """The configuration to train a multitask checkpoint's network with: its backbone and heads, and what was typed.
-
-    Whatever else the configuration says is this command's own: data, optimiser, which parts are frozen.
-    """
-    together = OmegaConf.create(plain(config))
-    taken = [*BACKBONE, *(name for name in card["tasks"] if name in card["config"])]
-    for key in taken:
-        keep = {"frozen": config[key].frozen} if "frozen" in config[key] else {}
-        OmegaConf.update(together, key, overlaid(plain(config[key]), card["config"][key]) | keep, merge=False)
-    for key in sorted(typed_keys(overrides)):
-        if key.split(".")[0] in taken:
-            OmegaConf.update(together, key, OmegaConf.select(config, key), merge=False, force_add=True)
-    return together
-
-
-def settled(config: DictConfig) -> dict[str, Any]:
-    """What a resumed run must share with its beginning, value by value, as it resolves (`${wants.output_stride}`).
-
-    The schedule alone is taken as it is written: it may follow a length that changes.
-    """
-    found: dict[str, Any] = {}
-    for key in SETTLED:
-        value = OmegaConf.select(config, key)
-        if isinstance(value, DictConfig):
-            found.update(leaves(OmegaConf.to_container(value, resolve=key != "scheduler"), key))
-        else:
-            found[key] = value
-    return found
-
-
-def leaves(node: Any, key: str) -> Iterator[tuple[str, Any]]:
-    """The values of nested dicts by their dotted keys."""
-    if not isinstance(node, dict):
-        yield key, node
-        return
-    for name, value in node.items():
-        yield from leaves(value, f"{key}.{name}")
 
 
 def load_state(learner: nn.Module, checkpoint: Mapping[str, Any], path: str | Path) -> None:

@@ -6,9 +6,10 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from backbones.weights import load_head, load_weights
-from tasks.checkpoint import grown, load_state, open_checkpoint, plain, start_from, typed_keys, with_typed
+from tasks.checkpoint import load_state, open_checkpoint, start_from
 from tasks.errors import UserError
 from tasks.learner import Learner
+from tasks.merging import grown, plain, typed_keys, with_typed
 from tasks.parts import parts, several, with_data_sets
 from tasks.report import report
 

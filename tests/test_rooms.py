@@ -97,6 +97,7 @@ HYDRA = {
     "tasks/sweeping",
     "tasks/teacher",
     "tasks/parts",
+    "tasks/merging",
     "tasks/multitask/prune",
     "tasks/multitask/latency",
 }

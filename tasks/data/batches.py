@@ -1,38 +1,23 @@
 """Samples to batches: what a worker process does."""
 
-import random
-import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from pathlib import Path
 from typing import Any
 
-import albumentations
 import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from tasks.annotations import Annotations
-from tasks.data.boxes import SMALLEST, pack
 from tasks.data.files import View
-from tasks.data.images import Pixels
-from tasks.data.letterbox import move, placed, stretching
+from tasks.data.letterbox import placed, stretching
 from tasks.data.mixture import MixedSamples
-from tasks.data.samplers import Draw
-from tasks.data.samples import KEYS, Arrays, Samples
+from tasks.data.samples import Arrays, Samples
 from tasks.errors import UserError
 
 Batch = dict[str, Any]
-Crop = Callable[[Path | Pixels, np.random.Generator], Pixels]
-# Boxes of which a transform leaves less than a tenth, or less than what is large enough in a file, are too little to
-# learn from; a hundredth of a pixel is for albumentations' rounding. Without filter_invalid_bboxes its release 2.0.8
-# would refuse what has no width.
-SIDE = SMALLEST - 0.01
-BOXES = albumentations.BboxParams(
-    "pascal_voc", min_width=SIDE, min_height=SIDE, min_visibility=0.1, clip=True, filter_invalid_bboxes=True
-)
 
 
 def collate(samples: Sequence[Arrays], names: Sequence[str]) -> Batch:
@@ -49,147 +34,6 @@ def collate(samples: Sequence[Arrays], names: Sequence[str]) -> Batch:
     batch["image"] = batch["image"].permute(0, 3, 1, 2)
     batch["name"] = list(names)
     return batch
-
-
-class Augmented(Dataset[Batch]):
-    """Training batches: a list of draws in, a batch out.
-
-    Boxes come as `boxes` (N, T, 5) float32: xyxy in the batch's pixels and class number, see pack().
-
-    Args:
-        augment: albumentations transforms, in order.
-        crop: makes the image from its file before they see it (tasks/data/crop.py).
-        replace_broken: a file that cannot be read is noted in the batch's `broken` (name, reason) and the next image
-            takes its place; otherwise it is an error.
-        fit: for samples with boxes or masks: makes the augmented image as it is when scored. Others go without.
-        fit_all: the others as well, where they share a batch with such samples.
-    """
-
-    def __init__(
-        self,
-        samples: Samples,
-        augment: Sequence[albumentations.BasicTransform],
-        crop: Crop | None = None,
-        replace_broken: bool = False,
-        fit: View | None = None,
-        fit_all: bool = False,
-    ) -> None:
-        self.samples, self.crop, self.replace_broken = samples, crop, replace_broken
-        self.fit, self.fit_all = fit, fit_all
-        self.mosaics = [transform for transform in augment if isinstance(transform, albumentations.Mosaic)]
-        with warnings.catch_warnings():  # transforms that move no pixel leave the boxes alone
-            warnings.filterwarnings("ignore", message="Got processor for bboxes")
-            self.augment = albumentations.Compose(list(augment), bbox_params=BOXES)
-
-    def __getitem__(self, draws: Sequence[Draw]) -> Batch:
-        broken: list[tuple[str, str]] = []
-        arrays, names = zip(*(self.sample(draw, broken) for draw in draws), strict=True)
-        boxes = [sample.pop("bboxes") for sample in arrays if "bboxes" in sample]
-        batch = collate(arrays, names) | {"broken": broken}
-        return batch | {"boxes": torch.from_numpy(pack(boxes))} if boxes else batch
-
-    def sample(self, draw: Draw, broken: list[tuple[str, str]]) -> tuple[Arrays, str]:
-        """A drawn sample as the network sees it, and its name; what could not be read for it goes to `broken`.
-
-        Raises:
-            UserError: for a crop or a fit that labels cannot follow.
-        """
-        generator = np.random.default_rng(draw.seed)
-        sample, index = self.read(draw.image, generator, broken)
-        if self.crop is not None and ("bboxes" in sample or "mask" in sample):
-            raise UserError("data.crop changes the image alone: use data.augment where there are boxes or masks")
-        # One generator for all transforms: seeded one by one they would all throw the same dice.
-        self.augment.set_random_state(generator, random.Random(hash(draw.seed)))
-        others = {mosaic.metadata_key: self.others(mosaic, generator, broken) for mosaic in self.mosaics}
-        sample = self.augment(**sample, **others)
-        sample = self.fitted({key: array for key, array in sample.items() if key not in others})
-        return sample, self.samples.name(index)
-
-    def others(
-        self, mosaic: albumentations.Mosaic, generator: np.random.Generator, broken: list[tuple[str, str]]
-    ) -> Sequence[Arrays]:
-        """Samples to fill a mosaic with, any of the data set's; they are read when it asks for them."""
-        rows, columns = mosaic.grid_yx
-        indices = generator.integers(len(self.samples), size=rows * columns - 1)
-        return ReadLate(lambda place: self.read(int(indices[place]), generator, broken)[0], len(indices))
-
-    def fitted(self, sample: Arrays) -> Arrays:
-        """A sample with boxes or a mask as `fit` makes it; others as they are, unless all are fitted.
-
-        Raises:
-            UserError: for a fit that boxes or masks cannot follow.
-        """
-        if "bboxes" in sample:
-            sample["bboxes"] = sample["bboxes"].reshape(-1, 5)  # albumentations drops the fifth column of no boxes
-        if self.fit is None or not (self.fit_all or "bboxes" in sample or "mask" in sample):
-            return sample
-        return move(sample, placed(self.fit))
-
-    def read(self, index: int, generator: np.random.Generator, broken: list[tuple[str, str]]) -> tuple[Arrays, int]:
-        """A sample and its number: the wanted one, or the first behind it that can be read."""
-        crop = self.crop
-        for number in range(index, index + len(self.samples)):
-            number %= len(self.samples)
-            try:
-                if crop is None:
-                    return self.samples.read(number), number
-                return self.samples.read(number, lambda source: crop(source, generator)), number
-            except UserError as error:
-                if not self.replace_broken:
-                    raise
-                broken.append((self.samples.name(number), str(error)))
-        raise UserError(f"not one image can be read; the first: {broken[0][1]}")
-
-
-class ReadLate(Sequence[Arrays]):
-    """Samples that are read when they are looked at."""
-
-    def __init__(self, read: Callable[[int], Arrays], length: int) -> None:
-        self.read, self.length = read, length
-
-    def __len__(self) -> int:
-        return self.length
-
-    def __getitem__(self, place: Any) -> Any:
-        if place >= self.length:
-            raise IndexError(place)
-        return self.read(place)
-
-
-class MixedAugmented(Dataset[Batch]):
-    """Training batches of a mixture: `rows` has the rows with each kind of label, which holds labels of those alone.
-
-    A batch of 3 + 2 samples, the first set with boxes, the second with masks and classes:
-
-        image   ▪ ▪ ▪ ▫ ▫        counts (3, 2)
-        boxes   ▪ ▪ ▪            rows["boxes"] 0 1 2
-        mask          ▫ ▫        rows["mask"]  3 4
-        label         ▫ ▫        rows["label"] 3 4
-
-    Args:
-        samples: the mixture's.
-        parts: each data set's samples as the network sees them; what takes a sample's place is of its own set.
-    """
-
-    def __init__(self, samples: MixedSamples, parts: Sequence[Augmented]) -> None:
-        self.samples, self.parts = samples, parts
-
-    def __getitem__(self, draws: Sequence[Draw]) -> Batch:
-        broken: list[tuple[str, str]] = []
-        places = [self.samples.place(draw.image) for draw in draws]
-        made = [
-            self.parts[number].sample(Draw(index, draw.seed), broken)
-            for (number, index), draw in zip(places, draws, strict=True)
-        ]
-        batch = collate([{"image": sample["image"]} for sample, _ in made], [name for _, name in made])
-        rows: dict[str, Tensor] = {}
-        for kind in dict.fromkeys(kind for part in self.samples.parts for kind in part.kinds):
-            having = [row for row, (sample, _) in enumerate(made) if KEYS[kind] in sample]
-            labels = [made[row][0][KEYS[kind]] for row in having]
-            rows[kind] = torch.tensor(having)
-            batch[kind] = torch.from_numpy(pack(labels) if kind == "boxes" else np.stack(labels))
-        counts = np.bincount([number for number, _ in places], minlength=len(self.parts)).tolist()
-        return batch | {"counts": tuple(counts), "rows": rows, "broken": broken}
 
 
 class Scored(Dataset[Batch]):

@@ -14,7 +14,8 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from tasks.cpu import use_all_cores
-from tasks.data.batches import Augmented, Batch, Crop, InMemory, MixedAugmented, Scored
+from tasks.data.augmented import Augmented, Crop, MixedAugmented
+from tasks.data.batches import Batch, InMemory, Scored
 from tasks.data.files import View
 from tasks.data.mixture import MixedSamples
 from tasks.data.progressive import check_progressive, shrunk

@@ -34,7 +34,9 @@ def draw_ids(path: Path, label_ids: Mapping[str, int], objects: int) -> NDArray[
         for entry in content["objects"]:
             if entry["label"] == OUTSIDE or entry.get("deleted"):
                 continue
-            draw.polygon([(float(x), float(y)) for x, y in entry["polygon"]], fill=own_id(entry, label_ids, objects, seen))
+            draw.polygon(
+                [(float(x), float(y)) for x, y in entry["polygon"]], fill=own_id(entry, label_ids, objects, seen)
+            )
     except (OSError, ValueError, TypeError, KeyError) as error:
         told = f"no {error}" if isinstance(error, KeyError) else str(error)
         raise UserError(f"cannot read polygons {path}: {told}") from error

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from tasks.annotations import Annotations
-from tasks.data.batches import Augmented, InMemory, Scored, collate
+from tasks.data.augmented import Augmented
+from tasks.data.batches import InMemory, Scored, collate
 from tasks.data.box_transforms import RandomIoUCrop, RandomZoomOut
 from tasks.data.datamodule import DataModule
 from tasks.data.letterbox import Letterbox, Stretch

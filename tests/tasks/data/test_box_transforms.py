@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from tasks.annotations import Annotations
-from tasks.data.batches import Augmented, InMemory
+from tasks.data.augmented import Augmented
+from tasks.data.batches import InMemory
 from tasks.data.box_transforms import RandomIoUCrop, RandomZoomOut, overlap
 from tasks.data.letterbox import Letterbox, Stretch
 from tasks.data.samplers import Draw, TrainBatches
