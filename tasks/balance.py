@@ -186,6 +186,8 @@ def by_task(key: str, values: Mapping[str, float], names: Sequence[str], least: 
         ValueError: for a task that does not exist, or no finite number from `least`.
     """
     choices = list(dict.fromkeys((*TASKS, *names)))
+    if not isinstance(values, Mapping):
+        raise ValueError(f"balance.{key}={values} is not a number for each of {', '.join(choices)}")
     for name, value in values.items():
         if name not in choices:
             raise ValueError(f"balance.{key}.{name}: no such task; there are {', '.join(choices)}")

@@ -1,13 +1,13 @@
 """Our own checkpoints: what a run leaves behind, and what the next one takes from it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig
 from torch import Tensor, nn
 
-from backbones.norms import merged, spread
+from backbones.norms import chosen, spread
 from backbones.weights import read_checkpoint
 from tasks.errors import UserError
 from tasks.merging import plain
@@ -57,8 +57,23 @@ def converted(checkpoint: Mapping[str, Any], path: str | Path, task: str) -> dic
         has = f" with {', '.join(card['tasks'])}" if card["task"] == "multitask" else ""
         raise UserError(f"{path} was trained by tasks.{card['task']}{has}, not tasks.{task}")
     if card["config"]["batchnorm"] == "separate":
-        state = merged(state, list(card["config"]["datasets"]).index(card["tasks"][task]["datasets"][0]))
+        sets = list(card["config"]["datasets"])
+        state = chosen(state, [sets.index(name) for name in card["tasks"][task]["datasets"]] or [0])
     return {**checkpoint, "mobilevision": {**of_one_head(card, task), "converted": True}, "state_dict": state}
+
+
+def kept_apart(card: Mapping[str, Any]) -> list[str]:
+    """The data sets, in order, for each of which a checkpoint has statistics; none where it has one of all."""
+    return list(card["config"]["datasets"]) if card["config"].get("batchnorm") == "separate" else []
+
+
+def for_data_sets(checkpoint: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    """A checkpoint that keeps statistics apart with those of these data sets; one that it lacks gets the first's."""
+    has = kept_apart(checkpoint["mobilevision"])
+    if not has or has == list(names):
+        return checkpoint
+    numbers = [has.index(name) if name in has else 0 for name in names]
+    return {**checkpoint, "state_dict": chosen(checkpoint["state_dict"], numbers)}
 
 
 def load_state(learner: nn.Module, checkpoint: Mapping[str, Any], path: str | Path) -> None:

@@ -30,6 +30,15 @@ def is_size(value: Any) -> bool:
     return isinstance(value, ListConfig) and len(value) == 2 and all(type(v) is int and 1 <= v <= 2**14 for v in value)
 
 
+def of_transforms(value: Any) -> bool:
+    """Whether a value has for each key settings by name, each of a transform or null."""
+    return isinstance(value, DictConfig) and all(
+        isinstance(own, DictConfig)
+        and all(step is None or (isinstance(step, DictConfig) and "_target_" in step) for step in own.values())
+        for own in value.values()
+    )
+
+
 SWITCH = (lambda v: isinstance(v, bool), "true or false")
 RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "mode": (lambda v: v in MODES, f"one of {', '.join(MODES)}"),
@@ -48,6 +57,8 @@ RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "data.workers": whole(0, optional=True),
     "data.cache": SWITCH,
     "data.augment": (lambda v: isinstance(v, DictConfig), "transforms by name"),
+    "data.draw": (lambda v: v is None or isinstance(v, DictConfig), "a number for each data set of a mixture"),
+    "data.own_augment": (lambda v: v is None or of_transforms(v), "transforms by name for data sets by name"),
     "targets": (lambda v: isinstance(v, ListConfig) and len(v) > 0, "a list of kinds of labels, such as [boxes]"),
     "image_size": (lambda v: v is None or is_size(v), "[height, width], each between 1 and 16,384"),
     "trainer.max_epochs": whole(1),
@@ -101,6 +112,9 @@ def check(config: DictConfig) -> None:
     for key in ("checkpoint", "resume"):
         if config[key] is not None and not Path(str(config[key])).is_file():
             raise UserError(f"{key}={config[key]}: no such file")
+    mixed = "sets" in config.dataset
+    if config.get("datasets") and not mixed and config.checkpoint is None and config.resume is None:
+        raise UserError(f"datasets.{next(iter(config.datasets))} is for a mixture, which datasets=[…] makes")
     check_heads(config)
     check_targets(config)
 

@@ -95,12 +95,13 @@ def explain(error: Exception) -> str:
         parent = cause.parent_node if isinstance(cause.parent_node, DictConfig) else {}
         names = [str(name) for name in parent if name not in ("hydra", "_target_")]
         if match[1].startswith("datasets."):
-            return (
-                f"{match[1]}: no data set of datasets=[…]; one of a checkpoint is changed with +{match[1]}=…"
-            )
+            return f"{match[1]}: no data set of datasets=[…]; one of a checkpoint is changed with +{match[1]}=…"
         return f"{match[1]}: no such key{suggestion(key, names)}; there are {', '.join(names)}"
     if match:  # a group that does not exist: `bakbone=…`
         groups = sorted(path.name for path in CONF.iterdir() if path.is_dir() and not path.name.startswith("_"))
+        if match[1] in groups:
+            key = {"loss": "detect.task.loss"}.get(match[1], f"segment.{match[1]}")
+            return f"{match[1]}: not a group of this command; tasks.multitask has it by head, {match[1]}@{key}=…"
         return f"{match[1]}: no such group{suggestion(match[1], groups)}; there are {', '.join(groups)}"
     return " ".join(str(error).split())
 

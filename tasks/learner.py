@@ -162,17 +162,19 @@ class Learner(lightning.LightningModule):
         several = len(self.tasks) > 1
         self.scores, main, images = {}, [], []
         for name, metric in self.each_metric():
+            if self.limited() and not metric.update_called:
+                continue  # none of the few images had its labels
             task, scores = self.each(name), metric.compute()
             metric.reset()
             self.expect_all_images(task.target, scores["images"])
             images.append(scores["images"])
-            main.append(float("nan") if scores[task.score] is None else float(scores[task.score]))
+            main += [] if scores[task.score] is None else [float(scores[task.score])]
             self.scores |= {f"{name}/{key}": value for key, value in scores.items()} if several else scores
         if several:
             data = getattr(self.trainer, "datamodule", None)
-            self.scores["images"] = max(images) if data is None or self.limited() else len(data.val)
+            self.scores["images"] = max(images, default=0) if data is None or self.limited() else len(data.val)
         given = {key: float(value) for key, value in self.scores.items() if value is not None}
-        given[self.main_score] = sum(main) / len(main)  # what picks the best checkpoint is never missing
+        given[self.main_score] = sum(main) / len(main) if main else float("nan")  # never missing: it picks the best
         self.log_dict({f"val/{key}": value for key, value in given.items()})
 
     def limited(self) -> bool:

@@ -14,10 +14,12 @@ SETTLED = ("backbone", "head", "task", *HEADS, "heads", "balance", "batchnorm", 
            "ema", "seed", "data.batch_size", "data.repeat", "data.augment", "data.own_augment", "data.draw",
            "data.crop", "data.progressive", "data.max_broken", "trainer.accumulate_grad_batches", "trainer.precision",
            "trainer.gradient_clip_val")  # fmt: skip
+WHOLE = ("augment", "datasets", "draw", "own_augment")  # what has these names by the user's choice
 GLOBAL_GROUPS = {
     "experiment": ("dataset", "datasets", "data", "trainer"),
     "recipe": ("data", "trainer"),
     "loss": ("task.loss",),
+    "dataset": ("dataset", "datasets", "data.draw", "data.own_augment"),  # whatever it is, it takes a mixture's place
 }
 
 
@@ -31,7 +33,7 @@ def overlaid(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, An
     merged = dict(below)
     for key, value in above.items():
         settings = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
-        whole = not settings or "_target_" in value or key == "augment"
+        whole = not settings or "_target_" in value or key in WHOLE
         merged[key] = value if whole else overlaid(merged[key], value)
     return merged
 
@@ -51,6 +53,8 @@ def with_typed(card: Mapping[str, Any], config: DictConfig, overrides: Iterable[
     begun_with = settled(together) if config.resume is not None else {}
     typed = {*OF_THIS_COMMAND, *typed_keys(overrides)}
     for key in sorted(typed):
+        if OmegaConf.select(config, key) is None and OmegaConf.select(together, key) is None:
+            continue
         OmegaConf.update(together, key, OmegaConf.select(config, key), merge=False, force_add=True)
     goes_on_with = settled(together) if config.resume is not None else {}
     for key, before in begun_with.items():
@@ -68,7 +72,7 @@ def typed_keys(overrides: Iterable[str]) -> set[str]:
     keys: set[str] = set()
     for override in overrides:
         group, _, package = override.split("=", 1)[0].lstrip("+~").partition("@")
-        key = package or group.replace("/", ".")
+        key = "dataset" if package.startswith("datasets.") else package or group.replace("/", ".")
         if not key.startswith("hydra"):
             keys.update(GLOBAL_GROUPS.get(key, (key,)))
     return keys
@@ -83,7 +87,8 @@ def grown(card: Mapping[str, Any], config: DictConfig, overrides: Iterable[str])
     taken = [*BACKBONE, *(name for name in card["tasks"] if name in card["config"])]
     for key in taken:
         keep = {"frozen": config[key].frozen} if "frozen" in config[key] else {}
-        OmegaConf.update(together, key, overlaid(plain(config[key]), card["config"][key]) | keep, merge=False)
+        whole = overlaid({key: plain(config[key])}, {key: card["config"][key]})[key]
+        OmegaConf.update(together, key, whole | keep, merge=False)
     for key in sorted(typed_keys(overrides)):
         if key.split(".")[0] in taken:
             OmegaConf.update(together, key, OmegaConf.select(config, key), merge=False, force_add=True)
@@ -95,7 +100,7 @@ def settled(config: DictConfig) -> dict[str, Any]:
 
     The schedule alone is taken as it is written: it may follow a length that changes.
     """
-    found: dict[str, Any] = {}
+    found: dict[str, Any] = {"names of datasets": list(config.get("datasets") or ())}
     for key in SETTLED:
         value = OmegaConf.select(config, key)
         if isinstance(value, DictConfig):

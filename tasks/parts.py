@@ -46,6 +46,10 @@ def settled_heads(
             f"head {name} has no data set: {dataset} has no labels of kind {HEADS[name]}, only {', '.join(classes)}; "
             f"leave it out: heads=[{','.join(rest)}]{keep}"
         )
+    if not any(name in able for name in heads):
+        raise UserError(f"no head of {', '.join(heads)} has labels in {dataset}, which has {', '.join(classes)}")
+    if config.mode == "train" and not any(name in able and not config[name].frozen for name in heads):
+        raise UserError(f"nothing to train: {', '.join(heads)} are frozen or have no labels in {dataset}")
     return heads
 
 
@@ -68,6 +72,8 @@ def check_heads(config: DictConfig) -> None:
     for name in HEADS if several(config) else ():
         if not isinstance(config[name].frozen, bool):
             raise UserError(f"{name}.frozen={config[name].frozen} is not true or false")
+        if config[name].target != HEADS[name]:
+            raise UserError(f"{name}.target={config[name].target}: this head learns from {HEADS[name]}")
     frozen = ["backbone.frozen"] if config.backbone.get("frozen") else []
     frozen += [f"{name}.frozen" for name in HEADS if several(config) and config[name].frozen]
     loaded = config.checkpoint or config.weights or config.resume or config.backbone.get("pretrained")
@@ -82,18 +88,22 @@ def of_one_head(card: Mapping[str, Any], name: str) -> dict[str, Any]:
     """
     config = {key: value for key, value in card["config"].items() if key not in (*HEADS, "heads", "balance")}
     own, entry = card["config"][name], card["tasks"][name]
-    config |= {"head": own["head"], "task": own["task"], "targets": [own["target"]], "batchnorm": "shared"}
+    config |= {"head": own["head"], "task": own["task"], "targets": [own["target"]]}
+    if len(entry.get("datasets") or ()) < 2:
+        config["batchnorm"] = "shared"
     return {**card, "task": name, "config": with_data_sets(config, entry.get("datasets"))}
 
 
 def with_data_sets(config: Mapping[str, Any], names: Iterable[str] | None) -> dict[str, Any]:
-    """A configuration with these data sets of its mixture alone; None where there is no mixture."""
-    if names is None:
+    """A configuration with these data sets of its mixture alone; with none of them, or None, it stays as it is."""
+    if not names:
         return dict(config)
     data, names = dict(config["data"]), list(names)
     for key in ("draw", "own_augment"):
         data[key] = {name: value for name, value in data[key].items() if name in names}
-    return {**config, "data": data, "datasets": {n: entry for n, entry in config["datasets"].items() if n in names}}
+    kept = {name: entry for name, entry in config["datasets"].items() if name in names}
+    apart = config.get("batchnorm") if len(kept) > 1 else "shared"
+    return {**config, "data": data, "datasets": kept, "batchnorm": apart}
 
 
 def of_several(card: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from backbones.weights import load_head, load_weights
-from tasks.checkpoint import load_state, open_checkpoint, start_from
+from tasks.checkpoint import for_data_sets, kept_apart, load_state, open_checkpoint, start_from
 from tasks.errors import UserError
 from tasks.learner import Learner
 from tasks.merging import grown, plain, typed_keys, with_typed
@@ -36,7 +36,20 @@ def with_checkpoint(task: str, config: DictConfig, overrides: Sequence[str]) -> 
     if config.mode == "evaluate" and config.get("datasets") and "datasets" not in typed_keys(overrides):
         needed = {kind for name in parts(config) for kind in card["tasks"].get(name, {}).get("datasets", ())}
         config = OmegaConf.create(with_data_sets(plain(config), needed or config.datasets))
+    if config.mode == "evaluate" and (has := kept_apart(card)):
+        check_known(list(config.get("datasets") or ()), has, path)
+        config.batchnorm = "separate" if len(config.datasets) > 1 else "shared"
     return config, list(card["tasks"])
+
+
+def check_known(names: Sequence[str], has: Sequence[str], path: str) -> None:
+    """Raises a UserError for a data set that a checkpoint has no statistics of, where it keeps them apart."""
+    for name in names or [""]:
+        if name not in has:
+            raise UserError(
+                f"{path} keeps the statistics of {', '.join(has)} apart: call the data set like the one whose it is to "
+                f"be scored with, datasets={{{has[0]}:…}}"
+            )
 
 
 def sources_of(card: Mapping[str, Any]) -> dict[str, list[str]]:
@@ -74,6 +87,9 @@ def start(task: str, config: DictConfig, learner: Learner) -> list[str]:
         return []
     checkpoint = open_checkpoint(config.checkpoint, task)
     trained = checkpoint["mobilevision"]["tasks"]
+    if has := kept_apart(checkpoint["mobilevision"]):
+        check_statistics(config, learner, trained, has)
+        checkpoint = for_data_sets(checkpoint, list(config.datasets))
     known = [(name, entry) for name, entry in learner.each_task() if name in trained]
     other = [name for name, entry in known if trained[name]["classes"] != entry.card()["classes"]]
     for name in sorted(learner.frozen - {"backbone"}):
@@ -101,6 +117,23 @@ def start(task: str, config: DictConfig, learner: Learner) -> list[str]:
     return new
 
 
+def check_statistics(config: DictConfig, learner: Learner, trained: Mapping[str, Any], has: Sequence[str]) -> None:
+    """A checkpoint that keeps statistics apart is trained on in the same way, with those that frozen heads need.
+
+    Raises:
+        UserError: if it is not.
+    """
+    if config.get("batchnorm") != "separate":
+        raise UserError(
+            f"{config.checkpoint} keeps the statistics of {', '.join(has)} apart: batchnorm=separate goes on so, "
+            "python -m tasks.multitask.prune makes a checkpoint of one head"
+        )
+    for name in sorted(learner.frozen & set(trained)):
+        own = (trained[name].get("datasets") or [""])[0]
+        if own and own not in config.datasets:
+            raise UserError(f"{name}.frozen=true needs the statistics of {own}: keep it in datasets=…")
+
+
 def complete(task: str, config: DictConfig, learner: Learner) -> None:
     """All weights of a network that is scored or predicts: our checkpoint, or a whole network of torchvision's layout.
 
@@ -114,7 +147,10 @@ def complete(task: str, config: DictConfig, learner: Learner) -> None:
         for name, entry in learner.each_task():
             if name not in trained:
                 raise UserError(f"{config.checkpoint} has no head {name}, only {', '.join(trained)}")
-            same_classes(trained[name]["classes"], entry.card()["classes"], config.checkpoint)
+            head = f"{config.checkpoint} ({name})" if len(trained) > 1 else config.checkpoint
+            same_classes(trained[name]["classes"], entry.card()["classes"], head)
+        if "batchnorm" in config and config.mode == "evaluate":
+            checkpoint = for_data_sets(checkpoint, list(config.get("datasets") or ()))
         load_state(learner, checkpoint, config.checkpoint)
         return
     missing = take_weights(learner, str(config.weights))

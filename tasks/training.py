@@ -35,6 +35,8 @@ CHATTER = (  # warnings that do not apply here, and one of Lightning about itsel
     "Experiment logs directory",
     "your dataloader is not resumable",  # it is, by its sampler
     "LeafSpec",
+    "in eval mode at the start of training",  # what is frozen
+    "could not find the monitored key",  # there is no best without a validation
     "sync_dist",  # the scores come from metrics that are synchronised already
 )
 logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
@@ -56,6 +58,8 @@ def run(task: str, config: DictConfig, splits: Splits, folder: Path) -> None:
     classes = dict(splits.classes) | classes_of_carried(task, config, carried)
     learner = build(config, classes, splits.sources)
     learner.carried = frozenset(carried)
+    if config.mode == "train" and len(learner.tasks) > 1:
+        check_mix(learner)
     data = build_data(config, splits)
     learner.card = make_card(task, config, {name: entry.card() for name, entry in learner.each_task()})
     for name, entry in learner.each_task():
@@ -98,7 +102,19 @@ def try_step(learner: Learner, batch: Any) -> None:
         except ValueError as error:
             if "more than 1 value per channel" not in str(error):
                 raise
-            raise UserError("a map of 1×1 cannot be normalised with data.batch_size=1; take 2 or more") from error
+            raise UserError(
+                "a map of 1×1 cannot be normalised over one image: raise data.batch_size"
+                + (", so that each data set has two in a batch" if "counts" in batch else "; take 2 or more")
+            ) from error
+
+
+def check_mix(learner: Learner) -> None:
+    """Raises a UserError for images that would be blended for one head and make the other heads' labels wrong."""
+    for name, task in learner.each_task():
+        if isinstance(task, ClassifyTask) and task.mixer is not None and task.mixer.kinds:
+            raise UserError(
+                f"{name}.task.mix blends images, which other heads' labels cannot follow: only with one head"
+            )
 
 
 def check_sizes(learner: Learner, trained: tuple[int, ...], scored: tuple[int, int]) -> None:

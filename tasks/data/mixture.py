@@ -138,17 +138,22 @@ class Mixture:
                 classes: Mapping[str, Sequence[Any]] = dataset.classes
             given = [kind for kind in getattr(dataset, "targets", classes) if kind in classes]
             self.kinds[name] = [kind for kind in targets if kind in given]
+            if not given:
+                raise UserError(
+                    f"datasets.{name}.targets=[{','.join(dataset.targets)}] has none of {', '.join(classes)}"
+                )
             if not self.kinds[name]:
                 raise UserError(
-                    f"datasets.{name} has labels of kind {' and '.join(given) or 'none'} only, for which there is no "
-                    f"head (those wanted: {', '.join(targets)}): {self.without(name)}"
+                    f"datasets.{name} has labels of kind {' and '.join(given)} only, for which there is no head (those "
+                    f"wanted: {', '.join(targets)}): {self.without(name)}"
                 )
             for kind in self.kinds[name]:
                 owner = owners.setdefault(kind, name)
                 problem = difference(self.classes.setdefault(kind, classes[kind]), classes[kind], owner, name)
                 if problem:
                     raise UserError(
-                        f"{owner} and {name} cannot share the head for {kind}: {problem}; {self.without(name, kind)}"
+                        f"datasets {owner} and {name} cannot share the head for {kind}: {problem}; "
+                        f"{self.without(name, kind)}"
                     )
 
     @property
@@ -161,7 +166,7 @@ class Mixture:
         kept = [other for other in self.kinds.get(name, ()) if other != kind]
         if kept and hasattr(self.sets[name], "targets"):
             return f"leave those of {name} out with datasets.{name}.targets=[{','.join(kept)}]"
-        return f"leave {name} out with datasets=[{','.join(other for other in self.sets if other != name)}]"
+        return f"leave {name} out of datasets=…"
 
     def train(self) -> MixedSamples:
         """The training samples of all sets."""

@@ -13,19 +13,19 @@ def spelled_out(arguments: Sequence[str]) -> list[str]:
     """The arguments with `datasets=[a,b]` or `datasets={name:a,other:b}` as a choice of `dataset` for each.
 
     Other arguments stay, `datasets.a.root=…` and `data.draw.a=…` behind them; a mixture takes the one data set's place.
+    Where a checkpoint brings the mixture, `datasets.a.root=…` is what to change of it.
 
     Raises:
         UserError: for anything but such a list.
     """
-    result: list[str] = []
-    for argument in arguments:
-        if not argument.startswith(KEY):
-            result.append(argument)
-            continue
-        sets = named(argument)
-        result += ["dataset=mixed", *(f"+dataset@datasets.{name}={option}" for name, option in sets)]
-        result += [f"++data.draw.{name}=1.0" for name, _ in sets]
-    return result
+    sets = [pair for argument in arguments if argument.startswith(KEY) for pair in named(argument)]
+    rest = [argument for argument in arguments if not argument.startswith(KEY)]
+    if sets:
+        chosen = ["dataset=mixed", *(f"+dataset@datasets.{name}={option}" for name, option in sets)]
+        return chosen + [f"++data.draw.{name}=1.0" for name, _ in sets] + rest
+    if any(argument.startswith(("checkpoint=", "resume=")) for argument in arguments):
+        return [f"++{argument}" if argument.startswith("datasets.") else argument for argument in rest]
+    return rest
 
 
 def named(argument: str) -> list[tuple[str, str]]:

@@ -146,6 +146,7 @@ def compare(asked: Wanted) -> None:
     paces = {SHARED: runs.time(SHARED, asked.heads)}
     heads = asked.heads or runs.heads_of_trial(SHARED)
     several(heads)
+    runs.leave_out_data(heads)
     paces |= {name: runs.time(name, [name]) for name in heads}
     folders = {SHARED: runs.train(SHARED, heads, paces[SHARED].epochs(60 * asked.minutes))}
     for name in heads:

@@ -51,6 +51,8 @@ def prune(path: Path, keep: Sequence[str], output: Path) -> str:
     dropped = [name for name in has if name not in keep]
     if not dropped:
         raise UserError(f"--keep {' '.join(keep)} drops nothing of {path}")
+    if not output.parent.is_dir():
+        raise UserError(f"{output}: no such folder as {output.parent}")
     if output.exists():
         raise UserError(f"{output} is there already; --output names another file")
     card, state = of_heads(open_checkpoint(path, "multitask"), keep)
@@ -72,11 +74,10 @@ def of_heads(checkpoint: Mapping[str, Any], keep: Sequence[str]) -> tuple[dict[s
     tasks = {name: entry for name, entry in card["tasks"].items() if name in keep}
     needed = {name for entry in tasks.values() for name in entry.get("datasets", ())}
     config, sets = card["config"] | {"heads": list(tasks)}, list(card["config"].get("datasets", ()))
-    if needed:
-        config = with_data_sets(config, [name for name in sets if name in needed])
-    if needed and config["batchnorm"] == "separate":
-        state = chosen(state, [number for number, name in enumerate(sets) if name in needed])
+    if config["batchnorm"] == "separate":
+        state = chosen(state, [sets.index(name) for name in sets if name in needed] or [0])
         config["batchnorm"] = "separate" if len(needed) > 1 else "shared"
+    config = with_data_sets(config, [name for name in sets if name in needed])
     card = {**card, "config": config, "tasks": tasks, "anew": [], "converted": False}
     return (of_one_head(card, *tasks) if len(tasks) == 1 else card), state
 

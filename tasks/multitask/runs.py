@@ -35,6 +35,9 @@ class Runs:
 
     def __init__(self, folder: Path, overrides: Sequence[str]) -> None:
         self.folder, self.overrides = folder, list(overrides)
+        self.without: dict[
+            str, list[str]
+        ] = {}  # overrides of a separate run: no data sets that its head has no use for
 
     def time(self, name: str, heads: Sequence[str] | None) -> Pace:
         """How long a first epoch takes, and what comes before it, in a trial of nothing but that."""
@@ -48,6 +51,27 @@ class Runs:
         """The heads that a trial has found labels for."""
         costs = read(self.folder / "trials" / name / "network.json")
         return [key for key in costs if key not in ("height", "width", SHARED)]
+
+    def leave_out_data(self, heads: Sequence[str]) -> None:
+        """Find out from the shared trial's checkpoint which data sets of a mixture each separate network needs."""
+        from tasks.checkpoint import open_checkpoint  # imports torch: seconds
+
+        card = open_checkpoint(self.folder / "trials" / SHARED / "checkpoints" / "last.ckpt", "multitask")[
+            "mobilevision"
+        ]
+        config = card["config"]
+        for name in heads:
+            needed = card["tasks"][name].get("datasets") or list(config["datasets"])
+            others = [other for other in config["datasets"] if other not in needed]
+            keys = [f"datasets.{other}" for other in others]
+            keys += [
+                f"data.{key}.{other}"
+                for key in ("draw", "own_augment")
+                for other in others
+                if other in config["data"][key]
+            ]
+            apart = ["batchnorm=shared"] if others and len(needed) == 1 else []
+            self.without[name] = [*(f"~{key}" for key in keys), *apart]
 
     def train(self, name: str, heads: Sequence[str], epochs: int) -> Path:
         """A whole training; returns its folder."""
@@ -66,6 +90,7 @@ class Runs:
         command = [
             *(sys.executable, "-m", "tasks.multitask", *self.overrides),
             *([f"heads=[{','.join(heads)}]"] if heads else []),
+            *self.without.get(folder.name, ()),
             f"trainer.max_epochs={epochs}",
             "trainer.limit_val_batches=0",
             *more,

@@ -169,6 +169,57 @@ def test_a_new_head_leaves_the_old_ones_scores_as_they_were(run, cityscapes, coc
     assert len(after) > len(before)
 
 
+def test_statistics_follow_the_data_sets_names(run, mixture, cityscapes, coco):
+    """Into another order, into a part, and where two data sets feed one head."""
+    result, folder = run("train", *mixture, "batchnorm=separate", "pictures=0")
+    assert result.status == 0, result.err
+    expected = own(metrics(folder), "segment")
+    turned = ("datasets={things:coco,town:cityscapes}", *mixture[1:-1], "batchnorm=separate", "pictures=0")
+    frozen = ("backbone.frozen=true", "segment.frozen=true", "trainer.max_epochs=1")
+    result, grown = run("grown", checkpoint(folder), *turned, *frozen)
+    assert result.status == 0, result.err
+    assert "dropped: classify" in result.out
+    assert own(metrics(grown), "segment") == expected
+    for name, data in {"part": (), "named": ("datasets={town:cityscapes}", *mixture[-4:-2])}.items():
+        result, part = run(name, "mode=evaluate", checkpoint(folder), "heads=[segment]", *data)
+        assert result.status == 0, result.err
+        assert metrics(part) == expected
+    result, _ = run("other", "mode=evaluate", checkpoint(folder), "dataset=cityscapes", f"dataset.root={cityscapes}")
+    assert result.status == 2 and "keeps the statistics of town, things, kinds apart" in result.err
+
+    both = (f"datasets.one.root={coco}", f"datasets.two.root={coco}", "batchnorm=separate")
+    result, two = run("two", "datasets={one:coco,two:coco}", *SMALL, *MIXTURE, *both)
+    assert result.status == 0, result.err
+    result, alone = run("alone", "mode=evaluate", checkpoint(two), task="detect")
+    assert result.status == 0, result.err
+    assert metrics(alone) == metrics(two)
+
+
+def test_a_mixtures_checkpoint_is_scored_on_other_data(run, mixture, cityscapes):
+    result, folder = run("train", *mixture, "pictures=0", "balance=gradnorm")
+    assert result.status == 0, result.err
+    data = ("dataset=cityscapes", f"dataset.root={cityscapes}")
+    for task, heads in (("multitask", ("heads=[segment]",)), ("segment", ())):
+        result, one = run(task, "mode=evaluate", checkpoint(folder), *data, *heads, task=task)
+        assert result.status == 0, result.err
+        assert metrics(one) == own(metrics(folder), "segment")
+    result, _ = run("moved", "mode=evaluate", checkpoint(folder), "datasets.town.root=nowhere")
+    assert result.status == 2 and "datasets.town: no data set at nowhere" in result.err
+    result, _ = run("more", f"resume={folder / 'checkpoints' / 'last.ckpt'}", "+dataset@datasets.more=coco")
+    assert result.status == 2 and "names of datasets: resume=" in result.err
+
+
+def test_the_networks_of_checkpoints_are_grown_whatever_they_are(run, cityscapes, coco):
+    town = ("dataset=cityscapes", f"dataset.root={cityscapes}", "recipe=none", "backbone=mobilenet_v2", *SMALL[2:4])
+    quick = ("trainer.max_epochs=1", "data.batch_size=2", "data.workers=0", "cpu.keep_freed_memory=false", "pictures=0")
+    result, old = run("old", *town, *quick, "trainer.accelerator=cpu", task="segment")
+    assert result.status == 0, result.err
+    frozen = ("backbone.frozen=true", "segment.frozen=true", "dataset=coco", f"dataset.root={coco}")
+    result, new = run("new", checkpoint(old), *frozen, "recipe=none", *MIXTURE, *SMALL[5:7], *quick)
+    assert result.status == 0, result.err
+    assert "MobileNetV2 + SSDLite" in result.out
+
+
 def test_pruning_keeps_what_the_other_heads_see(run, mixture, tmp_path, monkeypatch, capfd):
     result, folder = run("train", *mixture, "batchnorm=separate", "pictures=0")
     assert result.status == 0, result.err
@@ -203,6 +254,14 @@ def test_pruning_keeps_what_the_other_heads_see(run, mixture, tmp_path, monkeypa
         (["segment.head.low=c9"], "segment: the head reads c9; this backbone has"),
         (["mode=evaluate", "weights=some.pth"], "mode=evaluate of several heads needs checkpoint="),
         (["detect=null"], "detect"),
+        (["segment.target=boxes"], "segment.target=boxes: this head learns from mask"),
+        (["classify.task.mix.mixup=0.5"], "classify.task.mix blends images, which other heads' labels cannot follow"),
+        (["balance.weights=3"], "balance.weights=3 is not a number for each of segment, detect, classify"),
+        (["data.draw=3"], "data.draw=3 is not a number for each data set"),
+        (["+data.own_augment.town.flip=3"], "is not transforms by name"),
+        (["+datasets.town=1"], "datasets.town is for a mixture"),
+        (["head=lraspp"], "head: not a group of this command; tasks.multitask has it by head, head@segment.head=…"),
+        (["loss=focal"], "loss@detect.task.loss=…"),
     ],
 )
 def test_wrong_input_is_one_line(run, streets, arguments, message):
