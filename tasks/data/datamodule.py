@@ -165,7 +165,8 @@ class DataModule(lightning.LightningDataModule):
         replace = self.max_broken > 0
         if not isinstance(self.train, MixedSamples):
             return Augmented(self.train, self.augment, self.crop, replace, self.fit)
-        fit_all = any(kind in ("mask", "boxes") for part in self.train.parts for kind in part.kinds)
+        placed = any(kind in ("mask", "boxes") for part in self.train.parts for kind in part.kinds)
+        fit_all = placed or hasattr(self.fit, "place")  # so that one data set alone sees what it sees in a mixture
         parts = [
             Augmented(
                 part, self.own_augment.get(part.set_name, self.augment), self.crop, replace, self.fit, fit_all=fit_all

@@ -182,7 +182,7 @@ MISTAKES = [
     (["trainer.limit_train_batches=0.1"], "trainer.limit_train_batches=0.1 leaves none of 3 batches"),
     (
         ["data.batch_size=1", "wants.skip_strides=0"],
-        "cannot be normalised with data.batch_size=1; take 2 or more",
+        "cannot be normalised over one image: raise data.batch_size; take 2 or more",
     ),
     (["distill.teacher=lraspp_mobilenet_v3_large"], "neither a .ckpt file nor a torchvision network"),
     (["mode=evaluate", "checkpoint=setup.py", "weights=x.pth"], "leave one out"),

@@ -312,7 +312,7 @@ def test_workers_change_nothing_about_boxes():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"augment": {}, "fit": None}, r"images of 30×20 and 20×30 make no batch: data\.fit or"),
+        ({"augment": {}, "fit": None}, r"images of 30×20 and 20×30 make no batch: a transform of data\.augment"),
         ({"crop": lambda source, _: source}, r"data\.crop changes the image alone: use data\.augment where"),
         ({"fit": ResizeCentreCrop(16, 16)}, r"data\.fit=ResizeCentreCrop moves no boxes"),
         (

@@ -304,7 +304,7 @@ def test_images_of_a_batch_have_one_size():
     small = mixture(photos=Set(70, 4, 4, ["label"], size=(8, 8)))
     batch = mixed(made=small).try_augmentation()
     assert batch["image"].shape == (6, 3, 20, 30), "images without boxes and masks are fitted as well"
-    with pytest.raises(UserError, match=r"images of 8×8 and 30×20 make no batch: data\.fit or a transform"):
+    with pytest.raises(UserError, match=r"images of 8×8 and 30×20 make no batch: a transform of data\.augment"):
         mixed(made=small, fit=None).try_augmentation()
 
 
@@ -350,12 +350,12 @@ CAR, PERSON = ["car", 26], ["person", 24]
         (
             made_of(a={"boxes": [CAR]}, b={"text": ["x"]}),
             r"datasets\.b has labels of kind text only, for which there is no head \(those wanted: mask, boxes\): "
-            r"leave b out with datasets=\[a\]",
+            r"leave b out of datasets=…",
         ),
         (
             made_of(a={"boxes": [PERSON, CAR]}, b={"boxes": [["dog", 1], ["car", 3]]}),
             r"a and b cannot share the head for boxes: car is class 1 \(id 26\) in a and class 1 \(id 3\) in b; "
-            r"leave b out with datasets=\[a\]",
+            r"leave b out of datasets=…",
         ),
         (
             made_of(a={"boxes": [PERSON, CAR]}, b={"boxes": [PERSON, ["bus", 26]]}),

@@ -204,7 +204,7 @@ WRONG = {
     "head.anchors.ratios=[0]": "head.anchors.ratios=[0] must be numbers above 0",
     "head.anchors.smallest=0": "smallest=0",
     "task.loss.negatives=-1": "task.loss.negatives=-1 must be 0 or more",
-    "data.batch_size=1": "data.batch_size=1; take 2 or more",
+    "data.batch_size=1": "raise data.batch_size; take 2 or more",
     "metric=coco": "metric=coco is not one of mobilevision, pycocotools",
     "task.select.overlap=2": "overlap=2 must lie between 0 and 1",
     "task.loss.box=ciou": "task.loss.box=ciou is not one of smooth_l1, giou",

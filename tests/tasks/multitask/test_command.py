@@ -175,7 +175,7 @@ def test_statistics_follow_the_data_sets_names(run, mixture, cityscapes, coco):
     assert result.status == 0, result.err
     expected = own(metrics(folder), "segment")
     turned = ("datasets={things:coco,town:cityscapes}", *mixture[1:-1], "batchnorm=separate", "pictures=0")
-    frozen = ("backbone.frozen=true", "segment.frozen=true", "trainer.max_epochs=1")
+    frozen = ("heads=[segment,detect]", "backbone.frozen=true", "segment.frozen=true", "trainer.max_epochs=1")
     result, grown = run("grown", checkpoint(folder), *turned, *frozen)
     assert result.status == 0, result.err
     assert "dropped: classify" in result.out
@@ -215,7 +215,7 @@ def test_the_networks_of_checkpoints_are_grown_whatever_they_are(run, cityscapes
     result, old = run("old", *town, *quick, "trainer.accelerator=cpu", task="segment")
     assert result.status == 0, result.err
     frozen = ("backbone.frozen=true", "segment.frozen=true", "dataset=coco", f"dataset.root={coco}")
-    result, new = run("new", checkpoint(old), *frozen, "recipe=none", *MIXTURE, *SMALL[5:7], *quick)
+    result, _ = run("new", checkpoint(old), *frozen, "recipe=none", *MIXTURE, *SMALL[5:7], *quick)
     assert result.status == 0, result.err
     assert "MobileNetV2 + SSDLite" in result.out
 

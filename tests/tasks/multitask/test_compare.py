@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 
 from tasks.errors import UserError
 from tasks.multitask.compare import compare, wanted
@@ -89,7 +90,8 @@ def recorded(monkeypatch):
     return calls
 
 
-def test_both_sides_train_equally_long(recorded, tmp_path):
+def test_both_sides_train_equally_long(recorded, tmp_path, monkeypatch):
+    monkeypatch.setattr(Runs, "leave_out_data", lambda *_: None)
     compare(wanted(["minutes=1", f"output={tmp_path / 'out'}"]))
     assert recorded == [
         (f"trials/{SHARED}", None, 1, ("pictures=0",)),
@@ -106,6 +108,19 @@ def test_a_data_set_for_one_head_is_not_compared(recorded, tmp_path, monkeypatch
     with pytest.raises(UserError, match="nothing to compare"):
         compare(wanted(["minutes=1", f"output={tmp_path / 'out'}"]))
     assert len(recorded) == 1
+
+
+def test_a_separate_network_trains_on_the_data_sets_that_it_has_a_use_for(tmp_path):
+    path = tmp_path / "trials" / SHARED / "checkpoints" / "last.ckpt"
+    path.parent.mkdir(parents=True)
+    config = {"datasets": {"a": {}, "b": {}, "c": {}}, "data": {"draw": {"a": 1.0, "b": 2.0}, "own_augment": {}}}
+    heads = {"segment": {"datasets": ["a"]}, "detect": {"datasets": ["b", "c"]}}
+    card = {"format": 1, "task": "multitask", "config": config, "tasks": heads}
+    torch.save({"mobilevision": card, "state_dict": {}}, path)
+    runs = Runs(tmp_path, [])
+    runs.leave_out_data(list(heads))
+    assert runs.without["segment"] == ["~datasets.b", "~datasets.c", "~data.draw.b", "batchnorm=shared"]
+    assert runs.without["detect"] == ["~datasets.a", "~data.draw.a"]
 
 
 def test_a_run_that_fails_says_why(tmp_path):
