@@ -245,7 +245,7 @@ class Cityscapes:
         if missing:
             image, label = missing[0]
             more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
-            masks = "; for masks alone: targets=[mask], or heads=[segment]" if kind in OBJECT_FILES else ""
+            masks = "; for masks alone: heads=[segment], in mixtures targets=[mask]" if kind in OBJECT_FILES else ""
             raise UserError(f"image without label: {image} needs {label}{more}{masks}")
         return labels
 
