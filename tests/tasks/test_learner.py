@@ -114,7 +114,7 @@ def test_other_data_sets_images_change_nothing_where_statistics_are_apart(apart)
         separate(learner.backbone, 3)
     other = {**batch, "image": batch["image"].clone()}
     other["image"][2:] = 255 - other["image"][2:]
-    one, two = (float(copy.deepcopy(learner).losses(b)["segment"]) for b in (batch, other))
+    one, two = (copy.deepcopy(learner).losses(b)["segment"].item() for b in (batch, other))
     assert (one == two) is apart
 
 

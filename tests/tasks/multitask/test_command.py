@@ -133,7 +133,7 @@ def test_statistics_of_each_data_set(run, mixture):
         assert metrics(alone) == own(metrics(folder), name)
 
 
-@pytest.mark.parametrize("balance", ["fixed", "uncertainty", "gradnorm"])
+@pytest.mark.parametrize("balance", ["uncertainty", "gradnorm"])
 def test_a_resumed_run_ends_as_if_it_had_not_stopped(run, mixture, balance):
     whole = ("trainer.max_epochs=3", f"balance={balance}", "trainer.check_val_every_n_epoch=3", "pictures=0")
     result, one = run("whole", *mixture, *whole)
