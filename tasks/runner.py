@@ -69,7 +69,6 @@ def open_dataset(config: DictConfig, first: bool, trained: Iterable[str] = ()) -
     if several(config):
         config.heads = settled_heads(config, dataset.classes, trained, name)
         config.targets = [HEADS[head] for head in config.heads if HEADS[head] in dataset.classes]
-        dataset = instantiate(config.dataset)
     lacking = [target for target in config.targets if target not in dataset.classes]
     if lacking:
         raise UserError(f"{name} has no labels of kind {lacking[0]}, only {', '.join(dataset.classes)}")

@@ -34,8 +34,8 @@ def with_checkpoint(task: str, config: DictConfig, overrides: Sequence[str]) -> 
     if config.backbone.get("pretrained"):
         config.backbone.pretrained = False  # the checkpoint has the weights: nothing to download
     if config.mode == "evaluate" and config.get("datasets") and "datasets" not in typed_keys(overrides):
-        needed = {kind for name in parts(config) for kind in card["tasks"].get(name, {}).get("datasets", ())}
-        config = OmegaConf.create(with_data_sets(plain(config), needed or config.datasets))
+        needed = {source for head in parts(config) for source in card["tasks"].get(head, {}).get("datasets", ())}
+        config = OmegaConf.create(with_data_sets(plain(config), needed))
     if config.mode == "evaluate" and (has := kept_apart(card)):
         check_known(list(config.get("datasets") or ()), has, path)
         config.batchnorm = "separate" if len(config.datasets) > 1 else "shared"
