@@ -64,6 +64,7 @@ class Backbone(nn.Module):
         self.std: Tensor
         self.features = features
         self.taps = taps
+        self.stopped: tuple[int, set[str]] | None = None  # block that ends at its last of these places
         self.register_buffer("mean", 255 * torch.tensor(mean).view(3, 1, 1), persistent=False)
         self.register_buffer("std", 255 * torch.tensor(std).view(3, 1, 1), persistent=False)
 
@@ -82,8 +83,9 @@ class Backbone(nn.Module):
         last = max(tap.block for tap in self.taps.values())
         self.blocks = self.blocks[: last + 1]
         places = {tap.place for tap in self.taps.values() if tap.block == last}
-        if "out" not in places:
+        if "out" not in places and (last, places) != self.stopped:
             self.blocks[last].stop_after(places)  # type: ignore[operator]
+            self.stopped = (last, places)
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         """Feature maps by name.

@@ -1,6 +1,7 @@
 """From scores of all anchors to the boxes that are kept: torchvision's rules for SSD, at a fraction of the work."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -35,7 +36,7 @@ class Select:
         for name, count in (("per_class", per_class), ("detections", detections)):
             if type(count) is not int or not 1 <= count <= MOST:
                 raise ValueError(f"task.select.{name}={count} must be a whole number from 1 to {MOST:,}")
-        self.threshold, self.overlap = threshold, just_above(overlap)
+        self.threshold, self.overlap, self.limit = threshold, overlap, just_above(overlap)
         self.per_class, self.detections = per_class, detections
 
     def __call__(
@@ -56,20 +57,31 @@ class Select:
             anchors: (A, 4).
             size: (height, width) of the images.
         """
-        found = [self.of_image(score(one), moves, anchors, size) for one, moves in zip(logits, offsets, strict=True)]
-        most = max((len(kept) for _, kept, _ in found), default=0)
-        boxes = offsets.new_zeros(len(found), most, 4)
-        kept_scores = logits.new_zeros(len(found), most)
-        labels = torch.full((len(found), most), -1, device=logits.device)
-        for row, (image_boxes, image_scores, image_labels) in enumerate(found):
-            count = len(image_scores)
-            boxes[row, :count], kept_scores[row, :count], labels[row, :count] = image_boxes, image_scores, image_labels
-        return Detections(boxes, kept_scores, labels)
 
-    def of_image(
-        self, scores: Tensor, offsets: Tensor, anchors: Tensor, size: tuple[int, int]
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Boxes (K, 4), scores (K) and labels (K) of one image, best first."""
+        def located(moves: Tensor, places: Tensor) -> Tensor:
+            return clip(decode(moves[places], anchors[places]), size)
+
+        rows = zip(logits, offsets, strict=True)
+        return stacked([self.of_image(score(one), partial(located, moves), max(size)) for one, moves in rows])
+
+    def of_boxes(self, scores: Tensor, boxes: Tensor, size: tuple[int, int]) -> Detections:
+        """The best of boxes that are decoded already.
+
+        Args:
+            scores: (N, A, C).
+            boxes: (N, A, 4), inside the images.
+            size: (height, width) of the images.
+        """
+        return stacked([self.of_image(one, own.__getitem__, max(size)) for one, own in zip(scores, boxes, strict=True)])
+
+    def of_image(self, scores: Tensor, located: Callable[[Tensor], Tensor], side: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Boxes (K, 4), scores (K) and labels (K) of one image, best first.
+
+        Args:
+            scores: (A, C).
+            located: the boxes (K, 4) of these anchors (K).
+            side: the image's longer one; no box reaches farther.
+        """
         classes, flat = scores.shape[1], scores.flatten()
         candidates = (flat > self.threshold).nonzero()[:, 0]
         values = flat[candidates]
@@ -84,16 +96,28 @@ class Select:
             order = order[best[order].argsort(descending=True, stable=True)]
             best, chosen = best[order], chosen[order]
             labels, places = chosen % classes, chosen // classes
-            boxes = clip(decode(offsets[places], anchors[places]), size)
+            boxes = located(places)
             if len(best) > self.per_class:
                 allowed = rank_in_class(labels, classes) < self.per_class
                 best, labels, boxes = best[allowed], labels[allowed], boxes[allowed]
             apart = boxes if boxes.device.type == "mps" else boxes.double()
-            kept = nms(apart + (labels * (max(size) + 1))[:, None], best.to(apart.dtype), self.overlap)
+            kept = nms(apart + (labels * (side + 1))[:, None], best.to(apart.dtype), self.limit)
             if everything or len(kept) >= self.detections:
                 kept = kept[: self.detections]
                 return boxes[kept], best[kept], labels[kept]
             prefix *= 3
+
+
+def stacked(found: Sequence[tuple[Tensor, Tensor, Tensor]]) -> Detections:
+    """Boxes, scores and labels of each image as one batch."""
+    most = max((len(scores) for _, scores, _ in found), default=0)
+    like = found[0][0] if found else torch.empty(0)
+    boxes, scores = like.new_zeros(len(found), most, 4), like.new_zeros(len(found), most)
+    labels = torch.full((len(found), most), -1, device=like.device)
+    for row, (own_boxes, own_scores, own_labels) in enumerate(found):
+        count = len(own_scores)
+        boxes[row, :count], scores[row, :count], labels[row, :count] = own_boxes, own_scores, own_labels
+    return Detections(boxes, scores, labels)
 
 
 def just_above(overlap: float) -> float:

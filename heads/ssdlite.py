@@ -75,6 +75,7 @@ class SSDLite(Head):
         reductions = [features[name].reduction for name in self.maps]
         if reductions != sorted(reductions):
             raise ValueError(f"head.maps: {', '.join(self.maps)} are not in order, the finest first")
+        self.reductions = [*reductions, *(reductions[-1] * 2**step for step in range(1, len(extras) + 1))]
         self.outputs = num_classes + 1
         norm = partial(nn.BatchNorm2d, eps=norm_eps, momentum=norm_momentum)
         channels = [features[name].channels for name in self.maps]
@@ -105,6 +106,10 @@ class SSDLite(Head):
                 if name.endswith("classify.bias"):
                     nn.init.constant_(parameter, math.log(prior / (1 - prior)))
 
+    def cells(self, size: tuple[int, int]) -> tuple[tuple[int, int], ...]:
+        """(height, width) of each map for images of this (height, width): every stride rounds up."""
+        return tuple((-(-size[0] // reduction), -(-size[1] // reduction)) for reduction in self.reductions)
+
     def forward(self, maps: Mapping[str, Tensor]) -> RawBoxes:
         levels = [maps[name] for name in self.maps]
         for extra in self.extras:
@@ -133,4 +138,4 @@ def predictor(in_channels: int, out_channels: int, norm: partial[nn.BatchNorm2d]
 
 def unrolled(x: Tensor, values: int) -> Tensor:
     """(N, shapes × values, H, W) to (N, H × W × shapes, values): cell by cell as the anchors are."""
-    return x.permute(0, 2, 3, 1).reshape(len(x), -1, values)
+    return x.permute(0, 2, 3, 1).reshape(x.shape[0], -1, values)
