@@ -2,28 +2,16 @@
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from enum import IntEnum
 from pathlib import Path
 from typing import Any, ClassVar
 
-import numpy as np
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torchmetrics import Metric
 
 from heads.base import Head
 from heads.boxes import Places
 from tasks.gallery import Gallery
-
-Pixels = NDArray[np.uint8]
-
-
-class Layer(IntEnum):
-    """What a task adds to a predicted image: the lower lies below the higher."""
-
-    AREAS = 0
-    OUTLINES = 1
-    CAPTION = 2  # beside the image; alone it needs no picture
+from tasks.output import Found, Layer, Output, Pixels
 
 
 class Task(nn.Module):
@@ -34,6 +22,7 @@ class Task(nn.Module):
         target: the key of its labels in a batch.
         score: the metric that says which checkpoint is best; larger is better.
         layer: what its overlay is.
+        output: writes and draws what found() gives.
         mirror: whether an image is scored and predicted as itself and as its mirror image, the raw outputs averaged;
             for tasks whose outputs have no left and right. It costs a second pass.
         head: maps to raw outputs, the same in training and in inference; `head.maps` names the maps it reads.
@@ -43,6 +32,7 @@ class Task(nn.Module):
     target: ClassVar[str]
     score: ClassVar[str]
     layer: ClassVar[Layer]
+    output: Output
     mirror: bool = False
     head: Head
 
@@ -62,6 +52,29 @@ class Task(nn.Module):
             places: how the files' images lie in them; None where they are the files' images.
         """
 
+    @abstractmethod
+    def tensors(self, outputs: Any, size: tuple[int, int], form: str) -> dict[str, Tensor]:
+        """What an exported file gives for the head's outputs, by name.
+
+        Args:
+            size: (height, width) of the images that the network sees.
+            form: "raw" outputs; "decoded": what they mean, at the images' size; "final": what is kept of it.
+        """
+
+    @abstractmethod
+    def from_tensors(
+        self, tensors: Mapping[str, Tensor], form: str, size: tuple[int, int], places: Places | None = None
+    ) -> Any:
+        """What predict() gives, from what an exported file gives."""
+
+    @abstractmethod
+    def recipe(self, size: tuple[int, int]) -> dict[str, Any]:
+        """What another program must know to make predictions of an exported file's tensors, as model.json has it.
+
+        Args:
+            size: (height, width) of the images that the network sees.
+        """
+
     def truth(self, batch: Mapping[str, Any]) -> Any:
         """What a scored batch's predictions are compared with."""
         return batch[self.target]
@@ -79,20 +92,24 @@ class Task(nn.Module):
         return []
 
     @abstractmethod
+    def found(self, prediction: Any) -> Found:
+        """The prediction of one image, a batch of one, as arrays."""
+
     def write(self, prediction: Any, folder: Path, name: Path) -> dict[str, Any]:
         """Files for the prediction of one image, a batch of one; returns what the index says of them."""
+        return self.output.write(self.found(prediction), folder, name)
 
-    @abstractmethod
     def overlay(self, image: Pixels, prediction: Any, covered: bool) -> Pixels:
         """A predicted image (H, W, 3) with its prediction, a batch of one, drawn on it; it may come out larger.
 
         Args:
             covered: whether another task has drawn on the image.
         """
+        return self.output.overlay(image, self.found(prediction), covered)
 
-    def summary(self, _prediction: Any) -> str:
+    def summary(self, prediction: Any) -> str:
         """A line on one predicted image for the terminal, where one line can say it."""
-        return ""
+        return self.output.summary(self.found(prediction))
 
     def mix(self, batch: Mapping[str, Any], _done: float) -> Mapping[str, Any]:
         """A training batch whose images are blended with each other; called where there is no other task.

@@ -1,7 +1,6 @@
 """Pictures of classification: a sheet of right and of most confidently wrong images, and the confusion matrix."""
 
 import heapq
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -10,10 +9,10 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
+from tasks.classify.output import shortened
 from tasks.gallery import Gallery
 
 Pixels = NDArray[np.uint8]
-Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 RIGHT, WRONG = (30, 120, 50), (180, 30, 30)
 TILE, LINE, GAP = 128, 17, 6
 COLUMNS = 8
@@ -121,25 +120,6 @@ def write(pen: ImageDraw.ImageDraw, place: tuple[int, int], text: str, colour: A
     """A line as long as a tile is wide."""
     font = ImageFont.load_default(LINE - 5)
     pen.text(place, shortened(text, font, TILE), colour, font)
-
-
-def shortened(text: str, font: Font, width: float) -> str:
-    """As much of the text as is so wide; what does not fit ends in an ellipsis."""
-    if font.getlength(text) <= width:
-        return text
-    while text and font.getlength(f"{text}…") > width:
-        text = text[:-1]
-    return f"{text}…"
-
-
-def captioned(image: Pixels, name: str, probability: str) -> Pixels:
-    """The image (H, W, 3) below a strip with a class and its probability; a long name is shortened."""
-    font = ImageFont.load_default(max(12, min(32, round(max(image.shape[:2]) / 40))))
-    margin, high = 4, math.ceil(font.getbbox("Ag")[3] * 1.4)
-    room = image.shape[1] - 2 * margin - font.getlength(f" {probability}")
-    strip = Image.new("RGB", (image.shape[1], high), "white")
-    ImageDraw.Draw(strip).text((margin, high // 2), f"{shortened(name, font, room)} {probability}", "black", font, "lm")
-    return np.concatenate((np.asarray(strip), image))
 
 
 def confusion(matrix: NDArray[np.int64], names: Sequence[str]) -> Image.Image:

@@ -1,9 +1,9 @@
 """Image classification as a task."""
 
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from backbones.base import Feature
@@ -12,11 +12,10 @@ from heads.boxes import Places
 from heads.classification import ClassificationHead
 from tasks.classify.accuracy import Accuracy
 from tasks.classify.distill import Distillation
-from tasks.classify.draw import RightAndWrong, captioned
+from tasks.classify.draw import RightAndWrong
 from tasks.classify.mix import Mix
-from tasks.task import Layer, Pixels, Task
-
-SHOWN = 5
+from tasks.classify.output import ClassifyOutput
+from tasks.task import Found, Task
 
 
 class ClassifyTask(Task):
@@ -35,7 +34,7 @@ class ClassifyTask(Task):
         distillation: a teacher's loss beside the labels'; None for none.
     """
 
-    name, target, score, layer = "classify", "label", "top1", Layer.CAPTION
+    name, target, score, layer = "classify", "label", "top1", ClassifyOutput.layer
 
     def __init__(
         self,
@@ -49,6 +48,7 @@ class ClassifyTask(Task):
         super().__init__()
         self.mirror = mirror
         self.class_names = [str(name) for name in classes]
+        self.output = ClassifyOutput(self.class_names)
         self.head = head(features, len(self.class_names))
         if not isinstance(self.head, ClassificationHead):
             raise ValueError(f"{type(self.head).__name__} gives no logits for a whole image; use head=classification")
@@ -70,32 +70,29 @@ class ClassifyTask(Task):
         """The logits (N, classes): probabilities would lose their order where they underflow or round to equals."""
         return outputs.float()
 
+    def tensors(self, outputs: Tensor, _size: tuple[int, int], form: str) -> dict[str, Tensor]:
+        """`logits` (N, classes), or decoded to `probabilities` (N, classes)."""
+        return {"logits": outputs} if form == "raw" else {"probabilities": outputs.softmax(1)}
+
+    def from_tensors(
+        self, tensors: Mapping[str, Tensor], form: str, _size: tuple[int, int], _places: Places | None = None
+    ) -> Tensor:
+        """Logits again; of probabilities, their logarithms."""
+        if form == "raw":
+            return tensors["logits"].float()
+        return tensors["probabilities"].clamp(min=torch.finfo(torch.float32).tiny).log()
+
+    def recipe(self, _size: tuple[int, int]) -> dict[str, Any]:
+        return {"classes": self.class_names}
+
     def metric(self) -> Accuracy:
         return Accuracy()
 
     def gallery(self, count: int, images: Sequence[int]) -> RightAndWrong:
         return RightAndWrong(count, images, self.class_names, self.target)
 
-    def write(self, prediction: Tensor, _folder: Path, _name: Path) -> dict[str, Any]:
-        """The five likeliest classes: number, name, probability."""
-        row: dict[str, Any] = {}
-        for place, (number, name, probability) in enumerate(self.likeliest(prediction[0]), 1):
-            row |= {f"class{place}": number, f"name{place}": name, f"probability{place}": f"{probability:.6f}"}
-        return row
-
-    def overlay(self, image: Pixels, prediction: Tensor, _covered: bool) -> Pixels:
-        """The likeliest class and its probability above the image."""
-        _, name, probability = self.likeliest(prediction[0])[0]
-        return captioned(image, name, f"{probability:.2f}")
-
-    def summary(self, prediction: Tensor) -> str:
-        return ", ".join(f"{name} {probability:.3f}" for _, name, probability in self.likeliest(prediction[0]))
-
-    def likeliest(self, prediction: Tensor) -> list[tuple[int, str, float]]:
-        """Number, name and probability of the likeliest classes, the likeliest first; of equals the lower number."""
-        logits = prediction.cpu()
-        order, probabilities = logits.argsort(descending=True, stable=True).tolist(), logits.softmax(0).tolist()
-        return [(number, self.class_names[number], probabilities[number]) for number in order[:SHOWN]]
+    def found(self, prediction: Tensor) -> Found:
+        return {"logits": prediction[0].cpu().numpy()}
 
     def card(self) -> dict[str, Any]:
         return {"target": self.target, "classes": self.class_names}

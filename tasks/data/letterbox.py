@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple, Protocol, cast
+from typing import Any, NamedTuple, Protocol, cast
 
 import numpy as np
 
@@ -55,6 +55,10 @@ class Stretch:
         """Where an image of this size lies afterwards: everywhere."""
         return Place(0, 0, self.width, self.height)
 
+    def rule(self) -> dict[str, Any]:
+        """What another program must know to do the same."""
+        return {"rule": "stretch", "height": self.height, "width": self.width}
+
     def __call__(self, source: Path | Pixels) -> Pixels:
         """An image file, or an image (H, W, 3) RGB, to (height, width, 3) RGB.
 
@@ -87,6 +91,10 @@ class Letterbox(Stretch):
         scale = min(self.height / height, self.width / width)
         down, across = max(1, round(height * scale)), max(1, round(width * scale))
         return Place((self.width - across) // 2, (self.height - down) // 2, across, down)
+
+    def rule(self) -> dict[str, Any]:
+        """What another program must know to do the same."""
+        return {"rule": "letterbox", "height": self.height, "width": self.width, "fill": self.fill}
 
     def __call__(self, source: Path | Pixels) -> Pixels:
         """An image file, or an image (H, W, 3) RGB, to (height, width, 3) RGB.

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from PIL import Image
@@ -46,7 +46,17 @@ class ResizeCentreCrop:
             raise UserError(f"data.fit.crop={crop} must be at least 1, or null")
         if crop is None and len(lengths) < 2:
             raise UserError("data.fit.crop=null leaves images of different shapes: set it, or resize=[height, width]")
-        self.lengths, self.crop, self.filter = lengths, crop, FILTERS[interpolation]
+        self.lengths, self.crop, self.interpolation = lengths, crop, interpolation
+        self.filter = FILTERS[interpolation]
+
+    def rule(self) -> dict[str, Any]:
+        """What another program must know to do the same."""
+        return {
+            "rule": "resize_centre_crop",
+            "lengths": self.lengths,
+            "crop": self.crop,
+            "interpolation": self.interpolation,
+        }
 
     def __call__(self, source: Path | Pixels) -> Pixels:
         """An image file, or an image (H, W, 3) RGB, to (crop, crop, 3) RGB.

@@ -1,6 +1,7 @@
 """Losses of single-shot detection: SSD's (Liu et al., ECCV 2016, 2.2) and the focal loss (Lin et al., ICCV 2017)."""
 
 from abc import abstractmethod
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -23,6 +24,9 @@ def check_least(name: str, value: float, least: float) -> None:
 class MultiBox(nn.Module):
     """A class for every anchor and a box for the matched ones, both divided by the number of matches in the batch.
 
+    Attributes:
+        activation: by which logits become scores, "softmax" or "sigmoid"; column 0 is left out afterwards.
+
     Args:
         threshold: IoU from which an anchor is matched (tasks/detect/assign.py).
         box: "smooth_l1" of the offsets, summed over the four; or "giou" of the boxes (Rezatofighi et al., CVPR 2019).
@@ -31,6 +35,8 @@ class MultiBox(nn.Module):
     Raises:
         ValueError: for an unknown box loss, or a threshold outside 0-1.
     """
+
+    activation: ClassVar[str]
 
     def __init__(self, *, threshold: float = 0.5, box: str = "smooth_l1", box_weight: float = 1.0) -> None:
         super().__init__()
@@ -84,6 +90,8 @@ class SoftmaxMultiBox(MultiBox):
         least_negatives: at least so many in every image, also in one without boxes, from which SSD would learn nothing.
     """
 
+    activation = "softmax"
+
     def __init__(
         self,
         *,
@@ -126,6 +134,8 @@ class FocalMultiBox(MultiBox):
         alpha: weight of the matched anchors' class against 1 - alpha of everything else.
         gamma: how much less weighs what is already right; from 1 on, below which gradients are infinite at a loss of 0.
     """
+
+    activation = "sigmoid"
 
     def __init__(
         self,

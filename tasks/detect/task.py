@@ -1,31 +1,29 @@
 """Object detection as a task."""
 
-import json
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 from torchmetrics import Metric
 
 from backbones.base import Feature
 from heads.base import Head
-from heads.boxes import Detections, Places
+from heads.boxes import LARGEST, WEIGHTS, Detections, Places, clip, decode
 from heads.select import Select
 from heads.ssdlite import RawBoxes, SSDLite
+from heads.suppress import select_fixed
 from tasks.annotations import HOLE
-from tasks.detect.draw import draw_boxes
 from tasks.detect.gallery import BestMedianWorst
 from tasks.detect.metric import CocoMAP
 from tasks.detect.multibox import MultiBox
+from tasks.detect.output import DetectOutput
 from tasks.detect.publish import publish
-from tasks.detect.quality import SHOWN
-from tasks.task import Layer, Pixels, Task
+from tasks.task import Found, Task
 
 EVALUATORS = ("mobilevision", "pycocotools")
+CANDIDATES = 4  # for each box that is kept: what an exported graph looks at, whose shapes are fixed
 
 
 class DetectTask(Task):
@@ -40,7 +38,7 @@ class DetectTask(Task):
         classes: (name, category id in the data set's files) in the order of the class numbers.
     """
 
-    name, target, score, layer = "detect", "boxes", "mAP", Layer.OUTLINES
+    name, target, score, layer = "detect", "boxes", "mAP", DetectOutput.layer
 
     def __init__(
         self,
@@ -54,6 +52,7 @@ class DetectTask(Task):
         super().__init__()
         self.classes = [(str(name), int(category)) for name, category in classes]
         self.class_names = [name for name, _ in self.classes]
+        self.output = DetectOutput(self.classes)
         built = head(features, len(self.classes))
         if not isinstance(built, SSDLite):
             raise ValueError(f"{type(built).__name__} gives no boxes; use head=ssdlite or another of that kind")
@@ -81,6 +80,54 @@ class DetectTask(Task):
         found = self.select(logits, self.scores, offsets, self.anchors(outputs, size), size)
         return found if places is None else found._replace(boxes=places.to_files(found.boxes))
 
+    def tensors(self, outputs: RawBoxes, size: tuple[int, int], form: str) -> dict[str, Tensor]:
+        """`logits` (N, A, C + 1) and `offsets` (N, A, 4), or decoded to `boxes` (N, A, 4), xyxy in the images' pixels,
+        and `scores` (N, A, C), or the `boxes` (N, D, 4), `scores` and `labels` (N, D) that are kept, -1 for none.
+        """
+        if form == "raw":
+            return {"logits": outputs.logits, "offsets": outputs.offsets}
+        boxes = clip(decode(outputs.offsets, self.head.anchors.make(outputs.cells, size)), size)
+        scores = self.scores(outputs.logits)
+        if form == "decoded":
+            return {"boxes": boxes, "scores": scores}
+        return select_fixed(
+            scores,
+            boxes,
+            threshold=self.select.threshold,
+            overlap=self.select.overlap,
+            per_class=self.select.per_class,
+            detections=self.select.detections,
+            candidates=CANDIDATES * self.select.detections,
+        )._asdict()
+
+    def from_tensors(
+        self, tensors: Mapping[str, Tensor], form: str, size: tuple[int, int], places: Places | None = None
+    ) -> Detections:
+        if form == "raw":
+            return self.predict(RawBoxes(tensors["logits"], tensors["offsets"], self.head.cells(size)), size, places)
+        if form == "decoded":
+            found = self.select.of_boxes(tensors["scores"], tensors["boxes"], size)
+        else:
+            found = Detections(tensors["boxes"], tensors["scores"], tensors["labels"].long())
+        return found if places is None else found._replace(boxes=places.to_files(found.boxes))
+
+    def recipe(self, size: tuple[int, int]) -> dict[str, Any]:
+        anchors, select = self.head.anchors, self.select
+        return {
+            "classes": [{"name": name, "id": category} for name, category in self.classes],
+            "holes": [number for number, name in enumerate(self.class_names) if name == HOLE],
+            "score": self.criterion.activation,
+            "anchors": {"cells": [[*cells] for cells in self.head.cells(size)], "shapes": anchors.shapes},
+            "weights": [*WEIGHTS],
+            "largest": LARGEST,
+            "select": {
+                "threshold": select.threshold,
+                "overlap": select.overlap,
+                "per_class": select.per_class,
+                "detections": select.detections,
+            },
+        }
+
     def scores(self, logits: Tensor) -> Tensor:
         """What logits (A, C + 1) mean: scores (A, C), zero for classes that only fill a gap between category ids."""
         scores = self.criterion.scores(logits)
@@ -100,34 +147,9 @@ class DetectTask(Task):
         assert isinstance(metric, CocoMAP)
         return publish(metric, folder)
 
-    def write(self, prediction: Detections, folder: Path, name: Path) -> dict[str, Any]:
-        """All boxes as JSON (COCO's results, without an image id); returns how many are sure, and the path."""
+    def found(self, prediction: Detections) -> Found:
         boxes, scores, labels = (value.cpu().numpy() for value in prediction.of(0))
-        path = folder / "boxes" / f"{name}.json"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        entries = [
-            {
-                "category_id": self.classes[label][1],
-                "category": self.class_names[label],
-                "score": round(float(score), 6),
-                "bbox": [round(float(value), 2) for value in (left, top, right - left, bottom - top)],
-            }
-            for (left, top, right, bottom), score, label in zip(boxes, scores, labels, strict=True)
-        ]
-        path.write_text(json.dumps(entries) + "\n")
-        return {"found": int((scores >= SHOWN).sum()), "boxes": str(path)}
-
-    def overlay(self, image: Pixels, prediction: Detections, covered: bool) -> Pixels:
-        """The image with the boxes that are sure."""
-        boxes, scores, labels = (value.cpu().numpy() for value in prediction.of(0))
-        sure = scores >= SHOWN
-        drawn = draw_boxes(image, boxes[sure], labels[sure], scores[sure], self.class_names, framed=covered)
-        return np.asarray(drawn)
-
-    def summary(self, prediction: Detections) -> str:
-        _, scores, labels = prediction.of(0)
-        counts = Counter(self.class_names[label] for label in labels[scores >= SHOWN].tolist())
-        return ", ".join(f"{count} {name}" for name, count in counts.most_common()) or "nothing"
+        return {"boxes": boxes, "scores": scores, "labels": labels}
 
     def card(self) -> dict[str, Any]:
         return {"target": self.target, "classes": [list(entry) for entry in self.classes]}

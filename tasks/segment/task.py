@@ -1,11 +1,10 @@
 """Semantic segmentation as a task."""
 
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
+import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
@@ -15,10 +14,11 @@ from heads.boxes import Places
 from heads.classification import ClassificationHead
 from heads.labels import labels_from_logits
 from tasks.gallery import EvenlySpread
-from tasks.segment.draw import draw, overlay, resized
+from tasks.segment.draw import draw, resized
 from tasks.segment.loss import PixelCrossEntropy
 from tasks.segment.miou import MeanIoU
-from tasks.task import Layer, Pixels, Task
+from tasks.segment.output import SegmentOutput
+from tasks.task import Found, Task
 
 
 class SegmentTask(Task):
@@ -31,7 +31,7 @@ class SegmentTask(Task):
         classes: (name, label id, colour) in the order of the train ids.
     """
 
-    name, target, score, layer = "segment", "mask", "mIoU", Layer.AREAS
+    name, target, score, layer = "segment", "mask", "mIoU", SegmentOutput.layer
 
     def __init__(
         self,
@@ -44,6 +44,7 @@ class SegmentTask(Task):
         self.classes = [(str(name), int(label_id), tuple(colour)) for name, label_id, colour in classes]
         self.class_names = [name for name, _, _ in self.classes]
         self.colours = [colour for _, _, colour in self.classes]
+        self.output = SegmentOutput(self.classes)
         self.head = head(features, len(classes))
         if isinstance(self.head, ClassificationHead):
             raise ValueError(
@@ -67,6 +68,24 @@ class SegmentTask(Task):
         """
         return labels_from_logits(outputs.contiguous(), size if places is None else size_of_files(places, size))
 
+    def tensors(self, outputs: Tensor, size: tuple[int, int], form: str) -> dict[str, Tensor]:
+        """`logits` (N, C, h, w), or decoded to `labels` (N, H, W), train ids, uint8."""
+        if form == "raw":
+            return {"logits": outputs}
+        resized = F.interpolate(outputs, size, mode="bilinear", align_corners=False)
+        return {"labels": resized.argmax(1).to(torch.uint8)}
+
+    def from_tensors(
+        self, tensors: Mapping[str, Tensor], form: str, size: tuple[int, int], places: Places | None = None
+    ) -> Tensor:
+        if form == "raw":
+            return self.predict(tensors["logits"], size, places)
+        height, width = size if places is None else size_of_files(places, size)
+        return nearest(tensors["labels"], height, width)
+
+    def recipe(self, _size: tuple[int, int]) -> dict[str, Any]:
+        return {"classes": [{"name": name, "id": number, "colour": [*colour]} for name, number, colour in self.classes]}
+
     def metric(self) -> MeanIoU:
         return MeanIoU(self.class_names)
 
@@ -84,23 +103,23 @@ class SegmentTask(Task):
             self.colours,
         )
 
-    def write(self, prediction: Tensor, folder: Path, name: Path) -> dict[str, Any]:
-        """A label map, ids as in the data set's files; returns its path."""
-        ids = np.array([label_id for _, label_id, _ in self.classes], np.uint8)
-        path = folder / "labels" / f"{name}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(ids[prediction[0].cpu().numpy()]).save(path)
-        return {"labels": str(path)}
-
-    def overlay(self, image: Pixels, prediction: Tensor, _covered: bool) -> Pixels:
-        """The classes' colours over the image."""
-        return overlay(image, prediction[0].cpu().numpy(), self.colours)
+    def found(self, prediction: Tensor) -> Found:
+        return {"labels": prediction[0].cpu().numpy()}
 
     def card(self) -> dict[str, Any]:
         return {
             "target": self.target,
             "classes": [[name, label_id, list(colour)] for name, label_id, colour in self.classes],
         }
+
+
+def nearest(labels: Tensor, height: int, width: int) -> Tensor:
+    """Labels (N, H, W) at another size: each new pixel is the old one that its centre lies in."""
+    rows, columns = (
+        (2 * torch.arange(new) + 1) * old // (2 * new)
+        for new, old in zip((height, width), labels.shape[1:], strict=True)
+    )
+    return labels[:, rows][:, :, columns]
 
 
 def size_of_files(places: Places, size: tuple[int, int]) -> tuple[int, int]:

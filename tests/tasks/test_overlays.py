@@ -16,7 +16,7 @@ from heads.classification import ClassificationHead
 from heads.lraspp import LRASPP
 from heads.select import Select
 from heads.ssdlite import SSDLite
-from tasks.classify.draw import captioned
+from tasks.classify.output import captioned
 from tasks.classify.task import ClassifyTask
 from tasks.data.letterbox import Letterbox, Stretch
 from tasks.detect.draw import colour_of, draw_boxes

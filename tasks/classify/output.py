@@ -1,0 +1,71 @@
+"""What is left of an image's class."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from tasks.output import Found, Layer, Pixels
+
+Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
+SHOWN = 5
+
+
+class ClassifyOutput:
+    """Writes and draws the likeliest classes by `logits` (C) or `probabilities` (C).
+
+    Args:
+        classes: names in the order of the labels.
+    """
+
+    layer: ClassVar[Layer] = Layer.CAPTION
+
+    def __init__(self, classes: Sequence[str]) -> None:
+        self.names = list(classes)
+
+    def write(self, found: Found, _folder: Path, _name: Path) -> dict[str, Any]:
+        """The five likeliest classes: number, name, probability."""
+        row: dict[str, Any] = {}
+        for place, (number, name, probability) in enumerate(self.likeliest(found), 1):
+            row |= {f"class{place}": number, f"name{place}": name, f"probability{place}": f"{probability:.6f}"}
+        return row
+
+    def overlay(self, image: Pixels, found: Found, _covered: bool) -> Pixels:
+        """The likeliest class and its probability above the image."""
+        _, name, probability = self.likeliest(found)[0]
+        return captioned(image, name, f"{probability:.2f}")
+
+    def summary(self, found: Found) -> str:
+        return ", ".join(f"{name} {probability:.3f}" for _, name, probability in self.likeliest(found))
+
+    def likeliest(self, found: Found) -> list[tuple[int, str, float]]:
+        """Number, name and probability of the likeliest classes, the likeliest first; of equals the lower number."""
+        ((role, values),) = found.items()
+        values = values.astype(np.float64)
+        order = np.argsort(-values, kind="stable")[:SHOWN].tolist()
+        if role == "logits":
+            shares = np.exp(values - values.max())
+            values = shares / shares.sum()
+        return [(number, self.names[number], float(values[number])) for number in order]
+
+
+def captioned(image: Pixels, name: str, probability: str) -> Pixels:
+    """The image (H, W, 3) below a strip with a class and its probability; a long name is shortened."""
+    font = ImageFont.load_default(max(12, min(32, round(max(image.shape[:2]) / 40))))
+    margin, high = 4, math.ceil(font.getbbox("Ag")[3] * 1.4)
+    room = image.shape[1] - 2 * margin - font.getlength(f" {probability}")
+    strip = Image.new("RGB", (image.shape[1], high), "white")
+    ImageDraw.Draw(strip).text((margin, high // 2), f"{shortened(name, font, room)} {probability}", "black", font, "lm")
+    return np.concatenate((np.asarray(strip), image))
+
+
+def shortened(text: str, font: Font, width: float) -> str:
+    """As much of the text as is so wide; what does not fit ends in an ellipsis."""
+    if font.getlength(text) <= width:
+        return text
+    while text and font.getlength(f"{text}…") > width:
+        text = text[:-1]
+    return f"{text}…"

@@ -1,0 +1,40 @@
+"""What is left of a predicted label map."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from PIL import Image
+
+from tasks.output import Found, Layer, Pixels
+from tasks.segment.draw import overlay
+
+
+class SegmentOutput:
+    """Writes and draws `labels` (H, W), train ids.
+
+    Args:
+        classes: (name, label id, colour) in the order of the train ids.
+    """
+
+    layer: ClassVar[Layer] = Layer.AREAS
+
+    def __init__(self, classes: Sequence[tuple[str, int, Sequence[int]]]) -> None:
+        self.ids = np.array([label_id for _, label_id, _ in classes], np.uint8)
+        self.colours = [tuple(colour) for _, _, colour in classes]
+
+    def write(self, found: Found, folder: Path, name: Path) -> dict[str, Any]:
+        """A label map, ids as in the data set's files; returns its path."""
+        path = folder / "labels" / f"{name}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(self.ids[found["labels"]]).save(path)
+        return {"labels": str(path)}
+
+    def overlay(self, image: Pixels, found: Found, _covered: bool) -> Pixels:
+        """The classes' colours over the image."""
+        return overlay(image, found["labels"], self.colours)
+
+    def summary(self, _found: Found) -> str:
+        """Nothing: no line can say it."""
+        return ""
