@@ -7,10 +7,18 @@ from typing import Any
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
+from tasks.deploy.manifest import read_manifest
 from tasks.errors import UserError
 from tasks.parts import HEADS, check_heads, several
 
-MODES = ("train", "evaluate", "predict")
+MODES = ("train", "evaluate", "predict", "export", "benchmark")
+FORMATS = {  # of exported files, with the precisions that their runtimes have
+    "onnx": ("fp32", "fp16", "int8"),
+    "openvino": ("fp32", "fp16", "bf16", "int8"),
+    "executorch": ("fp32",),
+    "torch": ("fp32", "fp16", "bf16"),
+}
+OUTPUTS = ("raw", "decoded", "final")
 METRICS = ("mobilevision", "pycocotools")  # of detection
 TARGETS = ("tasks.", "heads.", "backbones.", "torch.optim.", "torch.nn.", "lightning.", "albumentations.")
 
@@ -61,6 +69,26 @@ RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "data.own_augment": (lambda v: v is None or of_transforms(v), "transforms by name for data sets by name"),
     "targets": (lambda v: isinstance(v, ListConfig) and len(v) > 0, "a list of kinds of labels, such as [boxes]"),
     "image_size": (lambda v: v is None or is_size(v), "[height, width], each between 1 and 16,384"),
+    "runtime.threads": whole(1, optional=True),
+    "export.format": (lambda v: v in FORMATS, f"one of {', '.join(FORMATS)}"),
+    "export.outputs": (lambda v: v in OUTPUTS, f"one of {', '.join(OUTPUTS)}"),
+    "export.batch": (lambda v: v == "dynamic" or whole(1)[0](v), "a whole number, 1 or more, or dynamic"),
+    "export.size": (
+        lambda v: v is None or v == "dynamic" or is_size(v),
+        "[height, width], each between 1 and 16,384, or dynamic, or null",
+    ),
+    "export.images": whole(1),
+    "export.metric": SWITCH,
+    "export.mixed": SWITCH,
+    "export.tolerance": (lambda v: v is None or (is_number(v) and v > 0), "a number above 0, or null"),
+    "export.budget": (lambda v: is_number(v) and v >= 0, "a number, 0 or more"),
+    "export.calibration": whole(1),
+    "benchmark.threads": whole(1),
+    "benchmark.warmup": whole(0),
+    "benchmark.seconds": (lambda v: is_number(v) and v > 0, "a number above 0"),
+    "benchmark.photo": (lambda v: is_size(v) or isinstance(v, str), "[height, width], or an image file"),
+    "benchmark.size": (lambda v: v is None or is_size(v), "[height, width], each between 1 and 16,384, or null"),
+    "benchmark.classes": whole(1, optional=True),
     "trainer.max_epochs": whole(1),
     "trainer.accumulate_grad_batches": whole(1),
     "trainer.check_val_every_n_epoch": whole(1),
@@ -92,9 +120,14 @@ def check(config: DictConfig) -> None:
             raise UserError(f"{key}={value} is not {text}{near}")
     if "metric" in config and config.metric not in METRICS:
         raise UserError(f"metric={config.metric} is not one of {', '.join(METRICS)}")
-    if config.mode != "train" and config.checkpoint is None and config.weights is None:
+    for key in ("checkpoint", "model"):
+        if isinstance(config[key], ListConfig) and config.mode != "benchmark":
+            raise UserError(f"{key}={config[key]}: several files are for mode=benchmark")
+    check_model(config)
+    weightless = config.checkpoint is None and config.model is None and config.mode not in ("train", "benchmark")
+    if weightless and config.weights is None:
         raise UserError(f"mode={config.mode} needs checkpoint=<file.ckpt>, or weights=<of a whole network>")
-    if config.mode != "train" and config.checkpoint is None and several(config):
+    if weightless and several(config):
         raise UserError(
             f"mode={config.mode} of several heads needs checkpoint=<file.ckpt>: weights=… knows one at most"
         )
@@ -110,13 +143,40 @@ def check(config: DictConfig) -> None:
     if config.resume is not None and (config.checkpoint is not None or config.weights is not None):
         raise UserError("resume=… brings its own weights; leave out checkpoint=… and weights=…")
     for key in ("checkpoint", "resume"):
-        if config[key] is not None and not Path(str(config[key])).is_file():
-            raise UserError(f"{key}={config[key]}: no such file")
+        for path in config[key] if isinstance(config[key], ListConfig) else [config[key]]:
+            if path is not None and not Path(str(path)).is_file():
+                raise UserError(f"{key}={path}: no such file")
     mixed = "sets" in config.dataset
     if config.get("datasets") and not mixed and config.checkpoint is None and config.resume is None:
         raise UserError(f"datasets.{next(iter(config.datasets))} is for a mixture, which datasets=[…] makes")
     check_heads(config)
     check_targets(config)
+
+
+def check_model(config: DictConfig) -> None:
+    """What can be said of an exported file, and of one that is to be exported, from the configuration alone.
+
+    Raises:
+        UserError: for a file that is missing, a mode that has no use for it, a precision that a format lacks.
+    """
+    settings = config.export
+    if config.mode == "export" and settings.precision not in FORMATS[settings.format]:
+        known = any(settings.precision in precisions for precisions in FORMATS.values())
+        choices = ", ".join(FORMATS[settings.format])
+        what = f"export.format={settings.format} has no precision {settings.precision}"
+        raise UserError(
+            f"{what}: {choices}" if known else f"export.precision={settings.precision} is not one of {choices}"
+        )
+    if config.mode == "export" and settings.mixed and settings.precision != "int8":
+        raise UserError(f"export.mixed=true is for export.precision=int8, not {settings.precision}")
+    if config.model is None:
+        return
+    if config.mode in ("train", "export"):
+        raise UserError(f"model=… is for mode=evaluate, predict and benchmark; mode={config.mode} needs a checkpoint")
+    if config.weights is not None:
+        raise UserError("model=… brings its own weights; leave out weights=…")
+    for path in config.model if isinstance(config.model, ListConfig) else [config.model]:
+        read_manifest(Path(str(path)))
 
 
 def built_of_heads(config: DictConfig) -> list[str]:

@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,11 @@ def run(config: DictConfig) -> None:
     """
     hydra = HydraConfig.get()
     folder, task = Path(hydra.runtime.output_dir), str(hydra.job.config_name)
+    if config.mode == "benchmark":  # in processes of its own, whose threads are not to be bound
+        from tasks.deploy.benchmark import benchmark
+
+        benchmark(task, config, hydra.overrides.task, folder)
+        return
     if (
         config.cpu.bind_threads
         and config.trainer.accelerator in ("auto", "cpu")
@@ -35,6 +41,11 @@ def run(config: DictConfig) -> None:
     first = int(os.environ.get("LOCAL_RANK", "0")) == 0  # of the processes on this machine
     if config.mode == "predict":
         images = find_images(str(config.input))
+        if config.model is not None:  # without PyTorch
+            from tasks.deploy.predicting import predict as predict_with_file
+
+            predict_with_file(config, images, folder)
+            return
         from tasks.predicting import predict
 
         predict(task, config, hydra.overrides.task, images, folder)
@@ -49,6 +60,11 @@ def run(config: DictConfig) -> None:
         dataset = open_dataset(config, first, trained)
     if first:
         (folder / "config.yaml").write_text(OmegaConf.to_yaml(config, resolve=True))
+    if config.mode == "export":
+        from tasks.deploy.export import export
+
+        export(task, config, dataset, folder)
+        return
     training.run(task, config, dataset, folder)
 
 
@@ -73,10 +89,13 @@ def open_dataset(config: DictConfig, first: bool, trained: Iterable[str] = ()) -
     if lacking:
         raise UserError(f"{name} has no labels of kind {lacking[0]}, only {', '.join(dataset.classes)}")
     val, train = dataset.val(), dataset.train() if config.mode == "train" else None
+    if config.mode == "export" and config.export.precision == "int8":
+        with suppress(UserError):  # without training images those of val will do
+            train = dataset.train()
     broken: frozenset[str] = frozenset()
     if config.check and first:
         look_through("val", val, allowed=0)
-        if train is not None:
+        if train is not None and config.mode == "train":
             broken = look_through("train", train, allowed=config.data.max_broken)
     return Splits(dataset.classes, train, val, broken, getattr(dataset, "sources", {}))
 

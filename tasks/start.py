@@ -1,12 +1,14 @@
 """The weights that a network starts from, or is scored with."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
 from backbones.weights import load_head, load_weights
 from tasks.checkpoint import for_data_sets, kept_apart, load_state, open_checkpoint, start_from
+from tasks.deploy.manifest import read_manifest
 from tasks.errors import UserError
 from tasks.learner import Learner
 from tasks.merging import grown, plain, typed_keys, with_typed
@@ -22,6 +24,11 @@ def with_checkpoint(task: str, config: DictConfig, overrides: Sequence[str]) -> 
     Returns:
         The configuration and the names of the checkpoint's heads.
     """
+    if config.model is not None:
+        card = read_manifest(Path(str(config.model)))["card"]
+        if card["task"] != task:
+            raise UserError(f"model={config.model} was exported by tasks.{card['task']}, not tasks.{task}")
+        return with_typed(card, config, overrides), list(card["tasks"])
     path = config.resume if config.mode == "train" and config.resume is not None else config.checkpoint
     if path is None or (config.mode == "train" and config.resume is None and not several(config)):
         return config, []
@@ -137,10 +144,16 @@ def check_statistics(config: DictConfig, learner: Learner, trained: Mapping[str,
 def complete(task: str, config: DictConfig, learner: Learner) -> None:
     """All weights of a network that is scored or predicts: our checkpoint, or a whole network of torchvision's layout.
 
+    Of an exported file only the classes are looked at.
+
     Raises:
         UserError: for weights that do not fit, that leave a layer as it was initialised, or that were trained for
             other classes or another order of them.
     """
+    if config.model is not None:
+        trained = read_manifest(Path(str(config.model)))["card"]["tasks"]
+        for name, entry in learner.each_task():
+            same_classes(trained[name]["classes"], entry.card()["classes"], f"{config.model}")
     if config.checkpoint is not None:
         checkpoint = open_checkpoint(config.checkpoint, task)
         trained = checkpoint["mobilevision"]["tasks"]
@@ -152,6 +165,7 @@ def complete(task: str, config: DictConfig, learner: Learner) -> None:
         if "batchnorm" in config and config.mode == "evaluate":
             checkpoint = for_data_sets(checkpoint, list(config.get("datasets") or ()))
         load_state(learner, checkpoint, config.checkpoint)
+    if config.checkpoint is not None or config.model is not None:
         return
     missing = take_weights(learner, str(config.weights))
     if missing:

@@ -6,6 +6,7 @@ import logging
 import signal
 import time
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,26 +50,15 @@ def run(task: str, config: DictConfig, splits: Splits, folder: Path) -> None:
         UserError: before any training, for what does not fit.
         Stopped: when a signal ended the training.
     """
-    if config.cpu.keep_freed_memory:
-        keep_freed_memory()
-    for chatter in CHATTER:
-        warnings.filterwarnings("ignore", message=f".*{chatter}.*")
-    lightning.seed_everything(config.seed, verbose=False)
-    carried = [name for name in parts(config) if name and HEADS[name] not in splits.classes]
-    classes = dict(splits.classes) | classes_of_carried(task, config, carried)
-    learner = build(config, classes, splits.sources)
-    learner.carried = frozenset(carried)
+    learner, data = ready(task, config, splits)
     if config.mode == "train" and len(learner.tasks) > 1:
         check_mix(learner)
-    data = build_data(config, splits)
-    learner.card = make_card(task, config, {name: entry.card() for name, entry in learner.each_task()})
-    for name, entry in learner.each_task():
-        if splits.sources:
-            learner.card["tasks"][name]["datasets"] = list(splits.sources.get(entry.target, ()))
     with told_to_the_user():  # a network may refuse the images' size
         costs = describe(learner, data)
     if config.mode == "evaluate":
         complete(task, config, learner)
+        if config.model is not None:
+            learner = shipped(config, learner, data, folder)
     else:
         learner.card["anew"] = start(task, config, learner)
         learner.keep_frozen(learner.card["anew"])
@@ -87,6 +77,49 @@ def run(task: str, config: DictConfig, splits: Splits, folder: Path) -> None:
         load_state(learner, open_checkpoint(path, task), path)
         report(f"scoring   {path}")
     score(config, learner, data, costs, folder)
+
+
+def shipped(config: DictConfig, learner: Learner, data: DataModule, folder: Path) -> Learner:
+    """The exported file `model` in the place of its network; a checkpoint beside it is what it must agree with.
+
+    Raises:
+        UserError: for a file that cannot be opened, or differs from the checkpoint.
+    """
+    from tasks.deploy.export import prove
+    from tasks.deploy.manifest import read_manifest
+    from tasks.deploy.runtimes import open_runner
+    from tasks.deploy.shipped import Shipped
+
+    path = Path(str(config.model))
+    manifest = read_manifest(path)
+    runner = open_runner(path, manifest, config.runtime.threads)
+    report(f"model     {path}: {manifest['runtime']}, {manifest['precision']}, {manifest['outputs']} outputs")
+    if config.checkpoint is not None:
+        prove(learner.eval(), config, data, manifest, runner, folder)
+    return Shipped(learner, runner, manifest)
+
+
+def ready(task: str, config: DictConfig, splits: Splits) -> tuple[Learner, DataModule]:
+    """The network with weights as they are initialised, and the data; the learner's card says what they are.
+
+    Raises:
+        UserError: for what does not fit together.
+    """
+    if config.cpu.keep_freed_memory:
+        keep_freed_memory()
+    for chatter in CHATTER:
+        warnings.filterwarnings("ignore", message=f".*{chatter}.*")
+    lightning.seed_everything(config.seed, verbose=False)
+    carried = [name for name in parts(config) if name and HEADS[name] not in splits.classes]
+    classes = dict(splits.classes) | classes_of_carried(task, config, carried)
+    learner = build(config, classes, splits.sources)
+    learner.carried = frozenset(carried)
+    data = build_data(config, splits)
+    learner.card = make_card(task, config, {name: entry.card() for name, entry in learner.each_task()})
+    for name, entry in learner.each_task():
+        if splits.sources:
+            learner.card["tasks"][name]["datasets"] = list(splits.sources.get(entry.target, ()))
+    return learner, data
 
 
 def try_step(learner: Learner, batch: Any) -> None:
@@ -173,16 +206,9 @@ def train(config: DictConfig, learner: Learner, data: DataModule, splits: Splits
 def score(config: DictConfig, learner: Learner, data: DataModule, costs: dict[str, Any], folder: Path) -> None:
     """Score the validation images and write metrics.json, network.json and pictures."""
     pictures = [Pictures(folder / "pictures", learner, config.pictures, data.val_numbers)] if config.pictures else []
-    trainer = make_trainer(config, pictures, logger=None)
-    trainer.limit_val_batches = 1.0  # what is published is the score of all images
-    start = time.perf_counter()
-    try:
-        trainer.validate(learner, data, verbose=False)
-    except SIGTERMException:
-        raise Stopped(signal.SIGTERM) from None
-    if trainer.is_global_zero:
+    scores = scored(config, learner, data, pictures)
+    if learner.trainer.is_global_zero:
         (folder / "network.json").write_text(json.dumps(costs, indent=2) + "\n")
-        scores = learner.scores | {"seconds": round(time.perf_counter() - start, 3)}
         (folder / "metrics.json").write_text(json.dumps(scores, indent=2) + "\n")
         show(scores)
         report(f"metrics   {folder / 'metrics.json'}")
@@ -191,3 +217,21 @@ def score(config: DictConfig, learner: Learner, data: DataModule, costs: dict[st
                 report(line)
         if pictures:
             report(f"pictures  {folder / 'pictures'}")
+
+
+def scored(
+    config: DictConfig, learner: Learner, data: DataModule, callbacks: Sequence[lightning.Callback] = ()
+) -> dict[str, Any]:
+    """The scores of all validation images, as metrics.json has them.
+
+    Raises:
+        Stopped: when a signal ended it.
+    """
+    trainer = make_trainer(config, callbacks, logger=None)
+    trainer.limit_val_batches = 1.0  # what is published is the score of all images
+    start = time.perf_counter()
+    try:
+        trainer.validate(learner, data, verbose=False)
+    except SIGTERMException:
+        raise Stopped(signal.SIGTERM) from None
+    return learner.scores | {"seconds": round(time.perf_counter() - start, 3)}

@@ -1,0 +1,72 @@
+"""mode=benchmark: what networks and exported files cost, each measured in a process of its own, in turn."""
+
+import statistics
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig
+from rich.progress import track
+
+from tasks.deploy.bench.candidates import Candidate, candidates
+from tasks.deploy.bench.rivals import rival
+from tasks.deploy.bench.stages import NAMES
+from tasks.deploy.bench.table import publish
+
+ROUNDS = 5  # each network has its turn so often: a slow minute of the machine hits all alike
+
+
+def benchmark(task: str, config: DictConfig, overrides: Sequence[str], folder: Path) -> None:
+    """Measure what `model` and `checkpoint` name, or the configuration's network; print, and write to the folder.
+
+    Raises:
+        UserError: for what cannot be opened, built or run.
+    """
+    found = candidates(task, config, overrides)
+    quiet = not sys.stdout.isatty()
+    times: list[list[list[float]]] = [[] for _ in found]
+    with ExitStack() as stack:
+        rivals = [stack.enter_context(rival(candidate.name, config.benchmark.threads)) for candidate in found]
+        pairs = track(zip(rivals, found, strict=True), "opening", len(found), disable=quiet, transient=True)
+        opened = [each.ask(candidate.job) for each, candidate in pairs]
+        for _ in track(range(ROUNDS), "measuring", disable=quiet, transient=True):
+            for each, own in zip(rivals, times, strict=True):
+                own += each.ask(config.benchmark.seconds / ROUNDS)
+    publish(folder, [row_of(*each, config) for each in zip(found, opened, times, strict=True)])
+
+
+def row_of(
+    candidate: Candidate, opened: dict[str, Any], times: Sequence[Sequence[float]], config: DictConfig
+) -> dict[str, Any]:
+    """One line of the table.
+
+    Args:
+        opened: what the measuring process said of it.
+        times: milliseconds of each stage, of each run.
+    """
+    photo = config.benchmark.photo
+    row = {
+        "name": candidate.name,
+        **{key: opened[key] for key in ("runtime", "precision", "device")},
+        "threads": config.benchmark.threads,
+        "photo": photo if isinstance(photo, str) else "×".join(map(str, photo)),
+        **{key: opened[key] for key in ("height", "width")},
+        **candidate.costs(opened["height"], opened["width"]),
+        "file_bytes": candidate.bytes(),
+        "memory_bytes": opened["memory"],
+        "runs": len(times),
+    }
+    stages = dict(zip(NAMES, zip(*times, strict=True), strict=True)) | {"whole": [sum(run) for run in times]}
+    for name, values in stages.items():
+        for percent in (50, 95):
+            row[f"{name}_p{percent}_ms"] = round(percentile(values, percent), 3)
+    return row | candidate.score
+
+
+def percentile(values: Sequence[float], percent: int) -> float:
+    """The value below which so many percent of the values lie, between two of them if need be."""
+    if len(values) == 1:
+        return values[0]
+    return statistics.quantiles(values, n=100, method="inclusive")[percent - 1]

@@ -1,0 +1,366 @@
+"""An image to an exported file's input, its outputs to label maps, boxes and classes. NumPy is all that it needs.
+
+    model = json.load(open("model.json"))
+    image, place = prepare(photo, model)                        # uint8, as the file takes it
+    outputs = {"logits": …}                                     # by name, from whichever runtime
+    found = decode(outputs, model, photo.shape[:2], place)      # {"segment": {"labels": …}}, in the photo's pixels
+
+It ships beside the file. There `python decode.py` tries the file on golden/ with ONNX Runtime or OpenVINO.
+Photos are (H, W, 3) uint8 RGB, turned upright if model["input"]["upright"]. Boxes are xyxy.
+"""
+
+import json
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+Size = tuple[int, int]  # height, width
+Place = tuple[int, int, int, int]  # x, y, width, height of a photo in the input
+Found = dict[str, Array]
+BLOCK, STRIP = 32, 64  # new pixels of so many rows are made by one multiplication with a small matrix, in a cache
+FLOATS = 2**18  # numbers that a label map is worked out of at once
+UNSURE = 255  # no class is safely the largest
+TOLERANCE = {"fp32": 1e-3, "fp16": 1e-2, "bf16": 5e-2, "int8": 1e-1}  # of outputs on another processor
+SURE = 0.3  # score of the boxes that must be found again
+
+
+def prepare(photo: Array, model: Mapping[str, Any]) -> tuple[Array, Place]:
+    """The file's input (1, 3, h, w) uint8, byte for byte as the network was scored; and where the photo is in it.
+
+    Raises a ValueError for a photo whose size the file does not take.
+    """
+    takes, rule = model["input"], model["input"]["resize"]
+    (height, width), place = fitted(rule, photo.shape[:2])
+    if (takes["height"] or height, takes["width"] or width) != (height, width):
+        raise ValueError(f"it is {width}×{height} pixels, and the file takes {takes['width']}×{takes['height']}")
+    x, y, across, down = place
+    planes = resized(photo, (down, across), rule.get("interpolation"))
+    seen = planes[:, max(-y, 0) : height - y, max(-x, 0) : width - x]
+    image = np.full((1, 3, height, width), rule.get("fill", 0), np.uint8)
+    image[0, :, max(y, 0) : max(y, 0) + seen.shape[1], max(x, 0) : max(x, 0) + seen.shape[2]] = seen
+    return image, place
+
+
+def fitted(rule: Mapping[str, Any], size: Size) -> tuple[Size, Place]:
+    """The size of the input that a photo of this size becomes by a rule of model.json, and where the photo is in it."""
+    height, width = size
+    if rule["rule"] == "none":
+        return size, (0, 0, width, height)
+    if rule["rule"] == "stretch":
+        return (rule["height"], rule["width"]), (0, 0, rule["width"], rule["height"])
+    if rule["rule"] == "letterbox":
+        scale = min(rule["height"] / height, rule["width"] / width)
+        down, across = max(1, round(height * scale)), max(1, round(width * scale))
+        place = ((rule["width"] - across) // 2, (rule["height"] - down) // 2, across, down)
+        return (rule["height"], rule["width"]), place
+    if rule["rule"] != "resize_centre_crop":
+        raise ValueError(f"model.json: there is no rule {rule['rule']} for resizing")
+    lengths, crop = rule["lengths"], rule["crop"]
+    down, across = lengths if len(lengths) == 2 else size
+    if len(lengths) == 1:  # of the shorter side
+        longer = int(lengths[0] * max(size) / min(size))
+        down, across = (longer, lengths[0]) if width <= height else (lengths[0], longer)
+    if crop is None:
+        return (down, across), (0, 0, across, down)
+    y, x = ((crop - side) // 2 if side < crop else -round((side - crop) / 2) for side in (down, across))
+    return (crop, crop), (x, y, across, down)
+
+
+def resized(photo: Array, size: Size, interpolation: str | None) -> Array:
+    """A photo as (3, height, width): one direction after the other, rounded in between.
+
+    interpolation: as Pillow's of this name; None for torch's antialiased bilinear one, of shorter fractions.
+    """
+    planes = photo.transpose(2, 0, 1)
+    if interpolation == "nearest":
+        rows, columns = (nearest_by_steps(old, new) for old, new in zip(photo.shape[:2], size, strict=True))
+        return planes[:, rows][:, :, columns]
+    lost, lost_across = photo.shape[0] - size[0], photo.shape[1] - size[1]
+    down_first = interpolation is not None and lost > max(0, 2 * lost_across)  # Pillow's since 13, for tall photos
+    for across in (not down_first, down_first):
+        if across and lost_across:
+            planes = resampled(planes, size[1], interpolation)
+        if not across and lost:
+            planes = resampled(planes.swapaxes(1, 2), size[0], interpolation).swapaxes(1, 2)
+    return planes
+
+
+def nearest_by_steps(old: int, new: int) -> Array:
+    """Which of the old pixels each new one is; Pillow adds up the steps one by one, with their roundings."""
+    steps = np.full(new, old / new)
+    steps[0] /= 2
+    return np.minimum(np.add.accumulate(steps).astype(int), old - 1)
+
+
+def triangle(x: Array) -> Array:
+    return np.maximum(1 - np.abs(x), 0)
+
+
+def cubic(x: Array) -> Array:
+    x = np.abs(x)
+    return np.where(x < 1, (1.5 * x - 2.5) * x * x + 1, np.where(x < 2, (((x - 5) * x + 8) * x - 4) * -0.5, 0))
+
+
+def lanczos(x: Array) -> Array:
+    return np.where((x >= -3) & (x < 3), np.sinc(x) * np.sinc(x / 3), 0)
+
+
+KERNELS = {None: (triangle, 1), "bilinear": (triangle, 1), "bicubic": (cubic, 2), "lanczos": (lanczos, 3)}  # and reach
+
+
+def resampled(planes: Array, new: int, interpolation: str | None) -> Array:
+    """Planes (3, H, W) uint8 as (3, H, new): sums of neighbours, whose weights are rounded to binary fractions."""
+    kernel, reach = KERNELS[interpolation]
+    old = planes.shape[2]
+    wide = max(old / new, 1.0)
+    centres = (np.arange(new) + 0.5) * (old / new)
+    starts = np.maximum((centres - reach * wide + 0.5).astype(int), 0)
+    ends = np.minimum((centres + reach * wide + 0.5).astype(int), old)
+    blocks, step = [], max(4, int(BLOCK / wide))
+    for block in (slice(first, first + step) for first in range(0, new, step)):
+        sources = slice(starts[block][0], ends[block][-1])
+        at = np.arange(sources.start, sources.stop)[:, None]
+        weights = kernel((at - centres[block] + 0.5) * (1 / wide)) * ((at >= starts[block]) & (at < ends[block]))
+        blocks.append((block, sources, weights / np.add.accumulate(weights)[-1]))
+    bits = 22  # Pillow's; torch's fractions must fit 16-bit integers
+    if interpolation is None:
+        largest = max(weights.max() for *_, weights in blocks)
+        bits = next((bits for bits in range(22) if int(0.5 + largest * 2 ** (bits + 1)) >= 2**15), 22)
+    kind = np.float32 if bits <= 16 else np.float64  # the sums are exact in either
+    whole = 2.0**bits
+    blocks = [(*where, (np.trunc(w * whole + np.copysign(0.5, w)) / whole).astype(kind)) for *where, w in blocks]
+    made = np.empty((*planes.shape[:2], new), np.uint8)
+    for rows in (slice(first, first + STRIP) for first in range(0, planes.shape[1], STRIP)):
+        strip = planes[:, rows].astype(kind)
+        for block, sources, weights in blocks:
+            made[:, rows, block] = np.clip(strip[:, :, sources] @ weights + 0.5, 0, 255)
+    return made
+
+
+def decode(
+    outputs: Mapping[str, Array], model: Mapping[str, Any], size: Size, place: Place, row: int = 0
+) -> dict[str, Found]:
+    """What an image's outputs mean, by task, in the pixels of its photo of this size.
+
+    outputs: arrays by name; this row of them is the image's. place: from prepare().
+
+    segment: labels (H, W) uint8, numbers in the model's list of classes.
+    detect: boxes (K, 4) float32, scores (K) and labels (K) int64, likewise numbers; the best first.
+    classify: logits (C) or probabilities (C), as the file gives them.
+    """
+    found: dict[str, Found] = {}
+    for name, task in model["tasks"].items():
+        own = {role: outputs[key][row] for role, key in task["outputs"].items()}
+        if name == "segment":
+            found[name] = {
+                "labels": upsampled(own["logits"], size) if "logits" in own else nearest(own["labels"], size)
+            }
+        elif name == "detect":
+            seen, _ = fitted(model["input"]["resize"], size)
+            boxes, scores, labels = objects(own, task, seen)
+            found[name] = {"boxes": moved(boxes, size, place), "scores": scores, "labels": labels}
+        else:
+            found[name] = own
+    return found
+
+
+def nearest(labels: Array, size: Size) -> Array:
+    """A label map at another size: each new pixel is the old one that its centre lies in."""
+    rows, columns = ((2 * np.arange(new) + 1) * old // (2 * new) for new, old in zip(size, labels.shape, strict=True))
+    return labels[rows][:, columns]
+
+
+def upsampled(logits: Array, size: Size) -> Array:
+    """The largest class (H, W) of logits (C, h, w) that are interpolated to this size.
+
+    Where one class leads two neighbouring rows of logits by a margin, it leads all rows between them. The rest is
+    worked out, so that there are never C × H × W numbers.
+    """
+    logits = logits.astype(np.float32, copy=False)
+    first, second, down = neighbours(logits.shape[1], size[0])
+    left, right, across = neighbours(logits.shape[2], size[1])
+    margin = 1e-6 * np.abs(logits).max() + 1e-43  # far over any rounding
+    codes = np.arange(256, 256 + len(logits), dtype=np.float32)  # the sum of two or more is over 511
+
+    def stretched(row: int) -> tuple[Array, Array]:
+        values = logits[:, row, left] * (1 - across) + logits[:, row, right] * across  # (C, W)
+        code = codes @ (values >= values.max(0) - margin).astype(np.float32)
+        return values, np.minimum(code - 256, UNSURE).astype(np.uint8)
+
+    labels = np.empty(size, np.uint8)
+    rows: dict[int, tuple[Array, Array]] = {}
+    starts = np.flatnonzero(np.diff(first, prepend=-1))
+    for start, end in zip(starts, [*starts[1:], size[0]], strict=True):
+        rows = {row: rows.get(row) or stretched(row) for row in (first[start], second[start])}
+        (above, lead), (below, lead_below) = rows[first[start]], rows[second[start]]
+        labels[start:end] = lead
+        (columns,) = np.nonzero((lead != lead_below) | (lead == UNSURE))
+        above, below = above[:, None, columns], below[:, None, columns]
+        step = max(1, FLOATS // max(1, above.size))
+        for row in range(start, end, step):
+            near = down[row : min(row + step, end), None]
+            labels[row : row + len(near), columns] = (above * (1 - near) + below * near).argmax(0)
+    return labels
+
+
+def neighbours(old: int, new: int) -> tuple[Array, Array, Array]:
+    """Which two of the old pixels each new one lies between, and its distance from the first; rounded as torch does."""
+    at = np.maximum((np.arange(new, dtype=np.float32) + np.float32(0.5)) * np.float32(old / new) - np.float32(0.5), 0)
+    first = np.minimum(at.astype(int), old - 1)
+    return first, np.minimum(first + 1, old - 1), at - first.astype(np.float32)
+
+
+def objects(own: Mapping[str, Array], task: Mapping[str, Any], size: Size) -> tuple[Array, Array, Array]:
+    """Boxes (K, 4) in an input of this size, scores (K) and labels (K), the best first."""
+    if "labels" in own:
+        kept = own["labels"] >= 0
+        return own["boxes"][kept], own["scores"][kept], own["labels"][kept].astype(np.int64)
+    if "logits" not in own:
+        return selected(own["boxes"], own["scores"], task["select"])
+    logits = own["logits"].astype(np.float32)
+    if task["score"] == "sigmoid":
+        scores = 1 / (1 + np.exp(-logits[:, 1:]))
+    else:
+        shares = np.exp(logits - logits.max(1, keepdims=True))
+        scores = shares[:, 1:] / shares.sum(1, keepdims=True)
+    scores[:, task["holes"]] = 0
+    return selected(boxes_of(own["offsets"].astype(np.float32), task, size), scores, task["select"])
+
+
+def boxes_of(offsets: Array, task: Mapping[str, Any], size: Size) -> Array:
+    """Boxes (A, 4) inside an input of this size, from their offsets (A, 4) to the anchors (SSD, section 2.2)."""
+    whole = np.array([size[1], size[0]] * 2, np.float32)
+    scale = np.float32(min(size)) / whole[:2]
+    levels = []
+    for cells, shapes in zip(task["anchors"]["cells"], task["anchors"]["shapes"], strict=True):
+        y, x = ((np.arange(count, dtype=np.float32) + np.float32(0.5)) / np.float32(count) for count in cells)
+        centres = np.stack(np.meshgrid(x, y), 2).reshape(-1, 1, 2)
+        half = np.float32(0.5) * (np.array(shapes, np.float32) * scale)
+        levels.append(np.concatenate((centres - half, centres + half), 2).reshape(-1, 4))
+    anchors = np.concatenate(levels) * whole
+    sides, weights = anchors[:, 2:] - anchors[:, :2], np.array(task["weights"], np.float32)
+    centres = offsets[:, :2] / weights[:2] * sides + (anchors[:, :2] + np.float32(0.5) * sides)
+    half = np.float32(0.5) * (np.exp(np.minimum(offsets[:, 2:] / weights[2:], np.float32(task["largest"]))) * sides)
+    return np.clip(np.concatenate((centres - half, centres + half), 1), 0, whole)
+
+
+def selected(boxes: Array, scores: Array, select: Mapping[str, Any]) -> tuple[Array, Array, Array]:
+    """What is kept of boxes (A, 4) with scores (A, C): each class's best that do not overlap better ones.
+
+    Of equal scores the lower class goes first, then the earlier anchor. A box depends only on better ones: it is enough
+    to look at the best few, and at more of them if too few are kept.
+    """
+    candidates = np.flatnonzero(scores > select["threshold"])
+    values = scores.ravel()[candidates]
+    few = 2 * select["detections"]
+    while True:
+        best = values >= (np.partition(values, -few)[-few] if few < len(values) else 0)
+        anchors, labels = np.divmod(candidates[best], scores.shape[1])
+        order = np.lexsort((anchors, labels, -values[best]))
+        anchors, labels = anchors[order], labels[order]
+        kept = suppressed(boxes[anchors].astype(np.float64), labels, select)
+        if best.all() or len(kept) == select["detections"]:
+            return boxes[anchors[kept]], values[best][order][kept], labels[kept]
+        few *= 3
+
+
+def suppressed(boxes: Array, labels: Array, select: Mapping[str, Any]) -> list[int]:
+    """Which boxes (K, 4), the best first, are kept."""
+    stands = np.ones(len(boxes), bool)
+    for label in np.unique(labels):
+        stands[np.flatnonzero(labels == label)[select["per_class"] :]] = False
+    areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+    limit = np.float64(select["overlap"])  # which overlaps that are rounded to float32 must exceed
+    kept: list[int] = []
+    for k in range(len(boxes)):
+        if not stands[k] or len(kept) == select["detections"]:
+            continue
+        kept.append(k)
+        sides = np.minimum(boxes[k, 2:], boxes[k:, 2:]) - np.maximum(boxes[k, :2], boxes[k:, :2])
+        shared = np.maximum(sides, 0).prod(1)
+        overlaps = shared / np.maximum(areas[k] + areas[k:] - shared, 1e-300)
+        stands[k:] &= (labels[k:] != labels[k]) | (overlaps.astype(np.float32) <= limit)
+    return kept
+
+
+def moved(boxes: Array, size: Size, place: Place) -> Array:
+    """Boxes (K, 4) of the input in the pixels of a photo of this size, and clipped to it."""
+    whole = np.array([size[1], size[0]] * 2, np.float32)
+    scale = whole / np.array(place[2:] * 2, np.float32)
+    return np.clip((boxes - np.array(place[:2] * 2, np.float32)) * scale, 0, whole)
+
+
+def self_test(folder: Path) -> bool:
+    """Whether the file does on this device what it did where it was exported; prints every comparison.
+
+    golden/<number>/ holds image.png, input.npy, each output as <name>.npy, and what decode() makes of them: the label
+    map in labels.png, the rest in expected.json as lists.
+    """
+    from PIL import Image
+
+    model = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+    run, tolerance, well = runner(folder, model), TOLERANCE[model["precision"]], True
+    for case in sorted((folder / "golden").iterdir()):
+        photo = np.asarray(Image.open(case / "image.png").convert("RGB"))
+        image, place = prepare(photo, model)
+        outputs = {name: got[:1] for name, got in run(image.repeat(model["input"]["batch"] or 1, 0)).items()}
+        differences = {"input": (float((image != np.load(case / "input.npy")).mean()), 0.0)}
+        if model["outputs"] != "final":  # boxes of nearly equal scores may change places there
+            for name, got in outputs.items():
+                differences[name] = difference(got, np.load(case / f"{name}.npy")), tolerance
+        expected = json.loads((case / "expected.json").read_text(encoding="utf-8"))
+        for task, values in decode(outputs, model, photo.shape[:2], place).items():
+            if task == "segment":
+                share = difference(values["labels"], np.asarray(Image.open(case / "labels.png")))
+                differences["other labels"] = share, tolerance
+            elif task == "detect":
+                differences["lost boxes"] = lost(expected[task], values), tolerance
+            else:
+                ((role, got),) = values.items()
+                differences["other class"] = float(got.argmax() != np.argmax(expected[task][role])), 0.0
+        for what, (value, limit) in differences.items():
+            well &= value <= limit
+            print(f"{case.name}  {what:16} {value:8.2g}  {'OK' if value <= limit else f'more than {limit:g}'}")
+    return well
+
+
+def runner(folder: Path, model: Mapping[str, Any]) -> Callable[[Array], Found]:
+    """A function from images to the file's outputs by name."""
+    path = folder / model["file"]
+    if path.suffix == ".onnx":
+        import onnxruntime
+
+        session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+        names, takes = [output.name for output in session.get_outputs()], session.get_inputs()[0].name
+        return lambda images: dict(zip(names, session.run(names, {takes: images}), strict=True))
+    if path.suffix == ".xml":
+        import openvino
+
+        precision = {"bf16": "bf16", "fp16": "f16"}.get(model["precision"], "f32")
+        compiled = openvino.Core().compile_model(str(path), "CPU", {"INFERENCE_PRECISION_HINT": precision})
+        return lambda images: {output.get_any_name(): value for output, value in compiled([images]).items()}
+    sys.exit(f"{path.name}: only .onnx and .xml can be tried")
+
+
+def difference(got: Array, expected: Array) -> float:
+    """The largest difference as a share of the largest value; of whole numbers the share that differs."""
+    if np.issubdtype(expected.dtype, np.integer):
+        return float((got != expected).mean())
+    return float(np.abs(got - expected).max() / max(np.abs(expected).max(), 1e-9))
+
+
+def lost(expected: Mapping[str, Any], found: Mapping[str, Array]) -> float:
+    """The share of the sure boxes expected that no box of their class is within two pixels of."""
+    sure = np.array(expected["scores"]) >= SURE
+    boxes, labels = np.array(expected["boxes"]).reshape(-1, 4)[sure], np.array(expected["labels"])[sure]
+    near = (np.abs(boxes[:, None] - found["boxes"]) <= 2).all(2) & (labels[:, None] == found["labels"])
+    return float((~near.any(1)).sum() / max(1, len(boxes)))
+
+
+if __name__ == "__main__":
+    sys.exit(0 if self_test(Path(__file__).parent) else 1)

@@ -1,0 +1,96 @@
+"""model.json of a network that is exported: what its file takes and gives, and how to make predictions of that."""
+
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+from omegaconf import DictConfig
+
+from tasks.deploy.manifest import FORMAT, sha256
+from tasks.deploy.network import Traced
+from tasks.deploy.writers import WRITERS, versions
+from tasks.errors import UserError
+from tasks.learner import Learner
+
+OF_THIS_MACHINE = ("checkpoint", "resume", "weights", "input", "model")  # paths that mean nothing elsewhere
+
+
+def describe(
+    learner: Learner, config: DictConfig, traced: Traced, size: tuple[int, int], fit: Any, source: str | None
+) -> dict[str, Any]:
+    """The description of a file, without its hash.
+
+    Args:
+        size: (height, width) of the images that the network sees; an example where the file takes any.
+        fit: makes them from the user's images; None where they are taken as they are.
+        source: the checkpoint's path.
+
+    Raises:
+        UserError: for a fit that other programs cannot be told of.
+    """
+    form, precision, runtime = config.export.outputs, config.export.precision, config.export.format
+    writer = WRITERS[runtime]
+    batch, _, height, width = traced.shape
+    backbone = learner.backbone
+    return {
+        "format": FORMAT,
+        "mobilevision": version_here(),
+        "task": learner.card["task"],
+        "file": f"model{writer.suffix}",
+        "runtime": runtime,
+        "precision": precision,
+        "outputs": form,
+        "versions": versions(writer.packages),
+        "checkpoint": None if source is None else {"name": Path(source).name, "sha256": sha256(Path(source))},
+        "input": {
+            "name": "image",
+            "type": "uint8",
+            "layout": "NCHW",
+            "colours": "RGB",
+            "batch": batch,
+            "height": height,
+            "width": width,
+            "upright": bool(config.upright),
+            "resize": rule_of(fit),
+            "mean": rounded(backbone.mean / 255),
+            "std": rounded(backbone.std / 255),
+        },
+        "tasks": {name: {"outputs": traced.names[name], **task.recipe(size)} for name, task in learner.each_task()},
+        "card": portable(learner.card),
+    }
+
+
+def rule_of(fit: Any) -> Mapping[str, Any]:
+    """How images are brought to the network's size.
+
+    Raises:
+        UserError: for a class of the user's own that does not say.
+    """
+    if fit is None:
+        return {"rule": "none"}
+    if not hasattr(fit, "rule"):
+        raise UserError(
+            f"data.fit={type(fit).__name__} has no rule() that other programs could follow; use Stretch or Letterbox "
+            "of tasks.data.letterbox, or tasks.data.resize.ResizeCentreCrop"
+        )
+    return fit.rule()
+
+
+def portable(card: Mapping[str, Any]) -> dict[str, Any]:
+    """A checkpoint's card without the paths of the machine that it was exported on."""
+    return {**card, "config": {key: value for key, value in card["config"].items() if key not in OF_THIS_MACHINE}}
+
+
+def rounded(values: torch.Tensor) -> list[float]:
+    """Three numbers as they were written down."""
+    return [round(float(value), 6) for value in values.flatten()]
+
+
+def version_here() -> str:
+    """The version of this project, where it is installed."""
+    try:
+        return version("mobilevision")
+    except PackageNotFoundError:
+        return "unknown"

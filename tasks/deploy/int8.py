@@ -1,0 +1,77 @@
+"""The int8 file of a float file: all of it, or what the budget allows."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from omegaconf import DictConfig
+from rich.console import Console
+from rich.table import Table
+
+from tasks.data.datamodule import DataModule
+from tasks.deploy.decode import prepare
+from tasks.deploy.quantise.plan import Plan, mixed_plan, open_quantiser
+from tasks.deploy.runtimes import open_runner
+from tasks.deploy.samples import pixels
+from tasks.deploy.shipped import Shipped
+from tasks.learner import Learner
+from tasks.report import report
+from tasks.training import scored
+
+SHOWN = 12  # layers of the table
+
+
+def quantise(learner: Learner, config: DictConfig, data: DataModule, manifest: dict[str, Any], path: Path) -> None:
+    """Replace a float file by its int8 file, calibrated with images as the network sees them in scoring.
+
+    Those are training images, or where there are none validation images.
+
+    Raises:
+        UserError: for too few images, and numbers without a range.
+    """
+    samples, split = (data.val, "validation") if data.train is None else (data.train, "training")
+    images = [prepare(image, manifest)[0] for image in pixels(samples, config.export.calibration)]
+    report(f"int8      ranges from {len(images)} {split} images")
+    float_path = path.with_name(f"float_{path.name}")
+    for suffix in {path.suffix, ".bin"}:
+        if path.with_suffix(suffix).is_file():
+            path.with_suffix(suffix).rename(float_path.with_suffix(suffix))
+    quantiser = open_quantiser(float_path, images)
+    if config.export.mixed:
+        plan = mixed_plan(
+            quantiser, path, gain_of(learner, config, data, manifest), exact=0.0, budget=config.export.budget
+        )
+        show(plan)
+        report(f"int8      {plan.quantised}")
+    else:
+        report(f"int8      {quantiser.write(path)}")
+    for suffix in {path.suffix, ".bin"}:
+        float_path.with_suffix(suffix).unlink(missing_ok=True)
+
+
+def gain_of(
+    learner: Learner, config: DictConfig, data: DataModule, manifest: dict[str, Any]
+) -> Callable[[Path], float]:
+    """What a file gains over the checkpoint in the score of the task that loses most; below 0 where it loses."""
+    keys = [f"{name}/{task.score}" if len(learner.tasks) > 1 else task.score for name, task in learner.each_task()]
+    before = scored(config, learner, data)
+
+    def gain(path: Path) -> float:
+        after = scored(config, Shipped(learner, open_runner(path, manifest), manifest), data)
+        gains = [after[key] - before[key] for key in keys if before.get(key) is not None]
+        report(f"  {', '.join(f'{key} {after[key]:.4f}' for key in keys if after.get(key) is not None)}")
+        return float(np.min(gains))
+
+    return gain
+
+
+def show(plan: Plan) -> None:
+    """The layers that lose most in int8, and which of them stay in float."""
+    table = Table(box=None, title="error of the outputs with one layer alone in int8", title_justify="left")
+    for column in ("layer", "kind", "error", ""):
+        table.add_column(column, justify="right" if column == "error" else "left")
+    for layer, error, kept in plan.table[:SHOWN]:
+        table.add_row(layer.name, layer.kind, f"{error:.4f}", "float" if kept else "int8")
+    Console().print(table)
+    report(f"mixed     {len(plan.kept)} of {len(plan.table)} layers stay in float: {', '.join(plan.kept)}")

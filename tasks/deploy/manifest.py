@@ -1,0 +1,84 @@
+"""What an exported file says of itself: model.json beside it, and the same inside it where its format has a place."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from tasks.errors import UserError
+
+FORMAT = 1
+NAME = "model.json"
+KEYS = ("format", "task", "file", "runtime", "precision", "outputs", "input", "tasks", "card")
+SUFFIXES = {".onnx": "onnx", ".xml": "openvino", ".pte": "executorch", ".pt2": "torch"}  # of files, and their runtimes
+
+
+def read_manifest(path: str | Path) -> dict[str, Any]:
+    """The description of an exported file, which is looked at as well.
+
+    Args:
+        path: the file, or its model.json.
+
+    Raises:
+        UserError: if one of them is missing, cut off or changed; if the format is newer than this code, or the runtime
+            unknown.
+    """
+    path = Path(path)
+    beside = path if path.name == NAME else path.with_name(NAME)
+    if path.name != NAME:
+        runtime_of(path)
+    if not path.is_file():
+        raise UserError(f"model={path}: no such file")
+    if not beside.is_file():
+        raise UserError(f"model={path}: {NAME} is missing beside it, which says what its inputs and outputs mean")
+    try:
+        manifest = json.loads(beside.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UserError(f"{beside} is no JSON file: {error}") from error
+    if not isinstance(manifest, dict) or "format" not in manifest:
+        raise UserError(f"{beside} is not the description of an exported file: it has no format")
+    if not isinstance(manifest["format"], int) or manifest["format"] > FORMAT:
+        raise UserError(f"{beside} has format {manifest['format']}; this version reads up to {FORMAT}")
+    missing = [key for key in KEYS if key not in manifest]
+    if missing:
+        raise UserError(f"{beside} is damaged: it lacks {', '.join(missing)}")
+    if manifest["runtime"] not in SUFFIXES.values():
+        raise UserError(f"{beside}: runtime {manifest['runtime']} is not one of {', '.join(SUFFIXES.values())}")
+    if path.name != NAME and path.name != manifest["file"]:
+        raise UserError(f"{beside} describes {manifest['file']}, not {path.name}")
+    check_files(beside.parent, manifest.get("sha256", {}))
+    return manifest
+
+
+def runtime_of(path: Path) -> str:
+    """The runtime that a file is for.
+
+    Raises:
+        UserError: for another suffix.
+    """
+    if path.suffix not in SUFFIXES:
+        choices = ", ".join(f"{suffix} ({runtime})" for suffix, runtime in SUFFIXES.items())
+        raise UserError(f"model={path}: no runtime for {path.suffix or 'a name without suffix'}; there are {choices}")
+    return SUFFIXES[path.suffix]
+
+
+def check_files(folder: Path, hashes: Mapping[str, str]) -> None:
+    """Raises a UserError for a file that is missing, or is not what was exported."""
+    for name, expected in hashes.items():
+        if not (folder / name).is_file():
+            raise UserError(f"{folder / name}: no such file, though {NAME} names it")
+        if sha256(folder / name) != expected:
+            raise UserError(f"{folder / name} is cut off or was changed: it is not the file that {NAME} describes")
+
+
+def write_manifest(folder: Path, manifest: Mapping[str, Any], files: Iterable[str]) -> None:
+    """model.json with the hashes of the files it describes."""
+    whole = {**manifest, "sha256": {name: sha256(folder / name) for name in files}}
+    (folder / NAME).write_text(json.dumps(whole, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def sha256(path: Path) -> str:
+    """A file's hash as hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,59 @@
+"""An exported file as a function from photos to what is in them, without PyTorch."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tasks.data.images import Pixels, read_rgb
+from tasks.deploy.decode import Found, decode, prepare
+from tasks.deploy.manifest import NAME, read_manifest
+from tasks.deploy.runtimes import Runner, open_runner
+from tasks.errors import UserError
+
+
+class Model:
+    """Photos of any size in, results in their own pixels out.
+
+    Args:
+        runner: the file.
+        manifest: its description.
+    """
+
+    def __init__(self, runner: Runner, manifest: Mapping[str, Any]) -> None:
+        self.runner, self.manifest = runner, manifest
+
+    def predict(self, image: str | Path | Pixels) -> dict[str, Found]:
+        """What is in an image file, or in an image (H, W, 3) uint8 RGB, by task.
+
+        Returns:
+            segment: `labels` (H, W) uint8, train ids. detect: `boxes` (K, 4) float32 absolute xyxy, `scores` (K) and
+            `labels` (K), best first. classify: `logits` (C), or `probabilities` (C) if the file gives those.
+
+        Raises:
+            UserError: for a file that cannot be decoded, and an image that the exported file cannot take.
+        """
+        photo = image if isinstance(image, np.ndarray) else read_rgb(image, upright=self.manifest["input"]["upright"])
+        try:
+            seen, place = prepare(photo, self.manifest)
+            return decode(self.runner.run(seen), self.manifest, photo.shape[:2], place)
+        except (ValueError, UserError) as error:
+            where = "" if isinstance(image, np.ndarray) else f"{image}: "
+            raise UserError(f"{where}{error}") from error
+
+
+def open_model(path: str | Path, threads: int | None = None) -> Model:
+    """An exported file, ready to predict.
+
+    Args:
+        path: the file, or the model.json beside it.
+        threads: that work on an image; None for the runtime's own choice.
+
+    Raises:
+        UserError: for a file that is missing, damaged or of a newer format, or whose runtime is not installed.
+    """
+    path, manifest = Path(path), read_manifest(path)
+    return Model(
+        open_runner(path.with_name(manifest["file"]) if path.name == NAME else path, manifest, threads), manifest
+    )

@@ -1,0 +1,127 @@
+"""The network that is exported: uint8 images in, named tensors out, normalisation inside."""
+
+import copy
+import warnings
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.export import Dim, ExportedProgram
+
+from tasks.deploy.fold import fold
+from tasks.errors import UserError
+from tasks.learner import Learner
+
+FORMS = ("raw", "decoded", "final")
+
+
+class Exported(nn.Module):
+    """A learner's network as a file has it: a tuple of tensors, in the order of `names`.
+
+    Args:
+        learner: whose heads all go into the file.
+        size: (height, width) of the images; None where it is left open.
+        form: of the outputs, see Task.tensors.
+        dtype: that the network computes in; images are normalised and outputs given in float32.
+
+    Attributes:
+        names: of the outputs: by task, role and name in the file, the task in front where there are several.
+    """
+
+    def __init__(self, learner: Learner, size: tuple[int, int] | None, form: str, dtype: torch.dtype) -> None:
+        super().__init__()
+        # A copy without the channels-last strides that a file has no place for.
+        self.learner = copy.deepcopy(learner).cpu().eval().to(dtype).to(memory_format=torch.contiguous_format)
+        self.learner.backbone.mean, self.learner.backbone.std = (
+            value.detach().cpu().float() for value in (learner.backbone.mean, learner.backbone.std)
+        )
+        self.size, self.form, self.dtype = size, form, dtype
+        self.names: dict[str, dict[str, str]] = {}
+
+    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
+        """(N, 3, H, W) uint8 RGB."""
+        backbone, several = self.learner.backbone, len(self.learner.tasks) > 1
+        normalised = ((image.float() - backbone.mean) / backbone.std).to(self.dtype)
+        height, width = image.shape[-2:]
+        outputs, found = self.learner(normalised), []
+        for name, task in self.learner.each_task():
+            tensors = task.tensors(as_float(outputs[name]), self.size or (height, width), self.form)
+            self.names[name] = {role: f"{name}_{role}" if several else role for role in tensors}
+            found += list(tensors.values())
+        return tuple(found)
+
+
+def as_float(outputs: Any) -> Any:
+    """Raw outputs in float32: a tensor, or a named tuple of which some are."""
+    if isinstance(outputs, Tensor):
+        return outputs.float()
+    return outputs._replace(**{k: v.float() for k, v in outputs._asdict().items() if isinstance(v, Tensor)})
+
+
+class Traced(NamedTuple):
+    """A network as a graph.
+
+    Attributes:
+        program: its one argument is called `image`.
+        names: of its outputs, by task and role.
+        shape: of its input; None for what is left open.
+        unfolded: normalisations that stayed, because no layer of weights stands in front of them.
+    """
+
+    program: ExportedProgram
+    names: dict[str, dict[str, str]]
+    shape: tuple[int | None, ...]
+    unfolded: int
+
+    @property
+    def outputs(self) -> list[str]:
+        """The names in the order of the program's outputs."""
+        return [name for roles in self.names.values() for name in roles.values()]
+
+
+def trace(
+    learner: Learner,
+    *,
+    batch: int | None,
+    size: tuple[int, int],
+    any_size: bool = False,
+    form: str = "raw",
+    dtype: torch.dtype = torch.float32,
+) -> Traced:
+    """Export a learner's network to a graph of ATen operators, folded.
+
+    Args:
+        batch: images at once; None for any number.
+        size: (height, width) of the images.
+        any_size: whether that is only an example.
+
+    Raises:
+        UserError: for what the network cannot leave open.
+    """
+    module = Exported(learner, None if any_size else size, form, dtype)
+    example = torch.zeros(batch or 2, 3, *size, dtype=torch.uint8)
+    with torch.no_grad():
+        module(example)  # the names
+    free = [batch is None, False, any_size, any_size]
+    shapes = ({side: Dim.DYNAMIC if open_ else Dim.STATIC for side, open_ in enumerate(free)},) if any(free) else None
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")
+        try:
+            graph = torch.export.export(module, (example,), dynamic_shapes=shapes).module(check_guards=False)
+            unfolded = fold(graph)
+            program = torch.export.export(graph, (example,), dynamic_shapes=shapes)
+        except Exception as error:  # whatever a graph cannot say, torch.export says in many ways
+            raise UserError(reason(error, batch, any_size)) from error
+    shape = tuple(None if open_ else side for open_, side in zip(free, example.shape, strict=True))
+    return Traced(program, module.names, shape, unfolded)
+
+
+def reason(error: Exception, batch: int | None, any_size: bool) -> str:
+    """Why there is no graph, in one line."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    told = " ".join(lines[:1])[:240] or type(error).__name__
+    if any_size:
+        return f"export.size=dynamic: this network needs one size, export.size=[height,width] ({told})"
+    if batch is None:
+        return f"export.batch=dynamic: this network needs a number of images ({told})"
+    return f"this network cannot be exported: {told}"

@@ -1,0 +1,41 @@
+"""mode=predict with an exported file: what tasks/predicting.py writes, without PyTorch."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig
+
+from tasks.classify.output import ClassifyOutput
+from tasks.data.images import Pixels
+from tasks.deploy.model import open_model
+from tasks.detect.output import DetectOutput
+from tasks.indexing import predict_each
+from tasks.output import Output, summary, write_overlay
+from tasks.segment.output import SegmentOutput
+
+OUTPUTS: Mapping[str, Callable[[Sequence[Any]], Output]] = {  # from the classes of model.json
+    "segment": lambda classes: SegmentOutput([(entry["name"], entry["id"], entry["colour"]) for entry in classes]),
+    "detect": lambda classes: DetectOutput([(entry["name"], entry["id"]) for entry in classes]),
+    "classify": ClassifyOutput,
+}
+
+
+def predict(config: DictConfig, images: Sequence[Path], folder: Path) -> None:
+    """Predict every image with an exported file and write what each task makes of it, as with its checkpoint.
+
+    Raises:
+        UserError: for a file that cannot be used, an image of a size that it does not take, or if not one image could
+            be read.
+    """
+    model = open_model(config.model, config.runtime.threads)
+    outputs = {name: OUTPUTS[name](task["classes"]) for name, task in model.manifest["tasks"].items()}
+
+    def predict_one(image: Pixels, name: Path) -> tuple[dict[str, Any], str]:
+        found = model.predict(image)
+        row: dict[str, Any] = {}
+        for key, output in outputs.items():
+            row |= output.write(found[key], folder, name)
+        return row | write_overlay(outputs, image, found, folder / "overlays", name), summary(outputs, found)
+
+    predict_each(images, predict_one, folder, upright=config.upright)

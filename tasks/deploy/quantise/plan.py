@@ -1,0 +1,109 @@
+"""Which layers stay in float: each one's loss in int8 is measured, and as many of the worst as it takes are kept."""
+
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from tasks.deploy.quantise.graph import Layer
+from tasks.deploy.quantise.onnx import OnnxQuantiser
+from tasks.deploy.quantise.openvino import OpenVinoQuantiser
+from tasks.deploy.quantise.quantiser import Floats, Images, Quantised, Quantiser
+
+SENSITIVE = ("first", "last", "boxes", "excite")  # kinds that may always stay in float
+OTHERS = 4  # one in so many of the other layers may as well, the worst of them
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A file with some layers in float.
+
+    Attributes:
+        kept: names of those layers, most sensitive first.
+        score: of the file.
+        fits: whether it is within the budget of the float file's score.
+        table: (layer, loss, whether it is kept), most sensitive first.
+        quantised: how much of it is int8.
+    """
+
+    kept: list[str]
+    score: float
+    fits: bool
+    table: list[tuple[Layer, float, bool]]
+    quantised: Quantised
+
+
+def open_quantiser(source: Path, batches: Sequence[Images]) -> Quantiser:
+    """What makes int8 files of a float file, by its suffix, .onnx or .xml; it collects ranges from uint8 images now.
+
+    Raises:
+        UserError: for a missing package, too few images, or a tensor that has no finite range.
+    """
+    make = OnnxQuantiser if source.suffix == ".onnx" else OpenVinoQuantiser
+    return make(source, batches)
+
+
+def sensitivity(quantiser: Quantiser) -> list[tuple[Layer, float]]:
+    """Each layer with its loss, worst first: the error of the last layers' outputs when it alone is int8."""
+    names = [layer.name for layer in quantiser.layers]
+    exact = quantiser.last_outputs(names)
+    losses = [
+        (layer, difference(exact, quantiser.last_outputs([name for name in names if name != layer.name])))
+        for layer in quantiser.layers
+    ]
+    return sorted(losses, key=lambda entry: -entry[1])
+
+
+def difference(exact: Sequence[Floats], rounded: Sequence[Floats]) -> float:
+    """The root of the mean squared error over the deviation of the exact numbers, of the output where it is largest."""
+    return max(
+        float(np.sqrt(np.mean((ours - theirs) ** 2)) / max(np.std(ours), np.finfo(np.float32).tiny))
+        for ours, theirs in zip(exact, rounded, strict=True)
+    )
+
+
+def mixed_plan(
+    quantiser: Quantiser, target: Path, score: Callable[[Path], float], *, exact: float, budget: float
+) -> Plan:
+    """Write the file that keeps the fewest of the most sensitive layers in float and stays within the budget.
+
+    Candidates are the first and last layers, squeeze-and-excites, box regressions, and the worst quarter of the others
+    but for sums, which ONNX Runtime adds up in int8 wherever they lie between int8 layers.
+    Their number is doubled until the score fits, then halved towards the last one that did not: a score may cost a
+    pass over the data set.
+
+    Args:
+        score: of a file.
+        exact: the float file's score.
+        budget: how much less the file's may be.
+    """
+    ranked = sensitivity(quantiser)
+    others = [layer.name for layer, _ in ranked if layer.kind not in SENSITIVE and layer.operator != "add"]
+    allowed = {layer.name for layer, _ in ranked if layer.kind in SENSITIVE} | set(others[: -(-len(others) // OTHERS)])
+    candidates = [layer.name for layer, loss in ranked if layer.name in allowed and loss > 0]  # 0: it is float anyway
+    scores: dict[int, float] = {}
+
+    def fits(count: int) -> bool:
+        scores[count] = score_of(quantiser, target, candidates[:count], score)
+        return scores[count] >= exact - budget
+
+    count, too_few = 1, 0
+    while not fits(count) and count < len(candidates):
+        too_few, count = count, min(2 * count, len(candidates))
+    while count - too_few > 1 and scores[count] >= exact - budget:
+        middle = (too_few + count) // 2
+        too_few, count = (too_few, middle) if fits(middle) else (middle, count)
+    kept = candidates[:count]
+    quantised = quantiser.write(target, kept)
+    table = [(layer, loss, layer.name in kept) for layer, loss in ranked]
+    return Plan(kept, scores[count], scores[count] >= exact - budget, table, quantised)
+
+
+def score_of(quantiser: Quantiser, target: Path, keep: Sequence[str], score: Callable[[Path], float]) -> float:
+    """The score of a file that keeps these layers in float, written beside the target and taken away again."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / target.name
+        quantiser.write(path, keep)
+        return score(path)

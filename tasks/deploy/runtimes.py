@@ -1,0 +1,219 @@
+"""Exported files in their runtimes: uint8 images in, named arrays out. Nothing here needs PyTorch but its own files."""
+
+import contextlib
+import os
+from abc import abstractmethod
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.deploy.manifest import runtime_of
+from tasks.deploy.quantise.offline import stay_offline
+from tasks.errors import UserError
+
+Arrays = dict[str, NDArray[Any]]
+Images = NDArray[np.uint8]
+EXTRAS = {"onnx": "ONNX Runtime", "openvino": "OpenVINO", "executorch": "ExecuTorch"}
+
+
+class Runner:
+    """A file ready to run.
+
+    Attributes:
+        names: of its outputs.
+        shape: of its input (batch, 3, height, width); None where it takes any number.
+    """
+
+    names: list[str]
+    shape: tuple[int | None, ...]
+
+    @abstractmethod
+    def of_batch(self, images: Images) -> Arrays:
+        """The outputs for images of just the shape that the file takes."""
+
+    def run(self, images: Images) -> Arrays:
+        """Outputs by name for (N, 3, H, W) RGB, however many images the file takes at once.
+
+        Raises:
+            UserError: for images of another size than the file takes.
+        """
+        for got, takes, side in zip(images.shape[2:], self.shape[2:], ("high", "wide"), strict=True):
+            if takes is not None and got != takes:
+                raise UserError(f"images are {got} pixels {side}; the exported file takes {takes}")
+        count, batch = len(images), self.shape[0]
+        if batch is None or batch == count:
+            return self.of_batch(np.ascontiguousarray(images))
+        padded = np.concatenate([images, np.repeat(images[-1:], -count % batch, 0)])
+        parts = [self.of_batch(padded[start : start + batch]) for start in range(0, len(padded), batch)]
+        return {name: np.concatenate([part[name] for part in parts])[:count] for name in self.names}
+
+
+class OnnxRunner(Runner):
+    """ONNX Runtime on the CPU.
+
+    Args:
+        path: the file.
+        threads: that work on an image; None for as many as there are cores.
+    """
+
+    def __init__(self, path: Path, threads: int | None) -> None:
+        with needed("onnx", path):
+            import onnxruntime
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3  # errors; warnings are of its own graph's passes
+        if threads is not None:
+            options.intra_op_num_threads = threads
+            options.inter_op_num_threads = 1
+        with readable(path):
+            self.session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        (image,) = self.session.get_inputs()
+        self.input = image.name
+        self.shape = tuple(side if isinstance(side, int) else None for side in image.shape)
+        self.names = [output.name for output in self.session.get_outputs()]
+
+    def of_batch(self, images: Images) -> Arrays:
+        return dict(zip(self.names, self.session.run(None, {self.input: images}), strict=True))
+
+
+class OpenVinoRunner(Runner):
+    """OpenVINO on the CPU.
+
+    Args:
+        path: the .xml; the .bin lies beside it.
+        names: of its outputs; compiling gives them others.
+        threads: that work on an image; None for as many as there are cores.
+        precision: that is worked in, where the CPU can: "f32", "bf16" or "f16".
+    """
+
+    def __init__(self, path: Path, names: list[str], threads: int | None, precision: str) -> None:
+        with needed("openvino", path):
+            stay_offline()
+            import openvino
+        options: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": precision}
+        if threads is not None:
+            options |= {"INFERENCE_NUM_THREADS": threads}
+        with readable(path):
+            self.model = openvino.Core().compile_model(str(path), "CPU", options)
+        self.request = self.model.create_infer_request()
+        shape = self.model.input(0).get_partial_shape()
+        self.shape = tuple(side.get_length() if side.is_static else None for side in shape)
+        self.names = names
+
+    def of_batch(self, images: Images) -> Arrays:
+        self.request.infer([images], share_inputs=True)
+        return {name: self.request.get_output_tensor(number).data.copy() for number, name in enumerate(self.names)}
+
+
+class ExecuTorchRunner(Runner):
+    """ExecuTorch's XNNPACK and portable kernels.
+
+    Args:
+        path: the file.
+        names: of its outputs, which it does not tell.
+        shape: of its input.
+        threads: that work on an image, in this whole process; None leaves ExecuTorch's.
+    """
+
+    def __init__(self, path: Path, names: list[str], shape: tuple[int | None, ...], threads: int | None) -> None:
+        with needed("executorch", path), quiet():
+            import torch
+            from executorch.extension.pybindings._C import _unsafe_reset_threadpool  # there is no other way
+            from executorch.runtime import Runtime
+        if threads is not None:
+            _unsafe_reset_threadpool(threads)
+        self.from_numpy = torch.from_numpy
+        with readable(path):
+            self.program = Runtime.get().load_program(path)
+            self.method = self.program.load_method("forward")
+        self.names, self.shape = names, shape
+
+    def of_batch(self, images: Images) -> Arrays:
+        outputs = self.method.execute([self.from_numpy(images)])
+        return {name: output.numpy().copy() for name, output in zip(self.names, outputs, strict=True)}
+
+
+class TorchRunner(Runner):
+    """PyTorch's own exported program.
+
+    Args:
+        path: the file.
+        names: of its outputs.
+        shape: of its input.
+        threads: that work on an image; None leaves PyTorch's.
+    """
+
+    def __init__(self, path: Path, names: list[str], shape: tuple[int | None, ...], threads: int | None) -> None:
+        import torch
+
+        if threads is not None:
+            torch.set_num_threads(threads)
+        self.torch = torch
+        with readable(path):
+            self.module = torch.export.load(path).module()
+        self.names, self.shape = names, shape
+
+    def of_batch(self, images: Images) -> Arrays:
+        with self.torch.inference_mode():
+            outputs = self.module(self.torch.from_numpy(images))
+        return {name: output.numpy() for name, output in zip(self.names, outputs, strict=True)}
+
+
+def open_runner(path: Path, manifest: dict[str, Any], threads: int | None = None) -> Runner:
+    """A file in the runtime that its suffix names.
+
+    Args:
+        path: the file.
+        manifest: its description.
+        threads: that work on an image; None for the runtime's own choice.
+
+    Raises:
+        UserError: for a file that is damaged, or whose runtime is not installed.
+    """
+    runtime = runtime_of(path)
+    takes = manifest["input"]
+    shape = (takes["batch"], 3, takes["height"], takes["width"])
+    names = [name for task in manifest["tasks"].values() for name in task["outputs"].values()]
+    if runtime == "onnx":
+        return OnnxRunner(path, threads)
+    if runtime == "openvino":
+        return OpenVinoRunner(path, names, threads, {"bf16": "bf16", "fp16": "f16"}.get(manifest["precision"], "f32"))
+    if runtime == "executorch":
+        return ExecuTorchRunner(path, names, shape, threads)
+    return TorchRunner(path, names, shape, threads)
+
+
+@contextlib.contextmanager
+def needed(extra: str, what: object) -> Iterator[None]:
+    """Around an import; raises a UserError that says how to install what is missing."""
+    try:
+        yield
+    except ImportError as error:
+        raise UserError(f'{what} needs {EXTRAS[extra]}: pip install "mobilevision[{extra}]"') from error
+
+
+@contextlib.contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """Around a runtime's opening of a file; raises a UserError in one line for whatever it dislikes."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:  # each runtime has exceptions of its own
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise UserError(f"{path} cannot be opened: {reason}") from error
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Standard error closed: ExecuTorch's native part writes its search for a CPU's name there."""
+    kept, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nothing)

@@ -1,0 +1,14 @@
+"""Images to prove and to calibrate a file with."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.data.samples import Samples
+
+Pixels = NDArray[np.uint8]
+
+
+def pixels(samples: Samples, count: int) -> list[Pixels]:
+    """Images (H, W, 3) as their files have them, spread evenly."""
+    chosen = np.unique(np.linspace(0, len(samples) - 1, count).round().astype(int))
+    return [samples.read(int(index))["image"] for index in chosen]

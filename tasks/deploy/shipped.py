@@ -1,0 +1,46 @@
+"""An exported file in the place of a network: scored by the same code, on the same images."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from heads.boxes import Places
+from tasks.deploy.runtimes import Runner
+from tasks.learner import Learner
+from tasks.task import Task
+
+
+class Shipped(Learner):
+    """A learner whose outputs are those of a file.
+
+    Args:
+        learner: of the same tasks; its own network is not asked.
+        runner: the file.
+        manifest: its description.
+    """
+
+    def __init__(self, learner: Learner, runner: Runner, manifest: Mapping[str, Any]) -> None:
+        super().__init__(learner.backbone, [task for _, task in learner.each_task()])
+        self.carried, self.card = learner.carried, learner.card
+        self.runner, self.form = runner, str(manifest["outputs"])
+        self.roles = {name: entry["outputs"] for name, entry in manifest["tasks"].items()}
+
+    def forward(self, images: Tensor) -> dict[str, Any]:
+        return self.outputs(images, self.each_task())
+
+    def outputs(self, images: Tensor, tasks: Sequence[tuple[str, Task]]) -> dict[str, Any]:
+        """By task: the file's tensors by role, see Task.tensors."""
+        arrays = self.runner.run(images.cpu().numpy())
+        return {
+            name: {role: torch.from_numpy(arrays[at]).to(images.device) for role, at in self.roles[name].items()}
+            for name, _ in tasks
+        }
+
+    def predicted(self, outputs: Mapping[str, Any], images: Tensor, places: Any) -> dict[str, Any]:
+        (height, width), lie = images.shape[-2:], None if places is None else Places(*places)
+        return {
+            name: self.each(name).from_tensors(tensors, self.form, (height, width), lie)
+            for name, tensors in outputs.items()
+        }

@@ -1,0 +1,132 @@
+"""A traced network as a file: ONNX, OpenVINO's IR, ExecuTorch's and PyTorch's programs."""
+
+import contextlib
+import io
+import json
+import logging
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+from tasks.deploy.network import Traced
+from tasks.deploy.quantise.offline import stay_offline
+from tasks.deploy.runtimes import needed, quiet
+
+OPSET = 20  # the first whose HardSwish, Resize and Gelu are all one operator
+
+
+def write_onnx(traced: Traced, path: Path, manifest: Mapping[str, Any], _precision: str) -> list[str]:
+    """An .onnx file with its weights inside; returns the names of what was written.
+
+    Raises:
+        UserError: where the extra is missing.
+    """
+    with needed("onnx", "export.format=onnx"):
+        import onnx
+        import onnxruntime  # noqa: F401 - what is written is run
+        import onnxscript  # noqa: F401 - what PyTorch's exporter is made of
+    with still():
+        exported = torch.onnx.export(
+            traced.program,
+            (),
+            input_names=["image"],
+            output_names=traced.outputs,
+            opset_version=OPSET,
+            dynamo=True,
+            verbose=False,
+        )
+    assert exported is not None
+    model = exported.model_proto
+    entry = model.metadata_props.add()
+    entry.key, entry.value = "mobilevision", json.dumps(manifest)
+    onnx.checker.check_model(model)
+    onnx.save(model, str(path))
+    return [path.name]
+
+
+def write_openvino(traced: Traced, path: Path, manifest: Mapping[str, Any], precision: str) -> list[str]:
+    """An .xml file and its .bin.
+
+    Raises:
+        UserError: where the extra is missing.
+    """
+    with needed("openvino", "export.format=openvino"):
+        stay_offline()
+        import openvino
+    with still():
+        model = openvino.convert_model(traced.program)
+    model.reshape(openvino.PartialShape([-1 if side is None else side for side in traced.shape]))
+    model.inputs[0].get_tensor().set_names({"image"})
+    for output, name in zip(model.outputs, traced.outputs, strict=True):
+        output.get_tensor().set_names({name})
+    model.set_rt_info(json.dumps(manifest), ["mobilevision"])
+    openvino.save_model(model, path, compress_to_fp16=precision == "fp16")
+    return [path.name, path.with_suffix(".bin").name]
+
+
+def write_executorch(traced: Traced, path: Path, _manifest: Mapping[str, Any], _precision: str) -> list[str]:
+    """A .pte file, lowered to XNNPACK where that has the operator.
+
+    Raises:
+        UserError: where the extra is missing.
+    """
+    with needed("executorch", "export.format=executorch"), quiet(), still():
+        from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
+        from executorch.exir import to_edge_transform_and_lower
+    with still():
+        lowered = to_edge_transform_and_lower(traced.program, partitioner=[XnnpackPartitioner()])
+        path.write_bytes(lowered.to_executorch().buffer)
+    return [path.name]
+
+
+def write_torch(traced: Traced, path: Path, manifest: Mapping[str, Any], _precision: str) -> list[str]:
+    """A .pt2 file, PyTorch's own archive of a program."""
+    with still():
+        torch.export.save(traced.program, path, extra_files={"mobilevision": json.dumps(manifest)})
+    return [path.name]
+
+
+class Writer(NamedTuple):
+    """How a format is written.
+
+    Attributes:
+        write: the traced network to a path, with a description to put inside and the precision; the names of its files.
+        suffix: of the file that is opened.
+        precisions: that it has, int8 by quantisation.
+        packages: whose versions count.
+    """
+
+    write: Callable[[Traced, Path, Mapping[str, Any], str], list[str]]
+    suffix: str
+    precisions: tuple[str, ...]
+    packages: tuple[str, ...]
+
+
+WRITERS = {
+    "onnx": Writer(write_onnx, ".onnx", ("fp32", "fp16", "int8"), ("onnx", "onnxruntime", "onnxscript")),
+    "openvino": Writer(write_openvino, ".xml", ("fp32", "fp16", "bf16", "int8"), ("openvino",)),
+    "executorch": Writer(write_executorch, ".pte", ("fp32",), ("executorch",)),
+    "torch": Writer(write_torch, ".pt2", ("fp32", "fp16", "bf16"), ()),
+}
+
+
+def versions(names: tuple[str, ...]) -> dict[str, str]:
+    """The installed versions of packages."""
+    return {name: version(name) for name in ("torch", *names)}
+
+
+@contextlib.contextmanager
+def still() -> Iterator[None]:
+    """Around exporters that print and log their steps, and warn of each other's old names."""
+    level = logging.root.manager.disable
+    logging.disable(logging.ERROR)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(level)
