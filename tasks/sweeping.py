@@ -1,6 +1,7 @@
 """A table over the runs of `-m`: what was changed, what each network costs, what it scored."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,21 +17,50 @@ class Comparison(Callback):
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
         """Hydra calls this in the end."""
         folder = Path(str(config.hydra.sweep.dir))
-        runs = sorted((path.parent for path in folder.glob("*/metrics.json")), key=lambda path: path.name.zfill(9))
-        rows = [row_of(run) for run in runs]
-        if not rows:
-            return
-        columns = list(dict.fromkeys(key for row in rows for key in row))
-        columns = [key for key in columns if not key.rpartition("/")[0].endswith(("iou", "AP"))]
-        write(folder / "comparison.csv", columns, rows)
-        show(columns, rows)
-        print(f"table     {folder / 'comparison.csv'}")
+        rows = [row_of(run) for run in runs_with("metrics.json", folder)]
+        if rows:
+            columns = list(dict.fromkeys(key for row in rows for key in row))
+            columns = [key for key in columns if not key.rpartition("/")[0].endswith(("iou", "AP"))]
+            write(folder / "comparison.csv", columns, rows)
+            show(columns, rows)
+            print(f"table     {folder / 'comparison.csv'}")
+        measured = runs_with("benchmark.json", folder)
+        if measured:
+            from tasks.deploy.bench.table import publish
+
+            publish(folder, named_rows(measured))
+
+
+def runs_with(name: str, folder: Path) -> list[Path]:
+    """The runs in a sweep's folder that have left a file of this name, in their order."""
+    return sorted((path.parent for path in folder.glob(f"*/{name}")), key=lambda path: path.name.zfill(9))
+
+
+def changed_in(run: Path) -> dict[str, str]:
+    """A run's overrides by key."""
+    overrides: Any = OmegaConf.to_container(OmegaConf.load(run / ".hydra" / "overrides.yaml"))
+    return dict(override.partition("=")[::2] for override in overrides)
+
+
+def named_rows(runs: Sequence[Path]) -> list[dict[str, Any]]:
+    """What runs of mode=benchmark have measured, named by what differs between the runs."""
+    from tasks.deploy.bench.table import short_names
+
+    changes = [changed_in(run) for run in runs]
+    differ = [key for key in changes[0] if len({change[key] for change in changes}) > 1]
+    short = {key: short_names([change[key] for change in changes]) for key in differ}
+    rows = []
+    for run, change in zip(runs, changes, strict=True):
+        label = " ".join(short[key][change[key]] for key in differ)
+        measured = json.loads((run / "benchmark.json").read_text(encoding="utf-8"))
+        several = len(measured) > 1 or not label
+        rows += [row | {"name": f"{label} {row['name']}".strip() if several else label} for row in measured]
+    return rows
 
 
 def row_of(run: Path) -> dict[str, Any]:
     """One run: its overrides, params, multiply-adds and scores."""
-    overrides: Any = OmegaConf.to_container(OmegaConf.load(run / ".hydra" / "overrides.yaml"))
-    changed = dict(override.partition("=")[::2] for override in overrides)
+    changed = changed_in(run)
     costs = json.loads((run / "network.json").read_text())
     size = f"{costs.pop('height')}×{costs.pop('width')}"
     single = len(costs) == 1

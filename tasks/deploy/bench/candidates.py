@@ -1,0 +1,195 @@
+"""What is to be measured: exported files, checkpoints, or the network of the configuration."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from heads.sizes import measure
+from tasks.build import build, told_to_the_user
+from tasks.checkpoint import open_checkpoint
+from tasks.checks import check_targets
+from tasks.classify.task import ClassifyTask
+from tasks.deploy.bench.table import short_names
+from tasks.deploy.manifest import read_manifest
+from tasks.detect.task import DetectTask
+from tasks.errors import UserError
+from tasks.learner import Learner
+from tasks.merging import plain
+from tasks.parts import HEADS, settled_heads, several
+from tasks.report import EveryHead, on_meta
+from tasks.segment.task import SegmentTask
+from tasks.start import classes_of, sources_of, with_checkpoint
+
+SCORES = {task.name: task.score for task in (SegmentTask, DetectTask, ClassifyTask)}
+
+
+class Candidate(NamedTuple):
+    """Something to measure.
+
+    Attributes:
+        name: in the table.
+        job: what tasks/deploy/bench/child.py is told.
+        learner: the network, to be counted; None where its description cannot be built here.
+        files: that hold its weights.
+        score: by its metric's name, of a metrics.json beside it; empty where there is none.
+    """
+
+    name: str
+    job: dict[str, Any]
+    learner: Learner | None
+    files: Sequence[Path]
+    score: dict[str, float]
+
+    def bytes(self) -> int | None:
+        """Of its files; None without any."""
+        return sum(path.stat().st_size for path in self.files) if self.files else None
+
+    def costs(self, height: int, width: int) -> dict[str, int | None]:
+        """Parameters and multiply-adds of one image of this size; None where they are unknown."""
+        if self.learner is None:
+            return {"params": None, "multiply_adds": None}
+        heads = EveryHead({name: task.head for name, task in self.learner.each_task()}).to("meta")
+        size = measure(on_meta(self.learner.backbone), heads, height, width)
+        return {"params": size.params, "multiply_adds": size.madds}
+
+
+def candidates(task: str, config: DictConfig, overrides: Sequence[str]) -> list[Candidate]:
+    """All that `model` and `checkpoint` name, each a file or a list of them; without any the configuration's network.
+
+    Raises:
+        UserError: for files that are not there, not of this task or damaged; for networks that cannot be built.
+    """
+    settings = plain(config.benchmark)
+    common = {key: settings[key] for key in ("threads", "warmup", "photo", "size")}
+    checkpoints, models = listed(config.checkpoint), listed(config.model)
+    names = short_names([str(path) for path in (*checkpoints, *models)])
+    found = [of_checkpoint(task, config, overrides, path, names[str(path)], common) for path in checkpoints]
+    found += [of_file(task, path, names[str(path)], common) for path in models]
+    return found or [of_configuration(task, config, common)]
+
+
+def listed(value: Any) -> list[Path]:
+    """A path or a list of them, each once."""
+    if value is None:
+        return []
+    return list(dict.fromkeys(Path(str(path)) for path in (value if OmegaConf.is_list(value) else [value])))
+
+
+def of_checkpoint(
+    task: str, config: DictConfig, overrides: Sequence[str], path: Path, name: str, common: Mapping[str, Any]
+) -> Candidate:
+    """A checkpoint's network, as it was configured and with what was typed on top."""
+    own = config.copy()
+    own.checkpoint, own.model = str(path), None
+    own, _ = with_checkpoint(task, own, overrides)
+    card = open_checkpoint(path, task)["mobilevision"]
+    run = path.parent.parent
+    best = path.name == "best.ckpt" or not path.with_name("best.ckpt").is_file()  # which is what a run scores
+    return of_network(
+        name, task, own, classes_of(card), sources_of(card), common, [path], run / "metrics.json" if best else None
+    )
+
+
+def of_configuration(task: str, config: DictConfig, common: Mapping[str, Any]) -> Candidate:
+    """The network of the configuration, its weights as they are initialised."""
+    config = config.copy()
+    classes = classes_for(config)
+    candidate = of_network("", task, config, classes, {}, common, [], None)
+    assert candidate.learner is not None
+    heads = [type(entry.head).__name__ for _, entry in candidate.learner.each_task()]
+    return candidate._replace(name=" + ".join([type(candidate.learner.backbone).__name__, *heads]))
+
+
+def of_network(
+    name: str,
+    task: str,
+    config: DictConfig,
+    classes: Mapping[str, Sequence[Any]],
+    sources: Mapping[str, Sequence[str]],
+    common: Mapping[str, Any],
+    files: Sequence[Path],
+    metrics: Path | None,
+) -> Candidate:
+    """A network in PyTorch."""
+    if config.backbone.get("pretrained"):
+        config.backbone.pretrained = False  # nothing to download: what it costs is the same
+    if common["size"] is not None:
+        config.data.fit = {"_target_": "tasks.data.letterbox.Stretch", "size": common["size"]}
+    learner = build(config, classes, sources)
+    plain_classes = {kind: plain_of(entries) for kind, entries in classes.items()}
+    job = {**common, "task": task, "config": plain(config), "classes": plain_classes, "sources": dict(sources)}
+    return Candidate(name, job, learner, files, score_of(metrics, list(learner.tasks)))
+
+
+def plain_of(entries: Sequence[Any]) -> list[Any]:
+    """Classes as lists and strings, which JSON takes."""
+    return [entry if isinstance(entry, str) else list(entry) for entry in entries]
+
+
+def classes_for(config: DictConfig) -> Mapping[str, Sequence[Any]]:
+    """The classes of the configuration's network, by kind of label; settles the heads of multitask.
+
+    Raises:
+        UserError: for a data set that is not there, or has no labels of this kind.
+    """
+    if several(config):
+        config.targets = [HEADS[head] for head in config.heads or HEADS]
+    if config.benchmark.classes is not None:
+        classes: Mapping[str, Sequence[Any]] = nameless(config.benchmark.classes)
+    else:
+        try:
+            with told_to_the_user():
+                classes = instantiate(config.dataset).classes
+        except UserError as error:
+            raise UserError(f"{error}\nbenchmark.classes=<number of classes> measures without the data") from error
+    if several(config):
+        config.heads = settled_heads(config, classes, (), "the data set")
+    elif config.targets[0] not in classes:
+        raise UserError(f"the data set has no labels of kind {config.targets[0]}, only {', '.join(classes)}")
+    return classes
+
+
+def nameless(count: int) -> dict[str, list[Any]]:
+    """So many classes for each kind of label."""
+    names = [f"class {number}" for number in range(count)]
+    return {
+        "mask": [[name, number, [0, 0, 0]] for number, name in enumerate(names)],
+        "boxes": [[name, number] for number, name in enumerate(names, 1)],
+        "label": names,
+    }
+
+
+def of_file(task: str, path: Path, name: str, common: Mapping[str, Any]) -> Candidate:
+    """An exported file, with the network that it was made of."""
+    manifest = read_manifest(path)
+    if manifest["task"] != task:
+        raise UserError(f"model={path} was exported by tasks.{manifest['task']}, not tasks.{task}")
+    card = manifest["card"]
+    config = OmegaConf.create(card["config"])
+    check_targets(config)
+    if config.backbone.get("pretrained"):
+        config.backbone.pretrained = False
+    try:
+        learner = build(config, classes_of(card), sources_of(card))
+    except UserError:  # of a newer version, or with an extra that is not installed; the file runs nevertheless
+        learner = None
+    files = [path.with_name(file) for file in manifest.get("sha256") or [path.name]]
+    score = score_of(path.with_name("metrics.json"), list(manifest["tasks"]))
+    return Candidate(name, {**common, "model": str(path)}, learner, files, score)
+
+
+def score_of(metrics: Path | None, tasks: Sequence[str]) -> dict[str, float]:
+    """The main score of a run by its name; `score`, the mean, of several tasks; empty without such a file."""
+    if metrics is None or not metrics.is_file():
+        return {}
+    scores = json.loads(metrics.read_text())
+    if len(tasks) == 1:
+        found = {SCORES[tasks[0]]: scores.get(SCORES[tasks[0]])}
+    else:
+        each = [scores.get(f"{task}/{SCORES[task]}") for task in tasks]
+        found = {"score": None if None in each else sum(each) / len(each)}
+    return {name: value for name, value in found.items() if value is not None}

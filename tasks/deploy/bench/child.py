@@ -1,0 +1,99 @@
+"""The process in which one network is measured, with nothing else in its memory: JSON lines in, JSON lines out.
+
+The first line is the job; it is answered with what was opened. Each further line is a number of seconds to measure for,
+and is answered with the milliseconds of every run: [[prepare, network, finish], …].
+"""
+
+import contextlib
+import importlib
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tasks.data.images import Pixels
+from tasks.deploy.bench.memory import forget_peak, peak
+from tasks.deploy.bench.stages import Stages, photo_of
+from tasks.errors import UserError
+
+
+def main() -> None:
+    """Answer until there are no more lines."""
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what libraries print is no answer
+
+    def say(answer: Any) -> None:
+        answers.write(json.dumps(answer) + "\n")
+        answers.flush()
+
+    try:
+        job = json.loads(sys.stdin.readline())
+        stages, photo, opened = open_job(job)
+        say(opened)
+        for line in sys.stdin:
+            say(runs(stages, photo, json.loads(line)))
+    except (UserError, ValueError) as error:  # decode.py, which ships alone, knows no UserError
+        say({"error": str(error)})
+
+
+def open_job(job: dict[str, Any]) -> tuple[Stages, Pixels, dict[str, Any]]:
+    """What is to be measured, warm; the photo; and what can be said before anything is timed.
+
+    Raises:
+        UserError: for what cannot be opened, or refuses the photo.
+    """
+    photo = photo_of(job["photo"])
+    opener = opener_of(job)
+    forget_peak()
+    before = peak()
+    stages = opener()
+    for _ in range(1 + job["warmup"]):
+        prepared = stages.prepare(photo)
+        stages.finish(stages.network(prepared), prepared)
+    after = peak()
+    rise = None if before is None or after is None else after - before
+    height, width = stages.seen(prepared)
+    return (
+        stages,
+        photo,
+        {
+            "runtime": stages.runtime,
+            "precision": stages.precision,
+            "device": stages.device,
+            "height": height,
+            "width": width,
+            "memory": rise if stages.memory() is None else stages.memory(),
+        },
+    )
+
+
+def opener_of(job: dict[str, Any]) -> Callable[[], Stages]:
+    """What opens the job's network or file; its runtime is imported by now, and not counted as memory of its own."""
+    if "model" not in job:
+        from tasks.deploy.bench.of_network import NetworkStages
+
+        return lambda: NetworkStages(job)
+    from tasks.deploy.bench.of_file import MODULES, FileStages
+    from tasks.deploy.manifest import runtime_of
+
+    path = Path(job["model"])
+    with contextlib.suppress(ImportError):  # told when the file is opened, with how to install it
+        importlib.import_module(MODULES[runtime_of(path)])
+    return lambda: FileStages(path, job["threads"], job["size"])
+
+
+def runs(stages: Stages, photo: Pixels, seconds: float) -> list[tuple[float, float, float]]:
+    """Milliseconds of each stage of each run in so many seconds; one at least, behind one that is not counted."""
+    stages.timed(photo)
+    times: list[tuple[float, float, float]] = []
+    end = time.perf_counter() + seconds
+    while not times or time.perf_counter() < end:
+        times.append(stages.timed(photo))
+    return times
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,67 @@
+"""An exported file in its runtime, timed as mode=predict runs it: without PyTorch, unless the runtime is PyTorch's."""
+
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tasks.data.images import Pixels
+from tasks.deploy.bench.stages import Stages, top_five
+from tasks.deploy.decode import decode, prepare
+from tasks.deploy.manifest import read_manifest
+from tasks.deploy.runtimes import Arrays, Images, open_runner
+from tasks.errors import UserError
+
+MODULES = {"onnx": "onnxruntime", "openvino": "openvino", "executorch": "executorch.runtime", "torch": "torch"}
+
+
+class Seen(NamedTuple):
+    """An image as the file takes it, (1, 3, H, W); where the photo lies in it; the photo's (height, width)."""
+
+    images: Images
+    place: tuple[int, int, int, int]
+    size: tuple[int, int]
+
+
+class FileStages(Stages):
+    """A file beside its model.json.
+
+    Args:
+        path: the file.
+        threads: that work on an image.
+        size: height and width that the photo is brought to; None for what the file's own rule makes of it.
+
+    Raises:
+        UserError: for a file that cannot be opened, or that takes several images at once.
+    """
+
+    def __init__(self, path: Path, threads: int, size: list[int] | None) -> None:
+        self.manifest = read_manifest(path)
+        takes = self.manifest["input"]
+        if takes["batch"] not in (None, 1):
+            raise UserError(f"model={path} takes {takes['batch']} images at once; what is measured is one")
+        fixed = takes["height"] is not None and takes["width"] is not None
+        if size is None and takes["resize"]["rule"] == "none" and fixed:
+            size = [takes["height"], takes["width"]]  # whatever brings photos to it costs its time
+        if size is not None:
+            takes["resize"] = {"rule": "stretch", "height": size[0], "width": size[1]}
+        self.runner = open_runner(path, self.manifest, threads)
+        runtime = MODULES[self.manifest["runtime"]].partition(".")[0]
+        self.runtime, self.precision = f"{runtime} {version(runtime)}", self.manifest["precision"]
+
+    def prepare(self, photo: Pixels) -> Seen:
+        images, place = prepare(photo, self.manifest)
+        return Seen(images, place, photo.shape[:2])
+
+    def network(self, prepared: Seen) -> Arrays:
+        return self.runner.run(prepared.images)
+
+    def finish(self, outputs: Arrays, prepared: Seen) -> dict[str, Any]:
+        found: dict[str, Any] = decode(outputs, self.manifest, prepared.size, prepared.place)
+        if "classify" in found:
+            (scores,) = found["classify"].values()
+            found["classify"] = {"likeliest": top_five(scores)}
+        return found
+
+    def seen(self, prepared: Seen) -> tuple[int, int]:
+        height, width = prepared.images.shape[-2:]
+        return height, width

@@ -1,0 +1,83 @@
+"""A network in PyTorch, timed as mode=predict runs it."""
+
+from importlib.metadata import version
+from typing import Any, NamedTuple
+
+import torch
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+from torch import Tensor
+
+from heads.boxes import Detections
+from tasks.build import build, told_to_the_user
+from tasks.data.images import Pixels
+from tasks.deploy.bench.stages import Stages, top_five
+from tasks.predicting import best_device, place_of
+from tasks.start import complete
+
+
+class Seen(NamedTuple):
+    """An image as the network sees it, (1, 3, H, W) uint8 on its device, and how the photo lies in it."""
+
+    images: Tensor
+    places: tuple[Tensor, Tensor] | None
+
+
+class NetworkStages(Stages):
+    """A configuration's network, with its checkpoint's weights if it has one.
+
+    Args:
+        job: `task`, `config`, `classes` and `sources` as tasks/deploy/bench/candidates.py makes them.
+
+    Raises:
+        UserError: for what cannot be built, or weights that do not fit.
+    """
+
+    def __init__(self, job: dict[str, Any]) -> None:
+        config = OmegaConf.create(job["config"])
+        self.learner = build(config, job["classes"], job["sources"])
+        if config.checkpoint is not None or config.weights is not None:
+            complete(job["task"], config, self.learner)
+        with told_to_the_user():
+            self.fit = instantiate(config.data.fit)
+        device = best_device(config.trainer.accelerator)
+        self.learner.eval().to(device)
+        self.runtime, self.precision, self.device = f"torch {version('torch')}", "fp32", device.type
+
+    def prepare(self, photo: Pixels) -> Seen:
+        fitted = photo if self.fit is None else self.fit(photo)
+        images = torch.from_numpy(fitted.copy()).permute(2, 0, 1)[None].to(self.learner.device)
+        places = place_of(photo, self.fit, self.learner.device)
+        self.wait()
+        return Seen(images, places)
+
+    @torch.inference_mode()
+    def network(self, prepared: Seen) -> dict[str, Any]:
+        with told_to_the_user():  # a network may refuse the image's size
+            outputs: dict[str, Any] = self.learner(prepared.images)
+        self.wait()
+        return outputs
+
+    @torch.inference_mode()
+    def finish(self, outputs: dict[str, Any], prepared: Seen) -> dict[str, Any]:
+        found = self.learner.predicted(outputs, prepared.images, prepared.places)
+        return {name: self.wanted(name, prediction) for name, prediction in found.items()}
+
+    def wanted(self, name: str, prediction: Any) -> Any:
+        """A prediction of one image in numpy's arrays."""
+        if isinstance(prediction, Detections):
+            return [values.cpu().numpy() for values in prediction.of(0)]
+        values = prediction[0].cpu().numpy()
+        return top_five(values) if self.learner.each(name).target == "label" else values
+
+    def seen(self, prepared: Seen) -> tuple[int, int]:
+        height, width = prepared.images.shape[-2:]
+        return height, width
+
+    def memory(self) -> int | None:
+        return torch.accelerator.max_memory_allocated() if self.device == "cuda" else None
+
+    def wait(self) -> None:
+        """Until an accelerator has done what it was told: it works behind the clock's back."""
+        if self.device != "cpu":
+            torch.accelerator.synchronize()

@@ -1,0 +1,69 @@
+"""The processes in which networks are measured, seen from the one that starts them."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import IO, Any
+
+from tasks.errors import UserError
+
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")  # read when a library is imported
+
+
+class Rival:
+    """A process of tasks/deploy/bench/child.py that waits, idle, for what it is told.
+
+    Args:
+        name: of its network, for messages.
+        said: what it prints beside its answers.
+    """
+
+    def __init__(self, name: str, process: subprocess.Popen[str], said: IO[str]) -> None:
+        self.name, self.process, self.said = name, process, said
+
+    def ask(self, line: Any) -> Any:
+        """Its answer.
+
+        Raises:
+            UserError: with its error, or with its last words if it has ended.
+        """
+        assert self.process.stdin is not None and self.process.stdout is not None
+        with suppress(BrokenPipeError):  # it has ended; what it said is read below
+            self.process.stdin.write(json.dumps(line) + "\n")
+            self.process.stdin.flush()
+        answer = self.process.stdout.readline()
+        if not answer:
+            status = self.process.wait()
+            self.said.seek(0)
+            words = [text.strip() for text in self.said if text.strip()]
+            raise UserError(f"{self.name} cannot be measured: {words[-1] if words else f'exit status {status}'}")
+        told = json.loads(answer)
+        if isinstance(told, dict) and "error" in told:
+            raise UserError(told["error"])
+        return told
+
+
+@contextmanager
+def rival(name: str, threads: int) -> Iterator[Rival]:
+    """A fresh process that computes with so many threads and does not outlive the block."""
+    environment = {**os.environ, **dict.fromkeys(THREADS, str(threads))}
+    for bound in ("OMP_PROC_BIND", "OMP_PLACES"):  # every rival would be tied to the same core
+        environment.pop(bound, None)
+    command = [sys.executable, "-m", "tasks.deploy.bench.child"]
+    with (
+        tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as said,
+        subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said, env=environment, text=True
+        ) as process,
+    ):
+        assert process.stdin is not None
+        try:
+            yield Rival(name, process, said)
+        finally:
+            process.kill()
+            with suppress(BrokenPipeError):  # of a line that it has not read
+                process.stdin.close()

@@ -1,0 +1,83 @@
+"""What was measured, as a table, as files, and as a picture. Read by the table of -m as well: nothing heavy here."""
+
+import csv
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from tasks.deploy.bench.pareto import Point, picture
+
+Row = dict[str, Any]
+NUMBERS = (  # of a line: key, heading, unit, digits
+    ("params", "params\nM", 1e6, 2),
+    ("multiply_adds", "MAdds\nM", 1e6, 0),
+    ("file_bytes", "file\nMB", 1e6, 1),
+    ("memory_bytes", "mem.\nMB", 1e6, 0),
+    ("network_p50_ms", "network\np50", 1, 1),
+    ("network_p95_ms", "\np95", 1, 1),
+    ("prepare_p50_ms", "before\np50", 1, 1),
+    ("finish_p50_ms", "after\np50", 1, 1),
+    ("whole_p50_ms", "whole\np50", 1, 1),
+)
+SCORES = ("mIoU", "mAP", "top1", "score")
+
+
+def publish(folder: Path, rows: Sequence[Row]) -> None:
+    """Print the table; leave it as benchmark.csv and benchmark.json, and the picture as pareto.png."""
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    with (folder / "benchmark.csv").open("w", newline="", encoding="utf-8") as file:
+        table = csv.DictWriter(file, columns)
+        table.writeheader()
+        table.writerows(rows)
+    (folder / "benchmark.json").write_text(json.dumps(rows, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    show(rows)
+    print(f"table     {folder / 'benchmark.csv'}")
+    worth = worth_of(rows)
+    if worth is not None and len(rows) > 1:
+        heading, unit = ("million multiply-adds, for want of scores", 1e6) if worth == "multiply_adds" else (worth, 1)
+        points = [Point(row["name"], row["network_p50_ms"], row[worth] / unit) for row in rows]
+        picture(points, "milliseconds of the network, p50", heading).save(folder / "pareto.png")
+        print(f"picture   {folder / 'pareto.png'}: {heading} against latency")
+
+
+def show(rows: Sequence[Row]) -> None:
+    """The table on the terminal, scores behind it."""
+    first = rows[0]
+    threads = "thread" if first["threads"] == 1 else "threads"
+    print(f"milliseconds on {first['threads']} {threads}, from a photo of {first['photo']} to results in its pixels")
+    numbers = [*NUMBERS, *((name, name, 1, 4) for name in SCORES if any(name in row for row in rows))]
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("", overflow="fold")
+    for _, heading, _, _ in numbers:
+        table.add_column(heading, justify="right")
+    for row in rows:
+        where = row["precision"] if row["device"] == "cpu" else f"{row['precision']}, {row['device']}"
+        name = f"{row['name']}\n  {row['runtime']} {where}\n  {row['height']}×{row['width']}"
+        table.add_row(escape(name), *(scaled(row.get(key), unit, digits) for key, _, unit, digits in numbers))
+    Console().print(table)
+
+
+def worth_of(rows: Sequence[Row]) -> str | None:
+    """What the picture shows against latency: a score that all have, or multiply-adds in its place; None for none."""
+    shared = (key for key in (*SCORES, "multiply_adds") if all(row.get(key) is not None for row in rows))
+    return next(shared, None)
+
+
+def short_names(paths: Sequence[str]) -> dict[str, str]:
+    """As little of the end of each path as tells them apart; of other names all."""
+    parts = {path: path.split("/") for path in paths}
+    for depth in range(1, max(map(len, parts.values()), default=0)):
+        names = {path: "/".join(own[-depth:]) for path, own in parts.items()}
+        if len(set(names.values())) == len(names):
+            return names
+    return {path: path for path in paths}
+
+
+def scaled(value: float | None, unit: float, digits: int) -> str:
+    """A number in units."""
+    return "–" if value is None else f"{value / unit:,.{digits}f}"

@@ -1,0 +1,291 @@
+"""mode=benchmark: what is counted and timed, in which order, and what is left of it."""
+
+import csv
+import json
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hydra import compose, initialize_config_module
+from PIL import Image
+
+from tasks.build import build
+from tasks.checkpoint import make_card
+from tasks.deploy import benchmark as module
+from tasks.deploy.bench.candidates import candidates, nameless, score_of
+from tasks.deploy.bench.memory import forget_peak, peak
+from tasks.deploy.bench.of_network import NetworkStages
+from tasks.deploy.bench.pareto import Point, axis, front, picture
+from tasks.deploy.bench.rivals import rival
+from tasks.deploy.bench.stages import photo_of
+from tasks.deploy.bench.table import publish, short_names, worth_of
+from tasks.deploy.manifest import write_manifest
+from tasks.errors import UserError
+
+ROOT = Path(__file__).parents[3]
+TINY = ("backbone=mobilenet_v3_small", "backbone.width=0.35", "trainer.accelerator=cpu", "mode=benchmark")
+SHORT = ("benchmark.seconds=0.05", "benchmark.warmup=0", "benchmark.photo=[36,48]")
+
+
+def configuration(task: str, *overrides: str):
+    with initialize_config_module("conf", version_base="1.3"):
+        return compose(task, [*TINY, *SHORT, *overrides])
+
+
+def row(name: str, milliseconds: float, **more) -> dict:
+    """A line of the table."""
+    costs = {"params": 1, "multiply_adds": 2_000_000, "file_bytes": None, "memory_bytes": None}
+    times = {f"{stage}_p50_ms": milliseconds for stage in ("prepare", "network", "finish", "whole")}
+    where = {"runtime": "torch", "precision": "fp32", "device": "cpu", "threads": 1, "photo": "36×48"}
+    size = {"height": 32, "width": 32}
+    return {"name": name, **where, **size, **costs, **times, "network_p95_ms": milliseconds, **more}
+
+
+def write_checkpoint(folder: Path, classes: int = 3) -> Path:
+    """A run's best.ckpt with untrained weights, and its metrics.json."""
+    config = configuration("classify", "data.fit.resize=36", "data.fit.crop=32")
+    learner = build(config, nameless(classes), {})
+    card = make_card("classify", config, {name: task.card() for name, task in learner.each_task()})
+    path = folder / "checkpoints" / "best.ckpt"
+    path.parent.mkdir(parents=True)
+    torch.save({"mobilevision": card, "state_dict": learner.state_dict()}, path)
+    (folder / "metrics.json").write_text(json.dumps({"top1": 0.5, "images": 4}))
+    return path
+
+
+def write_file(path: Path, card: dict, batch: int = 1) -> Path:
+    """An ONNX file whose logits are the channels' means, with its model.json."""
+    onnx = pytest.importorskip("onnx")
+    helper, kind = onnx.helper, onnx.TensorProto
+    nodes = [
+        helper.make_node("Cast", ["image"], ["x"], to=kind.FLOAT),
+        helper.make_node("GlobalAveragePool", ["x"], ["means"]),
+        helper.make_node("Flatten", ["means"], ["logits"]),
+    ]
+    image = helper.make_tensor_value_info("image", kind.UINT8, [batch, 3, 32, 32])
+    logits = helper.make_tensor_value_info("logits", kind.FLOAT, [batch, 3])
+    model = helper.make_model(
+        helper.make_graph(nodes, "means", [image], [logits]),
+        opset_imports=[helper.make_opsetid("", 20)],
+        ir_version=10,
+    )
+    path.parent.mkdir(parents=True)
+    onnx.save(model, str(path))
+    takes = {"name": "image", "batch": batch, "height": 32, "width": 32, "resize": {"rule": "none"}, "upright": False}
+    task = {"outputs": {"logits": "logits"}, "classes": ["a", "b", "c"]}
+    manifest = {"format": 1, "task": "classify", "file": path.name, "runtime": "onnx", "precision": "fp32"}
+    manifest |= {"outputs": "raw", "input": takes, "tasks": {"classify": task}, "card": card}
+    write_manifest(path.parent, manifest, [path.name])
+    return path
+
+
+def test_a_checkpoint_beside_its_exported_file(command, tmp_path):
+    pytest.importorskip("onnxruntime")
+    checkpoint = write_checkpoint(tmp_path / "run")
+    card = torch.load(checkpoint, weights_only=True)["mobilevision"]
+    file = write_file(tmp_path / "exported" / "model.onnx", card)
+    (file.parent / "metrics.json").write_text(json.dumps({"top1": 0.25}))
+    result = command(
+        "classify", "mode=benchmark", *SHORT, "trainer.accelerator=cpu", f"checkpoint={checkpoint}", f"model={file}",
+        f"hydra.run.dir={tmp_path / 'out'}",
+    )  # fmt: skip
+    assert result.status == 0, result.err
+    ours, exported = json.loads((tmp_path / "out" / "benchmark.json").read_text())
+    assert (ours["name"], exported["name"]) == ("best.ckpt", "model.onnx")
+    assert ours["runtime"].startswith("torch ") and exported["runtime"].startswith("onnxruntime ")
+    assert (ours["top1"], exported["top1"]) == (0.5, 0.25)
+    assert ours["params"] == exported["params"] > 1000 and ours["multiply_adds"] == exported["multiply_adds"] > 1000
+    assert ours["file_bytes"] == checkpoint.stat().st_size and exported["file_bytes"] == file.stat().st_size
+    for measured in (ours, exported):
+        assert (measured["threads"], measured["photo"], measured["height"], measured["width"]) == (1, "36×48", 32, 32)
+        assert 0 < measured["network_p50_ms"] <= measured["network_p95_ms"] and measured["runs"] >= module.ROUNDS
+        stages = [measured[f"{stage}_p50_ms"] for stage in ("prepare", "network", "finish")]
+        assert min(stages) > 0 and measured["whole_p50_ms"] >= max(stages)
+    rows = list(csv.DictReader((tmp_path / "out" / "benchmark.csv").open()))
+    assert [line["name"] for line in rows] == ["best.ckpt", "model.onnx"] and rows[1]["top1"] == "0.25"
+    assert (tmp_path / "out" / "pareto.png").is_file() and "top1 against latency" in result.out
+
+
+def test_an_exported_file_is_measured_without_torch(tmp_path):
+    pytest.importorskip("onnxruntime")
+    file = write_file(tmp_path / "exported" / "model.onnx", {})
+    job = {"model": str(file), "threads": 1, "warmup": 0, "photo": [36, 48], "size": None}
+    code = (
+        "import sys; from tasks.deploy.bench.child import open_job, runs\n"
+        f"stages, photo, opened = open_job({job})\n"
+        "times = runs(stages, photo, 0)\n"
+        "print(len(times), opened['height'], {'torch', 'lightning', 'hydra'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert done.stdout.strip() == "1 32 set()", done.stderr
+
+
+def test_networks_take_turns_and_medians_are_of_all_rounds(monkeypatch, tmp_path, capsys):
+    asked = []
+
+    class Fake:
+        def __init__(self, name):
+            self.name = name
+
+        def ask(self, line):
+            asked.append(self.name)
+            if isinstance(line, dict):
+                opened = {"runtime": "torch", "precision": "fp32", "device": "cpu", "memory": 5}
+                return {**opened, "height": 32, "width": 32}
+            turn = asked.count(self.name) - 1  # the third of five is slow
+            return [[1.0, 100.0 if turn == 3 else turn, 2.0]]
+
+    @contextmanager
+    def fake(name, _threads):
+        yield Fake(name)
+
+    found = candidates("classify", configuration("classify", "benchmark.classes=3"), [])
+    found = [found[0]._replace(name="a"), found[0]._replace(name="b", learner=None)]
+    monkeypatch.setattr(module, "candidates", lambda *_: found)
+    monkeypatch.setattr(module, "rival", fake)
+    module.benchmark("classify", configuration("classify"), [], tmp_path)
+    assert asked == ["a", "b"] * 6
+    first, second = json.loads((tmp_path / "benchmark.json").read_text())
+    assert (first["network_p50_ms"], first["network_p95_ms"], first["whole_p50_ms"]) == (4, 81, 7)  # of 1 2 100 4 5
+    assert first["params"] > 1000 and second["params"] is None and "–" in capsys.readouterr().out
+    assert not (tmp_path / "pareto.png").exists()  # one of them has neither score nor multiply-adds
+
+
+def test_what_a_network_costs_is_what_its_paper_says():
+    config = configuration("classify", "backbone=mobilenet_v2", "backbone.width=1.0", "benchmark.classes=1000")
+    (candidate,) = candidates("classify", config, [])
+    costs = candidate.costs(224, 224)
+    assert costs["params"] == 3_504_872 and round(costs["multiply_adds"], -6) == 301e6
+    assert candidate.name == "MobileNetV2 + ClassificationHead" and candidate.bytes() is None
+
+
+@pytest.mark.parametrize("task", ["segment", "detect", "classify", "multitask"])
+def test_results_are_in_the_photos_pixels(task):
+    config = configuration(task, "benchmark.classes=7", "benchmark.size=[64,96]")
+    (candidate,) = candidates(task, config, [])
+    torch.manual_seed(0)
+    stages = NetworkStages(json.loads(json.dumps(candidate.job)))
+    prepared = stages.prepare(photo_of([36, 48]))
+    found = stages.finish(stages.network(prepared), prepared)
+    assert stages.seen(prepared) == (64, 96)
+    assert set(found) == ({"segment", "detect", "classify"} if task == "multitask" else {task})
+    if "segment" in found:
+        assert found["segment"].shape == (36, 48) and found["segment"].dtype == np.uint8
+    if "detect" in found:
+        boxes, scores, labels = found["detect"]
+        assert len(boxes) == len(scores) == len(labels) > 0
+        assert 36 < boxes[:, 2].max() <= 48 and 24 < boxes[:, 3].max() <= 36
+    if "classify" in found:
+        assert len(set(found["classify"].tolist())) == 5
+
+
+def test_the_network_without_a_size_sees_what_its_fit_makes_of_the_photo():
+    (candidate,) = candidates("segment", configuration("segment", "benchmark.classes=3"), [])
+    stages = NetworkStages(candidate.job)
+    assert stages.seen(stages.prepare(photo_of([36, 48]))) == (36, 48)
+
+
+def test_wrong_input_is_one_line(tmp_path):
+    checkpoint = write_checkpoint(tmp_path / "run")
+    with pytest.raises(UserError, match=r"best.ckpt was trained by tasks.classify, not tasks.segment"):
+        candidates("segment", configuration("segment", f"checkpoint={checkpoint}"), [])
+    with pytest.raises(UserError, match=r"benchmark.classes=<number of classes> measures without the data"):
+        candidates("classify", configuration("classify", "dataset=folders", "dataset.root=nowhere"), [])
+    card = torch.load(checkpoint, weights_only=True)["mobilevision"]
+    file = write_file(tmp_path / "exported" / "model.onnx", card, batch=8)
+    with pytest.raises(UserError, match=r"model.onnx was exported by tasks.classify, not tasks.detect"):
+        candidates("detect", configuration("detect", f"model={file}"), [])
+    (candidate,) = candidates("classify", configuration("classify", f"model={file}"), [])
+    with rival("model.onnx", 1) as process, pytest.raises(UserError, match="takes 8 images at once"):
+        process.ask(candidate.job)
+
+
+def test_a_process_that_breaks_says_why():
+    with rival("broken", 1) as process, pytest.raises(UserError, match="broken cannot be measured: KeyError: 'photo'"):
+        process.ask({})
+    with rival("killed", 1) as process:
+        process.process.kill()
+        process.process.wait()
+        with pytest.raises(UserError, match="killed cannot be measured: exit status -9"):
+            process.ask({})
+
+
+def test_memory_is_what_came_on_top():
+    forget_peak()
+    before = peak()
+    size = 64 << 20
+    held = np.ones(size, np.uint8)
+    del held
+    after = peak()
+    assert before is not None and after is not None
+    assert size * 0.9 < after - before < size * 1.5
+    forget_peak()
+    assert peak() - before < size * 0.5
+
+
+def test_the_main_score_of_one_task_and_of_several(tmp_path):
+    file = tmp_path / "metrics.json"
+    assert score_of(file, ["segment"]) == {}
+    file.write_text(json.dumps({"mIoU": 0.25, "segment/mIoU": 0.5, "detect/mAP": 0.25, "classify/top1": None}))
+    assert score_of(file, ["segment"]) == {"mIoU": 0.25}
+    assert score_of(file, ["segment", "detect"]) == {"score": 0.375}
+    assert score_of(file, ["segment", "classify"]) == {}
+
+
+def test_the_front_is_what_no_other_beats():
+    values = {"d": (4, 1), "b": (2, 5), "a": (1, 3), "e": (2, 4), "c": (3, 5), "f": (5, 6)}
+    points = [Point(name, cost, worth) for name, (cost, worth) in values.items()]
+    assert "".join(points[number].name for number in front(points)) == "abf"
+    assert front([Point("same", 1, 1), Point("same", 1, 1)]) == [0]
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "marks"),
+    [
+        (0, 81, [0, 20, 40, 60, 80, 100]),
+        (0, 1, [0, 0.2, 0.4, 0.6, 0.8, 1]),
+        (0.713, 0.748, [0.71, 0.72, 0.73, 0.74, 0.75]),
+        (300, 300, [300, 400]),
+        (0, 0, [0, 0.2]),
+    ],
+)
+def test_an_axis_has_round_marks_around_its_values(low, high, marks):
+    made = axis(low, high, 0, 100)
+    assert made.marks() == pytest.approx(marks)
+    assert 0 <= made.place(low) <= made.place(high) <= 100
+
+
+def test_the_picture_marks_the_front():
+    points = [Point("fast", 1, 0.5), Point("beaten", 3, 0.4), Point("good", 4, 0.8)]
+    drawn = np.asarray(picture(points, "ms", "mIoU")).astype(int)
+    red = (drawn[..., 0] - drawn[..., 2] > 100).sum()
+    assert red > (np.asarray(picture(points[:2], "ms", "mIoU")).astype(int) @ [1, 0, -1] > 100).sum() > 0
+
+
+def test_scores_are_drawn_where_all_have_one_and_nothing_of_a_single_network(tmp_path, capsys):
+    with_score = [row("a", 1.0, mIoU=0.5), row("b", 2.0, mIoU=0.6)]
+    assert worth_of(with_score) == "mIoU"
+    assert worth_of([*with_score, row("c", 3.0)]) == "multiply_adds"
+    assert worth_of([row("c", 3.0, multiply_adds=None)]) is None
+    publish(tmp_path, with_score[:1])
+    assert "0.5000" in capsys.readouterr().out and not (tmp_path / "pareto.png").exists()
+
+
+def test_paths_are_named_by_what_tells_them_apart():
+    assert short_names(["runs/a/best.ckpt", "runs/b/best.ckpt"]) == {
+        "runs/a/best.ckpt": "a/best.ckpt",
+        "runs/b/best.ckpt": "b/best.ckpt",
+    }
+    assert short_names(["x/model.onnx", "0.5"]) == {"x/model.onnx": "model.onnx", "0.5": "0.5"}
+
+
+def test_a_made_up_photo_and_one_of_a_file(tmp_path):
+    made = photo_of([50, 99])
+    assert made.shape == (50, 99, 3) and made.dtype == np.uint8 and made.std() > 20
+    assert np.array_equal(made, photo_of([50, 99]))
+    Image.fromarray(made).save(tmp_path / "photo.png")
+    assert np.array_equal(photo_of(str(tmp_path / "photo.png")), made)

@@ -1,0 +1,51 @@
+"""The table over the runs of -m: of mode=benchmark; that of trainings is tested with the real command."""
+
+import csv
+import json
+from pathlib import Path
+
+from omegaconf import OmegaConf
+
+from tasks.sweeping import Comparison
+
+
+def write_run(folder: Path, overrides: list[str], *names: str) -> None:
+    """What a run of mode=benchmark leaves of networks of these names."""
+    (folder / ".hydra").mkdir(parents=True)
+    OmegaConf.save(OmegaConf.create(overrides), folder / ".hydra" / "overrides.yaml")
+    number = int(folder.name)
+    times = {f"{stage}_p50_ms": 1.0 + number for stage in ("prepare", "network", "finish", "whole")}
+    where = {"runtime": "torch 2", "precision": "fp32", "device": "cpu", "threads": 1, "photo": "36×48"}
+    costs = {"height": 32, "width": 64, "params": 10**6, "multiply_adds": 10**7 * (1 + number)}
+    rows = [{"name": name, **where, **costs, **times, "network_p95_ms": 9.0} for name in names]
+    (folder / "benchmark.json").write_text(json.dumps(rows))
+
+
+def end(sweep: Path) -> list[dict[str, str]]:
+    """What Hydra calls behind the last run; the table's lines."""
+    Comparison().on_multirun_end(OmegaConf.create({"hydra": {"sweep": {"dir": str(sweep)}}}))
+    with (sweep / "benchmark.csv").open(encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_runs_are_named_by_what_differs_in_their_order(tmp_path, capsys):
+    for number in (10, 2):
+        write_run(tmp_path / str(number), ["mode=benchmark", f"backbone.width=0.{number}"], "MobileNetV2 + LRASPP")
+    rows = end(tmp_path)
+    assert [row["name"] for row in rows] == ["0.2", "0.10"]
+    assert [row["network_p50_ms"] for row in rows] == ["3.0", "11.0"]
+    assert (tmp_path / "pareto.png").is_file() and not (tmp_path / "comparison.csv").exists()
+    assert "0.10" in capsys.readouterr().out
+
+
+def test_runs_of_several_networks_keep_their_names(tmp_path):
+    for number, path in enumerate(("runs/a", "runs/b")):
+        overrides = ["mode=benchmark", f"benchmark.size=[{path}]", f"checkpoint={path}/best.ckpt"]
+        write_run(tmp_path / str(number), overrides, "model.onnx", "model.xml")
+    names = [row["name"] for row in end(tmp_path)]
+    assert names == [f"{run}] {run}/best.ckpt {file}" for run in ("a", "b") for file in ("model.onnx", "model.xml")]
+
+
+def test_a_single_run_has_its_networks_name(tmp_path):
+    write_run(tmp_path / "0", ["mode=benchmark"], "MobileNetV2 + LRASPP")
+    assert [row["name"] for row in end(tmp_path)] == ["MobileNetV2 + LRASPP"]
