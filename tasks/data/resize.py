@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import numpy as np
 from PIL import Image
+from PIL import __version__ as pillow_version
 
 from tasks.data.images import Pixels, read_rgb
 from tasks.errors import UserError
@@ -56,6 +57,7 @@ class ResizeCentreCrop:
             "lengths": self.lengths,
             "crop": self.crop,
             "interpolation": self.interpolation,
+            "pillow": int(pillow_version.split(".")[0]),  # its way with tall photos has changed
         }
 
     def __call__(self, source: Path | Pixels) -> Pixels:

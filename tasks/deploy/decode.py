@@ -39,7 +39,7 @@ def prepare(photo: Array, model: Mapping[str, Any]) -> tuple[Array, Place]:
     if (takes["height"] or height, takes["width"] or width) != (height, width):
         raise ValueError(f"it is {width}×{height} pixels, and the file takes {takes['width']}×{takes['height']}")
     x, y, across, down = place
-    planes = resized(photo, (down, across), rule.get("interpolation"))
+    planes = resized(photo, (down, across), rule.get("interpolation"), rule.get("pillow", 0))
     seen = planes[:, max(-y, 0) : height - y, max(-x, 0) : width - x]
     image = np.full((1, 3, height, width), rule.get("fill", 0), np.uint8)
     image[0, :, max(y, 0) : max(y, 0) + seen.shape[1], max(x, 0) : max(x, 0) + seen.shape[2]] = seen
@@ -71,17 +71,18 @@ def fitted(rule: Mapping[str, Any], size: Size) -> tuple[Size, Place]:
     return (crop, crop), (x, y, across, down)
 
 
-def resized(photo: Array, size: Size, interpolation: str | None) -> Array:
+def resized(photo: Array, size: Size, interpolation: str | None, pillow: int = 0) -> Array:
     """A photo as (3, height, width): one direction after the other, rounded in between.
 
     interpolation: as Pillow's of this name; None for torch's antialiased bilinear one, of shorter fractions.
+    pillow: its version; since 13 it begins with the height of tall photos.
     """
     planes = photo.transpose(2, 0, 1)
     if interpolation == "nearest":
         rows, columns = (nearest_by_steps(old, new) for old, new in zip(photo.shape[:2], size, strict=True))
         return planes[:, rows][:, :, columns]
     lost, lost_across = photo.shape[0] - size[0], photo.shape[1] - size[1]
-    down_first = interpolation is not None and lost > max(0, 2 * lost_across)  # Pillow's since 13, for tall photos
+    down_first = pillow >= 13 and lost > max(0, 2 * lost_across)
     for across in (not down_first, down_first):
         if across and lost_across:
             planes = resampled(planes, size[1], interpolation)
@@ -269,23 +270,30 @@ def selected(boxes: Array, scores: Array, select: Mapping[str, Any]) -> tuple[Ar
         few *= 3
 
 
-def suppressed(boxes: Array, labels: Array, select: Mapping[str, Any]) -> list[int]:
-    """Which boxes (K, 4), the best first, are kept."""
-    stands = np.ones(len(boxes), bool)
-    for label in np.unique(labels):
-        stands[np.flatnonzero(labels == label)[select["per_class"] :]] = False
-    areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
-    limit = np.float64(select["overlap"])  # which overlaps that are rounded to float32 must exceed
-    kept: list[int] = []
-    for k in range(len(boxes)):
-        if not stands[k] or len(kept) == select["detections"]:
-            continue
-        kept.append(k)
-        sides = np.minimum(boxes[k, 2:], boxes[k:, 2:]) - np.maximum(boxes[k, :2], boxes[k:, :2])
-        shared = np.maximum(sides, 0).prod(1)
-        overlaps = shared / np.maximum(areas[k] + areas[k:] - shared, 1e-300)
-        stands[k:] &= (labels[k:] != labels[k]) | (overlaps.astype(np.float32) <= limit)
-    return kept
+def suppressed(boxes: Array, labels: Array, select: Mapping[str, Any]) -> Array:
+    """Which boxes (K, 4), the best first, are kept: those that no better one of their class that is kept overlaps.
+
+    All pairs of a class are looked at together; only those that overlap too much are gone through one by one.
+    """
+    order = np.argsort(labels, kind="stable")
+    rank = np.arange(len(order)) - np.searchsorted(labels[order], labels[order])  # in its class
+    order, rank = order[rank < select["per_class"]], rank[rank < select["per_class"]]
+    worse = np.repeat(np.arange(len(order)), rank)  # each with all of its class that stand before it
+    better = np.arange(len(worse)) + worse - np.repeat(np.cumsum(rank), rank)
+    left, top, right, bottom = boxes[order].T.copy()
+    width = np.minimum(right[better], right[worse]) - np.maximum(left[better], left[worse])
+    height = np.minimum(bottom[better], bottom[worse]) - np.maximum(top[better], top[worse])
+    meet = (width > 0) & (height > 0)
+    better, worse, shared = better[meet], worse[meet], (width * height)[meet]
+    areas = (right - left) * (bottom - top)
+    overlaps = shared / (areas[better] + areas[worse] - shared)
+    too_much = overlaps.astype(np.float32) > np.float64(select["overlap"])  # rounded as in training
+    stands = np.zeros(len(boxes), bool)
+    stands[order] = True
+    for one, other in sorted(zip(order[better[too_much]].tolist(), order[worse[too_much]].tolist(), strict=True)):
+        if stands[one]:
+            stands[other] = False
+    return np.flatnonzero(stands)[: select["detections"]]
 
 
 def moved(boxes: Array, size: Size, place: Place) -> Array:
@@ -339,11 +347,13 @@ def runner(folder: Path, model: Mapping[str, Any]) -> Callable[[Array], Found]:
         names, takes = [output.name for output in session.get_outputs()], session.get_inputs()[0].name
         return lambda images: dict(zip(names, session.run(names, {takes: images}), strict=True))
     if path.suffix == ".xml":
+        sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # nothing is reported
         import openvino
 
-        precision = {"bf16": "bf16", "fp16": "f16"}.get(model["precision"], "f32")
+        precision = "bf16" if model["precision"] == "bf16" else "f32"
         compiled = openvino.Core().compile_model(str(path), "CPU", {"INFERENCE_PRECISION_HINT": precision})
-        return lambda images: {output.get_any_name(): value for output, value in compiled([images]).items()}
+        names = [name for task in model["tasks"].values() for name in task["outputs"].values()]
+        return lambda images: dict(zip(names, compiled([images]).values(), strict=True))
     sys.exit(f"{path.name}: only .onnx and .xml can be tried")
 
 

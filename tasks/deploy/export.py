@@ -14,10 +14,23 @@ from rich.console import Console
 from rich.table import Table
 
 from tasks.data.datamodule import DataModule
+from tasks.data.resize import antialiased
 from tasks.data.splits import Splits
 from tasks.deploy import decode
+from tasks.deploy.decode import prepare
 from tasks.deploy.describe import describe
-from tasks.deploy.gate import LIMITS, Difference, Outcome, Pixels, compare, of_checkpoint, of_file
+from tasks.deploy.gate import (
+    LIMITS,
+    Difference,
+    Limits,
+    Outcome,
+    Pixels,
+    compare,
+    of_checkpoint,
+    of_file,
+    relative,
+    worst,
+)
 from tasks.deploy.int8 import quantise
 from tasks.deploy.manifest import write_manifest
 from tasks.deploy.network import trace
@@ -27,6 +40,7 @@ from tasks.deploy.shipped import Shipped
 from tasks.deploy.writers import WRITERS
 from tasks.errors import UserError
 from tasks.learner import Learner
+from tasks.parts import parts
 from tasks.report import report
 from tasks.start import complete
 from tasks.training import ready, scored
@@ -48,13 +62,15 @@ def export(task: str, config: DictConfig, splits: Splits, folder: Path) -> None:
     complete(task, config, learner)
     learner.eval()
     unproved = folder / "unproved"
+    shutil.rmtree(unproved, ignore_errors=True)
     unproved.mkdir()
     try:
         manifest, runner = write(learner, config, data, size, any_size, unproved)
         prove(learner, config, data, manifest, runner, folder)
         leave_golden(manifest, runner, pixels(data.val, GOLDEN), unproved / "golden")
+        shutil.rmtree(folder / "golden", ignore_errors=True)
         for path in unproved.iterdir():
-            path.rename(folder / path.name)
+            path.replace(folder / path.name)
     finally:
         shutil.rmtree(unproved, ignore_errors=True)
     report(f"exported  {folder / manifest['file']}")
@@ -70,6 +86,13 @@ def size_of(config: DictConfig, splits: Splits) -> tuple[tuple[int, int] | None,
     if wanted == "dynamic":
         if "boxes" in config.targets:
             raise UserError("export.size=dynamic: boxes need one size, to which their anchors belong")
+        for name, part in parts(config).items():
+            key = f"{name}.head.pool_kernel".lstrip(".")
+            if (kernel := part.head.get("pool_kernel")) is not None:
+                raise UserError(
+                    f"export.size=dynamic: {key}={kernel} is a window that a file cannot fit to its images; for images "
+                    f"of up to {16 * kernel} pixels a side {key}=null computes the same"
+                )
         return None, True
     if wanted is None and config.data.fit is None:
         sizes = {splits.val.size(index) for index in range(len(splits.val))}
@@ -134,8 +157,12 @@ def prove(
         limits = limits._replace(tensors=float(config.export.tolerance))
     names = {name: entry["outputs"] for name, entry in manifest["tasks"].items()}
     images = pixels(data.val, config.export.images)
+    if manifest["input"]["height"] is None:  # half of them at other sizes
+        images[1::2] = [antialiased(image, *(side * 3 // 4 for side in image.shape[:2])) for image in images[1::2]]
     expected = of_checkpoint(learner, data.fit, manifest["outputs"], names)
     table = compare(expected, of_file(runner, manifest), images, limits, manifest["outputs"])
+    if manifest["input"]["batch"] != 1:
+        table.append(of_batch(runner, manifest, images[::2], limits))
     if config.export.metric or manifest["precision"] == "int8":
         table += of_metric(learner, config, data, manifest, runner, folder)
     show(table, f"{manifest['file']} against the checkpoint on {len(images)} images")
@@ -145,10 +172,27 @@ def prove(
     failed = [row for row in table if not row.holds]
     if failed:
         first = failed[0]
+        mixed = manifest["precision"] == "int8" and not config.export.mixed and first.what.startswith("loss of")
         raise UserError(
             f"{manifest['file']} does not do what the checkpoint does: {first.what} is {first.worst:.4g}, allowed "
             f"{'from' if first.at_least else 'up to'} {first.limit:g} ({folder / 'gate.json'})"
+            + ("; export.mixed=true keeps the most sensitive layers in float" if mixed else "")
         )
+
+
+def of_batch(runner: Runner, manifest: dict[str, Any], images: Sequence[Pixels], limits: Limits) -> Difference:
+    """Whether several images at once give what each gives alone."""
+    seen = [prepare(image, manifest)[0] for image in images]
+    seen = [image for image in seen if image.shape == seen[0].shape][: manifest["input"]["batch"] or 3]
+    together = runner.run(np.concatenate(seen))
+    alone = [runner.run(image) for image in seen]
+    apart = {name: np.concatenate([one[name] for one in alone]) for name in together}
+    return Difference(
+        f"{len(seen)} images at once",
+        worst([relative(apart[name].astype(np.float32), together[name].astype(np.float32)) for name in together]),
+        limits.tensors,
+        at_least=False,
+    )
 
 
 def of_metric(

@@ -12,6 +12,7 @@ from rich.table import Table
 from tasks.data.datamodule import DataModule
 from tasks.deploy.decode import prepare
 from tasks.deploy.quantise.plan import Plan, mixed_plan, open_quantiser
+from tasks.deploy.quantise.quantiser import Quantiser
 from tasks.deploy.runtimes import open_runner
 from tasks.deploy.samples import pixels
 from tasks.deploy.shipped import Shipped
@@ -38,16 +39,21 @@ def quantise(learner: Learner, config: DictConfig, data: DataModule, manifest: d
         if path.with_suffix(suffix).is_file():
             path.with_suffix(suffix).rename(float_path.with_suffix(suffix))
     quantiser = open_quantiser(float_path, images)
+    report(f"int8      {quantiser.write(path)}")
     if config.export.mixed:
-        plan = mixed_plan(
-            quantiser, path, gain_of(learner, config, data, manifest), exact=0.0, budget=config.export.budget
-        )
-        show(plan)
-        report(f"int8      {plan.quantised}")
-    else:
-        report(f"int8      {quantiser.write(path)}")
+        mix(quantiser, gain_of(learner, config, data, manifest), config.export.budget, path)
     for suffix in {path.suffix, ".bin"}:
         float_path.with_suffix(suffix).unlink(missing_ok=True)
+
+
+def mix(quantiser: Quantiser, gain: Callable[[Path], float], budget: float, path: Path) -> None:
+    """Replace the int8 file by one with the most sensitive layers in float, if it loses more than the budget."""
+    if gain(path) >= -budget:
+        report(f"mixed     no layer has to stay in float for a budget of {budget:g}")
+        return
+    plan = mixed_plan(quantiser, path, gain, exact=0.0, budget=budget)
+    show(plan)
+    report(f"int8      {plan.quantised}")
 
 
 def gain_of(

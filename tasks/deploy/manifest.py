@@ -10,8 +10,14 @@ from tasks.errors import UserError
 
 FORMAT = 1
 NAME = "model.json"
-KEYS = ("format", "task", "file", "runtime", "precision", "outputs", "input", "tasks", "card")
 SUFFIXES = {".onnx": "onnx", ".xml": "openvino", ".pte": "executorch", ".pt2": "torch"}  # of files, and their runtimes
+KEYS = ("format", "task", "file", "runtime", "precision", "outputs", "input", "tasks", "card", "sha256")
+TABLES = ("input", "tasks", "card", "sha256")
+CHOICES = {
+    "runtime": tuple(SUFFIXES.values()),
+    "precision": ("fp32", "fp16", "bf16", "int8"),
+    "outputs": ("raw", "decoded", "final"),
+}
 
 
 def read_manifest(path: str | Path) -> dict[str, Any]:
@@ -25,11 +31,13 @@ def read_manifest(path: str | Path) -> dict[str, Any]:
             unknown.
     """
     path = Path(path)
+    if not path.name:
+        raise UserError("model=: no file is named")
     beside = path if path.name == NAME else path.with_name(NAME)
-    if path.name != NAME:
-        runtime_of(path)
     if not path.is_file():
         raise UserError(f"model={path}: no such file")
+    if path.name != NAME:
+        runtime_of(path)
     if not beside.is_file():
         raise UserError(f"model={path}: {NAME} is missing beside it, which says what its inputs and outputs mean")
     try:
@@ -43,11 +51,15 @@ def read_manifest(path: str | Path) -> dict[str, Any]:
     missing = [key for key in KEYS if key not in manifest]
     if missing:
         raise UserError(f"{beside} is damaged: it lacks {', '.join(missing)}")
-    if manifest["runtime"] not in SUFFIXES.values():
-        raise UserError(f"{beside}: runtime {manifest['runtime']} is not one of {', '.join(SUFFIXES.values())}")
+    for key in TABLES:
+        if not isinstance(manifest[key], dict):
+            raise UserError(f"{beside} is damaged: {key} is not a table of names and values")
+    for key, choices in CHOICES.items():
+        if manifest[key] not in choices:
+            raise UserError(f"{beside}: {key} {manifest[key]} is not one of {', '.join(choices)}")
     if path.name != NAME and path.name != manifest["file"]:
         raise UserError(f"{beside} describes {manifest['file']}, not {path.name}")
-    check_files(beside.parent, manifest.get("sha256", {}))
+    check_files(beside.parent, manifest["sha256"])
     return manifest
 
 

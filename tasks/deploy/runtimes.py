@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.deploy.manifest import runtime_of
-from tasks.deploy.quantise.offline import stay_offline
+from tasks.deploy.offline import stay_offline
 from tasks.errors import UserError
 
 Arrays = dict[str, NDArray[Any]]
@@ -85,7 +85,7 @@ class OpenVinoRunner(Runner):
         path: the .xml; the .bin lies beside it.
         names: of its outputs; compiling gives them others.
         threads: that work on an image; None for as many as there are cores.
-        precision: that is worked in, where the CPU can: "f32", "bf16" or "f16".
+        precision: that is worked in, where the CPU can: "f32" or "bf16"; without a word it would choose itself.
     """
 
     def __init__(self, path: Path, names: list[str], threads: int | None, precision: str) -> None:
@@ -179,7 +179,7 @@ def open_runner(path: Path, manifest: dict[str, Any], threads: int | None = None
     if runtime == "onnx":
         return OnnxRunner(path, threads)
     if runtime == "openvino":
-        return OpenVinoRunner(path, names, threads, {"bf16": "bf16", "fp16": "f16"}.get(manifest["precision"], "f32"))
+        return OpenVinoRunner(path, names, threads, "bf16" if manifest["precision"] == "bf16" else "f32")
     if runtime == "executorch":
         return ExecuTorchRunner(path, names, shape, threads)
     return TorchRunner(path, names, shape, threads)

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import torch
 
 from tasks.deploy.network import Traced
-from tasks.deploy.quantise.offline import stay_offline
+from tasks.deploy.offline import stay_offline
 from tasks.deploy.runtimes import needed, quiet
 
 OPSET = 20  # the first whose HardSwish, Resize and Gelu are all one operator
@@ -41,6 +41,8 @@ def write_onnx(traced: Traced, path: Path, manifest: Mapping[str, Any], _precisi
         )
     assert exported is not None
     model = exported.model_proto
+    for part in (model.graph, *model.graph.node, *model.graph.value_info, *model.functions):
+        del part.metadata_props[:]  # which lines of which files made them
     entry = model.metadata_props.add()
     entry.key, entry.value = "mobilevision", json.dumps(manifest)
     onnx.checker.check_model(model)

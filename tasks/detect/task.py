@@ -23,7 +23,6 @@ from tasks.detect.publish import publish
 from tasks.task import Found, Task
 
 EVALUATORS = ("mobilevision", "pycocotools")
-CANDIDATES = 4  # for each box that is kept: what an exported graph looks at, whose shapes are fixed
 
 
 class DetectTask(Task):
@@ -97,7 +96,6 @@ class DetectTask(Task):
             overlap=self.select.overlap,
             per_class=self.select.per_class,
             detections=self.select.detections,
-            candidates=CANDIDATES * self.select.detections,
         )._asdict()
 
     def from_tensors(

@@ -57,12 +57,13 @@ class OnnxQuantiser(Quantiser):
         self.ranges = self.collect()
 
     def collect(self) -> dict[str, Any]:
-        """The range of every float tensor that an operator computes."""
-        helper, graph = self.onnx.helper, self.model.graph
+        """The range of every float tensor that the core reads or computes."""
+        helper, graph, core = self.onnx.helper, self.model.graph, set(self.graph.core)
+        used = {tensor for node in graph.node if node.name in core for tensor in (*node.input, *node.output)}
         names = [
             value.name
             for value in (*graph.value_info, *graph.output)
-            if value.type.tensor_type.elem_type == self.onnx.TensorProto.FLOAT
+            if value.name in used and value.type.tensor_type.elem_type == self.onnx.TensorProto.FLOAT
         ]
         model = self.copied(outputs=())
         for extreme in ("ReduceMin", "ReduceMax"):

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from tasks.deploy.offline import stay_offline
 from tasks.deploy.quantise.graph import Graph, Node, Operator
-from tasks.deploy.quantise.offline import stay_offline
 from tasks.deploy.quantise.quantiser import PROBES, Floats, Images, Quantised, Quantiser, count, in_batches
 from tasks.deploy.runtimes import needed, readable
 

@@ -1,0 +1,73 @@
+"""Networks as mode=export writes them, with torchvision's weights, for the benchmarks that compare the two."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from hydra import compose, initialize_config_module
+from numpy.typing import NDArray
+from torch import Tensor
+
+from backbones.weights import load_by_position, load_head
+from tasks.build import build
+from tasks.deploy.model import Model
+from tasks.deploy.network import trace
+from tasks.deploy.quantise.openvino import OpenVinoQuantiser
+from tasks.deploy.runtimes import open_runner
+from tasks.deploy.writers import WRITERS
+from tasks.learner import Learner
+
+Images = NDArray[np.uint8]
+
+
+def network(
+    task: str, choices: Sequence[str], classes: Mapping[str, Sequence[Any]], state: Mapping[str, Tensor]
+) -> Learner:
+    """What `python -m tasks.<task> <choices>` builds, with the weights of torchvision's network of the same layers.
+
+    Args:
+        classes: by kind of label, as data sets have them.
+        state: of torchvision's network; every tensor finds its place.
+    """
+    with initialize_config_module("conf", version_base="1.3"):
+        learner = build(compose(task, [*choices, "recipe=none"]), classes).eval()
+    ((_, only),) = learner.each_task()
+    rest, left = load_head(only.head, load_by_position(learner.backbone, state, "torchvision"))
+    assert not rest.rest and not left, "the networks differ"
+    return learner
+
+
+def exported(
+    learner: Learner, size: tuple[int, int], folder: Path, *, form: str = "raw", precision: str = "fp32"
+) -> Model:
+    """An OpenVINO file of a network for one image at a time, opened for one thread.
+
+    Args:
+        size: (height, width) of the images.
+        form: of the outputs: raw or decoded.
+        precision: fp32 or bf16.
+    """
+    traced = trace(learner, batch=1, size=size, form=form)
+    manifest = {
+        "precision": precision,
+        "input": {"batch": 1, "height": size[0], "width": size[1], "resize": {"rule": "none"}},
+        "tasks": {name: {"outputs": traced.names[name], **task.recipe(size)} for name, task in learner.each_task()},
+    }
+    path = folder / f"{precision}.xml"
+    WRITERS["openvino"].write(traced, path, manifest, precision)
+    return Model(open_runner(path, manifest, threads=1), manifest)
+
+
+def in_int8(model: Model, folder: Path, images: Images) -> Model:
+    """An exported fp32 model of that folder in int8, with ranges from images (N, 3, height, width)."""
+    path, manifest = folder / "int8.xml", {**model.manifest, "precision": "int8"}
+    print(OpenVinoQuantiser(folder / "fp32.xml", [images]).write(path))
+    return Model(open_runner(path, manifest, threads=1), manifest)
+
+
+def has_bf16() -> bool:
+    """Whether this processor multiplies bfloat16."""
+    import openvino
+
+    return "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")

@@ -1,0 +1,165 @@
+"""Shared by the tests of exported files: small networks that say something, their checkpoint, and each file once."""
+
+import functools
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+import torch
+from omegaconf import DictConfig
+from torch import nn
+
+from tasks.build import build
+from tasks.checkpoint import make_card
+from tasks.data.letterbox import Stretch
+from tasks.data.streets.dataset import Streets
+from tasks.deploy.describe import describe
+from tasks.deploy.manifest import write_manifest
+from tasks.deploy.network import Traced, trace
+from tasks.deploy.runtimes import Runner, open_runner
+from tasks.deploy.writers import WRITERS
+from tasks.learner import Learner
+from tests.test_config import configuration
+
+SIZE = (48, 96)  # height, width of what the networks see; the scenes are larger
+SMALL = (
+    "recipe=none",
+    "backbone=mobilenet_v3_small",
+    "backbone.width=0.25",
+    "segment.head.hidden=16",
+    "detect.head.extras=[32]",
+    "detect.task.select.detections=40",
+    "classify.head.hidden=16",
+    "heads=[segment,detect,classify]",
+    "+data.fit._target_=tasks.data.letterbox.Stretch",
+    f"+data.fit.size=[{SIZE[0]},{SIZE[1]}]",
+    "data.workers=0",
+    "cpu.keep_freed_memory=false",
+    "trainer.accelerator=cpu",
+    "pictures=0",
+    "logger=none",
+)
+SCENES = ("dataset.train=1", "dataset.val=4", "dataset.height=64", "dataset.width=128")
+
+
+def noise(count: int, size: tuple[int, int] = SIZE, seed: int = 0) -> torch.Tensor:
+    """Images (count, 3, height, width) uint8: coarse squares, each place another, under fine noise."""
+    generator = torch.Generator().manual_seed(seed)
+    coarse = torch.randint(0, 200, (count, 3, 4, 4), generator=generator).float()
+    fine = torch.randint(0, 56, (count, 3, *size), generator=generator)
+    return (nn.functional.interpolate(coarse, size) + fine).to(torch.uint8)
+
+
+def enliven(learner: Learner) -> Learner:
+    """Statistics and weights like those of a training: no normalisation does nothing, outputs differ clearly."""
+    torch.manual_seed(0)
+    for module in learner.modules():
+        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
+            module.momentum = None  # the mean of all batches
+            nn.init.uniform_(module.weight, 0.5, 1.5)
+            nn.init.normal_(module.bias, std=0.3)
+        elif isinstance(module, nn.Conv2d | nn.Linear) and module.bias is not None:  # no normalisation behind it
+            nn.init.normal_(module.weight, std=3 * module.weight[0].numel() ** -0.5)
+    with torch.no_grad():
+        learner.train()(noise(8))
+    return learner.eval()
+
+
+def settings(*overrides: str) -> DictConfig:
+    """The configuration of the three heads."""
+    return configuration(*SMALL, *overrides, task="multitask")
+
+
+def network(*overrides: str) -> tuple[Learner, DictConfig]:
+    """A learner for the street scenes' classes with the configuration that it was built from."""
+    config = settings(*overrides)
+    torch.manual_seed(0)
+    learner = enliven(build(config, Streets.classes))
+    learner.card = make_card("multitask", config, {name: entry.card() for name, entry in learner.each_task()})
+    return learner, config
+
+
+class Shipped(NamedTuple):
+    """An exported file, opened, and the network that it was made of."""
+
+    learner: Learner
+    runner: Runner
+    manifest: dict[str, Any]
+    folder: Path
+
+
+def ship(folder: Path, learner: Learner, config: Any, traced: Traced, fit: Any = None) -> Shipped:
+    """The network's file in a folder with its model.json, opened; nothing is proved."""
+    manifest = describe(learner, config, traced, SIZE, fit, None)
+    writer = WRITERS[config.export.format]
+    files = writer.write(traced, folder / manifest["file"], manifest, config.export.precision)
+    write_manifest(folder, manifest, files)
+    return Shipped(learner, open_runner(folder / manifest["file"], manifest, threads=1), manifest, folder)
+
+
+@pytest.fixture(scope="session")
+def shipped(tmp_path_factory) -> Callable[[str, str], Shipped]:
+    """The file of three heads in a format, with outputs of a form: each is traced and written once."""
+    learner, _ = network()
+    traced = functools.cache(lambda form: trace(learner, batch=1, size=SIZE, form=form))
+
+    @functools.cache
+    def get(runtime: str, form: str) -> Shipped:
+        config = settings(f"export.format={runtime}", f"export.outputs={form}")
+        return ship(tmp_path_factory.mktemp(f"{runtime}_{form}"), learner, config, traced(form), Stretch(SIZE))
+
+    return get
+
+
+@pytest.fixture(scope="session")
+def scenes(tmp_path_factory) -> tuple[str, ...]:
+    """Arguments for the street scenes of this session."""
+    return (*SCENES, f"dataset.root={tmp_path_factory.mktemp('streets') / 'streets'}")
+
+
+@pytest.fixture(scope="session")
+def best(tmp_path_factory, scenes) -> Path:
+    """A checkpoint of three heads, which the commands of one head take as well."""
+    learner, _ = network(*scenes)
+    path = tmp_path_factory.mktemp("checkpoints") / "best.ckpt"
+    torch.save({"mobilevision": learner.card, "state_dict": learner.state_dict()}, path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def exports(tmp_path_factory) -> Path:
+    """A folder for what commands export once for several tests."""
+    return tmp_path_factory.mktemp("exports")
+
+
+@pytest.fixture
+def model(command, exports, best, tmp_path) -> Path:
+    """model.onnx of three heads with all that mode=export leaves beside it; a copy, which a test may damage."""
+    pytest.importorskip("onnx")
+    folder = exports / "model"
+    if not folder.exists():
+        result = command("multitask", "mode=export", f"checkpoint={best}", f"hydra.run.dir={folder}")
+        assert result.status == 0, result.err
+    shutil.copytree(folder, tmp_path / "model")
+    return tmp_path / "model" / "model.onnx"
+
+
+def changed(model: Path, **entries: Any) -> None:
+    """Other entries in the model.json beside a file."""
+    beside = model.with_name("model.json")
+    beside.write_text(json.dumps(json.loads(beside.read_text()) | entries))
+
+
+def tensors(shipped: Shipped, images: torch.Tensor, form: str) -> dict[str, np.ndarray]:
+    """What the file should give for images, by names, from the network that it was made of."""
+    with torch.inference_mode():
+        outputs, size = shipped.learner(images), (images.shape[2], images.shape[3])
+        return {
+            shipped.manifest["tasks"][name]["outputs"][role]: tensor.numpy()
+            for name, task in shipped.learner.each_task()
+            for role, tensor in task.tensors(outputs[name], size, form).items()
+        }

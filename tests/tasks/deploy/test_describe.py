@@ -1,0 +1,134 @@
+"""model.json says what is so: sizes, classes, anchors, hashes, and the same inside the file."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from tasks.data.letterbox import Letterbox, Stretch
+from tasks.data.resize import ResizeCentreCrop
+from tasks.data.streets.dataset import Streets
+from tasks.deploy.describe import rule_of
+from tasks.deploy.manifest import read_manifest, sha256
+from tasks.errors import UserError
+from tests.tasks.deploy.conftest import SIZE
+
+
+@pytest.fixture
+def manifest(model):
+    return read_manifest(model)
+
+
+def test_what_the_file_takes(manifest):
+    takes = manifest["input"]
+    assert [takes[key] for key in ("name", "type", "layout", "colours")] == ["image", "uint8", "NCHW", "RGB"]
+    assert [takes[key] for key in ("batch", "height", "width")] == [1, *SIZE]
+    assert takes["resize"] == {"rule": "stretch", "height": SIZE[0], "width": SIZE[1]} and takes["upright"] is False
+    assert takes["mean"] == [0.485, 0.456, 0.406] and takes["std"] == [0.229, 0.224, 0.225]
+
+
+def test_what_the_file_is(manifest, model, best):
+    said = {key: manifest[key] for key in ("format", "task", "file", "runtime", "precision", "outputs")}
+    assert said == {
+        "format": 1,
+        "task": "multitask",
+        "file": "model.onnx",
+        "runtime": "onnx",
+        "precision": "fp32",
+        "outputs": "raw",
+    }
+    assert manifest["checkpoint"] == {"name": "best.ckpt", "sha256": sha256(best)}
+    assert manifest["sha256"] == {"model.onnx": sha256(model)}
+    assert manifest["versions"]["torch"] == torch.__version__.partition("+")[0]
+    assert {"onnx", "onnxruntime"} <= manifest["versions"].keys()
+
+
+def test_the_classes_are_the_checkpoints(manifest, best):
+    tasks, card = manifest["tasks"], torch.load(best, weights_only=True)["mobilevision"]
+    masks = [[entry["name"], entry["id"], entry["colour"]] for entry in tasks["segment"]["classes"]]
+    assert masks == card["tasks"]["segment"]["classes"] and len(masks) == 19
+    boxes = [[entry["name"], entry["id"]] for entry in tasks["detect"]["classes"]]
+    assert boxes == card["tasks"]["detect"]["classes"] and len(boxes) == len(Streets.classes["boxes"])
+    assert tasks["classify"]["classes"] == list(Streets.classes["label"])
+    assert manifest["card"]["tasks"] == card["tasks"]
+
+
+def test_outputs_have_the_names_of_the_file(manifest, model):
+    onnx = pytest.importorskip("onnx")
+    names = [name for task in manifest["tasks"].values() for name in task["outputs"].values()]
+    assert names == [output.name for output in onnx.load(model).graph.output]
+    assert names == ["segment_logits", "detect_logits", "detect_offsets", "classify_logits"]
+
+
+def test_anchors_can_be_made_of_their_recipe(manifest, shipped):
+    learner = shipped("torch", "raw").learner
+    head, recipe, (height, width) = learner.each("detect").head, manifest["tasks"]["detect"]["anchors"], SIZE
+    boxes = []
+    for (rows, columns), shapes in zip(recipe["cells"], recipe["shapes"], strict=True):
+        for row in range(rows):
+            for column in range(columns):
+                x, y = (column + 0.5) / columns * width, (row + 0.5) / rows * height
+                for wide, high in np.array(shapes) * min(SIZE) / 2:
+                    boxes.append([x - wide, y - high, x + wide, y + high])
+    expected = head.anchors.boxes(head.cells(SIZE), SIZE, "cpu")
+    np.testing.assert_allclose(boxes, expected.numpy(), rtol=1e-5, atol=1e-4)
+    with torch.inference_mode():
+        raw = learner(torch.zeros(1, 3, *SIZE, dtype=torch.uint8))["detect"]
+    assert raw.logits.shape[1] == len(boxes) and [[*cells] for cells in raw.cells] == recipe["cells"]
+
+
+def test_how_boxes_are_kept(manifest):
+    detect = manifest["tasks"]["detect"]
+    assert detect["select"] == {"threshold": 0.001, "overlap": 0.55, "per_class": 300, "detections": 40}
+    assert detect["score"] == "softmax" and detect["holes"] == [] and detect["weights"] == [10, 10, 5, 5]
+    assert detect["largest"] == pytest.approx(4.135166556742356)
+
+
+def test_the_file_says_the_same(manifest, model, shipped):
+    onnx = pytest.importorskip("onnx")
+    (entry,) = (entry for entry in onnx.load(model).metadata_props if entry.key == "mobilevision")
+    manifest.pop("sha256")
+    assert json.loads(entry.value) == manifest
+
+
+def test_openvinos_file_says_the_same(shipped):
+    openvino = pytest.importorskip("openvino")
+    made = shipped("openvino", "raw")
+    model = openvino.Core().read_model(made.folder / "model.xml")
+    beside = json.loads((made.folder / "model.json").read_text())
+    assert beside.pop("sha256") == {name: sha256(made.folder / name) for name in ("model.xml", "model.bin")}
+    assert json.loads(model.get_rt_info(["mobilevision"]).astype(str)) == beside
+    assert beside["versions"].keys() == {"torch", "openvino"}
+
+
+def test_nothing_is_told_of_the_machine(model, best):
+    text = model.with_name("model.json").read_text()
+    assert str(best.parent) not in text and str(model.parent) not in text
+    config = json.loads(text)["card"]["config"]
+    assert not {"checkpoint", "resume", "weights", "input", "model"} & config.keys()
+
+
+class OwnFit:
+    """A view of the user's own that does not say how it works."""
+
+
+@pytest.mark.parametrize(
+    ("fit", "rule"),
+    [
+        (None, {"rule": "none"}),
+        (Stretch([4, 6]), {"rule": "stretch", "height": 4, "width": 6}),
+        (Letterbox([4, 6], 9), {"rule": "letterbox", "height": 4, "width": 6, "fill": 9}),
+        (
+            ResizeCentreCrop(256, 224),
+            {"rule": "resize_centre_crop", "lengths": [256], "crop": 224, "interpolation": "bilinear"},
+        ),
+    ],
+)
+def test_rules_of_resizing(fit, rule):
+    assert json.loads(json.dumps(rule_of(fit))) == rule
+
+
+def test_a_fit_without_a_rule_is_refused():
+    with pytest.raises(UserError, match=r"data\.fit=OwnFit has no rule\(\)"):
+        rule_of(OwnFit())

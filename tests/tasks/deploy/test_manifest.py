@@ -1,0 +1,102 @@
+"""model.json and the files that it names: whatever is wrong with them is told in one line that names the file."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tasks.deploy.manifest import read_manifest, sha256, write_manifest
+from tasks.errors import UserError
+
+WHOLE = {
+    "format": 1,
+    "task": "classify",
+    "file": "model.onnx",
+    "runtime": "onnx",
+    "precision": "fp32",
+    "outputs": "raw",
+    "input": {},
+    "tasks": {},
+    "card": {},
+    "sha256": {},
+}
+
+
+@pytest.fixture
+def model(tmp_path) -> Path:
+    """A file that nobody opens here, and its description."""
+    path = tmp_path / "model.onnx"
+    path.write_bytes(bytes(range(200)))
+    write_manifest(tmp_path, WHOLE, ["model.onnx"])
+    return path
+
+
+def refused(path: Path) -> str:
+    with pytest.raises(UserError) as error:
+        read_manifest(path)
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+def test_what_is_written_is_read(model):
+    manifest = read_manifest(model)
+    assert manifest == WHOLE | {"sha256": {"model.onnx": sha256(model)}}
+    assert read_manifest(model.with_name("model.json")) == manifest == read_manifest(str(model))
+    assert sha256(model) == "1901da1c9f699b48f6b2636e65cbf73abf99d0441ef67f5c540a42f7051dec6f"
+
+
+def test_a_missing_file_is_named(model):
+    assert refused(model.with_name("other.onnx")) == f"model={model.with_name('other.onnx')}: no such file"
+    beside = model.with_name("model.json")
+    content = beside.read_text()
+    beside.unlink()
+    assert refused(model).startswith(f"model={model}: model.json is missing beside it")
+    beside.write_text(content)
+    model.unlink()
+    assert f"{model}: no such file" in refused(beside)
+
+
+def test_only_what_a_runtime_opens_is_a_model(model):
+    path = model.rename(model.with_suffix(".tflite"))
+    assert refused(path).startswith(f"model={path}: no runtime for .tflite; there are .onnx (onnx), .xml (openvino)")
+    assert "a name without suffix" in refused(path.rename(path.with_suffix("")))
+
+
+DAMAGES = {
+    "is no JSON file": "{",
+    "is no JSON file:": "",
+    "has no format": "[1, 2]",
+    "it has no format": "{}",
+    "has format 2; this version reads up to 1": json.dumps(WHOLE | {"format": 2}),
+    "has format newest; this version reads up to 1": json.dumps(WHOLE | {"format": "newest"}),
+    "it lacks card": json.dumps({key: value for key, value in WHOLE.items() if key != "card"}),
+    "it lacks task, file, runtime, precision": json.dumps({"format": 1}),
+    "runtime abacus is not one of onnx, openvino, executorch, torch": json.dumps(WHOLE | {"runtime": "abacus"}),
+    "describes other.onnx, not model.onnx": json.dumps(WHOLE | {"file": "other.onnx"}),
+    "tasks is not a table": json.dumps(WHOLE | {"tasks": []}),
+    "input is not a table": json.dumps(WHOLE | {"input": []}),
+    "sha256 is not a table": json.dumps(WHOLE | {"sha256": "0123"}),
+    "precision fp1 is not one of": json.dumps(WHOLE | {"precision": "fp1"}),
+    "outputs boiled is not one of": json.dumps(WHOLE | {"outputs": "boiled"}),
+}
+
+
+@pytest.mark.parametrize("said", DAMAGES)
+def test_a_damaged_description_is_refused(model, said):
+    beside = model.with_name("model.json")
+    beside.write_text(DAMAGES[said])
+    message = refused(model)
+    assert str(beside) in message and said in message
+
+
+def test_bytes_that_are_no_text_are_refused(model):
+    model.with_name("model.json").write_bytes(b"\xff\xfe{}")
+    assert "is no JSON file" in refused(model)
+
+
+@pytest.mark.parametrize(
+    "change", [lambda old: old[:-1], lambda old: old[:100] + b"!" + old[101:], lambda old: old + b"0"]
+)
+def test_one_byte_decides(model, change):
+    model.write_bytes(change(model.read_bytes()))
+    assert refused(model).startswith(f"{model} is cut off or was changed")

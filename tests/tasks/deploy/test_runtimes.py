@@ -1,0 +1,158 @@
+"""Exported files in their runtimes give what the network gives, in every form; what cannot be opened says so."""
+
+import shutil
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from heads.boxes import Places
+from tasks.data.letterbox import Stretch
+from tasks.deploy.manifest import SUFFIXES
+from tasks.deploy.network import trace
+from tasks.deploy.runtimes import Runner, open_runner
+from tasks.deploy.shipped import Shipped as ShippedLearner
+from tasks.errors import UserError
+from tests.tasks.deploy.conftest import SIZE, network, noise, settings, ship, tensors
+
+RUNTIMES = ["onnx", "openvino", "torch"]  # ExecuTorch is slow to write: one head below
+ANY_SIZE = ("heads=[segment]", "segment.head.pool_kernel=null")
+
+
+@pytest.fixture(params=RUNTIMES)
+def runtime(request) -> str:
+    if request.param != "torch":
+        pytest.importorskip(request.param)
+    return request.param
+
+
+def near(got: np.ndarray, expected: np.ndarray) -> None:
+    """Equal to the rounding of sums in another order; whole numbers but for ties."""
+    assert got.shape == expected.shape and got.dtype == expected.dtype
+    if got.dtype == np.float32:
+        np.testing.assert_allclose(got, expected, atol=1e-4 * np.abs(expected).max())
+    else:
+        assert (got == expected).mean() > 0.99
+
+
+def all_near(got: dict[str, np.ndarray], expected: dict[str, np.ndarray]) -> None:
+    assert got.keys() == expected.keys()
+    for name in got:
+        near(got[name], expected[name])
+
+
+@pytest.mark.parametrize("form", ["raw", "decoded", "final"])
+def test_a_file_gives_the_networks_tensors_and_predictions(shipped, runtime, form):
+    made = shipped(runtime, form)
+    images = noise(3, seed=7)  # the file takes one at a time
+    got = made.runner.run(images.numpy())
+    assert list(got) == made.runner.names and {name.split("_")[0] for name in got} == {"segment", "detect", "classify"}
+    all_near(got, tensors(made, images, form))
+
+    lie = Places(torch.tensor([[0.0, 0, SIZE[1], SIZE[0]]] * 3), torch.tensor([[64.0, 128]] * 3))
+    file = ShippedLearner(made.learner, made.runner, made.manifest)
+    with torch.inference_mode():
+        ours, theirs = made.learner.predictions(images, lie), file.predictions(images, lie)
+    same = (ours["segment"] == theirs["segment"]).float().mean()
+    assert theirs["segment"].shape == (3, 64, 128) and same > (0.999 if form == "raw" else 0.85)  # enlarged by pixels
+    for box, expected in zip(theirs["detect"], ours["detect"], strict=True):
+        near(box.numpy(), expected.numpy())
+    scores, expected = (found["classify"].softmax(1) for found in (theirs, ours))
+    torch.testing.assert_close(scores, expected, atol=1e-4, rtol=0)
+
+
+def test_one_head_is_not_named_in_its_outputs(tmp_path):
+    """ExecuTorch, which is slow to write, with the quickest of networks."""
+    pytest.importorskip("executorch")
+    learner, config = network("heads=[classify]", "export.format=executorch", "backbone.minimalistic=true")
+    traced = trace(learner, batch=2, size=(32, 32))
+    made = ship(tmp_path, learner, config, traced)
+    assert made.runner.names == ["logits"] and made.manifest["file"] == "model.pte"
+    images = noise(3, (32, 32))
+    all_near(made.runner.run(images.numpy()), tensors(made, images, "raw"))
+
+    path = made.folder / "model.pte"
+    path.write_bytes(path.read_bytes()[:5000])
+    with pytest.raises(UserError, match=r"model\.pte cannot be opened: ") as refused:
+        open_runner(path, made.manifest)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.fixture(scope="module")
+def of_any_size():
+    """Segmentation as a graph that takes any number of images of any size."""
+    learner, _ = network(*ANY_SIZE)
+    return learner, trace(learner, batch=None, size=SIZE, any_size=True, form="decoded")
+
+
+def test_any_number_of_images_of_any_size(of_any_size, runtime, tmp_path):
+    learner, traced = of_any_size
+    config = settings(*ANY_SIZE, f"export.format={runtime}", "export.outputs=decoded")
+    made = ship(tmp_path, learner, config, traced)
+    assert made.runner.shape == traced.shape == (None, 3, None, None)
+    for count, size in ((1, SIZE), (3, (80, 48)), (2, (65, 131))):
+        images = noise(count, size)
+        expected = tensors(made, images, "decoded")
+        assert expected["labels"].shape == (count, *size) and len(np.unique(expected["labels"])) > 3
+        all_near(made.runner.run(images.numpy()), expected)
+
+
+def test_an_image_and_its_mirror_image(tmp_path):
+    pytest.importorskip("onnx")
+    learner, config = network("heads=[classify]", "classify.task.mirror=true")
+    made = ship(tmp_path, learner, config, trace(learner, batch=1, size=SIZE), Stretch(SIZE))
+    images = noise(2)
+    got = made.runner.run(images.numpy())
+    all_near(got, tensors(made, images, "raw"))
+    learner.each("classify").mirror = False
+    with pytest.raises(AssertionError):
+        all_near(got, tensors(made, images, "raw"))
+
+
+class Doubling(Runner):
+    """Two images at a time; gives each pixel's double."""
+
+    names, shape = ["twice"], (2, 3, 4, 5)
+
+    def of_batch(self, images):
+        assert images.shape == self.shape and images.flags.c_contiguous
+        return {"twice": 2 * images[:, 0, 0, 0].astype(int)}
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_batches_are_filled_up_and_cut(count):
+    images = np.arange(count, dtype=np.uint8).repeat(60).reshape(count, 4, 5, 3).transpose(0, 3, 1, 2)
+    np.testing.assert_array_equal(Doubling().run(images)["twice"], 2 * np.arange(count))
+
+
+@pytest.mark.parametrize(("size", "said"), [((6, 5), "6 pixels high.*takes 4"), ((4, 7), "7 pixels wide.*takes 5")])
+def test_images_of_another_size_are_refused(size, said):
+    with pytest.raises(UserError, match=said):
+        Doubling().run(np.zeros((1, 3, *size), np.uint8))
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "model.xml", "model.bin", "model.pt2"])
+def test_a_file_that_is_cut_off_is_refused_in_one_line(shipped, tmp_path, name):
+    runtime = SUFFIXES[".xml" if name == "model.bin" else f".{name.split('.')[1]}"]
+    if runtime != "torch":
+        pytest.importorskip(runtime)
+    made = shipped(runtime, "raw")
+    folder = shutil.copytree(made.folder, tmp_path / "copy")
+    content = (folder / name).read_bytes()
+    (folder / name).write_bytes(content[: len(content) // 2])
+    with pytest.raises(UserError, match=r"cannot be opened: ") as refused:
+        open_runner(folder / made.manifest["file"], made.manifest).run(noise(1).numpy())
+    assert "\n" not in str(refused.value) and str(folder) in str(refused.value)
+
+
+MISSING = {"onnx": "onnxruntime", "openvino": "openvino", "executorch": "executorch.runtime"}
+
+
+@pytest.mark.parametrize("extra", MISSING)
+def test_a_missing_extra_says_how_to_install_it(monkeypatch, tmp_path, extra):
+    monkeypatch.setitem(sys.modules, MISSING[extra], None)
+    suffix = next(suffix for suffix, runtime in SUFFIXES.items() if runtime == extra)
+    manifest = {"precision": "fp32", "tasks": {}, "input": {"batch": 1, "height": 4, "width": 4}}
+    with pytest.raises(UserError, match=rf'pip install "mobilevision\[{extra}\]"$'):
+        open_runner(tmp_path / f"model{suffix}", manifest)
