@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Callable, Iterable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,12 @@ FORMATS = {  # of exported files, with the precisions that their runtimes have
     "openvino": ("fp32", "fp16", "bf16", "int8"),
     "executorch": ("fp32",),
     "torch": ("fp32", "fp16", "bf16"),
+}
+PACKAGES: dict[str, tuple[str, ...]] = {  # by format: what its extra installs
+    "onnx": ("onnx", "onnxruntime", "onnxscript"),
+    "openvino": ("openvino",),
+    "executorch": ("executorch",),
+    "torch": (),
 }
 OUTPUTS = ("raw", "decoded", "final")
 METRICS = ("mobilevision", "pycocotools")  # of detection
@@ -167,6 +174,8 @@ def check_model(config: DictConfig) -> None:
         raise UserError(
             f"{what}: {choices}" if known else f"export.precision={settings.precision} is not one of {choices}"
         )
+    if config.mode == "export":
+        check_installed(settings.format, settings.precision)
     if config.mode == "export" and settings.mixed and settings.precision != "int8":
         raise UserError(f"export.mixed=true is for export.precision=int8, not {settings.precision}")
     if config.model is None:
@@ -177,6 +186,14 @@ def check_model(config: DictConfig) -> None:
         raise UserError("model=… brings its own weights; leave out weights=…")
     for path in config.model if isinstance(config.model, ListConfig) else [config.model]:
         read_manifest(Path(str(path)))
+
+
+def check_installed(runtime: str, precision: str) -> None:
+    """Raises a UserError for a package that writes files of this format and is not there."""
+    needed = [*PACKAGES[runtime], *(["nncf"] if runtime == "openvino" and precision == "int8" else [])]
+    for package in needed:
+        if find_spec(package) is None:
+            raise UserError(f'export.format={runtime} needs {package}: pip install "mobilevision[{runtime}]"')
 
 
 def built_of_heads(config: DictConfig) -> list[str]:

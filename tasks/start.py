@@ -1,14 +1,13 @@
 """The weights that a network starts from, or is scored with."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
 from backbones.weights import load_head, load_weights
 from tasks.checkpoint import for_data_sets, kept_apart, load_state, open_checkpoint, start_from
-from tasks.deploy.manifest import read_manifest
+from tasks.deploy.manifest import card_of
 from tasks.errors import UserError
 from tasks.learner import Learner
 from tasks.merging import grown, plain, typed_keys, with_typed
@@ -25,7 +24,7 @@ def with_checkpoint(task: str, config: DictConfig, overrides: Sequence[str]) -> 
         The configuration and the names of the checkpoint's heads.
     """
     if config.model is not None:
-        card = read_manifest(Path(str(config.model)))["card"]
+        card = card_of(str(config.model))
         if card["task"] != task:
             raise UserError(f"model={config.model} was exported by tasks.{card['task']}, not tasks.{task}")
         return with_typed(card, config, overrides), list(card["tasks"])
@@ -151,7 +150,7 @@ def complete(task: str, config: DictConfig, learner: Learner) -> None:
             other classes or another order of them.
     """
     if config.model is not None:
-        trained = read_manifest(Path(str(config.model)))["card"]["tasks"]
+        trained = card_of(str(config.model))["tasks"]
         for name, entry in learner.each_task():
             same_classes(trained[name]["classes"], entry.card()["classes"], f"{config.model}")
     if config.checkpoint is not None:

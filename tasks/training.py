@@ -85,8 +85,8 @@ def shipped(config: DictConfig, learner: Learner, data: DataModule, folder: Path
     Raises:
         UserError: for a file that cannot be opened, or differs from the checkpoint.
     """
-    from tasks.deploy.export import prove
     from tasks.deploy.manifest import read_manifest
+    from tasks.deploy.prove import prove
     from tasks.deploy.runtimes import open_runner
     from tasks.deploy.shipped import Shipped
 

@@ -146,6 +146,8 @@ HYDRA = {
     "tasks/deploy/export",
     "tasks/deploy/int8",
     "tasks/deploy/predicting",
+    "tasks/deploy/prove",
+    "tasks/deploy/__main__",
 }
 
 

@@ -7,14 +7,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from heads.boxes import Places
 from tasks.deploy.decode import decode, prepare
 from tasks.deploy.runtimes import Arrays, Runner
+from tasks.errors import UserError
 from tasks.learner import Learner
 from tasks.predicting import place_of
 
 Pixels = NDArray[np.uint8]
 Results = Mapping[str, Mapping[str, NDArray[Any]]]
-SURE, SAME_BOX = 0.3, 0.9  # boxes of at least this score must have a partner of this IoU; half of that score will do
+SAME_BOX = 0.9  # IoU with a partner
+SURE = 0.3  # score from which boxes must have one, or half of the image's best; half of that score will do for it
 
 
 class Limits(NamedTuple):
@@ -78,11 +81,14 @@ def of_checkpoint(
         size, places = (batch.shape[-2], batch.shape[-1]), place_of(image, fit, learner.device)
         tensors: Arrays = {}
         results: dict[str, dict[str, NDArray[Any]]] = {}
-        predictions = learner.predicted(outputs, batch, places)
+        lie = None if places is None else Places(*places)
         for name, task in learner.each_task():
             for role, tensor in task.tensors(outputs[name], size, form).items():
                 tensors[names[name][role]] = tensor.float().cpu().numpy()
-            results[name] = task.found(predictions[name])
+            # Of a label map at the network's size no more can be had; boxes are selected as always.
+            known = "raw" if form == "raw" else "decoded"
+            tensors_known = task.tensors(outputs[name], size, known)
+            results[name] = task.found(task.from_tensors(tensors_known, known, size, lie))
         return Outcome(batch.cpu().numpy(), tensors, results)
 
     return run
@@ -92,7 +98,10 @@ def of_file(runner: Runner, manifest: Mapping[str, Any]) -> Callable[[Pixels], O
     """What the file makes of an image (H, W, 3), by model.json and decode.py alone."""
 
     def run(image: Pixels) -> Outcome:
-        seen, place = prepare(image, manifest)
+        try:
+            seen, place = prepare(image, manifest)
+        except ValueError as error:
+            raise UserError(f"{manifest['file']}: {error}") from error
         tensors = runner.run(seen)
         height, width = image.shape[:2]
         return Outcome(seen, tensors, decode(tensors, manifest, (height, width), place))
@@ -158,8 +167,9 @@ def same_pixels(ours: Mapping[str, NDArray[Any]], theirs: Mapping[str, NDArray[A
 def partnered(ours: Mapping[str, NDArray[Any]], theirs: Mapping[str, NDArray[Any]]) -> tuple[int, int]:
     """How many sure boxes, of both sides, the other side has as well, of how many."""
     found, count = 0, 0
+    sure_from = min(SURE, max(ours["scores"].max(initial=0), theirs["scores"].max(initial=0)) / 2)
     for one, other in ((ours, theirs), (theirs, ours)):
-        sure, likely = one["scores"] >= SURE, other["scores"] >= SURE / 2
+        sure, likely = one["scores"] >= sure_from, other["scores"] >= sure_from / 2
         overlap = iou(one["boxes"][sure], other["boxes"][likely])
         same = one["labels"][sure][:, None] == other["labels"][likely]
         found += int(((overlap >= SAME_BOX) & same).any(1).sum())

@@ -11,7 +11,7 @@ from tasks.errors import UserError
 FORMAT = 1
 NAME = "model.json"
 SUFFIXES = {".onnx": "onnx", ".xml": "openvino", ".pte": "executorch", ".pt2": "torch"}  # of files, and their runtimes
-KEYS = ("format", "task", "file", "runtime", "precision", "outputs", "input", "tasks", "card", "sha256")
+KEYS = ("format", "task", "file", "runtime", "precision", "outputs", "input", "tasks", "sha256")
 TABLES = ("input", "tasks", "card", "sha256")
 CHOICES = {
     "runtime": tuple(SUFFIXES.values()),
@@ -52,7 +52,7 @@ def read_manifest(path: str | Path) -> dict[str, Any]:
     if missing:
         raise UserError(f"{beside} is damaged: it lacks {', '.join(missing)}")
     for key in TABLES:
-        if not isinstance(manifest[key], dict):
+        if not isinstance(manifest.get(key, {}), dict):
             raise UserError(f"{beside} is damaged: {key} is not a table of names and values")
     for key, choices in CHOICES.items():
         if manifest[key] not in choices:
@@ -61,6 +61,19 @@ def read_manifest(path: str | Path) -> dict[str, Any]:
         raise UserError(f"{beside} describes {manifest['file']}, not {path.name}")
     check_files(beside.parent, manifest["sha256"])
     return manifest
+
+
+def card_of(path: str | Path) -> dict[str, Any]:
+    """The checkpoint's description, by which an exported file is scored; a file that is shipped may have lost it.
+
+    Raises:
+        UserError: if it has, or read_manifest() refuses it.
+    """
+    manifest = read_manifest(path)
+    if "card" not in manifest:
+        raise UserError(f"model={path}: {NAME} has no card any more, without which the file cannot be scored")
+    card: dict[str, Any] = manifest["card"]
+    return card
 
 
 def runtime_of(path: Path) -> str:
@@ -82,6 +95,11 @@ def check_files(folder: Path, hashes: Mapping[str, str]) -> None:
             raise UserError(f"{folder / name}: no such file, though {NAME} names it")
         if sha256(folder / name) != expected:
             raise UserError(f"{folder / name} is cut off or was changed: it is not the file that {NAME} describes")
+
+
+def embedded(manifest: Mapping[str, Any]) -> str:
+    """What is put inside the file: all but the card, which may name folders of this machine."""
+    return json.dumps({key: value for key, value in manifest.items() if key != "card"})
 
 
 def write_manifest(folder: Path, manifest: Mapping[str, Any], files: Iterable[str]) -> None:

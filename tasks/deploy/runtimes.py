@@ -122,10 +122,10 @@ class ExecuTorchRunner(Runner):
             import torch
             from executorch.extension.pybindings._C import _unsafe_reset_threadpool  # there is no other way
             from executorch.runtime import Runtime
-        if threads is not None:
-            _unsafe_reset_threadpool(threads)
         self.from_numpy = torch.from_numpy
-        with readable(path):
+        with readable(path), quiet():
+            if threads is not None:
+                _unsafe_reset_threadpool(threads)
             self.program = Runtime.get().load_program(path)
             self.method = self.program.load_method("forward")
         self.names, self.shape = names, shape

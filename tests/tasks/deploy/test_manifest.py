@@ -69,7 +69,7 @@ DAMAGES = {
     "it has no format": "{}",
     "has format 2; this version reads up to 1": json.dumps(WHOLE | {"format": 2}),
     "has format newest; this version reads up to 1": json.dumps(WHOLE | {"format": "newest"}),
-    "it lacks card": json.dumps({key: value for key, value in WHOLE.items() if key != "card"}),
+    "it lacks tasks": json.dumps({key: value for key, value in WHOLE.items() if key != "tasks"}),
     "it lacks task, file, runtime, precision": json.dumps({"format": 1}),
     "runtime abacus is not one of onnx, openvino, executorch, torch": json.dumps(WHOLE | {"runtime": "abacus"}),
     "describes other.onnx, not model.onnx": json.dumps(WHOLE | {"file": "other.onnx"}),

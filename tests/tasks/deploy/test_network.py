@@ -147,7 +147,6 @@ def test_half_precision_gives_float32():
     torch.testing.assert_close(got, expected, rtol=0, atol=0.1 * float(expected.abs().max()))
 
 
-@pytest.mark.xfail(strict=True, reason="the window of the large pool becomes the example's")
 def test_a_size_cannot_be_left_open_where_a_window_depends_on_it():
     """Lite R-ASPP pools over 49 cells, or the whole map if that is smaller: a constant in a graph."""
     learner, _ = network("heads=[segment]")

@@ -1,0 +1,122 @@
+"""`python -m tasks.deploy [format …]`: every backbone under every head, exported and held against the network."""
+
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from hydra import compose, initialize_config_module
+from numpy.typing import NDArray
+from omegaconf import open_dict
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+from torch import nn
+
+from tasks.build import build
+from tasks.checkpoint import make_card
+from tasks.data.letterbox import Stretch
+from tasks.deploy.describe import describe
+from tasks.deploy.gate import LIMITS, compare, of_checkpoint, of_file
+from tasks.deploy.network import trace
+from tasks.deploy.runtimes import open_runner
+from tasks.deploy.writers import WRITERS
+from tasks.errors import UserError
+from tasks.learner import Learner
+
+HEADS = {"classify": "classification", "segment": "lraspp", "detect": "ssdlite"}
+CLASSES: dict[str, Sequence[Any]] = {
+    "mask": [(f"class {number}", number, (number, number, number)) for number in range(19)],
+    "boxes": [(f"class {number}", number) for number in range(8)],
+    "label": [f"class {number}" for number in range(100)],
+}
+SIZE = (128, 160)
+OWN_SIZE = {"mobilenet_v2_cse": (32, 32)}  # its gates are tied to it
+
+
+def main(formats: Sequence[str]) -> int:
+    """Print the table; the largest difference of raw outputs as a share of their largest value. 1 if one differs."""
+    for name in formats:
+        if name not in WRITERS:
+            print(f"error: {name} is not one of {', '.join(WRITERS)}", file=sys.stderr)
+            return 2
+    with initialize_config_module("conf", version_base="1.3"):
+        backbones = sorted(str(path).removesuffix(".yaml") for path in names_of("backbone"))
+        table = Table("backbone", "task", "image", *formats, "seconds", title="raw outputs, fp32", title_justify="left")
+        well = True
+        with Live(table, console=Console(width=150), refresh_per_second=1):
+            for backbone in backbones:
+                for task in HEADS:
+                    begin = time.perf_counter()
+                    cells = [of_pair(task, backbone, name) for name in formats]
+                    well &= not any("DIFFERS" in cell for cell in cells)
+                    height, width = OWN_SIZE.get(backbone, SIZE)
+                    seconds = f"{time.perf_counter() - begin:.0f}"
+                    table.add_row(backbone, task, f"{height}×{width}", *cells, seconds)
+    return 0 if well else 1
+
+
+def names_of(group: str) -> list[str]:
+    """The options of a configuration group."""
+    from tasks.cli import CONF
+
+    return [path.name for path in (CONF / group).glob("*.yaml")]
+
+
+def of_pair(task: str, backbone: str, name: str) -> str:
+    """Export one network and compare; the difference, or why there is no file."""
+    size = OWN_SIZE.get(backbone, SIZE)
+    config = compose(task, [f"backbone={backbone}", "recipe=none", f"export.format={name}", "upright=false"])
+    with open_dict(config):
+        config.hydra = None
+    try:
+        learner = unsettled(build(config, CLASSES))
+        learner.card = make_card(task, config, {key: entry.card() for key, entry in learner.each_task()})
+        traced, fit = trace(learner, batch=1, size=size), Stretch(size)
+        manifest = describe(learner, config, traced, size, fit, None)
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / manifest["file"]
+            WRITERS[name].write(traced, path, manifest, "fp32")
+            file = of_file(open_runner(path, manifest, threads=1), manifest)
+            names = {key: entry["outputs"] for key, entry in manifest["tasks"].items()}
+            rows = compare(of_checkpoint(learner, fit, "raw", names), file, noise(size, 2), LIMITS["fp32"], "raw")
+    except (UserError, ValueError) as error:
+        return str(error).splitlines()[0][:60]
+    worst = max(row.worst for row in rows if row.what.startswith("tensor"))
+    return f"{worst:.1e}" + ("" if all(row.holds for row in rows) else " DIFFERS")
+
+
+def unsettled(learner: Learner) -> Learner:
+    """Random weights whose outputs differ from image to image, and statistics that are not those of the start."""
+    generator = torch.Generator().manual_seed(0)
+    learner.train()
+    for module in learner.modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            nn.init.kaiming_normal_(module.weight, generator=generator)
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = 0.5
+    with torch.no_grad():
+        for _ in range(3):
+            learner(torch.from_numpy(np.stack(noise(SIZE if not tied(learner) else (32, 32), 4))).permute(0, 3, 1, 2))
+    return learner.eval()
+
+
+def tied(learner: Learner) -> bool:
+    """Whether the backbone takes images of one size only."""
+    return type(learner.backbone).__name__ == "MobileNetV2CSE"
+
+
+def noise(size: tuple[int, int], count: int) -> list[NDArray[np.uint8]]:
+    """Images (H, W, 3) of coarse and fine noise."""
+    random = np.random.default_rng(0)
+    coarse = random.integers(0, 200, (count, 4, 4, 3)).repeat(-(-size[0] // 4), 1).repeat(-(-size[1] // 4), 2)
+    fine = random.integers(0, 56, (count, *size, 3))
+    return list((coarse[:, : size[0], : size[1]] + fine).astype(np.uint8))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:] or ["onnx", "openvino"]))

@@ -1,0 +1,36 @@
+"""What a file was given and gave where it was exported, to be repeated on a device (`python decode.py`)."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from tasks.deploy.gate import Outcome, Pixels, of_file
+from tasks.deploy.runtimes import Runner
+
+
+def leave_golden(manifest: Mapping[str, Any], runner: Runner, images: Sequence[Pixels], folder: Path) -> None:
+    """For each image: what the file was given and gave here, and the results, to be repeated on a device."""
+    run = of_file(runner, manifest)
+    for number, image in enumerate(images):
+        place = folder / f"{number:03}"
+        place.mkdir(parents=True)
+        leave_one(run(image), image, place)
+
+
+def leave_one(outcome: Outcome, image: Pixels, folder: Path) -> None:
+    """The files of one golden image."""
+    Image.fromarray(image).save(folder / "image.png")
+    np.save(folder / "input.npy", outcome.seen)
+    for name, tensor in outcome.tensors.items():
+        np.save(folder / f"{name}.npy", tensor)
+    expected: dict[str, Any] = {}
+    for task, result in outcome.results.items():
+        if "labels" in result and result["labels"].ndim == 2:
+            Image.fromarray(result["labels"]).save(folder / "labels.png")
+        else:
+            expected[task] = {key: value.tolist() for key, value in result.items()}
+    (folder / "expected.json").write_text(json.dumps(expected) + "\n")
