@@ -93,11 +93,12 @@ PARTNERS = {  # ours, theirs: found and counted, of both sides
     "a little beside": (found([BOX]), found([[10, 10, 30, 41]]), (2, 2)),
     "too far beside": (found([BOX]), found([[10, 10, 30, 46]]), (0, 2)),
     "another class": (found([BOX]), found([BOX], labels=[1]), (0, 2)),
-    "less sure": (found([BOX], scores=[0.31]), found([BOX], scores=[0.2]), (1, 1)),
+    "less sure": (found([BOX], scores=[0.31]), found([BOX], scores=[0.2]), (2, 2)),
     "far less sure": (found([BOX]), found([BOX], scores=[0.1]), (0, 1)),
     "lost": (found([BOX, [0, 0, 5, 5]]), found([BOX]), (2, 3)),
     "invented": (found([BOX]), found([BOX, [0, 0, 5, 5]]), (2, 3)),
-    "not sure": (found([BOX], scores=[0.2]), NO_BOXES, (0, 0)),
+    "nothing is sure": (found([BOX], scores=[0.2]), NO_BOXES, (0, 1)),
+    "nothing is found": (NO_BOXES, NO_BOXES, (0, 0)),
     "no number": (found([BOX]), found([[np.nan] * 4]), (0, 2)),
 }
 
