@@ -89,7 +89,7 @@ RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "export.mixed": SWITCH,
     "export.tolerance": (lambda v: v is None or (is_number(v) and v > 0), "a number above 0, or null"),
     "export.budget": (lambda v: is_number(v) and v >= 0, "a number, 0 or more"),
-    "export.calibration": whole(1),
+    "export.calibration": whole(8),
     "benchmark.threads": whole(1),
     "benchmark.warmup": whole(0),
     "benchmark.seconds": (lambda v: is_number(v) and v > 0, "a number above 0"),

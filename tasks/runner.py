@@ -15,6 +15,7 @@ from rich.progress import track
 from tasks.cpu import bind_threads
 from tasks.data.images import find_images
 from tasks.data.splits import Splits
+from tasks.deploy.manifest import read_manifest
 from tasks.errors import UserError
 from tasks.parts import HEADS, settled_heads, several
 
@@ -39,6 +40,8 @@ def run(config: DictConfig) -> None:
     ):
         bind_threads()
     first = int(os.environ.get("LOCAL_RANK", "0")) == 0  # of the processes on this machine
+    if config.model is not None and (made_by := read_manifest(str(config.model))["task"]) != task:
+        raise UserError(f"model={config.model} was exported by tasks.{made_by}: use python -m tasks.{made_by}")
     if config.mode == "predict":
         images = find_images(str(config.input))
         if config.model is not None:  # without PyTorch

@@ -25,8 +25,6 @@ def with_checkpoint(task: str, config: DictConfig, overrides: Sequence[str]) -> 
     """
     if config.model is not None:
         card = card_of(str(config.model))
-        if card["task"] != task:
-            raise UserError(f"model={config.model} was exported by tasks.{card['task']}, not tasks.{task}")
         return with_typed(card, config, overrides), list(card["tasks"])
     path = config.resume if config.mode == "train" and config.resume is not None else config.checkpoint
     if path is None or (config.mode == "train" and config.resume is None and not several(config)):

@@ -313,7 +313,10 @@ def self_test(folder: Path) -> bool:
 
     model = json.loads((folder / "model.json").read_text(encoding="utf-8"))
     run, tolerance, well = runner(folder, model), TOLERANCE[model["precision"]], True
-    for case in sorted((folder / "golden").iterdir()):
+    cases = sorted((folder / "golden").glob("*/input.npy"))
+    if not cases:
+        sys.exit(f"{folder / 'golden'}: nothing to try")
+    for case in (path.parent for path in cases):
         photo = np.asarray(Image.open(case / "image.png").convert("RGB"))
         image, place = prepare(photo, model)
         outputs = {name: got[:1] for name, got in run(image.repeat(model["input"]["batch"] or 1, 0)).items()}

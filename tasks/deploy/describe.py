@@ -58,7 +58,6 @@ def describe(
             "std": rounded(backbone.std / 255),
         },
         "tasks": {name: {"outputs": traced.names[name], **task.recipe(size)} for name, task in learner.each_task()},
-        "card": portable(learner.card),
     }
 
 
@@ -79,7 +78,7 @@ def rule_of(fit: Any) -> Mapping[str, Any]:
 
 
 def portable(card: Mapping[str, Any]) -> dict[str, Any]:
-    """A checkpoint's card without the paths of the machine that it was exported on."""
+    """A checkpoint's card without the files that it was exported from."""
     return {**card, "config": {key: value for key, value in card["config"].items() if key not in OF_THIS_MACHINE}}
 
 

@@ -10,10 +10,10 @@ from omegaconf import DictConfig, OmegaConf
 from tasks.data.datamodule import DataModule
 from tasks.data.splits import Splits
 from tasks.deploy import decode
-from tasks.deploy.describe import describe
+from tasks.deploy.describe import describe, portable
 from tasks.deploy.golden import leave_golden
 from tasks.deploy.int8 import quantise
-from tasks.deploy.manifest import NAME, write_manifest
+from tasks.deploy.manifest import CARD, NAME, write_manifest
 from tasks.deploy.network import trace
 from tasks.deploy.prove import prove
 from tasks.deploy.runtimes import Runner, open_runner
@@ -63,7 +63,7 @@ def clear(folder: Path) -> None:
     shutil.rmtree(folder / "golden", ignore_errors=True)
     for writer in WRITERS.values():
         (folder / f"model{writer.suffix}").unlink(missing_ok=True)
-    for name in ("model.bin", "decode.py", NAME):
+    for name in ("model.bin", "decode.py", CARD, NAME):
         (folder / name).unlink(missing_ok=True)
 
 
@@ -98,6 +98,10 @@ def size_of(config: DictConfig, splits: Splits) -> tuple[tuple[int, int] | None,
         return None, False
     if config.data.fit is None:
         config.data.fit = {"_target_": FITTED, "size": list(wanted)}
+        report(
+            f"images    of other sizes than {wanted[0]}×{wanted[1]} will be stretched to it; the checkpoint takes them "
+            "as they are, and so does a file of export.size=dynamic"
+        )
     elif list(OmegaConf.select(config, "data.fit.size") or ()) != list(wanted):
         raise UserError(f"export.size={wanted} is not what data.fit makes of images: change data.fit, or leave it out")
     return (int(wanted[0]), int(wanted[1])), False
@@ -128,7 +132,7 @@ def write(
     files = WRITERS[settings.format].write(traced, path, manifest, settings.precision)
     if settings.precision == "int8":
         quantise(learner, config, data, manifest, path)
-    write_manifest(folder, manifest, files)
+    write_manifest(folder, manifest, files, portable(learner.card))
     shutil.copyfile(decode.__file__, folder / "decode.py")
     if traced.unfolded:
         report(f"{traced.unfolded} normalisations stay: no layer of weights stands in front of them")

@@ -186,9 +186,9 @@ def iou(ours: NDArray[Any], theirs: NDArray[Any]) -> NDArray[Any]:
 
 
 def same_class(ours: Mapping[str, NDArray[Any]], theirs: Mapping[str, NDArray[Any]]) -> tuple[int, int]:
-    """Whether the likeliest class is the same."""
+    """Whether our likeliest class is theirs, or one of several that are equally likely there."""
     first, second = (next(iter(result.values())) for result in (ours, theirs))
-    return int(first.argmax() == second.argmax() and bool(np.isfinite(second).all())), 1
+    return int(second[first.argmax()] == second.max() and bool(np.isfinite(second).all())), 1
 
 
 AGREE = {"segment": same_pixels, "detect": partnered, "classify": same_class}

@@ -11,11 +11,13 @@ from rich.table import Table
 
 from tasks.data.datamodule import DataModule
 from tasks.deploy.decode import prepare
+from tasks.deploy.prove import NOTHING_SCORED
 from tasks.deploy.quantise.plan import Plan, mixed_plan, open_quantiser
 from tasks.deploy.quantise.quantiser import Quantiser
 from tasks.deploy.runtimes import open_runner
 from tasks.deploy.samples import pixels
 from tasks.deploy.shipped import Shipped
+from tasks.errors import UserError
 from tasks.learner import Learner
 from tasks.report import report
 from tasks.training import scored
@@ -62,6 +64,8 @@ def gain_of(
     """What a file gains over the checkpoint in the score of the task that loses most; below 0 where it loses."""
     keys = [f"{name}/{task.score}" if len(learner.tasks) > 1 else task.score for name, task in learner.each_task()]
     before = scored(config, learner, data)
+    if not any(before.get(key) is not None for key in keys):
+        raise UserError(NOTHING_SCORED)
 
     def gain(path: Path) -> float:
         after = scored(config, Shipped(learner, open_runner(path, manifest), manifest), data)

@@ -1,4 +1,8 @@
-"""What an exported file says of itself: model.json beside it, and the same inside it where its format has a place."""
+"""What an exported file says of itself: model.json beside it, and the same inside it where its format has a place.
+
+card.json is the checkpoint's own description, by which mode=evaluate builds data and metric. It may name folders of the
+machine that it was made on, and need not be shipped.
+"""
 
 import hashlib
 import json
@@ -9,10 +13,15 @@ from typing import Any
 from tasks.errors import UserError
 
 FORMAT = 1
-NAME = "model.json"
+NAME, CARD = "model.json", "card.json"
 SUFFIXES = {".onnx": "onnx", ".xml": "openvino", ".pte": "executorch", ".pt2": "torch"}  # of files, and their runtimes
 KEYS = ("format", "task", "file", "runtime", "precision", "outputs", "input", "tasks", "sha256")
-TABLES = ("input", "tasks", "card", "sha256")
+TABLES = ("input", "tasks", "sha256")
+ROLES: dict[str, dict[str, set[str]]] = {  # of the outputs, by task and form
+    "segment": {"raw": {"logits"}, "decoded": {"labels"}, "final": {"labels"}},
+    "detect": {"raw": {"logits", "offsets"}, "decoded": {"boxes", "scores"}, "final": {"boxes", "scores", "labels"}},
+    "classify": {"raw": {"logits"}, "decoded": {"probabilities"}, "final": {"probabilities"}},
+}
 CHOICES = {
     "runtime": tuple(SUFFIXES.values()),
     "precision": ("fp32", "fp16", "bf16", "int8"),
@@ -40,39 +49,76 @@ def read_manifest(path: str | Path) -> dict[str, Any]:
         runtime_of(path)
     if not beside.is_file():
         raise UserError(f"model={path}: {NAME} is missing beside it, which says what its inputs and outputs mean")
-    try:
-        manifest = json.loads(beside.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise UserError(f"{beside} is no JSON file: {error}") from error
+    manifest = read_json(beside)
     if not isinstance(manifest, dict) or "format" not in manifest:
         raise UserError(f"{beside} is not the description of an exported file: it has no format")
-    if not isinstance(manifest["format"], int) or manifest["format"] > FORMAT:
+    if type(manifest["format"]) is not int or not 1 <= manifest["format"] <= FORMAT:
         raise UserError(f"{beside} has format {manifest['format']}; this version reads up to {FORMAT}")
     missing = [key for key in KEYS if key not in manifest]
     if missing:
         raise UserError(f"{beside} is damaged: it lacks {', '.join(missing)}")
     for key in TABLES:
-        if not isinstance(manifest.get(key, {}), dict):
+        if not isinstance(manifest[key], dict):
             raise UserError(f"{beside} is damaged: {key} is not a table of names and values")
     for key, choices in CHOICES.items():
         if manifest[key] not in choices:
             raise UserError(f"{beside}: {key} {manifest[key]} is not one of {', '.join(choices)}")
     if path.name != NAME and path.name != manifest["file"]:
         raise UserError(f"{beside} describes {manifest['file']}, not {path.name}")
+    if problem := wrong_inside(manifest):
+        raise UserError(f"{beside} is damaged: {problem}")
     check_files(beside.parent, manifest["sha256"])
     return manifest
 
 
+def read_json(path: Path) -> Any:
+    """What a JSON file holds; a UserError if it is none."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UserError(f"{path} is no JSON file: {error}") from error
+
+
+def wrong_inside(manifest: Mapping[str, Any]) -> str:
+    """What is wrong with the tables of a description, in a few words; nothing if they can be worked with."""
+    takes, hashes = manifest["input"], manifest["sha256"]
+    lacking = [key for key in ("batch", "height", "width", "upright", "resize") if key not in takes]
+    if lacking:
+        return f"input lacks {', '.join(lacking)}"
+    if not isinstance(takes["resize"], dict) or "rule" not in takes["resize"]:
+        return "input.resize has no rule"
+    if SUFFIXES.get(Path(str(manifest["file"])).suffix) != manifest["runtime"]:
+        return f"{manifest['file']} is no file of runtime {manifest['runtime']}"
+    if manifest["file"] not in hashes or any(Path(name).name != name for name in hashes):
+        return f"sha256 must name {manifest['file']}, and files beside it alone"
+    if not manifest["tasks"]:
+        return "tasks is empty"
+    for name, task in manifest["tasks"].items():
+        if name not in ROLES or not isinstance(task, dict):
+            return f"task {name} is not one of {', '.join(ROLES)}"
+        roles = ROLES[name][manifest["outputs"]]
+        if not isinstance(task.get("outputs"), dict) or set(task["outputs"]) != roles:
+            return f"tasks.{name}.outputs are not {', '.join(sorted(roles))}, as {manifest['outputs']} outputs are"
+        if not isinstance(task.get("classes"), list) or not task["classes"]:
+            return f"tasks.{name}.classes is no list of classes"
+    return ""
+
+
 def card_of(path: str | Path) -> dict[str, Any]:
-    """The checkpoint's description, by which an exported file is scored; a file that is shipped may have lost it.
+    """The checkpoint's description, by which an exported file is scored.
 
     Raises:
-        UserError: if it has, or read_manifest() refuses it.
+        UserError: if it is missing or damaged, or read_manifest() refuses the file.
     """
-    manifest = read_manifest(path)
-    if "card" not in manifest:
-        raise UserError(f"model={path}: {NAME} has no card any more, without which the file cannot be scored")
-    card: dict[str, Any] = manifest["card"]
+    manifest, beside = read_manifest(path), Path(path).with_name(CARD)
+    if not beside.is_file():
+        raise UserError(f"model={path}: {CARD} is missing beside it, by which data and metric are built")
+    card = read_json(beside)
+    if not isinstance(card, dict) or not {"task", "config", "tasks"} <= card.keys():
+        raise UserError(f"{beside} is damaged: it lacks task, config or tasks")
+    for name, task in manifest["tasks"].items():
+        if len(card["tasks"].get(name, {}).get("classes", ())) != len(task["classes"]):
+            raise UserError(f"{beside} and {NAME} know different numbers of classes of {name}")
     return card
 
 
@@ -97,13 +143,12 @@ def check_files(folder: Path, hashes: Mapping[str, str]) -> None:
             raise UserError(f"{folder / name} is cut off or was changed: it is not the file that {NAME} describes")
 
 
-def embedded(manifest: Mapping[str, Any]) -> str:
-    """What is put inside the file: all but the card, which may name folders of this machine."""
-    return json.dumps({key: value for key, value in manifest.items() if key != "card"})
-
-
-def write_manifest(folder: Path, manifest: Mapping[str, Any], files: Iterable[str]) -> None:
-    """model.json with the hashes of the files it describes."""
+def write_manifest(
+    folder: Path, manifest: Mapping[str, Any], files: Iterable[str], card: Mapping[str, Any] | None = None
+) -> None:
+    """model.json with the hashes of the files it describes; with a checkpoint's card, card.json as well."""
+    if card is not None:
+        (folder / CARD).write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     whole = {**manifest, "sha256": {name: sha256(folder / name) for name in files}}
     (folder / NAME).write_text(json.dumps(whole, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 

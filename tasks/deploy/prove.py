@@ -23,6 +23,7 @@ from tasks.report import report
 from tasks.training import scored
 
 SAME_SCORE = 5e-4  # equal to three decimals
+NOTHING_SCORED = "the validation images have no labels by which file and checkpoint could be scored"
 
 
 def prove(
@@ -53,11 +54,14 @@ def prove(
     failed = [row for row in table if not row.holds]
     if failed:
         first = failed[0]
-        mixed = manifest["precision"] == "int8" and not config.export.mixed and first.what.startswith("loss of")
+        advice = ""
+        if manifest["precision"] == "int8" and first.what.startswith("loss of"):
+            advice = "; export.mixed=true keeps the most sensitive layers in float"
+            if config.export.mixed:
+                advice = "; all layers that may stay in float do: raise export.budget, or take fp32"
         raise UserError(
             f"{manifest['file']} does not do what the checkpoint does: {first.what} is {first.worst:.4g}, allowed "
-            f"{'from' if first.at_least else 'up to'} {first.limit:g} ({folder / 'gate.json'})"
-            + ("; export.mixed=true keeps the most sensitive layers in float" if mixed else "")
+            f"{'from' if first.at_least else 'up to'} {first.limit:g} ({folder / 'gate.json'})" + advice
         )
 
 
@@ -94,6 +98,8 @@ def of_metric(
         )
         lost = abs(after[key] - before[key]) if exact else before[key] - after[key]
         rows.append(Difference(f"loss of {key}", lost, SAME_SCORE if exact else config.export.budget, at_least=False))
+    if not rows:
+        raise UserError(NOTHING_SCORED)
     return rows
 
 

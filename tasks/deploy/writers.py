@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import json
 import logging
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -11,7 +12,6 @@ from typing import Any, NamedTuple
 
 import torch
 
-from tasks.deploy.manifest import embedded
 from tasks.deploy.network import Traced
 from tasks.deploy.offline import stay_offline
 from tasks.deploy.runtimes import needed, quiet
@@ -44,7 +44,7 @@ def write_onnx(traced: Traced, path: Path, manifest: Mapping[str, Any], _precisi
     for part in (model.graph, *model.graph.node, *model.graph.value_info, *model.functions):
         del part.metadata_props[:]  # which lines of which files made them
     entry = model.metadata_props.add()
-    entry.key, entry.value = "mobilevision", embedded(manifest)
+    entry.key, entry.value = "mobilevision", json.dumps(manifest)
     onnx.checker.check_model(model)
     onnx.save(model, str(path))
     return [path.name]
@@ -65,7 +65,7 @@ def write_openvino(traced: Traced, path: Path, manifest: Mapping[str, Any], prec
     model.inputs[0].get_tensor().set_names({"image"})
     for output, name in zip(model.outputs, traced.outputs, strict=True):
         output.get_tensor().set_names({name})
-    model.set_rt_info(embedded(manifest), ["mobilevision"])
+    model.set_rt_info(json.dumps(manifest), ["mobilevision"])
     openvino.save_model(model, path, compress_to_fp16=precision == "fp16")
     return [path.name, path.with_suffix(".bin").name]
 
@@ -88,7 +88,7 @@ def write_executorch(traced: Traced, path: Path, _manifest: Mapping[str, Any], _
 def write_torch(traced: Traced, path: Path, manifest: Mapping[str, Any], _precision: str) -> list[str]:
     """A .pt2 file, PyTorch's own archive of a program."""
     with still():
-        torch.export.save(traced.program, path, extra_files={"mobilevision": embedded(manifest)})
+        torch.export.save(traced.program, path, extra_files={"mobilevision": json.dumps(manifest)})
     return [path.name]
 
 

@@ -14,7 +14,7 @@ from tasks.checkpoint import open_checkpoint
 from tasks.checks import check_targets
 from tasks.classify.task import ClassifyTask
 from tasks.deploy.bench.table import short_names
-from tasks.deploy.manifest import read_manifest
+from tasks.deploy.manifest import card_of, read_manifest
 from tasks.detect.task import DetectTask
 from tasks.errors import UserError
 from tasks.learner import Learner
@@ -168,18 +168,22 @@ def of_file(task: str, path: Path, name: str, common: Mapping[str, Any]) -> Cand
     manifest = read_manifest(path)
     if manifest["task"] != task:
         raise UserError(f"model={path} was exported by tasks.{manifest['task']}, not tasks.{task}")
-    card = manifest["card"]
-    config = OmegaConf.create(card["config"])
-    check_targets(config)
-    if config.backbone.get("pretrained"):
-        config.backbone.pretrained = False
     try:
-        learner = build(config, classes_of(card), sources_of(card))
-    except UserError:  # of a newer version, or with an extra that is not installed; the file runs nevertheless
+        learner = of_card(card_of(path))
+    except UserError:  # it is gone, of a newer version, or needs what is not installed; the file runs nevertheless
         learner = None
     files = [path.with_name(file) for file in manifest.get("sha256") or [path.name]]
     score = score_of(path.with_name("metrics.json"), list(manifest["tasks"]))
     return Candidate(name, {**common, "model": str(path)}, learner, files, score)
+
+
+def of_card(card: Mapping[str, Any]) -> Learner:
+    """The network that a file was made of, without its weights."""
+    config = OmegaConf.create(card["config"])
+    check_targets(config)
+    if config.backbone.get("pretrained"):
+        config.backbone.pretrained = False
+    return build(config, classes_of(card), sources_of(card))
 
 
 def score_of(metrics: Path | None, tasks: Sequence[str]) -> dict[str, float]:

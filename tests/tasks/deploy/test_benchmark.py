@@ -78,8 +78,8 @@ def write_file(path: Path, card: dict, batch: int = 1) -> Path:
     takes = {"name": "image", "batch": batch, "height": 32, "width": 32, "resize": {"rule": "none"}, "upright": False}
     task = {"outputs": {"logits": "logits"}, "classes": ["a", "b", "c"]}
     manifest = {"format": 1, "task": "classify", "file": path.name, "runtime": "onnx", "precision": "fp32"}
-    manifest |= {"outputs": "raw", "input": takes, "tasks": {"classify": task}, "card": card}
-    write_manifest(path.parent, manifest, [path.name])
+    manifest |= {"outputs": "raw", "input": takes, "tasks": {"classify": task}}
+    write_manifest(path.parent, manifest, [path.name], card)
     return path
 
 

@@ -233,7 +233,7 @@ def write_folder(folder):
     description["input"] |= {"batch": None, "upright": False}
     description["tasks"] = {"classify": {"outputs": {"logits": "logits"}, "classes": ["bright", "dark"]}}
     description |= {"format": 1, "task": "classify", "file": "model.onnx", "runtime": "onnx", "precision": "fp32"}
-    description |= {"outputs": "raw", "card": {}}
+    description |= {"outputs": "raw"}
     write_manifest(folder, description, ["model.onnx"])
     return description
 

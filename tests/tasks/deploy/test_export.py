@@ -30,7 +30,16 @@ def run(command, tmp_path):
 def test_what_an_export_leaves(model):
     folder = model.parent
     left = {path.name for path in folder.iterdir()}
-    assert left == {".hydra", "config.yaml", "decode.py", "gate.json", "golden", "model.json", "model.onnx"}
+    assert left == {
+        ".hydra",
+        "config.yaml",
+        "decode.py",
+        "gate.json",
+        "golden",
+        "model.json",
+        "card.json",
+        "model.onnx",
+    }
     assert (folder / "decode.py").read_bytes() == Path("tasks/deploy/decode.py").read_bytes()
     cases = sorted(folder.glob("golden/*"))
     assert [case.name for case in cases] == ["000", "001", "002"]
@@ -145,7 +154,10 @@ def test_a_missing_extra_leaves_nothing(run, best, monkeypatch):
 
 def test_a_file_of_another_task_is_refused(run, model):
     result, _ = run("other", "segment", "mode=evaluate", f"model={model}")
-    assert result.status == 2 and f"model={model} was exported by tasks.multitask, not tasks.segment" in result.err
+    assert (
+        result.status == 2
+        and f"model={model} was exported by tasks.multitask: use python -m tasks.multitask" in result.err
+    )
 
 
 def damage(model: Path, how: str) -> None:
@@ -193,14 +205,19 @@ def test_other_classes_are_refused(run, model, best, fewer):
     assert result.status == 2 and result.err.count("\n") == 1
     assert f"{fewer} (classify) knows 5 classes, the data set has 6" in result.err
 
-    manifest = json.loads(model.with_name("model.json").read_text())
-    manifest["card"]["tasks"]["segment"]["classes"][3][0] = "hedge"
-    changed(model, card=manifest["card"])
+    beside = model.with_name("card.json")
+    card = json.loads(beside.read_text())
+    card["tasks"]["segment"]["classes"][3][0] = "hedge"
+    beside.write_text(json.dumps(card))
     result, _ = run("b", "multitask", "mode=evaluate", f"model={model}")
     assert result.status == 2 and result.err.count("\n") == 1
     assert "class 3 is ['hedge'" in result.err and str(model) in result.err
 
-    manifest["card"]["tasks"]["segment"]["classes"].pop()
-    changed(model, card=manifest["card"])
+    card["tasks"]["segment"]["classes"].pop()
+    beside.write_text(json.dumps(card))
     result, _ = run("c", "multitask", "mode=evaluate", f"model={model}")
-    assert result.status == 2 and f"{model} knows 18 classes, the data set has 19" in result.err
+    assert result.status == 2 and f"{beside} and model.json know different numbers of classes of segment" in result.err
+
+    beside.unlink()
+    result, _ = run("d", "multitask", "mode=evaluate", f"model={model}")
+    assert result.status == 2 and "card.json is missing beside it" in result.err

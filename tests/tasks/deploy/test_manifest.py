@@ -15,11 +15,11 @@ WHOLE = {
     "runtime": "onnx",
     "precision": "fp32",
     "outputs": "raw",
-    "input": {},
-    "tasks": {},
-    "card": {},
+    "input": {"batch": 1, "height": 8, "width": 8, "upright": False, "resize": {"rule": "none"}},
+    "tasks": {"classify": {"outputs": {"logits": "logits"}, "classes": ["a", "b"]}},
     "sha256": {},
 }
+HASHED = {"sha256": {"model.onnx": "0"}}
 
 
 @pytest.fixture
@@ -78,6 +78,21 @@ DAMAGES = {
     "sha256 is not a table": json.dumps(WHOLE | {"sha256": "0123"}),
     "precision fp1 is not one of": json.dumps(WHOLE | {"precision": "fp1"}),
     "outputs boiled is not one of": json.dumps(WHOLE | {"outputs": "boiled"}),
+    "has format 0; this version reads": json.dumps(WHOLE | {"format": 0}),
+    "has format True; this version reads": json.dumps(WHOLE | {"format": True}),
+    "input lacks height, width": json.dumps(
+        WHOLE | {"input": {"batch": 1, "upright": False, "resize": {"rule": "none"}}}
+    ),
+    "input.resize has no rule": json.dumps(WHOLE | {"input": WHOLE["input"] | {"resize": {}}}),
+    "model.onnx is no file of runtime openvino": json.dumps(WHOLE | {"runtime": "openvino"}),
+    "sha256 must name model.onnx": json.dumps(WHOLE),
+    "and files beside it alone": json.dumps(WHOLE | {"sha256": {"model.onnx": "0", "../secret": "1"}}),
+    "tasks is empty": json.dumps(WHOLE | {"tasks": {}, **HASHED}),
+    "task depth is not one of segment, detect, classify": json.dumps(WHOLE | {"tasks": {"depth": {}}, **HASHED}),
+    "tasks.classify.outputs are not probabilities, as decoded": json.dumps(WHOLE | {"outputs": "decoded", **HASHED}),
+    "tasks.classify.classes is no list": json.dumps(
+        WHOLE | {"tasks": {"classify": {"outputs": {"logits": "logits"}}}, **HASHED}
+    ),
 }
 
 
