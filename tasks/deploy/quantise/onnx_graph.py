@@ -33,7 +33,7 @@ def nodes_of(graph: Any) -> list[Node]:
     return [Node(image, "input", ())] + [
         Node(
             node.name,
-            OPERATORS.get(node.op_type, "other"),
+            "other" if without_weights(node, makers) else OPERATORS.get(node.op_type, "other"),
             tuple(makers[tensor] for tensor in node.input if tensor in makers),
             grouped(node),
             tuple(tensor for tensor in node.output if tensor in outputs),
@@ -71,3 +71,8 @@ def dequantise_by_channel(graph: Any, channels: Mapping[str, int]) -> None:
             graph.initializer.append(numpy_helper.from_array(repeated, name))
         node.input[0] = f"{node.name}/input"
         graph.node.insert(place, helper.make_node("DequantizeLinear", [rounded, *inputs], [node.input[0]], axis=1))
+
+
+def without_weights(node: Any, makers: Mapping[str, str]) -> bool:
+    """Whether a product is one of two computed tensors, as in suppression: no layer of the network."""
+    return node.op_type in ("Gemm", "MatMul") and all(tensor in makers for tensor in node.input[:2])

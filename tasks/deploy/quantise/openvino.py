@@ -56,7 +56,7 @@ class OpenVinoQuantiser(Quantiser):
         self.weights = {
             operator.get_friendly_name(): operator.input_value(1)
             for operator in self.model.get_ops()
-            if OPERATORS.get(operator.get_type_name()) in ("conv", "gemm")
+            if OPERATORS.get(operator.get_type_name()) in ("conv", "gemm") and not without_weights(operator)
         }
         self.graph = Graph(nodes_of(self.model))
         self.layers = self.graph.layers()
@@ -133,7 +133,7 @@ def nodes_of(model: Any) -> list[Node]:
     return [
         Node(
             operator.get_friendly_name(),
-            OPERATORS.get(operator.get_type_name(), "other"),
+            "other" if without_weights(operator) else OPERATORS.get(operator.get_type_name(), "other"),
             tuple(value.get_node().get_friendly_name() for value in operator.input_values()),
             operator.get_type_name() == "GroupConvolution",
             outputs.get(operator.get_friendly_name(), ()),
@@ -141,3 +141,13 @@ def nodes_of(model: Any) -> list[Node]:
         for operator in model.get_ordered_ops()
         if operator.get_type_name() != "Result"
     ]
+
+
+def without_weights(operator: Any) -> bool:
+    """Whether a product is one of two computed tensors, as in suppression: no layer of the network."""
+    if operator.get_type_name() != "MatMul":
+        return False
+    weights = operator.input_value(1).get_node()
+    while weights.get_type_name() in ("Convert", "Reshape", "Transpose"):  # of weights kept in another type or shape
+        weights = weights.input_value(0).get_node()
+    return bool(weights.get_type_name() != "Constant")

@@ -82,3 +82,21 @@ def test_what_is_computed_of_constants_alone_is_none_of_the_graph():
     nodes = chain(Node("stem", "conv", ()), Node("bias", "other", ("weights",)), Node("added", "add", ("stem", "bias")))
     assert set(Graph([*nodes, Node("end", "conv", ("added",))]).nodes) == {"image", "stem", "added", "end"}
     assert [layer.name for layer in Graph([*nodes, Node("end", "conv", ("added",))]).layers()] == ["stem", "end"]
+
+
+def test_a_product_of_two_computed_tensors_is_no_layer():
+    """As suppression in a graph has them; in int8 they would lose boxes."""
+    helper = pytest.importorskip("onnx").helper
+    from tasks.deploy.quantise.onnx_graph import nodes_of
+
+    kinds = [("image", [1, 4]), ("y", [1, 4]), ("z", [1, 4])]
+    image, y, z = (helper.make_tensor_value_info(name, 1, shape) for name, shape in kinds)
+    weight = helper.make_tensor("weight", 1, [4, 4], [0.5] * 16)
+    layer = helper.make_node("MatMul", ["image", "weight"], ["y"], name="layer")
+    product = helper.make_node("MatMul", ["y", "image"], ["z"], name="product")
+    graph = helper.make_graph([layer, product], "graph", [image], [y, z], [weight])
+    assert {node.name: node.operator for node in nodes_of(graph)} == {
+        "image": "input",
+        "layer": "gemm",
+        "product": "other",
+    }
