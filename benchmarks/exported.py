@@ -55,7 +55,7 @@ def exported(
         "tasks": {name: {"outputs": traced.names[name], **task.recipe(size)} for name, task in learner.each_task()},
     }
     path = folder / f"{precision}.xml"
-    WRITERS["openvino"].write(traced, path, manifest, precision)
+    WRITERS["openvino"](traced, path, manifest, precision)
     return Model(open_runner(path, manifest, threads=1), manifest)
 
 

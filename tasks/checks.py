@@ -8,24 +8,12 @@ from typing import Any
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
+from tasks.deploy.formats import FORMATS, OUTPUTS, PRECISIONS
 from tasks.deploy.manifest import read_manifest
 from tasks.errors import UserError
 from tasks.parts import HEADS, check_heads, several
 
 MODES = ("train", "evaluate", "predict", "export", "benchmark")
-FORMATS = {  # of exported files, with the precisions that their runtimes have
-    "onnx": ("fp32", "fp16", "int8"),
-    "openvino": ("fp32", "fp16", "bf16", "int8"),
-    "executorch": ("fp32",),
-    "torch": ("fp32", "fp16", "bf16"),
-}
-PACKAGES: dict[str, tuple[str, ...]] = {  # by format: what its extra installs
-    "onnx": ("onnx", "onnxruntime", "onnxscript"),
-    "openvino": ("openvino",),
-    "executorch": ("executorch",),
-    "torch": (),
-}
-OUTPUTS = ("raw", "decoded", "final")
 METRICS = ("mobilevision", "pycocotools")  # of detection
 TARGETS = ("tasks.", "heads.", "backbones.", "torch.optim.", "torch.nn.", "lightning.", "albumentations.")
 
@@ -167,9 +155,9 @@ def check_model(config: DictConfig) -> None:
         UserError: for a file that is missing, a mode that has no use for it, a precision that a format lacks.
     """
     settings = config.export
-    if config.mode == "export" and settings.precision not in FORMATS[settings.format]:
-        known = any(settings.precision in precisions for precisions in FORMATS.values())
-        choices = ", ".join(FORMATS[settings.format])
+    if config.mode == "export" and settings.precision not in FORMATS[settings.format].precisions:
+        known = settings.precision in PRECISIONS
+        choices = ", ".join(FORMATS[settings.format].precisions if known else PRECISIONS)
         what = f"export.format={settings.format} has no precision {settings.precision}"
         raise UserError(
             f"{what}: {choices}" if known else f"export.precision={settings.precision} is not one of {choices}"
@@ -190,7 +178,7 @@ def check_model(config: DictConfig) -> None:
 
 def check_installed(runtime: str, precision: str) -> None:
     """Raises a UserError for a package that writes files of this format and is not there."""
-    needed = [*PACKAGES[runtime], *(["nncf"] if runtime == "openvino" and precision == "int8" else [])]
+    needed = [*FORMATS[runtime].packages, *(["nncf"] if runtime == "openvino" and precision == "int8" else [])]
     for package in needed:
         if find_spec(package) is None:
             raise UserError(f'export.format={runtime} needs {package}: pip install "mobilevision[{runtime}]"')

@@ -81,6 +81,12 @@ class Learner(lightning.LightningModule):
         """What the best checkpoint has most of: the task's score, or `score`, the mean of several."""
         return "score" if len(self.tasks) > 1 else self.each_task()[0][1].score
 
+    @property
+    def score_keys(self) -> list[str]:
+        """Where each task's main score stands in `scores`."""
+        several = len(self.tasks) > 1
+        return [f"{name}/{task.score}" if several else task.score for name, task in self.each_task()]
+
     def forward(self, images: Tensor) -> dict[str, Any]:
         """Every task's raw outputs for (N, 3, H, W) uint8 images; see Task.mirror."""
         if not self.own_statistics:

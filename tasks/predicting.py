@@ -53,15 +53,21 @@ def predict_one(learner: Learner, image: Pixels, fit: Any, folder: Path, name: P
     Returns:
         What the index says of the image, and a line for the terminal.
     """
-    seen = image if fit is None else fit(image)
-    batch = torch.from_numpy(seen.copy()).permute(2, 0, 1)[None].to(learner.device)
-    places = place_of(image, fit, learner.device)
+    batch, places = seen_by(learner, image, fit)
     predictions, tasks = learner.predictions(batch, places), dict(learner.each_task())
     row: dict[str, Any] = {}
     for key, task in tasks.items():
         row |= task.write(predictions[key], folder, name)
-    row |= write_overlay(tasks, seen if places is None else image, predictions, folder / "overlays", name)
+    shown = batch[0].permute(1, 2, 0).cpu().numpy() if places is None else image
+    row |= write_overlay(tasks, shown, predictions, folder / "overlays", name)
     return row, summary(tasks, predictions)
+
+
+def seen_by(learner: Learner, image: Pixels, fit: Any) -> tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor] | None]:
+    """An image (H, W, 3) as the network sees it, (1, 3, h, w) on its device, and how it lies in that (place_of)."""
+    seen = image if fit is None else fit(image)
+    batch = torch.from_numpy(seen.copy()).permute(2, 0, 1)[None].to(learner.device)
+    return batch, place_of(image, fit, learner.device)
 
 
 def place_of(image: Pixels, fit: Any, device: torch.device) -> tuple[torch.Tensor, torch.Tensor] | None:

@@ -31,7 +31,8 @@ ALLOWED = {  # longest matching room decides; what is imported must start with o
     "tasks/detect/output": ("numpy", "tasks.output", "tasks.detect.draw", "tasks.detect.quality"),
     "tasks/classify/output": ("numpy", "PIL", "tasks.output"),
     "tasks/indexing": ("rich", "tasks.data.images", "tasks.errors"),
-    "tasks/deploy/manifest": ("tasks.errors",),
+    "tasks/deploy/formats": (),
+    "tasks/deploy/manifest": ("tasks.errors", "tasks.deploy.formats"),
     "tasks/deploy/runtimes": (
         "numpy",
         "torch",

@@ -74,13 +74,13 @@ def of_pair(task: str, backbone: str, name: str) -> str:
     with open_dict(config):
         config.hydra = None
     try:
-        learner = unsettled(build(config, CLASSES))
+        learner = unsettled(build(config, CLASSES), size)
         learner.card = make_card(task, config, {key: entry.card() for key, entry in learner.each_task()})
         traced, fit = trace(learner, batch=1, size=size), Stretch(size)
         manifest = describe(learner, config, traced, size, fit, None)
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / manifest["file"]
-            WRITERS[name].write(traced, path, manifest, "fp32")
+            WRITERS[name](traced, path, manifest, "fp32")
             file = of_file(open_runner(path, manifest, threads=1), manifest)
             names = {key: entry["outputs"] for key, entry in manifest["tasks"].items()}
             rows = compare(of_checkpoint(learner, fit, "raw", names), file, noise(size, 2), LIMITS["fp32"], "raw")
@@ -90,7 +90,7 @@ def of_pair(task: str, backbone: str, name: str) -> str:
     return f"{worst:.1e}" + ("" if all(row.holds for row in rows) else " DIFFERS")
 
 
-def unsettled(learner: Learner) -> Learner:
+def unsettled(learner: Learner, size: tuple[int, int]) -> Learner:
     """Random weights whose outputs differ from image to image, and statistics that are not those of the start."""
     generator = torch.Generator().manual_seed(0)
     learner.train()
@@ -101,13 +101,8 @@ def unsettled(learner: Learner) -> Learner:
             module.momentum = 0.5
     with torch.no_grad():
         for _ in range(3):
-            learner(torch.from_numpy(np.stack(noise(SIZE if not tied(learner) else (32, 32), 4))).permute(0, 3, 1, 2))
+            learner(torch.from_numpy(np.stack(noise(size, 4))).permute(0, 3, 1, 2))
     return learner.eval()
-
-
-def tied(learner: Learner) -> bool:
-    """Whether the backbone takes images of one size only."""
-    return type(learner.backbone).__name__ == "MobileNetV2CSE"
 
 
 def noise(size: tuple[int, int], count: int) -> list[NDArray[np.uint8]]:

@@ -8,9 +8,10 @@ from typing import Any
 import torch
 from omegaconf import DictConfig
 
+from tasks.deploy.formats import FORMATS
 from tasks.deploy.manifest import FORMAT, sha256
 from tasks.deploy.network import Traced
-from tasks.deploy.writers import WRITERS, versions
+from tasks.deploy.writers import versions
 from tasks.errors import UserError
 from tasks.learner import Learner
 
@@ -31,18 +32,18 @@ def describe(
         UserError: for a fit that other programs cannot be told of.
     """
     form, precision, runtime = config.export.outputs, config.export.precision, config.export.format
-    writer = WRITERS[runtime]
+    kind = FORMATS[runtime]
     batch, _, height, width = traced.shape
     backbone = learner.backbone
     return {
         "format": FORMAT,
         "mobilevision": version_here(),
         "task": learner.card["task"],
-        "file": f"model{writer.suffix}",
+        "file": f"model{kind.suffix}",
         "runtime": runtime,
         "precision": precision,
         "outputs": form,
-        "versions": versions(writer.packages),
+        "versions": versions(kind.packages),
         "checkpoint": None if source is None else {"name": Path(source).name, "sha256": sha256(Path(source))},
         "input": {
             "name": "image",

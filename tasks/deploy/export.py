@@ -11,6 +11,7 @@ from tasks.data.datamodule import DataModule
 from tasks.data.splits import Splits
 from tasks.deploy import decode
 from tasks.deploy.describe import describe, portable
+from tasks.deploy.formats import FORMATS
 from tasks.deploy.golden import leave_golden
 from tasks.deploy.int8 import quantise
 from tasks.deploy.manifest import CARD, NAME, write_manifest
@@ -61,8 +62,8 @@ def clear(folder: Path) -> None:
     if not (folder / NAME).is_file():
         return
     shutil.rmtree(folder / "golden", ignore_errors=True)
-    for writer in WRITERS.values():
-        (folder / f"model{writer.suffix}").unlink(missing_ok=True)
+    for entry in FORMATS.values():
+        (folder / f"model{entry.suffix}").unlink(missing_ok=True)
     for name in ("model.bin", "decode.py", CARD, NAME):
         (folder / name).unlink(missing_ok=True)
 
@@ -129,7 +130,7 @@ def write(
     learner.card["config"]["data"]["fit"] = OmegaConf.to_container(config, resolve=True)["data"]["fit"]  # type: ignore[index,call-overload]
     manifest = describe(learner, config, traced, size, data.fit, config.checkpoint)
     path = folder / manifest["file"]
-    files = WRITERS[settings.format].write(traced, path, manifest, settings.precision)
+    files = WRITERS[settings.format](traced, path, manifest, settings.precision)
     if settings.precision == "int8":
         quantise(learner, config, data, manifest, path)
     write_manifest(folder, manifest, files, portable(learner.card))

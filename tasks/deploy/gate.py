@@ -12,7 +12,7 @@ from tasks.deploy.decode import decode, prepare
 from tasks.deploy.runtimes import Arrays, Runner
 from tasks.errors import UserError
 from tasks.learner import Learner
-from tasks.predicting import place_of
+from tasks.predicting import seen_by
 
 Pixels = NDArray[np.uint8]
 Results = Mapping[str, Mapping[str, NDArray[Any]]]
@@ -75,20 +75,18 @@ def of_checkpoint(
 
     @torch.inference_mode()
     def run(image: Pixels) -> Outcome:
-        seen = image if fit is None else fit(image)
-        batch = torch.from_numpy(seen.copy()).permute(2, 0, 1)[None].to(learner.device)
-        outputs = learner(batch)
-        size, places = (batch.shape[-2], batch.shape[-1]), place_of(image, fit, learner.device)
+        batch, places = seen_by(learner, image, fit)
+        outputs, size = learner(batch), (batch.shape[-2], batch.shape[-1])
         tensors: Arrays = {}
         results: dict[str, dict[str, NDArray[Any]]] = {}
         lie = None if places is None else Places(*places)
         for name, task in learner.each_task():
-            for role, tensor in task.tensors(outputs[name], size, form).items():
-                tensors[names[name][role]] = tensor.float().cpu().numpy()
+            given = task.tensors(outputs[name], size, form)
+            tensors |= {names[name][role]: tensor.float().cpu().numpy() for role, tensor in given.items()}
             # Of a label map at the network's size no more can be had; boxes are selected as always.
-            known = "raw" if form == "raw" else "decoded"
-            tensors_known = task.tensors(outputs[name], size, known)
-            results[name] = task.found(task.from_tensors(tensors_known, known, size, lie))
+            known = "decoded" if form == "final" else form
+            decoded = given if known == form else task.tensors(outputs[name], size, known)
+            results[name] = task.found(task.from_tensors(decoded, known, size, lie))
         return Outcome(batch.cpu().numpy(), tensors, results)
 
     return run

@@ -62,7 +62,7 @@ def gain_of(
     learner: Learner, config: DictConfig, data: DataModule, manifest: dict[str, Any]
 ) -> Callable[[Path], float]:
     """What a file gains over the checkpoint in the score of the task that loses most; below 0 where it loses."""
-    keys = [f"{name}/{task.score}" if len(learner.tasks) > 1 else task.score for name, task in learner.each_task()]
+    keys = learner.score_keys
     before = scored(config, learner, data)
     if not any(before.get(key) is not None for key in keys):
         raise UserError(NOTHING_SCORED)

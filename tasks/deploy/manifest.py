@@ -10,11 +10,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from tasks.deploy.formats import FORMATS, OUTPUTS, PRECISIONS
 from tasks.errors import UserError
 
 FORMAT = 1
 NAME, CARD = "model.json", "card.json"
-SUFFIXES = {".onnx": "onnx", ".xml": "openvino", ".pte": "executorch", ".pt2": "torch"}  # of files, and their runtimes
+SUFFIXES = {entry.suffix: runtime for runtime, entry in FORMATS.items()}
 KEYS = ("format", "task", "file", "runtime", "precision", "outputs", "input", "tasks", "sha256")
 TABLES = ("input", "tasks", "sha256")
 ROLES: dict[str, dict[str, set[str]]] = {  # of the outputs, by task and form
@@ -24,8 +25,8 @@ ROLES: dict[str, dict[str, set[str]]] = {  # of the outputs, by task and form
 }
 CHOICES = {
     "runtime": tuple(SUFFIXES.values()),
-    "precision": ("fp32", "fp16", "bf16", "int8"),
-    "outputs": ("raw", "decoded", "final"),
+    "precision": PRECISIONS,
+    "outputs": OUTPUTS,
 }
 
 

@@ -89,8 +89,7 @@ def of_metric(
     (folder / "metrics.json").write_text(json.dumps(after, indent=2) + "\n")
     exact = manifest["precision"] == "fp32"
     rows = []
-    for name, task in learner.each_task():
-        key = f"{name}/{task.score}" if len(learner.tasks) > 1 else task.score
+    for key in learner.score_keys:
         if before.get(key) is None or after.get(key) is None:
             continue
         report(

@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 
@@ -92,27 +92,12 @@ def write_torch(traced: Traced, path: Path, manifest: Mapping[str, Any], _precis
     return [path.name]
 
 
-class Writer(NamedTuple):
-    """How a format is written.
-
-    Attributes:
-        write: the traced network to a path, with a description to put inside and the precision; the names of its files.
-        suffix: of the file that is opened.
-        precisions: that it has, int8 by quantisation.
-        packages: whose versions count.
-    """
-
-    write: Callable[[Traced, Path, Mapping[str, Any], str], list[str]]
-    suffix: str
-    precisions: tuple[str, ...]
-    packages: tuple[str, ...]
-
-
-WRITERS = {
-    "onnx": Writer(write_onnx, ".onnx", ("fp32", "fp16", "int8"), ("onnx", "onnxruntime", "onnxscript")),
-    "openvino": Writer(write_openvino, ".xml", ("fp32", "fp16", "bf16", "int8"), ("openvino",)),
-    "executorch": Writer(write_executorch, ".pte", ("fp32",), ("executorch",)),
-    "torch": Writer(write_torch, ".pt2", ("fp32", "fp16", "bf16"), ()),
+Writer = Callable[[Traced, Path, Mapping[str, Any], str], list[str]]
+WRITERS: dict[str, Writer] = {  # by format: from a network, a path, its description and the precision to files' names
+    "onnx": write_onnx,
+    "openvino": write_openvino,
+    "executorch": write_executorch,
+    "torch": write_torch,
 }
 
 

@@ -12,7 +12,7 @@ from heads.boxes import Detections
 from tasks.build import build, told_to_the_user
 from tasks.data.images import Pixels
 from tasks.deploy.bench.stages import Stages, top_five
-from tasks.predicting import best_device, place_of
+from tasks.predicting import best_device, seen_by
 from tasks.start import complete
 
 
@@ -45,11 +45,9 @@ class NetworkStages(Stages):
         self.runtime, self.precision, self.device = f"torch {version('torch')}", "fp32", device.type
 
     def prepare(self, photo: Pixels) -> Seen:
-        fitted = photo if self.fit is None else self.fit(photo)
-        images = torch.from_numpy(fitted.copy()).permute(2, 0, 1)[None].to(self.learner.device)
-        places = place_of(photo, self.fit, self.learner.device)
+        seen = Seen(*seen_by(self.learner, photo, self.fit))
         self.wait()
-        return Seen(images, places)
+        return seen
 
     @torch.inference_mode()
     def network(self, prepared: Seen) -> dict[str, Any]:

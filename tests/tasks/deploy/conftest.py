@@ -95,8 +95,8 @@ class Shipped(NamedTuple):
 def ship(folder: Path, learner: Learner, config: Any, traced: Traced, fit: Any = None) -> Shipped:
     """The network's file in a folder with its model.json, opened; nothing is proved."""
     manifest = describe(learner, config, traced, SIZE, fit, None)
-    writer = WRITERS[config.export.format]
-    files = writer.write(traced, folder / manifest["file"], manifest, config.export.precision)
+    write = WRITERS[config.export.format]
+    files = write(traced, folder / manifest["file"], manifest, config.export.precision)
     write_manifest(folder, manifest, files)
     return Shipped(learner, open_runner(folder / manifest["file"], manifest, threads=1), manifest, folder)
 

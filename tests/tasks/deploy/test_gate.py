@@ -227,7 +227,7 @@ def test_an_export_that_fails_leaves_the_table_and_no_file(command, model, best,
         shutil.copyfile(model, path)
         return [path.name]
 
-    monkeypatch.setitem(WRITERS, "onnx", WRITERS["onnx"]._replace(write=write))
+    monkeypatch.setitem(WRITERS, "onnx", write)
     folder = tmp_path / "export"
     result = command("multitask", "mode=export", f"checkpoint={best}", f"hydra.run.dir={folder}")
     assert result.status == 2 and result.err.startswith(

@@ -166,7 +166,7 @@ def test_a_missing_extra_says_how_to_install_it(monkeypatch, tmp_path, extra):
     manifest = {"precision": "fp32", "tasks": {}, "input": {"batch": 1, "height": 4, "width": 4}}
     for use in (
         lambda: open_runner(tmp_path / f"model{suffix}", manifest),
-        lambda: WRITERS[extra].write(None, tmp_path / "new", manifest, "fp32"),
+        lambda: WRITERS[extra](None, tmp_path / "new", manifest, "fp32"),
     ):
         with pytest.raises(UserError, match=rf'pip install "mobilevision\[{extra}\]"$'):
             use()
