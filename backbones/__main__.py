@@ -1,36 +1,52 @@
-"""`python -m backbones`: the papers' networks with their sizes; with a name, one network block by block."""
+"""`python -m backbones`: the papers' networks with their sizes. With a name, one network block by block; with several,
+their sizes. A block table's file is a name as well.
+"""
 
 import argparse
 import difflib
 import gc
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from importlib import import_module
 from itertools import chain
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import torch
-from rich import box
 from rich.console import Console
-from rich.table import Table
 from torch import nn
 
 from backbones.base import Backbone
-from backbones.published.anatomy import Part, parts_of
+from backbones.printing import WIDTH, print_all, print_maps, print_parts, print_some
+from backbones.published.anatomy import parts_of
 from backbones.published.compare import compare
 from backbones.published.row import Published
 from backbones.published.shapes import Counts, count, no_images, uninitialised
+from backbones.table import TableBackbone
+from backbones.table_file import read_table
 from heads.classification import ClassificationHead
 
 TABLES = ("backbones.published.mobilenets", "backbones.published.se")
-WIDTH = 140  # of the tables, on a terminal and in a pipe alike
-LEGEND = """
-params: all trainable ones, with 1000 classes unless the variant says otherwise; no BN: without BatchNorm's
-paper: as printed; MobileNetV2's widths 1.3, 0.75, 0.5 and 0.35 are the authors' page's, which leaves BatchNorm's out
-Δ: params and MAdds against the paper's
-check: the larger difference of params and MAdds to what the network's definition is known to give
-"""
+
+
+class Network(NamedTuple):
+    """A network that was asked for by name: a paper's, or a block table's.
+
+    Attributes:
+        size: image height and width.
+        classes: of the classifier that is counted with it.
+        origin: what a block table says of where it comes from.
+    """
+
+    backbone: str
+    variant: str
+    build: Callable[[], Backbone]
+    size: int = 224
+    classes: int = 1000
+    origin: str | None = None
 
 
 def rows() -> list[Published]:
@@ -38,14 +54,38 @@ def rows() -> list[Published]:
     return list(chain.from_iterable(import_module(table).ROWS for table in TABLES))
 
 
-def built(row: Published) -> tuple[Backbone, ClassificationHead]:
+def network(name: str, known: Sequence[Published]) -> Network:
+    """The network of this name: of a published one, as its paper presents it.
+
+    Raises:
+        ValueError: if there is none, or its file is no block table.
+    """
+    if Path(name).suffix in (".yaml", ".yml") or Path(name).is_file():
+        table = read_table(name)
+        return Network(name, "", partial(TableBackbone, table=table), origin=table["origin"])
+    chosen = [row for row in known if row.backbone == name]
+    if not chosen:
+        raise ValueError(f"no network {name!r}; {hint(name, list(dict.fromkeys(row.backbone for row in known)))}")
+    row = next((row for row in chosen if not row.variant), chosen[0])
+    return Network(row.backbone, row.variant, row.build, row.size, row.classes)
+
+
+def hint(name: str, names: Sequence[str]) -> str:
+    """What to type instead of a name that is not there."""
+    if name == "timm":
+        return "timm's networks are not listed here: choose one by backbone=timm backbone.name=…"
+    near = difflib.get_close_matches(name, names, n=3)
+    return f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(names)}"
+
+
+def built(row: Published | Network) -> tuple[Backbone, ClassificationHead]:
     """The row's network with its classifier, without values."""
     with uninitialised():
         backbone = row.build()
         return backbone, ClassificationHead(backbone.features, row.classes)
 
 
-def sizes(rows: Sequence[Published]) -> list[Counts]:
+def sizes(rows: Sequence[Published | Network]) -> list[Counts]:
     """Count every row's network; one that stands there at several image sizes is built once."""
     gc.disable()  # thousands of modules come and go; looking for cycles among them takes half of the time
     networks: dict[tuple[Callable[[], Backbone], int], tuple[Backbone, ClassificationHead]] = {}
@@ -60,78 +100,6 @@ def sizes(rows: Sequence[Published]) -> list[Counts]:
         found.append(counts)
     gc.enable()
     return found
-
-
-def records(rows: Sequence[Published]) -> list[dict[str, Any]]:
-    """All rows as plain values."""
-    return [compare(row, counts) for row, counts in zip(rows, sizes(rows), strict=True)]
-
-
-def one_line_table(left: Sequence[str], right: Sequence[str], last: Sequence[str] = ()) -> Table:
-    """A table whose rows never wrap: columns of text, of numbers, of text."""
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False, pad_edge=False)
-    for names, justify in ((left, "left"), (right, "right"), (last, "left")):
-        for name in names:
-            table.add_column(name, justify=justify, no_wrap=True)  # type: ignore[arg-type]
-    return table
-
-
-def percent(fraction: float | None) -> str:
-    """A signed difference, if there is one."""
-    return "-" if fraction is None else f"{100 * fraction:+.2f}%"
-
-
-def print_all(console: Console, rows: Sequence[Published]) -> None:
-    """The table of published networks, with a footnote where a paper's figure is not what is counted."""
-    table = one_line_table(
-        ("network", "variant"),
-        ("image", "params", "no BN", "MAdds", "paper\nparams", "paper\nMAdds", "Δ\nparams", "Δ\nMAdds", "check"),
-        ("note",),
-    )
-    notes: dict[str, int] = {}
-    for row, record in zip(rows, records(rows), strict=True):
-        note = record["note"]
-        classes = () if row.classes == 1000 else (f"{row.classes} classes",)
-        table.add_row(
-            row.backbone,
-            ", ".join((row.variant, *classes)),
-            f"{row.size}×{row.size}",
-            f"{record['params'] / 1e6:.3f}M",
-            f"{record['params_without_norm'] / 1e6:.3f}M",
-            f"{record['madds'] / 1e6:,.1f}M",
-            *row.printed,
-            percent(record["difference_params"]),
-            percent(record["difference_madds"]),
-            f"{100 * record['check']:.2f}%",
-            f"[{notes.setdefault(note, len(notes) + 1)}]" if note else "",
-        )
-    console.print(table)
-    console.print(LEGEND)
-    for note, index in notes.items():
-        console.print(f"[{index}] {note}")
-
-
-def print_parts(console: Console, parts: Sequence[Part]) -> None:
-    """The table of blocks, with their sum."""
-    table = one_line_table(
-        ("#", "block", "input", "output"), ("kernel", "stride", "dilation", "params", "MAdds"), ("maps",)
-    )
-    for number, part in enumerate(parts):
-        table.add_row(
-            str(number),
-            part.kind,
-            "×".join(map(str, part.input)),
-            "×".join(map(str, part.output)),
-            part.kernel,
-            str(part.stride),
-            str(part.dilation),
-            f"{part.params:,}",
-            f"{part.madds:,}",
-            " ".join(part.maps),
-        )
-    totals = sum(part.params for part in parts), sum(part.madds for part in parts)
-    table.add_row("", "all", *[""] * 5, *(f"{total:,}" for total in totals))
-    console.print(table)
 
 
 def announced(backbone: Backbone, side: int) -> list[dict[str, Any]]:
@@ -151,65 +119,89 @@ def announced(backbone: Backbone, side: int) -> list[dict[str, Any]]:
     ]
 
 
-def print_one(console: Console, row: Published, side: int, *, as_json: bool) -> None:
+@contextmanager
+def told_with_its_name(network: Network) -> Iterator[None]:
+    """Errors of a network that is run become a ValueError of one line that names it."""
+    try:
+        yield
+    except (ValueError, RuntimeError) as error:
+        where = f"{network.backbone} at {network.size}×{network.size}"
+        raise ValueError(f"{where}: {str(error).splitlines()[0]}") from error
+
+
+def print_one(console: Console, network: Network, *, as_json: bool) -> None:
     """One network block by block, and the maps it announces.
 
     Raises:
         ValueError: if it takes no images of this size.
     """
-    backbone, head = built(row)
-    parts = parts_of(backbone, head, side, side)
+    (backbone, head), side = built(network), network.size
+    with told_with_its_name(network):
+        parts = parts_of(backbone, head, side, side)
     maps = announced(backbone, side)
     if as_json:
         blocks = [part._asdict() for part in parts]
-        print(json.dumps({"backbone": row.backbone, "size": side, "blocks": blocks, "maps": maps}, indent=1))
+        print(json.dumps({"backbone": network.backbone, "size": side, "blocks": blocks, "maps": maps}, indent=1))
         return
-    console.print(f"{row.backbone}{', ' if row.variant else ''}{row.variant}: {side}×{side}, {row.classes} classes\n")
-    print_parts(console, parts)
-    table = one_line_table(("map",), ("channels", "reduction", "block"), ("place", "shape"))
-    for named in maps:
-        *values, shape = named.values()
-        table.add_row(*map(str, values), "×".join(map(str, shape)))
+    name = ", ".join(filter(None, (network.backbone, network.variant)))
+    console.print(f"{name}: {side}×{side}, {network.classes} classes")
+    if network.origin is not None:
+        console.print(network.origin)
     console.print()
-    console.print(table)
+    print_parts(console, parts)
+    console.print()
+    print_maps(console, maps)
 
 
-def hint(name: str, names: Sequence[str]) -> str:
-    """What to type instead of a name that is not there."""
-    if name == "timm":
-        return "timm's networks are not listed here: choose one by backbone=timm backbone.name=…"
-    near = difflib.get_close_matches(name, names, n=3)
-    return f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(names)}"
+def print_several(console: Console, networks: Sequence[Network], *, as_json: bool) -> None:
+    """Networks with their sizes, a line each.
+
+    Raises:
+        ValueError: if one takes no images of its size.
+    """
+    records = []
+    for network in networks:
+        with told_with_its_name(network):
+            (counts,) = sizes([network])
+        values = network._asdict() | counts._asdict()
+        del values["build"]
+        records.append(values)
+    if as_json:
+        print(json.dumps(records, indent=1))
+    else:
+        print_some(console, records)
 
 
 def main() -> int:
     """Print what the command line asks for; the exit status is 2 for what there is not."""
     parser = argparse.ArgumentParser(prog="python -m backbones", description=__doc__)
-    parser.add_argument("name", nargs="?", help="one network, as in backbone=…; all of them without")
-    parser.add_argument("--size", type=int, help="height and width of its images")
+    parser.add_argument(
+        "name", nargs="*", help="a network, as in backbone=…, or a block table's file; all of the papers' without"
+    )
+    parser.add_argument("--size", type=int, help="height and width of the images")
     parser.add_argument("--json", action="store_true", help="for machines: whole numbers, no table")
     arguments = parser.parse_args()
     console = Console(width=WIDTH, markup=False, highlight=False, emoji=False)
     known = rows()
-    if arguments.name is None:
+    if not arguments.name:
         if arguments.size is not None:
-            parser.error("--size goes with the name of one network")
+            parser.error("--size goes with names of networks")
+        found = [compare(row, counts) for row, counts in zip(known, sizes(known), strict=True)]
         if arguments.json:
-            print(json.dumps(records(known), indent=1))
+            print(json.dumps(found, indent=1))
         else:
-            print_all(console, known)
+            print_all(console, known, found)
         return 0
-    chosen = [row for row in known if row.backbone == arguments.name]
-    if not chosen:
-        names = list(dict.fromkeys(row.backbone for row in known))
-        print(f"no network {arguments.name!r}; {hint(arguments.name, names)}", file=sys.stderr)
-        return 2
-    row = next((row for row in chosen if not row.variant), chosen[0])
-    side = row.size if arguments.size is None else arguments.size
     try:
-        print_one(console, row, side, as_json=arguments.json)
-    except (ValueError, RuntimeError) as error:
-        print(f"{row.backbone} at {side}×{side}: {str(error).splitlines()[0]}", file=sys.stderr)
+        networks = [network(name, known) for name in arguments.name]
+        if arguments.size is not None:
+            networks = [each._replace(size=arguments.size) for each in networks]
+        if len(networks) == 1:
+            print_one(console, networks[0], as_json=arguments.json)
+        else:
+            print_several(console, networks, as_json=arguments.json)
+    except ValueError as error:
+        print(error, file=sys.stderr)
         return 2
     return 0
 

@@ -1,6 +1,5 @@
 """Builds a backbone from rows of inverted residuals: output stride, dilation, shortcuts and map names by one rule."""
 
-from collections.abc import Sequence
 from functools import partial
 from typing import Literal, NamedTuple
 
@@ -30,6 +29,34 @@ class Block(NamedTuple):
     gate: Activation = nn.Hardsigmoid  # of the squeeze-and-excite
 
 
+class Plan(NamedTuple):
+    """A network of inverted residuals, with its final channel counts.
+
+    Attributes:
+        stem: channels of the first convolution, of stride 2.
+        last: channels of the last 1×1 convolution.
+        hidden: the layer behind the pooling, announced with c5.
+        act: of stem and last convolution.
+        norm_momentum: in PyTorch's sense: the weight of the new batch.
+        announce_bottleneck: whether to announce c5_bottleneck.
+        bottleneck_act: behind the projections; None for linear bottlenecks.
+        shortcut: between bottlenecks, between expansions, or none (MobileNetV2, figure 6b).
+        normalisation: of uint8 images: ImageNet's mean and deviation, or "half": 0-255 to -1-1.
+    """
+
+    stem: int
+    blocks: tuple[Block, ...]
+    last: int
+    hidden: Hidden | None
+    act: Activation
+    norm_eps: float
+    norm_momentum: float
+    announce_bottleneck: bool = False
+    bottleneck_act: Activation | None = None
+    shortcut: Shortcut = "bottleneck"
+    normalisation: Normalisation = "imagenet"
+
+
 class InvertedBackbone(Backbone):
     """Stem, inverted residuals, last 1×1 convolution.
 
@@ -41,42 +68,20 @@ class InvertedBackbone(Backbone):
         c5_bottleneck output of the last inverted residual, where asked  (MobileNetV2's segmentation)
 
     Args:
+        plan: the network; it stays readable as `plan`, also of layers that `keep` has dropped.
         output_stride, skip_strides, dilation_rule: see Stages.
-        last: channels of the last 1×1 convolution.
-        hidden: the layer behind the pooling, announced with c5.
-        announce_bottleneck: whether to announce c5_bottleneck.
-        bottleneck_act: behind the projections; None for linear bottlenecks.
-        shortcut: between bottlenecks, between expansions, or none (MobileNetV2, figure 6b).
-        normalisation: of uint8 images: ImageNet's mean and deviation, or "half": 0-255 to -1-1.
 
     Raises:
         ValueError: for an output stride or rule that does not exist.
     """
 
-    def __init__(
-        self,
-        *,
-        stem: int,
-        blocks: Sequence[Block],
-        last: int,
-        hidden: Hidden | None,
-        act: Activation,
-        norm_eps: float,
-        norm_momentum: float,
-        output_stride: int,
-        skip_strides: int,
-        dilation_rule: DilationRule,
-        announce_bottleneck: bool = False,
-        bottleneck_act: Activation | None = None,
-        shortcut: Shortcut = "bottleneck",
-        normalisation: Normalisation = "imagenet",
-    ) -> None:
-        check_choice("shortcut", shortcut, ("bottleneck", "expansion", "none"))
+    def __init__(self, plan: Plan, *, output_stride: int, skip_strides: int, dilation_rule: DilationRule) -> None:
+        check_choice("shortcut", plan.shortcut, ("bottleneck", "expansion", "none"))
         stages = Stages(output_stride=output_stride, skip_strides=skip_strides, dilation_rule=dilation_rule)
-        norm = partial(nn.BatchNorm2d, eps=norm_eps, momentum=norm_momentum)
-        stages.add_stem(stem, act=act, norm=norm)
-        channels = stem
-        for block in blocks:
+        norm = partial(nn.BatchNorm2d, eps=plan.norm_eps, momentum=plan.norm_momentum)
+        stages.add_stem(plan.stem, act=plan.act, norm=norm)
+        channels = plan.stem
+        for block in plan.blocks:
             if block.stride == 2 and block.expanded != channels:
                 stages.announce(f"c{stages.level}_expanded", block.expanded, "expanded")
             step = stages.step(block.stride)
@@ -88,20 +93,21 @@ class InvertedBackbone(Backbone):
                 InvertedResidual(
                     channels, block.expanded, block.out, block.kernel, stride=step.stride, dilation=step.dilation,
                     excite_hidden=block.excite_hidden, act=block.act, gate=block.gate,
-                    project_act=bottleneck_act, norm=norm,
-                    residual=shortcut == "bottleneck" and step.shortcut and channels == block.out,
+                    project_act=plan.bottleneck_act, norm=norm,
+                    residual=plan.shortcut == "bottleneck" and step.shortcut and channels == block.out,
                 )
             )  # fmt: skip
             channels = block.out
-        if announce_bottleneck:
+        if plan.announce_bottleneck:
             stages.features["c5_bottleneck"], stages.taps["c5_bottleneck"] = stages.features["c5"], stages.taps["c5"]
-        stages.announce("c5", last, hidden=hidden)
-        stages.add(ConvNormAct(channels, last, act=act, norm=norm))
+        stages.announce("c5", plan.last, hidden=plan.hidden)
+        stages.add(ConvNormAct(channels, plan.last, act=plan.act, norm=norm))
         modules, taps = stages.modules, stages.taps
-        if shortcut == "expansion":
+        if plan.shortcut == "expansion":
             modules, taps = join_expansions(modules, taps)
-        check_choice("normalisation", normalisation, tuple(MEAN_AND_STD))
-        super().__init__(modules, stages.features, taps, *MEAN_AND_STD[normalisation])
+        check_choice("normalisation", plan.normalisation, tuple(MEAN_AND_STD))
+        super().__init__(modules, stages.features, taps, *MEAN_AND_STD[plan.normalisation])
+        self.plan = plan
         initialise(self)
 
 

@@ -5,7 +5,7 @@ from typing import Literal, NamedTuple
 from torch import nn
 
 from backbones.blocks import ReLU, make_divisible
-from backbones.inverted import Block, InvertedBackbone
+from backbones.inverted import Block, InvertedBackbone, Plan
 from backbones.stages import DilationRule, check_choice
 
 
@@ -80,16 +80,14 @@ class MNASNet(InvertedBackbone):
                 hidden = max(1, channels // 4) if row.excite else 0
                 blocks.append(Block(row.kernel, row.factor * channels, out, hidden, ReLU, stride, nn.Sigmoid))
                 channels = out
-        super().__init__(
+        plan = Plan(
             stem=stem,
-            blocks=blocks,
+            blocks=tuple(blocks),
             last=1280,
             hidden=None,
             act=ReLU,
             norm_eps=norm_eps,
             norm_momentum=norm_momentum,
-            output_stride=output_stride,
-            skip_strides=skip_strides,
-            dilation_rule=dilation_rule,
             announce_bottleneck=True,
         )
+        super().__init__(plan, output_stride=output_stride, skip_strides=skip_strides, dilation_rule=dilation_rule)

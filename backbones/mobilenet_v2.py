@@ -3,7 +3,7 @@
 from typing import Literal, NamedTuple
 
 from backbones.blocks import ReLU6, make_divisible
-from backbones.inverted import Block, InvertedBackbone, Shortcut, Tail
+from backbones.inverted import Block, InvertedBackbone, Plan, Shortcut, Tail
 from backbones.stages import DilationRule, check_choice
 
 
@@ -73,18 +73,16 @@ class MobileNetV2(InvertedBackbone):
                 stride = row.stride if repeat == 0 else 1
                 blocks.append(Block(3, row.factor * channels, out, 0, ReLU6, stride))
                 channels = out
-        super().__init__(
+        plan = Plan(
             stem=stem,
-            blocks=blocks,
+            blocks=tuple(blocks),
             last=make_divisible(1280 * (width if thin_last else max(1.0, width))),
             hidden=None,
             act=ReLU6,
             norm_eps=norm_eps,
             norm_momentum=norm_momentum,
-            output_stride=output_stride,
-            skip_strides=skip_strides,
-            dilation_rule=dilation_rule,
             announce_bottleneck=True,
             bottleneck_act=ReLU6 if bottleneck == "relu6" else None,
             shortcut=shortcut,
         )
+        super().__init__(plan, output_stride=output_stride, skip_strides=skip_strides, dilation_rule=dilation_rule)

@@ -5,7 +5,7 @@ from typing import Literal, NamedTuple
 
 from backbones.base import Hidden
 from backbones.blocks import Activation, HardSwish, ReLU, make_divisible
-from backbones.inverted import Block, InvertedBackbone, Normalisation, Tail, WidthRule
+from backbones.inverted import Block, InvertedBackbone, Normalisation, Plan, Tail, WidthRule
 from backbones.stages import DilationRule, check_choice
 
 
@@ -153,17 +153,15 @@ class MobileNetV3(InvertedBackbone):
             blocks.append(Block(row.kernel, expanded, channels, excite_hidden, row.act, row.stride))
         last_channels = make_divisible(last * width) if paper or last_stage == "original" else 6 * channels
         act, grows = RE if minimalistic or activation == "relu" else HS, width if hidden_grows else 1.0
-        super().__init__(
+        plan = Plan(
             stem=make_divisible(STEM * width),
-            blocks=blocks,
+            blocks=tuple(blocks),
             last=last_channels,
             hidden=Hidden(make_divisible(hidden * (max(1.0, grows) if paper else width)), act) if hidden else None,
             act=act,
             norm_eps=norm_eps,
             norm_momentum=norm_momentum,
-            output_stride=output_stride,
-            skip_strides=skip_strides,
-            dilation_rule=dilation_rule,
             announce_bottleneck=last_stage == "original",
             normalisation=normalisation,
         )
+        super().__init__(plan, output_stride=output_stride, skip_strides=skip_strides, dilation_rule=dilation_rule)

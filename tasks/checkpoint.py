@@ -27,7 +27,17 @@ def open_checkpoint(path: str | Path, task: str) -> dict[str, Any]:
     """Read a checkpoint of this project, as one of this task: one head of several may be taken, or one for several.
 
     Raises:
-        UserError: if the file cannot be read, is not ours, is newer than this code, or of another task.
+        UserError: as read_ours, and for a checkpoint of another task.
+    """
+    checkpoint = read_ours(path)
+    return checkpoint if checkpoint["mobilevision"]["task"] == task else converted(checkpoint, path, task)
+
+
+def read_ours(path: str | Path) -> dict[str, Any]:
+    """Read a checkpoint of this project, whatever its task.
+
+    Raises:
+        UserError: if the file cannot be read, is not ours, or is newer than this code.
     """
     try:
         checkpoint = read_checkpoint(path)
@@ -41,7 +51,7 @@ def open_checkpoint(path: str | Path, task: str) -> dict[str, Any]:
         raise UserError(f"{path} is damaged: its description lacks {', '.join(sorted(missing))}")
     if card["format"] > FORMAT:
         raise UserError(f"{path} has checkpoint format {card['format']}; this version reads up to {FORMAT}")
-    return checkpoint if card["task"] == task else converted(checkpoint, path, task)
+    return checkpoint
 
 
 def converted(checkpoint: Mapping[str, Any], path: str | Path, task: str) -> dict[str, Any]:

@@ -1,36 +1,24 @@
 """What a configuration may say: checked when it is composed, before anything heavy is imported."""
 
 import difflib
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
+from backbones.table_file import read_table
 from tasks.deploy.formats import FORMATS, OUTPUTS, PRECISIONS
 from tasks.deploy.manifest import read_manifest
 from tasks.errors import UserError
 from tasks.parts import HEADS, check_heads, several
+from tasks.rules import SWITCH, Rules, is_number, is_size, one_of, whole
+from tasks.search.settings import budgets_of, check_search
 
-MODES = ("train", "evaluate", "predict", "export", "benchmark")
+MODES = ("train", "evaluate", "predict", "export", "benchmark", "search")
 METRICS = ("mobilevision", "pycocotools")  # of detection
 TARGETS = ("tasks.", "heads.", "backbones.", "torch.optim.", "torch.nn.", "lightning.", "albumentations.")
-
-
-def is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def whole(least: int, optional: bool = False) -> tuple[Callable[[Any], bool], str]:
-    """A rule: an integer of at least so much."""
-    text = f"a whole number, {least} or more" + (", or null" if optional else "")
-    return lambda v: (v is None and optional) or (isinstance(v, int) and not isinstance(v, bool) and v >= least), text
-
-
-def is_size(value: Any) -> bool:
-    """Whether a value is a height and a width."""
-    return isinstance(value, ListConfig) and len(value) == 2 and all(type(v) is int and 1 <= v <= 2**14 for v in value)
 
 
 def of_transforms(value: Any) -> bool:
@@ -42,9 +30,8 @@ def of_transforms(value: Any) -> bool:
     )
 
 
-SWITCH = (lambda v: isinstance(v, bool), "true or false")
-RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
-    "mode": (lambda v: v in MODES, f"one of {', '.join(MODES)}"),
+RULES: Rules = {
+    "mode": one_of(*MODES),
     "seed": whole(0),
     "ema": (lambda v: v is None or (is_number(v) and 0 < v < 1), "a number between 0 and 1, or null"),
     "stop_after": whole(1, optional=True),
@@ -65,8 +52,8 @@ RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "targets": (lambda v: isinstance(v, ListConfig) and len(v) > 0, "a list of kinds of labels, such as [boxes]"),
     "image_size": (lambda v: v is None or is_size(v), "[height, width], each between 1 and 16,384"),
     "runtime.threads": whole(1, optional=True),
-    "export.format": (lambda v: v in FORMATS, f"one of {', '.join(FORMATS)}"),
-    "export.outputs": (lambda v: v in OUTPUTS, f"one of {', '.join(OUTPUTS)}"),
+    "export.format": one_of(*FORMATS),
+    "export.outputs": one_of(*OUTPUTS),
     "export.batch": (lambda v: v == "dynamic" or whole(1)[0](v), "a whole number, 1 or more, or dynamic"),
     "export.size": (
         lambda v: v is None or v == "dynamic" or is_size(v),
@@ -92,7 +79,7 @@ RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "batchnorm": (lambda v: v in (None, "shared", "separate"), "one of shared, separate"),
     "backbone.width": (lambda v: is_number(v) and v > 0, "a number above 0"),
     "data.max_broken": whole(0),
-    "backbone.skip_strides": (lambda v: v in (0, 1, 2, 3), "one of 0, 1, 2, 3"),
+    "backbone.skip_strides": one_of(0, 1, 2, 3),
 }
 BUILT = ("trainer", "dataset", "backbone", "optimizer", "scheduler")
 
@@ -119,7 +106,15 @@ def check(config: DictConfig) -> None:
         if isinstance(config[key], ListConfig) and config.mode != "benchmark":
             raise UserError(f"{key}={config[key]}: several files are for mode=benchmark")
     check_model(config)
-    weightless = config.checkpoint is None and config.model is None and config.mode not in ("train", "benchmark")
+    check_table(config)
+    budgets_of(config)
+    if config.mode == "search":
+        check_search(config)
+    elif "search" in config:
+        raise UserError(f"search={config.search.kind} is for python -m tasks.search")
+    weightless = (
+        config.checkpoint is None and config.model is None and config.mode not in ("train", "benchmark", "search")
+    )
     if weightless and config.weights is None:
         raise UserError(f"mode={config.mode} needs checkpoint=<file.ckpt>, or weights=<of a whole network>")
     if weightless and several(config):
@@ -131,8 +126,13 @@ def check(config: DictConfig) -> None:
     if config.checkpoint is not None and config.weights is not None:
         raise UserError("checkpoint=… and weights=… both say where the weights come from; leave one out")
     distill = config.get("distill")
-    if distill is not None and str(distill.teacher).endswith(".ckpt") and distill.weights is not None:
-        raise UserError("distill.weights=… is for torchvision's networks; distill.teacher=<file.ckpt> brings its own")
+    if distill is not None and str(distill.teacher).endswith(".ckpt"):
+        if distill.weights is not None:
+            raise UserError(
+                "distill.weights=… is for torchvision's networks; distill.teacher=<file.ckpt> brings its own"
+            )
+        if config.mode == "train" and not Path(str(distill.teacher)).is_file():  # elsewhere it may be gone
+            raise UserError(f"distill.teacher={distill.teacher}: no such file")
     if config.resume is not None and config.mode != "train":
         raise UserError("resume=… continues a training; use checkpoint=… to evaluate or predict")
     if config.resume is not None and (config.checkpoint is not None or config.weights is not None):
@@ -168,12 +168,29 @@ def check_model(config: DictConfig) -> None:
         raise UserError(f"export.mixed=true is for export.precision=int8, not {settings.precision}")
     if config.model is None:
         return
-    if config.mode in ("train", "export"):
+    if config.mode in ("train", "export", "search"):
         raise UserError(f"model=… is for mode=evaluate, predict and benchmark; mode={config.mode} needs a checkpoint")
     if config.weights is not None:
         raise UserError("model=… brings its own weights; leave out weights=…")
     for path in config.model if isinstance(config.model, ListConfig) else [config.model]:
         read_manifest(Path(str(path)))
+
+
+def check_table(config: DictConfig) -> None:
+    """Read a backbone's block table into the configuration, so that whatever is trained needs the file no more.
+
+    Raises:
+        UserError: for a table that is missing or wrong.
+    """
+    backbone = config.backbone
+    if backbone._target_ != "backbones.table.TableBackbone" or backbone.table is not None:
+        return
+    if backbone.file is None:
+        raise UserError("backbone=table needs backbone.file=<block table: found.yaml of python -m tasks.search>")
+    try:
+        backbone.table = read_table(str(backbone.file))
+    except ValueError as error:
+        raise UserError(f"backbone.file: {error}") from None
 
 
 def check_installed(runtime: str, precision: str) -> None:

@@ -27,7 +27,7 @@ class Learner(lightning.LightningModule):
     Args:
         backbone: announces the maps.
         tasks: each reads its own labels from the batch.
-        optimizer: built from parameter groups; biases and normalisation are left out of weight decay.
+        optimizer: built from parameter groups, see make_optimizer.
         scheduler: built from optimiser and number of steps; stepped after every batch.
         balance: makes one loss of several, built from the names of the tasks that are trained; None adds them up.
         frozen: what stays as it is: "backbone", names of tasks.
@@ -120,7 +120,8 @@ class Learner(lightning.LightningModule):
             if name in self.frozen or name in self.carried or not labelled(task, batch):
                 continue
             rows = batch["rows"][task.target] if "rows" in batch else None
-            losses[name] = task.loss(task.head(taken(maps, rows)), {**batch, **taken({"image": batch["image"]}, rows)})
+            outputs = task.head(taken(maps, rows))
+            losses[name] = task.training_loss(outputs, {**batch, **taken({"image": batch["image"]}, rows)})
         return losses
 
     def shared(self) -> list[nn.Parameter]:
@@ -219,15 +220,20 @@ class Learner(lightning.LightningModule):
             module.training = False
         return self
 
-    def configure_optimizers(self) -> Any:
-        assert self.optimizer is not None and self.scheduler is not None
+    def make_optimizer(self) -> Optimizer:
+        """The optimiser of what is trained; biases and normalisation are left out of weight decay."""
+        assert self.optimizer is not None
         trained = [parameter for parameter in self.parameters() if parameter.requires_grad]
-        optimizer = self.optimizer(
+        return self.optimizer(
             [
                 {"params": [parameter for parameter in trained if parameter.ndim > 1]},
                 {"params": [parameter for parameter in trained if parameter.ndim <= 1], "weight_decay": 0.0},
             ]
         )
+
+    def configure_optimizers(self) -> Any:
+        assert self.scheduler is not None
+        optimizer = self.make_optimizer()
         data = getattr(self.trainer, "datamodule", None)  # ours knows the steps; other loaders are asked by Lightning
         self.steps = data.total_steps() if data is not None else int(self.trainer.estimated_stepping_batches)
         scheduler = self.scheduler(optimizer, self.steps)

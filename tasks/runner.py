@@ -35,6 +35,7 @@ def run(config: DictConfig) -> None:
         return
     if (
         config.cpu.bind_threads
+        and config.mode != "search"  # has processes of its own
         and config.trainer.accelerator in ("auto", "cpu")
         and config.trainer.devices in ("auto", 1)
     ):
@@ -68,6 +69,11 @@ def run(config: DictConfig) -> None:
 
         export(task, config, dataset, folder)
         return
+    if config.mode == "search":
+        from tasks.search.search import search
+
+        search(task, config, dataset, folder)
+        return
     training.run(task, config, dataset, folder)
 
 
@@ -91,14 +97,14 @@ def open_dataset(config: DictConfig, first: bool, trained: Iterable[str] = ()) -
     lacking = [target for target in config.targets if target not in dataset.classes]
     if lacking:
         raise UserError(f"{name} has no labels of kind {lacking[0]}, only {', '.join(dataset.classes)}")
-    val, train = dataset.val(), dataset.train() if config.mode == "train" else None
+    val, train = dataset.val(), dataset.train() if config.mode in ("train", "search") else None
     if config.mode == "export" and config.export.precision == "int8":
         with suppress(UserError):  # without training images those of val will do
             train = dataset.train()
     broken: frozenset[str] = frozenset()
     if config.check and first:
         look_through("val", val, allowed=0)
-        if train is not None and config.mode == "train":
+        if train is not None and config.mode in ("train", "search"):
             broken = look_through("train", train, allowed=config.data.max_broken)
     return Splits(dataset.classes, train, val, broken, getattr(dataset, "sources", {}))
 

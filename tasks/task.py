@@ -10,6 +10,7 @@ from torchmetrics import Metric
 
 from heads.base import Head
 from heads.boxes import Places
+from tasks.distill import Distillation
 from tasks.gallery import Gallery
 from tasks.output import Found, Layer, Output, Pixels
 
@@ -25,6 +26,8 @@ class Task(nn.Module):
         output: writes and draws what found() gives.
         mirror: whether an image is scored and predicted as itself and as its mirror image, the raw outputs averaged;
             for tasks whose outputs have no left and right. It costs a second pass.
+        class_names: in the order of the class numbers.
+        distillation: a teacher to learn from beside the labels; None for none.
         head: maps to raw outputs, the same in training and in inference; `head.maps` names the maps it reads.
     """
 
@@ -34,6 +37,8 @@ class Task(nn.Module):
     layer: ClassVar[Layer]
     output: Output
     mirror: bool = False
+    class_names: list[str]
+    distillation: Distillation | None = None
     head: Head
 
     def prepare(self, samples: Any) -> None:
@@ -42,6 +47,27 @@ class Task(nn.Module):
     @abstractmethod
     def loss(self, outputs: Any, batch: Mapping[str, Any]) -> Tensor:
         """A scalar from the head's outputs and the batch's labels."""
+
+    @abstractmethod
+    def distance(self, outputs: Any, wanted: Any, temperature: float) -> Tensor:
+        """A scalar: how far the head's outputs are from those that a teacher gives for the same images.
+
+        Args:
+            temperature: divides the logits of both sides where distributions are compared.
+        """
+
+    def check_teacher(self, teacher: "Task") -> None:
+        """Raises a ValueError for a teacher whose outputs mean something else."""
+        if teacher.class_names != self.class_names:
+            raise ValueError(f"knows other classes ({', '.join(teacher.class_names[:5])}, …)")
+
+    def training_loss(self, outputs: Any, batch: Mapping[str, Any]) -> Tensor:
+        """The loss against the labels, together with the distance to a teacher's outputs where there is a teacher."""
+        loss = self.loss(outputs, batch)
+        if self.distillation is None:
+            return loss
+        wanted = self.distillation.wanted(batch["image"])
+        return self.distillation.together(loss, self.distance(outputs, wanted, self.distillation.temperature))
 
     @abstractmethod
     def predict(self, outputs: Any, size: tuple[int, int], places: Places | None = None) -> Any:

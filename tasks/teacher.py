@@ -1,6 +1,7 @@
-"""Teachers for knowledge distillation: our own checkpoints, or torchvision's networks."""
+"""Teachers for knowledge distillation: our own checkpoints, or torchvision's networks for classes of images."""
 
-from collections.abc import Sequence
+from collections.abc import Callable
+from typing import Any
 
 import torch
 from omegaconf import DictConfig, OmegaConf
@@ -11,50 +12,77 @@ from backbones.weights import read_checkpoint, torchvision_weights
 from tasks.build import build
 from tasks.checkpoint import load_state, open_checkpoint
 from tasks.checks import check_targets
-from tasks.classify.distill import Distillation, Normalised
+from tasks.distill import Distillation
 from tasks.errors import UserError
 from tasks.learner import Learner
 from tasks.start import classes_of
+from tasks.task import Task
 
 
-class Classifier(nn.Module):
-    """A trained learner as images to logits."""
+class Trained(nn.Module):
+    """A trained learner as images to the raw outputs of its one task."""
 
     def __init__(self, learner: Learner) -> None:
         super().__init__()
         self.learner = learner
 
+    def forward(self, images: Tensor) -> Any:
+        (outputs,) = self.learner(images).values()
+        return outputs
+
+
+class Normalised(nn.Module):
+    """A network that wants normalised floats, given uint8 images.
+
+    Args:
+        mean, std: of RGB in 0-1.
+    """
+
+    def __init__(self, network: Callable[[Tensor], Tensor], mean: list[float], std: list[float]) -> None:
+        super().__init__()
+        self.network = network
+        self.mean: Tensor
+        self.std: Tensor
+        self.register_buffer("mean", 255 * torch.tensor(mean).view(3, 1, 1))
+        self.register_buffer("std", 255 * torch.tensor(std).view(3, 1, 1))
+
     def forward(self, images: Tensor) -> Tensor:
-        return self.learner(images)["classify"]
+        return self.network((images.float() - self.mean) / self.std)
 
 
-def make_distillation(config: DictConfig, classes: Sequence[str]) -> Distillation:
-    """The loss of the `distill` settings for a student of these classes.
+def make_distillation(config: DictConfig, task: Task) -> Distillation:
+    """The teacher of the `distill` settings, for a student's task.
 
     Raises:
-        UserError: for a teacher that cannot be read, or that knows other classes.
+        UserError: for a teacher that cannot be read, or whose outputs are others.
     """
     settings = config.distill
     name = str(settings.teacher)
-    teacher = ours(name, classes) if name.endswith(".ckpt") else torchvisions(name, settings.weights, len(classes))
+    if name.endswith(".ckpt"):
+        teacher = ours(name, task)
+    elif task.target == "label":
+        teacher = torchvisions(name, settings.weights, len(task.class_names))
+    else:
+        raise UserError(f"distill.teacher={name} is no .ckpt file of tasks.{task.name}, which alone can teach it")
     try:
         return Distillation(teacher, weight=settings.weight, temperature=settings.temperature)
     except ValueError as error:
         raise UserError(str(error)) from error
 
 
-def ours(path: str, classes: Sequence[str]) -> nn.Module:
-    """The network of a checkpoint of tasks.classify."""
-    checkpoint = open_checkpoint(path, "classify")
+def ours(path: str, task: Task) -> nn.Module:
+    """The network of a checkpoint of the same task."""
+    checkpoint = open_checkpoint(path, task.name)
     card = checkpoint["mobilevision"]
-    known = classes_of(card)
-    if list(known["label"]) != list(classes):
-        raise UserError(f"distill.teacher={path} knows other classes ({', '.join(known['label'][:5])}, …)")
     config = OmegaConf.create(card["config"])
     check_targets(config)
-    learner = build(config, known)
+    learner = build(config, classes_of(card))
+    try:
+        task.check_teacher(learner.each(task.name))
+    except ValueError as error:
+        raise UserError(f"distill.teacher={path} {error}") from error
     load_state(learner, checkpoint, path)
-    return Classifier(learner)
+    return Trained(learner)
 
 
 def torchvisions(name: str, weights: str | None, classes: int) -> nn.Module:

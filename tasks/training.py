@@ -15,6 +15,7 @@ import torch
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from omegaconf import DictConfig
 
+from tasks.budget import check_budget
 from tasks.build import build, build_data, make_trainer, told_to_the_user
 from tasks.callbacks import AverageWeights, Best, Last, NoteBroken, Reseed, StopAfter, StopDiverged, StopOnSignal
 from tasks.checkpoint import load_state, make_card, open_checkpoint
@@ -55,6 +56,8 @@ def run(task: str, config: DictConfig, splits: Splits, folder: Path) -> None:
         check_mix(learner)
     with told_to_the_user():  # a network may refuse the images' size
         costs = describe(learner, data)
+    if config.mode == "train":
+        check_budget(config, learner, costs)
     if config.mode == "evaluate":
         complete(task, config, learner)
         if config.model is not None:
@@ -165,12 +168,11 @@ def check_sizes(learner: Learner, trained: tuple[int, ...], scored: tuple[int, i
 
 
 def give_teacher(config: DictConfig, learner: Learner) -> None:
-    """Let the classification learn from the configuration's teacher as well."""
+    """Let the tasks learn from the configuration's teacher as well."""
     from tasks.teacher import make_distillation
 
     for _, task in learner.each_task():
-        if isinstance(task, ClassifyTask):
-            task.distillation = make_distillation(config, task.class_names)
+        task.distillation = make_distillation(config, task)
 
 
 def train(config: DictConfig, learner: Learner, data: DataModule, splits: Splits, folder: Path) -> None:

@@ -126,6 +126,7 @@ def command(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) 
     """`python -m tasks.<name> <arguments>` in this process: the same entry, without importing torch anew."""
     from tasks.cli import main
     from tasks.multitask.arguments import spelled_out
+    from tasks.search.command import main as search
 
     def run(name: str, *arguments: str) -> Result:
         monkeypatch.setattr(sys, "argv", [f"tasks.{name}", *arguments])
@@ -134,7 +135,10 @@ def command(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) 
         capfd.readouterr()
         status = 0
         try:
-            main(name, spelled_out) if name == "multitask" else main(name)
+            if name == "search":
+                search()
+            else:
+                main(name, spelled_out if name == "multitask" else list)
         except SystemExit as leave:
             status = int(leave.code or 0)
         captured = capfd.readouterr()

@@ -8,6 +8,8 @@ from hydra import compose, initialize_config_module
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
+from backbones.mobilenet_v3 import MobileNetV3
+from backbones.table import table_of
 from heads.ssdlite import RawBoxes
 from tasks.build import make_backbone
 
@@ -63,6 +65,8 @@ def test_every_head_fits_every_backbone(backbone, head):
     adapt = ["backbone.adapt=true"] if backbone == "mobilenet_v2_cse" else []  # tied to one size otherwise
     config = configuration(f"backbone={backbone}", f"head={head}", "dataset=cityscapes", *adapt)
     with torch.device("meta"):
+        if backbone == "table":
+            config.backbone.table = table_of(MobileNetV3(size="small").plan)
         network = make_backbone(config.backbone)
         built = instantiate(config.head)(network.features, 19)
         network.keep(built.maps)

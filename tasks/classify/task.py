@@ -11,10 +11,10 @@ from heads.base import Head
 from heads.boxes import Places
 from heads.classification import ClassificationHead
 from tasks.classify.accuracy import Accuracy
-from tasks.classify.distill import Distillation
 from tasks.classify.draw import RightAndWrong
 from tasks.classify.mix import Mix
 from tasks.classify.output import ClassifyOutput
+from tasks.distill import divergence
 from tasks.task import Found, Task
 
 
@@ -29,9 +29,6 @@ class ClassifyTask(Task):
         mirror: whether an image is scored and predicted together with its mirror image, the logits averaged. Papers'
             scores are without.
         classes: names in the order of the labels.
-
-    Attributes:
-        distillation: a teacher's loss beside the labels'; None for none.
     """
 
     name, target, score, layer = "classify", "label", "top1", ClassifyOutput.layer
@@ -53,7 +50,6 @@ class ClassifyTask(Task):
         if not isinstance(self.head, ClassificationHead):
             raise ValueError(f"{type(self.head).__name__} gives no logits for a whole image; use head=classification")
         self.criterion, self.mixer = loss, mix
-        self.distillation: Distillation | None = None
 
     def mix(self, batch: Mapping[str, Any], done: float) -> Mapping[str, Any]:
         """Mixup or CutMix, by the task's settings."""
@@ -63,8 +59,11 @@ class ClassifyTask(Task):
         return {**batch, "image": images, self.target: target}
 
     def loss(self, outputs: Tensor, batch: Mapping[str, Any]) -> Tensor:
-        loss = self.criterion(outputs, batch[self.target])
-        return loss if self.distillation is None else self.distillation(outputs, batch["image"], loss)
+        return self.criterion(outputs, batch[self.target])
+
+    def distance(self, outputs: Tensor, wanted: Tensor, temperature: float) -> Tensor:
+        """The divergence of the softened classes, averaged over the images."""
+        return divergence(outputs, wanted, temperature, dim=1).mean()
 
     def predict(self, outputs: Tensor, _size: tuple[int, int], _places: Places | None = None) -> Tensor:
         """The logits (N, classes): probabilities would lose their order where they underflow or round to equals."""

@@ -45,7 +45,8 @@ def main(formats: Sequence[str]) -> int:
             print(f"error: {name} is not one of {', '.join(WRITERS)}", file=sys.stderr)
             return 2
     with initialize_config_module("conf", version_base="1.3"):
-        backbones = sorted(str(path).removesuffix(".yaml") for path in names_of("backbone"))
+        names = {str(path).removesuffix(".yaml") for path in names_of("backbone")}
+        backbones = sorted(names - {"table"})  # which needs a file
         table = Table("backbone", "task", "image", *formats, "seconds", title="raw outputs, fp32", title_justify="left")
         well = True
         with Live(table, console=Console(width=150), refresh_per_second=1):

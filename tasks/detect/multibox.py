@@ -11,6 +11,7 @@ from torchvision.ops import generalized_box_iou_loss
 from heads.boxes import decode, encode
 from heads.ssdlite import RawBoxes
 from tasks.detect.assign import assign
+from tasks.distill import binary_divergence, divergence
 
 BOX_LOSSES = ("smooth_l1", "giou")
 
@@ -64,6 +65,17 @@ class MultiBox(nn.Module):
         classified = self.classify(logits, image, anchor, labels)
         return (self.box_weight * located + classified) / max(1, len(image))
 
+    def distance(self, outputs: RawBoxes, wanted: RawBoxes, temperature: float) -> Tensor:
+        """A scalar: all anchors' classes against a teacher's, and the offsets where it sees an object.
+
+        Both are divided by the number of those anchors, as the loss is by the number of matches.
+        """
+        seen = self.sees(wanted.logits)  # (N, A)
+        given, goal = outputs.offsets.float()[seen], wanted.offsets.float()[seen]
+        located = F.smooth_l1_loss(given, goal, reduction="sum")
+        classified = self.diverge(outputs.logits, wanted.logits, temperature).sum()
+        return (self.box_weight * located + classified) / seen.sum().clamp(min=1)
+
     def locate(self, offsets: Tensor, anchors: Tensor, boxes: Tensor) -> Tensor:
         """Summed loss of the matched anchors' boxes: (P, 4) each."""
         if self.box == "giou":
@@ -73,6 +85,14 @@ class MultiBox(nn.Module):
     @abstractmethod
     def classify(self, logits: Tensor, image: Tensor, anchor: Tensor, labels: Tensor) -> Tensor:
         """Summed loss of the classes: logits (N, A, C + 1), places and labels (P) of the matched anchors."""
+
+    @abstractmethod
+    def diverge(self, logits: Tensor, wanted: Tensor, temperature: float) -> Tensor:
+        """How far each anchor's classes are from a teacher's: (N, A) of logits (N, A, C + 1)."""
+
+    @abstractmethod
+    def sees(self, logits: Tensor) -> Tensor:
+        """Whether logits (N, A, C + 1) take each anchor (N, A) for an object."""
 
     @abstractmethod
     def scores(self, logits: Tensor) -> Tensor:
@@ -120,6 +140,13 @@ class SoftmaxMultiBox(MultiBox):
             targets = torch.cat((labels, labels.new_zeros(len(row))))
         return F.cross_entropy(logits[images, anchors], targets, reduction="sum")
 
+    def diverge(self, logits: Tensor, wanted: Tensor, temperature: float) -> Tensor:
+        return divergence(logits, wanted, temperature, dim=2)
+
+    def sees(self, logits: Tensor) -> Tensor:
+        """Some class is more likely than the background."""
+        return logits.argmax(2) > 0
+
     def scores(self, logits: Tensor) -> Tensor:
         return logits.softmax(-1)[..., 1:]
 
@@ -155,6 +182,13 @@ class FocalMultiBox(MultiBox):
     def classify(self, logits: Tensor, image: Tensor, anchor: Tensor, labels: Tensor) -> Tensor:
         right = logits[image, anchor, labels]  # (P)
         return self.absent(logits).sum() - self.absent(right).sum() + self.present(right).sum()
+
+    def diverge(self, logits: Tensor, wanted: Tensor, temperature: float) -> Tensor:
+        return binary_divergence(logits[..., 1:], wanted[..., 1:], temperature, dim=2)
+
+    def sees(self, logits: Tensor) -> Tensor:
+        """Some class is more likely there than not."""
+        return (logits[..., 1:] > 0).any(2)
 
     def absent(self, logits: Tensor) -> Tensor:
         """Loss of each logit whose class is not there."""

@@ -69,6 +69,21 @@ class DetectTask(Task):
         anchors = self.anchors(outputs, tuple(batch["image"].shape[-2:]))
         return self.criterion(outputs, anchors, batch[self.target])
 
+    def distance(self, outputs: RawBoxes, wanted: RawBoxes, temperature: float) -> Tensor:
+        return self.criterion.distance(outputs, wanted, temperature)
+
+    def check_teacher(self, teacher: Task) -> None:
+        """Raises a ValueError for other classes, other anchors, or logits that mean other scores."""
+        super().check_teacher(teacher)
+        assert isinstance(teacher, DetectTask)
+        if (teacher.head.reductions, teacher.head.anchors.shapes) != (self.head.reductions, self.head.anchors.shapes):
+            raise ValueError("has other anchors: take the same head.maps, head.extras and head.anchors")
+        if teacher.criterion.activation != self.criterion.activation:
+            raise ValueError(
+                f"gives scores by {teacher.criterion.activation}, this network by {self.criterion.activation}: "
+                "take the loss that it was trained with"
+            )
+
     def anchors(self, outputs: RawBoxes, size: tuple[int, int]) -> Tensor:
         """(A, 4) absolute xyxy in images of this (height, width)."""
         return self.head.anchors.boxes(outputs.cells, size, outputs.logits.device)

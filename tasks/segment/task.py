@@ -13,6 +13,7 @@ from heads.base import Head
 from heads.boxes import Places
 from heads.classification import ClassificationHead
 from heads.labels import labels_from_logits
+from tasks.distill import divergence
 from tasks.gallery import EvenlySpread
 from tasks.segment.draw import draw, resized
 from tasks.segment.loss import PixelCrossEntropy
@@ -59,6 +60,12 @@ class SegmentTask(Task):
 
     def loss(self, outputs: Tensor, batch: Mapping[str, Any]) -> Tensor:
         return self.criterion(outputs, batch[self.target])
+
+    def distance(self, outputs: Tensor, wanted: Tensor, temperature: float) -> Tensor:
+        """The divergence of the softened classes, averaged over the logits' pixels; void ones count like others."""
+        if wanted.shape[-2:] != outputs.shape[-2:]:
+            wanted = F.interpolate(wanted, outputs.shape[-2:], mode="bilinear", align_corners=False)
+        return divergence(outputs, wanted, temperature, dim=1).mean()
 
     def predict(self, outputs: Tensor, size: tuple[int, int], places: Places | None = None) -> Tensor:
         """Train ids (N, H, W), uint8, at the size of the images, or of their files straight from the logits.

@@ -8,11 +8,14 @@ import torch
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
+from backbones.mobilenet_v3 import MobileNetV3
+from backbones.table import table_of
 from heads.classification import ClassificationHead
 
 CONF = Path(__file__).parents[2] / "conf"
 NAMES = sorted(path.stem for path in (CONF / "backbone").glob("*.yaml"))
 CONFIGS = {name: OmegaConf.load(CONF / "backbone" / f"{name}.yaml") for name in NAMES}
+CONFIGS["table"].table = table_of(MobileNetV3(size="small").plan)  # a table has no network of its own
 WANTS = OmegaConf.load(CONF / "base.yaml").wants
 
 

@@ -1,12 +1,11 @@
 """Every published size, and the command that prints them."""
 
 import json
-import sys
 
 import pytest
 import torch
 
-from backbones.__main__ import built, main, rows, sizes
+from backbones.__main__ import built, rows, sizes
 from backbones.published.compare import DIFFERS, compare
 from backbones.published.row import Figure, Published
 from backbones.published.shapes import Counts, count, no_images
@@ -38,22 +37,6 @@ def test_counting_on_no_images_is_counting(name):
     backbone, head = built(row)
     counts, _ = count(torch.nn.ModuleList([backbone, head]), lambda: head(backbone(no_images(row.size, row.size))))
     assert tuple(counts) == tuple(expected)
-
-
-@pytest.fixture
-def command(monkeypatch, capsys):
-    """`python -m backbones <arguments>` in this process."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["backbones", *arguments])
-        try:
-            status = main()
-        except SystemExit as leave:
-            status = leave.code
-        captured = capsys.readouterr()
-        return status, captured.out, captured.err
-
-    return run
 
 
 def test_a_figure_is_read_with_its_rounding():

@@ -1,11 +1,10 @@
-"""Mixup, CutMix and distillation: pixels and shares by hand."""
+"""Mixup and CutMix: pixels and shares by hand."""
 
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from tasks.classify.distill import Distillation, Normalised
 from tasks.classify.mix import Mix
 
 
@@ -65,40 +64,6 @@ def test_nothing_wanted_changes_nothing():
 def test_wrong_settings_are_named(options, message):
     with pytest.raises(ValueError, match=message):
         Mix(**options)
-
-
-class Fixed(nn.Module):
-    """A teacher that always says the same."""
-
-    def __init__(self, logits):
-        super().__init__()
-        self.logits = nn.Parameter(logits)
-
-    def forward(self, images):
-        return self.logits.expand(len(images), -1)
-
-
-def test_distillation_by_hand():
-    teacher, outputs = Fixed(torch.tensor([2.0, 0.0])), torch.tensor([[0.0, 0.0]], requires_grad=True)
-    loss = Distillation(teacher, weight=0.25, temperature=2.0)(outputs, torch.zeros(1, 3, 4, 4), torch.tensor(8.0))
-    wanted = torch.softmax(torch.tensor([1.0, 0.0]), 0)
-    divergence = (wanted * (wanted.log() - torch.log(torch.tensor(0.5)))).sum()
-    assert loss.item() == pytest.approx(0.75 * 8 + 0.25 * 4 * divergence.item(), rel=1e-6)
-    loss.backward()
-    assert outputs.grad is not None and teacher.logits.grad is None and not teacher.training
-
-
-def test_a_student_that_says_the_same_has_only_the_labels_loss():
-    teacher = Fixed(torch.tensor([1.0, 3.0, -2.0]))
-    loss = Distillation(teacher, weight=0.5, temperature=3.0)
-    assert loss(teacher.logits.detach()[None], torch.zeros(1, 3, 4, 4), torch.tensor(1.0)).item() == pytest.approx(0.5)
-
-
-def test_normalised_gives_a_foreign_network_what_it_expects():
-    images = torch.randint(0, 256, (2, 3, 5, 5), dtype=torch.uint8)
-    mean, std = [0.5, 0.4, 0.3], [0.2, 0.1, 0.3]
-    expected = (images / 255 - torch.tensor(mean).view(3, 1, 1)) / torch.tensor(std).view(3, 1, 1)
-    torch.testing.assert_close(Normalised(nn.Identity(), mean, std)(images), expected, rtol=1e-4, atol=1e-5)
 
 
 def test_cross_entropy_takes_both_kinds_of_labels():

@@ -191,6 +191,22 @@ def test_a_training_that_diverges_says_so(run):
     assert not (folder / "metrics.json").exists()
 
 
+def test_a_teacher_changes_what_is_learnt_and_is_not_saved(run):
+    short = ("trainer.max_epochs=1", "pictures=0")
+    _, plain = run("plain", *short)
+    teacher = plain / "checkpoints" / "best.ckpt"
+    result, taught = run("taught", *short, f"distill.teacher={teacher}")
+    assert result.status == 0, result.err
+    before, after = (state(path)["state_dict"] for path in (teacher, taught / "checkpoints" / "best.ckpt"))
+    assert before.keys() == after.keys() and not all(torch.equal(before[name], after[name]) for name in before)
+    result, _ = run("other", *short, f"distill.teacher={teacher}", "head.extras=[32]")
+    assert (
+        result.status == 2
+        and result.err.strip()
+        == f"error: distill.teacher={teacher} has other anchors: take the same head.maps, head.extras and head.anchors"
+    )
+
+
 WRONG = {
     "recipe=detect_cocoo": "recipe=detect_cocoo: no such option; did you mean detect_coco",
     "metric=null": "metric=None is not one of mobilevision, pycocotools",

@@ -170,6 +170,19 @@ def test_a_checkpoint_builds_nothing_foreign(run, command, tmp_path):
     assert not (tmp_path / "touched").exists()
 
 
+def test_a_teacher_changes_what_is_learnt_and_is_not_needed_later(run):
+    short = ("trainer.max_epochs=1", "pictures=0")
+    _, plain = run("plain", *short)
+    teacher = plain / "checkpoints" / "best.ckpt"
+    result, taught = run("taught", *short, f"distill.teacher={teacher}")
+    assert result.status == 0, result.err
+    before, after = (state(path)["state_dict"] for path in (teacher, taught / "checkpoints" / "best.ckpt"))
+    assert before.keys() == after.keys() and not all(torch.equal(before[name], after[name]) for name in before)
+    teacher.unlink()
+    result, _ = run("gone", "mode=evaluate", f"checkpoint={taught / 'checkpoints' / 'best.ckpt'}")
+    assert result.status == 0, result.err
+
+
 def test_short_trainings_are_scored(run):
     result, folder = run("short", "trainer.max_epochs=3", "trainer.check_val_every_n_epoch=2")
     assert result.status == 0 and metrics(folder)["images"] == 5, result.err
@@ -185,6 +198,12 @@ MISTAKES = {
     "mistyped option": (["backbone=mobilenet_v3_larg"], "did you mean mobilenet_v3_large"),
     "wrong mode": (["mode=trian"], "did you mean train"),
     "missing checkpoint": (["mode=evaluate", "checkpoint=absent.ckpt"], "no such file"),
+    "missing teacher": (["distill.teacher=absent.ckpt"], "distill.teacher=absent.ckpt: no such file"),
+    "torchvision's teacher": (
+        ["distill.teacher=resnet18"],
+        "distill.teacher=resnet18 is no .ckpt file of tasks.segment",
+    ),
+    "distillation": (["distill.teachr=a.ckpt"], "did you mean teacher"),
     "foreign target": (["backbone._target_=os.system"], "is outside"),
     "output stride": (["backbone.output_stride=12"], "output_stride=12 is not one of 8, 16, 32"),
     "wrong map": (["head.low=c9"], "the head reads c9"),

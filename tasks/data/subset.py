@@ -1,0 +1,40 @@
+"""Some of a data set's samples, as a data set of their own."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.annotations import Annotations
+from tasks.data.files import View
+from tasks.data.samples import Arrays
+
+
+class Subset:
+    """Samples by their numbers in another data set, in this order."""
+
+    def __init__(self, samples: Any, numbers: Sequence[int]) -> None:
+        self.samples, self.numbers = samples, list(numbers)
+        self.pixels: dict[int, NDArray[np.int64]] = {}
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def name(self, index: int) -> str:
+        return self.samples.name(self.numbers[index])
+
+    def size(self, index: int) -> tuple[int, int]:
+        return self.samples.size(self.numbers[index])
+
+    def read(self, index: int, view: View | None = None) -> Arrays:
+        return self.samples.read(self.numbers[index], view)
+
+    def annotations(self, index: int) -> Annotations:
+        return self.samples.annotations(self.numbers[index])
+
+    def class_pixels(self, classes: int) -> NDArray[np.int64]:
+        """(classes,) pixels of each class in the whole data set, which is looked through once."""
+        if classes not in self.pixels:
+            self.pixels[classes] = self.samples.class_pixels(classes)
+        return self.pixels[classes]

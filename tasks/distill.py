@@ -1,0 +1,59 @@
+"""Knowledge distillation (Hinton, Vinyals and Dean, 2015): a teacher's outputs beside the labels."""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class Distillation:
+    """A teacher, and how much it counts. It is no module: the teacher is neither trained nor saved with the student.
+
+    Args:
+        teacher: images (N, 3, H, W) uint8 to the raw outputs of the student's task; it is frozen here.
+        weight: of the distance to the teacher; the labels' loss weighs the rest.
+        temperature: divides the logits of both sides where distributions are compared.
+
+    Raises:
+        ValueError: for a weight outside 0-1 or a temperature that is not positive.
+    """
+
+    def __init__(self, teacher: nn.Module, *, weight: float, temperature: float) -> None:
+        if not 0 <= weight <= 1:
+            raise ValueError(f"distill.weight={weight} must lie between 0 and 1")
+        if temperature <= 0:
+            raise ValueError(f"distill.temperature={temperature} must be above 0")
+        self.teacher = teacher.eval().requires_grad_(False)
+        self.weight, self.temperature = weight, temperature
+
+    def wanted(self, images: Tensor) -> Any:
+        """What the teacher says of (N, 3, H, W) uint8 images."""
+        self.teacher.to(images.device)
+        with torch.no_grad():
+            return self.teacher(images)
+
+    def together(self, labels_loss: Tensor, distance: Tensor) -> Tensor:
+        """Both losses as one."""
+        return (1 - self.weight) * labels_loss + self.weight * distance
+
+
+def divergence(given: Tensor, wanted: Tensor, temperature: float, dim: int) -> Tensor:
+    """Kullback-Leibler divergence of softened distributions over classes; `dim`, in which those are, is gone from it.
+
+    It is multiplied by the temperature's square, as in the paper, so that its gradients keep their size.
+
+    Args:
+        given, wanted: logits of student and teacher.
+    """
+    student, teacher = ((logits.float() / temperature).log_softmax(dim) for logits in (given, wanted))
+    return F.kl_div(student, teacher, reduction="none", log_target=True).sum(dim) * temperature**2
+
+
+def binary_divergence(given: Tensor, wanted: Tensor, temperature: float, dim: int) -> Tensor:
+    """The same where each class by itself is there or not, summed over the classes."""
+    student, teacher = (logits.float() / temperature for logits in (given, wanted))
+    sure = teacher.sigmoid()
+    there = sure * (F.logsigmoid(teacher) - F.logsigmoid(student))
+    absent = (1 - sure) * (F.logsigmoid(-teacher) - F.logsigmoid(-student))
+    return (there + absent).sum(dim) * temperature**2

@@ -1,0 +1,44 @@
+"""Which task's command line a search goes by: `task=…`, or the task that its checkpoint was trained for."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from tasks.errors import UserError
+from tasks.parts import HEADS
+
+KINDS = ("netadapt", "blocks", "width", "latency")
+
+
+def task_of(arguments: Sequence[str]) -> str:
+    """The task; classify where nothing says otherwise.
+
+    Raises:
+        UserError: for a task that there is not, or a checkpoint that cannot be read or has several heads.
+    """
+    given = dict(argument.partition("=")[::2] for argument in arguments)
+    task = given.get("task")
+    if task is None and "checkpoint" in given:
+        from tasks.checkpoint import read_ours  # imports torch: a second
+
+        path = given["checkpoint"].strip("'\"")
+        if not Path(path).is_file():
+            raise UserError(f"checkpoint={path}: no such file")
+        task = read_ours(path)["mobilevision"]["task"]
+    task = task or "classify"
+    if task not in HEADS:
+        raise UserError(f"task={task}: a search is for one task: task={', '.join(HEADS)}")
+    return task
+
+
+def spelled_out(arguments: Sequence[str]) -> list[str]:
+    """The arguments with what makes them a search.
+
+    Raises:
+        UserError: without a kind of search, or with another mode.
+    """
+    keys = [argument.partition("=")[0] for argument in arguments]
+    if "mode" in keys:
+        raise UserError(f"{arguments[keys.index('mode')]}: not here; this command searches")
+    if "search" not in keys and not any(argument.startswith("-") for argument in arguments):
+        raise UserError(f"search=… is missing: one of {', '.join(KINDS)}")
+    return ["mode=search", "hydra.job.name=search", *arguments]

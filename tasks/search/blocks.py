@@ -1,0 +1,123 @@
+"""Block search: kernels, expansions, squeeze-and-excites, activations, filters and layers of each stage.
+
+Tan et al., MnasNet: Platform-aware neural architecture search for mobile, CVPR 2019; the first half of MobileNetV3's
+search (Howard et al., ICCV 2019, section 4.1). What is tried next is Optuna's to say, here and in any other process or
+machine that shares the study.
+"""
+
+import multiprocessing
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing.context import SpawnProcess
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import torch
+from omegaconf import DictConfig, OmegaConf
+
+from tasks.data.splits import Splits
+from tasks.errors import UserError
+from tasks.report import report
+from tasks.search.candidates import Candidates
+from tasks.search.networks import Networks
+from tasks.search.outcome import Progress, write_results
+from tasks.search.trials import BOUND
+
+PAUSE = 0.5  # seconds between looks at what others do
+PATIENCE = 10  # seconds that a worker has to end itself
+
+
+def search_blocks(task: str, config: DictConfig, splits: Splits, networks: Networks, folder: Path) -> None:
+    """Try candidates until there are enough; then write the best one, the front, the history and a picture.
+
+        found.yaml, found.ckpt                 the best
+        front/trial_7.yaml, .ckpt …            what no other beats in score and cost
+        history.csv, search.png
+        study.log, study_weights/              what a search goes on from
+
+    Raises:
+        UserError: for a target that no network of the space reaches, or a study that does not fit.
+    """
+    path = Path(config.search.study or folder / "study.log").absolute()
+    if (config.search.workers or 1) > 1:
+        torch.set_num_threads(1)
+    candidates = Candidates(config, splits, networks, path)
+    progress = Progress(candidates, path)
+    with in_order(path), workers(config, splits, networks.size, path):
+
+        def rest() -> None:
+            progress.show()
+            time.sleep(PAUSE)
+
+        candidates.try_all(rest, progress.show)
+    progress.show()
+    write_results(task, candidates, folder)
+
+
+@contextmanager
+def in_order(path: Path) -> Iterator[None]:
+    """Ctrl-C and SIGTERM leave the block like an exception, and it is said how to go on."""
+
+    def leave(number: int, _frame: Any) -> None:
+        print(f"{signal.Signals(number).name}: the search goes on with search.study={path}", file=sys.stderr)
+        raise SystemExit(128 + number)
+
+    before = {number: signal.signal(number, leave) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def workers(config: DictConfig, splits: Splits, size: tuple[int, int], path: Path) -> Iterator[None]:
+    """The processes beside this one, which do not outlive the block; one that fails leaves its work to the others."""
+    context = multiprocessing.get_context("spawn")
+    plain = OmegaConf.to_container(config, resolve=True)
+    unbound = {key: value for key, value in os.environ.items() if key not in BOUND}
+    processes: list[SpawnProcess] = []
+    try:
+        with patch.dict(os.environ, unbound, clear=True):
+            for _ in range((config.search.workers or 1) - 1):
+                processes.append(context.Process(target=work, args=(plain, splits, size, path)))
+                processes[-1].start()
+        yield
+        for process in processes:
+            process.join()
+            if process.exitcode:
+                report(f"a worker has ended with {process.exitcode}; the others have done its work")
+    finally:
+        for process in processes:
+            process.terminate()
+        for process in processes:
+            process.join(PATIENCE)
+            process.kill()
+
+
+def work(config: dict[str, Any], splits: Splits, size: tuple[int, int], path: Path) -> None:
+    """Try candidates in a process of its own, until there are enough or the first process is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the first process as well, which ends this one
+    torch.set_num_threads(1)
+    parent = multiprocessing.parent_process()
+
+    def stay() -> None:
+        if parent is not None and not parent.is_alive():
+            raise SystemExit
+
+    def rest() -> None:
+        stay()
+        time.sleep(PAUSE)
+
+    settings = OmegaConf.create(config)
+    networks = Networks(settings, splits.classes, size)
+    try:
+        Candidates(settings, splits, networks, path).try_all(rest, stay)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(2) from None

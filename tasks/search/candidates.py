@@ -1,0 +1,199 @@
+"""Candidates of a block search in one process: each is built, trained briefly, scored, and told to the study."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from omegaconf import DictConfig, OmegaConf
+from optuna.exceptions import TrialPruned
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from backbones.table import table_of
+from tasks.data.splits import Splits
+from tasks.deploy.bench.pareto import Point as Dot
+from tasks.deploy.bench.pareto import front
+from tasks.errors import UserError
+from tasks.learner import Learner
+from tasks.search.costs import make_meter
+from tasks.search.networks import Networks
+from tasks.search.proxy import Proxy
+from tasks.search.settings import target_of
+from tasks.search.space import NEUTRAL, Point, Space
+from tasks.search.study import FINISHED, Study
+
+NO_MATTER = ("trials", "study", "workers", "widths")  # settings that may be others when a study goes on
+
+
+class Candidates:
+    """Tries one network after the other, until the study has as many as are wanted.
+
+    Args:
+        config: of the search and of its trainings.
+        splits: the data set.
+        networks: around the seed.
+        path: the study's journal; the front's weights are in a folder beside it.
+
+    Raises:
+        UserError: for settings that contradict each other, a target that no network of the space reaches, or a study
+            of another search.
+    """
+
+    def __init__(self, config: DictConfig, splits: Splits, networks: Networks, path: Path) -> None:
+        self.settings, self.networks = config.search, networks
+        whole: Any = OmegaConf.to_container(config, resolve=True)
+        settings = whole["search"]
+        cost, wanted = target_of(config)
+        self.meter = make_meter(config, cost, networks.size)
+        self.space = Space(networks.seed_plan, {knob: settings[knob] for knob in NEUTRAL})
+        first = {"seed": self.space.width(1.0)}
+        for width in settings["widths"]:
+            if width not in settings["filters"]:
+                raise UserError(f"search.widths: {width} is none of search.filters={settings['filters']}")
+            if width != 1:
+                first[f"width {width}"] = self.space.width(width)
+        goal = wanted.of(self.cost(first["seed"]))
+        self.check_reachable(goal)
+        self.proxy = Proxy(
+            config,
+            splits,
+            holdout=settings["holdout"],
+            images=settings["images"],
+            subset=settings["subset"],
+            side=settings["side"],
+        )
+        says = {key: value for key, value in settings.items() if key not in NO_MATTER}
+        says |= {"network": table_of(networks.seed_plan), "image size": networks.size, "batch": config.data.batch_size}
+        says |= {key: whole[key] for key in ("target", "seed", "head", "task", "optimizer", "scheduler")}
+        if cost == "latency":
+            says |= {f"latency.{key}": config.latency[key] for key in ("runtime", "threads", "precision")}
+        self.several = settings["objective"] == "pareto"
+        self.study = Study(
+            path,
+            self.space,
+            directions=["maximize", "minimize"] if self.several else ["maximize"],
+            says=says,
+            first=first,
+            prune_after=None if self.several else settings["prune_after"],
+            seed=config.seed,
+        )
+        self.goal = self.study.agreed("goal", goal)
+        self.weights = path.with_name(f"{path.stem}_weights")
+        self.weights.mkdir(exist_ok=True)
+
+    def cost(self, point: Point) -> float:
+        """What the network of a point costs."""
+        return self.meter.of(self.networks.outline(self.space.plan(point)))
+
+    def check_reachable(self, goal: float) -> None:
+        """Raises a UserError for a goal below what the cheapest choices everywhere cost."""
+        if self.cost(self.space.width(min(self.settings.filters))) <= goal:  # most are settled without measuring more
+            return
+        choices = self.space.choices.items()
+        point = {key: min(values, key=lambda value: self.cost({key: value})) for key, values in choices}
+        least = self.cost(point)
+        if least > goal:
+            raise UserError(
+                f"target.{self.meter.name}: {self.meter.told(goal)} cannot be reached by these choices: the smallest "
+                f"network costs {self.meter.told(least)}"
+            )
+
+    def try_all(self, rest: Callable[[], None], done: Callable[[], None]) -> None:
+        """Try networks until there are enough.
+
+        Args:
+            rest: called while the last ones are tried elsewhere.
+            done: called behind each; what it raises ends the work.
+        """
+        while (trial := self.study.next(self.settings.trials, rest)) is not None:
+            self.try_network(trial)
+            done()
+
+    def try_network(self, trial: Trial) -> None:
+        """Train and score the network of a trial."""
+        begin = time.perf_counter()
+        plan = self.space.plan(trial.params)
+        cost, scores = self.cost(trial.params), [0.0]
+        params, madds = self.networks.sizes(plan)
+        for key, value in (("cost", cost), ("params", params), ("madds", madds)):
+            trial.set_user_attr(key, value)
+
+        def judge(epoch: int, score: float) -> None:
+            scores.append(score)
+            trial.report(self.worth(score, cost), epoch + 1)
+            last, named = epoch + 1 == self.settings.epochs, "name" in trial.user_attrs
+            if not last and not named and trial.should_prune():  # what is named makes the picture's line
+                raise TrialPruned
+
+        learner, values = self.networks.build(plan), None
+        try:  # of several objectives Optuna prunes nothing
+            score = self.proxy.train(learner, epochs=self.settings.epochs, each_epoch=None if self.several else judge)
+        except TrialPruned:
+            score = scores[-1]
+        else:
+            values = [score, cost] if self.several else [self.worth(score, cost)]
+            self.keep(trial.number, learner)
+        trial.set_user_attr("score", score)
+        trial.set_user_attr("seconds", time.perf_counter() - begin)
+        self.study.end(trial, values)
+        self.drop_beaten()
+
+    def worth(self, score: float, cost: float) -> float:
+        """The objective of MnasNet (section 3): accuracy, and a little of the cost."""
+        return score * (cost / self.goal) ** float(self.settings.exponent)
+
+    def best(self) -> FrozenTrial:
+        """The trial that is worth most; of a Pareto front, the one with the best score within the goal.
+
+        Where none is within, the cheapest.
+        """
+        complete = self.complete()
+        if not self.several:
+            return max(complete, key=lambda trial: (trial.values[0], -trial.user_attrs["cost"]))
+        within = [trial for trial in complete if trial.values[1] <= self.goal]
+        if not within:
+            return min(complete, key=lambda trial: (trial.values[1], -trial.values[0]))
+        return max(within, key=lambda trial: (trial.values[0], -trial.values[1]))
+
+    def finished(self) -> list[FrozenTrial]:
+        """The trials that count: trained to the end, or pruned."""
+        return [trial for trial in self.study.trials() if trial.state in FINISHED]
+
+    def complete(self) -> list[FrozenTrial]:
+        """The trials that were trained to the end."""
+        return [trial for trial in self.study.trials() if trial.state == TrialState.COMPLETE]
+
+    def front(self) -> list[FrozenTrial]:
+        """Those of them that no other beats in score and cost."""
+        trials = self.complete()
+        points = [Dot(str(t.number), t.user_attrs["cost"], t.user_attrs["score"]) for t in trials]
+        return [trials[number] for number in front(points)]
+
+    def state(self, number: int) -> dict[str, Any]:
+        """The tensors of a trial on the front.
+
+        Raises:
+            UserError: where the file is gone.
+        """
+        try:
+            return torch.load(self.file(number), weights_only=True)
+        except FileNotFoundError:
+            raise UserError(f"{self.file(number)} is missing: this folder belongs to its study") from None
+
+    def file(self, number: int) -> Path:
+        """Where a trial's weights are."""
+        return self.weights / f"{number}.pt"
+
+    def keep(self, number: int, learner: Learner) -> None:
+        """Write a trial's weights; the file is whole or not there."""
+        part = self.file(number).with_suffix(".part")
+        torch.save({name: tensor.cpu() for name, tensor in learner.state_dict().items()}, part)
+        part.replace(self.file(number))
+
+    def drop_beaten(self) -> None:
+        """Remove the weights of trials that are finished and not on the front; they never will be."""
+        best = {trial.number for trial in self.front()}
+        for trial in self.study.trials():
+            if trial.state.is_finished() and trial.number not in best:
+                self.file(trial.number).unlink(missing_ok=True)

@@ -1,0 +1,29 @@
+"""python -m tasks.search: a network fitted to data and device.
+
+    python -m tasks.search search=netadapt checkpoint=<best.ckpt> target.latency=0.7x        narrow a trained network
+    python -m tasks.search search=blocks dataset=cifar10 target.madds=40M search.trials=100  choose a network's blocks
+    python -m tasks.search search=width task=segment target.latency=20ms                     the widest that fits
+    python -m tasks.search search=latency task=detect        how well layers' times predict whole networks
+
+Settings of each: conf/search. Everything else is as for tasks.classify, tasks.segment or tasks.detect: task=… says
+which, else the checkpoint does. Milliseconds are PyTorch's; latency.runtime=onnx takes ONNX Runtime's.
+"""
+
+import sys
+
+from tasks.cli import main as run_task
+from tasks.errors import UserError
+from tasks.search.arguments import spelled_out, task_of
+
+
+def main() -> None:
+    """Find the task, then go on as its command does; exit status 2 and one line for what is wrong."""
+    if {"--help", "-h"} & set(sys.argv[1:]):
+        print(__doc__)
+        return
+    try:
+        task = task_of(sys.argv[1:])
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    run_task(task, spelled_out)

@@ -1,0 +1,132 @@
+"""What a network costs: parameters, multiply-adds, or milliseconds looked up layer by layer."""
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from tasks.errors import UserError
+from tasks.learner import Learner
+from tasks.quantities import readable
+from tasks.search.latency.measuring import Stopwatch
+from tasks.search.latency.runtimes import Runtime, make_runtime
+from tasks.search.latency.table import Conditions, LatencyTable, machine, told
+from tasks.search.latency.units import Unit, counted, units_of
+
+TOGETHER = 16  # units that are measured in turn; all at once would fill the memory
+
+
+class Meter:
+    """Costs of networks; smaller is better.
+
+    Attributes:
+        name, unit: of the costs.
+    """
+
+    name: str
+    unit: str
+
+    @abstractmethod
+    def of(self, learner: Learner) -> float:
+        """The cost of one pass over one image; the network may be without values, on the meta device."""
+
+    def told(self, cost: float) -> str:
+        """A cost with its unit."""
+        return readable(cost, self.unit)
+
+
+class Params(Meter):
+    """Trainable parameters."""
+
+    name, unit = "params", "params"
+
+    def of(self, learner: Learner) -> float:
+        parts = (learner.backbone, *(task.head for _, task in learner.each_task()))
+        return sum(parameter.numel() for part in parts for parameter in part.parameters())
+
+
+class Madds(Meter):
+    """Multiply-adds as heads/sizes.py counts them, for images of this (height, width)."""
+
+    name, unit = "madds", "multiply-adds"
+
+    def __init__(self, size: tuple[int, int]) -> None:
+        self.size = size
+
+    def of(self, learner: Learner) -> float:
+        return sum(counted(unit).madds for unit in units_of(learner, self.size))
+
+
+class Latency(Meter):
+    """Milliseconds: the sum over a network's units, each of which is measured once and then looked up.
+
+    Args:
+        runtime: measures units that the table lacks.
+        table: of that runtime.
+        seconds: for each unit.
+        size: (height, width) of the image.
+    """
+
+    name, unit = "latency", "ms"
+
+    def __init__(self, runtime: Runtime, table: LatencyTable, seconds: float, size: tuple[int, int]) -> None:
+        self.runtime, self.table, self.seconds, self.size = runtime, table, seconds, size
+
+    @property
+    def factor(self) -> float:
+        """Whole networks' time over their units', where search=latency has found it for this size."""
+        return self.table.factors.get(sized(self.size), 1.0)
+
+    def of(self, learner: Learner) -> float:
+        return self.factor * self.sum(units_of(learner, self.size))
+
+    def sum(self, units: Sequence[Unit]) -> float:
+        """Milliseconds of units, one by one."""
+        missing = {unit.key: unit for unit in units if unit.key not in self.table.ms}
+        if missing:
+            self.measure(list(missing.values()))
+        return sum(self.table.ms[unit.key] for unit in units)
+
+    def measure(self, units: Sequence[Unit]) -> None:
+        """Put units into the table.
+
+        Raises:
+            UserError: where the table is another machine's.
+        """
+        if self.table.foreign:
+            there = told(self.table.conditions)
+            raise UserError(f"latency.table={self.table.path} lacks {units[0].key}; only {there} can measure it")
+        stopwatch = Stopwatch(self.runtime.threads, swept=True)
+        for first in range(0, len(units), TOGETHER):
+            some = units[first : first + TOGETHER]
+            with self.runtime.ready():
+                times = stopwatch.measure([self.runtime.unit(unit) for unit in some], self.seconds)
+            self.table.add({unit.key: max(0.0, round(ms, 6)) for unit, ms in zip(some, times, strict=True)})
+
+
+def make_meter(config: DictConfig, name: str, size: tuple[int, int]) -> Meter:
+    """What measures "latency", "madds" or "params" of networks.
+
+    Args:
+        config: `latency` says how milliseconds are measured, and where they are kept.
+        size: (height, width) of the image.
+
+    Raises:
+        UserError: for a table of another machine or runtime, or a runtime that is not installed.
+    """
+    if name == "params":
+        return Params()
+    if name == "madds":
+        return Madds(size)
+    settings = config.latency
+    runtime = make_runtime(settings.runtime, settings.threads)
+    path = settings.table or f"outputs/latency/{settings.runtime}_{settings.threads}_{settings.precision}.json"
+    here = Conditions(machine(), runtime.name, settings.threads, settings.precision)
+    table = LatencyTable(Path(path), here, foreign=settings.other_machine)
+    return Latency(runtime, table, settings.seconds, size)
+
+
+def sized(size: tuple[int, int]) -> str:
+    """A (height, width) in a table."""
+    return f"{size[0]}×{size[1]}"

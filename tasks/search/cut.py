@@ -1,0 +1,86 @@
+"""Channels by importance, and a network's weights without the least important ones."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from backbones.blocks import SqueezeExcite
+from tasks.learner import Learner
+from tasks.search.widths import Width
+
+Importance = dict[str, Tensor]  # of each channel that a BatchNorm layer gives, by the layer's name
+
+
+def importances(learner: Learner, batches: Iterable[Mapping[str, Any]]) -> Importance:
+    """How much the training loss would change without each channel, to first order.
+
+    The square of γ·∂L/∂γ + β·∂L/∂β of its BatchNorm, summed over batches (Molchanov et al., Importance estimation for
+    neural network pruning, CVPR 2019, section 3.2, with gates behind the normalisation). Gradients are left at None.
+    """
+    norms = {name: module for name, module in learner.backbone.named_modules() if isinstance(module, nn.BatchNorm2d)}
+    found = {name: torch.zeros_like(module.weight) for name, module in norms.items()}
+    for batch in batches:
+        learner.zero_grad()
+        sum(learner.losses(batch).values()).backward()  # type: ignore[union-attr]
+        for name, norm in norms.items():
+            if norm.weight.grad is not None and norm.bias.grad is not None:
+                found[name] += (norm.weight * norm.weight.grad + norm.bias * norm.bias.grad).detach().square()
+    learner.zero_grad()
+    return found
+
+
+def norms_of(width: Width, blocks: int) -> list[str]:
+    """Names of the BatchNorm layers in a backbone whose channels are a width's."""
+    names = ["blocks.0.1"] if width.stem else []
+    for number in width.expansions:
+        names += [f"blocks.{number + 1}.expand.1", f"blocks.{number + 1}.depthwise.1"]
+    names += [f"blocks.{number + 1}.project.1" for number in width.bottlenecks]
+    return [*names, *([f"blocks.{blocks + 1}.1"] if width.last else [])]
+
+
+def kept_channels(width: Width, channels: int, importance: Importance, blocks: int) -> Tensor:
+    """The numbers of a width's most important channels, in their order, in a network of so many blocks."""
+    found = [importance[name] for name in norms_of(width, blocks) if name in importance]
+    return strongest(torch.stack(found).sum(0), channels)
+
+
+def strongest(values: Tensor, count: int) -> Tensor:
+    """The numbers of the largest values, rising."""
+    return values.topk(count).indices.sort().values
+
+
+def cut(learner: Learner, narrow: Learner, kept: Tensor) -> dict[str, Tensor]:
+    """A network's tensors in the shapes of a narrower one.
+
+    Args:
+        narrow: the narrower network, of which one width differs.
+        kept: the channels that stay there.
+
+    Inside squeeze-and-excites those with the largest weights to and from them stay.
+    """
+    inside = {
+        f"backbone.{name}": strongest(
+            module.reduce.weight.flatten(1).norm(dim=1) * module.expand.weight.flatten(1).norm(dim=0), count
+        )
+        for name, module in learner.backbone.named_modules()
+        if isinstance(module, SqueezeExcite) and (count := hidden_in(narrow, name)) < module.reduce.out_channels
+    }
+    shapes = {name: tensor.shape for name, tensor in narrow.state_dict().items()}
+    found = {}
+    for name, tensor in learner.state_dict().items():
+        for dim, (ours, wanted) in enumerate(zip(tensor.shape, shapes[name], strict=True)):
+            if ours != wanted:
+                excite, _, layer = name.rpartition(".excite.")
+                hidden = excite and (layer, dim) in (("reduce.weight", 0), ("reduce.bias", 0), ("expand.weight", 1))
+                tensor = tensor.index_select(dim, inside[f"{excite}.excite"] if hidden else kept)
+        found[name] = tensor.detach().clone()
+    return found
+
+
+def hidden_in(learner: Learner, name: str) -> int:
+    """Channels inside the squeeze-and-excite of this name."""
+    module = learner.backbone.get_submodule(name)
+    assert isinstance(module, SqueezeExcite)
+    return module.reduce.out_channels

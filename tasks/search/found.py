@@ -1,0 +1,77 @@
+"""What a search has found becomes a network like any other: a table, a checkpoint, and a training."""
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from omegaconf import DictConfig, OmegaConf
+
+from backbones.inverted import Plan
+from backbones.table import table_of
+from backbones.table_file import write_table
+from tasks import training
+from tasks.checkpoint import load_state, make_card, open_checkpoint
+from tasks.data.splits import Splits
+from tasks.merging import plain
+from tasks.search.networks import Networks
+
+OF_THE_SEARCH = ("search", "target", "latency", "budget")
+
+
+def as_training(config: DictConfig, checkpoint: Path | None) -> DictConfig:
+    """A search's configuration as that of a training, from a checkpoint's weights or from scratch."""
+    own = {key: value for key, value in plain(config).items() if key not in OF_THE_SEARCH}
+    path = None if checkpoint is None else str(checkpoint)
+    return OmegaConf.create(own | {"mode": "train", "checkpoint": path, "weights": None, "budget": {}})
+
+
+def write_network(
+    task: str, networks: Networks, plan: Plan, state: dict[str, Any], origin: str, path: Path
+) -> DictConfig:
+    """Write a network as a table, <path>.yaml, and its weights as a checkpoint, <path>.ckpt; its configuration."""
+    file = path.with_suffix(".yaml")
+    write_table(
+        file,
+        table_of(plan, origin),
+        f"python -m backbones {file.name}\n"
+        f"python -m tasks.{task} backbone=table backbone.file={file.name} weights={path.name}.ckpt",
+    )
+    config = as_training(networks.configured(plan, origin), None)
+    learner = networks.outline(plan)
+    card = make_card(task, config, {name: entry.card() for name, entry in learner.each_task()})
+    torch.save({"state_dict": state, "mobilevision": card}, path.with_suffix(".ckpt"))
+    return config
+
+
+class Trained(NamedTuple):
+    """What a training gave: the main score on the validation images, and how long it took."""
+
+    score: float
+    seconds: float
+    epoch_seconds: float
+
+
+def train(task: str, config: DictConfig, splits: Splits, folder: Path, score: str) -> Trained:
+    """An ordinary training in a folder.
+
+    Args:
+        score: the name of the main score.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "config.yaml").write_text(OmegaConf.to_yaml(config, resolve=True))
+    training.run(task, config, splits, folder)
+    used = read(folder / "training.json")
+    return Trained(float(read(folder / "metrics.json")[score]), used["seconds"], used["last_epoch_seconds"])
+
+
+def seed_score(task: str, config: DictConfig, splits: Splits, score: str) -> float:
+    """The seed's main score on the validation images."""
+    learner, data = training.ready(task, config, splits)
+    load_state(learner, open_checkpoint(config.checkpoint, task), config.checkpoint)
+    return float(training.scored(config, learner, data)[score])
+
+
+def read(path: Path) -> Any:
+    """A JSON file of a run's."""
+    return json.loads(path.read_text())

@@ -1,0 +1,139 @@
+"""search=latency: how well layers' times predict whole networks."""
+
+import csv
+import random
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from omegaconf import DictConfig
+from PIL import Image, ImageDraw, ImageFont
+from rich.console import Console
+from rich.table import Table
+
+from tasks.deploy.bench.pareto import (
+    DOT,
+    FRONT,
+    HEIGHT,
+    MARGIN,
+    PALE,
+    POINTS,
+    TIMES,
+    WIDTH,
+    axis,
+    draw_axes,
+)
+from tasks.report import report
+from tasks.search.costs import Latency, make_meter, sized
+from tasks.search.latency.table import told
+from tasks.search.latency.units import units_of
+from tasks.search.latency.whole import whole
+from tasks.search.networks import Networks
+from tasks.search.space import Space
+
+CHOICES: dict[str, list[Any]] = {  # the block search's own (conf/search/blocks.yaml)
+    "kernel": ["table", 3, 5],
+    "expansion": ["table", 3, 4, 6],
+    "excite": ["table", True, False],
+    "act": ["table", "relu", "hard_swish"],
+    "filters": [0.5, 0.75, 1.0, 1.25],
+    "layers": [-1, 0, 1],
+}
+
+
+class Compared(NamedTuple):
+    """A network.
+
+    Attributes:
+        changes: what is other than in the configuration's.
+        units: milliseconds of its units, added up.
+        whole: milliseconds of the network.
+    """
+
+    name: str
+    changes: str
+    units: float
+    whole: float
+
+
+def report_latency(config: DictConfig, networks: Networks, folder: Path) -> None:
+    """Compare random networks' sums with measurements of them; print, write latency.csv and latency.png.
+
+    What whole networks take over their sums, the median, goes into the table: from then on it is part of what networks
+    with images of this size are said to cost.
+
+    Raises:
+        UserError: for a table of another machine.
+    """
+    meter = make_meter(config, "latency", networks.size)
+    assert isinstance(meter, Latency)
+    report(f"table     {meter.table.path}: {told(meter.table.conditions)}")
+    space, generator = Space(networks.seed_plan, CHOICES), random.Random(config.seed)
+    plans, changes = {"seed": networks.seed_plan}, {"seed": ""}
+    for number in range(1, config.search.networks + 1):
+        point = {key: generator.choice(values) for key, values in space.choices.items()}
+        name = f"network {number}"
+        plans[name], changes[name] = space.plan(point), space.changes(point)
+    units = {name: units_of(networks.outline(plan), networks.size) for name, plan in plans.items()}
+    report(f"units     {len({unit.key for each in units.values() for unit in each})} in {len(plans)} networks")
+    sums = {name: meter.sum(each) for name, each in units.items()}
+    wholes = whole({name: networks.build(plan) for name, plan in plans.items()}, config.latency, networks.size)
+    found = [Compared(name, changes[name], sums[name], wholes[name]) for name in plans]
+    factor = statistics.median(each.whole / each.units for each in found)
+    if not meter.table.foreign:
+        meter.table.add({}, {sized(networks.size): factor})
+    show(found, factor)
+    write(folder / "latency.csv", found, factor)
+    picture(found, factor).save(folder / "latency.png")
+    report(f"table     {folder / 'latency.csv'}\npicture   {folder / 'latency.png'}")
+
+
+def show(found: Sequence[Compared], factor: float) -> None:
+    """The networks from fast to slow, and how well they were predicted."""
+    table = Table("network", box=None)
+    for heading in ("sum ms", f"× {factor:.3f}", "whole ms", "error"):
+        table.add_column(heading, justify="right")
+    for each in sorted(found, key=lambda each: each.whole):
+        predicted = factor * each.units
+        figures = (f"{ms:.3f}" for ms in (each.units, predicted, each.whole))
+        table.add_row(each.name, *figures, f"{predicted / each.whole - 1:+.1%}")
+    Console().print(table)
+    rank = rank_correlation([each.units for each in found], [each.whole for each in found])
+    plain, scaled = ([abs(times * each.units / each.whole - 1) for each in found] for times in (1, factor))
+    report(f"rank correlation {rank:.3f} (Spearman) over {len(found)} networks")
+    for name, errors in (("the sum", plain), (f"the sum × {factor:.3f}", scaled)):
+        report(f"relative error of {name}: {statistics.mean(errors):.1%} on average, {max(errors):.1%} at most")
+
+
+def rank_correlation(one: Sequence[float], other: Sequence[float]) -> float:
+    """Spearman's, of values without ties."""
+    ranks = np.array([np.argsort(np.argsort(values)) for values in (one, other)])
+    return float(np.corrcoef(ranks)[0, 1])
+
+
+def write(path: Path, found: Sequence[Compared], factor: float) -> None:
+    """A CSV file with a line for each network."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file)
+        table.writerow(["name", "sum_ms", "predicted_ms", "whole_ms", "error", "changes"])
+        for each in found:
+            predicted = factor * each.units
+            figures = (round(ms, 4) for ms in (each.units, predicted, each.whole, predicted / each.whole - 1))
+            table.writerow([each.name, *figures, each.changes])
+
+
+def picture(found: Sequence[Compared], factor: float) -> Image.Image:
+    """What was predicted against what was measured, and the line on which they are the same."""
+    font = ImageFont.load_default(POINTS)
+    canvas = Image.new("RGB", (WIDTH + 2 * MARGIN, HEIGHT + 2 * MARGIN), "white")
+    pen = ImageDraw.Draw(canvas)
+    points = [(factor * each.units, each.whole) for each in found]
+    low, high = min(map(min, points)), max(map(max, points))
+    across, down = axis(low, high, MARGIN, MARGIN + WIDTH), axis(low, high, MARGIN + HEIGHT, MARGIN)
+    draw_axes(pen, across, down, f"{factor:.3f} times the sum of the units, ms", "whole network, ms", font)
+    pen.line([(across.place(value), down.place(value)) for value in (across.low, across.high)], PALE, TIMES)
+    for x, y in points:
+        pen.circle((across.place(x), down.place(y)), DOT, FRONT)
+    return canvas.resize((canvas.width // TIMES, canvas.height // TIMES), Image.Resampling.LANCZOS)

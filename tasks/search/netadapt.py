@@ -1,0 +1,137 @@
+"""NetAdapt: a trained network narrowed step by step until it costs little enough.
+
+Yang et al., NetAdapt: Platform-aware neural network adaptation for mobile applications, ECCV 2018; with MobileNetV3's
+proposals and its choice of the one that loses least for what it saves (Howard et al., ICCV 2019, section 4.2).
+"""
+
+import os
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from omegaconf import DictConfig
+from torch import Tensor
+
+from backbones.inverted import Plan
+from backbones.table import table_of
+from tasks.data.splits import Splits
+from tasks.errors import UserError
+from tasks.predicting import best_device
+from tasks.quantities import Amount
+from tasks.report import report
+from tasks.search.costs import Meter
+from tasks.search.networks import Networks
+from tasks.search.proposals import Proposal, proposals, smallest
+from tasks.search.trials import Job, Trials, workers
+
+State = dict[str, Tensor]
+
+
+class Step(NamedTuple):
+    """A network on the way, the seed's first.
+
+    Attributes:
+        what: has shrunk.
+        score: on training images that are held out.
+        tried: how many proposals there were.
+        seconds: since the search began.
+    """
+
+    plan: Plan
+    what: str
+    cost: float
+    score: float
+    tried: int
+    seconds: float
+
+
+class Adapted(NamedTuple):
+    """What came out: the network, its tensors, and the way there."""
+
+    plan: Plan
+    state: State
+    steps: list[Step]
+
+
+def adapt(
+    config: DictConfig,
+    splits: Splits,
+    networks: Networks,
+    meter: Meter,
+    state: State,
+    target: Amount,
+    excess: Callable[[Plan], float],
+    folder: Path,
+) -> Adapted:
+    """Narrow the seed network until it costs no more than the target.
+
+    Args:
+        state: the seed's tensors.
+        target: in the meter's unit, or a share of the seed's cost.
+        excess: a network's cost found in another way, as a share of the target; above 1 the search goes on.
+        folder: for what passes between processes; gone in the end.
+
+    Raises:
+        UserError: for a target that cannot be reached, or needs no search.
+    """
+    plan, begin = networks.seed_plan, time.perf_counter()
+    cost = first = meter.of(networks.outline(plan))
+    goal = target.of(first)
+    check_goal(networks, meter, first, goal)
+    trials = Trials(config, splits, networks)
+    score = trials.proxy.score(trials.loaded(table_of(plan), state))
+    steps = [Step(plan, "", cost, score, 0, 0.0)]
+    report(f"seed      {meter.told(cost)}, score {score:.4f} on held-out training images; goal {meter.told(goal)}")
+    folder.mkdir()
+    try:
+        with workers(number_of_workers(config), trials, config, splits) as try_all:
+            while cost > goal:
+                table, limit = table_of(plan), max(goal, cost - config.search.step * first)
+                choices = proposals(networks, meter, plan, limit)
+                if not choices:
+                    raise UserError(f"target.{meter.name}: at {meter.told(cost)} no width can shrink any more")
+                trials.look(table, state, len(steps), folder / "present.pt")
+                jobs = [
+                    Job(table, folder / "present.pt", each.width, each.channels, folder / f"{number}.pt", len(steps))
+                    for number, each in enumerate(choices)
+                ]
+                scores = list(try_all(jobs))
+                best = best_of(choices, scores, cost, score)
+                plan, cost, score = choices[best].plan, choices[best].cost, scores[best]
+                state = torch.load(jobs[best].result, weights_only=True)
+                steps.append(Step(plan, str(choices[best]), cost, score, len(jobs), time.perf_counter() - begin))
+                report(
+                    f"step {len(steps) - 1:3}  {meter.told(cost)}  score {score:.4f}  {choices[best]}  "
+                    f"({len(jobs)} proposals, {steps[-1].seconds - steps[-2].seconds:.0f} s)"
+                )
+                if cost <= goal:
+                    goal = min(goal, cost / max(excess(plan), 1e-9))
+    finally:
+        shutil.rmtree(folder)
+    return Adapted(plan, state, steps)
+
+
+def check_goal(networks: Networks, meter: Meter, cost: float, goal: float) -> None:
+    """Raises a UserError for a goal that the seed has reached already, or that no widths can reach."""
+    costs = f"target.{meter.name}: the seed network costs {meter.told(cost)}"
+    if cost <= goal:
+        raise UserError(f"{costs}, which is within {meter.told(goal)} already")
+    least = meter.of(networks.outline(smallest(networks, networks.seed_plan)))
+    if least > goal:
+        raise UserError(f"{costs}; narrowing brings it down to {meter.told(least)}, not to {meter.told(goal)}")
+
+
+def best_of(choices: list[Proposal], scores: list[float], cost: float, score: float) -> int:
+    """The number of the proposal with the largest ΔAcc / |Δcost|."""
+    gains = [(after - score) / (cost - choice.cost) for choice, after in zip(choices, scores, strict=True)]
+    return gains.index(max(gains))
+
+
+def number_of_workers(config: DictConfig) -> int:
+    """Processes to try proposals in: one per core, but one where an accelerator does the work."""
+    if best_device(config.trainer.accelerator).type != "cpu":
+        return 1
+    return config.search.workers or (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1)

@@ -1,0 +1,88 @@
+"""What a block search says on the way, and what it leaves behind."""
+
+from pathlib import Path
+
+from optuna.trial import FrozenTrial, TrialState
+
+from tasks.report import report
+from tasks.search.candidates import Candidates
+from tasks.search.found import write_network
+from tasks.search.records import Kind, Record, draw, write_history
+
+
+class Progress:
+    """Prints a line for each candidate that is finished, whoever tried it."""
+
+    def __init__(self, candidates: Candidates, path: Path) -> None:
+        self.candidates = candidates
+        self.shown = {trial.number for trial in candidates.finished()}
+        done = f", {len(self.shown)} of them done" if self.shown else ""
+        report(f"study     {path}: {candidates.settings.trials} candidates{done}")
+
+    def show(self) -> None:
+        """The lines of those that were finished since the last call."""
+        trials = self.candidates.finished()
+        new = [trial for trial in trials if trial.number not in self.shown]
+        for trial in new:
+            self.shown.add(trial.number)
+            report(f"{f'{len(self.shown)}/{self.candidates.settings.trials}':9} {self.line(trial)}")
+
+    def line(self, trial: FrozenTrial) -> str:
+        """What is said of a candidate; history.csv says what it is."""
+        said, cost = trial.user_attrs, self.candidates.meter.told(trial.user_attrs["cost"])
+        ended = "  ended early" if trial.state == TrialState.PRUNED else ""
+        return f"{name_of(trial):10}  score {said['score']:.4f}  {cost}  {said['seconds']:.0f} s{ended}"
+
+
+def name_of(trial: FrozenTrial) -> str:
+    """The seed, a width, or a number."""
+    return str(trial.user_attrs.get("name", f"trial {trial.number}"))
+
+
+def file_name(trial: FrozenTrial) -> str:
+    """A name without what files and command lines trip over."""
+    return name_of(trial).replace(" ", "_").replace(".", "_")
+
+
+def write_results(task: str, candidates: Candidates, folder: Path) -> None:
+    """What the search has found."""
+    networks, meter, best, front = candidates.networks, candidates.meter, candidates.best(), candidates.front()
+    (folder / "front").mkdir(exist_ok=True)
+    files = {folder / "front" / file_name(trial): trial for trial in front} | {folder / "found": best}
+    for path, trial in files.items():
+        origin = f"{networks.seed_name} changed by a block search: {describe(trial, candidates)}"
+        plan, state = candidates.space.plan(trial.params), candidates.state(trial.number)
+        write_network(task, networks, plan, state, origin, path)
+    records = [record_of(candidates, trial) for trial in candidates.finished()]
+    found = record_of(candidates, best)._replace(name="found", kind="found")
+    column = f"{meter.name}_ms" if meter.unit == "ms" else meter.name
+    write_history(folder / "history.csv", [*records, found], column)
+    drawn = [record for record in [*records, found] if record.state == "complete"]
+    drawn += [record._replace(name="", kind="width") for record in records if record.kind == "seed"]  # ends their line
+    draw(folder / "search.png", drawn, f"{meter.name} ({meter.unit})", networks.score)
+    report(f"found     {folder / 'found.yaml'}: {name_of(best)}, {describe(best, candidates)}")
+    report(f"front     {folder / 'front'}: {', '.join(map(name_of, front))}")
+    report(f"history   {folder / 'history.csv'}\npicture   {folder / 'search.png'}")
+
+
+def describe(trial: FrozenTrial, candidates: Candidates) -> str:
+    """Score and cost of a candidate."""
+    score, cost = trial.user_attrs["score"], candidates.meter.told(trial.user_attrs["cost"])
+    return f"{candidates.networks.score} {score:.4f} on held-out training images, {cost}"
+
+
+def record_of(candidates: Candidates, trial: FrozenTrial) -> Record:
+    """A candidate as the history and the picture have it."""
+    said, name = trial.user_attrs, name_of(trial)
+    kind: Kind = "seed" if name == "seed" else "width" if name.startswith("width") else "candidate"
+    return Record(
+        name=name,
+        kind=kind,
+        score=said["score"],
+        cost=said["cost"],
+        params=said["params"],
+        madds=said["madds"],
+        seconds=said["seconds"],
+        state=trial.state.name.lower(),
+        what=candidates.space.changes(trial.params),
+    )

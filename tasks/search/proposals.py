@@ -1,0 +1,53 @@
+"""What NetAdapt may do next: for each width, the most channels with which the network costs little enough."""
+
+from bisect import bisect_left
+from functools import cache
+from typing import NamedTuple
+
+from backbones.inverted import Plan
+from tasks.search.costs import Meter
+from tasks.search.networks import Networks
+from tasks.search.widths import Width, allowed, narrowed, widths_of
+
+
+class Proposal(NamedTuple):
+    """A network that differs from the present one in a width."""
+
+    width: Width
+    channels: int
+    plan: Plan
+    cost: float
+
+    def __str__(self) -> str:
+        return f"{self.width} {self.width.channels} → {self.channels}"
+
+
+def proposals(networks: Networks, meter: Meter, plan: Plan, limit: float) -> list[Proposal]:
+    """A proposal for each width that can bring the cost to the limit or below."""
+    found = []
+    for width in widths_of(plan, networks.passes):
+        choices = allowed(plan, networks.passes, width)
+
+        @cache
+        def cost(channels: int, width: Width = width) -> float:
+            return meter.of(networks.outline(narrowed(plan, width, channels)))
+
+        # a wider network costs more but for the noise of measuring: whatever is found here has been tried
+        place = bisect_left(choices, True, key=lambda channels: cost(channels) <= limit)
+        if place < len(choices):
+            channels = choices[place]
+            found.append(Proposal(width, channels, narrowed(plan, width, channels), cost(channels)))
+    return found
+
+
+def smallest(networks: Networks, plan: Plan) -> Plan:
+    """A plan with as few channels everywhere as may be."""
+    while True:
+        before = plan
+        for width in widths_of(plan, networks.passes):
+            choices = allowed(plan, networks.passes, width)
+            if choices:
+                plan = narrowed(plan, width, choices[-1])
+                break
+        if plan == before:
+            return plan

@@ -1,0 +1,119 @@
+"""Networks beside the one that was found: its seed, and the seed with plain width multipliers trained for as long."""
+
+from bisect import bisect_left
+from pathlib import Path
+from typing import NamedTuple
+
+from omegaconf import DictConfig
+from rich.console import Console
+from rich.table import Table
+
+from backbones.inverted import Plan
+from tasks.data.splits import Splits
+from tasks.errors import UserError
+from tasks.report import report
+from tasks.search.costs import Meter
+from tasks.search.found import as_training, read, seed_score, train
+from tasks.search.networks import Networks
+from tasks.search.records import Kind, Record
+
+GRID = 0.05  # of width multipliers
+
+
+class Rival(NamedTuple):
+    """A network that was trained, and scored on the validation images.
+
+    Attributes:
+        seconds: of its training; of the one that was found, its search included.
+    """
+
+    name: str
+    kind: Kind
+    plan: Plan
+    score: float
+    seconds: float
+
+
+def seed_rival(task: str, config: DictConfig, splits: Splits, networks: Networks) -> Rival:
+    """The checkpoint's network; how long it was trained is 0 where its run does not say."""
+    used = Path(config.checkpoint).parent.parent / "training.json"
+    seconds = float(read(used)["seconds"]) if used.is_file() else 0.0
+    return Rival("seed", "seed", networks.seed_plan, seed_score(task, config, splits, networks.score), seconds)
+
+
+def with_width(config: DictConfig, width: float) -> DictConfig:
+    """The configuration of the seed network with another width multiplier.
+
+    Raises:
+        UserError: for a network that has none.
+    """
+    if "width" not in config.backbone:
+        raise UserError(f"{config.backbone._target_.rpartition('.')[2]} has no width multiplier")
+    config = config.copy()
+    config.backbone.width = width
+    return config
+
+
+def plan_at(networks: Networks, width: float) -> Plan:
+    """The seed network's plan with another width multiplier."""
+    return Networks(with_width(networks.config, width), networks.classes, networks.size).seed_plan
+
+
+def equal_width(networks: Networks, meter: Meter, plan: Plan) -> float:
+    """The narrowest width multiplier of the seed's that costs no less than a plan's network."""
+    cost = meter.of(networks.outline(plan))
+    grid = [round(GRID * n, 2) for n in range(2, 1 + round(networks.config.backbone.width / GRID))]
+    place = bisect_left(grid, True, key=lambda width: meter.of(networks.outline(plan_at(networks, width))) >= cost)
+    return grid[min(place, len(grid) - 1)]
+
+
+def width_rival(
+    task: str, config: DictConfig, splits: Splits, networks: Networks, width: float, minutes: float, folder: Path
+) -> Rival:
+    """The seed with another width multiplier, trained from scratch for so long: one epoch is timed first."""
+    name = f"width {width:g}"
+    own = as_training(with_width(config, width), None)
+    own.trainer.max_epochs = own.trainer.check_val_every_n_epoch = 1
+    report(f"{name}: timing an epoch")
+    pace = train(task, own, splits, folder / f"{width:g}_trial", networks.score)
+    epochs = max(1, int((60 * minutes - (pace.seconds - pace.epoch_seconds)) / pace.epoch_seconds))
+    own.trainer.max_epochs = own.trainer.check_val_every_n_epoch = epochs
+    report(f"{name}: {epochs} epochs in about {minutes:.1f} minutes")
+    trained = train(task, own, splits, folder / f"{width:g}", networks.score)
+    return Rival(name, "width", plan_at(networks, width), trained.score, trained.seconds)
+
+
+def records_of(rivals: list[Rival], networks: Networks, costs: dict[str, float]) -> list[Record]:
+    """What is written and drawn of them.
+
+    Args:
+        costs: by their names.
+    """
+    records = []
+    for rival in rivals:
+        params, madds = networks.sizes(rival.plan)
+        what = "" if rival.kind == "seed" else "scored on the validation images"
+        records.append(
+            Record(
+                rival.name, rival.kind, rival.score, costs[rival.name], params, madds, rival.seconds, "complete", what
+            )
+        )
+    return records
+
+
+def show(records: list[Record], cost: str, score: str) -> None:
+    """The table on the terminal."""
+    table = Table(box=None, pad_edge=False)
+    table.add_column("")
+    for heading in (score, cost, "params M", "MAdds M", "minutes"):
+        table.add_column(heading, justify="right")
+    for record in records:
+        table.add_row(
+            record.name,
+            f"{record.score:.4f}",
+            f"{record.cost:.4g}",
+            f"{record.params / 1e6:.3f}",
+            f"{record.madds / 1e6:.2f}",
+            f"{record.seconds / 60:.1f}",
+        )
+    Console().print(table)

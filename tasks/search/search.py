@@ -1,0 +1,37 @@
+"""`python -m tasks.search` behind its checks: to each kind of search what it needs."""
+
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from tasks.build import build_data
+from tasks.data.splits import Splits
+from tasks.search.networks import Networks
+
+
+def search(task: str, config: DictConfig, splits: Splits, folder: Path) -> None:
+    """Search as `config.search.kind` says.
+
+    Raises:
+        UserError: for what cannot be searched, or a target that cannot be reached.
+    """
+    if config.distill.teacher == "seed":
+        config.distill.teacher = config.checkpoint
+    networks = Networks(config, splits.classes, build_data(config, splits).input_size())
+    match config.search.kind:
+        case "netadapt":
+            from tasks.search.narrowing import narrow
+
+            narrow(task, config, splits, networks, folder)
+        case "blocks":
+            from tasks.search.blocks import search_blocks
+
+            search_blocks(task, config, splits, networks, folder)
+        case "width":
+            from tasks.search.width import search_width
+
+            search_width(task, config, networks, folder)
+        case "latency":
+            from tasks.search.latency.report import report_latency
+
+            report_latency(config, networks, folder)

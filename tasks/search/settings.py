@@ -1,0 +1,90 @@
+"""What the settings of a search and of budgets may say: checked before anything heavy is imported."""
+
+from omegaconf import DictConfig, ListConfig, OmegaConf
+
+from tasks.errors import UserError
+from tasks.parts import several
+from tasks.quantities import Amount, amount
+from tasks.rules import SWITCH, Rule, Rules, is_number, is_size, one_of, whole
+
+COSTS = ("latency", "madds", "params")
+RUNTIMES = ("torch", "onnx")
+POSITIVE: Rule = (lambda v: is_number(v) and v > 0, "a number above 0")
+SHARE: Rule = (lambda v: is_number(v) and 0 < v < 1, "a number between 0 and 1")
+COMMON: Rules = {
+    "latency.runtime": one_of(*RUNTIMES),
+    "latency.threads": whole(1),
+    "latency.precision": one_of("fp32"),
+    "latency.other_machine": SWITCH,
+    "latency.seconds": POSITIVE,
+}
+PROXY: Rules = {"search.holdout": SHARE, "search.images": whole(1), "search.workers": whole(1, optional=True)}
+KINDS: dict[str, Rules] = {
+    "netadapt": PROXY
+    | {
+        "search.step": SHARE,
+        "search.steps": whole(1),
+        "search.lr": POSITIVE,
+        "search.importance": whole(1),
+        "search.minutes": (lambda v: v is None or (is_number(v) and v > 0), "a number above 0, or null"),
+    },
+    "blocks": PROXY,
+    "width": {
+        "search.narrowest": POSITIVE,
+        "search.widest": POSITIVE,
+        "search.step": POSITIVE,
+        "search.sizes": (
+            lambda v: v is None or (isinstance(v, ListConfig) and len(v) > 0 and all(map(is_size, v))),
+            "a list of [height, width], each between 1 and 16,384, or null",
+        ),
+    },
+    "latency": {"search.networks": whole(3)},
+}
+
+
+def check_search(config: DictConfig) -> None:
+    """What can be said of a search from the configuration alone.
+
+    Raises:
+        UserError: for a value outside its rule, a target that is missing or one of several, several heads.
+    """
+    if several(config):
+        raise UserError("a search is for one task: python -m tasks.search task=segment, detect or classify")
+    if "search" not in config:
+        raise UserError(f"search=… is missing: one of {', '.join(KINDS)}")
+    kind = config.search.kind
+    for key, (holds, text) in (COMMON | KINDS[kind]).items():
+        value = OmegaConf.select(config, key)
+        if not holds(value):
+            raise UserError(f"{key}={value} is not {text}")
+    if kind == "netadapt" and config.checkpoint is None:
+        raise UserError("search=netadapt narrows a trained network: checkpoint=<best.ckpt> is missing")
+    if kind != "latency":
+        target_of(config)
+
+
+def target_of(config: DictConfig) -> tuple[str, Amount]:
+    """The cost that has a target, and how much it may be.
+
+    Raises:
+        UserError: unless there is exactly one.
+    """
+    given = [name for name in COSTS if config.target[name] is not None]
+    if len(given) != 1:
+        what = f"{' and '.join(f'target.{name}' for name in given)} are given" if given else "no target is given"
+        raise UserError(f"{what}: say one of target.latency=0.7x, target.madds=60M, target.params=3M")
+    name = given[0]
+    return name, amount(f"target.{name}", config.target[name], milliseconds=name == "latency", relative=True)
+
+
+def budgets_of(config: DictConfig) -> dict[str, float]:
+    """What a network may cost at most, by `params`, `madds`, `latency_ms`.
+
+    Raises:
+        UserError: for anything but amounts.
+    """
+    return {
+        key: amount(f"budget.{key}", value, milliseconds=key == "latency_ms").value
+        for key, value in config.budget.items()
+        if value is not None
+    }

@@ -1,0 +1,130 @@
+"""Proposals tried: weights cut, a short training, a score. Several at once, each in a process with one thread."""
+
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+from unittest.mock import patch
+
+import torch
+from omegaconf import DictConfig, OmegaConf
+
+from backbones.table import plan_of
+from tasks.data.splits import Splits
+from tasks.errors import UserError
+from tasks.learner import Learner
+from tasks.search.cut import cut, importances, kept_channels
+from tasks.search.networks import Networks
+from tasks.search.proxy import Proxy
+from tasks.search.widths import Width, narrowed
+
+BOUND = ("OMP_PROC_BIND", "OMP_PLACES")  # would tie every worker to the same core
+
+
+class Job(NamedTuple):
+    """A proposal for a worker, in plain values and files.
+
+    Attributes:
+        table: of the present network.
+        present: its tensors, and the importances of its channels.
+        width, channels: what shrinks, and to how many.
+        result: the file that gets the proposal's tensors.
+        draw: of training images.
+    """
+
+    table: dict[str, Any]
+    present: Path
+    width: Width
+    channels: int
+    result: Path
+    draw: int
+
+
+class Trials:
+    """Tries proposals in this process.
+
+    Args:
+        config: of the search and of its trainings.
+        splits: the data set.
+    """
+
+    def __init__(self, config: DictConfig, splits: Splits, networks: Networks) -> None:
+        self.settings, self.networks = config.search, networks
+        self.lr = config.search.lr * config.optimizer.lr
+        self.proxy = Proxy(
+            config, splits, holdout=config.search.holdout, images=config.search.images, subset=1.0, side=None
+        )
+
+    def loaded(self, table: dict[str, Any], state: dict[str, Any]) -> Learner:
+        """A table's network with these tensors."""
+        learner = self.networks.build(plan_of(table))
+        learner.load_state_dict(state)
+        return learner
+
+    def look(self, table: dict[str, Any], state: dict[str, Any], draw: int, path: Path) -> None:
+        """Write a network's tensors and the importances of its channels."""
+        learner = self.loaded(table, state)
+        self.proxy.start(learner)
+        found = importances(learner, self.proxy.batches(draw, self.settings.importance))
+        torch.save({"state": state, "importance": {name: values.cpu() for name, values in found.items()}}, path)
+
+    def tried(self, job: Job) -> float:
+        """The score of a proposal behind its short training."""
+        present = torch.load(job.present, weights_only=True)
+        plan = plan_of(job.table)
+        learner = self.loaded(job.table, present["state"])
+        proposed = narrowed(plan, job.width, job.channels)
+        kept = kept_channels(job.width, job.channels, present["importance"], len(plan.blocks))
+        narrow = self.networks.build(proposed)
+        narrow.load_state_dict(cut(learner, narrow, kept))
+        self.proxy.fine_tune(narrow, steps=self.settings.steps, lr=self.lr, draw=job.draw)
+        score = self.proxy.settle_and_score(narrow)
+        torch.save({name: tensor.cpu() for name, tensor in narrow.state_dict().items()}, job.result)
+        return score
+
+
+WORKER: list[Trials] = []  # of a worker process: its own
+
+
+def start_worker(config: dict[str, Any], splits: Splits, size: tuple[int, int]) -> None:
+    """Make a process ready to try proposals."""
+    torch.set_num_threads(1)
+    settings = OmegaConf.create(config)
+    WORKER.append(Trials(settings, splits, Networks(settings, splits.classes, size)))
+
+
+def tried_by_worker(job: Job) -> float:
+    """The score of a proposal, in a worker process."""
+    return WORKER[0].tried(job)
+
+
+@contextmanager
+def workers(
+    count: int, trials: Trials, config: DictConfig, splits: Splits
+) -> Iterator[Callable[[Sequence[Job]], Iterator[float]]]:
+    """Something that tries jobs and yields their scores in order: so many processes, or this one alone.
+
+    Raises:
+        UserError: when a process ends before its work is done.
+    """
+    if count == 1:
+        yield lambda jobs: map(trials.tried, jobs)
+        return
+    context = multiprocessing.get_context("spawn")
+    plain: Any = OmegaConf.to_container(config, resolve=True)
+    unbound = {key: value for key, value in os.environ.items() if key not in BOUND}
+    with (
+        patch.dict(os.environ, unbound, clear=True),
+        ProcessPoolExecutor(count, context, partial(start_worker, plain, splits, trials.networks.size)) as pool,
+    ):
+        try:
+            yield lambda jobs: pool.map(tried_by_worker, jobs)
+        except BrokenProcessPool as error:
+            raise UserError("a worker of the search has ended; with less memory take search.workers=1") from error
+        finally:
+            pool.shutdown(cancel_futures=True)

@@ -1,0 +1,83 @@
+"""search=width: the widest multiplier, and the image size, with which a network costs no more than its target."""
+
+from bisect import bisect_left
+from pathlib import Path
+from typing import NamedTuple
+
+from omegaconf import DictConfig
+from rich.console import Console
+from rich.table import Table
+
+from backbones.table import table_of
+from backbones.table_file import write_table
+from tasks.errors import UserError
+from tasks.report import report
+from tasks.search.costs import make_meter
+from tasks.search.networks import Networks
+from tasks.search.rivals import plan_at, with_width
+from tasks.search.settings import COSTS, target_of
+
+
+class Fitting(NamedTuple):
+    """The widest network for images of a size, and what it costs."""
+
+    size: tuple[int, int]
+    width: float
+    costs: dict[str, float]
+
+
+def search_width(task: str, config: DictConfig, networks: Networks, folder: Path) -> None:
+    """Find, print and write the widest network of each size; the one with the most multiply-adds is the found one.
+
+    Raises:
+        UserError: for a network without width multiplier, or a target that the narrowest one exceeds.
+    """
+    name, wanted = target_of(config)
+    with_width(config, 1.0)
+    goal = wanted.of(make_meter(config, name, networks.size).of(networks.outline(networks.seed_plan)))
+    sizes = [tuple(size) for size in config.search.sizes or [networks.size]]
+    settings = config.search
+    steps = round((settings.widest - settings.narrowest) / settings.step)
+    grid = [round(settings.narrowest + settings.step * step, 4) for step in range(steps, -1, -1)]
+    found, least = [], {}
+    for size in sizes:
+        meters = {key: make_meter(config, key, size) for key in COSTS if key != "latency" or name == "latency"}
+
+        def cost(width: float, key: str = name, meters: dict = meters) -> float:
+            return meters[key].of(networks.outline(plan_at(networks, width)))
+
+        place = bisect_left(grid, True, key=lambda width: cost(width) <= goal)
+        if place < len(grid):
+            found.append(Fitting(size, grid[place], {key: cost(grid[place], key) for key in meters}))
+        least[size] = cost(grid[-1])
+    meter = make_meter(config, name, networks.size)
+    if not found:
+        raise UserError(
+            f"target.{name}={config.target[name]}: width {grid[-1]:g} costs {meter.told(min(least.values()))} already, "
+            f"which is above {meter.told(goal)}"
+        )
+    best = max(found, key=lambda fitting: fitting.costs["madds"])
+    show(found, best)
+    plan = plan_at(networks, best.width)
+    height, width = best.size
+    origin = f"{networks.seed_name}, width {best.width:g}, for {meter.told(best.costs[name])} at {height}×{width}"
+    write_table(folder / "found.yaml", table_of(plan, origin), f"python -m tasks.{task} backbone.width={best.width:g}")
+    report(f"found     backbone.width={best.width:g} at {height}×{width}: {meter.told(best.costs[name])}")
+    report(f"table     {folder / 'found.yaml'}")
+
+
+def show(found: list[Fitting], best: Fitting) -> None:
+    """The table on the terminal."""
+    table = Table(box=None, pad_edge=False)
+    for heading in ("image", "width", "params M", "MAdds M", "ms", ""):
+        table.add_column(heading, justify="right")
+    for fitting in found:
+        table.add_row(
+            "×".join(map(str, fitting.size)),
+            f"{fitting.width:g}",
+            f"{fitting.costs['params'] / 1e6:.3f}",
+            f"{fitting.costs['madds'] / 1e6:.2f}",
+            f"{fitting.costs['latency']:.2f}" if "latency" in fitting.costs else "–",
+            "found" if fitting is best else "",
+        )
+    Console().print(table)

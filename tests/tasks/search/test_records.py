@@ -1,0 +1,112 @@
+"""The table and the picture of a search."""
+
+import csv
+
+import pytest
+from PIL import ImageDraw
+
+from tasks.deploy.bench.pareto import FRONT, INK, PALE
+from tasks.search.records import STYLES, Record, draw, write_history
+
+
+def record(name, kind="candidate", score=0.5, cost=1.0, state="complete", what=""):
+    return Record(name, kind, score, cost, 1_500_000, 60_000_000, 12.34567, state, what)
+
+
+def rows_of(path):
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_history_has_a_line_for_each_network(tmp_path):
+    records = [
+        record("seed", "seed", 0.75, 2.123456),
+        record("trial 1", score=None, state="pruned", what="kernel 5, expansion 3 → 4"),
+    ]
+    write_history(tmp_path / "history.csv", records, "latency_ms")
+    found = rows_of(tmp_path / "history.csv")
+    assert list(found[0]) == [
+        "name", "kind", "score", "latency_ms", "params", "madds", "seconds", "state", "what",
+    ]  # fmt: skip
+    assert list(found[0].values()) == [
+        "seed", "seed", "0.75", "2.1235", "1500000", "60000000", "12.346", "complete", "",
+    ]  # fmt: skip
+    assert (found[1]["score"], found[1]["state"], found[1]["what"]) == ("", "pruned", "kernel 5, expansion 3 → 4")
+
+
+@pytest.mark.parametrize("name", ["madds", "params"])
+def test_a_cost_that_is_counted_anyway_stands_there_once(name, tmp_path):
+    write_history(tmp_path / "history.csv", [record("seed", cost=60e6)], name)
+    (found,) = rows_of(tmp_path / "history.csv")
+    assert list(found) == [
+        "name", "kind", "score", *sorted({"madds", "params"}, key=lambda key: key != name), "seconds", "state", "what",
+    ]  # fmt: skip
+    assert (found["params"], found["madds"]) == ("1500000", "60000000")
+
+
+@pytest.fixture
+def strokes(monkeypatch, tmp_path):
+    """Draws records, and says of the picture: its texts and the number of points of its lines, by colour."""
+    texts, lines = {}, {}
+    write, join = ImageDraw.ImageDraw.text, ImageDraw.ImageDraw.line
+
+    def text(pen, place, said, colour, *more, **keywords):
+        texts.setdefault(colour, []).append(said)
+        write(pen, place, said, colour, *more, **keywords)
+
+    def line(pen, places, colour, width):
+        lines.setdefault(colour, []).append(len(places))
+        join(pen, places, colour, width)
+
+    def drawn(*records):
+        texts.clear(), lines.clear()
+        draw(tmp_path / "search.png", records, "ms", "top1")
+        return texts, lines
+
+    monkeypatch.setattr(ImageDraw.ImageDraw, "text", text)
+    monkeypatch.setattr(ImageDraw.ImageDraw, "line", line)
+    return drawn
+
+
+SEED = record("V3-Small", "seed", 0.7, 2.0)
+
+
+def test_each_kind_has_its_colour_and_a_word_in_the_legend(strokes):
+    found, step = record("F", "found", 0.72, 1.5), record("step 3", "step", 0.9, 1.4)
+    texts, _ = strokes(SEED, found, step)
+    assert {"V3-Small", "seed", "ms", "top1"} < set(texts[STYLES["seed"].colour])
+    assert set(texts[STYLES["found"].colour]) == {"F", "found"}
+    assert texts[FRONT] == ["Pareto front"] and "steps" in texts[PALE]
+    assert not any("step 3" in said for said in texts.values())  # there are too many
+
+
+def test_widths_are_joined_by_a_line_of_their_own(strokes):
+    widths = [record("0.5", "width", 0.5, 1.0), record("1.0", "width", 0.7, 3.0), record("0.75", "width", 0.6, 2.0)]
+    texts, lines = strokes(record("best", "seed", 0.9, 0.9), *widths)
+    blue = STYLES["width"].colour
+    assert lines[blue] == [3] and lines[FRONT] == [1]
+    assert sorted(texts[blue]) == ["0.5", "0.75", "1.0", "width multipliers"]
+
+
+def test_names_of_candidates_stand_on_the_front_only(strokes):
+    texts, lines = strokes(SEED, record("beaten", score=0.6, cost=2.5), record("better", score=0.65, cost=1.5))
+    assert "better" in texts[INK] and not any("beaten" in said for said in texts.values())
+    assert lines[FRONT] == [2] and "candidates" in texts[PALE]
+
+
+def test_names_leave_each_other_room(strokes):
+    crowd = [record(f"candidate {n}", score=0.7 + n / 1e4, cost=2 + n / 1e4) for n in range(40)]
+    texts, lines = strokes(SEED, record("0.5", "width", 0.2, 1.0), *crowd)
+    assert lines[FRONT] == [41] and 0 < sum("candidate " in said for said in texts[INK]) < 10
+
+
+def test_what_has_no_score_is_left_out(tmp_path):
+    path = tmp_path / "search.png"
+    draw(path, [SEED], "ms", "top1")
+    alone = path.read_bytes()
+    lost = record("lost", "found", float("nan"), 9.0)
+    draw(path, [SEED, record("pruned", score=None, cost=9.0), lost], "ms", "top1")
+    assert path.read_bytes() == alone
+    path.unlink()
+    draw(path, [record("pruned", score=None)], "ms", "top1")
+    assert not path.exists()

@@ -1,0 +1,189 @@
+"""A study that several processes share, and that goes on behind a kill."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("optuna")
+
+from optuna.trial import TrialState
+
+from backbones.mobilenet_v3 import MobileNetV3
+from tasks.errors import UserError
+from tasks.search.space import Space
+from tasks.search.study import FINISHED, Study, check_same
+
+ROOT = Path(__file__).parents[3]
+FEW = {"expansion": ["table"], "excite": ["table"], "act": ["table"], "filters": [1.0], "layers": [0, 1]}
+SPACE = Space(MobileNetV3(size="small").plan, FEW | {"kernel": ["table", 3, 5]})
+WORKER = """
+import os, sys, time
+from pathlib import Path
+from tests.tasks.search.test_study import opened
+study, ledger = opened(Path(sys.argv[1])), os.open(sys.argv[2], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+while (trial := study.next(int(sys.argv[3]), lambda: time.sleep(0.02))) is not None:
+    os.write(ledger, f"{trial.number} begun {sorted(trial.params.items())}\\n".encode())
+    time.sleep(float(sys.argv[4]))
+    study.end(trial, [len(str(trial.params)) % 7])
+    os.write(ledger, f"{trial.number} done {sorted(trial.params.items())}\\n".encode())
+"""
+
+
+def opened(path, space=SPACE, directions=("maximize",), says=None, prune_after=None):
+    return Study(
+        path,
+        space,
+        directions=directions,
+        says={"network": "small"} if says is None else says,
+        first={"seed": space.width(1.0)},
+        prune_after=prune_after,
+        seed=3,
+    )
+
+
+def never():
+    raise AssertionError("there should be something to do")
+
+
+def worker(folder, trials, seconds):
+    arguments = (str(folder / "study.log"), str(folder / "ledger"), str(trials), str(seconds))
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    return subprocess.Popen([sys.executable, "-c", WORKER, *arguments], cwd=ROOT, env=environment)
+
+
+def begun(folder):
+    ledger = folder / "ledger"
+    return [line for line in ledger.read_text().splitlines() if " begun " in line] if ledger.exists() else []
+
+
+def wait_for(holds):
+    end = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def test_what_is_first_comes_first_and_counts(tmp_path):
+    study = opened(tmp_path / "study.log")
+    for number in range(4):
+        trial = study.next(4, never)
+        assert ("name" in trial.user_attrs) == (number == 0)
+        study.end(trial, [0.5])
+    assert study.next(4, never) is None
+    assert study.trials()[0].params == SPACE.width(1.0)
+    assert opened(tmp_path / "study.log").next(4, never) is None  # another process finds them done
+
+
+def test_no_network_is_tried_twice_and_a_small_space_ends(tmp_path):
+    space = Space(SPACE.seed, {**FEW, "kernel": ["table", 3], "layers": [0]})
+    study = opened(tmp_path / "study.log", space)
+    while (trial := study.next(1000, never)) is not None:
+        study.end(trial, [1.0])
+    tried = [tuple(sorted(t.params.items())) for t in study.trials() if t.state in FINISHED]
+    assert len(tried) == len(set(tried)) == space.count == 8
+
+
+def test_what_is_drawn_does_not_depend_on_kills(tmp_path):
+    networks = []
+    for name, lives in (("one.log", [6]), ("two.log", [2, 4, 6])):
+        for trials in lives:  # of one process, or of three, one behind the other
+            study = opened(tmp_path / name)
+            while (trial := study.next(trials, never)) is not None:
+                study.end(trial, [len(str(trial.params)) % 7])
+        networks.append([trial.params for trial in study.trials()])
+        assert all(trial.state == TrialState.COMPLETE for trial in study.trials())  # no network was drawn again
+    assert networks[0] == networks[1]
+
+
+def test_hopeless_trials_are_pruned_and_count(tmp_path):
+    study = opened(tmp_path / "study.log", prune_after=2)
+    for number in range(5):
+        trial = study.next(5, never)
+        trial.report(1.0 if number < 4 else 0.1, 1)
+        assert not trial.should_prune()  # not before its second epoch
+        trial.report(1.0 if number < 4 else 0.1, 2)
+        assert trial.should_prune() == (number == 4)
+        study.end(trial, [1.0] if number < 4 else None)
+    assert study.trials()[-1].state == TrialState.PRUNED
+    assert study.next(5, never) is None
+
+
+def test_killed_in_the_middle_nothing_is_lost_or_run_twice(tmp_path):
+    first = [worker(tmp_path, 14, 0.3) for _ in range(2)]
+    wait_for(lambda: len(begun(tmp_path)) >= 4)
+    for process in first:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    before = opened(tmp_path / "study.log").trials()
+    interrupted = [t.params for t in before if t.state == TrialState.RUNNING and len(t.params) == len(SPACE.choices)]
+    assert 1 <= len(interrupted) <= 2
+    for process in [worker(tmp_path, 14, 0.01) for _ in range(2)]:
+        assert process.wait(60) == 0
+    trials = opened(tmp_path / "study.log").trials()
+    states = Counter(trial.state for trial in trials)
+    assert states[TrialState.COMPLETE] == 14
+    assert not states[TrialState.RUNNING] and not states[TrialState.WAITING]
+    complete = [trial.params for trial in trials if trial.state == TrialState.COMPLETE]
+    assert all(complete.count(params) == 1 for params in complete)
+    assert all(params in complete for params in interrupted)
+
+
+def test_a_trial_that_a_living_process_runs_is_left_to_it(tmp_path):
+    other = worker(tmp_path, 2, 1.0)
+    try:
+        wait_for(lambda: begun(tmp_path))
+        study = opened(tmp_path / "study.log")
+        study.requeue()
+        assert [trial.state for trial in study.trials()] == [TrialState.RUNNING]
+        rests = []
+        study.end(study.next(2, never), [1.0])
+        assert study.next(2, lambda: (rests.append(1), time.sleep(0.05))) is None  # it waits for the other
+        assert rests
+    finally:
+        other.kill()
+        other.wait()
+
+
+def test_a_half_line_of_a_killed_process_is_cut_off(tmp_path):
+    path = tmp_path / "study.log"
+    study = opened(path)
+    study.end(study.next(3, never), [1.0])
+    whole = path.read_bytes()
+    path.write_bytes(whole + b'{"op_code": 4, "trial')
+    study = opened(path)
+    study.end(study.next(3, never), [2.0])
+    assert [trial.values for trial in opened(path).trials()] == [[1.0], [2.0]]
+    assert all(json.loads(line) for line in path.read_text().splitlines())
+
+
+def test_a_study_of_another_search_is_refused(tmp_path):
+    opened(tmp_path / "study.log", says={"network": ["long"] * 100, "epochs": 3})
+    with pytest.raises(UserError, match="of another search: epochs is 3 there, 5 here"):
+        opened(tmp_path / "study.log", says={"network": ["long"] * 100, "epochs": 5})
+    with pytest.raises(UserError, match="of another search: another network;"):
+        opened(tmp_path / "study.log", says={"network": ["other"] * 100, "epochs": 3})
+
+
+@pytest.mark.parametrize("content", ["not a journal\n", '{"op_code": 99}\n', "[1, 2]\n"])
+def test_a_file_that_is_no_journal_is_refused(tmp_path, content):
+    (tmp_path / "study.log").write_text(content)
+    with pytest.raises(UserError, match=r"study.log is no journal of a study"):
+        opened(tmp_path / "study.log")
+
+
+def test_the_first_value_is_the_one_that_all_go_by(tmp_path):
+    assert opened(tmp_path / "study.log").agreed("goal", 2.5) == 2.5
+    assert opened(tmp_path / "study.log").agreed("goal", 2.6) == 2.5
+
+
+def test_what_a_study_says_may_hold_tuples(tmp_path):
+    opened(tmp_path / "study.log", says={"size": (32, 32)})
+    opened(tmp_path / "study.log", says={"size": (32, 32)})
+    check_same({"a": 1}, {"a": 1}, tmp_path)
