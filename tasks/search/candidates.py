@@ -20,7 +20,7 @@ from tasks.search.costs import make_meter
 from tasks.search.networks import Networks
 from tasks.search.proxy import Proxy
 from tasks.search.settings import target_of
-from tasks.search.space import NEUTRAL, Point, Space
+from tasks.search.space import Point, Space
 from tasks.search.study import FINISHED, Study
 
 NO_MATTER = ("trials", "study", "workers", "widths")  # settings that may be others when a study goes on
@@ -46,7 +46,7 @@ class Candidates:
         settings = whole["search"]
         cost, wanted = target_of(config)
         self.meter = make_meter(config, cost, networks.size)
-        self.space = Space(networks.seed_plan, {knob: settings[knob] for knob in NEUTRAL})
+        self.space = Space(networks.seed_plan, settings)
         first = {"seed": self.space.width(1.0)}
         for width in settings["widths"]:
             if width not in settings["filters"]:

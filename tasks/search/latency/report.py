@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from PIL import Image, ImageDraw, ImageFont
 from rich.console import Console
 from rich.table import Table
@@ -32,15 +32,6 @@ from tasks.search.latency.units import units_of
 from tasks.search.latency.whole import whole
 from tasks.search.networks import Networks
 from tasks.search.space import Space
-
-CHOICES: dict[str, list[Any]] = {  # the block search's own (conf/search/blocks.yaml)
-    "kernel": ["table", 3, 5],
-    "expansion": ["table", 3, 4, 6],
-    "excite": ["table", True, False],
-    "act": ["table", "relu", "hard_swish"],
-    "filters": [0.5, 0.75, 1.0, 1.25],
-    "layers": [-1, 0, 1],
-}
 
 
 class Compared(NamedTuple):
@@ -70,7 +61,8 @@ def report_latency(config: DictConfig, networks: Networks, folder: Path) -> None
     meter = make_meter(config, "latency", networks.size)
     assert isinstance(meter, Latency)
     report(f"table     {meter.table.path}: {told(meter.table.conditions)}")
-    space, generator = Space(networks.seed_plan, CHOICES), random.Random(config.seed)
+    choices: Any = OmegaConf.to_container(config.search)
+    space, generator = Space(networks.seed_plan, choices), random.Random(config.seed)
     plans, changes = {"seed": networks.seed_plan}, {"seed": ""}
     for number in range(1, config.search.networks + 1):
         point = {key: generator.choice(values) for key, values in space.choices.items()}
