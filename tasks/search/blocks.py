@@ -85,8 +85,9 @@ def workers(config: DictConfig, splits: Splits, size: tuple[int, int], path: Pat
     try:
         with patch.dict(os.environ, unbound, clear=True):
             for _ in range((config.search.workers or 1) - 1):
-                processes.append(context.Process(target=work, args=(plain, splits, size, path)))
-                processes[-1].start()
+                process = context.Process(target=work, args=(plain, splits, size, path))
+                process.start()
+                processes.append(process)
         yield
         for process in processes:
             process.join()

@@ -26,10 +26,8 @@ def as_training(config: DictConfig, checkpoint: Path | None) -> DictConfig:
     return OmegaConf.create(own | {"mode": "train", "checkpoint": path, "weights": None, "budget": {}})
 
 
-def write_network(
-    task: str, networks: Networks, plan: Plan, state: dict[str, Any], origin: str, path: Path
-) -> DictConfig:
-    """Write a network as a table, <path>.yaml, and its weights as a checkpoint, <path>.ckpt; its configuration."""
+def write_network(task: str, networks: Networks, plan: Plan, state: dict[str, Any], origin: str, path: Path) -> None:
+    """Write a network as a table, <path>.yaml, and its weights as a checkpoint, <path>.ckpt."""
     file = path.with_suffix(".yaml")
     write_table(
         file,
@@ -41,7 +39,6 @@ def write_network(
     learner = networks.outline(plan)
     card = make_card(task, config, {name: entry.card() for name, entry in learner.each_task()})
     torch.save({"state_dict": state, "mobilevision": card}, path.with_suffix(".ckpt"))
-    return config
 
 
 class Trained(NamedTuple):

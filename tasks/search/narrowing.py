@@ -10,52 +10,57 @@ from omegaconf import DictConfig
 from backbones.inverted import Plan
 from tasks.checkpoint import load_state, open_checkpoint
 from tasks.data.splits import Splits
-from tasks.quantities import readable
 from tasks.report import report
-from tasks.search.costs import make_meter
+from tasks.search.costs import Meter, make_meter
 from tasks.search.found import as_training, train, write_network
 from tasks.search.latency.whole import whole
-from tasks.search.netadapt import Step, adapt
+from tasks.search.netadapt import Adapted, adapt
 from tasks.search.networks import Networks
 from tasks.search.records import Record, draw, write_history
 from tasks.search.rivals import Rival, equal_width, records_of, seed_rival, show, width_rival, with_width
 from tasks.search.settings import target_of
 
-HEADINGS = {"latency": "milliseconds", "madds": "multiply-adds", "params": "parameters"}
-
 
 def narrow(task: str, config: DictConfig, splits: Splits, networks: Networks, folder: Path) -> None:
     """Narrow the checkpoint's network to its target, train it, and compare it.
 
+        found.yaml, found.ckpt      the network as far as it has come, behind every step: a search can go on from it
+        steps.png                   the way there, scored on held-out training images
+        checkpoints, metrics.json   of its training, and whatever else a training leaves
+        history.csv, search.png     the steps; the seed, the network and width multipliers on the validation images
+
     Raises:
         UserError: for a target that cannot be reached, a checkpoint that does not fit, widths that the seed has not.
     """
-    name, wanted = target_of(config)
+    cost, wanted = target_of(config)
     if config.search.widths:
         with_width(config, 1.0)
-    meter = make_meter(config, name, networks.size)
-    state = seed_state(task, config, networks)
+    meter = make_meter(config, cost, networks.size)
     begin = time.perf_counter()
 
     def excess(plan: Plan) -> float:
         """What a network takes when it is measured as a whole, as a share of the target; other costs are exact."""
-        if name != "latency":
+        if cost != "latency":
             return 0.0
-        found = measured(config, networks, {"seed": networks.seed_plan, "found": plan})
-        report(f"measured  {found['found']:.3f} ms as a whole; the seed {found['seed']:.3f} ms")
+        found = costs_of(config, networks, meter, {"seed": networks.seed_plan, "found": plan})
+        report(f"measured  {meter.told(found['found'])} as a whole; the seed {meter.told(found['seed'])}")
         return found["found"] / wanted.of(found["seed"])
 
-    adapted = adapt(config, splits, networks, meter, state, wanted, excess, folder / "work")
-    way = [record_of(number, step, networks) for number, step in enumerate(adapted.steps)]
-    write_history(folder / "history.csv", way, f"{name}_{meter.unit}")
-    draw(folder / "steps.png", way, f"{HEADINGS[name]}, the sum of layers", f"{networks.score} on held-out images")
-    origin = f"{networks.seed_name} narrowed by NetAdapt to {readable(adapted.steps[-1].cost, meter.unit)}"
-    found = write_network(task, networks, adapted.plan, adapted.state, origin, folder / "found")
+    def keep(adapted: Adapted) -> None:
+        steps = steps_of(adapted, networks)
+        write_history(folder / "history.csv", steps, cost)
+        draw(folder / "steps.png", steps, cost, f"{networks.score} on held-out images", "by the sum of layers")
+        origin = f"{networks.seed_name} narrowed by NetAdapt to {meter.told(adapted.steps[-1].cost)}"
+        write_network(task, networks, adapted.plan, adapted.state, origin, folder / "found")
+
+    state = seed_state(task, config, networks)
+    adapted = adapt(config, splits, networks, meter, state, wanted, excess, keep, folder / "work")
     searched = time.perf_counter() - begin
     report(f"found     {folder / 'found.yaml'} after {searched / 60:.1f} minutes; now its training")
-
-    trained = train(task, as_training(found, folder / "found.ckpt"), splits, folder, networks.score)
+    training = as_training(networks.configured(adapted.plan), folder / "found.ckpt")
+    trained = train(task, training, splits, folder, networks.score)
     seconds = searched + trained.seconds
+
     rivals = [
         seed_rival(task, config, splits, networks),
         Rival("found", "found", adapted.plan, trained.score, seconds),
@@ -64,15 +69,10 @@ def narrow(task: str, config: DictConfig, splits: Splits, networks: Networks, fo
         multiplier = equal_width(networks, meter, adapted.plan) if width == "equal" else float(width)
         minutes = config.search.minutes or seconds / 60
         rivals.append(width_rival(task, config, splits, networks, multiplier, minutes, folder / "widths"))
-    plans = {rival.name: rival.plan for rival in rivals}
-    costs = (
-        measured(config, networks, plans)
-        if name == "latency"
-        else {key: meter.of(networks.outline(plan)) for key, plan in plans.items()}
-    )
+    costs = costs_of(config, networks, meter, {rival.name: rival.plan for rival in rivals})
     records = records_of(rivals, networks, costs)
-    write_history(folder / "history.csv", [*way, *records], f"{name}_{meter.unit}")
-    draw(folder / "search.png", records, f"{HEADINGS[name]} of the whole network", networks.score)
+    write_history(folder / "history.csv", [*steps_of(adapted, networks), *records], cost)
+    draw(folder / "search.png", records, cost, networks.score, "of the whole network")
     show(records, meter.unit, networks.score)
     report(f"history   {folder / 'history.csv'}\npicture   {folder / 'search.png'}")
 
@@ -84,22 +84,29 @@ def seed_state(task: str, config: DictConfig, networks: Networks) -> dict[str, A
     return {name: tensor.clone() for name, tensor in learner.state_dict().items()}
 
 
-def measured(config: DictConfig, networks: Networks, plans: Mapping[str, Plan]) -> dict[str, float]:
-    """Milliseconds of whole networks, measured in turn."""
-    return whole({name: networks.build(plan) for name, plan in plans.items()}, config.latency, networks.size)
+def costs_of(config: DictConfig, networks: Networks, meter: Meter, plans: Mapping[str, Plan]) -> dict[str, float]:
+    """What networks cost as a whole: milliseconds are measured, in turn."""
+    if meter.name == "latency":
+        return whole({name: networks.build(plan) for name, plan in plans.items()}, config.latency, networks.size)
+    return {name: meter.of(networks.outline(plan)) for name, plan in plans.items()}
 
 
-def record_of(number: int, step: Step, networks: Networks) -> Record:
-    """What is written and drawn of a step; the seed is step 0."""
-    params, madds = networks.sizes(step.plan)
-    return Record(
-        f"step {number}" if number else "seed",
-        "step" if number else "seed",
-        step.score,
-        step.cost,
-        params,
-        madds,
-        step.seconds,
-        "complete",
-        step.what,
-    )
+def steps_of(adapted: Adapted, networks: Networks) -> list[Record]:
+    """What is written and drawn of the way; the seed is step 0."""
+    records = []
+    for number, step in enumerate(adapted.steps):
+        params, madds = networks.sizes(step.plan)
+        records.append(
+            Record(
+                name=f"step {number}" if number else "seed",
+                kind="step" if number else "seed",
+                score=step.score,
+                cost=step.cost,
+                params=params,
+                madds=madds,
+                seconds=step.seconds,
+                state="complete",
+                what=step.what,
+            )
+        )
+    return records

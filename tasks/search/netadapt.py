@@ -64,6 +64,7 @@ def adapt(
     state: State,
     target: Amount,
     excess: Callable[[Plan], float],
+    keep: Callable[[Adapted], None],
     folder: Path,
 ) -> Adapted:
     """Narrow the seed network until it costs no more than the target.
@@ -72,6 +73,7 @@ def adapt(
         state: the seed's tensors.
         target: in the meter's unit, or a share of the seed's cost.
         excess: a network's cost found in another way, as a share of the target; above 1 the search goes on.
+        keep: is given what there is behind every step.
         folder: for what passes between processes; gone in the end.
 
     Raises:
@@ -107,6 +109,7 @@ def adapt(
                     f"step {len(steps) - 1:3}  {meter.told(cost)}  score {score:.4f}  {choices[best]}  "
                     f"({len(jobs)} proposals, {steps[-1].seconds - steps[-2].seconds:.0f} s)"
                 )
+                keep(Adapted(plan, state, steps))
                 if cost <= goal:
                     goal = min(goal, cost / max(excess(plan), 1e-9))
     finally:

@@ -55,11 +55,10 @@ def write_results(task: str, candidates: Candidates, folder: Path) -> None:
         write_network(task, networks, plan, state, origin, path)
     records = [record_of(candidates, trial) for trial in candidates.finished()]
     found = record_of(candidates, best)._replace(name="found", kind="found")
-    column = f"{meter.name}_ms" if meter.unit == "ms" else meter.name
-    write_history(folder / "history.csv", [*records, found], column)
+    write_history(folder / "history.csv", [*records, found], meter.name)
     drawn = [record for record in [*records, found] if record.state == "complete"]
     drawn += [record._replace(name="", kind="width") for record in records if record.kind == "seed"]  # ends their line
-    draw(folder / "search.png", drawn, f"{meter.name} ({meter.unit})", networks.score)
+    draw(folder / "search.png", drawn, meter.name, f"{networks.score} on held-out images")
     report(f"found     {folder / 'found.yaml'}: {name_of(best)}, {describe(best, candidates)}")
     report(f"front     {folder / 'front'}: {', '.join(map(name_of, front))}")
     report(f"history   {folder / 'history.csv'}\npicture   {folder / 'search.png'}")

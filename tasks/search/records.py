@@ -16,6 +16,7 @@ STYLES: dict[Kind, Style] = {
     "candidate": Style("candidates", named="on the front"),
     "found": Style("found", (20, 125, 70)),
 }
+AXES = {"latency": ("milliseconds", 1), "madds": ("million multiply-adds", 1e6), "params": ("million parameters", 1e6)}
 
 
 class Record(NamedTuple):
@@ -42,32 +43,35 @@ class Record(NamedTuple):
     what: str
 
 
-def write_history(path: Path, records: Sequence[Record], cost_name: str) -> None:
+def write_history(path: Path, records: Sequence[Record], cost: str) -> None:
     """A CSV file with a line for each network, in the order given.
 
     Args:
-        cost_name: heading of the costs, such as latency_ms; "params" and "madds" have a column of their own anyway.
+        cost: "latency", in a column latency_ms; "params" and "madds" have columns of their own anyway.
     """
+    cost_name = "latency_ms" if cost == "latency" else cost
     rows = [record._asdict() for record in records]
     with path.open("w", newline="", encoding="utf-8") as file:
         columns = dict.fromkeys(cost_name if key == "cost" else key for key in Record._fields)
         table = csv.DictWriter(file, list(columns))
         table.writeheader()
         for row in rows:
-            cost = row.pop("cost")
-            table.writerow({cost_name: round(cost, 4)} | row | {"seconds": round(row["seconds"], 3)})
+            table.writerow({cost_name: round(row.pop("cost"), 4)} | row | {"seconds": round(row["seconds"], 3)})
 
 
-def draw(path: Path, records: Sequence[Record], cost_heading: str, score_name: str) -> None:
+def draw(path: Path, records: Sequence[Record], cost: str, score_name: str, of: str = "") -> None:
     """Score against cost of the networks that have a score: the Pareto front, the seed, the line of its widths.
 
     Args:
-        cost_heading, score_name: what the axes are called.
+        cost: "latency", "madds" or "params".
+        score_name: what the scores are called.
+        of: what the costs are those of.
     """
+    heading, unit = AXES[cost]
     points = [
-        Point(record.name, record.cost, record.score, STYLES[record.kind])
+        Point(record.name, record.cost / unit, record.score, STYLES[record.kind])
         for record in records
         if record.score is not None and math.isfinite(record.score)
     ]
     if points:
-        picture(points, cost_heading, score_name, from_zero=False).save(path)
+        picture(points, f"{heading} {of}".strip(), score_name, from_zero=False).save(path)

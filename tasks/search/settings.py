@@ -1,5 +1,7 @@
 """What the settings of a search and of budgets may say: checked before anything heavy is imported."""
 
+from importlib.util import find_spec
+
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from tasks.errors import UserError
@@ -18,6 +20,14 @@ COMMON: Rules = {
     "latency.other_machine": SWITCH,
     "latency.seconds": POSITIVE,
 }
+
+
+def list_of(rule: Rule) -> Rule:
+    """A rule: a list, not empty, of what holds to another."""
+    holds, text = rule
+    return lambda v: isinstance(v, ListConfig) and len(v) > 0 and all(map(holds, v)), f"a list, each {text}"
+
+
 PROXY: Rules = {"search.holdout": SHARE, "search.images": whole(1), "search.workers": whole(1, optional=True)}
 KINDS: dict[str, Rules] = {
     "netadapt": PROXY
@@ -27,8 +37,27 @@ KINDS: dict[str, Rules] = {
         "search.lr": POSITIVE,
         "search.importance": whole(1),
         "search.minutes": (lambda v: v is None or (is_number(v) and v > 0), "a number above 0, or null"),
+        "search.widths": (
+            lambda v: isinstance(v, ListConfig) and all(w == "equal" or (is_number(w) and w > 0) for w in v),
+            "a list of numbers above 0, or equal",
+        ),
     },
-    "blocks": PROXY,
+    "blocks": PROXY
+    | {
+        "search.kernel": list_of(one_of("table", 3, 5, 7)),
+        "search.expansion": list_of((lambda v: v == "table" or (is_number(v) and v > 0), "table or a number above 0")),
+        "search.excite": list_of(one_of("table", True, False)),
+        "search.act": list_of(one_of("table", "relu", "relu6", "hard_swish")),
+        "search.filters": list_of(POSITIVE),
+        "search.layers": list_of((lambda v: type(v) is int, "a whole number")),
+        "search.objective": one_of("product", "pareto"),
+        "search.exponent": (lambda v: is_number(v) and v <= 0, "a number, 0 or below"),
+        "search.trials": whole(1),
+        "search.epochs": whole(1),
+        "search.prune_after": whole(1, optional=True),
+        "search.subset": (lambda v: is_number(v) and 0 < v <= 1, "a number above 0 and up to 1"),
+        "search.side": whole(1, optional=True),
+    },
     "width": {
         "search.narrowest": POSITIVE,
         "search.widest": POSITIVE,
@@ -57,6 +86,8 @@ def check_search(config: DictConfig) -> None:
         value = OmegaConf.select(config, key)
         if not holds(value):
             raise UserError(f"{key}={value} is not {text}")
+    if kind == "blocks" and find_spec("optuna") is None:
+        raise UserError('search=blocks needs optuna: pip install "mobilevision[search]"')
     if kind == "netadapt" and config.checkpoint is None:
         raise UserError("search=netadapt narrows a trained network: checkpoint=<best.ckpt> is missing")
     if kind != "latency":

@@ -23,7 +23,7 @@ def test_the_history_has_a_line_for_each_network(tmp_path):
         record("seed", "seed", 0.75, 2.123456),
         record("trial 1", score=None, state="pruned", what="kernel 5, expansion 3 → 4"),
     ]
-    write_history(tmp_path / "history.csv", records, "latency_ms")
+    write_history(tmp_path / "history.csv", records, "latency")
     found = rows_of(tmp_path / "history.csv")
     assert list(found[0]) == [
         "name", "kind", "score", "latency_ms", "params", "madds", "seconds", "state", "what",
@@ -60,7 +60,7 @@ def strokes(monkeypatch, tmp_path):
 
     def drawn(*records):
         texts.clear(), lines.clear()
-        draw(tmp_path / "search.png", records, "ms", "top1")
+        draw(tmp_path / "search.png", records, "latency", "top1")
         return texts, lines
 
     monkeypatch.setattr(ImageDraw.ImageDraw, "text", text)
@@ -102,11 +102,11 @@ def test_names_leave_each_other_room(strokes):
 
 def test_what_has_no_score_is_left_out(tmp_path):
     path = tmp_path / "search.png"
-    draw(path, [SEED], "ms", "top1")
+    draw(path, [SEED], "latency", "top1")
     alone = path.read_bytes()
     lost = record("lost", "found", float("nan"), 9.0)
-    draw(path, [SEED, record("pruned", score=None, cost=9.0), lost], "ms", "top1")
+    draw(path, [SEED, record("pruned", score=None, cost=9.0), lost], "latency", "top1")
     assert path.read_bytes() == alone
     path.unlink()
-    draw(path, [record("pruned", score=None)], "ms", "top1")
+    draw(path, [record("pruned", score=None)], "latency", "top1")
     assert not path.exists()
