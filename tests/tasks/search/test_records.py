@@ -74,7 +74,7 @@ SEED = record("V3-Small", "seed", 0.7, 2.0)
 def test_each_kind_has_its_colour_and_a_word_in_the_legend(strokes):
     found, step = record("F", "found", 0.72, 1.5), record("step 3", "step", 0.9, 1.4)
     texts, _ = strokes(SEED, found, step)
-    assert {"V3-Small", "seed", "ms", "top1"} < set(texts[STYLES["seed"].colour])
+    assert {"V3-Small", "seed", "milliseconds", "top1"} < set(texts[STYLES["seed"].colour])
     assert set(texts[STYLES["found"].colour]) == {"F", "found"}
     assert texts[FRONT] == ["Pareto front"] and "steps" in texts[PALE]
     assert not any("step 3" in said for said in texts.values())  # there are too many
