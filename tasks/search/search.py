@@ -1,5 +1,7 @@
 """`python -m tasks.search` behind its checks: to each kind of search what it needs."""
 
+import signal
+import sys
 from pathlib import Path
 
 from omegaconf import DictConfig
@@ -10,7 +12,7 @@ from tasks.search.networks import Networks
 
 
 def search(task: str, config: DictConfig, splits: Splits, folder: Path) -> None:
-    """Search as `config.search.kind` says.
+    """Search as `config.search.kind` says. SIGTERM ends it like an exception: what was begun is cleared away.
 
     Raises:
         UserError: for what cannot be searched, or a target that cannot be reached.
@@ -18,6 +20,15 @@ def search(task: str, config: DictConfig, splits: Splits, folder: Path) -> None:
     if config.distill.teacher == "seed":
         config.distill.teacher = config.checkpoint
     networks = Networks(config, splits.classes, build_data(config, splits).input_size())
+    before = signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    try:
+        of_kind(task, config, splits, networks, folder)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def of_kind(task: str, config: DictConfig, splits: Splits, networks: Networks, folder: Path) -> None:
+    """To each kind of search what it needs; block search alone imports Optuna."""
     match config.search.kind:
         case "netadapt":
             from tasks.search.narrowing import narrow

@@ -2,6 +2,8 @@
 
 import multiprocessing
 import os
+import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -92,10 +94,18 @@ WORKER: list[Trials] = []  # of a worker process: its own
 
 
 def start_worker(config: dict[str, Any], splits: Splits, size: tuple[int, int]) -> None:
-    """Make a process ready to try proposals."""
+    """Make a process ready to try proposals; it ends with the one that started it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches that one as well
+    threading.Thread(target=leave_with, args=(multiprocessing.parent_process(),), daemon=True).start()
     torch.set_num_threads(1)
     settings = OmegaConf.create(config)
     WORKER.append(Trials(settings, splits, Networks(settings, splits.classes, size)))
+
+
+def leave_with(parent: Any) -> None:
+    """End this process when another one has ended, however it did: nobody would tell it any more."""
+    parent.join()
+    os._exit(1)
 
 
 def tried_by_worker(job: Job) -> float:
