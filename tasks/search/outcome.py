@@ -57,7 +57,6 @@ def write_results(task: str, candidates: Candidates, folder: Path) -> None:
     found = record_of(candidates, best)._replace(name="found", kind="found")
     write_history(folder / "history.csv", [*records, found], meter.name)
     drawn = [record for record in [*records, found] if record.state == "complete"]
-    drawn += [record._replace(name="", kind="width") for record in records if record.kind == "seed"]  # ends their line
     draw(folder / "search.png", drawn, meter.name, f"{networks.score} on held-out images")
     report(f"found     {folder / 'found.yaml'}: {name_of(best)}, {describe(best, candidates)}")
     report(f"front     {folder / 'front'}: {', '.join(map(name_of, front))}")

@@ -68,6 +68,9 @@ def draw(path: Path, records: Sequence[Record], cost: str, score_name: str, of: 
         of: what the costs are those of.
     """
     heading, unit = AXES[cost]
+    seeds = [record for record in records if record.kind == "seed"]
+    if any(record.kind == "width" for record in records):
+        records = [*records, *(seed._replace(name="", kind="width") for seed in seeds)]  # their line ends there
     points = [
         Point(record.name, record.cost / unit, record.score, STYLES[record.kind])
         for record in records

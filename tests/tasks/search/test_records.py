@@ -84,7 +84,7 @@ def test_widths_are_joined_by_a_line_of_their_own(strokes):
     widths = [record("0.5", "width", 0.5, 1.0), record("1.0", "width", 0.7, 3.0), record("0.75", "width", 0.6, 2.0)]
     texts, lines = strokes(record("best", "seed", 0.9, 0.9), *widths)
     blue = STYLES["width"].colour
-    assert lines[blue] == [3] and lines[FRONT] == [1]
+    assert lines[blue] == [4] and lines[FRONT] == [1]  # the seed is the width 1.0 of itself
     assert sorted(texts[blue]) == ["0.5", "0.75", "1.0", "width multipliers"]
 
 
