@@ -47,7 +47,7 @@ def read_table(path: str | Path) -> dict[str, Any]:
         found = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ValueError(f"no block table at {path}") from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:  # ValueError: a date that there is not
         raise ValueError(f"{path} is no block table: {' '.join(str(error).split())}") from None
     return checked(found, str(path))
 
@@ -81,7 +81,7 @@ def checked(table: Any, name: str) -> dict[str, Any]:
     if not isinstance(table, Mapping):
         raise ValueError(f"{name} is no block table: keys are {', '.join(KEYS)}")
     check_keys(table, KEYS, tuple(OTHERS), name)
-    if table["format"] != FORMAT:
+    if table["format"] is True or table["format"] != FORMAT:
         raise ValueError(f"{name} has format {table['format']}; this version reads {FORMAT}")
     rows = table["blocks"]
     if not isinstance(rows, Sequence) or isinstance(rows, str) or not rows:

@@ -41,7 +41,7 @@ class Candidates:
     """
 
     def __init__(self, config: DictConfig, splits: Splits, networks: Networks, path: Path) -> None:
-        self.settings, self.networks = config.search, networks
+        self.settings, self.networks, self.path = config.search, networks, path
         whole: Any = OmegaConf.to_container(config, resolve=True)
         settings = whole["search"]
         cost, wanted = target_of(config)
@@ -81,6 +81,9 @@ class Candidates:
         self.goal = self.study.agreed("goal", goal)
         self.weights = path.with_name(f"{path.stem}_weights")
         self.weights.mkdir(exist_ok=True)
+        if not all(self.file(trial.number).is_file() for trial in self.front()):
+            for trial in self.front():  # once more: another process may have found better ones meanwhile
+                self.state(trial.number)
 
     def cost(self, point: Point) -> float:
         """What the network of a point costs."""
@@ -179,7 +182,7 @@ class Candidates:
         try:
             return torch.load(self.file(number), weights_only=True)
         except FileNotFoundError:
-            raise UserError(f"{self.file(number)} is missing: this folder belongs to its study") from None
+            raise UserError(f"{self.file(number)} is missing: the folder belongs to its study, {self.path}") from None
 
     def file(self, number: int) -> Path:
         """Where a trial's weights are."""

@@ -11,7 +11,7 @@ from backbones.inverted import Plan
 from backbones.table import table_of
 from backbones.table_file import write_table
 from tasks import training
-from tasks.checkpoint import load_state, make_card, open_checkpoint
+from tasks.checkpoint import load_state, make_card, open_checkpoint, read_ours
 from tasks.data.splits import Splits
 from tasks.merging import plain
 from tasks.search.networks import Networks
@@ -60,6 +60,14 @@ def train(task: str, config: DictConfig, splits: Splits, folder: Path, score: st
     training.run(task, config, splits, folder)
     used = read(folder / "training.json")
     return Trained(float(read(folder / "metrics.json")[score]), used["seconds"], used["last_epoch_seconds"])
+
+
+def keep_trained(folder: Path) -> None:
+    """Put what a training has left into found.ckpt."""
+    checkpoints = folder / "checkpoints"
+    path = next(path for path in (checkpoints / "best.ckpt", checkpoints / "last.ckpt") if path.is_file())
+    checkpoint = read_ours(path)
+    torch.save({key: checkpoint[key] for key in ("state_dict", "mobilevision")}, folder / "found.ckpt")
 
 
 def seed_score(task: str, config: DictConfig, splits: Splits, score: str) -> float:

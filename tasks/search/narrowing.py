@@ -12,7 +12,7 @@ from tasks.checkpoint import load_state, open_checkpoint
 from tasks.data.splits import Splits
 from tasks.report import report
 from tasks.search.costs import Meter, make_meter
-from tasks.search.found import as_training, train, write_network
+from tasks.search.found import as_training, keep_trained, train, write_network
 from tasks.search.latency.whole import whole
 from tasks.search.netadapt import Adapted, adapt
 from tasks.search.networks import Networks
@@ -24,7 +24,8 @@ from tasks.search.settings import target_of
 def narrow(task: str, config: DictConfig, splits: Splits, networks: Networks, folder: Path) -> None:
     """Narrow the checkpoint's network to its target, train it, and compare it.
 
-        found.yaml, found.ckpt      the network as far as it has come, behind every step: a search can go on from it
+        found.yaml, found.ckpt      the network as far as it has come, behind every step, so that a search can go on
+                                    from there; in the end with the weights of its training
         steps.png                   the way there, scored on held-out training images
         checkpoints, metrics.json   of its training, and whatever else a training leaves
         history.csv, search.png     the steps; the seed, the network and width multipliers on the validation images
@@ -59,6 +60,7 @@ def narrow(task: str, config: DictConfig, splits: Splits, networks: Networks, fo
     report(f"found     {folder / 'found.yaml'} after {searched / 60:.1f} minutes; now its training")
     training = as_training(networks.configured(adapted.plan), folder / "found.ckpt")
     trained = train(task, training, splits, folder, networks.score)
+    keep_trained(folder)
     seconds = searched + trained.seconds
 
     rivals = [

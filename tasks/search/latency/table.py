@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from tasks.errors import UserError
 
+MOST = 1e9  # milliseconds: more is no measurement
 CPU_INFO = Path("/proc/cpuinfo")  # Linux; elsewhere Python says less
 
 
@@ -67,18 +68,25 @@ def read(path: Path) -> dict[str, Any]:
     """A table's file.
 
     Raises:
-        UserError: for anything else.
+        UserError: for anything else, with the row where a time is none.
     """
+    said = f"latency.table={path} is no table of latencies"
     try:
         table = json.loads(path.read_text(encoding="utf-8"))
-        for key in (*Conditions._fields, "factors", "ms"):
-            table[key]
-        for key, value in (*table["factors"].items(), *table["ms"].items()):
-            if isinstance(value, bool) or not isinstance(value, int | float):
-                raise UserError(f"latency.table={path} is no table of latencies: {key}: {value!r} is no number")
-    except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
-        raise UserError(f"latency.table={path} is no table of latencies: {type(error).__name__}: {error}") from error
-    return dict(table)
+    except (ValueError, RecursionError, OSError) as error:
+        raise UserError(f"{said}: {' '.join(str(error).split())}") from error
+    if not isinstance(table, dict):
+        raise UserError(f"{said}: it holds a {type(table).__name__}")
+    for key in (*Conditions._fields, "factors", "ms"):
+        if key not in table:
+            raise UserError(f"{said}: {key} is missing")
+    for key, least in (("factors", 1e-3), ("ms", 0)):  # a unit that is lost in the noise takes 0
+        if not isinstance(table[key], dict):
+            raise UserError(f"{said}: {key} holds a {type(table[key]).__name__}")
+        for name, value in table[key].items():
+            if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value < MOST:
+                raise UserError(f"{said}: {key}, {name}: {value!r} is not a number from {least} to {MOST:.0f}")
+    return table
 
 
 def machine() -> str:

@@ -168,10 +168,12 @@ def test_what_is_no_table_is_refused(tmp_path, text):
         LatencyTable(tmp_path / "t.json", HERE, foreign=False)
 
 
-def test_a_value_that_is_no_number_is_named(tmp_path):
-    table = {**HERE._asdict(), "factors": {}, "ms": {"conv": "fast"}}
-    (tmp_path / "t.json").write_text(json.dumps(table))
-    with pytest.raises(UserError, match="conv: 'fast' is no number"):
+@pytest.mark.parametrize("value", ['"fast"', "-50.0", "NaN", "Infinity", "true", "null", "1e400"])
+@pytest.mark.parametrize("key", ["ms", "factors"])
+def test_a_value_that_is_no_time_is_named(tmp_path, key, value):
+    table = {**HERE._asdict(), "factors": {}, "ms": {}} | {key: {"conv": "HERE"}}
+    (tmp_path / "t.json").write_text(json.dumps(table).replace('"HERE"', value))
+    with pytest.raises(UserError, match=f"{key}, conv: .* is not a number from"):
         LatencyTable(tmp_path / "t.json", HERE, foreign=False)
 
 

@@ -78,7 +78,7 @@ def test_a_checkpoint_is_narrowed_trained_and_compared(task, seed, command, tmp_
     network = json.loads((folder / "network.json").read_text())[task]
     assert network["multiply_adds"] == costs[-1] < float(rows[0]["madds"])
     assert read_table(folder / "found.yaml")["origin"].startswith("MobileNetV3 narrowed by NetAdapt")
-    again = command(task, "mode=evaluate", f"checkpoint={folder / 'checkpoints' / 'best.ckpt'}", *evaluated(path))
+    again = command(task, "mode=evaluate", f"checkpoint={folder / 'found.ckpt'}", *evaluated(path))
     assert again.status == 0 and f"{SCORES[task]} {metrics[SCORES[task]]:.4f}" in again.out
     other = "segment" if task == "classify" else "classify"
     assert command(other, "backbone=table", f"backbone.file={folder / 'found.yaml'}", "--cfg", "job").status == 0
