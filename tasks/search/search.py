@@ -31,11 +31,11 @@ def of_kind(task: str, config: DictConfig, splits: Splits, networks: Networks, f
     """To each kind of search what it needs; block search alone imports Optuna."""
     match config.search.kind:
         case "netadapt":
-            from tasks.search.narrowing import narrow
+            from tasks.search.narrow.command import narrow
 
             narrow(task, config, splits, networks, folder)
         case "blocks":
-            from tasks.search.blocks import search_blocks
+            from tasks.search.block.command import search_blocks
 
             search_blocks(task, config, splits, networks, folder)
         case "width":

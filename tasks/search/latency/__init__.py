@@ -1,0 +1,1 @@
+"""Latencies: layer by layer from a table, and of whole networks."""

@@ -26,12 +26,12 @@ from tasks.deploy.bench.pareto import (
     draw_axes,
 )
 from tasks.report import report
+from tasks.search.block.space import Space
 from tasks.search.costs import Latency, make_meter, sized
 from tasks.search.latency.table import told
 from tasks.search.latency.units import units_of
 from tasks.search.latency.whole import whole
 from tasks.search.networks import Networks
-from tasks.search.space import Space
 
 
 class Compared(NamedTuple):

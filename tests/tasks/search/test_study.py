@@ -17,8 +17,8 @@ from optuna.trial import TrialState
 
 from backbones.mobilenet_v3 import MobileNetV3
 from tasks.errors import UserError
-from tasks.search.space import Space
-from tasks.search.study import FINISHED, Study, check_same
+from tasks.search.block.space import Space
+from tasks.search.block.study import FINISHED, Study, check_same
 
 ROOT = Path(__file__).parents[3]
 FEW = {"expansion": ["table"], "excite": ["table"], "act": ["table"], "filters": [1.0], "layers": [0, 1]}

@@ -14,7 +14,7 @@ from tasks.report import report
 from tasks.search.costs import Meter, make_meter
 from tasks.search.found import as_training, keep_trained, train, write_network
 from tasks.search.latency.whole import whole
-from tasks.search.netadapt import Adapted, adapt
+from tasks.search.narrow.netadapt import Adapted, adapt
 from tasks.search.networks import Networks
 from tasks.search.records import Record, draw, write_history
 from tasks.search.rivals import Rival, equal_width, records_of, seed_rival, show, width_rival, with_width

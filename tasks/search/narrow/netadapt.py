@@ -23,9 +23,9 @@ from tasks.predicting import best_device
 from tasks.quantities import Amount
 from tasks.report import report
 from tasks.search.costs import Meter
+from tasks.search.narrow.proposals import Proposal, proposals, smallest
+from tasks.search.narrow.trials import Job, Trials, workers
 from tasks.search.networks import Networks
-from tasks.search.proposals import Proposal, proposals, smallest
-from tasks.search.trials import Job, Trials, workers
 
 State = dict[str, Tensor]
 

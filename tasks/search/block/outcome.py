@@ -5,7 +5,7 @@ from pathlib import Path
 from optuna.trial import FrozenTrial, TrialState
 
 from tasks.report import report
-from tasks.search.candidates import Candidates
+from tasks.search.block.candidates import Candidates
 from tasks.search.found import write_network
 from tasks.search.records import Kind, Record, draw, write_history
 

@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
-from unittest.mock import patch
 
 import torch
 from omegaconf import DictConfig, OmegaConf
@@ -20,12 +19,10 @@ from backbones.table import plan_of
 from tasks.data.splits import Splits
 from tasks.errors import UserError
 from tasks.learner import Learner
-from tasks.search.cut import cut, importances, kept_channels
+from tasks.search.narrow.cut import cut, importances, kept_channels
+from tasks.search.narrow.widths import Width, narrowed
 from tasks.search.networks import Networks
 from tasks.search.proxy import Proxy
-from tasks.search.widths import Width, narrowed
-
-BOUND = ("OMP_PROC_BIND", "OMP_PLACES")  # would tie every worker to the same core
 
 
 class Job(NamedTuple):
@@ -127,11 +124,7 @@ def workers(
         return
     context = multiprocessing.get_context("spawn")
     plain: Any = OmegaConf.to_container(config, resolve=True)
-    unbound = {key: value for key, value in os.environ.items() if key not in BOUND}
-    with (
-        patch.dict(os.environ, unbound, clear=True),
-        ProcessPoolExecutor(count, context, partial(start_worker, plain, splits, trials.networks.size)) as pool,
-    ):
+    with ProcessPoolExecutor(count, context, partial(start_worker, plain, splits, trials.networks.size)) as pool:
         try:
             yield lambda jobs: pool.map(tried_by_worker, jobs)
         except BrokenProcessPool as error:

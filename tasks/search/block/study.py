@@ -18,8 +18,8 @@ from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from tasks.errors import UserError
-from tasks.search.locks import Locks
-from tasks.search.space import Point, Space
+from tasks.search.block.locks import Locks
+from tasks.search.block.space import Point, Space
 
 JOURNAL, STUDY, TRIALS = 0, 1, 2  # numbers of the locks: on the file, on what follows from it, on trial 0 and so on
 DRAWS = 20  # of a network before all that are left are looked through: the sampler may give one that it has given

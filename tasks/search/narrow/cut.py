@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from backbones.blocks import SqueezeExcite
 from tasks.learner import Learner
-from tasks.search.widths import Width
+from tasks.search.narrow.widths import Width
 
 Importance = dict[str, Tensor]  # of each channel that a BatchNorm layer gives, by the layer's name
 

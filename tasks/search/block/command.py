@@ -6,7 +6,6 @@ machine that shares the study.
 """
 
 import multiprocessing
-import os
 import signal
 import sys
 import time
@@ -15,7 +14,6 @@ from contextlib import contextmanager
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import torch
 from omegaconf import DictConfig, OmegaConf
@@ -23,10 +21,9 @@ from omegaconf import DictConfig, OmegaConf
 from tasks.data.splits import Splits
 from tasks.errors import UserError
 from tasks.report import report
-from tasks.search.candidates import Candidates
+from tasks.search.block.candidates import Candidates
+from tasks.search.block.outcome import Progress, write_results
 from tasks.search.networks import Networks
-from tasks.search.outcome import Progress, write_results
-from tasks.search.trials import BOUND
 
 PAUSE = 0.5  # seconds between looks at what others do
 PATIENCE = 10  # seconds that a worker has to end itself
@@ -80,14 +77,12 @@ def workers(config: DictConfig, splits: Splits, size: tuple[int, int], path: Pat
     """The processes beside this one, which do not outlive the block; one that fails leaves its work to the others."""
     context = multiprocessing.get_context("spawn")
     plain = OmegaConf.to_container(config, resolve=True)
-    unbound = {key: value for key, value in os.environ.items() if key not in BOUND}
     processes: list[SpawnProcess] = []
     try:
-        with patch.dict(os.environ, unbound, clear=True):
-            for _ in range((config.search.workers or 1) - 1):
-                process = context.Process(target=work, args=(plain, splits, size, path))
-                process.start()
-                processes.append(process)
+        for _ in range((config.search.workers or 1) - 1):
+            process = context.Process(target=work, args=(plain, splits, size, path))
+            process.start()
+            processes.append(process)  # not before: what has not been started cannot be ended
         yield
         for process in processes:
             process.join()

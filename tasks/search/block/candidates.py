@@ -16,12 +16,12 @@ from tasks.deploy.bench.pareto import Point as Dot
 from tasks.deploy.bench.pareto import front
 from tasks.errors import UserError
 from tasks.learner import Learner
+from tasks.search.block.space import Point, Space
+from tasks.search.block.study import FINISHED, Study
 from tasks.search.costs import make_meter
 from tasks.search.networks import Networks
 from tasks.search.proxy import Proxy
 from tasks.search.settings import target_of
-from tasks.search.space import Point, Space
-from tasks.search.study import FINISHED, Study
 
 NO_MATTER = ("trials", "study", "workers", "widths")  # settings that may be others when a study goes on
 

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from backbones.inverted import Plan
 from tasks.search.costs import Meter
+from tasks.search.narrow.widths import Width, allowed, narrowed, widths_of
 from tasks.search.networks import Networks
-from tasks.search.widths import Width, allowed, narrowed, widths_of
 
 
 class Proposal(NamedTuple):

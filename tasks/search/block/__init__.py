@@ -1,0 +1,1 @@
+"""search=blocks: the blocks of a network chosen by short trainings."""

@@ -1,0 +1,1 @@
+"""search=netadapt: a trained network narrowed step by step."""
