@@ -55,7 +55,10 @@ def seed(request, command, tmp_path, folders, cityscapes, coco):
 def test_a_checkpoint_is_narrowed_trained_and_compared(task, seed, command, tmp_path):
     path, folder = seed(task), tmp_path / "narrow"
     widths = ["search.widths=[equal]", "search.minutes=0.01"] if task == "classify" else []
-    run = command("search", *SEARCH, f"checkpoint={path}", "target.madds=0.94x", f"hydra.run.dir={folder}", *widths)
+    taught = ["distill.teacher=seed"] if task == "segment" else []
+    run = command(
+        "search", *SEARCH, f"checkpoint={path}", "target.madds=0.94x", f"hydra.run.dir={folder}", *widths, *taught
+    )
     assert run.status == 0, run.err
 
     with (folder / "history.csv").open() as file:
@@ -73,6 +76,9 @@ def test_a_checkpoint_is_narrowed_trained_and_compared(task, seed, command, tmp_
     for picture in ("search.png", "steps.png"):
         Image.open(folder / picture).verify()
     assert not (folder / "work").exists()
+
+    card = torch.load(folder / "found.ckpt", weights_only=True)["mobilevision"]
+    assert card["config"]["distill"]["teacher"] == (str(path) if taught else None)
 
     # the table and its weights are a network like any other
     network = json.loads((folder / "network.json").read_text())[task]
