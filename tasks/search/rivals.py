@@ -60,11 +60,15 @@ def plan_at(networks: Networks, width: float) -> Plan:
 
 
 def equal_width(networks: Networks, meter: Meter, plan: Plan) -> float:
-    """The narrowest width multiplier of the seed's that costs no less than a plan's network."""
-    cost = meter.of(networks.outline(plan))
+    """The width multiplier with which the seed costs most nearly what a plan's network does."""
+    wanted = meter.of(networks.outline(plan))
     grid = [round(GRID * n, 2) for n in range(2, 1 + round(networks.config.backbone.width / GRID))]
-    place = bisect_left(grid, True, key=lambda width: meter.of(networks.outline(plan_at(networks, width))) >= cost)
-    return grid[min(place, len(grid) - 1)]
+
+    def cost(width: float) -> float:
+        return meter.of(networks.outline(plan_at(networks, width)))
+
+    place = bisect_left(grid, True, key=lambda width: cost(width) >= wanted)
+    return min(grid[max(0, place - 1) : place + 1], key=lambda width: abs(cost(width) - wanted))
 
 
 def width_rival(
