@@ -34,7 +34,7 @@ ALLOWED = {  # longest matching room decides; what is imported must start with o
     "tasks/rules": ("omegaconf",),
     "tasks/quantities": ("tasks.errors",),
     "tasks/search/settings": ("omegaconf", "tasks.errors", "tasks.parts", "tasks.quantities", "tasks.rules"),
-    "tasks/search/arguments": ("tasks.errors", "tasks.parts", "tasks.checkpoint"),
+    "tasks/search/arguments": ("tasks.errors", "tasks.parts", "tasks.checkpoint", "tasks.search.settings"),
     "tasks/search/narrow/widths": ("backbones",),
     "tasks/search/block/locks": ("tasks.errors",),
     "tasks/segment/output": ("numpy", "PIL", "tasks.output", "tasks.segment.draw"),

@@ -5,8 +5,7 @@ from pathlib import Path
 
 from tasks.errors import UserError
 from tasks.parts import HEADS
-
-KINDS = ("netadapt", "blocks", "width", "latency")
+from tasks.search.settings import KINDS
 
 
 def task_of(arguments: Sequence[str]) -> str:

@@ -82,6 +82,8 @@ def check_search(config: DictConfig) -> None:
     if "search" not in config:
         raise UserError(f"search=… is missing: one of {', '.join(KINDS)}")
     kind = config.search.kind
+    if kind not in KINDS:
+        raise UserError(f"search.kind={kind}: choose it by search={', '.join(KINDS)}")
     for key, (holds, text) in (COMMON | KINDS[kind]).items():
         value = OmegaConf.select(config, key)
         if not holds(value):

@@ -6,10 +6,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from backbones.blocks import SqueezeExcite
 from tasks.learner import Learner
 from tasks.search.narrow.widths import Width
 
+HIDDEN = (("reduce.weight", 0), ("reduce.bias", 0), ("expand.weight", 1))  # dimensions inside a squeeze-and-excite
 Importance = dict[str, Tensor]  # of each channel that a BatchNorm layer gives, by the layer's name
 
 
@@ -51,36 +51,28 @@ def strongest(values: Tensor, count: int) -> Tensor:
     return values.topk(count).indices.sort().values
 
 
-def cut(learner: Learner, narrow: Learner, kept: Tensor) -> dict[str, Tensor]:
-    """A network's tensors in the shapes of a narrower one.
+def cut(state: Mapping[str, Tensor], narrow: Mapping[str, Tensor], kept: Tensor) -> dict[str, Tensor]:
+    """A network's tensors in the shapes of a narrower one's.
 
     Args:
-        narrow: the narrower network, of which one width differs.
+        state: of the network.
+        narrow: of the narrower one, of which one width differs.
         kept: the channels that stay there.
 
     Inside squeeze-and-excites those with the largest weights to and from them stay.
     """
-    inside = {
-        f"backbone.{name}": strongest(
-            module.reduce.weight.flatten(1).norm(dim=1) * module.expand.weight.flatten(1).norm(dim=0), count
-        )
-        for name, module in learner.backbone.named_modules()
-        if isinstance(module, SqueezeExcite) and (count := hidden_in(narrow, name)) < module.reduce.out_channels
-    }
-    shapes = {name: tensor.shape for name, tensor in narrow.state_dict().items()}
     found = {}
-    for name, tensor in learner.state_dict().items():
-        for dim, (ours, wanted) in enumerate(zip(tensor.shape, shapes[name], strict=True)):
+    for name, tensor in state.items():
+        excite, _, layer = name.rpartition(".excite.")
+        for dim, (ours, wanted) in enumerate(zip(tensor.shape, narrow[name].shape, strict=True)):
             if ours != wanted:
-                excite, _, layer = name.rpartition(".excite.")
-                hidden = excite and (layer, dim) in (("reduce.weight", 0), ("reduce.bias", 0), ("expand.weight", 1))
-                tensor = tensor.index_select(dim, inside[f"{excite}.excite"] if hidden else kept)
-        found[name] = tensor.detach().clone()
+                hidden = excite and (layer, dim) in HIDDEN
+                tensor = tensor.index_select(dim, kept_inside(state, excite, wanted) if hidden else kept)
+        found[name] = tensor.clone()
     return found
 
 
-def hidden_in(learner: Learner, name: str) -> int:
-    """Channels inside the squeeze-and-excite of this name."""
-    module = learner.backbone.get_submodule(name)
-    assert isinstance(module, SqueezeExcite)
-    return module.reduce.out_channels
+def kept_inside(state: Mapping[str, Tensor], block: str, channels: int) -> Tensor:
+    """The numbers of the channels that stay inside a block's squeeze-and-excite."""
+    reduce, expand = (state[f"{block}.excite.{layer}.weight"].flatten(1) for layer in ("reduce", "expand"))
+    return strongest(reduce.norm(dim=1) * expand.norm(dim=0), channels)

@@ -76,11 +76,9 @@ class Trials:
         """The score of a proposal behind its short training."""
         present = torch.load(job.present, weights_only=True)
         plan = plan_of(job.table)
-        learner = self.loaded(job.table, present["state"])
-        proposed = narrowed(plan, job.width, job.channels)
         kept = kept_channels(job.width, job.channels, present["importance"], len(plan.blocks))
-        narrow = self.networks.build(proposed)
-        narrow.load_state_dict(cut(learner, narrow, kept))
+        narrow = self.networks.build(narrowed(plan, job.width, job.channels))
+        narrow.load_state_dict(cut(present["state"], narrow.state_dict(), kept))
         self.proxy.fine_tune(narrow, steps=self.settings.steps, lr=self.lr, draw=job.draw)
         score = self.proxy.settle_and_score(narrow)
         torch.save({name: tensor.cpu() for name, tensor in narrow.state_dict().items()}, job.result)

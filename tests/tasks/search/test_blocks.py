@@ -1,7 +1,6 @@
 """The real block search on a tiny data set: what it leaves behind, going on, several processes, and what is refused."""
 
 import csv
-import sys
 
 import pytest
 
@@ -12,9 +11,6 @@ import torch
 from backbones.mobilenet_v3 import MobileNetV3
 from backbones.table import plan_of
 from backbones.table_file import read_table
-from tasks.cli import main
-from tasks.search.arguments import spelled_out
-from tests.conftest import Result
 
 SEED = MobileNetV3(size="small", width=0.35)
 TINY = (
@@ -43,20 +39,12 @@ TINY = (
 
 
 @pytest.fixture
-def search(folders, tmp_path, monkeypatch, capfd):
+def search(command, folders, tmp_path):
     """`python -m tasks.search` on the tiny data set, with its output folder below tmp_path."""
 
     def run(folder, *arguments):
-        arguments = [*TINY, f"dataset.root={folders}", f"hydra.run.dir={tmp_path / folder}", *arguments]
-        monkeypatch.setattr(sys, "argv", ["tasks.search", *arguments])
-        monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
-        status = 0
-        try:
-            main("classify", spelled_out)
-        except SystemExit as leave:
-            status = int(leave.code or 0)
-        captured = capfd.readouterr()
-        return Result(status, captured.out, captured.err), tmp_path / folder
+        result = command("search", *TINY, f"dataset.root={folders}", f"hydra.run.dir={tmp_path / folder}", *arguments)
+        return result, tmp_path / folder
 
     return run
 
