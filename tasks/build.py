@@ -11,15 +11,17 @@ from hydra.utils import instantiate
 from lightning import Callback
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from backbones.base import Backbone, Feature
 from backbones.norms import separate
 from tasks.data.datamodule import DataModule
+from tasks.data.label_fill import with_void
 from tasks.data.splits import Splits
 from tasks.errors import UserError, located
 from tasks.learner import Learner
 from tasks.parts import parts, several
+from tasks.sync_norms import SyncNorms
 from tasks.task import Task
 
 
@@ -131,11 +133,14 @@ def build_data(config: DictConfig, splits: Splits) -> DataModule:
     Raises:
         UserError: for a transform that cannot be built.
     """
+    settings: Any = OmegaConf.to_container(config.data, resolve=True)
+    for key in ("augment", "own_augment"):
+        settings[key] = with_void(settings.get(key))
     with told_to_the_user():
         return DataModule(
             splits.train,
             splits.val,
-            **instantiate(config.data, _convert_="all"),
+            **instantiate(settings, _convert_="all"),
             seed=config.seed,
         )
 
@@ -154,6 +159,8 @@ def make_trainer(config: DictConfig, callbacks: Sequence[Callback], logger: Dict
             config.trainer,
             check_val_every_n_epoch=max(n for n in range(1, every + 1) if epochs % n == 0),
             callbacks=list(callbacks),
+            plugins=[SyncNorms()] if config.trainer.sync_batchnorm else None,
+            sync_batchnorm=False,  # the plugin does it
             logger=instantiate(logger) if logger else False,
             enable_progress_bar=False,
             enable_model_summary=False,

@@ -81,6 +81,7 @@ RULES: Rules = {
     "data.max_broken": whole(0),
     "backbone.skip_strides": one_of(0, 1, 2, 3),
 }
+FLOATS = ("ToFloat", "FromFloat", "Normalize", "ToTensorV2", "ToTensor3D")  # albumentations that leave no uint8 image
 BUILT = ("trainer", "dataset", "backbone", "optimizer", "scheduler")
 
 
@@ -146,6 +147,19 @@ def check(config: DictConfig) -> None:
         raise UserError(f"datasets.{next(iter(config.datasets))} is for a mixture, which datasets=[…] makes")
     check_heads(config)
     check_targets(config)
+    check_augment(config)
+
+
+def check_augment(config: DictConfig) -> None:
+    """Raises a UserError for a transform that trains on other pixels than are scored."""
+    for key in ("augment", "own_augment"):
+        settings = OmegaConf.select(config, f"data.{key}")
+        for path, target in targets(OmegaConf.to_container(settings, resolve=False) if settings else {}):
+            if target.startswith("albumentations.") and (name := target.rpartition(".")[2]) in FLOATS:
+                raise UserError(
+                    f"data.{key}.{path}: {name} would train on other pixels than are scored; networks take uint8 and "
+                    "normalise by themselves: leave it out"
+                )
 
 
 def check_model(config: DictConfig) -> None:

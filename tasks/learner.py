@@ -11,6 +11,7 @@ from torchmetrics import Metric
 
 from backbones.base import Backbone
 from backbones.norms import Rows
+from backbones.running_statistics import CumulativeStart, start_from_mean
 from heads.boxes import Places
 from tasks.balance import Balance, FixedWeights
 from tasks.task import Task
@@ -56,7 +57,8 @@ class Learner(lightning.LightningModule):
         self.balance = (balance or FixedWeights)([name for name in self.tasks if name not in self.frozen])
         self.carried: frozenset[str] = frozenset()
         self.own_statistics: dict[str, int] = {}
-        self.still: list[nn.Module] = []  # what keep_frozen() has found: never in training mode
+        self.frozen_modules: frozenset[str] = frozenset()  # names that keep_frozen() has found: never in training mode
+        self.cumulative: list[CumulativeStart] = []  # layers whose running statistics are young, in training
         self.card: dict[str, Any] = {}  # goes into every checkpoint
         self.steps = 1  # of the whole training, once it is configured
         self.scores: dict[str, Any] = {}  # of the last evaluation, by the names of metrics.json
@@ -133,6 +135,15 @@ class Learner(lightning.LightningModule):
         ]
         return weights[-1:]
 
+    def on_train_start(self) -> None:
+        """Weights are loaded and layers converted by now (trainer.sync_batchnorm)."""
+        self.cumulative = start_from_mean(self)
+
+    def on_train_end(self) -> None:
+        for start in self.cumulative:
+            start.remove()
+        self.cumulative = []
+
     def training_step(self, batch: Batch, _batch_index: int) -> Tensor:
         if len(self.tasks) == 1:  # blended images would be wrong for another task's labels
             batch = self.each_task()[0][1].mix(batch, self.trainer.global_step / self.steps)
@@ -206,18 +217,20 @@ class Learner(lightning.LightningModule):
         for part in parts:
             for name, parameter in self.get_submodule(part).named_parameters(part):
                 parameter.requires_grad_(name in anew)
-            self.still += [
-                module
-                for path, module in self.get_submodule(part).named_modules(prefix=part)
+            self.frozen_modules |= {
+                path
+                for path, _ in self.get_submodule(part).named_modules(prefix=part)
                 if not any(name.startswith(f"{path}.") for name in anew)
-            ]
+            }
         self.train(self.training)
 
     def train(self, mode: bool = True) -> "Learner":
         """Set training or evaluation mode, but for what is frozen."""
         super().train(mode)
-        for module in self.still:
-            module.training = False
+        if mode and self.frozen_modules:  # by name: trainer.sync_batchnorm puts other modules in their places
+            for name, module in self.named_modules():
+                if name in self.frozen_modules:
+                    module.training = False
         return self
 
     def make_optimizer(self) -> Optimizer:

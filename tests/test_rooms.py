@@ -74,6 +74,7 @@ ALLOWED = {  # longest matching room decides; what is imported must start with o
         "tasks.balance",
         "backbones.base",
         "backbones.norms",
+        "backbones.running_statistics",
         "heads.boxes",
     ),
     "tasks/segment": (

@@ -16,6 +16,7 @@ from tasks.data.batches import Batch, collate
 from tasks.data.boxes import SMALLEST, pack
 from tasks.data.files import View
 from tasks.data.images import Pixels
+from tasks.data.label_fill import void_outside
 from tasks.data.letterbox import move, placed
 from tasks.data.mixture import MixedSamples
 from tasks.data.samplers import Draw
@@ -57,6 +58,7 @@ class Augmented(Dataset[Batch]):
     ) -> None:
         self.samples, self.crop, self.replace_broken = samples, crop, replace_broken
         self.fit, self.fit_all = fit, fit_all
+        void_outside(augment)
         self.mosaics = [transform for transform in augment if isinstance(transform, albumentations.Mosaic)]
         with warnings.catch_warnings():  # transforms that move no pixel leave the boxes alone
             warnings.filterwarnings("ignore", message="Got processor for bboxes")
@@ -73,7 +75,7 @@ class Augmented(Dataset[Batch]):
         """A drawn sample as the network sees it, and its name; what could not be read for it goes to `broken`.
 
         Raises:
-            UserError: for a crop or a fit that labels cannot follow.
+            UserError: for a crop or a fit that labels cannot follow, or transforms that leave no (H, W, 3) uint8 image.
         """
         generator = np.random.default_rng(draw.seed)
         sample, index = self.read(draw.image, generator, broken)
@@ -83,6 +85,7 @@ class Augmented(Dataset[Batch]):
         self.augment.set_random_state(generator, random.Random(hash(draw.seed)))
         others = {mosaic.metadata_key: self.others(mosaic, generator, broken) for mosaic in self.mosaics}
         sample = self.augment(**sample, **others)
+        check_pixels(sample["image"])
         sample = self.fitted({key: array for key, array in sample.items() if key not in others})
         return sample, self.samples.name(index)
 
@@ -120,6 +123,16 @@ class Augmented(Dataset[Batch]):
                     raise
                 broken.append((self.samples.name(number), str(error)))
         raise UserError(f"not one image can be read; the first: {broken[0][1]}")
+
+
+def check_pixels(image: Any) -> None:
+    """Raises a UserError for what is no (H, W, 3) uint8 image: that is what a network is scored on."""
+    if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+        shape = "×".join(str(side) for side in getattr(image, "shape", ()))
+        raise UserError(
+            f"data.augment makes images of {getattr(image, 'dtype', type(image).__name__)} and shape {shape}, but the "
+            "network is scored on uint8, height×width×3, and normalises by itself: take that transform out"
+        )
 
 
 class ReadLate(Sequence[Arrays]):

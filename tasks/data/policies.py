@@ -7,6 +7,8 @@ from typing import NamedTuple
 import albumentations as A
 from albumentations import BasicTransform
 
+from tasks.data.label_fill import VOID
+
 
 class Reach(NamedTuple):
     """How far each operation goes at full strength."""
@@ -23,7 +25,11 @@ RANDOM = Reach(shear=0.3, shift=150 / 331, turn=30, enhance=0.9, bits=4)
 
 
 def trivial_augment(fill: int = 128) -> A.OneOf:
-    """One operation for each image, its strength drawn evenly between none and all; fill is the grey outside."""
+    """One operation for each image, its strength drawn evenly between none and all.
+
+    Args:
+        fill: the grey outside the image; label maps are void there.
+    """
     return A.OneOf(operations(0.0, 1.0, TRIVIAL, fill), p=1.0)
 
 
@@ -53,10 +59,10 @@ def operations(low: float, high: float, reach: Reach, fill: int) -> list[BasicTr
 
     def shear(axis: str) -> Callable[[float, float], BasicTransform]:
         still = {"x": (0.0, 0.0), "y": (0.0, 0.0)}  # albumentations shears an axis that is left out by 1 degree
-        return lambda a, b: A.Affine(shear={**still, axis: (degrees(a), degrees(b))}, fill=fill, p=1.0)
+        return lambda a, b: A.Affine(shear={**still, axis: (degrees(a), degrees(b))}, fill=fill, fill_mask=VOID, p=1.0)
 
     def shift(axis: str) -> Callable[[float, float], BasicTransform]:
-        return lambda a, b: A.Affine(translate_percent={axis: (a, b)}, fill=fill, p=1.0)
+        return lambda a, b: A.Affine(translate_percent={axis: (a, b)}, fill=fill, fill_mask=VOID, p=1.0)
 
     def jitter(name: str) -> Callable[[float, float], BasicTransform]:
         still = {"brightness": (1.0, 1.0), "contrast": (1.0, 1.0), "saturation": (1.0, 1.0), "hue": (0.0, 0.0)}
@@ -69,7 +75,7 @@ def operations(low: float, high: float, reach: Reach, fill: int) -> list[BasicTr
         signed(shear("y"), reach.shear),
         signed(shift("x"), reach.shift),
         signed(shift("y"), reach.shift),
-        signed(lambda a, b: A.Affine(rotate=(a, b), fill=fill, p=1.0), reach.turn),
+        signed(lambda a, b: A.Affine(rotate=(a, b), fill=fill, fill_mask=VOID, p=1.0), reach.turn),
         signed(jitter("brightness"), reach.enhance),
         signed(jitter("contrast"), reach.enhance),
         signed(jitter("saturation"), reach.enhance),

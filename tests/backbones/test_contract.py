@@ -7,8 +7,10 @@ import pytest
 import torch
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from backbones.mobilenet_v3 import MobileNetV3
+from backbones.running_statistics import start_from_mean
 from backbones.table import table_of
 from heads.classification import ClassificationHead
 
@@ -139,3 +141,19 @@ def test_one_training_step_under_a_head(name, kind, networks):
         assert parameter.grad is not None and parameter.grad.isfinite().all(), key
     torch.optim.SGD(network.parameters(), 1e-3).step()
     assert all(parameter.isfinite().all() for parameter in network.parameters())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_norm_starts_as_the_mean_of_all_batches(networks, name):
+    network = copy.deepcopy(networks(name)).train()
+    norms = [module for module in network.modules() if isinstance(module, _BatchNorm)]
+    own = [norm.momentum for norm in norms]
+    starts = start_from_mean(network)
+    with torch.no_grad():
+        network(torch.randn(2, 3, side(name), side(name)))
+    assert norms and {norm.momentum for norm in norms} == {1.0}, "the first batch is all that is known"
+    assert {int(norm.num_batches_tracked) for norm in norms} == {1}
+    for start in starts:
+        start.remove()
+    assert [norm.momentum for norm in norms] == own
+    assert not any(norm._forward_pre_hooks for norm in norms)

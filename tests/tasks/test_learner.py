@@ -2,13 +2,15 @@
 
 import copy
 import math
+import warnings
 
 import pytest
 import torch
 
 from backbones.mobilenet_v3 import MobileNetV3
 from backbones.norms import separate
-from tasks.build import build
+from tasks.build import build, make_trainer
+from tasks.sync_norms import SyncNorms
 from tests.test_config import configuration
 
 SMALL = (
@@ -183,3 +185,38 @@ def test_a_backbone_without_the_maps_says_which_head_wants_them():
     with pytest.raises(Exception, match=r"^segment: the head reads c9; this backbone has c1, "):
         learner_of("segment.head.low=c9")
     assert "c3_depthwise" in MobileNetV3(size="small").features
+
+
+def test_synchronised_norms_of_what_is_frozen_stay_as_they_are():
+    learner = learner_of("backbone.frozen=true", "checkpoint=some.ckpt")
+    learner.keep_frozen()
+    learner = SyncNorms().apply(learner).train()
+    norms = {name: m for name, m in learner.named_modules() if isinstance(m, torch.nn.SyncBatchNorm)}
+    assert {norm.training for name, norm in norms.items() if name.startswith("backbone.")} == {False}
+    assert {norm.training for name, norm in norms.items() if not name.startswith("backbone.")} == {True}
+
+
+def test_synchronised_norms_of_timm_keep_their_activations():
+    layer = pytest.importorskip("timm").layers.BatchNormAct2d(2).eval()
+    network = SyncNorms().apply(torch.nn.Sequential(layer))
+    assert isinstance(network[0], torch.nn.SyncBatchNorm)
+    assert float(network(torch.full((1, 2, 3, 3), -5.0)).detach().min()) == 0
+    trainer = make_trainer(configuration("trainer.sync_batchnorm=true", "trainer.accelerator=cpu"), [], None)
+    assert isinstance(trainer._accelerator_connector._layer_sync, SyncNorms)
+
+
+def test_running_statistics_are_the_mean_of_a_short_training(tmp_path):
+    learner = learner_of("ema=null")
+    norm = learner.backbone.blocks[0][1]
+    assert isinstance(norm, torch.nn.BatchNorm2d) and norm.momentum == 0.01
+    seen = []
+    norm.register_forward_pre_hook(lambda norm, inputs: seen.append(inputs[0].mean((0, 2, 3))) if norm.training else 0)
+    options = ["trainer.max_epochs=1", "trainer.accelerator=cpu", "ema=null", f"trainer.default_root_dir={tmp_path}"]
+    trainer = make_trainer(configuration(*(f"+{o}" if "root" in o else o for o in options)), [], None)
+    batches = torch.utils.data.DataLoader([mixed_batch() for _ in range(3)], batch_size=None)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        trainer.fit(learner, batches)
+    assert len(seen) == 3
+    torch.testing.assert_close(norm.running_mean, torch.stack(seen).mean(0))
+    assert norm.momentum == 0.01 and len(norm._forward_pre_hooks) == 1, "momentum is the layer's own again"

@@ -1,0 +1,53 @@
+"""Label maps are void where a transform has no image: albumentations' own filling is 0, which is a class."""
+
+from collections.abc import Callable, Iterable
+from functools import partial
+from inspect import signature
+from pkgutil import resolve_name
+from typing import Any
+
+import albumentations
+from numpy.typing import NDArray
+
+VOID = 255
+
+
+def with_void(settings: Any) -> Any:
+    """Plain settings of transforms in which `fill_mask` is 255 wherever it is a parameter and was not given.
+
+    That includes transforms inside of others (OneOf, Sequential, …) and those that hide pixels (CoarseDropout, …):
+    nothing is to be learnt there either.
+
+    Args:
+        settings: dicts and lists as they are instantiated; they stay as they are.
+    """
+    if isinstance(settings, list | tuple):
+        return [with_void(entry) for entry in settings]
+    if not isinstance(settings, dict):
+        return settings
+    inner = {key: with_void(value) for key, value in settings.items()}
+    return inner | {"fill_mask": VOID} if "fill_mask" not in inner and "fill_mask" in parameters(inner) else inner
+
+
+def parameters(node: dict[Any, Any]) -> list[str]:
+    """Names of the parameters of what a node builds; those that it gives by position are left out."""
+    try:
+        return list(signature(resolve_name(str(node["_target_"]))).parameters)[len(node.get("_args_", ())) :]
+    except (KeyError, ImportError, AttributeError, ValueError, TypeError):  # what cannot be built says so later
+        return []
+
+
+def void_outside(transforms: Iterable[Any]) -> None:
+    """Make the transforms that have no such parameter, also inside of others, leave void where they have no image."""
+    for transform in transforms:
+        if isinstance(transform, albumentations.BaseCompose):
+            void_outside(transform.transforms)
+        elif isinstance(transform, albumentations.GridElasticDeform):
+            transform._key2func["mask"] = partial(shifted, transform.apply_to_mask)
+        elif hasattr(transform, "fill_mask") and "fill_mask" not in signature(type(transform)).parameters:
+            transform.fill_mask = VOID  # FrequencyMasking and TimeMasking
+
+
+def shifted(apply: Callable[..., NDArray[Any]], mask: NDArray[Any], *arguments: Any, **parameters: Any) -> NDArray[Any]:
+    """A transform of a uint8 label map whose filling of 0 becomes 255: classes move up by one, void to 0, and back."""
+    return apply(mask + 1, *arguments, **parameters) - 1
