@@ -27,6 +27,7 @@ from backbones.published.row import Published
 from backbones.published.shapes import Counts, count, no_images, uninitialised
 from backbones.table import TableBackbone
 from backbones.table_file import read_table
+from backbones.terminal import run_printing
 from heads.classification import ClassificationHead
 
 TABLES = ("backbones.published.mobilenets", "backbones.published.se")
@@ -207,4 +208,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_printing(main))

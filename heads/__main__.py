@@ -6,6 +6,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from backbones.terminal import run_printing
 from heads.published import DETECTION, SEGMENTATION, Published
 from heads.sizes import Size, measure
 
@@ -48,4 +49,4 @@ def table_of(title: str, rows: Iterable[Published]) -> Table:
 
 
 if __name__ == "__main__":
-    main()
+    run_printing(main)

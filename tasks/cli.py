@@ -5,6 +5,7 @@ import re
 import shutil
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import hydra
@@ -14,7 +15,11 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from tasks.checks import check, check_recipe, suggestion
+from tasks.console import end_children, run_command
 from tasks.errors import Stopped, UserError, located
+from tasks.ranks import is_first
+from tasks.runlog import NAME as RUN_LOG
+from tasks.runlog import run_log
 
 CONF = Path(__file__).parent.parent / "conf"
 
@@ -25,6 +30,11 @@ def main(name: str, spelled_out: Callable[[Sequence[str]], list[str]] = list) ->
     Args:
         spelled_out: puts what Hydra does not know on the command line into its words.
     """
+    run_command(partial(run_task, name, spelled_out))
+
+
+def run_task(name: str, spelled_out: Callable[[Sequence[str]], list[str]]) -> None:
+    """main() in a process that is ready for it."""
     os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"
     full_error = os.environ.get("HYDRA_FULL_ERROR") == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions reach us instead of being printed by Hydra
@@ -36,27 +46,41 @@ def main(name: str, spelled_out: Callable[[Sequence[str]], list[str]] = list) ->
     def job(config: DictConfig) -> None:
         nonlocal composed
         composed = True
-        try:
-            check(config)
-            check_recipe(HydraConfig.get().overrides.task, CONF)
-            from tasks.runner import run
+        if mistake := work(config):
+            mistakes.append(mistake)
 
-            run(config)
-        except (UserError, OmegaConfBaseException, InstantiationException) as error:
-            message = last_message(error) if isinstance(error, UserError) else explain(error)
-            if full_error or not message:
-                raise
-            mistakes.append(message)  # not raised: Hydra would print a headline of its own
-            drop_unused(Path(HydraConfig.get().runtime.output_dir))
-        except Stopped as stopped:
-            print(stopped, file=sys.stderr)
-            raise SystemExit(128 + stopped.number) from None
+    def work(config: DictConfig) -> str:
+        """Returns what the user did wrong; raised, Hydra would print a headline of its own."""
+        folder = Path(HydraConfig.get().runtime.output_dir)
+        with run_log(folder, keep=is_first()) as log:
+            try:
+                check(config)
+                check_recipe(HydraConfig.get().overrides.task, CONF)
+                from tasks.runner import run
+
+                run(config)
+            except (UserError, OmegaConfBaseException, InstantiationException) as error:
+                message = last_message(error) if isinstance(error, UserError) else explain(error)
+                if full_error or not message:
+                    raise
+                log(f"error: {message}")
+                drop_unused(folder)
+                return message
+            except Stopped as stopped:
+                if is_first():
+                    print(stopped, file=sys.stderr)
+                raise SystemExit(128 + stopped.number) from None
+            finally:
+                end_children()
+        return ""
 
     try:
         sys.argv[1:] = spelled_out(sys.argv[1:])
         job()
     except UserError as error:
         mistakes.append(str(error))
+    except BrokenPipeError:
+        raise
     except (HydraException, OmegaConfBaseException, OSError) as error:
         if full_error or isinstance(error, InstantiationException):
             raise
@@ -124,5 +148,5 @@ def last_message(error: UserError) -> str:
 
 def drop_unused(folder: Path) -> None:
     """Remove the folder of a run that has written nothing but its configuration."""
-    if {path.name for path in folder.glob("*")} <= {".hydra", "config.yaml"}:
+    if {path.name for path in folder.glob("*")} <= {".hydra", "config.yaml", RUN_LOG}:
         shutil.rmtree(folder, ignore_errors=True)

@@ -19,10 +19,13 @@ def located(message: str, error: Exception) -> str:
     return f"{where[1]}: {message}" if where and not message.startswith(where[1]) else message
 
 
-class Stopped(Exception):
-    """A signal ended the command; a training's checkpoint to resume from is written."""
+class Stopped(BaseException):
+    """A signal ended the command; a training's checkpoint to resume from is written.
+
+    Like KeyboardInterrupt it is no Exception: it may be raised anywhere, and nothing that handles errors may keep it.
+    """
 
     def __init__(self, number: int, checkpoint: Path | None = None) -> None:
-        what = "scoring stopped" if checkpoint is None else f"training stopped; go on with resume={checkpoint}"
+        what = "stopped" if checkpoint is None else f"training stopped; go on with resume={checkpoint}"
         super().__init__(f"{signal.Signals(number).name}: {what}")
         self.number = number

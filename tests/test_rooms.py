@@ -16,7 +16,7 @@ ALLOWED = {  # longest matching room decides; what is imported must start with o
     "backbones/timm_features": ("torch", "timm", "backbones"),
     "heads": ("torch", "torchvision.ops", "backbones.base", "backbones.blocks", "heads"),
     "heads/published": ("torch", "backbones", "heads"),
-    "heads/__main__": ("torch", "rich", "heads"),
+    "heads/__main__": ("torch", "rich", "heads", "backbones.terminal"),
     "heads/sizes": ("torch", "backbones.base", "heads"),
     "tasks/task": (
         "torch",
@@ -125,7 +125,7 @@ ALLOWED = {  # longest matching room decides; what is imported must start with o
         "tasks.detect",
     ),
     "tasks/detect/__main__": ("tasks.cli",),
-    "tasks/detect/score": ("rich", "numpy", "tasks.errors", "tasks.detect", "tasks.data.coco_json"),
+    "tasks/detect/score": ("rich", "numpy", "tasks.console", "tasks.errors", "tasks.detect", "tasks.data.coco_json"),
     "tasks/data": (
         "torch",
         "lightning",

@@ -4,6 +4,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from torch import nn
 
 from tasks.build import build
 from tasks.checkpoint import make_card
+from tasks.console import run_command
 from tasks.data.letterbox import Stretch
 from tasks.deploy.describe import describe
 from tasks.deploy.gate import LIMITS, compare, of_checkpoint, of_file
@@ -115,4 +117,4 @@ def noise(size: tuple[int, int], count: int) -> list[NDArray[np.uint8]]:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:] or ["onnx", "openvino"]))
+    sys.exit(run_command(partial(main, sys.argv[1:] or ["onnx", "openvino"])))

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from tasks.console import run_command
 from tasks.data.coco_json import Instances, read_instances
 from tasks.detect.arrange import Integers, Truths
 from tasks.detect.coco_map import AT_50, Result, evaluate
@@ -91,4 +92,4 @@ def text(value: float | None) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

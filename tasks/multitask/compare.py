@@ -10,13 +10,13 @@ this machine: the network alone, and with what makes boxes and label maps of its
 """
 
 import math
-import signal
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from tasks.console import run_command
 from tasks.errors import UserError
 from tasks.multitask.arguments import spelled_out
 from tasks.multitask.runs import SHARED, Runs
@@ -54,15 +54,11 @@ def main() -> None:
     if {"--help", "-h"} & set(sys.argv[1:]):
         print(__doc__)
         return
-    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # not without ending the run under way
     try:
         compare(wanted(sys.argv[1:]))
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        sys.exit(130)
 
 
 def wanted(arguments: Sequence[str]) -> Wanted:
@@ -162,4 +158,4 @@ def compare(asked: Wanted) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

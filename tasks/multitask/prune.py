@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tasks.console import run_command
 from tasks.errors import UserError
 from tasks.parts import of_one_head, with_data_sets
 
@@ -83,4 +84,4 @@ def of_heads(checkpoint: Mapping[str, Any], keep: Sequence[str]) -> tuple[dict[s
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

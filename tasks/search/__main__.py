@@ -1,6 +1,7 @@
 """`python -m tasks.search`."""
 
+from tasks.console import run_command
 from tasks.search.command import main
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

@@ -1,7 +1,5 @@
 """`python -m tasks.search` behind its checks: to each kind of search what it needs."""
 
-import signal
-import sys
 from pathlib import Path
 
 from omegaconf import DictConfig
@@ -12,7 +10,7 @@ from tasks.search.networks import Networks
 
 
 def search(task: str, config: DictConfig, splits: Splits, folder: Path) -> None:
-    """Search as `config.search.kind` says. SIGTERM ends it like an exception: what was begun is cleared away.
+    """Search as `config.search.kind` says.
 
     Raises:
         UserError: for what cannot be searched, or a target that cannot be reached.
@@ -20,11 +18,7 @@ def search(task: str, config: DictConfig, splits: Splits, folder: Path) -> None:
     if config.distill.teacher == "seed":
         config.distill.teacher = config.checkpoint
     networks = Networks(config, splits.classes, build_data(config, splits).input_size())
-    before = signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
-    try:
-        of_kind(task, config, splits, networks, folder)
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    of_kind(task, config, splits, networks, folder)
 
 
 def of_kind(task: str, config: DictConfig, splits: Splits, networks: Networks, folder: Path) -> None:

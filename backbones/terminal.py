@@ -1,0 +1,52 @@
+"""A command's output: any text can be printed, and a reader that has gone (`| head`) ends it without a word."""
+
+import os
+import select
+import signal
+import sys
+from collections.abc import Callable
+from typing import TypeVar
+
+Result = TypeVar("Result")
+
+
+def run_printing(main: Callable[[], Result]) -> Result:
+    """Run a command's main function.
+
+    What stdout and stderr cannot encode is printed as an escape (`\\xd7` for ×, if they take ASCII alone). If whoever
+    read stdout has gone, the process ends with status 141, as if SIGPIPE had ended it; after Ctrl-C with status 130.
+    """
+    print_anything()
+    try:
+        try:
+            return main()
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        if not reader_has_gone():
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is flushed at the exit
+        sys.exit(128 + signal.SIGPIPE)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
+
+
+def print_anything() -> None:
+    """Let stdout and stderr print any text, also where they were closed (`>&-`) or know ASCII alone."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            os.open(os.devnull, os.O_RDWR)  # the lowest free number is this one: no other file may take it
+            setattr(sys, name, os.fdopen(number, "w" if number else "r", closefd=False))
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def reader_has_gone() -> bool:
+    """Whether stdout is a pipe that nobody reads any more; False where that cannot be asked."""
+    if not hasattr(select, "poll"):
+        return False
+    asking = select.poll()
+    asking.register(sys.stdout.fileno(), 0)
+    return any(event & (select.POLLERR | select.POLLHUP) for _, event in asking.poll(0))

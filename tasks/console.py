@@ -1,0 +1,64 @@
+"""How a command's process behaves: printing never fails, and signals end it in order."""
+
+import multiprocessing
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+from backbones.terminal import run_printing
+from tasks.errors import Stopped
+
+Result = TypeVar("Result")
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+def run_command(main: Callable[[], Result]) -> Result:
+    """Run a command's main function, whose output never fails.
+
+    Ctrl-C and SIGTERM end it with one line and status 130 or 143.
+    """
+
+    def stoppable() -> Result:
+        try:
+            with stop_on_signals():
+                return main()
+        except Stopped as stopped:
+            print(stopped, file=sys.stderr)
+            sys.exit(128 + stopped.number)
+
+    return run_printing(stoppable)
+
+
+@contextmanager
+def stop_on_signals() -> Iterator[None]:
+    """Ctrl-C and SIGTERM raise Stopped inside the block, wherever it is; a second signal ends the process at once.
+
+    A signal that the process was started to ignore (`nohup`, `&` in a script) stays ignored.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number: int, _frame: object) -> None:
+        for each in before:
+            signal.signal(each, signal.SIG_DFL)
+        raise Stopped(number)
+
+    before = {number: signal.getsignal(number) for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN}
+    for number in before:
+        signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def end_children() -> None:
+    """Kill data workers that are left: they ignore SIGTERM, and one that hangs would be waited for at the exit."""
+    for child in multiprocessing.active_children():
+        if child.daemon:
+            child.kill()

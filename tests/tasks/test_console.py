@@ -1,0 +1,83 @@
+"""What a command does when its output, its reader or its time is taken away."""
+
+import io
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tasks.console import run_command, stop_on_signals
+from tasks.errors import Stopped
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+def run(code: str, shell: str = '"$0" -c "$1"', **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run Python code inside run_command, in a shell line."""
+    code = f"from tasks.console import run_command\ndef main():\n    {code}\nrun_command(main)"
+    return subprocess.run(
+        ["bash", "-c", shell, sys.executable, code],
+        capture_output=True, text=True, cwd=ROOT, env={**os.environ, **environment}, timeout=60, errors="replace",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("shell", "environment", "out", "err", "status"),
+    [
+        ('"$0" -c "$1"', {"PYTHONIOENCODING": "ascii"}, "2\\xd7\\udce9\n", "", 0),
+        ('"$0" -c "$1"', {"PYTHONIOENCODING": "utf-8"}, "2×\\udce9\n", "", 0),
+        ('"$0" -c "$1" >&- 2>&-', {}, "", "", 0),
+        ('"$0" -c "$1" | true; echo ${PIPESTATUS[0]}', {"PYTHONUNBUFFERED": "1"}, "141\n", "", 0),
+        ('"$0" -c "$1" | true; echo ${PIPESTATUS[0]}', {}, "141\n", "", 0),
+    ],
+    ids=["ascii", "surrogates", "closed", "no reader", "no reader at the end"],
+)
+def test_printing_never_fails(shell, environment, out, err, status):
+    done = run("import time; time.sleep(0.2); print('2×\\udce9')", shell, **environment)
+    assert (done.stdout, done.stderr, done.returncode) == (out, err, status)
+
+
+def test_a_broken_pipe_that_is_not_stdout_is_a_fault(monkeypatch):
+    def main() -> None:
+        raise BrokenPipeError
+
+    with pytest.raises(BrokenPipeError):
+        run_command(main)
+
+
+def test_signals_stop_once_then_kill():
+    handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    with pytest.raises(Stopped, match="SIGTERM: stopped"), stop_on_signals():
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(5)
+        except Exception:  # what handles errors must not keep it
+            pytest.fail("kept")
+        finally:
+            assert signal.getsignal(signal.SIGINT) == signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    assert handlers == [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+
+
+def test_what_was_ignored_stays_ignored():
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with stop_on_signals():
+            os.kill(os.getpid(), signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_a_signal_ends_a_command_with_a_line(capsys):
+    with pytest.raises(SystemExit) as leave:
+        run_command(lambda: os.kill(os.getpid(), signal.SIGINT))
+    assert leave.value.code == 130
+    assert capsys.readouterr().err == "SIGINT: stopped\n"
+
+
+def test_print_without_reconfigure(monkeypatch):
+    monkeypatch.setattr(sys, "stdout", io.StringIO())
+    assert run_command(lambda: 3) == 3
