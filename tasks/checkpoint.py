@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from backbones.norms import chosen, spread
 from backbones.weights import read_checkpoint
 from tasks.errors import UserError
-from tasks.merging import plain
 from tasks.parts import of_one_head, of_several
+from tasks.stored import checked_config, storable
 
 FORMAT = 1
 BALANCE = "balance."  # of a learner's tensors: how losses are weighed, not part of the network
@@ -20,7 +20,7 @@ BALANCE = "balance."  # of a learner's tensors: how losses are weighed, not part
 def make_card(task: str, config: DictConfig, tasks: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """What a checkpoint says of itself, as plain dicts, lists and strings: format, task, configuration, classes."""
     cards = {name: dict(card) for name, card in tasks.items()}
-    return {"format": FORMAT, "task": task, "config": plain(config), "tasks": cards}
+    return {"format": FORMAT, "task": task, "config": storable(config), "tasks": cards}
 
 
 def open_checkpoint(path: str | Path, task: str) -> dict[str, Any]:
@@ -37,7 +37,8 @@ def read_ours(path: str | Path) -> dict[str, Any]:
     """Read a checkpoint of this project, whatever its task.
 
     Raises:
-        UserError: if the file cannot be read, is not ours, or is newer than this code.
+        UserError: if the file cannot be read, is not ours, or is newer than this code; if its configuration would build
+            or open what checked_config refuses.
     """
     try:
         checkpoint = read_checkpoint(path)
@@ -51,7 +52,7 @@ def read_ours(path: str | Path) -> dict[str, Any]:
         raise UserError(f"{path} is damaged: its description lacks {', '.join(sorted(missing))}")
     if card["format"] > FORMAT:
         raise UserError(f"{path} has checkpoint format {card['format']}; this version reads up to {FORMAT}")
-    return checkpoint
+    return {**checkpoint, "mobilevision": {**card, "config": checked_config(card["config"], path)}}
 
 
 def converted(checkpoint: Mapping[str, Any], path: str | Path, task: str) -> dict[str, Any]:

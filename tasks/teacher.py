@@ -4,18 +4,18 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from torch import Tensor, nn
 
 from backbones.base import IMAGENET_MEAN, IMAGENET_STD
 from backbones.weights import read_checkpoint, torchvision_weights
 from tasks.build import build
 from tasks.checkpoint import load_state, open_checkpoint
-from tasks.checks import check_targets
 from tasks.distill import Distillation
 from tasks.errors import UserError
 from tasks.learner import Learner
 from tasks.start import classes_of
+from tasks.stored import rebuilt
 from tasks.task import Task
 
 
@@ -74,9 +74,7 @@ def ours(path: str, task: Task) -> nn.Module:
     """The network of a checkpoint of the same task."""
     checkpoint = open_checkpoint(path, task.name)
     card = checkpoint["mobilevision"]
-    config = OmegaConf.create(card["config"])
-    check_targets(config)
-    learner = build(config, classes_of(card))
+    learner = build(rebuilt(card), classes_of(card))
     try:
         task.check_teacher(learner.each(task.name))
     except ValueError as error:

@@ -1,9 +1,13 @@
 """Every option of every group composes, and every network that can be chosen can be built."""
 
+import importlib
+import inspect
+import re
 from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from hydra import compose, initialize_config_module
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
@@ -12,6 +16,7 @@ from backbones.mobilenet_v3 import MobileNetV3
 from backbones.table import table_of
 from heads.ssdlite import RawBoxes
 from tasks.build import make_backbone
+from tasks.targets import ALLOWED, DATA_ROOT, INTERPOLATIONS, TRANSFORMS, slot_of
 
 CONF = Path(__file__).parent.parent / "conf"
 
@@ -107,3 +112,43 @@ def test_what_a_recipe_or_an_experiment_says_is_what_runs(choice):
 def test_configs_stay_short():
     for path in CONF.rglob("*/*.yaml"):
         assert len(path.read_text().splitlines()) <= 45, path
+
+
+def targets(node: object, place: tuple[str, ...]) -> list[tuple[str, str]]:
+    """Every `_target_` of a file of conf/ with the key of the configuration that it decides over."""
+    found = []
+    if isinstance(node, dict):
+        found += [(slot_of(place), node["_target_"])] if "_target_" in node else []
+        found += [pair for key, value in node.items() for pair in targets(value, (*place, str(key)))]
+    return found + ([pair for value in node for pair in targets(value, place)] if isinstance(node, list) else [])
+
+
+def test_what_a_stored_configuration_may_build_is_what_conf_builds():
+    """A new class of conf/ is written into tasks/targets.py, or no checkpoint of it can be opened."""
+    for path in sorted(CONF.rglob("*.yaml")):
+        content = yaml.safe_load(path.read_text()) or {}
+        content.pop("hydra", None)
+        group = {"loss": "task"}.get(path.parent.name, path.parent.name)
+        place = () if group in ("conf", "experiment", "recipe") else (group,)
+        for slot, target in targets(content, place):
+            assert target in ALLOWED[slot], f"{path}: {target} is not in tasks/targets.py"
+        for line in path.read_text().splitlines():
+            for text in re.findall(r"\$\{(?!hydra|now|dataset\})[^}]*\}", line):
+                known = {DATA_ROOT, "${datasets}"}.union(*INTERPOLATIONS.values())
+                assert text in known, f"{path}: {text} is not in tasks/targets.py"
+
+
+def test_each_of_them_is_a_class_or_a_function_of_its_own():
+    from albumentations.core.composition import BaseCompose
+    from albumentations.core.transforms_interface import BasicTransform
+
+    for target in sorted(set().union(*ALLOWED.values())):
+        module, _, name = target.rpartition(".")
+        found = getattr(importlib.import_module(module), name)
+        assert inspect.isclass(found) or inspect.isfunction(found), target
+        assert found.__module__.split(".")[0] == target.split(".")[0], f"{target} is of {found.__module__}"
+        if target.startswith("albumentations."):
+            assert issubclass(found, BasicTransform | BaseCompose), target
+            takes = set(inspect.signature(found.__init__).parameters)
+            assert not takes & {"read_fn", "font_path", "reference_images", "image", "metadata"}, target
+    assert len(TRANSFORMS) > 100

@@ -42,7 +42,9 @@ ALLOWED = {  # longest matching room decides; what is imported must start with o
     "tasks/classify/output": ("numpy", "PIL", "tasks.output"),
     "tasks/indexing": ("rich", "tasks.data.images", "tasks.errors"),
     "tasks/deploy/formats": (),
-    "tasks/deploy/manifest": ("tasks.errors", "tasks.deploy.formats"),
+    "tasks/deploy/manifest": ("tasks.errors", "tasks.deploy.formats", "tasks.stored"),
+    "tasks/targets": ("tasks.parts",),
+    "tasks/stored": ("hydra", "omegaconf", "tasks.errors", "tasks.parts", "tasks.targets", "tasks.merging"),
     "tasks/deploy/runtimes": (
         "numpy",
         "torch",
@@ -151,6 +153,7 @@ HYDRA = {
     "tasks/sweeping",
     "tasks/teacher",
     "tasks/parts",
+    "tasks/stored",
     "tasks/merging",
     "tasks/multitask/prune",
     "tasks/multitask/latency",

@@ -76,7 +76,7 @@ def read_json(path: Path) -> Any:
     """What a JSON file holds; a UserError if it is none."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path} is no JSON file: {error}") from error
 
 
@@ -109,7 +109,7 @@ def card_of(path: str | Path) -> dict[str, Any]:
     """The checkpoint's description, by which an exported file is scored.
 
     Raises:
-        UserError: if it is missing or damaged, or read_manifest() refuses the file.
+        UserError: if it is missing or damaged, its configuration is refused, or read_manifest() refuses the file.
     """
     manifest, beside = read_manifest(path), Path(path).with_name(CARD)
     if not beside.is_file():
@@ -120,7 +120,9 @@ def card_of(path: str | Path) -> dict[str, Any]:
     for name, task in manifest["tasks"].items():
         if len(card["tasks"].get(name, {}).get("classes", ())) != len(task["classes"]):
             raise UserError(f"{beside} and {NAME} know different numbers of classes of {name}")
-    return card
+    from tasks.stored import checked_config  # imports omegaconf, which open_model() does without
+
+    return {**card, "config": checked_config(card["config"], beside)}
 
 
 def runtime_of(path: Path) -> str:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import torch
 from hydra.utils import instantiate
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from tasks.build import build, build_data
 from tasks.checkpoint import load_state, open_checkpoint
@@ -18,6 +18,7 @@ from tasks.data.splits import Splits
 from tasks.learner import Learner
 from tasks.multitask.runs import SHARED
 from tasks.start import classes_of, sources_of
+from tasks.stored import rebuilt
 
 ROUNDS, WARM_UP = 31, 5
 
@@ -52,9 +53,7 @@ def trained(path: Path) -> tuple[Learner, DictConfig]:
     """A checkpoint's network, ready to predict, and its configuration."""
     checkpoint = open_checkpoint(path, "multitask")
     card = checkpoint["mobilevision"]
-    config = OmegaConf.create(card["config"])
-    if config.backbone.get("pretrained"):
-        config.backbone.pretrained = False  # the checkpoint has the weights: nothing to download
+    config = rebuilt(card)
     learner = build(config, classes_of(card), sources_of(card))
     load_state(learner, checkpoint, path)
     return learner.eval(), config

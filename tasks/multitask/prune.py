@@ -38,12 +38,11 @@ def prune(path: Path, keep: Sequence[str], output: Path) -> str:
             output that is there already.
     """
     import torch
-    from omegaconf import OmegaConf
 
     from tasks.build import build
     from tasks.checkpoint import load_state, open_checkpoint
-    from tasks.checks import check_targets
     from tasks.start import classes_of, sources_of
+    from tasks.stored import rebuilt
 
     has = list(open_checkpoint(path, "multitask")["mobilevision"]["tasks"])
     for name in keep:
@@ -57,9 +56,7 @@ def prune(path: Path, keep: Sequence[str], output: Path) -> str:
     if output.exists():
         raise UserError(f"{output} is there already; --output names another file")
     card, state = of_heads(open_checkpoint(path, "multitask"), keep)
-    config = OmegaConf.create(card["config"])
-    check_targets(config)
-    learner = build(config, classes_of(card), sources_of(card))
+    learner = build(rebuilt(card), classes_of(card), sources_of(card))
     load_state(learner, {"state_dict": state, "mobilevision": {"tasks": dict.fromkeys(has)}}, path)
     kept = dict(learner.state_dict())
     torch.save({"state_dict": kept, "mobilevision": card}, output)

@@ -11,7 +11,6 @@ from omegaconf import DictConfig, OmegaConf
 from heads.sizes import measure
 from tasks.build import build, told_to_the_user
 from tasks.checkpoint import open_checkpoint
-from tasks.checks import check_targets
 from tasks.classify.task import ClassifyTask
 from tasks.deploy.bench.table import short_names
 from tasks.deploy.manifest import card_of, read_manifest
@@ -23,6 +22,7 @@ from tasks.parts import HEADS, settled_heads, several
 from tasks.report import EveryHead, on_meta
 from tasks.segment.task import SegmentTask
 from tasks.start import classes_of, sources_of, with_checkpoint
+from tasks.stored import rebuilt
 
 SCORES = {task.name: task.score for task in (SegmentTask, DetectTask, ClassifyTask)}
 
@@ -179,11 +179,7 @@ def of_file(task: str, path: Path, name: str, common: Mapping[str, Any]) -> Cand
 
 def of_card(card: Mapping[str, Any]) -> Learner:
     """The network that a file was made of, without its weights."""
-    config = OmegaConf.create(card["config"])
-    check_targets(config)
-    if config.backbone.get("pretrained"):
-        config.backbone.pretrained = False
-    return build(config, classes_of(card), sources_of(card))
+    return build(rebuilt(card), classes_of(card), sources_of(card))
 
 
 def score_of(metrics: Path | None, tasks: Sequence[str]) -> dict[str, float]:

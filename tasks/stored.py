@@ -1,0 +1,186 @@
+"""The gate for configurations that come with a checkpoint or an exported file: data from somebody, to be built here.
+
+Every file of ours is read through tasks/checkpoint.py `read_ours` or tasks/deploy/manifest.py `card_of`, and both end
+here. What is refused: a `_target_` that tasks/targets.py does not list at that place, interpolations that conf/ does
+not have, addresses, keys that steer Hydra, and whatever is too deep or too large to be a configuration.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+
+from tasks.errors import UserError
+from tasks.parts import HEADS
+from tasks.targets import ALLOWED, DATA_ROOT, INTERPOLATIONS, TRAINER, slot_of
+
+DEEPEST, MOST, LONGEST = 24, 20_000, 4_096  # levels, values, characters: ours have 8, some hundreds and a path
+SMALL = 64  # values below what interpolations repeat
+STEERING = {"_partial_": (True, False), "_convert_": ("none", "partial", "object", "all")}
+SHARED = ("image_size", "metric", "targets", "wants")  # what interpolations refer to
+ADDRESS = re.compile(r"://|(^|::)\s*(data|file|ftp|gs|hf|hf-hub|hf_hub|https?|local-dir|memory|s3|ssh):", re.I)
+Place = tuple[str, ...]
+
+
+def checked_config(config: Any, path: str | Path) -> dict[str, Any]:
+    """The configuration of a file, of which nothing can run, be opened or resolved but what conf/ has as well.
+
+    What the user typed a value for on the command line is not taken from the file: where that would be refused it is
+    null, so that a run of one's own with a class of one's own goes on when the same is typed again.
+
+    Args:
+        path: of the file, for messages.
+
+    Raises:
+        UserError: at the first thing that is refused, in one line.
+    """
+    if not isinstance(config, dict):
+        raise UserError(f"{path} is damaged: its configuration is {kind(config)}, not keys and values")
+    check_extent(config, path)
+    typed = typed_places()
+    while (refused := next(problems(config), None)) is not None:
+        place, problem = refused
+        over = next((name for name in typed if place[: len(name)] == name), None)
+        if over is None:
+            raise UserError(
+                f"{path} was refused: its configuration has {problem}. A file's configuration builds only what conf/ "
+                f"does; what you trust can be typed: {'.'.join(place)}=…"
+            )
+        config = without(config, over)
+    return config
+
+
+def rebuilt(card: Mapping[str, Any]) -> DictConfig:
+    """The configuration by which a checkpoint's network is built again; nothing is downloaded for it."""
+    config = OmegaConf.create(card["config"])
+    if OmegaConf.select(config, "backbone.pretrained"):
+        config.backbone.pretrained = False
+    return config
+
+
+def check_extent(config: Any, path: str | Path) -> None:
+    """Raises a UserError for more levels, values or characters than a configuration has."""
+    count, stack = 0, [(config, 0)]
+    while stack:
+        node, depth = stack.pop()
+        count += 1
+        long = isinstance(node, str) and len(node) > LONGEST
+        if depth > DEEPEST or count > MOST or long:
+            what = f"{DEEPEST} levels" if depth > DEEPEST else f"{LONGEST:,} characters in a value" if long else ""
+            raise UserError(f"{path} was refused: its configuration has more than {what or f'{MOST:,} values'}")
+        if isinstance(node, dict):
+            stack += [(item, depth + 1) for pair in node.items() for item in pair]
+        elif isinstance(node, list | tuple):
+            stack += [(item, depth + 1) for item in node]
+
+
+def problems(config: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:
+    """Where a configuration is refused, and in a few words what for."""
+    for place, value in values(config):
+        if problem := problem_of(place, value):
+            yield place, problem
+    for key in SHARED:
+        if sum(1 for _ in values(config.get(key), (key,))) > SMALL:
+            yield (key,), f"more than {SMALL} values in {key}"
+
+
+def problem_of(place: Place, value: Any) -> str:
+    """What is wrong with a value; nothing if it may stay."""
+    name, shown = ".".join(place), repr(value)[:80]
+    slot, key = slot_of(place), place[-1] if place else ""
+    if not isinstance(value, dict | list | tuple | str | int | float | bool | None):
+        return f"{kind(value)} at {name}"
+    if key == "_target_":
+        known = value is None or (isinstance(value, str) and value in ALLOWED.get(slot, ()))
+        return "" if known else f"{name[: -len(key)].rstrip('.')}: {shown}, which is not one of those that may be built"
+    if re.fullmatch(r"_\w*_", key) and (key not in STEERING or value not in STEERING[key]):
+        return f"{name}={shown}"
+    if isinstance(value, dict):
+        strange = next((key for key in value if type(key) not in (str, int, bool, float)), None)
+        return f"{kind(strange)} as a key of {name}" if strange is not None else wrong_arguments(name, slot, value)
+    if isinstance(value, list | tuple):
+        return ""
+    if isinstance(value, str) and "${" in value and not may_be_resolved(place, value):
+        return f"{name}={shown}, which would be resolved"
+    if isinstance(value, str) and ADDRESS.search(value):
+        return f"{name}={shown}, an address"
+    return ""
+
+
+def wrong_arguments(name: str, slot: str, node: Mapping[Any, Any]) -> str:
+    """What is wrong with a table's keys, where its class takes some that name files."""
+    target = node.get("_target_")
+    if slot == "trainer":
+        other = next((key for key in node if key not in TRAINER and key != "_target_"), None)
+        return f"{name}.{other}, which is not one of a checkpoint's settings" if other is not None else ""
+    if target == "backbones.table.TableBackbone" and not isinstance(node.get("table"), dict):
+        return f"{name}.file={node.get('file')!r} without its table"
+    if target == "backbones.timm_features.TimmFeatures" and not re.fullmatch(r"[\w.]+", str(node.get("name"))):
+        return f"{name}.name={node.get('name')!r}, which is no name of timm's"
+    return ""
+
+
+def may_be_resolved(place: Place, text: str) -> bool:
+    """Whether conf/ has this interpolation at such a place."""
+    first = place[1] if len(place) > 1 and place[0] in HEADS else place[0]
+    if text == "${datasets}":
+        return place == ("dataset", "sets")
+    if slot_of(place) == "dataset" and text.startswith(DATA_ROOT):
+        return "${" not in text.removeprefix(DATA_ROOT)
+    return text in INTERPOLATIONS.get(first, ())
+
+
+def values(node: Any, place: Place = ()) -> Iterator[tuple[Place, Any]]:
+    """Everything in nested dicts and lists with its place, a dict before what is in it; elements of lists by number."""
+    yield place, node
+    items: Iterable[tuple[Any, Any]] = ()
+    if isinstance(node, dict):
+        items = node.items()
+    elif isinstance(node, list | tuple):
+        items = enumerate(node)
+    for key, value in items:
+        yield from values(value, (*place, str(key)))
+
+
+def without(config: dict[str, Any], place: Place) -> dict[str, Any]:
+    """A configuration with null at a place."""
+    key, *rest = place
+    below = config[key]
+    return {**config, key: without(below, tuple(rest)) if rest and isinstance(below, dict) else None}
+
+
+def typed_places() -> list[Place]:
+    """The places of the configuration that this command line decides."""
+    if not HydraConfig.initialized():
+        return []
+    from tasks.merging import typed_keys
+
+    return [tuple(key.split(".")) for key in typed_keys(HydraConfig.get().overrides.task)]
+
+
+def storable(config: DictConfig) -> dict[str, Any]:
+    """A configuration to be stored: as it is written, but resolved where `checked_config` refuses to do so later."""
+
+    def written(raw: Any, node: Any, place: Place) -> Any:
+        if isinstance(raw, dict):
+            return {key: below(value, node, key, (*place, str(key))) for key, value in raw.items()}
+        return [below(value, node, number, (*place, str(number))) for number, value in enumerate(raw)]
+
+    def below(raw: Any, node: Any, key: Any, place: Place) -> Any:
+        if isinstance(raw, dict | list):
+            return written(raw, node[key], place)
+        if isinstance(raw, str) and "${" in raw and not may_be_resolved(place, raw):
+            value = node[key]
+            return OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
+        return raw
+
+    found: dict[str, Any] = written(OmegaConf.to_container(config, resolve=False), config, ())
+    return found
+
+
+def kind(value: Any) -> str:
+    """A value's type, for messages."""
+    return f"a {type(value).__name__}"

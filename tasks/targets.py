@@ -1,0 +1,130 @@
+"""What a configuration that somebody sent may build: each class by its exact name, and only where conf/ has its like.
+
+Nothing is imported to decide: a name that is not written here is refused, whatever a module of that name would hold.
+tests/test_config.py holds the lists against conf/ and against what lies at each name.
+"""
+
+from tasks.parts import HEADS
+
+OF_ALBUMENTATIONS = """
+AdditiveNoise AdvancedBlur Affine AtLeastOneBBoxRandomCrop AutoContrast BBoxSafeRandomCrop Blur CLAHE CenterCrop
+ChannelDropout ChannelShuffle ChromaticAberration CoarseDropout ColorJitter Compose ConstrainedCoarseDropout Crop
+CropAndPad CropNonEmptyMaskIfExists D4 Defocus Downscale ElasticTransform Emboss Equalize Erasing FancyPCA FromFloat
+GaussNoise GaussianBlur GlassBlur GridDistortion GridDropout GridElasticDeform HEStain HorizontalFlip
+HueSaturationValue ISONoise Illumination ImageCompression InvertImg LongestMaxSize MaskDropout MedianBlur
+Morphological Mosaic MotionBlur MultiplicativeNoise NoOp Normalize OneOf OneOrOther OpticalDistortion Pad PadIfNeeded
+Perspective PiecewiseAffine PixelDropout PlanckianJitter PlasmaBrightnessContrast PlasmaShadow Posterize RGBShift
+RandomBrightnessContrast RandomCrop RandomCropFromBorders RandomCropNearBBox RandomFog RandomGamma RandomGravel
+RandomGridShuffle RandomOrder RandomRain RandomResizedCrop RandomRotate90 RandomScale RandomShadow
+RandomSizedBBoxSafeCrop RandomSizedCrop RandomSnow RandomSunFlare RandomToneCurve Resize RingingOvershoot Rotate
+SafeRotate SaltAndPepper SelectiveChannelTransform Sequential Sharpen ShiftScaleRotate ShotNoise SmallestMaxSize
+Solarize SomeOf Spatter SquareSymmetry Superpixels ThinPlateSpline ToFloat ToGray ToRGB ToSepia Transpose UnsharpMask
+VerticalFlip XYMasking ZoomBlur
+"""  # not those that read files or call what they are given: FDA, Lambda, TextImage, …
+TRANSFORMS = frozenset(f"albumentations.{name}" for name in OF_ALBUMENTATIONS.split())
+
+ALLOWED: dict[str, frozenset[str]] = {  # by the configuration's key, without the head's name before it
+    "backbone": frozenset(
+        {
+            "backbones.mnasnet.MNASNet",
+            "backbones.mobilenet_v1.MobileNetV1",
+            "backbones.mobilenet_v2.MobileNetV2",
+            "backbones.mobilenet_v2_cse.MobileNetV2CSE",
+            "backbones.mobilenet_v3.MobileNetV3",
+            "backbones.mobilenet_v4.MobileNetV4ConvSmall",
+            "backbones.se_resnet.SEResNet50",
+            "backbones.table.TableBackbone",
+            "backbones.timm_features.TimmFeatures",
+        }
+    ),
+    "head": frozenset(
+        {
+            "heads.anchors.paper",
+            "heads.anchors.torchvision",
+            "heads.classification.ClassificationHead",
+            "heads.lraspp.LRASPP",
+            "heads.lraspp.RASPP",
+            "heads.ssdlite.SSDLite",
+        }
+    ),
+    "task": frozenset(
+        {
+            "heads.select.Select",
+            "tasks.classify.mix.Mix",
+            "tasks.classify.task.ClassifyTask",
+            "tasks.detect.multibox.FocalMultiBox",
+            "tasks.detect.multibox.SoftmaxMultiBox",
+            "tasks.detect.task.DetectTask",
+            "tasks.segment.loss.PixelCrossEntropy",
+            "tasks.segment.task.SegmentTask",
+            "torch.nn.CrossEntropyLoss",
+        }
+    ),
+    "balance": frozenset({"tasks.balance.FixedWeights", "tasks.balance.GradNorm", "tasks.balance.Uncertainty"}),
+    "dataset": frozenset(
+        {
+            "tasks.data.cifar.CIFAR",
+            "tasks.data.cityscapes.Cityscapes",
+            "tasks.data.coco.Coco",
+            "tasks.data.coco.CocoJson",
+            "tasks.data.folders.Folders",
+            "tasks.data.imagenet.ImageNet",
+            "tasks.data.imagenet.Imagenette",
+            "tasks.data.mixture.Mixture",
+            "tasks.data.streets.dataset.Streets",
+            "tasks.data.voc.Voc",
+        }
+    ),
+    "data": TRANSFORMS
+    | {
+        "tasks.data.box_transforms.RandomIoUCrop",
+        "tasks.data.box_transforms.RandomZoomOut",
+        "tasks.data.crop.RandomResizedCrop",
+        "tasks.data.letterbox.Letterbox",
+        "tasks.data.letterbox.Stretch",
+        "tasks.data.policies.rand_augment",
+        "tasks.data.policies.trivial_augment",
+        "tasks.data.resize.ResizeCentreCrop",
+    },
+    "optimizer": frozenset(
+        {
+            "tasks.optimizers.RMSpropTF",
+            *(f"torch.optim.{name}" for name in ("Adam", "AdamW", "NAdam", "RAdam", "RMSprop", "SGD")),
+        }
+    ),
+    "scheduler": frozenset(
+        {
+            "tasks.schedules.constant",
+            "tasks.schedules.cosine",
+            "tasks.schedules.exponential",
+            "tasks.schedules.poly",
+            "tasks.schedules.step",
+        }
+    ),
+    "trainer": frozenset({"lightning.Trainer"}),
+    "logger": frozenset({"lightning.pytorch.loggers.CSVLogger", "lightning.pytorch.loggers.TensorBoardLogger"}),
+}
+
+DATA_ROOT = "${oc.env:DATA_ROOT,data}"  # where data sets lie; conf/dataset
+INTERPOLATIONS: dict[str, frozenset[str]] = {  # by the configuration's first key: what conf/ leaves to be resolved
+    "backbone": frozenset({"${wants.output_stride}", "${wants.skip_strides}", "${wants.tail}"}),
+    "data": frozenset({"${image_size}"}),
+    "dataset": frozenset({"${targets}", "${datasets}"}),
+    "datasets": frozenset({"${targets}"}),
+    "task": frozenset({"${metric}"}),
+    "scheduler": frozenset({"${trainer.max_epochs}"}),
+    "logger": frozenset({"${hydra:runtime.output_dir}"}),
+}
+OF_TRAINER = """
+max_epochs min_epochs max_steps min_steps max_time accelerator devices num_nodes strategy precision
+accumulate_grad_batches gradient_clip_val gradient_clip_algorithm check_val_every_n_epoch val_check_interval
+limit_train_batches limit_val_batches limit_test_batches limit_predict_batches overfit_batches fast_dev_run
+log_every_n_steps num_sanity_val_steps deterministic benchmark inference_mode sync_batchnorm detect_anomaly
+"""  # arguments of lightning.Trainer that name no file, class or logger
+TRAINER = frozenset(OF_TRAINER.split())
+
+
+def slot_of(path: tuple[str, ...]) -> str:
+    """The key of ALLOWED that decides over a place of the configuration."""
+    first = path[1] if len(path) > 1 and path[0] in HEADS else path[0] if path else ""
+    return "dataset" if first == "datasets" else first

@@ -1,0 +1,159 @@
+"""The configuration inside a checkpoint or beside an exported file is data: whoever wrote it, nothing of it runs."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from omegaconf import OmegaConf
+
+from tasks.checkpoint import make_card, open_checkpoint, read_ours
+from tasks.errors import UserError
+from tasks.stored import checked_config, rebuilt, storable
+from tests.security.attacks import REFUSED, RUNS
+from tests.security.conftest import put
+from tests.test_config import configuration
+
+ROOT = Path(__file__).parent.parent.parent
+ATTACKS = RUNS | REFUSED
+
+
+def one_line(message: str) -> bool:
+    return "\n" not in message and len(message) < 600
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_the_gate_refuses(name, sound, marker, payload):
+    config = sound("segment")["mobilevision"]["config"]
+    for key, value in ATTACKS[name](marker, payload).items():
+        config = put(config, key, value) if key else value
+    with pytest.raises(UserError, match=r"sent\.ckpt (was refused|is damaged): its configuration ") as refused:
+        checked_config(config, "sent.ckpt")
+    assert one_line(str(refused.value)) and not marker.exists()
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_each_of_them_would_run(name, sound, marker, payload, monkeypatch):
+    """The attacks are real: without the gate the marker appears."""
+    from tasks.build import build
+
+    monkeypatch.setattr("tasks.checkpoint.checked_config", lambda config, _: config)
+    checkpoint = sound("segment")
+    for key, value in RUNS[name](marker, payload).items():
+        put(checkpoint["mobilevision"]["config"], key, value)
+    torch.save(checkpoint, marker.with_name("sent.ckpt"))
+    config = rebuilt(open_checkpoint(marker.with_name("sent.ckpt"), "segment")["mobilevision"])
+    from hydra.utils import instantiate
+
+    try:
+        build(config, {"mask": [("road", 7, (0, 0, 0))]})
+        instantiate(config.data.fit)
+    except Exception:
+        pass
+    assert marker.is_dir()
+
+
+@pytest.mark.parametrize("task", ["segment", "multitask"])
+def test_our_own_pass_as_they_are(task, sound):
+    config = sound(task)["mobilevision"]["config"]
+    assert checked_config(config, "ours.ckpt") == config
+
+
+CONFIGURATIONS = {
+    "detect": ("detect", "experiment=detect_bccd"),
+    "mixture": ("multitask", "experiment=multitask_camvid_coco"),
+    "teacher": ("classify", "experiment=classify_cifar10_mini_cse"),
+    "timm": ("segment", "backbone=timm"),
+    "exponential": ("classify", "scheduler=exponential"),
+    "photometric": ("detect", "recipe=detect_coco_mosaic"),
+    "letterbox": ("detect", "data.fit._target_=tasks.data.letterbox.Letterbox"),
+    "policy": ("classify", "recipe=classify_folders"),
+}
+
+
+@pytest.mark.parametrize("name", CONFIGURATIONS)
+def test_whatever_conf_makes_is_stored_and_read_again(name):
+    task, *overrides = CONFIGURATIONS[name]
+    config = configuration(*overrides, task=task)
+    stored = make_card(task, config, {})["config"]
+    assert checked_config(stored, "ours.ckpt") == stored
+    assert stored == OmegaConf.to_container(config, resolve=False)  # nothing of conf/ is resolved early
+
+
+def test_what_was_typed_is_stored_as_it_resolved(monkeypatch):
+    monkeypatch.setenv("MY_DATA", "/data")
+    config = configuration("dataset.root='${oc.env:MY_DATA}/streets'", "ema='${optimizer.lr}'")
+    stored = storable(config)
+    assert stored["dataset"]["root"] == "/data/streets" and stored["ema"] == config.optimizer.lr
+    assert stored["dataset"]["targets"] == "${targets}"
+    assert checked_config(stored, "ours.ckpt") == stored
+
+
+def test_what_is_typed_again_is_not_taken_from_the_file(sound, marker, payload, monkeypatch, tmp_path):
+    """A run with a class of one's own goes on when the same is typed; the file gains nothing by it."""
+    from hydra.core.hydra_config import HydraConfig
+
+    checkpoint = sound("segment")
+    put(checkpoint["mobilevision"]["config"], "optimizer", {"_target_": "my.Optimizer"})
+    torch.save(checkpoint, tmp_path / "mine.ckpt")
+    with pytest.raises(UserError, match=r"my\.Optimizer.*typed: optimizer\._target_=…"):
+        read_ours(tmp_path / "mine.ckpt")
+    typed = OmegaConf.create({"overrides": {"task": ["optimizer._target_=my.Optimizer"]}})
+    monkeypatch.setattr(HydraConfig, "initialized", lambda: True)
+    monkeypatch.setattr(HydraConfig, "get", lambda: typed)
+    assert read_ours(tmp_path / "mine.ckpt")["mobilevision"]["config"]["optimizer"] == {"_target_": None}
+    put(checkpoint["mobilevision"]["config"], "scheduler", {"_target_": "my.Optimizer"})
+    torch.save(checkpoint, tmp_path / "mine.ckpt")
+    with pytest.raises(UserError, match=r"scheduler: 'my\.Optimizer'"):
+        read_ours(tmp_path / "mine.ckpt")
+
+
+def test_nothing_is_downloaded_to_build_it_again(sound):
+    checkpoint = sound("segment")
+    put(checkpoint["mobilevision"]["config"], "backbone.pretrained", True)
+    assert rebuilt(checkpoint["mobilevision"]).backbone.pretrained is False
+
+
+def calls(path: Path) -> list[ast.Call]:
+    return [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
+
+
+CODE = [path for room in ("backbones", "heads", "tasks") for path in sorted((ROOT / room).rglob("*.py"))]
+
+
+def test_no_code_goes_around_the_gate():
+    """Files are read by the gate's doors alone, pickles never whole, YAML never with its constructors."""
+    for path in CODE:
+        for call in calls(path) if SUSPECT.search(path.read_text()) else ():
+            text = ast.unparse(call.func)
+            keywords = {keyword.arg: ast.unparse(keyword.value) for keyword in call.keywords}
+            where = f"{path.relative_to(ROOT)}:{call.lineno}"
+            if text in ("torch.load", "trainer.fit"):
+                assert keywords.get("weights_only") == "True", where
+            assert text not in ("pickle.load", "pickle.loads", "yaml.load", "eval", "exec", "torch.jit.load"), where
+            assert not text.endswith(("load_from_checkpoint", "import_module")) or path.name in CONSTANT_IMPORTS, where
+            if text == "OmegaConf.create":
+                assert ast.unparse(call.args[0]) != "card['config']" or path.name == "stored.py", where
+
+
+SUSPECT = re.compile(r"load\(|fit\(|eval\(|exec\(|import_module|load_from|OmegaConf\.create")
+CONSTANT_IMPORTS = ("child.py", "__main__.py")  # of our own module names
+
+
+def test_both_doors_lead_through_the_gate():
+    for name, door in (("tasks/checkpoint.py", "read_ours"), ("tasks/deploy/manifest.py", "card_of")):
+        functions = {
+            node.name: node
+            for node in ast.walk(ast.parse((ROOT / name).read_text()))
+            if isinstance(node, ast.FunctionDef)
+        }
+        ends = [node for node in ast.walk(functions[door]) if isinstance(node, ast.Return)]
+        assert ends and all("checked_config(" in ast.unparse(end) for end in ends), door
+    for path in CODE:
+        text = path.read_text()
+        assert "read_checkpoint(" not in text or path.parent.name == "backbones" or path.name in READERS, path
+        assert "with_name(CARD)" not in text or path.name == "manifest.py", path
+
+
+READERS = ("checkpoint.py", "teacher.py")  # the second for torchvision's weights: tensors alone
