@@ -1,15 +1,13 @@
 """Other people's checkpoints into a backbone: matched by position, every name and shape checked."""
 
-import pickle
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import torch
 from torch import Tensor, nn
 
 from backbones.base import Backbone
+from backbones.torch_file import check_sound, read_checkpoint
 
 
 class Loaded(NamedTuple):
@@ -27,27 +25,6 @@ class Loaded(NamedTuple):
     def __str__(self) -> str:
         names = f", left out {len(self.left)} ({self.left[0]} … {self.left[-1]})" if self.left else ""
         return f"{self.source}: {self.taken} tensors loaded{names}"
-
-
-def read_checkpoint(path: str | Path) -> dict[str, Any]:
-    """A checkpoint file as plain dicts and tensors, on the CPU; nothing in it is executed.
-
-    Raises:
-        ValueError: if the file is missing, truncated or no such checkpoint.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise ValueError(f"no checkpoint at {path}")
-    try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, OSError, KeyError, zipfile.BadZipFile, pickle.UnpicklingError) as error:
-        raise ValueError(
-            f"{path} cannot be read as a checkpoint: truncated, or not from torch.save "
-            f"({path.stat().st_size:,} bytes; {type(error).__name__})"
-        ) from error
-    if not isinstance(checkpoint, dict):
-        raise ValueError(f"{path} holds a {type(checkpoint).__name__}, not a state dict")
-    return checkpoint
 
 
 def torchvision_weights(name: str) -> Mapping[str, Tensor]:
@@ -120,7 +97,8 @@ def load_weights(backbone: Backbone, source: str) -> Loaded:
     state = checkpoint.get("state_dict", checkpoint.get("model", checkpoint))
     if not isinstance(state, dict) or not any(isinstance(value, Tensor) for value in state.values()):
         raise ValueError(f"{source} holds no tensors by name: it is no state dict")
-    state = {name: value for name, value in state.items() if isinstance(value, Tensor)}
+    state = {str(name): value for name, value in state.items() if isinstance(value, Tensor)}
+    check_sound(state, source)
     if any(name.startswith("tasks.") for name in state):  # ours; its heads may be another task's
         state = {name: tensor for name, tensor in state.items() if name.startswith("backbone.")}
     return load_by_position(backbone, state, source)

@@ -21,6 +21,7 @@ from tasks.data.splits import Splits
 from tasks.errors import UserError, located
 from tasks.learner import Learner
 from tasks.parts import parts, several
+from tasks.saving import CheckpointFiles
 from tasks.sync_norms import SyncNorms
 from tasks.task import Task
 
@@ -155,7 +156,7 @@ def make_trainer(config: DictConfig, callbacks: Sequence[Callback], logger: Dict
     """
     epochs, every = config.trainer.max_epochs, config.trainer.check_val_every_n_epoch
     with told_to_the_user():
-        return instantiate(
+        trainer: lightning.Trainer = instantiate(
             config.trainer,
             check_val_every_n_epoch=max(n for n in range(1, every + 1) if epochs % n == 0),
             callbacks=list(callbacks),
@@ -168,3 +169,5 @@ def make_trainer(config: DictConfig, callbacks: Sequence[Callback], logger: Dict
             use_distributed_sampler=False,  # our samplers deal the batches out
             _convert_="all",
         )
+        trainer.strategy.checkpoint_io = CheckpointFiles()
+    return trainer

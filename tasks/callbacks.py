@@ -1,43 +1,26 @@
-"""What happens around training: averaging, checkpoints, random numbers, an orderly stop."""
+"""What happens around training: checkpoints, random numbers, unreadable images, a length."""
 
 import shutil
-import signal
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Iterable
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import torch
 from lightning import Callback, LightningModule, Trainer
-from lightning.pytorch.callbacks import ModelCheckpoint, WeightAveraging
+from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import Tensor
 
-from tasks.errors import Stopped, UserError
-
-
-class AverageWeights(WeightAveraging):
-    """Exponential moving average of weights and statistics after every step; it is what is scored and saved.
-
-    The decay rises as (1 + step) / (10 + step) up to its value, so that short trainings forget their start.
-    """
-
-    def __init__(self, decay: float) -> None:
-        if not 0 < decay < 1:
-            raise ValueError(f"ema={decay} must lie between 0 and 1, or be null")
-
-        @torch.no_grad()
-        def average(averages: Sequence[Tensor], currents: Sequence[Tensor], step: Tensor | int) -> None:
-            keep = min(decay, (1 + int(step)) / (10 + int(step)))
-            if averages[0].is_floating_point():
-                torch._foreach_lerp_(list(averages), list(currents), 1 - keep)
-            else:  # counters of batch normalisation
-                torch._foreach_copy_(list(averages), list(currents))
-
-        super().__init__(multi_avg_fn=average)
+from tasks.errors import UserError
+from tasks.report import report
+from tasks.saving import WEIGHTS
+from tasks.together import any_process, time_to_ask
 
 
 class Best(ModelCheckpoint):
-    """`best.ckpt`: the highest score so far. A resumed run takes the old one along into its own folder.
+    """`best.ckpt`: the weights with the highest score so far, or the last ones while no epoch has a score.
+
+    A resumed run takes the old one along into its own folder.
 
     Args:
         folder: of the checkpoints.
@@ -48,6 +31,24 @@ class Best(ModelCheckpoint):
     def __init__(self, folder: Path, score: str, resumed: str | None = None) -> None:
         super().__init__(folder, "best", monitor=score, mode="max", enable_version_counter=False)
         self.new, self.old = folder / "best.ckpt", Path(resumed or "none").with_name("best.ckpt")
+        self.told = False
+
+    def check_monitor_top_k(self, trainer: Trainer, current: Tensor | None = None) -> bool:
+        """Whether an epoch's weights are to be kept: those of no score until one has a score."""
+        if current is None or not current.isnan():
+            return super().check_monitor_top_k(trainer, current)
+        if self.best_model_score is not None and self.best_model_score > -torch.inf:
+            return False
+        if not self.told:
+            report(f"{self.monitor}: no score to compare, there is nothing to find; best.ckpt is the last epoch's")
+            self.told = True
+        return True
+
+    def _save_checkpoint(self, trainer: Trainer, filepath: str) -> None:
+        """Weights and metadata alone; what a resumed run needs is in last.ckpt."""
+        trainer.save_checkpoint(filepath, storage_options=WEIGHTS)
+        self._last_global_step_saved = trainer.global_step
+        self._last_checkpoint_saved = filepath
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         score = state_dict["best_model_score"]
@@ -68,6 +69,32 @@ class Last(ModelCheckpoint):
 
     def load_state_dict(self, _state: dict[str, Any]) -> None:
         """Nothing to take over: the file of the resumed run stays where it is."""
+
+
+class SaveOften(Callback):
+    """`last.ckpt` within an epoch as well, so that a process that is killed loses minutes and no hours.
+
+    Args:
+        checkpoint: the file.
+        minutes: from one to the next; it is written after the next optimiser step.
+    """
+
+    def __init__(self, checkpoint: Path, minutes: float) -> None:
+        self.checkpoint, self.seconds = checkpoint, 60 * minutes
+
+    def on_train_start(self, *_: Any) -> None:
+        self.saved = time.monotonic()
+
+    def on_train_epoch_end(self, *_: Any) -> None:
+        self.saved = time.monotonic()
+
+    def on_train_batch_end(self, trainer: Trainer, _m: LightningModule, _o: Any, _b: Any, batch_index: int) -> None:
+        stepped = (batch_index + 1) % trainer.accumulate_grad_batches == 0
+        if not stepped or trainer.is_last_batch or not time_to_ask(trainer):
+            return
+        if any_process(trainer, time.monotonic() - self.saved >= self.seconds):
+            trainer.save_checkpoint(self.checkpoint)
+            self.saved = time.monotonic()
 
 
 class Reseed(Callback):
@@ -97,10 +124,9 @@ class NoteBroken(Callback):
             if name not in self.seen:
                 self.seen.add(name)
                 print(f"skipped ({len(self.seen)}): {message}", flush=True)
-        too_many = len(self.seen) > self.limit
-        if trainer.world_size > 1 and self.limit:  # all stop together
-            too_many = trainer.strategy.reduce_boolean_decision(too_many, all=False)
-        if too_many:
+        if not self.limit or not time_to_ask(trainer):  # without a limit the first one is an error by itself
+            return
+        if any_process(trainer, len(self.seen) > self.limit):
             raise UserError(f"{len(self.seen)} unreadable training images; data.max_broken={self.limit} allows no more")
 
 
@@ -113,63 +139,3 @@ class StopAfter(Callback):
     def on_train_epoch_end(self, trainer: Trainer, _module: LightningModule) -> None:
         if trainer.current_epoch + 1 >= self.epochs:
             trainer.should_stop = True
-
-
-class StopDiverged(Callback):
-    """End with an error when an epoch's last loss is not finite: what follows would be lost time.
-
-    The epoch's `last.ckpt` is not written; that of the epoch before stays.
-    """
-
-    def on_train_batch_end(self, trainer: Trainer, _m: LightningModule, outputs: Any, *_: Any) -> None:
-        if not trainer.is_last_batch:
-            return
-        diverged = not bool(outputs["loss"].isfinite())
-        if trainer.world_size > 1:  # all stop together
-            diverged = trainer.strategy.reduce_boolean_decision(diverged, all=False)
-        if diverged:
-            raise UserError(
-                f"the loss is {float(outputs['loss'])} at the end of epoch {trainer.current_epoch + 1}: "
-                "a lower optimizer.lr, a longer scheduler.warmup or trainer.gradient_clip_val may help"
-            )
-
-
-class StopOnSignal(Callback):
-    """Ctrl-C and SIGTERM end the training with a `last.ckpt` that goes on as if nothing had happened.
-
-    It stops behind the next optimiser step; behind the last step of an epoch, when validation is done and the epoch's
-    own `last.ckpt` is written. A second signal ends the process at once.
-    """
-
-    def __init__(self, checkpoint: Path) -> None:
-        self.checkpoint = checkpoint
-        self.received = 0
-        self.before: dict[int, Any] = {}
-
-    def on_train_start(self, *_: Any) -> None:  # Lightning's own handlers stand by now; these replace them
-        def note(number: int, _frame: FrameType | None) -> None:
-            self.received = number
-            signal.signal(number, signal.SIG_DFL)
-
-        self.before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
-
-    def wanted(self, trainer: Trainer) -> bool:
-        """Whether any process has received a signal; all ask together, and all stop together."""
-        if trainer.world_size == 1:
-            return bool(self.received)
-        return trainer.strategy.reduce_boolean_decision(bool(self.received), all=False)
-
-    def on_train_batch_start(self, trainer: Trainer, _module: LightningModule, _batch: Any, batch_index: int) -> None:
-        if batch_index == 0 and trainer.current_epoch > 0 and self.wanted(trainer):  # since the epoch's last step
-            raise Stopped(self.received or signal.SIGTERM, self.checkpoint)
-
-    def on_train_batch_end(self, trainer: Trainer, _m: LightningModule, _o: Any, _b: Any, batch_index: int) -> None:
-        stepped = (batch_index + 1) % trainer.accumulate_grad_batches == 0
-        if stepped and not trainer.is_last_batch and self.wanted(trainer):
-            trainer.save_checkpoint(self.checkpoint)
-            raise Stopped(self.received or signal.SIGTERM, self.checkpoint)
-
-    def teardown(self, *_: Any, **__: Any) -> None:
-        for number, handler in self.before.items():
-            signal.signal(number, handler)
-        self.before = {}

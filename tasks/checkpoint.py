@@ -8,12 +8,14 @@ from omegaconf import DictConfig
 from torch import Tensor, nn
 
 from backbones.norms import chosen, spread
-from backbones.weights import read_checkpoint
+from backbones.torch_file import check_sound, read_checkpoint
+from tasks.digest import check_digest
 from tasks.errors import UserError
-from tasks.parts import of_one_head, of_several
+from tasks.parts import HEADS, of_one_head, of_several
 from tasks.stored import checked_config, storable
 
 FORMAT = 1
+BUILT = ("backbone", "head", "task", "optimizer", "scheduler", "data", "dataset", "trainer")  # of a configuration
 BALANCE = "balance."  # of a learner's tensors: how losses are weighed, not part of the network
 
 
@@ -37,22 +39,52 @@ def read_ours(path: str | Path) -> dict[str, Any]:
     """Read a checkpoint of this project, whatever its task.
 
     Raises:
-        UserError: if the file cannot be read, is not ours, or is newer than this code; if its configuration would build
-            or open what checked_config refuses.
+        UserError: if the file cannot be read, is not ours, is newer than this code, or is not as it was saved; if its
+            configuration would build or open what checked_config refuses.
     """
     try:
         checkpoint = read_checkpoint(path)
+        card, state = checkpoint.get("mobilevision"), checkpoint.get("state_dict")
+        if not isinstance(card, dict) or "state_dict" not in checkpoint:
+            raise UserError(f"{path} is no checkpoint of mobilevision; for torchvision's weights use weights={path}")
+        check_card(card, path)
+        card = {**card, "config": checked_config(card["config"], path)}
+        if not isinstance(state, dict) or not all(isinstance(tensor, Tensor) for tensor in state.values()):
+            raise UserError(f"{path} is damaged: its state_dict holds other things than tensors by name")
+        check_digest(checkpoint, "weights", path)
+        check_sound(state, path)
     except ValueError as error:
         raise UserError(str(error)) from error
-    card = checkpoint.get("mobilevision")
-    if not isinstance(card, dict) or "state_dict" not in checkpoint:
-        raise UserError(f"{path} is no checkpoint of mobilevision; for torchvision's weights use weights={path}")
-    missing = {"format", "task", "config", "tasks"} - card.keys()
+    return {**checkpoint, "mobilevision": card}
+
+
+def check_card(card: Mapping[str, Any], path: str | Path) -> None:
+    """Raises a UserError for a description that lacks something, or has something of another kind."""
+    kinds = {"format": int, "task": str, "config": dict, "tasks": dict}
+    missing = kinds.keys() - card.keys()
     if missing:
         raise UserError(f"{path} is damaged: its description lacks {', '.join(sorted(missing))}")
+    wrong = [key for key, kind in kinds.items() if not isinstance(card[key], kind)]
+    wrong += (
+        [f"config.{key}" for key in BUILT if not isinstance(card["config"].get(key, {}), dict)] if not wrong else []
+    )
+    if not wrong and not card["tasks"]:
+        wrong = ["tasks"]
+    for name, entry in card["tasks"].items() if not wrong else ():
+        classes = entry.get("classes") if isinstance(entry, dict) else None
+        if (
+            name not in HEADS
+            or not isinstance(classes, list)
+            or not classes
+            or entry.get("target") not in HEADS.values()
+        ):
+            wrong.append(f"tasks.{name}")
+    if not wrong and card["task"] not in ("multitask", *card["tasks"]):
+        wrong = ["task"]
+    if wrong:
+        raise UserError(f"{path} is damaged: its {wrong[0]} is not what a checkpoint says there")
     if card["format"] > FORMAT:
         raise UserError(f"{path} has checkpoint format {card['format']}; this version reads up to {FORMAT}")
-    return {**checkpoint, "mobilevision": {**card, "config": checked_config(card["config"], path)}}
 
 
 def converted(checkpoint: Mapping[str, Any], path: str | Path, task: str) -> dict[str, Any]:
@@ -165,6 +197,8 @@ def check_fit(ours: Mapping[str, Tensor], theirs: Mapping[str, Tensor], path: st
             raise UserError(
                 f"{path} is of another network: its {name} is {tuple(theirs[name].shape)}, here {tuple(tensor.shape)}"
             )
+        if theirs[name].is_floating_point() != tensor.is_floating_point():
+            raise UserError(f"{path} is damaged: its {name} is {theirs[name].dtype}, here {tensor.dtype}")
     extra = [name for name in theirs if name not in ours]
     if extra:
         raise UserError(

@@ -35,6 +35,7 @@ RULES: Rules = {
     "seed": whole(0),
     "ema": (lambda v: v is None or (is_number(v) and 0 < v < 1), "a number between 0 and 1, or null"),
     "stop_after": whole(1, optional=True),
+    "saving.minutes": (lambda v: v is None or (is_number(v) and v > 0), "a number above 0, or null"),
     "pictures": whole(0),
     "check": SWITCH,
     "upright": SWITCH,

@@ -25,7 +25,8 @@ CONF = Path(__file__).parent.parent / "conf"
 
 
 def main(name: str, spelled_out: Callable[[Sequence[str]], list[str]] = list) -> None:
-    """Run `python -m tasks.<name>`: exit status 0, or 2 and one line for a mistake of the user's.
+    """Run `python -m tasks.<name>`: exit status 0, or one line and 2 for a mistake of the user's, 3 for a loss that ran
+    away.
 
     Args:
         spelled_out: puts what Hydra does not know on the command line into its words.
@@ -40,6 +41,7 @@ def run_task(name: str, spelled_out: Callable[[Sequence[str]], list[str]]) -> No
     os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions reach us instead of being printed by Hydra
 
     mistakes: list[str] = []
+    statuses: set[int] = set()
     composed = False
 
     @hydra.main(version_base="1.3", config_path="pkg://conf", config_name=name)
@@ -64,6 +66,7 @@ def run_task(name: str, spelled_out: Callable[[Sequence[str]], list[str]]) -> No
                 if full_error or not message:
                     raise
                 log(f"error: {message}")
+                statuses.add(error.status if isinstance(error, UserError) else 2)
                 drop_unused(folder)
                 return message
             except Stopped as stopped:
@@ -95,7 +98,7 @@ def run_task(name: str, spelled_out: Callable[[Sequence[str]], list[str]]) -> No
     for mistake in mistakes:
         print(f"error: {mistake}", file=sys.stderr)
     if mistakes:
-        sys.exit(2)
+        sys.exit(3 if statuses == {3} else 2)
 
 
 def explain(error: Exception) -> str:

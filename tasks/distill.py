@@ -27,6 +27,10 @@ class Distillation:
         self.teacher = teacher.eval().requires_grad_(False)
         self.weight, self.temperature = weight, temperature
 
+    def __deepcopy__(self, _memo: dict[int, Any]) -> "Distillation":
+        """Copies of a student share its teacher, which never changes."""
+        return self
+
     def wanted(self, images: Tensor) -> Any:
         """What the teacher says of (N, 3, H, W) uint8 images."""
         self.teacher.to(images.device)

@@ -8,6 +8,14 @@ from pathlib import Path
 class UserError(Exception):
     """Something wrong with a command, a file or a data set; the first line names it and the choices."""
 
+    status = 2  # of the command that it ends
+
+
+class Diverged(UserError):
+    """The loss ran away: what was trained is worth little. The command ends with exit status 3."""
+
+    status = 3
+
 
 def located(message: str, error: Exception) -> str:
     """A message with the part of the configuration whose building failed in front, unless the message names it itself.

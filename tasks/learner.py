@@ -116,15 +116,22 @@ class Learner(lightning.LightningModule):
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """The loss of each trained task, on the images of a training batch that have its labels."""
+        return self.losses_and_terms(batch)[0]
+
+    def losses_and_terms(self, batch: Batch) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """The same, and what each is the sum of where that is more than one term: `boxes`, or `detect/boxes`."""
         self.normalise(batch.get("counts"))
-        maps, losses = self.backbone(batch["image"]), {}
+        maps, losses, terms = self.backbone(batch["image"]), {}, {}
         for name, task in self.each_task():
             if name in self.frozen or name in self.carried or not labelled(task, batch):
                 continue
             rows = batch["rows"][task.target] if "rows" in batch else None
             outputs = task.head(taken(maps, rows))
-            losses[name] = task.training_loss(outputs, {**batch, **taken({"image": batch["image"]}, rows)})
-        return losses
+            given = {**batch, **taken({"image": batch["image"]}, rows)}
+            losses[name], parts = task.training_loss(outputs, given)
+            prefix = f"{name}/" if len(self.tasks) > 1 else ""
+            terms.update((f"{prefix}{part}", term.detach()) for part, term in parts.items())
+        return losses, terms
 
     def shared(self) -> list[nn.Parameter]:
         """The weight of the last convolution that every task's outputs depend on."""
@@ -147,9 +154,9 @@ class Learner(lightning.LightningModule):
     def training_step(self, batch: Batch, _batch_index: int) -> Tensor:
         if len(self.tasks) == 1:  # blended images would be wrong for another task's labels
             batch = self.each_task()[0][1].mix(batch, self.trainer.global_step / self.steps)
-        losses = self.losses(batch)
+        losses, terms = self.losses_and_terms(batch)
         loss = self.balance(losses, self.shared)
-        self.log("train/loss", loss)
+        self.log_dict({"train/loss": loss} | {f"train/{name}": term for name, term in terms.items()})
         if len(self.tasks) > 1:
             weights = self.balance.weights()
             for name, value in losses.items():
@@ -198,7 +205,7 @@ class Learner(lightning.LightningModule):
     def limited(self) -> bool:
         """Whether only some of the images are scored; a limit of int 1 is one batch, a float 1.0 all of them."""
         limit = self.trainer.limit_val_batches
-        return not (isinstance(limit, float) and limit == 1.0)
+        return self.trainer.sanity_checking or not (isinstance(limit, float) and limit == 1.0)
 
     def expect_all_images(self, target: str, images: int) -> None:
         """Every image with this kind of label must be scored exactly once, however many processes share the work."""

@@ -12,12 +12,15 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from tasks.learner import Learner
 
+SHOW_EVERY = 0.5  # seconds, where there is a terminal
+
 
 class ShowProgress(Callback):
     """A bar where there is a terminal, and one line per epoch: loss, rate, speed, share of time waiting for data."""
 
     def __init__(self, score: str) -> None:
         self.score = score
+        self.done, self.shown = 0, 0.0
         self.console = Console(soft_wrap=True)
         columns = (
             TextColumn("{task.description}"),
@@ -30,9 +33,9 @@ class ShowProgress(Callback):
     def on_train_start(self, trainer: Trainer, _module: LightningModule) -> None:
         if trainer.is_global_zero:
             self.bar.start()
-            done = trainer.global_step * trainer.accumulate_grad_batches
+            self.done = trainer.global_step * trainer.accumulate_grad_batches
             total = trainer.estimated_stepping_batches * trainer.accumulate_grad_batches
-            self.row = self.bar.add_task("training", total=float(total), completed=done, text="")
+            self.row = self.bar.add_task("training", total=float(total), completed=self.done, text="")
 
     def on_train_epoch_start(self, *_: Any) -> None:
         self.images = self.steps = 0
@@ -45,13 +48,22 @@ class ShowProgress(Callback):
             self.on_train_epoch_start()
         self.waited += time.perf_counter() - self.mark
 
-    def on_train_batch_end(self, trainer: Trainer, _module: LightningModule, outputs: Any, batch: Any, *_: Any) -> None:
+    def on_train_batch_end(self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Any, *_: Any) -> None:
         self.images += len(batch["image"]) * trainer.world_size
         self.steps += 1
-        self.loss = self.loss.to(outputs["loss"].device) + outputs["loss"].detach()
-        if trainer.is_global_zero and not self.bar.disable and self.steps % 5 == 0:
-            self.bar.update(self.row, advance=5, text=self.numbers())
+        self.done += 1
+        loss = outputs["loss"].detach() * trainer.accumulate_grad_batches  # Lightning has divided it
+        self.loss = self.loss.to(loss.device) + loss
         self.mark = time.perf_counter()
+        module.log_dict(  # into metrics.csv, beside the loss
+            {
+                "train/lr": trainer.optimizers[0].param_groups[0]["lr"],  # of the next step
+                "train/images_per_second": self.images / max(self.mark - self.start, 1e-9),
+            }
+        )
+        if trainer.is_global_zero and not self.bar.disable and self.mark - self.shown > SHOW_EVERY:
+            self.bar.update(self.row, completed=self.done, text=self.numbers())  # waits for the device
+            self.shown = self.mark
 
     def numbers(self) -> str:
         seconds = self.mark - self.start

@@ -13,6 +13,7 @@ from tasks.learner import Learner
 from tasks.merging import grown, plain, typed_keys, with_typed
 from tasks.parts import parts, several, with_data_sets
 from tasks.report import report
+from tasks.resuming import check_resumable
 
 
 def with_checkpoint(task: str, config: DictConfig, overrides: Sequence[str]) -> tuple[DictConfig, list[str]]:
@@ -31,8 +32,8 @@ def with_checkpoint(task: str, config: DictConfig, overrides: Sequence[str]) -> 
         return config, []
     checkpoint = open_checkpoint(path, task)
     card = checkpoint["mobilevision"]
-    if config.resume is not None and ("optimizer_states" not in checkpoint or "converted" in card):
-        raise UserError(f"resume={path}: not the last.ckpt of a run of this command; checkpoint={path} starts from it")
+    if config.resume is not None:
+        check_resumable(checkpoint, path, averaged=card["config"].get("ema", config.ema) is not None)
     grows = config.mode == "train" and config.resume is None
     config = grown(card, config, overrides) if grows else with_typed(card, config, overrides)
     if config.backbone.get("pretrained"):

@@ -61,13 +61,25 @@ class Task(nn.Module):
         if teacher.class_names != self.class_names:
             raise ValueError(f"knows other classes ({', '.join(teacher.class_names[:5])}, …)")
 
-    def training_loss(self, outputs: Any, batch: Mapping[str, Any]) -> Tensor:
-        """The loss against the labels, together with the distance to a teacher's outputs where there is a teacher."""
-        loss = self.loss(outputs, batch)
+    def loss_parts(self, outputs: Any, batch: Mapping[str, Any]) -> tuple[Tensor, dict[str, Tensor]]:
+        """The loss against the labels, and by name the terms that it is the sum of; none where it is one term."""
+        return self.loss(outputs, batch), {}
+
+    def training_loss(self, outputs: Any, batch: Mapping[str, Any]) -> tuple[Tensor, dict[str, Tensor]]:
+        """The loss against the labels, together with the distance to a teacher's outputs where there is a teacher.
+
+        Returns:
+            The scalar to learn from, and its terms by name, each as it counts there: `labels` and `teacher` where there
+            is a teacher, and those of loss_parts().
+        """
+        loss, parts = self.loss_parts(outputs, batch)
         if self.distillation is None:
-            return loss
+            return loss, parts
         wanted = self.distillation.wanted(batch["image"])
-        return self.distillation.together(loss, self.distance(outputs, wanted, self.distillation.temperature))
+        distance, weight = self.distance(outputs, wanted, self.distillation.temperature), self.distillation.weight
+        terms = {"labels": loss, **parts}
+        taught = {name: (1 - weight) * term for name, term in terms.items()} | {"teacher": weight * distance}
+        return self.distillation.together(loss, distance), taught
 
     @abstractmethod
     def predict(self, outputs: Any, size: tuple[int, int], places: Places | None = None) -> Any:

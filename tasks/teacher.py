@@ -8,7 +8,8 @@ from omegaconf import DictConfig
 from torch import Tensor, nn
 
 from backbones.base import IMAGENET_MEAN, IMAGENET_STD
-from backbones.weights import read_checkpoint, torchvision_weights
+from backbones.torch_file import check_sound, read_checkpoint
+from backbones.weights import torchvision_weights
 from tasks.build import build
 from tasks.checkpoint import load_state, open_checkpoint
 from tasks.distill import Distillation
@@ -95,6 +96,7 @@ def torchvisions(name: str, weights: str | None, classes: int) -> nn.Module:
     try:
         file = str(weights).endswith((".pth", ".pt"))
         network.load_state_dict(dict(read_checkpoint(weights) if file else torchvision_weights(weights)))
+        check_sound(network.state_dict(), weights)
     except (ValueError, RuntimeError) as error:
         raise UserError(f"distill.weights={weights}: {' '.join(str(error).split())}") from error
     network = Normalised(network, list(IMAGENET_MEAN), list(IMAGENET_STD)).eval()

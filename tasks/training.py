@@ -15,20 +15,25 @@ import torch
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from omegaconf import DictConfig
 
+from tasks.averaging import AverageWeights
 from tasks.budget import check_budget
 from tasks.build import build, build_data, make_trainer, told_to_the_user
-from tasks.callbacks import AverageWeights, Best, Last, NoteBroken, Reseed, StopAfter, StopDiverged, StopOnSignal
-from tasks.checkpoint import load_state, make_card, open_checkpoint
+from tasks.callbacks import Best, Last, NoteBroken, Reseed, SaveOften, StopAfter
+from tasks.checkpoint import load_state, make_card, open_checkpoint, read_ours
 from tasks.classify.task import ClassifyTask
 from tasks.cpu import keep_freed_memory
 from tasks.data.datamodule import DataModule
 from tasks.data.splits import Splits
-from tasks.errors import Stopped, UserError
+from tasks.errors import Diverged, Stopped, UserError
 from tasks.learner import Learner
+from tasks.pace import KeepPace
 from tasks.parts import HEADS, parts
 from tasks.progress import Pictures, ShowProgress
 from tasks.report import describe, report, show
+from tasks.resuming import check_state
 from tasks.start import classes_of_carried, complete, start
+from tasks.stopping import StopOnSignal, WatchLoss
+from tasks.writing import write_text
 
 CHATTER = (  # warnings that do not apply here, and one of Lightning about itself
     "does not have many workers",
@@ -50,7 +55,9 @@ def run(task: str, config: DictConfig, splits: Splits, folder: Path) -> None:
     Raises:
         UserError: before any training, for what does not fit.
         Stopped: when a signal ended the training.
+        Diverged: when the loss ran away; of a finite one the best weights are scored before.
     """
+    exploded = ""
     learner, data = ready(task, config, splits)
     if config.mode == "train" and len(learner.tasks) > 1:
         check_mix(learner)
@@ -73,13 +80,15 @@ def run(task: str, config: DictConfig, splits: Splits, folder: Path) -> None:
         for name, entry in learner.each_task():
             if name not in learner.carried | learner.frozen:
                 entry.prepare(data.train)
-        train(config, learner, data, splits, folder)
+        exploded = train(config, learner, data, splits, folder)
         checkpoints = folder / "checkpoints"
         written = [checkpoints / "best.ckpt", checkpoints / "last.ckpt", Path(str(config.resume))]
         path = next(path for path in written if path.is_file())  # the best, if there was a validation
         load_state(learner, open_checkpoint(path, task), path)
         report(f"scoring   {path}")
     score(config, learner, data, costs, folder)
+    if exploded:
+        raise Diverged(exploded)
 
 
 def shipped(config: DictConfig, learner: Learner, data: DataModule, folder: Path) -> Learner:
@@ -175,22 +184,31 @@ def give_teacher(config: DictConfig, learner: Learner) -> None:
         task.distillation = make_distillation(config, task)
 
 
-def train(config: DictConfig, learner: Learner, data: DataModule, splits: Splits, folder: Path) -> None:
-    """Fit, leaving best.ckpt, last.ckpt and training.json in the folder."""
+def train(config: DictConfig, learner: Learner, data: DataModule, splits: Splits, folder: Path) -> str:
+    """Fit, leaving best.ckpt, last.ckpt and training.json in the folder.
+
+    Returns:
+        What to say of a loss that has exploded; nothing of one that has not.
+    """
     checkpoints = folder / "checkpoints"
+    watch = WatchLoss()
     stop, progress = StopOnSignal(checkpoints / "last.ckpt"), ShowProgress(learner.main_score)
     callbacks = [
         *([AverageWeights(config.ema)] if config.ema is not None else []),
         *([StopAfter(config.stop_after)] if config.stop_after is not None else []),
         Reseed(config.seed),
         NoteBroken(config.data.max_broken, splits.broken),
-        StopDiverged(),
+        KeepPace(config.resume),
+        watch,
         progress,
         Best(checkpoints, f"val/{learner.main_score}", config.resume),
         Last(checkpoints),
+        *([SaveOften(checkpoints / "last.ckpt", config.saving.minutes)] if config.saving.minutes else []),
         stop,
     ]
     trainer = make_trainer(config, callbacks, config.get("logger"))
+    if config.resume is not None:
+        check_state(read_ours(config.resume), config.resume, learner, trainer)
     begin = time.perf_counter()
     trainer.fit(learner, data, ckpt_path=config.resume, weights_only=True)
     if stop.received:
@@ -202,7 +220,8 @@ def train(config: DictConfig, learner: Learner, data: DataModule, splits: Splits
             "epochs": trainer.current_epoch,
             "images": len(data.train),
         }
-        (folder / "training.json").write_text(json.dumps(used, indent=2) + "\n")
+        write_text(folder / "training.json", json.dumps(used, indent=2) + "\n")
+    return watch.exploded
 
 
 def score(config: DictConfig, learner: Learner, data: DataModule, costs: dict[str, Any], folder: Path) -> None:
@@ -210,8 +229,8 @@ def score(config: DictConfig, learner: Learner, data: DataModule, costs: dict[st
     pictures = [Pictures(folder / "pictures", learner, config.pictures, data.val_numbers)] if config.pictures else []
     scores = scored(config, learner, data, pictures)
     if learner.trainer.is_global_zero:
-        (folder / "network.json").write_text(json.dumps(costs, indent=2) + "\n")
-        (folder / "metrics.json").write_text(json.dumps(scores, indent=2) + "\n")
+        write_text(folder / "network.json", json.dumps(costs, indent=2) + "\n")
+        write_text(folder / "metrics.json", json.dumps(scores, indent=2) + "\n")
         show(scores)
         report(f"metrics   {folder / 'metrics.json'}")
         for name, metric in learner.each_metric():

@@ -130,12 +130,21 @@ class DataModule(lightning.LightningDataModule):
         Lightning's own estimate would make the loader before a resumed run knows its epoch.
         """
         assert self.trainer is not None and self.trainer.max_epochs is not None
-        batches, limit = len(self.train_batches()), self.trainer.limit_train_batches
-        whole = batches
-        batches = min(batches, limit) if isinstance(limit, int) else int(batches * limit)
+        steps = self.trainer.max_epochs * -(-self.epoch_batches() // self.trainer.accumulate_grad_batches)
+        return steps if self.trainer.max_steps == -1 else min(steps, self.trainer.max_steps)
+
+    def epoch_batches(self) -> int:
+        """Training batches of one process in one epoch.
+
+        Raises:
+            UserError: if a limit leaves none.
+        """
+        assert self.trainer is not None
+        whole, limit = len(self.train_batches()), self.trainer.limit_train_batches
+        batches = min(whole, limit) if isinstance(limit, int) else int(whole * limit)
         if batches < 1:
             raise UserError(f"trainer.limit_train_batches={limit} leaves none of {whole} batches")
-        return self.trainer.max_epochs * -(-batches // self.trainer.accumulate_grad_batches)
+        return batches
 
     def try_augmentation(self) -> Batch:
         """Make the first training batch here and now, so that a transform that cannot work says so before training.

@@ -49,7 +49,12 @@ class MultiBox(nn.Module):
         self.threshold, self.box, self.box_weight = threshold, box, box_weight
 
     def forward(self, outputs: RawBoxes, anchors: Tensor, boxes: Tensor) -> Tensor:
-        """A scalar.
+        """A scalar, the sum of terms()."""
+        terms = self.terms(outputs, anchors, boxes)
+        return terms["boxes"] + terms["classes"]
+
+    def terms(self, outputs: RawBoxes, anchors: Tensor, boxes: Tensor) -> dict[str, Tensor]:
+        """Scalars: `boxes`, with its weight, and `classes`.
 
         Args:
             anchors: (A, 4) absolute xyxy.
@@ -63,7 +68,8 @@ class MultiBox(nn.Module):
             labels = truth[:, 4].long() + 1
         located = self.locate(offsets[image, anchor], anchors[anchor], truth[:, :4])
         classified = self.classify(logits, image, anchor, labels)
-        return (self.box_weight * located + classified) / max(1, len(image))
+        matches = max(1, len(image))
+        return {"boxes": self.box_weight * located / matches, "classes": classified / matches}
 
     def distance(self, outputs: RawBoxes, wanted: RawBoxes, temperature: float) -> Tensor:
         """A scalar: all anchors' classes against a teacher's, and the offsets where it sees an object.

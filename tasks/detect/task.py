@@ -66,8 +66,13 @@ class DetectTask(Task):
         self.register_buffer("real", None if real.all() else real, persistent=False)
 
     def loss(self, outputs: RawBoxes, batch: Mapping[str, Any]) -> Tensor:
+        return self.loss_parts(outputs, batch)[0]
+
+    def loss_parts(self, outputs: RawBoxes, batch: Mapping[str, Any]) -> tuple[Tensor, dict[str, Tensor]]:
+        """The loss, and its terms: of the `classes`, and of the `boxes`."""
         anchors = self.anchors(outputs, tuple(batch["image"].shape[-2:]))
-        return self.criterion(outputs, anchors, batch[self.target])
+        terms = self.criterion.terms(outputs, anchors, batch[self.target])
+        return terms["boxes"] + terms["classes"], terms
 
     def distance(self, outputs: RawBoxes, wanted: RawBoxes, temperature: float) -> Tensor:
         return self.criterion.distance(outputs, wanted, temperature)

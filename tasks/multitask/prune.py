@@ -37,10 +37,9 @@ def prune(path: Path, keep: Sequence[str], output: Path) -> str:
         UserError: for a file that is no checkpoint of several heads, a head that it lacks, nothing to drop, or an
             output that is there already.
     """
-    import torch
-
     from tasks.build import build
     from tasks.checkpoint import load_state, open_checkpoint
+    from tasks.saving import save
     from tasks.start import classes_of, sources_of
     from tasks.stored import rebuilt
 
@@ -59,7 +58,7 @@ def prune(path: Path, keep: Sequence[str], output: Path) -> str:
     learner = build(rebuilt(card), classes_of(card), sources_of(card))
     load_state(learner, {"state_dict": state, "mobilevision": {"tasks": dict.fromkeys(has)}}, path)
     kept = dict(learner.state_dict())
-    torch.save({"state_dict": kept, "mobilevision": card}, output)
+    save({"state_dict": kept, "mobilevision": card}, output)
     before, after = (sum(tensor.numel() for tensor in tensors.values()) for tensors in (state, kept))
     return f"{output}: {', '.join(card['tasks'])}; dropped {', '.join(dropped)}; {after:,} of {before:,} numbers"
 

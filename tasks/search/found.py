@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import torch
 from omegaconf import DictConfig, OmegaConf
 
 from backbones.inverted import Plan
@@ -14,6 +13,7 @@ from tasks import training
 from tasks.checkpoint import load_state, make_card, open_checkpoint, read_ours
 from tasks.data.splits import Splits
 from tasks.merging import plain
+from tasks.saving import save
 from tasks.search.networks import Networks
 
 OF_THE_SEARCH = ("search", "target", "latency", "budget")
@@ -38,7 +38,7 @@ def write_network(task: str, networks: Networks, plan: Plan, state: dict[str, An
     config = as_training(networks.configured(plan, origin), None)
     learner = networks.outline(plan)
     card = make_card(task, config, {name: entry.card() for name, entry in learner.each_task()})
-    torch.save({"state_dict": state, "mobilevision": card}, path.with_suffix(".ckpt"))
+    save({"state_dict": state, "mobilevision": card}, path.with_suffix(".ckpt"))
 
 
 class Trained(NamedTuple):
@@ -67,7 +67,7 @@ def keep_trained(folder: Path) -> None:
     checkpoints = folder / "checkpoints"
     path = next(path for path in (checkpoints / "best.ckpt", checkpoints / "last.ckpt") if path.is_file())
     checkpoint = read_ours(path)
-    torch.save({key: checkpoint[key] for key in ("state_dict", "mobilevision")}, folder / "found.ckpt")
+    save({key: checkpoint[key] for key in ("state_dict", "mobilevision")}, folder / "found.ckpt")
 
 
 def seed_score(task: str, config: DictConfig, splits: Splits, score: str) -> float:

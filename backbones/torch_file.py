@@ -1,0 +1,121 @@
+"""Files of torch.save from anywhere: looked at before they are opened, and read as plain data."""
+
+import re
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+ZIP = b"PK\x03\x04"
+BEFORE_1_6 = (
+    b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."  # torch.save's magic number, pickled: torchvision's older files
+)
+KINDS = {b"\x89PNG": "a PNG image", b"\xff\xd8\xff": "a JPEG image", b"\x93NUMPY": "a NumPy array", b"\x80": "a pickle"}
+MOST = 500_000  # entries of a checkpoint: a pickle of a few hundred bytes may hold more than memory does
+DEEPEST = 64  # of dicts in dicts
+
+
+def read_checkpoint(path: str | Path) -> dict[str, Any]:
+    """A checkpoint file as plain dicts, lists, numbers, strings and tensors, on the CPU; nothing in it is executed.
+
+    Raises:
+        ValueError: if the file is missing, damaged or no such checkpoint.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder, not a checkpoint")
+    if not path.is_file():
+        raise ValueError(f"no checkpoint at {path}")
+    try:
+        check_kind(path)
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except ForeignFile:
+        raise
+    except Exception as error:  # what zipfile and torch raise for bytes of any origin has no common class
+        if found := re.search(r"GLOBAL (\S+) was not an allowed", str(error)):
+            raise ValueError(
+                f"{path} holds Python objects ({found[1]}), not tensors alone: save the network's state_dict()"
+            ) from error
+        raise ValueError(
+            f"{path} cannot be read as a checkpoint: truncated, damaged, or not from torch.save "
+            f"({path.stat().st_size:,} bytes; {type(error).__name__})"
+        ) from error
+    if not isinstance(checkpoint, dict):
+        raise ValueError(f"{path} holds a {type(checkpoint).__name__}, not a state dict")
+    for name, tensor in tensors_in(checkpoint, path):
+        check_plain(name, tensor, path)
+    return checkpoint
+
+
+class ForeignFile(ValueError):
+    """A file that is no checkpoint, or is not as it was written."""
+
+
+def check_kind(path: Path) -> None:
+    """Raises ForeignFile for a file that torch.save cannot have written, or whose bytes have changed since."""
+    with path.open("rb") as file:
+        head = file.read(len(BEFORE_1_6))
+    if head.startswith(ZIP):
+        check_zip(path)
+    elif head != BEFORE_1_6:
+        kind = next((kind for start, kind in KINDS.items() if head.startswith(start)), "not from torch.save")
+        what = f"it is {kind}" if head else "the file is empty"
+        raise ForeignFile(f"{path} cannot be read as a checkpoint: {what} ({path.stat().st_size:,} bytes)")
+
+
+def check_zip(path: Path) -> None:
+    """Raises ForeignFile for an archive that is not torch.save's, or a record whose checksum differs."""
+    with zipfile.ZipFile(path) as archive:
+        entries = archive.infolist()
+        names = {entry.filename.partition("/")[2] for entry in entries}
+        if "data.pkl" not in names:
+            raise ForeignFile(f"{path} cannot be read as a checkpoint: it is a zip archive, but none of torch.save")
+        if "constants.pkl" in names:
+            raise ForeignFile(f"{path} is a TorchScript archive: save the network's state_dict()")
+        stored = all(entry.compress_type == zipfile.ZIP_STORED for entry in entries)
+        if not stored or sum(entry.file_size for entry in entries) > path.stat().st_size:
+            raise ForeignFile(f"{path} is damaged: torch.save compresses nothing, and this archive is compressed")
+        if changed := archive.testzip():
+            raise ForeignFile(f"{path} is damaged: the bytes of {changed} are not those that were written")
+
+
+def tensors_in(node: object, path: Path) -> Iterator[tuple[str, Tensor]]:
+    """All tensors in nested dicts and lists, with where they stand.
+
+    Raises:
+        ValueError: for more entries or levels than a checkpoint has.
+    """
+    left, count = [("", node, 0)], 0
+    while left:
+        name, node, depth = left.pop()
+        count += 1
+        if count > MOST or depth > DEEPEST:
+            raise ValueError(f"{path} is no checkpoint: over {MOST:,} entries, or {DEEPEST} levels of them")
+        if isinstance(node, Tensor):
+            yield name, node
+        elif isinstance(node, Mapping | list | tuple | set):
+            items: Iterable[tuple[Any, Any]] = node.items() if isinstance(node, Mapping) else enumerate(node)
+            left.extend((f"{name}.{key}".lstrip("."), value, depth + 1) for key, value in items)
+
+
+def check_plain(name: str, tensor: Tensor, path: Path) -> None:
+    """Raises a ValueError for a tensor that is sparse, quantised, without data, or larger than its data."""
+    plain = tensor.layout == torch.strided and tensor.device.type == "cpu" and not tensor.is_quantized
+    if not plain or tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
+        raise ValueError(f"{path} is damaged: {name} {tuple(tensor.shape)} is no tensor with all its numbers")
+
+
+def check_sound(state: Mapping[str, Tensor], path: str | Path) -> None:
+    """Weights that any network could have.
+
+    Raises:
+        ValueError: at the first NaN, infinite number or negative variance, with the tensor's name.
+    """
+    for name, tensor in state.items():
+        if tensor.is_floating_point() and not tensor.isfinite().all():
+            raise ValueError(f"{path} cannot be used: {name} holds NaN or infinite numbers")
+        if name.endswith("running_var") and tensor.numel() and tensor.min() < 0:
+            raise ValueError(f"{path} cannot be used: {name} holds negative variances ({tensor.min():.3g})")

@@ -1,0 +1,73 @@
+"""The running average of a network's weights, which is what is scored and saved."""
+
+from typing import Any
+
+import torch
+from lightning import LightningModule, Trainer
+from lightning.pytorch.callbacks import WeightAveraging
+from torch import Tensor
+
+
+class AverageWeights(WeightAveraging):
+    """Exponential moving average of weights and statistics after every optimiser step, in float32.
+
+    The decay rises as (1 + step) / (10 + step) up to its value, so that short trainings forget their start. Steps are
+    counted in Python: nothing waits for the device.
+
+    Raises:
+        ValueError: for a decay outside 0-1.
+    """
+
+    def __init__(self, decay: float) -> None:
+        if not 0 < decay < 1:
+            raise ValueError(f"ema={decay} must lie between 0 and 1, or be null")
+        super().__init__()
+        self.decay = decay
+        self.steps = 0  # in the average
+        self.trained: list[Tensor] = []  # the network's weights while the average is in their place
+
+    def pairs(self, module: LightningModule) -> list[tuple[Tensor, Tensor]]:
+        """Each tensor of the average with the network's own."""
+        assert self._average_model is not None
+        average = self._average_model.module
+        averages, currents = ([*net.parameters(), *net.buffers()] for net in (average, module))
+        return [(a.detach(), b.detach()) for a, b in zip(averages, currents, strict=True)]
+
+    def on_fit_start(self, _trainer: Trainer, module: LightningModule) -> None:
+        """The network is on its device by now; its average follows."""
+        assert self._average_model is not None
+        self._average_model.to(module.device)
+
+    @torch.no_grad()
+    def on_train_batch_end(self, trainer: Trainer, module: LightningModule, *_: Any) -> None:
+        if trainer.global_step == self._latest_update_step:  # gradients accumulate
+            return
+        assert self._average_model is not None
+        pairs = self.pairs(module)
+        floating = [pair for pair in pairs if pair[0].is_floating_point()] if self.steps else []
+        copied = [pair for pair in pairs if not pair[0].is_floating_point()] if self.steps else pairs
+        for average, current in copied:  # counters of batch normalisation; at the first step everything
+            average.copy_(current)
+        if floating:
+            keep = min(self.decay, (1 + self.steps) / (10 + self.steps))
+            averages, currents = [a for a, _ in floating], [b.to(a.dtype) for a, b in floating]
+            torch._foreach_lerp_(averages, currents, 1 - keep)
+        self.steps += 1
+        self._average_model.n_averaged += 1
+        self._latest_update_step = trainer.global_step
+
+    def on_load_checkpoint(self, trainer: Trainer, module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        super().on_load_checkpoint(trainer, module, checkpoint)
+        assert self._average_model is not None
+        self.steps = int(self._average_model.n_averaged)
+
+    def on_validation_epoch_start(self, _trainer: Trainer, module: LightningModule) -> None:
+        """Put the average in the network's place; it stays as it is, also where the network is of half precision."""
+        if self._average_model is not None:
+            self.trained = [current.clone() for _, current in self.pairs(module)]
+            self._copy_average_to_current(module)
+
+    def on_validation_epoch_end(self, _trainer: Trainer, module: LightningModule) -> None:
+        for (_, current), trained in zip(self.pairs(module) if self.trained else (), self.trained, strict=True):
+            current.copy_(trained)
+        self.trained = []

@@ -1,0 +1,65 @@
+"""SHA-256 of what a checkpoint holds, so that changed bytes cannot pass for weights."""
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tasks.errors import UserError
+
+METADATA, DIGESTS = "mobilevision", "sha256"
+
+
+def digests(checkpoint: Mapping[str, Any]) -> dict[str, str]:
+    """Of the weights, and of all else that a training needs to go on where a checkpoint has it."""
+    training = {key: value for key, value in checkpoint.items() if key not in (METADATA, "state_dict")}
+    found = {"weights": digest(checkpoint["state_dict"])}
+    return found | ({"training": digest(training)} if "optimizer_states" in checkpoint else {})
+
+
+def digest(node: object) -> str:
+    """Of nested dicts, lists, numbers, strings and tensors; the same before they are written and after."""
+    sha256 = hashlib.sha256()
+    feed(sha256, node)
+    return sha256.hexdigest()
+
+
+def feed(sha256: Any, node: object) -> None:
+    """Add one entry and all within it, each with its kind, so that no two contents give the same bytes."""
+    if isinstance(node, Tensor):
+        tensor = node.detach().cpu().contiguous()
+        sha256.update(f"{tensor.dtype}{tuple(tensor.shape)}".encode())
+        sha256.update(tensor.reshape(-1).view(torch.uint8).numpy())
+    elif isinstance(node, Mapping):
+        sha256.update(b"{")
+        for key, value in node.items():
+            sha256.update(f"{key!r}:".encode())
+            feed(sha256, value)
+        sha256.update(b"}")
+    elif isinstance(node, list | tuple):
+        sha256.update(b"[")
+        for value in node:
+            feed(sha256, value)
+        sha256.update(b"]")
+    elif node is None or isinstance(node, bool | int | float | str):
+        sha256.update(f"{node!r},".encode())
+    else:
+        sha256.update(f"{type(node).__name__},".encode())
+
+
+def check_digest(checkpoint: Mapping[str, Any], part: str, path: object) -> None:
+    """Compare a part, "weights" or "training", with what was noted when it was saved.
+
+    Checkpoints of before version 2 have no such note, and pass.
+
+    Raises:
+        UserError: if it has changed since.
+    """
+    noted = checkpoint[METADATA].get(DIGESTS)
+    if noted is None:
+        return
+    now = digests({key: value for key, value in checkpoint.items() if part == "training" or key == "state_dict"})
+    if not isinstance(noted, Mapping) or noted.get(part) != now.get(part):
+        raise UserError(f"{path} is damaged: its {part} are not what was saved (sha256 differs); take another copy")

@@ -1,0 +1,112 @@
+"""By what a run counts its steps, so that a resumed one goes on with the same schedule."""
+
+from typing import Any
+
+from lightning import Callback, LightningModule, Trainer
+from torch.optim.lr_scheduler import LambdaLR
+
+from tasks.data.datamodule import DataModule
+from tasks.errors import UserError
+from tasks.report import report
+
+ENTRY = "run"  # of a checkpoint
+
+
+class KeepPace(Callback):
+    """Notes processes, images and steps of an epoch in each checkpoint, and compares them when a run is resumed.
+
+    After whole epochs another number of steps is exact: as many epochs are done, and the schedule goes on from their
+    share of all. Within an epoch it is not: other images would be skipped.
+
+    Args:
+        resumed: the checkpoint that is resumed, for messages.
+    """
+
+    def __init__(self, resumed: str | None) -> None:
+        self.resumed, self.rescaled = resumed, False
+
+    def on_save_checkpoint(self, trainer: Trainer, _module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        checkpoint[ENTRY] = pace(trainer)
+
+    def on_load_checkpoint(self, trainer: Trainer, _module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Rescale the progress of another number of steps.
+
+        Raises:
+            UserError: where that is not exact.
+        """
+        before, now = checkpoint.get(ENTRY), pace(trainer)
+        if not isinstance(before, dict) or before == now:
+            return
+        was, here = text(before), text(now)
+        fit = checkpoint["loops"]["fit_loop"]
+        batches = fit["epoch_loop.batch_progress"]
+        if not batches["is_last_batch"] and batches["current"]["ready"]:
+            epoch = fit["epoch_progress"]["current"]["processed"] + 1
+            raise UserError(
+                f"resume={self.resumed} was stopped within epoch {epoch} of {was}; here: {here}. Within an epoch it goes "
+                "on with the same alone (trainer.devices, the data, trainer.limit_train_batches); "
+                f"checkpoint={self.resumed} starts anew from its weights"
+            )
+        if before.get("steps") == now["steps"]:
+            return
+        if trainer.max_steps != -1:
+            raise UserError(
+                f"resume={self.resumed} is of {was}; here: {here}. With trainer.max_steps its schedule counts steps, "
+                "which now are others: go on with the same, or without trainer.max_steps"
+            )
+        rescale(checkpoint, now)
+        self.rescaled = True
+        report(f"resumed from {was}; here {here}: the schedule goes on from the same epoch")
+
+    def on_train_start(self, trainer: Trainer, _module: LightningModule) -> None:
+        """The rate of the step that comes next, by the schedule's new length."""
+        for config in trainer.lr_scheduler_configs if self.rescaled else ():
+            scheduler = config.scheduler
+            assert isinstance(scheduler, LambdaLR)
+            pairs = zip(scheduler.base_lrs, scheduler.lr_lambdas, strict=True)
+            rates = [base * factor(scheduler.last_epoch) for base, factor in pairs]
+            for group, rate in zip(scheduler.optimizer.param_groups, rates, strict=True):
+                group["lr"] = rate
+            scheduler._last_lr = rates
+
+
+def pace(trainer: Trainer) -> dict[str, int]:
+    """Processes, images, and batches and steps of an epoch."""
+    data: Any = getattr(trainer, "datamodule", None)
+    assert isinstance(data, DataModule) and data.train is not None
+    batches = data.epoch_batches()
+    return {
+        "processes": trainer.world_size,
+        "batch_size": data.batch_size,
+        "images": len(data.train),
+        "batches": batches,
+        "steps": -(-batches // trainer.accumulate_grad_batches),
+    }
+
+
+def text(pace: dict[str, int]) -> str:
+    """A pace in words."""
+    found = {key: pace.get(key, 0) for key in ("steps", "processes", "batch_size", "images")}
+    return "{steps} steps an epoch ({processes} × {batch_size} of {images:,} images)".format(**found)
+
+
+def rescale(checkpoint: dict[str, Any], now: dict[str, int]) -> None:
+    """Count the steps of the epochs that are done as if all had been of this pace."""
+    fit = checkpoint["loops"]["fit_loop"]
+    epochs = fit["epoch_progress"]["current"]["processed"]
+    steps, batches = epochs * now["steps"], epochs * now["batches"]
+    optimizer = fit["epoch_loop.automatic_optimization.optim_progress"]["optimizer"]
+    for progress, per_epoch in (
+        (fit["epoch_loop.batch_progress"], now["batches"]),
+        (fit["epoch_loop.scheduler_progress"], now["steps"]),
+        (optimizer["step"], now["steps"]),
+        (optimizer["zero_grad"], now["steps"]),
+    ):
+        progress["current"] = dict.fromkeys(progress["current"], per_epoch)
+        whole = batches if progress is fit["epoch_loop.batch_progress"] else steps
+        progress["total"] = dict.fromkeys(progress["total"], whole)
+    fit["epoch_loop.state_dict"]["_batches_that_stepped"] = steps
+    for scheduler in checkpoint["lr_schedulers"]:
+        scheduler["last_epoch"], scheduler["_step_count"] = steps, steps + 1
+    if "AverageWeights" in checkpoint["callbacks"]:
+        checkpoint["callbacks"]["AverageWeights"]["latest_update_step"] = steps

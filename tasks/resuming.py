@@ -1,0 +1,134 @@
+"""What a resumed run needs of its checkpoint; anything else there would be lost or wrong in silence."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning import Trainer
+from torch import Tensor
+
+from backbones.torch_file import check_sound
+from tasks.checkpoint import check_fit
+from tasks.digest import check_digest
+from tasks.errors import UserError
+from tasks.learner import Learner
+
+NEEDED = {"optimizer_states": "optimiser", "lr_schedulers": "schedule", "loops": "loops", "callbacks": "callbacks"}
+AVERAGED = {"current_model_state": "weights beside their average", "averaging_state": "average's count"}
+LOOPS = ("fit_loop", "validate_loop", "test_loop", "predict_loop")
+
+
+def check_resumable(checkpoint: Mapping[str, Any], path: str | Path, averaged: bool) -> None:
+    """All that a run goes on with is there, and as it was saved.
+
+    Args:
+        averaged: whether the run keeps an average of its weights.
+
+    Raises:
+        UserError: if it is not, with the file that goes on where there is one.
+    """
+    needed = NEEDED | (AVERAGED if averaged else {})
+    lacking = [what for key, what in needed.items() if key not in checkpoint]
+    foreign = "converted" in checkpoint["mobilevision"]
+    if lacking or foreign:
+        last = Path(path).with_name("last.ckpt")
+        there = last.is_file() and last != Path(path) and not foreign
+        why = "it is of another command" if foreign else f"it has no {', '.join(lacking)}"
+        if set(lacking) == set(needed.values()):
+            why = "it holds weights alone"
+        raise UserError(
+            f"resume={path}: not the last.ckpt of a run of this command ({why}); "
+            + (f"resume={last} goes on, " if there else "")
+            + f"checkpoint={path} starts anew from its weights"
+        )
+    check_digest(checkpoint, "training", path)
+
+
+def check_state(checkpoint: Mapping[str, Any], path: str | Path, learner: Learner, trainer: Trainer) -> None:
+    """What a run goes on with fits the run: entry by entry, before Lightning takes it.
+
+    Raises:
+        UserError: at the first entry that is of another kind or shape, with its name.
+    """
+    ours = learner.state_dict()
+    optimizer = learner.make_optimizer()
+    assert learner.scheduler is not None
+    wanted = {
+        "loops": {name: getattr(trainer, name).state_dict() for name in LOOPS[:1]},
+        "lr_schedulers": [learner.scheduler(optimizer, 1).state_dict()],
+        "callbacks": {},
+        "pytorch-lightning_version": "",
+    }
+    wrong = next((found for key, entry in wanted.items() if (found := differs(checkpoint.get(key), entry, key))), "")
+    wrong = wrong or next((f"callbacks.{k}" for k, v in checkpoint["callbacks"].items() if not isinstance(v, dict)), "")
+    wrong = wrong or differs_in_optimizer(checkpoint["optimizer_states"], optimizer)
+    if not wrong and not re.match(
+        r"\d+\.\d+(\.\d+)?((a|b|rc|\.post|\.?dev)\d+)*$", checkpoint["pytorch-lightning_version"]
+    ):
+        wrong = "pytorch-lightning_version"
+    if not wrong and "current_model_state" in checkpoint:
+        state, count = checkpoint["current_model_state"], checkpoint.get("averaging_state")
+        wrong = differs(state, ours, "current_model_state") or differs(
+            count, {"n_averaged": torch.tensor(0)}, "averaging_state"
+        )
+        wrong = wrong or differs(
+            checkpoint["callbacks"].get("AverageWeights"), {"latest_update_step": 0}, "callbacks.AverageWeights"
+        )
+    if wrong:
+        raise UserError(f"resume={path} is damaged: its {wrong} is not what this run goes on with")
+    check_fit(ours, checkpoint["state_dict"], path)
+    moments = checkpoint["optimizer_states"][0]["state"]
+    try:
+        check_sound(checkpoint.get("current_model_state", {}), path)
+        for number, entries in moments.items():
+            check_sound(
+                {f"optimizer_states.{number}.{k}": v for k, v in entries.items() if isinstance(v, Tensor)}, path
+            )
+    except ValueError as error:
+        raise UserError(str(error)) from error
+
+
+def differs(theirs: object, ours: object, where: str) -> str:
+    """Where something lacks a key of ours, or has a value of another kind or shape; nothing if it does not."""
+    if isinstance(ours, Mapping):
+        if not isinstance(theirs, Mapping):
+            return where
+        inside = ((f"{where}.{key}", theirs.get(key), value) for key, value in ours.items())
+        return next((found for name, a, b in inside if (found := differs(a, b, name))), "")
+    if isinstance(ours, list | tuple):
+        if not isinstance(theirs, list | tuple) or len(theirs) != len(ours):
+            return where
+        pairs = enumerate(zip(theirs, ours, strict=True))
+        return next((found for n, (a, b) in pairs if (found := differs(a, b, f"{where}.{n}"))), "")
+    if isinstance(ours, Tensor):
+        return "" if isinstance(theirs, Tensor) and theirs.shape == ours.shape else where
+    kinds = (int, float) if isinstance(ours, int | float) and not isinstance(ours, bool) else type(ours)
+    return "" if ours is None or isinstance(theirs, kinds) else where
+
+
+def differs_in_optimizer(states: object, optimizer: torch.optim.Optimizer) -> str:
+    """Where an optimiser's saved state is of another kind than this optimiser's; nothing if it is not."""
+    groups = optimizer.state_dict()["param_groups"]
+    wanted = [{"state": {}, "param_groups": [{"params": group["params"], "lr": 0.0} for group in groups]}]
+    if wrong := differs(states, wanted, "optimizer_states"):
+        return wrong
+    assert isinstance(states, list | tuple)
+    (saved,) = states
+    for theirs, mine in zip(saved["param_groups"], groups, strict=True):
+        if theirs["params"] != mine["params"] or mine.keys() - theirs.keys():
+            return "optimizer_states.0.param_groups"
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    stateless = isinstance(optimizer, torch.optim.SGD) and not any(group["momentum"] for group in groups)
+    for number, parameter in enumerate(parameters):
+        entries = saved["state"].get(number)
+        if entries is None and not saved["state"] and not stateless:
+            return "optimizer_states.0.state"
+        if entries is not None and not isinstance(entries, Mapping):
+            return f"optimizer_states.0.state.{number}"
+        for name, value in (entries or {}).items():
+            fits = value.ndim == 0 or value.shape == parameter.shape if isinstance(value, Tensor) else value is None
+            if not fits and not isinstance(value, int | float):
+                return f"optimizer_states.0.state.{number}.{name}"
+    return ""

@@ -1,0 +1,47 @@
+"""Checkpoints to files: with the digests of what they hold, and never half."""
+
+import io
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.fabric.plugins import CheckpointIO
+
+from tasks.checkpoint import read_ours
+from tasks.digest import DIGESTS, METADATA, digests
+from tasks.writing import replacing
+
+WEIGHTS = ("state_dict", METADATA, "epoch", "global_step", "pytorch-lightning_version")  # what best.ckpt has
+
+
+def save(checkpoint: Mapping[str, Any], path: Path) -> None:
+    """Write a checkpoint (`state_dict`, `mobilevision` and what a training needs), with its digests.
+
+    Raises:
+        UserError: if it cannot be written; what was there before is then whole.
+    """
+    metadata = {**checkpoint[METADATA], DIGESTS: digests(checkpoint)}
+    memory = io.BytesIO()  # torch.save hides what a file says when the disk is full
+    torch.save({**checkpoint, METADATA: metadata}, memory)
+    with replacing(path) as file:
+        file.write(memory.getbuffer())
+
+
+class CheckpointFiles(CheckpointIO):
+    """Lightning's way to files, by save() and read_ours()."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        """Write a checkpoint.
+
+        Args:
+            storage_options: names of the entries to write; None for all.
+        """
+        kept = storage_options or checkpoint.keys()
+        save({key: value for key, value in checkpoint.items() if key in kept}, Path(path))
+
+    def load_checkpoint(self, path: Any, *_: Any, **__: Any) -> dict[str, Any]:
+        return read_ours(path)
+
+    def remove_checkpoint(self, path: Any) -> None:
+        Path(path).unlink(missing_ok=True)

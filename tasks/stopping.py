@@ -1,0 +1,93 @@
+"""How a training ends before its time: by a signal, or because its loss runs away."""
+
+import signal
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from lightning import Callback, LightningModule, Trainer
+from torch import Tensor
+
+from tasks.errors import Diverged, Stopped
+from tasks.together import any_process, time_to_ask
+
+EXPLODED = 10  # times the loss of the first batch; below 1 that counts as 1, so that a trained network may learn anew
+REMEDY = "a lower optimizer.lr, a longer scheduler.warmup or trainer.gradient_clip_val may help"
+
+
+class WatchLoss(Callback):
+    """Notes a loss that explodes; one that is not finite at the end of an epoch ends the training at once.
+
+    That epoch's `last.ckpt` is not written: the one of the epoch before stays.
+
+    Attributes:
+        exploded: what to say if the last epoch's mean loss is over EXPLODED times the loss of the training's first
+            batch (or 1 where that is less); nothing if it is not.
+    """
+
+    def __init__(self) -> None:
+        self.first: Tensor | float | None = None
+        self.total: Tensor | float = 0.0
+        self.batches = 0
+        self.exploded = ""
+
+    def on_train_batch_end(self, trainer: Trainer, _m: LightningModule, outputs: Any, *_: Any) -> None:
+        loss = outputs["loss"].detach() * trainer.accumulate_grad_batches  # Lightning has divided it
+        self.first = loss if self.first is None else self.first
+        self.total, self.batches = self.total + loss, self.batches + 1
+        if not trainer.is_last_batch:
+            return
+        last, mean, self.first = float(loss), float(self.total) / self.batches, float(self.first)
+        self.total, self.batches = 0.0, 0
+        epoch = trainer.current_epoch + 1
+        if any_process(trainer, not loss.isfinite().item()):
+            raise Diverged(f"the loss is {last} at the end of epoch {epoch}: {REMEDY}")
+        exploded = any_process(trainer, mean > EXPLODED * max(self.first, 1.0))
+        self.exploded = (
+            f"the loss has exploded: {mean:,.4g} in epoch {epoch}, {self.first:,.4g} at the start: {REMEDY}"
+            if exploded
+            else ""
+        )
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"first": None if self.first is None else float(self.first)}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.first = state_dict.get("first")
+
+
+class StopOnSignal(Callback):
+    """Ctrl-C and SIGTERM end the training with a `last.ckpt` that goes on as if nothing had happened.
+
+    It stops after the next optimiser step (of several processes after at most EVERY of them); after the last step of an
+    epoch, when validation is done and the epoch's own `last.ckpt` is written. A second signal ends the process at once.
+    """
+
+    def __init__(self, checkpoint: Path) -> None:
+        self.checkpoint = checkpoint
+        self.received = 0
+        self.before: dict[int, Any] = {}
+
+    def on_train_start(self, *_: Any) -> None:  # Lightning's own handlers stand by now; these replace them
+        def note(number: int, _frame: FrameType | None) -> None:
+            self.received = number
+            signal.signal(number, signal.SIG_DFL)
+
+        self.before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def on_train_batch_start(self, trainer: Trainer, _module: LightningModule, _batch: Any, batch_index: int) -> None:
+        if batch_index == 0 and trainer.current_epoch > 0 and any_process(trainer, bool(self.received)):
+            raise Stopped(self.received or signal.SIGTERM, self.checkpoint)  # since the last epoch's last step
+
+    def on_train_batch_end(self, trainer: Trainer, _m: LightningModule, _o: Any, _b: Any, batch_index: int) -> None:
+        stepped = (batch_index + 1) % trainer.accumulate_grad_batches == 0
+        if not stepped or trainer.is_last_batch or not time_to_ask(trainer):
+            return
+        if any_process(trainer, bool(self.received)):
+            trainer.save_checkpoint(self.checkpoint)
+            raise Stopped(self.received or signal.SIGTERM, self.checkpoint)
+
+    def teardown(self, *_: Any, **__: Any) -> None:
+        for number, handler in self.before.items():
+            signal.signal(number, handler)
+        self.before = {}
