@@ -14,7 +14,7 @@ BEFORE_1_6 = (
     b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."  # torch.save's magic number, pickled: torchvision's older files
 )
 KINDS = {b"\x89PNG": "a PNG image", b"\xff\xd8\xff": "a JPEG image", b"\x93NUMPY": "a NumPy array", b"\x80": "a pickle"}
-MOST = 500_000  # entries of a checkpoint: a pickle of a few hundred bytes may hold more than memory does
+MOST = 200_000  # entries of a checkpoint: a pickle of a few hundred bytes may hold more than memory does
 DEEPEST = 64  # of dicts in dicts
 
 

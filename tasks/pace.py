@@ -43,8 +43,8 @@ class KeepPace(Callback):
         if not batches["is_last_batch"] and batches["current"]["ready"]:
             epoch = fit["epoch_progress"]["current"]["processed"] + 1
             raise UserError(
-                f"resume={self.resumed} was stopped within epoch {epoch} of {was}; here: {here}. Within an epoch it goes "
-                "on with the same alone (trainer.devices, the data, trainer.limit_train_batches); "
+                f"resume={self.resumed} was stopped within epoch {epoch} of {was}; here: {here}. Within an epoch it "
+                "goes on with the same alone (trainer.devices, the data, trainer.limit_train_batches); "
                 f"checkpoint={self.resumed} starts anew from its weights"
             )
         if before.get("steps") == now["steps"]:

@@ -39,6 +39,7 @@ class ShowProgress(Callback):
 
     def on_train_epoch_start(self, *_: Any) -> None:
         self.images = self.steps = 0
+        self.last = ""  # the numbers of this epoch, once it is scored
         self.waited = 0.0
         self.loss = torch.zeros(())
         self.start = self.mark = time.perf_counter()
@@ -79,10 +80,9 @@ class ShowProgress(Callback):
     def on_train_epoch_end(self, trainer: Trainer, _module: LightningModule) -> None:
         if not trainer.is_global_zero:
             return
-        scored = (trainer.current_epoch + 1) % (trainer.check_val_every_n_epoch or 1) == 0
-        numbers = self.last if scored and hasattr(self, "last") else self.numbers()
         score = trainer.callback_metrics.get(f"val/{self.score}")
-        text = f"  val/{self.score} {float(score):.4f}" if scored and score is not None else ""
+        text = f"  val/{self.score} {float(score):.4f}" if self.last and score is not None else ""
+        numbers = self.last or self.numbers()
         rate = trainer.optimizers[0].param_groups[0]["lr"]
         self.console.print(
             f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}  {numbers}  lr {rate:.2g}{text}", highlight=False

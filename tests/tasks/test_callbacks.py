@@ -1,0 +1,146 @@
+"""What happens around training: averages, best weights, a loss that runs away, another pace."""
+
+import copy
+import warnings
+from types import SimpleNamespace
+
+import lightning
+import pytest
+import torch
+from torch import nn
+
+from tasks.averaging import AverageWeights
+from tasks.callbacks import Best, SaveOften
+from tasks.distill import Distillation
+from tasks.errors import Diverged
+from tasks.pace import rescale
+from tasks.stopping import WatchLoss
+
+
+class Line(lightning.LightningModule):
+    """One weight that learns; notes what it is after each step, and while it is scored."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(1, 1, bias=False)
+        self.after, self.scored = [], []
+
+    def training_step(self, batch, _index):
+        return (self.layer(batch) - 3).square().mean()
+
+    def on_train_batch_end(self, *_):
+        self.after.append(self.layer.weight.detach().double().clone())
+
+    def validation_step(self, _batch, _index):
+        self.scored.append(self.layer.weight.detach().double().clone())
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), lr=0.1)
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-true"])
+def test_the_average_is_scored_and_the_weights_go_on(tmp_path, precision):
+    torch.manual_seed(0)
+    model, images = Line(), torch.ones(8, 1)
+    loader = torch.utils.data.DataLoader(images, batch_size=2)
+    averages = AverageWeights(0.9)
+    trainer = lightning.Trainer(
+        max_epochs=2, accelerator="cpu", precision=precision, callbacks=[averages], logger=False,
+        default_root_dir=tmp_path, enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
+        accumulate_grad_batches=2,
+    )  # fmt: skip
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        trainer.fit(model, loader, loader)
+    stepped = [weight for index, weight in enumerate(model.after) if index % 2 == 1]
+    average = stepped[0]
+    for step, weight in enumerate(stepped[1:], 1):
+        keep = min(0.9, (1 + step) / (10 + step))
+        average = keep * average + (1 - keep) * weight
+    kept = averages._average_model
+    assert kept is not None and kept.module.layer.weight.dtype == torch.float32 and int(kept.n_averaged) == 4
+    assert torch.allclose(kept.module.layer.weight.double(), average, rtol=1e-6)
+    assert torch.allclose(model.scored[-1], average, rtol=1e-6 if precision == "32-true" else 8e-3)
+    assert not torch.equal(model.scored[3], model.after[4]), "the weights, not their average, are trained on"
+
+
+def test_a_copy_of_a_student_shares_its_teacher():
+    teacher = Distillation(nn.Linear(2, 2), weight=0.5, temperature=1)
+    assert copy.deepcopy({"student": [teacher]})["student"][0] is teacher
+
+
+def test_the_best_is_the_last_while_nothing_has_a_score(tmp_path, capsys):
+    best, saved = Best(tmp_path, "val/mAP"), []
+    strategy = SimpleNamespace(reduce_boolean_decision=lambda decision: decision)
+    trainer = SimpleNamespace(
+        strategy=strategy, global_step=0, is_global_zero=True, loggers=[], current_epoch=0,
+        save_checkpoint=lambda _path, storage_options: saved.append(trainer.global_step),
+    )  # fmt: skip
+    scores = [torch.nan, torch.nan, 0.2, torch.nan, 0.1, 0.3]
+    for trainer.global_step, score in enumerate(scores):
+        best._save_topk_checkpoint(trainer, {"val/mAP": torch.tensor(score)})
+    assert saved == [0, 1, 2, 5]
+    assert capsys.readouterr().out.count("best.ckpt is the last epoch's") == 1
+
+
+def watched(*epochs):
+    """WatchLoss after epochs of these losses, with gradients of two batches added up."""
+    watch = WatchLoss()
+    for epoch, losses in enumerate(epochs):
+        for number, loss in enumerate(losses, 1):
+            trainer = SimpleNamespace(
+                accumulate_grad_batches=2, world_size=1, current_epoch=epoch, is_last_batch=number == len(losses)
+            )
+            watch.on_train_batch_end(trainer, None, {"loss": torch.tensor(loss / 2)}, None, number - 1)
+    return watch
+
+
+def test_a_loss_that_explodes_is_told_and_one_that_is_not_finite_ends():
+    assert watched([2.3, 2.0], [1.0, 0.9]).exploded == ""
+    assert watched([2.3, 900.0], [1.0, 0.9]).exploded == "", "it has come back"
+    assert watched([0.01, 0.3], [0.4, 0.9]).exploded == "", "a trained network learns something new"
+    assert watched([2.3, 2.5], [70.0, 90.0]).exploded.startswith("the loss has exploded: 80 in epoch 2, 2.3 at the")
+    with pytest.raises(Diverged, match="the loss is nan at the end of epoch 1"):
+        watched([2.3, torch.nan])
+    resumed = WatchLoss()
+    resumed.load_state_dict(watched([2.3, 2.0]).state_dict())
+    assert resumed.first == pytest.approx(2.3)
+
+
+def test_last_is_written_within_an_epoch_after_a_step(tmp_path, monkeypatch):
+    often, saved = SaveOften(tmp_path / "last.ckpt", minutes=10), []
+    clock = [0.0]
+    monkeypatch.setattr("tasks.callbacks.time.monotonic", lambda: clock[0])
+    trainer = SimpleNamespace(accumulate_grad_batches=2, world_size=1, is_last_batch=False)
+    trainer.save_checkpoint = lambda path: saved.append((clock[0], path.name))
+    often.on_train_start()
+    for index in range(20):
+        clock[0] += 70
+        trainer.is_last_batch = index == 19
+        often.on_train_batch_end(trainer, None, None, None, index)
+    assert saved == [(700.0, "last.ckpt")], "the next is due after batch 19, the epoch's last, which writes its own"
+
+
+def test_progress_of_another_pace_counts_the_same_epochs():
+    def count(n):
+        return {"current": {"ready": n, "completed": n}, "total": {"ready": 2 * n, "completed": 2 * n}}
+
+    fit = {
+        "epoch_progress": {"current": {"processed": 2}},
+        "epoch_loop.batch_progress": count(6) | {"is_last_batch": True},
+        "epoch_loop.scheduler_progress": count(3),
+        "epoch_loop.automatic_optimization.optim_progress": {"optimizer": {"step": count(3), "zero_grad": count(3)}},
+        "epoch_loop.state_dict": {"_batches_that_stepped": 6},
+    }
+    schedulers = [{"last_epoch": 6, "_step_count": 7}]
+    checkpoint = {
+        "loops": {"fit_loop": fit},
+        "lr_schedulers": schedulers,
+        "callbacks": {"AverageWeights": {"latest_update_step": 6}},
+    }
+    rescale(checkpoint, {"steps": 5, "batches": 9})
+    assert fit["epoch_loop.batch_progress"]["total"] == {"ready": 18, "completed": 18}
+    assert fit["epoch_loop.batch_progress"]["current"] == {"ready": 9, "completed": 9}
+    step = fit["epoch_loop.automatic_optimization.optim_progress"]["optimizer"]["step"]
+    assert step["total"]["completed"] == 10 and schedulers[0]["last_epoch"] == 10
+    assert checkpoint["callbacks"]["AverageWeights"]["latest_update_step"] == 10

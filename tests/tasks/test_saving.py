@@ -1,0 +1,119 @@
+"""What a run writes is whole or not there, and what was changed since is not read."""
+
+import resource
+import signal
+from pathlib import Path
+
+import pytest
+import torch
+
+from tasks.checkpoint import read_ours
+from tasks.digest import check_digest
+from tasks.errors import UserError
+from tasks.saving import WEIGHTS, CheckpointFiles, save
+from tasks.writing import replacing, write_text
+
+
+def checkpoint() -> dict:
+    metadata = {
+        "format": 1,
+        "task": "classify",
+        "config": {},
+        "tasks": {"classify": {"target": "label", "classes": ["a", "b"]}},
+    }
+    state = {"weight": torch.arange(6.0).view(2, 3), "norm.running_var": torch.ones(2), "count": torch.tensor(3)}
+    moments = [{"state": {0: {"step": torch.tensor(2.0), "exp_avg": torch.ones(2, 3)}}, "param_groups": [{"lr": 0.1}]}]
+    return {"state_dict": state, "mobilevision": metadata, "epoch": 1, "global_step": 2, "optimizer_states": moments}
+
+
+def test_a_checkpoint_is_read_as_it_was_saved_and_best_is_small(tmp_path):
+    files = CheckpointFiles()
+    files.save_checkpoint(checkpoint(), tmp_path / "last.ckpt")
+    files.save_checkpoint(checkpoint(), tmp_path / "best.ckpt", storage_options=WEIGHTS)
+    last, best = (files.load_checkpoint(tmp_path / name) for name in ("last.ckpt", "best.ckpt"))
+    assert last.keys() == checkpoint().keys() and "optimizer_states" not in best
+    assert torch.equal(best["state_dict"]["weight"], checkpoint()["state_dict"]["weight"])
+    check_digest(last, "training", "last.ckpt")
+    assert {path.name for path in tmp_path.iterdir()} == {"last.ckpt", "best.ckpt"}
+
+
+@pytest.mark.parametrize("part", ["weights", "training"])
+def test_what_was_changed_and_written_again_is_not_taken(tmp_path, part):
+    """The archive's checksums are right then: the digest is what finds it."""
+    save(checkpoint(), tmp_path / "a.ckpt")
+    changed = torch.load(tmp_path / "a.ckpt", weights_only=True)
+    moments = changed["optimizer_states"][0]["state"][0]["exp_avg"]
+    (changed["state_dict"]["weight"] if part == "weights" else moments)[0, 0] += 1e-6
+    torch.save(changed, tmp_path / "a.ckpt")
+    with pytest.raises(UserError, match=f"its {part} are not what was saved"):
+        check_digest(read_ours(tmp_path / "a.ckpt"), "training", "a.ckpt")
+
+
+def test_a_checkpoint_of_before_has_no_digest_and_is_read(tmp_path):
+    torch.save(checkpoint(), tmp_path / "a.ckpt")
+    check_digest(read_ours(tmp_path / "a.ckpt"), "training", "a.ckpt")
+
+
+WRONG = {
+    "format": ({"format": "1"}, "its format"),
+    "newer": ({"format": 99}, "format 99"),
+    "task": ({"task": "detect"}, "its task"),
+    "configuration": ({"config": "abc"}, "its config"),
+    "built": ({"config": {"backbone": []}}, r"its config\.backbone"),
+    "no head": ({"tasks": {}}, "its tasks"),
+    "head": ({"tasks": {"classify": []}}, r"its tasks\.classify"),
+    "classes": ({"tasks": {"classify": {"target": "label", "classes": "ab"}}}, r"its tasks\.classify"),
+    "target": ({"tasks": {"classify": {"target": 3, "classes": ["a"]}}}, r"its tasks\.classify"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_descriptions_of_another_kind_are_named(tmp_path, case):
+    wrong, message = WRONG[case]
+    content = checkpoint()
+    torch.save({**content, "mobilevision": content["mobilevision"] | wrong}, tmp_path / "a.ckpt")
+    with pytest.raises(UserError, match=message):
+        read_ours(tmp_path / "a.ckpt")
+
+
+def test_weights_of_another_kind_are_named(tmp_path):
+    for state, message in (
+        ([], "its state_dict"),
+        ({"weight": "abc"}, "its state_dict"),
+        ({"weight": torch.tensor([torch.nan])}, "weight holds NaN"),
+        ({"norm.running_var": torch.tensor([-1.0])}, "negative variances"),
+    ):
+        torch.save({**checkpoint(), "state_dict": state}, tmp_path / "a.ckpt")
+        with pytest.raises(UserError, match=message):
+            read_ours(tmp_path / "a.ckpt")
+
+
+def test_a_full_disk_leaves_the_file_of_before_whole(tmp_path):
+    """A limit on the size of files stands for the disk: the operating system refuses to write on."""
+    path = tmp_path / "last.ckpt"
+    save(checkpoint(), path)
+    before, limits = path.read_bytes(), resource.getrlimit(resource.RLIMIT_FSIZE)
+    held = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+        with pytest.raises(UserError) as caught:
+            save(checkpoint(), path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, held)
+    assert "MB are free" in str(caught.value) and f"go on with resume={path}" in str(caught.value)
+    assert path.read_bytes() == before and [path] == list(tmp_path.iterdir())
+
+
+def test_a_file_is_replaced_at_the_end_and_not_before(tmp_path):
+    path = tmp_path / "deep" / "metrics.json"
+    write_text(path, "before")
+    with pytest.raises(KeyboardInterrupt), replacing(path) as file:
+        file.write(b"half")
+        file.flush()
+        assert path.read_text() == "before"
+        raise KeyboardInterrupt
+    assert path.read_text() == "before" and list(path.parent.iterdir()) == [path]
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="cannot write"):
+        write_text(Path(tmp_path / "file" / "a.json"), "x")
