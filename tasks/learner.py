@@ -121,7 +121,9 @@ class Learner(lightning.LightningModule):
     def losses_and_terms(self, batch: Batch) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """The same, and what each is the sum of where that is more than one term: `boxes`, or `detect/boxes`."""
         self.normalise(batch.get("counts"))
-        maps, losses, terms = self.backbone(batch["image"]), {}, {}
+        maps = self.backbone(batch["image"])
+        losses: dict[str, Tensor] = {}
+        terms: dict[str, Tensor] = {}
         for name, task in self.each_task():
             if name in self.frozen or name in self.carried or not labelled(task, batch):
                 continue
