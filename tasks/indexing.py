@@ -1,6 +1,7 @@
 """A set of photos, one after the other: read ahead, damaged ones skipped and named, and an index of what was done."""
 
 import csv
+import io
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -21,7 +22,7 @@ def predict_each(
     *,
     upright: bool,
 ) -> None:
-    """Predict every photo, and write index.csv.
+    """Predict every photo; index.csv has a line of each as soon as it is done.
 
     Args:
         images: files; those that are no images, or are damaged, are named, skipped and counted in the end.
@@ -34,11 +35,11 @@ def predict_each(
         UserError: for a photo that is refused, and if not one could be read.
     """
     names = unique_names(images)
-    rows, skipped = [], 0
+    index, skipped = Index(folder / "index.csv"), 0
     for path, name, image in track(decoded(images, names, upright=upright), "predicting", len(images), transient=True):
         if isinstance(image, UserError):
             print(f"skipped: {image}", flush=True)
-            rows.append({"image": str(path), "status": "skipped", "reason": str(image)})
+            index.add({"image": str(path), "status": "skipped", "reason": str(image)})
             skipped += 1
             continue
         row = {"image": str(path), "status": "ok", "height": image.shape[0], "width": image.shape[1]}
@@ -48,9 +49,8 @@ def predict_each(
             raise UserError(f"{path}: {error}") from error
         if line:
             print(f"{path}: {line}", flush=True)
-        rows.append(row | results)
-    write_index(folder / "index.csv", rows)
-    print(f"{len(images) - skipped} images predicted, {skipped} skipped: {folder / 'index.csv'}", flush=True)
+        index.add(row | results)
+    print(f"{len(images) - skipped} images predicted, {skipped} skipped: {index.path}", flush=True)
     if skipped == len(images):
         raise UserError(f"none of the {skipped} files could be read as an image")
 
@@ -71,7 +71,7 @@ def decoded(
             return error
 
     with ThreadPoolExecutor(2) as pool:
-        ahead = 4
+        ahead = 2  # each may have hundreds of megabytes
         waiting = [pool.submit(read, path) for path in images[:ahead]]
         for number, (path, name) in enumerate(zip(images, names, strict=True)):
             if number + ahead < len(images):
@@ -88,10 +88,31 @@ def unique_names(images: Sequence[Path]) -> list[Path]:
     return short if len(set(short)) == len(short) else below
 
 
-def write_index(path: Path, rows: Sequence[dict[str, Any]]) -> None:
-    """One line per file: what it was, what became of it, where the results lie."""
-    columns = list(dict.fromkeys(key for row in rows for key in row))
-    with path.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
-        writer = csv.DictWriter(file, columns)
-        writer.writeheader()
-        writer.writerows(rows)
+class Index:
+    """A CSV file, one line per photo: what it was, what became of it, where the results lie.
+
+    It is whole whenever the process is killed: a line is written in one go, and for a new column the file is replaced.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.rows: list[dict[str, Any]] = []
+        self.columns: dict[str, None] = {}
+
+    def add(self, row: dict[str, Any]) -> None:
+        """Add a line; its new columns come last."""
+        self.rows.append(row)
+        if row.keys() <= self.columns.keys():
+            with self.path.open("ab") as file:
+                file.write(self.lines([row]))
+            return
+        self.columns |= dict.fromkeys(row)
+        beside = self.path.with_name(f".{self.path.name}.partial")
+        beside.write_bytes(self.lines([{key: key for key in self.columns}, *self.rows]))
+        beside.replace(self.path)
+
+    def lines(self, rows: Sequence[dict[str, Any]]) -> bytes:
+        """Rows as UTF-8; bytes of file names that are not are escaped."""
+        text = io.StringIO(newline="")
+        csv.DictWriter(text, list(self.columns)).writerows(rows)
+        return text.getvalue().encode(errors="backslashreplace")

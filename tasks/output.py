@@ -1,5 +1,7 @@
 """What is left of a prediction: files, a picture, a line; of exported files, too, and so without PyTorch."""
 
+import io
+import math
 from collections.abc import Mapping
 from enum import IntEnum
 from pathlib import Path
@@ -11,6 +13,8 @@ from PIL import Image
 
 Pixels = NDArray[np.uint8]
 Found = dict[str, NDArray[Any]]  # of one image, as tasks.deploy.decode.decode gives it
+LARGEST = 25_000_000  # pixels that a network sees: 83 bytes of MobileNetV3's memory each
+LONGEST = 4096  # pixels of an overlay's longer side
 
 
 class Layer(IntEnum):
@@ -45,18 +49,59 @@ class Output(Protocol):
 
 
 def write_overlay(
-    outputs: Mapping[str, Output], image: Pixels, found: Mapping[str, Any], folder: Path, name: Path
-) -> dict[str, str]:
-    """One picture of what all tasks make of an image (H, W, 3), unless a caption is all; returns its path."""
+    outputs: Mapping[str, Output], image: Pixels, found: Mapping[str, Found], folder: Path, name: Path
+) -> dict[str, Any]:
+    """One picture of what all tasks make of an image (H, W, 3), unless a caption is all.
+
+    Returns:
+        What the index says: its path, and the scale of the picture of a very large image.
+    """
     layers = sorted(outputs, key=lambda key: outputs[key].layer)
     if outputs[layers[0]].layer == Layer.CAPTION:
         return {}
+    told: dict[str, Any] = {}
+    if (scale := LONGEST / max(image.shape[:2])) < 1:
+        told["overlay_scale"] = round(scale, 4)
+        image, found = shrunk(image, found, scale)
     for key in layers:
         image = outputs[key].overlay(image, found[key], key != layers[0])
-    path = folder / f"{name}.png"
+    return {"overlays": save_png(image, folder / f"{name}.png")} | told
+
+
+def save_png(pixels: Pixels, path: Path) -> str:
+    """Write an image at once when it is encoded, so that a signal leaves no half of it; returns the path."""
+    encoded = io.BytesIO()
+    Image.fromarray(pixels).save(encoded, "PNG")
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(image).save(path)
-    return {"overlays": str(path)}
+    path.write_bytes(encoded.getbuffer())
+    return str(path)
+
+
+def shrunk(image: Pixels, found: Mapping[str, Found], scale: float) -> tuple[Pixels, dict[str, Found]]:
+    """An image (H, W, 3) and what was found in it, for a picture of another scale."""
+    height, width = (max(1, round(side * scale)) for side in image.shape[:2])
+    small = Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR, reducing_gap=2.0)
+    return np.asarray(small), {task: scaled(values, height, width, scale) for task, values in found.items()}
+
+
+def scaled(found: Found, height: int, width: int, scale: float) -> Found:
+    """Boxes (K, 4) multiplied, and a label map (H, W) at another size; the rest as it is."""
+    values = dict(found)
+    if "boxes" in values:
+        values["boxes"] = values["boxes"] * scale
+    elif "labels" in values:
+        labels = values["labels"]
+        rows, columns = (np.arange(new) * old // new for new, old in zip((height, width), labels.shape, strict=True))
+        values["labels"] = labels[rows][:, columns]
+    return values
+
+
+def size_to_see(height: int, width: int) -> tuple[int, int] | None:
+    """The (height, width) at which a network sees a photo that would otherwise take too much memory; None if not."""
+    if height * width <= LARGEST:
+        return None
+    scale = math.sqrt(LARGEST / (height * width))
+    return tuple(max(32, int(side * scale) // 32 * 32) for side in (height, width))  # type: ignore[return-value]
 
 
 def summary(outputs: Mapping[str, Output], found: Mapping[str, Any]) -> str:

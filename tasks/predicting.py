@@ -11,9 +11,10 @@ from omegaconf import DictConfig
 from tasks.build import build, told_to_the_user
 from tasks.checkpoint import open_checkpoint
 from tasks.data.images import Pixels
+from tasks.data.letterbox import Stretch
 from tasks.indexing import predict_each
 from tasks.learner import Learner
-from tasks.output import summary, write_overlay
+from tasks.output import size_to_see, summary, write_overlay
 from tasks.start import classes_of, complete, sources_of, with_checkpoint
 
 
@@ -48,19 +49,23 @@ def predict_one(learner: Learner, image: Pixels, fit: Any, folder: Path, name: P
     """Write what all tasks make of an image (H, W, 3).
 
     Args:
-        fit: makes the image what the network sees; None for nothing.
+        fit: makes the image what the network sees; None for nothing, unless it is very large (`LARGEST`).
 
     Returns:
         What the index says of the image, and a line for the terminal.
     """
-    batch, places = seen_by(learner, image, fit)
-    predictions, tasks = learner.predictions(batch, places), dict(learner.each_task())
     row: dict[str, Any] = {}
-    for key, task in tasks.items():
-        row |= task.write(predictions[key], folder, name)
+    if fit is None and (size := size_to_see(*image.shape[:2])) is not None:
+        fit, row["seen_height"], row["seen_width"] = Stretch(size), *size
+    batch, places = seen_by(learner, image, fit)
+    predictions = learner.predictions(batch, places)
+    found = {key: task.found(predictions[key]) for key, task in learner.each_task()}
+    outputs = {key: task.output for key, task in learner.each_task()}
+    for key, output in outputs.items():
+        row |= output.write(found[key], folder, name)
     shown = batch[0].permute(1, 2, 0).cpu().numpy() if places is None else image
-    row |= write_overlay(tasks, shown, predictions, folder / "overlays", name)
-    return row, summary(tasks, predictions)
+    row |= write_overlay(outputs, shown, found, folder / "overlays", name)
+    return row, summary(outputs, found)
 
 
 def seen_by(learner: Learner, image: Pixels, fit: Any) -> tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor] | None]:

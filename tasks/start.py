@@ -96,7 +96,7 @@ def start(task: str, config: DictConfig, learner: Learner) -> list[str]:
         check_statistics(config, learner, trained, has)
         checkpoint = for_data_sets(checkpoint, list(config.datasets))
     known = [(name, entry) for name, entry in learner.each_task() if name in trained]
-    other = [name for name, entry in known if trained[name]["classes"] != entry.card()["classes"]]
+    other = [name for name, entry in known if meaning(trained[name]["classes"]) != meaning(entry.card()["classes"])]
     for name in sorted(learner.frozen - {"backbone"}):
         if name not in trained:
             raise UserError(
@@ -176,9 +176,25 @@ def same_classes(trained: Sequence[Any], here: Sequence[Any], path: str) -> None
     """Raises a UserError at the first class that a checkpoint knows otherwise than the data set."""
     if len(trained) != len(here):
         raise UserError(f"{path} knows {len(trained)} classes, the data set has {len(here)}")
-    for number, (theirs, ours) in enumerate(zip(trained, here, strict=True)):
+    for number, (theirs, ours) in enumerate(zip(meaning(trained), meaning(here), strict=True)):
         if theirs != ours:
             raise UserError(f"class {number} is {theirs} in {path} and {ours} in the data set")
+
+
+def meaning(classes: Sequence[Any]) -> list[Any]:
+    """Classes without the ids of label maps, which number a data set's files and not what the network gives."""
+    return [[entry[0], *entry[2:]] if len(entry) == 3 and not isinstance(entry, str) else entry for entry in classes]
+
+
+def numbered_as_trained(
+    task: str, config: DictConfig, classes: Mapping[str, Sequence[Any]]
+) -> Mapping[str, Sequence[Any]]:
+    """Classes for mode=export: label maps get the ids of the files that the checkpoint was trained on."""
+    if config.mode != "export" or config.checkpoint is None or "mask" not in classes:
+        return classes
+    trained = classes_of(open_checkpoint(config.checkpoint, task)["mobilevision"]).get("mask", ())
+    alike = meaning(trained) == meaning([[name, number, list(colour)] for name, number, colour in classes["mask"]])
+    return {**classes, "mask": trained} if alike else classes
 
 
 def take_weights(learner: Learner, source: str) -> list[str]:

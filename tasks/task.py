@@ -12,7 +12,7 @@ from heads.base import Head
 from heads.boxes import Places
 from tasks.distill import Distillation
 from tasks.gallery import Gallery
-from tasks.output import Found, Layer, Output, Pixels
+from tasks.output import Found, Output
 
 
 class Task(nn.Module):
@@ -22,7 +22,6 @@ class Task(nn.Module):
         name: in front of the task's metrics where several tasks are trained.
         target: the key of its labels in a batch.
         score: the metric that says which checkpoint is best; larger is better.
-        layer: what its overlay is.
         output: writes and draws what found() gives.
         mirror: whether an image is scored and predicted as itself and as its mirror image, the raw outputs averaged;
             for tasks whose outputs have no left and right. It costs a second pass.
@@ -34,7 +33,6 @@ class Task(nn.Module):
     name: ClassVar[str]
     target: ClassVar[str]
     score: ClassVar[str]
-    layer: ClassVar[Layer]
     output: Output
     mirror: bool = False
     class_names: list[str]
@@ -132,22 +130,6 @@ class Task(nn.Module):
     @abstractmethod
     def found(self, prediction: Any) -> Found:
         """The prediction of one image, a batch of one, as arrays."""
-
-    def write(self, prediction: Any, folder: Path, name: Path) -> dict[str, Any]:
-        """Files for the prediction of one image, a batch of one; returns what the index says of them."""
-        return self.output.write(self.found(prediction), folder, name)
-
-    def overlay(self, image: Pixels, prediction: Any, covered: bool) -> Pixels:
-        """A predicted image (H, W, 3) with its prediction, a batch of one, drawn on it; it may come out larger.
-
-        Args:
-            covered: whether another task has drawn on the image.
-        """
-        return self.output.overlay(image, self.found(prediction), covered)
-
-    def summary(self, prediction: Any) -> str:
-        """A line on one predicted image for the terminal, where one line can say it."""
-        return self.output.summary(self.found(prediction))
 
     def mix(self, batch: Mapping[str, Any], _done: float) -> Mapping[str, Any]:
         """A training batch whose images are blended with each other; called where there is no other task.

@@ -31,7 +31,7 @@ from tasks.parts import HEADS, parts
 from tasks.progress import Pictures, ShowProgress
 from tasks.report import describe, report, show
 from tasks.resuming import check_state
-from tasks.start import classes_of_carried, complete, start
+from tasks.start import classes_of_carried, complete, numbered_as_trained, start
 from tasks.stopping import StopOnSignal, WatchLoss
 from tasks.writing import write_text
 
@@ -124,7 +124,7 @@ def ready(task: str, config: DictConfig, splits: Splits) -> tuple[Learner, DataM
     lightning.seed_everything(config.seed, verbose=False)
     carried = [name for name in parts(config) if name and HEADS[name] not in splits.classes]
     classes = dict(splits.classes) | classes_of_carried(task, config, carried)
-    learner = build(config, classes, splits.sources)
+    learner = build(config, numbered_as_trained(task, config, classes), splits.sources)
     learner.carried = frozenset(carried)
     data = build_data(config, splits)
     learner.card = make_card(task, config, {name: entry.card() for name, entry in learner.each_task()})

@@ -31,7 +31,7 @@ class ClassifyTask(Task):
         classes: names in the order of the labels.
     """
 
-    name, target, score, layer = "classify", "label", "top1", ClassifyOutput.layer
+    name, target, score = "classify", "label", "top1"
 
     def __init__(
         self,

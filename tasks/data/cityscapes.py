@@ -49,6 +49,7 @@ CLASSES = (  # the 19 classes of the benchmark, with the label ids of the files 
     LabelClass("bicycle",       33, (119,  11,  32)),
 )
 # fmt: on
+TRAIN_ID_CLASSES = tuple(label._replace(label_id=number) for number, label in enumerate(CLASSES))
 THINGS = tuple(label for label in CLASSES if label.label_id >= 24)  # whose objects are told apart, and have boxes
 LabelKind = Literal["labelIds", "labelTrainIds"]
 NOT_AN_ID = 254
@@ -210,6 +211,8 @@ class Cityscapes:
             raise UserError(f"dataset.targets={targets} is not a list of some of mask, boxes, label")
         self.root, self.labels = Path(root), labels
         self.train_split, self.val_split, self.targets = train_split, val_split, tuple(targets)
+        if self.numbering() == "labelTrainIds":  # predicted label maps are numbered as the data set's
+            self.classes = {**self.classes, "mask": TRAIN_ID_CLASSES}
 
     def files(self, split: str) -> LabelledImages:
         """All pairs of a split, in the order of their names."""
@@ -256,6 +259,12 @@ class Cityscapes:
     def val(self) -> LabelledImages:
         """The pairs that are scored."""
         return self.files(self.val_split)
+
+    def numbering(self) -> LabelKind:
+        """What the label files hold, judged by one image of any split; label ids where there is none."""
+        splits = (self.root / "leftImg8bit" / split for split in (self.train_split, self.val_split))
+        image = next((image for split in splits for image in split.glob("*/*_leftImg8bit.png")), None)
+        return self.label_kind(image or self.root / "leftImg8bit" / "train" / "none" / "none_leftImg8bit.png")
 
     def label_kind(self, image: Path) -> LabelKind:
         """Which of the two label files this data set has, judged by one image."""

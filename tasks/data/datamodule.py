@@ -21,6 +21,7 @@ from tasks.data.mixture import MixedSamples
 from tasks.data.progressive import check_progressive, shrunk
 from tasks.data.samplers import EvalBatches, MixedBatches, TrainBatches, shared_out
 from tasks.data.samples import Samples
+from tasks.data.sharing import WorkerLoader, shareable
 from tasks.errors import UserError
 
 
@@ -260,11 +261,11 @@ class DataModule(lightning.LightningDataModule):
 
     def loader(self, dataset: Dataset[Batch], sampler: Iterable[Any], workers: int) -> DataLoader[Batch]:
         """A loader whose sampler makes whole batches (Lightning tells the epoch to samplers, not to batch samplers)."""
-        return DataLoader(
+        return WorkerLoader(
             dataset,
             sampler=sampler,
             batch_size=None,
-            collate_fn=unchanged,
+            collate_fn=shareable,
             num_workers=workers,
             worker_init_fn=start_worker,
             persistent_workers=workers > 0,
@@ -282,11 +283,6 @@ def in_memory(samples: Samples) -> Samples:
     if isinstance(samples, MixedSamples):
         return samples.kept(in_memory)
     return samples if isinstance(samples, InMemory) else InMemory(samples)
-
-
-def unchanged(batch: Any) -> Any:
-    """A batch as the data set made it; the loader's own way would turn annotations into tensors."""
-    return batch
 
 
 def start_worker(_worker: int) -> None:

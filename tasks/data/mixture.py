@@ -202,10 +202,13 @@ def named(name: str) -> Iterator[None]:
 def difference(ours: Sequence[Any], theirs: Sequence[Any], owner: str, other: str) -> str:
     """The first class that two sets know otherwise, said with their names; nothing where there is none.
 
-    Classes are alike if name, place and id are; their colours mean nothing. A name that both have with another meaning
-    goes before one that only one of them has.
+    Classes are alike if name, place and category id are; ids of label maps and colours mean nothing. A name that both
+    have with another meaning goes before one that only one of them has.
     """
-    first, second = ([(c,) if isinstance(c, str) else tuple(c[:2]) for c in classes] for classes in (ours, theirs))
+    first, second = (
+        [(c,) if isinstance(c, str) else tuple(c[: 1 if len(c) == 3 else 2]) for c in classes]
+        for classes in (ours, theirs)
+    )
     if first == second:
         return ""
     places = {entry[0]: place for place, entry in enumerate(second)}

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 
 from tasks.data.images import Pixels, read_rgb
-from tasks.deploy.decode import Found, decode, prepare
+from tasks.deploy.decode import Found, decode, prepare, resized
 from tasks.deploy.manifest import NAME, read_manifest
 from tasks.deploy.runtimes import Runner, open_runner
 from tasks.errors import UserError
+from tasks.output import size_to_see
 
 
 class Model:
@@ -36,11 +37,21 @@ class Model:
         """
         photo = image if isinstance(image, np.ndarray) else read_rgb(image, upright=self.manifest["input"]["upright"])
         try:
-            seen, place = prepare(photo, self.manifest)
+            size = size_seen(self.manifest, photo)
+            small = photo if size is None else resized(photo, size, None).transpose(1, 2, 0)
+            seen, place = prepare(small, self.manifest)
             return decode(self.runner.run(seen), self.manifest, photo.shape[:2], place)
         except (ValueError, UserError) as error:
             where = "" if isinstance(image, np.ndarray) else f"{image}: "
             raise UserError(f"{where}{error}") from error
+
+
+def size_seen(manifest: Mapping[str, Any], photo: Pixels) -> tuple[int, int] | None:
+    """(height, width) to which a very large photo is brought for a file that takes any size; None for all others."""
+    takes = manifest["input"]
+    if takes["resize"]["rule"] != "none" or takes["height"] or takes["width"]:
+        return None
+    return size_to_see(*photo.shape[:2])
 
 
 def open_model(path: str | Path, threads: int | None = None) -> Model:

@@ -8,7 +8,7 @@ from omegaconf import DictConfig
 
 from tasks.classify.output import ClassifyOutput
 from tasks.data.images import Pixels
-from tasks.deploy.model import open_model
+from tasks.deploy.model import open_model, size_seen
 from tasks.detect.output import DetectOutput
 from tasks.indexing import predict_each
 from tasks.output import Output, summary, write_overlay
@@ -33,7 +33,8 @@ def predict(config: DictConfig, images: Sequence[Path], folder: Path) -> None:
 
     def predict_one(image: Pixels, name: Path) -> tuple[dict[str, Any], str]:
         found = model.predict(image)
-        row: dict[str, Any] = {}
+        size = size_seen(model.manifest, image)
+        row: dict[str, Any] = {} if size is None else {"seen_height": size[0], "seen_width": size[1]}
         for key, output in outputs.items():
             row |= output.write(found[key], folder, name)
         return row | write_overlay(outputs, image, found, folder / "overlays", name), summary(outputs, found)

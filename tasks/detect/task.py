@@ -37,7 +37,7 @@ class DetectTask(Task):
         classes: (name, category id in the data set's files) in the order of the class numbers.
     """
 
-    name, target, score, layer = "detect", "boxes", "mAP", DetectOutput.layer
+    name, target, score = "detect", "boxes", "mAP"
 
     def __init__(
         self,

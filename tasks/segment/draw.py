@@ -11,6 +11,7 @@ Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 Colours = Sequence[tuple[int, ...]]
 WRONG, VOID = (255, 48, 48), 255
 GAP = 4
+STRIP = 64  # rows
 
 
 def colourise(labels: Pixels, colours: Colours) -> Pixels:
@@ -22,7 +23,11 @@ def colourise(labels: Pixels, colours: Colours) -> Pixels:
 
 def overlay(image: Pixels, labels: Pixels, colours: Colours, opacity: float = 0.55) -> Pixels:
     """The classes' colours laid over the image (H, W, 3)."""
-    return (opacity * colourise(labels, colours) + (1 - opacity) * image).astype(np.uint8)
+    laid = np.empty_like(image)
+    for first in range(0, len(image), STRIP):  # of all rows at once the floats would take 16 times the image's memory
+        rows = slice(first, first + STRIP)
+        laid[rows] = opacity * colourise(labels[rows], colours) + (1 - opacity) * image[rows]
+    return laid
 
 
 def resized(image: Pixels, size: tuple[int, ...]) -> Pixels:

@@ -5,9 +5,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-from PIL import Image
 
-from tasks.output import Found, Layer, Pixels
+from tasks.output import Found, Layer, Pixels, save_png
 from tasks.segment.draw import overlay
 
 
@@ -26,10 +25,7 @@ class SegmentOutput:
 
     def write(self, found: Found, folder: Path, name: Path) -> dict[str, Any]:
         """A label map, ids as in the data set's files; returns its path."""
-        path = folder / "labels" / f"{name}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(self.ids[found["labels"]]).save(path)
-        return {"labels": str(path)}
+        return {"labels": save_png(self.ids[found["labels"]], folder / "labels" / f"{name}.png")}
 
     def overlay(self, image: Pixels, found: Found, _covered: bool) -> Pixels:
         """The classes' colours over the image."""

@@ -32,7 +32,7 @@ class SegmentTask(Task):
         classes: (name, label id, colour) in the order of the train ids.
     """
 
-    name, target, score, layer = "segment", "mask", "mIoU", SegmentOutput.layer
+    name, target, score = "segment", "mask", "mIoU"
 
     def __init__(
         self,

@@ -62,10 +62,22 @@ def predictions():
     return {"segment": labels, "detect": found, "classify": torch.tensor([[0.0, 3.0]])}
 
 
+def arrays(tasks, image, predictions):
+    """Outputs, image and what was found."""
+    found = {name: task.found(predictions[name]) for name, task in tasks.items()}
+    return {name: task.output for name, task in tasks.items()}, image, found
+
+
+def said(tasks, predictions):
+    """The line for the terminal."""
+    outputs, _, found = arrays(tasks, None, predictions)
+    return summary(outputs, found)
+
+
 def written(names, image, predictions, folder):
     """The overlay of some of the tasks, None where there is none."""
     tasks = {name: task for name, task in make().items() if name in names}
-    row = write_overlay(tasks, image, predictions, folder, Path("deep/a"))
+    row = write_overlay(*arrays(tasks, image, predictions), folder, Path("deep/a"))
     assert row == ({"overlays": str(folder / "deep" / "a.png")} if list(folder.rglob("*")) else {})
     return np.asarray(Image.open(row["overlays"])) if row else None
 
@@ -114,9 +126,9 @@ def test_captions_are_shortened_to_the_image():
 
 def test_a_line_names_the_tasks_where_there_are_several(predictions):
     tasks = make()
-    assert summary({"detect": tasks["detect"]}, predictions) == "1 car"
-    assert summary({"segment": tasks["segment"]}, predictions) == ""
-    assert summary(tasks, predictions) == "classify: night 0.953, day 0.047; detect: 1 car"
+    assert said({"detect": tasks["detect"]}, predictions) == "1 car"
+    assert said({"segment": tasks["segment"]}, predictions) == ""
+    assert said(tasks, predictions) == "classify: night 0.953, day 0.047; detect: 1 car"
 
 
 @pytest.fixture
@@ -143,3 +155,26 @@ def test_label_maps_refuse_images_that_leave_a_margin(learner, tmp_path):
     image = np.zeros((150, 430, 3), np.uint8)
     with pytest.raises(ValueError, match=r"use data\.fit=Stretch"):
         predict_one(learner, image, Letterbox([64, 128]), tmp_path, Path("a"))
+
+
+def test_a_very_large_image_is_drawn_smaller(image, predictions, tmp_path, monkeypatch):
+    monkeypatch.setattr("tasks.output.LONGEST", 480)
+    tasks = {name: task for name, task in make().items() if name != "classify"}
+    row = write_overlay(*arrays(tasks, image, predictions), tmp_path, Path("a"))
+    assert row == {"overlays": str(tmp_path / "a.png"), "overlay_scale": 0.75}
+    picture = np.asarray(Image.open(tmp_path / "a.png"))
+    assert picture.shape == (360, 480, 3)
+    assert tuple(picture[150, 180]) == tuple(picture[299, 180]) == colour_of(1), "boxes shrink along"
+    grass, road = (picture[10:40, column].mean((0, 1)) for column in (slice(-20, None), slice(0, 20)))
+    np.testing.assert_allclose(grass - road, 0.55 * np.subtract(COLOURS[1], COLOURS[0]), atol=5)
+
+
+def test_a_very_large_photo_is_seen_smaller(image, learner, tmp_path, monkeypatch):
+    monkeypatch.setattr("tasks.output.LARGEST", 64 * 96)
+    photo = np.ascontiguousarray(image[:128, :192])
+    row, _ = predict_one(learner, photo, None, tmp_path, Path("a"))
+    assert (row["seen_height"], row["seen_width"]) == (64, 96)
+    labels = np.asarray(Image.open(row["labels"]))
+    assert labels.shape == (128, 192)
+    expected, _ = predict_one(learner, photo, Stretch((64, 96)), tmp_path, Path("b"))
+    np.testing.assert_array_equal(labels, np.asarray(Image.open(expected["labels"])))

@@ -132,3 +132,14 @@ def test_real_frames():
     counts = sum(np.bincount(val.read(i)["mask"].ravel(), minlength=256) for i in range(51))
     assert round(100 * counts[0] / counts.sum(), 1) == 28.9 and round(100 * counts[10] / counts.sum(), 1) == 9.2
     assert np.flatnonzero(counts).tolist() == [0, 1, 2, 4, 5, 7, 8, 10, 11, 12, 13, VOID]
+
+
+def test_classes_are_numbered_as_the_files(cityscapes):
+    assert [label.label_id for label in Cityscapes(cityscapes).classes["mask"]][:2] == [7, 8]
+    for path in (cityscapes / "gtFine").rglob("*_labelIds.png"):
+        path.rename(path.with_name(path.name.replace("labelIds", "labelTrainIds")))
+    own = Cityscapes(cityscapes).classes["mask"]
+    assert [label.label_id for label in own] == list(range(19))
+    assert [label.name for label in own] == [label.name for label in CLASSES]
+    assert Cityscapes(cityscapes, labels="labelIds").classes["mask"] == CLASSES
+    assert Cityscapes(cityscapes / "nowhere").classes["mask"] == CLASSES

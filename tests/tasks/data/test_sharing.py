@@ -1,0 +1,78 @@
+"""Batches arrive whole where shared memory is full and where no worker can be started."""
+
+import multiprocessing
+import pickle
+
+import pytest
+import torch
+from torch.utils.data import Dataset
+
+from tasks.data import sharing
+from tasks.data.sharing import ByValue, WorkerLoader, shareable
+
+
+class Batches(Dataset):
+    def __getitem__(self, index):
+        images = torch.arange(2 * 5 * 7 * 3, dtype=torch.uint8).view(2, 5, 7, 3).permute(0, 3, 1, 2) + index
+        return {"image": images, "places": (torch.ones(2, 4), torch.zeros(2, 2)), "name": ["a", "b"], "n": index}
+
+    def __len__(self):
+        return 2
+
+
+def load(workers):
+    return list(
+        WorkerLoader(
+            Batches(), batch_size=None, collate_fn=shareable, num_workers=workers, persistent_workers=workers > 0
+        )
+    )
+
+
+def assert_whole(batches):
+    for index, batch in enumerate(batches):
+        expected = Batches()[index]
+        assert torch.equal(batch["image"], expected["image"]) and batch["image"].stride() == expected["image"].stride()
+        assert torch.equal(batch["places"][0], torch.ones(2, 4)) and batch["n"] == index
+        batch["image"] += 1  # it can be written to
+
+
+def full(*_):
+    raise RuntimeError("unable to allocate shared memory(shm) for file </torch_1>: No space left on device (28)")
+
+
+def test_a_full_shared_memory_costs_time_alone(monkeypatch, capsys):
+    monkeypatch.setattr(torch.Tensor, "share_memory_", full)  # workers are forked: they have it, too
+    sharing.tell_full.cache_clear()
+    batches = load(1)
+    assert_whole(batches)
+    out = capsys.readouterr().out
+    assert out.count("is full: batches come by slower pipes") == 1 and "--shm-size" in out
+
+
+def test_another_failure_is_told(monkeypatch):
+    def fail(*_):
+        raise RuntimeError("something else")
+
+    monkeypatch.setattr(torch.Tensor, "share_memory_", fail)
+    with pytest.raises(RuntimeError, match="something else"):
+        load(1)
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), RuntimeError("can't start new thread")])
+def test_no_workers_are_done_without(monkeypatch, capsys, error):
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr(multiprocessing.Process, "start", fail)
+    monkeypatch.setattr(multiprocessing.context.Process, "start", fail)
+    batches = load(2)
+    assert_whole(batches)
+    assert f"no data workers: {error}; going on without (data.workers=0)" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("axes", [(0, 1, 2, 3), (0, 3, 1, 2), (2, 0, 3, 1)])
+def test_a_tensor_by_value_keeps_its_layout(axes, monkeypatch):
+    monkeypatch.setattr(sharing, "tell_full", lambda: None)
+    tensor = torch.randn(2, 3, 4, 5).permute(axes)
+    copy = pickle.loads(pickle.dumps(ByValue(tensor)))
+    assert torch.equal(copy, tensor) and copy.stride() == tensor.stride()
