@@ -148,11 +148,13 @@ class TorchRunner(Runner):
     def __init__(self, path: Path, names: list[str], shape: tuple[int | None, ...], threads: int | None) -> None:
         import torch
 
+        from tasks.deploy.pt2 import load_program
+
         if threads is not None:
             torch.set_num_threads(threads)
         self.torch = torch
         with readable(path):
-            self.module = torch.export.load(path).module()
+            self.module = load_program(path).module()
         self.names, self.shape = names, shape
 
     def of_batch(self, images: Images) -> Arrays:

@@ -1,0 +1,159 @@
+"""Reading a .pt2 file of PyTorch's without the code that it could bring.
+
+`torch.export.load` unpickles sample inputs and marked weights, evaluates symbolic sizes and guards, looks up operators
+as attributes of `torch` and loads compiled libraries. So the archive is read here first: entries of known names, numbers
+without pickles, a graph of ATen's own operators, names and sizes that are nothing else. What was checked is written
+again, so that PyTorch reads these very bytes, whatever a second directory in the file may say.
+"""
+
+import io
+import json
+import re
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+
+LARGEST = 2**26  # bytes of the graph
+PARTS = {  # entries below the archive's own folder, and whether PyTorch is given them
+    r"models/model\.json": True,
+    r"data/(weights|constants)/model_\1_config\.json": True,
+    r"data/weights/weight_\d+": True,
+    r"data/constants/tensor_\d+": True,
+    r"data/sample_inputs/model\.pt": True,
+    r"archive_format|archive_version|byteorder|version|\.data/version": True,
+    r"\.format_version|\.storage_alignment|\.data/serialization_id|extra/mobilevision": False,
+}
+TEXT = re.compile(r"[\w.+-]{0,512}")  # of names, versions and choices
+SIZE = re.compile(r"[\w +*/(),<>=!'-]{1,2000}")  # of an expression of sizes
+ENDLESS = ("**", "<<", ">>")  # in a few characters more than any memory holds
+WORD = re.compile(r"[A-Za-z_]\w*")
+IN_SIZES = re.compile(
+    r"[su]\d+|Symbol|Integer|positive|nonnegative|integer|Add|Mul|Max|Min|Mod|PythonMod|FloorDiv|CleanDiv|CeilToInt"
+    r"|IntTrueDiv|Equality|Unequality|StrictLessThan|LessThan|StrictGreaterThan|GreaterThan|Eq|Ne|And|Or|Not|True|False"
+)
+OPERATORS = re.compile(r"_operator\.(add|sub|mul|floordiv|truediv|mod|neg|eq|ne|ge|gt|le|lt|getitem)")
+ATEN = re.compile(r"torch\.ops\.aten\.(\w+)\.(\w+)")
+GUARD = re.compile(r"L\['\w+'\]\.size\(\)\[\d\]")  # an input's side; guards compare them
+FOREIGN = (  # what leads out of the graph
+    *("as_operator", "as_custom_obj", "as_graph", "as_string_to_argument"),
+    *("custom_obj_values", "treespec_namedtuple_fields"),
+)
+UNDERSCORED = re.compile(
+    r"__(and|or|xor|lshift|rshift)__|_(assert_tensor_metadata|softmax|log_softmax|to_copy|unsafe_view|adaptive_avg_pool2d"
+    r"|native_batch_norm_legit_no_training|upsample_\w+|assert_scalar)"
+)
+REFUSED = ("from_file", "set_", "set", "resize_as_sparse_", "record_stream")  # what opens files, or takes storage away
+
+
+def load_program(path: Path) -> Any:
+    """The program of a .pt2 file that tasks/deploy/writers.py has written, or could have.
+
+    Raises:
+        ValueError: for a file with pickles, code, libraries or anything else that it does not have.
+    """
+    return torch.export.load(io.BytesIO(checked_archive(path)))
+
+
+def checked_archive(path: Path) -> bytes:
+    """The archive with what was looked at and nothing else.
+
+    Raises:
+        ValueError: as load_program.
+    """
+    rewritten = io.BytesIO()
+    with zipfile.ZipFile(path) as archive, zipfile.ZipFile(rewritten, "w") as checked:
+        entries = archive.infolist()
+        if sum(entry.file_size for entry in entries) > path.stat().st_size:
+            raise ValueError("its entries are larger than the file")
+        seen = set()
+        for entry in entries:
+            name = entry.filename.partition("/")[2]
+            given = next((given for part, given in PARTS.items() if re.fullmatch(part, name)), None)
+            if given is None or name in seen or entry.compress_type != zipfile.ZIP_STORED:
+                raise ValueError(f"{entry.filename[:80]!r} is not one of the entries that an exported program needs")
+            seen.add(name)
+            if given:
+                checked.writestr(f"model/{name}", content_of(name, archive.read(entry)))
+    return rewritten.getvalue()
+
+
+def content_of(name: str, content: bytes) -> bytes:
+    """An entry's bytes, of which nothing will run.
+
+    Raises:
+        ValueError: for those that could.
+    """
+    if name.endswith(".json"):
+        if len(content) > LARGEST:
+            raise ValueError(f"{name} has over {LARGEST:,} bytes")
+        tree = json.loads(content)
+        check_tree(without_metadata(tree), name)
+        return json.dumps(tree).encode()
+    if name.endswith(".pt"):  # the images that it was traced with
+        torch.load(io.BytesIO(content), weights_only=True)  # torch.export unpickles what this refuses
+    return content
+
+
+def without_metadata(tree: Any) -> Any:
+    """The graph without what only says where in our code its nodes come from."""
+    for node in tree.get("graph_module", {}).get("graph", {}).get("nodes", []):
+        node["metadata"] = {}
+    return tree
+
+
+def check_tree(tree: Any, where: str) -> None:
+    """Raises a ValueError for the first key or value of the JSON that is more than a name, a size or a number."""
+    for key, value in leaves(tree):
+        if key == "use_pickle" and value is not False:
+            raise ValueError(f"{where} has a pickle")
+        if key in FOREIGN and value:
+            raise ValueError(f"{where} has {key}, which could run")
+        if not isinstance(value, str):
+            continue
+        if key == "target":
+            check_operator(value)
+        elif key in ("expr_str", "guards_code"):
+            sizes = GUARD.sub("1", value) if key == "guards_code" else value
+            known = SIZE.fullmatch(sizes) and all(IN_SIZES.fullmatch(word) for word in WORD.findall(sizes))
+            if not known or any(sign in sizes for sign in ENDLESS):
+                raise ValueError(f"{where} has {value[:80]!r} as a size")
+        elif key in ("in_spec", "out_spec"):
+            check_nesting(value)
+        elif not (WORD if value and key in ("name", "forward_arg_names") else TEXT).fullmatch(value):
+            raise ValueError(f"{where} has {value[:80]!r} as {key}")
+
+
+def check_operator(target: str) -> None:
+    """Raises a ValueError for anything but arithmetic and ATen's operators that compute."""
+    if OPERATORS.fullmatch(target):
+        return
+    match = ATEN.fullmatch(target)
+    if match is not None and match[1] not in REFUSED and (match[1][0] != "_" or UNDERSCORED.fullmatch(match[1])):
+        packet = getattr(torch.ops.aten, match[1], None)
+        if isinstance(getattr(packet, match[2], None), torch._ops.OpOverload):
+            return
+    raise ValueError(f"its graph calls {target[:80]}, which is not an operator that a network needs")
+
+
+def check_nesting(text: str) -> None:
+    """Raises a ValueError for a shape of inputs or outputs that is more than tuples, lists and dicts of names."""
+    for key, value in leaves(json.loads(text)):
+        plain = value in (None, "null", "builtins.tuple", "builtins.list", "builtins.dict")
+        names = key == "context" and isinstance(value, str) and re.fullmatch(r'\[("\w*"(, )?)*\]', value)
+        if isinstance(value, str) and not (plain or names or (key == "a key" and WORD.fullmatch(value))):
+            raise ValueError(f"its inputs or outputs are of {value[:80]!r}")
+
+
+def leaves(node: Any, key: str = "") -> Iterator[tuple[str, Any]]:
+    """All keys, as values of their own, and all values of nested dicts and lists by the nearest key."""
+    yield key, node
+    if isinstance(node, dict):
+        for name, value in node.items():
+            yield "a key", name
+            yield from leaves(value, name)
+    elif isinstance(node, list):
+        for value in node:
+            yield from leaves(value, key)
