@@ -222,6 +222,8 @@ def told(task: str, name: str, value: str) -> str:
     word = WORDS.get(name)
     if word is None:
         return ""
+    if name == "device" and value and not value[0].isdigit():
+        return f"write trainer.accelerator={value.partition(':')[0]}"
     if word.key == "SIDE":
         numbers = re.findall(r"\d+", value)
         side = numbers[0] if len(set(numbers)) == 1 else "320"

@@ -18,6 +18,7 @@ from tasks.data.splits import Splits
 from tasks.deploy.manifest import read_manifest
 from tasks.errors import UserError
 from tasks.parts import HEADS, settled_heads, several
+from tasks.proportion import check_epoch
 
 
 def run(config: DictConfig) -> None:
@@ -101,6 +102,8 @@ def open_dataset(config: DictConfig, first: bool, trained: Iterable[str] = ()) -
     if config.mode == "export" and config.export.precision == "int8":
         with suppress(UserError):  # without training images those of val will do
             train = dataset.train()
+    if config.mode == "train" and train is not None:
+        check_epoch(config, len(train))
     broken: frozenset[str] = frozenset()
     if config.check and first:
         look_through("val", val, allowed=0)

@@ -42,6 +42,7 @@ RULES: Rules = {  # every command has these keys
     "pictures": whole(0),
     "check": SWITCH,
     "confirm": SWITCH,
+    "traceback": SWITCH,
     "upright": SWITCH,
     "channels_last": SWITCH,
     "cpu.bind_threads": SWITCH,

@@ -27,7 +27,7 @@ RULES: Rules = {
     "trainer.strategy": TEXT,
     "trainer.devices": (are_devices, "auto, a number of devices, -1 for all, or a list of their numbers"),
     "trainer.num_nodes": whole(1),
-    "trainer.precision": one_of(*PRECISIONS),
+    "trainer.precision": (lambda v: v in PRECISIONS, "one of 32-true, 16-mixed, bf16-mixed, 16-true, bf16-true"),
     "trainer.accumulate_grad_batches": whole(1),
     "trainer.gradient_clip_val": optional(POSITIVE),
     "trainer.gradient_clip_algorithm": optional(one_of("norm", "value")),

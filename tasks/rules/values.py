@@ -30,6 +30,7 @@ def check_values(config: DictConfig) -> None:
         for key, rule in images.STREETS.items():
             check_value(config, key, rule)
     check_instead(config)
+    check_splits(config)
 
 
 def check_value(config: DictConfig, key: str, rule: Rule) -> None:
@@ -47,6 +48,16 @@ def check_instead(config: DictConfig) -> None:
         value = config.trainer.get(name)
         if name in config.trainer and not any(value == v and type(value) is type(v) for v in harmless):
             raise UserError(f"trainer.{name}={value} does not go with this command; instead: {instead}")
+
+
+def check_splits(config: DictConfig) -> None:
+    """Raises a UserError for scores on the images that are trained on."""
+    for path in places_of(config, "dataset.val_split"):
+        val, train = (
+            OmegaConf.select(config, path.replace("val_split", name)) for name in ("val_split", "train_split")
+        )
+        if val is not None and val == train:
+            raise UserError(f"{path}={val} is what is trained on, too: dataset.train_split is another")
 
 
 def places_of(config: DictConfig, key: str) -> Iterable[str]:
