@@ -12,6 +12,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import Tensor
 
 from tasks.errors import UserError
+from tasks.ranks import is_first
 from tasks.report import report
 from tasks.saving import WEIGHTS
 from tasks.together import any_process, time_to_ask
@@ -54,8 +55,9 @@ class Best(ModelCheckpoint):
         score = state_dict["best_model_score"]
         if score is None or not self.old.is_file():
             return
-        self.new.parent.mkdir(parents=True, exist_ok=True)
-        if self.old.resolve() != self.new.resolve():
+        self.new = Path(str(self.dirpath)) / "best.ckpt"  # the first process's folder, which all have agreed on
+        if is_first() and self.old.resolve() != self.new.resolve():
+            self.new.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(self.old, self.new)
         self.best_model_path = self.kth_best_model_path = str(self.new)
         self.best_model_score, self.kth_value, self.best_k_models = score, score, {str(self.new): score}
@@ -118,6 +120,9 @@ class NoteBroken(Callback):
     def __init__(self, limit: int, known: Iterable[str] = ()) -> None:
         self.limit = limit
         self.seen = set(known)
+
+    def on_train_start(self, trainer: Trainer, _module: LightningModule) -> None:
+        self.seen |= set(trainer.strategy.broadcast(sorted(self.seen)))  # the first process alone has checked the files
 
     def on_train_batch_start(self, trainer: Trainer, _module: LightningModule, batch: Any, _index: int) -> None:
         for name, message in batch.get("broken", ()):

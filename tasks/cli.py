@@ -14,12 +14,12 @@ from hydra.errors import HydraException, InstantiationException, MissingConfigEx
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
+from tasks.added_keys import check_added
 from tasks.checks import check, check_recipe, suggestion
 from tasks.console import end_children, run_command
 from tasks.errors import Stopped, UserError, located
-from tasks.foreign_keys import check_words
-from tasks.origin import needs_traceback
-from tasks.ranks import is_first
+from tasks.folders import writes
+from tasks.jobs import Jobs, in_sweep
 from tasks.runlog import NAME as RUN_LOG
 from tasks.runlog import run_log
 
@@ -39,27 +39,31 @@ def main(name: str, spelled_out: Callable[[Sequence[str]], list[str]] = list) ->
 def run_task(name: str, spelled_out: Callable[[Sequence[str]], list[str]]) -> None:
     """main() in a process that is ready for it."""
     os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"
-    full_error = os.environ.get("HYDRA_FULL_ERROR") == "1" or "traceback=true" in sys.argv
+    full_error = os.environ.get("HYDRA_FULL_ERROR") == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions reach us instead of being printed by Hydra
 
     mistakes: list[str] = []
     statuses: set[int] = set()
     composed = False
+    jobs = Jobs()
 
     @hydra.main(version_base="1.3", config_path="pkg://conf", config_name=name)
     def job(config: DictConfig) -> None:
         nonlocal composed
         composed = True
-        if mistake := work(config):
+        if in_sweep():
+            jobs.run(partial(work, config))
+        elif mistake := work(config):
             mistakes.append(mistake)
 
     def work(config: DictConfig) -> str:
         """Returns what the user did wrong; raised, Hydra would print a headline of its own."""
         folder = Path(HydraConfig.get().runtime.output_dir)
-        with run_log(folder, keep=is_first()) as log:
+        with run_log(folder, keep=writes(config)) as log:
             try:
                 check(config)
                 check_recipe(HydraConfig.get().overrides.task, CONF)
+                check_added(HydraConfig.get(), config, CONF)
                 from tasks.runner import run
 
                 run(config)
@@ -72,7 +76,7 @@ def run_task(name: str, spelled_out: Callable[[Sequence[str]], list[str]]) -> No
                 drop_unused(folder)
                 return message
             except Stopped as stopped:
-                if is_first():
+                if writes(config):
                     print(stopped, file=sys.stderr)
                 raise SystemExit(128 + stopped.number) from None
             finally:
@@ -80,8 +84,8 @@ def run_task(name: str, spelled_out: Callable[[Sequence[str]], list[str]]) -> No
         return ""
 
     try:
-        check_words(name, sys.argv[1:], keys_of(name))
         sys.argv[1:] = spelled_out(sys.argv[1:])
+        jobs.typed = sys.argv[1:]
         job()
     except UserError as error:
         mistakes.append(str(error))
@@ -98,16 +102,12 @@ def run_task(name: str, spelled_out: Callable[[Sequence[str]], list[str]]) -> No
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(130)
+    if jobs.failed:
+        mistakes.append(jobs.summary())
     for mistake in mistakes:
         print(f"error: {mistake}", file=sys.stderr)
     if mistakes:
-        sys.exit(3 if statuses == {3} else 2)
-
-
-def keys_of(name: str) -> frozenset[str]:
-    """Names that may stand first on a command's line: the configuration's keys and groups."""
-    text = "\n".join((CONF / f"{file}.yaml").read_text() for file in ("base", name))
-    return frozenset(re.findall(r"^([a-z]\w*):", text, re.MULTILINE)) | {path.name for path in CONF.iterdir()}
+        sys.exit(1 if jobs.faults else 3 if statuses == {3} else 2)
 
 
 def explain(error: Exception) -> str:
@@ -145,7 +145,7 @@ def explain(error: Exception) -> str:
 def explained(error: InstantiationException) -> str:
     """The message of a ValueError or UserError that one of our constructors raised, with where; else nothing."""
     cause = error.__cause__
-    if not isinstance(cause, UserError | ValueError | TypeError) or needs_traceback(error):
+    if not isinstance(cause, UserError | ValueError | TypeError):
         return ""
     return located(str(cause), error)
 

@@ -166,7 +166,9 @@ class Learner(lightning.LightningModule):
         return loss
 
     def validation_step(self, batch: Batch, _batch_index: int) -> dict[str, Any]:
-        """Scores a batch and returns the predictions of the tasks that it has labels for."""
+        """Scores a batch and returns the predictions of the tasks that it has labels for; none of an empty batch."""
+        if not batch:
+            return {}
         scored = {name: self.each(name) for name, _ in self.each_metric() if labelled(self.each(name), batch)}
         self.normalise(batch.get("counts"))
         outputs = self.outputs(batch["image"], list(scored.items()))
@@ -189,8 +191,8 @@ class Learner(lightning.LightningModule):
         several = len(self.tasks) > 1
         self.scores, main, images = {}, [], []
         for name, metric in self.each_metric():
-            if self.limited() and not metric.update_called:
-                continue  # none of the few images had its labels
+            if self.limited() and not self.trainer.strategy.reduce_boolean_decision(metric.update_called, all=False):
+                continue  # none of the few images had its labels, in any process
             task, scores = self.each(name), metric.compute()
             metric.reset()
             self.expect_all_images(task.target, scores["images"])

@@ -15,11 +15,12 @@ from backbones.norms import Rows
 from heads.sizes import measure
 from tasks.data.datamodule import DataModule
 from tasks.learner import Learner
+from tasks.ranks import is_first
 
 
 def report(line: str) -> None:
-    """Print from the first process only."""
-    if not torch.distributed.is_initialized() or torch.distributed.get_rank() == 0:
+    """Print from the first process of a run only."""
+    if is_first() and (not torch.distributed.is_initialized() or torch.distributed.get_rank() == 0):
         print(line, flush=True)
 
 

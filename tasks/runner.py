@@ -1,6 +1,5 @@
 """What a command does: checks first, without torch; then training, evaluation or prediction."""
 
-import os
 import sys
 from collections.abc import Iterable
 from contextlib import suppress
@@ -17,8 +16,9 @@ from tasks.data.images import find_images
 from tasks.data.splits import Splits
 from tasks.deploy.manifest import read_manifest
 from tasks.errors import UserError
+from tasks.folders import writes
+from tasks.jobs import in_sweep, needs_own_command, run_own_command
 from tasks.parts import HEADS, settled_heads, several
-from tasks.proportion import check_epoch
 
 
 def run(config: DictConfig) -> None:
@@ -41,7 +41,7 @@ def run(config: DictConfig) -> None:
         and config.trainer.devices in ("auto", 1)
     ):
         bind_threads()
-    first = int(os.environ.get("LOCAL_RANK", "0")) == 0  # of the processes on this machine
+    first = writes(config)
     if config.model is not None and (made_by := read_manifest(str(config.model))["task"]) != task:
         raise UserError(f"model={config.model} was exported by tasks.{made_by}: use python -m tasks.{made_by}")
     if config.mode == "predict":
@@ -55,12 +55,21 @@ def run(config: DictConfig) -> None:
 
         predict(task, config, hydra.overrides.task, images, folder)
         return
-    early = config.mode == "train" and config.resume is None and (config.checkpoint is None or not several(config))
+    sweeping = in_sweep()
+    early = (
+        not sweeping
+        and config.mode == "train"
+        and config.resume is None
+        and (config.checkpoint is None or not several(config))
+    )
     if early:  # the checkpoint's heads or data need not be known first
         dataset = open_dataset(config, first)
     from tasks import start, training  # imports torch and lightning: seconds
 
     config, trained = start.with_checkpoint(task, config, hydra.overrides.task)
+    if sweeping and needs_own_command(config):
+        run_own_command(task, folder)
+        return
     if not early:
         dataset = open_dataset(config, first, trained)
     if first:
@@ -102,8 +111,6 @@ def open_dataset(config: DictConfig, first: bool, trained: Iterable[str] = ()) -
     if config.mode == "export" and config.export.precision == "int8":
         with suppress(UserError):  # without training images those of val will do
             train = dataset.train()
-    if config.mode == "train" and train is not None:
-        check_epoch(config, len(train))
     broken: frozenset[str] = frozenset()
     if config.check and first:
         look_through("val", val, allowed=0)

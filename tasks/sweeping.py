@@ -16,19 +16,23 @@ class Comparison(Callback):
 
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
         """Hydra calls this in the end."""
-        folder = Path(str(config.hydra.sweep.dir))
-        rows = [row_of(run) for run in runs_with("metrics.json", folder)]
-        if rows:
-            columns = list(dict.fromkeys(key for row in rows for key in row))
-            columns = [key for key in columns if not key.rpartition("/")[0].endswith(("iou", "AP"))]
-            write(folder / "comparison.csv", columns, rows)
-            show(columns, rows)
-            print(f"table     {folder / 'comparison.csv'}")
-        measured = runs_with("benchmark.json", folder)
-        if measured:
-            from tasks.deploy.bench.table import publish
+        compare(Path(str(config.hydra.sweep.dir)))
 
-            publish(folder, named_rows(measured))
+
+def compare(folder: Path) -> None:
+    """Print and write the table of the runs in a sweep's folder that are done; nothing where there are none."""
+    rows = [row_of(run) for run in runs_with("metrics.json", folder)]
+    if rows:
+        columns = list(dict.fromkeys(key for row in rows for key in row))
+        columns = [key for key in columns if not key.rpartition("/")[0].endswith(("iou", "AP"))]
+        write(folder / "comparison.csv", columns, rows)
+        show(columns, rows)
+        print(f"table     {folder / 'comparison.csv'}")
+    measured = runs_with("benchmark.json", folder)
+    if measured:
+        from tasks.deploy.bench.table import publish
+
+        publish(folder, named_rows(measured))
 
 
 def runs_with(name: str, folder: Path) -> list[Path]:
@@ -87,7 +91,7 @@ def show(columns: list[str], rows: list[dict[str, Any]]) -> None:
     from rich.table import Table
 
     settings = columns[: columns.index("image") + 1]
-    shared = [key for key in settings if len(rows) > 1 and len({str(row.get(key)) for row in rows}) == 1]
+    shared = [key for key in settings if len({str(row.get(key)) for row in rows}) == 1]
     print("  ".join(f"{key}={rows[0].get(key)}" for key in shared))
     table = Table(box=None)
     shown = [key for key in columns if key not in shared and not key.rpartition("/")[2].startswith(DETAILS)]

@@ -44,6 +44,7 @@ CHATTER = (  # warnings that do not apply here, and one of Lightning about itsel
     "LeafSpec",
     "in eval mode at the start of training",  # what is frozen
     "could not find the monitored key",  # there is no best without a validation
+    "was called before the ``update``",  # a process may be without an image of a data set
     "sync_dist",  # the scores come from metrics that are synchronised already
 )
 logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
@@ -81,6 +82,7 @@ def run(task: str, config: DictConfig, splits: Splits, folder: Path) -> None:
             if name not in learner.carried | learner.frozen:
                 entry.prepare(data.train)
         exploded = train(config, learner, data, splits, folder)
+        folder = Path(learner.trainer.strategy.broadcast(str(folder)))  # the first process alone knew it
         checkpoints = folder / "checkpoints"
         written = [checkpoints / "best.ckpt", checkpoints / "last.ckpt", Path(str(config.resume))]
         path = next(path for path in written if path.is_file())  # the best, if there was a validation
@@ -191,6 +193,10 @@ def train(config: DictConfig, learner: Learner, data: DataModule, splits: Splits
         What to say of a loss that has exploded; nothing of one that has not.
     """
     checkpoints = folder / "checkpoints"
+    if config.resume is None or Path(config.resume).resolve().parent != checkpoints.resolve():
+        # overwrite=true: what an older run has left must not pass for this one's
+        for name in ("best.ckpt", "last.ckpt"):
+            (checkpoints / name).unlink(missing_ok=True)
     watch = WatchLoss()
     stop, progress = StopOnSignal(checkpoints / "last.ckpt"), ShowProgress(learner.main_score)
     callbacks = [

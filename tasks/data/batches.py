@@ -45,12 +45,16 @@ class Scored(Dataset[Batch]):
     and `places`: where each file's image lies in the one of the batch, (N, 4) float32 x, y, width, height, and the
     files' sizes, (N, 2) float32 height, width. So do samples with masks whose images are fitted; their files must be of
     one size. A batch of a mixture is of one data set, and says of which, as in training: `counts`, `rows`.
+
+    No indices make an empty batch, without a key.
     """
 
     def __init__(self, samples: Samples, fit: View | None = None) -> None:
         self.samples, self.fit = samples, fit
 
     def __getitem__(self, indices: Sequence[int]) -> Batch:
+        if not indices:
+            return {}
         read = self.samples.read if self.fit is None else partial(self.samples.read, view=self.fit)
         arrays = [read(index) for index in indices]
         without = [{key: array for key, array in sample.items() if key != "bboxes"} for sample in arrays]

@@ -2,7 +2,6 @@
 
 import os
 import signal
-from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -243,21 +242,7 @@ class DataModule(lightning.LightningDataModule):
         assert self.trainer is not None
         rank, world = self.trainer.global_rank, self.trainer.world_size
         sampler = EvalBatches(self.alike(), self.eval_batch_size, rank=rank, world=world)
-        self.check_enough(sampler, world)
         return self.loader(Scored(self.val, self.fit), sampler, 0 if self.cache else self.workers)
-
-    def check_enough(self, sampler: EvalBatches, world: int) -> None:
-        """Raises a UserError if a process had no batch, of all or of one data set: the others would wait for ever."""
-        sizes, batches = {"": len(self.val)}, Counter({"": len(sampler.of_all)})
-        if isinstance(self.val, MixedSamples):
-            sizes |= {f" of {name}": size for name, size in zip(self.val.names, self.val.sizes, strict=True)}
-            batches.update(f" of {self.val.names[self.val.place(batch[0])[0]]}" for batch in sampler.of_all)
-        for of, size in sizes.items():
-            if batches[of] < world:
-                raise UserError(
-                    f"{size} validation images{of} in batches of {self.eval_batch_size} are too few for "
-                    f"{world} processes; lower data.eval_batch_size or trainer.devices"
-                )
 
     def loader(self, dataset: Dataset[Batch], sampler: Iterable[Any], workers: int) -> DataLoader[Batch]:
         """A loader whose sampler makes whole batches (Lightning tells the epoch to samplers, not to batch samplers)."""

@@ -161,7 +161,8 @@ class EvalBatches(Sampler[list[int]]):
     """Every image exactly once over all processes, in batches of images that are alike.
 
     The batches are made first and dealt out to the processes then, so that an image meets the same neighbours, and the
-    network the same shapes, however many processes there are.
+    network the same shapes, however many processes there are. A process that is left without has one batch of no image:
+    Lightning would skip its whole evaluation, and the others would wait for it.
 
     Args:
         alike: of each image what it must have in common with the others of its batch, such as its size.
@@ -176,8 +177,7 @@ class EvalBatches(Sampler[list[int]]):
             for indices in groups.values()
             for start in range(0, len(indices), batch_size)
         ]
-        self.of_all = batches  # processes together
-        self.batches = batches[rank::world]
+        self.batches = batches[rank::world] or [[]]
 
     def __len__(self) -> int:
         return len(self.batches)

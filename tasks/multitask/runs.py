@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tasks.errors import UserError
+from tasks.folders import quoted
 
 SHARED = "shared"  # the network with all heads; the separate ones are called like their heads
 PATIENCE = 20  # seconds that a run has to end itself
@@ -124,12 +125,6 @@ def reason(said: str, status: int) -> str:
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
     return (errors or lines or [f"exit status {status}"])[-1]
-
-
-def quoted(path: Path) -> str:
-    """A path as Hydra's command line takes it, whatever it contains."""
-    text = str(path).replace("'", "\\'")
-    return f"'{text}'"
 
 
 def read(path: Path) -> Any:

@@ -1,9 +1,14 @@
-"""Two processes (gloo) give the same numbers as one: the real command, an odd number of images."""
+"""Two processes (gloo) give the same numbers as one: the real command, an odd number of images.
+
+They are started by Lightning, also in a sweep, or by SLURM, one after the other. Some have no image to score.
+"""
 
 import json
 import os
+import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from tests.tasks.classify.test_command import TINY as CLASSIFY
@@ -12,17 +17,49 @@ from tests.tasks.multitask.test_command import MIXTURE, SMALL
 from tests.tasks.segment.test_command import TINY
 
 
-def run(task: str, *arguments: str) -> None:
+def run(task: str, *arguments: str) -> str:
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
         [sys.executable, "-m", f"tasks.{task}", *arguments],
         capture_output=True, text=True, timeout=300, env=environment, cwd=Path(__file__).parents[2], check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def segment(*arguments: str) -> None:
     run("segment", *TINY, *arguments)
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+def run_by_slurm(task: str, *arguments: str) -> list[str]:
+    """Two machines with one process each, as `srun` starts them, the second one later; what each has said."""
+    slurm = {"SLURM_NTASKS": "2", "SLURM_NTASKS_PER_NODE": "1", "SLURM_NNODES": "2", "SLURM_JOB_NAME": "train"}
+    slurm |= {"SLURM_JOB_ID": "7", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", f"tasks.{task}", *arguments]
+    command += ["trainer.num_nodes=2", "trainer.devices=1", "trainer.strategy=ddp"]
+    processes = []
+    for rank in ("0", "1"):
+        own = {"SLURM_PROCID": rank, "SLURM_NODEID": rank, "SLURM_LOCALID": "0"}
+        processes.append(
+            subprocess.Popen(
+                command,
+                env=os.environ | slurm | own,
+                cwd=Path(__file__).parents[2],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
+        )
+        time.sleep(1.5)
+    said = [process.communicate(timeout=300)[0] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], "\n".join(said)
+    return said
 
 
 def test_two_processes_classify_as_one_does(folders, command, tmp_path):
@@ -30,8 +67,11 @@ def test_two_processes_classify_as_one_does(folders, command, tmp_path):
     trained = command("classify", *tiny, "trainer.max_epochs=2", f"hydra.run.dir={tmp_path / 'one'}")
     assert trained.status == 0, trained.err
     checkpoint = f"checkpoint={tmp_path / 'one' / 'checkpoints' / 'best.ckpt'}"
-    two = ("trainer.devices=2", "trainer.strategy=ddp", f"hydra.run.dir={tmp_path / 'two'}")
-    run("classify", *tiny, "mode=evaluate", checkpoint, *two)
+    two = ("-m", "trainer.devices=2", "trainer.strategy=ddp")
+    out = run(
+        "classify", *two, *tiny, "mode=evaluate", checkpoint, f"hydra.sweep.dir={tmp_path}", "hydra.sweep.subdir=two"
+    )
+    assert "comparison.csv" in out and out.count("data: ") == 1, "a sweep ends, and one process speaks"
     scores = [json.loads((tmp_path / name / "metrics.json").read_text()) | {"seconds": 0} for name in ("one", "two")]
     assert scores[0] == scores[1] and scores[0]["images"] == 9
     for picture in ("confusion.png", "right_and_wrong.png"):
@@ -42,22 +82,26 @@ def test_two_processes_classify_as_one_does(folders, command, tmp_path):
 def test_two_processes_score_what_one_does(cityscapes, tmp_path):
     root = f"dataset.root={cityscapes}"
     two = ("trainer.devices=2", "trainer.strategy=ddp")
-    segment(root, *two, f"hydra.run.dir={tmp_path / 'train'}", "trainer.max_epochs=2")  # training runs on two as well
-    checkpoint = f"checkpoint={tmp_path / 'train' / 'checkpoints' / 'best.ckpt'}"
+    folder = f"hydra.run.dir={tmp_path}/train_${{now:%H-%M-%S}}"
+    first, other = run_by_slurm("segment", *TINY, root, folder, "trainer.max_epochs=2")  # training runs on two as well
+    assert "epoch 2/2" in first and "mIoU" in first
+    assert not [line for line in other.splitlines() if line.startswith(("data:", "segment:", "epoch", "scoring"))]
+    (trained_in,) = tmp_path.glob("train_*")
+    checkpoint = f"checkpoint={trained_in / 'checkpoints' / 'best.ckpt'}"
     scores = {}
     for name, devices in (("one", ("trainer.devices=1", "trainer.strategy=auto")), ("two", two)):
         segment(root, "mode=evaluate", checkpoint, *devices, f"hydra.run.dir={tmp_path / name}")
         scores[name] = json.loads((tmp_path / name / "metrics.json").read_text())
         scores[name].pop("seconds")
         assert len(list((tmp_path / name / "pictures").glob("*.png"))) == 2
-    trained = json.loads((tmp_path / "train" / "metrics.json").read_text())
+    trained = json.loads((trained_in / "metrics.json").read_text())
     trained.pop("seconds")
     assert scores["one"]["images"] == 5
     assert scores["one"] == scores["two"] == trained
 
 
 def test_two_processes_detect_as_one_does(coco, command, tmp_path):
-    tiny = (*DETECT, f"dataset.root={coco}", "data.eval_batch_size=1")
+    tiny = (*DETECT, f"dataset.root={coco}", "data.eval_batch_size=4")  # one batch: the second process has none
     trained = command("detect", *tiny, f"hydra.run.dir={tmp_path / 'one'}")
     assert trained.status == 0, trained.err
     checkpoint = f"checkpoint={tmp_path / 'one' / 'checkpoints' / 'best.ckpt'}"
@@ -74,7 +118,11 @@ def test_two_processes_score_a_mixture_as_one_does(cityscapes, coco, command, tm
     """Masks of one data set, boxes of the other, statistics kept apart; two processes train on it as well."""
     mixed = (
         *("datasets={town:cityscapes,things:coco}", "datasets.town.targets=[mask]", "batchnorm=separate"),
-        *(f"datasets.town.root={cityscapes}", f"datasets.things.root={coco}", "data.eval_batch_size=1"),
+        *(
+            f"datasets.town.root={cityscapes}",
+            f"datasets.things.root={coco}",
+            "data.eval_batch_size=5",
+        ),  # a batch of each
     )
     small = (*(key for key in SMALL if not key.startswith(("classify", "data.eval_batch_size"))), *MIXTURE)
     two = ("trainer.devices=2", "trainer.strategy=ddp")

@@ -10,20 +10,18 @@ from omegaconf import DictConfig, OmegaConf
 from optuna.exceptions import TrialPruned
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from backbones.table import table_of
 from tasks.data.splits import Splits
 from tasks.deploy.bench.pareto import Point as Dot
 from tasks.deploy.bench.pareto import front
 from tasks.errors import UserError
 from tasks.learner import Learner
+from tasks.search.block.identity import identity
 from tasks.search.block.space import Point, Space
 from tasks.search.block.study import FINISHED, Study
 from tasks.search.costs import make_meter
 from tasks.search.networks import Networks
 from tasks.search.proxy import Proxy
 from tasks.search.settings import target_of
-
-NO_MATTER = ("trials", "study", "workers", "widths")  # settings that may be others when a study goes on
 
 
 class Candidates:
@@ -42,8 +40,7 @@ class Candidates:
 
     def __init__(self, config: DictConfig, splits: Splits, networks: Networks, path: Path) -> None:
         self.settings, self.networks, self.path = config.search, networks, path
-        whole: Any = OmegaConf.to_container(config, resolve=True)
-        settings = whole["search"]
+        settings: Any = OmegaConf.to_container(config.search, resolve=True)
         cost, wanted = target_of(config)
         self.meter = make_meter(config, cost, networks.size)
         self.space = Space(networks.seed_plan, settings)
@@ -63,17 +60,12 @@ class Candidates:
             subset=settings["subset"],
             side=settings["side"],
         )
-        says = {key: value for key, value in settings.items() if key not in NO_MATTER}
-        says |= {"network": table_of(networks.seed_plan), "image size": networks.size, "batch": config.data.batch_size}
-        says |= {key: whole[key] for key in ("target", "seed", "head", "task", "optimizer", "scheduler")}
-        if cost == "latency":
-            says |= {f"latency.{key}": config.latency[key] for key in ("runtime", "threads", "precision")}
         self.several = settings["objective"] == "pareto"
         self.study = Study(
             path,
             self.space,
             directions=["maximize", "minimize"] if self.several else ["maximize"],
-            says=says,
+            says=identity(config, splits, networks),
             first=first,
             prune_after=None if self.several else settings["prune_after"],
             seed=config.seed,

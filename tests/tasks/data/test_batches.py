@@ -59,6 +59,7 @@ def test_evaluation_sees_every_image_once_in_the_same_batches(world):
     assert sorted(index for one in batches for index in one) == list(range(9))
     assert all(len({sizes[index] for index in one}) == 1 for one in batches)
     assert sorted(batches) == sorted(EvalBatches(sizes, 2))
+    assert list(EvalBatches([1, 1], 2, rank=1, world=3)) == [[]], "without an image, but not without a batch"
 
 
 class Squares:

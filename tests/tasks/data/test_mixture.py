@@ -256,9 +256,10 @@ def test_every_image_is_scored_once_in_batches_of_one_set(world):
     assert sorted(seen) == list(range(12))
 
 
-def test_too_few_images_of_one_set_for_the_processes_are_named():
-    with pytest.raises(UserError, match=r"^3 validation images of roads in batches of 4 are too few for 2 processes"):
-        mixed(world=2, eval_batch_size=4).val_dataloader()
+def test_a_process_without_an_image_has_an_empty_batch():
+    batches = [list(mixed(rank=rank, world=9, eval_batch_size=4).val_dataloader()) for rank in range(9)]
+    assert sorted(index for own in batches for one in own if one for index in one["index"]) == list(range(12))
+    assert [len(own) for own in batches] == [1] * 9 and batches[-1] == [{}], "no evaluation is skipped"
 
 
 def test_images_with_a_kind_of_label_are_counted():

@@ -80,7 +80,7 @@ def test_a_search_leaves_tables_weights_history_and_picture_and_goes_on(search, 
     assert history(more)[:4] == rows[:4] and len(history(more)) == 6
     result, _ = search("other", "target.madds=0.7x", f"search.study={folder / 'study.log'}", "search.epochs=3")
     assert result.status == 2
-    assert "is of another search: epochs is 2 there, 3 here" in result.err
+    assert "is of another search: search.epochs is 2 there, 3 here" in result.err
 
 
 def test_several_processes_and_a_pareto_front(search):

@@ -1,0 +1,173 @@
+"""The folder of a run: made for it alone, by one process of it, before anything is written."""
+
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig, OmegaConf, read_write
+
+from tasks.errors import UserError
+from tasks.ranks import is_first
+
+MARKS = (".hydra", "multirun.yaml", "config.yaml", "checkpoints", "metrics.json", "benchmark.json")
+RESULTS = ("metrics.json", "network.json", "training.json", "benchmark.json", "metrics.csv", "study.log")
+INPUTS = ("resume", "search.study")  # what a command goes on with, in the folder that it lies in
+SHARED = ("train", "evaluate")  # modes of which several processes make one run
+
+
+class OwnFolder(Callback):
+    """Gives every run and every sweep a folder of its own; Hydra calls this before it writes there.
+
+    A folder with the time in its name that another run has taken already becomes `…_2`. One that was typed is refused
+    if it holds another run, unless `overwrite=true`, or the command goes on with what lies there (`resume=`). Of the
+    processes of a run, that of rank 0 alone has the folder; the others write nothing, to a temporary one.
+
+    Attributes:
+        lock: held while the run lasts: another process cannot write to the folder meanwhile.
+        spare: what is removed with this.
+        used: folders of the jobs of a sweep.
+    """
+
+    def __init__(self) -> None:
+        self.lock: IO[str] | None = None
+        self.spare: tempfile.TemporaryDirectory[str] | None = None
+        self.used: set[str] = set()
+
+    def on_run_start(self, config: DictConfig, **_: Any) -> None:
+        """Before a single run."""
+        with refusing():
+            folder = self.choose(config, "run")
+            if writes(config):
+                self.lock = locked(folder)
+
+    def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
+        """Before a sweep, whose jobs are composed once more: they get the folder as if it had been typed."""
+        with refusing():
+            folder = self.choose(config, "sweep")
+            with read_write(config.hydra):
+                config.hydra.overrides.hydra.append(f"hydra.sweep.dir={quoted(folder)}")
+                if not writes(config):
+                    config.hydra.overrides.hydra.append("hydra.output_subdir=null")
+
+    def on_job_start(self, config: DictConfig, **_: Any) -> None:
+        """Before each job of a sweep, and a single run."""
+        folder = str(config.hydra.runtime.output_dir)
+        with refusing():
+            if folder in self.used:
+                raise UserError(
+                    f"hydra.sweep.subdir={Path(folder).name}: two jobs of the sweep would share this folder"
+                )
+        self.used.add(folder)
+
+    def choose(self, config: DictConfig, kind: str) -> Path:
+        """The folder of a run or sweep, written into the configuration."""
+        key = f"hydra.{kind}.dir"
+        if writes(config):
+            folder = own_folder(Path(str(OmegaConf.select(config, key))), config, key)
+        else:
+            self.spare = tempfile.TemporaryDirectory(prefix="mobilevision_", ignore_cleanup_errors=True)
+            folder = Path(self.spare.name)
+        with read_write(config.hydra):
+            config.hydra[kind].dir = str(folder)
+            if not writes(config):
+                config.hydra.output_subdir = None
+        return folder
+
+
+def writes(config: DictConfig) -> bool:
+    """Whether this process writes the results of its run."""
+    return is_first() or config.mode not in SHARED
+
+
+@contextmanager
+def refusing() -> Iterator[None]:
+    """Tells a mistake in one line and ends with status 2; Hydra makes a mere warning of what its callbacks raise."""
+    try:
+        yield
+    except (UserError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+
+
+def own_folder(folder: Path, config: DictConfig, key: str) -> Path:
+    """Take a folder, or one of the same name with a number behind it.
+
+    Args:
+        folder: where `key` says.
+        config: composed.
+        key: `hydra.run.dir` or `hydra.sweep.dir`.
+
+    Raises:
+        UserError: for a folder that was typed and holds another run.
+    """
+    mark = ".hydra" if key == "hydra.run.dir" else "multirun.yaml"
+    words: Any = OmegaConf.to_container(config.hydra.overrides.hydra, resolve=False)
+    typed = [word for word in words if word.lstrip("+").startswith(f"{key}=")]
+    if not typed or "${now:" in typed[-1]:
+        number, name = 1, folder.name
+        while not claimed(folder, mark):
+            number += 1
+            folder = folder.with_name(f"{name}_{number}")
+        return folder
+    if claimed(folder, mark) or goes_on(folder, config):
+        return folder
+    if not config.overwrite:
+        last = folder / "checkpoints" / "last.ckpt"
+        more = f", resume={last} goes on with it" if last.is_file() else ""
+        raise UserError(f"{key}={folder} holds another run: name a new folder; overwrite=true writes over it{more}")
+    if key == "hydra.run.dir":
+        locked(folder)  # nobody writes there now, or it says so
+    jobs = [path.parent for path in folder.glob("*/.hydra")]
+    for name in RESULTS:  # or those of the old run would pass for the new one's
+        for run in (folder, *jobs):
+            (run / name).unlink(missing_ok=True)
+    return folder
+
+
+def claimed(folder: Path, mark: str) -> bool:
+    """Take a folder that holds no run; whether this process has it now, and no other can have it any more."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if any((folder / name).exists() for name in MARKS):
+        return False
+    try:
+        (folder / mark).mkdir() if mark == ".hydra" else (folder / mark).touch(exist_ok=False)
+    except FileExistsError:  # another process was quicker
+        return False
+    return True
+
+
+def goes_on(folder: Path, config: DictConfig) -> bool:
+    """Whether the command goes on with a file that lies in the folder."""
+    paths = [OmegaConf.select(config, key) for key in INPUTS]
+    return any(path is not None and Path(str(path)).resolve().is_relative_to(folder.resolve()) for path in paths)
+
+
+def locked(folder: Path) -> IO[str] | None:
+    """A file in the folder that this process has locked until it ends; None where the system has no locks.
+
+    Raises:
+        UserError: if another process has it locked.
+    """
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        return None
+    (folder / ".hydra").mkdir(exist_ok=True)
+    file = (folder / ".hydra" / "lock").open("w")
+    try:
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):
+        raise UserError(f"hydra.run.dir={folder}: another process is writing there") from None
+    except OSError:  # a file system without locks
+        return None
+    return file
+
+
+def quoted(path: Path) -> str:
+    """A path as Hydra's command line takes it, whatever it contains."""
+    text = str(path).replace("'", "\\'")
+    return f"'{text}'"

@@ -1,0 +1,142 @@
+"""The jobs of a sweep (`-m`): one of several processes is a command of its own, and those that fail are named."""
+
+import shutil
+import signal
+import subprocess
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+
+from tasks.errors import Diverged, Stopped, UserError
+from tasks.folders import quoted
+from tasks.sweeping import compare
+
+SWEEPS = ("hydra.mode", "hydra.sweep", "hydra.launcher", "hydra.run.dir", "hydra.job.num", "hydra.job.id")
+
+
+def in_sweep() -> bool:
+    """Whether this run is a job of a sweep."""
+    return HydraConfig.get().mode == RunMode.MULTIRUN
+
+
+def needs_own_command(config: DictConfig) -> bool:
+    """Whether Lightning would start processes for this job: it does so by repeating the command, `-m` and all.
+
+    Where torchrun or SLURM have started them, each goes through the sweep, and they meet in every job.
+    """
+    trainer = config.trainer
+    if config.mode not in ("train", "evaluate"):
+        return False
+    if str(trainer.devices) == "1" and trainer.num_nodes == 1 and trainer.strategy == "auto":
+        return False
+    from lightning.pytorch.strategies.launchers import _SubprocessScriptLauncher
+
+    from tasks.build import make_trainer  # imports torch: seconds
+
+    launcher = make_trainer(config, [], None).strategy.launcher
+    return (
+        isinstance(launcher, _SubprocessScriptLauncher)
+        and not launcher.cluster_environment.creates_processes_externally
+    )
+
+
+def words(overrides: Any) -> list[str]:
+    """What was typed, with `${…}` as it was."""
+    found: Any = OmegaConf.to_container(overrides, resolve=False)
+    return found
+
+
+def run_own_command(task: str, folder: Path) -> None:
+    """Run this job of a sweep as a command of its own, in the job's folder.
+
+    Signals go on to it, and it ends in its own way.
+
+    Raises:
+        UserError: if it fails; it has said why. Diverged for a loss that ran away.
+        Stopped: when a signal ended it.
+    """
+    hydra = HydraConfig.get()
+    command = [
+        *(sys.executable, "-m", f"tasks.{task}", *words(hydra.overrides.task)),
+        *(word for word in words(hydra.overrides.hydra) if not word.lstrip("+~").startswith(SWEEPS)),
+        *(f"hydra.run.dir={quoted(folder)}", f"hydra.job.num={hydra.job.num}"),
+    ]
+    shutil.rmtree(folder / ".hydra")  # the folder is the command's to take
+    received: list[int] = []
+    with subprocess.Popen(command) as process:
+
+        def note(number: int, _frame: Any) -> None:
+            received.append(number)
+            if number == signal.SIGTERM:  # the terminal sends Ctrl-C to both
+                process.terminate()
+
+        before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            status = process.wait()
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+    if received:
+        raise Stopped(received[0])
+    if status:
+        kind = Diverged if status == Diverged.status else UserError
+        raise kind(f"its process ended with status {status}")
+
+
+class Jobs:
+    """Runs the jobs of a sweep; one that fails does not stop the others.
+
+    Attributes:
+        typed: arguments of the command, which say what differs between the jobs.
+        failed: a name for each job that failed: its number, and what it alone has of the sweep's values.
+        faults: whether one of them failed by a mistake of ours.
+    """
+
+    def __init__(self) -> None:
+        self.typed: Sequence[str] = ()
+        self.failed: list[str] = []
+        self.faults = False
+
+    def run(self, job: Callable[[], str]) -> None:
+        """Run the current job, which returns what the user did wrong; say at once that it failed, and why.
+
+        A signal ends the sweep, with the table of the jobs that are done.
+        """
+        name = self.name()
+        try:
+            mistake = job()
+        except Exception:
+            traceback.print_exc()
+            mistake, self.faults = "the traceback is above", True
+        except (KeyboardInterrupt, Stopped, SystemExit):
+            print(f"stopped in {name}", file=sys.stderr, flush=True)
+            compare(Path(str(HydraConfig.get().sweep.dir)))
+            raise
+        if mistake:
+            print(f"error: {name}: {mistake}", file=sys.stderr, flush=True)
+            self.failed.append(name)
+
+    def name(self) -> str:
+        """Such as "job 3 (backbone=mobilenet_v2 seed=1)"."""
+        hydra = HydraConfig.get()
+        swept = {
+            override.get_key_element()
+            for override in OverridesParser.create().parse_overrides(
+                [word for word in self.typed if "=" in word and not word.startswith("-")]
+            )
+            if override.is_sweep_override()
+        }
+        own = " ".join(word for word in words(hydra.overrides.task) if word.partition("=")[0] in swept)
+        return f"job {hydra.job.num}" + (f" ({own})" if own else "")
+
+    def summary(self) -> str:
+        """Names all that failed."""
+        count = len(self.failed)
+        return f"{count} job{'s' if count > 1 else ''} failed, the table is without: {', '.join(self.failed)}"

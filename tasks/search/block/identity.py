@@ -1,0 +1,82 @@
+"""What a study is of: everything that decides a candidate's score. A study goes on with the same alone."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from omegaconf import DictConfig, OmegaConf
+
+from backbones.table import table_of
+from tasks.data.splits import Splits
+from tasks.errors import UserError
+from tasks.merging import leaves
+from tasks.search.networks import Networks
+
+FORMAT = 2  # of what is written here: a study of an older one cannot be compared
+SCORING = (
+    *("target", "head", "task", "optimizer", "scheduler", "seed", "targets", "channels_last"),
+    *("trainer.gradient_clip_val", "data", "backbone.frozen"),
+)
+NO_MATTER = (  # may differ when a study goes on
+    *("search.trials", "search.study", "search.workers", "search.widths"),
+    *("data.workers", "data.cache", "data.eval_batch_size"),
+)
+LOOKED_AT = 32  # images whose labels and sizes are compared; names are those of all
+CHUNK = 1 << 20
+
+
+def identity(config: DictConfig, splits: Splits, networks: Networks) -> dict[str, Any]:
+    """A study's description by dotted keys, the same on every machine: files by their content, not by their paths."""
+    whole: Any = OmegaConf.to_container(config, resolve=True)
+    said: dict[str, Any] = {"format": FORMAT, "network": table_of(networks.seed_plan), **networks.resolved}
+    said["image size"] = list(networks.size)
+    for key in ("search", *SCORING):
+        value: Any = whole
+        for word in key.split("."):
+            value = value.get(word) if isinstance(value, dict) else None
+        said.update(leaves(value, key))
+    if whole["target"]["latency"] is not None:
+        said.update({f"latency.{key}": whole["latency"][key] for key in ("runtime", "threads", "precision")})
+    said |= {"data set": contents(splits.train), "classes": {kind: list(all) for kind, all in splits.classes.items()}}
+    return {key: value for key, value in (said | teacher(whole["distill"])).items() if key not in NO_MATTER}
+
+
+def teacher(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """What a study has of a teacher: nothing of its settings where there is none."""
+    if settings["teacher"] is None:
+        return {"distill.teacher": None}
+    files: Mapping[str, Any] = {key: digest(settings[key]) for key in ("teacher", "weights")}
+    return {f"distill.{key}": value for key, value in {**settings, **files}.items()}
+
+
+def digest(value: str | None) -> str | None:
+    """The SHA-256 of a file; another value, such as a network's name, as it is."""
+    if value is None or not Path(value).is_file():
+        return value
+    found = hashlib.sha256()
+    with Path(value).open("rb") as file:
+        while chunk := file.read(CHUNK):
+            found.update(chunk)
+    return f"sha256 {found.hexdigest()[:16]}"
+
+
+def contents(samples: Any) -> str:
+    """How many images a data set has, and a hash of their names, and of sizes and labels of some, evenly spread.
+
+    Pixels do not count: decoders differ between machines.
+    """
+    found = hashlib.sha256(json.dumps([samples.name(index) for index in range(len(samples))]).encode())
+    for index in np.unique(np.linspace(0, len(samples) - 1, LOOKED_AT).round().astype(int)).tolist():
+        try:
+            arrays = samples.read(index)
+        except UserError:  # data.max_broken may allow it
+            arrays = {}
+        for key in sorted(arrays):
+            array = np.ascontiguousarray(arrays[key])
+            found.update(f"{key} {array.shape}".encode())
+            if key != "image":
+                found.update(array.tobytes())
+    return f"{len(samples)} images, {found.hexdigest()[:16]}"
