@@ -1,10 +1,11 @@
 """Files of torch.save from anywhere: looked at before they are opened, and read as plain data."""
 
+import io
 import re
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -16,6 +17,8 @@ BEFORE_1_6 = (
 KINDS = {b"\x89PNG": "a PNG image", b"\xff\xd8\xff": "a JPEG image", b"\x93NUMPY": "a NumPy array", b"\x80": "a pickle"}
 MOST = 200_000  # entries of a checkpoint: a pickle of a few hundred bytes may hold more than memory does
 DEEPEST = 64  # of dicts in dicts
+READS = 1_000_000  # seconds
+PICKLED, OF_RECORD = 2**19, 2**11  # bytes that the pickle of a zip archive may have, and for each of its tensors
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
@@ -30,10 +33,12 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     if not path.is_file():
         raise ValueError(f"no checkpoint at {path}")
     try:
-        check_kind(path)
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        file = path if check_kind(path) == "zip" else Counted(path.read_bytes())
+        checkpoint = torch.load(file, map_location="cpu", weights_only=True)
     except ForeignFile:
         raise
+    except Endless as error:
+        raise ValueError(f"{path} is no checkpoint: its pickle has {error}") from None
     except Exception as error:  # what zipfile and torch raise for bytes of any origin has no common class
         if found := re.search(r"GLOBAL (\S+) was not an allowed", str(error)):
             raise ValueError(
@@ -54,16 +59,34 @@ class ForeignFile(ValueError):
     """A file that is no checkpoint, or is not as it was written."""
 
 
-def check_kind(path: Path) -> None:
-    """Raises ForeignFile for a file that torch.save cannot have written, or whose bytes have changed since."""
+class Endless(Exception):
+    """More instructions than a checkpoint's pickle has."""
+
+
+class Counted(io.BytesIO):
+    """A file of torch.save before 1.6, whose pickle has no length: each of its instructions is a read."""
+
+    left = READS
+
+    def read(self, size: int | None = -1) -> bytes:
+        self.left -= 1
+        if self.left < 0:
+            raise Endless(f"over {READS:,} instructions")
+        return super().read(size)
+
+
+def check_kind(path: Path) -> Literal["zip", "pickle"]:
+    """How torch.save has written a file; ForeignFile if it cannot have, or if its bytes have changed since."""
     with path.open("rb") as file:
         head = file.read(len(BEFORE_1_6))
     if head.startswith(ZIP):
         check_zip(path)
-    elif head != BEFORE_1_6:
+        return "zip"
+    if head != BEFORE_1_6:
         kind = next((kind for start, kind in KINDS.items() if head.startswith(start)), "not from torch.save")
         what = f"it is {kind}" if head else "the file is empty"
         raise ForeignFile(f"{path} cannot be read as a checkpoint: {what} ({path.stat().st_size:,} bytes)")
+    return "pickle"
 
 
 def check_zip(path: Path) -> None:
@@ -75,6 +98,9 @@ def check_zip(path: Path) -> None:
             raise ForeignFile(f"{path} cannot be read as a checkpoint: it is a zip archive, but none of torch.save")
         if "constants.pkl" in names:
             raise ForeignFile(f"{path} is a TorchScript archive: save the network's state_dict()")
+        pickled = max(entry.file_size for entry in entries if entry.filename.endswith("/data.pkl"))
+        if pickled > PICKLED + OF_RECORD * len(entries):  # it would be worked through for minutes
+            raise ForeignFile(f"{path} is no checkpoint: {pickled:,} bytes of pickle for {len(entries):,} records")
         stored = all(entry.compress_type == zipfile.ZIP_STORED for entry in entries)
         if not stored or sum(entry.file_size for entry in entries) > path.stat().st_size:
             raise ForeignFile(f"{path} is damaged: torch.save compresses nothing, and this archive is compressed")

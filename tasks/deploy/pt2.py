@@ -1,9 +1,9 @@
 """Reading a .pt2 file of PyTorch's without the code that it could bring.
 
 `torch.export.load` unpickles sample inputs and marked weights, evaluates symbolic sizes and guards, looks up operators
-as attributes of `torch` and loads compiled libraries. So the archive is read here first: entries of known names, numbers
-without pickles, a graph of ATen's own operators, names and sizes that are nothing else. What was checked is written
-again, so that PyTorch reads these very bytes, whatever a second directory in the file may say.
+as attributes of `torch` and loads compiled libraries. So the archive is read here first: entries of known names,
+numbers without pickles, a graph of ATen's own operators, names and sizes that are nothing else. What was checked is
+written again, so that PyTorch reads these very bytes, whatever a second directory in the file may say.
 """
 
 import io

@@ -10,6 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from optuna.exceptions import TrialPruned
 from optuna.trial import FrozenTrial, Trial, TrialState
 
+from backbones.torch_file import read_checkpoint
 from tasks.data.splits import Splits
 from tasks.deploy.bench.pareto import Point as Dot
 from tasks.deploy.bench.pareto import front
@@ -169,12 +170,14 @@ class Candidates:
         """The tensors of a trial on the front.
 
         Raises:
-            UserError: where the file is gone.
+            UserError: where the file is gone, or none of torch.save.
         """
+        if not self.file(number).is_file():
+            raise UserError(f"{self.file(number)} is missing: the folder belongs to its study, {self.path}")
         try:
-            return torch.load(self.file(number), weights_only=True)
-        except FileNotFoundError:
-            raise UserError(f"{self.file(number)} is missing: the folder belongs to its study, {self.path}") from None
+            return read_checkpoint(self.file(number))
+        except ValueError as error:
+            raise UserError(str(error)) from None
 
     def file(self, number: int) -> Path:
         """Where a trial's weights are."""
