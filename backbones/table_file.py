@@ -36,6 +36,17 @@ OTHERS: dict[str, Any] = {
 Rule = tuple[Callable[[Any], bool], str]
 
 
+class UniqueKeyLoader(yaml.SafeLoader):
+    """YAML without objects, in which a key stands once; by itself the last one would hold in silence."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [key.value for key, _ in node.value]
+        for key, (place, _) in zip(keys, node.value, strict=True):
+            if keys.count(key) > 1:
+                raise yaml.constructor.ConstructorError(None, None, f"the key {key} is there twice", place.start_mark)
+        return super().construct_mapping(node, deep)
+
+
 def read_table(path: str | Path) -> dict[str, Any]:
     """The table of a file, complete.
 
@@ -44,7 +55,9 @@ def read_table(path: str | Path) -> dict[str, Any]:
     """
     path = Path(path)
     try:
-        found = yaml.safe_load(path.read_text(encoding="utf-8"))
+        if path.exists() and not path.is_file():  # a pipe would never end
+            raise ValueError("it is no file")
+        found = yaml.load(path.read_text(encoding="utf-8"), UniqueKeyLoader)
     except FileNotFoundError:
         raise ValueError(f"no block table at {path}") from None
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:  # ValueError: a date that there is not

@@ -40,6 +40,7 @@ RULES: Rules = {
     "check": SWITCH,
     "overwrite": SWITCH,
     "upright": SWITCH,
+    "white": (lambda v: v is None or (is_number(v) and 0 < v < 2**32), "a number above 0 and below 2^32, or null"),
     "channels_last": SWITCH,
     "cpu.bind_threads": SWITCH,
     "cpu.keep_freed_memory": SWITCH,

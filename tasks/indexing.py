@@ -21,6 +21,7 @@ def predict_each(
     folder: Path,
     *,
     upright: bool,
+    white: float | None = None,
 ) -> None:
     """Predict every photo; index.csv has a line of each as soon as it is done.
 
@@ -30,13 +31,16 @@ def predict_each(
             terminal.
         folder: of the results.
         upright: whether photos are turned as their EXIF orientation says.
+        white: the value that is white in photos of more than 8 bits a channel; None for what they say.
 
     Raises:
         UserError: for a photo that is refused, and if not one could be read.
     """
     names = unique_names(images)
     index, skipped = Index(folder / "index.csv"), 0
-    for path, name, image in track(decoded(images, names, upright=upright), "predicting", len(images), transient=True):
+    for path, name, image in track(
+        decoded(images, names, upright=upright, white=white), "predicting", len(images), transient=True
+    ):
         if isinstance(image, UserError):
             print(f"skipped: {image}", flush=True)
             index.add({"image": str(path), "status": "skipped", "reason": str(image)})
@@ -56,17 +60,18 @@ def predict_each(
 
 
 def decoded(
-    images: Sequence[Path], names: Sequence[Path], *, upright: bool
+    images: Sequence[Path], names: Sequence[Path], *, upright: bool, white: float | None
 ) -> Iterator[tuple[Path, Path, Pixels | UserError]]:
     """Images decoded a few ahead of the network; an error stands in for what could not be read.
 
     Args:
         upright: turned as their EXIF orientation says.
+        white: see read_rgb.
     """
 
     def read(path: Path) -> Pixels | UserError:
         try:
-            return read_rgb(path, upright=upright)
+            return read_rgb(path, upright=upright, white=white)
         except UserError as error:
             return error
 

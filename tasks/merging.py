@@ -12,7 +12,7 @@ from tasks.parts import BACKBONE, HEADS
 OF_THIS_COMMAND = ("mode", "checkpoint", "resume", "weights", "model", "input", "stop_after", "logger", "cpu",
                    "upright", "runtime", "export", "benchmark", "budget", "search", "target", "latency")  # fmt: skip
 SETTLED = ("backbone", "head", "task", *HEADS, "heads", "balance", "batchnorm", "distill", "optimizer", "scheduler",
-           "ema", "seed", "data.batch_size", "data.repeat", "data.augment", "data.own_augment", "data.draw",
+           "ema", "seed", "white", "data.batch_size", "data.repeat", "data.augment", "data.own_augment", "data.draw",
            "data.crop", "data.progressive", "data.max_broken", "trainer.accumulate_grad_batches", "trainer.precision",
            "trainer.gradient_clip_val")  # fmt: skip
 WHOLE = ("augment", "datasets", "draw", "own_augment")  # what has these names by the user's choice

@@ -41,7 +41,7 @@ def predict(task: str, config: DictConfig, overrides: Sequence[str], images: Seq
         with told_to_the_user():  # a network may refuse the image's size
             return predict_one(learner, image, fit, folder, name)
 
-    predict_each(images, predict_named, folder, upright=config.upright)
+    predict_each(images, predict_named, folder, upright=config.upright, white=config.white)
 
 
 @torch.inference_mode()

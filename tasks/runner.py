@@ -13,6 +13,7 @@ from rich.progress import track
 
 from tasks.cpu import bind_threads
 from tasks.data.images import find_images
+from tasks.data.opened import check_boxes, report_overlap, set_white
 from tasks.data.splits import Splits
 from tasks.deploy.manifest import read_manifest
 from tasks.errors import UserError
@@ -108,9 +109,18 @@ def open_dataset(config: DictConfig, first: bool, trained: Iterable[str] = ()) -
     if lacking:
         raise UserError(f"{name} has no labels of kind {lacking[0]}, only {', '.join(dataset.classes)}")
     val, train = dataset.val(), dataset.train() if config.mode in ("train", "search") else None
+    if config.mode in ("train", "evaluate", "search"):
+        check_boxes(val, "score against")
+    if train is not None:
+        check_boxes(train, "learn from")
+        if first:
+            report_overlap(train, val)
+    for samples in (train, val):
+        set_white(samples, config.white)
     if config.mode == "export" and config.export.precision == "int8":
         with suppress(UserError):  # without training images those of val will do
             train = dataset.train()
+            set_white(train, config.white)
     broken: frozenset[str] = frozenset()
     if config.check and first:
         look_through("val", val, allowed=0)

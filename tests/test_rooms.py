@@ -127,7 +127,17 @@ ALLOWED = {  # longest matching room decides; what is imported must start with o
         "tasks.detect",
     ),
     "tasks/detect/__main__": ("tasks.cli",),
-    "tasks/detect/score": ("rich", "numpy", "tasks.console", "tasks.errors", "tasks.detect", "tasks.data.coco_json"),
+    "tasks/detect/score": ("rich", "numpy", "tasks.console", "tasks.errors", "tasks.detect"),
+    "tasks/detect/results": ("numpy", "tasks.errors", "tasks.detect.arrange", "tasks.data.ids", "tasks.data.json_rows"),
+    "tasks/detect/truths": (
+        "numpy",
+        "tasks.errors",
+        "tasks.detect.arrange",
+        "tasks.data.coco_boxes",
+        "tasks.data.coco_json",
+        "tasks.data.ids",
+        "tasks.data.json_rows",
+    ),
     "tasks/data": (
         "torch",
         "lightning",

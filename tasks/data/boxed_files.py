@@ -10,10 +10,16 @@ from numpy.typing import NDArray
 
 from tasks.annotations import Annotations
 from tasks.data.boxes import PackedBoxes
-from tasks.data.files import Files, View
-from tasks.data.images import image_size, read_rgb
-from tasks.data.jpeg import look_at_end
+from tasks.data.files import Files, View, decode
+from tasks.data.images import look, opened_size, read_rgb
 from tasks.errors import UserError
+
+SIDEWAYS = 5  # EXIF orientations from here on swap height and width
+
+
+def is_upright(said: tuple[int, int], stored: tuple[int, int], turn: int) -> bool:
+    """Whether an annotated (height, width) is that of the upright photo, and not of the stored one."""
+    return said != stored and turn >= SIDEWAYS and said == stored[::-1]
 
 
 class BoxedFiles(Files):
@@ -49,7 +55,8 @@ class BoxedFiles(Files):
         return self.boxes.annotations(index)
 
     def read(self, index: int, view: View | None = None) -> dict[str, NDArray[Any]]:
-        """`image` (H, W, 3) uint8 RGB as stored, unturned, and `bboxes` (K, 5) float32, xyxy and class number.
+        """`image` (H, W, 3) uint8 RGB as stored, or upright if only that has the annotated size; `bboxes` (K, 5)
+        float32, xyxy and class number.
 
         Args:
             view: makes the image from its path; the boxes stay those of the file.
@@ -57,26 +64,68 @@ class BoxedFiles(Files):
         Raises:
             UserError: for a file that cannot be decoded, or has another size than its data set says.
         """
-        path = self.path(index)
-        image = (view or read_rgb)(path)
-        if view is None and image.shape[:2] != self.size(index):
-            raise self.wrong_size(index, image.shape[0], image.shape[1])
+        path, said = self.path(index), self.size(index)
+        if view is None:
+            image = decode(path, None, self.white)
+            if image.shape[:2] != said and image.shape[1::-1] == said:
+                image = read_rgb(path, upright=True, white=self.white)
+            if image.shape[:2] != said:
+                raise self.wrong_size(index, image.shape[0], image.shape[1])
+        elif said[0] != said[1] and is_upright(said, *opened_size(path)):
+            image = view(read_rgb(path, upright=True, white=self.white))
+        else:
+            image = decode(path, view, self.white)
         return {"image": image, "bboxes": self.boxes.to_train(index)}
 
     def check(self) -> Iterator[UserError | None]:
-        """Look at every file's header and end once; yields what is wrong with it, or None."""
+        """Look at every file's header and end once; yields what is wrong with it, or None.
 
-        def look(index: int) -> UserError | None:
-            path = self.path(index)
+        Raises:
+            UserError: at the end, if boxes refer to upright photos, and some photos' sizes do not tell.
+        """
+        turned: list[tuple[int, bool | None]] = []  # of photos with an EXIF turn: whether boxes are on the upright one
+
+        def problem(index: int) -> UserError | None:
             try:
-                size = image_size(path)
-                look_at_end(path)
+                size, turn = look(self.path(index), self.white)
             except UserError as error:
                 return error
-            return None if size == self.size(index) else self.wrong_size(index, *size)
+            said = self.size(index)
+            if turn != 1:
+                tells = turn >= SIDEWAYS and size[0] != size[1]
+                turned.append((index, is_upright(said, size, turn) if tells else None))
+            return None if size == said or is_upright(said, size, turn) else self.wrong_size(index, *size)
 
         with ThreadPoolExecutor() as pool:
-            yield from pool.map(look, range(len(self)))
+            yield from pool.map(problem, range(len(self)))
+        self.report_turns(turned)
+
+    def report_turns(self, turned: Sequence[tuple[int, bool | None]]) -> None:
+        """Say what the boxes of photos with an EXIF turn are taken to refer to.
+
+        Args:
+            turned: their numbers, and whether the boxes are on the upright photo; None where the size does not tell.
+
+        Raises:
+            UserError: where some are, and others may be.
+        """
+        upright = sum(on is True for _, on in turned)
+        unknown = [index for index, on in turned if on is None]
+        settle = "save them upright, without the EXIF turn (ImageOps.exif_transpose), to settle it"
+        if unknown and upright:
+            raise UserError(
+                f"{self.source}: the boxes of {upright} photos are on the upright picture, as their sizes tell, but "
+                f"those of {len(unknown)} others with an EXIF turn may not be ({self.path(min(unknown))}): {settle}"
+            )
+        if unknown:
+            print(
+                f"{self.source.name}: {len(unknown)} photos have an EXIF turn ({self.files[min(unknown)]}), and their "
+                "sizes do not tell whether the boxes are on the upright picture: taken as stored, like COCO's; "
+                f"{settle}",
+                flush=True,
+            )
+        elif upright:
+            print(f"{self.source.name}: {upright} photos are read upright, as their annotated sizes tell", flush=True)
 
     def wrong_size(self, index: int, height: int, width: int) -> UserError:
         """An image whose size is not the one that its boxes refer to."""

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from tasks.annotations import Annotations
 from tasks.data.boxes import PackedBoxes
-from tasks.data.images import Pixels, image_size, read_labels, read_rgb
+from tasks.data.files import decode
+from tasks.data.images import Pixels, image_size, look, read_labels
 from tasks.data.instances import pack_instances
 from tasks.errors import UserError
 
@@ -76,7 +77,12 @@ class LabelledImages:
         kind: what the label files hold.
         boxes: of the images' objects, if they are to be read.
         targets: kinds of labels that are read: mask, boxes.
+
+    Attributes:
+        white: see read_rgb.
     """
+
+    white: float | None = None
 
     def __init__(
         self,
@@ -117,7 +123,7 @@ class LabelledImages:
         Raises:
             UserError: for a file that cannot be decoded, an id outside the map, sizes that differ.
         """
-        image = (view or read_rgb)(Path(self.images[index]))
+        image = decode(Path(self.images[index]), view, self.white)
         sample: dict[str, NDArray[Any]] = {"image": image}
         if "mask" in self.targets:
             ids = read_labels(self.labels[index])
@@ -158,22 +164,43 @@ class LabelledImages:
         """Look at every pair once (image header, all label ids, the objects' sizes) and yield its number.
 
         Raises:
-            UserError: at the first file that training or scoring would trip over.
+            UserError: at the first file that training or scoring would trip over; at the end, if every pixel is void.
         """
+        seen: set[int] = set()
 
-        def look(index: int) -> int:
-            size = self.size(index)
+        def look_at(index: int) -> int:
+            size, _ = look(self.images[index], self.white)
             if "mask" in self.targets:
                 ids = read_labels(self.labels[index])
                 if size != ids.shape:
                     raise self.wrong_size(self.labels[index], size, ids.shape)
-                self.train_ids(ids, index)
-            if self.boxes is not None and size != (seen := tuple(self.boxes.sizes[index])):
-                raise self.wrong_size(f"instances of {self.name(index)}", size, seen)
+                mask = self.train_ids(ids, index)
+                if len(seen) < 2:  # of more classes than one there is nothing to say
+                    seen.update(np.unique(mask[mask != VOID]).tolist())
+            if self.boxes is not None and size != (said := tuple(self.boxes.sizes[index])):
+                raise self.wrong_size(f"instances of {self.name(index)}", size, said)
             return index
 
         with ThreadPoolExecutor() as pool:  # decoding releases the interpreter's lock
-            yield from pool.map(look, range(len(self)))
+            yield from pool.map(look_at, range(len(self)))
+        if "mask" in self.targets and len(seen) < 2:
+            self.report_classes(seen)
+
+    def report_classes(self, seen: set[int]) -> None:
+        """Say that all labelled pixels are of one class.
+
+        Raises:
+            UserError: if there is no labelled pixel.
+        """
+        ids = ", ".join(map(str, np.unique(read_labels(self.labels[0]))[:8]))
+        if not seen:
+            classes = ", ".join(str(label.label_id) for label in CLASSES[:5]) if self.kind == "labelIds" else "0, 1, 2"
+            raise UserError(
+                f"every pixel of all {len(self)} label files is void: there is nothing to learn from or to score "
+                f"({self.labels[0]} has the ids {ids}; those of classes are {classes}, …)"
+            )
+        name = CLASSES[next(iter(seen))].name
+        print(f"all labelled pixels of {len(self)} label files are of one class, {name} (ids {ids})", flush=True)
 
 
 class Cityscapes:

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from tasks.data.files import found_in
 from tasks.data.instance_files import InstanceFiles, Numbering, Source
+from tasks.data.walk import found_in
 from tasks.errors import UserError
 
 

@@ -7,13 +7,27 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from reprlib import repr as short
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tasks.annotations import HOLE
-from tasks.data.json_rows import Row, column, is_number, numbers, rows, texts, unique_ids
+from tasks.data.coco_boxes import lacks_box, read_boxes
+from tasks.data.ids import Ids, read_ids, refer
+from tasks.data.json_rows import (
+    Row,
+    as_integer,
+    as_number,
+    column,
+    entry,
+    is_integer,
+    numbers,
+    parse_json,
+    read_text,
+    rows,
+    texts,
+)  # fmt: skip
 from tasks.errors import UserError
 
 # Polygons are three quarters of COCO's files; without them the rest is read in half the time and memory. A key cannot
@@ -30,13 +44,14 @@ class Instances(NamedTuple):
         categories: (name, id), by ascending id; categories that share a name have their id behind it: "name (3)".
         image_ids: (N,).
         files: their names.
-        sizes: (N, 2) height, width.
+        sizes: (N, 2) height, width; 0 where the file has none.
         owners: (A,) place of each annotation's image.
         boxes: (A, 4) x, y, width, height.
         kinds: (A,) place of each annotation's category.
         areas: (A,) width · height where the file has none.
         crowd: (A,) bool.
-        ids: (A,) of the annotations.
+        ids: (A,) of the annotations; their places, counted from 1, where these are no whole numbers.
+        notes: lines on what was read in another way than it is written, or left out.
     """
 
     path: Path
@@ -50,10 +65,13 @@ class Instances(NamedTuple):
     areas: NDArray[np.float64]
     crowd: NDArray[np.bool_]
     ids: NDArray[np.int64]
+    notes: list[str]
 
 
 def read_instances(path: Path) -> Instances:
-    """All of a file but its segmentations.
+    """All of a file but its segmentations, from which boxes are made only where there are none.
+
+    Numbers may be written as text, and ids as 7.0 or "7"; what has no box at all is left out and counted.
 
     Raises:
         UserError: for what is not JSON, a missing key, a value that is none, an id that is there twice or refers to
@@ -61,36 +79,46 @@ def read_instances(path: Path) -> Instances:
     """
     content = parse(path)
     images, annotations, categories = (rows(content, key, path) for key in ("images", "annotations", "categories"))
+    category_ids, image_ids = read_ids(categories, "category", path), read_ids(images, "image", path)
+    sizes = read_sizes(images, path)
 
-    category_ids = unique_ids(categories, "category", path)
-    names = texts(categories, "name", "category", path)
-    image_ids = unique_ids(images, "image", path)
-    sizes = np.stack([numbers(images, key, "image", path) for key in ("height", "width")], 1)
-    for place in np.flatnonzero((sizes < 1).any(1))[:1]:
-        raise UserError(f"{path}: image {image_ids[place]} has width {sizes[place, 1]} and height {sizes[place, 0]}")
-
-    ids = numbers(annotations, "id", "annotation", path)
-    owners = refer(numbers(annotations, "image_id", "annotation", path), image_ids, ids, "image_id", path)
-    kinds = refer(numbers(annotations, "category_id", "annotation", path), category_ids, ids, "category_id", path)
-    boxes = read_boxes(annotations, ids, path)
-    by_id = np.argsort(category_ids)
+    owners = refer(column(annotations, "image_id", "annotation", path), image_ids, annotations, "image_id", path)
+    kinds = refer(
+        column(annotations, "category_id", "annotation", path), category_ids, annotations, "category_id", path
+    )
+    if any(map(lacks_box, annotations)):
+        annotations = rows(parse(path, polygons=True), "annotations", path)
+    boxes = read_boxes(annotations, path)
+    ids = annotation_ids(annotations)
+    check_sides(boxes, annotations, path)
+    areas, crowd = read_areas(annotations, boxes, path), read_crowds(annotations, path)
+    notes = [f"{path.name}: {known.note}" for known in (category_ids, image_ids) if known.note]
+    absent = np.array([lacks_box(row) for row in annotations], np.bool_)
+    made, none = absent & np.isfinite(boxes).all(1), absent & ~np.isfinite(boxes).all(1)
+    if none.all() and len(none):
+        raise UserError(f"{path}: not one of {len(none)} annotations has a box, polygons or a mask")
+    for places, what in ((made, "boxes made of polygons or masks"), (none, "annotations without a box left out")):
+        if places.any():
+            some = f"annotation {ids[places][0]}{', …' if places.sum() > 1 else ''}"
+            notes.append(f"{path.name}: {places.sum()} {what} ({some})")
     return Instances(
         path=path,
-        categories=told_apart([(names[place], int(category_ids[place])) for place in by_id]),
-        image_ids=image_ids,
+        categories=named(categories, category_ids, path),
+        image_ids=image_ids.numbers,
         files=texts(images, "file_name", "image", path),
         sizes=sizes,
-        owners=owners,
-        boxes=boxes,
-        kinds=np.argsort(by_id)[kinds],
-        areas=read_areas(annotations, boxes, ids, path),
-        crowd=read_crowds(annotations, ids, path),
-        ids=ids,
+        owners=owners[~none],
+        boxes=boxes[~none],
+        kinds=np.argsort(np.argsort(category_ids.numbers))[kinds[~none]],
+        areas=areas[~none],
+        crowd=crowd[~none],
+        ids=ids[~none],
+        notes=notes,
     )
 
 
-def parse(path: Path) -> Row:
-    """The file without polygons.
+def parse(path: Path, *, polygons: bool = False) -> Row:
+    """The file, without polygons unless they are asked for.
 
     Raises:
         UserError: if it cannot be read, or is not a JSON object.
@@ -98,17 +126,13 @@ def parse(path: Path) -> Row:
     enabled = gc.isenabled()
     gc.disable()  # millions of new objects, none of them garbage: looking through them takes half of the time
     try:
-        written = path.read_bytes()
+        written = read_text(path)
         try:
-            content = json.loads(POLYGONS.sub(b'"segmentation":0', written))
-        except ValueError:
-            content = json.loads(written)
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}") from error
-    except ValueError as error:
-        raise UserError(f"{path} is not JSON: {error}") from error
-    except RecursionError:
-        raise UserError(f"{path} is nested too deeply to be read") from None
+            content = None if polygons else json.loads(POLYGONS.sub(b'"segmentation":0', written))
+        except (ValueError, RecursionError):
+            content = None
+        if content is None:
+            content = parse_json(written, path)
     finally:
         if enabled:
             gc.enable()
@@ -117,60 +141,68 @@ def parse(path: Path) -> Row:
     return content
 
 
-def refer(
-    values: NDArray[np.int64], known: NDArray[np.int64], ids: NDArray[np.int64], key: str, path: Path
-) -> NDArray[np.int64]:
-    """Places of values among the known ones.
-
-    Raises:
-        UserError: for a value that is not known, with the annotation that has it.
-    """
-    order = np.argsort(known)
-    places = order[np.searchsorted(known, values, sorter=order).clip(max=len(known) - 1)]
-    for place in np.flatnonzero(known[places] != values)[:1]:
-        some = ", ".join(map(str, known[order[:8]])) + (", …" if len(known) > 8 else "")
-        raise UserError(f"{path}: annotation {ids[place]} has {key} {values[place]}, which is not listed ({some})")
-    return places
+def named(categories: Sequence[Row], ids: Ids, path: Path) -> list[tuple[str, int]]:
+    """(name, id) of the categories by ascending id; one without a name is called by its id."""
+    complete = [row if "name" in row else {**row, "name": row["id"]} for row in categories]
+    names = texts(complete, "name", "category", path)
+    return told_apart([(names[place], int(ids.numbers[place])) for place in np.argsort(ids.numbers)])
 
 
-def read_boxes(annotations: Sequence[Row], ids: NDArray[np.int64], path: Path) -> NDArray[np.float64]:
-    """The boxes (A, 4).
-
-    Raises:
-        UserError: for one that is not four numbers, or of negative size.
-    """
-    values = column(annotations, "bbox", "annotation", path)
-    for place, box in enumerate(values):
-        if type(box) is not list or len(box) != 4 or not all(map(is_number, box)):
-            raise UserError(f"{path}: annotation {ids[place]} has bbox {short(box)}, which is not four numbers")
-    boxes = np.array(values, np.float64).reshape(-1, 4)
-    for place in np.flatnonzero((boxes[:, 2:] < 0).any(1))[:1]:
-        raise UserError(f"{path}: annotation {ids[place]} has bbox {values[place]}: a negative width or height")
-    return boxes
+def read_sizes(images: Sequence[Row], path: Path) -> NDArray[np.int64]:
+    """(N, 2) heights and widths; 0 where an image has neither."""
+    complete = [row if "height" in row or "width" in row else {**row, "height": -1, "width": -1} for row in images]
+    sizes = np.stack([numbers(complete, key, "image", path) for key in ("height", "width")], 1)
+    absent = np.array([row is not old for row, old in zip(complete, images, strict=True)], np.bool_)
+    for place in np.flatnonzero((sizes < 1).any(1) & ~absent)[:1]:
+        name = entry("image", images[place], int(place))
+        raise UserError(f"{path}: {name} has width {sizes[place, 1]} and height {sizes[place, 0]}")
+    return np.where(absent[:, None], 0, sizes)
 
 
-def read_areas(
-    annotations: Sequence[Row], boxes: NDArray[np.float64], ids: NDArray[np.int64], path: Path
-) -> NDArray[np.float64]:
+def annotation_ids(annotations: Sequence[Row]) -> NDArray[np.int64]:
+    """(A,) ids for messages; places counted from 1 where the file's are missing or no whole numbers."""
+    values = [row.get("id") for row in annotations]
+    whole = all(map(is_integer, values))
+    return np.array(values if whole else range(1, len(values) + 1), np.int64)
+
+
+def check_sides(boxes: NDArray[np.float64], annotations: Sequence[Row], path: Path) -> None:
+    """Raises a UserError for a box of negative size."""
+    wrong = np.flatnonzero((boxes[:, 2:] < 0).any(1))
+    for place in wrong[:1]:
+        name, more = entry("annotation", annotations[place], int(place)), len(wrong) - 1
+        raise UserError(
+            f"{path}: {name} has bbox {annotations[place].get('bbox')}: a negative width or height"
+            + (f"; so have {more} more" if more else "")
+        )
+
+
+def read_areas(annotations: Sequence[Row], boxes: NDArray[np.float64], path: Path) -> NDArray[np.float64]:
     """The objects' areas (A,): width · height of the boxes (A, 4) where the file has none that is finite.
 
     Raises:
         UserError: for one that is not a number, or negative.
     """
-    values = [np.nan if (area := row.get("area")) is None else area for row in annotations]
+    values = [np.nan if (area := row.get("area")) is None else as_number(area) for row in annotations]
     for place, area in enumerate(values):
-        if not is_number(area) or area < 0:
-            raise UserError(f"{path}: annotation {ids[place]} has area {short(area)}, which is not a number from 0")
+        if area is None or area < 0:
+            name = entry("annotation", annotations[place], place)
+            raise UserError(
+                f"{path}: {name} has area {short(annotations[place]['area'])}, which is not a number from 0"
+            )
     areas = np.array(values, np.float64)
     return np.where(np.isfinite(areas), areas, boxes[:, 2] * boxes[:, 3])
 
 
-def read_crowds(annotations: Sequence[Row], ids: NDArray[np.int64], path: Path) -> NDArray[np.bool_]:
-    """Which annotations are crowds (A,); a UserError names one that is neither that nor the opposite."""
-    values = [row.get("iscrowd", 0) for row in annotations]
+def read_crowds(annotations: Sequence[Row], path: Path) -> NDArray[np.bool_]:
+    """Which annotations are crowds (A,): those with iscrowd 1 or true; null is 0."""
+    values: list[Any] = [row.get("iscrowd") or 0 for row in annotations]
+    if not all(value in (0, 1) for value in values):
+        values = [as_integer(value) for value in values]
     for place, value in enumerate(values):
         if value not in (0, 1):  # as are true and false
-            raise UserError(f"{path}: annotation {ids[place]} has iscrowd {short(value)}, which is not 0 or 1")
+            name = entry("annotation", annotations[place], place)
+            raise UserError(f"{path}: {name} has iscrowd {short(annotations[place]['iscrowd'])}, which is not 0 or 1")
     return np.array(values, np.bool_)
 
 

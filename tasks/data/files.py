@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.data.images import SUFFIXES, Pixels, image_size, read_rgb
-from tasks.data.jpeg import look_at_end
+from tasks.data.images import Pixels, image_size, look, read_rgb
 from tasks.errors import UserError
 
 View = Callable[[Path | Pixels], Pixels]
@@ -40,7 +39,12 @@ class Files:
     Args:
         folder: where they lie.
         files: their paths from there, one by one.
+
+    Attributes:
+        white: see read_rgb.
     """
+
+    white: float | None = None
 
     def __init__(self, folder: Path, files: Sequence[str]) -> None:
         self.folder, self.files = folder, Texts(files)
@@ -55,6 +59,22 @@ class Files:
     def name(self, index: int) -> str:
         """The path below the folder, fit for a file name."""
         return self.files[index].replace("/", "__")
+
+    def pixels(self, index: int, view: View | None = None) -> Pixels:
+        """The image (H, W, 3) uint8 RGB, or what a view makes of it."""
+        return decode(self.path(index), view, self.white)
+
+
+def decode(path: Path, view: View | None = None, white: float | None = None) -> Pixels:
+    """An image file (H, W, 3) uint8 RGB, or what a view makes of it; a view is given the path if it can read it alone.
+
+    Args:
+        white: see read_rgb.
+    """
+    if white is None:
+        return (view or read_rgb)(path)
+    image = read_rgb(path, white=white)
+    return image if view is None else view(image)
 
 
 class LabelledFiles(Files):
@@ -82,60 +102,17 @@ class LabelledFiles(Files):
         Raises:
             UserError: for a file that cannot be decoded.
         """
-        image = (view or read_rgb)(self.path(index))
-        return {"image": image, "label": np.asarray(self.labels[index])}
+        return {"image": self.pixels(index, view), "label": np.asarray(self.labels[index])}
 
     def check(self) -> Iterator[UserError | None]:
         """Look at every file's header and end once; yields what is wrong with it, or None."""
 
-        def look(index: int) -> UserError | None:
-            path = self.path(index)
+        def problem(index: int) -> UserError | None:
             try:
-                image_size(path)
-                look_at_end(path)
+                look(self.path(index), self.white)
             except UserError as error:
                 return error
             return None
 
         with ThreadPoolExecutor() as pool:
-            yield from pool.map(look, range(len(self)))
-
-
-def folders_in(folder: Path) -> list[str]:
-    """Names of the folders in a folder, sorted; hidden ones and those of other programs are left out."""
-    with os.scandir(folder) as entries:
-        return sorted(entry.name for entry in entries if entry.is_dir() and is_of_data(entry.name))
-
-
-def images_in(folder: Path) -> list[str]:
-    """Names of the image files right in a folder, sorted; hidden ones are left out."""
-    with os.scandir(folder) as entries:
-        return sorted(entry.name for entry in entries if is_image(entry.name) and not entry.is_dir())
-
-
-def images_below(folder: Path) -> list[str]:
-    """Paths of all image files below a folder, from there, sorted."""
-    found: list[str] = []
-    for place, folders, names in os.walk(folder, followlinks=True):
-        folders[:] = [name for name in folders if is_of_data(name)]
-        below = "" if place == str(folder) else os.path.relpath(place, folder) + "/"
-        found += [below + name for name in names if is_image(name)]
-    return sorted(found)
-
-
-def is_of_data(name: str) -> bool:
-    """Whether a folder's name is not one that file managers, notebooks and network drives leave behind."""
-    return not name.startswith(".") and name not in ("__MACOSX", "@eaDir")
-
-
-def is_image(name: str) -> bool:
-    """Whether a file's name is an image's; macOS leaves `._name.jpg` beside each."""
-    return name.lower().endswith(SUFFIXES) and not name.startswith(".")
-
-
-def found_in(root: Path) -> str:
-    """What is there, for a message."""
-    if not root.is_dir():
-        return "no such folder"
-    names = sorted(path.name for path in root.iterdir())
-    return (", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")) or "nothing"
+            yield from pool.map(problem, range(len(self)))

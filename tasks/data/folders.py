@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
-from tasks.data.files import LabelledFiles, folders_in, found_in, images_below, images_in
+from tasks.data.files import LabelledFiles
+from tasks.data.walk import files_below, folders_in, found_in, images_in
 from tasks.errors import UserError
 
 
@@ -75,7 +76,7 @@ class Folders:
                     f"{self.root / split / folder} is a class that {self.root / self.train_split} lacks "
                     f"({len(number)} classes there: {', '.join(self.folders[:8])}{', …' if len(number) > 8 else ''})"
                 )
-            images = images_below(self.root / split / folder)
+            images = files_below(self.root / split / folder)
             files += [f"{folder}/{image}" for image in images]
             labels += [number[folder]] * len(images)
         if not files:

@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
-from tasks.data.files import LabelledFiles, folders_in, found_in, images_below, images_in
+from tasks.data.files import LabelledFiles
 from tasks.data.folders import Folders
 from tasks.data.imagenet_labels import TRUTH, label_of, read_devkit, read_solution, synsets
+from tasks.data.walk import files_below, folders_in, found_in, images_in
 from tasks.errors import UserError
 
 KAGGLE = "ILSVRC/Data/CLS-LOC"
@@ -76,7 +77,7 @@ class ImageNet:
                 raise UserError(
                     f"{folder / wnid} is none of ImageNet's 1000 classes (n01440764, …): dataset=folders reads any"
                 )
-            images = images_below(folder / wnid)
+            images = files_below(folder / wnid)
             files += [f"{wnid}/{image}" for image in images]
             labels += [label_of()[wnid]] * len(images)
         if not files:

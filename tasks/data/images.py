@@ -1,109 +1,165 @@
 """Image files as arrays, with errors that name the file."""
 
 import os
+import stat
 from glob import glob
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from tasks.data.depth import is_deep, read_deep
+from tasks.data.opening import KINDS, check_png_end, opened, shown
+from tasks.data.walk import SUFFIXES, files_below
 from tasks.errors import UserError
 
 Pixels = NDArray[np.uint8]
-PNG_END = b"\0\0\0\0IEND\xaeB\x60\x82"
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".ppm")
+JPEG_END = b"\xff\xd9"
+JPEG_TAIL = 4096  # of a file: cameras write some bytes behind the end
+LOSSY = ("JPEG", "MPO", "JPEG2000", "AVIF")  # of a label map they would change the ids
+TURNS = {2: (0, True), 3: (2, False), 4: (2, True), 5: (3, True), 6: (3, False), 7: (1, True), 8: (1, False)}
 
 
 def find_images(pattern: str) -> list[Path]:
     """Files named by a path, a folder (searched through) or a glob, in the order of their names.
 
-    A folder gives its files with an image's suffix; a path or a glob gives what it names.
+    A folder gives its files with an image's suffix, also those that will not open; a path or a glob what it names.
 
     Raises:
         UserError: if that is nothing.
     """
     path = Path(pattern).expanduser()
-    if path.is_dir():
-        found = [
-            file
-            for file in path.rglob("*")
-            if file.suffix.lower() in SUFFIXES and not file.name.startswith(".") and file.is_file()
-        ]
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):
+        mode = 0
+    if stat.S_ISDIR(mode):
+        found = [path / name for name in files_below(path)]
         if not found:
             raise UserError(f"input={pattern}: no image in that folder ({', '.join(SUFFIXES)})")
-    elif path.is_file():
+    elif stat.S_ISREG(mode):
         found = [path]
+    elif mode:
+        raise UserError(f"input={pattern} is {KINDS.get(stat.S_IFMT(mode), 'no regular file')}, not a file")
     else:
-        names = glob(str(path), recursive=True)  # noqa: PTH207 - Path.glob takes no absolute patterns
+        try:
+            names = glob(str(path), recursive=True)  # noqa: PTH207 - Path.glob takes no absolute patterns
+        except ValueError:  # a null character
+            names = []
         found = [Path(name) for name in names if Path(name).is_file()]
         if not found:
             raise UserError(f"input={pattern}: no such file or folder, and no file matches it")
     return sorted(found)
 
 
-def read_rgb(path: str | Path, *, upright: bool = False) -> Pixels:
-    """An image file as (H, W, 3) uint8 RGB; grey, palette, CMYK and 16-bit files are converted.
+def read_rgb(path: str | Path, *, upright: bool = False, white: float | None = None) -> Pixels:
+    """An image file as (H, W, 3) uint8 RGB; grey, palette, CMYK and deeper files are converted, alpha is dropped.
 
     Args:
         upright: turn it as its EXIF orientation says, as viewers show a phone's photo.
+        white: the value that is white in files of more than 8 bits a channel; None for what the file says.
 
     Raises:
-        UserError: if it cannot be decoded to the end.
+        UserError: if it cannot be decoded to the end, or nothing says which of its values is white.
     """
-    try:
-        with Image.open(path) as image:
-            if upright:
-                ImageOps.exif_transpose(image, in_place=True)
-            if image.mode.startswith("I"):  # PIL would clip 16 bits, not scale them
-                values = np.asarray(image)
-                if values.min() < 0 or values.max() > 65535:
-                    raise UserError(f"cannot read image {path}: its values go beyond 16 bits")
-                return np.repeat((values >> 8).astype(np.uint8)[..., None], 3, axis=2)
-            if image.mode == "F":
-                raise UserError(f"cannot read image {path}: its values are floats, of a range that nothing says")
-            return np.asarray(image.convert("RGB"))
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise UserError(f"cannot read image {path}: {reason(path, error)}") from error
+    with opened(path) as image:
+        if is_deep(image):
+            turn = orientation(image) if upright else 1
+            return turned(read_deep(image, path, white), turn)
+        if upright:
+            ImageOps.exif_transpose(image, in_place=True)
+        if image.mode in ("La", "RGBa"):  # premultiplied: Pillow takes a step between
+            return np.asarray(image.convert(image.mode.upper()).convert("RGB"))
+        return np.asarray(image.convert("RGB"))
+
+
+def orientation(image: Image.Image) -> int:
+    """The EXIF orientation of an opened file, 1 to 8; 1 is as stored."""
+    if "exif" not in image.info and image.format not in ("TIFF", "MPO"):
+        return 1
+    value = image.getexif().get(0x0112, 1)
+    return value if value in TURNS else 1
+
+
+def turned(pixels: Pixels, turn: int) -> Pixels:
+    """Pixels (H, W, 3) stored with this EXIF orientation, upright."""
+    if turn == 1:
+        return pixels
+    quarters, mirrored = TURNS[turn]
+    pixels = np.rot90(pixels, quarters)
+    return np.ascontiguousarray(pixels[:, ::-1] if mirrored else pixels)
 
 
 def read_labels(path: str | Path) -> Pixels:
     """A label file as (H, W) uint8 ids.
 
     Raises:
-        UserError: if it cannot be decoded, or has colours instead of ids.
+        UserError: if it cannot be decoded, is compressed with losses, or has colours instead of ids.
     """
-    try:
-        with Image.open(path) as image:
-            if image.mode not in ("L", "P", "1"):
-                raise UserError(f"{path} has mode {image.mode}; a label file has one 8-bit id per pixel (mode L)")
+    with opened(path, "labels") as image:
+        if image.format in LOSSY:
+            raise UserError(
+                f"{shown(path)} is stored as {image.format}, which changes ids: label files are PNG (or TIFF, BMP)"
+            )
+        if image.mode in ("L", "P", "1"):
             return np.asarray(image, dtype=np.uint8)
-    except (OSError, ValueError, SyntaxError) as error:
-        raise UserError(f"cannot read labels {path}: {reason(path, error)}") from error
+        values = np.asarray(image)
+        if values.ndim == 3:
+            channels = values[..., : {2: 1}.get(values.shape[2], 3)]
+            if image.mode not in ("LA", "RGB", "RGBA") or (channels != channels[..., :1]).any():
+                raise UserError(f"{shown(path)} has colours (mode {image.mode}); a label file has one id per pixel")
+            return np.ascontiguousarray(channels[..., 0])
+        if image.mode[0] != "I" or values.min() < 0 or values.max() > 255:
+            raise UserError(
+                f"{shown(path)} has values from {values.min():g} to {values.max():g} (mode {image.mode}); ids are 0-255"
+            )
+        return values.astype(np.uint8)
 
 
 def image_size(path: str | Path) -> tuple[int, int]:
-    """(height, width) from the file's header; a PNG must have its end as well.
+    """(height, width) from the file's header.
 
     Raises:
-        UserError: if it is no image, or a PNG that was cut off.
+        UserError: if it is no image.
     """
-    try:
-        with Image.open(path) as image:
-            if image.format == "PNG" and image.fp is not None:  # decoding everything would take minutes
-                image.fp.seek(-len(PNG_END), os.SEEK_END)
-                if image.fp.read() != PNG_END:
-                    raise OSError("the file is truncated")
-            return image.height, image.width
-    except (OSError, ValueError, SyntaxError) as error:
-        raise UserError(f"cannot read image {path}: {reason(path, error)}") from error
+    with opened(path) as image:
+        return image.height, image.width
 
 
-def reason(path: str | Path, error: Exception) -> str:
-    """Why a file could not be decoded, in a few words."""
-    path = Path(path)
-    if not path.exists():
-        return "no such file"
-    if path.stat().st_size == 0:
-        return "the file is empty (0 bytes)"
-    return str(error).replace(f" '{path}'", "").replace(f"{str(path)!r}", "it")
+def opened_size(path: str | Path) -> tuple[tuple[int, int], int]:
+    """(height, width) and EXIF orientation from the file's header.
+
+    Raises:
+        UserError: if it is no image.
+    """
+    with opened(path) as image:
+        return (image.height, image.width), orientation(image)
+
+
+def look(path: str | Path, white: float | None = None) -> tuple[tuple[int, int], int]:
+    """(height, width) and EXIF orientation of a file that seems whole: its header and its end are looked at.
+
+    A file of more than 8 bits a channel is decoded, because its range must be known.
+
+    Raises:
+        UserError: if it is no image, or cut off.
+    """
+    with opened(path) as image:
+        size, turn = (image.height, image.width), orientation(image)
+        file: IO[bytes] | None = image.fp  # type: ignore[attr-defined]
+        if image.format == "PNG" and file is not None:
+            check_png_end(file)  # decoding everything would take minutes
+        whole = image.format not in ("JPEG", "MPO") or file is None or has_jpeg_end(file)
+        deep = is_deep(image)
+    if deep or not whole:  # an end with much behind it, or a picture that lacks nothing else
+        read_rgb(path, white=white)
+    return size, turn
+
+
+def has_jpeg_end(file: IO[bytes]) -> bool:
+    """Whether the marker of the end is among a JPEG file's last bytes."""
+    size = file.seek(0, os.SEEK_END)
+    file.seek(max(0, size - JPEG_TAIL))
+    return JPEG_END in file.read()

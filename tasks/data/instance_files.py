@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -10,9 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.annotations import HOLE
-from tasks.data.boxed_files import BoxedFiles
+from tasks.data.boxed_files import BoxedFiles, absent
 from tasks.data.boxes import PackedBoxes
+from tasks.data.coco_boxes import check_meaning
 from tasks.data.coco_json import Instances, read_instances
+from tasks.data.images import image_size
+from tasks.data.names import locate
+from tasks.data.opening import shown
 from tasks.errors import UserError
 
 Numbering = Literal["dense", "ids"]
@@ -119,9 +124,15 @@ class InstanceFiles(ABC):
         content = self.instances[split]
         number = {category: place for place, (_, category) in enumerate(self.categories)}
         labels: NDArray[np.int64] = np.array([number[category] for _, category in content.categories], np.int64)
+        files, notes = find_files(source.images, content.files, content.image_ids, source.annotations)
+        sizes = content.sizes
+        if not sizes.all():
+            sizes = complete_sizes(sizes, source.images, files)
+            notes.append(f"{content.path.name}: sizes that it lacks are taken from the images")
+        check_meaning(content.boxes, sizes[content.owners], content.path)
         boxes = PackedBoxes(
             content.image_ids,
-            content.sizes,
+            sizes,
             content.owners,
             content.boxes,
             labels[content.kinds],
@@ -129,11 +140,46 @@ class InstanceFiles(ABC):
             content.crowd,
             content.ids,
         )
-        files = BoxedFiles(source.images, content.files, boxes, source.annotations)
-        repaired = boxes.repairs.line(source.annotations)
-        if repaired:
-            print(repaired, flush=True)
-        return files
+        for line in (*content.notes, *notes, boxes.repairs.line(source.annotations)):
+            if line:
+                print(line, flush=True)
+        return BoxedFiles(source.images, files, boxes, source.annotations)
+
+
+def find_files(folder: Path, files: list[str], ids: NDArray[np.int64], source: Path) -> tuple[list[str], list[str]]:
+    """The files' names as they are below the folder, and lines on those that are written otherwise.
+
+    Raises:
+        UserError: for a file that is not there, or may be one of several.
+    """
+    missing = absent(folder, files)
+    if not missing:
+        return files, []
+    found, problem = locate(folder, files, missing)
+    lost = [place for place in missing if place not in found]
+    if lost:
+        name = files[lost[0]]
+        more = f" ({len(lost)} of {len(files)} images are missing)" if len(lost) > 1 else ""
+        why = f": {problem}" if problem else ""
+        raise UserError(f"{source}: image {ids[lost[0]]} is missing: no file {shown(folder / name)}{more}{why}")
+    some = f"{shown(files[missing[0]])} is {shown(found[missing[0]])}"
+    more = ", …" if len(missing) > 1 else ""
+    note = f"{source.name}: {len(missing)} file names are found by their end or in another case ({some}{more})"
+    return [found.get(place, name) for place, name in enumerate(files)], [note]
+
+
+def complete_sizes(sizes: NDArray[np.int64], folder: Path, files: Sequence[str]) -> NDArray[np.int64]:
+    """(N, 2) heights and widths, those that are 0 from the files' headers.
+
+    Raises:
+        UserError: for a file that is no image.
+    """
+    places = np.flatnonzero(~sizes.all(1))
+    with ThreadPoolExecutor() as pool:
+        read = list(pool.map(lambda place: image_size(folder / files[place]), places))
+    sizes = sizes.copy()
+    sizes[places] = read
+    return sizes
 
 
 def same_categories(train: Instances, val: Instances) -> None:

@@ -7,13 +7,13 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from tasks.data.boxes import PackedBoxes
-from tasks.data.images import reason
+from tasks.data.opening import opened
 from tasks.data.polygons import draw_ids
 from tasks.errors import UserError
 
+MAX_ID = 2**16 - 1
 OBJECTS = 1000  # an id below is a label's: its pixels are a group in which nobody told one object from the next
 
 
@@ -91,10 +91,10 @@ def read_ids(path: Path) -> NDArray[np.integer]:
     Raises:
         UserError: if it cannot be decoded, or has colours instead of ids.
     """
-    try:
-        with Image.open(path) as image:
-            if image.mode not in ("I;16", "I"):
-                raise UserError(f"{path} has mode {image.mode}; an instanceIds file has one 16-bit id per pixel")
-            return np.asarray(image)
-    except (OSError, ValueError, SyntaxError) as error:
-        raise UserError(f"cannot read instances {path}: {reason(path, error)}") from error
+    with opened(path, "instances") as image:
+        if image.mode not in ("I;16", "I"):
+            raise UserError(f"{path} has mode {image.mode}; an instanceIds file has one 16-bit id per pixel")
+        ids = np.asarray(image)
+        if ids.min() < 0 or ids.max() > MAX_ID:
+            raise UserError(f"{path} has ids from {ids.min()} to {ids.max()}; an instanceIds file has 0 to {MAX_ID:,}")
+        return ids

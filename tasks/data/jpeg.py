@@ -5,13 +5,13 @@ from pathlib import Path
 
 import numpy as np
 
-from tasks.data.images import Pixels, read_rgb
+from tasks.data.images import Pixels
+from tasks.data.opening import MAX_PIXELS, PIXELS_PER_BYTE, open_file
 
 START, END, SCAN = b"\xff\xd8", b"\xff\xd9", 0xDA
 MULTIPLE = b"MPF\0"  # further pictures follow behind the first one (CIPA DC-007)
 BASELINE, EXTENDED, PROGRESSIVE = 0xC0, 0xC1, 0xC2
 FRAMES = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # those three are tables, not frames
-TAIL = 4096  # of a file: cameras write some bytes behind the end
 
 
 class Jpeg:
@@ -23,12 +23,12 @@ class Jpeg:
 
     Raises:
         ValueError: for what is left to Pillow: other formats, CMYK, 12 bits, lossless or arithmetic coding,
-            and files that were cut off.
+            files that were cut off, and more pixels than there can be.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        with path.open("rb", buffering=0) as file:
+        with open_file(path) as file:
             self.data = bytearray(os.fstat(file.fileno()).st_size)
             file.readinto(self.data)
         if self.data[:2] != START:
@@ -61,6 +61,8 @@ class Jpeg:
             at += 2 + word(data, at + 2)
         if not components or not self.height or not self.width:
             raise ValueError("no JPEG header")
+        if self.height * self.width > min(MAX_PIXELS, len(data) * PIXELS_PER_BYTE["JPEG"]):
+            raise ValueError("more pixels than there can be")
         in_one_scan = data[at + 4] == components  # else the other colours follow behind the last row
         self.band = 8 * blocks if kind != PROGRESSIVE and in_one_scan and not several else 0
         return at
@@ -102,18 +104,3 @@ class Jpeg:
 def word(data: bytearray, at: int) -> int:
     """Two bytes, the higher one first."""
     return data[at] << 8 | data[at + 1]
-
-
-def look_at_end(path: Path) -> None:
-    """See whether a JPEG file was cut off; other files pass.
-
-    Raises:
-        UserError: if it was.
-    """
-    with path.open("rb") as file:
-        if file.read(2) != START:
-            return
-        file.seek(max(0, file.seek(0, os.SEEK_END) - TAIL))
-        if END in file.read():
-            return
-    read_rgb(path)  # an end with much behind it, or a picture that lacks nothing else

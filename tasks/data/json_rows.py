@@ -1,5 +1,7 @@
 """Lists of objects in JSON files: each key's values as a column, with errors that name the file and the object."""
 
+import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from reprlib import repr as short
@@ -8,9 +10,59 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tasks.data.opening import open_file, reason, shown
 from tasks.errors import UserError
 
 Row = Mapping[str, Any]
+PACKED = {b"\x1f\x8b": "gzip", b"PK": "zip", b"\xfd7": "xz", b"BZ": "bzip2", b"(\xb5": "zstd"}
+
+
+def read_text(path: Path) -> bytes:
+    """The bytes of a text file.
+
+    Raises:
+        UserError: if it cannot be read, or is packed.
+    """
+    try:
+        with open_file(path) as file:
+            text = file.read()
+    except OSError as error:
+        raise UserError(f"cannot read {shown(path)}: {reason(path, error)}") from error
+    if text[:2] in PACKED:
+        raise UserError(f"{shown(path)} is packed ({PACKED[text[:2]]}): unpack it first")
+    return text
+
+
+def parse_json(text: bytes, path: Path) -> Any:
+    """The content of a JSON file.
+
+    Raises:
+        UserError: if it is not JSON, or nested without end.
+    """
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        what = str(error) if text.strip() else "it is empty"
+        raise UserError(f"{shown(path)} is not JSON: {what}") from error
+    except RecursionError:
+        raise UserError(f"{shown(path)} is nested too deeply to be read") from None
+
+
+def read_json(path: Path) -> Any:
+    """The content of a JSON file; a UserError if it cannot be read."""
+    return parse_json(read_text(path), path)
+
+
+def as_number(value: object) -> float | int | None:
+    """A finite or infinite number, also one that is written as text; None for anything else."""
+    if is_number(value):
+        return value  # type: ignore[return-value]
+    if isinstance(value, str):
+        try:
+            return float(value)
+        except ValueError:
+            return None
+    return None
 
 
 def rows(content: Row, key: str, path: Path) -> Sequence[Row]:
@@ -61,26 +113,28 @@ def is_number(value: object) -> bool:
     return type(value) is float or is_integer(value)
 
 
+def as_integer(value: object) -> int | None:
+    """A whole number below 2^63, also written as 1.0 or "1"; None for anything else."""
+    if is_integer(value):
+        return value  # type: ignore[return-value]
+    if isinstance(value, str) and value.strip().isascii() and value.strip().lstrip("-").isdigit() and len(value) < 20:
+        value = int(value)
+        return value if is_integer(value) else None
+    number = as_number(value)
+    whole = number is not None and math.isfinite(number) and number == int(number) and abs(number) < 2**53
+    return int(number) if whole and number is not None else None
+
+
 def numbers(rows: Sequence[Row], key: str, what: str, path: Path) -> NDArray[np.int64]:
-    """The values of a key that must be whole numbers."""
+    """The values of a key that must be whole numbers; 640.0 and "640" are."""
     values = column(rows, key, what, path)
-    for place, value in enumerate(values):
-        if not is_integer(value):
-            name = entry(what, rows[place], place)
-            raise UserError(f"{path}: {name} has {key} {short(value)}, which is not a whole number below 2^63")
+    if not all(map(is_integer, values)):
+        found = [as_integer(value) for value in values]
+        for place, value in enumerate(found):
+            if value is None:
+                name = entry(what, rows[place], place)
+                raise UserError(
+                    f"{path}: {name} has {key} {short(values[place])}, which is not a whole number below 2^63"
+                )
+        values = found
     return np.array(values, np.int64)
-
-
-def unique_ids(rows: Sequence[Row], what: str, path: Path) -> NDArray[np.int64]:
-    """The rows' ids.
-
-    Raises:
-        UserError: for one that is there twice, and where there are no rows.
-    """
-    if not rows:
-        raise UserError(f"{path} lists no {what}")
-    ids = numbers(rows, "id", what, path)
-    values, counts = np.unique(ids, return_counts=True)
-    for value in values[counts > 1][:1]:
-        raise UserError(f"{path}: {what} id {value} is there {counts[values == value][0]} times")
-    return ids

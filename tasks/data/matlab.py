@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 
 HEADER = 128
+LARGEST = 64_000_000  # bytes, unpacked
+MOST = 1_000_000  # elements of an array
 MATRIX, COMPRESSED = 14, 15
 TYPES = {
     1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8",
@@ -29,14 +31,27 @@ def read_structs(content: bytes, name: str) -> list[dict[str, Any]]:
         while at < len(content):
             kind, data, at = element(content, at, order)
             if kind == COMPRESSED:
-                kind, data, _ = element(zlib.decompress(data), 0, order)
+                kind, data, _ = element(unpack(data), 0, order)
             if kind == MATRIX:
                 found, value = matrix(data, order)
                 if found == name and isinstance(value, list):
                     return value
-    except (struct.error, zlib.error, IndexError, KeyError) as error:
+    except (struct.error, zlib.error, IndexError, KeyError, OverflowError, RecursionError) as error:
         raise ValueError(f"damaged MAT file ({error})") from error
     raise ValueError(f"no structure array {name}")
+
+
+def unpack(data: bytes) -> bytes:
+    """Compressed data, of which ImageNet's file has less than a megabyte.
+
+    Raises:
+        zlib.error: for more than that.
+    """
+    unpacker = zlib.decompressobj()
+    content = unpacker.decompress(data, LARGEST)
+    if unpacker.unconsumed_tail:
+        raise zlib.error(f"more than {LARGEST:,} bytes")
+    return content
 
 
 def element(content: bytes, at: int, order: str) -> tuple[int, bytes, int]:
@@ -60,6 +75,8 @@ def matrix(content: bytes, order: str) -> tuple[str, Any]:
     kind = struct.unpack_from(f"{order}I", flags)[0] & 0xFF
     _, shape, at = element(content, at, order)
     count = int(np.prod(np.frombuffer(shape, f"{order}i4")))
+    if not 0 <= count <= MOST:
+        raise IndexError(f"an array of {count} elements")
     _, name, at = element(content, at, order)
     value: Any = None
     if kind == STRUCT:

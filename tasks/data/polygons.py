@@ -1,6 +1,5 @@
 """Cityscapes' polygons files drawn as the ids of its instanceIds files."""
 
-import json
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from tasks.data.json_rows import read_json
+from tasks.data.opening import MAX_PIXELS
 from tasks.errors import UserError
 
 GROUP = "group"  # behind a label's name: one polygon around several objects
@@ -27,9 +28,12 @@ def draw_ids(path: Path, label_ids: Mapping[str, int], objects: int) -> NDArray[
     Raises:
         UserError: for a file that cannot be read, or that has anything else in it.
     """
+    content = read_json(path)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        canvas = Image.new("I", (int(content["imgWidth"]), int(content["imgHeight"])))
+        width, height = int(content["imgWidth"]), int(content["imgHeight"])
+        if not 0 < width * height <= MAX_PIXELS or width < 1:
+            raise ValueError(f"the image has {width}×{height} pixels; there may be 1 to {MAX_PIXELS:,}")
+        canvas = Image.new("I", (width, height))
         draw, seen = ImageDraw.Draw(canvas), Counter[str]()
         for entry in content["objects"]:
             if entry["label"] == OUTSIDE or entry.get("deleted"):
@@ -37,7 +41,7 @@ def draw_ids(path: Path, label_ids: Mapping[str, int], objects: int) -> NDArray[
             draw.polygon(
                 [(float(x), float(y)) for x, y in entry["polygon"]], fill=own_id(entry, label_ids, objects, seen)
             )
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
         told = f"no {error}" if isinstance(error, KeyError) else str(error)
         raise UserError(f"cannot read polygons {path}: {told}") from error
     return np.asarray(canvas, np.int32)

@@ -10,13 +10,15 @@ import numpy as np
 
 from tasks.data.boxed_files import BoxedFiles
 from tasks.data.boxes import PackedBoxes
-from tasks.data.files import found_in, images_in
+from tasks.data.opening import open_file, reason
+from tasks.data.walk import found_in, images_in
 from tasks.errors import UserError
 
 CLASSES = (
     "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow",
     "diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor",
 )  # fmt: skip
+LARGEST_XML = 32_000_000  # bytes
 BELOW = (".", "VOC2012", "VOCdevkit/VOC2012", "VOC2007", "VOCdevkit/VOC2007")  # where the downloads unpack to
 
 
@@ -148,10 +150,17 @@ class Voc:
             lines = path.read_text("utf-8").splitlines()
         except UnicodeDecodeError as error:
             raise UserError(f"{path} is not a text in UTF-8: {error}") from error
-        stems = [line.split()[0] for line in lines if line.strip()]
+        stems = [self.stem_of(line.strip()) for line in lines if line.strip()]
         if not stems:
             raise UserError(f"{path} names no image")
         return stems
+
+    def stem_of(self, line: str) -> str:
+        """The image that a line of a list names: "Screenshot (3)", or what stands before VOC's -1, 0 or 1."""
+        name, _, flag = line.rpartition(" ")
+        if flag in ("-1", "0", "1") and name.strip() and not self.xml(line).is_file():
+            return name.strip()
+        return line
 
     def marked(self, stems: Iterable[str]) -> list[Marked]:
         """What the images' annotation files say."""
@@ -187,17 +196,34 @@ def read_annotation(path: Path) -> Marked:
         UserError: if it cannot be read, lacks something, or has an image without pixels or a box of negative size.
     """
     try:
-        root = ElementTree.parse(path).getroot()  # it resolves no external entities
+        root = ElementTree.fromstring(read_xml(path))  # it resolves no external entities
         size = (int(text(root, "size/height", path)), int(text(root, "size/width", path)))
         if not all(0 < side < 2**31 for side in size):
             raise UserError(f"{path}: the image has width {size[1]} and height {size[0]}")
         return Marked(size, [read_object(node, path) for node in root.iter("object")])
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}") from error
     except ElementTree.ParseError as error:
         raise UserError(f"{path} is not XML: {error}") from error
-    except ValueError as error:
+    except (ValueError, LookupError, OverflowError) as error:  # an unknown encoding; "inf" as a whole number
         raise UserError(f"{path}: {error}") from error
+
+
+def read_xml(path: Path) -> bytes:
+    """The text of an XML file.
+
+    Raises:
+        UserError: if it cannot be read, is larger than any annotation, or defines entities: a few nested ones would
+            fill all memory.
+    """
+    try:
+        with open_file(path) as file:
+            content = file.read(LARGEST_XML + 1)
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {reason(path, error)}") from error
+    if len(content) > LARGEST_XML:
+        raise UserError(f"cannot read {path}: it has more than {LARGEST_XML:,} bytes")
+    if b"<!ENTITY" in content.replace(b"\0", b""):  # in UTF-16 every other byte is 0
+        raise UserError(f"cannot read {path}: it defines XML entities, which no annotation needs")
+    return content
 
 
 def read_object(node: ElementTree.Element, path: Path) -> Object:

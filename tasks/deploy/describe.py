@@ -54,6 +54,7 @@ def describe(
             "height": height,
             "width": width,
             "upright": bool(config.upright),
+            "white": config.white,
             "resize": rule_of(fit),
             "mean": rounded(backbone.mean / 255),
             "std": rounded(backbone.std / 255),

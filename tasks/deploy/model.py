@@ -35,7 +35,11 @@ class Model:
         Raises:
             UserError: for a file that cannot be decoded, and an image that the exported file cannot take.
         """
-        photo = image if isinstance(image, np.ndarray) else read_rgb(image, upright=self.manifest["input"]["upright"])
+        if isinstance(image, np.ndarray):
+            photo = image
+        else:
+            takes = self.manifest["input"]
+            photo = read_rgb(image, upright=takes["upright"], white=takes.get("white"))
         try:
             size = size_seen(self.manifest, photo)
             small = photo if size is None else resized(photo, size, None).transpose(1, 2, 0)

@@ -39,4 +39,5 @@ def predict(config: DictConfig, images: Sequence[Path], folder: Path) -> None:
             row |= output.write(found[key], folder, name)
         return row | write_overlay(outputs, image, found, folder / "overlays", name), summary(outputs, found)
 
-    predict_each(images, predict_one, folder, upright=config.upright)
+    white = model.manifest["input"].get("white") if config.white is None else config.white
+    predict_each(images, predict_one, folder, upright=config.upright, white=white)

@@ -1,17 +1,20 @@
 """COCO's results files: what was found (cocodataset.org/#format-results)."""
 
-import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from reprlib import repr as short
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
-from tasks.detect.arrange import Found, Integers
+from tasks.data.ids import Ids, as_text
+from tasks.data.json_rows import read_json
+from tasks.detect.arrange import Found
 from tasks.errors import UserError
 
+NONE: Mapping[str, Any] = MappingProxyType({})
 AT_ONCE = 10_000  # detections turned into text at a time
 Rows = list[dict[str, Any]]
 
@@ -36,32 +39,46 @@ def write_results(found: Found, path: Path) -> None:
         file.write("\n]\n")
 
 
-def read_results(path: Path, images: Integers, categories: Integers) -> Found:
+def read_results(path: Path, images: Ids, categories: Ids, stems: Mapping[str, Any] = NONE) -> tuple[Found, str]:
     """Read anyone's results for a data set of these image and category ids.
 
+    Results of categories that are not listed are left out, as pycocotools leaves them out; the second value is a line
+    that says so.
+
+    Args:
+        stems: file name without suffix -> image id, for a message.
+
     Raises:
-        UserError: for a file that is not one, and the first result that lacks something or names what is not there.
+        UserError: for a file that is not one, and the first result that lacks something, or is of an image that is not
+            listed, which pycocotools refuses as well.
     """
     rows = read_rows(path)
-    return Found(
-        *references(rows, images, categories, path),
-        boxes=np.array(column(rows, "bbox", is_box, "four numbers", path), np.float64).reshape(-1, 4),
-        scores=np.array(column(rows, "score", is_number, "a number", path), np.float64),
+    image = images.places(column(rows, "image_id", is_id, "a whole number or a text", path))
+    for place in np.flatnonzero(image < 0)[:1]:
+        value = rows[place]["image_id"]
+        why = f"there is no such image_id in the data set ({images.some()})"
+        if str(value) in stems:
+            why += f"; the image of the file {value} has the id {short(stems[str(value)])}, which is to stand there"
+        raise UserError(f"{path}: {describe(int(place), rows[place])}: {why}")
+    category = categories.places(column(rows, "category_id", is_id, "a whole number or a text", path))
+    boxes = np.array(column(rows, "bbox", is_box, "four numbers", path), np.float64).reshape(-1, 4)
+    scores = np.array(column(rows, "score", is_number, "a number", path), np.float64)
+    listed = category >= 0
+    found = Found(images.numbers[image[listed]], categories.numbers[category[listed]], boxes[listed], scores[listed])
+    left = int((~listed).sum())
+    some = short(rows[int(np.flatnonzero(~listed)[0])]["category_id"]) if left else ""
+    note = (
+        f"{path.name}: {left} of {len(rows)} results left out: no category {some} in the data set ({categories.some()})"
     )
+    return found, note if left else ""
 
 
 def read_rows(path: Path) -> Rows:
     """A file's list of objects."""
-    try:
-        content = json.loads(path.read_bytes())
-    except OSError as error:
-        raise UserError(f"{path}: {error.strerror}") from error
-    except ValueError as error:
-        raise UserError(f"{path} is not JSON: {error}") from error
-    except RecursionError:
-        raise UserError(f"{path} is nested too deeply to be read") from None
+    content = read_json(path)
     if not isinstance(content, list) or not all(isinstance(row, dict) for row in content):
-        raise UserError(f"{path} is not a list of results")
+        keys = f"; it is an object with {', '.join(list(content)[:5])}" if isinstance(content, dict) else ""
+        raise UserError(f"{path} is not a list of results{keys}")
     return content
 
 
@@ -81,8 +98,8 @@ def describe(place: int, row: dict[str, Any]) -> str:
     return f"entry {place} ({ids})" if ids else f"entry {place}"
 
 
-def is_integer(value: object) -> bool:
-    return type(value) is int and abs(value) < 2**63  # JSON's true is an int to isinstance
+def is_id(value: object) -> bool:
+    return as_text(value) is not None
 
 
 def is_number(value: object) -> bool:
@@ -91,14 +108,3 @@ def is_number(value: object) -> bool:
 
 def is_box(value: object) -> bool:
     return type(value) is list and len(value) == 4 and all(map(is_number, value))
-
-
-def references(rows: Rows, images: Integers, categories: Integers, path: Path) -> tuple[Integers, Integers]:
-    """The rows' image and category ids; a UserError names the first that is not listed."""
-    found = []
-    for key, known in (("image_id", images), ("category_id", categories)):
-        ids = np.array(column(rows, key, is_integer, "a whole number", path), np.int64)
-        for place in np.flatnonzero(~np.isin(ids, known))[:1]:
-            raise UserError(f"{path}: {describe(int(place), rows[place])}: there is no such {key} in the data set")
-        found.append(ids)
-    return found[0], found[1]

@@ -12,10 +12,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from tasks.console import run_command
-from tasks.data.coco_json import Instances, read_instances
-from tasks.detect.arrange import Integers, Truths
 from tasks.detect.coco_map import AT_50, Result, evaluate
 from tasks.detect.results import read_results
+from tasks.detect.truths import read_truths
 from tasks.errors import UserError
 
 
@@ -36,9 +35,12 @@ def main() -> None:
 def score(instances_path: Path, predictions_path: Path, official: bool) -> None:
     """Read, score and print."""
     start = time.perf_counter()
-    instances = read_instances(instances_path)
-    truths, images, categories = truths_of(instances), instances.image_ids, category_ids(instances)
-    found = read_results(predictions_path, images, categories)
+    file = read_truths(instances_path)
+    truths, images, categories = file.truths, np.unique(file.image_ids.numbers), np.unique(file.category_ids.numbers)
+    found, note = read_results(predictions_path, file.image_ids, file.category_ids, file.stems)
+    for line in (*file.notes, note):
+        if line:
+            print(line)
     read = time.perf_counter()
     if official:
         from tasks.detect.official import evaluate_officially
@@ -47,26 +49,10 @@ def score(instances_path: Path, predictions_path: Path, official: bool) -> None:
     else:
         result = evaluate(truths, found, images, categories)
     scored = time.perf_counter()
-    show(result, [name for name, _ in instances.categories])
+    show(result, [name for name, _ in file.categories])
     print(
         f"{len(images):,} images, {len(truths.image):,} objects, {len(found.image):,} detections: "
         f"read in {read - start:.2f} s, scored in {scored - read:.2f} s"
-    )
-
-
-def category_ids(instances: Instances) -> Integers:
-    """(K) ascending."""
-    return np.array([number for _, number in instances.categories], np.int64)
-
-
-def truths_of(instances: Instances) -> Truths:
-    """What scoring needs of an instances file."""
-    return Truths(
-        instances.image_ids[instances.owners],
-        category_ids(instances)[instances.kinds],
-        instances.boxes,
-        instances.areas,
-        instances.crowd,
     )
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tasks.data.cifar import BATCHES, CIFAR, CLASSES
-from tasks.data.unpickle import CheckedUnpickler
+from tasks.data.unpickle import load
 from tasks.errors import UserError
 
 PER_FILE = 4
@@ -131,10 +131,40 @@ class Evil:
 def test_pickles_cannot_run_anything():
     for wanted in (Evil(), Path(), np.float64(1)):
         with pytest.raises(pickle.UnpicklingError, match="it asks for"):
-            CheckedUnpickler(io.BytesIO(pickle.dumps(wanted, protocol=2))).load()
+            load(pickle.dumps(wanted, protocol=2))
     # as Python 2 wrote the official ones: strings of bytes, numpy's old module name
     old = pickle.dumps({b"data": np.arange(4, dtype=np.uint8)}, protocol=2).replace(b"numpy._core", b"numpy.core")
-    assert CheckedUnpickler(io.BytesIO(old), encoding="bytes").load()[b"data"].tolist() == [0, 1, 2, 3]
+    assert load(old)[b"data"].tolist() == [0, 1, 2, 3]
+    wide = np.arange(6).reshape(2, 3).T
+    assert (load(pickle.dumps([wide, wide.astype(">f4")]))[1] == wide).all()
+
+
+def call(function: bytes, *arguments: object) -> bytes:
+    """A pickle that calls a global, `module name`, with some arguments."""
+    packed = b"".join(pickle.dumps(argument, protocol=0)[:-1] for argument in arguments)
+    module, name = function.split()
+    return b"c" + module + b"\n" + name + b"\n(" + packed + b"tR."
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        call(b"numpy ndarray", (10**12,)),
+        call(b"numpy ndarray", (1,), "O", b"A" * 8),
+        pickle.dumps(np.array([print, 1], object)),
+        pickle.dumps(np.zeros(2, [("a", "O")])),
+        pickle.dumps(np.dtype("u1")),
+        b"cnumpy\nndarray\n.",
+        b"cnumpy\ndtype\n(S'O8'\nI0\nI1\ntR.",
+        b"\x80\x04r\xff\xff\xff\x7fN.",  # a memo of 16 GB
+        b"(" * 100_000 + b"l" * 100_000 + b".",
+        b"cnumpy.core.multiarray\n_reconstruct\n(tR(I1\n(I9\ntNI0\nNtb.",
+    ],
+    ids=range(10),
+)
+def test_pickles_make_nothing_but_plain_arrays(content):
+    with pytest.raises(pickle.UnpicklingError):
+        load(content)
 
 
 def test_nothing_there(tmp_path):

@@ -103,7 +103,7 @@ def test_files_that_are_no_images_are_named(tmp_path):
     for name in ("cut.png", "text.jpg", "absent.png"):
         with pytest.raises(UserError, match=name):
             read_rgb(tmp_path / name)
-    Image.new("RGB", (4, 4)).save(tmp_path / "colour.png")
+    Image.new("RGB", (4, 4), "red").save(tmp_path / "colour.png")
     with pytest.raises(UserError, match="mode RGB"):
         read_labels(tmp_path / "colour.png")
 
@@ -143,3 +143,16 @@ def test_classes_are_numbered_as_the_files(cityscapes):
     assert [label.name for label in own] == [label.name for label in CLASSES]
     assert Cityscapes(cityscapes, labels="labelIds").classes["mask"] == CLASSES
     assert Cityscapes(cityscapes / "nowhere").classes["mask"] == CLASSES
+
+
+def test_labels_without_a_class_are_refused_and_one_class_is_said(cityscapes, capsys):
+    for path in cityscapes.glob("gtFine/val/*/*_labelIds.png"):
+        Image.fromarray(np.array(Image.open(path)) // 12).save(path)  # ids 0 and 1, which are void
+    with pytest.raises(
+        UserError, match=r"every pixel of all 5 label files is void: .*has the ids 0, 1; those of classes"
+    ):
+        list(Cityscapes(cityscapes).val().check())
+    for path in cityscapes.glob("gtFine/val/*/*_labelIds.png"):
+        Image.fromarray(np.full((48, 64), 7, np.uint8)).save(path)
+    assert len(list(Cityscapes(cityscapes).val().check())) == 5
+    assert capsys.readouterr().out == "all labelled pixels of 5 label files are of one class, road (ids 7)\n"

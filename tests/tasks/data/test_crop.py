@@ -108,7 +108,8 @@ def test_files_that_are_odd_but_whole(tmp_path, capfd):
     stream = io.BytesIO()
     picture(64, 64).save(stream, "JPEG")
     data = stream.getvalue()
-    expected = read_rgb(stream)
+    (tmp_path / "whole").write_bytes(data)
+    expected = read_rgb(tmp_path / "whole")
     files = {
         "padded": data + bytes(5000),
         "fill bytes": data[:2] + b"\xff\xff\xff" + data[2:],

@@ -68,7 +68,7 @@ def test_polygons_give_the_boxes_of_the_instance_files_drawn_from_them(cityscape
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("{", "cannot read polygons"),
+        ("{", "is not JSON"),
         ("[]", "cannot read polygons"),
         ('{"imgHeight": 4, "imgWidth": 4}', "no 'objects'"),
         ('{"imgHeight": 4, "imgWidth": 4, "objects": [{"label": "car", "polygon": [[0, "x"]]}]}', "'x'"),

@@ -145,7 +145,7 @@ def test_negative_boxes_and_missing_files_are_named(voc):
     with pytest.raises(UserError, match=r"2008_000000\.xml: dog from 20, 5 to 10, 9: a negative width or height"):
         Voc(voc).train()
     (root / "Annotations" / "2008_000000.xml").unlink()
-    with pytest.raises(UserError, match=r"cannot read .*2008_000000\.xml: No such file"):
+    with pytest.raises(UserError, match=r"cannot read .*2008_000000\.xml: no such file"):
         Voc(voc).train()
     (root / "JPEGImages" / "2008_000002.jpg").unlink()
     with pytest.raises(UserError, match=r"image 1 is missing: no file .*2008_000002\.jpg"):
@@ -161,3 +161,30 @@ def test_an_image_of_another_size_is_found_by_the_check(voc):
     )
     problems = list(Voc(voc).train().check())
     assert "is 40×60, but" in str(problems[0]) and problems[1] is None
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_entities_are_not_expanded(voc, encoding):
+    path = voc / "VOCdevkit" / "VOC2012" / "Annotations" / "2008_000000.xml"
+    entities = "".join(f'<!ENTITY e{k} "{f"&e{k - 1};" * 10}">' for k in range(1, 10))
+    text = f'<?xml version="1.0"?><!DOCTYPE a [<!ENTITY e0 "0">{entities}]><annotation>&e9;</annotation>'
+    path.write_text(text, encoding)
+    with pytest.raises(UserError, match=r"2008_000000\.xml: it defines XML entities, which no annotation needs$"):
+        Voc(voc).train()
+
+
+@pytest.mark.parametrize("content", [b'<?xml version="1.0" encoding="x-y"?><a/>', b"\xff\xfe<", b"<a>" * 100_000])
+def test_odd_xml_is_named(voc, content):
+    (voc / "VOCdevkit" / "VOC2012" / "Annotations" / "2008_000000.xml").write_bytes(content)
+    with pytest.raises(UserError, match=r"2008_000000\.xml"):
+        Voc(voc).train()
+
+
+def test_names_may_hold_spaces(voc):
+    root = voc / "VOCdevkit" / "VOC2012"
+    for name in ("photo", "photo (1)", "photo 1"):
+        Image.new("RGB", (60, 40)).save(root / "JPEGImages" / f"{name}.jpg")
+        write_xml(root, name, ("dog", 0, 1, 1, 10, 20))
+    (root / "ImageSets" / "Main" / "train.txt").write_text("photo\nphoto (1)\nphoto 1\nphoto -1\n2008_000000  1\n")
+    assert Voc(voc).stems("train") == ["photo", "photo (1)", "photo 1", "photo", "2008_000000"]
+    assert list(Voc(voc).train().check()) == [None] * 5

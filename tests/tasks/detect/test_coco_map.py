@@ -9,7 +9,7 @@ from tasks.detect.arrange import Found, Integers, Truths
 from tasks.detect.coco_map import AT_50, Result, evaluate
 from tasks.detect.error_kinds import KINDS, errors
 from tasks.detect.official import evaluate_officially
-from tasks.detect.score import category_ids, read_instances, truths_of
+from tasks.detect.truths import read_truths
 
 DATA = Path(__file__).parents[4] / "shared" / "data"
 Data = tuple[Truths, Found, Integers, Integers]
@@ -121,20 +121,19 @@ def test_real_annotations_score_as_by_pycocotools(name, split):
     path = DATA / name / "annotations" / f"instances_{split}2017.json"
     if not path.is_file():
         pytest.skip("needs the real annotations in shared/data")
-    instances = read_instances(path)
-    there, random = truths_of(instances), np.random.default_rng(0)
+    file, random = read_truths(path), np.random.default_rng(0)
+    there = file.truths
     source = random.integers(0, len(there.image), 3 * len(there.image))
     jitter = random.normal(0, 0.1, (len(source), 4)) * np.tile(there.boxes[source, 2:], 2)
     category = np.where(
         random.random(len(source)) < 0.9, there.category[source], random.choice(there.category, len(source))
     )
     scores = np.round(random.random(len(source)), 2)
-    categories = category_ids(instances)
     data = (
         there,
         Found(there.image[source], category, there.boxes[source] + jitter, scores),
-        instances.image_ids,
-        categories,
+        file.image_ids.numbers,
+        file.category_ids.numbers,
     )
     ours = evaluate(*data)
     assert_equal(ours, evaluate_officially(*data))

@@ -1,0 +1,131 @@
+"""Images with more than 8 bits a channel, brought to 8: by the range that their file declares, or that is set."""
+
+import struct
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from tasks.data.opening import open_file, shown
+from tasks.errors import UserError
+
+Pixels = NDArray[np.uint8]
+FULL = 2**16 - 1
+USED = 2**14  # a 16-bit file whose values stay below this may as well be a camera's 14, 12 or 10 bits
+MAX_SAMPLE_VALUE = 281  # TIFF 6.0's tag
+SCALED = ("PPM", "JPEG2000")  # formats that declare their range: Pillow has scaled the values to 16 bits
+
+
+def is_deep(image: Image.Image) -> bool:
+    """Whether an opened file has more than 8 bits a channel."""
+    if image.mode[0] in "IF":
+        return True
+    arguments: Any = image.tile[0][3] if image.tile else ""  # type: ignore[attr-defined]
+    raw = arguments if isinstance(arguments, str) else arguments[0] if isinstance(arguments, tuple) else ""
+    return isinstance(raw, str) and raw.partition(";")[2].startswith("16")
+
+
+def read_deep(image: Image.Image, path: str | Path, white: float | None) -> Pixels:
+    """The pixels of a deep file, (H, W, 3).
+
+    Args:
+        white: the value that is white; None for what the file declares, or else its 16 bits.
+
+    Raises:
+        UserError: for values beyond white, and where nothing says what white is.
+    """
+    if image.mode[0] in "IF":
+        declared = white_of(image, path) if white is None else white
+        grey = scaled(np.asarray(image), declared, image, path)
+        return np.repeat(grey[..., None], 3, axis=2)
+    if white is not None and white != FULL:
+        return scaled(read_colours(path), white, image, path)
+    pixels = np.asarray(image.convert("RGB"))  # the higher byte of each
+    if white is None:
+        check_used(int(pixels.max()) << 8, path)
+    return pixels
+
+
+def white_of(image: Image.Image, path: str | Path) -> float | None:
+    """The white that a file of one channel declares; None where it does not."""
+    if image.format == "TIFF":
+        tags = image.tag_v2  # type: ignore[attr-defined]
+        bits, most = tags.get(258, (0,))[0], tags.get(MAX_SAMPLE_VALUE)
+        most = most[0] if isinstance(most, tuple) else most
+        if isinstance(most, int) and 255 <= most < FULL:
+            return most
+        return 2**bits - 1 if 8 < bits < 16 else None
+    if image.format in SCALED:
+        return FULL
+    bits = significant_bits(path) if image.format == "PNG" else 0
+    return 2**bits - 1 if 8 < bits < 16 and np.asarray(image).max() < 2**bits else None
+
+
+def significant_bits(path: str | Path) -> int:
+    """What the sBIT chunk of a grey PNG says (its specification, 11.3.2.7); 0 where there is none."""
+    with open_file(path) as file:
+        file.seek(8)
+        while len(head := file.read(8)) == 8:
+            length, kind = struct.unpack(">I4s", head)
+            if kind == b"sBIT" and length:
+                return file.read(1)[0]
+            if kind == b"IDAT":
+                break
+            file.seek(length + 4, 1)
+    return 0
+
+
+def scaled(values: NDArray[Any], white: float | None, image: Image.Image, path: str | Path) -> Pixels:
+    """Values of any type as uint8, with `white` as 255."""
+    lowest, highest = values.min(), values.max()
+    if not (np.isfinite(lowest) and np.isfinite(highest)):
+        raise UserError(f"cannot read image {shown(path)}: it has values that are not finite")
+    if lowest < 0:
+        raise UserError(f"cannot read image {shown(path)}: it has negative values, down to {lowest:g}")
+    if white is None:
+        if image.mode == "F" or (image.mode == "I" and image.format != "PNG"):
+            kind = "floats" if image.mode == "F" else "32-bit integers"
+            raise UserError(
+                f"cannot read image {shown(path)}: its values are {kind} "
+                f"up to {highest:g}, and nothing says which is white: set white={likely(float(highest))}"
+            )
+        check_used(int(highest), path)
+        white = FULL
+    if highest > white:
+        raise UserError(f"cannot read image {shown(path)}: it has the value {highest:g}, above white={white:g}")
+    if values.dtype.kind == "f":
+        return np.round(values * (255 / white)).astype(np.uint8)
+    if white == FULL:
+        return (values >> 8).astype(np.uint8)
+    return (values.astype(np.float64) * (256 / (white + 1))).clip(max=255).astype(np.uint8)
+
+
+def check_used(highest: int, path: str | Path) -> None:
+    """Raises a UserError for 16-bit values that would be nearly black, though they may mean another depth."""
+    if 0 < highest < USED:
+        raise UserError(
+            f"cannot read image {shown(path)}: its 16-bit values end at {highest:,} of {FULL:,}, and nothing says "
+            f"which is white: set white={likely(highest)}, or white={FULL} if it is that dark"
+        )
+
+
+def likely(highest: float) -> str:
+    """The white that values up to this most likely have."""
+    return next((str(white) for white in (1.0, 255, 1023, 4095, 16383, FULL) if highest <= white), f"{highest:g}")
+
+
+def read_colours(path: str | Path) -> NDArray[Any]:
+    """(H, W, 3) RGB in 16 bits, which Pillow does not have."""
+    import cv2
+
+    with open_file(path) as file:
+        data = np.frombuffer(file.read(), np.uint8)
+    try:
+        values = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
+    except cv2.error:
+        values = None
+    if values is None or values.ndim != 3 or values.shape[2] < 3:
+        raise UserError(f"cannot read image {shown(path)}: 16-bit colours of this kind are not supported")
+    return values[..., 2::-1]

@@ -1,0 +1,61 @@
+"""What is looked at when a data set is opened, whatever it is."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tasks.data.cityscapes import LabelledImages
+from tasks.data.files import Files
+from tasks.errors import UserError
+
+
+def parts_of(samples: Any) -> list[Any]:
+    """The samples of each data set of a mixture; of anything else those themselves."""
+    return [part.samples for part in getattr(samples, "parts", ())] or [samples]
+
+
+def set_white(samples: Any, white: float | None) -> None:
+    """Let samples read files of more than 8 bits a channel with this value as white; None leaves it to the files."""
+    for part in parts_of(samples):
+        if hasattr(part, "white"):
+            part.white = white
+
+
+def check_boxes(samples: Any, use: str) -> None:
+    """Refuse samples that have boxes among their labels, but not one box.
+
+    Args:
+        use: of the boxes, for the message.
+
+    Raises:
+        UserError: with the file that the boxes come from.
+    """
+    for part in parts_of(samples):
+        boxes = getattr(part, "boxes", None)
+        if boxes is not None and boxes.crowd.all():
+            source = getattr(part, "source", None) or Path(part.labels[0]).parent
+            raise UserError(f"{source} has no box to {use}: add images with objects to this split")
+
+
+def report_overlap(train: Any, val: Any) -> None:
+    """Say how many images are both trained on and scored: their scores are no measure of anything new."""
+    both = sum(shared(learned, scored) for learned in parts_of(train) for scored in parts_of(val))
+    if both:
+        print(f"{both} of {len(val)} validation images are also trained on: their scores say little", flush=True)
+
+
+def shared(train: Any, val: Any) -> int:
+    """How many files of `val` are among those of `train`."""
+    if isinstance(train, LabelledImages) and isinstance(val, LabelledImages):
+        return int(np.isin(val.images, train.images).sum())
+    if not (isinstance(train, Files) and isinstance(val, Files)):
+        return 0
+    folders = train.folder.resolve(), val.folder.resolve()
+    if folders[0] not in (folders[1], *folders[1].parents) and folders[1] not in folders[0].parents:
+        return 0  # nearly always; a million paths would take a second
+    learned, scored = (
+        [f"{folder}/{samples.files[index]}" for index in range(len(samples))]
+        for folder, samples in zip(folders, (train, val), strict=True)
+    )
+    return len(set(scored).intersection(learned))

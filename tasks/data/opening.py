@@ -1,0 +1,137 @@
+"""Image files opened with care: regular files alone, formats that run no program, no more pixels than a limit."""
+
+import os
+import stat
+import struct
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from io import BufferedReader
+from pathlib import Path
+from typing import IO
+
+from PIL import Image
+
+from tasks.errors import UserError
+
+MAX_PIXELS = 500_000_000  # of one image: 22,000 × 22,000, or 1.5 GB as RGB
+# Pillow would try every format it knows, EPS among them, which starts Ghostscript.
+FORMATS = ("PNG", "JPEG", "BMP", "PPM", "GIF", "WEBP", "TIFF", "JPEG2000", "AVIF", "TGA", "DIB")
+# Fewer bytes than these per pixel are impossible: a JPEG block of 64 pixels needs a bit, deflate packs 1032 to 1.
+PIXELS_PER_BYTE = {"JPEG": 512, "PNG": 8 * 1032}
+PNG_END = b"\0\0\0\0IEND\xaeB\x60\x82"
+KINDS = {
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a pipe (FIFO)",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+# What Pillow's decoders raise on damaged files; its own classes derive from OSError and ValueError.
+DAMAGE = (
+    OSError, ValueError, SyntaxError, EOFError, struct.error, LookupError, ArithmeticError, MemoryError,
+    Image.DecompressionBombError, Image.DecompressionBombWarning,
+)  # fmt: skip
+
+# Pillow refuses images of more than twice its number, and warns above once: the limit is ours, the warning is noise.
+Image.MAX_IMAGE_PIXELS = MAX_PIXELS // 2
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+
+
+def open_file(path: str | Path) -> BufferedReader:
+    """A regular file opened for reading; a pipe or a device would never end.
+
+    Raises:
+        OSError: for anything else.
+    """
+    file = open(path, "rb", opener=without_waiting)  # noqa: SIM115 - Path.open takes no opener
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise OSError("not a regular file")
+    return file
+
+
+def without_waiting(path: str, flags: int) -> int:
+    """A file descriptor; opening a pipe would otherwise wait for someone who writes."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+@cache
+def formats() -> list[str]:
+    """Those of the formats that this Pillow was built with."""
+    Image.init()
+    return [name for name in FORMATS if name in Image.OPEN]
+
+
+@contextmanager
+def opened(path: str | Path, what: str = "image") -> Iterator[Image.Image]:
+    """An image file with its header read. The body of the `with` may decode it.
+
+    Args:
+        what: the file is, for messages.
+
+    Raises:
+        UserError: for a file that is no image, or is damaged, also where the body of the `with` finds that out.
+    """
+    try:
+        with open_file(path) as file, Image.open(file, formats=formats()) as image:
+            if image.width < 1 or image.height < 1:
+                raise OSError(f"it has {image.width}×{image.height} pixels")
+            most = PIXELS_PER_BYTE.get(image.format or "")
+            if most and image.width * image.height > most * (size := os.fstat(file.fileno()).st_size):
+                raise OSError(f"the file is truncated: {size:,} bytes for {image.width}×{image.height} pixels")
+            yield image
+    except UserError:
+        raise
+    except DAMAGE as error:
+        raise UserError(f"cannot read {what} {shown(path)}: {reason(path, error)}") from error
+
+
+def check_png_end(file: IO[bytes]) -> None:
+    """Look for the end of a PNG file; some programs and file systems leave bytes behind it.
+
+    Raises:
+        OSError: if it was cut off.
+    """
+    size = file.seek(0, os.SEEK_END)
+    file.seek(max(0, size - len(PNG_END)))
+    if file.read() == PNG_END:  # nearly always; else the chunks are walked through
+        return
+    at = 8
+    while at + 12 <= size:
+        file.seek(at)
+        length, kind = struct.unpack(">I4s", file.read(8))
+        at += 12 + length
+        if kind == b"IEND":
+            return
+    raise OSError("the file is truncated")
+
+
+def reason(path: str | Path, error: BaseException) -> str:
+    """Why a file could not be decoded, in a few words."""
+    try:
+        status = os.stat(path)  # noqa: PTH116 - one call for a str and a Path
+    except FileNotFoundError:
+        return "a link to what is not there" if os.path.islink(path) else "no such file"  # noqa: PTH114
+    except (OSError, ValueError) as other:
+        return getattr(other, "strerror", None) or str(other)
+    if not stat.S_ISREG(status.st_mode):
+        return f"it is {KINDS.get(stat.S_IFMT(status.st_mode), 'no regular file')}"
+    if status.st_size == 0:
+        return "the file is empty (0 bytes)"
+    if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
+        return f"it has more than {MAX_PIXELS:,} pixels"
+    if isinstance(error, MemoryError):
+        return "not enough memory to decode it"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    if "cannot identify image file" in str(error):
+        return f"it is no image of a known format ({', '.join(FORMATS[:8])}, …)"
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def shown(path: str | Path) -> str:
+    """A path for a message of one line: without line breaks, and with bytes that are no UTF-8 escaped."""
+    text = str(path)
+    return text if text.isprintable() else repr(text)
