@@ -69,16 +69,16 @@ def encode(boxes: Tensor, anchors: Tensor) -> Tensor:
     """Offsets (…, 4) that `decode` turns into the boxes (…, 4), both absolute xyxy (SSD, equation 2)."""
     size, target = anchors[..., 2:] - anchors[..., :2], boxes[..., 2:] - boxes[..., :2]
     centre, target_centre = anchors[..., :2] + 0.5 * size, boxes[..., :2] + 0.5 * target
-    weights = boxes.new_tensor(WEIGHTS)
-    return torch.cat((weights[:2] * (target_centre - centre) / size, weights[2:] * torch.log(target / size)), -1)
+    near, large = WEIGHTS[0], WEIGHTS[2]  # of x and y, of width and height: numbers, which a device need not wait for
+    return torch.cat((near * (target_centre - centre) / size, large * torch.log(target / size)), -1)
 
 
 def decode(offsets: Tensor, anchors: Tensor) -> Tensor:
     """Boxes (…, 4), absolute xyxy, from offsets and their anchors; the same roundings as torchvision's coder."""
     size = anchors[..., 2:] - anchors[..., :2]
-    weights = offsets.new_tensor(WEIGHTS)
-    centre = offsets[..., :2] / weights[:2] * size + (anchors[..., :2] + 0.5 * size)
-    half = 0.5 * (torch.exp((offsets[..., 2:] / weights[2:]).clamp(max=LARGEST)) * size)
+    near, large = WEIGHTS[0], WEIGHTS[2]
+    centre = offsets[..., :2] / near * size + (anchors[..., :2] + 0.5 * size)
+    half = 0.5 * (torch.exp((offsets[..., 2:] / large).clamp(max=LARGEST)) * size)
     return torch.cat((centre - half, centre + half), -1)
 
 

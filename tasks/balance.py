@@ -52,6 +52,10 @@ class FixedWeights(Balance):
         super().__init__(names)
         given = by_task("weights", weights or {}, self.names, least=0)
         self.fixed = {name: given.get(name, 1.0) for name in self.names}
+        self.weight: Tensor
+        self.register_buffer(
+            "weight", torch.tensor([*self.fixed.values()]), persistent=False
+        )  # on the device, for logs
         if self.names and not any(self.fixed.values()):
             keys = ", ".join(f"balance.weights.{name}" for name in self.names)
             raise ValueError(f"{keys}: at least one must be above 0")
@@ -60,7 +64,7 @@ class FixedWeights(Balance):
         return torch.stack([self.fixed[name] * loss for name, loss in losses.items()]).sum()
 
     def weights(self) -> dict[str, Tensor]:
-        return {name: torch.tensor(weight) for name, weight in self.fixed.items()}
+        return dict(zip(self.names, self.weight, strict=True))
 
 
 class Uncertainty(Balance):
@@ -126,13 +130,16 @@ class GradNorm(Balance):
         self.register_buffer("weight", torch.ones(len(self.names)))
         self.register_buffer("first", torch.zeros(len(self.names)))  # losses of the first batch; 0: not seen yet
         self.register_buffer("batches", torch.tensor(0))
+        self.seen = 0  # the same number; reading the buffer would wait for the device in every step
+        self.register_load_state_dict_post_hook(count_on)
 
     def forward(self, losses: Mapping[str, Tensor], shared: Shared) -> Tensor:
         indices = [self.names.index(name) for name in losses]
-        total = (self.weight[indices] * torch.stack(list(losses.values()))).sum()
+        total = (taken(self.weight, indices) * torch.stack(list(losses.values()))).sum()
         if self.training and torch.is_grad_enabled():
-            if int(self.batches) % self.every == 0:
+            if self.seen % self.every == 0:
                 self.adjust(indices, list(losses.values()), shared())
+            self.seen += 1
             self.batches += 1
         return total
 
@@ -152,18 +159,32 @@ class GradNorm(Balance):
             sound = seen.isfinite().all()  # half precision overflows at times; the optimiser leaves that batch out, too
             g, loss = seen
             tiny = torch.finfo(g.dtype).tiny
-            first = torch.where(self.first[indices] > 0, self.first[indices], loss)
+            known = taken(self.first, indices)
+            first = torch.where(known > 0, known, loss)
             left = loss / first.clamp(min=tiny)
             pace = left / left.mean().clamp(min=tiny)
-            old = self.weight[indices]
+            old = taken(self.weight, indices)
             norm = old * g
             mean = norm.mean().clamp(min=tiny)
             new = old * (-self.rate * (norm - mean * pace**self.alpha).sign() * norm / mean).exp()
-            self.first[indices] = torch.where(sound, first, self.first[indices])
-            self.weight[indices] = torch.where(sound, new * old.sum() / new.sum(), old)
+            new = torch.where(sound, new * old.sum() / new.sum(), old)
+            for index, a, b in zip(indices, torch.where(sound, first, known), new, strict=True):
+                self.first[index].copy_(a)
+                self.weight[index].copy_(b)
 
     def weights(self) -> dict[str, Tensor]:
         return dict(zip(self.names, self.weight.clone(), strict=True))
+
+
+def count_on(balance: nn.Module, _keys: object) -> None:
+    """Go on counting batches from a state that was loaded."""
+    assert isinstance(balance, GradNorm)
+    balance.seen = int(balance.batches)
+
+
+def taken(values: Tensor, indices: Sequence[int]) -> Tensor:
+    """Some entries of a vector; a list as an index would have to be copied to the device first."""
+    return torch.stack([values[index] for index in indices])
 
 
 def over_processes(values: Tensor) -> Tensor:

@@ -25,11 +25,24 @@ def check_progressive(pairs: Sequence[Sequence[float]]) -> list[tuple[int, float
 
 
 def shrunk(images: Tensor, side: int) -> Tensor:
-    """Images (N, 3, H, W) uint8 with this shorter side, antialiased; smaller ones stay as they are."""
+    """Images (N, 3, H, W) uint8 with this shorter side, antialiased; smaller ones stay as they are.
+
+    Other devices than the CPU may differ from it by 1 of 255.
+    """
     height, width = images.shape[-2:]
     scale = side / min(height, width)
     if scale >= 1:
         return images
     size = (round(height * scale), round(width * scale))
-    resized = F.interpolate(images, size, mode="bilinear", antialias=True)
+    resized = resized_on_cpu(images, size) if images.device.type == "cpu" else resized_elsewhere(images, size)
     return resized.contiguous(memory_format=torch.channels_last)
+
+
+def resized_on_cpu(images: Tensor, size: tuple[int, int]) -> Tensor:
+    """Images (N, 3, *size) uint8."""
+    return F.interpolate(images, size, mode="bilinear", antialias=True)
+
+
+def resized_elsewhere(images: Tensor, size: tuple[int, int]) -> Tensor:
+    """The same through floats: CUDA and MPS have no antialiasing kernel for uint8."""
+    return F.interpolate(images.float(), size, mode="bilinear", antialias=True).round_().clamp_(0, 255).byte()

@@ -15,23 +15,22 @@ def assign(boxes: Tensor, anchors: Tensor, threshold: float = 0.5) -> Tensor:
         boxes: (N, T, 5) absolute xyxy and class number, -1 where there is no box.
         anchors: (A, 4) absolute xyxy.
     """
-    overlaps = overlap(boxes[..., :4], anchors)  # (N, T, A)
     real = boxes[..., 4] >= 0
-    overlaps = overlaps.where(real[..., None], -1.0)
+    overlaps = overlap(boxes[..., :4].where(real[..., None], 0.0), anchors)  # (N, T, A), 0 where there is no box
     most, nearest = overlaps.max(1)  # (N, A)
     matched = nearest.where(most >= threshold, -1)
-    number = torch.arange(boxes.shape[1], device=boxes.device).where(real, -1)  # (N, T)
-    claimed = torch.full_like(matched, -1).scatter_reduce_(1, overlaps.max(2).indices, number, "amax")
-    return claimed.where(claimed >= 0, matched)
+    number = torch.arange(boxes.shape[1], dtype=torch.float32, device=boxes.device).where(real, -1.0)  # (N, T)
+    claimed = torch.full_like(most, -1.0).scatter_reduce_(1, overlaps.max(2).indices, number, "amax")  # floats: for MPS
+    return claimed.long().where(claimed >= 0, matched)
 
 
 def overlap(boxes: Tensor, anchors: Tensor) -> Tensor:
     """IoU (N, T, A) of boxes (N, T, 4) and anchors (A, 4), these coordinate by coordinate: rows are read faster."""
     left, top, right, bottom = boxes[:, :, None].unbind(3)  # each (N, T, 1)
     anchor_left, anchor_top, anchor_right, anchor_bottom = anchors.T.contiguous()  # each (A)
-    width = (right.minimum(anchor_right) - left.maximum(anchor_left)).clamp_(min=0)
-    height = (bottom.minimum(anchor_bottom) - top.maximum(anchor_top)).clamp_(min=0)
+    width = right.minimum(anchor_right).sub_(left.maximum(anchor_left)).clamp_(min=0)
+    height = bottom.minimum(anchor_bottom).sub_(top.maximum(anchor_top)).clamp_(min=0)
     shared = width.mul_(height)
     areas = (right - left) * (bottom - top)
     anchor_areas = (anchor_right - anchor_left) * (anchor_bottom - anchor_top)
-    return shared.div_(areas + anchor_areas - shared)
+    return shared.div_((areas + anchor_areas).sub_(shared))

@@ -6,7 +6,6 @@ from typing import ClassVar
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torchvision.ops import generalized_box_iou_loss
 
 from heads.boxes import decode, encode
 from heads.ssdlite import RawBoxes
@@ -20,6 +19,28 @@ def check_least(name: str, value: float, least: float) -> None:
     """Refuse a number below what makes sense."""
     if not isinstance(value, float | int) or value < least:
         raise ValueError(f"task.loss.{name}={value} must be {least} or more")
+
+
+def giou_loss(boxes: Tensor, others: Tensor) -> Tensor:
+    """1 - generalised IoU (R) of boxes (R, 4), absolute xyxy; torchvision's loss indexes by masks, which waits.
+
+    Rezatofighi et al., CVPR 2019.
+    """
+    tiny = 1e-7
+    low, high = boxes[:, :2].maximum(others[:, :2]), boxes[:, 2:].minimum(others[:, 2:])
+    shared = (high - low).clamp(min=0).prod(1)
+    areas = (boxes[:, 2:] - boxes[:, :2]).prod(1) + (others[:, 2:] - others[:, :2]).prod(1)
+    union = areas - shared
+    around = (boxes[:, 2:].maximum(others[:, 2:]) - boxes[:, :2].minimum(others[:, :2])).prod(1)
+    return 1 - shared / (union + tiny) + (around - union) / (around + tiny)
+
+
+def looked_at(mask: Tensor) -> Tensor | slice:
+    """Which entries of a mask, flattened, a loss is taken of: on the CPU those that are set, which are few.
+
+    Elsewhere all of them, to be masked afterwards: how many are set, the host would have to wait for in every step.
+    """
+    return torch.from_numpy(mask.numpy().ravel().nonzero()[0]) if mask.device.type == "cpu" else slice(None)
 
 
 class MultiBox(nn.Module):
@@ -63,13 +84,16 @@ class MultiBox(nn.Module):
         logits, offsets = outputs.logits.float(), outputs.offsets.float()
         with torch.no_grad():
             matched = assign(boxes, anchors, self.threshold)  # (N, A)
-            image, anchor = (matched >= 0).nonzero(as_tuple=True)  # (P) each
-            truth = boxes[image, matched[image, anchor]]  # (P, 5)
-            labels = truth[:, 4].long() + 1
-        located = self.locate(offsets[image, anchor], anchors[anchor], truth[:, :4])
-        classified = self.classify(logits, image, anchor, labels)
-        matches = max(1, len(image))
-        return {"boxes": self.box_weight * located / matches, "classes": classified / matches}
+            there = matched >= 0
+            whose = matched.clamp(min=0)
+            labels = (boxes[..., 4].long() + 1).gather(1, whose) * there  # (N, A), 0 for background
+            sound = boxes[..., :4].where(boxes[..., 4:] >= 0, anchors[0])  # where there is no box, one that has an area
+            rows = looked_at(there)
+            truth = sound.gather(1, whose[..., None].expand(-1, -1, 4)).flatten(0, 1)[rows]  # (R, 4)
+            around = anchors.expand(len(boxes), -1, -1).flatten(0, 1)[rows]
+        located = self.locate(offsets.flatten(0, 1)[rows], around, truth).where(there.flatten()[rows], 0.0).sum()
+        matches = there.sum().clamp(min=1)
+        return {"boxes": self.box_weight * located / matches, "classes": self.classify(logits, labels) / matches}
 
     def distance(self, outputs: RawBoxes, wanted: RawBoxes, temperature: float) -> Tensor:
         """A scalar: all anchors' classes against a teacher's, and the offsets where it sees an object.
@@ -77,20 +101,20 @@ class MultiBox(nn.Module):
         Both are divided by the number of those anchors, as the loss is by the number of matches.
         """
         seen = self.sees(wanted.logits)  # (N, A)
-        given, goal = outputs.offsets.float()[seen], wanted.offsets.float()[seen]
-        located = F.smooth_l1_loss(given, goal, reduction="sum")
+        each = F.smooth_l1_loss(outputs.offsets.float(), wanted.offsets.float(), reduction="none")
+        located = each.sum(2).where(seen, 0.0).sum()
         classified = self.diverge(outputs.logits, wanted.logits, temperature).sum()
         return (self.box_weight * located + classified) / seen.sum().clamp(min=1)
 
     def locate(self, offsets: Tensor, anchors: Tensor, boxes: Tensor) -> Tensor:
-        """Summed loss of the matched anchors' boxes: (P, 4) each."""
+        """Loss (R) of anchors' boxes: (R, 4) each."""
         if self.box == "giou":
-            return generalized_box_iou_loss(decode(offsets, anchors), boxes, reduction="sum")
-        return F.smooth_l1_loss(offsets, encode(boxes, anchors), reduction="sum")
+            return giou_loss(decode(offsets, anchors), boxes)
+        return F.smooth_l1_loss(offsets, encode(boxes, anchors), reduction="none").sum(1)
 
     @abstractmethod
-    def classify(self, logits: Tensor, image: Tensor, anchor: Tensor, labels: Tensor) -> Tensor:
-        """Summed loss of the classes: logits (N, A, C + 1), places and labels (P) of the matched anchors."""
+    def classify(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Summed loss of the classes: logits (N, A, C + 1), labels (N, A) from 1 on, 0 for background."""
 
     @abstractmethod
     def diverge(self, logits: Tensor, wanted: Tensor, temperature: float) -> Tensor:
@@ -132,19 +156,17 @@ class SoftmaxMultiBox(MultiBox):
         check_least("least_negatives", least_negatives, 0)
         self.negatives, self.least_negatives = negatives, least_negatives
 
-    def classify(self, logits: Tensor, image: Tensor, anchor: Tensor, labels: Tensor) -> Tensor:
+    def classify(self, logits: Tensor, labels: Tensor) -> Tensor:
         with torch.no_grad():  # gradients are needed of the chosen anchors only
+            matched = labels > 0
             mistaken = -logits.log_softmax(2)[..., 0]  # (N, A): the loss as background, never negative
-            mistaken[image, anchor] = -1.0
-            matches = torch.bincount(image, minlength=len(logits))
-            wanted = (self.negatives * matches).clamp(min=self.least_negatives)
-            most = min(int(wanted.max()), logits.shape[1])
-            worst, order = mistaken.topk(most, 1)
-            rank = torch.arange(most, device=logits.device)
-            row, place = ((rank < wanted[:, None]) & (worst >= 0)).nonzero(as_tuple=True)
-            images, anchors = torch.cat((image, row)), torch.cat((anchor, order[row, place]))
-            targets = torch.cat((labels, labels.new_zeros(len(row))))
-        return F.cross_entropy(logits[images, anchors], targets, reduction="sum")
+            order = mistaken.masked_fill(matched, -1.0).argsort(1, descending=True)
+            wanted = (self.negatives * matched.sum(1, keepdim=True)).clamp(min=self.least_negatives)
+            first = torch.arange(order.shape[1], device=order.device) < wanted  # in that order
+            chosen = torch.empty_like(matched).scatter_(1, order, first).logical_or_(matched).flatten()
+            rows = looked_at(chosen)
+        each = F.cross_entropy(logits.flatten(0, 1)[rows], labels.flatten()[rows], reduction="none")
+        return each.where(chosen[rows], 0.0).sum()
 
     def diverge(self, logits: Tensor, wanted: Tensor, temperature: float) -> Tensor:
         return divergence(logits, wanted, temperature, dim=2)
@@ -185,9 +207,9 @@ class FocalMultiBox(MultiBox):
             raise ValueError(f"task.loss.alpha={alpha} must lie between 0 and 1")
         self.alpha, self.gamma = alpha, gamma
 
-    def classify(self, logits: Tensor, image: Tensor, anchor: Tensor, labels: Tensor) -> Tensor:
-        right = logits[image, anchor, labels]  # (P)
-        return self.absent(logits).sum() - self.absent(right).sum() + self.present(right).sum()
+    def classify(self, logits: Tensor, labels: Tensor) -> Tensor:
+        right = logits.gather(2, labels[..., None])[..., 0]  # (N, A)
+        return self.absent(logits).sum() + (self.present(right) - self.absent(right)).where(labels > 0, 0.0).sum()
 
     def diverge(self, logits: Tensor, wanted: Tensor, temperature: float) -> Tensor:
         return binary_divergence(logits[..., 1:], wanted[..., 1:], temperature, dim=2)

@@ -14,7 +14,7 @@ from tasks.data.batches import InMemory, Scored, collate
 from tasks.data.box_transforms import RandomIoUCrop, RandomZoomOut
 from tasks.data.datamodule import DataModule
 from tasks.data.letterbox import Letterbox, Stretch
-from tasks.data.progressive import check_progressive, shrunk
+from tasks.data.progressive import check_progressive, resized_elsewhere, resized_on_cpu, shrunk
 from tasks.data.resize import ResizeCentreCrop
 from tasks.data.samplers import Draw, EvalBatches, TrainBatches
 from tasks.errors import UserError
@@ -338,3 +338,12 @@ def test_boxes_and_masks_go_together_with_and_without_a_fit():
     assert batch["mask"].shape == (2, 20, 30) and batch["boxes"][0, 0].tolist() == [18, 3, 28, 13, 4]
     fitted = Augmented(Both(), [], fit=Stretch([40, 60]))[draws]
     assert fitted["mask"].shape == (2, 40, 60) and fitted["boxes"][0, 0].tolist() == [4, 6, 24, 26, 4]
+
+
+def test_devices_without_a_kernel_for_uint8_shrink_through_floats():
+    images = torch.randint(0, 256, (2, 3, 40, 56), dtype=torch.uint8)
+    for size in ((16, 22), (13, 17)):
+        difference = (resized_elsewhere(images, size).int() - resized_on_cpu(images, size).int()).abs()
+        assert int(difference.max()) <= 1 and float(difference.float().mean()) < 0.05
+    small = shrunk(images.to("meta"), 16)
+    assert small.shape == (2, 3, 16, 22) and small.dtype == torch.uint8

@@ -4,13 +4,14 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torchvision.models.detection import ssdlite320_mobilenet_v3_large
-from torchvision.ops import box_iou, sigmoid_focal_loss
+from torchvision.ops import box_iou, generalized_box_iou_loss, sigmoid_focal_loss
 
 from heads import anchors as shapes
 from heads.boxes import encode
 from heads.ssdlite import RawBoxes
+from tasks.detect import multibox
 from tasks.detect.assign import assign
-from tasks.detect.multibox import FocalMultiBox, SoftmaxMultiBox
+from tasks.detect.multibox import FocalMultiBox, SoftmaxMultiBox, giou_loss
 
 SIZE = (160, 160)
 ANCHORS = shapes.paper(3).boxes([(10, 10), (5, 5), (3, 3)], SIZE, "cpu")
@@ -129,7 +130,34 @@ def test_launches_do_not_grow_with_the_batch():
         boxes, (logits, offsets) = truths(images), raw(images)
         with Launches() as launches:
             SoftmaxMultiBox()(RawBoxes(logits, offsets, ()), ANCHORS, boxes).backward()
-        assert launches.count <= 120
+        assert launches.count <= 150
+
+
+@pytest.mark.parametrize(
+    "loss", [SoftmaxMultiBox(), SoftmaxMultiBox(box="giou", negatives=500), FocalMultiBox(), FocalMultiBox(box="giou")]
+)
+def test_masks_of_all_anchors_give_what_the_rows_of_some_do(loss, monkeypatch):
+    torch.manual_seed(1)
+    boxes, (logits, offsets) = truths(5), raw(5)
+    boxes[:, 5:, :4] = float("nan")  # where there is no box, anything may stand
+    boxes[:, 5:, 4] = -1
+    found = []
+    for rows in (multibox.looked_at, lambda _mask: slice(None)):
+        monkeypatch.setattr(multibox, "looked_at", rows)
+        value = loss(RawBoxes(logits, offsets, ()), ANCHORS, boxes)
+        found.append((value, *torch.autograd.grad(value, (logits, offsets))))
+    for of_rows, of_all in zip(*found, strict=True):
+        torch.testing.assert_close(of_all, of_rows, rtol=1e-6, atol=1e-9)
+        assert of_all.isfinite().all()
+
+
+def test_giou_is_torchvisions():
+    torch.manual_seed(0)
+    corners = torch.rand(2, 200, 2) * 40
+    one, other = torch.cat((corners, corners + 1 + 30 * torch.rand(2, 200, 2)), 2).requires_grad_().unbind()
+    found = [loss(one, other) for loss in (giou_loss, generalized_box_iou_loss)]
+    torch.testing.assert_close(*found)
+    torch.testing.assert_close(*(torch.autograd.grad(loss.sum(), one)[0] for loss in found))
 
 
 def test_what_makes_no_sense_is_refused():

@@ -1,0 +1,104 @@
+"""A training step never asks the device for a number: the host would wait for all that it has been given to do.
+
+The network lies on PyTorch's meta device, which has no numbers to give, as on a GPU that nothing may wait for.
+"""
+
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from backbones.running_statistics import start_from_mean
+from tasks.build import build
+from tests.tasks.test_learner import CLASSES, SMALL, mixed_batch
+from tests.test_config import configuration
+
+READS = (
+    *("nonzero", "_local_scalar_dense", "item", "is_nonzero", "equal", "masked_select", "bincount", "argwhere"),
+    *("unique", "unique2", "_unique", "_unique2", "unique_consecutive", "unique_dim", "unique_dim_consecutive"),
+)
+SINGLE = ("recipe=none", "backbone=mobilenet_v3_small", "backbone.width=0.35")
+
+
+class NoWaiting(TorchDispatchMode):
+    """Refuses operators that read the device, indices that are masks, and copies of numbers to the device."""
+
+    def __torch_dispatch__(self, function, types, arguments=(), keywords=None):
+        name = function._schema.name.removeprefix("aten::")
+        tensors = [a for a in torch.utils._pytree.tree_leaves((arguments, keywords)) if isinstance(a, torch.Tensor)]
+        on_device = any(tensor.device.type == "meta" for tensor in tensors)
+        assert not (on_device and name in READS), f"{name} waits for the device"
+        if name in ("index", "index_put", "index_put_", "_index_put_impl_"):
+            assert all(index is None or index.dtype != torch.bool for index in arguments[1]), f"{name} by a mask waits"
+        result = function(*arguments, **(keywords or {}))
+        if name in ("_to_copy", "copy_") and isinstance(result, torch.Tensor) and result.device.type == "meta":
+            assert all(tensor.device.type == "meta" for tensor in tensors), "numbers are copied to the device"
+        return result
+
+
+def step(learner, batch):
+    """A training step as Learner and Lightning take it, on the meta device, the second one under observation."""
+    learner.to("meta").train()
+    batch = torch.utils._pytree.tree_map(lambda x: x.to("meta") if isinstance(x, torch.Tensor) else x, batch)
+    optimizer = torch.optim.SGD(learner.parameters(), lr=0.1, momentum=0.9)
+
+    def one():
+        mixed = batch
+        if len(learner.tasks) == 1:
+            mixed = learner.each_task()[0][1].mix(batch, 0.0)
+        loss = learner.balance(learner.losses(mixed), learner.shared)
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(learner.parameters(), 1.0)
+        optimizer.step()
+        learner.balance.weights()
+
+    one()  # anchors are made once
+    with NoWaiting():
+        one()
+
+
+def images(count=2):
+    return torch.zeros(count, 3, 64, 64, dtype=torch.uint8)
+
+
+@pytest.mark.parametrize("options", [[], ["task.loss.stride=4", "task.loss.label_smoothing=0.1"]])
+def test_segmentation(options):
+    learner = build(configuration(*SINGLE, *options), CLASSES)
+    step(learner, {"image": images(), "mask": torch.zeros(2, 64, 64, dtype=torch.uint8)})
+
+
+@pytest.mark.parametrize("loss", ["softmax", "focal"])
+@pytest.mark.parametrize("box", ["smooth_l1", "giou"])
+def test_detection(loss, box):
+    learner = build(configuration(*SINGLE, f"loss={loss}", f"task.loss.box={box}", task="detect"), CLASSES)
+    step(learner, {"image": images(), "boxes": torch.zeros(2, 3, 5)})
+
+
+@pytest.mark.parametrize("options", [["task.mix.mixup=0.2"], ["task.mix.cutmix=1"], ["task.loss.label_smoothing=0.1"]])
+def test_classification(options):
+    learner = build(configuration(*SINGLE, *options, task="classify"), CLASSES)
+    step(learner, {"image": images(), "label": torch.zeros(2, dtype=torch.int64)})
+
+
+@pytest.mark.parametrize("balance", ["fixed", "uncertainty", "gradnorm"])
+def test_several_tasks(balance):
+    learner = build(configuration(*SMALL, f"balance={balance}", task="multitask"), CLASSES)
+    step(learner, mixed_batch())
+
+
+def test_what_is_refused():
+    device = torch.zeros(3, device="meta")
+    with NoWaiting():
+        for wait in (lambda: device[device > 0], lambda: torch.zeros(3).to("meta"), lambda: device.nonzero()):
+            with pytest.raises(AssertionError, match=r"waits|copied"):
+                wait()
+
+
+def test_running_statistics_are_counted_without_the_device():
+    norm = torch.nn.BatchNorm2d(2)
+    start_from_mean(norm)
+    norm.to("meta").train()
+    with NoWaiting():
+        for momentum in (1.0, 1 / 2, 1 / 3):
+            norm(torch.zeros(2, 2, 4, 4, device="meta"))
+            assert norm.momentum == momentum
