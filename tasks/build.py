@@ -21,7 +21,9 @@ from tasks.data.label_fill import with_void
 from tasks.data.splits import Splits
 from tasks.errors import UserError, located
 from tasks.learner import Learner
+from tasks.origin import needs_traceback
 from tasks.parts import parts, several
+from tasks.proportion import check_parameters, is_wide
 from tasks.saving import CheckpointFiles
 from tasks.sync_norms import SyncNorms
 from tasks.task import Task
@@ -30,6 +32,8 @@ from tasks.task import Task
 @contextmanager
 def told_to_the_user() -> Iterator[None]:
     """Errors of what the configuration builds become one line: their root's message, with where it was built.
+
+    Those of a user's own class, and bugs of ours, stay as they are.
 
     Raises:
         UserError: instead of them.
@@ -46,6 +50,8 @@ def told_to_the_user() -> Iterator[None]:
         InstantiationException,
         MisconfigurationException,
     ) as error:
+        if needs_traceback(error):
+            raise
         root: BaseException = error
         while root.__cause__ is not None:
             root = root.__cause__
@@ -68,6 +74,7 @@ def build(
         UserError: for choices that do not fit together.
     """
     with told_to_the_user():
+        count_parameters(config, classes)
         backbone = make_backbone(config.backbone)
         tasks = [make_task(name, part, backbone.features, classes) for name, part in parts(config).items()]
         optimizer, scheduler = instantiate(config.optimizer), instantiate(config.scheduler)
@@ -82,6 +89,23 @@ def build(
         )
         learner.own_statistics = keep_statistics_apart(learner, config, sources or {})
     return learner.to(memory_format=torch.channels_last) if config.channels_last else learner
+
+
+def count_parameters(config: DictConfig, classes: Mapping[str, Sequence[Any]]) -> None:
+    """Count the parameters of a wide network before memory is taken for them.
+
+    Raises:
+        UserError: for more than a machine has room for, unless `confirm` is true.
+    """
+    heads = parts(config)
+    if not any(map(is_wide, (config.backbone, *(part.head for part in heads.values())))):
+        return
+    with torch.device("meta"):
+        backbone = make_backbone(config.backbone)
+        tasks = [make_task(name, part, backbone.features, classes) for name, part in heads.items()]
+    width = f"backbone.width={config.backbone.width}" if "width" in config.backbone else "the network"
+    count = sum(weight.numel() for module in (backbone, *tasks) for weight in module.parameters())
+    check_parameters(width, count, config.confirm)
 
 
 def make_backbone(config: DictConfig) -> Backbone:

@@ -1,89 +1,21 @@
 """What a configuration may say: checked when it is composed, before anything heavy is imported."""
 
-import difflib
 from collections.abc import Iterable
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from backbones.table_file import read_table
-from tasks.deploy.formats import FORMATS, OUTPUTS, PRECISIONS
+from tasks.deploy.formats import FORMATS, PRECISIONS
 from tasks.deploy.manifest import read_manifest
 from tasks.errors import UserError
 from tasks.parts import HEADS, check_heads, several
-from tasks.rules import SWITCH, Rules, is_number, is_size, one_of, whole
+from tasks.rules.places import check_places
+from tasks.rules.values import check_values, suggestion
 from tasks.search.settings import budgets_of, check_search
 
-MODES = ("train", "evaluate", "predict", "export", "benchmark", "search")
-METRICS = ("mobilevision", "pycocotools")  # of detection
 TARGETS = ("tasks.", "heads.", "backbones.", "torch.optim.", "torch.nn.", "lightning.", "albumentations.")
-
-
-def of_transforms(value: Any) -> bool:
-    """Whether a value has for each key settings by name, each of a transform or null."""
-    return isinstance(value, DictConfig) and all(
-        isinstance(own, DictConfig)
-        and all(step is None or (isinstance(step, DictConfig) and "_target_" in step) for step in own.values())
-        for own in value.values()
-    )
-
-
-RULES: Rules = {
-    "mode": one_of(*MODES),
-    "seed": whole(0),
-    "ema": (lambda v: v is None or (is_number(v) and 0 < v < 1), "a number between 0 and 1, or null"),
-    "stop_after": whole(1, optional=True),
-    "saving.minutes": (lambda v: v is None or (is_number(v) and v > 0), "a number above 0, or null"),
-    "pictures": whole(0),
-    "check": SWITCH,
-    "overwrite": SWITCH,
-    "upright": SWITCH,
-    "white": (lambda v: v is None or (is_number(v) and 0 < v < 2**32), "a number above 0 and below 2^32, or null"),
-    "channels_last": SWITCH,
-    "cpu.bind_threads": SWITCH,
-    "cpu.keep_freed_memory": SWITCH,
-    "data.batch_size": whole(1),
-    "data.eval_batch_size": whole(1),
-    "data.repeat": whole(1),
-    "data.workers": whole(0, optional=True),
-    "data.cache": SWITCH,
-    "data.augment": (lambda v: isinstance(v, DictConfig), "transforms by name"),
-    "data.draw": (lambda v: v is None or isinstance(v, DictConfig), "a number for each data set of a mixture"),
-    "data.own_augment": (lambda v: v is None or of_transforms(v), "transforms by name for data sets by name"),
-    "targets": (lambda v: isinstance(v, ListConfig) and len(v) > 0, "a list of kinds of labels, such as [boxes]"),
-    "image_size": (lambda v: v is None or is_size(v), "[height, width], each between 1 and 16,384"),
-    "runtime.threads": whole(1, optional=True),
-    "export.format": one_of(*FORMATS),
-    "export.outputs": one_of(*OUTPUTS),
-    "export.batch": (lambda v: v == "dynamic" or whole(1)[0](v), "a whole number, 1 or more, or dynamic"),
-    "export.size": (
-        lambda v: v is None or v == "dynamic" or is_size(v),
-        "[height, width], each between 1 and 16,384, or dynamic, or null",
-    ),
-    "export.images": whole(1),
-    "export.metric": SWITCH,
-    "export.mixed": SWITCH,
-    "export.tolerance": (lambda v: v is None or (is_number(v) and v > 0), "a number above 0, or null"),
-    "export.budget": (lambda v: is_number(v) and v >= 0, "a number, 0 or more"),
-    "export.calibration": whole(8),
-    "benchmark.threads": whole(1),
-    "benchmark.warmup": whole(0),
-    "benchmark.seconds": (lambda v: is_number(v) and v > 0, "a number above 0"),
-    "benchmark.photo": (lambda v: is_size(v) or isinstance(v, str), "[height, width], or an image file"),
-    "benchmark.size": (lambda v: v is None or is_size(v), "[height, width], each between 1 and 16,384, or null"),
-    "benchmark.classes": whole(1, optional=True),
-    "trainer.max_epochs": whole(1),
-    "trainer.accumulate_grad_batches": whole(1),
-    "trainer.check_val_every_n_epoch": whole(1),
-    "trainer.limit_train_batches": (lambda v: is_number(v) and v > 0, "a number above 0"),
-    "backbone.frozen": SWITCH,
-    "batchnorm": (lambda v: v in (None, "shared", "separate"), "one of shared, separate"),
-    "backbone.width": (lambda v: is_number(v) and v > 0, "a number above 0"),
-    "data.max_broken": whole(0),
-    "backbone.skip_strides": one_of(0, 1, 2, 3),
-}
 FLOATS = ("ToFloat", "FromFloat", "Normalize", "ToTensorV2", "ToTensor3D")  # albumentations that leave no uint8 image
 BUILT = ("trainer", "dataset", "backbone", "optimizer", "scheduler")
 
@@ -99,13 +31,8 @@ def check(config: DictConfig) -> None:
         node = OmegaConf.select(config, key)
         if not isinstance(node, DictConfig) or "_target_" not in node:
             raise UserError(f"{key}={node} leaves nothing to build; choose an option of the group")
-    for key, (holds, text) in RULES.items():
-        value = OmegaConf.select(config, key)
-        if not holds(value) and not (value is None and key.split(".")[0] in ("backbone", "head")):
-            near = suggestion(value, MODES) if key == "mode" else ""
-            raise UserError(f"{key}={value} is not {text}{near}")
-    if "metric" in config and config.metric not in METRICS:
-        raise UserError(f"metric={config.metric} is not one of {', '.join(METRICS)}")
+    check_places(config)
+    check_values(config)
     for key in ("checkpoint", "model"):
         if isinstance(config[key], ListConfig) and config.mode != "benchmark":
             raise UserError(f"{key}={config[key]}: several files are for mode=benchmark")
@@ -257,9 +184,3 @@ def targets(node: object, path: str = "") -> Iterable[tuple[str, str]]:
             yield path, str(value)
         else:
             yield from targets(value, f"{path}.{key}".lstrip("."))
-
-
-def suggestion(name: object, names: Iterable[str]) -> str:
-    """'; did you mean …?' with the nearest names."""
-    near = difflib.get_close_matches(str(name), list(names), n=3, cutoff=0.5)
-    return f"; did you mean {' or '.join(near)}?" if near else ""

@@ -19,7 +19,9 @@ from tasks.checks import check, check_recipe, suggestion
 from tasks.console import end_children, run_command
 from tasks.errors import Stopped, UserError, located
 from tasks.folders import writes
+from tasks.foreign_keys import check_words
 from tasks.jobs import Jobs, in_sweep
+from tasks.origin import needs_traceback
 from tasks.runlog import NAME as RUN_LOG
 from tasks.runlog import run_log
 
@@ -39,7 +41,7 @@ def main(name: str, spelled_out: Callable[[Sequence[str]], list[str]] = list) ->
 def run_task(name: str, spelled_out: Callable[[Sequence[str]], list[str]]) -> None:
     """main() in a process that is ready for it."""
     os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"
-    full_error = os.environ.get("HYDRA_FULL_ERROR") == "1"
+    full_error = os.environ.get("HYDRA_FULL_ERROR") == "1" or "traceback=true" in sys.argv
     os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions reach us instead of being printed by Hydra
 
     mistakes: list[str] = []
@@ -84,6 +86,7 @@ def run_task(name: str, spelled_out: Callable[[Sequence[str]], list[str]]) -> No
         return ""
 
     try:
+        check_words(name, sys.argv[1:], keys_of(name))
         sys.argv[1:] = spelled_out(sys.argv[1:])
         jobs.typed = sys.argv[1:]
         job()
@@ -108,6 +111,12 @@ def run_task(name: str, spelled_out: Callable[[Sequence[str]], list[str]]) -> No
         print(f"error: {mistake}", file=sys.stderr)
     if mistakes:
         sys.exit(1 if jobs.faults else 3 if statuses == {3} else 2)
+
+
+def keys_of(name: str) -> frozenset[str]:
+    """Names that may stand first on a command's line: the configuration's keys and groups."""
+    text = "\n".join((CONF / f"{file}.yaml").read_text() for file in ("base", name))
+    return frozenset(re.findall(r"^([a-z]\w*):", text, re.MULTILINE)) | {path.name for path in CONF.iterdir()}
 
 
 def explain(error: Exception) -> str:
@@ -145,7 +154,7 @@ def explain(error: Exception) -> str:
 def explained(error: InstantiationException) -> str:
     """The message of a ValueError or UserError that one of our constructors raised, with where; else nothing."""
     cause = error.__cause__
-    if not isinstance(cause, UserError | ValueError | TypeError):
+    if not isinstance(cause, UserError | ValueError | TypeError) or needs_traceback(error):
         return ""
     return located(str(cause), error)
 

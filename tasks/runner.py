@@ -20,6 +20,7 @@ from tasks.errors import UserError
 from tasks.folders import writes
 from tasks.jobs import in_sweep, needs_own_command, run_own_command
 from tasks.parts import HEADS, settled_heads, several
+from tasks.proportion import check_epoch
 
 
 def run(config: DictConfig) -> None:
@@ -121,6 +122,8 @@ def open_dataset(config: DictConfig, first: bool, trained: Iterable[str] = ()) -
         with suppress(UserError):  # without training images those of val will do
             train = dataset.train()
             set_white(train, config.white)
+    if config.mode == "train" and train is not None:
+        check_epoch(config, len(train))
     broken: frozenset[str] = frozenset()
     if config.check and first:
         look_through("val", val, allowed=0)

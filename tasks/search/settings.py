@@ -7,11 +7,10 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from tasks.errors import UserError
 from tasks.parts import several
 from tasks.quantities import Amount, amount
-from tasks.rules import SWITCH, Rule, Rules, is_number, is_size, one_of, whole
+from tasks.rules import POSITIVE, SWITCH, Rule, Rules, is_number, is_size, list_of, one_of, whole
 
 COSTS = ("latency", "madds", "params")
 RUNTIMES = ("torch", "onnx")
-POSITIVE: Rule = (lambda v: is_number(v) and v > 0, "a number above 0")
 SHARE: Rule = (lambda v: is_number(v) and 0 < v < 1, "a number between 0 and 1")
 COMMON: Rules = {
     "latency.runtime": one_of(*RUNTIMES),
@@ -20,12 +19,6 @@ COMMON: Rules = {
     "latency.other_machine": SWITCH,
     "latency.seconds": POSITIVE,
 }
-
-
-def list_of(rule: Rule) -> Rule:
-    """A rule: a list, not empty, of what holds to another."""
-    holds, text = rule
-    return lambda v: isinstance(v, ListConfig) and len(v) > 0 and all(map(holds, v)), f"a list, each {text}"
 
 
 PROXY: Rules = {"search.holdout": SHARE, "search.images": whole(1), "search.workers": whole(1, optional=True)}

@@ -1,0 +1,55 @@
+"""Rules for the data set, and for what makes an image of a file. Applied where a key is there."""
+
+from typing import Any
+
+from tasks.rules import (
+    LONGEST,
+    SIZE,
+    TEXT,
+    Rules,
+    ascending,
+    either,
+    is_list,
+    is_number,
+    list_of,
+    number,
+    one_of,
+    optional,
+    whole,
+)
+
+SIDE = whole(1, most=LONGEST)
+
+
+def are_steps(value: Any) -> bool:
+    """Whether a value says sides of images with the shares of the steps until which they hold."""
+    return is_list(value) and all(
+        is_list(step) and len(step) == 2 and SIDE[0](step[0]) and is_number(step[1]) and 0 < step[1] <= 1
+        for step in value
+    )
+
+
+RULES: Rules = {
+    "data.crop.size": SIDE,
+    "data.crop.scale": ascending(number(above=0, most=1)),
+    "data.crop.ratio": ascending(number(above=0, most=1000)),
+    "data.crop.flip": number(0, 1),
+    "data.crop.interpolation": one_of("bilinear", "bicubic"),
+    "data.fit.size": SIZE,
+    "data.fit.fill": whole(0, most=255),
+    "data.fit.resize": optional(either(SIDE, SIZE)),
+    "data.fit.crop": optional(SIDE),
+    "data.fit.interpolation": one_of("nearest", "bilinear", "bicubic", "lanczos"),
+    "data.progressive": optional((are_steps, "a list of [side, share of the steps] pairs")),
+    "dataset.root": TEXT,
+    "dataset.train_split": TEXT,
+    "dataset.val_split": TEXT,
+    "dataset.labels": one_of("labelIds", "labelTrainIds", "auto"),
+    "dataset.numbering": one_of("dense", "ids"),
+    "dataset.name": one_of("cifar10", "cifar100"),
+    "dataset.classes": either(one_of("official", "found"), list_of(TEXT)),
+    "dataset.height": whole(32, most=4096),
+    "dataset.width": whole(32, most=4096),
+    "dataset.seed": whole(0, most=2**32 - 1),
+}
+STREETS: Rules = {"dataset.train": whole(1, most=100_000), "dataset.val": whole(1, most=100_000)}

@@ -1,0 +1,73 @@
+"""Rules for optimiser, schedule, losses, what mixes images, several tasks' balance and distillation.
+
+Applied where a key is there; `head` and `task` of tasks.multitask hold to the same.
+"""
+
+from tasks.rules import (
+    FROM_ZERO,
+    POSITIVE,
+    SHARE,
+    SWITCH,
+    TEXT,
+    Rules,
+    list_of,
+    number,
+    one_of,
+    optional,
+    whole,
+)
+
+BELOW_ONE = number(0, below=1)
+NAMES = ("segment", "detect", "classify")
+RULES: Rules = {
+    "optimizer.lr": POSITIVE,
+    "optimizer.betas": list_of(BELOW_ONE, 2),
+    "optimizer.eps": FROM_ZERO,
+    "optimizer.epsilon": POSITIVE,
+    "optimizer.alpha": SHARE,
+    "optimizer.decay": SHARE,
+    "optimizer.momentum": BELOW_ONE,
+    "optimizer.dampening": SHARE,
+    "optimizer.weight_decay": FROM_ZERO,
+    **{f"optimizer.{name}": optional(SWITCH) for name in ("foreach", "fused", "capturable", "differentiable")},
+    **{f"optimizer.{name}": SWITCH for name in ("nesterov", "amsgrad", "maximize", "centered")},
+    "scheduler.warmup": (BELOW_ONE[0], "a share of all steps, from 0 and below 1"),
+    "scheduler.power": POSITIVE,  # below 0 the rate rises without end
+    "scheduler.factor": number(above=0, most=1),  # below 0 so is the rate
+    "scheduler.decay": number(above=0, most=1),
+    "scheduler.every": POSITIVE,
+    "scheduler.epochs": POSITIVE,
+    "scheduler.staircase": SWITCH,
+    "scheduler.milestones": list_of(number(above=0, below=1)),
+    "task.mirror": SWITCH,
+    "task.evaluator": one_of("mobilevision", "pycocotools"),
+    "task.loss.label_smoothing": BELOW_ONE,
+    "task.loss.stride": whole(1, most=64),
+    "task.loss.balance": SHARE,
+    "task.loss.weight": optional(list_of(FROM_ZERO)),
+    "task.loss.reduction": one_of("mean"),
+    "task.loss.threshold": number(above=0, most=1),
+    "task.loss.box": one_of("smooth_l1", "giou"),
+    "task.loss.box_weight": FROM_ZERO,
+    "task.loss.alpha": SHARE,
+    "task.loss.gamma": number(1),  # below 1 gradients are infinite at a loss of 0
+    "task.loss.negatives": FROM_ZERO,
+    "task.loss.least_negatives": whole(0),
+    "task.mix.mixup": FROM_ZERO,
+    "task.mix.cutmix": FROM_ZERO,
+    "task.mix.probability": SHARE,
+    "task.mix.until": SHARE,
+    "task.select.threshold": SHARE,
+    "task.select.overlap": SHARE,
+    "task.select.per_class": whole(1, most=100_000),
+    "task.select.detections": whole(1, most=100_000),
+    **{f"balance.weights.{name}": FROM_ZERO for name in NAMES},
+    **{f"balance.start.{name}": number() for name in NAMES},
+    "balance.alpha": FROM_ZERO,
+    "balance.rate": FROM_ZERO,
+    "balance.every": whole(1),
+    "distill.teacher": optional(TEXT),
+    "distill.weights": optional(TEXT),
+    "distill.weight": SHARE,
+    "distill.temperature": POSITIVE,
+}

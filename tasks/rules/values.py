@@ -1,0 +1,83 @@
+"""Every value of the configuration against its rule."""
+
+import difflib
+from collections.abc import Iterable
+
+from omegaconf import DictConfig, OmegaConf
+
+from tasks.errors import UserError
+from tasks.rules import Rule, Rules, images, learning, networks, run, trainer
+from tasks.rules.nodes import HEADS, is_ours
+
+WHERE_PRESENT: Rules = run.WHERE_PRESENT | trainer.RULES | learning.RULES | networks.RULES | images.RULES
+
+
+def check_values(config: DictConfig) -> None:
+    """Refuse what cannot be meant.
+
+    Raises:
+        UserError: for the first value outside its rule, with the rule.
+    """
+    if "metric" in config and config.metric not in run.METRICS:
+        raise UserError(f"metric={config.metric} is not one of {', '.join(run.METRICS)}")
+    for key, rule in run.RULES.items():
+        check_value(config, key, rule)
+    for key, rule in WHERE_PRESENT.items():
+        for path in places_of(config, key):
+            if is_there(config, path) and is_ours(config, path):
+                check_value(config, path, rule)
+    if OmegaConf.select(config, "dataset._target_") == "tasks.data.streets.dataset.Streets":
+        for key, rule in images.STREETS.items():
+            check_value(config, key, rule)
+    check_instead(config)
+    check_splits(config)
+
+
+def check_value(config: DictConfig, key: str, rule: Rule) -> None:
+    """Raises a UserError for a value that does not hold to its rule."""
+    holds, text = rule
+    value = OmegaConf.select(config, key)
+    if not holds(value):
+        near = suggestion(value, run.MODES) if key == "mode" else ""
+        raise UserError(f"{key}={value} is not {text}{near}")
+
+
+def check_instead(config: DictConfig) -> None:
+    """Raises a UserError for an argument of the trainer that another key stands for here."""
+    for name, (harmless, instead) in trainer.INSTEAD.items():
+        value = config.trainer.get(name)
+        if name in config.trainer and not any(value == v and type(value) is type(v) for v in harmless):
+            raise UserError(f"trainer.{name}={value} does not go with this command; instead: {instead}")
+
+
+def check_splits(config: DictConfig) -> None:
+    """Raises a UserError for scores on the images that are trained on."""
+    for path in places_of(config, "dataset.val_split"):
+        val, train = (
+            OmegaConf.select(config, path.replace("val_split", name)) for name in ("val_split", "train_split")
+        )
+        if val is not None and val == train:
+            raise UserError(f"{path}={val} is what is trained on, too: dataset.train_split is another")
+
+
+def places_of(config: DictConfig, key: str) -> Iterable[str]:
+    """The paths of a key: that of each head of tasks.multitask, and of each data set of a mixture."""
+    group = key.partition(".")[0]
+    if "heads" in config and group in ("head", "task"):
+        return [f"{name}.{key}" for name in HEADS]
+    if group == "dataset" and isinstance(config.get("datasets"), DictConfig):
+        return [key, *(f"datasets.{name}.{key.partition('.')[2]}" for name in config.datasets)]
+    return [key]
+
+
+def is_there(config: DictConfig, path: str) -> bool:
+    """Whether a configuration has a key, null or not."""
+    parent, _, name = path.rpartition(".")
+    node = OmegaConf.select(config, parent) if parent else config
+    return isinstance(node, DictConfig) and name in node
+
+
+def suggestion(name: object, names: Iterable[str]) -> str:
+    """'; did you mean …?' with the nearest names."""
+    near = difflib.get_close_matches(str(name), list(names), n=3, cutoff=0.5)
+    return f"; did you mean {' or '.join(near)}?" if near else ""
