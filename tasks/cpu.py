@@ -3,10 +3,19 @@
 import ctypes
 import os
 import platform
+import re
+from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
 from pathlib import Path
 
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3  # glibc, malloc.h
 GIBIBYTE = 1 << 30
+CORES = "MOBILEVISION_CORES"  # the cores before threads were tied to them: 0,1,2,3
+DEVICES = {  # by what torch is built for, as its version.py calls it; /dev/dxg: Windows' subsystem for Linux
+    "cuda": ("/proc/driver/nvidia", "/dev/nvidiactl", "/dev/dxg"),
+    "hip": ("/dev/kfd", "/dev/dxg"),
+    "xpu": ("/dev/dri", "/dev/dxg"),
+}
 
 
 def keep_freed_memory() -> bool:
@@ -23,22 +32,72 @@ def keep_freed_memory() -> bool:
     return all(done)
 
 
-def bind_threads() -> bool:
+def cores() -> list[int]:
+    """The cores that this process may use, whatever `bind_threads` ties its main thread to."""
+    if names := os.environ.get(CORES):
+        return [int(name) for name in names.split(",")]
+    if hasattr(os, "sched_getaffinity"):
+        return sorted(os.sched_getaffinity(0))
+    return list(range(os.cpu_count() or 1))
+
+
+def bind_threads(accelerator: str = "auto") -> bool:
     """Tie OpenMP's threads to cores; must be called before torch is imported.
 
     Threads that wait for each other by spinning lose whole time slices when another process takes their core, and a
-    data worker is enough of a process. Left alone where the user has set OMP_… variables, where a GPU does the work,
-    and for several processes, whose threads would all be tied to the same cores. Returns whether it was set.
+    data worker is enough of a process. Left alone where the user has set OMP_… variables, where an accelerator may do
+    the work, and for several processes, whose threads would all be tied to the same cores. The cores that there were
+    before are kept in a variable of the environment, for `cores()` here and in child processes: the main thread is tied
+    to one of them, and everything that it starts inherits that one. Returns whether it was set.
     """
-    if platform.system() != "Linux" or Path("/proc/driver/nvidia").exists() or "LOCAL_RANK" in os.environ:
+    if platform.system() != "Linux" or "LOCAL_RANK" in os.environ:
         return False
     if any(name in os.environ for name in ("OMP_PROC_BIND", "OMP_PLACES", "OMP_NUM_THREADS")):
         return False
+    if accelerator != "cpu" and accelerator_is_likely():
+        return False
+    os.environ[CORES] = ",".join(map(str, cores()))
     os.environ["OMP_PROC_BIND"], os.environ["OMP_PLACES"] = "true", "cores"
     return True
 
 
+def accelerator_is_likely() -> bool:
+    """Whether the installed torch is built for an accelerator whose device is there; torch itself is not imported.
+
+    Wrong guesses cost speed alone: see `use_all_cores`.
+    """
+    if os.environ.get("CUDA_VISIBLE_DEVICES", "0").strip() in ("", "-1"):
+        return False
+    found = find_spec("torch")
+    version = Path(found.origin).with_name("version.py") if found and found.origin else Path("none")
+    text = version.read_text() if version.is_file() else ""
+    return any(
+        re.search(rf"^{kind}\b[^=\n]*=\s*['\"]", text, re.MULTILINE)
+        and any(Path(device).exists() for device in devices)
+        for kind, devices in DEVICES.items()
+    )
+
+
+def give_way_to_accelerator(accelerator: str) -> bool:
+    """Lift what `bind_threads` did where torch, once imported, says that an accelerator does the work after all."""
+    import torch
+
+    if accelerator == "cpu" or not torch.accelerator.is_available():
+        return False
+    use_all_cores()
+    return True
+
+
 def use_all_cores() -> None:
-    """Undo in a worker process what `bind_threads` made it inherit: the one core of the thread that started it."""
-    if hasattr(os, "sched_setaffinity") and os.environ.get("OMP_PROC_BIND") == "true":
-        os.sched_setaffinity(0, range(os.cpu_count() or 1))
+    """Undo in a worker process or thread what `bind_threads` made it inherit: the one core of what started it."""
+    if hasattr(os, "sched_setaffinity") and CORES in os.environ:
+        os.sched_setaffinity(0, cores())  # of the thread that calls
+
+
+def thread_pool(threads: int | None = None) -> ThreadPoolExecutor:
+    """Threads on all cores, each on any of them.
+
+    Args:
+        threads: how many; None for a few more than cores, as they wait for files.
+    """
+    return ThreadPoolExecutor(threads or min(32, len(cores()) + 4), initializer=use_all_cores)

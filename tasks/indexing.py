@@ -5,12 +5,12 @@ import io
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from rich.progress import track
 
+from tasks.cpu import thread_pool
 from tasks.data.images import Pixels, read_rgb
 from tasks.errors import UserError
 
@@ -75,7 +75,7 @@ def decoded(
         except UserError as error:
             return error
 
-    with ThreadPoolExecutor(2) as pool:
+    with thread_pool(2) as pool:
         ahead = 2  # each may have hundreds of megabytes
         waiting = [pool.submit(read, path) for path in images[:ahead]]
         for number, (path, name) in enumerate(zip(images, names, strict=True)):

@@ -42,7 +42,7 @@ def run(config: DictConfig) -> None:
         and config.trainer.accelerator in ("auto", "cpu")
         and config.trainer.devices in ("auto", 1)
     ):
-        bind_threads()
+        bind_threads(config.trainer.accelerator)
     first = writes(config)
     if config.model is not None and (made_by := read_manifest(str(config.model))["task"]) != task:
         raise UserError(f"model={config.model} was exported by tasks.{made_by}: use python -m tasks.{made_by}")

@@ -21,7 +21,7 @@ from tasks.build import build, build_data, make_trainer, told_to_the_user
 from tasks.callbacks import Best, Last, NoteBroken, Reseed, SaveOften, StopAfter
 from tasks.checkpoint import load_state, make_card, open_checkpoint, read_ours
 from tasks.classify.task import ClassifyTask
-from tasks.cpu import keep_freed_memory
+from tasks.cpu import give_way_to_accelerator, keep_freed_memory
 from tasks.data.datamodule import DataModule
 from tasks.data.splits import Splits
 from tasks.errors import Diverged, Stopped, UserError
@@ -121,6 +121,7 @@ def ready(task: str, config: DictConfig, splits: Splits) -> tuple[Learner, DataM
     """
     if config.cpu.keep_freed_memory:
         keep_freed_memory()
+    give_way_to_accelerator(config.trainer.accelerator)
     for chatter in CHATTER:
         warnings.filterwarnings("ignore", message=f".*{chatter}.*")
     lightning.seed_everything(config.seed, verbose=False)

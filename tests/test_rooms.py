@@ -43,7 +43,7 @@ ALLOWED = {  # longest matching room decides; what is imported must start with o
     "tasks/segment/output": ("numpy", "PIL", "tasks.output", "tasks.segment.draw"),
     "tasks/detect/output": ("numpy", "tasks.output", "tasks.detect.draw", "tasks.detect.quality"),
     "tasks/classify/output": ("numpy", "PIL", "tasks.output"),
-    "tasks/indexing": ("rich", "tasks.data.images", "tasks.errors"),
+    "tasks/indexing": ("rich", "tasks.cpu", "tasks.data.images", "tasks.errors"),
     "tasks/deploy/formats": (),
     "tasks/deploy/manifest": ("tasks.errors", "tasks.deploy.formats", "tasks.stored"),
     "tasks/targets": ("tasks.parts",),

@@ -1,7 +1,6 @@
 """Samples to batches: what a worker process does."""
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
@@ -11,6 +10,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from tasks.annotations import Annotations
+from tasks.cpu import thread_pool
 from tasks.data.files import View
 from tasks.data.letterbox import placed, stretching
 from tasks.data.mixture import MixedSamples
@@ -95,7 +95,7 @@ class InMemory:
             except UserError as error:
                 return error
 
-        with ThreadPoolExecutor() as pool:
+        with thread_pool() as pool:
             self.arrays = list(pool.map(read, range(len(samples))))
 
     def __len__(self) -> int:

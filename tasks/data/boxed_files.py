@@ -2,13 +2,13 @@
 
 import os
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
 
 from tasks.annotations import Annotations
+from tasks.cpu import thread_pool
 from tasks.data.boxes import PackedBoxes
 from tasks.data.files import Files, View, decode
 from tasks.data.images import look, opened_size, read_rgb
@@ -96,7 +96,7 @@ class BoxedFiles(Files):
                 turned.append((index, is_upright(said, size, turn) if tells else None))
             return None if size == said or is_upright(said, size, turn) else self.wrong_size(index, *size)
 
-        with ThreadPoolExecutor() as pool:
+        with thread_pool() as pool:
             yield from pool.map(problem, range(len(self)))
         self.report_turns(turned)
 

@@ -1,7 +1,6 @@
 """Cityscapes (Cordts et al., CVPR 2016) in its official layout, and every data set laid out like it."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -9,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.annotations import Annotations
+from tasks.cpu import thread_pool
 from tasks.data.boxes import PackedBoxes
 from tasks.data.files import decode
 from tasks.data.images import Pixels, image_size, look, read_labels
@@ -157,7 +157,7 @@ class LabelledImages:
         def count(index: int) -> NDArray[np.int64]:
             return np.bincount(self.train_ids(read_labels(self.labels[index]), index).ravel(), minlength=256)
 
-        with ThreadPoolExecutor() as pool:
+        with thread_pool() as pool:
             return np.sum(list(pool.map(count, range(len(self)))), axis=0)[:classes]
 
     def check(self) -> Iterator[int]:
@@ -181,7 +181,7 @@ class LabelledImages:
                 raise self.wrong_size(f"instances of {self.name(index)}", size, said)
             return index
 
-        with ThreadPoolExecutor() as pool:  # decoding releases the interpreter's lock
+        with thread_pool() as pool:  # decoding releases the interpreter's lock
             yield from pool.map(look_at, range(len(self)))
         if "mask" in self.targets and len(seen) < 2:
             self.report_classes(seen)

@@ -1,6 +1,5 @@
 """Data sets to batches: uint8, channels last in memory, augmented in worker processes."""
 
-import os
 import signal
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from functools import partial
@@ -12,7 +11,7 @@ import lightning
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from tasks.cpu import use_all_cores
+from tasks.cpu import cores, use_all_cores
 from tasks.data.augmented import Augmented, Crop, MixedAugmented
 from tasks.data.batches import Batch, InMemory, Scored
 from tasks.data.files import View
@@ -77,9 +76,7 @@ class DataModule(lightning.LightningDataModule):
         self.progressive = check_progressive(progressive or ())
         self.crop, self.fit, self.max_broken = crop, fit, max_broken
         self.batch_size, self.eval_batch_size, self.repeat = batch_size, eval_batch_size, repeat
-        self.workers = min(8, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
-        if workers is not None:
-            self.workers = workers
+        self.workers = min(8, len(cores())) if workers is None else workers
         self.cache, self.seed = cache, seed
 
     def check_names(self, key: str, named: Iterable[str]) -> None:

@@ -2,13 +2,13 @@
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tasks.cpu import thread_pool
 from tasks.data.images import Pixels, image_size, look, read_rgb
 from tasks.errors import UserError
 
@@ -114,5 +114,5 @@ class LabelledFiles(Files):
                 return error
             return None
 
-        with ThreadPoolExecutor() as pool:
+        with thread_pool() as pool:
             yield from pool.map(problem, range(len(self)))

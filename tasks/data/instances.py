@@ -1,13 +1,13 @@
 """Boxes around the objects of Cityscapes' instanceIds files, or of its polygons files."""
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tasks.cpu import thread_pool
 from tasks.data.boxes import PackedBoxes
 from tasks.data.opening import opened
 from tasks.data.polygons import draw_ids
@@ -47,7 +47,7 @@ def pack_instances(files: Sequence[Path], labels: Mapping[str, int]) -> PackedBo
         ids = draw_ids(file, labels, OBJECTS) if file.suffix == ".json" else read_ids(file)
         return find_objects(ids, label_ids)
 
-    with ThreadPoolExecutor() as pool:  # decoding releases the interpreter's lock
+    with thread_pool() as pool:  # decoding releases the interpreter's lock
         found = list(pool.map(find, files))
     owners = np.repeat(np.arange(len(files)), [len(one.label_ids) for one in found])
     number = np.zeros(max(label_ids) + 1, np.int64)

@@ -1,6 +1,7 @@
 """Short trainings that tell networks apart: on part of the training images, scored on others that are held out."""
 
 from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -136,7 +137,7 @@ class Proxy:
         while count > 0:
             order = TrainBatches(len(self.data.train), self.config.data.batch_size, seed=self.config.seed)
             order.set_epoch(epoch)
-            for draws in list(order)[: min(count, self.steps)]:
+            for draws in islice(order, min(count, self.steps)):
                 yield self.ready(augmented[draws])
             count, epoch = count - self.steps, epoch + 1
 

@@ -8,7 +8,6 @@ root/gtFine/{train,val}/<city>/<city>_SSSSSS_000019_gtFine_{labelIds,instanceIds
 
 import csv
 import json
-import os
 import shutil
 import sys
 from collections.abc import Iterator
@@ -18,6 +17,8 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import NamedTuple
 from uuid import uuid4
+
+from tasks.cpu import cores, use_all_cores
 
 VERSION = 1  # raise it when the same seed gives other pictures
 KINDS = ("day", "dusk", "night", "fog", "rain", "snow")
@@ -78,7 +79,7 @@ def generate(
         ]
         for folder in {(draft / name).parent for job in jobs for name in (job.image, job.stem)} | {draft}:
             folder.mkdir(parents=True, exist_ok=True)
-        _draw_all(draft, jobs, os.cpu_count() or 1 if workers is None else workers)
+        _draw_all(draft, jobs, len(cores()) if workers is None else workers)
         with (draft / "scenes.csv").open("w", newline="") as file:
             rows = csv.writer(file, lineterminator="\n")
             rows.writerow(("split", "image", "scene"))
@@ -139,6 +140,7 @@ def _one_thread() -> None:
     import cv2
 
     cv2.setNumThreads(1)  # the pool already fills the cores
+    use_all_cores()
 
 
 def _draw_one(folder: Path, job: Job) -> None:

@@ -4,7 +4,6 @@ Yang et al., NetAdapt: Platform-aware neural network adaptation for mobile appli
 proposals and its choice of the one that loses least for what it saves (Howard et al., ICCV 2019, section 4.2).
 """
 
-import os
 import shutil
 import time
 from collections.abc import Callable
@@ -17,6 +16,7 @@ from torch import Tensor
 
 from backbones.inverted import Plan
 from backbones.table import table_of
+from tasks.cpu import cores
 from tasks.data.splits import Splits
 from tasks.errors import UserError
 from tasks.predicting import best_device
@@ -137,4 +137,4 @@ def number_of_workers(config: DictConfig) -> int:
     """Processes to try proposals in: one per core, but one where an accelerator does the work."""
     if best_device(config.trainer.accelerator).type != "cpu":
         return 1
-    return config.search.workers or (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1)
+    return config.search.workers or len(cores())

@@ -1,5 +1,6 @@
 """Order, augmentation and batches: functions of the seed, whatever the processes, workers and restarts."""
 
+import tracemalloc
 from collections import Counter
 from types import SimpleNamespace
 
@@ -16,7 +17,7 @@ from tasks.data.datamodule import DataModule
 from tasks.data.letterbox import Letterbox, Stretch
 from tasks.data.progressive import check_progressive, resized_elsewhere, resized_on_cpu, shrunk
 from tasks.data.resize import ResizeCentreCrop
-from tasks.data.samplers import Draw, EvalBatches, TrainBatches
+from tasks.data.samplers import BalancedBatches, Draw, EvalBatches, MixedBatches, TrainBatches
 from tasks.errors import UserError
 
 
@@ -347,3 +348,48 @@ def test_devices_without_a_kernel_for_uint8_shrink_through_floats():
         assert int(difference.max()) <= 1 and float(difference.float().mean()) < 0.2  # the CPU rounds twice
     small = shrunk(images.to("meta"), 16)
     assert small.shape == (2, 3, 16, 22) and small.dtype == torch.uint8
+
+
+def as_it_was(sampler):
+    """The order that runs of before have: the whole epoch as lists."""
+    order = np.random.default_rng((sampler.seed, sampler.epoch))
+    order = np.concatenate([order.permutation(sampler.size) for _ in range(sampler.repeat)])
+    order = np.resize(order, len(sampler) * sampler.batch_size * sampler.world)
+    return [
+        [Draw(int(order[p]), (sampler.seed, sampler.epoch, p)) for p in range(*sampler.bounds(number))]
+        for number in sampler.left()
+    ]
+
+
+def test_an_epoch_is_drawn_batch_by_batch_in_the_order_it_always_had():
+    for options in ({}, {"repeat": 3}, {"rank": 1, "world": 2}, {"epoch": 4, "skip": 2}):
+        sampler = TrainBatches(21, 4, seed=5, **options)
+        assert list(sampler) == list(sampler) == as_it_was(sampler)
+    large = iter(TrainBatches(10**6, 2, seed=0))
+    tracemalloc.start()
+    next(large)
+    assert tracemalloc.get_traced_memory()[1] < 10**5, "one batch, and not the epoch, is made"
+    tracemalloc.stop()
+    begun = iter(mixed := MixedBatches([5, 7], [1, 2], seed=0))
+    first = list(mixed)
+    mixed.set_epoch(1)
+    assert list(begun) == first != list(mixed), "an epoch that has begun stays what it is"
+
+
+def test_balanced_batches():
+    labels = np.repeat([0, 1, 4], [80, 16, 4])
+    for balance, expected in ((0.0, [80, 16, 4]), (1.0, [34, 33, 33]), (0.5, [60, 27, 13])):
+        sampler = BalancedBatches(labels, 10, balance, seed=1)
+        images = np.array([draw.image for batch in sampler for draw in batch])
+        assert len(sampler) == 10 and np.abs(np.bincount(labels[images])[[0, 1, 4]] - expected).max() <= 1
+        for label in (0, 1, 4):
+            often = np.bincount(images, minlength=100)[labels == label]
+            assert often.max() - often.min() <= 1, "the images of a class take turns"
+    assert list(sampler) == list(sampler)
+    ranks = [list(BalancedBatches(labels, 5, 0.5, seed=1, rank=rank, world=2)) for rank in (0, 1)]
+    assert [one + other for one, other in zip(*ranks, strict=True)] == list(sampler)
+    resumed = BalancedBatches(labels, 10, 0.5, seed=1, skip=7)
+    assert list(resumed) == list(sampler)[7:]
+    sampler.set_epoch(1)
+    resumed.set_epoch(1)
+    assert list(resumed) == list(sampler)
