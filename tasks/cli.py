@@ -69,10 +69,13 @@ def run_task(name: str, spelled_out: Callable[[Sequence[str]], list[str]]) -> No
                 from tasks.runner import run
 
                 run(config)
-            except (UserError, OmegaConfBaseException, InstantiationException) as error:
-                message = last_message(error) if isinstance(error, UserError) else explain(error)
+            except BrokenPipeError:
+                raise
+            except (UserError, OmegaConfBaseException, InstantiationException, OSError, RuntimeError) as error:
+                message = explain_run(error)
                 if full_error or not message:
                     raise
+                message += how_to_resume(config, folder, error)
                 log(f"error: {message}")
                 statuses.add(error.status if isinstance(error, UserError) else 2)
                 drop_unused(folder)
@@ -149,6 +152,28 @@ def explain(error: Exception) -> str:
             return f"{match[1]}: not a group of this command; tasks.multitask has it by head, {match[1]}@{key}=…"
         return f"{match[1]}: no such group{suggestion(match[1], groups)}; there are {', '.join(groups)}"
     return " ".join(str(error).split())
+
+
+def explain_run(error: Exception) -> str:
+    """One line for what ended a run; nothing for a fault of ours."""
+    if isinstance(error, UserError):
+        return last_message(error)
+    if isinstance(error, RuntimeError):
+        if "DataLoader worker" not in str(error):
+            return ""
+        from tasks.data.sharing import lost_worker
+
+        return lost_worker(error)
+    return explain(error)
+
+
+def how_to_resume(config: DictConfig, folder: Path, error: Exception) -> str:
+    """How a training that was under way goes on when what ended it is mended."""
+    last = folder / "checkpoints" / "last.ckpt"
+    ran_away = isinstance(error, UserError) and error.status == 3
+    if config.mode != "train" or ran_away or not last.is_file() or (folder / "training.json").is_file():
+        return ""
+    return "" if "resume=" in str(error) else f"; go on with resume={last}"
 
 
 def explained(error: InstantiationException) -> str:

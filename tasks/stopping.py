@@ -1,6 +1,7 @@
 """How a training ends before its time: by a signal, or because its loss runs away."""
 
 import signal
+import time
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -8,10 +9,12 @@ from typing import Any
 from lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 
+from tasks.data.sharing import Waiting
 from tasks.errors import Diverged, Stopped
 from tasks.together import any_process, time_to_ask
 
 EXPLODED = 10  # times the loss of the first batch; below 1 that counts as 1, so that a trained network may learn anew
+GRACE = 10  # seconds that a stop waits for a batch that does not come
 REMEDY = "a lower optimizer.lr, a longer scheduler.warmup or trainer.gradient_clip_val may help"
 
 
@@ -60,7 +63,8 @@ class StopOnSignal(Callback):
     """Ctrl-C and SIGTERM end the training with a `last.ckpt` that goes on as if nothing had happened.
 
     It stops after the next optimiser step (of several processes after at most EVERY of them); after the last step of an
-    epoch, when validation is done and the epoch's own `last.ckpt` is written. A second signal ends the process at once.
+    epoch, when validation is done and the epoch's own `last.ckpt` is written. If no batch comes for GRACE seconds, it
+    does not wait for a step. A second signal ends the process at once.
     """
 
     def __init__(self, checkpoint: Path) -> None:
@@ -68,12 +72,37 @@ class StopOnSignal(Callback):
         self.received = 0
         self.before: dict[int, Any] = {}
 
-    def on_train_start(self, *_: Any) -> None:  # Lightning's own handlers stand by now; these replace them
+    def on_train_start(self, trainer: Trainer, _module: LightningModule) -> None:  # Lightning's handlers stand by now
         def note(number: int, _frame: FrameType | None) -> None:
             self.received = number
             signal.signal(number, signal.SIG_DFL)
+            if hasattr(signal, "setitimer"):
+                self.before[signal.SIGALRM] = signal.signal(signal.SIGALRM, look)
+                signal.setitimer(signal.ITIMER_REAL, 1, 1)
+
+        def look(_number: int, _frame: FrameType | None) -> None:
+            if Waiting.since is not None and time.monotonic() - Waiting.since > GRACE:
+                signal.setitimer(signal.ITIMER_REAL, 0)
+                self.save_between_steps(trainer)
+                raise Stopped(self.received, self.checkpoint if self.checkpoint.is_file() else None)
 
         self.before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def save_between_steps(self, trainer: Trainer) -> None:
+        """Write `last.ckpt` while the next training batch is waited for, with what on_train_batch_end would write.
+
+        Nothing is written where that cannot be: in a validation, between the batches of a step, at an epoch's start,
+        or where other processes would have to write, too. The checkpoint that is there stays.
+        """
+        loop = trainer.fit_loop.epoch_loop
+        done = loop.batch_progress
+        between = done.current.ready > 0 and done.current.ready % trainer.accumulate_grad_batches == 0
+        if trainer.world_size > 1 or not trainer.training or not between or done.is_last_batch:
+            return
+        done.total.completed -= 1
+        done.current.completed -= 1
+        loop._batches_that_stepped -= 1
+        trainer.save_checkpoint(self.checkpoint)
 
     def on_train_batch_start(self, trainer: Trainer, _module: LightningModule, _batch: Any, batch_index: int) -> None:
         if batch_index == 0 and trainer.current_epoch > 0 and any_process(trainer, bool(self.received)):
@@ -88,6 +117,8 @@ class StopOnSignal(Callback):
             raise Stopped(self.received or signal.SIGTERM, self.checkpoint)
 
     def teardown(self, *_: Any, **__: Any) -> None:
+        if signal.SIGALRM in self.before:
+            signal.setitimer(signal.ITIMER_REAL, 0)
         for number, handler in self.before.items():
             signal.signal(number, handler)
         self.before = {}

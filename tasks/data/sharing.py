@@ -3,6 +3,10 @@
 import functools
 import multiprocessing
 import os
+import re
+import signal
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +14,11 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, get_worker_info
 
+from tasks.errors import Stopped
+
 SHARED = Path("/dev/shm")
 REMEDY = "more shared memory (docker run --shm-size=2g) or fewer data.workers would help"
+LESS = "fewer data.workers need less memory, data.workers=0 none of their own"
 
 
 def shareable(batch: Any) -> Any:
@@ -67,10 +74,16 @@ class WorkerLoader(DataLoader[Any]):
     """
 
     def __iter__(self) -> Any:
+        return Waiting(self.started())
+
+    def started(self) -> Any:
+        """The batches, by workers or without."""
         if self.num_workers == 0:
             return super().__iter__()
         before = multiprocessing.active_children()
         try:
+            semaphores = [multiprocessing.Lock() for _ in range(9 + 3 * self.num_workers)]  # of the queues
+            del semaphores
             return super().__iter__()
         except (OSError, RuntimeError) as error:
             if isinstance(error, RuntimeError) and "thread" not in str(error):
@@ -81,3 +94,49 @@ class WorkerLoader(DataLoader[Any]):
             print(f"no data workers: {error}; going on without (data.workers=0)", flush=True)
             self.num_workers, self.prefetch_factor = 0, None
         return super().__iter__()
+
+
+class Waiting(Iterator[Any]):
+    """Batches; it is known since when one is waited for, and a stop while it is ends workers that hang.
+
+    Attributes:
+        since: time.monotonic(), None while nobody waits.
+    """
+
+    since: float | None = None
+
+    def __init__(self, batches: Any) -> None:
+        self.batches = batches
+
+    def __next__(self) -> Any:
+        Waiting.since = time.monotonic()
+        try:
+            return next(self.batches)
+        except Stopped:
+            self.kill_workers()
+            raise
+        finally:
+            Waiting.since = None
+
+    def kill_workers(self) -> None:
+        """End the workers at once; PyTorch would wait 5 s for each that hangs, and then for ever at the exit."""
+        if not hasattr(self.batches, "_shutdown_workers") or not hasattr(signal, "SIGCHLD"):
+            return
+        before = signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # PyTorch's handler would tell of workers killed
+        for child in multiprocessing.active_children():
+            if child.daemon:
+                child.kill()
+        self.batches._shutdown_workers()
+        signal.signal(signal.SIGCHLD, before)
+
+
+def lost_worker(error: BaseException) -> str:
+    """What to say of a data worker that was killed; nothing for other errors."""
+    if error.__cause__ is not None and (said := lost_worker(error.__cause__)):
+        return said  # with the signal, which the later error has not
+    killed = re.search(r"DataLoader worker \(pid (\d+)\) is killed by signal: ([\w ]+)", str(error))
+    if killed is None:
+        gone = re.search(r"DataLoader worker \(pid\(s\) ([\d, ]+)\) exited unexpectedly", str(error))
+        return f"data worker {gone[1]} has ended; {LESS}" if gone else ""
+    remedy = {"Killed": f"often the memory has run out: {LESS}", "Bus error": f"{SHARED} is full: {REMEDY}"}
+    return f"data worker {killed[1]} was ended by a signal ({killed[2].strip()}): {remedy.get(killed[2], LESS)}"

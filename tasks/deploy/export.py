@@ -50,7 +50,7 @@ def export(task: str, config: DictConfig, splits: Splits, folder: Path) -> None:
         manifest, runner = write(learner, config, data, size, any_size, unproved)
         prove(learner, config, data, manifest, runner, folder)
         leave_golden(manifest, runner, pixels(data.val, GOLDEN), unproved / "golden")
-        for path in unproved.iterdir():
+        for path in sorted(unproved.iterdir(), key=lambda path: path.name == NAME):  # without it the rest is no export
             path.replace(folder / path.name)
     finally:
         shutil.rmtree(unproved, ignore_errors=True)

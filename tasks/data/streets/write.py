@@ -137,7 +137,11 @@ def _draw_all(folder: Path, jobs: list[Job], workers: int) -> None:
 
 
 def _one_thread() -> None:
+    import signal
+
     import cv2
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the first process as well, which ends this one
 
     cv2.setNumThreads(1)  # the pool already fills the cores
     use_all_cores()

@@ -1,14 +1,21 @@
 """Batches arrive whole where shared memory is full and where no worker can be started."""
 
 import multiprocessing
+import os
 import pickle
+import signal
+import threading
+import time
 
 import pytest
 import torch
 from torch.utils.data import Dataset
 
+from tasks.console import stop_on_signals
 from tasks.data import sharing
-from tasks.data.sharing import ByValue, WorkerLoader, shareable
+from tasks.data.datamodule import start_worker
+from tasks.data.sharing import ByValue, Waiting, WorkerLoader, lost_worker, shareable
+from tasks.errors import Stopped
 
 
 class Batches(Dataset):
@@ -65,8 +72,7 @@ def test_no_workers_are_done_without(monkeypatch, capsys, error):
 
     monkeypatch.setattr(multiprocessing.Process, "start", fail)
     monkeypatch.setattr(multiprocessing.context.Process, "start", fail)
-    batches = load(2)
-    assert_whole(batches)
+    assert_whole(load(2))
     assert f"no data workers: {error}; going on without (data.workers=0)" in capsys.readouterr().out
 
 
@@ -76,3 +82,43 @@ def test_a_tensor_by_value_keeps_its_layout(axes, monkeypatch):
     tensor = torch.randn(2, 3, 4, 5).permute(axes)
     copy = pickle.loads(pickle.dumps(ByValue(tensor)))
     assert torch.equal(copy, tensor) and copy.stride() == tensor.stride()
+
+
+class Hanging(Batches):
+    def __getitem__(self, index):
+        if index == 1:
+            time.sleep(600)
+        return super().__getitem__(index)
+
+
+def test_a_stop_does_not_wait_for_a_worker_that_hangs():
+    loader = WorkerLoader(
+        Hanging(), batch_size=None, collate_fn=shareable, num_workers=2, worker_init_fn=start_worker,
+        persistent_workers=True,
+    )  # fmt: skip
+    batches = iter(loader)
+    next(batches)
+    assert Waiting.since is None
+    begin = time.monotonic()
+    threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGTERM)).start()
+    with pytest.raises(Stopped), stop_on_signals():
+        next(batches)
+    del batches, loader
+    assert time.monotonic() - begin < 4
+    assert not [child for child in multiprocessing.active_children() if child.is_alive()]
+
+
+def test_a_killed_worker_is_named():
+    loader = WorkerLoader(Hanging(), batch_size=None, collate_fn=shareable, num_workers=1)
+    batches = iter(loader)
+    next(batches)
+    (worker,) = multiprocessing.active_children()
+    threading.Timer(0.3, worker.kill).start()
+    with pytest.raises(RuntimeError) as error:
+        next(batches)
+    said = lost_worker(error.value)
+    assert said.startswith(f"data worker {worker.pid} was ended by a signal (Killed): often the memory has run out")
+    assert "data.workers=0" in said
+    assert lost_worker(RuntimeError("Caught KeyError in DataLoader worker process 0.")) == ""
+    bus = "DataLoader worker (pid 7) is killed by signal: Bus error. It is possible that"
+    assert lost_worker(RuntimeError(bus)).endswith("or fewer data.workers would help")
