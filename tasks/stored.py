@@ -20,6 +20,7 @@ from tasks.targets import ALLOWED, DATA_ROOT, INTERPOLATIONS, TRAINER, slot_of
 DEEPEST, MOST, LONGEST = 24, 20_000, 4_096  # levels, values, characters: ours have 8, some hundreds and a path
 SMALL = 64  # values below what interpolations repeat
 STEERING = {"_partial_": (True, False), "_convert_": ("none", "partial", "object", "all")}
+DRAWN, MANY = ("train", "val", "height", "width"), 20_000  # street scenes are drawn where they are not there
 SHARED = ("image_size", "metric", "targets", "wants")  # what interpolations refer to
 ADDRESS = re.compile(r"://|(^|::)\s*(data|file|ftp|gs|hf|hf-hub|hf_hub|https?|local-dir|memory|s3|ssh):", re.I)
 Place = tuple[str, ...]
@@ -55,7 +56,7 @@ def checked_config(config: Any, path: str | Path) -> dict[str, Any]:
 
 def rebuilt(card: Mapping[str, Any]) -> DictConfig:
     """The configuration by which a checkpoint's network is built again; nothing is downloaded for it."""
-    config = OmegaConf.create(card["config"])
+    config = OmegaConf.create({**card["config"], "confirm": False})  # its size is not for the file to confirm
     if OmegaConf.select(config, "backbone.pretrained"):
         config.backbone.pretrained = False
     return config
@@ -105,6 +106,8 @@ def problem_of(place: Place, value: Any) -> str:
         return ""
     if isinstance(value, str) and "${" in value and not may_be_resolved(place, value):
         return f"{name}={shown}, which would be resolved"
+    if slot == "dataset" and key in DRAWN and isinstance(value, int | float) and value > MANY:
+        return f"{name}={shown}, more than {MANY:,}"
     if isinstance(value, str) and ADDRESS.search(value):
         return f"{name}={shown}, an address"
     return ""

@@ -86,6 +86,7 @@ REFUSED: dict[str, Attack] = {  # what must not pass either, whether or not it w
     "shared lists": lambda *_: {"targets": laughs(12)},
     "a loop of lists": lambda *_: {"targets": looped()},
     "much to repeat": lambda *_: {"image_size": [1] * 1000},
+    "scenes without end": lambda *_: {"dataset.train": 10**9},
     "bytes": lambda *_: {"seed": b"1"},
     "keys that are bytes": lambda *_: {"data.augment": {b"x": None}},
     "not keys and values": lambda *_: {"": []},

@@ -100,7 +100,7 @@ def _holds(root: Path, made_by: dict[str, object]) -> bool:
         return False
     try:
         found = json.loads((root / "streets.json").read_text())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         found = "something else"
     if found != made_by:
         raise FileExistsError(f"{root} holds {found}, not {made_by}: remove it or choose another folder")

@@ -186,7 +186,12 @@ def score_of(metrics: Path | None, tasks: Sequence[str]) -> dict[str, float]:
     """The main score of a run by its name; `score`, the mean, of several tasks; empty without such a file."""
     if metrics is None or not metrics.is_file():
         return {}
-    scores = json.loads(metrics.read_text())
+    try:
+        scores = json.loads(metrics.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{metrics} is no JSON file: {error}") from error
+    if not isinstance(scores, dict):
+        raise UserError(f"{metrics} holds no scores by name")
     if len(tasks) == 1:
         found = {SCORES[tasks[0]]: scores.get(SCORES[tasks[0]])}
     else:

@@ -99,7 +99,7 @@ class Study:
                     pruner=pruner(prune_after),
                     load_if_exists=True,
                 )
-            except (ValueError, KeyError, TypeError, AssertionError):
+            except (ValueError, KeyError, TypeError, AssertionError, RecursionError):
                 raise UserError(f"search.study={path} is no journal of a study") from None
             found = self.study.user_attrs.get("search")
             if found is None:  # last what tells that it is all there

@@ -1,0 +1,36 @@
+"""A few bytes in a file, or a slip of the pen, take no memory: sizes are told before anything is built."""
+
+import pytest
+import torch
+
+from tasks.checkpoint import open_checkpoint
+from tasks.data.streets.dataset import Streets
+from tasks.errors import UserError
+from tasks.stored import rebuilt
+from tests.security.conftest import put
+
+ROW = {"kernel": 3, "expanded": 16384, "out": 16384, "excite": 0, "act": "relu", "stride": 1}
+STRIDES = [ROW | {"stride": 2, "expanded": 16, "out": 16}] * 4
+TABLE = {"format": 1, "stem": 16, "blocks": [*STRIDES, *[ROW] * 8], "last": 16, "hidden": None, "act": "relu"}
+CASES = {
+    "width": ("backbone.width", 1000, r"backbone\.width=1000: [\d,]{12,} parameters"),
+    "rows": (
+        "backbone",
+        {"_target_": "backbones.table.TableBackbone", "table": TABLE, "output_stride": 32},
+        r"the network: [\d,]{12,} parameters",
+    ),
+    "head": ("head.hidden", 10**9, r"backbone\.width=0\.25: [\d,]{12,} parameters"),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_network_without_end_is_refused(sound, tmp_path, name):
+    from tasks.build import build
+
+    key, value, said = CASES[name]
+    checkpoint = sound("segment")
+    put(checkpoint["mobilevision"]["config"], key, value)["confirm"] = True  # which only a user may say
+    torch.save(checkpoint, tmp_path / "sent.ckpt")
+    config = rebuilt(open_checkpoint(tmp_path / "sent.ckpt", "segment")["mobilevision"])
+    with pytest.raises(UserError, match=said):
+        build(config, Streets.classes)
