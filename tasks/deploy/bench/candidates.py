@@ -187,14 +187,15 @@ def score_of(metrics: Path | None, tasks: Sequence[str]) -> dict[str, float]:
     if metrics is None or not metrics.is_file():
         return {}
     try:
-        scores = json.loads(metrics.read_text(encoding="utf-8"))
+        scores: Any = json.loads(metrics.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
         raise UserError(f"{metrics} is no JSON file: {error}") from error
-    if not isinstance(scores, dict):
+    names = [f"{task}/{SCORES[task]}" if len(tasks) > 1 else SCORES[task] for task in tasks]
+    if not isinstance(scores, dict) or not all(isinstance(scores.get(name), int | float | None) for name in names):
         raise UserError(f"{metrics} holds no scores by name")
     if len(tasks) == 1:
         found = {SCORES[tasks[0]]: scores.get(SCORES[tasks[0]])}
     else:
-        each = [scores.get(f"{task}/{SCORES[task]}") for task in tasks]
+        each: list[Any] = [scores.get(name) for name in names]
         found = {"score": None if None in each else sum(each) / len(each)}
     return {name: value for name, value in found.items() if value is not None}
