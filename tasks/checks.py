@@ -78,6 +78,11 @@ def check(config: DictConfig) -> None:
     check_heads(config)
     check_targets(config)
     check_augment(config)
+    if config.data.get("balance") and (several(config) or list(config.targets) != ["label"]):
+        raise UserError(
+            f"data.balance={config.data.balance} is for one data set with image labels; "
+            "segmentation has task.loss.balance"
+        )
 
 
 def check_augment(config: DictConfig) -> None:

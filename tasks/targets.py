@@ -50,6 +50,7 @@ ALLOWED: dict[str, frozenset[str]] = {  # by the configuration's key, without th
     "task": frozenset(
         {
             "heads.select.Select",
+            "tasks.classify.loss.ImageCrossEntropy",
             "tasks.classify.mix.Mix",
             "tasks.classify.task.ClassifyTask",
             "tasks.detect.multibox.FocalMultiBox",

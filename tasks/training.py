@@ -24,6 +24,7 @@ from tasks.classify.task import ClassifyTask
 from tasks.cpu import give_way_to_accelerator, keep_freed_memory
 from tasks.data.datamodule import DataModule
 from tasks.data.splits import Splits
+from tasks.detect.task import DetectTask
 from tasks.errors import Diverged, Stopped, UserError
 from tasks.learner import Learner
 from tasks.pace import KeepPace
@@ -81,6 +82,8 @@ def run(task: str, config: DictConfig, splits: Splits, folder: Path) -> None:
         for name, entry in learner.each_task():
             if name not in learner.carried | learner.frozen:
                 entry.prepare(data.train)
+                if isinstance(entry, DetectTask) and (line := entry.too_small(data.object_sides(), data.input_size())):
+                    report(line)
         exploded = train(config, learner, data, splits, folder)
         folder = Path(learner.trainer.strategy.broadcast(str(folder)))  # the first process alone knew it
         checkpoints = folder / "checkpoints"

@@ -12,6 +12,7 @@ from heads.boxes import Places
 from heads.classification import ClassificationHead
 from tasks.classify.accuracy import Accuracy
 from tasks.classify.draw import RightAndWrong
+from tasks.classify.loss import ImageCrossEntropy
 from tasks.classify.mix import Mix
 from tasks.classify.output import ClassifyOutput
 from tasks.distill import divergence
@@ -49,7 +50,15 @@ class ClassifyTask(Task):
         self.head = head(features, len(self.class_names))
         if not isinstance(self.head, ClassificationHead):
             raise ValueError(f"{type(self.head).__name__} gives no logits for a whole image; use head=classification")
+        if isinstance(loss, ImageCrossEntropy):
+            loss.check_classes(len(self.class_names))
         self.criterion, self.mixer = loss, mix
+
+    def prepare(self, samples: Any) -> None:
+        """Count the training images of each class where the loss weighs classes."""
+        if isinstance(self.criterion, ImageCrossEntropy) and self.criterion.balance:
+            numbers = torch.from_numpy(samples.class_labels())
+            self.criterion.weigh(torch.bincount(numbers, minlength=len(self.class_names)))
 
     def mix(self, batch: Mapping[str, Any], done: float) -> Mapping[str, Any]:
         """Mixup or CutMix, by the task's settings."""

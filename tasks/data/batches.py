@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -116,3 +117,8 @@ class InMemory:
 
     def annotations(self, index: int) -> Annotations:
         return self.samples.annotations(index)
+
+    def class_labels(self) -> NDArray[np.int64]:
+        """(N,) class numbers of all images."""
+        labels: NDArray[np.int64] = self.samples.class_labels()  # type: ignore[attr-defined]  # those with classes
+        return labels

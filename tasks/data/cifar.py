@@ -77,6 +77,10 @@ class LabelledArrays:
     def __init__(self, name: str, images: Pixels, labels: NDArray[np.int64]) -> None:
         self.split, self.images, self.labels = name, images, labels
 
+    def class_labels(self) -> NDArray[np.int64]:
+        """(N,) class numbers of all images."""
+        return self.labels
+
     def __len__(self) -> int:
         return len(self.images)
 

@@ -8,16 +8,20 @@ from typing import Any
 import albumentations
 import cv2
 import lightning
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset
 
 from tasks.cpu import cores, use_all_cores
 from tasks.data.augmented import Augmented, Crop, MixedAugmented
 from tasks.data.batches import Batch, InMemory, Scored
+from tasks.data.boxes import PackedBoxes
 from tasks.data.files import View
+from tasks.data.letterbox import placed
 from tasks.data.mixture import MixedSamples
 from tasks.data.progressive import check_progressive, shrunk
-from tasks.data.samplers import EvalBatches, MixedBatches, TrainBatches, shared_out
+from tasks.data.samplers import BalancedBatches, EvalBatches, MixedBatches, TrainBatches, shared_out
 from tasks.data.samples import Samples
 from tasks.data.sharing import WorkerLoader, shareable
 from tasks.errors import UserError
@@ -41,6 +45,7 @@ class DataModule(lightning.LightningDataModule):
         cache: keep decoded images in memory.
         seed: of order and augmentation.
         draw: how often each data set of a mixture is drawn; those not named once.
+        balance: for image labels: see BalancedBatches.
         own_augment: transforms by name for one data set of a mixture, instead of `augment`.
 
     Raises:
@@ -65,6 +70,7 @@ class DataModule(lightning.LightningDataModule):
         seed: int,
         draw: Mapping[str, float] | None = None,
         own_augment: Mapping[str, Mapping[str, albumentations.BasicTransform]] | None = None,
+        balance: float | None = None,
     ) -> None:
         super().__init__()
         self.train, self.val = train, val
@@ -77,7 +83,7 @@ class DataModule(lightning.LightningDataModule):
         self.crop, self.fit, self.max_broken = crop, fit, max_broken
         self.batch_size, self.eval_batch_size, self.repeat = batch_size, eval_batch_size, repeat
         self.workers = min(8, len(cores())) if workers is None else workers
-        self.cache, self.seed = cache, seed
+        self.cache, self.seed, self.balance = cache, seed, balance or 0.0
 
     def check_names(self, key: str, named: Iterable[str]) -> None:
         """Raises a UserError for a data set that is not there, whose choices or transforms would never be used."""
@@ -110,6 +116,9 @@ class DataModule(lightning.LightningDataModule):
         loop = self.trainer.fit_loop
         done = loop.epoch_loop.batch_progress
         make: Callable[..., TrainBatches] = partial(TrainBatches, len(self.train), self.batch_size)
+        if self.balance:
+            labels = self.train.class_labels()  # type: ignore[attr-defined]  # check_balance() has seen to it
+            make = partial(BalancedBatches, labels, self.batch_size, self.balance)
         if isinstance(self.train, MixedSamples):
             make = partial(MixedBatches, self.train.sizes, self.counts())
         return make(
@@ -200,6 +209,20 @@ class DataModule(lightning.LightningDataModule):
         if "mask" in batch or "boxes" in batch:
             raise UserError("data.progressive shrinks the images alone: it is for image labels")
         return batch | {"image": shrunk(batch["image"], side)}
+
+    def object_sides(self) -> NDArray[np.float64]:
+        """(K, 2) width and height of every object that is trained on, in the pixels of the images that are scored."""
+        parts = [part.samples for part in self.train.parts] if isinstance(self.train, MixedSamples) else [self.train]
+        sides = []
+        for boxes in (getattr(part, "boxes", None) for part in parts):
+            if not isinstance(boxes, PackedBoxes):
+                continue
+            owners = np.repeat(np.arange(len(boxes.sizes)), np.diff(boxes.taught_ends))
+            sizes, kind = np.unique(boxes.sizes, axis=0, return_inverse=True)
+            places = [(0, 0, w, h) if self.fit is None else placed(self.fit).place(h, w) for h, w in sizes.tolist()]
+            scale = np.array([place[2:] for place in places]) / sizes[:, ::-1]
+            sides.append((boxes.taught[:, 2:4] - boxes.taught[:, :2]) * scale[kind.ravel()[owners]])
+        return np.concatenate(sides) if sides else np.empty((0, 2))
 
     def input_size(self) -> tuple[int, int]:
         """(height, width) of the first image as it is scored.

@@ -89,6 +89,10 @@ class LabelledFiles(Files):
         super().__init__(folder, files)
         self.labels: NDArray[np.int64] = np.asarray(labels, np.int64)
 
+    def class_labels(self) -> NDArray[np.int64]:
+        """(N,) class numbers of all images."""
+        return self.labels
+
     def size(self, index: int) -> tuple[int, int]:
         """(height, width) of the image, from its header."""
         return image_size(self.path(index))

@@ -107,6 +107,10 @@ class MixedSamples:
         """(classes,) how many pixels of each class the sets with masks hold together."""
         return np.sum([part.samples.class_pixels(classes) for part in self.parts if "mask" in part.kinds], axis=0)
 
+    def class_labels(self) -> NDArray[np.int64]:
+        """Class numbers of all images of the sets with classes."""
+        return np.concatenate([part.samples.class_labels() for part in self.parts if "label" in part.kinds])
+
     def kept(self, keep: Callable[[Samples], Samples]) -> "MixedSamples":
         """The same mixture, each set's samples kept in another form."""
         return MixedSamples([Part(part.set_name, keep(part.samples), part.kinds) for part in self.parts])

@@ -33,6 +33,11 @@ class Subset:
     def annotations(self, index: int) -> Annotations:
         return self.samples.annotations(self.numbers[index])
 
+    def class_labels(self) -> NDArray[np.int64]:
+        """(N,) class numbers of these images."""
+        labels: NDArray[np.int64] = self.samples.class_labels()
+        return labels[self.numbers]
+
     def class_pixels(self, classes: int) -> NDArray[np.int64]:
         """(classes,) pixels of each class in the whole data set, which is looked through once."""
         if classes not in self.pixels:

@@ -4,7 +4,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torchmetrics import Metric
 
@@ -92,6 +94,28 @@ class DetectTask(Task):
     def anchors(self, outputs: RawBoxes, size: tuple[int, int]) -> Tensor:
         """(A, 4) absolute xyxy in images of this (height, width)."""
         return self.head.anchors.boxes(outputs.cells, size, outputs.logits.device)
+
+    def too_small(self, sides: NDArray[np.float64], size: tuple[int, int]) -> str:
+        """A line on objects that no anchor fits or that fall between the cells; empty where there are none.
+
+        Args:
+            sides: (K, 2) width and height of the objects in the pixels of the network's images.
+            size: (height, width) of these.
+        """
+        shorter = min(size)
+        width, height = min((w * shorter, h * shorter) for level in self.head.anchors.shapes for w, h in level)
+        cell = min(max(size[0] / rows, size[1] / columns) for rows, columns in self.head.cells(size))
+        anchor = (width * height) ** 0.5
+        under_anchor = int((sides.prod(1) < width * height).sum())
+        under_cell = int((sides.max(1, initial=0) < cell).sum())
+        if not under_anchor and not under_cell:
+            return ""
+        smallest = float(np.sqrt(sides.prod(1)).min())
+        return (
+            f"objects   of {len(sides):,} at {size[0]}×{size[1]}, {under_anchor:,} are smaller than the smallest "
+            f"anchor ({anchor:.0f} pixels a side), {under_cell:,} than a cell of the finest map ({cell:.0f}), the smallest "
+            f"{smallest:.1f}: a larger image_size, or head.anchors.smallest and a finer map in head.maps, finds more"
+        )
 
     def predict(self, outputs: RawBoxes, size: tuple[int, int], places: Places | None = None) -> Detections:
         """The boxes found, in the files' pixels."""

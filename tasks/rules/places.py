@@ -14,7 +14,7 @@ PLACES = {  # what is built at a key, and the modules that have it
     "head": ("heads.",),
     "head.anchors": ("heads.anchors.",),
     "task": tuple(f"tasks.{name}.task." for name in HEADS),
-    "task.loss": ("torch.nn.CrossEntropyLoss", "tasks.segment.loss.", "tasks.detect.multibox."),
+    "task.loss": ("torch.nn.CrossEntropyLoss", "tasks.classify.loss.", "tasks.segment.loss.", "tasks.detect.multibox."),
     "task.mix": ("tasks.classify.mix.",),
     "task.select": ("heads.select.",),
     "balance": ("tasks.balance.",),

@@ -55,6 +55,7 @@ RULES: Rules = {  # every command has these keys
     "data.batch_size": whole(1, most=65_536),
     "data.eval_batch_size": whole(1, most=65_536),
     "data.repeat": whole(1),
+    "data.balance": optional(number(0, 1)),  # a checkpoint of before has none
     "data.workers": whole(0, optional=True, most=THREADS),
     "data.cache": SWITCH,
     "data.augment": (lambda v: isinstance(v, DictConfig), "transforms by name"),

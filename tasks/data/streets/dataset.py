@@ -22,6 +22,10 @@ class Scenes(LabelledImages):
         super().__init__(images, labels, pairs.kind, pairs.boxes, pairs.targets)
         self.scenes = scenes
 
+    def class_labels(self) -> NDArray[np.int64]:
+        """(N,) class numbers of all images."""
+        return self.scenes
+
     def read(self, index: int, view: Callable[[Path | Pixels], Pixels] | None = None) -> dict[str, NDArray[Any]]:
         """As Cityscapes', and `label` () int64 if asked for."""
         sample = super().read(index, view)

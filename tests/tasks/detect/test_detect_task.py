@@ -1,7 +1,9 @@
 """Where the boxes that were found lie: in the pixels of what the network saw, or of the files."""
 
 from functools import partial
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 
@@ -10,8 +12,12 @@ from heads import anchors
 from heads.boxes import Places
 from heads.select import Select
 from heads.ssdlite import RawBoxes, SSDLite
+from tasks.build import build, build_data
+from tasks.data.boxes import PackedBoxes
+from tasks.data.splits import Splits
 from tasks.detect.multibox import SoftmaxMultiBox
 from tasks.detect.task import DetectTask
+from tests.test_config import configuration
 
 FEATURES = {"c4": Feature(8, 16), "c5": Feature(8, 32)}
 
@@ -43,3 +49,21 @@ def test_boxes_are_found_in_the_files_pixels(task):
     torch.testing.assert_close(files.boxes[0], seen.boxes[0] * torch.tensor([3.0, 2, 3, 2]))
     moved = (seen.boxes[1] - torch.tensor([0.0, 16, 0, 16])).clamp(min=0)
     torch.testing.assert_close(files.boxes[1], moved.minimum(torch.tensor([64.0, 32, 64, 32])))
+
+
+def test_objects_that_no_anchor_fits_are_counted():
+    config = configuration("recipe=none", "backbone=mobilenet_v3_small", task="detect")
+    boxes = PackedBoxes(
+        np.arange(2), np.array([[1200, 1600], [640, 640]]), np.array([0, 0, 1]),
+        np.array([[9.0, 9, 8, 5], [9, 9, 800, 600], [9, 9, 20, 20]]), np.zeros(3, int), np.ones(3), np.zeros(3, bool),
+        np.arange(3),
+    )  # fmt: skip
+    samples = SimpleNamespace(boxes=boxes)
+    data = build_data(config, Splits({}, samples, samples, frozenset(), {}))
+    sides = data.object_sides()
+    np.testing.assert_allclose(sides, [[8 / 5, 5 * 320 / 1200], [160, 160], [10, 10]], rtol=1e-6)
+    task = build(config, {"boxes": [["x", 1]]}).each("detect")
+    line = task.too_small(sides, (320, 320))
+    assert "of 3 at 320×320, 2 are smaller than the smallest anchor (32 pixels a side), 2 than a cell" in line
+    assert "(16), the smallest 1.5: a larger image_size" in line and "\n" not in line
+    assert task.too_small(sides[1:2], (320, 320)) == "" and task.too_small(sides[:0], (320, 320)) == ""

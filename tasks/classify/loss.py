@@ -1,0 +1,63 @@
+"""Cross-entropy of images' classes, in which classes may weigh differently."""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class ImageCrossEntropy(nn.Module):
+    """Cross-entropy, averaged over the images.
+
+    Args:
+        label_smoothing: share of the target spread over all classes.
+        balance: weighs a class by its share of the training images to the power of -balance, so that a mean image
+            weighs 1: 0 for no weights, 0.5 for the inverse square root, 1 for equal shares of the loss.
+        weight: of each class, in their order, taken as they are; or "balanced", which is a balance of 1. PyTorch's
+            loss divides by the weights of the batch's labels, so that only their ratios within a batch count.
+
+    Raises:
+        ValueError: for a balance outside 0-1, a weight that is no list of numbers from 0, or both at once.
+    """
+
+    def __init__(
+        self, *, label_smoothing: float = 0.0, balance: float = 0.0, weight: Sequence[float] | str | None = None
+    ) -> None:
+        super().__init__()
+        if weight is not None and balance:
+            raise ValueError(f"task.loss.weight={weight} and task.loss.balance={balance}: only one of them can decide")
+        if isinstance(weight, str):
+            if weight != "balanced":
+                raise ValueError(f"task.loss.weight={weight} is neither a number for each class nor balanced")
+            weight, balance = None, 1.0
+        if not 0 <= balance <= 1:
+            raise ValueError(f"task.loss.balance={balance} must lie between 0 and 1")
+        if weight is not None and (min(weight, default=0) < 0 or not any(weight)):
+            raise ValueError(f"task.loss.weight={list(weight)} must be numbers from 0 on, one at least above it")
+        self.label_smoothing, self.balance = label_smoothing, balance
+        self.weights: Tensor | None
+        self.register_buffer("weights", None if weight is None else torch.tensor([*weight]).float(), persistent=False)
+
+    def check_classes(self, count: int) -> None:
+        """Raises a ValueError for weights of another number of classes."""
+        if self.weights is not None and len(self.weights) != count:
+            raise ValueError(f"task.loss.weight has {len(self.weights)} numbers for {count} classes")
+
+    def weigh(self, images: Tensor) -> None:
+        """Set the class weights from the training labels: images (C) of each class. A mean image weighs 1."""
+        share = images.double() / images.sum()
+        weights = torch.where(share > 0, share.clamp(min=1e-12) ** -self.balance, 0.0)
+        self.weights = (weights / (share * weights).sum()).float()
+
+    def forward(self, logits: Tensor, target: Tensor) -> Tensor:
+        """A scalar.
+
+        Args:
+            logits: (N, C).
+            target: class numbers (N), or shares of each class (N, C).
+        """
+        if self.weights is None:
+            return F.cross_entropy(logits, target, label_smoothing=self.label_smoothing)
+        loss = F.cross_entropy(logits, target, self.weights, reduction="sum", label_smoothing=self.label_smoothing)
+        return loss / len(logits)

@@ -1,0 +1,75 @@
+"""Class weights of the classification loss: by hand, against PyTorch, and from the training images."""
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from tasks.build import build
+from tasks.checks import check
+from tasks.classify.loss import ImageCrossEntropy
+from tasks.errors import UserError
+from tests.test_config import configuration
+
+LOGITS = torch.tensor([[2.0, 0.0, 1.0], [0.0, 1.0, 0.0], [1.0, 1.0, 3.0], [0.5, 0.0, 0.0]])
+LABELS = torch.tensor([0, 1, 2, 0])
+
+
+def test_without_weights_it_is_pytorchs_bit_for_bit():
+    for smoothing in (0.0, 0.1):
+        ours, theirs = (
+            ImageCrossEntropy(label_smoothing=smoothing),
+            torch.nn.CrossEntropyLoss(label_smoothing=smoothing),
+        )
+        shares = F.one_hot(LABELS, 3).float() * 0.7 + 0.1
+        assert all(torch.equal(ours(LOGITS, target), theirs(LOGITS, target)) for target in (LABELS, shares))
+
+
+def test_typed_weights_by_hand():
+    each = F.cross_entropy(LOGITS, LABELS, reduction="none")
+    loss = ImageCrossEntropy(weight=[1, 3, 0.5])
+    loss.check_classes(3)
+    torch.testing.assert_close(loss(LOGITS, LABELS), (each * torch.tensor([1, 3, 0.5, 1])).mean())
+    torch.testing.assert_close(loss(LOGITS, F.one_hot(LABELS, 3).float()), loss(LOGITS, LABELS))
+
+
+def test_weights_of_the_training_images():
+    class Photos:
+        def class_labels(self):
+            return np.repeat([0, 1], [90, 10])
+
+    for options in (["task.loss.balance=1"], ["task.loss.weight=balanced"]):
+        config = configuration("recipe=none", "backbone=mobilenet_v3_small", *options, task="classify")
+        check(config)
+        task = build(config, {"label": ["often", "rare", "never"]}).each("classify")
+        task.prepare(Photos())
+        assert task.criterion.weights.tolist() == pytest.approx([1 / 1.8, 5, 0])
+        assert not [name for name in task.state_dict() if "criterion" in name], "checkpoints stay as they were"
+    half = ImageCrossEntropy(balance=0.5)
+    half.weigh(torch.tensor([90, 10]))
+    assert float(half.weights[1] / half.weights[0]) == pytest.approx(3)
+    assert float((half.weights * torch.tensor([0.9, 0.1])).sum()) == pytest.approx(1), "a mean image weighs 1"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"weight": [1, 2], "balance": 0.5}, "only one of them can decide"),
+        ({"weight": [0, 0]}, "must be numbers from 0 on"),
+        ({"weight": "inverse"}, "neither a number for each class nor balanced"),
+        ({"balance": 2}, "must lie between 0 and 1"),
+    ],
+)
+def test_wrong_weights(options, message):
+    with pytest.raises(ValueError, match=message):
+        ImageCrossEntropy(**options)
+    with pytest.raises(ValueError, match="has 2 numbers for 3 classes"):
+        ImageCrossEntropy(weight=[1, 2]).check_classes(3)
+
+
+def test_a_balanced_sampler_is_for_image_labels():
+    check(configuration("recipe=none", "data.balance=0.5", task="classify"))
+    with pytest.raises(UserError, match=r"data.balance=0.5 is for one data set with image labels"):
+        check(configuration("recipe=none", "data.balance=0.5"))
+    with pytest.raises(UserError, match=r"data.balance=2"):
+        check(configuration("recipe=none", "data.balance=2", task="classify"))
