@@ -113,8 +113,9 @@ class DetectTask(Task):
         smallest = float(np.sqrt(sides.prod(1)).min())
         return (
             f"objects   of {len(sides):,} at {size[0]}×{size[1]}, {under_anchor:,} are smaller than the smallest "
-            f"anchor ({anchor:.0f} pixels a side), {under_cell:,} than a cell of the finest map ({cell:.0f}), the smallest "
-            f"{smallest:.1f}: a larger image_size, or head.anchors.smallest and a finer map in head.maps, finds more"
+            f"anchor ({anchor:.0f} pixels a side), {under_cell:,} than a cell of the finest map ({cell:.0f}), the "
+            f"smallest {smallest:.1f}: a larger image_size, or head.anchors.smallest and a finer map in head.maps, "
+            "finds more"
         )
 
     def predict(self, outputs: RawBoxes, size: tuple[int, int], places: Places | None = None) -> Detections:
