@@ -1,8 +1,8 @@
-# make setup | demo | test. Everything happens in .venv; nothing outside the project is changed.
+# make setup | demo | check | test. Everything happens in .venv; nothing outside the project is changed.
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test
+.PHONY: setup demo check test
 setup: .venv/installed
 
 .venv/installed: pyproject.toml constraints.txt
@@ -12,6 +12,20 @@ setup: .venv/installed
 
 demo: setup
 	$(BIN)/python -m tasks.segment
+
+# The quick one: style, types, and tests of each room that train nothing.
+QUICK := tests/test_rooms.py tests/heads tests/backbones/test_mobilenets.py tests/tasks/test_rules.py \
+	tests/tasks/test_foreign_keys.py tests/tasks/test_origin.py tests/tasks/test_quantities.py \
+	tests/tasks/test_optimizers.py tests/tasks/test_balance.py tests/tasks/data/test_resize.py \
+	tests/tasks/data/test_letterbox.py tests/tasks/data/test_polygons.py tests/tasks/detect/test_curves.py \
+	tests/tasks/detect/test_multibox.py tests/tasks/segment/test_miou.py tests/tasks/classify/test_accuracy.py \
+	tests/tasks/deploy/test_manifest.py tests/tasks/search/test_space.py tests/tasks/multitask/test_arguments.py
+
+check: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal $(QUICK)
 
 test: setup
 	$(BIN)/ruff check .

@@ -4,7 +4,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from tasks.deploy.formats import FORMATS, OUTPUTS
+from tasks.deploy.formats import FORMATS, OUTPUTS, PRECISIONS
 from tasks.rules import (
     FROM_ZERO,
     POSITIVE,
@@ -34,6 +34,7 @@ def of_transforms(value: Any) -> bool:
     )
 
 
+A_PATH = optional(either(TEXT, whole(0)))  # a folder may be called 2024
 RULES: Rules = {  # every command has these keys
     "mode": one_of(*MODES),
     "seed": whole(0, most=2**32 - 1),  # NumPy's and Lightning's bound
@@ -44,6 +45,9 @@ RULES: Rules = {  # every command has these keys
     "overwrite": SWITCH,
     "confirm": SWITCH,
     "traceback": SWITCH,
+    "resume": A_PATH,
+    "weights": A_PATH,
+    "input": A_PATH,
     "upright": SWITCH,
     "white": optional(number(above=0, below=2**32)),
     "channels_last": SWITCH,
@@ -66,6 +70,7 @@ RULES: Rules = {  # every command has these keys
     "image_size": optional(SIZE),
     "runtime.threads": whole(1, optional=True, most=THREADS),
     "export.format": one_of(*FORMATS),
+    "export.precision": one_of(*PRECISIONS),
     "export.outputs": one_of(*OUTPUTS),
     "export.batch": either(whole(1, most=4096), one_of("dynamic")),
     "export.size": optional(either(SIZE, one_of("dynamic"))),

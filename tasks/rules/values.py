@@ -24,8 +24,7 @@ def check_values(config: DictConfig) -> None:
         check_value(config, key, rule)
     for key, rule in WHERE_PRESENT.items():
         for path in places_of(config, key):
-            if is_there(config, path) and is_ours(config, path):
-                check_value(config, path, rule)
+            check_present(config, path, rule)
     if OmegaConf.select(config, "dataset._target_") == "tasks.data.streets.dataset.Streets":
         for key, rule in images.STREETS.items():
             check_value(config, key, rule)
@@ -40,6 +39,14 @@ def check_value(config: DictConfig, key: str, rule: Rule) -> None:
     if not holds(value):
         near = suggestion(value, run.MODES) if key == "mode" else ""
         raise UserError(f"{key}={value} is not {text}{near}")
+
+
+def check_present(config: DictConfig, key: str, rule: Rule) -> None:
+    """Raises a UserError for a value that is there, null or not, and does not hold to its rule."""
+    parent, _, name = key.rpartition(".")
+    node = OmegaConf.select(config, parent) if parent else config
+    if isinstance(node, DictConfig) and name in node and not rule[0](node[name]) and is_ours(config, key):
+        raise UserError(f"{key}={node[name]} is not {rule[1]}")
 
 
 def check_instead(config: DictConfig) -> None:
@@ -68,13 +75,6 @@ def places_of(config: DictConfig, key: str) -> Iterable[str]:
     if group == "dataset" and isinstance(config.get("datasets"), DictConfig):
         return [key, *(f"datasets.{name}.{key.partition('.')[2]}" for name in config.datasets)]
     return [key]
-
-
-def is_there(config: DictConfig, path: str) -> bool:
-    """Whether a configuration has a key, null or not."""
-    parent, _, name = path.rpartition(".")
-    node = OmegaConf.select(config, parent) if parent else config
-    return isinstance(node, DictConfig) and name in node
 
 
 def suggestion(name: object, names: Iterable[str]) -> str:

@@ -1,0 +1,67 @@
+"""Words of other toolkits name our key, whose values are taken; our own keys and Hydra's options pass."""
+
+import re
+
+import pytest
+from omegaconf import OmegaConf
+
+from tasks.cli import keys_of
+from tasks.errors import UserError
+from tasks.foreign_keys import WORDS, check_words
+from tests.test_config import configuration
+
+TYPED = {
+    "epochs=5": "write trainer.max_epochs=5",
+    "lr0=0.01": "write optimizer.lr=0.01",
+    "batch=16": "write data.batch_size=16",
+    "imgsz=640": "write image_size=[640,640]",
+    "workers=4": "write data.workers=4",
+    "device=0": "write trainer.accelerator=gpu trainer.devices=[0]",
+    "device=cuda:0": "write trainer.accelerator=cuda",
+    "project=runs": "write hydra.run.dir=runs",
+    "data=coco.yaml": "dataset.root=<folder>",
+    "model=yolov8n.pt": "model=… is an exported file; the network is backbone=…",
+    "num_classes=3": "comes from the data set",
+    "+amp=true": "write trainer.precision=16-mixed",
+    "--epochs 5": "--epochs 5: write trainer.max_epochs=5",
+    "--epochs=5": "write trainer.max_epochs=5",
+    "-b 32": "-b 32: write data.batch_size=32",
+    "--batch-size 8 --lr 1": "--batch-size 8: write data.batch_size=8",
+    "--data-path /x": "write dataset.root=/x",
+    "--output-dir": "write hydra.run.dir=",
+    "--test-only seed=1": "--test-only: write mode=evaluate",
+    "--nonsense": "no such option; settings are key=value",
+}
+
+
+@pytest.mark.parametrize("line", TYPED)
+def test_words_of_other_toolkits(line):
+    with pytest.raises(UserError) as caught:
+        check_words("detect", line.split(), keys_of("detect"))
+    assert TYPED[line] in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("task", ["segment", "detect", "classify", "multitask"])
+def test_our_own_words_pass(task):
+    keys = [str(key) for key in configuration(task=task)]
+    check_words(task, [f"{key}=x" for key in keys if key not in ("data", "model")], keys_of(task))
+    check_words(task, ["-m", "--cfg", "job", "--config-dir", "epochs=5", "data.batch_size=2", "~ema"], keys_of(task))
+
+
+def test_what_is_named_is_there():
+    step = ("optimizer=sgd", "scheduler=step")
+    known = [
+        configuration("dataset=imagenet", *step, task="classify"),
+        configuration("dataset=streets", task="detect"),
+        configuration("dataset=streets", "recipe=segment_streets"),
+    ]
+    for name, word in WORDS.items():
+        for key in re.findall(r"([a-z_.]+)=", word.key):
+            parent, _, last = key.rpartition(".")
+            there = any(last in (node_of(config, parent) or {}) for config in known)
+            groups = keys_of("detect") if not parent else ()
+            assert there or key in groups or key in ("hydra.run.dir", "dataset.val_split", "dataset.train_split"), name
+
+
+def node_of(config, parent):
+    return OmegaConf.select(config, parent) if parent else config

@@ -1,0 +1,68 @@
+"""A mistake in a value is one line; an error of a user's own code, or of a line of ours, keeps its traceback."""
+
+import importlib
+
+import pytest
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+
+from tasks.build import told_to_the_user
+from tasks.errors import UserError
+from tasks.origin import needs_traceback
+
+OWN = """
+import torch
+
+class Flip:
+    def __init__(self, p=None):
+        if p == "value":
+            raise ValueError("an own check")
+        if p == "library":
+            torch.zeros(2).reshape(3)
+        len(p)
+"""
+
+
+def made(settings):
+    """What is built, without a frame of this file between the two functions."""
+    return told_to_the_user()(instantiate)(OmegaConf.create(settings))
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch):
+    (tmp_path / "own_transforms.py").write_text(OWN)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    return importlib.import_module("own_transforms")
+
+
+@pytest.mark.parametrize(("value", "error"), [(3, TypeError), ("value", ValueError), ("library", RuntimeError)])
+def test_an_own_class_keeps_its_traceback(own, value, error):
+    with pytest.raises(Exception) as caught:
+        made({"_target_": "own_transforms.Flip", "p": value})
+    assert not isinstance(caught.value, UserError)
+    assert isinstance(caught.value.__cause__, error)
+
+
+def test_a_slip_of_ours_keeps_its_traceback():
+    from tasks.quantities import readable
+
+    with pytest.raises(TypeError):
+        told_to_the_user()(readable)("5", "params")
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"_target_": "torch.optim.SGD", "params": [], "lr": -1},
+        {"_target_": "albumentations.HorizontalFlip", "p": 7},
+        {"_target_": "heads.select.Select", "threshold": 7},
+        {"_target_": "heads.select.Select", "treshold": 7},
+    ],
+)
+def test_a_wrong_value_is_one_line(settings):
+    with pytest.raises(UserError):
+        made(settings)
+
+
+def test_errors_from_nowhere_are_not_ours():
+    assert not needs_traceback(ValueError("made, not raised"))

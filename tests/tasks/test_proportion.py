@@ -1,0 +1,47 @@
+"""What is out of all proportion is said in figures, and done where it is confirmed."""
+
+import pytest
+from omegaconf import OmegaConf
+
+from tasks.build import build
+from tasks.errors import UserError
+from tasks.proportion import check_epoch, is_wide
+from tests.test_config import configuration
+
+CLASSES = {"mask": [(str(number), number, (0, 0, number)) for number in range(4)]}
+
+
+def test_a_network_too_wide_says_its_parameters_before_memory_is_taken():
+    config = configuration("backbone.width=1000", "head.hidden=128")
+    with pytest.raises(
+        UserError, match=r"^backbone\.width=1000: [\d,]{13,} parameters, [\d,]+ GB in float32; .*confirm=true$"
+    ):
+        build(config, CLASSES)
+
+
+def test_networks_of_the_papers_are_not_counted():
+    assert not is_wide(configuration("backbone=mobilenet_v2").backbone)
+    assert is_wide(configuration("backbone.width=5").backbone)
+    assert is_wide(OmegaConf.create({"table": {"rows": [{"out": 9000}]}}))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            {"data.repeat": 100_000},
+            r"data\.repeat=100000: an epoch would have 600,000 images, 6 × 100,000; .*confirm=true",
+        ),
+        (
+            {"trainer.max_epochs": 10**9},
+            r"trainer\.max_epochs=1000000000: that is 6,000,000,000 images; .*confirm=true",
+        ),
+    ],
+)
+def test_an_epoch_of_too_many_images(change, message):
+    config = configuration(*(f"{key}={value}" for key, value in change.items()))
+    with pytest.raises(UserError, match=message):
+        check_epoch(config, 6)
+    config.confirm = True
+    check_epoch(config, 6)
+    check_epoch(configuration("data.repeat=10"), 1_300_000)
