@@ -73,6 +73,11 @@ def test_train_evaluate_predict(run, command, coco, tmp_path):
     assert result.status == 0, result.err
     scores = metrics(folder)
     assert scores["images"] == 4 and scores["mAP"] > 0
+    logged = [row for row in csv.DictReader((folder / "metrics.csv").open()) if row["train/loss"]]
+    assert all(
+        float(row["train/boxes"]) + float(row["train/classes"]) == pytest.approx(float(row["train/loss"]))
+        for row in logged
+    )
     assert list(scores)[:12] == TWELVE and {"AP/red", "AP/green", "AP/blue"} <= scores.keys()
     pictures = {path.name for path in (folder / "pictures").iterdir()}
     assert "precision_recall.png" in pictures and {"best_1.png", "worst_1.png"} <= pictures

@@ -77,7 +77,9 @@ def test_train_evaluate_predict(run, command, tmp_path):
     assert scores["images"] == 5 and scores["iou/train"] is None and 0 < scores["mIoU"] <= 1
     assert len(list((folder / "pictures").glob("*.png"))) == 2
     assert {path.name for path in (folder / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
-    assert (folder / "config.yaml").exists() and "val/mIoU" in (folder / "metrics.csv").read_text()
+    assert (folder / "config.yaml").exists()
+    columns = (folder / "metrics.csv").read_text().splitlines()[0].split(",")
+    assert {"val/mIoU", "train/loss", "train/lr", "train/images_per_second"} <= {*columns}
     best = folder / "checkpoints" / "best.ckpt"
 
     again = f"hydra.run.dir={tmp_path / 'evaluate'}"
@@ -134,6 +136,10 @@ def test_a_resumed_run_ends_as_if_never_stopped(run, command, tmp_path, how, mon
         assert result.status == 128 + signal.SIGTERM, result
         assert "go on with resume=" in result.err
     resume = half / "checkpoints" / "last.ckpt"
+    if how == "in the middle of an epoch":
+        other = "trainer.limit_train_batches=2"
+        result = command("segment", f"resume={resume}", other, f"hydra.run.dir={tmp_path / 'no'}")
+        assert result.status == 2 and "was stopped within epoch 2 of 3 steps an epoch" in result.err, result.err
     result = command("segment", f"resume={resume}", f"hydra.run.dir={tmp_path / 'rest'}")
     assert result.status == 0, result.err
     a, b = state(whole / "checkpoints" / "last.ckpt"), state(tmp_path / "rest" / "checkpoints" / "last.ckpt")
@@ -156,6 +162,20 @@ def test_a_moved_run_keeps_its_best_and_other_options_are_refused(run, command, 
     assert result.status == 0, result.err
     carried = torch.load(tmp_path / "done" / "checkpoints" / "best.ckpt", weights_only=True)
     assert_same(held["state_dict"], carried["state_dict"])
+    result = command("segment", f"resume={moved}/checkpoints/best.ckpt", f"hydra.run.dir={tmp_path}/no")
+    assert result.status == 2 and f"resume={moved}/checkpoints/last.ckpt goes on" in result.err, result
+
+
+def test_a_run_with_fewer_steps_an_epoch_goes_on_from_the_same_share_of_its_schedule(run, command, tmp_path):
+    _, half = run("half", "stop_after=2")
+    rest = tmp_path / "rest"
+    resume = f"resume={half}/checkpoints/last.ckpt", "trainer.limit_train_batches=2", "trainer.log_every_n_steps=1"
+    result = command("segment", *resume, f"hydra.run.dir={rest}")
+    assert result.status == 0 and "the schedule goes on from the same epoch" in result.out, result
+    last = state(rest / "checkpoints" / "last.ckpt")
+    assert last["global_step"] == 4 * 2 and last["lr_schedulers"][0]["last_epoch"] == 4 * 2
+    assert last["lr_schedulers"][0]["_last_lr"] == [0.0, 0.0], "the schedule ends with the training"
+    assert int(last["averaging_state"]["n_averaged"]) == 2 * 3 + 2 * 2
 
 
 def test_a_teacher_changes_what_is_learnt_and_is_not_needed_later(run):
@@ -172,12 +192,16 @@ def test_a_teacher_changes_what_is_learnt_and_is_not_needed_later(run):
 
 
 def test_short_trainings_are_scored(run):
-    result, folder = run("short", "trainer.max_epochs=3", "trainer.check_val_every_n_epoch=2")
+    sanity = "trainer.num_sanity_val_steps=2"
+    result, folder = run("short", "trainer.max_epochs=3", "trainer.check_val_every_n_epoch=2", sanity)
     assert result.status == 0 and metrics(folder)["images"] == 5, result.err
-    result, folder = run("limited", "trainer.max_epochs=1", "trainer.limit_val_batches=1")
+    result, folder = run("limited", "trainer.max_epochs=1", "trainer.limit_val_batches=1", "optimizer.lr=5")
+    assert result.status == 3 and "error: the loss has exploded" in result.err, result
+    assert metrics(folder)["images"] == 5, "what there is, is scored"
+    result, folder = run("none", "trainer.limit_val_batches=0", "logger=none", "+trainer.max_steps=2")
     assert result.status == 0 and metrics(folder)["images"] == 5, result.err
-    result, folder = run("none", "trainer.max_epochs=1", "trainer.limit_val_batches=0", "logger=none")
-    assert result.status == 0 and metrics(folder)["images"] == 5, result.err
+    last = state(folder / "checkpoints" / "last.ckpt")
+    assert last["global_step"] == 2 and last["lr_schedulers"][0]["_last_lr"] == [0.0, 0.0]
 
 
 MISTAKES = {

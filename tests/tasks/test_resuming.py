@@ -1,0 +1,69 @@
+"""What a resumed run refuses before Lightning takes it."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from tasks.errors import UserError
+from tasks.resuming import check_resumable, differs, differs_in_optimizer
+
+
+def whole() -> dict:
+    entries = dict.fromkeys(("optimizer_states", "lr_schedulers", "loops", "callbacks"), ())
+    return {"mobilevision": {}, **entries, "current_model_state": {}, "averaging_state": {}}
+
+
+def test_a_checkpoint_without_what_a_run_goes_on_with_says_what_it_lacks(tmp_path):
+    path = tmp_path / "best.ckpt"
+    check_resumable(whole(), path, averaged=True)
+    for key, what in (("loops", "loops"), ("optimizer_states", "optimiser"), ("averaging_state", "average's count")):
+        lacking = {name: value for name, value in whole().items() if name != key}
+        with pytest.raises(UserError, match=rf"it has no {what}\); checkpoint="):
+            check_resumable(lacking, path, averaged=True)
+    del lacking["current_model_state"]
+    check_resumable(lacking, path, averaged=False)
+    (tmp_path / "last.ckpt").touch()
+    with pytest.raises(UserError, match=rf"it holds weights alone\); resume={tmp_path}/last\.ckpt goes on"):
+        check_resumable({"mobilevision": {}}, path, averaged=True)
+
+
+def test_entries_of_another_kind_are_named():
+    ours = {"a": {"count": 1, "last": True}, "b": [1.0, None], "c": torch.zeros(2), "d": "2.6"}
+    same = {"a": {"count": 3, "last": False, "more": 0}, "b": (2, "any"), "c": torch.ones(2), "d": "2.5"}
+    assert differs(same, ours, "x") == ""
+    for key, wrong, where in (
+        ("a", "abc", "x.a"),
+        ("a", {"count": 1}, "x.a.last"),
+        ("a", {"count": "1", "last": True}, "x.a.count"),
+        ("b", [1.0], "x.b"),
+        ("c", torch.zeros(3), "x.c"),
+        ("d", None, "x.d"),
+    ):
+        assert differs({**same, key: wrong}, ours, "x") == where
+    assert differs(None, ours, "x") == "x"
+
+
+def test_an_optimisers_state_fits_its_parameters():
+    layer = nn.Linear(3, 2)
+    optimizer = torch.optim.AdamW([{"params": [layer.weight]}, {"params": [layer.bias]}])
+    layer(torch.ones(1, 3)).sum().backward()
+    optimizer.step()
+    saved = [optimizer.state_dict()]
+    assert differs_in_optimizer(saved, optimizer) == ""
+
+    def wrong(change) -> str:
+        other = copy.deepcopy(saved)
+        change(other[0])
+        return differs_in_optimizer(other, optimizer)
+
+    assert differs_in_optimizer("abc", optimizer) == "optimizer_states"
+    assert differs_in_optimizer([{}], optimizer) == "optimizer_states.0.state"
+    assert wrong(lambda state: state.update(state={})) == "optimizer_states.0.state"
+    assert wrong(lambda state: state["param_groups"].pop()) == "optimizer_states.0.param_groups"
+    assert wrong(lambda state: state["param_groups"][0].pop("betas")) == "optimizer_states.0.param_groups"
+    assert wrong(lambda state: state["state"].update({1: []})) == "optimizer_states.0.state.1"
+    assert wrong(lambda state: state["state"][0].update(exp_avg=torch.zeros(3))) == "optimizer_states.0.state.0.exp_avg"
+    plain = torch.optim.SGD(layer.parameters(), lr=0.1)
+    assert differs_in_optimizer([plain.state_dict()], plain) == "", "without momentum there is nothing to go on with"
