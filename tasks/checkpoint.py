@@ -15,7 +15,7 @@ from tasks.parts import HEADS, of_one_head, of_several
 from tasks.stored import checked_config, storable
 
 FORMAT = 1
-BUILT = ("backbone", "head", "task", "optimizer", "scheduler", "data", "dataset", "trainer")  # of a configuration
+BUILT = ("backbone", "optimizer", "scheduler", "data", "dataset", "trainer")  # in every configuration
 BALANCE = "balance."  # of a learner's tensors: how losses are weighed, not part of the network
 
 
@@ -65,9 +65,13 @@ def check_card(card: Mapping[str, Any], path: str | Path) -> None:
     if missing:
         raise UserError(f"{path} is damaged: its description lacks {', '.join(sorted(missing))}")
     wrong = [key for key, kind in kinds.items() if not isinstance(card[key], kind)]
-    wrong += (
-        [f"config.{key}" for key in BUILT if not isinstance(card["config"].get(key, {}), dict)] if not wrong else []
-    )
+    if not wrong:
+        built = [
+            *BUILT,
+            *(key for key in ("head", "task") if key in card["config"]),
+        ]  # of several heads each has its own
+        wrong = [f"config.{key}" for key in built if not isinstance(card["config"].get(key), dict)]
+        wrong += [] if isinstance(card.get("anew", []), list) else ["anew"]
     if not wrong and not card["tasks"]:
         wrong = ["tasks"]
     for name, entry in card["tasks"].items() if not wrong else ():

@@ -8,13 +8,15 @@ import lightning
 import pytest
 import torch
 from torch import nn
+from torch.optim.swa_utils import AveragedModel
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from tasks.averaging import AverageWeights
 from tasks.callbacks import Best, SaveOften
 from tasks.distill import Distillation
 from tasks.errors import Diverged
 from tasks.pace import rescale
-from tasks.stopping import WatchLoss
+from tasks.stopping import StopOnSignal, WatchLoss
 
 
 class Line(lightning.LightningModule):
@@ -62,6 +64,33 @@ def test_the_average_is_scored_and_the_weights_go_on(tmp_path, precision):
     assert torch.allclose(kept.module.layer.weight.double(), average, rtol=1e-6)
     assert torch.allclose(model.scored[-1], average, rtol=1e-6 if precision == "32-true" else 8e-3)
     assert not torch.equal(model.scored[3], model.after[4]), "the weights, not their average, are trained on"
+
+
+class CountReads(TorchDispatchMode):
+    """Counts the numbers that Python reads from tensors: on an accelerator each waits for all work before it."""
+
+    reads = 0
+
+    def __torch_dispatch__(self, func, _types, args=(), kwargs=None):
+        self.reads += func is torch.ops.aten._local_scalar_dense.default
+        return func(*args, **(kwargs or {}))
+
+
+def test_a_step_reads_no_number_from_the_device(tmp_path):
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))
+    averages, watch = AverageWeights(0.9), WatchLoss()
+    averages._average_model = AveragedModel(model)
+    trainer = SimpleNamespace(global_step=0, accumulate_grad_batches=1, world_size=1, is_last_batch=False)
+    callbacks = [averages, watch, StopOnSignal(tmp_path / "last.ckpt"), often := SaveOften(tmp_path / "last.ckpt", 10)]
+    often.on_train_start()
+    with CountReads() as count:
+        for trainer.global_step in range(1, 4):
+            for callback in callbacks:
+                callback.on_train_batch_end(trainer, model, {"loss": torch.tensor(1.0)}, {}, 0)
+    assert count.reads == 0 and averages.steps == 3
+    with CountReads() as count:
+        averages._average_model.update_parameters(model)
+    assert count.reads, "torch's own way reads them, and the count finds it"
 
 
 def test_a_copy_of_a_student_shares_its_teacher():

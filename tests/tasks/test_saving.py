@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tasks.checkpoint import read_ours
+from tasks.checkpoint import BUILT, read_ours
 from tasks.digest import check_digest
 from tasks.errors import UserError
 from tasks.saving import WEIGHTS, CheckpointFiles, save
@@ -18,7 +18,7 @@ def checkpoint() -> dict:
     metadata = {
         "format": 1,
         "task": "classify",
-        "config": {},
+        "config": {key: {} for key in BUILT},
         "tasks": {"classify": {"target": "label", "classes": ["a", "b"]}},
     }
     state = {"weight": torch.arange(6.0).view(2, 3), "norm.running_var": torch.ones(2), "count": torch.tensor(3)}
@@ -60,6 +60,8 @@ WRONG = {
     "task": ({"task": "detect"}, "its task"),
     "configuration": ({"config": "abc"}, "its config"),
     "built": ({"config": {"backbone": []}}, r"its config\.backbone"),
+    "nothing built": ({"config": {}}, r"its config\.backbone"),
+    "tensors made anew": ({"anew": 3}, "its anew"),
     "no head": ({"tasks": {}}, "its tasks"),
     "head": ({"tasks": {"classify": []}}, r"its tasks\.classify"),
     "classes": ({"tasks": {"classify": {"target": "label", "classes": "ab"}}}, r"its tasks\.classify"),
