@@ -40,7 +40,6 @@ def main(name: str, spelled_out: Callable[[Sequence[str]], list[str]] = list) ->
 
 def run_task(name: str, spelled_out: Callable[[Sequence[str]], list[str]]) -> None:
     """main() in a process that is ready for it."""
-    os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"
     full_error = os.environ.get("HYDRA_FULL_ERROR") == "1" or "traceback=true" in sys.argv
     os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions reach us instead of being printed by Hydra
 

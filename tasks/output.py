@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from tasks.legend import Entry, with_legend
+
 Pixels = NDArray[np.uint8]
 Found = dict[str, NDArray[Any]]  # of one image, as tasks.deploy.decode.decode gives it
 LARGEST = 25_000_000  # pixels that a network sees: 83 bytes of MobileNetV3's memory each
@@ -44,8 +46,14 @@ class Output(Protocol):
             covered: whether another task has drawn on the image.
         """
 
+    def legend(self, found: Any, /) -> list[Entry]:
+        """The colours of the overlay and what they stand for; none where it has no colours."""
+
     def summary(self, found: Any, /) -> str:
         """A line for the terminal, where one line can say it."""
+
+    def note(self) -> str:
+        """What the terminal says of all overlays, if anything."""
 
 
 def write_overlay(
@@ -65,7 +73,9 @@ def write_overlay(
         image, found = shrunk(image, found, scale)
     for key in layers:
         image = outputs[key].overlay(image, found[key], key != layers[0])
-    return {"overlays": save_png(image, folder / f"{name}.png")} | told
+    legend = [entry for key in layers for entry in outputs[key].legend(found[key])]
+    picture = np.asarray(with_legend(Image.fromarray(image), legend))
+    return {"overlays": save_png(picture, folder / f"{name}.png")} | told
 
 
 def save_png(pixels: Pixels, path: Path) -> str:
@@ -102,6 +112,11 @@ def size_to_see(height: int, width: int) -> tuple[int, int] | None:
         return None
     scale = math.sqrt(LARGEST / (height * width))
     return tuple(max(32, int(side * scale) // 32 * 32) for side in (height, width))  # type: ignore[return-value]
+
+
+def notes(outputs: Mapping[str, Output]) -> list[str]:
+    """Lines for the terminal on all overlays."""
+    return [note for output in outputs.values() if (note := output.note())]
 
 
 def summary(outputs: Mapping[str, Output], found: Mapping[str, Any]) -> str:

@@ -14,7 +14,7 @@ from tasks.data.images import Pixels
 from tasks.data.letterbox import Stretch
 from tasks.indexing import predict_each
 from tasks.learner import Learner
-from tasks.output import size_to_see, summary, write_overlay
+from tasks.output import notes, size_to_see, summary, write_overlay
 from tasks.start import classes_of, complete, sources_of, with_checkpoint
 
 
@@ -41,6 +41,8 @@ def predict(task: str, config: DictConfig, overrides: Sequence[str], images: Seq
         with told_to_the_user():  # a network may refuse the image's size
             return predict_one(learner, image, fit, folder, name)
 
+    for note in notes({key: task.output for key, task in learner.each_task()}):
+        print(note, flush=True)
     predict_each(images, predict_named, folder, upright=config.upright, white=config.white)
 
 

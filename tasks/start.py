@@ -158,6 +158,7 @@ def complete(task: str, config: DictConfig, learner: Learner) -> None:
         for name, entry in learner.each_task():
             if name not in trained:
                 raise UserError(f"{config.checkpoint} has no head {name}, only {', '.join(trained)}")
+            entry.recall(trained[name])
             head = f"{config.checkpoint} ({name})" if len(trained) > 1 else config.checkpoint
             same_classes(trained[name]["classes"], entry.card()["classes"], head)
         if "batchnorm" in config and config.mode == "evaluate":

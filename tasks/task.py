@@ -119,6 +119,12 @@ class Task(nn.Module):
     def metric(self) -> Metric:
         """A fresh metric whose compute() gives the entries of metrics.json, `images` among them."""
 
+    def calibrate(self, _metric: Metric) -> None:
+        """Take from a metric after compute() what predictions are drawn by."""
+
+    def recall(self, _card: Mapping[str, Any]) -> None:
+        """Take from a checkpoint's card() what predictions are drawn by."""
+
     @abstractmethod
     def gallery(self, count: int, images: Sequence[int]) -> Gallery:
         """What collects about `count` of the images scored, whose numbers in the data set these are, and draws them."""

@@ -1,7 +1,6 @@
 """Shared by all tests: one thread (the tests' tensors are tiny), and data sets written in their official layouts."""
 
 import json
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +11,8 @@ import pytest
 import torch
 from PIL import Image
 
-os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"
+import tasks  # noqa: F401 - keeps libraries offline, before any of them is imported
+
 torch.set_num_threads(1)
 
 

@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from tasks.legend import Entry, shortened
 from tasks.output import Found, Layer, Pixels
 
-Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 SHOWN = 5
 
 
@@ -38,6 +38,13 @@ class ClassifyOutput:
         _, name, probability = self.likeliest(found)[0]
         return captioned(image, name, f"{probability:.2f}")
 
+    def legend(self, _found: Found) -> list[Entry]:
+        """None: the caption says it."""
+        return []
+
+    def note(self) -> str:
+        return ""
+
     def summary(self, found: Found) -> str:
         return ", ".join(f"{name} {probability:.3f}" for _, name, probability in self.likeliest(found))
 
@@ -60,12 +67,3 @@ def captioned(image: Pixels, name: str, probability: str) -> Pixels:
     strip = Image.new("RGB", (image.shape[1], high), "white")
     ImageDraw.Draw(strip).text((margin, high // 2), f"{shortened(name, font, room)} {probability}", "black", font, "lm")
     return np.concatenate((np.asarray(strip), image))
-
-
-def shortened(text: str, font: Font, width: float) -> str:
-    """As much of the text as is so wide; what does not fit ends in an ellipsis."""
-    if font.getlength(text) <= width:
-        return text
-    while text and font.getlength(f"{text}…") > width:
-        text = text[:-1]
-    return f"{text}…"

@@ -6,10 +6,12 @@
     found = decode(outputs, model, photo.shape[:2], place)      # {"segment": {"labels": …}}, in the photo's pixels
 
 It ships beside the file. There `python decode.py` tries the file on golden/ with ONNX Runtime or OpenVINO.
+Import it before onnxruntime: it keeps ONNX Runtime from reporting to its makers.
 Photos are (H, W, 3) uint8 RGB, turned upright if model["input"]["upright"]. Boxes are xyxy.
 """
 
 import json
+import os
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -17,6 +19,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+if not os.environ.get("ORT_DISABLE_TELEMETRY"):
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # read when onnxruntime is imported
+sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # OpenVINO has a stub for this case
 
 Array = NDArray[Any]
 Size = tuple[int, int]  # height, width
@@ -32,8 +38,10 @@ SURE = 0.3  # score of the boxes that must be found again
 def prepare(photo: Array, model: Mapping[str, Any]) -> tuple[Array, Place]:
     """The file's input (1, 3, h, w) uint8, byte for byte as the network was scored; and where the photo is in it.
 
-    Raises a ValueError for a photo whose size the file does not take.
+    Raises a ValueError for a photo whose size the file does not take, and for what is no photo (H, W, 3) uint8.
     """
+    if problem := no_photo(photo):
+        raise ValueError(problem)
     takes, rule = model["input"], model["input"]["resize"]
     (height, width), place = fitted(rule, photo.shape[:2])
     if (takes["height"] or height, takes["width"] or width) != (height, width):
@@ -44,6 +52,36 @@ def prepare(photo: Array, model: Mapping[str, Any]) -> tuple[Array, Place]:
     image = np.full((1, 3, height, width), rule.get("fill", 0), np.uint8)
     image[0, :, max(y, 0) : max(y, 0) + seen.shape[1], max(x, 0) : max(x, 0) + seen.shape[2]] = seen
     return image, place
+
+
+def no_photo(photo: Array) -> str:
+    """What is wrong with an array that should be (H, W, 3) uint8 RGB, and what would mend it; nothing if nothing is."""
+    shape = "×".join(map(str, photo.shape))
+    if photo.ndim == 4:
+        return f"it is a batch ({shape}): give one image (H, W, 3) at a time"
+    if photo.ndim == 2 or (photo.ndim == 3 and photo.shape[2] == 1):
+        return f"it is grey ({shape}): np.repeat(image.reshape(*image.shape[:2], 1), 3, 2) makes it (H, W, 3)"
+    if photo.ndim != 3:
+        return f"it has {photo.ndim} dimensions ({shape}); an image is (H, W, 3)"
+    if photo.shape[2] != 3 and photo.shape[0] in (1, 3, 4):
+        return f"its channels come first ({shape}): image.transpose(1, 2, 0) makes it (H, W, {photo.shape[0]})"
+    if photo.shape[2] == 4:
+        return f"it has an alpha channel ({shape}): image[..., :3] is without it"
+    if photo.shape[2] != 3:
+        return f"it has {photo.shape[2]} channels ({shape}); an image is (H, W, 3), RGB"
+    if photo.size == 0:
+        return f"it is empty ({shape})"
+    if photo.dtype == np.uint8:
+        return ""
+    if photo.dtype.kind != "f":
+        return f"its values are {photo.dtype}, not uint8: scale them to 0 to 255 and use image.astype(np.uint8)"
+    if not np.isfinite(photo).all():
+        return f"its values are {photo.dtype}, not uint8, and some are no numbers"
+    low, high = float(photo.min()), float(photo.max())
+    mended = "image" if low >= 0 and high > 1 else "(image * 255)"
+    if low < 0 or high > 255:
+        return f"its values are {photo.dtype} from {low:.4g} to {high:.4g}: give the bytes, 0 to 255, not normalised"
+    return f"its values are {photo.dtype} from {low:.4g} to {high:.4g}, not uint8: {mended}.round().astype(np.uint8)"
 
 
 def fitted(rule: Mapping[str, Any], size: Size) -> tuple[Size, Place]:
@@ -350,7 +388,6 @@ def runner(folder: Path, model: Mapping[str, Any]) -> Callable[[Array], Found]:
         names, takes = [output.name for output in session.get_outputs()], session.get_inputs()[0].name
         return lambda images: dict(zip(names, session.run(names, {takes: images}), strict=True))
     if path.suffix == ".xml":
-        sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # nothing is reported
         import openvino
 
         precision = "bf16" if model["precision"] == "bf16" else "f32"

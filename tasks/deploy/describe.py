@@ -15,6 +15,22 @@ from tasks.deploy.writers import versions
 from tasks.errors import UserError
 from tasks.learner import Learner
 
+TORCH = "PyTorch: interpolate(mode='bilinear', antialias=True, align_corners=False) of bytes, rounded to bytes"
+PILLOW = "Pillow: Image.resize, rounded to bytes; then the middle is cut out, and what is missing is black"
+PIXELS = {  # what outputs of a form mean, by task
+    "segment": {
+        "raw": "logits on a grid that covers the input; interpolated to the photo's size (bilinear, half-pixel "
+        "centres, not antialiased), the largest is the class",
+        "decoded": "a class for each pixel of the input",
+        "final": "a class for each pixel of the input",
+    },
+    "detect": {
+        "raw": "offsets to anchors, which are shares of the input; decoded they are xyxy in the input's pixels",
+        "decoded": "xyxy in the input's pixels, not the photo's",
+        "final": "xyxy in the input's pixels, not the photo's, best first; label -1 is no box",
+    },
+    "classify": dict.fromkeys(("raw", "decoded", "final"), "of the whole input"),
+}
 OF_THIS_MACHINE = ("checkpoint", "resume", "weights", "input", "model")  # paths that mean nothing elsewhere
 
 
@@ -56,10 +72,14 @@ def describe(
             "upright": bool(config.upright),
             "white": config.white,
             "resize": rule_of(fit),
+            "normalisation": "inside the file: give it bytes, 0 to 255; it works with (byte / 255 - mean) / std",
             "mean": rounded(backbone.mean / 255),
             "std": rounded(backbone.std / 255),
         },
-        "tasks": {name: {"outputs": traced.names[name], **task.recipe(size)} for name, task in learner.each_task()},
+        "tasks": {
+            name: {"outputs": traced.names[name], "pixels": PIXELS[name][form], **task.recipe(size)}
+            for name, task in learner.each_task()
+        },
     }
 
 
@@ -76,7 +96,10 @@ def rule_of(fit: Any) -> Mapping[str, Any]:
             f"data.fit={type(fit).__name__} has no rule() that other programs could follow; use Stretch or Letterbox "
             "of tasks.data.letterbox, or tasks.data.resize.ResizeCentreCrop"
         )
-    return fit.rule()
+    rule = dict(fit.rule())
+    kernel = rule.get("interpolation", "bilinear")
+    convention = PILLOW if "interpolation" in rule else TORCH
+    return {**rule, "filter": kernel, "antialias": kernel != "nearest", "convention": convention}
 
 
 def portable(card: Mapping[str, Any]) -> dict[str, Any]:

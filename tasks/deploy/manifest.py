@@ -1,5 +1,7 @@
 """What an exported file says of itself: model.json beside it, and the same inside it where its format has a place.
 
+A file that was copied alone is used by what it carries inside; the hashes stand only in model.json.
+
 card.json is the checkpoint's own description, by which mode=evaluate builds data and metric. It may name folders of the
 machine that it was made on, and need not be shipped.
 """
@@ -10,99 +12,139 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from tasks.deploy.formats import FORMATS, OUTPUTS, PRECISIONS
+from tasks.deploy.inside import read_inside
+from tasks.deploy.validate import SUFFIXES, problem_of, told
 from tasks.errors import UserError
 
 FORMAT = 1
 NAME, CARD = "model.json", "card.json"
-SUFFIXES = {entry.suffix: runtime for runtime, entry in FORMATS.items()}
-KEYS = ("format", "task", "file", "runtime", "precision", "outputs", "input", "tasks", "sha256")
-TABLES = ("input", "tasks", "sha256")
-ROLES: dict[str, dict[str, set[str]]] = {  # of the outputs, by task and form
-    "segment": {"raw": {"logits"}, "decoded": {"labels"}, "final": {"labels"}},
-    "detect": {"raw": {"logits", "offsets"}, "decoded": {"boxes", "scores"}, "final": {"boxes", "scores", "labels"}},
-    "classify": {"raw": {"logits"}, "decoded": {"probabilities"}, "final": {"probabilities"}},
-}
-CHOICES = {
-    "runtime": tuple(SUFFIXES.values()),
-    "precision": PRECISIONS,
-    "outputs": OUTPUTS,
-}
 
 
 def read_manifest(path: str | Path) -> dict[str, Any]:
     """The description of an exported file, which is looked at as well.
 
+    It is in model.json beside the file. A file that was renamed is known by its hash there. Where model.json is
+    missing, or is another file's, the description inside the file is taken: ONNX, OpenVINO and PyTorch files have it.
+
     Args:
         path: the file, or its model.json.
 
+    Returns:
+        The description; `file` and `sha256` have the file's name of today.
+
     Raises:
-        UserError: if one of them is missing, cut off or changed; if the format is newer than this code, or the runtime
-            unknown.
+        UserError: if one of them is missing, cut off or changed; if the format is newer than this code; for an entry
+            that means nothing.
     """
     path = Path(path)
     if not path.name:
         raise UserError("model=: no file is named")
-    beside = path if path.name == NAME else path.with_name(NAME)
     if not path.is_file():
         raise UserError(f"model={path}: no such file")
-    if path.name != NAME:
-        runtime_of(path)
+    if path.name == NAME:
+        manifest = checked(read_json(path), path)
+        check_files(path.parent, manifest["sha256"])
+        return manifest
+    runtime_of(path)
+    beside = path.with_name(NAME)
     if not beside.is_file():
-        raise UserError(f"model={path}: {NAME} is missing beside it, which says what its inputs and outputs mean")
+        return carried_by(
+            path,
+            f"model={path}: {NAME} is missing beside it, which says what inputs and outputs mean, and none is inside",
+        )
     manifest = read_json(beside)
-    if not isinstance(manifest, dict) or "format" not in manifest:
-        raise UserError(f"{beside} is not the description of an exported file: it has no format")
-    if type(manifest["format"]) is not int or not 1 <= manifest["format"] <= FORMAT:
-        raise UserError(f"{beside} has format {manifest['format']}; this version reads up to {FORMAT}")
-    missing = [key for key in KEYS if key not in manifest]
-    if missing:
-        raise UserError(f"{beside} is damaged: it lacks {', '.join(missing)}")
-    for key in TABLES:
-        if not isinstance(manifest[key], dict):
-            raise UserError(f"{beside} is damaged: {key} is not a table of names and values")
-    for key, choices in CHOICES.items():
-        if manifest[key] not in choices:
-            raise UserError(f"{beside}: {key} {manifest[key]} is not one of {', '.join(choices)}")
-    if path.name != NAME and path.name != manifest["file"]:
-        raise UserError(f"{beside} describes {manifest['file']}, not {path.name}")
-    if problem := wrong_inside(manifest):
-        raise UserError(f"{beside} is damaged: {problem}")
-    check_files(beside.parent, manifest["sha256"])
+    if isinstance(manifest, dict) and isinstance(file := manifest.get("file"), str) and file != path.name:
+        return renamed(path, manifest, beside)
+    manifest = checked(manifest, beside)
+    check_files(path.parent, manifest["sha256"])
     return manifest
 
 
+def checked(manifest: Any, source: Path | str) -> dict[str, Any]:
+    """A description that can be worked with.
+
+    Args:
+        source: where it was read, for messages.
+
+    Raises:
+        UserError: if it cannot.
+    """
+    if not isinstance(manifest, dict) or "format" not in manifest:
+        raise UserError(f"{source} is not the description of an exported file: it has no format")
+    if type(manifest["format"]) is not int or not 1 <= manifest["format"] <= FORMAT:
+        raise UserError(f"{source} has format {told(manifest['format'])}; this version reads up to {FORMAT}")
+    if problem := problem_of(manifest):
+        raise UserError(f"{source} is damaged: {problem}")
+    return manifest
+
+
+def renamed(path: Path, manifest: dict[str, Any], beside: Path) -> dict[str, Any]:
+    """The description of a file that is not called what model.json beside it says.
+
+    Raises:
+        UserError: if it is neither that file by another name, nor brings a description of its own.
+    """
+    hashes = manifest.get("sha256")
+    of_file = hashes.get(manifest["file"]) if isinstance(hashes, dict) else None
+    if of_file == sha256(path):
+        manifest = checked(manifest, beside)
+        return under_its_name(path, manifest)
+    inside = read_inside(path)
+    known = {key: value for key, value in manifest.items() if key != "sha256"}
+    if inside is None:
+        raise UserError(f"{beside} describes {manifest['file']}, not {path.name}")
+    if inside == known:
+        raise UserError(f"{path} is cut off or was changed: it is not the file that {NAME} describes")
+    return carried_by(path, f"{beside} describes {manifest['file']}, not {path.name}")
+
+
+def carried_by(path: Path, otherwise: str) -> dict[str, Any]:
+    """The description inside a file.
+
+    Args:
+        otherwise: what to say if there is none.
+
+    Raises:
+        UserError: if there is none, or it is damaged.
+    """
+    inside = read_inside(path)
+    if inside is None:
+        raise UserError(otherwise)
+    if isinstance(inside, dict) and isinstance(inside.get("file"), str):
+        inside = {**inside, "sha256": {inside["file"]: ""}}  # a file cannot hold its own hash
+    manifest = checked(inside, f"the description inside {path}")
+    if manifest["runtime"] == "openvino":
+        manifest["sha256"][str(Path(manifest["file"]).with_suffix(".bin"))] = ""
+    return under_its_name(path, manifest)
+
+
+def under_its_name(path: Path, manifest: dict[str, Any]) -> dict[str, Any]:
+    """A description with the names of the files as they are called now, and their hashes.
+
+    Raises:
+        UserError: for one that is missing, or was changed where its hash is known.
+    """
+    hashes = {}
+    for name, expected in manifest["sha256"].items():
+        now = path.with_suffix(Path(name).suffix)
+        if not now.is_file():
+            raise UserError(f"{now}: no such file, though {path.name} needs it")
+        hashes[now.name] = sha256(now)
+        if expected and hashes[now.name] != expected:
+            raise UserError(f"{now} is cut off or was changed: it is not the file that {NAME} describes")
+    return {**manifest, "file": path.name, "sha256": hashes}
+
+
 def read_json(path: Path) -> Any:
-    """What a JSON file holds; a UserError if it is none."""
+    """What a JSON file holds; a UserError if it is none, or has numbers that are none (NaN, Infinity)."""
+
+    def refuse(name: str) -> None:
+        raise ValueError(f"{name} is no number")
+
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8"), parse_constant=refuse)
     except (ValueError, RecursionError) as error:
         raise UserError(f"{path} is no JSON file: {error}") from error
-
-
-def wrong_inside(manifest: Mapping[str, Any]) -> str:
-    """What is wrong with the tables of a description, in a few words; nothing if they can be worked with."""
-    takes, hashes = manifest["input"], manifest["sha256"]
-    lacking = [key for key in ("batch", "height", "width", "upright", "resize") if key not in takes]
-    if lacking:
-        return f"input lacks {', '.join(lacking)}"
-    if not isinstance(takes["resize"], dict) or "rule" not in takes["resize"]:
-        return "input.resize has no rule"
-    if SUFFIXES.get(Path(str(manifest["file"])).suffix) != manifest["runtime"]:
-        return f"{manifest['file']} is no file of runtime {manifest['runtime']}"
-    if manifest["file"] not in hashes or any(Path(name).name != name for name in hashes):
-        return f"sha256 must name {manifest['file']}, and files beside it alone"
-    if not manifest["tasks"]:
-        return "tasks is empty"
-    for name, task in manifest["tasks"].items():
-        if name not in ROLES or not isinstance(task, dict):
-            return f"task {name} is not one of {', '.join(ROLES)}"
-        roles = ROLES[name][manifest["outputs"]]
-        if not isinstance(task.get("outputs"), dict) or set(task["outputs"]) != roles:
-            return f"tasks.{name}.outputs are not {', '.join(sorted(roles))}, as {manifest['outputs']} outputs are"
-        if not isinstance(task.get("classes"), list) or not task["classes"]:
-            return f"tasks.{name}.classes is no list of classes"
-    return ""
 
 
 def card_of(path: str | Path) -> dict[str, Any]:
@@ -117,12 +159,30 @@ def card_of(path: str | Path) -> dict[str, Any]:
     card = read_json(beside)
     if not isinstance(card, dict) or not {"task", "config", "tasks"} <= card.keys():
         raise UserError(f"{beside} is damaged: it lacks task, config or tasks")
+    if card["task"] != manifest["task"]:
+        raise UserError(f"{beside} is of tasks.{told(card['task'])}, {NAME} of tasks.{manifest['task']}")
+    for key in ("config", "tasks"):
+        if not isinstance(card[key], dict):
+            raise UserError(f"{beside} is damaged: {key} is not a table of names and values")
+    if card["tasks"].keys() != manifest["tasks"].keys():
+        raise UserError(f"{beside} is damaged: tasks are not {', '.join(manifest['tasks'])}, as in {NAME}")
     for name, task in manifest["tasks"].items():
-        if len(card["tasks"].get(name, {}).get("classes", ())) != len(task["classes"]):
+        entry = card["tasks"][name]
+        if not isinstance(entry, dict) or not isinstance(entry.get("classes"), list):
+            raise UserError(f"{beside} is damaged: tasks.{name} has no list of classes")
+        if len(entry["classes"]) != len(task["classes"]):
             raise UserError(f"{beside} and {NAME} know different numbers of classes of {name}")
+        for number, (ours, theirs) in enumerate(zip(entry["classes"], map(plain_class, task["classes"]), strict=True)):
+            if ours != theirs:
+                raise UserError(f"class {number} of {name} is {told(ours)} in {beside} and {told(theirs)} in {NAME}")
     from tasks.stored import checked_config  # imports omegaconf, which open_model() does without
 
     return {**card, "config": checked_config(card["config"], beside)}
+
+
+def plain_class(entry: Any) -> Any:
+    """An entry of model.json's classes as card.json has it: a list of its values, or a name."""
+    return [entry[key] for key in ("name", "id", "colour") if key in entry] if isinstance(entry, dict) else entry
 
 
 def runtime_of(path: Path) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tasks.data.images import Pixels, read_rgb
-from tasks.deploy.decode import Found, decode, prepare, resized
+from tasks.deploy.decode import Found, decode, no_photo, prepare, resized
 from tasks.deploy.manifest import NAME, read_manifest
 from tasks.deploy.runtimes import Runner, open_runner
 from tasks.errors import UserError
@@ -33,14 +33,24 @@ class Model:
             `labels` (K), best first. classify: `logits` (C), or `probabilities` (C) if the file gives those.
 
         Raises:
-            UserError: for a file that cannot be decoded, and an image that the exported file cannot take.
+            UserError: for a file that cannot be decoded, an image that the exported file cannot take, and an array that
+                is no image: floats, channels first, grey, a batch, empty. A read-only array will do, and any strides.
         """
+        if not isinstance(image, np.ndarray | str | Path):
+            raise UserError(
+                f"predict() takes one image, a path or an array (H, W, 3) uint8 RGB, not {type(image).__name__}"
+            )
+        if not isinstance(image, np.ndarray) and not Path(image).is_file():
+            what = "is a folder: predict() takes one image" if Path(image).is_dir() else "no such file"
+            raise UserError(f"{image}: {what}")
         if isinstance(image, np.ndarray):
             photo = image
         else:
             takes = self.manifest["input"]
             photo = read_rgb(image, upright=takes["upright"], white=takes.get("white"))
         try:
+            if problem := no_photo(photo):
+                raise UserError(problem)
             size = size_seen(self.manifest, photo)
             small = photo if size is None else resized(photo, size, None).transpose(1, 2, 0)
             seen, place = prepare(small, self.manifest)

@@ -11,13 +11,15 @@ from tasks.data.images import Pixels
 from tasks.deploy.model import open_model, size_seen
 from tasks.detect.output import DetectOutput
 from tasks.indexing import predict_each
-from tasks.output import Output, summary, write_overlay
+from tasks.output import Output, notes, summary, write_overlay
 from tasks.segment.output import SegmentOutput
 
-OUTPUTS: Mapping[str, Callable[[Sequence[Any]], Output]] = {  # from the classes of model.json
-    "segment": lambda classes: SegmentOutput([(entry["name"], entry["id"], entry["colour"]) for entry in classes]),
-    "detect": lambda classes: DetectOutput([(entry["name"], entry["id"]) for entry in classes]),
-    "classify": ClassifyOutput,
+OUTPUTS: Mapping[str, Callable[[Mapping[str, Any]], Output]] = {  # from a task of model.json
+    "segment": lambda task: SegmentOutput([(entry["name"], entry["id"], entry["colour"]) for entry in task["classes"]]),
+    "detect": lambda task: DetectOutput(
+        [(entry["name"], entry["id"]) for entry in task["classes"]], task.get("threshold")
+    ),
+    "classify": lambda task: ClassifyOutput(task["classes"]),
 }
 
 
@@ -29,7 +31,7 @@ def predict(config: DictConfig, images: Sequence[Path], folder: Path) -> None:
             be read.
     """
     model = open_model(config.model, config.runtime.threads)
-    outputs = {name: OUTPUTS[name](task["classes"]) for name, task in model.manifest["tasks"].items()}
+    outputs = {name: OUTPUTS[name](task) for name, task in model.manifest["tasks"].items()}
 
     def predict_one(image: Pixels, name: Path) -> tuple[dict[str, Any], str]:
         found = model.predict(image)
@@ -39,5 +41,7 @@ def predict(config: DictConfig, images: Sequence[Path], folder: Path) -> None:
             row |= output.write(found[key], folder, name)
         return row | write_overlay(outputs, image, found, folder / "overlays", name), summary(outputs, found)
 
+    for note in notes(outputs):
+        print(note, flush=True)
     white = model.manifest["input"].get("white") if config.white is None else config.white
     predict_each(images, predict_one, folder, upright=config.upright, white=white)

@@ -1,28 +1,45 @@
 """The gate put together: a file against the checkpoint on validation images, in batches, and over the data set."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from omegaconf import DictConfig
 from rich.console import Console
 from rich.table import Table
 
 from tasks.data.datamodule import DataModule
 from tasks.data.resize import antialiased
-from tasks.deploy.decode import prepare
-from tasks.deploy.gate import LIMITS, Difference, Limits, Pixels, compare, of_checkpoint, of_file, relative, worst
+from tasks.deploy.agreement import AGREE, Candidates
+from tasks.deploy.decode import decode, prepare, selected
+from tasks.deploy.gate import (
+    LIMITS,
+    Difference,
+    Limits,
+    Outcome,
+    Pixels,
+    compare,
+    in_order,
+    of_checkpoint,
+    of_file,
+    relative,
+    share,
+    worst,
+)
 from tasks.deploy.runtimes import Runner
 from tasks.deploy.samples import pixels
 from tasks.deploy.shipped import Shipped
+from tasks.detect.task import DetectTask
 from tasks.errors import UserError
 from tasks.learner import Learner
 from tasks.report import report
 from tasks.training import scored
 
 SAME_SCORE = 5e-4  # equal to three decimals
+SUPPRESSED = 4  # images whose boxes are suppressed by both sides
 NOTHING_SCORED = "the validation images have no labels by which file and checkpoint could be scored"
 
 
@@ -32,7 +49,7 @@ def prove(
     """Compare the file with the checkpoint, print the table and write it as gate.json.
 
     Raises:
-        UserError: if the file differs by more than is allowed.
+        UserError: if the file differs by more than is allowed, unless `export.gate` only warns.
     """
     limits = LIMITS[manifest["precision"]]
     if config.export.tolerance is not None:
@@ -44,46 +61,132 @@ def prove(
     expected = of_checkpoint(learner, data.fit, manifest["outputs"], names)
     table = compare(expected, of_file(runner, manifest), images, limits, manifest["outputs"])
     if manifest["input"]["batch"] != 1:
-        table.append(of_batch(runner, manifest, images[::2], limits))
+        table += of_batch(expected, runner, manifest, images[::2], limits)
     if config.export.metric or manifest["precision"] == "int8":
-        table += of_metric(learner, config, data, manifest, runner, folder)
+        rows, decides = of_metric(learner, config, data, manifest, runner, folder)
+        if manifest["precision"] == "int8" and decides:  # it is what int8 may change: results need not be the same
+            table = [row._replace(limit=None) if row.at_least else row for row in table]
+        table += rows
+    if "detect" in manifest["tasks"] and manifest["outputs"] != "final":
+        table.append(of_suppression(expected, learner, manifest, images[:SUPPRESSED]))
     show(table, f"{manifest['file']} against the checkpoint on {len(images)} images")
     (folder / "gate.json").write_text(
         json.dumps([row._asdict() | {"holds": row.holds} for row in table], indent=2) + "\n"
     )
     failed = [row for row in table if not row.holds]
-    if failed:
-        first = failed[0]
-        advice = ""
-        if manifest["precision"] == "int8" and first.what.startswith("loss of"):
-            advice = "; export.mixed=true keeps the most sensitive layers in float"
-            if config.export.mixed:
-                advice = "; all layers that may stay in float do: raise export.budget, or take fp32"
-        raise UserError(
-            f"{manifest['file']} does not do what the checkpoint does: {first.what} is {first.worst:.4g}, allowed "
-            f"{'from' if first.at_least else 'up to'} {first.limit:g} ({folder / 'gate.json'})" + advice
-        )
-
-
-def of_batch(runner: Runner, manifest: dict[str, Any], images: Sequence[Pixels], limits: Limits) -> Difference:
-    """Whether several images at once give what each gives alone."""
-    seen = [prepare(image, manifest)[0] for image in images]
-    seen = [image for image in seen if image.shape == seen[0].shape][: manifest["input"]["batch"] or 3]
-    together = runner.run(np.concatenate(seen))
-    alone = [runner.run(image) for image in seen]
-    apart = {name: np.concatenate([one[name] for one in alone]) for name in together}
-    return Difference(
-        f"{len(seen)} images at once",
-        worst([relative(apart[name].astype(np.float32), together[name].astype(np.float32)) for name in together]),
-        limits.tensors,
-        at_least=False,
+    if not failed:
+        return
+    problem = (
+        f"{manifest['file']} does not do what the checkpoint does: {told(failed[0])} ({folder / 'gate.json'}); "
+        f"{remedy(failed[0], config, manifest['precision'])}"
     )
+    if config.export.gate == "fail":
+        raise UserError(problem)
+    report(f"warning   {problem}")
+
+
+def told(row: Difference) -> str:
+    """A line of the table in words."""
+    if row.limit is None:
+        return f"{row.what} is {row.worst:.4g}"
+    return f"{row.what} is {row.worst:.4g}, allowed {'from' if row.at_least else 'up to'} {row.limit:g}"
+
+
+def remedy(row: Difference, config: DictConfig, precision: str) -> str:
+    """What can be done about a file that the gate refuses."""
+    settings, keep = config.export, "export.gate=warn keeps the file"
+    if settings.gate == "warn":
+        keep = "it was kept, as export.gate=warn says"
+    if precision != "int8":
+        return keep
+    mixed = "export.mixed=true measures each layer and keeps the most sensitive ones in float"
+    if settings.mixed:
+        mixed = "all layers that may stay in float do, see the table of layers: raise export.budget, or take fp32"
+    more = f"more calibration images (export.calibration={settings.calibration})"
+    budget = "" if settings.mixed or not row.what.startswith("loss of") else ", or a larger export.budget"
+    return f"{mixed}; {more}{budget} may help; {keep}"
+
+
+def of_suppression(
+    expected: Callable[[Pixels], Outcome], learner: Learner, manifest: dict[str, Any], images: Sequence[Pixels]
+) -> Difference:
+    """Whether decode.py, by model.json, keeps of the checkpoint's boxes and scores just what the checkpoint keeps.
+
+    Both sides are given the same numbers: nothing excuses a difference.
+    """
+    select = manifest["tasks"]["detect"]["select"]
+    same, count = 0, 0
+    for image in images:
+        outcome = expected(image)
+        made_of = outcome.made_of["detect"]
+        assert isinstance(made_of, Candidates)
+        theirs = selected(made_of.seen, made_of.scores, select)
+        batch = torch.from_numpy(made_of.scores)[None], torch.from_numpy(made_of.seen)[None]
+        height, width = outcome.seen.shape[-2:]
+        ours = [values.numpy() for values in detector(learner).select.of_boxes(*batch, (height, width)).of(0)]
+        count += max(len(ours[2]), len(theirs[2]))
+        if len(ours[2]) == len(theirs[2]):
+            equal = [
+                one.reshape(len(one), -1) == two.reshape(len(two), -1) for one, two in zip(ours, theirs, strict=True)
+            ]
+            same += int(np.concatenate(equal, 1).all(1).sum())
+    return Difference("detect: suppression of equal boxes", same / count if count else 1.0, 1.0, at_least=True)
+
+
+def detector(learner: Learner) -> DetectTask:
+    """The task that finds boxes."""
+    task = learner.each("detect")
+    assert isinstance(task, DetectTask)
+    return task
+
+
+def of_batch(
+    expected: Callable[[Pixels], Outcome],
+    runner: Runner,
+    manifest: dict[str, Any],
+    images: Sequence[Pixels],
+    limits: Limits,
+) -> list[Difference]:
+    """Whether several images at once give what each gives alone."""
+    form, inputs = manifest["outputs"], [prepare(image, manifest) for image in images]
+    same = [number for number, (seen, _) in enumerate(inputs) if seen.shape == inputs[0][0].shape]
+    same = same[: manifest["input"]["batch"] or 3]
+    together = runner.run(np.concatenate([inputs[number][0] for number in same]))
+    numbers: list[float] = []
+    agreement: dict[str, list[tuple[int, int]]] = {}
+    for row, number in enumerate(same):
+        (seen, place), size = inputs[number], images[number].shape[:2]
+        alone = runner.run(seen)
+        numbers += [
+            relative(alone[name].astype(np.float32), together[name][row : row + 1].astype(np.float32))
+            for name in together
+            if in_order(name, form)
+        ]
+        if all(in_order(name, form) for name in together):
+            continue
+        made_of, others = expected(images[number]).made_of, decode(together, manifest, size, place, row)
+        for task, result in decode(alone, manifest, size, place).items():
+            counts = AGREE[task](result, others[task], made_of.get(task), limits.ties)
+            agreement.setdefault(task, []).append(counts)
+    title = f"{len(same)} images at once"
+    rows = [share(task, counts, limits) for task, counts in agreement.items()]
+    return [
+        *([Difference(title, worst(numbers), limits.tensors, at_least=False)] if numbers else []),
+        *(row._replace(what=f"{title}, {row.what}") for row in rows),
+    ]
 
 
 def of_metric(
     learner: Learner, config: DictConfig, data: DataModule, manifest: dict[str, Any], runner: Runner, folder: Path
-) -> list[Difference]:
-    """How much the file loses of each task's score over the data set; its scores are written as metrics.json."""
+) -> tuple[list[Difference], bool]:
+    """How much the file loses of each task's score over the data set; its scores are written as metrics.json.
+
+    Returns:
+        A line for each task that has a score, and whether they can decide: each task has one, above 0.
+
+    Raises:
+        UserError: for images without labels, where `export.metric=true` asks for scores.
+    """
     before = scored(config, learner, data)
     after = scored(config, Shipped(learner, runner, manifest), data)
     (folder / "metrics.json").write_text(json.dumps(after, indent=2) + "\n")
@@ -97,9 +200,14 @@ def of_metric(
         )
         lost = abs(after[key] - before[key]) if exact else before[key] - after[key]
         rows.append(Difference(f"loss of {key}", lost, SAME_SCORE if exact else config.export.budget, at_least=False))
-    if not rows:
+    if not rows and config.export.metric:
         raise UserError(NOTHING_SCORED)
-    return rows
+    decides = len(rows) == len(learner.score_keys) and all(before[key] > 0 for key in learner.score_keys)
+    if not decides and manifest["precision"] == "int8":
+        report(
+            "metric    cannot fall, for the checkpoint scores 0 or has no labels: the results themselves are compared"
+        )
+    return rows, decides
 
 
 def show(table: Sequence[Difference], title: str) -> None:

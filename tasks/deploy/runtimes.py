@@ -3,7 +3,7 @@
 import contextlib
 import os
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.deploy.manifest import runtime_of
-from tasks.deploy.offline import stay_offline
+from tasks.deploy.shapes import check_outputs
 from tasks.errors import UserError
 
 Arrays = dict[str, NDArray[Any]]
@@ -25,10 +25,12 @@ class Runner:
     Attributes:
         names: of its outputs.
         shape: of its input (batch, 3, height, width); None where it takes any number.
+        manifest: its description, by which outputs are looked at; None where there is none.
     """
 
     names: list[str]
     shape: tuple[int | None, ...]
+    manifest: Mapping[str, Any] | None = None
 
     @abstractmethod
     def of_batch(self, images: Images) -> Arrays:
@@ -38,11 +40,22 @@ class Runner:
         """Outputs by name for (N, 3, H, W) RGB, however many images the file takes at once.
 
         Raises:
-            UserError: for images of another size than the file takes.
+            UserError: for images of another size than the file takes, and outputs that its description does not fit.
         """
         for got, takes, side in zip(images.shape[2:], self.shape[2:], ("high", "wide"), strict=True):
             if takes is not None and got != takes:
                 raise UserError(f"images are {got} pixels {side}; the exported file takes {takes}")
+        if self.manifest is None:
+            return self.in_batches(images)
+        try:
+            outputs = self.in_batches(images)
+        except Exception as error:  # each runtime has exceptions of its own
+            raise UserError(f"{self.manifest['file']} cannot be run: {reason(error)}") from error
+        check_outputs(outputs, self.manifest)
+        return outputs
+
+    def in_batches(self, images: Images) -> Arrays:
+        """The outputs for any number of images of the right size."""
         count, batch = len(images), self.shape[0]
         if batch is None or batch == count:
             return self.of_batch(np.ascontiguousarray(images))
@@ -69,7 +82,7 @@ class OnnxRunner(Runner):
             options.inter_op_num_threads = 1
         with readable(path):
             self.session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        (image,) = self.session.get_inputs()
+            (image,) = self.session.get_inputs()
         self.input = image.name
         self.shape = tuple(side if isinstance(side, int) else None for side in image.shape)
         self.names = [output.name for output in self.session.get_outputs()]
@@ -90,13 +103,16 @@ class OpenVinoRunner(Runner):
 
     def __init__(self, path: Path, names: list[str], threads: int | None, precision: str) -> None:
         with needed("openvino", path):
-            stay_offline()
             import openvino
         options: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": precision}
         if threads is not None:
             options |= {"INFERENCE_NUM_THREADS": threads}
         with readable(path):
             self.model = openvino.Core().compile_model(str(path), "CPU", options)
+        if len(self.model.outputs) != len(names):
+            raise UserError(
+                f"{path} has {len(self.model.outputs)} outputs, its description names {len(names)}: {', '.join(names)}"
+            )
         self.request = self.model.create_infer_request()
         shape = self.model.input(0).get_partial_shape()
         self.shape = tuple(side.get_length() if side.is_static else None for side in shape)
@@ -178,13 +194,17 @@ def open_runner(path: Path, manifest: dict[str, Any], threads: int | None = None
     takes = manifest["input"]
     shape = (takes["batch"], 3, takes["height"], takes["width"])
     names = [name for task in manifest["tasks"].values() for name in task["outputs"].values()]
+    runner: Runner
     if runtime == "onnx":
-        return OnnxRunner(path, threads)
-    if runtime == "openvino":
-        return OpenVinoRunner(path, names, threads, "bf16" if manifest["precision"] == "bf16" else "f32")
-    if runtime == "executorch":
-        return ExecuTorchRunner(path, names, shape, threads)
-    return TorchRunner(path, names, shape, threads)
+        runner = OnnxRunner(path, threads)
+    elif runtime == "openvino":
+        runner = OpenVinoRunner(path, names, threads, "bf16" if manifest["precision"] == "bf16" else "f32")
+    elif runtime == "executorch":
+        runner = ExecuTorchRunner(path, names, shape, threads)
+    else:
+        runner = TorchRunner(path, names, shape, threads)
+    runner.manifest = manifest
+    return runner
 
 
 @contextlib.contextmanager
@@ -204,8 +224,12 @@ def readable(path: Path) -> Iterator[None]:
     except UserError:
         raise
     except Exception as error:  # each runtime has exceptions of its own
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise UserError(f"{path} cannot be opened: {reason}") from error
+        raise UserError(f"{path} cannot be opened: {reason(error)}") from error
+
+
+def reason(error: Exception) -> str:
+    """A runtime's message in one line."""
+    return " ".join(str(error).split())[:200] or type(error).__name__
 
 
 @contextlib.contextmanager

@@ -13,7 +13,6 @@ from typing import Any
 import torch
 
 from tasks.deploy.network import Traced
-from tasks.deploy.offline import stay_offline
 from tasks.deploy.runtimes import needed, quiet
 
 OPSET = 20  # the first whose HardSwish, Resize and Gelu are all one operator
@@ -57,7 +56,6 @@ def write_openvino(traced: Traced, path: Path, manifest: Mapping[str, Any], prec
         UserError: where the extra is missing.
     """
     with needed("openvino", "export.format=openvino"):
-        stay_offline()
         import openvino
     with still():
         model = openvino.convert_model(traced.program)

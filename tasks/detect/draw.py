@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from tasks.legend import Colour, with_legend
+
 Pixels = NDArray[np.uint8]
 Numbers = NDArray[np.floating]
 Corners = tuple[int, int, int, int]
-Colour = tuple[int, int, int]
 DARK = (20, 20, 20)
 BRIGHTNESS = (0.299, 0.587, 0.114)  # of red, green and blue, as in BT.601
 # fmt: off
@@ -60,6 +61,7 @@ def draw_boxes(
     class_names: Sequence[str],
     wrong: NDArray[np.bool_] | None = None,
     framed: bool = False,
+    legend: bool = True,
 ) -> Image.Image:
     """An image with its boxes, the best-scored on top; one that is small is enlarged by a whole factor.
 
@@ -72,6 +74,7 @@ def draw_boxes(
         labels, scores: (K).
         class_names: by label.
         wrong: (K) boxes to be dashed, and to be named even in a crowd.
+        legend: whether a legend may be added.
         framed: whether lines have edges that stand out from them, for images that have strong colours themselves.
     """
     times = -(-SMALL // max(image.shape[:2]))
@@ -100,7 +103,10 @@ def draw_boxes(
             tags.append(tag)
             pen.rectangle(tag, colour_of(labels[k]))
             pen.text((tag[0] + 3, tag[1]), text, ink_on(colour_of(labels[k])), font)
-    return with_legend(canvas, counts, class_names, font) if len(tags) < len(labels) or any(crowded) else canvas
+    if not legend or (len(tags) == len(labels) and not any(crowded)):
+        return canvas
+    entries = [(colour_of(label), f"{class_names[label]}: {count}") for label, count in counts.most_common()]
+    return with_legend(canvas, entries, font)
 
 
 def inside(box: Numbers, size: tuple[int, int]) -> Corners:
@@ -161,28 +167,3 @@ def common(one: Corners, other: Corners) -> int:
     across = min(one[2], other[2]) - max(one[0], other[0]) + 1
     down = min(one[3], other[3]) - max(one[1], other[1]) + 1
     return max(0, across) * max(0, down)
-
-
-def with_legend(
-    picture: Image.Image,
-    counts: Counter[int],
-    class_names: Sequence[str],
-    font: ImageFont.FreeTypeFont | ImageFont.ImageFont,
-) -> Image.Image:
-    """The picture above its classes' colours, names and numbers of boxes, the most frequent first."""
-    line = math.ceil(font.getbbox("Ag")[3] * 1.4)
-    entries, x, y = [], 4, picture.height + 4
-    for label, count in counts.most_common():
-        text = f"{class_names[label]}: {count}"
-        need = line + round(font.getlength(text)) + line
-        if x > 4 and x + need > picture.width:
-            x, y = 4, y + line
-        entries.append((x, y, label, text))
-        x += need
-    canvas = Image.new("RGB", (picture.width, y + line), "white")
-    canvas.paste(picture)
-    pen = ImageDraw.Draw(canvas)
-    for x, y, label, text in entries:
-        pen.rectangle((x, y + 2, x + line - 8, y + line - 6), colour_of(label))
-        pen.text((x + line - 2, y), text, "black", font)
-    return canvas

@@ -55,6 +55,16 @@ def errors(truths: Truths, found: Found, images: Integers, categories: Integers)
     return Errors(score, categories, counts)
 
 
+def best_threshold(truths: Truths, found: Found, images: Integers, categories: Integers) -> float | None:
+    """The score from which on F1 is best, as in errors(); None where no detection is right."""
+    data = arrange(truths, found, np.unique(images), np.unique(categories))
+    truth_of, on_crowd = hits(data)
+    right = truth_of[~on_crowd] >= 0
+    if not right.any():
+        return None
+    return best_score(data.found.scores[~on_crowd], right, int((~data.truths.crowd).sum()))
+
+
 def hits(data: Arranged) -> tuple[Integers, Flags]:
     """(D) which truth each detection has found, -1 for none, and (D) whether it lies on a crowd instead."""
     truths = data.truths

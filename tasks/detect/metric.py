@@ -13,6 +13,7 @@ from heads.boxes import Detections
 from tasks.annotations import HOLE, Annotations
 from tasks.detect.arrange import Found, Integers, Truths
 from tasks.detect.coco_map import Result, evaluate
+from tasks.detect.error_kinds import best_threshold
 
 
 class CocoMAP(Metric):
@@ -89,6 +90,10 @@ class CocoMAP(Metric):
         precisions = self.result.average_precision()
         each = {f"AP/{name}": precisions[category] for name, category in self.evaluated.items()}
         return {**self.result.numbers, **each, "images": len(images)}
+
+    def best_threshold(self) -> float | None:
+        """After compute(): the score from which on F1 is best over all classes at an IoU of 0.5; None without a hit."""
+        return best_threshold(self.truths, self.found, self.image_ids, self.result.categories)
 
     def all_truths(self) -> Truths:
         """By image id, so that it does not matter which process had which images."""

@@ -8,8 +8,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from tasks.detect.draw import draw_boxes
+from tasks.detect.draw import colour_of, draw_boxes
 from tasks.detect.quality import SHOWN
+from tasks.legend import Entry
 from tasks.output import Found, Layer, Pixels
 
 
@@ -18,12 +19,19 @@ class DetectOutput:
 
     Args:
         classes: (name, category id in the data set's files) in the order of the class numbers.
+        threshold: score from which boxes are drawn and counted: where F1 was best in validation; None if it is unknown.
     """
 
     layer: ClassVar[Layer] = Layer.OUTLINES
 
-    def __init__(self, classes: Sequence[tuple[str, int]]) -> None:
+    def __init__(self, classes: Sequence[tuple[str, int]], threshold: float | None = None) -> None:
         self.classes, self.names = list(classes), [name for name, _ in classes]
+        self.threshold = threshold
+
+    @property
+    def shown(self) -> float:
+        """The score from which boxes are drawn and counted."""
+        return SHOWN if self.threshold is None else self.threshold
 
     def write(self, found: Found, folder: Path, name: Path) -> dict[str, Any]:
         """All boxes as JSON (COCO's results, without an image id); returns how many are sure, and the path."""
@@ -41,15 +49,27 @@ class DetectOutput:
             )
         ]
         path.write_text(json.dumps(entries) + "\n")
-        return {"found": int((found["scores"] >= SHOWN).sum()), "boxes": str(path)}
+        return {"found": int((found["scores"] >= self.shown).sum()), "boxes": str(path)}
 
     def overlay(self, image: Pixels, found: Found, covered: bool) -> Pixels:
         """The image with the boxes that are sure."""
-        sure = found["scores"] >= SHOWN
+        sure = found["scores"] >= self.shown
         boxes, scores, labels = (found[key][sure] for key in ("boxes", "scores", "labels"))
-        return np.asarray(draw_boxes(image, boxes, labels, scores, self.names, framed=covered))
+        return np.asarray(draw_boxes(image, boxes, labels, scores, self.names, framed=covered, legend=False))
+
+    def legend(self, found: Found) -> list[Entry]:
+        """The classes of the boxes drawn with their numbers, the most frequent first."""
+        counts = Counter(found["labels"][found["scores"] >= self.shown].tolist())
+        return [(colour_of(label), f"{self.names[label]}: {count}") for label, count in counts.most_common()]
+
+    def note(self) -> str:
+        """From which score on boxes are drawn, and why."""
+        why = "where F1 was best in validation"
+        if self.threshold is None:
+            why = "a default: no validation has said where F1 is best"
+        return f"boxes     drawn and counted from a score of {self.shown:.3g} on, {why}"
 
     def summary(self, found: Found) -> str:
         """How many boxes of each class are sure."""
-        counts = Counter(self.names[label] for label in found["labels"][found["scores"] >= SHOWN].tolist())
+        counts = Counter(self.names[label] for label in found["labels"][found["scores"] >= self.shown].tolist())
         return ", ".join(f"{count} {name}" for name, count in counts.most_common()) or "nothing"

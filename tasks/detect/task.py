@@ -53,7 +53,7 @@ class DetectTask(Task):
         super().__init__()
         self.classes = [(str(name), int(category)) for name, category in classes]
         self.class_names = [name for name, _ in self.classes]
-        self.output = DetectOutput(self.classes)
+        self.output: DetectOutput = DetectOutput(self.classes)
         built = head(features, len(self.classes))
         if not isinstance(built, SSDLite):
             raise ValueError(f"{type(built).__name__} gives no boxes; use head=ssdlite or another of that kind")
@@ -158,6 +158,7 @@ class DetectTask(Task):
         anchors, select = self.head.anchors, self.select
         return {
             "classes": [{"name": name, "id": category} for name, category in self.classes],
+            "threshold": self.output.threshold,  # of scores, where F1 was best in validation
             "holes": [number for number, name in enumerate(self.class_names) if name == HOLE],
             "score": self.criterion.activation,
             "anchors": {"cells": [[*cells] for cells in self.head.cells(size)], "shapes": anchors.shapes},
@@ -182,6 +183,17 @@ class DetectTask(Task):
     def metric(self) -> CocoMAP:
         return CocoMAP(self.classes, official=self.evaluator == "pycocotools")
 
+    def calibrate(self, metric: Metric) -> None:
+        """The score from which on F1 is best, for overlays; unknown where nothing was found."""
+        assert isinstance(metric, CocoMAP)
+        self.output.threshold = metric.best_threshold()
+
+    def recall(self, card: Mapping[str, Any]) -> None:
+        threshold = card.get("threshold")
+        self.output.threshold = None
+        if isinstance(threshold, int | float) and not isinstance(threshold, bool) and 0 <= threshold <= 1:
+            self.output.threshold = float(threshold)
+
     def gallery(self, count: int, images: Sequence[int]) -> BestMedianWorst:
         return BestMedianWorst(count, images, self.class_names)
 
@@ -195,4 +207,8 @@ class DetectTask(Task):
         return {"boxes": boxes, "scores": scores, "labels": labels}
 
     def card(self) -> dict[str, Any]:
-        return {"target": self.target, "classes": [list(entry) for entry in self.classes]}
+        return {
+            "target": self.target,
+            "classes": [list(entry) for entry in self.classes],
+            "threshold": self.output.threshold,
+        }

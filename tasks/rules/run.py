@@ -76,6 +76,7 @@ RULES: Rules = {  # every command has these keys
     "export.size": optional(either(SIZE, one_of("dynamic"))),
     "export.images": whole(1),
     "export.metric": SWITCH,
+    "export.gate": one_of("fail", "warn"),
     "export.mixed": SWITCH,
     "export.tolerance": optional(POSITIVE),
     "export.budget": FROM_ZERO,

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from tasks.legend import Colour, Entry
 from tasks.output import Found, Layer, Pixels, save_png
 from tasks.segment.draw import overlay
 
@@ -21,7 +22,8 @@ class SegmentOutput:
 
     def __init__(self, classes: Sequence[tuple[str, int, Sequence[int]]]) -> None:
         self.ids = np.array([label_id for _, label_id, _ in classes], np.uint8)
-        self.colours = [tuple(colour) for _, _, colour in classes]
+        self.names = [name for name, _, _ in classes]
+        self.colours: list[Colour] = [(red, green, blue) for _, _, (red, green, blue) in classes]
 
     def write(self, found: Found, folder: Path, name: Path) -> dict[str, Any]:
         """A label map, ids as in the data set's files; returns its path."""
@@ -30,6 +32,22 @@ class SegmentOutput:
     def overlay(self, image: Pixels, found: Found, _covered: bool) -> Pixels:
         """The classes' colours over the image."""
         return overlay(image, found["labels"], self.colours)
+
+    def legend(self, found: Found) -> list[Entry]:
+        """The classes in sight, the largest area first, with their shares of the image."""
+        areas = np.bincount(found["labels"].ravel(), minlength=len(self.names))[: len(self.names)]
+        shares = areas / found["labels"].size
+        return [
+            (
+                self.colours[label],
+                f"{self.names[label]} {shares[label]:.0%}" if shares[label] >= 0.005 else self.names[label],
+            )
+            for label in np.argsort(-areas, kind="stable").tolist()
+            if areas[label]
+        ]
+
+    def note(self) -> str:
+        return ""
 
     def summary(self, _found: Found) -> str:
         """Nothing: no line can say it."""

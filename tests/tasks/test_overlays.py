@@ -23,7 +23,9 @@ from tasks.detect.draw import colour_of, draw_boxes
 from tasks.detect.multibox import SoftmaxMultiBox
 from tasks.detect.task import DetectTask
 from tasks.learner import Learner
-from tasks.predicting import predict_one, summary, write_overlay
+from tasks.legend import with_legend
+from tasks.output import summary, write_overlay
+from tasks.predicting import predict_one
 from tasks.segment.draw import overlay
 from tasks.segment.loss import PixelCrossEntropy
 from tasks.segment.task import SegmentTask
@@ -84,10 +86,49 @@ def written(names, image, predictions, folder):
 
 def test_one_tasks_overlay_is_its_own(image, predictions, tmp_path):
     areas = written(["segment"], image, predictions, tmp_path / "segment")
-    np.testing.assert_array_equal(areas, overlay(image, predictions["segment"][0].numpy(), COLOURS))
+    np.testing.assert_array_equal(areas[:HEIGHT], overlay(image, predictions["segment"][0].numpy(), COLOURS))
     boxes = written(["detect"], image, predictions, tmp_path / "detect")
     expected = draw_boxes(image, np.array([BOX], float), np.array([1]), np.array([0.9]), THINGS)
-    np.testing.assert_array_equal(boxes, np.asarray(expected))
+    np.testing.assert_array_equal(boxes[:HEIGHT], np.asarray(expected))
+
+
+def test_a_legend_names_the_colours_in_sight(image, predictions, tmp_path):
+    outputs, _, found = arrays(make(), image, predictions)
+    assert outputs["segment"].legend(found["segment"]) == [(COLOURS[0], "road 50%"), (COLOURS[1], "grass 50%")]
+    assert outputs["detect"].legend(found["detect"]) == [(colour_of(1), "car: 1")]
+    assert outputs["classify"].legend(found["classify"]) == []
+    picture = written(["segment", "detect"], image, predictions, tmp_path)
+    below = picture[HEIGHT:]
+    assert 12 < len(below) < 60 and picture.shape[1] == WIDTH
+    for colour in (*COLOURS, colour_of(1)):
+        assert (below == colour).all(2).sum() > 50, colour
+    assert (below < 100).all(2).any(), "names"
+    one = np.zeros_like(found["segment"]["labels"])
+    assert outputs["segment"].legend({"labels": one}) == [(COLOURS[0], "road 100%")]
+
+
+def test_legends_of_small_pictures_are_readable():
+    picture = Image.new("RGB", (40, 30), (9, 9, 9))
+    made = np.asarray(
+        with_legend(picture, [((255, 0, 0), "a name that is far too long for a small picture"), ((0, 0, 255), "b")])
+    )
+    assert made.shape[1] == 160 and (made[:30, :40] == 9).all() and (made[:30, 40:] == 255).all()
+    assert (made == (0, 0, 255)).all(2).any() and (made[30:, -2:] == 255).all()
+    assert with_legend(picture, []) is picture
+
+
+def test_boxes_are_drawn_from_the_score_of_the_best_f1(image, predictions):
+    task = make()["detect"]
+    found = task.found(predictions["detect"])
+    assert task.output.summary(found) == "1 car" and "from a score of 0.3 on, a default" in task.output.note()
+    for threshold, line in ((0.15, "1 car, 1 person"), (0.95, "nothing")):
+        task.recall({"threshold": threshold})
+        assert task.output.summary(found) == line and task.card()["threshold"] == threshold
+        assert task.recipe((320, 320))["threshold"] == threshold
+    assert "0.95 on, where F1 was best" in task.output.note() and task.output.legend(found) == []
+    for nonsense in (2, "high", None, True, float("nan")):
+        task.recall({"threshold": nonsense})
+        assert task.card()["threshold"] is None
 
 
 def test_a_class_alone_needs_no_picture(image, predictions, tmp_path):
@@ -96,12 +137,13 @@ def test_a_class_alone_needs_no_picture(image, predictions, tmp_path):
 
 def test_all_tasks_share_one_picture(image, predictions, tmp_path):
     picture = written(["classify", "detect", "segment"], image, predictions, tmp_path)
-    strip = len(picture) - HEIGHT
+    legend = len(written(["detect", "segment"], image, predictions, tmp_path / "legend")) - HEIGHT
+    strip = len(picture) - HEIGHT - legend
     assert 12 < strip < 40 and picture.shape[1] == WIDTH
     caption = captioned(image, "night", "0.95")[:strip]
     np.testing.assert_array_equal(picture[:strip], caption)
     assert (caption == 0).all(2).any() and (caption == 255).all(2).mean() > 0.8
-    areas, below = overlay(image, predictions["segment"][0].numpy(), COLOURS), picture[strip:]
+    areas, below = overlay(image, predictions["segment"][0].numpy(), COLOURS), picture[strip : strip + HEIGHT]
     left, top, right, bottom = BOX
     assert tuple(below[top, 250]) == tuple(below[bottom - 1, 250]) == colour_of(1)
     assert tuple(below[top - 1, 250]) == tuple(below[bottom, 250]) == (255, 255, 255), "an edge that stands out"
@@ -113,7 +155,7 @@ def test_all_tasks_share_one_picture(image, predictions, tmp_path):
 def test_boxes_below_a_caption_are_drawn_as_without(image, predictions, tmp_path):
     boxes = written(["detect"], image, predictions, tmp_path / "detect")
     both = written(["classify", "detect"], image, predictions, tmp_path / "both")
-    np.testing.assert_array_equal(both[-HEIGHT:], boxes)
+    np.testing.assert_array_equal(both[-len(boxes) :][:HEIGHT], boxes[:HEIGHT])
 
 
 def test_captions_are_shortened_to_the_image():
@@ -163,7 +205,8 @@ def test_a_very_large_image_is_drawn_smaller(image, predictions, tmp_path, monke
     row = write_overlay(*arrays(tasks, image, predictions), tmp_path, Path("a"))
     assert row == {"overlays": str(tmp_path / "a.png"), "overlay_scale": 0.75}
     picture = np.asarray(Image.open(tmp_path / "a.png"))
-    assert picture.shape == (360, 480, 3)
+    assert picture.shape[1:] == (480, 3) and 370 < len(picture) < 420, "with a legend below"
+    picture = picture[:360]
     assert tuple(picture[150, 180]) == tuple(picture[299, 180]) == colour_of(1), "boxes shrink along"
     grass, road = (picture[10:40, column].mean((0, 1)) for column in (slice(-20, None), slice(0, 20)))
     np.testing.assert_allclose(grass - road, 0.55 * np.subtract(COLOURS[1], COLOURS[0]), atol=5)

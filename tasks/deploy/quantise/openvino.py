@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from tasks.deploy.offline import stay_offline
 from tasks.deploy.quantise.graph import Graph, Node, Operator
 from tasks.deploy.quantise.quantiser import PROBES, Floats, Images, Quantised, Quantiser, count, in_batches
 from tasks.deploy.runtimes import needed, readable
@@ -43,7 +42,6 @@ class OpenVinoQuantiser(Quantiser):
     """
 
     def __init__(self, source: Path, batches: Sequence[Images]) -> None:
-        stay_offline()
         logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # NNCF imports it for nothing
         with needed("openvino", "precision=int8"):
             import nncf

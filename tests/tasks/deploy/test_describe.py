@@ -24,7 +24,11 @@ def test_what_the_file_takes(manifest):
     takes = manifest["input"]
     assert [takes[key] for key in ("name", "type", "layout", "colours")] == ["image", "uint8", "NCHW", "RGB"]
     assert [takes[key] for key in ("batch", "height", "width")] == [1, *SIZE]
-    assert takes["resize"] == {"rule": "stretch", "height": SIZE[0], "width": SIZE[1]} and takes["upright"] is False
+    resize = takes["resize"]
+    assert [resize[key] for key in ("rule", "height", "width")] == ["stretch", *SIZE] and takes["upright"] is False
+    assert resize["filter"] == "bilinear" and resize["antialias"] is True
+    assert resize["convention"].startswith("PyTorch: interpolate") and "align_corners=False" in resize["convention"]
+    assert takes["normalisation"].startswith("inside the file: give it bytes")
     assert takes["mean"] == [0.485, 0.456, 0.406] and takes["std"] == [0.229, 0.224, 0.225]
 
 
@@ -78,8 +82,14 @@ def test_anchors_can_be_made_of_their_recipe(manifest, shipped):
     assert raw.logits.shape[1] == len(boxes) and [[*cells] for cells in raw.cells] == recipe["cells"]
 
 
+def test_it_says_whose_pixels_outputs_are_in(manifest):
+    said = {name: task["pixels"] for name, task in manifest["tasks"].items()}
+    assert "in the input's pixels" in said["detect"] and "the photo's size" in said["segment"]
+
+
 def test_how_boxes_are_kept(manifest):
     detect = manifest["tasks"]["detect"]
+    assert detect["threshold"] is None, "nothing was scored, so no score is known where F1 is best"
     assert detect["select"] == {"threshold": 0.001, "overlap": 0.55, "per_class": 300, "detections": 40}
     assert detect["score"] == "softmax" and detect["holes"] == [] and detect["weights"] == [10, 10, 5, 5]
     assert detect["largest"] == pytest.approx(4.135166556742356)

@@ -161,17 +161,13 @@ def test_a_file_of_another_task_is_refused(run, model):
 
 
 def damage(model: Path, how: str) -> None:
-    beside = model.with_name("model.json")
-    if how == "missing":
-        beside.unlink()
-    elif how == "cut off":
+    if how == "cut off":
         model.write_bytes(model.read_bytes()[:-100])
     else:
         changed(model, **{"newer": {"format": 2}, "unknown runtime": {"runtime": "abacus"}}[how])
 
 
 DAMAGES = {
-    "missing": "model.json is missing beside it",
     "cut off": "is cut off or was changed",
     "newer": "has format 2; this version reads up to 1",
     "unknown runtime": "runtime abacus is not one of",
@@ -185,6 +181,14 @@ def test_a_damaged_export_is_refused(run, model, how, mode):
     image = next(model.parent.glob("golden/000/image.png"))
     result, _ = run("damaged", "multitask", f"mode={mode}", f"model={model}", f"input={image}")
     assert result.status == 2 and result.err.count("\n") == 1 and DAMAGES[how] in result.err
+
+
+def test_a_file_without_its_description_is_used_by_the_one_inside(run, model):
+    model.with_name("model.json").unlink()
+    model = model.rename(model.with_name("streets.onnx"))
+    image = next(model.parent.glob("golden/000/image.png"))
+    result, folder = run("alone", "multitask", "mode=predict", f"model={model}", f"input={image}")
+    assert result.status == 0 and (folder / "index.csv").is_file(), result.err
 
 
 @pytest.fixture(scope="session")
@@ -211,7 +215,7 @@ def test_other_classes_are_refused(run, model, best, fewer):
     beside.write_text(json.dumps(card))
     result, _ = run("b", "multitask", "mode=evaluate", f"model={model}")
     assert result.status == 2 and result.err.count("\n") == 1
-    assert "class 3 is ['hedge'" in result.err and str(model) in result.err
+    assert "class 3 of segment is ['hedge'" in result.err and str(beside) in result.err
 
     card["tasks"]["segment"]["classes"].pop()
     beside.write_text(json.dumps(card))

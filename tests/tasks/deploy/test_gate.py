@@ -180,12 +180,24 @@ def gate(command, model, best, scenes, tmp_path):
 def test_a_file_that_was_not_touched_passes_and_is_scored(gate, model):
     result, rows, folder = gate()
     assert result.status == 0, result.err
-    assert len(rows) == 8 and all(row["holds"] for row in rows.values())
+    assert len(rows) == 9 and all(row["holds"] for row in rows.values())
     (boxes,) = (int(what.split()[1]) for what in rows if "partner" in what)
     assert boxes > 20, "there is something to compare"
     assert "segment: same label, worst image" in result.out and "DIFFERS" not in result.out
     scores = json.loads((folder / "metrics.json").read_text())
     assert scores["images"] == 4 and scores["segment/mIoU"] > 0
+
+
+@pytest.mark.parametrize(("key", "value"), [("overlap", 0.6), ("per_class", 5), ("detections", 20)])
+def test_another_suppression_is_refused(gate, model, key, value):
+    tasks = json.loads(model.with_name("model.json").read_text())["tasks"]
+    assert tasks["detect"]["select"][key] != value
+    tasks["detect"]["select"][key] = value
+    changed(model, tasks=tasks)
+    result, rows, _ = gate()
+    assert result.status == 2 and "does not do what the checkpoint does: detect: " in result.err
+    assert not rows["detect: suppression of equal boxes"]["holds"]
+    assert rows["tensor detect_logits"]["holds"] and rows["segment: same label, worst image"]["holds"]
 
 
 @pytest.mark.parametrize("how", SABOTAGES)

@@ -1,11 +1,13 @@
 """model.json and the files that it names: whatever is wrong with them is told in one line that names the file."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
-from tasks.deploy.manifest import read_manifest, sha256, write_manifest
+from tasks.deploy.manifest import card_of, read_manifest, sha256, write_manifest
+from tasks.deploy.validate import problem_of
 from tasks.errors import UserError
 
 WHOLE = {
@@ -20,6 +22,7 @@ WHOLE = {
     "sha256": {},
 }
 HASHED = {"sha256": {"model.onnx": "0"}}
+DELETED = "deleted"
 
 
 @pytest.fixture
@@ -115,3 +118,128 @@ def test_bytes_that_are_no_text_are_refused(model):
 def test_one_byte_decides(model, change):
     model.write_bytes(change(model.read_bytes()))
     assert refused(model).startswith(f"{model} is cut off or was changed")
+
+
+def test_a_renamed_file_is_known_by_its_hash(model):
+    other = model.rename(model.with_name("street.onnx"))
+    manifest = read_manifest(other)
+    assert manifest["file"] == "street.onnx" and manifest["sha256"] == {"street.onnx": sha256(other)}
+    other.write_bytes(other.read_bytes()[:-1])
+    assert "describes model.onnx, not street.onnx" in refused(other)
+
+
+DETECT = {
+    "outputs": {"logits": "detect_logits", "offsets": "offsets"},
+    "classes": [{"name": "a", "id": 1}, {"name": "b", "id": 3}],
+    "threshold": 0.4,
+    "holes": [],
+    "score": "softmax",
+    "anchors": {"cells": [[2, 3]], "shapes": [[[0.1, 0.2], [0.3, 0.1]]]},
+    "weights": [10, 10, 5, 5],
+    "largest": 4.1,
+    "select": {"threshold": 0.001, "overlap": 0.55, "per_class": 300, "detections": 40},
+}
+SEGMENT = {"outputs": {"logits": "areas"}, "classes": [{"name": "road", "id": 7, "colour": [1, 2, 3]}]}
+FULL = WHOLE | {
+    "task": "multitask",
+    "input": WHOLE["input"]
+    | {"resize": {"rule": "letterbox", "height": 8, "width": 8, "fill": 114}, "mean": [0.5] * 3, "std": [0.2] * 3},
+    "tasks": WHOLE["tasks"] | {"detect": DETECT, "segment": SEGMENT},
+}
+OTHERS = (
+    "",
+    "x",
+    "a" * 9999,
+    -1,
+    0,
+    2.5,
+    10**30,
+    1e300,
+    float("nan"),
+    True,
+    None,
+    [],
+    [[]],
+    [1, "2"],
+    {},
+    {"x": {"y": []}},
+)
+FREE = re.compile(  # places where another value of the same kind may stand
+    r"input\.(batch|upright|resize\.fill|(mean|std)(\.\d)?)|tasks\.\w+|tasks\.\w+\.outputs\.\w+|"
+    r"tasks\.\w+\.classes\.\d(\.\w+)?(\.\d)?|tasks\.detect\.(threshold|holes|largest|weights\.\d|"
+    r"anchors\.shapes\.[\d.]+|select\.(threshold|overlap))"
+)
+
+
+def places(node, path=()):
+    """Every place in a description: the keys and numbers that lead there."""
+    items = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+    for key, value in items:
+        yield (*path, key)
+        yield from places(value, (*path, key))
+
+
+def changed_at(place, value):
+    """The full description, and whether it has another value at a place, or is without it."""
+    whole = json.loads(json.dumps(FULL)) | HASHED
+    node = whole
+    for key in place[:-1]:
+        node = node[key]
+    before = node[place[-1]]
+    if value == DELETED:
+        del node[place[-1]]
+    else:
+        node[place[-1]] = value
+    return whole, before
+
+
+def test_nothing_is_accepted_in_silence():
+    """Every entry of another type, out of range or missing: one line. What is taken is of the same kind."""
+    assert problem_of(FULL | HASHED) == ""
+    count = 0
+    for place in [place for place in places(FULL) if place[0] not in ("format", "sha256")]:
+        for value in (*OTHERS, DELETED):
+            whole, before = changed_at(place, value)
+            problem = problem_of(whole)
+            assert "\n" not in problem and len(problem) < 400
+            name, count = ".".join(map(str, place)), count + 1
+            alike = (
+                value in (DELETED, None) or type(value) is type(before) or {type(value), type(before)} == {int, float}
+            )
+            assert problem or (FREE.fullmatch(name) and alike), (name, value)
+    assert count > 1000
+
+
+@pytest.mark.parametrize(
+    "text", ['{"format": NaN}', '{"format": 1e999}', "[" * 100_000, '{"format": ' + "9" * 5000 + "}"]
+)
+def test_json_that_python_alone_would_take(model, text):
+    model.with_name("model.json").write_text(text)
+    assert str(model.with_name("model.json")) in refused(model)
+
+
+CARD = {"task": "classify", "config": {}, "tasks": {"classify": {"classes": ["a", "b"]}}}
+
+
+@pytest.mark.parametrize(
+    ("card", "said"),
+    [
+        ([], "lacks task, config or tasks"),
+        (CARD | {"task": 3}, "is of tasks.3"),
+        (CARD | {"config": []}, "config is not a table"),
+        (CARD | {"tasks": "x"}, "tasks is not a table"),
+        (CARD | {"tasks": {}}, "tasks are not classify"),
+        (CARD | {"tasks": {"classify": 1}}, "has no list of classes"),
+        (CARD | {"tasks": {"classify": {"classes": {"a": 1}}}}, "has no list of classes"),
+        (CARD | {"tasks": {"classify": {"classes": ["a"]}}}, "different numbers of classes"),
+        (CARD | {"tasks": {"classify": {"classes": ["b", "a"]}}}, "class 0 of classify is b in"),
+    ],
+)
+def test_a_damaged_card_is_refused(model, card, said):
+    path = model.with_name("card.json")
+    path.write_text(json.dumps(card))
+    with pytest.raises(UserError, match=said) as error:
+        card_of(model)
+    assert str(path) in str(error.value)
+    path.write_text(json.dumps(CARD))
+    assert card_of(model) == CARD

@@ -9,10 +9,10 @@ import torch
 
 from heads.boxes import Places
 from tasks.data.letterbox import Stretch
-from tasks.deploy.manifest import SUFFIXES
 from tasks.deploy.network import trace
 from tasks.deploy.runtimes import Runner, open_runner
 from tasks.deploy.shipped import Shipped as ShippedLearner
+from tasks.deploy.validate import SUFFIXES
 from tasks.deploy.writers import WRITERS
 from tasks.errors import UserError
 from tests.tasks.deploy.conftest import SIZE, network, noise, settings, ship, tensors

@@ -107,6 +107,8 @@ def test_train_evaluate_predict(run, command, coco, tmp_path):
         "detect", "mode=predict", f"checkpoint={best}", f"input={photos}", f"hydra.run.dir={tmp_path / 'p'}"
     )
     assert result.status == 0, result.err
+    threshold = state(best)["mobilevision"]["tasks"]["detect"]["threshold"]
+    assert 0 < threshold < 1 and f"a score of {threshold:.3g} on, where F1 was best in validation" in result.out
     assert "broken.png" in result.out and "2 images predicted, 1 skipped" in result.out
     rows = {Path(row["image"]).name: row for row in csv.DictReader((tmp_path / "p" / "index.csv").open())}
     for entry in json.loads(Path(rows["a.jpg"]["boxes"]).read_text()):

@@ -9,7 +9,9 @@ import torch.multiprocessing
 
 from heads.boxes import Detections
 from tasks.annotations import Annotations
+from tasks.detect.error_kinds import errors
 from tasks.detect.metric import CocoMAP
+from tasks.detect.quality import match
 
 CLASSES = [("cat", 17), ("dog", 3), ("unseen", 90)]
 Image = tuple[Annotations, torch.Tensor, torch.Tensor, torch.Tensor]
@@ -97,6 +99,40 @@ def test_no_detections_at_all():
     made = [(each[0], each[1][:0], each[2][:0], each[3][:0]) for each in images()]
     numbers, _ = scores(made)
     assert numbers["mAP"] == 0 and numbers["images"] == 5
+
+
+def test_the_threshold_of_the_best_f1():
+    """Every score as a threshold in turn, counted by hand: right boxes, all boxes, all truths."""
+    _, metric = scores(images())
+    threshold = metric.best_threshold()
+    assert threshold == errors(metric.truths, metric.found, metric.image_ids, metric.result.categories).score
+    f1 = {}
+    for score in np.unique(metric.found.scores):
+        counts = errors_at(metric, score)
+        f1[score] = 2 * counts["right"] / (2 * counts["right"] + counts["wrong"] + counts["missed"])
+    assert f1[threshold] == max(f1.values()) and 0 < f1[threshold] < 1
+    assert scores(images()[1:2])[1].best_threshold() is None, "nothing was found"
+
+
+def errors_at(metric: CocoMAP, score: float) -> dict[str, int]:
+    """Right, wrong and missed boxes of all images from a score on, image by image."""
+    counts = {"right": 0, "wrong": 0, "missed": 0}
+    truths, found = metric.truths, metric.found
+    for image in metric.image_ids:
+        own, true = (found.image == image) & (found.scores >= score), truths.image == image
+        boxes, true_boxes = (np.concatenate((v[:, :2], v[:, :2] + v[:, 2:]), 1) for v in (found.boxes, truths.boxes))
+        matches = match(
+            boxes[own],
+            found.category[own],
+            found.scores[own],
+            true_boxes[true],
+            truths.category[true],
+            truths.crowd[true],
+        )
+        counts["right"] += matches.right
+        counts["wrong"] += int(matches.wrong.sum())
+        counts["missed"] += int(matches.missed.sum())
+    return counts
 
 
 def test_an_image_twice_is_refused():

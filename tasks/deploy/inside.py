@@ -1,0 +1,88 @@
+"""The description that an exported file carries inside, read from its bytes: nothing of the file is run or imported."""
+
+import json
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+KEY = "mobilevision"
+METADATA, NAME, VALUE = 14, 1, 2  # numbers of ModelProto.metadata_props, StringStringEntryProto.key and .value
+BYTES = 2  # protobuf's wire type of strings and messages
+
+
+def read_inside(path: Path) -> Any:
+    """The description inside an .onnx, .xml or .pt2 file; None where there is none, or none that can be read."""
+    try:
+        text = {".onnx": of_onnx, ".xml": of_openvino, ".pt2": of_torch}[path.suffix](path)
+        return None if text is None else json.loads(text)
+    except KeyError:  # ExecuTorch's format has no place for it
+        return None
+    except (ValueError, IndexError, RecursionError, ElementTree.ParseError, zipfile.BadZipFile, zlib.error, OSError):
+        return None
+
+
+def of_onnx(path: Path) -> str | None:
+    """The entry of the model's metadata."""
+    for number, value in fields(memoryview(path.read_bytes())):
+        if number == METADATA:
+            entry = {inner: bytes(content).decode() for inner, content in fields(value) if inner in (NAME, VALUE)}
+            if entry.get(NAME) == KEY:
+                return entry.get(VALUE)
+    return None
+
+
+def fields(message: memoryview) -> Iterator[tuple[int, memoryview]]:
+    """Number and content of the strings and messages in a protobuf message (protobuf.dev/programming-guides/encoding).
+
+    Raises:
+        ValueError: for what is no protobuf message.
+        IndexError: for one that is cut off.
+    """
+    at = 0
+    while at < len(message):
+        tag, at = varint(message, at)
+        kind = tag & 7
+        if kind == BYTES:
+            length, at = varint(message, at)
+            if at + length > len(message):
+                raise IndexError(f"{length} bytes are announced, {len(message) - at} are left")
+            yield tag >> 3, message[at : at + length]
+            at += length
+        elif kind == 0:
+            _, at = varint(message, at)
+        elif kind in (1, 5):  # 64 and 32 bits
+            at += 8 if kind == 1 else 4
+        else:
+            raise ValueError(f"there is no wire type {kind}")
+
+
+def varint(message: memoryview, at: int) -> tuple[int, int]:
+    """A number of seven bits a byte, the lowest first, and where it ends."""
+    value = 0
+    for shift in range(0, 70, 7):
+        byte = message[at]
+        at += 1
+        value |= (byte & 127) << shift
+        if byte < 128:
+            return value, at
+    raise ValueError("a number is longer than 64 bits")
+
+
+def of_openvino(path: Path) -> str | None:
+    """The entry of the model's runtime information."""
+    for _, element in ElementTree.iterparse(path):
+        if element.tag == KEY:
+            return element.get("value")
+    return None
+
+
+def of_torch(path: Path) -> str | None:
+    """The extra file of the archive."""
+    with zipfile.ZipFile(path) as archive:
+        for name in archive.namelist():
+            if name.rpartition("/")[2] == KEY:
+                return archive.read(name).decode()
+    return None
