@@ -11,6 +11,7 @@ from tasks.rules import (
     SIZE,
     SWITCH,
     TEXT,
+    Rule,
     Rules,
     either,
     is_list,
@@ -34,6 +35,10 @@ def of_transforms(value: Any) -> bool:
     )
 
 
+IS_BUILT: Rule = (
+    lambda v: v is None or (isinstance(v, DictConfig) and "_target_" in v),
+    "a _target_ with its arguments, or null",
+)
 A_PATH = optional(either(TEXT, whole(0)))  # a folder may be called 2024
 RULES: Rules = {  # every command has these keys
     "mode": one_of(*MODES),
@@ -89,6 +94,10 @@ RULES: Rules = {  # every command has these keys
     "benchmark.classes": whole(1, optional=True, most=100_000),
 }
 WHERE_PRESENT: Rules = {
+    "white": optional(POSITIVE),
+    "data.balance": optional(number(0, 1)),
+    "data.crop": IS_BUILT,
+    "data.fit": IS_BUILT,
     "batchnorm": optional(one_of("shared", "separate")),
     "overwrite": SWITCH,
     "saving.minutes": optional(POSITIVE),

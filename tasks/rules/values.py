@@ -1,7 +1,9 @@
 """Every value of the configuration against its rule."""
 
 import difflib
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -30,6 +32,18 @@ def check_values(config: DictConfig) -> None:
             check_value(config, key, rule)
     check_instead(config)
     check_splits(config)
+    for key, value in numbers(OmegaConf.to_container(config, resolve=False)):
+        if not math.isfinite(value):
+            raise UserError(f"{key}={value} is no finite number")
+
+
+def numbers(node: Any, key: str = "") -> Iterator[tuple[str, float]]:
+    """All numbers of a configuration, with their keys."""
+    items = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+    for name, value in items:
+        yield from numbers(value, f"{key}.{name}".lstrip("."))
+    if isinstance(node, int | float):
+        yield key, node
 
 
 def check_value(config: DictConfig, key: str, rule: Rule) -> None:
