@@ -158,7 +158,12 @@ def explain_run(error: Exception) -> str:
     if isinstance(error, UserError):
         return last_message(error)
     if isinstance(error, RuntimeError):
-        if "DataLoader worker" not in str(error):
+        text = " ".join(str(error).split())
+        if "can't start new thread" in text:
+            return f"{text}: the limit of processes and threads is reached (ulimit -u); fewer data.workers need less"
+        if "DefaultCPUAllocator" in text or "CUDA out of memory" in text:
+            return f"{text[:200]}: a smaller data.batch_size, image_size or fewer data.workers need less memory"
+        if "DataLoader worker" not in text:
             return ""
         from tasks.data.sharing import lost_worker
 
