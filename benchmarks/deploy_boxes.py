@@ -12,9 +12,9 @@ import tempfile
 import time
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import onnxruntime
 import torch
 from torch import Tensor, nn
 from torchvision.models.detection import ssdlite320_mobilenet_v3_large
@@ -55,12 +55,14 @@ def rival(background: float) -> nn.Module:
     return model.eval()
 
 
-def as_onnx(model: nn.Module, image: Tensor) -> onnxruntime.InferenceSession:
+def as_onnx(model: nn.Module, image: Tensor) -> Any:
     """torchvision's own file, by the exporter that takes its suppression, on one thread."""
     file = io.BytesIO()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.onnx.export(model, ([image],), file, dynamo=False, input_names=["image"], opset_version=17)
+    import onnxruntime  # after tasks, which keeps it offline
+
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3

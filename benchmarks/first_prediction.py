@@ -14,7 +14,10 @@ OURS = (
     "found = open_model(sys.argv[1]).predict(sys.argv[2])\n"
     "print(*found, 'with torch' if 'torch' in sys.modules else 'without torch')"
 )
-BARE = "import tasks, numpy, onnxruntime, sys, PIL.Image; onnxruntime.InferenceSession(sys.argv[1]); print('no prediction')"
+BARE = (
+    "import tasks, numpy, onnxruntime, sys, PIL.Image\n"  # tasks keeps ONNX Runtime offline
+    "onnxruntime.InferenceSession(sys.argv[1]); print('no prediction')"
+)
 
 
 def main(model: str, image: str, rounds: int = 5) -> None:

@@ -1,0 +1,79 @@
+"""What the gate decides: for int8 the metric over results; a remedy for what is refused; a warning where wanted."""
+
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from tasks.deploy import prove
+from tasks.deploy.gate import Difference
+from tasks.errors import UserError
+
+FEWER = Difference("detect: 90 boxes with a partner", 0.4, 0.6, at_least=True)
+
+
+@pytest.fixture
+def judge(monkeypatch, tmp_path):
+    """The gate for a file with these rows and scores; returns gate.json."""
+
+    def run(precision, rows, before=0.5, after=0.5, **changes):
+        settings = {"gate": "fail", "tolerance": None, "images": 1, "metric": False, "mixed": False, "budget": 0.01}
+        export = SimpleNamespace(**{**settings, "calibration": 128, **changes})
+        scores = iter([{"mAP": before}, {"mAP": after}])
+        image = np.zeros((4, 5, 3), np.uint8)
+        for name, value in {
+            "pixels": lambda *_: [image],
+            "compare": lambda *_: list(rows),
+            "of_checkpoint": lambda *_: None,
+            "of_file": lambda *_: None,
+            "scored": lambda *_: next(scores),
+            "Shipped": lambda *_: None,
+        }.items():
+            monkeypatch.setattr(prove, name, value)
+        manifest = {"precision": precision, "file": "model.onnx", "outputs": "raw", "tasks": {}}
+        manifest["input"] = {"height": 4, "width": 5, "batch": 1}
+        learner, data = SimpleNamespace(score_keys=["mAP"]), SimpleNamespace(val=None, fit=None)
+        prove.prove(learner, SimpleNamespace(export=export), data, manifest, None, tmp_path)
+        return {row["what"]: row for row in json.loads((tmp_path / "gate.json").read_text())}
+
+    return run
+
+
+def test_int8_is_kept_where_the_metric_did_not_fall(judge):
+    rows = judge("int8", [FEWER], before=0.5, after=0.495)
+    assert rows[FEWER.what]["limit"] is None and rows["loss of mAP"]["holds"]
+    judge("int8", [FEWER], before=0.5, after=0.6)
+    with pytest.raises(UserError, match=r"boxes with a partner is 0\.4, allowed from 0\.6"):
+        judge("fp32", [FEWER])
+    with pytest.raises(UserError, match="input bytes"):
+        judge("int8", [Difference("input bytes", 3, 0, at_least=False)])
+    with pytest.raises(UserError, match="boxes with a partner is nan"):
+        judge("int8", [FEWER._replace(worst=float("nan"))])
+
+
+@pytest.mark.parametrize("before", [0.0, None])
+def test_results_decide_where_no_metric_can_fall(judge, before, capsys):
+    with pytest.raises(UserError, match=r"boxes with a partner is 0\.4"):
+        judge("int8", [FEWER], before=before, after=before)
+    assert "the results themselves are compared" in capsys.readouterr().out
+
+
+def test_what_is_refused_names_a_remedy(judge, tmp_path):
+    with pytest.raises(UserError) as error:
+        judge("int8", [], after=0.4)
+    message = str(error.value)
+    assert "loss of mAP is 0.1, allowed up to 0.01" in message and "\n" not in message
+    for remedy in ("export.mixed=true", "export.calibration=128", "export.gate=warn", "export.budget", "each layer"):
+        assert remedy in message
+    with pytest.raises(UserError, match="all layers that may stay in float do, see the table of layers"):
+        judge("int8", [], after=0.4, mixed=True)
+    with pytest.raises(UserError, match=r"gate\.json\); export\.gate=warn keeps the file$"):
+        judge("fp32", [FEWER])
+
+
+def test_a_warning_keeps_the_file(judge, capsys):
+    rows = judge("fp32", [FEWER], gate="warn")
+    assert not rows[FEWER.what]["holds"]
+    said = capsys.readouterr().out
+    assert "warning   model.onnx does not do what the checkpoint does" in said and "export.gate=warn says" in said
