@@ -18,8 +18,17 @@ from tasks.errors import UserError
 MAX_PIXELS = 500_000_000  # of one image: 22,000 × 22,000, or 1.5 GB as RGB
 # Pillow would try every format it knows, EPS among them, which starts Ghostscript.
 FORMATS = ("PNG", "JPEG", "BMP", "PPM", "GIF", "WEBP", "TIFF", "JPEG2000", "AVIF", "TGA", "DIB")
-# Fewer bytes than these per pixel are impossible: a JPEG block of 64 pixels needs a bit, deflate packs 1032 to 1.
-PIXELS_PER_BYTE = {"JPEG": 512, "PNG": 8 * 1032}
+# No more pixels than these fit into a byte, at one bit a pixel: a JPEG block of 64 pixels needs a bit, deflate packs
+# 1032 bytes into one, LZW 4096 into 12 bits, PackBits 128 into two.
+PIXELS_PER_BYTE = {
+    "JPEG": 512,
+    "PNG": 8 * 1032,
+    "jpeg": 512,  # from here on: of TIFF
+    "tiff_adobe_deflate": 8 * 1032,
+    "tiff_deflate": 8 * 1032,
+    "tiff_lzw": 8 * 2731,
+    "packbits": 8 * 64,
+}
 PNG_END = b"\0\0\0\0IEND\xaeB\x60\x82"
 KINDS = {
     stat.S_IFDIR: "a folder",
@@ -30,7 +39,7 @@ KINDS = {
 }
 # What Pillow's decoders raise on damaged files; its own classes derive from OSError and ValueError.
 DAMAGE = (
-    OSError, ValueError, SyntaxError, EOFError, struct.error, LookupError, ArithmeticError, MemoryError,
+    OSError, ValueError, SyntaxError, EOFError, struct.error, LookupError, ArithmeticError, MemoryError, RuntimeError,
     Image.DecompressionBombError, Image.DecompressionBombWarning,
 )  # fmt: skip
 
@@ -78,7 +87,7 @@ def opened(path: str | Path, what: str = "image") -> Iterator[Image.Image]:
         with open_file(path) as file, Image.open(file, formats=formats()) as image:
             if image.width < 1 or image.height < 1:
                 raise OSError(f"it has {image.width}×{image.height} pixels")
-            most = PIXELS_PER_BYTE.get(image.format or "")
+            most = pixels_per_byte(image)
             if most and image.width * image.height > most * (size := os.fstat(file.fileno()).st_size):
                 raise OSError(f"the file is truncated: {size:,} bytes for {image.width}×{image.height} pixels")
             yield image
@@ -86,6 +95,14 @@ def opened(path: str | Path, what: str = "image") -> Iterator[Image.Image]:
         raise
     except DAMAGE as error:
         raise UserError(f"cannot read {what} {shown(path)}: {reason(path, error)}") from error
+
+
+def pixels_per_byte(image: Image.Image) -> int | None:
+    """How many pixels of an opened file a byte can hold at most; None where that has no limit."""
+    tiles = getattr(image, "tile", None)
+    if tiles and tiles[0][0] == "raw":
+        return 8 if image.mode in ("1", "L", "P") else 1
+    return PIXELS_PER_BYTE.get(image.info.get("compression", "") if image.format == "TIFF" else image.format or "")
 
 
 def check_png_end(file: IO[bytes]) -> None:

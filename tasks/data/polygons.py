@@ -13,6 +13,7 @@ from tasks.data.json_rows import read_json
 from tasks.data.opening import MAX_PIXELS
 from tasks.errors import UserError
 
+FARTHEST = 1e6  # pixels: NaN and infinity are farther
 GROUP = "group"  # behind a label's name: one polygon around several objects
 OUTSIDE = "license plate"  # the one label that the official script draws nothing for
 
@@ -38,9 +39,10 @@ def draw_ids(path: Path, label_ids: Mapping[str, int], objects: int) -> NDArray[
         for entry in content["objects"]:
             if entry["label"] == OUTSIDE or entry.get("deleted"):
                 continue
-            draw.polygon(
-                [(float(x), float(y)) for x, y in entry["polygon"]], fill=own_id(entry, label_ids, objects, seen)
-            )
+            corners = [(float(x), float(y)) for x, y in entry["polygon"]]
+            if not all(abs(value) < FARTHEST for corner in corners for value in corner):
+                raise ValueError(f"a corner of {entry['label']} is nowhere near the image")
+            draw.polygon(corners, fill=own_id(entry, label_ids, objects, seen))
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
         told = f"no {error}" if isinstance(error, KeyError) else str(error)
         raise UserError(f"cannot read polygons {path}: {told}") from error

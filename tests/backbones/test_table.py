@@ -1,5 +1,6 @@
 """Block tables: a network and its table say the same, and a table that is wrong says where."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -167,3 +168,18 @@ def test_a_file_that_is_no_table(content, message, tmp_path, monkeypatch):
 def test_a_table_in_a_configuration_is_named_so():
     with pytest.raises(ValueError, match=r"^backbone\.table, row 3: out='wide' is not a whole number"):
         TableBackbone(table=with_row(3, out="wide"))
+
+
+@pytest.mark.parametrize(("old", "new", "key"), [("stem:", "stem: 8\nstem:", "stem"), ("- {", "- {out: 9, ", "out")])
+def test_a_key_stands_once(tmp_path, old, new, key):
+    path = tmp_path / "a.yaml"
+    write_table(path, changed(), "twice")
+    path.write_text(path.read_text().replace(old, new, 1))
+    with pytest.raises(ValueError, match=rf"a\.yaml is no block table: the key {key} is there twice"):
+        read_table(path)
+
+
+def test_a_pipe_is_no_table(tmp_path):
+    os.mkfifo(tmp_path / "a.yaml")
+    with pytest.raises(ValueError, match="is no block table: it is no file"):
+        read_table(tmp_path / "a.yaml")

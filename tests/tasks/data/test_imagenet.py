@@ -2,6 +2,7 @@
 
 import re
 import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -182,3 +183,21 @@ def test_real_photos():
     assert len(list(val.check())) == 100 and val.read(3)["image"].shape[2] == 3
     with pytest.raises(UserError, match="no folder train"):
         ImageNet(MINI).train()
+
+
+def test_archives_that_unpack_without_end_are_refused(monkeypatch):
+    def file(*elements: bytes) -> bytes:
+        return bytes(124) + b"\0\1IM" + b"".join(elements)
+
+    def one(kind: int, data: bytes) -> bytes:
+        return struct.pack("<II", kind, len(data)) + data + bytes(-len(data) % 8)
+
+    monkeypatch.setattr("tasks.data.matlab.LARGEST", 1000)
+    packed = zlib.compress(one(14, bytes(100_000)))
+    with pytest.raises(ValueError, match="more than 1,000 bytes"):
+        read_structs(file(struct.pack("<II", 15, len(packed)) + packed), "synsets")
+    for count in (2**31 - 1, -1):  # elements without fields need no bytes
+        fields = one(5, struct.pack("<i", 32)) + one(1, b"")
+        matrix = one(6, struct.pack("<II", 2, 0)) + one(5, struct.pack("<ii", count, 1)) + one(1, b"synsets") + fields
+        with pytest.raises(ValueError, match=f"an array of {count} elements"):
+            read_structs(file(one(14, matrix)), "synsets")
