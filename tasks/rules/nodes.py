@@ -1,6 +1,7 @@
 """Where in a configuration something is built."""
 
 from collections.abc import Iterator
+from typing import Any
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
@@ -10,14 +11,14 @@ OURS = ("backbones.", "heads.", "tasks.", "torch.", "lightning.", "albumentation
 
 def built(node: DictConfig | ListConfig, path: str = "") -> Iterator[tuple[str, DictConfig]]:
     """All nodes that have a `_target_`, with their keys; outer ones first."""
+    children: list[tuple[str, Any]]
     if isinstance(node, DictConfig):
         if "_target_" in node:
             yield path, node
-        keys: list[str | int] = [str(key) for key in node]
+        children = [(str(key), node._get_node(key)) for key in node]
     else:
-        keys = list(range(len(node)))
-    for key in keys:
-        child = node._get_node(key)
+        children = [(str(index), node._get_node(index)) for index in range(len(node))]
+    for key, child in children:
         if isinstance(child, DictConfig | ListConfig) and not child._is_none() and not child._is_interpolation():
             yield from built(child, f"{path}.{key}".lstrip("."))
 
