@@ -58,7 +58,7 @@ from backbones.blocks import ConvNormAct
 from tasks.search.latency.onnx_runtime import OnnxRuntime
 from tasks.search.latency.units import Unit
 
-for term in OnnxRuntime(1).unit(Unit("layer", ConvNormAct(24, 40, act=None).eval(), ((1, 24, 5, 4),))):
+for term in OnnxRuntime(1).unit(Unit("layer", ConvNormAct(24, 40, act=None).to("meta"), ((1, 24, 5, 4),))):
     term.call()
 for name in others:
     __import__(name)
