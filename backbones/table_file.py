@@ -12,6 +12,7 @@
 Further keys may be left out; OTHERS has them with what they are then.
 """
 
+import reprlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ import yaml
 FORMAT = 1
 ACTS = ("relu", "relu6", "hard_swish")
 GATES = ("hard_sigmoid", "sigmoid")
+LARGEST = 2**18  # bytes of a file; MobileNetV3's has 2,000
 WIDEST = 2**14  # channels: more is a slip of the pen
 ROW = ("kernel", "expanded", "out", "excite", "act", "stride")
 KEYS = ("format", "stem", "blocks", "last", "hidden", "act")
@@ -40,10 +42,12 @@ class UniqueKeyLoader(yaml.SafeLoader):
     """YAML without objects, in which a key stands once; by itself the last one would hold in silence."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [key.value for key, _ in node.value]
-        for key, (place, _) in zip(keys, node.value, strict=True):
-            if keys.count(key) > 1:
+        seen: set[str] = set()
+        for place, _ in node.value:
+            key = str(place.value)
+            if key in seen:
                 raise yaml.constructor.ConstructorError(None, None, f"the key {key} is there twice", place.start_mark)
+            seen.add(key)
         return super().construct_mapping(node, deep)
 
 
@@ -57,6 +61,8 @@ def read_table(path: str | Path) -> dict[str, Any]:
     try:
         if path.exists() and not path.is_file():  # a pipe would never end
             raise ValueError("it is no file")
+        if path.exists() and path.stat().st_size > LARGEST:
+            raise ValueError(f"it has over {LARGEST:,} bytes")
         found = yaml.load(path.read_text(encoding="utf-8"), UniqueKeyLoader)
     except FileNotFoundError:
         raise ValueError(f"no block table at {path}") from None
@@ -114,6 +120,13 @@ def checked(table: Any, name: str) -> dict[str, Any]:
     return complete
 
 
+def shown(value: Any) -> str:
+    """A value in a message; YAML's aliases make small files that would print without end."""
+    short = reprlib.Repr()
+    short.maxlevel, short.maxstring = 2, 60
+    return short.repr(value)
+
+
 def checked_row(row: Any, name: str) -> dict[str, Any]:
     """One block.
 
@@ -121,7 +134,7 @@ def checked_row(row: Any, name: str) -> dict[str, Any]:
         ValueError: for keys or values that it must not have.
     """
     if not isinstance(row, Mapping):
-        raise ValueError(f"{name}: {row!r} is no block; keys are {', '.join(ROW)}")
+        raise ValueError(f"{name}: {shown(row)} is no block; keys are {', '.join(ROW)}")
     check_keys(row, ROW, ("gate",), name)
     check_values(row, ROW_RULES, name)
     return dict(row)
@@ -141,7 +154,7 @@ def check_values(found: Mapping[str, Any], rules: Mapping[str, Rule], name: str)
     """Raises a ValueError for a value outside its rule."""
     for key, (holds, text) in rules.items():
         if key in found and not holds(found[key]):
-            raise ValueError(f"{name}: {key}={found[key]!r} is not {text}")
+            raise ValueError(f"{name}: {key}={shown(found[key])} is not {text}")
 
 
 def channels(least: int = 1) -> Rule:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 LOAD = "lightning.fabric.utilities.cloud_io._load"
-MKDIR = "tasks.runner.os.mkdir"
+MKDIR = "torch.nn.functional.torch.os.mkdir"  # below a package that is allowed when it is typed
 
 
 def load(address: str, target: str = LOAD) -> dict[str, Any]:
@@ -42,6 +42,7 @@ RUNS: dict[str, Attack] = {  # each made the marker before there was a gate
     "scheduler": lambda marker, _: {"scheduler": make(marker)},
 }
 REFUSED: dict[str, Attack] = {  # what must not pass either, whether or not it would do harm today
+    "a module of ours": lambda marker, _: {"optimizer": make(marker, "tasks.runner.os.mkdir")},
     "system": lambda *_: {"optimizer": {"_target_": "os.system", "command": "true"}},
     "torch.load": lambda _, payload: {"optimizer": {"_target_": "torch.load", "f": str(payload)}},
     "torch.hub": lambda *_: {"backbone": {"_target_": "torch.hub.load", "repo_or_dir": "a/b", "model": "c"}},
