@@ -16,6 +16,8 @@ from backbones.mobilenet_v3 import MobileNetV3
 from backbones.table import table_of
 from heads.ssdlite import RawBoxes
 from tasks.build import make_backbone
+from tasks.rules.places import check_places
+from tasks.rules.values import check_values
 from tasks.targets import ALLOWED, DATA_ROOT, INTERPOLATIONS, TRANSFORMS, slot_of
 
 CONF = Path(__file__).parent.parent / "conf"
@@ -59,6 +61,8 @@ GROUPS = (
 def test_every_option_composes(choice):
     config = configuration(choice, task=task_of(choice))
     assert OmegaConf.to_container(config, resolve=False)
+    check_places(config)
+    check_values(config)  # what conf/ says holds to the rules
     group = choice.split("=")[0]
     if group in config and option_has_target(choice):
         assert "_target_" in config[group]
