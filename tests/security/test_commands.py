@@ -51,7 +51,8 @@ def sent(sound, marker, tmp_path):
     card = sound("segment")["mobilevision"]
     put(card["config"], "data.fit", make(marker))
     paths["model.onnx"].write_bytes(b"no model")
-    outputs = {"segment": {"outputs": {"logits": "logits"}, "classes": card["tasks"]["segment"]["classes"]}}
+    classes = [{"name": n, "id": i, "colour": list(c)} for n, i, c in card["tasks"]["segment"]["classes"]]
+    outputs = {"segment": {"outputs": {"logits": "logits"}, "classes": classes}}
     takes = {"batch": 1, "height": 32, "width": 32, "upright": False, "resize": {"rule": "none"}}
     said = {"format": 1, "task": "segment", "file": "model.onnx", "runtime": "onnx", "precision": "fp32"}
     write_manifest(tmp_path, {**said, "outputs": "raw", "input": takes, "tasks": outputs}, ["model.onnx"], card)

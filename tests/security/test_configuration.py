@@ -172,7 +172,7 @@ TABLES = {
     "an object": "!!python/object/apply:os.mkdir [{marker}]",
     "many keys": "\n".join(f"k{number}: 1" for number in range(2_000)),
     "much": "#" * 2**19,
-    "depth": "[" * 50_000,
+    "depth": "[" * 5_000,
 }
 
 
