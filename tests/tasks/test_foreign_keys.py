@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from tasks.cli import keys_of
 from tasks.errors import UserError
@@ -52,16 +52,17 @@ def test_what_is_named_is_there():
     step = ("optimizer=sgd", "scheduler=step")
     known = [
         configuration("dataset=imagenet", *step, task="classify"),
-        configuration("dataset=streets", task="detect"),
+        configuration("dataset=coco_json", task="detect"),
         configuration("dataset=streets", "recipe=segment_streets"),
     ]
     for name, word in WORDS.items():
         for key in re.findall(r"([a-z_.]+)=", word.key):
             parent, _, last = key.rpartition(".")
-            there = any(last in (node_of(config, parent) or {}) for config in known)
+            there = any(last in node_of(config, parent) for config in known)
             groups = keys_of("detect") if not parent else ()
             assert there or key in groups or key in ("hydra.run.dir", "dataset.val_split", "dataset.train_split"), name
 
 
 def node_of(config, parent):
-    return OmegaConf.select(config, parent) if parent else config
+    node = OmegaConf.select(config, parent) if parent else config
+    return node if isinstance(node, DictConfig) else {}
