@@ -1,7 +1,7 @@
 """kill -9 at random moments: every run goes on and ends bit-equal to one that was never interrupted.
 
-`pytest -m soak tests/soak/test_kills.py` (minutes; KILLS=20 and KILLS_SEED=0 by default). Runs whose outputs and temporary
-folder lie on different file systems are part of it: outputs in /dev/shm, TMPDIR elsewhere.
+`pytest -m soak tests/soak/test_kills.py` (minutes; KILLS=20 and KILLS_SEED=0 by default). Runs whose outputs and
+temporary folder lie on different file systems are part of it: outputs in /dev/shm, TMPDIR elsewhere.
 """
 
 import os
