@@ -10,7 +10,7 @@ import torch
 import yaml
 
 from backbones.mobilenet_v3 import MobileNetV3
-from backbones.table import plan_of, table_of
+from backbones.table import table_of
 from tests.fuzz.kit import Case, World, damage, damaged_bytes, odd_value
 
 MODES = ("predict", "evaluate", "train", "resume", "export", "teacher")
@@ -112,7 +112,7 @@ def exported_bytes(random: Random, world: World) -> Case:
 
 def block_tables(random: Random, world: World) -> Case:
     """A block table in which something is another thing, or which is no YAML."""
-    table: Any = table_of(plan_of(MobileNetV3(size="small", width=0.35)))
+    table: Any = table_of(MobileNetV3(size="small", width=0.35).plan)
     text = yaml.safe_dump(table)
     if random.random() < 0.7:
         what = damage(random, table, random.choice((1, 1, 3)))
