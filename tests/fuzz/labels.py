@@ -21,7 +21,7 @@ def odd_image(random: Random, path: Path, photo: bytes) -> str:
         path.write_bytes(content)
     elif what == "mode":
         what = random.choice(("1", "L", "LA", "P", "RGBA", "CMYK", "I", "I;16", "F", "YCbCr"))
-        kind = {"CMYK": "JPEG", "YCbCr": "JPEG", "F": "TIFF"}.get(what, random.choice(("PNG", "TIFF")))
+        kind = {"CMYK": "JPEG", "YCbCr": "JPEG", "F": "TIFF", "I": "TIFF"}.get(what, random.choice(("PNG", "TIFF")))
         values = np.random.default_rng(random.randrange(99)).integers(0, 255, (20, 24))
         image = Image.fromarray(values.astype(np.uint8))
         if what == "I;16":

@@ -62,7 +62,8 @@ def test_every_input_ends_well(world, run, tmp_path, capfd):
             ends[kind][word] += 1
             if word in FAULTS:
                 faults.append(f"{kind} {number}: {end}")
+                with capfd.disabled():
+                    print(f"\nFAULT {faults[-1]}", flush=True)
     with capfd.disabled():
         print(f"\n{counted(ends)}")
-        print("\n".join(faults))
     assert not faults
