@@ -39,6 +39,7 @@ def test_what_an_export_leaves(model):
         "model.json",
         "card.json",
         "model.onnx",
+        "run.log",
     }
     assert (folder / "decode.py").read_bytes() == Path("tasks/deploy/decode.py").read_bytes()
     cases = sorted(folder.glob("golden/*"))
