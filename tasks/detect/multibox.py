@@ -1,5 +1,6 @@
 """Losses of single-shot detection: SSD's (Liu et al., ECCV 2016, 2.2) and the focal loss (Lin et al., ICCV 2017)."""
 
+import math
 from abc import abstractmethod
 from typing import ClassVar
 
@@ -41,6 +42,11 @@ def looked_at(mask: Tensor) -> Tensor | slice:
     Elsewhere all of them, to be masked afterwards: how many are set, the host would have to wait for in every step.
     """
     return torch.from_numpy(mask.numpy().ravel().nonzero()[0]) if mask.device.type == "cpu" else slice(None)
+
+
+def at_most(wanted: Tensor, limit: int) -> int:
+    """A bound of what is wanted anywhere: on the CPU the largest number, elsewhere the limit, which need no waiting."""
+    return min(limit, math.ceil(wanted.numpy().max())) if wanted.device.type == "cpu" else limit
 
 
 class MultiBox(nn.Module):
@@ -160,10 +166,10 @@ class SoftmaxMultiBox(MultiBox):
         with torch.no_grad():  # gradients are needed of the chosen anchors only
             matched = labels > 0
             mistaken = -logits.log_softmax(2)[..., 0]  # (N, A): the loss as background, never negative
-            order = mistaken.masked_fill(matched, -1.0).argsort(1, descending=True)
             wanted = (self.negatives * matched.sum(1, keepdim=True)).clamp(min=self.least_negatives)
+            order = mistaken.masked_fill(matched, -1.0).topk(at_most(wanted, matched.shape[1]), 1).indices
             first = torch.arange(order.shape[1], device=order.device) < wanted  # in that order
-            chosen = torch.empty_like(matched).scatter_(1, order, first).logical_or_(matched).flatten()
+            chosen = matched.scatter(1, order, first).logical_or_(matched).flatten()
             rows = looked_at(chosen)
         each = F.cross_entropy(logits.flatten(0, 1)[rows], labels.flatten()[rows], reduction="none")
         return each.where(chosen[rows], 0.0).sum()
