@@ -17,7 +17,6 @@ from tasks.learner import Learner
 
 NEEDED = {"optimizer_states": "optimiser", "lr_schedulers": "schedule", "loops": "loops", "callbacks": "callbacks"}
 AVERAGED = {"current_model_state": "weights beside their average", "averaging_state": "average's count"}
-LOOPS = ("fit_loop", "validate_loop", "test_loop", "predict_loop")
 
 
 def check_resumable(checkpoint: Mapping[str, Any], path: str | Path, averaged: bool) -> None:
@@ -56,13 +55,17 @@ def check_state(checkpoint: Mapping[str, Any], path: str | Path, learner: Learne
     optimizer = learner.make_optimizer()
     assert learner.scheduler is not None
     wanted = {
-        "loops": {name: getattr(trainer, name).state_dict() for name in LOOPS[:1]},
+        "loops": {"fit_loop": trainer.fit_loop.state_dict()},
         "lr_schedulers": [learner.scheduler(optimizer, 1).state_dict()],
         "callbacks": {},
         "pytorch-lightning_version": "",
+        "epoch": 0,
+        "global_step": 0,
     }
     wrong = next((found for key, entry in wanted.items() if (found := differs(checkpoint.get(key), entry, key))), "")
-    wrong = wrong or next((f"callbacks.{k}" for k, v in checkpoint["callbacks"].items() if not isinstance(v, dict)), "")
+    for name, state in checkpoint["callbacks"].items() if not wrong else ():
+        if not isinstance(state, dict) or (name.startswith("Best{") and "best_model_score" not in state):
+            wrong = f"callbacks.{name}"
     wrong = wrong or differs_in_optimizer(checkpoint["optimizer_states"], optimizer)
     if not wrong and not re.match(
         r"\d+\.\d+(\.\d+)?((a|b|rc|\.post|\.?dev)\d+)*$", checkpoint["pytorch-lightning_version"]
@@ -79,6 +82,7 @@ def check_state(checkpoint: Mapping[str, Any], path: str | Path, learner: Learne
     if wrong:
         raise UserError(f"resume={path} is damaged: its {wrong} is not what this run goes on with")
     check_fit(ours, checkpoint["state_dict"], path)
+    check_fit(ours, checkpoint.get("current_model_state", ours), path)
     moments = checkpoint["optimizer_states"][0]["state"]
     try:
         check_sound(checkpoint.get("current_model_state", {}), path)

@@ -116,9 +116,13 @@ class StopOnSignal(Callback):
             trainer.save_checkpoint(self.checkpoint)
             raise Stopped(self.received or signal.SIGTERM, self.checkpoint)
 
-    def teardown(self, *_: Any, **__: Any) -> None:
+    def on_exception(self, *_: Any) -> None:
+        """Stop the clock: Lightning puts back the handlers of before, and SIGALRM would end the process."""
         if signal.SIGALRM in self.before:
             signal.setitimer(signal.ITIMER_REAL, 0)
+
+    def teardown(self, *_: Any, **__: Any) -> None:
+        self.on_exception()
         for number, handler in self.before.items():
             signal.signal(number, handler)
         self.before = {}

@@ -192,8 +192,8 @@ def test_a_teacher_changes_what_is_learnt_and_is_not_needed_later(run):
 
 
 def test_short_trainings_are_scored(run):
-    sanity = "trainer.num_sanity_val_steps=2"
-    result, folder = run("short", "trainer.max_epochs=3", "trainer.check_val_every_n_epoch=2", sanity)
+    sanity = "trainer.num_sanity_val_steps=2", "data.eval_batch_size=1"
+    result, folder = run("short", "trainer.max_epochs=3", "trainer.check_val_every_n_epoch=2", *sanity)
     assert result.status == 0 and metrics(folder)["images"] == 5, result.err
     result, folder = run("limited", "trainer.max_epochs=1", "trainer.limit_val_batches=1", "optimizer.lr=5")
     assert result.status == 3 and "error: the loss has exploded" in result.err, result
