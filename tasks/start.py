@@ -14,6 +14,8 @@ from tasks.merging import grown, plain, typed_keys, with_typed
 from tasks.parts import parts, several, with_data_sets
 from tasks.report import report
 from tasks.resuming import check_resumable
+from tasks.rules.places import check_places
+from tasks.rules.values import check_values
 
 
 def with_checkpoint(task: str, config: DictConfig, overrides: Sequence[str]) -> tuple[DictConfig, list[str]]:
@@ -26,7 +28,7 @@ def with_checkpoint(task: str, config: DictConfig, overrides: Sequence[str]) -> 
     """
     if config.model is not None:
         card = card_of(str(config.model))
-        return with_typed(card, config, overrides), list(card["tasks"])
+        return checked(with_typed(card, config, overrides), str(config.model)), list(card["tasks"])
     path = config.resume if config.mode == "train" and config.resume is not None else config.checkpoint
     if path is None or (config.mode == "train" and config.resume is None and not several(config)):
         return config, []
@@ -35,7 +37,7 @@ def with_checkpoint(task: str, config: DictConfig, overrides: Sequence[str]) -> 
     if config.resume is not None:
         check_resumable(checkpoint, path, averaged=card["config"].get("ema", config.ema) is not None)
     grows = config.mode == "train" and config.resume is None
-    config = grown(card, config, overrides) if grows else with_typed(card, config, overrides)
+    config = checked(grown(card, config, overrides) if grows else with_typed(card, config, overrides), path)
     if config.backbone.get("pretrained"):
         config.backbone.pretrained = False  # the checkpoint has the weights: nothing to download
     if config.mode == "evaluate" and config.get("datasets") and "datasets" not in typed_keys(overrides):
@@ -45,6 +47,20 @@ def with_checkpoint(task: str, config: DictConfig, overrides: Sequence[str]) -> 
         check_known(list(config.get("datasets") or ()), has, path)
         config.batchnorm = "separate" if len(config.datasets) > 1 else "shared"
     return config, list(card["tasks"])
+
+
+def checked(config: DictConfig, path: str) -> DictConfig:
+    """A checkpoint's configuration with what was typed on top, in which every value holds to its rule.
+
+    Raises:
+        UserError: for the first that does not, with the file's name.
+    """
+    try:
+        check_places(config)
+        check_values(config)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
+    return config
 
 
 def check_known(names: Sequence[str], has: Sequence[str], path: str) -> None:

@@ -53,7 +53,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
 
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> Callable[..., Any]:
-    """`python -m tasks.<name>` in this process up to the first step of a training, whose checks are then all passed."""
+    """`python -m tasks.<name>` in this process up to where a training or an export begins: all checks are passed then."""
     from tasks.cli import main
 
     def begins(*_: object, **__: object) -> None:
@@ -63,7 +63,13 @@ def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_
     monkeypatch.setattr("tasks.training.train", begins)
     monkeypatch.chdir(tmp_path)  # where a command line may write that has lost its folder
 
-    def go(name: str, *arguments: str) -> Result:
+    def go(name: str, *arguments: str, exports: bool = False) -> Result:
+        with monkeypatch.context() as patch:
+            if not exports:
+                patch.setattr("tasks.deploy.export.write", begins)
+            return ended(name, *arguments)
+
+    def ended(name: str, *arguments: str) -> Result:
         monkeypatch.setattr(sys, "argv", [f"tasks.{name}", *arguments])
         monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
         capfd.readouterr()

@@ -1,7 +1,7 @@
 """Odd inputs of every kind end in one line or are taken for what they are: no traceback, no hang, nothing in silence.
 
 The suite runs a seeded sample of each kind. `pytest -m fuzz tests/fuzz` runs FUZZ inputs (1,000) from FUZZ_SEED (0) and
-prints how each kind ended.
+prints how each kind ended; FUZZ_ONLY="checkpoint bytes 7" runs one of them again.
 """
 
 import os
@@ -16,6 +16,7 @@ from tests.fuzz.kit import FAULTS, Kind, counted, judged
 
 KINDS: dict[str, Kind] = {**words.KINDS, **files.KINDS, **labels.KINDS}
 INPUTS, SEED = int(os.environ.get("FUZZ", "1000")), int(os.environ.get("FUZZ_SEED", "0"))
+ONLY = os.environ.get("FUZZ_ONLY", "")
 SAMPLE = 2  # of each kind
 
 
@@ -26,7 +27,8 @@ def ready(kind: str, world, run) -> None:
     pytest.importorskip("onnxruntime")
     pytest.importorskip("onnxscript")
     folder = world.folder.parent / "model"
-    result = run("classify", "mode=export", f"checkpoint={world.checkpoints['classify']}", f"hydra.run.dir={folder}")
+    arguments = ("mode=export", f"checkpoint={world.checkpoints['classify']}", f"hydra.run.dir={folder}")
+    result = run("classify", *arguments, exports=True)
     assert result.status == 0, result.err
     world.model = folder / "model.onnx"
 
@@ -40,7 +42,7 @@ def end_of(kind: str, number: int, world, run, tmp_path) -> str:
     folder = tmp_path / f"{kind} {number}".replace(" ", "_").replace("'", "")
     end = judged(case._replace(arguments=(*case.arguments, f"hydra.run.dir={folder}")), run)
     if end.partition(":")[0].split()[0] in FAULTS:
-        print(f"FAULT {kind} {number} [{case.what}]: {end}\n  tasks.{case.task} {' '.join(case.arguments)}")
+        end += f"\n  {case.what}\n  python -m tasks.{case.task} {' '.join(case.arguments)}"
     shutil.rmtree(folder, ignore_errors=True)
     return end
 
@@ -54,16 +56,16 @@ def test_a_sample_of_each_kind_ends_well(kind, world, run, tmp_path):
 @pytest.mark.fuzz
 def test_every_input_ends_well(world, run, tmp_path, capfd):
     ends: dict[str, Counter[str]] = {kind: Counter() for kind in KINDS}
+    inputs = [(kind, number) for number in range(-(-INPUTS // len(KINDS))) for kind in KINDS]
     faults = []
-    for number in range(-(-INPUTS // len(KINDS))):
-        for kind in KINDS:
-            end = end_of(kind, number, world, run, tmp_path)
-            word = end.partition(":")[0].split()[0]
-            ends[kind][word] += 1
-            if word in FAULTS:
-                faults.append(f"{kind} {number}: {end}")
-                with capfd.disabled():
-                    print(f"\nFAULT {faults[-1]}", flush=True)
+    for kind, number in [one for one in inputs if ONLY in ("", f"{one[0]} {one[1]}")]:
+        end = end_of(kind, number, world, run, tmp_path)
+        word = end.partition(":")[0].split()[0]
+        ends[kind][word] += 1
+        if word in FAULTS:
+            faults.append(f"{kind} {number}: {end}")
+            with capfd.disabled():
+                print(f"\nFAULT {faults[-1]}", flush=True)
     with capfd.disabled():
         print(f"\n{counted(ends)}")
     assert not faults
