@@ -15,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from tasks.errors import UserError
 from tasks.parts import HEADS
+from tasks.rules.values import check_stored
 from tasks.targets import ALLOWED, DATA_ROOT, INTERPOLATIONS, TRAINER, slot_of
 
 DEEPEST, MOST, LONGEST = 24, 20_000, 4_096  # levels, values, characters: ours have 8, some hundreds and a path
@@ -54,11 +55,19 @@ def checked_config(config: Any, path: str | Path) -> dict[str, Any]:
     return config
 
 
-def rebuilt(card: Mapping[str, Any]) -> DictConfig:
-    """The configuration by which a checkpoint's network is built again; nothing is downloaded for it."""
+def rebuilt(card: Mapping[str, Any], path: str | Path) -> DictConfig:
+    """The configuration by which a checkpoint's network is built again; nothing is downloaded for it.
+
+    Args:
+        path: of the checkpoint, for messages.
+
+    Raises:
+        UserError: for a value outside its rule.
+    """
     config = OmegaConf.create({**card["config"], "confirm": False})  # its size is not for the file to confirm
     if OmegaConf.select(config, "backbone.pretrained"):
         config.backbone.pretrained = False
+    check_stored(config, path)
     return config
 
 

@@ -75,7 +75,7 @@ def ours(path: str, task: Task) -> nn.Module:
     """The network of a checkpoint of the same task."""
     checkpoint = open_checkpoint(path, task.name)
     card = checkpoint["mobilevision"]
-    learner = build(rebuilt(card), classes_of(card))
+    learner = build(rebuilt(card, path), classes_of(card))
     try:
         task.check_teacher(learner.each(task.name))
     except ValueError as error:

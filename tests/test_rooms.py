@@ -50,7 +50,15 @@ ALLOWED = {  # longest matching room decides; what is imported must start with o
     "tasks/deploy/inside": (),
     "tasks/deploy/validate": ("tasks.deploy.formats",),
     "tasks/targets": ("tasks.parts",),
-    "tasks/stored": ("hydra", "omegaconf", "tasks.errors", "tasks.parts", "tasks.targets", "tasks.merging"),
+    "tasks/stored": (
+        "hydra",
+        "omegaconf",
+        "tasks.errors",
+        "tasks.parts",
+        "tasks.targets",
+        "tasks.rules",
+        "tasks.merging",
+    ),
     "tasks/deploy/runtimes": (
         "numpy",
         "torch",

@@ -53,7 +53,7 @@ def trained(path: Path) -> tuple[Learner, DictConfig]:
     """A checkpoint's network, ready to predict, and its configuration."""
     checkpoint = open_checkpoint(path, "multitask")
     card = checkpoint["mobilevision"]
-    config = rebuilt(card)
+    config = rebuilt(card, path)
     learner = build(config, classes_of(card), sources_of(card))
     load_state(learner, checkpoint, path)
     return learner.eval(), config

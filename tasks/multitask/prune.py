@@ -55,7 +55,7 @@ def prune(path: Path, keep: Sequence[str], output: Path) -> str:
     if output.exists():
         raise UserError(f"{output} is there already; --output names another file")
     card, state = of_heads(open_checkpoint(path, "multitask"), keep)
-    learner = build(rebuilt(card), classes_of(card), sources_of(card))
+    learner = build(rebuilt(card, path), classes_of(card), sources_of(card))
     load_state(learner, {"state_dict": state, "mobilevision": {"tasks": dict.fromkeys(has)}}, path)
     kept = dict(learner.state_dict())
     save({"state_dict": kept, "mobilevision": card}, output)

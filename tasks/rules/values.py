@@ -32,6 +32,26 @@ def check_values(config: DictConfig) -> None:
             check_value(config, key, rule)
     check_instead(config)
     check_splits(config)
+    check_finite(config)
+
+
+def check_stored(config: DictConfig, path: object) -> None:
+    """Check each value of a file's configuration that has a rule; what a file of before lacks has none.
+
+    Raises:
+        UserError: for the first value outside its rule, with the file's name.
+    """
+    try:
+        for key, rule in (run.RULES | WHERE_PRESENT).items():
+            for place in places_of(config, key):
+                check_present(config, place, rule)
+        check_finite(config)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
+
+
+def check_finite(config: DictConfig) -> None:
+    """Raises a UserError for the first number of a configuration that is infinite or none."""
     for key, value in numbers(OmegaConf.to_container(config, resolve=False)):
         if not math.isfinite(value):
             raise UserError(f"{key}={value} is no finite number")

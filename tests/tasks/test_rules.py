@@ -7,7 +7,7 @@ from omegaconf import OmegaConf
 
 from tasks.errors import UserError
 from tasks.rules.places import check_places
-from tasks.rules.values import check_values
+from tasks.rules.values import check_stored, check_values
 from tests.test_config import configuration
 
 DATA = {"segment": "cityscapes", "classify": "folders", "detect": "coco", "multitask": "streets"}
@@ -100,3 +100,15 @@ def test_an_own_class_has_values_of_its_own():
     OmegaConf.update(config, "optimizer", {"_target_": "mine.Optimizer", "lr": "fast"}, merge=False)
     check_places(config)
     check_values(config)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("task.mix.mixup", [0.1]), ("data.fit.resize", "a"), ("backbone.width", {"a": 1}), ("ema", -1)]
+)
+def test_a_files_configuration_holds_to_the_rules(key, value):
+    config = configuration("dataset=folders", task="classify")
+    check_stored(config, "sound.ckpt")
+    check_stored(OmegaConf.create({"backbone": config.backbone}), "of_before.ckpt")
+    OmegaConf.update(config, key, value, merge=False)
+    with pytest.raises(UserError, match=rf"odd\.ckpt: {key}=.* is not a "):
+        check_stored(config, "odd.ckpt")

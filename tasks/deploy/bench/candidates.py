@@ -169,17 +169,13 @@ def of_file(task: str, path: Path, name: str, common: Mapping[str, Any]) -> Cand
     if manifest["task"] != task:
         raise UserError(f"model={path} was exported by tasks.{manifest['task']}, not tasks.{task}")
     try:
-        learner = of_card(card_of(path))
+        card = card_of(path)
+        learner = build(rebuilt(card, path), classes_of(card), sources_of(card))
     except UserError:  # it is gone, of a newer version, or needs what is not installed; the file runs nevertheless
         learner = None
     files = [path.with_name(file) for file in manifest.get("sha256") or [path.name]]
     score = score_of(path.with_name("metrics.json"), list(manifest["tasks"]))
     return Candidate(name, {**common, "model": str(path)}, learner, files, score)
-
-
-def of_card(card: Mapping[str, Any]) -> Learner:
-    """The network that a file was made of, without its weights."""
-    return build(rebuilt(card), classes_of(card), sources_of(card))
 
 
 def score_of(metrics: Path | None, tasks: Sequence[str]) -> dict[str, float]:
