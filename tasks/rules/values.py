@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from tasks.errors import UserError
 from tasks.rules import Rule, Rules, images, learning, networks, run, trainer
@@ -46,8 +47,8 @@ def check_stored(config: DictConfig, path: object) -> None:
             for place in places_of(config, key):
                 check_present(config, place, rule)
         check_finite(config)
-    except UserError as error:
-        raise UserError(f"{path}: {error}") from None
+    except (UserError, OmegaConfBaseException) as error:
+        raise UserError(f"{path}: {' '.join(str(error).split())}") from None
 
 
 def check_finite(config: DictConfig) -> None:

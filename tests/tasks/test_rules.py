@@ -108,7 +108,7 @@ def test_an_own_class_has_values_of_its_own():
 def test_a_files_configuration_holds_to_the_rules(key, value):
     config = configuration("dataset=folders", task="classify")
     check_stored(config, "sound.ckpt")
-    check_stored(OmegaConf.create({"backbone": config.backbone}), "of_before.ckpt")
+    check_stored(OmegaConf.create({"backbone": config.backbone, "wants": config.wants}), "of_before.ckpt")
     OmegaConf.update(config, key, value, merge=False)
     with pytest.raises(UserError, match=rf"odd\.ckpt: {key}=.* is not a "):
         check_stored(config, "odd.ckpt")
