@@ -18,6 +18,7 @@ KINDS = {b"\x89PNG": "a PNG image", b"\xff\xd8\xff": "a JPEG image", b"\x93NUMPY
 MOST = 200_000  # entries of a checkpoint: a pickle of a few hundred bytes may hold more than memory does
 DEEPEST = 64  # of dicts in dicts
 READS = 1_000_000  # seconds
+SHARED = 16  # times that a file's numbers may stand in it under other names: tied weights, averages
 PICKLED, OF_RECORD = 2**19, 2**11  # bytes that the pickle of a zip archive may have, and for each of its tensors
 
 
@@ -50,8 +51,12 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         ) from error
     if not isinstance(checkpoint, dict):
         raise ValueError(f"{path} holds a {type(checkpoint).__name__}, not a state dict")
+    numbers = 0
     for name, tensor in tensors_in(checkpoint, path):
         check_plain(name, tensor, path)
+        numbers += tensor.numel() * tensor.element_size()
+        if numbers > SHARED * path.stat().st_size:
+            raise ValueError(f"{path} is no checkpoint: its tensors are over {SHARED} times as large as the file")
     return checkpoint
 
 

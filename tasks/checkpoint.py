@@ -58,6 +58,13 @@ def read_ours(path: str | Path) -> dict[str, Any]:
     return {**checkpoint, "mobilevision": card}
 
 
+def printable(node: Any) -> bool:
+    """Whether the names of a class have no control characters, which a terminal would obey."""
+    if isinstance(node, list | tuple):
+        return all(printable(part) for part in node)
+    return not isinstance(node, str) or node.isprintable()
+
+
 def check_card(card: Mapping[str, Any], path: str | Path) -> None:
     """Raises a UserError for a description that lacks something, or has something of another kind."""
     kinds = {"format": int, "task": str, "config": dict, "tasks": dict}
@@ -80,6 +87,7 @@ def check_card(card: Mapping[str, Any], path: str | Path) -> None:
             name not in HEADS
             or not isinstance(classes, list)
             or not classes
+            or not all(printable(part) for part in classes)
             or entry.get("target") not in HEADS.values()
         ):
             wrong.append(f"tasks.{name}")

@@ -11,7 +11,7 @@ from tasks.parts import BACKBONE, HEADS
 
 OF_THIS_COMMAND = ("mode", "checkpoint", "resume", "weights", "model", "input", "stop_after", "logger", "cpu",
                    "upright", "runtime", "export", "benchmark", "budget", "search", "target", "latency",
-                   "confirm", "overwrite")  # fmt: skip
+                   "confirm", "overwrite", "trainer.num_nodes")  # fmt: skip
 SETTLED = ("backbone", "head", "task", *HEADS, "heads", "balance", "batchnorm", "distill", "optimizer", "scheduler",
            "ema", "seed", "white", "data.batch_size", "data.repeat", "data.augment", "data.own_augment", "data.draw",
            "data.crop", "data.progressive", "data.max_broken", "trainer.accumulate_grad_batches", "trainer.precision",

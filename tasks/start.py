@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from backbones.weights import load_head, load_weights
 from tasks.checkpoint import for_data_sets, kept_apart, load_state, open_checkpoint, start_from
@@ -58,8 +59,8 @@ def checked(config: DictConfig, path: str) -> DictConfig:
     try:
         check_places(config)
         check_values(config)
-    except UserError as error:
-        raise UserError(f"{path}: {error}") from None
+    except (UserError, OmegaConfBaseException) as error:
+        raise UserError(f"{path}: {str(error).splitlines()[0]}") from None
     return config
 
 

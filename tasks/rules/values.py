@@ -48,7 +48,7 @@ def check_stored(config: DictConfig, path: object) -> None:
                 check_present(config, place, rule)
         check_finite(config)
     except (UserError, OmegaConfBaseException) as error:
-        raise UserError(f"{path}: {' '.join(str(error).split())}") from None
+        raise UserError(f"{path}: {str(error).splitlines()[0]}") from None
 
 
 def check_finite(config: DictConfig) -> None:

@@ -74,6 +74,15 @@ def test_what_is_larger_than_its_file_is_refused(tmp_path):
             read_checkpoint(tmp_path / "file.pth")
 
 
+def test_one_tensor_of_many_names_is_no_checkpoint(tmp_path):
+    tensor = torch.zeros(10_000)
+    torch.save({str(number): tensor for number in range(8)}, tmp_path / "tied.pth")
+    assert len(read_checkpoint(tmp_path / "tied.pth")) == 8
+    torch.save({str(number): tensor for number in range(1_000)}, tmp_path / "many.pth")
+    with pytest.raises(ValueError, match=r"many\.pth is no checkpoint: its tensors are over 16 times as large as"):
+        read_checkpoint(tmp_path / "many.pth")
+
+
 def test_weights_are_finite_and_variances_not_negative():
     sound = {"weight": torch.ones(2), "running_var": torch.zeros(2), "steps": torch.tensor(-1)}
     check_sound(sound, "a.ckpt")

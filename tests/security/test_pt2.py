@@ -138,6 +138,7 @@ REFUSED: dict[str, Callable[[dict[str, bytes], Path], None]] = {
         lambda tree, _: tree["graph_module"]["graph"]["nodes"][0].update(target="torch.ops.aten.from_file.default"),
     ),
     "an attribute": target("torch.ops.aten.add.__class__"),
+    "TorchScript's writer of files": target("torch.ops.aten.save.default"),
     "a power of sizes": in_json(GRAPH, lambda tree, _: tree.update(guards_code=["9**9**9**9 != 1"])),
     "a type": in_json(
         GRAPH,

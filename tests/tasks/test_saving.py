@@ -65,6 +65,7 @@ WRONG = {
     "no head": ({"tasks": {}}, "its tasks"),
     "head": ({"tasks": {"classify": []}}, r"its tasks\.classify"),
     "classes": ({"tasks": {"classify": {"target": "label", "classes": "ab"}}}, r"its tasks\.classify"),
+    "control": ({"tasks": {"classify": {"target": "label", "classes": ["a\x1b[31m"]}}}, r"its tasks\.classify"),
     "target": ({"tasks": {"classify": {"target": 3, "classes": ["a"]}}}, r"its tasks\.classify"),
 }
 
