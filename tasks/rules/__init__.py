@@ -50,7 +50,8 @@ def number(
 
 def one_of(*choices: object) -> Rule:
     """A rule: a value among these; 1 is not true here."""
-    text = f"one of {', '.join('null' if choice is None else str(choice) for choice in choices)}"
+    names = ", ".join("null" if choice is None else str(choice) for choice in choices)
+    text = f"one of {names}" if len(choices) > 1 else names
     return lambda v: any(v == choice and type(v) is type(choice) for choice in choices), text
 
 

@@ -210,7 +210,7 @@ def test_mistakes_are_one_line(run, arguments, message, tmp_path):
 
 
 def test_a_mirrored_score_does_not_know_left_from_right(run, folders, command, tmp_path):
-    result, trained = run("trained", "trainer.max_epochs=2", "task.mirror=true")
+    result, trained = run("trained", "trainer.max_epochs=2", "task.mirror=true", "optimizer.lr=1e-4")
     assert result.status == 0, result.err
     best = torch.load(trained / "checkpoints" / "best.ckpt", weights_only=True)
     assert best["mobilevision"]["config"]["task"]["mirror"] is True

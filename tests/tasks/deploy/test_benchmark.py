@@ -76,7 +76,10 @@ def write_file(path: Path, card: dict, batch: int = 1) -> Path:
     path.parent.mkdir(parents=True)
     onnx.save(model, str(path))
     takes = {"name": "image", "batch": batch, "height": 32, "width": 32, "resize": {"rule": "none"}, "upright": False}
-    task = {"outputs": {"logits": "logits"}, "classes": ["a", "b", "c"]}
+    task = {
+        "outputs": {"logits": "logits"},
+        "classes": card["tasks"]["classify"]["classes"] if card else ["a", "b", "c"],
+    }
     manifest = {"format": 1, "task": "classify", "file": path.name, "runtime": "onnx", "precision": "fp32"}
     manifest |= {"outputs": "raw", "input": takes, "tasks": {"classify": task}}
     write_manifest(path.parent, manifest, [path.name], card)

@@ -82,7 +82,7 @@ def photos(tmp_path):
 
 
 def settings(model="model.onnx"):
-    return OmegaConf.create({"model": str(model), "upright": False, "runtime": {"threads": 1}})
+    return OmegaConf.create({"model": str(model), "upright": False, "white": None, "runtime": {"threads": 1}})
 
 
 def left(folder):
@@ -149,7 +149,7 @@ def test_no_torch_is_imported(photos, tmp_path):
         "import sys; from pathlib import Path; from omegaconf import OmegaConf\n"
         "from tasks.deploy.predicting import predict\n"
         "model, folder, *images = sys.argv[1:]\n"
-        "config = OmegaConf.create({'model': model, 'upright': False, 'runtime': {'threads': 1}})\n"
+        "config = OmegaConf.create({'model': model, 'upright': False, 'white': None,'runtime': {'threads': 1}})\n"
         "predict(config, [Path(image) for image in images], Path(folder))\n"
         "heavy = {'torch', 'torchvision', 'lightning', 'hydra', 'albumentations', 'cv2'}\n"
         "print('HEAVY', sorted(heavy & set(sys.modules)))"

@@ -28,6 +28,11 @@ KINDS = {
     "locate": "boxes",
 }
 
+CPU = Path("/proc/cpuinfo")
+# without such instructions x86's int8 kernels add pairs of products in 16 bits, where the largest are cut off
+EXACT = not CPU.is_file() or "vnni" in CPU.read_text() or "asimd" in CPU.read_text()
+CLOSE = 0.05 if EXACT else 0.15
+
 
 def network(wide: float = 1.0, gain: float = 1.0):
     """A small network as the exporter writes it: normalisation, a block with squeeze-and-excite, two predictors.
@@ -119,7 +124,7 @@ def test_an_int8_file_gives_nearly_the_same_and_says_how_much_of_it_is_int8(tmp_
     quantiser = open_quantiser(source, batches())
     done = quantiser.write(tmp_path / f"int8{suffix}")
     assert {layer.name: layer.kind for layer in quantiser.layers} == KINDS
-    assert 0 < error(source, tmp_path / f"int8{suffix}") < 0.05
+    assert 0 < error(source, tmp_path / f"int8{suffix}") < CLOSE
     assert done.possible == {"add": 1, "conv": 6, "depthwise": 1, "mul": 1}
     assert done.int8 == done.possible if suffix == ".onnx" else done.int8["conv"] >= 4
     assert str(done).startswith(f"{sum(done.int8.values())} of 9 operators in int8: ")
@@ -143,7 +148,9 @@ def test_layers_whose_channels_differ_a_lot_are_found(tmp_path, suffix):
     wide = [loss for layer, loss in ranked if layer.name in ("gate", "project")]  # that give or take the wide channel
     assert [loss for _, loss in ranked] == sorted((loss for _, loss in ranked), reverse=True)
     assert ranked[0][0].name == "project" and min(wide) > 0.2
-    assert all(loss < 0.05 for layer, loss in ranked if layer.name not in ("gate", "project", "depthwise"))
+    assert not EXACT or all(
+        loss < CLOSE for layer, loss in ranked if layer.name not in ("gate", "project", "depthwise")
+    )
 
 
 def test_a_plan_keeps_as_many_layers_as_it_takes(tmp_path, suffix):

@@ -194,7 +194,7 @@ def test_names_with_brackets_are_no_markup(run, coco):
 
 def test_a_training_that_diverges_says_so(run):
     result, folder = run("diverged", "optimizer.lr=1e12", "trainer.max_epochs=8", "data.repeat=5", "ema=null")
-    assert result.status == 2 and "optimizer.lr" in result.err and "the loss is nan" in result.err.splitlines()[-1]
+    assert result.status == 3 and "optimizer.lr" in result.err and "the loss is nan" in result.err.splitlines()[-1]
     assert not (folder / "metrics.json").exists()
 
 

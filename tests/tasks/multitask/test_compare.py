@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from tasks.checkpoint import BUILT
 from tasks.errors import UserError
 from tasks.multitask.compare import compare, wanted
 from tasks.multitask.latency import Latency
@@ -115,7 +116,11 @@ def test_a_separate_network_trains_on_the_data_sets_that_it_has_a_use_for(tmp_pa
     path = tmp_path / "trials" / SHARED / "checkpoints" / "last.ckpt"
     path.parent.mkdir(parents=True)
     config = {"datasets": {"a": {}, "b": {}, "c": {}}, "data": {"draw": {"a": 1.0, "b": 2.0}, "own_augment": {}}}
-    heads = {"segment": {"datasets": ["a"]}, "detect": {"datasets": ["b", "c"]}}
+    config = {key: {} for key in BUILT} | config
+    heads = {
+        "segment": {"datasets": ["a"], "target": "mask", "classes": ["road"]},
+        "detect": {"datasets": ["b", "c"], "target": "boxes", "classes": ["car"]},
+    }
     card = {"format": 1, "task": "multitask", "config": config, "tasks": heads}
     torch.save({"mobilevision": card, "state_dict": {}}, path)
     runs = Runs(tmp_path, [])

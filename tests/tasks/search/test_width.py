@@ -16,7 +16,7 @@ def test_the_widest_that_fits_is_found_for_each_size(command, folders, tmp_path)
         "found     backbone.width=0.6 at 64×64" in result.out
     )  # params do not know the size: the larger is worth more
     assert read_table(tmp_path / "out" / "found.yaml")["origin"].startswith("MobileNetV3, width 0.6, for ")
-    result = command("search", *search, "target.madds=1x", "search.widest=1.1")
+    result = command("search", *search, "target.madds=1x", "search.widest=1.1", "overwrite=true")
     assert result.status == 0 and "backbone.width=1 at 32×32" in result.out
 
 

@@ -269,8 +269,8 @@ def spoil(cityscapes: Path, how: str) -> str:
         Image.new("L", (10, 10)).save(label)
         return f"{label.name} is 10×10"
     if how == "colour labels":
-        Image.new("RGB", (64, 48)).save(label)
-        return f"{label.name} has mode RGB"
+        Image.new("RGB", (64, 48), (128, 64, 128)).save(label)
+        return f"{label.name} has colours (mode RGB)"
     for path in (cityscapes / "leftImg8bit" / "train").glob("*/*"):
         path.unlink()
     return "no image in"
