@@ -94,7 +94,7 @@ def refusing() -> Iterator[None]:
 
 
 def own_folder(folder: Path, config: DictConfig, key: str) -> Path:
-    """Take a folder, or one of the same name with a number behind it.
+    """Take a folder, or one of the same name with a number after it.
 
     Args:
         folder: where `key` says.

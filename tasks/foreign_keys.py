@@ -75,6 +75,8 @@ backbone.width={}
     width width_mult alpha depth_multiplier
 weights=MobileNet_V3_Large_Weights.IMAGENET1K_V2 or checkpoint=<file.ckpt>
     pretrained weights_backbone init_weights load_from finetune
+saving.minutes={}
+    checkpoint.minutes checkpoint_minutes train_time_interval
 checkpoint={}
     ckpt ckpt_path checkpoint_path initial_checkpoint
 resume={}

@@ -68,7 +68,7 @@ def run_own_command(task: str, folder: Path) -> None:
         *(word for word in words(hydra.overrides.hydra) if not word.lstrip("+~").startswith(SWEEPS)),
         *(f"hydra.run.dir={quoted(folder)}", f"hydra.job.num={hydra.job.num}"),
     ]
-    shutil.rmtree(folder / ".hydra")  # the folder is the command's to take
+    shutil.rmtree(folder / ".hydra", ignore_errors=True)  # the folder is the command's to take
     received: list[int] = []
     with subprocess.Popen(command) as process:
 

@@ -1,6 +1,7 @@
 """Keeps every library from reporting to its makers, or asking them for news; `import tasks` does it, before any other.
 
-A variable that the user has set stays. `tasks/deploy/decode.py`, which ships alone, has a copy of what it needs.
+A variable that the user has set to something stays. `tasks/deploy/decode.py`, which ships alone, has a copy of what it
+needs.
 """
 
 import os

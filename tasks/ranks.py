@@ -21,7 +21,7 @@ def is_first(environment: Mapping[str, str] = os.environ) -> bool:
     Lightning asks in the same order: torchrun, which may run inside SLURM, then SLURM, then its own variables.
     """
     if "TORCHELASTIC_RUN_ID" in environment:
-        return environment["RANK"] == "0"
+        return environment.get("RANK", "0") == "0"
     if by_slurm(environment):
         return environment.get("SLURM_PROCID", "0") == "0"
     machine = environment.get("NODE_RANK", environment.get("GROUP_RANK", "0"))

@@ -1,5 +1,6 @@
 """How a training ends before its time: by a signal, or because its loss runs away."""
 
+import math
 import signal
 import time
 from pathlib import Path
@@ -45,7 +46,7 @@ class WatchLoss(Callback):
         epoch = trainer.current_epoch + 1
         if any_process(trainer, not loss.isfinite().item()):
             raise Diverged(f"the loss is {last} at the end of epoch {epoch}: {REMEDY}")
-        exploded = any_process(trainer, mean > EXPLODED * max(self.first, 1.0))
+        exploded = any_process(trainer, mean > EXPLODED * (max(self.first, 1.0) if math.isfinite(self.first) else 1.0))
         self.exploded = (
             f"the loss has exploded: {mean:,.4g} in epoch {epoch}, {self.first:,.4g} at the start: {REMEDY}"
             if exploded
@@ -72,7 +73,7 @@ class StopOnSignal(Callback):
         self.received = 0
         self.before: dict[int, Any] = {}
 
-    def on_train_start(self, trainer: Trainer, _module: LightningModule) -> None:  # Lightning's handlers stand by now
+    def on_train_start(self, trainer: Trainer, _module: LightningModule) -> None:  # after Lightning's handlers
         def note(number: int, _frame: FrameType | None) -> None:
             self.received = number
             signal.signal(number, signal.SIG_DFL)
@@ -118,7 +119,7 @@ class StopOnSignal(Callback):
 
     def on_exception(self, *_: Any) -> None:
         """Stop the clock: Lightning puts back the handlers of before, and SIGALRM would end the process."""
-        if signal.SIGALRM in self.before:
+        if getattr(signal, "SIGALRM", None) in self.before:  # Windows has none
             signal.setitimer(signal.ITIMER_REAL, 0)
 
     def teardown(self, *_: Any, **__: Any) -> None:

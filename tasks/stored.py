@@ -99,7 +99,7 @@ def problems(config: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:
 
 def problem_of(place: Place, value: Any) -> str:
     """What is wrong with a value; nothing if it may stay."""
-    name, shown = ".".join(place), repr(value)[:80]
+    name, shown = ".".join(place), kind(value) if isinstance(value, dict | list | tuple) else repr(value)[:80]
     slot, key = slot_of(place), place[-1] if place else ""
     if not isinstance(value, dict | list | tuple | str | int | float | bool | None):
         return f"{kind(value)} at {name}"

@@ -44,8 +44,10 @@ def write_text(path: Path, text: str) -> None:
 
 def cannot_write(path: Path, error: OSError) -> str:
     """What went wrong, how much room there is, and what can be done."""
-    folder = next((folder for folder in path.parents if folder.is_dir()), Path("/"))
-    room = f" ({shutil.disk_usage(folder).free / 1e6:,.1f} MB are free)"
-    kept = f"; the {path.name} of before is whole" if path.is_file() else ""
+    room = kept = ""
+    with suppress(OSError):  # a closed folder tells neither
+        folder = next((folder for folder in path.parents if folder.is_dir()), Path("/"))
+        room = f" ({shutil.disk_usage(folder).free / 1e6:,.1f} MB are free)"
+        kept = f"; the {path.name} of before is whole" if path.is_file() else ""
     after = f": make room, then go on with resume={path}" if kept and path.name == "last.ckpt" else ""
     return f"cannot write {path}: {error.strerror or error}{room}{kept}{after}"

@@ -42,6 +42,9 @@ OWN_SIZE = {"mobilenet_v2_cse": (32, 32)}  # its gates are tied to it
 
 def main(formats: Sequence[str]) -> int:
     """Print the table; the largest difference of raw outputs as a share of their largest value. 1 if one differs."""
+    if {"-h", "--help"} & set(formats):
+        print(f"{__doc__}\n\nformats: {', '.join(WRITERS)}; without any: onnx openvino")
+        return 0
     for name in formats:
         if name not in WRITERS:
             print(f"error: {name} is not one of {', '.join(WRITERS)}", file=sys.stderr)
