@@ -44,11 +44,12 @@ def test_each_of_them_would_run(name, sound, marker, payload, monkeypatch):
 
     monkeypatch.setattr("tasks.checkpoint.checked_config", lambda config, _: config)
     monkeypatch.setattr("tasks.checkpoint.check_card", lambda *_: None)
+    monkeypatch.setattr("tasks.stored.check_stored", lambda *_: None)
     checkpoint = sound("segment")
     for key, value in RUNS[name](marker, payload).items():
         put(checkpoint["mobilevision"]["config"], key, value)
     torch.save(checkpoint, marker.with_name("sent.ckpt"))
-    config = rebuilt(open_checkpoint(marker.with_name("sent.ckpt"), "segment")["mobilevision"])
+    config = rebuilt(open_checkpoint(marker.with_name("sent.ckpt"), "segment")["mobilevision"], "sent.ckpt")
     from hydra.utils import instantiate
 
     try:
@@ -117,7 +118,7 @@ def test_what_is_typed_again_is_not_taken_from_the_file(sound, marker, payload, 
 def test_nothing_is_downloaded_to_build_it_again(sound):
     checkpoint = sound("segment")
     put(checkpoint["mobilevision"]["config"], "backbone.pretrained", True)
-    assert rebuilt(checkpoint["mobilevision"]).backbone.pretrained is False
+    assert rebuilt(checkpoint["mobilevision"], "sent.ckpt").backbone.pretrained is False
 
 
 def calls(path: Path) -> list[ast.Call]:

@@ -19,7 +19,7 @@ CASES = {
         {"_target_": "backbones.table.TableBackbone", "table": TABLE, "output_stride": 32},
         r"the network: [\d,]{12,} parameters",
     ),
-    "head": ("head.hidden", 10**9, r"backbone\.width=0\.25: [\d,]{12,} parameters"),
+    "head": ("head.hidden", 10**9, r"sent\.ckpt: head\.hidden=1000000000 is not a whole number"),
 }
 
 
@@ -31,6 +31,5 @@ def test_a_network_without_end_is_refused(sound, tmp_path, name):
     checkpoint = sound("segment")
     put(checkpoint["mobilevision"]["config"], key, value)["confirm"] = True  # which only a user may say
     torch.save(checkpoint, tmp_path / "sent.ckpt")
-    config = rebuilt(open_checkpoint(tmp_path / "sent.ckpt", "segment")["mobilevision"])
     with pytest.raises(UserError, match=said):
-        build(config, Streets.classes)
+        build(rebuilt(open_checkpoint(tmp_path / "sent.ckpt", "segment")["mobilevision"], "sent.ckpt"), Streets.classes)

@@ -173,7 +173,7 @@ def test_a_broken_image_to_score_is_an_error(run, folders):
 MISTAKES = [
     (["backbone=mobilenet_v5"], "did you mean mobilenet_v"),
     (["backbone=mobilenet_v2_cse", "backbone.width=0.5"], "width"),
-    (["head.hidden=wide"], "head.hidden=wide is not a whole number from 0 to 65,536, or one of paper"),
+    (["head.hidden=wide"], "head.hidden=wide is not a whole number from 0 to 65,536, or paper"),
     (["task.mix.mixup=-1"], "task.mix.mixup=-1 is not a number from 0"),
     (["scheduler=step", "scheduler.milestones=[30,60]"], "is not a list, each a number above 0 and below 1"),
     (["scheduler=exponential", "scheduler.every=0"], "scheduler.every=0"),
