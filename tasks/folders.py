@@ -1,5 +1,6 @@
 """The folder of a run: made for it alone, by one process of it, before anything is written."""
 
+import re
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -129,7 +130,7 @@ def own_folder(folder: Path, config: DictConfig, key: str) -> Path:
 
 
 def claimed(folder: Path, mark: str) -> bool:
-    """Take a folder that holds no run; whether this process has it now, and no other can have it any more."""
+    """Take a folder that holds no run; whether this process has it now, and no other process can take it."""
     folder.mkdir(parents=True, exist_ok=True)
     if any((folder / name).exists() for name in MARKS):
         return False
@@ -169,5 +170,5 @@ def locked(folder: Path) -> IO[str] | None:
 
 def quoted(path: Path) -> str:
     """A path as Hydra's command line takes it, whatever it contains."""
-    text = str(path).replace("'", "\\'")
+    text = re.sub(r"(\\*)('|$)", lambda found: found[1] * 2 + ("\\'" if found[2] else ""), str(path))
     return f"'{text}'"

@@ -18,6 +18,7 @@ from tasks.errors import Diverged, Stopped, UserError
 from tasks.folders import quoted
 from tasks.sweeping import compare
 
+SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 SWEEPS = ("hydra.mode", "hydra.sweep", "hydra.launcher", "hydra.run.dir", "hydra.job.num", "hydra.job.id")
 
 
@@ -56,7 +57,7 @@ def words(overrides: Any) -> list[str]:
 def run_own_command(task: str, folder: Path) -> None:
     """Run this job of a sweep as a command of its own, in the job's folder.
 
-    Signals go on to it, and it ends in its own way.
+    Signals are passed on to it, each once, and it ends in its own way.
 
     Raises:
         UserError: if it fails; it has said why. Diverged for a loss that ran away.
@@ -70,19 +71,23 @@ def run_own_command(task: str, folder: Path) -> None:
     ]
     shutil.rmtree(folder / ".hydra", ignore_errors=True)  # the folder is the command's to take
     received: list[int] = []
-    with subprocess.Popen(command) as process:
+    process: subprocess.Popen[bytes] | None = None
 
-        def note(number: int, _frame: Any) -> None:
-            received.append(number)
-            if number == signal.SIGTERM:  # the terminal sends Ctrl-C to both
-                process.terminate()
+    def pass_on(number: int, _frame: Any) -> None:
+        received.append(number)
+        if process is not None:
+            process.send_signal(number)
 
-        before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
+    before = {number: signal.signal(number, pass_on) for number in SIGNALS}
+    try:
+        # a session of its own: Ctrl-C on the terminal would reach it twice, and a second one ends it at once
+        with subprocess.Popen(command, start_new_session=True) as process:
+            for number in received:  # while it was being started
+                process.send_signal(number)
             status = process.wait()
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
     if received:
         raise Stopped(received[0])
     if status:

@@ -11,7 +11,7 @@ INTERACTIVE = ("bash", "interactive")  # names of SLURM jobs in which commands a
 
 
 def by_slurm(environment: Mapping[str, str] = os.environ) -> bool:
-    """Whether `srun` has started this process, by Lightning's rule."""
+    """Whether SLURM has started this process, by Lightning's rule."""
     return "SLURM_NTASKS" in environment and environment.get("SLURM_JOB_NAME") not in INTERACTIVE
 
 

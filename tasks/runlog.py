@@ -12,7 +12,7 @@ from tasks.errors import Stopped
 
 NAME = "run.log"
 CONTROL = re.compile(r"(\n|\r|\x1b\[[0-9;?]*[A-Za-z])")
-UP, ERASE = re.compile(r"\x1b\[\d*A"), re.compile(r"\x1b\[\d*K")
+UP, ERASE_LINE, ERASE_REST = (re.compile(rf"\x1b\[{code}") for code in (r"\d*A", "2K", "0?K"))
 
 
 @contextmanager
@@ -31,7 +31,7 @@ def run_log(folder: Path, *, keep: bool = True) -> Iterator[Callable[[str], None
         return
     folder.mkdir(parents=True, exist_ok=True)
     before = sys.stdout, sys.stderr
-    with (folder / NAME).open("ab", buffering=0) as file:  # a kill loses nothing
+    with (folder / NAME).open("ab", buffering=0) as file:  # a kill loses no line that is complete
         full = False
 
         def add(line: str) -> None:
@@ -72,6 +72,8 @@ class Copied:
         self.hold = bool(stream.isatty())
 
     def __getattr__(self, name: str) -> Any:
+        if name == "stream":  # not there yet: the stream is being copied
+            raise AttributeError(name)
         return getattr(self.stream, name)
 
     def write(self, text: str) -> int:
@@ -91,7 +93,7 @@ class Copied:
                 self.returned = True
             elif UP.fullmatch(part):
                 self.line, self.held = self.held or "", None
-            elif ERASE.fullmatch(part):
+            elif ERASE_LINE.fullmatch(part) or (self.returned and ERASE_REST.fullmatch(part)):
                 self.line, self.returned = "", False
             elif part and not part.startswith("\x1b["):
                 self.line, self.returned = part if self.returned else self.line + part, False

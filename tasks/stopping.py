@@ -54,10 +54,12 @@ class WatchLoss(Callback):
         )
 
     def state_dict(self) -> dict[str, Any]:
-        return {"first": None if self.first is None else float(self.first)}
+        first = None if self.first is None else float(self.first)
+        return {"first": first, "total": float(self.total), "batches": self.batches}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.first = state_dict.get("first")
+        self.total, self.batches = state_dict.get("total", 0.0), state_dict.get("batches", 0)
 
 
 class StopOnSignal(Callback):
@@ -76,7 +78,8 @@ class StopOnSignal(Callback):
     def on_train_start(self, trainer: Trainer, _module: LightningModule) -> None:  # after Lightning's handlers
         def note(number: int, _frame: FrameType | None) -> None:
             self.received = number
-            signal.signal(number, signal.SIG_DFL)
+            for each in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(each, signal.SIG_DFL)
             if hasattr(signal, "setitimer"):
                 self.before[signal.SIGALRM] = signal.signal(signal.SIGALRM, look)
                 signal.setitimer(signal.ITIMER_REAL, 1, 1)

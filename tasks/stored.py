@@ -1,4 +1,4 @@
-"""The gate for configurations that come with a checkpoint or an exported file: data from somebody, to be built here.
+"""Checks a configuration stored in a checkpoint or an exported file: it may build, open and resolve what conf/ does.
 
 Every file of ours is read through tasks/checkpoint.py `read_ours` or tasks/deploy/manifest.py `card_of`, and both end
 here. What is refused: a `_target_` that tasks/targets.py does not list at that place, interpolations that conf/ does
@@ -18,10 +18,17 @@ from tasks.parts import HEADS
 from tasks.rules.values import check_stored
 from tasks.targets import ALLOWED, DATA_ROOT, INTERPOLATIONS, TRAINER, slot_of
 
-DEEPEST, MOST, LONGEST = 24, 20_000, 4_096  # levels, values, characters: ours have 8, some hundreds and a path
-SMALL = 64  # values below what interpolations repeat
-STEERING = {"_partial_": (True, False), "_convert_": ("none", "partial", "object", "all")}
-DRAWN, MANY = ("train", "val", "height", "width"), 20_000  # street scenes are drawn where they are not there
+MAX_DEPTH, MAX_VALUES, MAX_LENGTH = (
+    24,
+    20_000,
+    4_096,
+)  # levels, values, characters: ours have 8, some hundreds and a path
+MAX_SHARED_VALUES = 64  # values below what interpolations repeat
+HYDRA_KEYS = {"_partial_": (True, False), "_convert_": ("none", "partial", "object", "all")}
+GENERATED_SIZES, MAX_GENERATED = (
+    ("train", "val", "height", "width"),
+    20_000,
+)  # street scenes are drawn where they are not there
 SHARED = ("image_size", "metric", "targets", "wants")  # what interpolations refer to
 ADDRESS = re.compile(r"://|(^|::)\s*(data|file|ftp|gs|hf|hf-hub|hf_hub|https?|local-dir|memory|s3|ssh):", re.I)
 Place = tuple[str, ...]
@@ -31,7 +38,7 @@ def checked_config(config: Any, path: str | Path) -> dict[str, Any]:
     """The configuration of a file, of which nothing can run, be opened or resolved but what conf/ has as well.
 
     What the user typed a value for on the command line is not taken from the file: where that would be refused it is
-    null, so that a run of one's own with a class of one's own goes on when the same is typed again.
+    null, so that your own run with your own class resumes if you type the override again.
 
     Args:
         path: of the file, for messages.
@@ -64,7 +71,7 @@ def rebuilt(card: Mapping[str, Any], path: str | Path) -> DictConfig:
     Raises:
         UserError: for a value outside its rule.
     """
-    config = OmegaConf.create({**card["config"], "confirm": False})  # its size is not for the file to confirm
+    config = OmegaConf.create({**card["config"], "confirm": False})  # a file cannot confirm its own size
     if OmegaConf.select(config, "backbone.pretrained"):
         config.backbone.pretrained = False
     check_stored(config, path)
@@ -77,10 +84,14 @@ def check_extent(config: Any, path: str | Path) -> None:
     while stack:
         node, depth = stack.pop()
         count += 1
-        long = isinstance(node, str) and len(node) > LONGEST
-        if depth > DEEPEST or count > MOST or long:
-            what = f"{DEEPEST} levels" if depth > DEEPEST else f"{LONGEST:,} characters in a value" if long else ""
-            raise UserError(f"{path} was refused: its configuration has more than {what or f'{MOST:,} values'}")
+        if depth > MAX_DEPTH:
+            problem = f"{MAX_DEPTH} levels"
+        elif isinstance(node, str) and len(node) > MAX_LENGTH:
+            problem = f"{MAX_LENGTH:,} characters in a value"
+        else:
+            problem = f"{MAX_VALUES:,} values" if count > MAX_VALUES else ""
+        if problem:
+            raise UserError(f"{path} was refused: its configuration has more than {problem}")
         if isinstance(node, dict):
             stack += [(item, depth + 1) for pair in node.items() for item in pair]
         elif isinstance(node, list | tuple):
@@ -93,8 +104,8 @@ def problems(config: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:
         if problem := problem_of(place, value):
             yield place, problem
     for key in SHARED:
-        if sum(1 for _ in values(config.get(key), (key,))) > SMALL:
-            yield (key,), f"more than {SMALL} values in {key}"
+        if sum(1 for _ in values(config.get(key), (key,))) > MAX_SHARED_VALUES:
+            yield (key,), f"more than {MAX_SHARED_VALUES} values in {key}"
 
 
 def problem_of(place: Place, value: Any) -> str:
@@ -106,7 +117,7 @@ def problem_of(place: Place, value: Any) -> str:
     if key == "_target_":
         known = value is None or (isinstance(value, str) and value in ALLOWED.get(slot, ()))
         return "" if known else f"{name[: -len(key)].rstrip('.')}: {shown}, which is not one of those that may be built"
-    if re.fullmatch(r"_\w*_", key) and (key not in STEERING or value not in STEERING[key]):
+    if re.fullmatch(r"_\w*_", key) and (key not in HYDRA_KEYS or value not in HYDRA_KEYS[key]):
         return f"{name}={shown}"
     if isinstance(value, dict):
         strange = next((key for key in value if type(key) not in (str, int, bool, float)), None)
@@ -115,8 +126,8 @@ def problem_of(place: Place, value: Any) -> str:
         return ""
     if isinstance(value, str) and "${" in value and not may_be_resolved(place, value):
         return f"{name}={shown}, which would be resolved"
-    if slot == "dataset" and key in DRAWN and isinstance(value, int | float) and value > MANY:
-        return f"{name}={shown}, more than {MANY:,}"
+    if slot == "dataset" and key in GENERATED_SIZES and isinstance(value, int | float) and value > MAX_GENERATED:
+        return f"{name}={shown}, more than {MAX_GENERATED:,}"
     if isinstance(value, str) and ADDRESS.search(value):
         return f"{name}={shown}, an address"
     return ""
@@ -159,7 +170,8 @@ def values(node: Any, place: Place = ()) -> Iterator[tuple[Place, Any]]:
 
 def without(config: dict[str, Any], place: Place) -> dict[str, Any]:
     """A configuration with null at a place."""
-    key, *rest = place
+    name, *rest = place
+    key = next(key for key in config if str(key) == name)
     below = config[key]
     return {**config, key: without(below, tuple(rest)) if rest and isinstance(below, dict) else None}
 

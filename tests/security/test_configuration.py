@@ -14,7 +14,7 @@ from omegaconf import OmegaConf
 from backbones.table_file import UniqueKeyLoader, read_table
 from tasks.checkpoint import make_card, open_checkpoint, read_ours
 from tasks.errors import UserError
-from tasks.stored import checked_config, rebuilt, storable
+from tasks.stored import checked_config, rebuilt, storable, without
 from tests.security.attacks import REFUSED, RUNS
 from tests.security.conftest import put
 from tests.test_config import configuration
@@ -184,3 +184,7 @@ def test_a_block_table_is_data(name, tmp_path, marker):
     with pytest.raises(ValueError, match=r"found\.yaml") as refused:
         read_table(tmp_path / "found.yaml")
     assert one_line(str(refused.value)) and not marker.exists() and time.thread_time() - start < 20
+
+
+def test_keys_that_are_numbers_are_found_by_their_text():
+    assert without({"a": {5: {"b": 1}, "c": 2}}, ("a", "5", "b")) == {"a": {5: {"b": None}, "c": 2}}

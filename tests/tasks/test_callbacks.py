@@ -1,6 +1,7 @@
 """What happens around training: averages, best weights, a loss that runs away, another pace."""
 
 import copy
+import signal
 import warnings
 from types import SimpleNamespace
 
@@ -134,6 +135,36 @@ def test_a_loss_that_explodes_is_told_and_one_that_is_not_finite_ends():
     resumed = WatchLoss()
     resumed.load_state_dict(watched([2.3, 2.0]).state_dict())
     assert resumed.first == pytest.approx(2.3)
+
+
+def test_the_mean_loss_of_a_resumed_epoch_is_that_of_the_whole_epoch():
+    def batch(watch, number, loss):
+        trainer = SimpleNamespace(
+            accumulate_grad_batches=1, world_size=1, current_epoch=1, is_last_batch=number == 3, strategy=None
+        )
+        watch.on_train_batch_end(trainer, None, {"loss": torch.tensor(loss)}, None, number)
+
+    whole, before, after = watched([2.0]), watched([2.0]), WatchLoss()
+    for number, loss in enumerate((90.0, 90.0, 1.0), 1):
+        batch(whole, number, loss)
+    for number in (1, 2):
+        batch(before, number, 90.0)
+    after.load_state_dict(before.state_dict())
+    batch(after, 3, 1.0)
+    assert after.exploded == whole.exploded and "60.33 in epoch 2" in after.exploded
+
+
+def test_a_second_signal_of_either_kind_ends_the_process(tmp_path):
+    stop = StopOnSignal(tmp_path / "last.ckpt")
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    stop.on_train_start(SimpleNamespace(), None)
+    signal.raise_signal(signal.SIGINT)
+    try:
+        assert stop.received == signal.SIGINT
+        assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == [signal.SIG_DFL] * 2
+    finally:
+        stop.teardown()
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
 
 
 def test_last_is_written_within_an_epoch_after_a_step(tmp_path, monkeypatch):

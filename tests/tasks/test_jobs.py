@@ -2,7 +2,11 @@
 
 import csv
 import json
+import os
+import signal
 import sys
+import threading
+import time
 
 import pytest
 
@@ -16,7 +20,7 @@ class Started:
 
     commands: list[list[str]]
 
-    def __init__(self, command):
+    def __init__(self, command, **_):
         self.commands.append(command)
 
     def __enter__(self):
@@ -94,3 +98,34 @@ def test_a_sweep_that_is_stopped_leaves_the_table_so_far(tmp_path, monkeypatch, 
     with pytest.raises(type(stop)):
         jobs.run(job)
     assert compared == [tmp_path] and capsys.readouterr().err == "stopped in job 3 (seed=3)\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_reaches_the_command_of_a_job_once(tmp_path, monkeypatch, number):
+    from omegaconf import OmegaConf
+
+    from tasks.errors import Stopped
+    from tasks.jobs import run_own_command
+
+    command = tmp_path / "command"
+    command.write_text(
+        f"#!/bin/sh\ntrap 'echo INT >> {tmp_path}/got' INT\ntrap 'echo TERM >> {tmp_path}/got' TERM\n"
+        f"touch {tmp_path}/ready\nwhile [ ! -e {tmp_path}/got ]; do sleep 0.05; done\nsleep 0.3\n"
+    )
+    command.chmod(0o755)
+    hydra = OmegaConf.create({"job": {"num": 0}, "overrides": {"task": [], "hydra": []}})
+    monkeypatch.setattr("tasks.jobs.HydraConfig.get", lambda: hydra)
+    monkeypatch.setattr(sys, "executable", str(command))
+
+    def send():
+        while not (tmp_path / "ready").exists():
+            time.sleep(0.01)
+        os.kill(os.getpid(), number)
+
+    before, sender = signal.getsignal(number), threading.Thread(target=send)
+    sender.start()
+    with pytest.raises(Stopped):
+        run_own_command("classify", tmp_path)
+    sender.join()
+    assert (tmp_path / "got").read_text() == f"{signal.Signals(number).name.removeprefix('SIG')}\n"
+    assert signal.getsignal(number) is before

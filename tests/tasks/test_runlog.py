@@ -57,6 +57,15 @@ def test_bars_leave_no_trace():
     assert lines == ["before", "epoch 0", "epoch 1", "epoch 2", "done"]
 
 
+def test_what_is_erased_after_a_text_is_not_the_text():
+    lines: list[str] = []
+    copy = Copied(io.StringIO(), lines.append)
+    print("done\x1b[K", file=copy)
+    print("10%\r\x1b[Knext", file=copy)
+    print("bar\x1b[2Kafter", file=copy)
+    assert lines == ["done", "next", "after"]
+
+
 def test_a_full_disk_ends_the_log_alone(tmp_path, capsys):
     (tmp_path / "run.log").symlink_to("/dev/full")
     with run_log(tmp_path):

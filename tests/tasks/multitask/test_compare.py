@@ -145,7 +145,7 @@ def test_reason():
 def test_paths_with_anything_in_them():
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
-    for text in ("/a, b/c=d", "/it's", "/back\\slash", "/{x}[y]"):
+    for text in ("/a, b/c=d", "/it's", "/back\\slash", "/{x}[y]", "/it\\'s", "/end\\", "/two\\\\"):
         override = OverridesParser.create().parse_override(f"hydra.run.dir={quoted(Path(text))}")
         assert override.value() == text
 
