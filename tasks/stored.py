@@ -18,17 +18,11 @@ from tasks.parts import HEADS
 from tasks.rules.values import check_stored
 from tasks.targets import ALLOWED, DATA_ROOT, INTERPOLATIONS, TRAINER, slot_of
 
-MAX_DEPTH, MAX_VALUES, MAX_LENGTH = (
-    24,
-    20_000,
-    4_096,
-)  # levels, values, characters: ours have 8, some hundreds and a path
+MAX_DEPTH, MAX_VALUES, MAX_LENGTH = 24, 20_000, 4_096  # levels, values, characters; ours have 8, hundreds and a path
 MAX_SHARED_VALUES = 64  # values below what interpolations repeat
 HYDRA_KEYS = {"_partial_": (True, False), "_convert_": ("none", "partial", "object", "all")}
-GENERATED_SIZES, MAX_GENERATED = (
-    ("train", "val", "height", "width"),
-    20_000,
-)  # street scenes are drawn where they are not there
+GENERATED_SIZES = ("train", "val", "height", "width")  # street scenes are generated where they are missing
+MAX_GENERATED = 20_000
 SHARED = ("image_size", "metric", "targets", "wants")  # what interpolations refer to
 ADDRESS = re.compile(r"://|(^|::)\s*(data|file|ftp|gs|hf|hf-hub|hf_hub|https?|local-dir|memory|s3|ssh):", re.I)
 Place = tuple[str, ...]
