@@ -1,8 +1,8 @@
-# make setup | demo | check | test. Everything happens in .venv; nothing outside the project is changed.
+# make setup | demo | check | test | full. Everything happens in .venv; nothing outside the project is changed.
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo check test
+.PHONY: setup demo check test full
 setup: .venv/installed
 
 .venv/installed: pyproject.toml constraints.txt
@@ -32,3 +32,7 @@ test: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal
+
+# And what tests/slow.txt lists: the same promises for further tasks, runtimes and moments.
+full: test
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal -m slow

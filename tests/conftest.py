@@ -1,19 +1,25 @@
 """Shared by all tests: one thread (the tests' tensors are tiny), and data sets written in their official layouts."""
 
+import copy
+import gc
 import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from types import SimpleNamespace
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 import torch
+import yaml
 from PIL import Image
 
 import tasks  # noqa: F401 - keeps libraries offline, before any of them is imported
 
 torch.set_num_threads(1)
+gc.collect()
+gc.freeze()  # modules stay: looking through them again and again takes a twentieth of the time
 
 
 def write_cityscapes(root: Path, train: int = 6, val: int = 5, size: tuple[int, int] = (48, 64)) -> Path:
@@ -119,6 +125,46 @@ class Result(NamedTuple):
     status: int
     out: str
     err: str
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what slow.txt lists, before `-m` is looked at."""
+    lines = (Path(__file__).parent / "slow.txt").read_text().splitlines()
+    slow = {line for line in lines if not line.startswith("#")}
+    for item in items:
+        if item.nodeid in slow or item.nodeid.partition("[")[0] in slow:
+            item.add_marker("slow")
+
+
+@pytest.fixture(scope="session")
+def parsed() -> dict[str, Any]:
+    """What YAML texts say, kept for the session: conf/ is read anew by every command."""
+    return {}
+
+
+@pytest.fixture(autouse=True)
+def quick_hydra(monkeypatch: pytest.MonkeyPatch, parsed: dict[str, Any]) -> None:
+    """Hydra parses each file of conf/ once, and composes once where `hydra.mode` is not typed.
+
+    It would compose a first time to look that key up, which conf/ leaves null.
+    """
+    from hydra._internal.hydra import Hydra
+    from omegaconf import omegaconf
+
+    get_mode, load = Hydra.get_mode, yaml.load
+
+    def mode(self: Hydra, config_name: str, overrides: list[str]) -> Any:
+        return get_mode(self, config_name, overrides) if any("hydra.mode" in word for word in overrides) else None
+
+    def load_once(stream: Any, Loader: Any) -> Any:  # noqa: N803 - PyYAML's name
+        text = stream if isinstance(stream, str) else stream.read()
+        if text not in parsed:
+            parsed[text] = load(text, Loader=Loader)
+        return copy.deepcopy(parsed[text])
+
+    monkeypatch.setattr(Hydra, "get_mode", mode)
+    monkeypatch.setattr(omegaconf, "yaml", SimpleNamespace(**{**vars(yaml), "load": load_once}))
 
 
 @pytest.fixture

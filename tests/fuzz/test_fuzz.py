@@ -17,7 +17,7 @@ from tests.fuzz.kit import FAULTS, Kind, counted, judged
 KINDS: dict[str, Kind] = {**words.KINDS, **files.KINDS, **labels.KINDS}
 INPUTS, SEED = int(os.environ.get("FUZZ", "1000")), int(os.environ.get("FUZZ_SEED", "0"))
 ONLY = os.environ.get("FUZZ_ONLY", "")
-SAMPLE = 2  # of each kind
+SAMPLE = 1  # of each kind
 
 
 def ready(kind: str, world, run) -> None:

@@ -15,11 +15,6 @@ from tasks.offline import VARIABLES
 ROOT = Path(__file__).parents[2]
 COMPILER = shutil.which("cc") or shutil.which("gcc")
 AWAKE = 13  # seconds after its import by which ONNX Runtime has looked up a host, were it not told to be quiet
-BARE = f"""
-import onnxruntime, sys, time
-session = onnxruntime.InferenceSession(sys.argv[1])
-time.sleep({AWAKE})
-"""
 EVERY_MODE = f"""
 import os, pathlib, sys, time
 
@@ -114,21 +109,11 @@ def start(library, tmp_path):
         process.communicate()
 
 
-def test_no_mode_reaches_out(start, library, tmp_path):
-    onnx = pytest.importorskip("onnx")
+def test_no_mode_reaches_out(start):
+    pytest.importorskip("onnx")
     pytest.importorskip("onnxruntime")
-    if library is not None:  # what would be seen of ONNX Runtime if nobody kept it quiet
-        value = onnx.helper.make_tensor_value_info
-        relu = onnx.helper.make_node("Relu", ["x"], ["y"])
-        graph = onnx.helper.make_graph([relu], "relu", [value("x", 1, [1])], [value("y", 1, [1])])
-        opsets = [onnx.helper.make_opsetid("", 20)]
-        onnx.save(onnx.helper.make_model(graph, opset_imports=opsets, ir_version=10), tmp_path / "relu.onnx")
-        bare = start("bare", BARE, str(tmp_path / "relu.onnx"))
     others = [name for name in ("openvino", "nncf", "optuna", "timm") if installed(name)]
     assert start("every_mode", EVERY_MODE, *others).finished() == ([], [])
-    if library is not None:
-        reached, caches = bare.finished()
-        assert any("getaddrinfo" in line for line in reached) and caches == ["onnxruntime.db"]
 
 
 def installed(name: str) -> bool:
