@@ -3,6 +3,7 @@
 import importlib
 import inspect
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,18 @@ def configuration(*overrides: str, task: str = "segment"):
         return compose(task, list(overrides))
 
 
+@cache
+def composed(choice: str):
+    """The configuration of one choice, for tests that only read it."""
+    return configuration(choice, task=task_of(choice))
+
+
+@cache
+def on_cityscapes(*overrides: str):
+    """A backbone's or a head's configuration; neither decides over the other's."""
+    return configuration("dataset=cityscapes", *overrides)
+
+
 def option_has_target(choice: str) -> bool:
     group, option = choice.split("=")
     return group not in ("experiment", "recipe") and option != "none"
@@ -59,7 +72,7 @@ GROUPS = (
 
 @pytest.mark.parametrize("choice", [f"{group}={option}" for group in GROUPS for option in options(group)])
 def test_every_option_composes(choice):
-    config = configuration(choice, task=task_of(choice))
+    config = composed(choice)
     assert OmegaConf.to_container(config, resolve=False)
     check_places(config)
     check_values(config)  # what conf/ says holds to the rules
@@ -72,12 +85,12 @@ def test_every_option_composes(choice):
 @pytest.mark.parametrize("head", options("head"))
 def test_every_head_fits_every_backbone(backbone, head):
     adapt = ["backbone.adapt=true"] if backbone == "mobilenet_v2_cse" else []  # tied to one size otherwise
-    config = configuration(f"backbone={backbone}", f"head={head}", "dataset=cityscapes", *adapt)
+    config = on_cityscapes(f"backbone={backbone}", *adapt).backbone
     with torch.device("meta"):
         if backbone == "table":
-            config.backbone.table = table_of(MobileNetV3(size="small").plan)
-        network = make_backbone(config.backbone)
-        built = instantiate(config.head)(network.features, 19)
+            config.table = table_of(MobileNetV3(size="small").plan)
+        network = make_backbone(config)
+        built = instantiate(on_cityscapes(f"head={head}").head)(network.features, 19)
         network.keep(built.maps)
         outputs = built(network(torch.empty(2, 3, 64, 96)))
     if isinstance(outputs, RawBoxes):
@@ -107,7 +120,7 @@ def leaves(node, path=""):
 def test_what_a_recipe_or_an_experiment_says_is_what_runs(choice):
     group, option = choice.split("=")
     said = OmegaConf.to_container(OmegaConf.load(CONF / group / f"{option}.yaml"))
-    config = configuration(choice, task=task_of(choice))
+    config = composed(choice)
     for key, value in leaves(said if isinstance(said, dict) else {}):
         if not str(value).startswith("${"):
             assert OmegaConf.select(config, key) == value, key
