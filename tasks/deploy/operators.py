@@ -41,10 +41,10 @@ logical_or logical_not logical_xor bitwise_and bitwise_or bitwise_not bitwise_xo
 __and__ __or__ __xor__ __lshift__ __rshift__ where masked_fill masked_fill_ masked_select
 """
 INDEXING = """
-index index_put index_put_ index_select index_add index_copy index_fill gather scatter scatter_ scatter_add scatter_reduce
-take take_along_dim select select_scatter slice slice_scatter narrow split split_with_sizes tensor_split chunk unbind
-sort argsort topk kthvalue nonzero nonzero_numpy bucketize searchsorted repeat_interleave one_hot tril triu diagonal
-diag_embed
+index index_put index_put_ index_select index_add index_copy index_fill gather scatter scatter_ scatter_add
+scatter_reduce take take_along_dim select select_scatter slice slice_scatter narrow split split_with_sizes tensor_split
+chunk unbind sort argsort topk kthvalue nonzero nonzero_numpy bucketize searchsorted repeat_interleave one_hot tril triu
+diagonal diag_embed
 """
 SHAPES = """
 view view_as _unsafe_view reshape reshape_as flatten unflatten squeeze squeeze_ unsqueeze unsqueeze_ permute transpose
