@@ -5,7 +5,7 @@ import re
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 
 import torch
 from torch import Tensor
@@ -33,9 +33,26 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         raise ValueError(f"{path} is a folder, not a checkpoint")
     if not path.is_file():
         raise ValueError(f"no checkpoint at {path}")
+    with path.open("rb") as file:
+        checkpoint = load_plain(file, path)
+    if not isinstance(checkpoint, dict):
+        raise ValueError(f"{path} holds a {type(checkpoint).__name__}, not a state dict")
+    return checkpoint
+
+
+def load_plain(file: BinaryIO, path: str | Path) -> Any:
+    """What torch.save has put into an open file, as plain dicts, lists, numbers, strings and tensors, on the CPU.
+
+    Args:
+        path: what the file is called, for messages.
+
+    Raises:
+        ValueError: if it is damaged, no file of torch.save's, or holds more than its bytes.
+    """
+    size = file.seek(0, io.SEEK_END)
     try:
-        file = path if check_kind(path) == "zip" else Counted(path.read_bytes())
-        checkpoint = torch.load(file, map_location="cpu", weights_only=True)
+        readable = file if check_kind(file, path, size) == "zip" else Counted(from_start(file).read())
+        content = torch.load(from_start(readable), map_location="cpu", weights_only=True)
     except ForeignFile:
         raise
     except Endless as error:
@@ -47,17 +64,21 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
             ) from error
         raise ValueError(
             f"{path} cannot be read as a checkpoint: truncated, damaged, or not from torch.save "
-            f"({path.stat().st_size:,} bytes; {type(error).__name__})"
+            f"({size:,} bytes; {type(error).__name__})"
         ) from error
-    if not isinstance(checkpoint, dict):
-        raise ValueError(f"{path} holds a {type(checkpoint).__name__}, not a state dict")
     numbers = 0
-    for name, tensor in tensors_in(checkpoint, path):
+    for name, tensor in tensors_in(content, path):
         check_plain(name, tensor, path)
         numbers += tensor.numel() * tensor.element_size()
-        if numbers > SHARED * path.stat().st_size:
+        if numbers > SHARED * size:
             raise ValueError(f"{path} is no checkpoint: its tensors are over {SHARED} times as large as the file")
-    return checkpoint
+    return content
+
+
+def from_start(file: BinaryIO) -> BinaryIO:
+    """The file at its first byte."""
+    file.seek(0)
+    return file
 
 
 class ForeignFile(ValueError):
@@ -80,23 +101,22 @@ class Counted(io.BytesIO):
         return super().read(size)
 
 
-def check_kind(path: Path) -> Literal["zip", "pickle"]:
+def check_kind(file: BinaryIO, path: str | Path, size: int) -> Literal["zip", "pickle"]:
     """How torch.save has written a file; ForeignFile if it cannot have, or if its bytes have changed since."""
-    with path.open("rb") as file:
-        head = file.read(len(BEFORE_1_6))
+    head = from_start(file).read(len(BEFORE_1_6))
     if head.startswith(ZIP):
-        check_zip(path)
+        check_zip(file, path, size)
         return "zip"
     if head != BEFORE_1_6:
         kind = next((kind for start, kind in KINDS.items() if head.startswith(start)), "not from torch.save")
         what = f"it is {kind}" if head else "the file is empty"
-        raise ForeignFile(f"{path} cannot be read as a checkpoint: {what} ({path.stat().st_size:,} bytes)")
+        raise ForeignFile(f"{path} cannot be read as a checkpoint: {what} ({size:,} bytes)")
     return "pickle"
 
 
-def check_zip(path: Path) -> None:
+def check_zip(file: BinaryIO, path: str | Path, size: int) -> None:
     """Raises ForeignFile for an archive that is not torch.save's, or a record whose checksum differs."""
-    with zipfile.ZipFile(path) as archive:
+    with zipfile.ZipFile(file) as archive:
         entries = archive.infolist()
         names = {entry.filename.partition("/")[2] for entry in entries}
         if "data.pkl" not in names:
@@ -107,13 +127,13 @@ def check_zip(path: Path) -> None:
         if pickled > PICKLED + OF_RECORD * len(entries):  # it would be worked through for minutes
             raise ForeignFile(f"{path} is no checkpoint: {pickled:,} bytes of pickle for {len(entries):,} records")
         stored = all(entry.compress_type == zipfile.ZIP_STORED for entry in entries)
-        if not stored or sum(entry.file_size for entry in entries) > path.stat().st_size:
+        if not stored or sum(entry.file_size for entry in entries) > size:
             raise ForeignFile(f"{path} is damaged: torch.save compresses nothing, and this archive is compressed")
         if changed := archive.testzip():
             raise ForeignFile(f"{path} is damaged: the bytes of {changed} are not those that were written")
 
 
-def tensors_in(node: object, path: Path) -> Iterator[tuple[str, Tensor]]:
+def tensors_in(node: object, path: str | Path) -> Iterator[tuple[str, Tensor]]:
     """All tensors in nested dicts and lists, with where they stand.
 
     Raises:
@@ -132,7 +152,7 @@ def tensors_in(node: object, path: Path) -> Iterator[tuple[str, Tensor]]:
             left.extend((f"{name}.{key}".lstrip("."), value, depth + 1) for key, value in items)
 
 
-def check_plain(name: str, tensor: Tensor, path: Path) -> None:
+def check_plain(name: str, tensor: Tensor, path: str | Path) -> None:
     """Raises a ValueError for a tensor that is sparse, quantised, without data, or larger than its data."""
     plain = tensor.layout == torch.strided and tensor.device.type == "cpu" and not tensor.is_quantized
     if not plain or tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():

@@ -9,13 +9,12 @@ from torch import Tensor, nn
 
 from backbones.norms import chosen, spread
 from backbones.torch_file import check_sound, read_checkpoint
+from tasks.card import FORMAT, check_card
 from tasks.digest import check_digest
 from tasks.errors import UserError
-from tasks.parts import HEADS, of_one_head, of_several
+from tasks.parts import of_one_head, of_several
 from tasks.stored import checked_config, storable
 
-FORMAT = 1
-BUILT = ("backbone", "optimizer", "scheduler", "data", "dataset", "trainer")  # in every configuration
 BALANCE = "balance."  # of a learner's tensors: how losses are weighed, not part of the network
 
 
@@ -58,47 +57,6 @@ def read_ours(path: str | Path) -> dict[str, Any]:
     return {**checkpoint, "mobilevision": card}
 
 
-def printable(node: Any) -> bool:
-    """Whether the names of a class have no control characters, which a terminal would obey."""
-    if isinstance(node, list | tuple):
-        return all(printable(part) for part in node)
-    return not isinstance(node, str) or node.isprintable()
-
-
-def check_card(card: Mapping[str, Any], path: str | Path) -> None:
-    """Raises a UserError for a description that lacks something, or has something of another kind."""
-    kinds = {"format": int, "task": str, "config": dict, "tasks": dict}
-    missing = kinds.keys() - card.keys()
-    if missing:
-        raise UserError(f"{path} is damaged: its description lacks {', '.join(sorted(missing))}")
-    wrong = [key for key, kind in kinds.items() if not isinstance(card[key], kind)]
-    if not wrong:
-        built = [
-            *BUILT,
-            *(key for key in ("head", "task") if key in card["config"]),
-        ]  # of several heads each has its own
-        wrong = [f"config.{key}" for key in built if not isinstance(card["config"].get(key), dict)]
-        wrong += [] if isinstance(card.get("anew", []), list) else ["anew"]
-    if not wrong and not card["tasks"]:
-        wrong = ["tasks"]
-    for name, entry in card["tasks"].items() if not wrong else ():
-        classes = entry.get("classes") if isinstance(entry, dict) else None
-        if (
-            name not in HEADS
-            or not isinstance(classes, list)
-            or not classes
-            or not all(printable(part) for part in classes)
-            or entry.get("target") not in HEADS.values()
-        ):
-            wrong.append(f"tasks.{name}")
-    if not wrong and card["task"] not in ("multitask", *card["tasks"]):
-        wrong = ["task"]
-    if wrong:
-        raise UserError(f"{path} is damaged: its {wrong[0]} is not what a checkpoint says there")
-    if card["format"] > FORMAT:
-        raise UserError(f"{path} has checkpoint format {card['format']}; this version reads up to {FORMAT}")
-
-
 def converted(checkpoint: Mapping[str, Any], path: str | Path, task: str) -> dict[str, Any]:
     """One head of a multitask checkpoint as its own command would have left it, or a single task's for multitask.
 
@@ -111,7 +69,7 @@ def converted(checkpoint: Mapping[str, Any], path: str | Path, task: str) -> dic
     if card["task"] != "multitask" or task not in card["tasks"]:
         has = f" with {', '.join(card['tasks'])}" if card["task"] == "multitask" else ""
         raise UserError(f"{path} was trained by tasks.{card['task']}{has}, not tasks.{task}")
-    if card["config"]["batchnorm"] == "separate":
+    if card["config"].get("batchnorm") == "separate":
         sets = list(card["config"]["datasets"])
         state = chosen(state, [sets.index(name) for name in card["tasks"][task]["datasets"]] or [0])
     return {**checkpoint, "mobilevision": {**of_one_head(card, task), "converted": True}, "state_dict": state}

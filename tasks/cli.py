@@ -17,7 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 from tasks.added_keys import check_added
 from tasks.checks import check, check_recipe, suggestion
 from tasks.console import end_children, run_command
-from tasks.errors import Stopped, UserError, located
+from tasks.errors import Stopped, UserError, located, visible
 from tasks.folders import writes
 from tasks.foreign_keys import check_words
 from tasks.jobs import Jobs, in_sweep
@@ -74,7 +74,7 @@ def run_task(name: str, spelled_out: Callable[[Sequence[str]], list[str]]) -> No
                 message = explain_run(error)
                 if full_error or not message:
                     raise
-                message += how_to_resume(config, folder, error)
+                message = visible(message + how_to_resume(config, folder, error))
                 log(f"error: {message}")
                 statuses.add(error.status if isinstance(error, UserError) else 2)
                 drop_unused(folder)
@@ -110,7 +110,7 @@ def run_task(name: str, spelled_out: Callable[[Sequence[str]], list[str]]) -> No
     if jobs.failed:
         mistakes.append(jobs.summary())
     for mistake in mistakes:
-        print(f"error: {mistake}", file=sys.stderr)
+        print(f"error: {visible(mistake)}", file=sys.stderr)
     if mistakes:
         sys.exit(1 if jobs.faults else 3 if statuses == {3} else 2)
 

@@ -27,7 +27,11 @@ def digest(node: object) -> str:
 
 
 def feed(sha256: Any, node: object) -> None:
-    """Add one entry and all within it, each with its kind, so that no two contents give the same bytes."""
+    """Add one entry and all within it, each with its kind, so that no two contents give the same bytes.
+
+    Raises:
+        ValueError: for an entry of another kind than a checkpoint has, and a number of thousands of digits.
+    """
     if isinstance(node, Tensor):
         tensor = node.detach().cpu().contiguous()
         sha256.update(f"{tensor.dtype}{tuple(tensor.shape)}".encode())
@@ -46,7 +50,7 @@ def feed(sha256: Any, node: object) -> None:
     elif node is None or isinstance(node, bool | int | float | str):
         sha256.update(f"{node!r},".encode())
     else:
-        sha256.update(f"{type(node).__name__},".encode())
+        raise ValueError(f"a {type(node).__name__} is no entry of a checkpoint")
 
 
 def check_digest(checkpoint: Mapping[str, Any], part: str, path: object) -> None:
@@ -60,6 +64,9 @@ def check_digest(checkpoint: Mapping[str, Any], part: str, path: object) -> None
     noted = checkpoint[METADATA].get(DIGESTS)
     if noted is None:
         return
-    now = digests({key: value for key, value in checkpoint.items() if part == "training" or key == "state_dict"})
+    try:
+        now = digests({key: value for key, value in checkpoint.items() if part == "training" or key == "state_dict"})
+    except ValueError as error:
+        raise UserError(f"{path} is damaged: its {part} cannot be compared with what was saved ({error})") from None
     if not isinstance(noted, Mapping) or noted.get(part) != now.get(part):
         raise UserError(f"{path} is damaged: its {part} are not what was saved (sha256 differs); take another copy")

@@ -27,6 +27,17 @@ def located(message: str, error: Exception) -> str:
     return f"{where[1]}: {message}" if where and not message.startswith(where[1]) else message
 
 
+def visible(text: str) -> str:
+    """A message as a terminal may show it: what a stranger's file has brought in is no colour, title or cursor.
+
+    Each character that is neither printable nor a newline becomes its escape.
+    """
+    return "".join(
+        character if character.isprintable() or character == "\n" else character.encode("unicode_escape").decode()
+        for character in text
+    )
+
+
 class Stopped(BaseException):
     """A signal ended the command; a training's checkpoint to resume from is written.
 

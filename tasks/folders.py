@@ -11,7 +11,7 @@ from typing import IO, Any
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, read_write
 
-from tasks.errors import UserError
+from tasks.errors import UserError, visible
 from tasks.ranks import is_first
 
 MARKS = (".hydra", "multirun.yaml", "config.yaml", "checkpoints", "metrics.json", "benchmark.json")
@@ -90,7 +90,7 @@ def refusing() -> Iterator[None]:
     try:
         yield
     except (UserError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(visible(f"error: {error}"), file=sys.stderr)
         raise SystemExit(2) from None
 
 

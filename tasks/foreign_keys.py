@@ -237,6 +237,6 @@ def told(task: str, name: str, value: str) -> str:
 
 
 def not_a_file(value: str) -> bool:
-    """Whether a value names a network instead of an exported file."""
-    name = value.rpartition("/")[2].lower()
-    return NETWORKS.match(name) is not None and not name.endswith((".onnx", ".xml", ".pte", ".pt2"))
+    """Whether a value, or one of its list, names a network instead of an exported file."""
+    names = [part.strip().strip("'\"").rpartition("/")[2].lower() for part in value.strip("'\"[] ").split(",")]
+    return any(NETWORKS.match(name) and not name.endswith((".onnx", ".xml", ".pte", ".pt2")) for name in names)

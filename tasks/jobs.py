@@ -14,7 +14,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from tasks.errors import Diverged, Stopped, UserError
+from tasks.errors import Diverged, Stopped, UserError, visible
 from tasks.folders import quoted
 from tasks.sweeping import compare
 
@@ -125,7 +125,7 @@ class Jobs:
             compare(Path(str(HydraConfig.get().sweep.dir)))
             raise
         if mistake:
-            print(f"error: {name}: {mistake}", file=sys.stderr, flush=True)
+            print(visible(f"error: {name}: {mistake}"), file=sys.stderr, flush=True)
             self.failed.append(name)
 
     def name(self) -> str:

@@ -5,7 +5,7 @@ import traceback
 from pathlib import Path
 
 OURS = tuple(str(Path(__file__).parent.parent / room) + "/" for room in ("backbones", "heads", "tasks"))
-LIBRARIES = tuple({f"{path}/" for path in sysconfig.get_paths().values()})
+LIBRARIES = tuple({f"{sysconfig.get_path(name)}/" for name in ("stdlib", "platstdlib", "purelib", "platlib")})
 
 
 def needs_traceback(error: BaseException) -> bool:

@@ -1,4 +1,4 @@
-"""By what a run counts its steps, so that a resumed one goes on with the same schedule."""
+"""Steps per epoch, stored so that a resumed run keeps its schedule."""
 
 from typing import Any
 
@@ -32,11 +32,13 @@ class KeepPace(Callback):
         """Rescale the progress of another number of steps.
 
         Raises:
-            UserError: where that is not exact.
+            UserError: where that is not exact, or the checkpoint has something else as its pace.
         """
         before, now = checkpoint.get(ENTRY), pace(trainer)
-        if not isinstance(before, dict) or before == now:
+        if before is None or before == now:
             return
+        if not is_pace(before):
+            raise UserError(f"resume={self.resumed} is damaged: its {ENTRY} is not what this run goes on with")
         was, here = text(before), text(now)
         fit = checkpoint["loops"]["fit_loop"]
         batches = fit["epoch_loop.batch_progress"]
@@ -82,6 +84,11 @@ def pace(trainer: Trainer) -> dict[str, int]:
         "batches": batches,
         "steps": -(-batches // trainer.accumulate_grad_batches),
     }
+
+
+def is_pace(found: object) -> bool:
+    """Whether an entry of a checkpoint holds whole numbers by name, as pace() gives them."""
+    return isinstance(found, dict) and all(type(value) is int and 0 < value < 2**63 for value in found.values())
 
 
 def text(pace: dict[str, int]) -> str:

@@ -100,8 +100,8 @@ def with_data_sets(config: Mapping[str, Any], names: Iterable[str] | None) -> di
         return dict(config)
     data, names = dict(config["data"]), list(names)
     for key in ("draw", "own_augment"):
-        data[key] = {name: value for name, value in data[key].items() if name in names}
-    kept = {name: entry for name, entry in config["datasets"].items() if name in names}
+        data[key] = {name: value for name, value in (data.get(key) or {}).items() if name in names}
+    kept = {name: entry for name, entry in (config.get("datasets") or {}).items() if name in names}
     apart = config.get("batchnorm") if len(kept) > 1 else "shared"
     return {**config, "data": data, "datasets": kept, "batchnorm": apart}
 

@@ -1,4 +1,4 @@
-"""What is out of all proportion is said in figures, and waits for `confirm=true`, before hours or memory go."""
+"""Oversized networks and epochs are refused unless `confirm=true`."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -12,6 +12,7 @@ REPEAT = 1000  # passes over the data in one epoch
 IMAGES = 1e8  # of one epoch: ImageNet has 1.3e6
 EPOCHS = 100_000
 WIDE, CHANNELS = 4, 4096  # a width, and a number of channels, from which parameters are counted first
+MANY, TOTAL = 512, 2**15  # numbers of a backbone or head, and their sum: layers of up to CHANNELS have 1e9 at most
 
 
 def check_epoch(config: DictConfig, images: int) -> None:
@@ -35,9 +36,12 @@ def check_epoch(config: DictConfig, images: int) -> None:
 
 
 def is_wide(settings: DictConfig) -> bool:
-    """Whether the settings of a backbone or head have a number from which a network may be too large to build."""
+    """Whether the settings of a backbone or head have numbers from which a network may be too large to build."""
     plain: Any = OmegaConf.to_container(settings, resolve=True)
-    return any(value > (WIDE if key == "width" else CHANNELS) for key, value in numbers(plain))
+    found = list(numbers(plain))
+    if len(found) > MANY or sum(abs(value) for _, value in found) > TOTAL:
+        return True
+    return any(value > (WIDE if key == "width" else CHANNELS) for key, value in found)
 
 
 def numbers(node: Any, key: str = "") -> Iterator[tuple[str, float]]:

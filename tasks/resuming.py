@@ -1,6 +1,8 @@
 """What a resumed run needs of its checkpoint; anything else there would be lost or wrong in silence."""
 
+import copy
 import re
+from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -26,7 +28,7 @@ def check_resumable(checkpoint: Mapping[str, Any], path: str | Path, averaged: b
         averaged: whether the run keeps an average of its weights.
 
     Raises:
-        UserError: if it is not, with the file that goes on where there is one.
+        UserError: if the checkpoint lacks state needed to resume, or was changed.
     """
     needed = NEEDED | (AVERAGED if averaged else {})
     lacking = [what for key, what in needed.items() if key not in checkpoint]
@@ -63,9 +65,7 @@ def check_state(checkpoint: Mapping[str, Any], path: str | Path, learner: Learne
         "global_step": 0,
     }
     wrong = next((found for key, entry in wanted.items() if (found := differs(checkpoint.get(key), entry, key))), "")
-    for name, state in checkpoint["callbacks"].items() if not wrong else ():
-        if not isinstance(state, dict) or (name.startswith("Best{") and "best_model_score" not in state):
-            wrong = f"callbacks.{name}"
+    wrong = wrong or wrong_callback(checkpoint["callbacks"])
     wrong = wrong or differs_in_optimizer(checkpoint["optimizer_states"], optimizer)
     if not wrong and not re.match(
         r"\d+\.\d+(\.\d+)?((a|b|rc|\.post|\.?dev)\d+)*$", checkpoint["pytorch-lightning_version"]
@@ -92,6 +92,15 @@ def check_state(checkpoint: Mapping[str, Any], path: str | Path, learner: Learne
             )
     except ValueError as error:
         raise UserError(str(error)) from error
+
+
+def wrong_callback(callbacks: Mapping[Any, Any]) -> str:
+    """Where a callback's saved state is none; nothing if there is no such place."""
+    for name, state in callbacks.items():
+        named = isinstance(name, str) and isinstance(state, dict)
+        if not named or (name.startswith("Best{") and "best_model_score" not in state):
+            return f"callbacks.{name}"
+    return ""
 
 
 def differs(theirs: object, ours: object, where: str) -> str:
@@ -123,16 +132,48 @@ def differs_in_optimizer(states: object, optimizer: torch.optim.Optimizer) -> st
     for theirs, mine in zip(saved["param_groups"], groups, strict=True):
         if theirs["params"] != mine["params"] or mine.keys() - theirs.keys():
             return "optimizer_states.0.param_groups"
-    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-    stateless = isinstance(optimizer, torch.optim.SGD) and not any(group["momentum"] for group in groups)
-    for number, parameter in enumerate(parameters):
-        entries = saved["state"].get(number)
-        if entries is None and not saved["state"] and not stateless:
-            return "optimizer_states.0.state"
-        if entries is not None and not isinstance(entries, Mapping):
-            return f"optimizer_states.0.state.{number}"
-        for name, value in (entries or {}).items():
+        if wrong := differs(theirs, mine, "optimizer_states.0.param_groups"):
+            return wrong
+    kept = [
+        (parameter, state)
+        for group in optimizer.param_groups
+        if group["params"]
+        for state in [state_after_a_step(optimizer, group)]
+        for parameter in group["params"]
+    ]
+    if not saved["state"] and any(state for _, state in kept):
+        return "optimizer_states.0.state"
+    for number, entries in saved["state"].items():
+        where = f"optimizer_states.0.state.{number}"
+        if type(number) is not int or not 0 <= number < len(kept) or not isinstance(entries, Mapping):
+            return where
+        parameter, state = kept[number]
+        if wrong := next((name for name, kind in state.items() if not is_kept(entries.get(name), kind, parameter)), ""):
+            return f"{where}.{wrong}"
+        for name, value in entries.items():
             fits = value.ndim == 0 or value.shape == parameter.shape if isinstance(value, Tensor) else value is None
             if not fits and not isinstance(value, int | float):
-                return f"optimizer_states.0.state.{number}.{name}"
+                return f"{where}.{name}"
     return ""
+
+
+PROBE = (2, 3)  # a shape that no count of steps has
+
+
+def state_after_a_step(optimizer: torch.optim.Optimizer, group: Mapping[str, Any]) -> dict[str, Any]:
+    """What an optimiser keeps of a parameter of a group, by name, for one of shape PROBE."""
+    probe = torch.nn.Parameter(torch.zeros(PROBE, device=group["params"][0].device))
+    probe.grad = torch.zeros_like(probe)
+    alike = copy.copy(optimizer)
+    alike.state, alike.param_groups = defaultdict(dict), [{**group, "params": [probe]}]
+    alike.step()
+    return dict(alike.state[probe])
+
+
+def is_kept(value: object, kind: object, parameter: Tensor) -> bool:
+    """Whether a saved entry is of the kind that an optimiser keeps of a parameter."""
+    if not isinstance(kind, Tensor):
+        return kind is None or isinstance(value, int | float | Tensor)
+    if not isinstance(value, Tensor):
+        return kind.ndim == 0 and isinstance(value, int | float)
+    return value.shape == (parameter.shape if kind.shape == PROBE else kind.shape)

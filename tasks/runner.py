@@ -19,6 +19,7 @@ from tasks.deploy.manifest import read_manifest
 from tasks.errors import UserError
 from tasks.folders import writes
 from tasks.jobs import in_sweep, needs_own_command, run_own_command
+from tasks.merging import typed_keys
 from tasks.parts import HEADS, settled_heads, several
 from tasks.proportion import check_epoch
 
@@ -51,7 +52,8 @@ def run(config: DictConfig) -> None:
         if config.model is not None:  # without PyTorch
             from tasks.deploy.predicting import predict as predict_with_file
 
-            predict_with_file(config, images, folder)
+            typed = "upright" in typed_keys(hydra.overrides.task)
+            predict_with_file(config, images, folder, upright=config.upright if typed else None)
             return
         from tasks.predicting import predict
 

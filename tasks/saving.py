@@ -29,7 +29,7 @@ def save(checkpoint: Mapping[str, Any], path: Path) -> None:
 
 
 class CheckpointFiles(CheckpointIO):
-    """Lightning's way to files, by save() and read_ours()."""
+    """Lightning's checkpoint IO, through save() and read_ours()."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
         """Write a checkpoint.

@@ -15,10 +15,12 @@ from omegaconf import DictConfig, OmegaConf
 
 from tasks.errors import UserError
 from tasks.parts import HEADS
+from tasks.rules.places import check_places
 from tasks.rules.values import check_stored
 from tasks.targets import ALLOWED, DATA_ROOT, INTERPOLATIONS, TRAINER, slot_of
 
 MAX_DEPTH, MAX_VALUES, MAX_LENGTH = 24, 20_000, 4_096  # levels, values, characters; ours have 8, hundreds and a path
+LARGEST = 2**63  # of a whole number: what a tensor or a file of JSON holds
 MAX_SHARED_VALUES = 64  # values below what interpolations repeat
 HYDRA_KEYS = {"_partial_": (True, False), "_convert_": ("none", "partial", "object", "all")}
 GENERATED_SIZES = ("train", "val", "height", "width")  # street scenes are generated where they are missing
@@ -43,8 +45,12 @@ def checked_config(config: Any, path: str | Path) -> dict[str, Any]:
     if not isinstance(config, dict):
         raise UserError(f"{path} is damaged: its configuration is {kind(config)}, not keys and values")
     check_extent(config, path)
-    typed = typed_places()
-    while (refused := next(problems(config), None)) is not None:
+    typed, taken = typed_places(), list[Place]()
+
+    def is_left(place: Place) -> bool:
+        return not any(place[: len(name)] == name for name in taken)
+
+    while (refused := next((found for found in problems(config) if is_left(found[0])), None)) is not None:
         place, problem = refused
         over = next((name for name in typed if place[: len(name)] == name), None)
         if over is None:
@@ -53,6 +59,7 @@ def checked_config(config: Any, path: str | Path) -> dict[str, Any]:
                 f"does; what you trust can be typed: {'.'.join(place)}=…"
             )
         config = without(config, over)
+        taken.append(over)
     return config
 
 
@@ -63,11 +70,15 @@ def rebuilt(card: Mapping[str, Any], path: str | Path) -> DictConfig:
         path: of the checkpoint, for messages.
 
     Raises:
-        UserError: for a value outside its rule.
+        UserError: for a class where another belongs, and a value outside its rule.
     """
     config = OmegaConf.create({**card["config"], "confirm": False})  # a file cannot confirm its own size
     if OmegaConf.select(config, "backbone.pretrained"):
         config.backbone.pretrained = False
+    try:
+        check_places(config)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
     check_stored(config, path)
     return config
 
@@ -82,6 +93,8 @@ def check_extent(config: Any, path: str | Path) -> None:
             problem = f"{MAX_DEPTH} levels"
         elif isinstance(node, str) and len(node) > MAX_LENGTH:
             problem = f"{MAX_LENGTH:,} characters in a value"
+        elif isinstance(node, int) and abs(node) >= LARGEST:
+            problem = "64 bits in a whole number"
         else:
             problem = f"{MAX_VALUES:,} values" if count > MAX_VALUES else ""
         if problem:
@@ -97,6 +110,9 @@ def problems(config: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:
     for place, value in values(config):
         if problem := problem_of(place, value):
             yield place, problem
+        elif isinstance(value, dict) and (wrong := wrong_argument(place, value)):
+            key, problem = wrong
+            yield (*place, key), problem
     for key in SHARED:
         if sum(1 for _ in values(config.get(key), (key,))) > MAX_SHARED_VALUES:
             yield (key,), f"more than {MAX_SHARED_VALUES} values in {key}"
@@ -104,40 +120,42 @@ def problems(config: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:
 
 def problem_of(place: Place, value: Any) -> str:
     """What is wrong with a value; nothing if it may stay."""
-    name, shown = ".".join(place), kind(value) if isinstance(value, dict | list | tuple) else repr(value)[:80]
+    name = ".".join(place)
     slot, key = slot_of(place), place[-1] if place else ""
     if not isinstance(value, dict | list | tuple | str | int | float | bool | None):
         return f"{kind(value)} at {name}"
     if key == "_target_":
         known = value is None or (isinstance(value, str) and value in ALLOWED.get(slot, ()))
-        return "" if known else f"{name[: -len(key)].rstrip('.')}: {shown}, which is not one of those that may be built"
+        where = name[: -len(key)].rstrip(".")
+        return "" if known else f"{where}: {shown(value)}, which is not one of those that may be built"
     if re.fullmatch(r"_\w*_", key) and (key not in HYDRA_KEYS or value not in HYDRA_KEYS[key]):
-        return f"{name}={shown}"
+        return f"{name}={shown(value)}"
     if isinstance(value, dict):
         strange = next((key for key in value if type(key) not in (str, int, bool, float)), None)
-        return f"{kind(strange)} as a key of {name}" if strange is not None else wrong_arguments(name, slot, value)
+        return f"{kind(strange)} as a key of {name}" if strange is not None else ""
     if isinstance(value, list | tuple):
         return ""
     if isinstance(value, str) and "${" in value and not may_be_resolved(place, value):
-        return f"{name}={shown}, which would be resolved"
+        return f"{name}={shown(value)}, which would be resolved"
     if slot == "dataset" and key in GENERATED_SIZES and isinstance(value, int | float) and value > MAX_GENERATED:
-        return f"{name}={shown}, more than {MAX_GENERATED:,}"
+        return f"{name}={shown(value)}, more than {MAX_GENERATED:,}"
     if isinstance(value, str) and ADDRESS.search(value):
-        return f"{name}={shown}, an address"
+        return f"{name}={shown(value)}, an address"
     return ""
 
 
-def wrong_arguments(name: str, slot: str, node: Mapping[Any, Any]) -> str:
-    """What is wrong with a table's keys, where its class takes some that name files."""
-    target = node.get("_target_")
-    if slot == "trainer":
-        other = next((key for key in node if key not in TRAINER and key != "_target_"), None)
-        return f"{name}.{other}, which is not one of a checkpoint's settings" if other is not None else ""
-    if target == "backbones.table.TableBackbone" and not isinstance(node.get("table"), dict):
-        return f"{name}.file={node.get('file')!r} without its table"
+def wrong_argument(place: Place, node: Mapping[Any, Any]) -> tuple[str, str] | None:
+    """The first key of a table that may not be what it is, where its class takes some that name files, and why."""
+    target, name = node.get("_target_"), ".".join(place)
+    if slot_of(place) == "trainer":
+        other = next((str(key) for key in node if key not in TRAINER and key != "_target_"), None)
+        return None if other is None else (other, f"{name}.{other}, which is not one of a checkpoint's settings")
+    table, file = node.get("table"), node.get("file")
+    if target == "backbones.table.TableBackbone" and not isinstance(table, dict) and (table, file) != (None, None):
+        return "file" if table is None else "table", f"{name}.file={shown(file)} without its table"
     if target == "backbones.timm_features.TimmFeatures" and not re.fullmatch(r"[\w.]+", str(node.get("name"))):
-        return f"{name}.name={node.get('name')!r}, which is no name of timm's"
-    return ""
+        return "name", f"{name}.name={shown(node.get('name'))}, which is no name of timm's"
+    return None
 
 
 def may_be_resolved(place: Place, text: str) -> bool:
@@ -197,6 +215,11 @@ def storable(config: DictConfig) -> dict[str, Any]:
 
     found: dict[str, Any] = written(OmegaConf.to_container(config, resolve=False), config, ())
     return found
+
+
+def shown(value: Any) -> str:
+    """A value in a few characters, for messages."""
+    return kind(value) if isinstance(value, dict | list | tuple) else repr(value)[:80]
 
 
 def kind(value: Any) -> str:

@@ -91,7 +91,7 @@ def of_checkpoint(
         for name, task in learner.each_task():
             given = task.tensors(outputs[name], size, form)
             tensors |= {names[name][role]: tensor.float().cpu().numpy() for role, tensor in given.items()}
-            # Of a label map at the network's size no more can be had; boxes are selected as always.
+            # A label map at network size cannot be refined further. Boxes are selected as always.
             known = "decoded" if form == "final" else form
             decoded = given if known == form else task.tensors(outputs[name], size, known)
             results[name] = task.found(task.from_tensors(decoded, known, size, lie))

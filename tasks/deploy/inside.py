@@ -1,6 +1,8 @@
 """The description that an exported file carries inside, read from its bytes: nothing of the file is run or imported."""
 
 import json
+import lzma
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -10,7 +12,12 @@ from xml.etree import ElementTree
 
 KEY = "mobilevision"
 METADATA, NAME, VALUE = 14, 1, 2  # numbers of ModelProto.metadata_props, StringStringEntryProto.key and .value
+LARGEST = 2**22  # bytes of a description in an archive: ours have a few thousand
 BYTES = 2  # protobuf's wire type of strings and messages
+UNREADABLE = (  # what json, zipfile and ElementTree raise for bytes of any origin; encrypted entries are a RuntimeError
+    *(ValueError, IndexError, RuntimeError, EOFError, OSError, struct.error, zlib.error, lzma.LZMAError),
+    *(zipfile.BadZipFile, ElementTree.ParseError),
+)
 
 
 def read_inside(path: Path) -> Any:
@@ -20,7 +27,7 @@ def read_inside(path: Path) -> Any:
         return None if text is None else json.loads(text)
     except KeyError:  # ExecuTorch's format has no place for it
         return None
-    except (ValueError, IndexError, RecursionError, ElementTree.ParseError, zipfile.BadZipFile, zlib.error, OSError):
+    except UNREADABLE:
         return None
 
 
@@ -82,7 +89,9 @@ def of_openvino(path: Path) -> str | None:
 def of_torch(path: Path) -> str | None:
     """The extra file of the archive."""
     with zipfile.ZipFile(path) as archive:
-        for name in archive.namelist():
-            if name.rpartition("/")[2] == KEY:
-                return archive.read(name).decode()
+        for entry in archive.infolist():
+            if entry.filename.rpartition("/")[2] == KEY:
+                if entry.compress_type != zipfile.ZIP_STORED or entry.file_size > LARGEST:
+                    raise ValueError("PyTorch compresses nothing")  # compressed, it may be larger than memory
+                return archive.read(entry).decode()
     return None

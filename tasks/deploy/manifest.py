@@ -157,26 +157,23 @@ def card_of(path: str | Path) -> dict[str, Any]:
     if not beside.is_file():
         raise UserError(f"model={path}: {CARD} is missing beside it, by which data and metric are built")
     card = read_json(beside)
-    if not isinstance(card, dict) or not {"task", "config", "tasks"} <= card.keys():
-        raise UserError(f"{beside} is damaged: it lacks task, config or tasks")
+    if not isinstance(card, dict):
+        raise UserError(f"{beside} is damaged: it is not a table of names and values")
+    from tasks.card import check_card  # these import omegaconf, which open_model() does without
+    from tasks.stored import checked_config
+
+    check_card(card, beside)
     if card["task"] != manifest["task"]:
         raise UserError(f"{beside} is of tasks.{told(card['task'])}, {NAME} of tasks.{manifest['task']}")
-    for key in ("config", "tasks"):
-        if not isinstance(card[key], dict):
-            raise UserError(f"{beside} is damaged: {key} is not a table of names and values")
     if card["tasks"].keys() != manifest["tasks"].keys():
         raise UserError(f"{beside} is damaged: tasks are not {', '.join(manifest['tasks'])}, as in {NAME}")
     for name, task in manifest["tasks"].items():
         entry = card["tasks"][name]
-        if not isinstance(entry, dict) or not isinstance(entry.get("classes"), list):
-            raise UserError(f"{beside} is damaged: tasks.{name} has no list of classes")
         if len(entry["classes"]) != len(task["classes"]):
             raise UserError(f"{beside} and {NAME} know different numbers of classes of {name}")
         for number, (ours, theirs) in enumerate(zip(entry["classes"], map(plain_class, task["classes"]), strict=True)):
             if ours != theirs:
                 raise UserError(f"class {number} of {name} is {told(ours)} in {beside} and {told(theirs)} in {NAME}")
-    from tasks.stored import checked_config  # imports omegaconf, which open_model() does without
-
     return {**card, "config": checked_config(card["config"], beside)}
 
 

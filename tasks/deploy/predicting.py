@@ -23,8 +23,11 @@ OUTPUTS: Mapping[str, Callable[[Mapping[str, Any]], Output]] = {  # from a task 
 }
 
 
-def predict(config: DictConfig, images: Sequence[Path], folder: Path) -> None:
+def predict(config: DictConfig, images: Sequence[Path], folder: Path, *, upright: bool | None = None) -> None:
     """Predict every image with an exported file and write what each task makes of it, as with its checkpoint.
+
+    Args:
+        upright: whether images are turned as their cameras noted; None for what the file was exported with.
 
     Raises:
         UserError: for a file that cannot be used, an image of a size that it does not take, or if not one image could
@@ -43,5 +46,7 @@ def predict(config: DictConfig, images: Sequence[Path], folder: Path) -> None:
 
     for note in notes(outputs):
         print(note, flush=True)
-    white = model.manifest["input"].get("white") if config.white is None else config.white
-    predict_each(images, predict_one, folder, upright=config.upright, white=white)
+    takes = model.manifest["input"]
+    upright = takes["upright"] if upright is None else upright
+    white = takes.get("white") if config.white is None else config.white
+    predict_each(images, predict_one, folder, upright=upright, white=white)

@@ -2,8 +2,9 @@
 
 `torch.export.load` unpickles sample inputs and marked weights, evaluates symbolic sizes and guards, looks up operators
 as attributes of `torch` and loads compiled libraries. So the archive is read here first: entries of known names,
-numbers without pickles, a graph of ATen's own operators, names and sizes that are nothing else. What was checked is
-written again, so that PyTorch reads these very bytes, whatever a second directory in the file may say.
+weights without pickles, a graph of the operators that networks are made of, names and sizes that are nothing else. The
+sample inputs are a pickle: `weights_only` reads it, with the limits of a checkpoint, and torch.save writes it again. So
+is all that was checked, and PyTorch reads these very bytes, whatever a second directory in the file may say.
 """
 
 import io
@@ -16,6 +17,10 @@ from typing import Any
 
 import torch
 
+from backbones.torch_file import load_plain
+from tasks.deploy.operators import check_operator
+from tasks.deploy.sizes import check_size
+
 LARGEST = 2**26  # bytes of the graph
 PARTS = {  # entries below the archive's own folder, and whether PyTorch is given them
     r"models/model\.json": True,
@@ -27,33 +32,11 @@ PARTS = {  # entries below the archive's own folder, and whether PyTorch is give
     r"\.format_version|\.storage_alignment|\.data/serialization_id|extra/mobilevision": False,
 }
 TEXT = re.compile(r"[\w.+-]{0,512}")  # of names, versions and choices
-SIZE = re.compile(r"[\w +*/(),<>=!'-]{1,2000}")  # of an expression of sizes
-ENDLESS = ("**", "<<", ">>")  # in a few characters more than any memory holds
 WORD = re.compile(r"[A-Za-z_]\w*")
-IN_SIZES = re.compile(
-    r"[su]\d+|Symbol|Integer|positive|nonnegative|integer|Add|Mul|Max|Min|Mod|PythonMod|FloorDiv|CleanDiv|CeilToInt"
-    r"|IntTrueDiv|Equality|Unequality|StrictLessThan|LessThan|StrictGreaterThan|GreaterThan|Eq|Ne|And|Or|Not|True|False"
-)
-OPERATORS = re.compile(r"_operator\.(add|sub|mul|floordiv|truediv|mod|neg|eq|ne|ge|gt|le|lt|getitem)")
-ATEN = re.compile(r"torch\.ops\.aten\.(\w+)\.(\w+)")
-GUARD = re.compile(r"L\['\w+'\]\.size\(\)\[\d\]")  # an input's side; guards compare them
 FOREIGN = (  # what leads out of the graph
     *("as_operator", "as_custom_obj", "as_graph", "as_string_to_argument"),
     *("custom_obj_values", "treespec_namedtuple_fields"),
 )
-UNDERSCORED = re.compile(
-    r"__(and|or|xor|lshift|rshift)__|_(assert_tensor_metadata|softmax|log_softmax|to_copy|unsafe_view|adaptive_avg_pool2d"
-    r"|native_batch_norm_legit_no_training|upsample_\w+|assert_scalar)"
-)
-REFUSED = (
-    "from_file",
-    "set_",
-    "set",
-    "set_data",
-    "resize_",
-    "resize_as_sparse_",
-    "record_stream",
-)  # what opens files, or takes storage away
 
 
 def load_program(path: Path) -> Any:
@@ -101,7 +84,9 @@ def content_of(name: str, content: bytes) -> bytes:
         check_tree(without_metadata(tree), name)
         return json.dumps(tree).encode()
     if name.endswith(".pt"):  # the images that it was traced with
-        torch.load(io.BytesIO(content), weights_only=True)  # torch.export unpickles what this refuses
+        looked_at = io.BytesIO()  # torch.export would unpickle what load_plain refuses
+        torch.save(load_plain(io.BytesIO(content), name), looked_at)
+        return looked_at.getvalue()
     return content
 
 
@@ -124,26 +109,14 @@ def check_tree(tree: Any, where: str) -> None:
         if key == "target":
             check_operator(value)
         elif key in ("expr_str", "guards_code"):
-            sizes = GUARD.sub("1", value) if key == "guards_code" else value
-            known = SIZE.fullmatch(sizes) and all(IN_SIZES.fullmatch(word) for word in WORD.findall(sizes))
-            if not known or any(sign in sizes for sign in ENDLESS):
-                raise ValueError(f"{where} has {value[:80]!r} as a size")
+            try:
+                check_size(value, guard=key == "guards_code")
+            except ValueError as error:
+                raise ValueError(f"{where} has {value[:80]!r} as a size: {error}") from error
         elif key in ("in_spec", "out_spec"):
             check_nesting(value)
         elif not (WORD if value and key in ("name", "forward_arg_names") else TEXT).fullmatch(value):
             raise ValueError(f"{where} has {value[:80]!r} as {key}")
-
-
-def check_operator(target: str) -> None:
-    """Raises a ValueError for anything but arithmetic and ATen's operators that compute."""
-    if OPERATORS.fullmatch(target):
-        return
-    match = ATEN.fullmatch(target)
-    if match is not None and match[1] not in REFUSED and (match[1][0] != "_" or UNDERSCORED.fullmatch(match[1])):
-        overload = getattr(getattr(torch.ops.aten, match[1], None), match[2], None)
-        if isinstance(overload, torch._ops.OpOverload) and torch._C._dispatch_has_kernel(overload.name()):
-            return  # TorchScript's own, such as aten::save, which writes a file, have no kernel
-    raise ValueError(f"its graph calls {target[:80]}, which is not an operator that a network needs")
 
 
 def check_nesting(text: str) -> None:

@@ -33,10 +33,11 @@ def check_outputs(arrays: Mapping[str, NDArray[Any]], manifest: Mapping[str, Any
                     f"{file} gives {key} {told(shape)} for an image; its description, with {classes} classes of "
                     f"{name}, needs {told(shapes[role])}"
                 )
-            if role == "labels" and arrays[key].size and int(arrays[key].max()) >= classes:
-                raise UserError(
-                    f"{file} gives label {int(arrays[key].max())}; its description has {classes} classes of {name}"
-                )
+            if role == "labels" and arrays[key].size:
+                least = -1 if name == "detect" else 0  # -1 fills the boxes up to their number
+                for label in (int(arrays[key].min()), int(arrays[key].max())):
+                    if not least <= label < classes:
+                        raise UserError(f"{file} gives label {label}; its description has {classes} classes of {name}")
         if name == "detect" and len({arrays[key].shape[1] for key in task["outputs"].values()}) > 1:
             raise UserError(f"{file} gives different numbers of {' and '.join(task['outputs'].values())}")
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tasks.deploy.formats import FORMATS, OUTPUTS, PRECISIONS
+from tasks.errors import visible
 
 LONGEST = 2**14  # pixels a side, boxes of an image, …: more is a slip
 ROLES: dict[str, dict[str, set[str]]] = {  # of the outputs, by task and form
@@ -146,10 +147,10 @@ CLASSES = {
 
 
 def is_class(task: str, entry: object) -> bool:
-    """Whether an entry of a task's list of classes is one."""
+    """Whether an entry of a task's list of classes is one; a terminal would obey a name with control characters."""
     if task == "classify":
-        return isinstance(entry, str)
-    if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
+        return isinstance(entry, str) and entry.isprintable()
+    if not isinstance(entry, dict) or not isinstance(entry.get("name"), str) or not entry["name"].isprintable():
         return False
     if task == "detect":
         return is_whole(entry.get("id"), -(2**63), 2**63 - 1)
@@ -230,5 +231,5 @@ def whole(least: int) -> str:
 
 def told(value: object) -> str:
     """A value in a few characters."""
-    text = " ".join(repr(value).split()) if not isinstance(value, str) else " ".join(value.split())
+    text = visible(" ".join((value if isinstance(value, str) else repr(value)).split()))
     return text if len(text) <= 60 else f"{text[:59]}…"

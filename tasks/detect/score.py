@@ -15,7 +15,7 @@ from tasks.console import run_command
 from tasks.detect.coco_map import AT_50, Result, evaluate
 from tasks.detect.results import read_results
 from tasks.detect.truths import read_truths
-from tasks.errors import UserError
+from tasks.errors import UserError, visible
 
 
 def main() -> None:
@@ -28,7 +28,7 @@ def main() -> None:
     try:
         score(options.instances, options.predictions, options.official)
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(visible(f"error: {error}"), file=sys.stderr)
         sys.exit(2)
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tasks.console import run_command
-from tasks.errors import UserError
+from tasks.errors import UserError, visible
 from tasks.multitask.arguments import spelled_out
 from tasks.multitask.runs import SHARED, Runs
 from tasks.parts import HEADS
@@ -57,7 +57,7 @@ def main() -> None:
     try:
         compare(wanted(sys.argv[1:]))
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(visible(f"error: {error}"), file=sys.stderr)
         sys.exit(2)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.console import run_command
-from tasks.errors import UserError
+from tasks.errors import UserError, visible
 from tasks.parts import of_one_head, with_data_sets
 
 
@@ -26,7 +26,7 @@ def main() -> None:
     try:
         print(prune(options.checkpoint, options.keep, output))
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(visible(f"error: {error}"), file=sys.stderr)
         sys.exit(2)
 
 
@@ -70,8 +70,8 @@ def of_heads(checkpoint: Mapping[str, Any], keep: Sequence[str]) -> tuple[dict[s
     card, state = checkpoint["mobilevision"], dict(checkpoint["state_dict"])
     tasks = {name: entry for name, entry in card["tasks"].items() if name in keep}
     needed = {name for entry in tasks.values() for name in entry.get("datasets", ())}
-    config, sets = card["config"] | {"heads": list(tasks)}, list(card["config"].get("datasets", ()))
-    if config["batchnorm"] == "separate":
+    config, sets = card["config"] | {"heads": list(tasks)}, list(card["config"].get("datasets") or ())
+    if config.get("batchnorm") == "separate":
         state = chosen(state, [sets.index(name) for name in sets if name in needed] or [0])
         config["batchnorm"] = "separate" if len(needed) > 1 else "shared"
     config = with_data_sets(config, [name for name in sets if name in needed])

@@ -1,6 +1,7 @@
 """Rules for single values of the configuration: whether one holds, and what it should have been."""
 
 import math
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -12,8 +13,8 @@ LONGEST = 2**14  # pixels of an image's side
 
 
 def is_number(value: Any) -> bool:
-    """Whether a value is a finite number; true and false are none."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    """Whether a value is a finite number, also as a float; true and false are none."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
 def is_whole(value: Any) -> bool:

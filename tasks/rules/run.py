@@ -64,7 +64,7 @@ RULES: Rules = {  # every command has these keys
     "data.batch_size": whole(1, most=65_536),
     "data.eval_batch_size": whole(1, most=65_536),
     "data.repeat": whole(1),
-    "data.balance": optional(number(0, 1)),  # a checkpoint of before has none
+    "data.balance": optional(number(0, 1)),  # older checkpoints lack it
     "data.workers": whole(0, optional=True, most=THREADS),
     "data.cache": SWITCH,
     "data.augment": (lambda v: isinstance(v, DictConfig), "transforms by name"),
@@ -94,11 +94,8 @@ RULES: Rules = {  # every command has these keys
     "benchmark.classes": whole(1, optional=True, most=100_000),
 }
 WHERE_PRESENT: Rules = {
-    "white": optional(POSITIVE),
-    "data.balance": optional(number(0, 1)),
     "data.crop": IS_BUILT,
     "data.fit": IS_BUILT,
     "batchnorm": optional(one_of("shared", "separate")),
-    "overwrite": SWITCH,
     "saving.minutes": optional(POSITIVE),
 }

@@ -12,7 +12,7 @@ which, else the checkpoint does. Milliseconds are PyTorch's; latency.runtime=onn
 import sys
 
 from tasks.cli import main as run_task
-from tasks.errors import UserError
+from tasks.errors import UserError, visible
 from tasks.search.arguments import spelled_out, task_of
 
 
@@ -24,6 +24,6 @@ def main() -> None:
     try:
         task = task_of(sys.argv[1:])
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(visible(f"error: {error}"), file=sys.stderr)
         sys.exit(2)
     run_task(task, spelled_out)

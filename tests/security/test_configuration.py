@@ -45,6 +45,7 @@ def test_each_of_them_would_run(name, sound, marker, payload, monkeypatch):
     monkeypatch.setattr("tasks.checkpoint.checked_config", lambda config, _: config)
     monkeypatch.setattr("tasks.checkpoint.check_card", lambda *_: None)
     monkeypatch.setattr("tasks.stored.check_stored", lambda *_: None)
+    monkeypatch.setattr("tasks.stored.check_places", lambda *_: None)
     checkpoint = sound("segment")
     for key, value in RUNS[name](marker, payload).items():
         put(checkpoint["mobilevision"]["config"], key, value)
@@ -113,6 +114,36 @@ def test_what_is_typed_again_is_not_taken_from_the_file(sound, marker, payload, 
     torch.save(checkpoint, tmp_path / "mine.ckpt")
     with pytest.raises(UserError, match=r"scheduler: 'my\.Optimizer'"):
         read_ours(tmp_path / "mine.ckpt")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "typed"),
+    [
+        ("backbone", {"_target_": "backbones.timm_features.TimmFeatures", "name": "hf-hub/a"}, "backbone.name"),
+        ("backbone", {"_target_": "backbones.table.TableBackbone", "file": "/a", "table": None}, "backbone.file"),
+        ("trainer.profiler", "simple", "trainer.profiler"),
+    ],
+)
+def test_an_argument_that_is_typed_again_is_not_taken_from_the_file(sound, monkeypatch, key, value, typed):
+    config = put(sound("segment")["mobilevision"]["config"], key, value)
+    with pytest.raises(UserError, match=rf"can be typed: {re.escape(typed)}=…"):
+        checked_config(config, "mine.ckpt")
+    monkeypatch.setattr("tasks.stored.typed_places", lambda: [tuple(typed.split("."))])
+    node = checked_config(config, "mine.ckpt")[key.partition(".")[0]]
+    assert node[typed.partition(".")[2]] is None
+
+
+def test_a_number_of_thousands_of_digits_is_refused(sound):
+    config = put(sound("segment")["mobilevision"]["config"], "data.own", 10**5000)
+    with pytest.raises(UserError, match=r"^sent\.ckpt was refused: .* more than 64 bits in a whole number"):
+        checked_config(config, "sent.ckpt")
+
+
+def test_a_class_of_another_place_is_refused_before_it_is_built(sound):
+    card = sound("segment")["mobilevision"]
+    put(card["config"], "task", {"_target_": "heads.select.Select"})
+    with pytest.raises(UserError, match=r"^a\.ckpt: task: heads\.select\.Select does not belong there"):
+        rebuilt(card, "a.ckpt")
 
 
 def test_nothing_is_downloaded_to_build_it_again(sound):

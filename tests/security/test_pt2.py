@@ -12,8 +12,11 @@ import pytest
 import torch
 from torch import nn
 
+from backbones.torch_file import BEFORE_1_6
+from tasks.deploy.operators import NAMES, check_operator, computes
 from tasks.deploy.pt2 import load_program
 from tasks.deploy.runtimes import open_runner
+from tasks.deploy.sizes import check_size
 from tasks.errors import UserError
 from tests.security.conftest import Payload
 
@@ -105,6 +108,26 @@ def size(tree: Any, marker: Path) -> None:
     values[key] = {"as_expr": {"expr_str": f"__import__('os').mkdir({str(marker)!r})", "hint": {"as_int": 1}}}
 
 
+def bomb() -> bytes:
+    """Sample inputs of torch.save that are small in the file alone."""
+    buffer = io.BytesIO()
+    torch.save(((torch.zeros(2**20, dtype=torch.uint8),), {}), buffer)
+    small = io.BytesIO()
+    with zipfile.ZipFile(buffer) as whole, zipfile.ZipFile(small, "w", zipfile.ZIP_DEFLATED) as archive:
+        for entry in whole.infolist():
+            archive.writestr(entry.filename, whole.read(entry))
+    assert len(small.getvalue()) < 2**14
+    return small.getvalue()
+
+
+def of_size(text: str) -> Callable[[dict[str, bytes], Path], None]:
+    def change(tree: Any, _marker: Path) -> None:
+        values = tree["graph_module"]["graph"]["sym_int_values"]
+        values[next(iter(values))] = {"as_expr": {"expr_str": text, "hint": {"as_int": 1}}}
+
+    return in_json(GRAPH, change)
+
+
 def guard(tree: Any, marker: Path) -> None:
     tree["guards_code"] = [f"__import__('os').mkdir({str(marker)!r}) or True"]
 
@@ -146,12 +169,20 @@ REFUSED: dict[str, Callable[[dict[str, bytes], Path], None]] = {
             in_spec='[1, {"type": "collections.defaultdict", "context": "{\\"default_factory_module\\": \\"x\\"}"}]'
         ),
     ),
+    "compressed sample inputs": lambda parts, _: parts.update({INPUTS: bomb()}),
+    "endless sample inputs": lambda parts, _: parts.update({INPUTS: BEFORE_1_6 + b"\x80\x02" + b"(" * 30_000}),
+    "a long tuple as a size": of_size("(1,)*99999999999"),
+    "a long text as a guard": in_json(GRAPH, lambda tree, _: tree.update(guards_code=["'True'*99999999999 == 1"])),
+    "an operator that trusts its arguments": target("torch.ops.aten.segment_reduce.default"),
+    "another library's operator": target("torch.ops.aten.mkldnn_convolution.default"),
+    "an operator that writes into another's output": target("torch.ops.aten.add.out"),
     "depth": lambda parts, _: parts.update({GRAPH: b"[" * 100_000}),
 }
 
 
 @pytest.mark.parametrize("name", RUNS | REFUSED)
-def test_what_could_run_is_refused(program, name, tmp_path):
+def test_what_could_run_is_refused(program, name, tmp_path, monkeypatch):
+    monkeypatch.setattr("backbones.torch_file.Counted.left", 20_000)
     parts, marker = entries(program), tmp_path / "marker"
     (RUNS | REFUSED)[name](parts, marker)
     path = rewritten(tmp_path / "model.pt2", parts)
@@ -185,3 +216,38 @@ def test_the_program_is_what_was_saved(program):
     assert torch.equal(ours(images), theirs(images))
     with pytest.raises((AssertionError, RuntimeError)):  # its guards are kept
         ours(images[:, :, :4])
+
+
+SYMBOL = "Symbol('s73', positive=True, integer=True)"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("(1,)*9", "'s1'*9", "True('s1')", f"Symbol('s1 s2', {SYMBOL})", "Symbol('s1', 's2')", "Max", "1.5*2", "1e9"),
+        *("9223372036854775808", "Symbol", "Add('s1', 1)", "positive('s1')", "(" * 1990 + "1", "-" * 99 + "1", "1 +"),
+        *("Add(1," * 300 + "1" + ")" * 300, "1, 2", "L['image'].size()[2]", "", " " * 3000),
+    ],
+)
+def test_what_is_no_size(text):
+    with pytest.raises(ValueError, match=r"it |is not called|another name"):
+        check_size(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["7", SYMBOL, f"FloorDiv({SYMBOL}, Integer(2))", f"Add(Mul(Integer(-1), {SYMBOL}), -1)"]
+)
+def test_what_is_a_size(text):
+    check_size(text)
+    check_size(f"L['image'].size()[2] // 2 == {text}", guard=True)
+
+
+def test_each_operator_is_one_of_pytorch():
+    for name in NAMES:
+        packet = getattr(torch.ops.aten, name)
+        assert any(computes(getattr(packet, overload)) for overload in packet.overloads()), name
+    for name in ("add.Tensor", "relu_.default", "sym_size.int", "topk.default", "upsample_bilinear2d.vec"):
+        check_operator(f"torch.ops.aten.{name}")
+    for name in ("segment_reduce.default", "fbgemm_linear_int8_weight.default", "from_file.default", "set_.default"):
+        with pytest.raises(ValueError, match=name):
+            check_operator(f"torch.ops.aten.{name}")

@@ -4,7 +4,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from tasks.cli import explain_run, how_to_resume
-from tasks.errors import Diverged, UserError
+from tasks.errors import Diverged, UserError, visible
 
 
 @pytest.mark.parametrize(
@@ -37,3 +37,8 @@ def test_how_a_training_goes_on(tmp_path):
     assert how_to_resume(train, tmp_path, UserError("… resume=this")) == ""
     (tmp_path / "training.json").touch()
     assert how_to_resume(train, tmp_path, error) == "", "it was done"
+
+
+def test_a_message_has_no_characters_that_a_terminal_obeys():
+    assert visible("a \x1b]0;title\x07 b\r\u202e\x9b — …\nnext") == "a \\x1b]0;title\\x07 b\\r\\u202e\\x9b — …\nnext"
+    assert visible("\ud800") == "\\ud800"

@@ -66,3 +66,14 @@ def test_what_is_named_is_there():
 def node_of(config, parent):
     node = OmegaConf.select(config, parent) if parent else config
     return node if isinstance(node, DictConfig) else {}
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["[out/mobilenet_a.onnx,out/mobilenet_b.onnx]", "'a/ssd lite.onnx'", "['a/ssd b.xml', \"fcn.pte\"]", "ssd.pt2"],
+)
+def test_exported_files_that_are_named_like_networks(value):
+    check_words("detect", [f"model={value}"], frozenset({"model"}))
+    without_suffix = value.replace(".onnx", "").replace(".xml", "").replace(".pt2", "")
+    with pytest.raises(UserError, match="is an exported file"):
+        check_words("detect", [f"model={without_suffix}"], frozenset({"model"}))

@@ -1,6 +1,7 @@
 """A mistake in a value is one line; an error of a user's own code, or of a line of ours, keeps its traceback."""
 
 import importlib
+import sysconfig
 
 import pytest
 from hydra.utils import instantiate
@@ -8,7 +9,7 @@ from omegaconf import OmegaConf
 
 from tasks.build import told_to_the_user
 from tasks.errors import UserError
-from tasks.origin import needs_traceback
+from tasks.origin import is_elsewhere, needs_traceback
 
 OWN = """
 import torch
@@ -66,3 +67,9 @@ def test_a_wrong_value_is_one_line(settings):
 
 def test_errors_from_nowhere_are_not_ours():
     assert not needs_traceback(ValueError("made, not raised"))
+
+
+def test_a_class_below_the_installations_folder_is_the_users():
+    """sysconfig counts the whole prefix as the place of data."""
+    assert is_elsewhere(f"{sysconfig.get_path('data')}/my_project/own.py")
+    assert not is_elsewhere(sysconfig.__file__)

@@ -3,6 +3,8 @@
 import pytest
 from omegaconf import OmegaConf
 
+from backbones.mobilenet_v3 import MobileNetV3
+from backbones.table import table_of
 from tasks.build import build
 from tasks.errors import UserError
 from tasks.proportion import check_epoch, is_wide
@@ -23,6 +25,12 @@ def test_networks_of_the_papers_are_not_counted():
     assert not is_wide(configuration("backbone=mobilenet_v2").backbone)
     assert is_wide(configuration("backbone.width=5").backbone)
     assert is_wide(OmegaConf.create({"table": {"rows": [{"out": 9000}]}}))
+    assert not is_wide(OmegaConf.create({"table": table_of(MobileNetV3(size="large").plan)}))
+
+
+def test_many_numbers_are_as_wide_as_one_that_is_large():
+    for extras in ([4096] * 5000, [4096] * 10, [1] * 600):
+        assert is_wide(OmegaConf.create({"extras": extras}))
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,9 @@ import torch
 from torch import nn
 
 from tasks.errors import UserError
-from tasks.resuming import check_resumable, differs, differs_in_optimizer
+from tasks.optimizers import RMSpropTF
+from tasks.pace import KeepPace
+from tasks.resuming import check_resumable, differs, differs_in_optimizer, wrong_callback
 
 
 def whole() -> dict:
@@ -65,5 +67,48 @@ def test_an_optimisers_state_fits_its_parameters():
     assert wrong(lambda state: state["param_groups"][0].pop("betas")) == "optimizer_states.0.param_groups"
     assert wrong(lambda state: state["state"].update({1: []})) == "optimizer_states.0.state.1"
     assert wrong(lambda state: state["state"][0].update(exp_avg=torch.zeros(3))) == "optimizer_states.0.state.0.exp_avg"
+    state, groups = "optimizer_states.0.state", "optimizer_states.0.param_groups"
+    assert wrong(lambda saved: saved["state"].update({0: {}})) == f"{state}.0.step"
+    assert wrong(lambda saved: saved["state"][0].pop("exp_avg_sq")) == f"{state}.0.exp_avg_sq"
+    assert wrong(lambda saved: saved["state"][0].update(exp_avg=torch.tensor(0.0))) == f"{state}.0.exp_avg"
+    assert wrong(lambda saved: saved["state"][0].update(step=torch.zeros(2, 3))) == f"{state}.0.step"
+    assert wrong(lambda saved: saved["state"].update({7: "x"})) == f"{state}.7"
+    assert wrong(lambda saved: saved["param_groups"][0].update(betas="x")) == f"{groups}.betas"
+    assert wrong(lambda saved: saved["param_groups"][0].update(eps=None)) == f"{groups}.eps"
     plain = torch.optim.SGD(layer.parameters(), lr=0.1)
     assert differs_in_optimizer([plain.state_dict()], plain) == "", "without momentum there is nothing to go on with"
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda parameters: RMSpropTF(parameters, lr=0.1, momentum=0.9),
+        lambda parameters: torch.optim.SGD(parameters, lr=0.1, momentum=0.9),
+        lambda parameters: torch.optim.RMSprop(parameters, lr=0.1),
+        lambda parameters: torch.optim.NAdam(parameters, lr=0.1),
+        lambda parameters: torch.optim.RAdam(parameters, lr=0.1),
+        lambda parameters: torch.optim.Adam(parameters, lr=0.1, amsgrad=True),
+    ],
+)
+def test_what_each_optimiser_leaves_is_what_it_goes_on_with(make):
+    layer = nn.Linear(3, 2)
+    optimizer = make(layer.parameters())
+    layer(torch.ones(1, 3)).sum().backward()
+    optimizer.step()
+    saved = optimizer.state_dict()
+    assert differs_in_optimizer([copy.deepcopy(saved)], make(layer.parameters())) == ""
+    saved["state"][1] = {}
+    assert differs_in_optimizer([saved], make(layer.parameters())).startswith("optimizer_states.0.state.1.")
+
+
+@pytest.mark.parametrize("entry", [{"steps": "x"}, "x", {"steps": 0}, {"images": None}])
+def test_a_pace_that_is_none_is_refused(entry, monkeypatch):
+    monkeypatch.setattr("tasks.pace.pace", lambda _: {"steps": 3})
+    with pytest.raises(UserError, match=r"resume=a\.ckpt is damaged: its run is not"):
+        KeepPace("a.ckpt").on_load_checkpoint(None, None, {"run": entry})
+
+
+@pytest.mark.parametrize("callbacks", [{3: {}}, {"a": []}, {"Best{": {}}, {("a", 1): {}}])
+def test_callbacks_are_states_by_name(callbacks):
+    assert wrong_callback({"a": {}, "Best{": {"best_model_score": 1}}) == ""
+    assert wrong_callback(callbacks) == f"callbacks.{next(iter(callbacks))}"

@@ -6,8 +6,9 @@ import pytest
 from omegaconf import OmegaConf
 
 from tasks.errors import UserError
+from tasks.rules import run
 from tasks.rules.places import check_places
-from tasks.rules.values import check_stored, check_values
+from tasks.rules.values import WHERE_PRESENT, check_stored, check_values
 from tests.test_config import configuration
 
 DATA = {"segment": "cityscapes", "classify": "folders", "detect": "coco", "multitask": "streets"}
@@ -112,3 +113,25 @@ def test_a_files_configuration_holds_to_the_rules(key, value):
     OmegaConf.update(config, key, value, merge=False)
     with pytest.raises(UserError, match=rf"odd\.ckpt: {key}=.* is not a "):
         check_stored(config, "odd.ckpt")
+
+
+def test_a_number_of_hundreds_of_digits_is_outside_its_rule():
+    config = configuration("dataset=folders", task="classify")
+    OmegaConf.update(config, "optimizer.lr", 10**400)
+    with pytest.raises(UserError, match=r"odd\.ckpt: optimizer\.lr=10+ is not "):
+        check_stored(config, "odd.ckpt")
+    OmegaConf.update(config, "optimizer.lr", 0.1)
+    OmegaConf.update(config, "data.own", 10**400, force_add=True)
+    with pytest.raises(UserError, match=r"odd\.ckpt: data\.own=10+ is no finite number"):
+        check_stored(config, "odd.ckpt")
+    config.data.own = 2**40
+    check_stored(config, "odd.ckpt")
+
+
+def test_a_key_has_one_rule():
+    assert not run.RULES.keys() & WHERE_PRESENT.keys()
+    config = configuration("dataset=folders", task="classify")
+    for key in ("white", "data.balance", "overwrite"):
+        odd = OmegaConf.merge(config, OmegaConf.from_dotlist([f"{key}=-1"]))
+        with pytest.raises(UserError, match=rf"odd\.ckpt: {key}=-1 is not"):
+            check_stored(odd, "odd.ckpt")

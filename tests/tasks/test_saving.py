@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from tasks.checkpoint import BUILT, read_ours
-from tasks.digest import check_digest
+from tasks.card import BUILT
+from tasks.checkpoint import open_checkpoint, read_ours
+from tasks.digest import check_digest, digest
 from tasks.errors import UserError
 from tasks.saving import WEIGHTS, CheckpointFiles, save
 from tasks.writing import replacing, write_text
@@ -18,7 +19,7 @@ def checkpoint() -> dict:
     metadata = {
         "format": 1,
         "task": "classify",
-        "config": {key: {} for key in BUILT},
+        "config": {key: {} for key in (*BUILT, "head", "task")},
         "tasks": {"classify": {"target": "label", "classes": ["a", "b"]}},
     }
     state = {"weight": torch.arange(6.0).view(2, 3), "norm.running_var": torch.ones(2), "count": torch.tensor(3)}
@@ -69,6 +70,38 @@ WRONG = {
     "target": ({"tasks": {"classify": {"target": 3, "classes": ["a"]}}}, r"its tasks\.classify"),
 }
 
+SEGMENT = {"target": "mask", "classes": [["road", 7, [0, 0, 0]]]}
+SEVERAL = {
+    **{key: {} for key in BUILT},
+    "heads": ["segment"],
+    "datasets": {"a": {}, "b": {}},
+    "segment": {"target": "mask", "head": {}, "task": {}},
+}
+
+
+def multitask(config: dict, **entry: object) -> dict:
+    return {"task": "multitask", "config": SEVERAL | config, "tasks": {"segment": SEGMENT | entry}}
+
+
+def of_segment(**entry: object) -> dict:
+    return {"task": "segment", "tasks": {"segment": SEGMENT | entry}}
+
+
+WRONG |= {
+    "classes without colours": (of_segment(classes=[1, 2]), r"its tasks\.segment"),
+    "a colour": (of_segment(classes=[["road", 7, [0, 0, 256]]]), r"its tasks\.segment"),
+    "a name": (of_segment(classes=[["ro\x1bad", 7, [0, 0, 0]]]), r"its tasks\.segment"),
+    "another head's target": (of_segment(target="label"), r"its tasks\.segment"),
+    "no head in it": ({"config": {key: {} for key in (*BUILT, "task")}}, r"its config\.head"),
+    "two heads": ({"tasks": {"classify": {"target": "label", "classes": ["a"]}, "segment": SEGMENT}}, "its tasks"),
+    "no statistics' data sets": (multitask({"batchnorm": "separate"}), r"its tasks\.segment\.datasets"),
+    "an unknown data set": (multitask({"batchnorm": "separate"}, datasets=["c"]), r"its tasks\.segment\.datasets"),
+    "data sets": (multitask({"batchnorm": "separate", "datasets": None}, datasets=[]), r"its config\.datasets"),
+    "draws": (multitask({"data": {"draw": "x"}}, datasets=["a"]), r"its config\.data\.draw"),
+    "heads": (multitask({"heads": [["segment"]]}), r"its config\.heads"),
+    "a head of several": (multitask({"segment": {"target": "mask", "task": {}}}), r"its config\.segment\.head"),
+}
+
 
 @pytest.mark.parametrize("case", WRONG)
 def test_descriptions_of_another_kind_are_named(tmp_path, case):
@@ -77,6 +110,14 @@ def test_descriptions_of_another_kind_are_named(tmp_path, case):
     torch.save({**content, "mobilevision": content["mobilevision"] | wrong}, tmp_path / "a.ckpt")
     with pytest.raises(UserError, match=message):
         read_ours(tmp_path / "a.ckpt")
+
+
+@pytest.mark.parametrize("entry", [{}, {"datasets": ["b"]}])
+def test_a_head_of_several_without_a_choice_of_statistics_is_read(tmp_path, entry):
+    content = checkpoint()
+    content["mobilevision"] |= multitask({}, **entry)
+    torch.save(content, tmp_path / "a.ckpt")
+    assert open_checkpoint(tmp_path / "a.ckpt", "segment")["mobilevision"]["task"] == "segment"
 
 
 def test_weights_of_another_kind_are_named(tmp_path):
@@ -120,3 +161,13 @@ def test_a_file_is_replaced_at_the_end_and_not_before(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot write"):
         write_text(Path(tmp_path / "file" / "a.json"), "x")
+
+
+@pytest.mark.parametrize("entry", [{1, 2}, b"a", 1j, 10**5000], ids=["set", "bytes", "complex", "digits"])
+def test_what_has_no_digest_is_no_entry(entry):
+    with pytest.raises(ValueError, match=r"is no entry|digits"):
+        digest({"a": [entry]})
+    checkpoint = {"mobilevision": {"sha256": {}}, "state_dict": {}, "optimizer_states": [], "own": entry}
+    with pytest.raises(UserError, match=r"^a\.ckpt is damaged: its training cannot be compared") as refused:
+        check_digest(checkpoint, "training", "a.ckpt")
+    assert "\n" not in str(refused.value)

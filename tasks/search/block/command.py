@@ -19,7 +19,7 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 
 from tasks.data.splits import Splits
-from tasks.errors import UserError
+from tasks.errors import UserError, visible
 from tasks.report import report
 from tasks.search.block.candidates import Candidates
 from tasks.search.block.outcome import Progress, write_results
@@ -115,5 +115,5 @@ def work(config: dict[str, Any], splits: Splits, size: tuple[int, int], path: Pa
     try:
         Candidates(settings, splits, networks, path).try_all(rest, stay)
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(visible(f"error: {error}"), file=sys.stderr)
         raise SystemExit(2) from None

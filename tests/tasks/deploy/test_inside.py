@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import zipfile
 
 import numpy as np
 import pytest
@@ -103,3 +104,29 @@ def test_no_bytes_are_too_strange(shipped, tmp_path):
                 changed[place] = random.integers(256)
         path.write_bytes(changed)
         read_inside(path)
+
+
+def test_a_compressed_description_is_not_inflated(tmp_path):
+    path = tmp_path / "model.pt2"
+    for compression, content in (
+        (zipfile.ZIP_STORED, '"' + "x" * 2**22 + '"'),
+        *((kind, '{"a": 1}') for kind in (zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2)),
+    ):
+        with zipfile.ZipFile(path, "w", compression) as archive:
+            archive.writestr("model/extra/mobilevision", content)
+        assert read_inside(path) is None
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("model/extra/mobilevision", '{"a": 1}')
+    assert read_inside(path) == {"a": 1}
+
+
+@pytest.mark.parametrize("name, where", [("encrypted", 8), ("unknown method", 10)])
+def test_an_archive_that_zipfile_cannot_read(tmp_path, name, where):
+    """The bytes lie in the central directory: flags and method."""
+    path = tmp_path / "model.pt2"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("model/extra/mobilevision", '{"a": 1}')
+    content = bytearray(path.read_bytes())
+    content[content.index(b"PK\x01\x02") + where] = {"encrypted": 1, "unknown method": 77}[name]
+    path.write_bytes(content)
+    assert read_inside(path) is None

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from tasks.card import BUILT
 from tasks.deploy.manifest import card_of, read_manifest, sha256, write_manifest
-from tasks.deploy.validate import problem_of
+from tasks.deploy.validate import is_class, problem_of, told
 from tasks.errors import UserError
 
 WHOLE = {
@@ -218,21 +219,37 @@ def test_json_that_python_alone_would_take(model, text):
     assert str(model.with_name("model.json")) in refused(model)
 
 
-CARD = {"task": "classify", "config": {}, "tasks": {"classify": {"classes": ["a", "b"]}}}
+MASK = {"target": "mask", "classes": [["a", 1, [0, 0, 0]]]}
+LABELS = {"target": "label", "classes": ["a", "b"]}
+CARD = {
+    "format": 1,
+    "task": "classify",
+    "config": {key: {} for key in (*BUILT, "head", "task")},
+    "tasks": {"classify": LABELS},
+}
 
 
 @pytest.mark.parametrize(
     ("card", "said"),
     [
-        ([], "lacks task, config or tasks"),
-        (CARD | {"task": 3}, "is of tasks.3"),
-        (CARD | {"config": []}, "config is not a table"),
-        (CARD | {"tasks": "x"}, "tasks is not a table"),
-        (CARD | {"tasks": {}}, "tasks are not classify"),
-        (CARD | {"tasks": {"classify": 1}}, "has no list of classes"),
-        (CARD | {"tasks": {"classify": {"classes": {"a": 1}}}}, "has no list of classes"),
-        (CARD | {"tasks": {"classify": {"classes": ["a"]}}}, "different numbers of classes"),
-        (CARD | {"tasks": {"classify": {"classes": ["b", "a"]}}}, "class 0 of classify is b in"),
+        ([], "is not a table of names and values"),
+        ({}, "lacks config, format, task, tasks"),
+        (CARD | {"format": 99}, "has checkpoint format 99"),
+        (CARD | {"task": 3}, "its task is not"),
+        (
+            CARD | {"task": "segment", "tasks": {"segment": {"target": "mask", "classes": [["a", 1, [0, 0, 0]]]}}},
+            "is of",
+        ),
+        (CARD | {"config": []}, "its config is not"),
+        (CARD | {"config": CARD["config"] | {"trainer": "x"}}, r"its config\.trainer is not"),
+        (CARD | {"config": CARD["config"] | {"backbone": "x"}}, r"its config\.backbone is not"),
+        (CARD | {"tasks": "x"}, "its tasks is not"),
+        (CARD | {"tasks": {}}, "its tasks is not"),
+        (CARD | {"tasks": {"classify": 1}}, r"its tasks\.classify is not"),
+        (CARD | {"tasks": {"classify": LABELS | {"target": "mask"}}}, r"its tasks\.classify is not"),
+        (CARD | {"tasks": {"classify": LABELS | {"classes": {"a": 1}}}}, r"its tasks\.classify is not"),
+        (CARD | {"tasks": {"classify": LABELS | {"classes": ["a"]}}}, "different numbers of classes"),
+        (CARD | {"tasks": {"classify": LABELS | {"classes": ["b", "a"]}}}, "class 0 of classify is b in"),
     ],
 )
 def test_a_damaged_card_is_refused(model, card, said):
@@ -243,3 +260,13 @@ def test_a_damaged_card_is_refused(model, card, said):
     assert str(path) in str(error.value)
     path.write_text(json.dumps(CARD))
     assert card_of(model) == CARD
+
+
+@pytest.mark.parametrize(
+    ("task", "entry"), [("classify", "a"), ("detect", {"name": "a", "id": 1}), ("segment", SEGMENT["classes"][0])]
+)
+def test_a_class_has_no_characters_that_a_terminal_obeys(task, entry):
+    name = entry if task == "classify" else entry["name"]
+    assert is_class(task, entry)
+    assert not is_class(task, json.loads(json.dumps(entry).replace(f'"{name}"', '"a\\u001b[31m"')))
+    assert told("a\x1b[31m") == "a\\x1b[31m"

@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -135,6 +136,17 @@ def test_a_photo_that_the_file_refuses_is_named(learner, photos, tmp_path, monke
     monkeypatch.setattr(shipped, "open_model", lambda _path, _threads: model)
     with pytest.raises(UserError, match=r"one/a\.png: it is 430×150 pixels, and the file takes 128×64"):
         shipped.predict(settings(), photos, tmp_path)
+
+
+@pytest.mark.parametrize(("typed", "of_file", "seen"), [(None, True, True), (None, False, False), (False, True, False)])
+def test_a_photo_is_turned_as_for_the_file_unless_that_is_typed(tmp_path, monkeypatch, typed, of_file, seen):
+    takes = {"upright": of_file, "height": 8, "width": 8, "resize": {"rule": "none"}}
+    asked = {}
+    model = SimpleNamespace(manifest={"input": takes, "tasks": {}})
+    monkeypatch.setattr(shipped, "open_model", lambda _path, _threads: model)
+    monkeypatch.setattr(shipped, "predict_each", lambda *_, **given: asked.update(given))
+    shipped.predict(settings(), [], tmp_path, upright=typed)
+    assert asked == {"upright": seen, "white": None}
 
 
 def test_nothing_readable_is_a_mistake(learner, photos, tmp_path, monkeypatch):

@@ -11,6 +11,7 @@ from heads.boxes import Places
 from tasks.data.letterbox import Stretch
 from tasks.deploy.network import trace
 from tasks.deploy.runtimes import Runner, open_runner
+from tasks.deploy.shapes import check_outputs
 from tasks.deploy.shipped import Shipped as ShippedLearner
 from tasks.deploy.validate import SUFFIXES
 from tasks.deploy.writers import WRITERS
@@ -170,3 +171,21 @@ def test_a_missing_extra_says_how_to_install_it(monkeypatch, tmp_path, extra):
     ):
         with pytest.raises(UserError, match=rf'pip install "mobilevision\[{extra}\]"$'):
             use()
+
+
+@pytest.mark.parametrize(
+    ("task", "role", "label"),
+    [("segment", "labels", -1), ("segment", "labels", 2), ("detect", "labels", -2), ("detect", "labels", 2)],
+)
+def test_a_label_that_no_class_has_is_refused(task, role, label):
+    sides = {"height": 2, "width": 2}
+    outputs = {"labels": "labels"} if task == "segment" else {"boxes": "boxes", "scores": "scores", "labels": "labels"}
+    manifest = {"file": "a.onnx", "outputs": "final", "input": sides}
+    manifest["tasks"] = {task: {"classes": ["a", "b"], "outputs": outputs}}
+    labels = np.zeros((1, 2, 2) if task == "segment" else (1, 2), np.int64)
+    arrays = {"boxes": np.zeros((1, 2, 4)), "scores": np.zeros((1, 2)), role: labels}
+    labels.flat[1] = -1 if task == "detect" else 1
+    check_outputs(arrays, manifest)
+    labels.flat[0] = label
+    with pytest.raises(UserError, match=f"gives label {label}; its description has 2 classes"):
+        check_outputs(arrays, manifest)

@@ -12,12 +12,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from tasks.checkpoint import BUILT
+from tasks.card import BUILT
 from tasks.errors import UserError
 from tasks.multitask.compare import compare, wanted
 from tasks.multitask.latency import Latency
 from tasks.multitask.runs import SHARED, Pace, Runs, child, quoted, reason
 from tasks.multitask.table import RATIO, SUM, show, tabulate, write
+from tasks.parts import HEADS
 
 ROOT = Path(__file__).parents[3]
 
@@ -116,10 +117,11 @@ def test_a_separate_network_trains_on_the_data_sets_that_it_has_a_use_for(tmp_pa
     path = tmp_path / "trials" / SHARED / "checkpoints" / "last.ckpt"
     path.parent.mkdir(parents=True)
     config = {"datasets": {"a": {}, "b": {}, "c": {}}, "data": {"draw": {"a": 1.0, "b": 2.0}, "own_augment": {}}}
-    config = {key: {} for key in BUILT} | config
+    parts = {name: {"target": kind, "head": {}, "task": {}} for name, kind in HEADS.items()}
+    config = {key: {} for key in BUILT} | config | parts | {"heads": ["segment", "detect"]}
     heads = {
-        "segment": {"datasets": ["a"], "target": "mask", "classes": ["road"]},
-        "detect": {"datasets": ["b", "c"], "target": "boxes", "classes": ["car"]},
+        "segment": {"datasets": ["a"], "target": "mask", "classes": [["road", 7, [0, 0, 0]]]},
+        "detect": {"datasets": ["b", "c"], "target": "boxes", "classes": [["car", 1]]},
     }
     card = {"format": 1, "task": "multitask", "config": config, "tasks": heads}
     torch.save({"mobilevision": card, "state_dict": {}}, path)

@@ -1,0 +1,107 @@
+"""What a file of ours says of itself, looked at before anything is done by it: a checkpoint's card, and card.json.
+
+Without PyTorch: mode=predict with an exported file does without it, too.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from tasks.errors import UserError
+from tasks.parts import HEADS
+
+FORMAT = 1
+BUILT = ("backbone", "optimizer", "scheduler", "data", "dataset", "trainer")  # in every configuration
+KINDS = {"format": int, "task": str, "config": dict, "tasks": dict}
+
+
+def check_card(card: Mapping[str, Any], path: str | Path) -> None:
+    """Raises a UserError for a description that lacks something, or has something of another kind."""
+    missing = KINDS.keys() - card.keys()
+    if missing:
+        raise UserError(f"{path} is damaged: its description lacks {', '.join(sorted(missing))}")
+    wrong = next(wrong_entries(card), "")
+    if wrong:
+        raise UserError(f"{path} is damaged: its {wrong} is not what a checkpoint says there")
+    if card["format"] > FORMAT:
+        raise UserError(f"{path} has checkpoint format {card['format']}; this version reads up to {FORMAT}")
+
+
+def wrong_entries(card: Mapping[str, Any]) -> Iterator[str]:
+    """Where a description has something of another kind; the later ones are looked at where the earlier ones hold."""
+    yield from (key for key, kind in KINDS.items() if not isinstance(card[key], kind) or card[key] is True)
+    config, tasks = card["config"], card["tasks"]
+    yield from (f"config.{key}" for key in BUILT if not isinstance(config.get(key), dict))
+    if not isinstance(card.get("anew", []), list):
+        yield "anew"
+    if not tasks:
+        yield "tasks"
+    for name, entry in tasks.items():
+        if name not in HEADS or not is_entry(name, entry):
+            yield f"tasks.{name}"
+    if card["task"] == "multitask":
+        yield from wrong_heads(config, tasks)
+    elif card["task"] not in tasks:
+        yield "task"
+    elif len(tasks) > 1:
+        yield "tasks"
+    else:
+        yield from (f"config.{key}" for key in ("head", "task") if not isinstance(config.get(key), dict))
+    yield from wrong_data_sets(config, tasks)
+
+
+def wrong_heads(config: Mapping[str, Any], tasks: Mapping[str, Any]) -> Iterator[str]:
+    """What is wrong with the heads of a configuration of tasks.multitask."""
+    heads = config.get("heads")
+    if not isinstance(heads, list) or any(not isinstance(name, str) or name not in HEADS for name in heads):
+        yield "config.heads"
+    for name in {**dict.fromkeys(heads or ()), **tasks}:
+        own = config.get(name)
+        if not isinstance(own, dict) or own.get("target") != HEADS[name]:
+            yield f"config.{name}"
+        else:
+            yield from (f"config.{name}.{key}" for key in ("head", "task") if not isinstance(own.get(key), dict))
+
+
+def wrong_data_sets(config: Mapping[str, Any], tasks: Mapping[str, Any]) -> Iterator[str]:
+    """What is wrong with the data sets of a mixture, and with what the heads say of them."""
+    sets, apart = config.get("datasets"), config.get("batchnorm") == "separate"
+    if not isinstance(sets, dict) and (sets is not None or apart):
+        yield "config.datasets"
+    for key in ("draw", "own_augment"):
+        if not isinstance(config["data"].get(key), dict | None):
+            yield f"config.data.{key}"
+    for name, entry in tasks.items():
+        own = entry.get("datasets", None if apart else [])
+        if not isinstance(own, list) or any(not isinstance(each, str) or each not in (sets or ()) for each in own):
+            yield f"tasks.{name}.datasets"
+
+
+def is_entry(task: str, entry: Any) -> bool:
+    """Whether a head's description has its kind of label, and classes as that has them."""
+    if not isinstance(entry, dict) or entry.get("target") != HEADS[task]:
+        return False
+    classes = entry.get("classes")
+    return isinstance(classes, list) and bool(classes) and all(map(CLASSES[task], classes))
+
+
+def is_name(value: object) -> bool:
+    """Whether a value is a name without control characters, which a terminal would obey."""
+    return isinstance(value, str) and value.isprintable()
+
+
+def is_boxed(entry: object) -> bool:
+    """Whether a class is a name and an id."""
+    return isinstance(entry, list | tuple) and len(entry) == 2 and is_name(entry[0]) and type(entry[1]) is int
+
+
+def is_coloured(entry: object) -> bool:
+    """Whether a class is a name, an id and a colour of red, green and blue."""
+    if not isinstance(entry, list | tuple) or len(entry) != 3 or not is_boxed(entry[:2]):
+        return False
+    colour = entry[2]
+    whole = isinstance(colour, list | tuple) and len(colour) == 3 and all(type(part) is int for part in colour)
+    return whole and all(0 <= part <= 255 for part in colour)
+
+
+CLASSES: Mapping[str, Callable[[object], bool]] = {"segment": is_coloured, "detect": is_boxed, "classify": is_name}
