@@ -30,7 +30,7 @@ def feed(sha256: Any, node: object) -> None:
     """Add one entry and all within it, each with its kind, so that no two contents give the same bytes.
 
     Raises:
-        ValueError: for an entry of another kind than a checkpoint has, and a number of thousands of digits.
+        ValueError: for an object, which a checkpoint cannot be resumed from, and a number of thousands of digits.
     """
     if isinstance(node, Tensor):
         tensor = node.detach().cpu().contiguous()
@@ -47,10 +47,14 @@ def feed(sha256: Any, node: object) -> None:
         for value in node:
             feed(sha256, value)
         sha256.update(b"]")
-    elif node is None or isinstance(node, bool | int | float | str):
+    elif isinstance(node, set | frozenset):
+        sha256.update(f"({','.join(sorted(digest(value) for value in node))})".encode())
+    elif node is None or isinstance(node, bool | int | float | complex | str | bytes):
         sha256.update(f"{node!r},".encode())
     else:
-        raise ValueError(f"a {type(node).__name__} is no entry of a checkpoint")
+        raise ValueError(
+            f"a {type(node).__name__} is not data, such as numbers, strings, tensors, and lists and dicts of them"
+        )
 
 
 def check_digest(checkpoint: Mapping[str, Any], part: str, path: object) -> None:

@@ -10,6 +10,7 @@ from lightning.fabric.plugins import CheckpointIO
 
 from tasks.checkpoint import read_ours
 from tasks.digest import DIGESTS, METADATA, digests
+from tasks.errors import UserError
 from tasks.writing import replacing
 
 WEIGHTS = ("state_dict", METADATA, "epoch", "global_step", "pytorch-lightning_version")  # what best.ckpt has
@@ -21,7 +22,10 @@ def save(checkpoint: Mapping[str, Any], path: Path) -> None:
     Raises:
         UserError: if it cannot be written; what was there before is then whole.
     """
-    metadata = {**checkpoint[METADATA], DIGESTS: digests(checkpoint)}
+    try:
+        metadata = {**checkpoint[METADATA], DIGESTS: digests(checkpoint)}
+    except ValueError as error:  # the state of somebody's own callback or optimiser
+        raise UserError(f"cannot write {path}, which could not be read again: {error}") from None
     memory = io.BytesIO()  # torch.save hides what a file says when the disk is full
     torch.save({**checkpoint, METADATA: metadata}, memory)
     with replacing(path) as file:

@@ -1,5 +1,6 @@
 """What a run writes is whole or not there, and what was changed since is not read."""
 
+import copy
 import resource
 import signal
 from pathlib import Path
@@ -163,9 +164,16 @@ def test_a_file_is_replaced_at_the_end_and_not_before(tmp_path):
         write_text(Path(tmp_path / "file" / "a.json"), "x")
 
 
-@pytest.mark.parametrize("entry", [{1, 2}, b"a", 1j, 10**5000], ids=["set", "bytes", "complex", "digits"])
-def test_what_has_no_digest_is_no_entry(entry):
-    with pytest.raises(ValueError, match=r"is no entry|digits"):
+@pytest.mark.parametrize(("one", "other"), [({1, 2}, {1, 3}), (b"a", b"b"), (1j, 2j), ({b"1"}, frozenset({"1"}))])
+def test_the_state_of_somebodys_own_callback_has_a_digest(one, other):
+    assert digest(one) != digest(other) and digest(one) == digest(copy.deepcopy(one))
+
+
+@pytest.mark.parametrize("entry", [object(), 10**5000], ids=["object", "digits"])
+def test_what_has_no_digest_is_not_saved(entry, tmp_path):
+    with pytest.raises(UserError, match=r"cannot write .*a\.ckpt, which could not be read again"):
+        save({"mobilevision": {}, "state_dict": {}, "optimizer_states": [], "own": entry}, tmp_path / "a.ckpt")
+    with pytest.raises(ValueError, match=r"is no number|digits"):
         digest({"a": [entry]})
     checkpoint = {"mobilevision": {"sha256": {}}, "state_dict": {}, "optimizer_states": [], "own": entry}
     with pytest.raises(UserError, match=r"^a\.ckpt is damaged: its training cannot be compared") as refused:
