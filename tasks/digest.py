@@ -52,9 +52,7 @@ def feed(sha256: Any, node: object) -> None:
     elif node is None or isinstance(node, bool | int | float | complex | str | bytes):
         sha256.update(f"{node!r},".encode())
     else:
-        raise ValueError(
-            f"a {type(node).__name__} is not data, such as numbers, strings, tensors, and lists and dicts of them"
-        )
+        raise ValueError(f"a {type(node).__name__} is no number, string, tensor, nor a list or dict of these")
 
 
 def check_digest(checkpoint: Mapping[str, Any], part: str, path: object) -> None:
