@@ -166,7 +166,8 @@ class SoftmaxMultiBox(MultiBox):
         with torch.no_grad():  # gradients are needed of the chosen anchors only
             matched = labels > 0
             mistaken = -logits.log_softmax(2)[..., 0]  # (N, A): the loss as background, never negative
-            wanted = (self.negatives * matched.sum(1, keepdim=True)).clamp(min=self.least_negatives)
+            matches = matched.sum(1, keepdim=True, dtype=torch.float32)
+            wanted = (self.negatives * matches).clamp(min=self.least_negatives)
             order = mistaken.masked_fill(matched, -1.0).topk(at_most(wanted, matched.shape[1]), 1).indices
             first = torch.arange(order.shape[1], device=order.device) < wanted  # in that order
             chosen = matched.scatter(1, order, first).logical_or_(matched).flatten()
