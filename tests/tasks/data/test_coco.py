@@ -10,6 +10,7 @@ from PIL import Image
 from tasks.data.coco import Coco, CocoJson
 from tasks.data.coco_json import POLYGONS, read_instances
 from tasks.data.images import read_rgb
+from tasks.data.names import locate
 from tasks.errors import UserError
 
 SHARED = Path(__file__).parents[4] / "shared" / "data"
@@ -318,9 +319,19 @@ def test_a_name_that_may_be_two_files_is_refused(coco):
     for folder in ("a", "b"):
         (coco / "train2017" / folder).mkdir()
         Image.new("RGB", (4, 4)).save(coco / "train2017" / folder / "x.jpg")
-    edit(coco, lambda content: content["images"][0].update(file_name="c\\x.jpg"))
-    with pytest.raises(UserError, match=r"image 100 is missing: .*: c\\x\.jpg may be a/x\.jpg and b/x\.jpg$"):
+    edit(coco, lambda content: content["images"][0].update(file_name=".\\x.jpg"))
+    with pytest.raises(UserError, match=r"image 100 is missing: .*: \.\\x\.jpg may be a/x\.jpg and b/x\.jpg$"):
         Coco(coco).train()
+
+
+def test_a_file_of_the_same_name_in_another_folder_is_not_taken(tmp_path):
+    for name in ("val/0001.jpg", "sub/b/2.jpg", "3.jpg"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    assert locate(tmp_path, ["train/0001.jpg"], [0]) == ({}, "")
+    assert locate(tmp_path, ["media/val/0001.jpg", "b/2.jpg", "x/y/3.jpg"], range(3)) == (
+        {0: "val/0001.jpg", 1: "sub/b/2.jpg", 2: "3.jpg"}, "",
+    )  # fmt: skip
 
 
 def turn_photos(coco, orientations):
