@@ -49,9 +49,19 @@ def test_the_declared_range_is_taken(tmp_path):
 ODD = {  # files of the same picture whose range nothing says, with the white that settles it
     "camera.png": (lambda path: Image.fromarray(CAMERA).save(path), "3,760", 4095),
     "camera.tif": (lambda path: Image.fromarray(CAMERA).save(path), "3,760", 4095),
-    "wide.tif": (lambda path: Image.fromarray(GREY.astype(np.int32)).save(path), "32-bit integers up to 235", 255),
+    "wide.tif": (
+        lambda path: Image.fromarray(GREY.astype(np.int32)).save(path),
+        "signed or 32-bit integers up to 235",
+        255,
+    ),
     "floats.tif": (lambda path: Image.fromarray(GREY.astype(np.float32) / 255).save(path), "floats up to 0.92", 1.0),
+    "floats.pfm": (lambda path: Image.fromarray(GREY.astype(np.float32) / 255).save(path, "PPM"), "floats up to", 1.0),
     "colours.png": (lambda path: cv2.imwrite(str(path), np.dstack([CAMERA] * 3)), "16-bit values end at", 4095),
+    "bytes.png": (
+        lambda path: cv2.imwrite(str(path), np.dstack([GREY.astype(np.uint16)] * 3)),
+        "values end at 235",
+        255,
+    ),
     "colours.tif": (lambda path: cv2.imwrite(str(path), np.dstack([CAMERA] * 3)), "16-bit values end at", 4095),
 }
 
@@ -75,6 +85,21 @@ def test_values_of_an_unknown_range_are_refused_until_white_is_set(tmp_path, nam
     if white > 1:
         with pytest.raises(UserError, match=f"above white={white // 2}"):
             read_rgb(tmp_path / name, white=white // 2)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("plain", [True, False])
+def test_white_is_of_the_values_in_a_netpbm_file(tmp_path, channels, plain):
+    kind = {(1, True): 2, (3, True): 3, (1, False): 5, (3, False): 6}[channels, plain]
+    values = np.repeat(CAMERA.ravel(), channels)
+    body = (" ".join(map(str, values)) + "\n").encode() if plain else values.astype(">u2").tobytes()
+    path = tmp_path / "camera.ppm"
+    path.write_bytes(f"P{kind} 8 6 4095\n".encode() + body)
+    for white, wanted in ((None, GREY), (4095, GREY), (8191, GREY // 2), (65535, CAMERA >> 8)):
+        assert np.abs(read_rgb(path, white=white).astype(int) - wanted[..., None].astype(int)).max() <= 1, white
+    with pytest.raises(UserError, match="it has the value 3760, above white=1023"):
+        read_rgb(path, white=1023)
+    assert look(path, 4095) == ((6, 8), 1)
 
 
 def test_16_bits_that_are_used_need_no_word(tmp_path):
