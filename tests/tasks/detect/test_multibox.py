@@ -177,6 +177,13 @@ def test_giou_is_torchvisions():
     torch.testing.assert_close(*(torch.autograd.grad(loss.sum(), one)[0] for loss in found))
 
 
+def test_giou_asks_the_device_for_no_number():
+    one = torch.tensor([[0.0, 0, 4, 4], [1, 1, 1, 5]], requires_grad=True)
+    with torch.profiler.profile() as profile:
+        giou_loss(one, torch.tensor([[2.0, 2, 6, 6], [0, 0, 3, 3]])).sum().backward()
+    assert not {"aten::item", "aten::_local_scalar_dense", "aten::nonzero"} & {event.key for event in profile.events()}
+
+
 def test_what_makes_no_sense_is_refused():
     with pytest.raises(ValueError, match="box=ciou is not one of smooth_l1, giou"):
         FocalMultiBox(box="ciou")
