@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from tasks.data.coco import Coco, CocoJson
+from tasks.data.coco_boxes import box_of_segmentation, check_meaning
 from tasks.data.coco_json import POLYGONS, read_instances
 from tasks.data.images import read_rgb
 from tasks.data.names import locate
@@ -287,6 +288,26 @@ def test_what_other_tools_write_is_read_alike(coco, change, line, capsys):
     for place in range(len(before)):
         for ours, theirs in zip(after.annotations(place), before.annotations(place), strict=True):
             np.testing.assert_array_equal(ours, theirs)
+
+
+def test_a_few_boxes_that_reach_out_are_no_corners():
+    boxes = np.tile([[10.0, 10, 20, 20]], (200, 1))
+    sizes = np.full((200, 2), 100)
+    boxes[0] = [60, 10, 100, 40]  # up to x=160 of 100, or 60 to 100
+    check_meaning(boxes, sizes, Path("x.json"))
+    boxes[:40] = boxes[0]
+    check_meaning(boxes, sizes, Path("x.json"))
+    boxes[:41] = boxes[0]
+    with pytest.raises(UserError, match="41 of 200 boxes reach beyond"):
+        check_meaning(boxes, sizes, Path("x.json"))
+
+
+@pytest.mark.parametrize(
+    ("size", "counts"),
+    [([4, 4], [0, 10**400]), ([10**30, 4], [0, 4]), ([4, 4], [0, 2**63]), ([4, 4], [2**62] * 3), ([4, 4], [0, 17])],
+)
+def test_a_mask_beyond_all_bounds_has_no_box(size, counts):
+    assert box_of_segmentation({"size": size, "counts": counts}) is None
 
 
 def test_polygons_alone_are_boxed_and_what_has_neither_is_counted(coco, capsys):
