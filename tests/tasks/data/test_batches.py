@@ -19,6 +19,7 @@ from tasks.data.progressive import check_progressive, resized_elsewhere, resized
 from tasks.data.resize import ResizeCentreCrop
 from tasks.data.samplers import BalancedBatches, Draw, EvalBatches, MixedBatches, TrainBatches
 from tasks.errors import UserError
+from tasks.search.proxy import Proxy
 
 
 @pytest.mark.parametrize(
@@ -393,3 +394,20 @@ def test_balanced_batches():
     sampler.set_epoch(1)
     resumed.set_epoch(1)
     assert list(resumed) == list(sampler)
+
+
+def test_a_search_draws_as_a_training_does():
+    class Labelled(Boxed):
+        def class_labels(self):
+            return np.array([0, 0, 0, 0, 0, 1])
+
+    class Drawn:
+        def __getitem__(self, draws):
+            return [draw.image for draw in draws]
+
+    data = module(0, train=Labelled(), balance=1.0)
+    data.augmented = Drawn
+    proxy = SimpleNamespace(data=data, config=SimpleNamespace(seed=0), steps=3, ready=lambda batch: batch)
+    drawn = [image for batch in Proxy.batches(proxy, 0, 3) for image in batch]
+    assert drawn == [draw.image for batch in data.order()(seed=0) for draw in batch]
+    assert drawn.count(5) == 3, "half the draws are of the class with one image"

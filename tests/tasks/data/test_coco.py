@@ -11,6 +11,7 @@ from tasks.data.coco import Coco, CocoJson
 from tasks.data.coco_boxes import box_of_segmentation, check_meaning
 from tasks.data.coco_json import POLYGONS, read_instances
 from tasks.data.images import read_rgb
+from tasks.data.json_rows import as_integer, as_number
 from tasks.data.names import locate
 from tasks.errors import UserError
 
@@ -288,6 +289,18 @@ def test_what_other_tools_write_is_read_alike(coco, change, line, capsys):
     for place in range(len(before)):
         for ours, theirs in zip(after.annotations(place), before.annotations(place), strict=True):
             np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize(
+    ("text", "number", "whole"),
+    [
+        *((" -5 ", -5, -5), ("+7", 7, 7), ("1.0", 1.0, 1), ("640.", 640.0, 640), ("-.5e1", -5.0, -5)),
+        *(("0" * 30 + "8", 8, 8), ("inf", np.inf, None), ("1e999", np.inf, None), (str(2**63), 2.0**63, None)),
+        *((text, None, None) for text in ("--5", "1_0", "1_0.0", "٣", "", "0x10", "1e", ".", "5\n5", "¹")),
+    ],
+)
+def test_numbers_as_text(text, number, whole):
+    assert as_number(text) == number and as_integer(text) == whole
 
 
 def test_a_few_boxes_that_reach_out_are_no_corners():
