@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tasks.data.cifar import BATCHES, CIFAR, CLASSES
 from tasks.data import unpickle
+from tasks.data.cifar import BATCHES, CIFAR, CLASSES
 from tasks.data.unpickle import load
 from tasks.errors import UserError
 
