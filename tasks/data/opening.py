@@ -29,6 +29,13 @@ PIXELS_PER_BYTE = {
     "tiff_lzw": 8 * 2731,
     "packbits": 8 * 64,
 }
+UNCOMPRESSED = (
+    "BMP",
+    "DIB",
+    "PPM",
+    "TGA",
+    "TIFF",
+)  # where Pillow's decoder "raw" reads the file; AVIF's, what it decoded
 PNG_END = b"\0\0\0\0IEND\xaeB\x60\x82"
 KINDS = {
     stat.S_IFDIR: "a folder",
@@ -100,7 +107,7 @@ def opened(path: str | Path, what: str = "image") -> Iterator[Image.Image]:
 def pixels_per_byte(image: Image.Image) -> int | None:
     """How many pixels of an opened file a byte can hold at most; None where that has no limit."""
     tiles = getattr(image, "tile", None)
-    if tiles and tiles[0][0] == "raw":
+    if tiles and tiles[0][0] == "raw" and image.format in UNCOMPRESSED:
         return 8 if image.mode in ("1", "L", "P") else 1
     return PIXELS_PER_BYTE.get(image.info.get("compression", "") if image.format == "TIFF" else image.format or "")
 

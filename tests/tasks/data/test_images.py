@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from PIL import Image, ImageOps, TiffImagePlugin
+from PIL import Image, ImageOps, TiffImagePlugin, features
 
 from tasks.data.images import find_images, image_size, look, read_labels, read_rgb, turned
 from tasks.data.jpeg import Jpeg
@@ -181,6 +181,13 @@ def test_headers_that_promise_too_much_are_refused_at_once(tmp_path, name, size)
         with pytest.raises(ValueError, match="more pixels than there can be"):
             Jpeg(path)
     assert time.perf_counter() - start < 2
+
+
+@pytest.mark.skipif(not features.check("avif"), reason="this Pillow reads no AVIF")
+def test_a_small_avif_file_may_hold_many_pixels(tmp_path):
+    Image.new("RGB", (640, 480), (200, 30, 30)).save(tmp_path / "a.avif")
+    assert (tmp_path / "a.avif").stat().st_size < 2_000
+    assert look(tmp_path / "a.avif") == ((480, 640), 1) and read_rgb(tmp_path / "a.avif").shape == (480, 640, 3)
 
 
 def test_large_photos_are_read_up_to_a_limit(tmp_path, monkeypatch):
