@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tasks.cpu import thread_pool
+from tasks.data import instance_files
 from tasks.data.coco import Coco, CocoJson
 from tasks.data.coco_boxes import box_of_segmentation, check_meaning
 from tasks.data.coco_json import POLYGONS, read_instances
@@ -451,6 +453,22 @@ def test_missing_images_are_counted_before_training(coco):
         f"{coco}/annotations/instances_train2017.json: image 103 is missing: "
         f"no file {coco}/train2017/000000000103.jpg (2 of 6 images are missing)"
     )
+
+
+def test_a_folder_is_listed_once(coco, monkeypatch):
+    listed = []
+    glob = Path.glob
+    monkeypatch.setattr(Path, "glob", lambda self, pattern: listed.append(self.name) or glob(self, pattern))
+    Coco(coco).train()
+    assert listed.count("train2017") == 1
+
+
+def test_sizes_are_read_by_threads_on_all_cores(coco, monkeypatch):
+    pools = []
+    monkeypatch.setattr(instance_files, "thread_pool", lambda: pools.append(1) or thread_pool())
+    edit(coco, each("images", lambda row: (row.pop("width"), row.pop("height"))))
+    Coco(coco).train()
+    assert pools == [1]
 
 
 def test_an_image_of_another_size_is_found_by_the_check(coco):
