@@ -63,8 +63,8 @@ def white_of(image: Image.Image, path: str | Path) -> float | None:
     """The white that a file of one channel declares; None where it does not."""
     if image.format == "TIFF":
         tags = image.tag_v2  # type: ignore[attr-defined]
-        bits, most = tags.get(258, (0,))[0], tags.get(MAX_SAMPLE_VALUE)
-        most = most[0] if isinstance(most, tuple) else most
+        bits, most = (tags.get(258) or (0,))[0], tags.get(MAX_SAMPLE_VALUE)
+        most = most[0] if isinstance(most, tuple) and most else most
         if isinstance(most, int) and 255 <= most < FULL:
             return most
         return 2**bits - 1 if 8 < bits < 16 else None

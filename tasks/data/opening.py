@@ -3,6 +3,7 @@
 import os
 import stat
 import struct
+import traceback
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -88,7 +89,8 @@ def opened(path: str | Path, what: str = "image") -> Iterator[Image.Image]:
         what: the file is, for messages.
 
     Raises:
-        UserError: for a file that is no image, or is damaged, also where the body of the `with` finds that out.
+        UserError: for a file that is no image, or is damaged, also where the body of the `with` finds that out. What
+            our own lines there do wrong keeps its traceback.
     """
     try:
         with open_file(path) as file, Image.open(file, formats=formats()) as image:
@@ -101,7 +103,16 @@ def opened(path: str | Path, what: str = "image") -> Iterator[Image.Image]:
     except UserError:
         raise
     except DAMAGE as error:
+        if is_ours(error):
+            raise
         raise UserError(f"cannot read {what} {shown(path)}: {reason(path, error)}") from error
+
+
+def is_ours(error: BaseException) -> bool:
+    """Whether a line of ours went wrong: files are decoded in Pillow's, and what we raise of damage is OSError."""
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    ours = frame.f_globals.get("__name__", "").startswith("tasks.")
+    return ours and not isinstance(error, OSError | MemoryError)
 
 
 def pixels_per_byte(image: Image.Image) -> int | None:

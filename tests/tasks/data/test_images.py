@@ -140,6 +140,15 @@ def test_values_that_are_no_brightness_are_refused(tmp_path, values, message):
         read_rgb(tmp_path / "odd.tiff", white=9)
 
 
+def test_a_bug_of_ours_is_no_damaged_file(tmp_path):
+    Image.fromarray(np.zeros((2, 2), np.float32)).save(tmp_path / "a.tif")
+    with pytest.raises(ZeroDivisionError):  # the rules refuse white=0 before
+        read_rgb(tmp_path / "a.tif", white=0.0)
+    (tmp_path / "a.tif").write_bytes((tmp_path / "a.tif").read_bytes()[:-9])
+    with pytest.raises(UserError, match=r"cannot read image .*a\.tif"):
+        read_rgb(tmp_path / "a.tif", white=0.0)
+
+
 def test_bytes_behind_a_png_do_not_matter_but_missing_ones_do(tmp_path):
     path = tmp_path / "a.png"
     Image.effect_noise((200, 90), 50).save(path)
