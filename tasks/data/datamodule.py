@@ -18,6 +18,7 @@ from tasks.data.augmented import Augmented, Crop, MixedAugmented
 from tasks.data.batches import Batch, InMemory, Scored
 from tasks.data.boxes import PackedBoxes
 from tasks.data.files import View
+from tasks.data.half_precision import keep_coordinates
 from tasks.data.letterbox import placed
 from tasks.data.mixture import MixedSamples
 from tasks.data.progressive import check_progressive, shrunk
@@ -95,6 +96,8 @@ class DataModule(lightning.LightningDataModule):
 
     def setup(self, stage: str) -> None:
         """Decode what is to be kept in memory, before workers are forked."""
+        if self.trainer is not None:
+            keep_coordinates(self.trainer)
         if self.cache and stage == "fit":
             assert self.train is not None
             self.train = in_memory(self.train)
