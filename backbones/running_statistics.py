@@ -53,7 +53,8 @@ def start_from_mean(network: nn.Module) -> list[CumulativeStart]:
     To be called when a training begins or is resumed, after weights were loaded and layers converted: the number of
     batches so far is `num_batches_tracked`. Published files may hold trained statistics with a count of 0; such a layer
     is given the count at which its momentum takes over, so that what was loaded is kept, also by a resumed run. A layer
-    with a momentum of 0 or None, or without statistics, stays as it is, and so does one in evaluation mode.
+    with a momentum of 0 or None, without statistics, or in evaluation mode (frozen, a teacher's) stays as it is, its
+    count too.
 
     Returns:
         One for each layer whose momentum has not taken over yet.
@@ -61,7 +62,8 @@ def start_from_mean(network: nn.Module) -> list[CumulativeStart]:
     norms = [
         module
         for module in network.modules()
-        if isinstance(module, _BatchNorm) and module.num_batches_tracked is not None and module.momentum
+        if isinstance(module, _BatchNorm) and module.training and module.num_batches_tracked is not None
+        if module.momentum
     ]
     if not norms:
         return []

@@ -43,7 +43,7 @@ class UniqueKeyLoader(yaml.SafeLoader):
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[str] = set()
-        for place, _ in node.value:
+        for place, _ in node.value if isinstance(node, yaml.MappingNode) else ():  # `!!map [1]` is no mapping
             key = str(place.value)
             if key in seen:
                 raise yaml.constructor.ConstructorError(None, None, f"the key {key} is there twice", place.start_mark)

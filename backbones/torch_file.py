@@ -17,7 +17,7 @@ BEFORE_1_6 = (
 KINDS = {b"\x89PNG": "a PNG image", b"\xff\xd8\xff": "a JPEG image", b"\x93NUMPY": "a NumPy array", b"\x80": "a pickle"}
 MOST = 200_000  # entries of a checkpoint: a pickle of a few hundred bytes may hold more than memory does
 DEEPEST = 64  # of dicts in dicts
-READS = 1_000_000  # seconds
+READS = 1_000_000  # instructions of a pickle; that many take seconds
 SHARED = 16  # times that a file's numbers may stand in it under other names: tied weights, averages
 PICKLED, OF_RECORD = 2**19, 2**11  # bytes that the pickle of a zip archive may have, and for each of its tensors
 

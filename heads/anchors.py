@@ -43,16 +43,21 @@ class Anchors:
         return self.made[key]
 
     def make(self, cells: Sequence[tuple[int, int]], size: tuple[int, int]) -> Tensor:
-        """As `boxes`, on the CPU; relative first, in the order of operations of torchvision's, for equal roundings."""
+        """As `boxes`, on the CPU; relative first, in the order of operations of torchvision's, for equal roundings.
+
+        trainer.precision=bf16-true changes PyTorch's default type, so that each tensor names its own.
+        """
         height, width = size
-        scale = torch.tensor([min(size) / width, min(size) / height])
+        scale = torch.tensor([min(size) / width, min(size) / height], dtype=torch.float32)
         levels = []
         for shapes, (rows, columns) in zip(self.shapes, cells, strict=True):
             y, x = torch.meshgrid(
-                (torch.arange(rows) + 0.5) / rows, (torch.arange(columns) + 0.5) / columns, indexing="ij"
+                (torch.arange(rows, dtype=torch.float32) + 0.5) / rows,
+                (torch.arange(columns, dtype=torch.float32) + 0.5) / columns,
+                indexing="ij",
             )
             centres = torch.stack((x, y), 2).view(-1, 1, 2)  # (cells, 1, 2)
-            half = 0.5 * (torch.tensor(shapes) * scale)  # (shapes, 2)
+            half = 0.5 * (torch.tensor(shapes, dtype=torch.float32) * scale)  # (shapes, 2)
             levels.append(torch.cat((centres - half, centres + half), 2).view(-1, 4))
         return torch.cat(levels) * torch.tensor([width, height, width, height])
 

@@ -194,9 +194,10 @@ class Learner(lightning.LightningModule):
             if self.limited() and not self.trainer.strategy.reduce_boolean_decision(metric.update_called, all=False):
                 continue  # none of the few images had its labels, in any process
             task, scores = self.each(name), metric.compute()
-            task.calibrate(metric)
-            if name in self.card.get("tasks", ()):
-                self.card["tasks"][name] |= task.card()
+            if self.trainer.is_global_zero:  # which writes the checkpoints
+                task.calibrate(metric)
+                if name in self.card.get("tasks", ()):
+                    self.card["tasks"][name] |= task.card()
             metric.reset()
             self.expect_all_images(task.target, scores["images"])
             images.append(scores["images"])

@@ -81,6 +81,7 @@ ALLOWED = {  # longest matching room decides; what is imported must start with o
     "tasks/deploy/decode": ("numpy", "PIL", "onnxruntime", "openvino"),
     "tasks/gallery": ("torch", "PIL"),
     "tasks/balance": ("torch",),
+    "tasks/class_weights": ("torch",),
     "tasks/learner": (
         "torch",
         "torchmetrics",
@@ -103,6 +104,7 @@ ALLOWED = {  # longest matching room decides; what is imported must start with o
         "tasks.task",
         "tasks.distill",
         "tasks.output",
+        "tasks.class_weights",
         "tasks.gallery",
         "tasks.segment",
     ),
@@ -117,6 +119,7 @@ ALLOWED = {  # longest matching room decides; what is imported must start with o
         "tasks.task",
         "tasks.distill",
         "tasks.output",
+        "tasks.class_weights",
         "tasks.gallery",
         "tasks.classify",
     ),

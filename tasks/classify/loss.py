@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from tasks.class_weights import check_balance, class_weights
+
 
 class ImageCrossEntropy(nn.Module):
     """Cross-entropy, averaged over the images.
@@ -14,8 +16,8 @@ class ImageCrossEntropy(nn.Module):
         label_smoothing: share of the target spread over all classes.
         balance: weighs a class by its share of the training images to the power of -balance, so that a mean image
             weighs 1: 0 for no weights, 0.5 for the inverse square root, 1 for equal shares of the loss.
-        weight: of each class, in their order, taken as they are; or "balanced", which is a balance of 1. PyTorch's
-            loss divides by the weights of the batch's labels, so that only their ratios within a batch count.
+        weight: of each class, in their order; or "balanced", which is a balance of 1. Used as given: doubling all
+            weights doubles the loss (unlike `nn.CrossEntropyLoss`, which divides by the batch's weights).
 
     Raises:
         ValueError: for a balance outside 0-1, a weight that is no list of numbers from 0, or both at once.
@@ -31,8 +33,7 @@ class ImageCrossEntropy(nn.Module):
             if weight != "balanced":
                 raise ValueError(f"task.loss.weight={weight} is neither a number for each class nor balanced")
             weight, balance = None, 1.0
-        if not 0 <= balance <= 1:
-            raise ValueError(f"task.loss.balance={balance} must lie between 0 and 1")
+        check_balance(balance)
         if weight is not None and (min(weight, default=0) < 0 or not any(weight)):
             raise ValueError(f"task.loss.weight={list(weight)} must be numbers from 0 on, one at least above it")
         self.label_smoothing, self.balance = label_smoothing, balance
@@ -46,9 +47,7 @@ class ImageCrossEntropy(nn.Module):
 
     def weigh(self, images: Tensor) -> None:
         """Set the class weights from the training labels: images (C) of each class. A mean image weighs 1."""
-        share = images.double() / images.sum()
-        weights = torch.where(share > 0, share.clamp(min=1e-12) ** -self.balance, 0.0)
-        self.weights = (weights / (share * weights).sum()).float()
+        self.weights = class_weights(images, self.balance)
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
         """A scalar.

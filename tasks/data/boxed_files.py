@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from tasks.annotations import Annotations
@@ -12,6 +13,7 @@ from tasks.cpu import thread_pool
 from tasks.data.boxes import PackedBoxes
 from tasks.data.files import Files, View, decode
 from tasks.data.images import look, opened_size, read_rgb
+from tasks.data.opening import shown
 from tasks.errors import UserError
 
 SIDEWAYS = 5  # EXIF orientations from here on swap height and width
@@ -29,21 +31,11 @@ class BoxedFiles(Files):
         folder, files: see Files.
         boxes: of all of them.
         source: the file that the boxes come from, for messages; of one image where there are several.
-
-    Raises:
-        UserError: for a file that is not there.
     """
 
     def __init__(self, folder: Path, files: Sequence[str], boxes: PackedBoxes, source: Path) -> None:
         super().__init__(folder, files)
         self.boxes, self.source = boxes, source
-        missing = absent(folder, files)
-        if missing:
-            place = missing[0]
-            more = f" ({len(missing)} of {len(files)} images are missing)" if len(missing) > 1 else ""
-            raise UserError(
-                f"{source}: image {boxes.image_ids[place]} is missing: no file {folder / files[place]}{more}"
-            )
 
     def size(self, index: int) -> tuple[int, int]:
         """(height, width) of the image, as its data set says."""
@@ -134,6 +126,22 @@ class BoxedFiles(Files):
             f"{self.path(index)} is {width}×{height}, but {self.source} says {said[1]}×{said[0]} "
             f"for image {self.boxes.image_ids[index]}"
         )
+
+
+def are_missing(
+    lost: Sequence[int], folder: Path, files: Sequence[str], ids: NDArray[np.int64], source: Path, why: str = ""
+) -> UserError:
+    """What to say of files that are not there.
+
+    Args:
+        lost: places of them among all files.
+        ids: of all images.
+        why: the first is not found.
+    """
+    first = lost[0]
+    more = f" ({len(lost)} of {len(files)} images are missing)" if len(lost) > 1 else ""
+    because = f": {why}" if why else ""
+    return UserError(f"{source}: image {ids[first]} is missing: no file {shown(folder / files[first])}{more}{because}")
 
 
 def absent(folder: Path, files: Sequence[str]) -> list[int]:

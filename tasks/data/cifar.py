@@ -143,7 +143,7 @@ class CIFAR:
         for name, content in files.items():
             try:
                 pixels, numbers = self.parse(content, binary=name.endswith(".bin"))
-            except (ValueError, KeyError, TypeError, AttributeError, pickle.UnpicklingError) as error:
+            except (ValueError, KeyError, TypeError, AttributeError, OverflowError, pickle.UnpicklingError) as error:
                 raise UserError(f"{place}: {name} is damaged ({error}); download it again") from error
             images.append(pixels.reshape(-1, 3, SIDE, SIDE).transpose(0, 2, 3, 1))
             labels.append(numbers)

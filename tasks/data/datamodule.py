@@ -18,6 +18,7 @@ from tasks.data.augmented import Augmented, Crop, MixedAugmented
 from tasks.data.batches import Batch, InMemory, Scored
 from tasks.data.boxes import PackedBoxes
 from tasks.data.files import View
+from tasks.data.half_precision import keep_coordinates
 from tasks.data.letterbox import placed
 from tasks.data.mixture import MixedSamples
 from tasks.data.progressive import check_progressive, shrunk
@@ -95,6 +96,8 @@ class DataModule(lightning.LightningDataModule):
 
     def setup(self, stage: str) -> None:
         """Decode what is to be kept in memory, before workers are forked."""
+        if self.trainer is not None:
+            keep_coordinates(self.trainer)
         if self.cache and stage == "fit":
             assert self.train is not None
             self.train = in_memory(self.train)
@@ -112,16 +115,10 @@ class DataModule(lightning.LightningDataModule):
 
     def train_batches(self) -> TrainBatches:
         """The order of the training samples, from where the trainer stands: at the start, or where a run is resumed."""
-        assert self.train is not None and self.trainer is not None
+        assert self.trainer is not None
         loop = self.trainer.fit_loop
         done = loop.epoch_loop.batch_progress
-        make: Callable[..., TrainBatches] = partial(TrainBatches, len(self.train), self.batch_size)
-        if self.balance:
-            labels = self.train.class_labels()  # type: ignore[attr-defined]  # check_balance() has seen to it
-            make = partial(BalancedBatches, labels, self.batch_size, self.balance)
-        if isinstance(self.train, MixedSamples):
-            make = partial(MixedBatches, self.train.sizes, self.counts())
-        return make(
+        return self.order()(
             seed=self.seed,
             repeat=self.repeat,
             rank=self.trainer.global_rank,
@@ -129,6 +126,16 @@ class DataModule(lightning.LightningDataModule):
             epoch=loop.epoch_progress.current.processed,  # type: ignore[attr-defined]
             skip=0 if done.is_last_batch else done.current.ready,
         )
+
+    def order(self) -> Callable[..., TrainBatches]:
+        """What makes the order of the training samples, from TrainBatches' options: mixed, balanced or neither."""
+        assert self.train is not None
+        if isinstance(self.train, MixedSamples):
+            return partial(MixedBatches, self.train.sizes, self.counts())
+        if self.balance:
+            labels = self.train.class_labels()  # type: ignore[attr-defined]  # check_balance() has seen to it
+            return partial(BalancedBatches, labels, self.batch_size, self.balance)
+        return partial(TrainBatches, len(self.train), self.batch_size)
 
     def total_steps(self) -> int:
         """Optimiser steps of the whole training.

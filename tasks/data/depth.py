@@ -20,31 +20,42 @@ SCALED = ("PPM", "JPEG2000")  # formats that declare their range: Pillow has sca
 
 def is_deep(image: Image.Image) -> bool:
     """Whether an opened file has more than 8 bits a channel."""
-    if image.mode[0] in "IF":
+    if image.mode[0] in "IF" or declared_most(image) > 255:
         return True
     arguments: Any = image.tile[0][3] if image.tile else ""  # type: ignore[attr-defined]
     raw = arguments if isinstance(arguments, str) else arguments[0] if isinstance(arguments, tuple) else ""
     return isinstance(raw, str) and raw.partition(";")[2].startswith("16")
 
 
+def declared_most(image: Image.Image) -> int:
+    """The maxval of an opened PGM or PPM file, which Pillow scales by; 0 for others, and once it is decoded."""
+    arguments: Any = image.tile[0][3] if image.format == "PPM" and image.tile else ()  # type: ignore[attr-defined]
+    if arguments == "I;16B":
+        return FULL
+    return arguments[1] if isinstance(arguments, tuple) and len(arguments) == 2 else 0
+
+
 def read_deep(image: Image.Image, path: str | Path, white: float | None) -> Pixels:
     """The pixels of a deep file, (H, W, 3).
 
     Args:
-        white: the value that is white; None for what the file declares, or else its 16 bits.
+        white: the value that is white, of those in the file; None for what it declares, or else its 16 bits.
 
     Raises:
         UserError: for values beyond white, and where nothing says what white is.
     """
+    most = declared_most(image)
     if image.mode[0] in "IF":
         declared = white_of(image, path) if white is None else white
-        grey = scaled(np.asarray(image), declared, image, path)
-        return np.repeat(grey[..., None], 3, axis=2)
-    if white is not None and white != FULL:
+        values = np.asarray(image)
+        if white is not None and most:  # back to those in the file
+            values = np.round(values * (most / FULL)).astype(np.int64)
+        return np.repeat(scaled(values, declared, image, path)[..., None], 3, axis=2)
+    if white is not None and white != (most or FULL):
         return scaled(read_colours(path), white, image, path)
     pixels = np.asarray(image.convert("RGB"))  # the higher byte of each
-    if white is None:
-        check_used(int(pixels.max()) << 8, path)
+    if white is None and not most and int(pixels.max()) << 8 < USED:
+        check_used(int(read_colours(path).max()), path)
     return pixels
 
 
@@ -52,12 +63,12 @@ def white_of(image: Image.Image, path: str | Path) -> float | None:
     """The white that a file of one channel declares; None where it does not."""
     if image.format == "TIFF":
         tags = image.tag_v2  # type: ignore[attr-defined]
-        bits, most = tags.get(258, (0,))[0], tags.get(MAX_SAMPLE_VALUE)
-        most = most[0] if isinstance(most, tuple) else most
+        bits, most = (tags.get(258) or (0,))[0], tags.get(MAX_SAMPLE_VALUE)
+        most = most[0] if isinstance(most, tuple) and most else most
         if isinstance(most, int) and 255 <= most < FULL:
             return most
         return 2**bits - 1 if 8 < bits < 16 else None
-    if image.format in SCALED:
+    if image.format in SCALED and image.mode != "F":
         return FULL
     bits = significant_bits(path) if image.format == "PNG" else 0
     return 2**bits - 1 if 8 < bits < 16 and np.asarray(image).max() < 2**bits else None
@@ -86,7 +97,7 @@ def scaled(values: NDArray[Any], white: float | None, image: Image.Image, path: 
         raise UserError(f"cannot read image {shown(path)}: it has negative values, down to {lowest:g}")
     if white is None:
         if image.mode == "F" or (image.mode == "I" and image.format != "PNG"):
-            kind = "floats" if image.mode == "F" else "32-bit integers"
+            kind = "floats" if image.mode == "F" else "signed or 32-bit integers"
             raise UserError(
                 f"cannot read image {shown(path)}: its values are {kind} "
                 f"up to {highest:g}, and nothing says which is white: set white={likely(float(highest))}"

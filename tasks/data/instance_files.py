@@ -2,7 +2,6 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -11,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.annotations import HOLE
-from tasks.data.boxed_files import BoxedFiles, absent
+from tasks.cpu import thread_pool
+from tasks.data.boxed_files import BoxedFiles, absent, are_missing
 from tasks.data.boxes import PackedBoxes
 from tasks.data.coco_boxes import check_meaning
 from tasks.data.coco_json import Instances, read_instances
@@ -158,10 +158,7 @@ def find_files(folder: Path, files: list[str], ids: NDArray[np.int64], source: P
     found, problem = locate(folder, files, missing)
     lost = [place for place in missing if place not in found]
     if lost:
-        name = files[lost[0]]
-        more = f" ({len(lost)} of {len(files)} images are missing)" if len(lost) > 1 else ""
-        why = f": {problem}" if problem else ""
-        raise UserError(f"{source}: image {ids[lost[0]]} is missing: no file {shown(folder / name)}{more}{why}")
+        raise are_missing(lost, folder, files, ids, source, problem)
     some = f"{shown(files[missing[0]])} is {shown(found[missing[0]])}"
     more = ", …" if len(missing) > 1 else ""
     note = f"{source.name}: {len(missing)} file names are found by their end or in another case ({some}{more})"
@@ -175,7 +172,7 @@ def complete_sizes(sizes: NDArray[np.int64], folder: Path, files: Sequence[str])
         UserError: for a file that is no image.
     """
     places = np.flatnonzero(~sizes.all(1))
-    with ThreadPoolExecutor() as pool:
+    with thread_pool() as pool:
         read = list(pool.map(lambda place: image_size(folder / files[place]), places))
     sizes = sizes.copy()
     sizes[places] = read

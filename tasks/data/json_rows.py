@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from reprlib import repr as short
@@ -13,6 +14,8 @@ from numpy.typing import NDArray
 from tasks.data.opening import open_file, reason, shown
 from tasks.errors import UserError
 
+WHOLE = re.compile(r"[+-]?[0-9]{1,19}")
+NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?|[+-]?inf(inity)?|nan", re.IGNORECASE | re.ASCII)
 Row = Mapping[str, Any]
 PACKED = {b"\x1f\x8b": "gzip", b"PK": "zip", b"\xfd7": "xz", b"BZ": "bzip2", b"(\xb5": "zstd"}
 
@@ -54,15 +57,13 @@ def read_json(path: Path) -> Any:
 
 
 def as_number(value: object) -> float | int | None:
-    """A finite or infinite number, also one that is written as text; None for anything else."""
+    """A finite or infinite number, also one that is written as text; None for anything else.
+
+    Python's own float() also takes "1_0" and other scripts' digits.
+    """
     if is_number(value):
         return value  # type: ignore[return-value]
-    if isinstance(value, str):
-        try:
-            return float(value)
-        except ValueError:
-            return None
-    return None
+    return float(value) if isinstance(value, str) and NUMBER.fullmatch(value.strip()) else None
 
 
 def rows(content: Row, key: str, path: Path) -> Sequence[Row]:
@@ -117,7 +118,7 @@ def as_integer(value: object) -> int | None:
     """A whole number below 2^63, also written as 1.0 or "1"; None for anything else."""
     if is_integer(value):
         return value  # type: ignore[return-value]
-    if isinstance(value, str) and value.strip().isascii() and value.strip().lstrip("-").isdigit() and len(value) < 20:
+    if isinstance(value, str) and WHOLE.fullmatch(value.strip()):
         value = int(value)
         return value if is_integer(value) else None
     number = as_number(value)

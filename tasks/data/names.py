@@ -11,7 +11,9 @@ from tasks.data.walk import files_below
 
 
 def locate(folder: Path, names: Sequence[str], missing: Sequence[int]) -> tuple[dict[int, str], str]:
-    """Find the missing ones of some names in a folder by the longest end of their path that only one file has.
+    """Find the missing ones of some names in a folder: by a storage's prefix less, or by a folder on disk more.
+
+    One of the two paths must be the end of the other; train/1.jpg is not val/1.jpg. Of a prefix only what must goes.
 
     Args:
         names: of all files.
@@ -20,16 +22,20 @@ def locate(folder: Path, names: Sequence[str], missing: Sequence[int]) -> tuple[
     Returns:
         The files, by place, of those that are found; and why the first of the others is not.
     """
+    by_path: dict[str, set[str]] = defaultdict(set)
     by_end: dict[str, set[str]] = defaultdict(set)
     for file in files_below(folder):
         for end in ends(file):
             by_end[end].add(file)
+        by_path[ends(file)[0]].add(file)
     gone = set(missing)
     taken = {name: place for place, name in enumerate(names) if place not in gone}
     found: dict[int, str] = {}
     problem = ""
     for place in missing:
-        files = next((by_end[end] for end in ends(names[place]) if end in by_end), set())
+        paths = ends(names[place])
+        files = by_end.get(paths[0], set()) if paths else set()
+        files = files or next((by_path[end] for end in paths if end in by_path), set())
         if len(files) > 1:
             some = " and ".join(shown(file) for file in sorted(files)[:2])
             problem = problem or f"{shown(names[place])} may be {some}"

@@ -3,6 +3,7 @@
 import os
 import stat
 import struct
+import traceback
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,6 +30,13 @@ PIXELS_PER_BYTE = {
     "tiff_lzw": 8 * 2731,
     "packbits": 8 * 64,
 }
+UNCOMPRESSED = (
+    "BMP",
+    "DIB",
+    "PPM",
+    "TGA",
+    "TIFF",
+)  # where Pillow's decoder "raw" reads the file; AVIF's, what it decoded
 PNG_END = b"\0\0\0\0IEND\xaeB\x60\x82"
 KINDS = {
     stat.S_IFDIR: "a folder",
@@ -81,7 +89,8 @@ def opened(path: str | Path, what: str = "image") -> Iterator[Image.Image]:
         what: the file is, for messages.
 
     Raises:
-        UserError: for a file that is no image, or is damaged, also where the body of the `with` finds that out.
+        UserError: for a file that is no image, or is damaged, also where the body of the `with` finds that out. What
+            our own lines there do wrong keeps its traceback.
     """
     try:
         with open_file(path) as file, Image.open(file, formats=formats()) as image:
@@ -94,13 +103,22 @@ def opened(path: str | Path, what: str = "image") -> Iterator[Image.Image]:
     except UserError:
         raise
     except DAMAGE as error:
+        if is_ours(error):
+            raise
         raise UserError(f"cannot read {what} {shown(path)}: {reason(path, error)}") from error
+
+
+def is_ours(error: BaseException) -> bool:
+    """Whether a line of ours went wrong: files are decoded in Pillow's, and what we raise of damage is OSError."""
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    ours = frame.f_globals.get("__name__", "").startswith("tasks.")
+    return ours and not isinstance(error, OSError | MemoryError)
 
 
 def pixels_per_byte(image: Image.Image) -> int | None:
     """How many pixels of an opened file a byte can hold at most; None where that has no limit."""
     tiles = getattr(image, "tile", None)
-    if tiles and tiles[0][0] == "raw":
+    if tiles and tiles[0][0] == "raw" and image.format in UNCOMPRESSED:
         return 8 if image.mode in ("1", "L", "P") else 1
     return PIXELS_PER_BYTE.get(image.info.get("compression", "") if image.format == "TIFF" else image.format or "")
 

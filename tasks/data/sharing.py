@@ -97,7 +97,9 @@ class WorkerLoader(DataLoader[Any]):
 
 
 class Waiting(Iterator[Any]):
-    """Batches; it is known since when one is waited for, and a stop while it is ends workers that hang.
+    """An iterator over batches.
+
+    `since` is when the current wait began; a stop signal during a wait kills hung workers.
 
     Attributes:
         since: time.monotonic(), None while nobody waits.

@@ -3,11 +3,13 @@
 import io
 import pickle
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+MOST = 1_000_000  # entries of lists and dictionaries, five times CIFAR-100's: shared lists multiply level by level
 PLAIN = re.compile(r"[|<>=]?[biuf][1248]")  # types of numbers
 
 
@@ -21,7 +23,7 @@ def load(content: bytes) -> Any:
         pickle.UnpicklingError: for a pickle that asks for anything else, or is damaged.
     """
     try:
-        return made(CheckedUnpickler(io.BytesIO(content), encoding="bytes").load())
+        return made(CheckedUnpickler(io.BytesIO(content), encoding="bytes").load(), iter(range(MOST)))
     except pickle.UnpicklingError:
         raise
     except (ValueError, TypeError, LookupError, EOFError, AttributeError, OverflowError, MemoryError, RecursionError,
@@ -51,12 +53,18 @@ class NotedArray:
 
     def __init__(self, *_: Any) -> None:
         self.state: Any = None
+        self.made: NDArray[Any] | None = None
 
     def __setstate__(self, state: Any) -> None:
         self.state = state
 
     def array(self) -> NDArray[Any]:
-        """The array, a copy."""
+        """The array: one, however often the pickle refers to it."""
+        if self.made is None:
+            self.made = self.make()
+        return self.made
+
+    def make(self) -> NDArray[Any]:
         _, shape, kind, column_major, content = self.state
         if not isinstance(kind, NotedType) or not isinstance(content, bytes):
             raise pickle.UnpicklingError("it asks for an array of objects")
@@ -82,16 +90,22 @@ class CheckedUnpickler(pickle.Unpickler):
         raise pickle.UnpicklingError(f"it asks for {module}.{name}")
 
 
-def made(value: Any, depth: int = 0) -> Any:
-    """A value with arrays where there are notes of them."""
+def made(value: Any, left: Iterator[int], depth: int = 0) -> Any:
+    """A value with arrays where there are notes of them.
+
+    Args:
+        left: has an item for every entry that may still be made.
+    """
     if depth > 20:
         raise pickle.UnpicklingError("it is nested too deeply")
+    if next(left, None) is None:
+        raise pickle.UnpicklingError(f"it holds more than {MOST:,} entries")
     if isinstance(value, NotedArray):
         return value.array()
     if isinstance(value, dict):
-        return {key: made(entry, depth + 1) for key, entry in value.items()}
+        return {key: made(entry, left, depth + 1) for key, entry in value.items()}
     if isinstance(value, list | tuple):
-        return type(value)(made(entry, depth + 1) for entry in value)
+        return type(value)(made(entry, left, depth + 1) for entry in value)
     if isinstance(value, NotedType | NotedClass | type) or callable(value):
         raise pickle.UnpicklingError("it holds what is no number, text or array")
     return value

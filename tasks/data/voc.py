@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from tasks.data.boxed_files import BoxedFiles
+from tasks.data.boxed_files import BoxedFiles, absent, are_missing
 from tasks.data.boxes import PackedBoxes
 from tasks.data.opening import open_file, reason
 from tasks.data.walk import found_in, images_in
@@ -127,7 +127,10 @@ class Voc:
             ids=owners,  # the boxes have none; messages name their file
         )
         files = [file_of.get(stem, f"{stem}.jpg") for stem in stems]
-        samples = BoxedFiles(self.folder / "JPEGImages", files, packed, self.folder / "Annotations")
+        images, source = self.folder / "JPEGImages", self.folder / "Annotations"
+        if lost := absent(images, files):
+            raise are_missing(lost, images, files, packed.image_ids, source)
+        samples = BoxedFiles(images, files, packed, source)
         repaired = packed.repairs.line(self.list_of(split), lambda owner: self.xml(stems[owner]).name)
         if repaired:
             print(repaired, flush=True)

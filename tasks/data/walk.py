@@ -21,8 +21,8 @@ def images_in(folder: Path) -> list[str]:
 def files_below(folder: Path) -> list[str]:
     """Paths of all image files below a folder, from there, sorted.
 
-    A folder with an image's name that holds no image is one of them, so that reading it says what it is. A link to a
-    folder that was searched already leads in a circle, and is not followed.
+    A folder with an image's name that holds no image is one of them, so that reading it says what it is. A second
+    link to a folder that was searched already is left out, not only one that leads in a circle.
     """
     found: list[str] = []
     odd: list[str] = []

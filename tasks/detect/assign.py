@@ -12,9 +12,10 @@ def assign(boxes: Tensor, anchors: Tensor, threshold: float = 0.5) -> Tensor:
     the last of them has it, as in torchvision.
 
     Args:
-        boxes: (N, T, 5) absolute xyxy and class number, -1 where there is no box.
+        boxes: (N, T, 5) absolute xyxy and class number, -1 where there is no box; of any precision.
         anchors: (A, 4) absolute xyxy.
     """
+    boxes, anchors = boxes.float(), anchors.float()
     real = boxes[..., 4] >= 0
     overlaps = overlap(boxes[..., :4].where(real[..., None], 0.0), anchors)  # (N, T, A), 0 where there is no box
     most, nearest = overlaps.max(1)  # (N, A)

@@ -29,23 +29,28 @@ def giou_loss(boxes: Tensor, others: Tensor) -> Tensor:
     """
     tiny = 1e-7
     low, high = boxes[:, :2].maximum(others[:, :2]), boxes[:, 2:].minimum(others[:, 2:])
-    shared = (high - low).clamp(min=0).prod(1)
-    areas = (boxes[:, 2:] - boxes[:, :2]).prod(1) + (others[:, 2:] - others[:, :2]).prod(1)
-    union = areas - shared
-    around = (boxes[:, 2:].maximum(others[:, 2:]) - boxes[:, :2].minimum(others[:, :2])).prod(1)
+    shared = area((high - low).clamp(min=0))
+    union = area(boxes[:, 2:] - boxes[:, :2]) + area(others[:, 2:] - others[:, :2]) - shared
+    around = area(boxes[:, 2:].maximum(others[:, 2:]) - boxes[:, :2].minimum(others[:, :2]))
     return 1 - shared / (union + tiny) + (around - union) / (around + tiny)
+
+
+def area(sides: Tensor) -> Tensor:
+    """(R) of width and height (R, 2); the backward pass of `prod` would wait for the device."""
+    width, height = sides.unbind(1)
+    return width * height
 
 
 def looked_at(mask: Tensor) -> Tensor | slice:
     """Which entries of a mask, flattened, a loss is taken of: on the CPU those that are set, which are few.
 
-    Elsewhere all of them, to be masked afterwards: how many are set, the host would have to wait for in every step.
+    Elsewhere all of them, to be masked afterwards: counting them would sync with the device in every step.
     """
     return torch.from_numpy(mask.numpy().ravel().nonzero()[0]) if mask.device.type == "cpu" else slice(None)
 
 
 def at_most(wanted: Tensor, limit: int) -> int:
-    """A bound of what is wanted anywhere: on the CPU the largest number, elsewhere the limit, which need no waiting."""
+    """Upper bound for topk's k: the true maximum on the CPU; elsewhere `limit`, to avoid a device sync."""
     return min(limit, math.ceil(wanted.numpy().max())) if wanted.device.type == "cpu" else limit
 
 
@@ -166,7 +171,8 @@ class SoftmaxMultiBox(MultiBox):
         with torch.no_grad():  # gradients are needed of the chosen anchors only
             matched = labels > 0
             mistaken = -logits.log_softmax(2)[..., 0]  # (N, A): the loss as background, never negative
-            wanted = (self.negatives * matched.sum(1, keepdim=True)).clamp(min=self.least_negatives)
+            matches = matched.sum(1, keepdim=True, dtype=torch.float32)
+            wanted = (self.negatives * matches).clamp(min=self.least_negatives)
             order = mistaken.masked_fill(matched, -1.0).topk(at_most(wanted, matched.shape[1]), 1).indices
             first = torch.arange(order.shape[1], device=order.device) < wanted  # in that order
             chosen = matched.scatter(1, order, first).logical_or_(matched).flatten()

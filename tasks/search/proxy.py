@@ -16,7 +16,7 @@ from tasks.build import build_data
 from tasks.data.batches import Batch, Scored
 from tasks.data.mixture import MixedSamples
 from tasks.data.progressive import shrunk
-from tasks.data.samplers import EvalBatches, TrainBatches
+from tasks.data.samplers import EvalBatches
 from tasks.data.splits import Splits
 from tasks.data.subset import Subset
 from tasks.distill import Distillation
@@ -132,10 +132,9 @@ class Proxy:
 
     def batches(self, epoch: int, count: int) -> Iterator[Batch]:
         """So many training batches on the device, from the beginning of an epoch on, and of the next ones."""
-        assert self.data.train is not None
-        augmented = self.data.augmented()
+        augmented, make_order = self.data.augmented(), self.data.order()
         while count > 0:
-            order = TrainBatches(len(self.data.train), self.config.data.batch_size, seed=self.config.seed)
+            order = make_order(seed=self.config.seed)
             order.set_epoch(epoch)
             for draws in islice(order, min(count, self.steps)):
                 yield self.ready(augmented[draws])

@@ -1,8 +1,9 @@
 """Losses of semantic segmentation."""
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from tasks.class_weights import check_balance, class_weights
 
 VOID = 255
 
@@ -25,17 +26,14 @@ class PixelCrossEntropy(nn.Module):
         super().__init__()
         if stride < 1:
             raise ValueError(f"stride={stride} must be 1 or more")
-        if not 0 <= balance <= 1:
-            raise ValueError(f"balance={balance} must lie between 0 and 1")
+        check_balance(balance)
         self.stride, self.label_smoothing, self.balance = stride, label_smoothing, balance
         self.weights: Tensor | None
         self.register_buffer("weights", None, persistent=False)
 
     def weigh(self, pixels: Tensor) -> None:
         """Set the class weights from the training labels: pixels (C) of each class. A mean pixel weighs 1."""
-        share = pixels.double() / pixels.sum()
-        weights = torch.where(share > 0, share.clamp(min=1e-12) ** -self.balance, 0.0)
-        self.weights = (weights / (share * weights).sum()).float()
+        self.weights = class_weights(pixels, self.balance)
 
     def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
         """A scalar.

@@ -107,6 +107,13 @@ def test_what_stays_as_it_is():
     assert not fixed.running_mean.any() and cumulative.momentum is None
 
 
+def test_a_layer_in_evaluation_mode_keeps_its_count():
+    teacher = nn.BatchNorm2d(2, momentum=0.01).eval()
+    teacher.running_mean.fill_(5)
+    assert start_from_mean(nn.Sequential(teacher, nn.BatchNorm2d(2).eval())) == []
+    assert int(teacher.num_batches_tracked) == 0 and not teacher._forward_pre_hooks
+
+
 def test_a_copy_counts_for_itself():
     norm = nn.BatchNorm2d(2, momentum=0.01).train()
     (start,) = start_from_mean(norm)

@@ -179,6 +179,14 @@ def test_a_key_stands_once(tmp_path, old, new, key):
         read_table(path)
 
 
+@pytest.mark.parametrize("text", ["!!map [[1, 2], [3, 4]]", "!!map ab", "stem: !!map [1]"])
+def test_a_mapping_by_its_tag_alone_is_refused(tmp_path, text):
+    path = tmp_path / "a.yaml"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=r"a\.yaml is no block table: expected a mapping node"):
+        read_table(path)
+
+
 def test_a_pipe_is_no_table(tmp_path):
     os.mkfifo(tmp_path / "a.yaml")
     with pytest.raises(ValueError, match="is no block table: it is no file"):

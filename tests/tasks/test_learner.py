@@ -3,6 +3,7 @@
 import copy
 import math
 import warnings
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -223,3 +224,16 @@ def test_running_statistics_are_the_mean_of_a_short_training(tmp_path):
     assert len(seen) == 3
     torch.testing.assert_close(norm.running_mean, torch.stack(seen).mean(0))
     assert norm.momentum == 0.01 and len(norm._forward_pre_hooks) == 1, "momentum is the layer's own again"
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_only_the_process_that_writes_checkpoints_looks_for_the_best_threshold(first):
+    learner = build(configuration("recipe=none", "backbone=mobilenet_v3_small", task="detect"), CLASSES)
+    learner.trainer = SimpleNamespace(is_global_zero=first, sanity_checking=False, limit_val_batches=1.0)
+    learner.card = {"tasks": {"detect": {}}}
+    learner.log_dict = lambda _scores: None
+    metric = learner.metrics["detect"]
+    metric.compute, metric.best_threshold = lambda: {"mAP": 0.5, "images": 1}, lambda: 0.25
+    learner.on_validation_epoch_end()
+    assert learner.card["tasks"]["detect"].get("threshold") == (0.25 if first else None)
+    assert learner.each("detect").output.threshold == (0.25 if first else None)

@@ -17,7 +17,7 @@ from tasks.search.networks import Networks
 
 FORMAT = 2  # of what is written here: a study of an older one cannot be compared
 SCORING = (
-    *("target", "head", "task", "optimizer", "scheduler", "seed", "targets", "channels_last"),
+    *("target", "head", "task", "optimizer", "scheduler", "seed", "targets", "channels_last", "white"),
     *("trainer.gradient_clip_val", "data", "backbone.frozen"),
 )
 NO_MATTER = (  # may differ when a study goes on

@@ -5,6 +5,7 @@ from collections import Counter
 from types import SimpleNamespace
 
 import albumentations
+import lightning
 import numpy as np
 import pytest
 import torch
@@ -19,6 +20,7 @@ from tasks.data.progressive import check_progressive, resized_elsewhere, resized
 from tasks.data.resize import ResizeCentreCrop
 from tasks.data.samplers import BalancedBatches, Draw, EvalBatches, MixedBatches, TrainBatches
 from tasks.errors import UserError
+from tasks.search.proxy import Proxy
 
 
 @pytest.mark.parametrize(
@@ -393,3 +395,35 @@ def test_balanced_batches():
     sampler.set_epoch(1)
     resumed.set_epoch(1)
     assert list(resumed) == list(sampler)
+
+
+@pytest.mark.parametrize("precision", ["bf16-true", "16-true"])
+def test_half_precision_leaves_coordinates_as_they_are(precision):
+    data = module(0)
+    data.trainer = lightning.Trainer(precision=precision, accelerator="cpu", logger=False, enable_checkpointing=False)
+    data.setup("fit")
+    boxes = torch.tensor([[427.0, 1001, 3, 4, 1]])
+    places = (torch.tensor([[0.0, 0, 427, 640]]), torch.tensor([[427.0, 640]]))
+    image = torch.zeros(1, 3, 4, 4, dtype=torch.uint8)
+    batch = {"image": image, "shares": torch.ones(1), "boxes": boxes, "places": places}
+    half = data.trainer.precision_plugin.convert_input(batch)
+    assert half["boxes"] is boxes and half["places"] is places and half["image"].dtype == torch.uint8
+    assert half["shares"].dtype == {"bf16-true": torch.bfloat16, "16-true": torch.float16}[precision]
+    assert data.trainer.precision_plugin.convert_input(torch.ones(1)).dtype == half["shares"].dtype
+
+
+def test_a_search_draws_as_a_training_does():
+    class Labelled(Boxed):
+        def class_labels(self):
+            return np.array([0, 0, 0, 0, 0, 1])
+
+    class Drawn:
+        def __getitem__(self, draws):
+            return [draw.image for draw in draws]
+
+    data = module(0, train=Labelled(), balance=1.0)
+    data.augmented = Drawn
+    proxy = SimpleNamespace(data=data, config=SimpleNamespace(seed=0), steps=3, ready=lambda batch: batch)
+    drawn = [image for batch in Proxy.batches(proxy, 0, 3) for image in batch]
+    assert drawn == [draw.image for batch in data.order()(seed=0) for draw in batch]
+    assert drawn.count(5) == 3, "half the draws are of the class with one image"

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tasks.data import unpickle
 from tasks.data.cifar import BATCHES, CIFAR, CLASSES
 from tasks.data.unpickle import load
 from tasks.errors import UserError
@@ -113,8 +114,16 @@ def test_files_that_are_missing_or_damaged(tmp_path):
         CIFAR(root).train()
 
 
+PIXELS = np.zeros((1, 3072), np.uint8)
+
+
 @pytest.mark.parametrize(
-    "content", [b"", b"nonsense", pickle.dumps({b"data": 1}), pickle.dumps(print), pickle.dumps([1])]
+    "content",
+    [
+        *(b"", b"nonsense", pickle.dumps({b"data": 1}), pickle.dumps(print), pickle.dumps([1])),
+        pickle.dumps({b"data": PIXELS, b"labels": [10**30]}),
+    ],
+    ids=range(6),
 )
 def test_pickles_that_are_something_else(tmp_path, content):
     root = write(tmp_path / "c", "cifar10", "python", packed=False)
@@ -137,6 +146,23 @@ def test_pickles_cannot_run_anything():
     assert load(old)[b"data"].tolist() == [0, 1, 2, 3]
     wide = np.arange(6).reshape(2, 3).T
     assert (load(pickle.dumps([wide, wide.astype(">f4")]))[1] == wide).all()
+
+
+def shared(entry: object, levels: int) -> bytes:
+    """A pickle of a list of ten references to a list of ten references, and so on."""
+    for _ in range(levels):
+        entry = [entry] * 10
+    return pickle.dumps(entry, protocol=2)
+
+
+def test_shared_lists_do_not_multiply_without_end(monkeypatch):
+    monkeypatch.setattr(unpickle, "MOST", 1_000)
+    load(shared(1, 2))
+    for content in (shared(1, 3), shared((), 15)):
+        with pytest.raises(pickle.UnpicklingError, match="more than 1,000 entries"):
+            load(content)
+    array, same = load(pickle.dumps([PIXELS] * 2))
+    assert array is same, "a large array that is there often is made once"
 
 
 def call(function: bytes, *arguments: object) -> bytes:

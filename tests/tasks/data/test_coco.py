@@ -7,9 +7,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tasks.cpu import thread_pool
+from tasks.data import instance_files
 from tasks.data.coco import Coco, CocoJson
+from tasks.data.coco_boxes import box_of_segmentation, check_meaning
 from tasks.data.coco_json import POLYGONS, read_instances
 from tasks.data.images import read_rgb
+from tasks.data.json_rows import as_integer, as_number
+from tasks.data.names import locate
 from tasks.errors import UserError
 
 SHARED = Path(__file__).parents[4] / "shared" / "data"
@@ -288,6 +293,38 @@ def test_what_other_tools_write_is_read_alike(coco, change, line, capsys):
             np.testing.assert_array_equal(ours, theirs)
 
 
+@pytest.mark.parametrize(
+    ("text", "number", "whole"),
+    [
+        *((" -5 ", -5, -5), ("+7", 7, 7), ("1.0", 1.0, 1), ("640.", 640.0, 640), ("-.5e1", -5.0, -5)),
+        *(("0" * 30 + "8", 8, 8), ("inf", np.inf, None), ("1e999", np.inf, None), (str(2**63), 2.0**63, None)),
+        *((text, None, None) for text in ("--5", "1_0", "1_0.0", "٣", "", "0x10", "1e", ".", "5\n5", "¹")),
+    ],
+)
+def test_numbers_as_text(text, number, whole):
+    assert as_number(text) == number and as_integer(text) == whole
+
+
+def test_a_few_boxes_that_reach_out_are_no_corners():
+    boxes = np.tile([[10.0, 10, 20, 20]], (200, 1))
+    sizes = np.full((200, 2), 100)
+    boxes[0] = [60, 10, 100, 40]  # up to x=160 of 100, or 60 to 100
+    check_meaning(boxes, sizes, Path("x.json"))
+    boxes[:40] = boxes[0]
+    check_meaning(boxes, sizes, Path("x.json"))
+    boxes[:41] = boxes[0]
+    with pytest.raises(UserError, match="41 of 200 boxes reach beyond"):
+        check_meaning(boxes, sizes, Path("x.json"))
+
+
+@pytest.mark.parametrize(
+    ("size", "counts"),
+    [([4, 4], [0, 10**400]), ([10**30, 4], [0, 4]), ([4, 4], [0, 2**63]), ([4, 4], [2**62] * 3), ([4, 4], [0, 17])],
+)
+def test_a_mask_beyond_all_bounds_has_no_box(size, counts):
+    assert box_of_segmentation({"size": size, "counts": counts}) is None
+
+
 def test_polygons_alone_are_boxed_and_what_has_neither_is_counted(coco, capsys):
     before = Coco(coco).train()
 
@@ -318,9 +355,19 @@ def test_a_name_that_may_be_two_files_is_refused(coco):
     for folder in ("a", "b"):
         (coco / "train2017" / folder).mkdir()
         Image.new("RGB", (4, 4)).save(coco / "train2017" / folder / "x.jpg")
-    edit(coco, lambda content: content["images"][0].update(file_name="c\\x.jpg"))
-    with pytest.raises(UserError, match=r"image 100 is missing: .*: c\\x\.jpg may be a/x\.jpg and b/x\.jpg$"):
+    edit(coco, lambda content: content["images"][0].update(file_name=".\\x.jpg"))
+    with pytest.raises(UserError, match=r"image 100 is missing: .*: \.\\x\.jpg may be a/x\.jpg and b/x\.jpg$"):
         Coco(coco).train()
+
+
+def test_a_file_of_the_same_name_in_another_folder_is_not_taken(tmp_path):
+    for name in ("val/0001.jpg", "sub/b/2.jpg", "3.jpg"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    assert locate(tmp_path, ["train/0001.jpg"], [0]) == ({}, "")
+    assert locate(tmp_path, ["media/val/0001.jpg", "b/2.jpg", "x/y/3.jpg"], range(3)) == (
+        {0: "val/0001.jpg", 1: "sub/b/2.jpg", 2: "3.jpg"}, "",
+    )  # fmt: skip
 
 
 def turn_photos(coco, orientations):
@@ -406,6 +453,22 @@ def test_missing_images_are_counted_before_training(coco):
         f"{coco}/annotations/instances_train2017.json: image 103 is missing: "
         f"no file {coco}/train2017/000000000103.jpg (2 of 6 images are missing)"
     )
+
+
+def test_a_folder_is_listed_once(coco, monkeypatch):
+    listed = []
+    glob = Path.glob
+    monkeypatch.setattr(Path, "glob", lambda self, pattern: listed.append(self.name) or glob(self, pattern))
+    Coco(coco).train()
+    assert listed.count("train2017") == 1
+
+
+def test_sizes_are_read_by_threads_on_all_cores(coco, monkeypatch):
+    pools = []
+    monkeypatch.setattr(instance_files, "thread_pool", lambda: pools.append(1) or thread_pool())
+    edit(coco, each("images", lambda row: (row.pop("width"), row.pop("height"))))
+    Coco(coco).train()
+    assert pools == [1]
 
 
 def test_an_image_of_another_size_is_found_by_the_check(coco):

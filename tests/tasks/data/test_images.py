@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from PIL import Image, ImageOps, TiffImagePlugin
+from PIL import Image, ImageOps, TiffImagePlugin, features
 
 from tasks.data.images import find_images, image_size, look, read_labels, read_rgb, turned
 from tasks.data.jpeg import Jpeg
@@ -49,9 +49,19 @@ def test_the_declared_range_is_taken(tmp_path):
 ODD = {  # files of the same picture whose range nothing says, with the white that settles it
     "camera.png": (lambda path: Image.fromarray(CAMERA).save(path), "3,760", 4095),
     "camera.tif": (lambda path: Image.fromarray(CAMERA).save(path), "3,760", 4095),
-    "wide.tif": (lambda path: Image.fromarray(GREY.astype(np.int32)).save(path), "32-bit integers up to 235", 255),
+    "wide.tif": (
+        lambda path: Image.fromarray(GREY.astype(np.int32)).save(path),
+        "signed or 32-bit integers up to 235",
+        255,
+    ),
     "floats.tif": (lambda path: Image.fromarray(GREY.astype(np.float32) / 255).save(path), "floats up to 0.92", 1.0),
+    "floats.pfm": (lambda path: Image.fromarray(GREY.astype(np.float32) / 255).save(path, "PPM"), "floats up to", 1.0),
     "colours.png": (lambda path: cv2.imwrite(str(path), np.dstack([CAMERA] * 3)), "16-bit values end at", 4095),
+    "bytes.png": (
+        lambda path: cv2.imwrite(str(path), np.dstack([GREY.astype(np.uint16)] * 3)),
+        "values end at 235",
+        255,
+    ),
     "colours.tif": (lambda path: cv2.imwrite(str(path), np.dstack([CAMERA] * 3)), "16-bit values end at", 4095),
 }
 
@@ -75,6 +85,21 @@ def test_values_of_an_unknown_range_are_refused_until_white_is_set(tmp_path, nam
     if white > 1:
         with pytest.raises(UserError, match=f"above white={white // 2}"):
             read_rgb(tmp_path / name, white=white // 2)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("plain", [True, False])
+def test_white_is_of_the_values_in_a_netpbm_file(tmp_path, channels, plain):
+    kind = {(1, True): 2, (3, True): 3, (1, False): 5, (3, False): 6}[channels, plain]
+    values = np.repeat(CAMERA.ravel(), channels)
+    body = (" ".join(map(str, values)) + "\n").encode() if plain else values.astype(">u2").tobytes()
+    path = tmp_path / "camera.ppm"
+    path.write_bytes(f"P{kind} 8 6 4095\n".encode() + body)
+    for white, wanted in ((None, GREY), (4095, GREY), (8191, GREY // 2), (65535, CAMERA >> 8)):
+        assert np.abs(read_rgb(path, white=white).astype(int) - wanted[..., None].astype(int)).max() <= 1, white
+    with pytest.raises(UserError, match="it has the value 3760, above white=1023"):
+        read_rgb(path, white=1023)
+    assert look(path, 4095) == ((6, 8), 1)
 
 
 def test_16_bits_that_are_used_need_no_word(tmp_path):
@@ -113,6 +138,15 @@ def test_values_that_are_no_brightness_are_refused(tmp_path, values, message):
     Image.fromarray(values).save(tmp_path / "odd.tiff")
     with pytest.raises(UserError, match=rf"odd\.tiff.*{message}"):
         read_rgb(tmp_path / "odd.tiff", white=9)
+
+
+def test_a_bug_of_ours_is_no_damaged_file(tmp_path):
+    Image.fromarray(np.zeros((2, 2), np.float32)).save(tmp_path / "a.tif")
+    with pytest.raises(ZeroDivisionError):  # the rules refuse white=0 before
+        read_rgb(tmp_path / "a.tif", white=0.0)
+    (tmp_path / "a.tif").write_bytes((tmp_path / "a.tif").read_bytes()[:-9])
+    with pytest.raises(UserError, match=r"cannot read image .*a\.tif"):
+        read_rgb(tmp_path / "a.tif", white=0.0)
 
 
 def test_bytes_behind_a_png_do_not_matter_but_missing_ones_do(tmp_path):
@@ -156,6 +190,13 @@ def test_headers_that_promise_too_much_are_refused_at_once(tmp_path, name, size)
         with pytest.raises(ValueError, match="more pixels than there can be"):
             Jpeg(path)
     assert time.perf_counter() - start < 2
+
+
+@pytest.mark.skipif(not features.check("avif"), reason="this Pillow reads no AVIF")
+def test_a_small_avif_file_may_hold_many_pixels(tmp_path):
+    Image.new("RGB", (640, 480), (200, 30, 30)).save(tmp_path / "a.avif")
+    assert (tmp_path / "a.avif").stat().st_size < 2_000
+    assert look(tmp_path / "a.avif") == ((480, 640), 1) and read_rgb(tmp_path / "a.avif").shape == (480, 640, 3)
 
 
 def test_large_photos_are_read_up_to_a_limit(tmp_path, monkeypatch):

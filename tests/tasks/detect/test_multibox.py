@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from lightning.pytorch.plugins.precision import HalfPrecision
 from torch.utils._python_dispatch import TorchDispatchMode
 from torchvision.models.detection import ssdlite320_mobilenet_v3_large
 from torchvision.ops import box_iou, generalized_box_iou_loss, sigmoid_focal_loss
@@ -52,6 +53,22 @@ def test_matching_and_loss_are_torchvisions(seed):
         torch.autograd.grad(loss, (logits, offsets)), torch.autograd.grad(expected, (logits, offsets)), strict=True
     ):
         assert torch.allclose(ours, their, atol=1e-8)
+
+
+@pytest.mark.parametrize("precision", ["bf16-true", "16-true"])
+def test_training_in_half_precision_matches_in_float32(precision):
+    """Lightning converts a batch's boxes and sets PyTorch's default type."""
+    torch.manual_seed(0)
+    half = HalfPrecision(precision)
+    boxes, (logits, offsets) = truths(4).round(), raw(4)
+    wanted = SoftmaxMultiBox()(RawBoxes(logits, offsets, ()), ANCHORS, boxes)
+    with half.train_step_context():
+        anchors = shapes.paper(3).boxes([(10, 10), (5, 5), (3, 3)], SIZE, "cpu")
+        boxes = half.convert_input(boxes)
+        assert torch.equal(anchors, ANCHORS) and torch.equal(assign(boxes, anchors), assign(boxes.float(), ANCHORS))
+        loss = SoftmaxMultiBox()(RawBoxes(*half.convert_input((logits, offsets)), ()), anchors, boxes)
+    assert boxes.dtype != torch.float32 and loss.dtype == torch.float32
+    torch.testing.assert_close(loss, wanted, rtol=0.02, atol=0)
 
 
 def test_two_truths_that_share_their_best_anchor():
@@ -158,6 +175,13 @@ def test_giou_is_torchvisions():
     found = [loss(one, other) for loss in (giou_loss, generalized_box_iou_loss)]
     torch.testing.assert_close(*found)
     torch.testing.assert_close(*(torch.autograd.grad(loss.sum(), one)[0] for loss in found))
+
+
+def test_giou_asks_the_device_for_no_number():
+    one = torch.tensor([[0.0, 0, 4, 4], [1, 1, 1, 5]], requires_grad=True)
+    with torch.profiler.profile() as profile:
+        giou_loss(one, torch.tensor([[2.0, 2, 6, 6], [0, 0, 3, 3]])).sum().backward()
+    assert not {"aten::item", "aten::_local_scalar_dense", "aten::nonzero"} & {event.key for event in profile.events()}
 
 
 def test_what_makes_no_sense_is_refused():

@@ -64,6 +64,7 @@ def described(photos=None, classes=("cat", "dog"), **changes):
         ({"data__augment": {"flip": {"p": 0.2}}}, "data.augment.flip.p is 0.5 there, 0.2 here"),
         ({"data__augment": {"turn": {"p": 1}}}, "data.augment.turn.p is None there, 1 here"),
         ({"search__epochs": 4}, "search.epochs is 3 there, 4 here"),
+        ({"white": 4095}, "white is None there, 4095 here"),
         ({"optimizer__lr": 0.2}, "optimizer.lr is 0.1 there, 0.2 here"),
         ({"trainer__gradient_clip_val": 1.0}, "trainer.gradient_clip_val is None there"),
         ({"classes": ("dog", "cat")}, "classes is {'label': "),

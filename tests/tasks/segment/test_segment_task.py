@@ -49,6 +49,8 @@ def test_nothing_but_void_is_no_loss():
 
 def test_balance_weighs_rare_classes_by_hand():
     loss = PixelCrossEntropy(balance=0.5)
+    with pytest.raises(ValueError, match=r"task\.loss\.balance=2 must lie between 0 and 1"):
+        PixelCrossEntropy(balance=2)
     loss.weigh(torch.tensor([90, 10, 0]))
     root = [0.9**-0.5, 0.1**-0.5]
     mean = 0.9 * root[0] + 0.1 * root[1]
