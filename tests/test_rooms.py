@@ -46,9 +46,15 @@ ALLOWED = {  # longest matching room decides; what is imported must start with o
     "tasks/classify/output": ("numpy", "PIL", "tasks.legend", "tasks.output"),
     "tasks/indexing": ("rich", "tasks.cpu", "tasks.data.images", "tasks.errors"),
     "tasks/deploy/formats": (),
-    "tasks/deploy/manifest": ("tasks.errors", "tasks.deploy.inside", "tasks.deploy.validate", "tasks.stored"),
+    "tasks/deploy/manifest": (
+        "tasks.card",
+        "tasks.errors",
+        "tasks.deploy.inside",
+        "tasks.deploy.validate",
+        "tasks.stored",
+    ),
     "tasks/deploy/inside": (),
-    "tasks/deploy/validate": ("tasks.deploy.formats",),
+    "tasks/deploy/validate": ("tasks.errors", "tasks.deploy.formats"),
     "tasks/targets": ("tasks.parts",),
     "tasks/stored": (
         "hydra",

@@ -49,7 +49,15 @@ def test_a_broken_pipe_that_is_not_stdout_is_a_fault(monkeypatch):
         run_command(main)
 
 
-def test_signals_stop_once_then_kill():
+@pytest.fixture
+def heard():
+    """Ctrl-C is heard: a job in the background inherits deaf ears."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_signals_stop_once_then_kill(heard):
     handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     with pytest.raises(Stopped, match="SIGTERM: stopped"), stop_on_signals():
         try:
@@ -71,7 +79,7 @@ def test_what_was_ignored_stays_ignored():
         signal.signal(signal.SIGINT, before)
 
 
-def test_a_signal_ends_a_command_with_a_line(capsys):
+def test_a_signal_ends_a_command_with_a_line(heard, capsys):
     with pytest.raises(SystemExit) as leave:
         run_command(lambda: os.kill(os.getpid(), signal.SIGINT))
     assert leave.value.code == 130
