@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo check test full
+.PHONY: setup demo check test full style types quick suite
 setup: .venv/installed
 
 .venv/installed: pyproject.toml constraints.txt
@@ -21,17 +21,24 @@ QUICK := tests/test_rooms.py tests/heads tests/backbones/test_mobilenets.py test
 	tests/tasks/detect/test_multibox.py tests/tasks/segment/test_miou.py tests/tasks/classify/test_accuracy.py \
 	tests/tasks/deploy/test_manifest.py tests/tasks/search/test_space.py tests/tasks/multitask/test_arguments.py
 
-check: setup
+style:
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+types:
 	$(BIN)/mypy
+
+quick:
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal $(QUICK)
 
-test: setup
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+suite:
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal
+
+check: setup style
+	$(MAKE) --no-print-directory --jobs 2 types quick
+
+test: setup style
+	$(MAKE) --no-print-directory --jobs 2 types suite
 
 # And what tests/slow.txt lists: the same promises for further tasks, runtimes and moments.
 full: test

@@ -97,6 +97,7 @@ def mixed(workers=0, made=None, rank=0, world=1, epoch=0, ready=0, **changes):
     data = module(workers, train=made.train(), val=made.val(), **(options | changes))
     progress = SimpleNamespace(is_last_batch=False, current=SimpleNamespace(ready=ready))
     data.trainer = SimpleNamespace(
+        precision_plugin=None,
         global_rank=rank,
         world_size=world,
         fit_loop=SimpleNamespace(
