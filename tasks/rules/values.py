@@ -1,6 +1,7 @@
 """Every value of the configuration against its rule."""
 
 import difflib
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -9,10 +10,11 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from tasks.errors import UserError
-from tasks.rules import Rule, Rules, images, learning, networks, run, trainer
+from tasks.rules import Rule, Rules, images, is_number, learning, networks, run, trainer
 from tasks.rules.nodes import HEADS, is_ours
 
 WHERE_PRESENT: Rules = run.WHERE_PRESENT | trainer.RULES | learning.RULES | networks.RULES | images.RULES
+LEAST_EPS = 1e-4  # with 1e-6 the loss of a small network exploded within 20 steps, with 1e-8 it was NaN
 
 
 def check_values(config: DictConfig) -> None:
@@ -34,6 +36,7 @@ def check_values(config: DictConfig) -> None:
     check_instead(config)
     check_splits(config)
     check_finite(config)
+    check_half(config)
 
 
 def check_stored(config: DictConfig, path: object) -> None:
@@ -90,6 +93,19 @@ def check_instead(config: DictConfig) -> None:
         value = config.trainer.get(name)
         if name in config.trainer and not any(value == v and type(value) is type(v) for v in harmless):
             raise UserError(f"trainer.{name}={value} does not go with this command; instead: {instead}")
+
+
+def check_half(config: DictConfig) -> None:
+    """Raises a UserError for Adam with weights in float16, where its default eps is 0: the first step gives NaN."""
+    adam = re.fullmatch(r"torch\.optim\.\w*Adam\w*", str(OmegaConf.select(config, "optimizer._target_")))
+    if config.mode != "train" or adam is None or str(config.trainer.precision) != "16-true":
+        return
+    eps = config.optimizer.get("eps", 1e-8)
+    if is_number(eps) and eps < LEAST_EPS:
+        raise UserError(
+            f"trainer.precision=16-true: optimizer.eps={eps:g} is too small for float16: "
+            f"+optimizer.eps={LEAST_EPS:g}, or trainer.precision=16-mixed, bf16-mixed, bf16-true"
+        )
 
 
 def check_splits(config: DictConfig) -> None:

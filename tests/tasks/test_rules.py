@@ -135,3 +135,19 @@ def test_a_key_has_one_rule():
         odd = OmegaConf.merge(config, OmegaConf.from_dotlist([f"{key}=-1"]))
         with pytest.raises(UserError, match=rf"odd\.ckpt: {key}=-1 is not"):
             check_stored(odd, "odd.ckpt")
+
+
+def test_adam_in_float16_needs_a_larger_eps():
+    config = composed("dataset=cityscapes", "logger=none").copy()
+    OmegaConf.set_struct(config, False)
+    config.trainer.precision = "16-true"
+    for eps in (None, 1e-8, 1e-6):
+        if eps is not None:
+            config.optimizer.eps = eps
+        with pytest.raises(UserError, match=r"^trainer\.precision=16-true: optimizer\.eps=1e-0[68] is too small"):
+            check_values(config)
+    config.optimizer.eps = 1e-4
+    check_values(config)
+    del config.optimizer["eps"]
+    config.mode = "evaluate"
+    check_values(config)
