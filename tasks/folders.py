@@ -4,17 +4,23 @@ import re
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, read_write
+from omegaconf.errors import OmegaConfBaseException
 
 from tasks.errors import UserError, visible
 from tasks.ranks import is_first
 
-MARKS = (".hydra", "multirun.yaml", "config.yaml", "checkpoints", "metrics.json", "benchmark.json")
+MARKS = (
+    *(".hydra", "multirun.yaml", "config.yaml", "run.log", "checkpoints", "pictures", "labels", "boxes", "overlays"),
+    *("metrics.json", "metrics.csv", "network.json", "training.json", "benchmark.json", "model.json", "card.json"),
+    *("index.csv", "errors.csv", "predictions.json", "comparison.csv", "study.log"),
+)
+DATA = ("root", "train.images", "val.images")
 RESULTS = ("metrics.json", "network.json", "training.json", "benchmark.json", "metrics.csv", "study.log")
 INPUTS = ("resume", "search.study")  # what a command goes on with, in the folder that it lies in
 SHARED = ("train", "evaluate")  # modes of which several processes make one run
@@ -114,12 +120,21 @@ def own_folder(folder: Path, config: DictConfig, key: str) -> Path:
             number += 1
             folder = folder.with_name(f"{name}_{number}")
         return folder
-    if claimed(folder, mark) or goes_on(folder, config):
-        return folder
+    for place in data_folders(config):
+        if folder.resolve().is_relative_to(place):
+            raise UserError(f"{key}={folder} lies in the data set at {place}, which is only read: name another folder")
+    try:
+        if claimed(folder, mark) or goes_on(folder, config):
+            return folder
+    except OSError as error:
+        raise UserError(f"{key}={folder}: {(error.strerror or str(error)).lower()}") from None
     if not config.overwrite:
         last = folder / "checkpoints" / "last.ckpt"
         more = f", resume={last} goes on with it" if last.is_file() else ""
-        raise UserError(f"{key}={folder} holds another run: name a new folder; overwrite=true writes over it{more}")
+        found = next(name for name in MARKS if (folder / name).exists())
+        raise UserError(
+            f"{key}={folder} holds another run ({found}): name a new folder; overwrite=true writes over it{more}"
+        )
     if key == "hydra.run.dir":
         locked(folder)  # nobody writes there now, or it says so
     jobs = [path.parent for path in folder.glob("*/.hydra")]
@@ -127,6 +142,19 @@ def own_folder(folder: Path, config: DictConfig, key: str) -> Path:
         for run in (folder, *jobs):
             (run / name).unlink(missing_ok=True)
     return folder
+
+
+def data_folders(config: DictConfig) -> list[Path]:
+    """Where the images of this command lie."""
+    sets = config.get("datasets")
+    keys = [f"dataset.{key}" for key in DATA]
+    keys += [f"datasets.{name}.{key}" for name in (sets if isinstance(sets, DictConfig) else ()) for key in DATA]
+    found = []
+    for key in keys:
+        with suppress(OmegaConfBaseException):  # the check of values says what is wrong with it
+            path = OmegaConf.select(config, key)
+            found += [Path(path).resolve()] if isinstance(path, str) and path else []
+    return found
 
 
 def claimed(folder: Path, mark: str) -> bool:

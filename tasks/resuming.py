@@ -47,6 +47,20 @@ def check_resumable(checkpoint: Mapping[str, Any], path: str | Path, averaged: b
     check_digest(checkpoint, "training", path)
 
 
+def epochs_done(checkpoint: Mapping[str, Any], path: str | Path, max_epochs: int) -> int:
+    """How many epochs the run has behind it.
+
+    Raises:
+        UserError: for more than it is to have in all.
+    """
+    done = int(checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"])
+    if done > max_epochs:
+        raise UserError(
+            f"trainer.max_epochs={max_epochs}: resume={path} has {done} epochs behind it; a run can only be made longer"
+        )
+    return done
+
+
 def check_state(checkpoint: Mapping[str, Any], path: str | Path, learner: Learner, trainer: Trainer) -> None:
     """What a run goes on with fits the run: entry by entry, before Lightning takes it.
 

@@ -31,7 +31,7 @@ from tasks.pace import KeepPace
 from tasks.parts import HEADS, parts
 from tasks.progress import Pictures, ShowProgress
 from tasks.report import describe, report, show
-from tasks.resuming import check_state
+from tasks.resuming import check_state, epochs_done
 from tasks.start import classes_of_carried, complete, numbered_as_trained, start
 from tasks.stopping import StopOnSignal, WatchLoss
 from tasks.writing import write_text
@@ -218,7 +218,10 @@ def train(config: DictConfig, learner: Learner, data: DataModule, splits: Splits
     ]
     trainer = make_trainer(config, callbacks, config.get("logger"))
     if config.resume is not None:
-        check_state(read_ours(config.resume), config.resume, learner, trainer)
+        checkpoint = read_ours(config.resume)
+        check_state(checkpoint, config.resume, learner, trainer)
+        if epochs_done(checkpoint, config.resume, config.trainer.max_epochs) == config.trainer.max_epochs:
+            report(f"nothing is left to train: all {config.trainer.max_epochs} epochs are done")
     begin = time.perf_counter()
     trainer.fit(learner, data, ckpt_path=config.resume, weights_only=True)
     if stop.received:

@@ -51,6 +51,31 @@ def test_runs_of_one_second_get_numbers(tmp_path):
     assert chosen(tmp_path / "12-00-00", typed).name == "12-00-00_4"
 
 
+@pytest.mark.parametrize("name", ["index.csv", "model.json", "metrics.csv", "labels", "run.log"])
+def test_what_looks_like_a_runs_output_is_not_written_over(tmp_path, name):
+    (tmp_path / name).touch()
+    with pytest.raises(UserError, match=rf"holds another run \({name}\)"):
+        chosen(tmp_path, f"hydra.run.dir={tmp_path}")
+
+
+@pytest.mark.parametrize("below", ["", "train/red"])
+def test_data_sets_are_only_read(tmp_path, below):
+    folder = tmp_path / "photos" / below
+    folder.mkdir(parents=True)
+    typed = f"hydra.run.dir={folder}"
+    for data in ({"dataset": {"root": str(tmp_path / "photos")}}, {"datasets": {"a": {"root": str(tmp_path)}}}):
+        with pytest.raises(UserError, match=r"lies in the data set at .*: name another folder$"):
+            chosen(folder, typed, overwrite=True, **data)
+    assert chosen(folder, typed, dataset={"root": str(tmp_path / "elsewhere")}, datasets=None) == folder
+
+
+def test_a_file_in_the_way_is_named_with_the_key(tmp_path):
+    (tmp_path / "file").touch()
+    for folder in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(UserError, match=rf"^hydra\.run\.dir={folder}: (file exists|not a directory)$"):
+            chosen(folder, f"hydra.run.dir={folder}")
+
+
 def test_a_folder_that_was_typed_is_refused_if_it_holds_a_run(tmp_path):
     folder, typed = tmp_path / "run", f"hydra.run.dir={tmp_path / 'run'}"
     folder.mkdir()
@@ -58,7 +83,9 @@ def test_a_folder_that_was_typed_is_refused_if_it_holds_a_run(tmp_path):
     assert chosen(folder, typed) == folder
     (folder / "checkpoints").mkdir()
     last = folder / "checkpoints" / "last.ckpt"
-    with pytest.raises(UserError, match=r"run holds another run: name a new folder; overwrite=true writes over it$"):
+    with pytest.raises(
+        UserError, match=r"run holds another run \(\.hydra\): name a new folder; overwrite=true writes over it$"
+    ):
         chosen(folder, typed)
     last.touch()
     with pytest.raises(UserError, match=r"resume=.*/run/checkpoints/last.ckpt goes on with it$"):

@@ -243,6 +243,16 @@ def test_a_resumed_run_keeps_what_decides_its_weights(run):
         assert result.status == 2 and "resume=… goes on with what the run was begun with" in result.err, result.err
 
 
+def test_a_run_is_not_made_shorter_than_it_is(run):
+    _, folder = run("begun", "trainer.max_epochs=2", "pictures=0")
+    resume = f"resume={folder / 'checkpoints' / 'last.ckpt'}", "pictures=0"
+    result, _ = run("shorter", *resume, "trainer.max_epochs=1")
+    assert result.status == 2 and "has 2 epochs behind it; a run can only be made longer" in result.err, result.err
+    result, done = run("done", *resume, "trainer.max_epochs=2")
+    assert result.status == 0 and "nothing is left to train: all 2 epochs are done" in result.out, result.err
+    assert metrics(done) == metrics(folder)
+
+
 def test_other_classes_of_the_same_number_get_a_new_last_layer(run, folders):
     _, trained = run("trained", "trainer.max_epochs=1", "pictures=0")
     start = f"checkpoint={trained / 'checkpoints' / 'best.ckpt'}"
