@@ -147,8 +147,8 @@ def own_folder(folder: Path, config: DictConfig, key: str) -> Path:
 def data_folders(config: DictConfig) -> list[Path]:
     """Where the images of this command lie."""
     sets = config.get("datasets")
-    keys = [f"dataset.{key}" for key in DATA]
-    keys += [f"datasets.{name}.{key}" for name in (sets if isinstance(sets, DictConfig) else ()) for key in DATA]
+    names = [f"datasets.{name}" for name in map(str, sets)] if isinstance(sets, DictConfig) else []
+    keys = [f"{group}.{key}" for group in ("dataset", *names) for key in DATA]
     found = []
     for key in keys:
         with suppress(OmegaConfBaseException):  # the check of values says what is wrong with it
