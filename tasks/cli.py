@@ -143,7 +143,7 @@ def explain(error: Exception) -> str:
         names = [str(name) for name in parent if name not in ("hydra", "_target_")]
         if match[1].startswith("datasets."):
             return f"{match[1]}: no data set of datasets=[…]; one of a checkpoint is changed with +{match[1]}=…"
-        return f"{match[1]}: no such key{suggestion(key, names)}; there are {', '.join(names)}"
+        return f"{match[1]}: no such key{suggestion(key, names)}; there are {', '.join(names) or 'none'}"
     if match:  # a group that does not exist: `bakbone=…`
         groups = sorted(path.name for path in CONF.iterdir() if path.is_dir() and not path.name.startswith("_"))
         if match[1] in groups:

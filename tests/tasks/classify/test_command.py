@@ -172,6 +172,7 @@ def test_a_broken_image_to_score_is_an_error(run, folders):
 
 
 MISTAKES = [
+    (["recipe=none", "data.crop.size=24"], "data.crop.size: no such key; there are none"),
     (["backbone=mobilenet_v5"], "did you mean mobilenet_v"),
     (["backbone=mobilenet_v2_cse", "backbone.width=0.5"], "width"),
     (["head.hidden=wide"], "head.hidden=wide is not a whole number from 0 to 65,536, or paper"),
