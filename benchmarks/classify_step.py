@@ -61,7 +61,7 @@ def measure(name: str, options: argparse.Namespace) -> None:
 
 def ours(pipe: Connection, name: str, options: argparse.Namespace) -> None:
     """Our side: the Learner in Lightning's loop, with what tasks/runner.py sets."""
-    from tasks.cpu import bind_threads, keep_freed_memory
+    from tasks.common.cpu import bind_threads, keep_freed_memory
 
     bind_threads()
     keep_freed_memory()

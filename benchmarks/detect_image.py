@@ -14,7 +14,7 @@ from benchmarks.timing import alternate, report
 from heads import anchors
 from heads.select import Select
 from heads.ssdlite import SSDLite
-from tasks.cpu import bind_threads
+from tasks.common.cpu import bind_threads
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ from benchmarks.select_boxes import CELLS, IMAGES, OUTPUTS, SIZE
 from benchmarks.timing import alternate, report
 from heads import anchors
 from heads.ssdlite import RawBoxes
-from tasks.cpu import keep_freed_memory
+from tasks.common.cpu import keep_freed_memory
 from tasks.detect.multibox import SoftmaxMultiBox
 
 MOST = 20  # boxes of an image

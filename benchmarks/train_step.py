@@ -13,7 +13,7 @@ import statistics
 import time
 import warnings
 
-from tasks.cpu import bind_threads, keep_freed_memory
+from tasks.common.cpu import bind_threads, keep_freed_memory
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from tasks.checks import suggestion
-from tasks.errors import UserError
+from tasks.common.errors import UserError
 from tasks.jobs import words
 
 # What lies below has names by the user's choice, or is null until something is typed there.

@@ -5,7 +5,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from tasks.errors import UserError
+from tasks.common.errors import UserError
 from tasks.learner import Learner
 from tasks.quantities import readable
 from tasks.report import report

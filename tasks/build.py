@@ -16,17 +16,17 @@ from omegaconf import DictConfig, OmegaConf
 
 from backbones.base import Backbone, Feature
 from backbones.norms import separate
+from tasks.common.errors import UserError, located
+from tasks.common.origin import needs_traceback
+from tasks.common.task import Task
 from tasks.data.datamodule import DataModule
 from tasks.data.label_fill import with_void
 from tasks.data.splits import Splits
-from tasks.errors import UserError, located
 from tasks.learner import Learner
-from tasks.origin import needs_traceback
 from tasks.parts import parts, several
 from tasks.proportion import check_parameters, is_wide
 from tasks.saving import CheckpointFiles
 from tasks.sync_norms import SyncNorms
-from tasks.task import Task
 
 
 @contextmanager

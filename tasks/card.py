@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from tasks.errors import UserError
+from tasks.common.errors import UserError
 from tasks.parts import HEADS
 
 FORMAT = 1

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from backbones.norms import chosen, spread
 from backbones.torch_file import check_sound, read_checkpoint
 from tasks.card import FORMAT, check_card
+from tasks.common.errors import UserError
 from tasks.digest import check_digest
-from tasks.errors import UserError
 from tasks.parts import of_one_head, of_several
 from tasks.stored import checked_config, storable
 

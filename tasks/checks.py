@@ -7,9 +7,9 @@ from pathlib import Path
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from backbones.table_file import read_table
-from tasks.deploy.formats import FORMATS, PRECISIONS
+from tasks.common.errors import UserError
+from tasks.common.formats import FORMATS, PRECISIONS
 from tasks.deploy.manifest import read_manifest
-from tasks.errors import UserError
 from tasks.parts import HEADS, check_heads, several
 from tasks.rules.places import check_places
 from tasks.rules.values import check_values, suggestion

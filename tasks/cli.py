@@ -16,12 +16,12 @@ from omegaconf.errors import OmegaConfBaseException
 
 from tasks.added_keys import check_added
 from tasks.checks import check, check_recipe, suggestion
-from tasks.console import end_children, run_command
-from tasks.errors import Stopped, UserError, located, visible
+from tasks.common.console import end_children, run_command
+from tasks.common.errors import Stopped, UserError, located, visible
+from tasks.common.origin import needs_traceback
 from tasks.folders import writes
 from tasks.foreign_keys import check_words
 from tasks.jobs import Jobs, in_sweep
-from tasks.origin import needs_traceback
 from tasks.runlog import NAME as RUN_LOG
 from tasks.runlog import run_log
 

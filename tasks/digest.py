@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tasks.errors import UserError
+from tasks.common.errors import UserError
 
 METADATA, DIGESTS = "mobilevision", "sha256"
 

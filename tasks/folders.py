@@ -12,8 +12,8 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, read_write
 from omegaconf.errors import OmegaConfBaseException
 
-from tasks.errors import UserError, visible
-from tasks.ranks import is_first
+from tasks.common.errors import UserError, visible
+from tasks.common.ranks import is_first
 
 MARKS = (
     *(".hydra", "multirun.yaml", "config.yaml", "run.log", "checkpoints", "pictures", "labels", "boxes", "overlays"),

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from tasks.errors import UserError
+from tasks.common.errors import UserError
 
 
 class Word(NamedTuple):

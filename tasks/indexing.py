@@ -10,9 +10,9 @@ from typing import Any
 
 from rich.progress import track
 
-from tasks.cpu import thread_pool
+from tasks.common.cpu import thread_pool
+from tasks.common.errors import UserError
 from tasks.data.images import Pixels, read_rgb
-from tasks.errors import UserError
 
 
 def predict_each(

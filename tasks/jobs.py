@@ -14,7 +14,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from tasks.errors import Diverged, Stopped, UserError, visible
+from tasks.common.errors import Diverged, Stopped, UserError, visible
 from tasks.folders import quoted
 from tasks.sweeping import compare
 

@@ -14,7 +14,7 @@ from backbones.norms import Rows
 from backbones.running_statistics import CumulativeStart, start_from_mean
 from heads.boxes import Places
 from tasks.balance import Balance, FixedWeights
-from tasks.task import Task
+from tasks.common.task import Task
 
 Batch = Mapping[str, Any]
 

@@ -6,7 +6,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from tasks.checks import check_targets
-from tasks.errors import UserError
+from tasks.common.errors import UserError
 from tasks.parts import BACKBONE, HEADS
 
 OF_THIS_COMMAND = ("mode", "checkpoint", "resume", "weights", "model", "input", "stop_after", "logger", "cpu",

@@ -5,8 +5,8 @@ from typing import Any
 from lightning import Callback, LightningModule, Trainer
 from torch.optim.lr_scheduler import LambdaLR
 
+from tasks.common.errors import UserError
 from tasks.data.datamodule import DataModule
-from tasks.errors import UserError
 from tasks.report import report
 
 ENTRY = "run"  # of a checkpoint

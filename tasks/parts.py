@@ -5,7 +5,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from tasks.errors import UserError
+from tasks.common.errors import UserError
 
 HEADS = {"segment": "mask", "detect": "boxes", "classify": "label"}  # and the kind of label that each learns from
 BACKBONE = ("backbone", "wants")  # what decides a backbone's layers

@@ -10,11 +10,11 @@ from omegaconf import DictConfig
 
 from tasks.build import build, told_to_the_user
 from tasks.checkpoint import open_checkpoint
+from tasks.common.output import notes, size_to_see, summary, write_overlay
 from tasks.data.images import Pixels
 from tasks.data.letterbox import Stretch
 from tasks.indexing import predict_each
 from tasks.learner import Learner
-from tasks.output import notes, size_to_see, summary, write_overlay
 from tasks.start import classes_of, complete, sources_of, with_checkpoint
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from tasks.errors import UserError
+from tasks.common.errors import UserError
 
 PARAMETERS = 1e9  # 4 GB of weights, 16 with gradients and an optimiser's state
 REPEAT = 1000  # passes over the data in one epoch

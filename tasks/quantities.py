@@ -4,7 +4,7 @@ import math
 import re
 from typing import Any, NamedTuple
 
-from tasks.errors import UserError
+from tasks.common.errors import UserError
 
 POWERS = {"": 1, "k": 1e3, "M": 1e6, "G": 1e9}
 NUMBER = re.compile(r"([0-9]*\.?[0-9]+(?:[eE][+-]?[0-9]+)?)\s*([a-zA-Z]*)")

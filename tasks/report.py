@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from backbones.base import Backbone
 from backbones.norms import Rows
 from heads.sizes import measure
+from tasks.common.ranks import is_first
 from tasks.data.datamodule import DataModule
 from tasks.learner import Learner
-from tasks.ranks import is_first
 
 
 def report(line: str) -> None:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tasks.errors import Stopped
+from tasks.common.errors import Stopped
 
 NAME = "run.log"
 CONTROL = re.compile(r"(\n|\r|\x1b\[[0-9;?]*[A-Za-z])")

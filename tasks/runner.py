@@ -11,12 +11,12 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from rich.progress import track
 
-from tasks.cpu import bind_threads
+from tasks.common.cpu import bind_threads
+from tasks.common.errors import UserError
 from tasks.data.images import find_images
 from tasks.data.opened import check_boxes, report_overlap, set_white
 from tasks.data.splits import Splits
 from tasks.deploy.manifest import read_manifest
-from tasks.errors import UserError
 from tasks.folders import writes
 from tasks.jobs import in_sweep, needs_own_command, run_own_command
 from tasks.merging import typed_keys
@@ -68,7 +68,10 @@ def run(config: DictConfig) -> None:
     )
     if early:  # the checkpoint's heads or data need not be known first
         dataset = open_dataset(config, first)
-    from tasks import start, training  # imports torch and lightning: seconds
+    from tasks import (
+        start,  # imports torch and lightning: seconds
+        training,
+    )
 
     config, trained = start.with_checkpoint(task, config, hydra.overrides.task)
     if sweeping and needs_own_command(config):

@@ -9,9 +9,9 @@ import torch
 from lightning.fabric.plugins import CheckpointIO
 
 from tasks.checkpoint import read_ours
+from tasks.common.errors import UserError
+from tasks.common.writing import replacing
 from tasks.digest import DIGESTS, METADATA, digests
-from tasks.errors import UserError
-from tasks.writing import replacing
 
 WEIGHTS = ("state_dict", METADATA, "epoch", "global_step", "pytorch-lightning_version")  # what best.ckpt has
 

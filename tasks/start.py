@@ -8,8 +8,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 from backbones.weights import load_head, load_weights
 from tasks.checkpoint import for_data_sets, kept_apart, load_state, open_checkpoint, start_from
+from tasks.common.errors import UserError
 from tasks.deploy.manifest import card_of
-from tasks.errors import UserError
 from tasks.learner import Learner
 from tasks.merging import grown, plain, typed_keys, with_typed
 from tasks.parts import parts, several, with_data_sets

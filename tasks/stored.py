@@ -13,7 +13,7 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from tasks.errors import UserError
+from tasks.common.errors import UserError
 from tasks.parts import HEADS
 from tasks.rules.places import check_places
 from tasks.rules.values import check_stored

@@ -12,12 +12,12 @@ from backbones.torch_file import check_sound, read_checkpoint
 from backbones.weights import torchvision_weights
 from tasks.build import build
 from tasks.checkpoint import load_state, open_checkpoint
-from tasks.distill import Distillation
-from tasks.errors import UserError
+from tasks.common.distillation import Distillation
+from tasks.common.errors import UserError
+from tasks.common.task import Task
 from tasks.learner import Learner
 from tasks.start import classes_of
 from tasks.stored import rebuilt
-from tasks.task import Task
 
 
 class Trained(nn.Module):

@@ -21,11 +21,12 @@ from tasks.build import build, build_data, make_trainer, told_to_the_user
 from tasks.callbacks import Best, Last, NoteBroken, Reseed, SaveOften, StopAfter
 from tasks.checkpoint import load_state, make_card, open_checkpoint, read_ours
 from tasks.classify.task import ClassifyTask
-from tasks.cpu import give_way_to_accelerator, keep_freed_memory
+from tasks.common.cpu import give_way_to_accelerator, keep_freed_memory
+from tasks.common.errors import Diverged, Stopped, UserError
+from tasks.common.writing import write_text
 from tasks.data.datamodule import DataModule
 from tasks.data.splits import Splits
 from tasks.detect.task import DetectTask
-from tasks.errors import Diverged, Stopped, UserError
 from tasks.learner import Learner
 from tasks.pace import KeepPace
 from tasks.parts import HEADS, parts
@@ -34,7 +35,6 @@ from tasks.report import describe, report, show
 from tasks.resuming import check_state, epochs_done
 from tasks.start import classes_of_carried, complete, numbered_as_trained, start
 from tasks.stopping import StopOnSignal, WatchLoss
-from tasks.writing import write_text
 
 CHATTER = (  # warnings that do not apply here, and one of Lightning about itself
     "does not have many workers",

@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from tasks.classify.output import shortened
-from tasks.gallery import Gallery
+from tasks.common.gallery import Gallery
 
 Pixels = NDArray[np.uint8]
 RIGHT, WRONG = (30, 120, 50), (180, 30, 30)

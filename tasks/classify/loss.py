@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tasks.class_weights import check_balance, class_weights
+from tasks.common.class_weights import check_balance, class_weights
 
 
 class ImageCrossEntropy(nn.Module):

@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from tasks.legend import Entry, shortened
-from tasks.output import Found, Layer, Pixels
+from tasks.common.legend import Entry, shortened
+from tasks.common.output import Found, Layer, Pixels
 
 SHOWN = 5
 

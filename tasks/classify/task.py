@@ -15,8 +15,8 @@ from tasks.classify.draw import RightAndWrong
 from tasks.classify.loss import ImageCrossEntropy
 from tasks.classify.mix import Mix
 from tasks.classify.output import ClassifyOutput
-from tasks.distill import divergence
-from tasks.task import Found, Task
+from tasks.common.distillation import divergence
+from tasks.common.task import Found, Task
 
 
 class ClassifyTask(Task):

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from tasks.common.errors import UserError
 from tasks.data.batches import Batch, collate
 from tasks.data.boxes import SMALLEST, pack
 from tasks.data.files import View
@@ -21,7 +22,6 @@ from tasks.data.letterbox import move, placed
 from tasks.data.mixture import MixedSamples
 from tasks.data.samplers import Draw
 from tasks.data.samples import KEYS, Arrays, Samples
-from tasks.errors import UserError
 
 Crop = Callable[[Path | Pixels, np.random.Generator], Pixels]
 # Boxes of which a transform leaves less than a tenth, or less than what is large enough in a file, are too little to

@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from tasks.annotations import Annotations
-from tasks.cpu import thread_pool
+from tasks.common.annotations import Annotations
+from tasks.common.cpu import thread_pool
+from tasks.common.errors import UserError
 from tasks.data.files import View
 from tasks.data.letterbox import placed, stretching
 from tasks.data.mixture import MixedSamples
 from tasks.data.samples import Arrays, Samples
-from tasks.errors import UserError
 
 Batch = dict[str, Any]
 

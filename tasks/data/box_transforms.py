@@ -11,8 +11,8 @@ from albumentations import DualTransform
 from albumentations.core.type_definitions import Targets
 from numpy.typing import NDArray
 
+from tasks.common.errors import UserError
 from tasks.data.images import Pixels
-from tasks.errors import UserError
 
 TRIES = 40  # patches for one demand, before another demand is drawn
 

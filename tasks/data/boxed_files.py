@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.annotations import Annotations
-from tasks.cpu import thread_pool
+from tasks.common.annotations import Annotations
+from tasks.common.cpu import thread_pool
+from tasks.common.errors import UserError
 from tasks.data.boxes import PackedBoxes
 from tasks.data.files import Files, View, decode
 from tasks.data.images import look, opened_size, read_rgb
 from tasks.data.opening import shown
-from tasks.errors import UserError
 
 SIDEWAYS = 5  # EXIF orientations from here on swap height and width
 

@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.annotations import Annotations
-from tasks.errors import UserError
+from tasks.common.annotations import Annotations
+from tasks.common.errors import UserError
 
 NOTICED = 0.5  # pixels by which a box stands out of its image; files round, and less than that is rounding
 SMALLEST = 1.0  # pixels a side: less than that shows nothing

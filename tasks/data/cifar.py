@@ -10,11 +10,11 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from tasks.common.errors import UserError
 from tasks.data.files import View
 from tasks.data.images import Pixels
 from tasks.data.unpickle import load
 from tasks.data.walk import found_in
-from tasks.errors import UserError
 
 SIDE = 32
 PIXELS = 3 * SIDE * SIDE

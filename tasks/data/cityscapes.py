@@ -7,13 +7,13 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.annotations import Annotations
-from tasks.cpu import thread_pool
+from tasks.common.annotations import Annotations
+from tasks.common.cpu import thread_pool
+from tasks.common.errors import UserError
 from tasks.data.boxes import PackedBoxes
 from tasks.data.files import decode
 from tasks.data.images import Pixels, image_size, look, read_labels
 from tasks.data.instances import pack_instances
-from tasks.errors import UserError
 
 VOID = 255
 MAX_LABEL_ID = 33

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from tasks.common.errors import UserError
 from tasks.data.instance_files import InstanceFiles, Numbering, Source
 from tasks.data.walk import found_in
-from tasks.errors import UserError
 
 
 class Coco(InstanceFiles):

@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.annotations import HOLE
+from tasks.common.annotations import HOLE
+from tasks.common.errors import UserError
 from tasks.data.coco_boxes import lacks_box, read_boxes
 from tasks.data.ids import Ids, read_ids, refer
 from tasks.data.json_rows import (
@@ -28,7 +29,6 @@ from tasks.data.json_rows import (
     rows,
     texts,
 )  # fmt: skip
-from tasks.errors import UserError
 
 # Polygons are three quarters of COCO's files; without them the rest is read in half the time and memory. A key cannot
 # be within a string, whose quotes are escaped. Where a list holds more than numbers the match ends too early; a bracket

@@ -6,10 +6,10 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
+from tasks.common.errors import UserError
 from tasks.data.images import Pixels, read_rgb
 from tasks.data.jpeg import Jpeg
 from tasks.data.resize import antialiased
-from tasks.errors import UserError
 
 TRIES = 10
 Interpolation = Literal["bilinear", "bicubic"]

@@ -13,7 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset
 
-from tasks.cpu import cores, use_all_cores
+from tasks.common.cpu import cores, use_all_cores
+from tasks.common.errors import UserError
 from tasks.data.augmented import Augmented, Crop, MixedAugmented
 from tasks.data.batches import Batch, InMemory, Scored
 from tasks.data.boxes import PackedBoxes
@@ -25,7 +26,6 @@ from tasks.data.progressive import check_progressive, shrunk
 from tasks.data.samplers import BalancedBatches, EvalBatches, MixedBatches, TrainBatches, shared_out
 from tasks.data.samples import Samples
 from tasks.data.sharing import WorkerLoader, shareable
-from tasks.errors import UserError
 
 
 class DataModule(lightning.LightningDataModule):

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from tasks.common.errors import UserError
 from tasks.data.opening import open_file, shown
-from tasks.errors import UserError
 
 Pixels = NDArray[np.uint8]
 FULL = 2**16 - 1

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.cpu import thread_pool
+from tasks.common.cpu import thread_pool
+from tasks.common.errors import UserError
 from tasks.data.images import Pixels, image_size, look, read_rgb
-from tasks.errors import UserError
 
 View = Callable[[Path | Pixels], Pixels]
 

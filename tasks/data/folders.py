@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
+from tasks.common.errors import UserError
 from tasks.data.files import LabelledFiles
 from tasks.data.walk import files_below, folders_in, found_in, images_in
-from tasks.errors import UserError
 
 
 class Folders:

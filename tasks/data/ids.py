@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tasks.common.errors import UserError
 from tasks.data.json_rows import Row, as_integer, column, entry, is_integer
-from tasks.errors import UserError
 
 Integers = NDArray[np.int64]
 

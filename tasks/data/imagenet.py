@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
+from tasks.common.errors import UserError
 from tasks.data.files import LabelledFiles
 from tasks.data.folders import Folders
 from tasks.data.imagenet_labels import TRUTH, label_of, read_devkit, read_solution, synsets
 from tasks.data.walk import files_below, folders_in, found_in, images_in
-from tasks.errors import UserError
 
 KAGGLE = "ILSVRC/Data/CLS-LOC"
 TRAIN = ("train", "ILSVRC2012_img_train", f"{KAGGLE}/train", "Data/CLS-LOC/train")

@@ -4,8 +4,8 @@ import csv
 from functools import cache
 from pathlib import Path
 
+from tasks.common.errors import UserError
 from tasks.data.matlab import read_structs
-from tasks.errors import UserError
 
 TRUTH = "ILSVRC2012_validation_ground_truth.txt"
 

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from tasks.common.errors import UserError
 from tasks.data.depth import is_deep, read_deep
 from tasks.data.opening import KINDS, check_png_end, opened, shown
 from tasks.data.walk import SUFFIXES, files_below
-from tasks.errors import UserError
 
 Pixels = NDArray[np.uint8]
 JPEG_END = b"\xff\xd9"

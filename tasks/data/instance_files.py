@@ -9,8 +9,9 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.annotations import HOLE
-from tasks.cpu import thread_pool
+from tasks.common.annotations import HOLE
+from tasks.common.cpu import thread_pool
+from tasks.common.errors import UserError
 from tasks.data.boxed_files import BoxedFiles, absent, are_missing
 from tasks.data.boxes import PackedBoxes
 from tasks.data.coco_boxes import check_meaning
@@ -18,7 +19,6 @@ from tasks.data.coco_json import Instances, read_instances
 from tasks.data.images import image_size
 from tasks.data.names import locate
 from tasks.data.opening import shown
-from tasks.errors import UserError
 
 Numbering = Literal["dense", "ids"]
 HIGHEST = 9_999  # id that dataset.numbering=ids takes: every hole below it is a class to compute

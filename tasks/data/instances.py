@@ -7,11 +7,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.cpu import thread_pool
+from tasks.common.cpu import thread_pool
+from tasks.common.errors import UserError
 from tasks.data.boxes import PackedBoxes
 from tasks.data.opening import opened
 from tasks.data.polygons import draw_ids
-from tasks.errors import UserError
 
 MAX_ID = 2**16 - 1
 OBJECTS = 1000  # an id below is a label's: its pixels are a group in which nobody told one object from the next

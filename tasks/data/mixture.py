@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.annotations import Annotations
+from tasks.common.annotations import Annotations
+from tasks.common.errors import UserError
 from tasks.data.files import View
 from tasks.data.samples import KEYS, Arrays, Samples
-from tasks.errors import UserError
 
 
 class Part:

@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
+from tasks.common.errors import UserError
 from tasks.data.cityscapes import LabelledImages
 from tasks.data.files import Files
-from tasks.errors import UserError
 
 
 def parts_of(samples: Any) -> list[Any]:

@@ -14,7 +14,7 @@ from typing import IO
 
 from PIL import Image
 
-from tasks.errors import UserError
+from tasks.common.errors import UserError
 
 MAX_PIXELS = 500_000_000  # of one image: 22,000 × 22,000, or 1.5 GB as RGB
 # Pillow would try every format it knows, EPS among them, which starts Ghostscript.

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from tasks.errors import UserError
+from tasks.common.errors import UserError
 
 
 def check_progressive(pairs: Sequence[Sequence[float]]) -> list[tuple[int, float]]:

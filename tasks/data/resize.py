@@ -8,8 +8,8 @@ import numpy as np
 from PIL import Image
 from PIL import __version__ as pillow_version
 
+from tasks.common.errors import UserError
 from tasks.data.images import Pixels, read_rgb
-from tasks.errors import UserError
 
 FILTERS = {
     "nearest": Image.Resampling.NEAREST,

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import Sampler
 
-from tasks.errors import UserError
+from tasks.common.errors import UserError
 
 
 class Draw(NamedTuple):

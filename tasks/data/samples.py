@@ -4,7 +4,7 @@ from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
-from tasks.annotations import Annotations
+from tasks.common.annotations import Annotations
 from tasks.data.files import View
 
 Arrays = dict[str, NDArray[Any]]

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, get_worker_info
 
-from tasks.errors import Stopped
+from tasks.common.errors import Stopped
 
 SHARED = Path("/dev/shm")
 REMEDY = "more shared memory (docker run --shm-size=2g) or fewer data.workers would help"

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.annotations import Annotations
+from tasks.common.annotations import Annotations
 from tasks.data.files import View
 from tasks.data.samples import Arrays
 

@@ -8,11 +8,11 @@ from xml.etree import ElementTree
 
 import numpy as np
 
+from tasks.common.errors import UserError
 from tasks.data.boxed_files import BoxedFiles, absent, are_missing
 from tasks.data.boxes import PackedBoxes
 from tasks.data.opening import open_file, reason
 from tasks.data.walk import found_in, images_in
-from tasks.errors import UserError
 
 CLASSES = (
     "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow",

@@ -20,14 +20,14 @@ from torch import nn
 
 from tasks.build import build
 from tasks.checkpoint import make_card
-from tasks.console import run_command
+from tasks.common.console import run_command
+from tasks.common.errors import UserError
 from tasks.data.letterbox import Stretch
 from tasks.deploy.describe import describe
 from tasks.deploy.gate import LIMITS, compare, of_checkpoint, of_file
 from tasks.deploy.network import trace
 from tasks.deploy.runtimes import open_runner
 from tasks.deploy.writers import WRITERS
-from tasks.errors import UserError
 from tasks.learner import Learner
 
 HEADS = {"classify": "classification", "segment": "lraspp", "detect": "ssdlite"}

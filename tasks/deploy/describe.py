@@ -8,11 +8,11 @@ from typing import Any
 import torch
 from omegaconf import DictConfig
 
-from tasks.deploy.formats import FORMATS
+from tasks.common.errors import UserError
+from tasks.common.formats import FORMATS
 from tasks.deploy.manifest import FORMAT, sha256
 from tasks.deploy.network import Traced
 from tasks.deploy.writers import versions
-from tasks.errors import UserError
 from tasks.learner import Learner
 
 TORCH = "PyTorch: interpolate(mode='bilinear', antialias=True, align_corners=False) of bytes, rounded to bytes"

@@ -7,11 +7,12 @@ from typing import Any
 import torch
 from omegaconf import DictConfig, OmegaConf
 
+from tasks.common.errors import UserError
+from tasks.common.formats import FORMATS
 from tasks.data.datamodule import DataModule
 from tasks.data.splits import Splits
 from tasks.deploy import decode
 from tasks.deploy.describe import describe, portable
-from tasks.deploy.formats import FORMATS
 from tasks.deploy.golden import leave_golden
 from tasks.deploy.int8 import quantise
 from tasks.deploy.manifest import CARD, NAME, write_manifest
@@ -20,7 +21,6 @@ from tasks.deploy.prove import prove
 from tasks.deploy.runtimes import Runner, open_runner
 from tasks.deploy.samples import pixels
 from tasks.deploy.writers import WRITERS
-from tasks.errors import UserError
 from tasks.learner import Learner
 from tasks.parts import parts
 from tasks.report import report

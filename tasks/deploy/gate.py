@@ -8,14 +8,14 @@ import torch
 from numpy.typing import NDArray
 
 from heads.boxes import Places
+from tasks.common.errors import UserError
+from tasks.common.task import Task
 from tasks.deploy.agreement import AGREE, Candidates, Logits
 from tasks.deploy.decode import decode, prepare
 from tasks.deploy.runtimes import Arrays, Runner
 from tasks.detect.task import DetectTask
-from tasks.errors import UserError
 from tasks.learner import Learner
 from tasks.predicting import seen_by
-from tasks.task import Task
 
 Pixels = NDArray[np.uint8]
 Results = Mapping[str, Mapping[str, NDArray[Any]]]

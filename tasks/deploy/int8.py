@@ -9,6 +9,7 @@ from omegaconf import DictConfig
 from rich.console import Console
 from rich.table import Table
 
+from tasks.common.errors import UserError
 from tasks.data.datamodule import DataModule
 from tasks.deploy.decode import prepare
 from tasks.deploy.prove import NOTHING_SCORED
@@ -17,7 +18,6 @@ from tasks.deploy.quantise.quantiser import Quantiser
 from tasks.deploy.runtimes import open_runner
 from tasks.deploy.samples import pixels
 from tasks.deploy.shipped import Shipped
-from tasks.errors import UserError
 from tasks.learner import Learner
 from tasks.report import report
 from tasks.training import scored

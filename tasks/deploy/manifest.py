@@ -12,9 +12,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from tasks.common.errors import UserError
 from tasks.deploy.inside import read_inside
 from tasks.deploy.validate import SUFFIXES, problem_of, told
-from tasks.errors import UserError
 
 FORMAT = 1
 NAME, CARD = "model.json", "card.json"

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
+from tasks.common.errors import UserError
 from tasks.deploy.fold import fold
-from tasks.errors import UserError
 from tasks.learner import Learner
 
 FORMS = ("raw", "decoded", "final")

@@ -7,11 +7,11 @@ from typing import Any
 from omegaconf import DictConfig
 
 from tasks.classify.output import ClassifyOutput
+from tasks.common.output import Output, notes, summary, write_overlay
 from tasks.data.images import Pixels
 from tasks.deploy.model import open_model, size_seen
 from tasks.detect.output import DetectOutput
 from tasks.indexing import predict_each
-from tasks.output import Output, notes, summary, write_overlay
 from tasks.segment.output import SegmentOutput
 
 OUTPUTS: Mapping[str, Callable[[Mapping[str, Any]], Output]] = {  # from a task of model.json

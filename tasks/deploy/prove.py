@@ -11,6 +11,7 @@ from omegaconf import DictConfig
 from rich.console import Console
 from rich.table import Table
 
+from tasks.common.errors import UserError
 from tasks.data.datamodule import DataModule
 from tasks.data.resize import antialiased
 from tasks.deploy.agreement import AGREE, Candidates
@@ -33,7 +34,6 @@ from tasks.deploy.runtimes import Runner
 from tasks.deploy.samples import pixels
 from tasks.deploy.shipped import Shipped
 from tasks.detect.task import DetectTask
-from tasks.errors import UserError
 from tasks.learner import Learner
 from tasks.report import report
 from tasks.training import scored

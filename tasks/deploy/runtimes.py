@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tasks.common.errors import UserError
 from tasks.deploy.manifest import runtime_of
 from tasks.deploy.shapes import check_outputs
-from tasks.errors import UserError
 
 Arrays = dict[str, NDArray[Any]]
 Images = NDArray[np.uint8]

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.errors import UserError
+from tasks.common.errors import UserError
 
 Shape = tuple[int | None, ...]
 

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from heads.boxes import Places
+from tasks.common.task import Task
 from tasks.deploy.runtimes import Runner
 from tasks.learner import Learner
-from tasks.task import Task
 
 
 class Shipped(Learner):

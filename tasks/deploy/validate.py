@@ -4,8 +4,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tasks.deploy.formats import FORMATS, OUTPUTS, PRECISIONS
-from tasks.errors import visible
+from tasks.common.errors import visible
+from tasks.common.formats import FORMATS, OUTPUTS, PRECISIONS
 
 LONGEST = 2**14  # pixels a side, boxes of an image, …: more is a slip
 ROLES: dict[str, dict[str, set[str]]] = {  # of the outputs, by task and form

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from tasks.legend import Colour, with_legend
+from tasks.common.legend import Colour, with_legend
 
 Pixels = NDArray[np.uint8]
 Numbers = NDArray[np.floating]

@@ -11,10 +11,10 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor, from_numpy
 
 from heads.boxes import Detections, Places
-from tasks.annotations import Annotations
+from tasks.common.annotations import Annotations
+from tasks.common.gallery import Gallery, evenly_spread
 from tasks.detect.draw import draw_boxes
 from tasks.detect.quality import SHOWN, Boxes, Labels, Matches, match
-from tasks.gallery import Gallery, evenly_spread
 
 Rank = tuple[float, ...]
 SPREAD = 64  # images among which the median ones are chosen

@@ -10,7 +10,7 @@ from torch import Tensor
 from torchmetrics import Metric
 
 from heads.boxes import Detections
-from tasks.annotations import HOLE, Annotations
+from tasks.common.annotations import HOLE, Annotations
 from tasks.detect.arrange import Found, Integers, Truths
 from tasks.detect.coco_map import Result, evaluate
 from tasks.detect.error_kinds import best_threshold

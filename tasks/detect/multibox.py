@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from heads.boxes import decode, encode
 from heads.ssdlite import RawBoxes
+from tasks.common.distillation import binary_divergence, divergence
 from tasks.detect.assign import assign
-from tasks.distill import binary_divergence, divergence
 
 BOX_LOSSES = ("smooth_l1", "giou")
 

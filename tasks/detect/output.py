@@ -8,10 +8,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from tasks.common.legend import Entry
+from tasks.common.output import Found, Layer, Pixels
 from tasks.detect.draw import colour_of, draw_boxes
 from tasks.detect.quality import SHOWN
-from tasks.legend import Entry
-from tasks.output import Found, Layer, Pixels
 
 
 class DetectOutput:

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from tasks.common.errors import UserError
 from tasks.data.ids import Ids, as_text
 from tasks.data.json_rows import read_json
 from tasks.detect.arrange import Found
-from tasks.errors import UserError
 
 NONE: Mapping[str, Any] = MappingProxyType({})
 AT_ONCE = 10_000  # detections turned into text at a time

@@ -11,11 +11,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from tasks.console import run_command
+from tasks.common.console import run_command
+from tasks.common.errors import UserError, visible
 from tasks.detect.coco_map import AT_50, Result, evaluate
 from tasks.detect.results import read_results
 from tasks.detect.truths import read_truths
-from tasks.errors import UserError, visible
 
 
 def main() -> None:

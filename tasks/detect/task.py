@@ -16,13 +16,13 @@ from heads.boxes import LARGEST, WEIGHTS, Detections, Places, clip, decode
 from heads.select import Select
 from heads.ssdlite import RawBoxes, SSDLite
 from heads.suppress import select_fixed
-from tasks.annotations import HOLE
+from tasks.common.annotations import HOLE
+from tasks.common.task import Found, Task
 from tasks.detect.gallery import BestMedianWorst
 from tasks.detect.metric import CocoMAP
 from tasks.detect.multibox import MultiBox
 from tasks.detect.output import DetectOutput
 from tasks.detect.publish import publish
-from tasks.task import Found, Task
 
 EVALUATORS = ("mobilevision", "pycocotools")
 

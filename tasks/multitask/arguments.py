@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from tasks.errors import UserError
+from tasks.common.errors import UserError
 
 KEY = "datasets="
 NAME = re.compile(r"[A-Za-z]\w*")

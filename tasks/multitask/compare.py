@@ -16,8 +16,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from tasks.console import run_command
-from tasks.errors import UserError, visible
+from tasks.common.console import run_command
+from tasks.common.errors import UserError, visible
 from tasks.multitask.arguments import spelled_out
 from tasks.multitask.runs import SHARED, Runs
 from tasks.parts import HEADS

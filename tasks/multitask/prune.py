@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tasks.console import run_command
-from tasks.errors import UserError, visible
+from tasks.common.console import run_command
+from tasks.common.errors import UserError, visible
 from tasks.parts import of_one_head, with_data_sets
 
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tasks.errors import UserError
+from tasks.common.errors import UserError
 from tasks.folders import quoted
 
 SHARED = "shared"  # the network with all heads; the separate ones are called like their heads

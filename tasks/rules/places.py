@@ -4,7 +4,7 @@ import re
 
 from omegaconf import DictConfig
 
-from tasks.errors import UserError
+from tasks.common.errors import UserError
 from tasks.rules.nodes import HEADS, OURS, built
 
 PLACES = {  # what is built at a key, and the modules that have it

@@ -4,7 +4,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from tasks.deploy.formats import FORMATS, OUTPUTS, PRECISIONS
+from tasks.common.formats import FORMATS, OUTPUTS, PRECISIONS
 from tasks.rules import (
     FROM_ZERO,
     POSITIVE,

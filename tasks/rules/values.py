@@ -9,7 +9,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from tasks.errors import UserError
+from tasks.common.errors import UserError
 from tasks.rules import Rule, Rules, images, is_number, learning, networks, run, trainer
 from tasks.rules.nodes import HEADS, is_ours
 

@@ -1,6 +1,6 @@
 """`python -m tasks.search`."""
 
-from tasks.console import run_command
+from tasks.common.console import run_command
 from tasks.search.command import main
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from tasks.errors import UserError
+from tasks.common.errors import UserError
 from tasks.parts import HEADS
 from tasks.search.settings import KINDS
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from tasks.errors import UserError
+from tasks.common.errors import UserError
 from tasks.learner import Learner
 from tasks.quantities import readable
 from tasks.search.latency.measuring import Stopwatch

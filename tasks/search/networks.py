@@ -13,7 +13,7 @@ from backbones.published.shapes import uninitialised
 from backbones.table import table_of
 from heads.sizes import measure
 from tasks.build import build, make_backbone, told_to_the_user
-from tasks.errors import UserError
+from tasks.common.errors import UserError
 from tasks.learner import Learner
 from tasks.merging import plain
 

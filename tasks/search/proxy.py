@@ -13,17 +13,17 @@ from torch.optim.lr_scheduler import LRScheduler
 from torch.optim.swa_utils import update_bn
 
 from tasks.build import build_data
+from tasks.common.distillation import Distillation
+from tasks.common.errors import UserError
+from tasks.common.task import Task
 from tasks.data.batches import Batch, Scored
 from tasks.data.mixture import MixedSamples
 from tasks.data.progressive import shrunk
 from tasks.data.samplers import EvalBatches
 from tasks.data.splits import Splits
 from tasks.data.subset import Subset
-from tasks.distill import Distillation
-from tasks.errors import UserError
 from tasks.learner import Learner
 from tasks.predicting import best_device
-from tasks.task import Task
 from tasks.teacher import make_distillation
 
 NORM_BATCHES = 8  # that BatchNorm's statistics are taken from before a score: a momentum of 0.01 is too slow for them

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from tasks.deploy.bench.pareto import INK, Point, Style, picture
+from tasks.common.charts import INK, Point, Style, picture
 
 Kind = Literal["seed", "width", "step", "candidate", "found"]
 STYLES: dict[Kind, Style] = {

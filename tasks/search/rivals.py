@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.table import Table
 
 from backbones.inverted import Plan
+from tasks.common.errors import UserError
 from tasks.data.splits import Splits
-from tasks.errors import UserError
 from tasks.report import report
 from tasks.search.costs import Meter
 from tasks.search.found import as_training, read, seed_score, train

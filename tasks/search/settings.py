@@ -4,7 +4,7 @@ from importlib.util import find_spec
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
-from tasks.errors import UserError
+from tasks.common.errors import UserError
 from tasks.parts import several
 from tasks.quantities import Amount, amount
 from tasks.rules import POSITIVE, SWITCH, Rule, Rules, is_number, is_size, list_of, one_of, whole

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from backbones.table import table_of
 from backbones.table_file import write_table
-from tasks.errors import UserError
+from tasks.common.errors import UserError
 from tasks.report import report
 from tasks.search.costs import make_meter
 from tasks.search.networks import Networks

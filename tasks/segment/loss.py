@@ -3,7 +3,7 @@
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tasks.class_weights import check_balance, class_weights
+from tasks.common.class_weights import check_balance, class_weights
 
 VOID = 255
 

@@ -6,8 +6,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from tasks.legend import Colour, Entry
-from tasks.output import Found, Layer, Pixels, save_png
+from tasks.common.legend import Colour, Entry
+from tasks.common.output import Found, Layer, Pixels, save_png
 from tasks.segment.draw import overlay
 
 

@@ -13,13 +13,13 @@ from heads.base import Head
 from heads.boxes import Places
 from heads.classification import ClassificationHead
 from heads.labels import labels_from_logits
-from tasks.distill import divergence
-from tasks.gallery import EvenlySpread
+from tasks.common.distillation import divergence
+from tasks.common.gallery import EvenlySpread
+from tasks.common.task import Found, Task
 from tasks.segment.draw import draw, resized
 from tasks.segment.loss import PixelCrossEntropy
 from tasks.segment.miou import MeanIoU
 from tasks.segment.output import SegmentOutput
-from tasks.task import Found, Task
 
 
 class SegmentTask(Task):

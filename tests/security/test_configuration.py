@@ -13,7 +13,7 @@ from omegaconf import OmegaConf
 
 from backbones.table_file import UniqueKeyLoader, read_table
 from tasks.checkpoint import make_card, open_checkpoint, read_ours
-from tasks.errors import UserError
+from tasks.common.errors import UserError
 from tasks.stored import checked_config, rebuilt, storable, without
 from tests.security.attacks import REFUSED, RUNS
 from tests.security.conftest import put

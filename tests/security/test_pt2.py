@@ -13,11 +13,11 @@ import torch
 from torch import nn
 
 from backbones.torch_file import BEFORE_1_6
+from tasks.common.errors import UserError
 from tasks.deploy.operators import NAMES, check_operator, computes
 from tasks.deploy.pt2 import load_program
 from tasks.deploy.runtimes import open_runner
 from tasks.deploy.sizes import check_size
-from tasks.errors import UserError
 from tests.security.conftest import Payload
 
 GRAPH, WEIGHTS = "models/model.json", "data/weights/model_weights_config.json"

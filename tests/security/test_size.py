@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from tasks.checkpoint import open_checkpoint
+from tasks.common.errors import UserError
 from tasks.data.streets.dataset import Streets
-from tasks.errors import UserError
 from tasks.stored import rebuilt
 from tests.security.conftest import put
 

@@ -14,8 +14,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from tasks.averaging import AverageWeights
 from tasks.callbacks import Best, SaveOften
-from tasks.distill import Distillation
-from tasks.errors import Diverged
+from tasks.common.distillation import Distillation
+from tasks.common.errors import Diverged
 from tasks.pace import rescale
 from tasks.stopping import StopOnSignal, WatchLoss
 

@@ -6,7 +6,7 @@ import torch
 from backbones.mobilenet_v3 import MobileNetV3
 from heads.lraspp import LRASPP
 from tasks.checkpoint import start_from
-from tasks.errors import UserError
+from tasks.common.errors import UserError
 from tasks.merging import overlaid
 
 

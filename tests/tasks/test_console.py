@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from tasks.console import run_command, stop_on_signals
-from tasks.errors import Stopped
+from tasks.common.console import run_command, stop_on_signals
+from tasks.common.errors import Stopped
 
 ROOT = Path(__file__).parent.parent.parent
 
 
 def run(code: str, shell: str = '"$0" -c "$1"', **environment: str) -> subprocess.CompletedProcess[str]:
     """Run Python code inside run_command, in a shell line."""
-    code = f"from tasks.console import run_command\ndef main():\n    {code}\nrun_command(main)"
+    code = f"from tasks.common.console import run_command\ndef main():\n    {code}\nrun_command(main)"
     return subprocess.run(
         ["bash", "-c", shell, sys.executable, code],
         capture_output=True, text=True, cwd=ROOT, env={**os.environ, **environment}, timeout=60, errors="replace",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-import tasks.cpu as cpu
+import tasks.common.cpu as cpu
 
 VERSIONS = {
     "cuda": "cuda: str | None = '12.8'\nhip: str | None = None\n",

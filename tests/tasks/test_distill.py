@@ -12,9 +12,9 @@ from torch.distributions import Bernoulli, Categorical, kl_divergence
 from heads.ssdlite import RawBoxes
 from tasks.build import build
 from tasks.checkpoint import make_card
+from tasks.common.distillation import Distillation, binary_divergence, divergence
+from tasks.common.errors import UserError
 from tasks.detect.multibox import FocalMultiBox, SoftmaxMultiBox
-from tasks.distill import Distillation, binary_divergence, divergence
-from tasks.errors import UserError
 from tasks.teacher import Normalised, make_distillation
 from tests.test_config import configuration
 

@@ -4,7 +4,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from tasks.cli import explain_run, how_to_resume
-from tasks.errors import Diverged, UserError, visible
+from tasks.common.errors import Diverged, UserError, visible
 
 
 @pytest.mark.parametrize(

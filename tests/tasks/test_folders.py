@@ -9,9 +9,9 @@ from threading import Barrier
 import pytest
 from omegaconf import OmegaConf
 
-from tasks.errors import UserError
+from tasks.common.errors import UserError
+from tasks.common.ranks import is_first
 from tasks.folders import OwnFolder, claimed, locked, own_folder
-from tasks.ranks import is_first
 
 SLURM = {"SLURM_NTASKS": "2", "SLURM_JOB_NAME": "train", "SLURM_LOCALID": "0"}
 TORCHRUN = {"TORCHELASTIC_RUN_ID": "none", "WORLD_SIZE": "4"}

@@ -6,7 +6,7 @@ import pytest
 from omegaconf import DictConfig, OmegaConf
 
 from tasks.cli import keys_of
-from tasks.errors import UserError
+from tasks.common.errors import UserError
 from tasks.foreign_keys import WORDS, check_words
 from tests.test_config import configuration
 

@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 
 from backbones.terminal import print_anything
-from tasks.console import stop_on_signals
+from tasks.common.console import stop_on_signals
+from tasks.common.errors import Stopped, UserError
 from tasks.data.images import find_images
-from tasks.errors import Stopped, UserError
 from tasks.indexing import Index, predict_each
 
 

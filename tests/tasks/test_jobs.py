@@ -104,7 +104,7 @@ def test_a_sweep_that_is_stopped_leaves_the_table_so_far(tmp_path, monkeypatch, 
 def test_a_signal_reaches_the_command_of_a_job_once(tmp_path, monkeypatch, number):
     from omegaconf import OmegaConf
 
-    from tasks.errors import Stopped
+    from tasks.common.errors import Stopped
     from tasks.jobs import run_own_command
 
     command = tmp_path / "command"

@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 import pytest
 
+from tasks.common.offline import VARIABLES
 from tasks.deploy import decode
-from tasks.offline import VARIABLES
 
 ROOT = Path(__file__).parents[2]
 COMPILER = shutil.which("cc") or shutil.which("gcc")

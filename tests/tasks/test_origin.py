@@ -8,8 +8,8 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 from tasks.build import told_to_the_user
-from tasks.errors import UserError
-from tasks.origin import is_elsewhere, needs_traceback
+from tasks.common.errors import UserError
+from tasks.common.origin import is_elsewhere, needs_traceback
 
 OWN = """
 import torch

@@ -18,13 +18,13 @@ from heads.select import Select
 from heads.ssdlite import SSDLite
 from tasks.classify.output import captioned
 from tasks.classify.task import ClassifyTask
+from tasks.common.legend import with_legend
+from tasks.common.output import summary, write_overlay
 from tasks.data.letterbox import Letterbox, Stretch
 from tasks.detect.draw import colour_of, draw_boxes
 from tasks.detect.multibox import SoftmaxMultiBox
 from tasks.detect.task import DetectTask
 from tasks.learner import Learner
-from tasks.legend import with_legend
-from tasks.output import summary, write_overlay
 from tasks.predicting import predict_one
 from tasks.segment.draw import overlay
 from tasks.segment.loss import PixelCrossEntropy
@@ -200,7 +200,7 @@ def test_label_maps_refuse_images_that_leave_a_margin(learner, tmp_path):
 
 
 def test_a_very_large_image_is_drawn_smaller(image, predictions, tmp_path, monkeypatch):
-    monkeypatch.setattr("tasks.output.LONGEST", 480)
+    monkeypatch.setattr("tasks.common.output.LONGEST", 480)
     tasks = {name: task for name, task in make().items() if name != "classify"}
     row = write_overlay(*arrays(tasks, image, predictions), tmp_path, Path("a"))
     assert row == {"overlays": str(tmp_path / "a.png"), "overlay_scale": 0.75}
@@ -213,7 +213,7 @@ def test_a_very_large_image_is_drawn_smaller(image, predictions, tmp_path, monke
 
 
 def test_a_very_large_photo_is_seen_smaller(image, learner, tmp_path, monkeypatch):
-    monkeypatch.setattr("tasks.output.LARGEST", 64 * 96)
+    monkeypatch.setattr("tasks.common.output.LARGEST", 64 * 96)
     photo = np.ascontiguousarray(image[:128, :192])
     row, _ = predict_one(learner, photo, None, tmp_path, Path("a"))
     assert (row["seen_height"], row["seen_width"]) == (64, 96)

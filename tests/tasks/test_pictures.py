@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from tasks.classify.draw import RightAndWrong
-from tasks.gallery import EvenlySpread, Gallery, evenly_spread
+from tasks.common.gallery import EvenlySpread, Gallery, evenly_spread
 from tasks.progress import Pictures
 
 TRAINER = SimpleNamespace(world_size=1, is_global_zero=True)

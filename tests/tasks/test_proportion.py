@@ -6,7 +6,7 @@ from omegaconf import OmegaConf
 from backbones.mobilenet_v3 import MobileNetV3
 from backbones.table import table_of
 from tasks.build import build
-from tasks.errors import UserError
+from tasks.common.errors import UserError
 from tasks.proportion import check_epoch, is_wide
 from tests.test_config import configuration
 

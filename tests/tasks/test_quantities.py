@@ -2,7 +2,7 @@
 
 import pytest
 
-from tasks.errors import UserError
+from tasks.common.errors import UserError
 from tasks.quantities import amount, readable
 
 

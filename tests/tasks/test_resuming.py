@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from tasks.errors import UserError
+from tasks.common.errors import UserError
 from tasks.optimizers import RMSpropTF
 from tasks.pace import KeepPace
 from tasks.resuming import check_resumable, differs, differs_in_optimizer, wrong_callback

@@ -5,7 +5,7 @@ from functools import cache
 import pytest
 from omegaconf import OmegaConf
 
-from tasks.errors import UserError
+from tasks.common.errors import UserError
 from tasks.rules import run
 from tasks.rules.places import check_places
 from tasks.rules.values import WHERE_PRESENT, check_stored, check_values

@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 from rich.progress import Progress
 
-from tasks.errors import Stopped
+from tasks.common.errors import Stopped
 from tasks.runlog import Copied, run_log
 
 

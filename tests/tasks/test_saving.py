@@ -10,10 +10,10 @@ import torch
 
 from tasks.card import BUILT
 from tasks.checkpoint import open_checkpoint, read_ours
+from tasks.common.errors import UserError
+from tasks.common.writing import replacing, write_text
 from tasks.digest import check_digest, digest
-from tasks.errors import UserError
 from tasks.saving import WEIGHTS, CheckpointFiles, save
-from tasks.writing import replacing, write_text
 
 
 def checkpoint() -> dict:

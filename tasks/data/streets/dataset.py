@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tasks.common.errors import UserError
 from tasks.data.cityscapes import Cityscapes, LabelledImages
 from tasks.data.images import Pixels
 from tasks.data.streets.write import KINDS, generate
-from tasks.errors import UserError
 
 
 class Scenes(LabelledImages):

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 from uuid import uuid4
 
-from tasks.cpu import cores, use_all_cores
+from tasks.common.cpu import cores, use_all_cores
 
 VERSION = 1  # raise it when the same seed gives other pictures
 KINDS = ("day", "dusk", "night", "fog", "rain", "snow")

@@ -12,10 +12,10 @@ from heads.sizes import measure
 from tasks.build import build, told_to_the_user
 from tasks.checkpoint import open_checkpoint
 from tasks.classify.task import ClassifyTask
+from tasks.common.errors import UserError
 from tasks.deploy.bench.table import short_names
 from tasks.deploy.manifest import card_of, read_manifest
 from tasks.detect.task import DetectTask
-from tasks.errors import UserError
 from tasks.learner import Learner
 from tasks.merging import plain
 from tasks.parts import HEADS, settled_heads, several

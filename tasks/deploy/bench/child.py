@@ -14,10 +14,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tasks.common.errors import UserError
 from tasks.data.images import Pixels
 from tasks.deploy.bench.memory import forget_peak, peak
 from tasks.deploy.bench.stages import Stages, photo_of
-from tasks.errors import UserError
 
 
 def main() -> None:

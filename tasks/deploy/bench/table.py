@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from tasks.deploy.bench.pareto import Point, picture
+from tasks.common.charts import Point, picture
 
 Row = dict[str, Any]
 NUMBERS = (  # of a line: key, heading, unit, digits

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from tasks.common.errors import UserError
 from tasks.deploy.quantise.graph import Layer
-from tasks.errors import UserError
 
 Images = NDArray[np.uint8]
 Floats = NDArray[np.float32]

@@ -11,10 +11,10 @@ from optuna.exceptions import TrialPruned
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from backbones.torch_file import read_checkpoint
+from tasks.common.charts import Point as Dot
+from tasks.common.charts import front
+from tasks.common.errors import UserError
 from tasks.data.splits import Splits
-from tasks.deploy.bench.pareto import Point as Dot
-from tasks.deploy.bench.pareto import front
-from tasks.errors import UserError
 from tasks.learner import Learner
 from tasks.search.block.identity import identity
 from tasks.search.block.space import Point, Space

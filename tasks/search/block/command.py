@@ -18,8 +18,8 @@ from typing import Any
 import torch
 from omegaconf import DictConfig, OmegaConf
 
+from tasks.common.errors import UserError, visible
 from tasks.data.splits import Splits
-from tasks.errors import UserError, visible
 from tasks.report import report
 from tasks.search.block.candidates import Candidates
 from tasks.search.block.outcome import Progress, write_results

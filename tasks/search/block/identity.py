@@ -10,8 +10,8 @@ import numpy as np
 from omegaconf import DictConfig, OmegaConf
 
 from backbones.table import table_of
+from tasks.common.errors import UserError
 from tasks.data.splits import Splits
-from tasks.errors import UserError
 from tasks.merging import leaves
 from tasks.search.networks import Networks
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tasks.errors import UserError
+from tasks.common.errors import UserError
 
 
 class Locks:

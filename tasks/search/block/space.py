@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from backbones.blocks import make_divisible
 from backbones.inverted import Block, Plan
 from backbones.table import known
-from tasks.errors import UserError
+from tasks.common.errors import UserError
 
 TABLE = "table"  # as the seed's rows have it
 NEUTRAL: dict[str, Any] = {

@@ -17,7 +17,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from tasks.errors import UserError
+from tasks.common.errors import UserError
 from tasks.search.block.locks import Locks
 from tasks.search.block.space import Point, Space
 

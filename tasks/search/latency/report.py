@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 from rich.console import Console
 from rich.table import Table
 
-from tasks.deploy.bench.pareto import (
+from tasks.common.charts import (
     DOT,
     FRONT,
     HEIGHT,

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tasks.errors import UserError
+from tasks.common.errors import UserError
 
 MOST = 1e9  # milliseconds: more is no measurement
 CPU_INFO = Path("/proc/cpuinfo")  # Linux; elsewhere Python says less

@@ -9,7 +9,7 @@ from importlib.metadata import version
 import torch
 from torch import Tensor, nn
 
-from tasks.cpu import keep_freed_memory
+from tasks.common.cpu import keep_freed_memory
 from tasks.learner import Learner
 from tasks.search.latency.measuring import Term, Terms
 from tasks.search.latency.units import Normalise, Shape, Unit

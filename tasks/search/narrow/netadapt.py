@@ -16,9 +16,9 @@ from torch import Tensor
 
 from backbones.inverted import Plan
 from backbones.table import table_of
-from tasks.cpu import cores
+from tasks.common.cpu import cores
+from tasks.common.errors import UserError
 from tasks.data.splits import Splits
-from tasks.errors import UserError
 from tasks.predicting import best_device
 from tasks.quantities import Amount
 from tasks.report import report

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torchvision.models import mobilenet_v3_small
 
-from tasks.errors import UserError
+from tasks.common.errors import UserError
 from tasks.teacher import torchvisions
 
 

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from tasks.annotations import Annotations
+from tasks.common.annotations import Annotations
+from tasks.common.errors import UserError
 from tasks.data.augmented import Augmented
 from tasks.data.batches import InMemory, Scored, collate
 from tasks.data.box_transforms import RandomIoUCrop, RandomZoomOut
@@ -19,7 +20,6 @@ from tasks.data.letterbox import Letterbox, Stretch
 from tasks.data.progressive import check_progressive, resized_elsewhere, resized_on_cpu, shrunk
 from tasks.data.resize import ResizeCentreCrop
 from tasks.data.samplers import BalancedBatches, Draw, EvalBatches, MixedBatches, TrainBatches
-from tasks.errors import UserError
 from tasks.search.proxy import Proxy
 
 

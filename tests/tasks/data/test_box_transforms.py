@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import torch
 
-from tasks.annotations import Annotations
+from tasks.common.annotations import Annotations
+from tasks.common.errors import UserError
 from tasks.data.augmented import Augmented
 from tasks.data.batches import InMemory
 from tasks.data.box_transforms import RandomIoUCrop, RandomZoomOut, overlap
 from tasks.data.letterbox import Letterbox, Stretch
 from tasks.data.samplers import Draw, TrainBatches
-from tasks.errors import UserError
 
 # Told apart by which channels are bright, so that a blurred edge belongs to no other class.
 COLOURS = np.array([(250, 0, 0), (0, 250, 0), (0, 0, 250), (250, 250, 0), (0, 250, 250)], np.uint8)

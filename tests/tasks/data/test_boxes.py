@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tasks.common.errors import UserError
 from tasks.data.boxes import PackedBoxes, pack
-from tasks.errors import UserError
 
 SIZES = [(20, 30), (10, 10), (40, 40)]  # height, width
 

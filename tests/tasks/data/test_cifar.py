@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tasks.common.errors import UserError
 from tasks.data import unpickle
 from tasks.data.cifar import BATCHES, CIFAR, CLASSES
 from tasks.data.unpickle import load
-from tasks.errors import UserError
 
 PER_FILE = 4
 FORMS = ["python", "binary"]

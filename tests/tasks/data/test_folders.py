@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tasks.common.errors import UserError
 from tasks.data.files import Texts
 from tasks.data.folders import Folders
 from tasks.data.imagenet import Imagenette
-from tasks.errors import UserError
 
 CIFAR = Path(__file__).parents[4] / "shared" / "data" / "cifar10-mini"
 

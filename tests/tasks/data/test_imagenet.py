@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tasks.common.errors import UserError
 from tasks.data.imagenet import ImageNet
 from tasks.data.imagenet_labels import label_of, synsets
 from tasks.data.matlab import read_structs
-from tasks.errors import UserError
 
 MINI = Path(__file__).parents[4] / "shared" / "data" / "imagenet-mini"
 WNIDS = ["n01440764", "n02119022", "n15075141"]  # labels 0, 277 and 999

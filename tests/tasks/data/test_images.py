@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps, TiffImagePlugin, features
 
+from tasks.common.errors import UserError
 from tasks.data.images import find_images, image_size, look, read_labels, read_rgb, turned
 from tasks.data.jpeg import Jpeg
 from tasks.data.walk import files_below
-from tasks.errors import UserError
 
 
 def test_16_bits_are_scaled(tmp_path):

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tasks.common.errors import UserError
 from tasks.data.cityscapes import CLASSES, THINGS, Cityscapes
 from tasks.data.instances import find_objects, pack_instances
 from tasks.data.streets.dataset import Streets
-from tasks.errors import UserError
 
 LABELS = {label.name: label.label_id for label in THINGS}
 LABEL_IDS = list(LABELS.values())

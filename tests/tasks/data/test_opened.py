@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tasks.common.errors import UserError
 from tasks.data.cityscapes import Cityscapes
 from tasks.data.coco import Coco
 from tasks.data.folders import Folders
 from tasks.data.instances import pack_instances
 from tasks.data.opened import check_boxes, report_overlap, set_white
-from tasks.errors import UserError
 
 
 def test_a_split_without_boxes_is_refused(coco):

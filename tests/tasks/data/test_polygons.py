@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tasks.common.errors import UserError
 from tasks.data.cityscapes import THINGS, Cityscapes
 from tasks.data.instances import pack_instances
-from tasks.errors import UserError
 
 LABELS = {label.name: label.label_id for label in THINGS}
 

@@ -11,11 +11,11 @@ import pytest
 import torch
 from torch.utils.data import Dataset
 
-from tasks.console import stop_on_signals
+from tasks.common.console import stop_on_signals
+from tasks.common.errors import Stopped
 from tasks.data import sharing
 from tasks.data.datamodule import start_worker
 from tasks.data.sharing import ByValue, Waiting, WorkerLoader, lost_worker, shareable
-from tasks.errors import Stopped
 
 
 class Batches(Dataset):

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tasks.common.errors import UserError
 from tasks.data.voc import CLASSES, Voc
-from tasks.errors import UserError
 
 OBJECT = (
     "<object><name>{}</name><difficult>{}</difficult><part><name>head</name><bndbox><xmin>2</xmin><ymin>2</ymin>"

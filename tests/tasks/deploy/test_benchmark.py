@@ -15,15 +15,15 @@ from PIL import Image
 
 from tasks.build import build
 from tasks.checkpoint import make_card
+from tasks.common.charts import Point, axis, front, picture
+from tasks.common.errors import UserError
 from tasks.deploy import benchmark as module
 from tasks.deploy.bench.candidates import candidates, nameless, score_of
 from tasks.deploy.bench.of_network import NetworkStages
-from tasks.deploy.bench.pareto import Point, axis, front, picture
 from tasks.deploy.bench.rivals import rival
 from tasks.deploy.bench.stages import photo_of
 from tasks.deploy.bench.table import publish, short_names, worth_of
 from tasks.deploy.manifest import write_manifest
-from tasks.errors import UserError
 
 ROOT = Path(__file__).parents[3]
 TINY = ("backbone=mobilenet_v3_small", "backbone.width=0.35", "trainer.accelerator=cpu", "mode=benchmark")

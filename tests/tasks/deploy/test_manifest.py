@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from tasks.card import BUILT
+from tasks.common.errors import UserError
 from tasks.deploy.manifest import card_of, read_manifest, sha256, write_manifest
 from tasks.deploy.validate import is_class, problem_of, told
-from tasks.errors import UserError
 
 WHOLE = {
     "format": 1,

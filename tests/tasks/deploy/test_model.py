@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tasks.common.errors import UserError
 from tasks.deploy.manifest import write_manifest
 from tasks.deploy.model import open_model
-from tasks.errors import UserError
 from tests.tasks.deploy.test_decode import takes, write_folder
 
 ROOT = Path(__file__).parents[3]

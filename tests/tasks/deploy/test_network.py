@@ -7,10 +7,10 @@ import torch
 from torch import nn
 
 from tasks.build import build
+from tasks.common.errors import UserError
 from tasks.data.streets.dataset import Streets
 from tasks.deploy.fold import ATEN, fold
 from tasks.deploy.network import trace
-from tasks.errors import UserError
 from tests.tasks.deploy.conftest import SIZE, SMALL, enliven, network, noise
 from tests.test_config import configuration
 

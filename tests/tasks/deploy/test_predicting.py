@@ -15,11 +15,11 @@ from PIL import Image
 
 from backbones.mobilenet_v3 import MobileNetV3
 from tasks import predicting
+from tasks.common.errors import UserError
 from tasks.data.letterbox import Stretch
 from tasks.deploy import predicting as shipped
 from tasks.deploy.model import Model
 from tasks.deploy.runtimes import Runner
-from tasks.errors import UserError
 from tasks.indexing import predict_each
 from tasks.learner import Learner
 from tests.tasks.deploy.test_decode import write_folder

@@ -6,9 +6,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from tasks.common.errors import UserError
 from tasks.deploy import prove
 from tasks.deploy.gate import Difference
-from tasks.errors import UserError
 
 FEWER = Difference("detect: 90 boxes with a partner", 0.4, 0.6, at_least=True)
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tasks.common.errors import UserError
 from tasks.deploy.inside import read_inside
 from tasks.deploy.quantise.plan import mixed_plan, open_quantiser, sensitivity
-from tasks.errors import UserError
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")

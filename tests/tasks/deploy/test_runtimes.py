@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from heads.boxes import Places
+from tasks.common.errors import UserError
 from tasks.data.letterbox import Stretch
 from tasks.deploy.network import trace
 from tasks.deploy.runtimes import Runner, open_runner
@@ -15,7 +16,6 @@ from tasks.deploy.shapes import check_outputs
 from tasks.deploy.shipped import Shipped as ShippedLearner
 from tasks.deploy.validate import SUFFIXES
 from tasks.deploy.writers import WRITERS
-from tasks.errors import UserError
 from tests.tasks.deploy.conftest import SIZE, network, noise, settings, ship, tensors
 
 FILES = [  # what is decoded is part of what is final; onnx's raw file is scored in test_export.py

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from heads.boxes import Detections
-from tasks.annotations import Annotations
+from tasks.common.annotations import Annotations
 from tasks.detect.draw import colour_of
 from tasks.detect.gallery import SPREAD, BestMedianWorst
 from tasks.detect.quality import match

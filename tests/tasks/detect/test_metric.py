@@ -8,7 +8,7 @@ import torch
 import torch.multiprocessing
 
 from heads.boxes import Detections
-from tasks.annotations import Annotations
+from tasks.common.annotations import Annotations
 from tasks.detect.error_kinds import errors
 from tasks.detect.metric import CocoMAP
 from tasks.detect.quality import match

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tasks.errors import UserError
+from tasks.common.errors import UserError
 from tasks.multitask.arguments import spelled_out
 
 

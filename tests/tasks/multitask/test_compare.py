@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from tasks.card import BUILT
-from tasks.errors import UserError
+from tasks.common.errors import UserError
 from tasks.multitask.compare import compare, wanted
 from tasks.multitask.latency import Latency
 from tasks.multitask.runs import SHARED, Pace, Runs, child, quoted, reason

@@ -128,7 +128,7 @@ def test_the_most_important_channels_stay_in_their_order():
 
 
 def test_a_backbone_without_inverted_residuals_is_refused():
-    from tasks.errors import UserError
+    from tasks.common.errors import UserError
 
     with pytest.raises(UserError, match="no chain of inverted residuals"):
         networks("classify", "backbone=mobilenet_v1")

@@ -8,8 +8,8 @@ import pytest
 from omegaconf import OmegaConf
 
 from backbones.mobilenet_v3 import MobileNetV3
+from tasks.common.errors import UserError
 from tasks.data.splits import Splits
-from tasks.errors import UserError
 from tasks.search.block.identity import contents, identity
 from tasks.search.block.study import check_same
 

@@ -5,7 +5,7 @@ import csv
 import pytest
 from PIL import ImageDraw
 
-from tasks.deploy.bench.pareto import FRONT, INK, PALE
+from tasks.common.charts import FRONT, INK, PALE
 from tasks.search.records import STYLES, Record, draw, write_history
 
 

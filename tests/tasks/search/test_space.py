@@ -7,7 +7,7 @@ from backbones.inverted import InvertedBackbone
 from backbones.mnasnet import MNASNet
 from backbones.mobilenet_v2 import MobileNetV2
 from backbones.mobilenet_v3 import MobileNetV3
-from tasks.errors import UserError
+from tasks.common.errors import UserError
 from tasks.search.block.space import Space, stages_of
 
 CHOICES = {

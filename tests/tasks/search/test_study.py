@@ -16,7 +16,7 @@ pytest.importorskip("optuna")
 from optuna.trial import TrialState
 
 from backbones.mobilenet_v3 import MobileNetV3
-from tasks.errors import UserError
+from tasks.common.errors import UserError
 from tasks.search.block.space import Space
 from tasks.search.block.study import FINISHED, Study, check_same
 

@@ -4,7 +4,7 @@ import sysconfig
 import traceback
 from pathlib import Path
 
-OURS = tuple(str(Path(__file__).parent.parent / room) + "/" for room in ("backbones", "heads", "tasks"))
+OURS = tuple(str(Path(__file__).parents[2] / room) + "/" for room in ("backbones", "heads", "tasks"))
 LIBRARIES = tuple({f"{sysconfig.get_path(name)}/" for name in ("stdlib", "platstdlib", "purelib", "platlib")})
 
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from tasks.errors import UserError
+from tasks.common.errors import UserError
 
 
 @contextmanager

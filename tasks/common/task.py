@@ -10,9 +10,9 @@ from torchmetrics import Metric
 
 from heads.base import Head
 from heads.boxes import Places
-from tasks.distill import Distillation
-from tasks.gallery import Gallery
-from tasks.output import Found, Output
+from tasks.common.distillation import Distillation
+from tasks.common.gallery import Gallery
+from tasks.common.output import Found, Output
 
 
 class Task(nn.Module):

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from tasks.legend import Entry, with_legend
+from tasks.common.legend import Entry, with_legend
 
 Pixels = NDArray[np.uint8]
 Found = dict[str, NDArray[Any]]  # of one image, as tasks.deploy.decode.decode gives it

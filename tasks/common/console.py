@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 from backbones.terminal import run_printing
-from tasks.errors import Stopped
+from tasks.common.errors import Stopped
 
 Result = TypeVar("Result")
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
