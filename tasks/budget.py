@@ -6,10 +6,10 @@ from typing import Any
 from omegaconf import DictConfig
 
 from tasks.common.errors import UserError
+from tasks.config.amounts import readable
+from tasks.config.search import budgets_of
 from tasks.learner import Learner
-from tasks.quantities import readable
 from tasks.report import report
-from tasks.search.settings import budgets_of
 
 UNITS = {"params": "params", "madds": "multiply-adds", "latency_ms": "ms"}
 

@@ -16,16 +16,16 @@ from omegaconf import DictConfig, OmegaConf
 
 from backbones.base import Backbone, Feature
 from backbones.norms import separate
+from tasks.checkpoint.saving import CheckpointFiles
 from tasks.common.errors import UserError, located
 from tasks.common.origin import needs_traceback
 from tasks.common.task import Task
+from tasks.config.heads import parts, several
+from tasks.config.proportion import check_parameters, is_wide
 from tasks.data.datamodule import DataModule
 from tasks.data.label_fill import with_void
 from tasks.data.splits import Splits
 from tasks.learner import Learner
-from tasks.parts import parts, several
-from tasks.proportion import check_parameters, is_wide
-from tasks.saving import CheckpointFiles
 from tasks.sync_norms import SyncNorms
 
 

@@ -11,10 +11,10 @@ from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import Tensor
 
+from tasks.checkpoint.saving import WEIGHTS
 from tasks.common.errors import UserError
 from tasks.common.ranks import is_first
 from tasks.report import report
-from tasks.saving import WEIGHTS
 from tasks.together import any_process, time_to_ask
 
 

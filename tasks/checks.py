@@ -7,13 +7,13 @@ from pathlib import Path
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from backbones.table_file import read_table
+from tasks.checkpoint.manifest import read_manifest
 from tasks.common.errors import UserError
 from tasks.common.formats import FORMATS, PRECISIONS
-from tasks.deploy.manifest import read_manifest
-from tasks.parts import HEADS, check_heads, several
-from tasks.rules.places import check_places
-from tasks.rules.values import check_values, suggestion
-from tasks.search.settings import budgets_of, check_search
+from tasks.config.heads import HEADS, check_heads, several
+from tasks.config.rules.places import check_places
+from tasks.config.rules.values import check_values, suggestion
+from tasks.config.search import budgets_of, check_search
 
 TARGETS = ("tasks.", "heads.", "backbones.", "torch.optim.", "torch.nn.", "lightning.", "albumentations.")
 FLOATS = ("ToFloat", "FromFloat", "Normalize", "ToTensorV2", "ToTensor3D")  # albumentations that leave no uint8 image

@@ -9,7 +9,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from tasks.build import build, told_to_the_user
-from tasks.checkpoint import open_checkpoint
+from tasks.checkpoint.checkpoint import open_checkpoint
 from tasks.common.output import notes, size_to_see, summary, write_overlay
 from tasks.data.images import Pixels
 from tasks.data.letterbox import Stretch

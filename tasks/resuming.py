@@ -12,9 +12,9 @@ from lightning import Trainer
 from torch import Tensor
 
 from backbones.torch_file import check_sound
-from tasks.checkpoint import check_fit
+from tasks.checkpoint.checkpoint import check_fit
+from tasks.checkpoint.digest import check_digest
 from tasks.common.errors import UserError
-from tasks.digest import check_digest
 from tasks.learner import Learner
 
 NEEDED = {"optimizer_states": "optimiser", "lr_schedulers": "schedule", "loops": "loops", "callbacks": "callbacks"}

@@ -11,17 +11,17 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from rich.progress import track
 
+from tasks.checkpoint.manifest import read_manifest
 from tasks.common.cpu import bind_threads
 from tasks.common.errors import UserError
+from tasks.config.heads import HEADS, settled_heads, several
+from tasks.config.overrides import typed_keys
+from tasks.config.proportion import check_epoch
 from tasks.data.images import find_images
 from tasks.data.opened import check_boxes, report_overlap, set_white
 from tasks.data.splits import Splits
-from tasks.deploy.manifest import read_manifest
 from tasks.folders import writes
 from tasks.jobs import in_sweep, needs_own_command, run_own_command
-from tasks.merging import typed_keys
-from tasks.parts import HEADS, settled_heads, several
-from tasks.proportion import check_epoch
 
 
 def run(config: DictConfig) -> None:

@@ -7,16 +7,16 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from backbones.weights import load_head, load_weights
-from tasks.checkpoint import for_data_sets, kept_apart, load_state, open_checkpoint, start_from
+from tasks.checkpoint.checkpoint import for_data_sets, kept_apart, load_state, open_checkpoint, start_from
+from tasks.checkpoint.manifest import card_of
 from tasks.common.errors import UserError
-from tasks.deploy.manifest import card_of
+from tasks.config.heads import parts, several, with_data_sets
+from tasks.config.overrides import grown, plain, typed_keys, with_typed
+from tasks.config.rules.places import check_places
+from tasks.config.rules.values import check_values
 from tasks.learner import Learner
-from tasks.merging import grown, plain, typed_keys, with_typed
-from tasks.parts import parts, several, with_data_sets
 from tasks.report import report
 from tasks.resuming import check_resumable
-from tasks.rules.places import check_places
-from tasks.rules.values import check_values
 
 
 def with_checkpoint(task: str, config: DictConfig, overrides: Sequence[str]) -> tuple[DictConfig, list[str]]:

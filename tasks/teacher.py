@@ -11,13 +11,13 @@ from backbones.base import IMAGENET_MEAN, IMAGENET_STD
 from backbones.torch_file import check_sound, read_checkpoint
 from backbones.weights import torchvision_weights
 from tasks.build import build
-from tasks.checkpoint import load_state, open_checkpoint
+from tasks.checkpoint.checkpoint import load_state, open_checkpoint
 from tasks.common.distillation import Distillation
 from tasks.common.errors import UserError
 from tasks.common.task import Task
+from tasks.config.stored import rebuilt
 from tasks.learner import Learner
 from tasks.start import classes_of
-from tasks.stored import rebuilt
 
 
 class Trained(nn.Module):

@@ -19,17 +19,17 @@ from tasks.averaging import AverageWeights
 from tasks.budget import check_budget
 from tasks.build import build, build_data, make_trainer, told_to_the_user
 from tasks.callbacks import Best, Last, NoteBroken, Reseed, SaveOften, StopAfter
-from tasks.checkpoint import load_state, make_card, open_checkpoint, read_ours
+from tasks.checkpoint.checkpoint import load_state, make_card, open_checkpoint, read_ours
 from tasks.classify.task import ClassifyTask
 from tasks.common.cpu import give_way_to_accelerator, keep_freed_memory
 from tasks.common.errors import Diverged, Stopped, UserError
 from tasks.common.writing import write_text
+from tasks.config.heads import HEADS, parts
 from tasks.data.datamodule import DataModule
 from tasks.data.splits import Splits
 from tasks.detect.task import DetectTask
 from tasks.learner import Learner
 from tasks.pace import KeepPace
-from tasks.parts import HEADS, parts
 from tasks.progress import Pictures, ShowProgress
 from tasks.report import describe, report, show
 from tasks.resuming import check_state, epochs_done
@@ -102,7 +102,7 @@ def shipped(config: DictConfig, learner: Learner, data: DataModule, folder: Path
     Raises:
         UserError: for a file that cannot be opened, or differs from the checkpoint.
     """
-    from tasks.deploy.manifest import read_manifest
+    from tasks.checkpoint.manifest import read_manifest
     from tasks.deploy.prove import prove
     from tasks.deploy.runtimes import open_runner
     from tasks.deploy.shipped import Shipped

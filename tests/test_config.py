@@ -17,9 +17,9 @@ from backbones.mobilenet_v3 import MobileNetV3
 from backbones.table import table_of
 from heads.ssdlite import RawBoxes
 from tasks.build import make_backbone
-from tasks.rules.places import check_places
-from tasks.rules.values import check_values
-from tasks.targets import ALLOWED, DATA_ROOT, INTERPOLATIONS, TRANSFORMS, slot_of
+from tasks.config.rules.places import check_places
+from tasks.config.rules.values import check_values
+from tasks.config.targets import ALLOWED, DATA_ROOT, INTERPOLATIONS, TRANSFORMS, slot_of
 
 CONF = Path(__file__).parent.parent / "conf"
 
@@ -141,18 +141,18 @@ def targets(node: object, place: tuple[str, ...]) -> list[tuple[str, str]]:
 
 
 def test_what_a_stored_configuration_may_build_is_what_conf_builds():
-    """A new class of conf/ is written into tasks/targets.py, or no checkpoint of it can be opened."""
+    """A new class of conf/ is written into tasks/config/targets.py, or no checkpoint of it can be opened."""
     for path in sorted(CONF.rglob("*.yaml")):
         content = yaml.safe_load(path.read_text()) or {}
         content.pop("hydra", None)
         group = {"loss": "task"}.get(path.parent.name, path.parent.name)
         place = () if group in ("conf", "experiment", "recipe") else (group,)
         for slot, target in targets(content, place):
-            assert target in ALLOWED[slot], f"{path}: {target} is not in tasks/targets.py"
+            assert target in ALLOWED[slot], f"{path}: {target} is not in tasks/config/targets.py"
         for line in path.read_text().splitlines():
             for text in re.findall(r"\$\{(?!hydra|now|dataset\})[^}]*\}", line):
                 known = {DATA_ROOT, "${datasets}"}.union(*INTERPOLATIONS.values())
-                assert text in known, f"{path}: {text} is not in tasks/targets.py"
+                assert text in known, f"{path}: {text} is not in tasks/config/targets.py"
 
 
 def test_each_of_them_is_a_class_or_a_function_of_its_own():

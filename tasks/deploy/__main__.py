@@ -19,7 +19,7 @@ from rich.table import Table
 from torch import nn
 
 from tasks.build import build
-from tasks.checkpoint import make_card
+from tasks.checkpoint.checkpoint import make_card
 from tasks.common.console import run_command
 from tasks.common.errors import UserError
 from tasks.data.letterbox import Stretch

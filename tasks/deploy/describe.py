@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from omegaconf import DictConfig
 
+from tasks.checkpoint.manifest import FORMAT, sha256
 from tasks.common.errors import UserError
 from tasks.common.formats import FORMATS
-from tasks.deploy.manifest import FORMAT, sha256
 from tasks.deploy.network import Traced
 from tasks.deploy.writers import versions
 from tasks.learner import Learner

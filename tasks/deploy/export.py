@@ -7,22 +7,22 @@ from typing import Any
 import torch
 from omegaconf import DictConfig, OmegaConf
 
+from tasks.checkpoint.manifest import CARD, NAME, write_manifest
 from tasks.common.errors import UserError
 from tasks.common.formats import FORMATS
+from tasks.config.heads import parts
 from tasks.data.datamodule import DataModule
 from tasks.data.splits import Splits
 from tasks.deploy import decode
 from tasks.deploy.describe import describe, portable
 from tasks.deploy.golden import leave_golden
 from tasks.deploy.int8 import quantise
-from tasks.deploy.manifest import CARD, NAME, write_manifest
 from tasks.deploy.network import trace
 from tasks.deploy.prove import prove
 from tasks.deploy.runtimes import Runner, open_runner
 from tasks.deploy.samples import pixels
 from tasks.deploy.writers import WRITERS
 from tasks.learner import Learner
-from tasks.parts import parts
 from tasks.report import report
 from tasks.start import complete
 from tasks.training import ready

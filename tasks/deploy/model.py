@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from tasks.checkpoint.manifest import NAME, read_manifest
 from tasks.common.errors import UserError
 from tasks.common.output import size_to_see
 from tasks.data.images import Pixels, read_rgb
 from tasks.deploy.decode import Found, decode, no_photo, prepare, resized
-from tasks.deploy.manifest import NAME, read_manifest
 from tasks.deploy.runtimes import Runner, open_runner
 
 

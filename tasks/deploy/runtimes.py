@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tasks.checkpoint.manifest import runtime_of
 from tasks.common.errors import UserError
-from tasks.deploy.manifest import runtime_of
 from tasks.deploy.shapes import check_outputs
 
 Arrays = dict[str, NDArray[Any]]

@@ -18,9 +18,9 @@ from typing import NamedTuple
 
 from tasks.common.console import run_command
 from tasks.common.errors import UserError, visible
+from tasks.config.heads import HEADS
 from tasks.multitask.arguments import spelled_out
 from tasks.multitask.runs import SHARED, Runs
-from tasks.parts import HEADS
 
 OURS = {  # what this command says itself, and with what
     "mode": "each network is trained",

@@ -12,13 +12,13 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from tasks.build import build, build_data
-from tasks.checkpoint import load_state, open_checkpoint
+from tasks.checkpoint.checkpoint import load_state, open_checkpoint
+from tasks.config.stored import rebuilt
 from tasks.data.batches import Scored
 from tasks.data.splits import Splits
 from tasks.learner import Learner
 from tasks.multitask.runs import SHARED
 from tasks.start import classes_of, sources_of
-from tasks.stored import rebuilt
 
 ROUNDS, WARM_UP = 31, 5
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from tasks.common.console import run_command
 from tasks.common.errors import UserError, visible
-from tasks.parts import of_one_head, with_data_sets
+from tasks.config.heads import of_one_head, with_data_sets
 
 
 def main() -> None:
@@ -38,10 +38,10 @@ def prune(path: Path, keep: Sequence[str], output: Path) -> str:
             output that is there already.
     """
     from tasks.build import build
-    from tasks.checkpoint import load_state, open_checkpoint
-    from tasks.saving import save
+    from tasks.checkpoint.checkpoint import load_state, open_checkpoint
+    from tasks.checkpoint.saving import save
+    from tasks.config.stored import rebuilt
     from tasks.start import classes_of, sources_of
-    from tasks.stored import rebuilt
 
     has = list(open_checkpoint(path, "multitask")["mobilevision"]["tasks"])
     for name in keep:

@@ -55,7 +55,7 @@ class Runs:
 
     def leave_out_data(self, heads: Sequence[str]) -> None:
         """Find out from the shared trial's checkpoint which data sets of a mixture each separate network needs."""
-        from tasks.checkpoint import open_checkpoint  # imports torch: seconds
+        from tasks.checkpoint.checkpoint import open_checkpoint  # imports torch: seconds
 
         card = open_checkpoint(self.folder / "trials" / SHARED / "checkpoints" / "last.ckpt", "multitask")[
             "mobilevision"

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tasks.common.errors import UserError
-from tasks.parts import HEADS
-from tasks.search.settings import KINDS
+from tasks.config.heads import HEADS
+from tasks.config.search import KINDS
 
 
 def task_of(arguments: Sequence[str]) -> str:
@@ -17,7 +17,7 @@ def task_of(arguments: Sequence[str]) -> str:
     given = dict(argument.partition("=")[::2] for argument in arguments)
     task = given.get("task")
     if task is None and "checkpoint" in given:
-        from tasks.checkpoint import read_ours  # imports torch: a second
+        from tasks.checkpoint.checkpoint import read_ours  # imports torch: a second
 
         path = given["checkpoint"].strip("'\"")
         if not Path(path).is_file():

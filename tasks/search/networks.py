@@ -14,8 +14,8 @@ from backbones.table import table_of
 from heads.sizes import measure
 from tasks.build import build, make_backbone, told_to_the_user
 from tasks.common.errors import UserError
+from tasks.config.overrides import plain
 from tasks.learner import Learner
-from tasks.merging import plain
 
 RESOLUTION = {"output_stride": 32, "skip_strides": 0, "dilation_rule": "paper"}  # of a table, unless the seed says
 

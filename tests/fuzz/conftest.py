@@ -12,8 +12,8 @@ from hydra.utils import instantiate
 from PIL import Image
 
 from tasks.build import build
-from tasks.checkpoint import make_card
-from tasks.saving import save
+from tasks.checkpoint.checkpoint import make_card
+from tasks.checkpoint.saving import save
 from tests.conftest import Result, write_cityscapes, write_coco, write_folders
 from tests.fuzz.kit import TrainingBegins, World
 from tests.tasks.classify.test_command import TINY as CLASSIFY

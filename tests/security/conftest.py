@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from tasks.build import build
-from tasks.checkpoint import make_card
+from tasks.checkpoint.checkpoint import make_card
 from tasks.data.streets.dataset import Streets
 from tests.test_config import configuration
 

@@ -14,8 +14,8 @@ from PIL import Image
 
 from backbones.torch_file import BEFORE_1_6, read_checkpoint
 from backbones.weights import load_weights
+from tasks.checkpoint.manifest import card_of, write_manifest
 from tasks.common.errors import UserError
-from tasks.deploy.manifest import card_of, write_manifest
 from tasks.deploy.runtimes import open_runner
 from tasks.multitask.latency import trained
 from tasks.multitask.prune import prune

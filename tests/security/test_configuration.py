@@ -12,9 +12,9 @@ import yaml
 from omegaconf import OmegaConf
 
 from backbones.table_file import UniqueKeyLoader, read_table
-from tasks.checkpoint import make_card, open_checkpoint, read_ours
+from tasks.checkpoint.checkpoint import make_card, open_checkpoint, read_ours
 from tasks.common.errors import UserError
-from tasks.stored import checked_config, rebuilt, storable, without
+from tasks.config.stored import checked_config, rebuilt, storable, without
 from tests.security.attacks import REFUSED, RUNS
 from tests.security.conftest import put
 from tests.test_config import configuration
@@ -42,10 +42,10 @@ def test_each_of_them_would_run(name, sound, marker, payload, monkeypatch):
     """The attacks are real: without the gate the marker appears."""
     from tasks.build import build
 
-    monkeypatch.setattr("tasks.checkpoint.checked_config", lambda config, _: config)
-    monkeypatch.setattr("tasks.checkpoint.check_card", lambda *_: None)
-    monkeypatch.setattr("tasks.stored.check_stored", lambda *_: None)
-    monkeypatch.setattr("tasks.stored.check_places", lambda *_: None)
+    monkeypatch.setattr("tasks.checkpoint.checkpoint.checked_config", lambda config, _: config)
+    monkeypatch.setattr("tasks.checkpoint.checkpoint.check_card", lambda *_: None)
+    monkeypatch.setattr("tasks.config.stored.check_stored", lambda *_: None)
+    monkeypatch.setattr("tasks.config.stored.check_places", lambda *_: None)
     checkpoint = sound("segment")
     for key, value in RUNS[name](marker, payload).items():
         put(checkpoint["mobilevision"]["config"], key, value)
@@ -128,7 +128,7 @@ def test_an_argument_that_is_typed_again_is_not_taken_from_the_file(sound, monke
     config = put(sound("segment")["mobilevision"]["config"], key, value)
     with pytest.raises(UserError, match=rf"can be typed: {re.escape(typed)}=…"):
         checked_config(config, "mine.ckpt")
-    monkeypatch.setattr("tasks.stored.typed_places", lambda: [tuple(typed.split("."))])
+    monkeypatch.setattr("tasks.config.stored.typed_places", lambda: [tuple(typed.split("."))])
     node = checked_config(config, "mine.ckpt")[key.partition(".")[0]]
     assert node[typed.partition(".")[2]] is None
 
@@ -181,7 +181,7 @@ CONSTANT_IMPORTS = ("child.py", "__main__.py")  # of our own module names
 
 
 def test_both_doors_lead_through_the_gate():
-    for name, door in (("tasks/checkpoint.py", "read_ours"), ("tasks/deploy/manifest.py", "card_of")):
+    for name, door in (("tasks/checkpoint/checkpoint.py", "read_ours"), ("tasks/checkpoint/manifest.py", "card_of")):
         functions = {
             node.name: node
             for node in ast.walk(ast.parse((ROOT / name).read_text()))

@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from tasks.checkpoint import open_checkpoint
+from tasks.checkpoint.checkpoint import open_checkpoint
 from tasks.common.errors import UserError
+from tasks.config.stored import rebuilt
 from tasks.data.streets.dataset import Streets
-from tasks.stored import rebuilt
 from tests.security.conftest import put
 
 ROW = {"kernel": 3, "expanded": 16384, "out": 16384, "excite": 0, "act": "relu", "stride": 1}

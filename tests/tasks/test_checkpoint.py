@@ -5,9 +5,9 @@ import torch
 
 from backbones.mobilenet_v3 import MobileNetV3
 from heads.lraspp import LRASPP
-from tasks.checkpoint import start_from
+from tasks.checkpoint.checkpoint import start_from
 from tasks.common.errors import UserError
-from tasks.merging import overlaid
+from tasks.config.overrides import overlaid
 
 
 def network(classes: int, width: float = 0.35) -> torch.nn.ModuleDict:

@@ -11,7 +11,7 @@ from torch.distributions import Bernoulli, Categorical, kl_divergence
 
 from heads.ssdlite import RawBoxes
 from tasks.build import build
-from tasks.checkpoint import make_card
+from tasks.checkpoint.checkpoint import make_card
 from tasks.common.distillation import Distillation, binary_divergence, divergence
 from tasks.common.errors import UserError
 from tasks.detect.multibox import FocalMultiBox, SoftmaxMultiBox

@@ -45,7 +45,7 @@ def test_an_own_class_keeps_its_traceback(own, value, error):
 
 
 def test_a_slip_of_ours_keeps_its_traceback():
-    from tasks.quantities import readable
+    from tasks.config.amounts import readable
 
     with pytest.raises(TypeError):
         told_to_the_user()(readable)("5", "params")

@@ -7,7 +7,7 @@ from backbones.mobilenet_v3 import MobileNetV3
 from backbones.table import table_of
 from tasks.build import build
 from tasks.common.errors import UserError
-from tasks.proportion import check_epoch, is_wide
+from tasks.config.proportion import check_epoch, is_wide
 from tests.test_config import configuration
 
 CLASSES = {"mask": [(str(number), number, (0, 0, number)) for number in range(4)]}

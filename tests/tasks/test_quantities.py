@@ -3,7 +3,7 @@
 import pytest
 
 from tasks.common.errors import UserError
-from tasks.quantities import amount, readable
+from tasks.config.amounts import amount, readable
 
 
 @pytest.mark.parametrize(

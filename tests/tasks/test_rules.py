@@ -6,9 +6,9 @@ import pytest
 from omegaconf import OmegaConf
 
 from tasks.common.errors import UserError
-from tasks.rules import run
-from tasks.rules.places import check_places
-from tasks.rules.values import WHERE_PRESENT, check_stored, check_values
+from tasks.config.rules import run
+from tasks.config.rules.places import check_places
+from tasks.config.rules.values import WHERE_PRESENT, check_stored, check_values
 from tests.test_config import configuration
 
 DATA = {"segment": "cityscapes", "classify": "folders", "detect": "coco", "multitask": "streets"}

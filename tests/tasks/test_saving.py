@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from tasks.card import BUILT
-from tasks.checkpoint import open_checkpoint, read_ours
+from tasks.checkpoint.checkpoint import open_checkpoint, read_ours
+from tasks.checkpoint.digest import check_digest, digest
+from tasks.checkpoint.metadata import BUILT
+from tasks.checkpoint.saving import WEIGHTS, CheckpointFiles, save
 from tasks.common.errors import UserError
 from tasks.common.writing import replacing, write_text
-from tasks.digest import check_digest, digest
-from tasks.saving import WEIGHTS, CheckpointFiles, save
 
 
 def checkpoint() -> dict:

@@ -10,19 +10,19 @@ from omegaconf import DictConfig, OmegaConf
 
 from heads.sizes import measure
 from tasks.build import build, told_to_the_user
-from tasks.checkpoint import open_checkpoint
+from tasks.checkpoint.checkpoint import open_checkpoint
+from tasks.checkpoint.manifest import card_of, read_manifest
 from tasks.classify.task import ClassifyTask
 from tasks.common.errors import UserError
+from tasks.config.heads import HEADS, settled_heads, several
+from tasks.config.overrides import plain
+from tasks.config.stored import rebuilt
 from tasks.deploy.bench.table import short_names
-from tasks.deploy.manifest import card_of, read_manifest
 from tasks.detect.task import DetectTask
 from tasks.learner import Learner
-from tasks.merging import plain
-from tasks.parts import HEADS, settled_heads, several
 from tasks.report import EveryHead, on_meta
 from tasks.segment.task import SegmentTask
 from tasks.start import classes_of, sources_of, with_checkpoint
-from tasks.stored import rebuilt
 
 SCORES = {task.name: task.score for task in (SegmentTask, DetectTask, ClassifyTask)}
 

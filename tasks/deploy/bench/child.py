@@ -76,8 +76,8 @@ def opener_of(job: dict[str, Any]) -> Callable[[], Stages]:
         from tasks.deploy.bench.of_network import NetworkStages
 
         return lambda: NetworkStages(job)
+    from tasks.checkpoint.manifest import runtime_of
     from tasks.deploy.bench.of_file import MODULES, FileStages
-    from tasks.deploy.manifest import runtime_of
 
     path = Path(job["model"])
     with contextlib.suppress(ImportError):  # told when the file is opened, with how to install it

@@ -4,11 +4,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tasks.checkpoint.manifest import read_manifest
 from tasks.common.errors import UserError
 from tasks.data.images import Pixels
 from tasks.deploy.bench.stages import Stages, top_five
 from tasks.deploy.decode import decode, prepare
-from tasks.deploy.manifest import read_manifest
 from tasks.deploy.runtimes import Arrays, Images, open_runner
 
 MODULES = {"onnx": "onnxruntime", "openvino": "openvino", "executorch": "executorch.runtime", "torch": "torch"}

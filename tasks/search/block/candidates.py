@@ -14,6 +14,7 @@ from backbones.torch_file import read_checkpoint
 from tasks.common.charts import Point as Dot
 from tasks.common.charts import front
 from tasks.common.errors import UserError
+from tasks.config.search import target_of
 from tasks.data.splits import Splits
 from tasks.learner import Learner
 from tasks.search.block.identity import identity
@@ -22,7 +23,6 @@ from tasks.search.block.study import FINISHED, Study
 from tasks.search.costs import make_meter
 from tasks.search.networks import Networks
 from tasks.search.proxy import Proxy
-from tasks.search.settings import target_of
 
 
 class Candidates:

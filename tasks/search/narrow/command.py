@@ -8,7 +8,8 @@ from typing import Any
 from omegaconf import DictConfig
 
 from backbones.inverted import Plan
-from tasks.checkpoint import load_state, open_checkpoint
+from tasks.checkpoint.checkpoint import load_state, open_checkpoint
+from tasks.config.search import target_of
 from tasks.data.splits import Splits
 from tasks.report import report
 from tasks.search.costs import Meter, make_meter
@@ -18,7 +19,6 @@ from tasks.search.narrow.netadapt import Adapted, adapt
 from tasks.search.networks import Networks
 from tasks.search.records import Record, draw, write_history
 from tasks.search.rivals import Rival, equal_width, records_of, seed_rival, show, width_rival, with_width
-from tasks.search.settings import target_of
 
 
 def narrow(task: str, config: DictConfig, splits: Splits, networks: Networks, folder: Path) -> None:

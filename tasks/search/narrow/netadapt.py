@@ -18,9 +18,9 @@ from backbones.inverted import Plan
 from backbones.table import table_of
 from tasks.common.cpu import cores
 from tasks.common.errors import UserError
+from tasks.config.amounts import Amount
 from tasks.data.splits import Splits
 from tasks.predicting import best_device
-from tasks.quantities import Amount
 from tasks.report import report
 from tasks.search.costs import Meter
 from tasks.search.narrow.proposals import Proposal, proposals, smallest

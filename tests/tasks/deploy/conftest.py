@@ -14,11 +14,11 @@ from omegaconf import DictConfig
 from torch import nn
 
 from tasks.build import build
-from tasks.checkpoint import make_card
+from tasks.checkpoint.checkpoint import make_card
+from tasks.checkpoint.manifest import write_manifest
 from tasks.data.letterbox import Stretch
 from tasks.data.streets.dataset import Streets
 from tasks.deploy.describe import describe
-from tasks.deploy.manifest import write_manifest
 from tasks.deploy.network import Traced, trace
 from tasks.deploy.runtimes import Runner, open_runner
 from tasks.deploy.writers import WRITERS

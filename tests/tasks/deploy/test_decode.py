@@ -20,11 +20,11 @@ from heads.labels import labels_from_logits
 from heads.lraspp import LRASPP
 from heads.select import Select
 from heads.ssdlite import RawBoxes, SSDLite
+from tasks.checkpoint.manifest import write_manifest
 from tasks.data.letterbox import Letterbox, Stretch
 from tasks.data.resize import FILTERS, ResizeCentreCrop
 from tasks.deploy import decode as decoder
 from tasks.deploy.decode import decode, prepare
-from tasks.deploy.manifest import write_manifest
 from tasks.detect.multibox import FocalMultiBox, SoftmaxMultiBox
 from tasks.detect.task import DetectTask
 from tasks.segment.loss import PixelCrossEntropy

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
+from tasks.checkpoint.manifest import read_manifest, sha256
 from tasks.common.errors import UserError
 from tasks.data.letterbox import Letterbox, Stretch
 from tasks.data.resize import ResizeCentreCrop
 from tasks.data.streets.dataset import Streets
 from tasks.deploy.describe import rule_of
-from tasks.deploy.manifest import read_manifest, sha256
 from tests.tasks.deploy.conftest import SIZE
 
 

@@ -7,9 +7,9 @@ import zipfile
 import numpy as np
 import pytest
 
+from tasks.checkpoint.inside import read_inside
+from tasks.checkpoint.manifest import read_manifest, sha256
 from tasks.common.errors import UserError
-from tasks.deploy.inside import read_inside
-from tasks.deploy.manifest import read_manifest, sha256
 from tasks.deploy.model import open_model
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (64, 128, 3)).astype(np.uint8)

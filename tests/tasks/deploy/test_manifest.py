@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tasks.card import BUILT
+from tasks.checkpoint.manifest import card_of, read_manifest, sha256, write_manifest
+from tasks.checkpoint.manifest_rules import is_class, problem_of, told
+from tasks.checkpoint.metadata import BUILT
 from tasks.common.errors import UserError
-from tasks.deploy.manifest import card_of, read_manifest, sha256, write_manifest
-from tasks.deploy.validate import is_class, problem_of, told
 
 WHOLE = {
     "format": 1,

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tasks.checkpoint.manifest import write_manifest
 from tasks.common.errors import UserError
-from tasks.deploy.manifest import write_manifest
 from tasks.deploy.model import open_model
 from tests.tasks.deploy.test_decode import takes, write_folder
 

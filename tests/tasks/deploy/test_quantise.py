@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tasks.checkpoint.inside import read_inside
 from tasks.common.errors import UserError
-from tasks.deploy.inside import read_inside
 from tasks.deploy.quantise.plan import mixed_plan, open_quantiser, sensitivity
 
 onnx = pytest.importorskip("onnx")

@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from tasks.card import BUILT
+from tasks.checkpoint.metadata import BUILT
 from tasks.common.errors import UserError
+from tasks.config.heads import HEADS
 from tasks.multitask.compare import compare, wanted
 from tasks.multitask.latency import Latency
 from tasks.multitask.runs import SHARED, Pace, Runs, child, quoted, reason
 from tasks.multitask.table import RATIO, SUM, show, tabulate, write
-from tasks.parts import HEADS
 
 ROOT = Path(__file__).parents[3]
 

@@ -7,7 +7,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from tasks.checks import check_targets
 from tasks.common.errors import UserError
-from tasks.parts import BACKBONE, HEADS
+from tasks.config.heads import BACKBONE, HEADS
 
 OF_THIS_COMMAND = ("mode", "checkpoint", "resume", "weights", "model", "input", "stop_after", "logger", "cpu",
                    "upright", "runtime", "export", "benchmark", "budget", "search", "target", "latency",

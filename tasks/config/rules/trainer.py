@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from tasks.rules import POSITIVE, SWITCH, TEXT, Rules, either, is_list, is_whole, number, one_of, optional, whole
+from tasks.config.rules import POSITIVE, SWITCH, TEXT, Rules, either, is_list, is_whole, number, one_of, optional, whole
 
 
 def are_devices(value: Any) -> bool:

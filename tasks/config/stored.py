@@ -1,8 +1,9 @@
 """Checks a configuration stored in a checkpoint or an exported file: it may build, open and resolve what conf/ does.
 
-Every file of ours is read through tasks/checkpoint.py `read_ours` or tasks/deploy/manifest.py `card_of`, and both end
-here. What is refused: a `_target_` that tasks/targets.py does not list at that place, interpolations that conf/ does
-not have, addresses, keys that steer Hydra, and whatever is too deep or too large to be a configuration.
+Every file of ours is read through `read_ours` of tasks/checkpoint/checkpoint.py or `card_of` of
+tasks/checkpoint/manifest.py, and both end here. What is refused: a `_target_` that tasks/config/targets.py does not list
+at that place, interpolations that conf/ does not have, addresses, keys that steer Hydra, and whatever is too deep or too
+large to be a configuration.
 """
 
 import re
@@ -14,10 +15,10 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from tasks.common.errors import UserError
-from tasks.parts import HEADS
-from tasks.rules.places import check_places
-from tasks.rules.values import check_stored
-from tasks.targets import ALLOWED, DATA_ROOT, INTERPOLATIONS, TRAINER, slot_of
+from tasks.config.heads import HEADS
+from tasks.config.rules.places import check_places
+from tasks.config.rules.values import check_stored
+from tasks.config.targets import ALLOWED, DATA_ROOT, INTERPOLATIONS, TRAINER, slot_of
 
 MAX_DEPTH, MAX_VALUES, MAX_LENGTH = 24, 20_000, 4_096  # levels, values, characters; ours have 8, hundreds and a path
 LARGEST = 2**63  # of a whole number: what a tensor or a file of JSON holds
@@ -192,7 +193,7 @@ def typed_places() -> list[Place]:
     """The places of the configuration that this command line decides."""
     if not HydraConfig.initialized():
         return []
-    from tasks.merging import typed_keys
+    from tasks.config.overrides import typed_keys
 
     return [tuple(key.split(".")) for key in typed_keys(HydraConfig.get().overrides.task)]
 

@@ -3,7 +3,7 @@
 Applied where a key is there; `head` and `task` of tasks.multitask hold to the same.
 """
 
-from tasks.rules import (
+from tasks.config.rules import (
     FROM_ZERO,
     POSITIVE,
     SHARE,

@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from lightning.fabric.plugins import CheckpointIO
 
-from tasks.checkpoint import read_ours
+from tasks.checkpoint.checkpoint import read_ours
+from tasks.checkpoint.digest import DIGESTS, METADATA, digests
 from tasks.common.errors import UserError
 from tasks.common.writing import replacing
-from tasks.digest import DIGESTS, METADATA, digests
 
 WEIGHTS = ("state_dict", METADATA, "epoch", "global_step", "pytorch-lightning_version")  # what best.ckpt has
 

@@ -5,7 +5,7 @@ import re
 from omegaconf import DictConfig
 
 from tasks.common.errors import UserError
-from tasks.rules.nodes import HEADS, OURS, built
+from tasks.config.rules.nodes import HEADS, OURS, built
 
 PLACES = {  # what is built at a key, and the modules that have it
     "trainer": ("lightning.Trainer", "lightning.pytorch.Trainer"),

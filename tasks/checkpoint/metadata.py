@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.common.errors import UserError
-from tasks.parts import HEADS
+from tasks.config.heads import HEADS
 
 FORMAT = 1
 BUILT = ("backbone", "optimizer", "scheduler", "data", "dataset", "trainer")  # in every configuration

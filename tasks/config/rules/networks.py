@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tasks.rules import (
+from tasks.config.rules import (
     POSITIVE,
     SWITCH,
     TEXT,

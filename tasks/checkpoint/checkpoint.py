@@ -9,11 +9,11 @@ from torch import Tensor, nn
 
 from backbones.norms import chosen, spread
 from backbones.torch_file import check_sound, read_checkpoint
-from tasks.card import FORMAT, check_card
+from tasks.checkpoint.digest import check_digest
+from tasks.checkpoint.metadata import FORMAT, check_card
 from tasks.common.errors import UserError
-from tasks.digest import check_digest
-from tasks.parts import of_one_head, of_several
-from tasks.stored import checked_config, storable
+from tasks.config.heads import of_one_head, of_several
+from tasks.config.stored import checked_config, storable
 
 BALANCE = "balance."  # of a learner's tensors: how losses are weighed, not part of the network
 

@@ -10,8 +10,8 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from tasks.common.errors import UserError
-from tasks.rules import Rule, Rules, images, is_number, learning, networks, run, trainer
-from tasks.rules.nodes import HEADS, is_ours
+from tasks.config.rules import Rule, Rules, images, is_number, learning, networks, run, trainer
+from tasks.config.rules.nodes import HEADS, is_ours
 
 WHERE_PRESENT: Rules = run.WHERE_PRESENT | trainer.RULES | learning.RULES | networks.RULES | images.RULES
 LEAST_EPS = 1e-4  # with 1e-6 the loss of a small network exploded within 20 steps, with 1e-8 it was NaN

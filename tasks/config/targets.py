@@ -4,7 +4,7 @@ Nothing is imported to decide: a name that is not written here is refused, whate
 tests/test_config.py holds the lists against conf/ and against what lies at each name.
 """
 
-from tasks.parts import HEADS
+from tasks.config.heads import HEADS
 
 OF_ALBUMENTATIONS = """
 AdditiveNoise AdvancedBlur Affine AtLeastOneBBoxRandomCrop AutoContrast BBoxSafeRandomCrop Blur CLAHE CenterCrop

@@ -12,9 +12,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from tasks.checkpoint.inside import read_inside
+from tasks.checkpoint.manifest_rules import SUFFIXES, problem_of, told
 from tasks.common.errors import UserError
-from tasks.deploy.inside import read_inside
-from tasks.deploy.validate import SUFFIXES, problem_of, told
 
 FORMAT = 1
 NAME, CARD = "model.json", "card.json"
@@ -159,8 +159,8 @@ def card_of(path: str | Path) -> dict[str, Any]:
     card = read_json(beside)
     if not isinstance(card, dict):
         raise UserError(f"{beside} is damaged: it is not a table of names and values")
-    from tasks.card import check_card  # these import omegaconf, which open_model() does without
-    from tasks.stored import checked_config
+    from tasks.checkpoint.metadata import check_card  # these import omegaconf, which open_model() does without
+    from tasks.config.stored import checked_config
 
     check_card(card, beside)
     if card["task"] != manifest["task"]:

@@ -5,7 +5,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from tasks.common.formats import FORMATS, OUTPUTS, PRECISIONS
-from tasks.rules import (
+from tasks.config.rules import (
     FROM_ZERO,
     POSITIVE,
     SIZE,

@@ -1,0 +1,1 @@
+"""Files that hold a network: checkpoints, and the descriptions beside exported files."""
