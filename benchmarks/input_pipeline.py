@@ -25,7 +25,7 @@ from torchvision.transforms.functional import resized_crop
 
 from benchmarks.timing import alternate, report
 from tasks.data.crop import RandomResizedCrop, cut_box
-from tasks.data.images import find_images
+from tasks.data.files.images import find_images
 
 SIZE = 224
 

@@ -12,7 +12,7 @@ from rich.progress import track
 
 from tasks.common.cpu import thread_pool
 from tasks.common.errors import UserError
-from tasks.data.images import Pixels, read_rgb
+from tasks.data.files.images import Pixels, read_rgb
 
 
 def predict_each(

@@ -17,7 +17,7 @@ from tasks.common.errors import UserError
 from tasks.config.heads import HEADS, settled_heads, several
 from tasks.config.overrides import typed_keys
 from tasks.config.proportion import check_epoch
-from tasks.data.images import find_images
+from tasks.data.files.images import find_images
 from tasks.data.opened import check_boxes, report_overlap, set_white
 from tasks.data.splits import Splits
 from tasks.folders import writes

@@ -1,9 +1,9 @@
 """Checks a configuration stored in a checkpoint or an exported file: it may build, open and resolve what conf/ does.
 
 Every file of ours is read through `read_ours` of tasks/checkpoint/checkpoint.py or `card_of` of
-tasks/checkpoint/manifest.py, and both end here. What is refused: a `_target_` that tasks/config/targets.py does not list
-at that place, interpolations that conf/ does not have, addresses, keys that steer Hydra, and whatever is too deep or too
-large to be a configuration.
+tasks/checkpoint/manifest.py, and both end here. What is refused: a `_target_` that tasks/config/targets.py does not
+list at that place, interpolations that conf/ does not have, addresses, keys that steer Hydra, and whatever is too deep
+or too large to be a configuration.
 """
 
 import re

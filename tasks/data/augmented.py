@@ -14,14 +14,14 @@ from torch.utils.data import Dataset
 
 from tasks.common.errors import UserError
 from tasks.data.batches import Batch, collate
-from tasks.data.boxes import SMALLEST, pack
-from tasks.data.files import View
-from tasks.data.images import Pixels
+from tasks.data.files.boxes import SMALLEST, pack
+from tasks.data.files.files import View
+from tasks.data.files.images import Pixels
+from tasks.data.files.samples import KEYS, Arrays, Samples
 from tasks.data.label_fill import void_outside
 from tasks.data.letterbox import move, placed
 from tasks.data.mixture import MixedSamples
 from tasks.data.samplers import Draw
-from tasks.data.samples import KEYS, Arrays, Samples
 
 Crop = Callable[[Path | Pixels, np.random.Generator], Pixels]
 # Boxes of which a transform leaves less than a tenth, or less than what is large enough in a file, are too little to

@@ -13,10 +13,10 @@ from torch.utils.data import Dataset
 from tasks.common.annotations import Annotations
 from tasks.common.cpu import thread_pool
 from tasks.common.errors import UserError
-from tasks.data.files import View
+from tasks.data.files.files import View
+from tasks.data.files.samples import Arrays, Samples
 from tasks.data.letterbox import placed, stretching
 from tasks.data.mixture import MixedSamples
-from tasks.data.samples import Arrays, Samples
 
 Batch = dict[str, Any]
 

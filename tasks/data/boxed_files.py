@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from tasks.common.annotations import Annotations
 from tasks.common.cpu import thread_pool
 from tasks.common.errors import UserError
-from tasks.data.boxes import PackedBoxes
-from tasks.data.files import Files, View, decode
-from tasks.data.images import look, opened_size, read_rgb
-from tasks.data.opening import shown
+from tasks.data.files.boxes import PackedBoxes
+from tasks.data.files.files import Files, View, decode
+from tasks.data.files.images import look, opened_size, read_rgb
+from tasks.data.files.opening import shown
 
 SIDEWAYS = 5  # EXIF orientations from here on swap height and width
 

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.common.errors import UserError
-from tasks.data.files import View
-from tasks.data.images import Pixels
-from tasks.data.unpickle import load
-from tasks.data.walk import found_in
+from tasks.data.files.files import View
+from tasks.data.files.images import Pixels
+from tasks.data.files.unpickle import load
+from tasks.data.files.walk import found_in
 
 SIDE = 32
 PIXELS = 3 * SIDE * SIDE

@@ -7,8 +7,8 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from tasks.common.errors import UserError
-from tasks.data.images import Pixels, read_rgb
-from tasks.data.jpeg import Jpeg
+from tasks.data.files.images import Pixels, read_rgb
+from tasks.data.files.jpeg import Jpeg
 from tasks.data.resize import antialiased
 
 TRIES = 10

@@ -17,14 +17,14 @@ from tasks.common.cpu import cores, use_all_cores
 from tasks.common.errors import UserError
 from tasks.data.augmented import Augmented, Crop, MixedAugmented
 from tasks.data.batches import Batch, InMemory, Scored
-from tasks.data.boxes import PackedBoxes
-from tasks.data.files import View
+from tasks.data.files.boxes import PackedBoxes
+from tasks.data.files.files import View
+from tasks.data.files.samples import Samples
 from tasks.data.half_precision import keep_coordinates
 from tasks.data.letterbox import placed
 from tasks.data.mixture import MixedSamples
 from tasks.data.progressive import check_progressive, shrunk
 from tasks.data.samplers import BalancedBatches, EvalBatches, MixedBatches, TrainBatches, shared_out
-from tasks.data.samples import Samples
 from tasks.data.sharing import WorkerLoader, shareable
 
 

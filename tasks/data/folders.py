@@ -5,8 +5,8 @@ from functools import cached_property
 from pathlib import Path
 
 from tasks.common.errors import UserError
-from tasks.data.files import LabelledFiles
-from tasks.data.walk import files_below, folders_in, found_in, images_in
+from tasks.data.files.files import LabelledFiles
+from tasks.data.files.walk import files_below, folders_in, found_in, images_in
 
 
 class Folders:

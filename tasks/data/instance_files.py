@@ -13,12 +13,12 @@ from tasks.common.annotations import HOLE
 from tasks.common.cpu import thread_pool
 from tasks.common.errors import UserError
 from tasks.data.boxed_files import BoxedFiles, absent, are_missing
-from tasks.data.boxes import PackedBoxes
-from tasks.data.coco_boxes import check_meaning
-from tasks.data.coco_json import Instances, read_instances
-from tasks.data.images import image_size
-from tasks.data.names import locate
-from tasks.data.opening import shown
+from tasks.data.files.boxes import PackedBoxes
+from tasks.data.files.coco_boxes import check_meaning
+from tasks.data.files.coco_json import Instances, read_instances
+from tasks.data.files.images import image_size
+from tasks.data.files.names import locate
+from tasks.data.files.opening import shown
 
 Numbering = Literal["dense", "ids"]
 HIGHEST = 9_999  # id that dataset.numbering=ids takes: every hole below it is a class to compute

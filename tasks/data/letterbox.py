@@ -8,10 +8,10 @@ import numpy as np
 
 from tasks.common.errors import UserError
 from tasks.data.cityscapes import VOID
-from tasks.data.files import View
-from tasks.data.images import Pixels, read_rgb
+from tasks.data.files.files import View
+from tasks.data.files.images import Pixels, read_rgb
+from tasks.data.files.samples import Arrays
 from tasks.data.resize import antialiased
-from tasks.data.samples import Arrays
 
 LONGEST = 16_384  # pixels a side: more is a slip, and no memory would hold a batch of it
 

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from tasks.common.annotations import Annotations
 from tasks.common.errors import UserError
-from tasks.data.files import View
-from tasks.data.samples import KEYS, Arrays, Samples
+from tasks.data.files.files import View
+from tasks.data.files.samples import KEYS, Arrays, Samples
 
 
 class Part:

@@ -7,7 +7,7 @@ import numpy as np
 
 from tasks.common.errors import UserError
 from tasks.data.cityscapes import LabelledImages
-from tasks.data.files import Files
+from tasks.data.files.files import Files
 
 
 def parts_of(samples: Any) -> list[Any]:

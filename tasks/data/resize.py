@@ -9,7 +9,7 @@ from PIL import Image
 from PIL import __version__ as pillow_version
 
 from tasks.common.errors import UserError
-from tasks.data.images import Pixels, read_rgb
+from tasks.data.files.images import Pixels, read_rgb
 
 FILTERS = {
     "nearest": Image.Resampling.NEAREST,

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.common.annotations import Annotations
-from tasks.data.files import View
-from tasks.data.samples import Arrays
+from tasks.data.files.files import View
+from tasks.data.files.samples import Arrays
 
 
 class Subset:

@@ -10,9 +10,9 @@ import numpy as np
 
 from tasks.common.errors import UserError
 from tasks.data.boxed_files import BoxedFiles, absent, are_missing
-from tasks.data.boxes import PackedBoxes
-from tasks.data.opening import open_file, reason
-from tasks.data.walk import found_in, images_in
+from tasks.data.files.boxes import PackedBoxes
+from tasks.data.files.opening import open_file, reason
+from tasks.data.files.walk import found_in, images_in
 
 CLASSES = (
     "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow",

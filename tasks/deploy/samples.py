@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.data.samples import Samples
+from tasks.data.files.samples import Samples
 
 Pixels = NDArray[np.uint8]
 

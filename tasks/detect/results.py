@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from tasks.common.errors import UserError
-from tasks.data.ids import Ids, as_text
-from tasks.data.json_rows import read_json
+from tasks.data.files.ids import Ids, as_text
+from tasks.data.files.json_rows import read_json
 from tasks.detect.arrange import Found
 
 NONE: Mapping[str, Any] = MappingProxyType({})

@@ -11,7 +11,7 @@ from PIL import Image
 from backbones.terminal import print_anything
 from tasks.common.console import stop_on_signals
 from tasks.common.errors import Stopped, UserError
-from tasks.data.images import find_images
+from tasks.data.files.images import find_images
 from tasks.indexing import Index, predict_each
 
 

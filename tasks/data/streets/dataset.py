@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tasks.common.errors import UserError
 from tasks.data.cityscapes import Cityscapes, LabelledImages
-from tasks.data.images import Pixels
+from tasks.data.files.images import Pixels
 from tasks.data.streets.write import KINDS, generate
 
 

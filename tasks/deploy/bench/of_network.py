@@ -10,7 +10,7 @@ from torch import Tensor
 
 from heads.boxes import Detections
 from tasks.build import build, told_to_the_user
-from tasks.data.images import Pixels
+from tasks.data.files.images import Pixels
 from tasks.deploy.bench.stages import Stages, top_five
 from tasks.predicting import best_device, seen_by
 from tasks.start import complete

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tasks.data.images import Pixels, read_rgb
+from tasks.data.files.images import Pixels, read_rgb
 
 NAMES = ("prepare", "network", "finish")
 TILE = 48  # pixels of a made-up photo that are alike

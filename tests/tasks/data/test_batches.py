@@ -244,7 +244,9 @@ def test_training_boxes_are_fitted_and_filled_up():
 
 
 def test_what_a_file_may_hold_is_not_lost_on_the_way():
-    """A box of one pixel is as small as tasks/data/boxes.py lets through; so do the transforms, wherever it lies."""
+    """A box of one pixel is as small as tasks/data/files/boxes.py lets through; so do the transforms,
+    wherever it lies.
+    """
 
     class Small(Boxed):
         def read(self, index, view=None):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tasks.common.errors import UserError
-from tasks.data.boxes import PackedBoxes, pack
+from tasks.data.files.boxes import PackedBoxes, pack
 
 SIZES = [(20, 30), (10, 10), (40, 40)]  # height, width
 

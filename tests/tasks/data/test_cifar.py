@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from tasks.common.errors import UserError
-from tasks.data import unpickle
 from tasks.data.cifar import BATCHES, CIFAR, CLASSES
-from tasks.data.unpickle import load
+from tasks.data.files import unpickle
+from tasks.data.files.unpickle import load
 
 PER_FILE = 4
 FORMS = ["python", "binary"]

@@ -9,7 +9,7 @@ from PIL import Image
 
 from tasks.common.errors import UserError
 from tasks.data.cityscapes import CLASSES, VOID, Cityscapes, lookup_table
-from tasks.data.images import find_images, read_labels, read_rgb
+from tasks.data.files.images import find_images, read_labels, read_rgb
 
 CAMVID = Path(__file__).parents[4] / "shared" / "data" / "cityscapes-camvid"
 

@@ -11,11 +11,11 @@ from tasks.common.cpu import thread_pool
 from tasks.common.errors import UserError
 from tasks.data import instance_files
 from tasks.data.coco import Coco, CocoJson
-from tasks.data.coco_boxes import box_of_segmentation, check_meaning
-from tasks.data.coco_json import POLYGONS, read_instances
-from tasks.data.images import read_rgb
-from tasks.data.json_rows import as_integer, as_number
-from tasks.data.names import locate
+from tasks.data.files.coco_boxes import box_of_segmentation, check_meaning
+from tasks.data.files.coco_json import POLYGONS, read_instances
+from tasks.data.files.images import read_rgb
+from tasks.data.files.json_rows import as_integer, as_number
+from tasks.data.files.names import locate
 
 SHARED = Path(__file__).parents[4] / "shared" / "data"
 

@@ -12,8 +12,8 @@ from torchvision.transforms.functional import resized_crop
 
 from tasks.common.errors import UserError
 from tasks.data.crop import Box, RandomResizedCrop, cut_box
-from tasks.data.images import read_rgb
-from tasks.data.jpeg import Jpeg
+from tasks.data.files.images import read_rgb
+from tasks.data.files.jpeg import Jpeg
 
 PHOTOS = Path(__file__).parents[4] / "shared" / "data" / "imagenet-mini" / "val"
 COLOURS = ["4:4:4", "4:2:2", "4:2:0"]

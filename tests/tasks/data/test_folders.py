@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from tasks.common.errors import UserError
-from tasks.data.files import Texts
+from tasks.data.files.files import Texts
 from tasks.data.folders import Folders
 from tasks.data.imagenet import Imagenette
 

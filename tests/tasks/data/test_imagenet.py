@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 
 from tasks.common.errors import UserError
+from tasks.data.files.imagenet_labels import label_of, synsets
+from tasks.data.files.matlab import read_structs
 from tasks.data.imagenet import ImageNet
-from tasks.data.imagenet_labels import label_of, synsets
-from tasks.data.matlab import read_structs
 
 MINI = Path(__file__).parents[4] / "shared" / "data" / "imagenet-mini"
 WNIDS = ["n01440764", "n02119022", "n15075141"]  # labels 0, 277 and 999
@@ -192,7 +192,7 @@ def test_archives_that_unpack_without_end_are_refused(monkeypatch):
     def one(kind: int, data: bytes) -> bytes:
         return struct.pack("<II", kind, len(data)) + data + bytes(-len(data) % 8)
 
-    monkeypatch.setattr("tasks.data.matlab.LARGEST", 1000)
+    monkeypatch.setattr("tasks.data.files.matlab.LARGEST", 1000)
     packed = zlib.compress(one(14, bytes(100_000)))
     with pytest.raises(ValueError, match="more than 1,000 bytes"):
         read_structs(file(struct.pack("<II", 15, len(packed)) + packed), "synsets")

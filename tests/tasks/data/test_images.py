@@ -13,9 +13,9 @@ import pytest
 from PIL import Image, ImageOps, TiffImagePlugin, features
 
 from tasks.common.errors import UserError
-from tasks.data.images import find_images, image_size, look, read_labels, read_rgb, turned
-from tasks.data.jpeg import Jpeg
-from tasks.data.walk import files_below
+from tasks.data.files.images import find_images, image_size, look, read_labels, read_rgb, turned
+from tasks.data.files.jpeg import Jpeg
+from tasks.data.files.walk import files_below
 
 
 def test_16_bits_are_scaled(tmp_path):

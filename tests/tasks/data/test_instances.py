@@ -6,7 +6,7 @@ from PIL import Image
 
 from tasks.common.errors import UserError
 from tasks.data.cityscapes import CLASSES, THINGS, Cityscapes
-from tasks.data.instances import find_objects, pack_instances
+from tasks.data.files.instances import find_objects, pack_instances
 from tasks.data.streets.dataset import Streets
 
 LABELS = {label.name: label.label_id for label in THINGS}

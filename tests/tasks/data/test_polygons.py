@@ -8,7 +8,7 @@ from PIL import Image
 
 from tasks.common.errors import UserError
 from tasks.data.cityscapes import THINGS, Cityscapes
-from tasks.data.instances import pack_instances
+from tasks.data.files.instances import pack_instances
 
 LABELS = {label.name: label.label_id for label in THINGS}
 
@@ -49,7 +49,7 @@ def test_boxes_hold_what_can_be_seen(tmp_path):
 
 def test_polygons_give_the_boxes_of_the_instance_files_drawn_from_them(cityscapes):
     """An object that something covers wholly has none; its number is not given to another."""
-    from tasks.data.polygons import draw_ids
+    from tasks.data.files.polygons import draw_ids
 
     for path in sorted(cityscapes.glob("gtFine/*/*/*_labelIds.png")):
         scene = {**SCENE, "imgHeight": 48, "imgWidth": 64}

@@ -13,7 +13,7 @@ from heads.boxes import Places
 from heads.select import Select
 from heads.ssdlite import RawBoxes, SSDLite
 from tasks.build import build, build_data
-from tasks.data.boxes import PackedBoxes
+from tasks.data.files.boxes import PackedBoxes
 from tasks.data.splits import Splits
 from tasks.detect.multibox import SoftmaxMultiBox
 from tasks.detect.task import DetectTask

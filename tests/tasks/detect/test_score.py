@@ -10,7 +10,7 @@ import pytest
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from tasks.data.ids import Ids
+from tasks.data.files.ids import Ids
 from tasks.detect.arrange import Found
 from tasks.detect.coco_map import evaluate
 from tasks.detect.results import read_results, write_results

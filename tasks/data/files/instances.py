@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from tasks.common.cpu import thread_pool
 from tasks.common.errors import UserError
-from tasks.data.boxes import PackedBoxes
-from tasks.data.opening import opened
-from tasks.data.polygons import draw_ids
+from tasks.data.files.boxes import PackedBoxes
+from tasks.data.files.opening import opened
+from tasks.data.files.polygons import draw_ids
 
 MAX_ID = 2**16 - 1
 OBJECTS = 1000  # an id below is a label's: its pixels are a group in which nobody told one object from the next

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.common.errors import UserError
-from tasks.data.boxes import NOTICED
-from tasks.data.json_rows import Row, as_number, entry, is_number
+from tasks.data.files.boxes import NOTICED
+from tasks.data.files.json_rows import Row, as_number, entry, is_number
 
 Boxes = NDArray[np.float64]
 Box = tuple[float, float, float, float]

@@ -5,7 +5,7 @@ from functools import cache
 from pathlib import Path
 
 from tasks.common.errors import UserError
-from tasks.data.matlab import read_structs
+from tasks.data.files.matlab import read_structs
 
 TRUTH = "ILSVRC2012_validation_ground_truth.txt"
 

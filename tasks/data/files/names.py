@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import unquote
 
-from tasks.data.opening import shown
-from tasks.data.walk import files_below
+from tasks.data.files.opening import shown
+from tasks.data.files.walk import files_below
 
 
 def locate(folder: Path, names: Sequence[str], missing: Sequence[int]) -> tuple[dict[int, str], str]:

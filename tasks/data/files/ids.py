@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.common.errors import UserError
-from tasks.data.json_rows import Row, as_integer, column, entry, is_integer
+from tasks.data.files.json_rows import Row, as_integer, column, entry, is_integer
 
 Integers = NDArray[np.int64]
 

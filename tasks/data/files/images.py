@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from tasks.common.errors import UserError
-from tasks.data.depth import is_deep, read_deep
-from tasks.data.opening import KINDS, check_png_end, opened, shown
-from tasks.data.walk import SUFFIXES, files_below
+from tasks.data.files.depth import is_deep, read_deep
+from tasks.data.files.opening import KINDS, check_png_end, opened, shown
+from tasks.data.files.walk import SUFFIXES, files_below
 
 Pixels = NDArray[np.uint8]
 JPEG_END = b"\xff\xd9"

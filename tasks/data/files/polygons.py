@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from tasks.common.errors import UserError
-from tasks.data.json_rows import read_json
-from tasks.data.opening import MAX_PIXELS
+from tasks.data.files.json_rows import read_json
+from tasks.data.files.opening import MAX_PIXELS
 
 FARTHEST = 1e6  # pixels: NaN and infinity are farther
 GROUP = "group"  # behind a label's name: one polygon around several objects

@@ -5,7 +5,7 @@ from typing import Any, Protocol
 from numpy.typing import NDArray
 
 from tasks.common.annotations import Annotations
-from tasks.data.files import View
+from tasks.data.files.files import View
 
 Arrays = dict[str, NDArray[Any]]
 KEYS = {

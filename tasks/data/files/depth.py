@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tasks.common.errors import UserError
-from tasks.data.opening import open_file, shown
+from tasks.data.files.opening import open_file, shown
 
 Pixels = NDArray[np.uint8]
 FULL = 2**16 - 1

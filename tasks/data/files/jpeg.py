@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tasks.data.images import Pixels
-from tasks.data.opening import MAX_PIXELS, PIXELS_PER_BYTE, open_file
+from tasks.data.files.images import Pixels
+from tasks.data.files.opening import MAX_PIXELS, PIXELS_PER_BYTE, open_file
 
 START, END, SCAN = b"\xff\xd8", b"\xff\xd9", 0xDA
 MULTIPLE = b"MPF\0"  # further pictures follow behind the first one (CIPA DC-007)

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from tasks.common.annotations import HOLE
 from tasks.common.errors import UserError
-from tasks.data.coco_boxes import lacks_box, read_boxes
-from tasks.data.ids import Ids, read_ids, refer
-from tasks.data.json_rows import (
+from tasks.data.files.coco_boxes import lacks_box, read_boxes
+from tasks.data.files.ids import Ids, read_ids, refer
+from tasks.data.files.json_rows import (
     Row,
     as_integer,
     as_number,

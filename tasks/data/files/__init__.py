@@ -1,0 +1,1 @@
+"""Files: decoding photos and label maps, parsing annotations."""
