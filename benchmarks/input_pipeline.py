@@ -24,8 +24,8 @@ from torchvision.transforms import v2
 from torchvision.transforms.functional import resized_crop
 
 from benchmarks.timing import alternate, report
-from tasks.data.crop import RandomResizedCrop, cut_box
 from tasks.data.files.images import find_images
+from tasks.data.transforms.crop import RandomResizedCrop, cut_box
 
 SIZE = 224
 

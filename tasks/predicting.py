@@ -12,7 +12,7 @@ from tasks.build import build, told_to_the_user
 from tasks.checkpoint.checkpoint import open_checkpoint
 from tasks.common.output import notes, size_to_see, summary, write_overlay
 from tasks.data.files.images import Pixels
-from tasks.data.letterbox import Stretch
+from tasks.data.transforms.letterbox import Stretch
 from tasks.indexing import predict_each
 from tasks.learner import Learner
 from tasks.start import classes_of, complete, sources_of, with_checkpoint

@@ -178,7 +178,7 @@ def check_sizes(learner: Learner, trained: tuple[int, ...], scored: tuple[int, i
         (height, width), (other_height, other_width) = trained, scored
         raise UserError(
             f"training images are {height}×{width}, scored ones {other_height}×{other_width}; boxes need one size: "
-            "image_size=[height,width] with data.fit (tasks.data.letterbox.Stretch) makes both"
+            "image_size=[height,width] with data.fit (tasks.data.transforms.letterbox.Stretch) makes both"
         )
 
 

@@ -78,14 +78,14 @@ ALLOWED: dict[str, frozenset[str]] = {  # by the configuration's key, without th
     ),
     "data": TRANSFORMS
     | {
-        "tasks.data.box_transforms.RandomIoUCrop",
-        "tasks.data.box_transforms.RandomZoomOut",
-        "tasks.data.crop.RandomResizedCrop",
-        "tasks.data.letterbox.Letterbox",
-        "tasks.data.letterbox.Stretch",
-        "tasks.data.policies.rand_augment",
-        "tasks.data.policies.trivial_augment",
-        "tasks.data.resize.ResizeCentreCrop",
+        "tasks.data.transforms.box_transforms.RandomIoUCrop",
+        "tasks.data.transforms.box_transforms.RandomZoomOut",
+        "tasks.data.transforms.crop.RandomResizedCrop",
+        "tasks.data.transforms.letterbox.Letterbox",
+        "tasks.data.transforms.letterbox.Stretch",
+        "tasks.data.transforms.policies.rand_augment",
+        "tasks.data.transforms.policies.trivial_augment",
+        "tasks.data.transforms.resize.ResizeCentreCrop",
     },
     "optimizer": frozenset(
         {

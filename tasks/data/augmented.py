@@ -18,10 +18,10 @@ from tasks.data.files.boxes import SMALLEST, pack
 from tasks.data.files.files import View
 from tasks.data.files.images import Pixels
 from tasks.data.files.samples import KEYS, Arrays, Samples
-from tasks.data.label_fill import void_outside
-from tasks.data.letterbox import move, placed
 from tasks.data.mixture import MixedSamples
 from tasks.data.samplers import Draw
+from tasks.data.transforms.label_fill import void_outside
+from tasks.data.transforms.letterbox import move, placed
 
 Crop = Callable[[Path | Pixels, np.random.Generator], Pixels]
 # Boxes of which a transform leaves less than a tenth, or less than what is large enough in a file, are too little to
@@ -40,7 +40,7 @@ class Augmented(Dataset[Batch]):
 
     Args:
         augment: albumentations transforms, in order.
-        crop: makes the image from its file before they see it (tasks/data/crop.py).
+        crop: makes the image from its file before they see it (tasks/data/transforms/crop.py).
         replace_broken: a file that cannot be read is noted in the batch's `broken` (name, reason) and the next image
             takes its place; otherwise it is an error.
         fit: for samples with boxes or masks: makes the augmented image as it is when scored. Others go without.

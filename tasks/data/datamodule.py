@@ -21,11 +21,11 @@ from tasks.data.files.boxes import PackedBoxes
 from tasks.data.files.files import View
 from tasks.data.files.samples import Samples
 from tasks.data.half_precision import keep_coordinates
-from tasks.data.letterbox import placed
 from tasks.data.mixture import MixedSamples
 from tasks.data.progressive import check_progressive, shrunk
 from tasks.data.samplers import BalancedBatches, EvalBatches, MixedBatches, TrainBatches, shared_out
 from tasks.data.sharing import WorkerLoader, shareable
+from tasks.data.transforms.letterbox import placed
 
 
 class DataModule(lightning.LightningDataModule):
@@ -35,7 +35,7 @@ class DataModule(lightning.LightningDataModule):
         train, val: samples; train may be None where nothing is trained.
         augment: albumentations transforms by name, applied in order to training samples.
         crop: makes a training image from its file, before `augment`; None decodes all of it.
-        fit: makes an image to score from its file (tasks/data/resize.py, letterbox.py); None takes it as it is.
+        fit: makes an image to score from its file (tasks/data/transforms/resize.py, letterbox.py); None takes it as it is.
             Training samples with boxes or masks are fitted alike, behind `augment`; of a mixture, all.
         progressive: (side, share of the steps) pairs: training images are shrunk to that side until that share is done
             (tasks/data/progressive.py): a pass costs less while little is known. None for none.

@@ -22,7 +22,7 @@ from tasks.build import build
 from tasks.checkpoint.checkpoint import make_card
 from tasks.common.console import run_command
 from tasks.common.errors import UserError
-from tasks.data.letterbox import Stretch
+from tasks.data.transforms.letterbox import Stretch
 from tasks.deploy.describe import describe
 from tasks.deploy.gate import LIMITS, compare, of_checkpoint, of_file
 from tasks.deploy.network import trace

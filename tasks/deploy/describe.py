@@ -94,7 +94,7 @@ def rule_of(fit: Any) -> Mapping[str, Any]:
     if not hasattr(fit, "rule"):
         raise UserError(
             f"data.fit={type(fit).__name__} has no rule() that other programs could follow; use Stretch or Letterbox "
-            "of tasks.data.letterbox, or tasks.data.resize.ResizeCentreCrop"
+            "of tasks.data.transforms.letterbox, or tasks.data.transforms.resize.ResizeCentreCrop"
         )
     rule = dict(fit.rule())
     kernel = rule.get("interpolation", "bilinear")

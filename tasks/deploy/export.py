@@ -29,7 +29,7 @@ from tasks.training import ready
 
 GOLDEN = 3  # images for a self-test on a device
 DTYPES = {"fp16": torch.float16, "bf16": torch.bfloat16}
-FITTED = "tasks.data.letterbox.Stretch"
+FITTED = "tasks.data.transforms.letterbox.Stretch"
 
 
 def export(task: str, config: DictConfig, splits: Splits, folder: Path) -> None:

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from tasks.common.errors import UserError
 from tasks.data.datamodule import DataModule
-from tasks.data.resize import antialiased
+from tasks.data.transforms.resize import antialiased
 from tasks.deploy.agreement import AGREE, Candidates
 from tasks.deploy.decode import decode, prepare, selected
 from tasks.deploy.gate import (

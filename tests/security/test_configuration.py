@@ -74,7 +74,7 @@ CONFIGURATIONS = {
     "timm": ("segment", "backbone=timm"),
     "exponential": ("classify", "scheduler=exponential"),
     "photometric": ("detect", "recipe=detect_coco_mosaic"),
-    "letterbox": ("detect", "data.fit._target_=tasks.data.letterbox.Letterbox"),
+    "letterbox": ("detect", "data.fit._target_=tasks.data.transforms.letterbox.Letterbox"),
     "policy": ("classify", "recipe=classify_folders"),
 }
 

@@ -20,7 +20,7 @@ from tasks.classify.output import captioned
 from tasks.classify.task import ClassifyTask
 from tasks.common.legend import with_legend
 from tasks.common.output import summary, write_overlay
-from tasks.data.letterbox import Letterbox, Stretch
+from tasks.data.transforms.letterbox import Letterbox, Stretch
 from tasks.detect.draw import colour_of, draw_boxes
 from tasks.detect.multibox import SoftmaxMultiBox
 from tasks.detect.task import DetectTask

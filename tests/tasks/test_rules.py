@@ -82,7 +82,7 @@ def test_values_that_cannot_be_meant(choices):
     [
         ("data.fit", "albumentations.HorizontalFlip"),
         ("data.fit", "heads.select.Select"),
-        ("data.crop", "tasks.data.letterbox.Stretch"),
+        ("data.crop", "tasks.data.transforms.letterbox.Stretch"),
         ("backbone", "heads.lraspp.LRASPP"),
         ("optimizer", "torch.nn.Linear"),
         ("scheduler", "torch.optim.SGD"),

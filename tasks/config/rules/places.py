@@ -21,11 +21,11 @@ PLACES = {  # what is built at a key, and the modules that have it
     "optimizer": ("torch.optim.", "tasks.optimizers."),
     "scheduler": ("tasks.schedules.",),
     "dataset": ("tasks.data.",),
-    "data.crop": ("tasks.data.crop.RandomResizedCrop",),
+    "data.crop": ("tasks.data.transforms.crop.RandomResizedCrop",),
     "data.fit": (
-        "tasks.data.resize.ResizeCentreCrop",
-        "tasks.data.letterbox.Stretch",
-        "tasks.data.letterbox.Letterbox",
+        "tasks.data.transforms.resize.ResizeCentreCrop",
+        "tasks.data.transforms.letterbox.Stretch",
+        "tasks.data.transforms.letterbox.Letterbox",
     ),
 }
 TRANSFORMS = ("albumentations.", "tasks.data.")

@@ -118,7 +118,7 @@ def of_network(
     if config.backbone.get("pretrained"):
         config.backbone.pretrained = False  # nothing to download: what it costs is the same
     if common["size"] is not None:
-        config.data.fit = {"_target_": "tasks.data.letterbox.Stretch", "size": common["size"]}
+        config.data.fit = {"_target_": "tasks.data.transforms.letterbox.Stretch", "size": common["size"]}
     learner = build(config, classes, sources)
     plain_classes = {kind: plain_of(entries) for kind, entries in classes.items()}
     job = {**common, "task": task, "config": plain(config), "classes": plain_classes, "sources": dict(sources)}

@@ -11,9 +11,9 @@ from tasks.common.annotations import Annotations
 from tasks.common.errors import UserError
 from tasks.data.augmented import Augmented
 from tasks.data.batches import InMemory
-from tasks.data.box_transforms import RandomIoUCrop, RandomZoomOut, overlap
-from tasks.data.letterbox import Letterbox, Stretch
 from tasks.data.samplers import Draw, TrainBatches
+from tasks.data.transforms.box_transforms import RandomIoUCrop, RandomZoomOut, overlap
+from tasks.data.transforms.letterbox import Letterbox, Stretch
 
 # Told apart by which channels are bright, so that a blurred edge belongs to no other class.
 COLOURS = np.array([(250, 0, 0), (0, 250, 0), (0, 0, 250), (250, 250, 0), (0, 250, 250)], np.uint8)

@@ -11,9 +11,9 @@ from torchvision.transforms import RandomResizedCrop as Theirs
 from torchvision.transforms.functional import resized_crop
 
 from tasks.common.errors import UserError
-from tasks.data.crop import Box, RandomResizedCrop, cut_box
 from tasks.data.files.images import read_rgb
 from tasks.data.files.jpeg import Jpeg
+from tasks.data.transforms.crop import Box, RandomResizedCrop, cut_box
 
 PHOTOS = Path(__file__).parents[4] / "shared" / "data" / "imagenet-mini" / "val"
 COLOURS = ["4:4:4", "4:2:2", "4:2:0"]

@@ -13,10 +13,10 @@ from tasks.build import build_data
 from tasks.checks import check
 from tasks.common.errors import UserError
 from tasks.data.augmented import Augmented
-from tasks.data.label_fill import shifted, with_void
-from tasks.data.policies import rand_augment, trivial_augment
 from tasks.data.samplers import Draw
 from tasks.data.splits import Splits
+from tasks.data.transforms.label_fill import shifted, with_void
+from tasks.data.transforms.policies import rand_augment, trivial_augment
 from tests.test_config import configuration
 
 SIDE, CLASS = 64, 7

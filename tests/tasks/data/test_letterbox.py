@@ -7,8 +7,8 @@ from PIL import Image
 
 from heads.boxes import Places
 from tasks.common.errors import UserError
-from tasks.data.letterbox import Letterbox, Stretch, move, nearest, placed, stretching
-from tasks.data.resize import ResizeCentreCrop, antialiased
+from tasks.data.transforms.letterbox import Letterbox, Stretch, move, nearest, placed, stretching
+from tasks.data.transforms.resize import ResizeCentreCrop, antialiased
 
 pytestmark = pytest.mark.filterwarnings("error")  # torch warns once of an array that it could write to but must not
 SIZES = [(48, 64), (64, 48), (40, 40), (7, 90), (200, 31)]

@@ -16,9 +16,9 @@ from tasks.common.annotations import Annotations
 from tasks.common.errors import UserError
 from tasks.data.cityscapes import Cityscapes
 from tasks.data.coco import Coco
-from tasks.data.letterbox import Letterbox, Stretch
 from tasks.data.mixture import MixedSamples, Mixture
 from tasks.data.samplers import MixedBatches, TrainBatches, shared_out
+from tasks.data.transforms.letterbox import Letterbox, Stretch
 from tests.tasks.data.test_batches import module
 
 POISON = 250  # a label that is in the files, but not wanted: no batch may have it

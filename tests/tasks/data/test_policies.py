@@ -6,7 +6,7 @@ import albumentations
 import numpy as np
 import pytest
 
-from tasks.data.policies import TRIVIAL, operations, rand_augment, trivial_augment
+from tasks.data.transforms.policies import TRIVIAL, operations, rand_augment, trivial_augment
 
 
 def apply(transform, image, seed):

@@ -6,7 +6,7 @@ from PIL import Image
 from torchvision import transforms
 
 from tasks.common.errors import UserError
-from tasks.data.resize import ResizeCentreCrop
+from tasks.data.transforms.resize import ResizeCentreCrop
 
 SIZES = [(40, 60), (60, 40), (41, 67), (97, 64), (33, 33), (20, 90), (7, 5), (32, 31), (1, 50), (28, 41)]
 FILTERS = {

@@ -16,8 +16,8 @@ from torch import nn
 from tasks.build import build
 from tasks.checkpoint.checkpoint import make_card
 from tasks.checkpoint.manifest import write_manifest
-from tasks.data.letterbox import Stretch
 from tasks.data.streets.dataset import Streets
+from tasks.data.transforms.letterbox import Stretch
 from tasks.deploy.describe import describe
 from tasks.deploy.network import Traced, trace
 from tasks.deploy.runtimes import Runner, open_runner
@@ -35,7 +35,7 @@ SMALL = (
     "detect.task.select.detections=40",
     "classify.head.hidden=16",
     "heads=[segment,detect,classify]",
-    "+data.fit._target_=tasks.data.letterbox.Stretch",
+    "+data.fit._target_=tasks.data.transforms.letterbox.Stretch",
     f"+data.fit.size=[{SIZE[0]},{SIZE[1]}]",
     "data.workers=0",
     "cpu.keep_freed_memory=false",

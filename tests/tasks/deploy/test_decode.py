@@ -21,8 +21,8 @@ from heads.lraspp import LRASPP
 from heads.select import Select
 from heads.ssdlite import RawBoxes, SSDLite
 from tasks.checkpoint.manifest import write_manifest
-from tasks.data.letterbox import Letterbox, Stretch
-from tasks.data.resize import FILTERS, ResizeCentreCrop
+from tasks.data.transforms.letterbox import Letterbox, Stretch
+from tasks.data.transforms.resize import FILTERS, ResizeCentreCrop
 from tasks.deploy import decode as decoder
 from tasks.deploy.decode import decode, prepare
 from tasks.detect.multibox import FocalMultiBox, SoftmaxMultiBox

@@ -8,9 +8,9 @@ import torch
 
 from tasks.checkpoint.manifest import read_manifest, sha256
 from tasks.common.errors import UserError
-from tasks.data.letterbox import Letterbox, Stretch
-from tasks.data.resize import ResizeCentreCrop
 from tasks.data.streets.dataset import Streets
+from tasks.data.transforms.letterbox import Letterbox, Stretch
+from tasks.data.transforms.resize import ResizeCentreCrop
 from tasks.deploy.describe import rule_of
 from tests.tasks.deploy.conftest import SIZE
 

@@ -16,7 +16,7 @@ from PIL import Image
 from backbones.mobilenet_v3 import MobileNetV3
 from tasks import predicting
 from tasks.common.errors import UserError
-from tasks.data.letterbox import Stretch
+from tasks.data.transforms.letterbox import Stretch
 from tasks.deploy import predicting as shipped
 from tasks.deploy.model import Model
 from tasks.deploy.runtimes import Runner

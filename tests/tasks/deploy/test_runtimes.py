@@ -10,7 +10,7 @@ import torch
 from heads.boxes import Places
 from tasks.checkpoint.manifest_rules import SUFFIXES
 from tasks.common.errors import UserError
-from tasks.data.letterbox import Stretch
+from tasks.data.transforms.letterbox import Stretch
 from tasks.deploy.network import trace
 from tasks.deploy.runtimes import Runner, open_runner
 from tasks.deploy.shapes import check_outputs

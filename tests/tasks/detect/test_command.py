@@ -122,7 +122,7 @@ def test_train_evaluate_predict(run, command, coco, tmp_path):
     [
         ("loss=focal", "head.prior=0.01", "task.loss.box=giou"),
         ("head=ssdlite_torchvision", "backbone.tail=detection", "backbone.normalisation=half"),
-        ("dataset.numbering=ids", "data.fit._target_=tasks.data.letterbox.Letterbox", "image_size=[48,80]"),
+        ("dataset.numbering=ids", "data.fit._target_=tasks.data.transforms.letterbox.Letterbox", "image_size=[48,80]"),
         ("backbone=mobilenet_v1",),
         ("backbone=mobilenet_v4_conv_small", "head.maps=[c3,c4,c5]", "head.extras=[]", "head.anchors.smallest=0.1"),
     ],

@@ -9,7 +9,7 @@ import numpy as np
 from tasks.common.errors import UserError
 from tasks.data.files.images import Pixels, read_rgb
 from tasks.data.files.jpeg import Jpeg
-from tasks.data.resize import antialiased
+from tasks.data.transforms.resize import antialiased
 
 TRIES = 10
 Interpolation = Literal["bilinear", "bicubic"]

@@ -11,7 +11,7 @@ from tasks.data.cityscapes import VOID
 from tasks.data.files.files import View
 from tasks.data.files.images import Pixels, read_rgb
 from tasks.data.files.samples import Arrays
-from tasks.data.resize import antialiased
+from tasks.data.transforms.resize import antialiased
 
 LONGEST = 16_384  # pixels a side: more is a slip, and no memory would hold a batch of it
 
@@ -117,7 +117,7 @@ def placed(fit: View) -> PlacedView:
     """
     if not hasattr(fit, "place"):
         raise UserError(
-            f"data.fit={type(fit).__name__} moves no boxes and no masks: use tasks.data.letterbox.Stretch (or, for "
+            f"data.fit={type(fit).__name__} moves no boxes and no masks: use tasks.data.transforms.letterbox.Stretch (or, for "
             "boxes alone, Letterbox)"
         )
     return cast(PlacedView, fit)
@@ -132,7 +132,7 @@ def stretching(fit: View) -> PlacedView:
     if type(fit) is not Stretch:
         raise UserError(
             f"data.fit={type(fit).__name__} cuts or frames the image, but masks are scored as their files have them: "
-            "use tasks.data.letterbox.Stretch"
+            "use tasks.data.transforms.letterbox.Stretch"
         )
     return fit
 
