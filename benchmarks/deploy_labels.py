@@ -22,7 +22,7 @@ from torchvision.transforms.functional import normalize
 from backbones.base import IMAGENET_MEAN, IMAGENET_STD
 from benchmarks.exported import exported, has_bf16, network
 from benchmarks.timing import alternate, report
-from tasks.data.cityscapes import Cityscapes, lookup_table
+from tasks.data.datasets.cityscapes import Cityscapes, lookup_table
 from tasks.data.streets.picture import draw
 from tasks.deploy.decode import Array
 

@@ -27,7 +27,7 @@ from benchmarks.timing import alternate, report
 from heads.sizes import measure
 from tasks.build import build
 from tasks.common.cpu import keep_freed_memory
-from tasks.data.cityscapes import CLASSES
+from tasks.data.datasets.cityscapes import CLASSES
 from tasks.learner import Learner
 from tasks.report import EveryHead
 

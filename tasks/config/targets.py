@@ -64,16 +64,16 @@ ALLOWED: dict[str, frozenset[str]] = {  # by the configuration's key, without th
     "balance": frozenset({"tasks.balance.FixedWeights", "tasks.balance.GradNorm", "tasks.balance.Uncertainty"}),
     "dataset": frozenset(
         {
-            "tasks.data.cifar.CIFAR",
-            "tasks.data.cityscapes.Cityscapes",
-            "tasks.data.coco.Coco",
-            "tasks.data.coco.CocoJson",
-            "tasks.data.folders.Folders",
-            "tasks.data.imagenet.ImageNet",
-            "tasks.data.imagenet.Imagenette",
+            "tasks.data.datasets.cifar.CIFAR",
+            "tasks.data.datasets.cityscapes.Cityscapes",
+            "tasks.data.datasets.coco.Coco",
+            "tasks.data.datasets.coco.CocoJson",
+            "tasks.data.datasets.folders.Folders",
+            "tasks.data.datasets.imagenet.ImageNet",
+            "tasks.data.datasets.imagenet.Imagenette",
             "tasks.data.mixture.Mixture",
             "tasks.data.streets.dataset.Streets",
-            "tasks.data.voc.Voc",
+            "tasks.data.datasets.voc.Voc",
         }
     ),
     "data": TRANSFORMS

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from tasks.common.errors import UserError
-from tasks.data.cityscapes import LabelledImages
+from tasks.data.datasets.cityscapes import LabelledImages
 from tasks.data.files.files import Files
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.common.errors import UserError
-from tasks.data.cityscapes import Cityscapes, LabelledImages
+from tasks.data.datasets.cityscapes import Cityscapes, LabelledImages
 from tasks.data.files.images import Pixels
 from tasks.data.streets.write import KINDS, generate
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Protocol, cast
 import numpy as np
 
 from tasks.common.errors import UserError
-from tasks.data.cityscapes import VOID
+from tasks.data.datasets.cityscapes import VOID
 from tasks.data.files.files import View
 from tasks.data.files.images import Pixels, read_rgb
 from tasks.data.files.samples import Arrays

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tasks.common.errors import UserError
-from tasks.data.cifar import BATCHES, CIFAR, CLASSES
+from tasks.data.datasets.cifar import BATCHES, CIFAR, CLASSES
 from tasks.data.files import unpickle
 from tasks.data.files.unpickle import load
 

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from tasks.common.errors import UserError
-from tasks.data.cityscapes import CLASSES, VOID, Cityscapes, lookup_table
+from tasks.data.datasets.cityscapes import CLASSES, VOID, Cityscapes, lookup_table
 from tasks.data.files.images import find_images, read_labels, read_rgb
 
 CAMVID = Path(__file__).parents[4] / "shared" / "data" / "cityscapes-camvid"

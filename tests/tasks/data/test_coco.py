@@ -9,8 +9,8 @@ from PIL import Image
 
 from tasks.common.cpu import thread_pool
 from tasks.common.errors import UserError
-from tasks.data import instance_files
-from tasks.data.coco import Coco, CocoJson
+from tasks.data.datasets import instance_files
+from tasks.data.datasets.coco import Coco, CocoJson
 from tasks.data.files.coco_boxes import box_of_segmentation, check_meaning
 from tasks.data.files.coco_json import POLYGONS, read_instances
 from tasks.data.files.images import read_rgb

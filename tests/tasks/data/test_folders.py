@@ -7,9 +7,9 @@ import pytest
 from PIL import Image
 
 from tasks.common.errors import UserError
+from tasks.data.datasets.folders import Folders
+from tasks.data.datasets.imagenet import Imagenette
 from tasks.data.files.files import Texts
-from tasks.data.folders import Folders
-from tasks.data.imagenet import Imagenette
 
 CIFAR = Path(__file__).parents[4] / "shared" / "data" / "cifar10-mini"
 

@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 
 from tasks.common.errors import UserError
+from tasks.data.datasets.imagenet import ImageNet
 from tasks.data.files.imagenet_labels import label_of, synsets
 from tasks.data.files.matlab import read_structs
-from tasks.data.imagenet import ImageNet
 
 MINI = Path(__file__).parents[4] / "shared" / "data" / "imagenet-mini"
 WNIDS = ["n01440764", "n02119022", "n15075141"]  # labels 0, 277 and 999

@@ -14,8 +14,8 @@ from hydra.utils import instantiate
 
 from tasks.common.annotations import Annotations
 from tasks.common.errors import UserError
-from tasks.data.cityscapes import Cityscapes
-from tasks.data.coco import Coco
+from tasks.data.datasets.cityscapes import Cityscapes
+from tasks.data.datasets.coco import Coco
 from tasks.data.mixture import MixedSamples, Mixture
 from tasks.data.samplers import MixedBatches, TrainBatches, shared_out
 from tasks.data.transforms.letterbox import Letterbox, Stretch

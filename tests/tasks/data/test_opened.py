@@ -8,10 +8,10 @@ import pytest
 from PIL import Image
 
 from tasks.common.errors import UserError
-from tasks.data.cityscapes import Cityscapes
-from tasks.data.coco import Coco
+from tasks.data.datasets.cityscapes import Cityscapes
+from tasks.data.datasets.coco import Coco
+from tasks.data.datasets.folders import Folders
 from tasks.data.files.instances import pack_instances
-from tasks.data.folders import Folders
 from tasks.data.opened import check_boxes, report_overlap, set_white
 
 

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from tasks.common.errors import UserError
-from tasks.data.cityscapes import THINGS, Cityscapes
+from tasks.data.datasets.cityscapes import THINGS, Cityscapes
 from tasks.data.files.instances import pack_instances
 
 LABELS = {label.name: label.label_id for label in THINGS}

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from tasks.common.errors import UserError
-from tasks.data.voc import CLASSES, Voc
+from tasks.data.datasets.voc import CLASSES, Voc
 
 OBJECT = (
     "<object><name>{}</name><difficult>{}</difficult><part><name>head</name><bndbox><xmin>2</xmin><ymin>2</ymin>"

@@ -11,7 +11,7 @@ from PIL import Image
 from backbones.base import Feature
 from heads.boxes import Places
 from heads.lraspp import LRASPP
-from tasks.data.cityscapes import CLASSES
+from tasks.data.datasets.cityscapes import CLASSES
 from tasks.segment.draw import colourise, draw, errors, overlay
 from tasks.segment.loss import PixelCrossEntropy
 from tasks.segment.task import SegmentTask

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tasks.common.errors import UserError
+from tasks.data.datasets.instance_files import InstanceFiles, Numbering, Source
 from tasks.data.files.walk import found_in
-from tasks.data.instance_files import InstanceFiles, Numbering, Source
 
 
 class Coco(InstanceFiles):

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tasks.common.annotations import HOLE
 from tasks.common.cpu import thread_pool
 from tasks.common.errors import UserError
-from tasks.data.boxed_files import BoxedFiles, absent, are_missing
+from tasks.data.datasets.boxed_files import BoxedFiles, absent, are_missing
 from tasks.data.files.boxes import PackedBoxes
 from tasks.data.files.coco_boxes import check_meaning
 from tasks.data.files.coco_json import Instances, read_instances

@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 import numpy as np
 
 from tasks.common.errors import UserError
-from tasks.data.boxed_files import BoxedFiles, absent, are_missing
+from tasks.data.datasets.boxed_files import BoxedFiles, absent, are_missing
 from tasks.data.files.boxes import PackedBoxes
 from tasks.data.files.opening import open_file, reason
 from tasks.data.files.walk import found_in, images_in

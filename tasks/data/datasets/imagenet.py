@@ -6,10 +6,10 @@ from functools import cached_property
 from pathlib import Path
 
 from tasks.common.errors import UserError
+from tasks.data.datasets.folders import Folders
 from tasks.data.files.files import LabelledFiles
 from tasks.data.files.imagenet_labels import TRUTH, label_of, read_devkit, read_solution, synsets
 from tasks.data.files.walk import files_below, folders_in, found_in, images_in
-from tasks.data.folders import Folders
 
 KAGGLE = "ILSVRC/Data/CLS-LOC"
 TRAIN = ("train", "ILSVRC2012_img_train", f"{KAGGLE}/train", "Data/CLS-LOC/train")
