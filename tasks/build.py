@@ -22,8 +22,8 @@ from tasks.common.origin import needs_traceback
 from tasks.common.task import Task
 from tasks.config.heads import parts, several
 from tasks.config.proportion import check_parameters, is_wide
-from tasks.data.datamodule import DataModule
-from tasks.data.splits import Splits
+from tasks.data.loading.datamodule import DataModule
+from tasks.data.loading.splits import Splits
 from tasks.data.transforms.label_fill import with_void
 from tasks.learner import Learner
 from tasks.sync_norms import SyncNorms

@@ -165,7 +165,7 @@ def explain_run(error: Exception) -> str:
             return f"{text[:200]}: a smaller data.batch_size, image_size or fewer data.workers need less memory"
         if "DataLoader worker" not in text:
             return ""
-        from tasks.data.sharing import lost_worker
+        from tasks.data.loading.sharing import lost_worker
 
         return lost_worker(error)
     return explain(error)

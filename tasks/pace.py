@@ -6,7 +6,7 @@ from lightning import Callback, LightningModule, Trainer
 from torch.optim.lr_scheduler import LambdaLR
 
 from tasks.common.errors import UserError
-from tasks.data.datamodule import DataModule
+from tasks.data.loading.datamodule import DataModule
 from tasks.report import report
 
 ENTRY = "run"  # of a checkpoint

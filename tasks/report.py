@@ -14,7 +14,7 @@ from backbones.base import Backbone
 from backbones.norms import Rows
 from heads.sizes import measure
 from tasks.common.ranks import is_first
-from tasks.data.datamodule import DataModule
+from tasks.data.loading.datamodule import DataModule
 from tasks.learner import Learner
 
 

@@ -18,8 +18,8 @@ from tasks.config.heads import HEADS, settled_heads, several
 from tasks.config.overrides import typed_keys
 from tasks.config.proportion import check_epoch
 from tasks.data.files.images import find_images
-from tasks.data.opened import check_boxes, report_overlap, set_white
-from tasks.data.splits import Splits
+from tasks.data.loading.opened import check_boxes, report_overlap, set_white
+from tasks.data.loading.splits import Splits
 from tasks.folders import writes
 from tasks.jobs import in_sweep, needs_own_command, run_own_command
 

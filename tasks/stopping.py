@@ -11,7 +11,7 @@ from lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from tasks.common.errors import Diverged, Stopped
-from tasks.data.sharing import Waiting
+from tasks.data.loading.sharing import Waiting
 from tasks.together import any_process, time_to_ask
 
 EXPLODED = 10  # times the loss of the first batch; below 1 that counts as 1, so that a trained network may learn anew

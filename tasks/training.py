@@ -25,8 +25,8 @@ from tasks.common.cpu import give_way_to_accelerator, keep_freed_memory
 from tasks.common.errors import Diverged, Stopped, UserError
 from tasks.common.writing import write_text
 from tasks.config.heads import HEADS, parts
-from tasks.data.datamodule import DataModule
-from tasks.data.splits import Splits
+from tasks.data.loading.datamodule import DataModule
+from tasks.data.loading.splits import Splits
 from tasks.detect.task import DetectTask
 from tasks.learner import Learner
 from tasks.pace import KeepPace

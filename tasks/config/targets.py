@@ -71,7 +71,7 @@ ALLOWED: dict[str, frozenset[str]] = {  # by the configuration's key, without th
             "tasks.data.datasets.folders.Folders",
             "tasks.data.datasets.imagenet.ImageNet",
             "tasks.data.datasets.imagenet.Imagenette",
-            "tasks.data.mixture.Mixture",
+            "tasks.data.loading.mixture.Mixture",
             "tasks.data.streets.dataset.Streets",
             "tasks.data.datasets.voc.Voc",
         }

@@ -11,8 +11,8 @@ from tasks.checkpoint.manifest import CARD, NAME, write_manifest
 from tasks.common.errors import UserError
 from tasks.common.formats import FORMATS
 from tasks.config.heads import parts
-from tasks.data.datamodule import DataModule
-from tasks.data.splits import Splits
+from tasks.data.loading.datamodule import DataModule
+from tasks.data.loading.splits import Splits
 from tasks.deploy import decode
 from tasks.deploy.describe import describe, portable
 from tasks.deploy.golden import leave_golden

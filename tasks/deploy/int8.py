@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tasks.common.errors import UserError
-from tasks.data.datamodule import DataModule
+from tasks.data.loading.datamodule import DataModule
 from tasks.deploy.decode import prepare
 from tasks.deploy.prove import NOTHING_SCORED
 from tasks.deploy.quantise.plan import Plan, mixed_plan, open_quantiser

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tasks.common.errors import UserError
-from tasks.data.datamodule import DataModule
+from tasks.data.loading.datamodule import DataModule
 from tasks.data.transforms.resize import antialiased
 from tasks.deploy.agreement import AGREE, Candidates
 from tasks.deploy.decode import decode, prepare, selected

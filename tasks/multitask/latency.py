@@ -14,8 +14,8 @@ from omegaconf import DictConfig
 from tasks.build import build, build_data
 from tasks.checkpoint.checkpoint import load_state, open_checkpoint
 from tasks.config.stored import rebuilt
-from tasks.data.batches import Scored
-from tasks.data.splits import Splits
+from tasks.data.loading.batches import Scored
+from tasks.data.loading.splits import Splits
 from tasks.learner import Learner
 from tasks.multitask.runs import SHARED
 from tasks.start import classes_of, sources_of

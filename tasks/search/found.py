@@ -13,7 +13,7 @@ from tasks import training
 from tasks.checkpoint.checkpoint import load_state, make_card, open_checkpoint, read_ours
 from tasks.checkpoint.saving import save
 from tasks.config.overrides import plain
-from tasks.data.splits import Splits
+from tasks.data.loading.splits import Splits
 from tasks.search.networks import Networks
 
 OF_THE_SEARCH = ("search", "target", "latency", "budget")

@@ -16,12 +16,12 @@ from tasks.build import build_data
 from tasks.common.distillation import Distillation
 from tasks.common.errors import UserError
 from tasks.common.task import Task
-from tasks.data.batches import Batch, Scored
-from tasks.data.mixture import MixedSamples
-from tasks.data.progressive import shrunk
-from tasks.data.samplers import EvalBatches
-from tasks.data.splits import Splits
-from tasks.data.subset import Subset
+from tasks.data.loading.batches import Batch, Scored
+from tasks.data.loading.mixture import MixedSamples
+from tasks.data.loading.progressive import shrunk
+from tasks.data.loading.samplers import EvalBatches
+from tasks.data.loading.splits import Splits
+from tasks.data.loading.subset import Subset
 from tasks.learner import Learner
 from tasks.predicting import best_device
 from tasks.teacher import make_distillation

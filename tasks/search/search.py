@@ -5,7 +5,7 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from tasks.build import build_data
-from tasks.data.splits import Splits
+from tasks.data.loading.splits import Splits
 from tasks.search.networks import Networks
 
 

@@ -73,7 +73,7 @@ def test_torch_decides_in_the_end(monkeypatch):
 
 @pytest.mark.skipif(not hasattr(os, "sched_getaffinity") or os.cpu_count() == 1, reason="needs two cores")
 def test_workers_and_pools_use_all_cores_of_a_process_that_is_tied_to_one(machine, monkeypatch):
-    from tasks.data.datamodule import DataModule
+    from tasks.data.loading.datamodule import DataModule
 
     machine("cpu")
     everywhere = os.sched_getaffinity(0)

@@ -19,7 +19,7 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 
 from tasks.common.errors import UserError, visible
-from tasks.data.splits import Splits
+from tasks.data.loading.splits import Splits
 from tasks.report import report
 from tasks.search.block.candidates import Candidates
 from tasks.search.block.outcome import Progress, write_results

@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from backbones.table import table_of
 from tasks.common.errors import UserError
 from tasks.config.overrides import leaves
-from tasks.data.splits import Splits
+from tasks.data.loading.splits import Splits
 from tasks.search.networks import Networks
 
 FORMAT = 2  # of what is written here: a study of an older one cannot be compared

@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 from backbones.inverted import Plan
 from tasks.checkpoint.checkpoint import load_state, open_checkpoint
 from tasks.config.search import target_of
-from tasks.data.splits import Splits
+from tasks.data.loading.splits import Splits
 from tasks.report import report
 from tasks.search.costs import Meter, make_meter
 from tasks.search.found import as_training, keep_trained, train, write_network

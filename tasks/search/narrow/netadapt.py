@@ -19,7 +19,7 @@ from backbones.table import table_of
 from tasks.common.cpu import cores
 from tasks.common.errors import UserError
 from tasks.config.amounts import Amount
-from tasks.data.splits import Splits
+from tasks.data.loading.splits import Splits
 from tasks.predicting import best_device
 from tasks.report import report
 from tasks.search.costs import Meter

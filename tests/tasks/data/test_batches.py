@@ -12,11 +12,11 @@ import torch
 
 from tasks.common.annotations import Annotations
 from tasks.common.errors import UserError
-from tasks.data.augmented import Augmented
-from tasks.data.batches import InMemory, Scored, collate
-from tasks.data.datamodule import DataModule
-from tasks.data.progressive import check_progressive, resized_elsewhere, resized_on_cpu, shrunk
-from tasks.data.samplers import BalancedBatches, Draw, EvalBatches, MixedBatches, TrainBatches
+from tasks.data.loading.augmented import Augmented
+from tasks.data.loading.batches import InMemory, Scored, collate
+from tasks.data.loading.datamodule import DataModule
+from tasks.data.loading.progressive import check_progressive, resized_elsewhere, resized_on_cpu, shrunk
+from tasks.data.loading.samplers import BalancedBatches, Draw, EvalBatches, MixedBatches, TrainBatches
 from tasks.data.transforms.box_transforms import RandomIoUCrop, RandomZoomOut
 from tasks.data.transforms.letterbox import Letterbox, Stretch
 from tasks.data.transforms.resize import ResizeCentreCrop

@@ -9,9 +9,9 @@ import torch
 
 from tasks.common.annotations import Annotations
 from tasks.common.errors import UserError
-from tasks.data.augmented import Augmented
-from tasks.data.batches import InMemory
-from tasks.data.samplers import Draw, TrainBatches
+from tasks.data.loading.augmented import Augmented
+from tasks.data.loading.batches import InMemory
+from tasks.data.loading.samplers import Draw, TrainBatches
 from tasks.data.transforms.box_transforms import RandomIoUCrop, RandomZoomOut, overlap
 from tasks.data.transforms.letterbox import Letterbox, Stretch
 

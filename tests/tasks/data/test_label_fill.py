@@ -12,9 +12,9 @@ from omegaconf import OmegaConf
 from tasks.build import build_data
 from tasks.checks import check
 from tasks.common.errors import UserError
-from tasks.data.augmented import Augmented
-from tasks.data.samplers import Draw
-from tasks.data.splits import Splits
+from tasks.data.loading.augmented import Augmented
+from tasks.data.loading.samplers import Draw
+from tasks.data.loading.splits import Splits
 from tasks.data.transforms.label_fill import shifted, with_void
 from tasks.data.transforms.policies import rand_augment, trivial_augment
 from tests.test_config import configuration

@@ -16,8 +16,8 @@ from tasks.common.annotations import Annotations
 from tasks.common.errors import UserError
 from tasks.data.datasets.cityscapes import Cityscapes
 from tasks.data.datasets.coco import Coco
-from tasks.data.mixture import MixedSamples, Mixture
-from tasks.data.samplers import MixedBatches, TrainBatches, shared_out
+from tasks.data.loading.mixture import MixedSamples, Mixture
+from tasks.data.loading.samplers import MixedBatches, TrainBatches, shared_out
 from tasks.data.transforms.letterbox import Letterbox, Stretch
 from tests.tasks.data.test_batches import module
 
@@ -416,6 +416,6 @@ def test_the_configuration_builds_a_mixture(cityscapes, coco):
 
 
 def test_no_torch_is_imported_to_describe_a_mixture():
-    code = "import sys, tasks.data.mixture; print({'torch', 'albumentations', 'cv2'} & set(sys.modules))"
+    code = "import sys, tasks.data.loading.mixture; print({'torch', 'albumentations', 'cv2'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"

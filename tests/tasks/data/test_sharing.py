@@ -13,9 +13,9 @@ from torch.utils.data import Dataset
 
 from tasks.common.console import stop_on_signals
 from tasks.common.errors import Stopped
-from tasks.data import sharing
-from tasks.data.datamodule import start_worker
-from tasks.data.sharing import ByValue, Waiting, WorkerLoader, lost_worker, shareable
+from tasks.data.loading import sharing
+from tasks.data.loading.datamodule import start_worker
+from tasks.data.loading.sharing import ByValue, Waiting, WorkerLoader, lost_worker, shareable
 
 
 class Batches(Dataset):

@@ -14,7 +14,7 @@ from heads.select import Select
 from heads.ssdlite import RawBoxes, SSDLite
 from tasks.build import build, build_data
 from tasks.data.files.boxes import PackedBoxes
-from tasks.data.splits import Splits
+from tasks.data.loading.splits import Splits
 from tasks.detect.multibox import SoftmaxMultiBox
 from tasks.detect.task import DetectTask
 from tests.test_config import configuration

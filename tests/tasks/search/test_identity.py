@@ -9,7 +9,7 @@ from omegaconf import OmegaConf
 
 from backbones.mobilenet_v3 import MobileNetV3
 from tasks.common.errors import UserError
-from tasks.data.splits import Splits
+from tasks.data.loading.splits import Splits
 from tasks.search.block.identity import contents, identity
 from tasks.search.block.study import check_same
 

@@ -15,7 +15,7 @@ from tasks.common.cpu import thread_pool
 from tasks.common.errors import UserError
 from tasks.data.files.files import View
 from tasks.data.files.samples import Arrays, Samples
-from tasks.data.mixture import MixedSamples
+from tasks.data.loading.mixture import MixedSamples
 from tasks.data.transforms.letterbox import placed, stretching
 
 Batch = dict[str, Any]

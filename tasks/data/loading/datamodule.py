@@ -15,16 +15,16 @@ from torch.utils.data import DataLoader, Dataset
 
 from tasks.common.cpu import cores, use_all_cores
 from tasks.common.errors import UserError
-from tasks.data.augmented import Augmented, Crop, MixedAugmented
-from tasks.data.batches import Batch, InMemory, Scored
 from tasks.data.files.boxes import PackedBoxes
 from tasks.data.files.files import View
 from tasks.data.files.samples import Samples
-from tasks.data.half_precision import keep_coordinates
-from tasks.data.mixture import MixedSamples
-from tasks.data.progressive import check_progressive, shrunk
-from tasks.data.samplers import BalancedBatches, EvalBatches, MixedBatches, TrainBatches, shared_out
-from tasks.data.sharing import WorkerLoader, shareable
+from tasks.data.loading.augmented import Augmented, Crop, MixedAugmented
+from tasks.data.loading.batches import Batch, InMemory, Scored
+from tasks.data.loading.half_precision import keep_coordinates
+from tasks.data.loading.mixture import MixedSamples
+from tasks.data.loading.progressive import check_progressive, shrunk
+from tasks.data.loading.samplers import BalancedBatches, EvalBatches, MixedBatches, TrainBatches, shared_out
+from tasks.data.loading.sharing import WorkerLoader, shareable
 from tasks.data.transforms.letterbox import placed
 
 
@@ -38,7 +38,7 @@ class DataModule(lightning.LightningDataModule):
         fit: makes an image to score from its file (tasks/data/transforms/resize.py, letterbox.py); None takes it as it is.
             Training samples with boxes or masks are fitted alike, behind `augment`; of a mixture, all.
         progressive: (side, share of the steps) pairs: training images are shrunk to that side until that share is done
-            (tasks/data/progressive.py): a pass costs less while little is known. None for none.
+            (tasks/data/loading/progressive.py): a pass costs less while little is known. None for none.
         max_broken: how many training images may be unreadable, each replaced by its neighbour.
         batch_size, eval_batch_size: per process.
         repeat: see TrainBatches.

@@ -13,13 +13,13 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from tasks.common.errors import UserError
-from tasks.data.batches import Batch, collate
 from tasks.data.files.boxes import SMALLEST, pack
 from tasks.data.files.files import View
 from tasks.data.files.images import Pixels
 from tasks.data.files.samples import KEYS, Arrays, Samples
-from tasks.data.mixture import MixedSamples
-from tasks.data.samplers import Draw
+from tasks.data.loading.batches import Batch, collate
+from tasks.data.loading.mixture import MixedSamples
+from tasks.data.loading.samplers import Draw
 from tasks.data.transforms.label_fill import void_outside
 from tasks.data.transforms.letterbox import move, placed
 

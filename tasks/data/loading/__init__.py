@@ -1,0 +1,1 @@
+"""From samples to batches: the data module, samplers, mixtures."""
