@@ -76,7 +76,7 @@ def ours(pipe: Connection, name: str, options: argparse.Namespace) -> None:
     from backbones.weights import load_by_position
     from heads.classification import ClassificationHead
     from tasks.classify.task import ClassifyTask
-    from tasks.learner import Learner
+    from tasks.engine.learner import Learner
 
     warnings.filterwarnings("ignore")
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)

@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from backbones.weights import load_by_position, load_head
-from tasks.build import build
 from tasks.deploy.model import Model
 from tasks.deploy.network import trace
 from tasks.deploy.quantise.openvino import OpenVinoQuantiser
 from tasks.deploy.runtimes import open_runner
 from tasks.deploy.writers import WRITERS
-from tasks.learner import Learner
+from tasks.engine.build import build
+from tasks.engine.learner import Learner
 
 Images = NDArray[np.uint8]
 

@@ -25,11 +25,11 @@ from omegaconf import DictConfig
 from backbones.base import Backbone
 from benchmarks.timing import alternate, report
 from heads.sizes import measure
-from tasks.build import build
 from tasks.common.cpu import keep_freed_memory
 from tasks.data.datasets.cityscapes import CLASSES
-from tasks.learner import Learner
-from tasks.report import EveryHead
+from tasks.engine.build import build
+from tasks.engine.learner import Learner
+from tasks.engine.summary import EveryHead
 
 HEIGHT, WIDTH = 256, 512
 CLASS_LISTS: dict[str, list[Any]] = {

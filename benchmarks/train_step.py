@@ -43,7 +43,7 @@ def measure(options: argparse.Namespace) -> None:
     from backbones.mobilenet_v3 import MobileNetV3
     from heads.lraspp import LRASPP
     from tasks.data.datasets.cityscapes import CLASSES
-    from tasks.learner import Learner
+    from tasks.engine.learner import Learner
     from tasks.segment.loss import PixelCrossEntropy
     from tasks.segment.task import SegmentTask
 

@@ -8,8 +8,8 @@ from omegaconf import DictConfig
 from tasks.common.errors import UserError
 from tasks.config.amounts import readable
 from tasks.config.search import budgets_of
-from tasks.learner import Learner
-from tasks.report import report
+from tasks.engine.learner import Learner
+from tasks.engine.summary import report
 
 UNITS = {"params": "params", "madds": "multiply-adds", "latency_ms": "ms"}
 

@@ -39,7 +39,7 @@ def needs_own_command(config: DictConfig) -> bool:
         return False
     from lightning.pytorch.strategies.launchers import _SubprocessScriptLauncher
 
-    from tasks.build import make_trainer  # imports torch: seconds
+    from tasks.engine.build import make_trainer  # imports torch: seconds
 
     launcher = make_trainer(config, [], None).strategy.launcher
     return (

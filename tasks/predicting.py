@@ -8,14 +8,14 @@ import torch
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
-from tasks.build import build, told_to_the_user
 from tasks.checkpoint.checkpoint import open_checkpoint
 from tasks.common.output import notes, size_to_see, summary, write_overlay
 from tasks.data.files.images import Pixels
 from tasks.data.transforms.letterbox import Stretch
+from tasks.engine.build import build, told_to_the_user
+from tasks.engine.learner import Learner
+from tasks.engine.weights import classes_of, complete, sources_of, with_checkpoint
 from tasks.indexing import predict_each
-from tasks.learner import Learner
-from tasks.start import classes_of, complete, sources_of, with_checkpoint
 
 
 def predict(task: str, config: DictConfig, overrides: Sequence[str], images: Sequence[Path], folder: Path) -> None:

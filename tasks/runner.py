@@ -68,10 +68,8 @@ def run(config: DictConfig) -> None:
     )
     if early:  # the checkpoint's heads or data need not be known first
         dataset = open_dataset(config, first)
-    from tasks import (
-        start,  # imports torch and lightning: seconds
-        training,
-    )
+    import tasks.engine.train as training
+    import tasks.engine.weights as start
 
     config, trained = start.with_checkpoint(task, config, hydra.overrides.task)
     if sweeping and needs_own_command(config):

@@ -16,10 +16,10 @@ from omegaconf import OmegaConf
 from backbones.mobilenet_v3 import MobileNetV3
 from backbones.table import table_of
 from heads.ssdlite import RawBoxes
-from tasks.build import make_backbone
 from tasks.config.rules.places import check_places
 from tasks.config.rules.values import check_values
 from tasks.config.targets import ALLOWED, DATA_ROOT, INTERPOLATIONS, TRANSFORMS, slot_of
+from tasks.engine.build import make_backbone
 
 CONF = Path(__file__).parent.parent / "conf"
 

@@ -61,7 +61,13 @@ ALLOWED: dict[str, frozenset[str]] = {  # by the configuration's key, without th
             "torch.nn.CrossEntropyLoss",
         }
     ),
-    "balance": frozenset({"tasks.balance.FixedWeights", "tasks.balance.GradNorm", "tasks.balance.Uncertainty"}),
+    "balance": frozenset(
+        {
+            "tasks.engine.loss_weights.FixedWeights",
+            "tasks.engine.loss_weights.GradNorm",
+            "tasks.engine.loss_weights.Uncertainty",
+        }
+    ),
     "dataset": frozenset(
         {
             "tasks.data.datasets.cifar.CIFAR",
@@ -89,17 +95,17 @@ ALLOWED: dict[str, frozenset[str]] = {  # by the configuration's key, without th
     },
     "optimizer": frozenset(
         {
-            "tasks.optimizers.RMSpropTF",
+            "tasks.engine.optimizers.RMSpropTF",
             *(f"torch.optim.{name}" for name in ("Adam", "AdamW", "NAdam", "RAdam", "RMSprop", "SGD")),
         }
     ),
     "scheduler": frozenset(
         {
-            "tasks.schedules.constant",
-            "tasks.schedules.cosine",
-            "tasks.schedules.exponential",
-            "tasks.schedules.poly",
-            "tasks.schedules.step",
+            "tasks.engine.schedules.constant",
+            "tasks.engine.schedules.cosine",
+            "tasks.engine.schedules.exponential",
+            "tasks.engine.schedules.poly",
+            "tasks.engine.schedules.step",
         }
     ),
     "trainer": frozenset({"lightning.Trainer"}),

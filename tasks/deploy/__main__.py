@@ -18,7 +18,6 @@ from rich.live import Live
 from rich.table import Table
 from torch import nn
 
-from tasks.build import build
 from tasks.checkpoint.checkpoint import make_card
 from tasks.common.console import run_command
 from tasks.common.errors import UserError
@@ -28,7 +27,8 @@ from tasks.deploy.gate import LIMITS, compare, of_checkpoint, of_file
 from tasks.deploy.network import trace
 from tasks.deploy.runtimes import open_runner
 from tasks.deploy.writers import WRITERS
-from tasks.learner import Learner
+from tasks.engine.build import build
+from tasks.engine.learner import Learner
 
 HEADS = {"classify": "classification", "segment": "lraspp", "detect": "ssdlite"}
 CLASSES: dict[str, Sequence[Any]] = {

@@ -13,7 +13,7 @@ from tasks.common.errors import UserError
 from tasks.common.formats import FORMATS
 from tasks.deploy.network import Traced
 from tasks.deploy.writers import versions
-from tasks.learner import Learner
+from tasks.engine.learner import Learner
 
 TORCH = "PyTorch: interpolate(mode='bilinear', antialias=True, align_corners=False) of bytes, rounded to bytes"
 PILLOW = "Pillow: Image.resize, rounded to bytes; then the middle is cut out, and what is missing is black"

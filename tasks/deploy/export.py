@@ -22,10 +22,10 @@ from tasks.deploy.prove import prove
 from tasks.deploy.runtimes import Runner, open_runner
 from tasks.deploy.samples import pixels
 from tasks.deploy.writers import WRITERS
-from tasks.learner import Learner
-from tasks.report import report
-from tasks.start import complete
-from tasks.training import ready
+from tasks.engine.learner import Learner
+from tasks.engine.summary import report
+from tasks.engine.train import ready
+from tasks.engine.weights import complete
 
 GOLDEN = 3  # images for a self-test on a device
 DTYPES = {"fp16": torch.float16, "bf16": torch.bfloat16}

@@ -14,7 +14,7 @@ from tasks.deploy.agreement import AGREE, Candidates, Logits
 from tasks.deploy.decode import decode, prepare
 from tasks.deploy.runtimes import Arrays, Runner
 from tasks.detect.task import DetectTask
-from tasks.learner import Learner
+from tasks.engine.learner import Learner
 from tasks.predicting import seen_by
 
 Pixels = NDArray[np.uint8]

@@ -18,9 +18,9 @@ from tasks.deploy.quantise.quantiser import Quantiser
 from tasks.deploy.runtimes import open_runner
 from tasks.deploy.samples import pixels
 from tasks.deploy.shipped import Shipped
-from tasks.learner import Learner
-from tasks.report import report
-from tasks.training import scored
+from tasks.engine.learner import Learner
+from tasks.engine.summary import report
+from tasks.engine.train import scored
 
 SHOWN = 12  # layers of the table
 

@@ -10,7 +10,7 @@ from torch.export import Dim, ExportedProgram
 
 from tasks.common.errors import UserError
 from tasks.deploy.fold import fold
-from tasks.learner import Learner
+from tasks.engine.learner import Learner
 
 FORMS = ("raw", "decoded", "final")
 

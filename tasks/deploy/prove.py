@@ -34,9 +34,9 @@ from tasks.deploy.runtimes import Runner
 from tasks.deploy.samples import pixels
 from tasks.deploy.shipped import Shipped
 from tasks.detect.task import DetectTask
-from tasks.learner import Learner
-from tasks.report import report
-from tasks.training import scored
+from tasks.engine.learner import Learner
+from tasks.engine.summary import report
+from tasks.engine.train import scored
 
 SAME_SCORE = 5e-4  # equal to three decimals
 SUPPRESSED = 4  # images whose boxes are suppressed by both sides

@@ -9,7 +9,7 @@ from torch import Tensor
 from heads.boxes import Places
 from tasks.common.task import Task
 from tasks.deploy.runtimes import Runner
-from tasks.learner import Learner
+from tasks.engine.learner import Learner
 
 
 class Shipped(Learner):

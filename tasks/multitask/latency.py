@@ -11,14 +11,14 @@ import torch
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
-from tasks.build import build, build_data
 from tasks.checkpoint.checkpoint import load_state, open_checkpoint
 from tasks.config.stored import rebuilt
 from tasks.data.loading.batches import Scored
 from tasks.data.loading.splits import Splits
-from tasks.learner import Learner
+from tasks.engine.build import build, build_data
+from tasks.engine.learner import Learner
+from tasks.engine.weights import classes_of, sources_of
 from tasks.multitask.runs import SHARED
-from tasks.start import classes_of, sources_of
 
 ROUNDS, WARM_UP = 31, 5
 

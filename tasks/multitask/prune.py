@@ -37,11 +37,11 @@ def prune(path: Path, keep: Sequence[str], output: Path) -> str:
         UserError: for a file that is no checkpoint of several heads, a head that it lacks, nothing to drop, or an
             output that is there already.
     """
-    from tasks.build import build
     from tasks.checkpoint.checkpoint import load_state, open_checkpoint
     from tasks.checkpoint.saving import save
     from tasks.config.stored import rebuilt
-    from tasks.start import classes_of, sources_of
+    from tasks.engine.build import build
+    from tasks.engine.weights import classes_of, sources_of
 
     has = list(open_checkpoint(path, "multitask")["mobilevision"]["tasks"])
     for name in keep:

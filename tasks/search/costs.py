@@ -8,7 +8,7 @@ from omegaconf import DictConfig
 
 from tasks.common.errors import UserError
 from tasks.config.amounts import readable
-from tasks.learner import Learner
+from tasks.engine.learner import Learner
 from tasks.search.latency.measuring import Stopwatch
 from tasks.search.latency.runtimes import Runtime, make_runtime
 from tasks.search.latency.table import Conditions, LatencyTable, machine, told

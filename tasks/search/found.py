@@ -9,11 +9,11 @@ from omegaconf import DictConfig, OmegaConf
 from backbones.inverted import Plan
 from backbones.table import table_of
 from backbones.table_file import write_table
-from tasks import training
 from tasks.checkpoint.checkpoint import load_state, make_card, open_checkpoint, read_ours
 from tasks.checkpoint.saving import save
 from tasks.config.overrides import plain
 from tasks.data.loading.splits import Splits
+from tasks.engine import train as training
 from tasks.search.networks import Networks
 
 OF_THE_SEARCH = ("search", "target", "latency", "budget")

@@ -12,10 +12,10 @@ from backbones.inverted import InvertedBackbone, Plan
 from backbones.published.shapes import uninitialised
 from backbones.table import table_of
 from heads.sizes import measure
-from tasks.build import build, make_backbone, told_to_the_user
 from tasks.common.errors import UserError
 from tasks.config.overrides import plain
-from tasks.learner import Learner
+from tasks.engine.build import build, make_backbone, told_to_the_user
+from tasks.engine.learner import Learner
 
 RESOLUTION = {"output_stride": 32, "skip_strides": 0, "dilation_rule": "paper"}  # of a table, unless the seed says
 

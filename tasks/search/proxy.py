@@ -12,7 +12,6 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from torch.optim.swa_utils import update_bn
 
-from tasks.build import build_data
 from tasks.common.distillation import Distillation
 from tasks.common.errors import UserError
 from tasks.common.task import Task
@@ -22,9 +21,10 @@ from tasks.data.loading.progressive import shrunk
 from tasks.data.loading.samplers import EvalBatches
 from tasks.data.loading.splits import Splits
 from tasks.data.loading.subset import Subset
-from tasks.learner import Learner
+from tasks.engine.build import build_data
+from tasks.engine.learner import Learner
+from tasks.engine.teacher import make_distillation
 from tasks.predicting import best_device
-from tasks.teacher import make_distillation
 
 NORM_BATCHES = 8  # that BatchNorm's statistics are taken from before a score: a momentum of 0.01 is too slow for them
 

@@ -11,7 +11,7 @@ from rich.table import Table
 from backbones.inverted import Plan
 from tasks.common.errors import UserError
 from tasks.data.loading.splits import Splits
-from tasks.report import report
+from tasks.engine.summary import report
 from tasks.search.costs import Meter
 from tasks.search.found import as_training, read, seed_score, train
 from tasks.search.networks import Networks

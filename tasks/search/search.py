@@ -4,8 +4,8 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from tasks.build import build_data
 from tasks.data.loading.splits import Splits
+from tasks.engine.build import build_data
 from tasks.search.networks import Networks
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from backbones.norms import Rows, SeparateNorm, merged, separate, spread
-from tasks.averaging import AverageWeights
+from tasks.engine.averaging import AverageWeights
 from tests.backbones.test_contract import NAMES, build, side
 
 SMALL = "mobilenet_v3_small"

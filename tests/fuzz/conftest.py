@@ -11,9 +11,9 @@ import torch
 from hydra.utils import instantiate
 from PIL import Image
 
-from tasks.build import build
 from tasks.checkpoint.checkpoint import make_card
 from tasks.checkpoint.saving import save
+from tasks.engine.build import build
 from tests.conftest import Result, write_cityscapes, write_coco, write_folders
 from tests.fuzz.kit import TrainingBegins, World
 from tests.tasks.classify.test_command import TINY as CLASSIFY
@@ -59,8 +59,8 @@ def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_
     def begins(*_: object, **__: object) -> None:
         raise TrainingBegins
 
-    monkeypatch.setattr("tasks.training.keep_freed_memory", lambda: False)
-    monkeypatch.setattr("tasks.training.train", begins)
+    monkeypatch.setattr("tasks.engine.train.keep_freed_memory", lambda: False)
+    monkeypatch.setattr("tasks.engine.train.train", begins)
     monkeypatch.chdir(tmp_path)  # where a command line may write that has lost its folder
 
     def go(name: str, *arguments: str, exports: bool = False) -> Result:

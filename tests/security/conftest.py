@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import torch
 
-from tasks.build import build
 from tasks.checkpoint.checkpoint import make_card
 from tasks.data.streets.dataset import Streets
+from tasks.engine.build import build
 from tests.test_config import configuration
 
 SMALL = (

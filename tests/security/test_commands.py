@@ -17,9 +17,9 @@ from backbones.weights import load_weights
 from tasks.checkpoint.manifest import card_of, write_manifest
 from tasks.common.errors import UserError
 from tasks.deploy.runtimes import open_runner
+from tasks.engine.teacher import make_distillation
 from tasks.multitask.latency import trained
 from tasks.multitask.prune import prune
-from tasks.teacher import make_distillation
 from tests.security.attacks import MKDIR, make
 from tests.security.conftest import Payload, put
 

@@ -40,7 +40,7 @@ def test_the_gate_refuses(name, sound, marker, payload):
 @pytest.mark.parametrize("name", RUNS)
 def test_each_of_them_would_run(name, sound, marker, payload, monkeypatch):
     """The attacks are real: without the gate the marker appears."""
-    from tasks.build import build
+    from tasks.engine.build import build
 
     monkeypatch.setattr("tasks.checkpoint.checkpoint.checked_config", lambda config, _: config)
     monkeypatch.setattr("tasks.checkpoint.checkpoint.check_card", lambda *_: None)

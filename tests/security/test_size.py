@@ -25,7 +25,7 @@ CASES = {
 
 @pytest.mark.parametrize("name", CASES)
 def test_a_network_without_end_is_refused(sound, tmp_path, name):
-    from tasks.build import build
+    from tasks.engine.build import build
 
     key, value, said = CASES[name]
     checkpoint = sound("segment")

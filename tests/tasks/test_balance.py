@@ -12,7 +12,7 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from torch import nn
 
-from tasks.balance import FixedWeights, GradNorm, Uncertainty
+from tasks.engine.loss_weights import FixedWeights, GradNorm, Uncertainty
 
 ROOT = Path(__file__).parents[2]
 TWO = ("segment", "detect")
@@ -210,7 +210,7 @@ PROCESS = """
 import sys
 import torch
 from torch.nn.parallel import DistributedDataParallel
-from tasks.balance import GradNorm
+from tasks.engine.loss_weights import GradNorm
 from tests.tasks.test_balance import TWO, Pair
 
 rank, store = int(sys.argv[1]), sys.argv[2]

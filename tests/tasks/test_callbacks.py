@@ -12,12 +12,12 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from tasks.averaging import AverageWeights
-from tasks.callbacks import Best, SaveOften
 from tasks.common.distillation import Distillation
 from tasks.common.errors import Diverged
-from tasks.pace import rescale
-from tasks.stopping import StopOnSignal, WatchLoss
+from tasks.engine.averaging import AverageWeights
+from tasks.engine.callbacks import Best, SaveOften
+from tasks.engine.pace import rescale
+from tasks.engine.stopping import StopOnSignal, WatchLoss
 
 
 class Line(lightning.LightningModule):
@@ -170,7 +170,7 @@ def test_a_second_signal_of_either_kind_ends_the_process(tmp_path):
 def test_last_is_written_within_an_epoch_after_a_step(tmp_path, monkeypatch):
     often, saved = SaveOften(tmp_path / "last.ckpt", minutes=10), []
     clock = [0.0]
-    monkeypatch.setattr("tasks.callbacks.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("tasks.engine.callbacks.time.monotonic", lambda: clock[0])
     trainer = SimpleNamespace(accumulate_grad_batches=2, world_size=1, is_last_batch=False)
     trainer.save_checkpoint = lambda path: saved.append((clock[0], path.name))
     often.on_train_start()

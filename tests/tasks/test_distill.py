@@ -10,12 +10,12 @@ from torch import nn
 from torch.distributions import Bernoulli, Categorical, kl_divergence
 
 from heads.ssdlite import RawBoxes
-from tasks.build import build
 from tasks.checkpoint.checkpoint import make_card
 from tasks.common.distillation import Distillation, binary_divergence, divergence
 from tasks.common.errors import UserError
 from tasks.detect.multibox import FocalMultiBox, SoftmaxMultiBox
-from tasks.teacher import Normalised, make_distillation
+from tasks.engine.build import build
+from tasks.engine.teacher import Normalised, make_distillation
 from tests.test_config import configuration
 
 TINY = ("recipe=none", "backbone=mobilenet_v3_small", "backbone.width=0.35", "backbone.norm_momentum=0.9")

@@ -63,7 +63,7 @@ def test_a_job_that_fails_is_named_and_the_others_make_the_table(command, folder
         (folder / "network.json").write_text(json.dumps(cost))
         (folder / "metrics.json").write_text(json.dumps({"top1": 0.5, "images": len(splits.val)}))
 
-    monkeypatch.setattr("tasks.training.run", run)
+    monkeypatch.setattr("tasks.engine.train.run", run)
     result = command(
         "classify", "-m", *TINY, *JOBS, f"dataset.root={folders}", f"hydra.sweep.dir={tmp_path / 'sweep'}",
         "seed=0,1,-2", "optimizer.lr=0.02",

@@ -10,8 +10,8 @@ import torch
 
 from backbones.mobilenet_v3 import MobileNetV3
 from backbones.norms import separate
-from tasks.build import build, make_trainer
-from tasks.sync_norms import SyncNorms
+from tasks.engine.build import build, make_trainer
+from tasks.engine.sync_norms import SyncNorms
 from tests.test_config import configuration
 
 SMALL = (

@@ -8,7 +8,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from backbones.running_statistics import start_from_mean
-from tasks.build import build
+from tasks.engine.build import build
 from tests.tasks.test_learner import CLASSES, SMALL, mixed_batch
 from tests.test_config import configuration
 

@@ -5,9 +5,9 @@ import math
 import pytest
 import torch
 
-from tasks import schedules
-from tasks.optimizers import RMSpropTF
-from tasks.schedules import constant, cosine, poly
+from tasks.engine import schedules
+from tasks.engine.optimizers import RMSpropTF
+from tasks.engine.schedules import constant, cosine, poly
 
 
 def test_rmsprop_by_hand():

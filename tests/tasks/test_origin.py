@@ -7,9 +7,9 @@ import pytest
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from tasks.build import told_to_the_user
 from tasks.common.errors import UserError
 from tasks.common.origin import is_elsewhere, needs_traceback
+from tasks.engine.build import told_to_the_user
 
 OWN = """
 import torch

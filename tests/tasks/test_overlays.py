@@ -24,7 +24,7 @@ from tasks.data.transforms.letterbox import Letterbox, Stretch
 from tasks.detect.draw import colour_of, draw_boxes
 from tasks.detect.multibox import SoftmaxMultiBox
 from tasks.detect.task import DetectTask
-from tasks.learner import Learner
+from tasks.engine.learner import Learner
 from tasks.predicting import predict_one
 from tasks.segment.draw import overlay
 from tasks.segment.loss import PixelCrossEntropy

@@ -5,9 +5,9 @@ from omegaconf import OmegaConf
 
 from backbones.mobilenet_v3 import MobileNetV3
 from backbones.table import table_of
-from tasks.build import build
 from tasks.common.errors import UserError
 from tasks.config.proportion import check_epoch, is_wide
+from tasks.engine.build import build
 from tests.test_config import configuration
 
 CLASSES = {"mask": [(str(number), number, (0, 0, number)) for number in range(4)]}

@@ -7,9 +7,9 @@ import torch
 from torch import nn
 
 from tasks.common.errors import UserError
-from tasks.optimizers import RMSpropTF
-from tasks.pace import KeepPace
-from tasks.resuming import check_resumable, differs, differs_in_optimizer, wrong_callback
+from tasks.engine.optimizers import RMSpropTF
+from tasks.engine.pace import KeepPace
+from tasks.engine.resuming import check_resumable, differs, differs_in_optimizer, wrong_callback
 
 
 def whole() -> dict:
@@ -103,7 +103,7 @@ def test_what_each_optimiser_leaves_is_what_it_goes_on_with(make):
 
 @pytest.mark.parametrize("entry", [{"steps": "x"}, "x", {"steps": 0}, {"images": None}])
 def test_a_pace_that_is_none_is_refused(entry, monkeypatch):
-    monkeypatch.setattr("tasks.pace.pace", lambda _: {"steps": 3})
+    monkeypatch.setattr("tasks.engine.pace.pace", lambda _: {"steps": 3})
     with pytest.raises(UserError, match=r"resume=a\.ckpt is damaged: its run is not"):
         KeepPace("a.ckpt").on_load_checkpoint(None, None, {"run": entry})
 

@@ -17,9 +17,9 @@ PLACES = {  # what is built at a key, and the modules that have it
     "task.loss": ("torch.nn.CrossEntropyLoss", "tasks.classify.loss.", "tasks.segment.loss.", "tasks.detect.multibox."),
     "task.mix": ("tasks.classify.mix.",),
     "task.select": ("heads.select.",),
-    "balance": ("tasks.balance.",),
-    "optimizer": ("torch.optim.", "tasks.optimizers."),
-    "scheduler": ("tasks.schedules.",),
+    "balance": ("tasks.engine.loss_weights.",),
+    "optimizer": ("torch.optim.", "tasks.engine.optimizers."),
+    "scheduler": ("tasks.engine.schedules.",),
     "dataset": ("tasks.data.",),
     "data.crop": ("tasks.data.transforms.crop.RandomResizedCrop",),
     "data.fit": (

@@ -117,8 +117,8 @@ def placed(fit: View) -> PlacedView:
     """
     if not hasattr(fit, "place"):
         raise UserError(
-            f"data.fit={type(fit).__name__} moves no boxes and no masks: use tasks.data.transforms.letterbox.Stretch (or, for "
-            "boxes alone, Letterbox)"
+            f"data.fit={type(fit).__name__} moves no boxes and no masks: use "
+            "tasks.data.transforms.letterbox.Stretch (or, for boxes alone, Letterbox)"
         )
     return cast(PlacedView, fit)
 

@@ -9,7 +9,6 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from heads.sizes import measure
-from tasks.build import build, told_to_the_user
 from tasks.checkpoint.checkpoint import open_checkpoint
 from tasks.checkpoint.manifest import card_of, read_manifest
 from tasks.classify.task import ClassifyTask
@@ -19,10 +18,11 @@ from tasks.config.overrides import plain
 from tasks.config.stored import rebuilt
 from tasks.deploy.bench.table import short_names
 from tasks.detect.task import DetectTask
-from tasks.learner import Learner
-from tasks.report import EveryHead, on_meta
+from tasks.engine.build import build, told_to_the_user
+from tasks.engine.learner import Learner
+from tasks.engine.summary import EveryHead, on_meta
+from tasks.engine.weights import classes_of, sources_of, with_checkpoint
 from tasks.segment.task import SegmentTask
-from tasks.start import classes_of, sources_of, with_checkpoint
 
 SCORES = {task.name: task.score for task in (SegmentTask, DetectTask, ClassifyTask)}
 

@@ -9,11 +9,11 @@ from omegaconf import OmegaConf
 from torch import Tensor
 
 from heads.boxes import Detections
-from tasks.build import build, told_to_the_user
 from tasks.data.files.images import Pixels
 from tasks.deploy.bench.stages import Stages, top_five
+from tasks.engine.build import build, told_to_the_user
+from tasks.engine.weights import complete
 from tasks.predicting import best_device, seen_by
-from tasks.start import complete
 
 
 class Seen(NamedTuple):

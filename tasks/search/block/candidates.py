@@ -16,7 +16,7 @@ from tasks.common.charts import front
 from tasks.common.errors import UserError
 from tasks.config.search import target_of
 from tasks.data.loading.splits import Splits
-from tasks.learner import Learner
+from tasks.engine.learner import Learner
 from tasks.search.block.identity import identity
 from tasks.search.block.space import Point, Space
 from tasks.search.block.study import FINISHED, Study

@@ -20,7 +20,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from tasks.common.errors import UserError, visible
 from tasks.data.loading.splits import Splits
-from tasks.report import report
+from tasks.engine.summary import report
 from tasks.search.block.candidates import Candidates
 from tasks.search.block.outcome import Progress, write_results
 from tasks.search.networks import Networks

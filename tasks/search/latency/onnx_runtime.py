@@ -13,7 +13,7 @@ import numpy as np
 from tasks.deploy.network import trace
 from tasks.deploy.runtimes import needed
 from tasks.deploy.writers import write_onnx
-from tasks.learner import Learner
+from tasks.engine.learner import Learner
 from tasks.search.latency.measuring import Term, Terms
 from tasks.search.latency.units import Unit
 

@@ -25,7 +25,7 @@ from tasks.common.charts import (
     axis,
     draw_axes,
 )
-from tasks.report import report
+from tasks.engine.summary import report
 from tasks.search.block.space import Space
 from tasks.search.costs import Latency, make_meter, sized
 from tasks.search.latency.table import told

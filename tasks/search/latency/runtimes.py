@@ -4,7 +4,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Protocol
 
-from tasks.learner import Learner
+from tasks.engine.learner import Learner
 from tasks.search.latency.measuring import Terms
 from tasks.search.latency.onnx_runtime import OnnxRuntime
 from tasks.search.latency.torch_runtime import TorchRuntime

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from tasks.common.cpu import keep_freed_memory
-from tasks.learner import Learner
+from tasks.engine.learner import Learner
 from tasks.search.latency.measuring import Term, Terms
 from tasks.search.latency.units import Normalise, Shape, Unit
 

@@ -12,8 +12,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from backbones.blocks import ConvNormAct, InvertedResidual, SqueezeExcite
 from backbones.universal import UniversalBottleneck
 from heads.base import Head
-from tasks.learner import Learner
-from tasks.report import on_meta
+from tasks.engine.learner import Learner
+from tasks.engine.summary import on_meta
 
 Shape = tuple[int, ...]
 PLACES = {"expand": "expanded", "depthwise": "depthwise", "project": "out"}  # of a block's maps, by layer

@@ -4,7 +4,7 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
-from tasks.learner import Learner
+from tasks.engine.learner import Learner
 from tasks.search.latency.measuring import Stopwatch, Term
 from tasks.search.latency.runtimes import Runtime, make_runtime
 from tasks.search.latency.torch_runtime import TorchRuntime

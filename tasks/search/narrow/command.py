@@ -11,7 +11,7 @@ from backbones.inverted import Plan
 from tasks.checkpoint.checkpoint import load_state, open_checkpoint
 from tasks.config.search import target_of
 from tasks.data.loading.splits import Splits
-from tasks.report import report
+from tasks.engine.summary import report
 from tasks.search.costs import Meter, make_meter
 from tasks.search.found import as_training, keep_trained, train, write_network
 from tasks.search.latency.whole import whole

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tasks.learner import Learner
+from tasks.engine.learner import Learner
 from tasks.search.narrow.widths import Width
 
 HIDDEN = (("reduce.weight", 0), ("reduce.bias", 0), ("expand.weight", 1))  # dimensions inside a squeeze-and-excite

@@ -20,8 +20,8 @@ from tasks.common.cpu import cores
 from tasks.common.errors import UserError
 from tasks.config.amounts import Amount
 from tasks.data.loading.splits import Splits
+from tasks.engine.summary import report
 from tasks.predicting import best_device
-from tasks.report import report
 from tasks.search.costs import Meter
 from tasks.search.narrow.proposals import Proposal, proposals, smallest
 from tasks.search.narrow.trials import Job, Trials, workers

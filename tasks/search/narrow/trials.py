@@ -18,7 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 from backbones.table import plan_of
 from tasks.common.errors import UserError
 from tasks.data.loading.splits import Splits
-from tasks.learner import Learner
+from tasks.engine.learner import Learner
 from tasks.search.narrow.cut import cut, importances, kept_channels
 from tasks.search.narrow.widths import Width, narrowed
 from tasks.search.networks import Networks

@@ -5,10 +5,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from tasks.build import build
 from tasks.checks import check
 from tasks.classify.loss import ImageCrossEntropy
 from tasks.common.errors import UserError
+from tasks.engine.build import build
 from tests.test_config import configuration
 
 LOGITS = torch.tensor([[2.0, 0.0, 1.0], [0.0, 1.0, 0.0], [1.0, 1.0, 3.0], [0.5, 0.0, 0.0]])

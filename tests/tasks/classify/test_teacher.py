@@ -5,7 +5,7 @@ import torch
 from torchvision.models import mobilenet_v3_small
 
 from tasks.common.errors import UserError
-from tasks.teacher import torchvisions
+from tasks.engine.teacher import torchvisions
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ import pytest
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from tasks.build import build_data
 from tasks.checks import check
 from tasks.common.errors import UserError
 from tasks.data.loading.augmented import Augmented
@@ -17,6 +16,7 @@ from tasks.data.loading.samplers import Draw
 from tasks.data.loading.splits import Splits
 from tasks.data.transforms.label_fill import shifted, with_void
 from tasks.data.transforms.policies import rand_augment, trivial_augment
+from tasks.engine.build import build_data
 from tests.test_config import configuration
 
 SIDE, CLASS = 64, 7

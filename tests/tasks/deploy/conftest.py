@@ -13,7 +13,6 @@ import torch
 from omegaconf import DictConfig
 from torch import nn
 
-from tasks.build import build
 from tasks.checkpoint.checkpoint import make_card
 from tasks.checkpoint.manifest import write_manifest
 from tasks.data.streets.dataset import Streets
@@ -22,7 +21,8 @@ from tasks.deploy.describe import describe
 from tasks.deploy.network import Traced, trace
 from tasks.deploy.runtimes import Runner, open_runner
 from tasks.deploy.writers import WRITERS
-from tasks.learner import Learner
+from tasks.engine.build import build
+from tasks.engine.learner import Learner
 from tests.test_config import configuration
 
 SIZE = (48, 96)  # height, width of what the networks see; the scenes are larger

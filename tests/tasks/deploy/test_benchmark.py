@@ -13,7 +13,6 @@ import torch
 from hydra import compose, initialize_config_module
 from PIL import Image
 
-from tasks.build import build
 from tasks.checkpoint.checkpoint import make_card
 from tasks.checkpoint.manifest import write_manifest
 from tasks.common.charts import Point, axis, front, picture
@@ -24,6 +23,7 @@ from tasks.deploy.bench.of_network import NetworkStages
 from tasks.deploy.bench.rivals import rival
 from tasks.deploy.bench.stages import photo_of
 from tasks.deploy.bench.table import publish, short_names, worth_of
+from tasks.engine.build import build
 
 ROOT = Path(__file__).parents[3]
 TINY = ("backbone=mobilenet_v3_small", "backbone.width=0.35", "trainer.accelerator=cpu", "mode=benchmark")

@@ -6,11 +6,11 @@ import pytest
 import torch
 from torch import nn
 
-from tasks.build import build
 from tasks.common.errors import UserError
 from tasks.data.streets.dataset import Streets
 from tasks.deploy.fold import ATEN, fold
 from tasks.deploy.network import trace
+from tasks.engine.build import build
 from tests.tasks.deploy.conftest import SIZE, SMALL, enliven, network, noise
 from tests.test_config import configuration
 

@@ -20,8 +20,8 @@ from tasks.data.transforms.letterbox import Stretch
 from tasks.deploy import predicting as shipped
 from tasks.deploy.model import Model
 from tasks.deploy.runtimes import Runner
+from tasks.engine.learner import Learner
 from tasks.indexing import predict_each
-from tasks.learner import Learner
 from tests.tasks.deploy.test_decode import write_folder
 from tests.tasks.test_overlays import make
 

@@ -12,11 +12,11 @@ from heads import anchors
 from heads.boxes import Places
 from heads.select import Select
 from heads.ssdlite import RawBoxes, SSDLite
-from tasks.build import build, build_data
 from tasks.data.files.boxes import PackedBoxes
 from tasks.data.loading.splits import Splits
 from tasks.detect.multibox import SoftmaxMultiBox
 from tasks.detect.task import DetectTask
+from tasks.engine.build import build, build_data
 from tests.test_config import configuration
 
 FEATURES = {"c4": Feature(8, 16), "c5": Feature(8, 32)}

@@ -6,9 +6,9 @@ import pytest
 from hydra import compose, initialize_config_module
 
 from heads.sizes import measure
-from tasks.build import build
 from tasks.common.errors import UserError
 from tasks.deploy.bench.candidates import nameless
+from tasks.engine.build import build
 from tasks.search.costs import Latency, make_meter
 from tasks.search.latency.measuring import Term
 from tasks.search.latency.table import Conditions, LatencyTable

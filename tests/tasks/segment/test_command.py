@@ -12,7 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
-from tasks.learner import Learner
+from tasks.engine.learner import Learner
 
 TINY = (
     "dataset=cityscapes",

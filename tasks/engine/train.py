@@ -15,10 +15,7 @@ import torch
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from omegaconf import DictConfig
 
-from tasks.averaging import AverageWeights
 from tasks.budget import check_budget
-from tasks.build import build, build_data, make_trainer, told_to_the_user
-from tasks.callbacks import Best, Last, NoteBroken, Reseed, SaveOften, StopAfter
 from tasks.checkpoint.checkpoint import load_state, make_card, open_checkpoint, read_ours
 from tasks.classify.task import ClassifyTask
 from tasks.common.cpu import give_way_to_accelerator, keep_freed_memory
@@ -28,13 +25,16 @@ from tasks.config.heads import HEADS, parts
 from tasks.data.loading.datamodule import DataModule
 from tasks.data.loading.splits import Splits
 from tasks.detect.task import DetectTask
-from tasks.learner import Learner
-from tasks.pace import KeepPace
-from tasks.progress import Pictures, ShowProgress
-from tasks.report import describe, report, show
-from tasks.resuming import check_state, epochs_done
-from tasks.start import classes_of_carried, complete, numbered_as_trained, start
-from tasks.stopping import StopOnSignal, WatchLoss
+from tasks.engine.averaging import AverageWeights
+from tasks.engine.build import build, build_data, make_trainer, told_to_the_user
+from tasks.engine.callbacks import Best, Last, NoteBroken, Reseed, SaveOften, StopAfter
+from tasks.engine.learner import Learner
+from tasks.engine.pace import KeepPace
+from tasks.engine.progress import Pictures, ShowProgress
+from tasks.engine.resuming import check_state, epochs_done
+from tasks.engine.stopping import StopOnSignal, WatchLoss
+from tasks.engine.summary import describe, report, show
+from tasks.engine.weights import classes_of_carried, complete, numbered_as_trained, start
 
 CHATTER = (  # warnings that do not apply here, and one of Lightning about itself
     "does not have many workers",
@@ -184,7 +184,7 @@ def check_sizes(learner: Learner, trained: tuple[int, ...], scored: tuple[int, i
 
 def give_teacher(config: DictConfig, learner: Learner) -> None:
     """Let the tasks learn from the configuration's teacher as well."""
-    from tasks.teacher import make_distillation
+    from tasks.engine.teacher import make_distillation
 
     for _, task in learner.each_task():
         task.distillation = make_distillation(config, task)

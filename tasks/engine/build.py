@@ -25,8 +25,8 @@ from tasks.config.proportion import check_parameters, is_wide
 from tasks.data.loading.datamodule import DataModule
 from tasks.data.loading.splits import Splits
 from tasks.data.transforms.label_fill import with_void
-from tasks.learner import Learner
-from tasks.sync_norms import SyncNorms
+from tasks.engine.learner import Learner
+from tasks.engine.sync_norms import SyncNorms
 
 
 @contextmanager

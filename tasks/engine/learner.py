@@ -13,8 +13,8 @@ from backbones.base import Backbone
 from backbones.norms import Rows
 from backbones.running_statistics import CumulativeStart, start_from_mean
 from heads.boxes import Places
-from tasks.balance import Balance, FixedWeights
 from tasks.common.task import Task
+from tasks.engine.loss_weights import Balance, FixedWeights
 
 Batch = Mapping[str, Any]
 

@@ -10,7 +10,7 @@ from lightning import Callback, LightningModule, Trainer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from tasks.learner import Learner
+from tasks.engine.learner import Learner
 
 SHOW_EVERY = 0.5  # seconds, where there is a terminal
 

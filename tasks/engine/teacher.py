@@ -10,14 +10,14 @@ from torch import Tensor, nn
 from backbones.base import IMAGENET_MEAN, IMAGENET_STD
 from backbones.torch_file import check_sound, read_checkpoint
 from backbones.weights import torchvision_weights
-from tasks.build import build
 from tasks.checkpoint.checkpoint import load_state, open_checkpoint
 from tasks.common.distillation import Distillation
 from tasks.common.errors import UserError
 from tasks.common.task import Task
 from tasks.config.stored import rebuilt
-from tasks.learner import Learner
-from tasks.start import classes_of
+from tasks.engine.build import build
+from tasks.engine.learner import Learner
+from tasks.engine.weights import classes_of
 
 
 class Trained(nn.Module):

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from tasks.common.errors import Diverged, Stopped
 from tasks.data.loading.sharing import Waiting
-from tasks.together import any_process, time_to_ask
+from tasks.engine.together import any_process, time_to_ask
 
 EXPLODED = 10  # times the loss of the first batch; below 1 that counts as 1, so that a trained network may learn anew
 GRACE = 10  # seconds that a stop waits for a batch that does not come

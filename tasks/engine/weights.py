@@ -14,9 +14,9 @@ from tasks.config.heads import parts, several, with_data_sets
 from tasks.config.overrides import grown, plain, typed_keys, with_typed
 from tasks.config.rules.places import check_places
 from tasks.config.rules.values import check_values
-from tasks.learner import Learner
-from tasks.report import report
-from tasks.resuming import check_resumable
+from tasks.engine.learner import Learner
+from tasks.engine.resuming import check_resumable
+from tasks.engine.summary import report
 
 
 def with_checkpoint(task: str, config: DictConfig, overrides: Sequence[str]) -> tuple[DictConfig, list[str]]:

@@ -14,8 +14,8 @@ from torch import Tensor
 from tasks.checkpoint.saving import WEIGHTS
 from tasks.common.errors import UserError
 from tasks.common.ranks import is_first
-from tasks.report import report
-from tasks.together import any_process, time_to_ask
+from tasks.engine.summary import report
+from tasks.engine.together import any_process, time_to_ask
 
 
 class Best(ModelCheckpoint):

@@ -15,7 +15,7 @@ from backbones.torch_file import check_sound
 from tasks.checkpoint.checkpoint import check_fit
 from tasks.checkpoint.digest import check_digest
 from tasks.common.errors import UserError
-from tasks.learner import Learner
+from tasks.engine.learner import Learner
 
 NEEDED = {"optimizer_states": "optimiser", "lr_schedulers": "schedule", "loops": "loops", "callbacks": "callbacks"}
 AVERAGED = {"current_model_state": "weights beside their average", "averaging_state": "average's count"}

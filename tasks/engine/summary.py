@@ -15,7 +15,7 @@ from backbones.norms import Rows
 from heads.sizes import measure
 from tasks.common.ranks import is_first
 from tasks.data.loading.datamodule import DataModule
-from tasks.learner import Learner
+from tasks.engine.learner import Learner
 
 
 def report(line: str) -> None:

@@ -7,7 +7,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from tasks.common.errors import UserError
 from tasks.data.loading.datamodule import DataModule
-from tasks.report import report
+from tasks.engine.summary import report
 
 ENTRY = "run"  # of a checkpoint
 

@@ -1,0 +1,1 @@
+"""Training and scoring: the LightningModule, its optimisers and callbacks, the loop around them."""
