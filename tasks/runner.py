@@ -55,7 +55,7 @@ def run(config: DictConfig) -> None:
             typed = "upright" in typed_keys(hydra.overrides.task)
             predict_with_file(config, images, folder, upright=config.upright if typed else None)
             return
-        from tasks.predicting import predict
+        from tasks.predict.checkpoint import predict
 
         predict(task, config, hydra.overrides.task, images, folder)
         return
@@ -68,10 +68,9 @@ def run(config: DictConfig) -> None:
     )
     if early:  # the checkpoint's heads or data need not be known first
         dataset = open_dataset(config, first)
-    import tasks.engine.train as training
-    import tasks.engine.weights as start
+    from tasks.engine import train, weights
 
-    config, trained = start.with_checkpoint(task, config, hydra.overrides.task)
+    config, trained = weights.with_checkpoint(task, config, hydra.overrides.task)
     if sweeping and needs_own_command(config):
         run_own_command(task, folder)
         return
@@ -89,7 +88,7 @@ def run(config: DictConfig) -> None:
 
         search(task, config, dataset, folder)
         return
-    training.run(task, config, dataset, folder)
+    train.run(task, config, dataset, folder)
 
 
 def open_dataset(config: DictConfig, first: bool, trained: Iterable[str] = ()) -> Splits:

@@ -61,7 +61,7 @@ ALLOWED = {  # longest matching room decides; what is imported must start with o
         "tasks.detect.quality",
     ),
     "tasks/classify/output": ("numpy", "PIL", "tasks.common.legend", "tasks.common.output"),
-    "tasks/indexing": ("rich", "tasks.common.cpu", "tasks.data.files.images", "tasks.common.errors"),
+    "tasks/predict/photos": ("rich", "tasks.common.cpu", "tasks.data.files.images", "tasks.common.errors"),
     "tasks/common/formats": (),
     "tasks/checkpoint/manifest": (
         "tasks.checkpoint.metadata",
@@ -207,7 +207,7 @@ HYDRA = {
     "tasks/engine/build",
     "tasks/runner",
     "tasks/engine/train",
-    "tasks/predicting",
+    "tasks/predict/checkpoint",
     "tasks/checkpoint/checkpoint",
     "tasks/engine/weights",
     "tasks/sweeping",

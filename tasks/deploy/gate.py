@@ -15,7 +15,7 @@ from tasks.deploy.decode import decode, prepare
 from tasks.deploy.runtimes import Arrays, Runner
 from tasks.detect.task import DetectTask
 from tasks.engine.learner import Learner
-from tasks.predicting import seen_by
+from tasks.predict.checkpoint import seen_by
 
 Pixels = NDArray[np.uint8]
 Results = Mapping[str, Mapping[str, NDArray[Any]]]

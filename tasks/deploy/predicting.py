@@ -1,4 +1,4 @@
-"""mode=predict with an exported file: what tasks/predicting.py writes, without PyTorch."""
+"""mode=predict with an exported file: what tasks/predict/checkpoint.py writes, without PyTorch."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -11,7 +11,7 @@ from tasks.common.output import Output, notes, summary, write_overlay
 from tasks.data.files.images import Pixels
 from tasks.deploy.model import open_model, size_seen
 from tasks.detect.output import DetectOutput
-from tasks.indexing import predict_each
+from tasks.predict.photos import predict_each
 from tasks.segment.output import SegmentOutput
 
 OUTPUTS: Mapping[str, Callable[[Mapping[str, Any]], Output]] = {  # from a task of model.json

@@ -24,7 +24,7 @@ from tasks.data.loading.subset import Subset
 from tasks.engine.build import build_data
 from tasks.engine.learner import Learner
 from tasks.engine.teacher import make_distillation
-from tasks.predicting import best_device
+from tasks.predict.checkpoint import best_device
 
 NORM_BATCHES = 8  # that BatchNorm's statistics are taken from before a score: a momentum of 0.01 is too slow for them
 

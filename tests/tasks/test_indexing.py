@@ -12,7 +12,7 @@ from backbones.terminal import print_anything
 from tasks.common.console import stop_on_signals
 from tasks.common.errors import Stopped, UserError
 from tasks.data.files.images import find_images
-from tasks.indexing import Index, predict_each
+from tasks.predict.photos import Index, predict_each
 
 
 def rows(path):

@@ -25,7 +25,7 @@ from tasks.detect.draw import colour_of, draw_boxes
 from tasks.detect.multibox import SoftmaxMultiBox
 from tasks.detect.task import DetectTask
 from tasks.engine.learner import Learner
-from tasks.predicting import predict_one
+from tasks.predict.checkpoint import predict_one
 from tasks.segment.draw import overlay
 from tasks.segment.loss import PixelCrossEntropy
 from tasks.segment.task import SegmentTask

@@ -13,7 +13,7 @@ from tasks.data.files.images import Pixels
 from tasks.deploy.bench.stages import Stages, top_five
 from tasks.engine.build import build, told_to_the_user
 from tasks.engine.weights import complete
-from tasks.predicting import best_device, seen_by
+from tasks.predict.checkpoint import best_device, seen_by
 
 
 class Seen(NamedTuple):

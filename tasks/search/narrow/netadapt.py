@@ -21,7 +21,7 @@ from tasks.common.errors import UserError
 from tasks.config.amounts import Amount
 from tasks.data.loading.splits import Splits
 from tasks.engine.summary import report
-from tasks.predicting import best_device
+from tasks.predict.checkpoint import best_device
 from tasks.search.costs import Meter
 from tasks.search.narrow.proposals import Proposal, proposals, smallest
 from tasks.search.narrow.trials import Job, Trials, workers

@@ -14,14 +14,14 @@ from omegaconf import OmegaConf
 from PIL import Image
 
 from backbones.mobilenet_v3 import MobileNetV3
-from tasks import predicting
 from tasks.common.errors import UserError
 from tasks.data.transforms.letterbox import Stretch
 from tasks.deploy import predicting as shipped
 from tasks.deploy.model import Model
 from tasks.deploy.runtimes import Runner
 from tasks.engine.learner import Learner
-from tasks.indexing import predict_each
+from tasks.predict import checkpoint as predicting
+from tasks.predict.photos import predict_each
 from tests.tasks.deploy.test_decode import write_folder
 from tests.tasks.test_overlays import make
 

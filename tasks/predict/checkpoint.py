@@ -15,7 +15,7 @@ from tasks.data.transforms.letterbox import Stretch
 from tasks.engine.build import build, told_to_the_user
 from tasks.engine.learner import Learner
 from tasks.engine.weights import classes_of, complete, sources_of, with_checkpoint
-from tasks.indexing import predict_each
+from tasks.predict.photos import predict_each
 
 
 def predict(task: str, config: DictConfig, overrides: Sequence[str], images: Sequence[Path], folder: Path) -> None:

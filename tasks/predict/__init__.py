@@ -1,0 +1,1 @@
+"""Predictions for photos, one after the other."""
