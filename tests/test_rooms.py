@@ -238,7 +238,7 @@ HYDRA = {
     "tasks/search/block/identity",
     "tasks/search/costs",
     "tasks/search/found",
-    "tasks/search/latency/report",
+    "tasks/search/latency_check",
     "tasks/search/narrow/command",
     "tasks/search/narrow/netadapt",
     "tasks/search/networks",

@@ -37,6 +37,6 @@ def of_kind(task: str, config: DictConfig, splits: Splits, networks: Networks, f
 
             search_width(task, config, networks, folder)
         case "latency":
-            from tasks.search.latency.report import report_latency
+            from tasks.search.latency_check import report_latency
 
             report_latency(config, networks, folder)

@@ -12,7 +12,7 @@ from torch import nn
 from backbones.blocks import ConvNormAct, HardSwish, ReLU, ReLU6, SqueezeExcite
 from tasks.common.errors import UserError
 from tasks.deploy.bench.candidates import nameless
-from tasks.search.latency import report as reporting
+from tasks.search import latency_check as reporting
 from tasks.search.latency import whole as wholes
 from tasks.search.latency.measuring import Stopwatch, Term
 from tasks.search.latency.table import LatencyTable
