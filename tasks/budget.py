@@ -30,7 +30,7 @@ def check_budget(config: DictConfig, learner: Learner, costs: Mapping[str, Any])
     found = {"params": whole["params"], "madds": whole["multiply_adds"]}
     size = costs["height"], costs["width"]
     if "latency_ms" in budgets:
-        from tasks.search.latency.whole import torch_latency
+        from tasks.latency.whole import torch_latency
 
         found["latency_ms"] = torch_latency(learner, size)
     told = [

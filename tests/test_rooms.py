@@ -236,7 +236,7 @@ HYDRA = {
     "tasks/search/block/command",
     "tasks/search/block/candidates",
     "tasks/search/block/identity",
-    "tasks/search/costs",
+    "tasks/latency/meters",
     "tasks/search/found",
     "tasks/search/latency_check",
     "tasks/search/narrow/command",

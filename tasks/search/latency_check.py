@@ -26,11 +26,11 @@ from tasks.common.charts import (
     draw_axes,
 )
 from tasks.engine.summary import report
+from tasks.latency.meters import Latency, make_meter, sized
+from tasks.latency.table import told
+from tasks.latency.units import units_of
+from tasks.latency.whole import whole
 from tasks.search.block.space import Space
-from tasks.search.costs import Latency, make_meter, sized
-from tasks.search.latency.table import told
-from tasks.search.latency.units import units_of
-from tasks.search.latency.whole import whole
 from tasks.search.networks import Networks
 
 

@@ -12,7 +12,7 @@ from backbones.inverted import Plan
 from tasks.common.errors import UserError
 from tasks.data.loading.splits import Splits
 from tasks.engine.summary import report
-from tasks.search.costs import Meter
+from tasks.latency.meters import Meter
 from tasks.search.found import as_training, read, seed_score, train
 from tasks.search.networks import Networks
 from tasks.search.records import Kind, Record

@@ -13,7 +13,7 @@ from backbones.table_file import write_table
 from tasks.common.errors import UserError
 from tasks.config.search import COSTS, target_of
 from tasks.engine.summary import report
-from tasks.search.costs import make_meter
+from tasks.latency.meters import make_meter
 from tasks.search.networks import Networks
 from tasks.search.rivals import plan_at, with_width
 

@@ -50,8 +50,8 @@ run("classify", model, photos, "mode=predict")
 run("classify", model, "mode=benchmark", "benchmark.seconds=0.01")
 
 from backbones.blocks import ConvNormAct
-from tasks.search.latency.onnx_runtime import OnnxRuntime
-from tasks.search.latency.units import Unit
+from tasks.latency.onnx_runtime import OnnxRuntime
+from tasks.latency.units import Unit
 
 for term in OnnxRuntime(1).unit(Unit("layer", ConvNormAct(24, 40, act=None).to("meta"), ((1, 24, 5, 4),))):
     term.call()

@@ -17,10 +17,10 @@ from tasks.common.errors import UserError
 from tasks.config.search import target_of
 from tasks.data.loading.splits import Splits
 from tasks.engine.learner import Learner
+from tasks.latency.meters import make_meter
 from tasks.search.block.identity import identity
 from tasks.search.block.space import Point, Space
 from tasks.search.block.study import FINISHED, Study
-from tasks.search.costs import make_meter
 from tasks.search.networks import Networks
 from tasks.search.proxy import Proxy
 

@@ -12,9 +12,9 @@ from tasks.checkpoint.checkpoint import load_state, open_checkpoint
 from tasks.config.search import target_of
 from tasks.data.loading.splits import Splits
 from tasks.engine.summary import report
-from tasks.search.costs import Meter, make_meter
+from tasks.latency.meters import Meter, make_meter
+from tasks.latency.whole import whole
 from tasks.search.found import as_training, keep_trained, train, write_network
-from tasks.search.latency.whole import whole
 from tasks.search.narrow.netadapt import Adapted, adapt
 from tasks.search.networks import Networks
 from tasks.search.records import Record, draw, write_history

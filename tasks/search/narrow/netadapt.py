@@ -21,8 +21,8 @@ from tasks.common.errors import UserError
 from tasks.config.amounts import Amount
 from tasks.data.loading.splits import Splits
 from tasks.engine.summary import report
+from tasks.latency.meters import Meter
 from tasks.predict.checkpoint import best_device
-from tasks.search.costs import Meter
 from tasks.search.narrow.proposals import Proposal, proposals, smallest
 from tasks.search.narrow.trials import Job, Trials, workers
 from tasks.search.networks import Networks

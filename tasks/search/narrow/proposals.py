@@ -5,7 +5,7 @@ from functools import cache
 from typing import NamedTuple
 
 from backbones.inverted import Plan
-from tasks.search.costs import Meter
+from tasks.latency.meters import Meter
 from tasks.search.narrow.widths import Width, allowed, narrowed, widths_of
 from tasks.search.networks import Networks
 

@@ -9,11 +9,11 @@ from heads.sizes import measure
 from tasks.common.errors import UserError
 from tasks.deploy.bench.candidates import nameless
 from tasks.engine.build import build
-from tasks.search.costs import Latency, make_meter
-from tasks.search.latency.measuring import Term
-from tasks.search.latency.table import Conditions, LatencyTable
-from tasks.search.latency.torch_runtime import TorchRuntime
-from tasks.search.latency.units import units_of
+from tasks.latency.meters import Latency, make_meter
+from tasks.latency.stopwatch import Term
+from tasks.latency.table import Conditions, LatencyTable
+from tasks.latency.torch_runtime import TorchRuntime
+from tasks.latency.units import units_of
 
 SIZE = (64, 96)
 HERE = Conditions("here", "torch", 1, "fp32")

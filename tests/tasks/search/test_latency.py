@@ -12,12 +12,12 @@ from torch import nn
 from backbones.blocks import ConvNormAct, HardSwish, ReLU, ReLU6, SqueezeExcite
 from tasks.common.errors import UserError
 from tasks.deploy.bench.candidates import nameless
+from tasks.latency import whole as wholes
+from tasks.latency.stopwatch import Stopwatch, Term
+from tasks.latency.table import LatencyTable
+from tasks.latency.torch_runtime import TorchRuntime, example, with_values
+from tasks.latency.units import Normalise, Shortcut, Unit, counted, units_of
 from tasks.search import latency_check as reporting
-from tasks.search.latency import whole as wholes
-from tasks.search.latency.measuring import Stopwatch, Term
-from tasks.search.latency.table import LatencyTable
-from tasks.search.latency.torch_runtime import TorchRuntime, example, with_values
-from tasks.search.latency.units import Normalise, Shortcut, Unit, counted, units_of
 from tasks.search.networks import Networks
 from tests.tasks.search.test_costs import HERE, config_of, learner_of
 
@@ -79,7 +79,7 @@ def test_onnx_graphs_compute_what_the_layers_do(name):
     pytest.importorskip("onnxscript")
     from onnx import TensorProto
 
-    from tasks.search.latency.onnx_graphs import Graph
+    from tasks.latency.onnx_graphs import Graph
 
     module, shapes = LAYERS[name]
     unit = Unit(f"test {name}", module.eval(), tuple(shapes))
@@ -96,7 +96,7 @@ def test_onnx_graphs_compute_what_the_layers_do(name):
 
 def test_onnx_measures_layers_and_heads():
     pytest.importorskip("onnxscript")
-    from tasks.search.latency.onnx_runtime import COPIES, OnnxRuntime
+    from tasks.latency.onnx_runtime import COPIES, OnnxRuntime
 
     runtime = OnnxRuntime(threads=1)
     units = units_of(learner_of("segment", "backbone=mobilenet_v3_small", "head.hidden=16"), SIZE)
@@ -118,7 +118,7 @@ def test_a_measurement_is_the_median_of_visits_and_their_fastest():
     takes = iter([5, 3, 4])
     clock = iter([0.0, 0.1, 0.2, 9.9])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tasks.search.latency.measuring.time.perf_counter", lambda: next(clock))
+        patch.setattr("tasks.latency.stopwatch.time.perf_counter", lambda: next(clock))
         assert stopwatch.visit([Term(2, lambda: None)], seconds=1.0) == 6
 
 

@@ -9,10 +9,10 @@ from omegaconf import DictConfig
 from tasks.common.errors import UserError
 from tasks.config.amounts import readable
 from tasks.engine.learner import Learner
-from tasks.search.latency.measuring import Stopwatch
-from tasks.search.latency.runtimes import Runtime, make_runtime
-from tasks.search.latency.table import Conditions, LatencyTable, machine, told
-from tasks.search.latency.units import Unit, counted, units_of
+from tasks.latency.runtimes import Runtime, make_runtime
+from tasks.latency.stopwatch import Stopwatch
+from tasks.latency.table import Conditions, LatencyTable, machine, told
+from tasks.latency.units import Unit, counted, units_of
 
 TOGETHER = 16  # units that are measured in turn; all at once would fill the memory
 

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from tasks.engine.learner import Learner
-from tasks.search.latency.measuring import Stopwatch, Term
-from tasks.search.latency.runtimes import Runtime, make_runtime
-from tasks.search.latency.torch_runtime import TorchRuntime
+from tasks.latency.runtimes import Runtime, make_runtime
+from tasks.latency.stopwatch import Stopwatch, Term
+from tasks.latency.torch_runtime import TorchRuntime
 
 SECONDS, VISITS = 1.0, 15  # for each network
 

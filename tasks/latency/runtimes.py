@@ -5,10 +5,10 @@ from contextlib import AbstractContextManager
 from typing import Protocol
 
 from tasks.engine.learner import Learner
-from tasks.search.latency.measuring import Terms
-from tasks.search.latency.onnx_runtime import OnnxRuntime
-from tasks.search.latency.torch_runtime import TorchRuntime
-from tasks.search.latency.units import Unit
+from tasks.latency.onnx_runtime import OnnxRuntime
+from tasks.latency.stopwatch import Terms
+from tasks.latency.torch_runtime import TorchRuntime
+from tasks.latency.units import Unit
 
 
 class Runtime(Protocol):

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from tasks.common.cpu import keep_freed_memory
 from tasks.engine.learner import Learner
-from tasks.search.latency.measuring import Term, Terms
-from tasks.search.latency.units import Normalise, Shape, Unit
+from tasks.latency.stopwatch import Term, Terms
+from tasks.latency.units import Normalise, Shape, Unit
 
 LAST = torch.channels_last
 

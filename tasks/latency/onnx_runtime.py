@@ -14,8 +14,8 @@ from tasks.deploy.network import trace
 from tasks.deploy.runtimes import needed
 from tasks.deploy.writers import write_onnx
 from tasks.engine.learner import Learner
-from tasks.search.latency.measuring import Term, Terms
-from tasks.search.latency.units import Unit
+from tasks.latency.stopwatch import Term, Terms
+from tasks.latency.units import Unit
 
 COPIES = 3  # of a unit in its graph: ONNX Runtime's own work for a call weighs less
 
@@ -58,7 +58,7 @@ class OnnxRuntime:
 
     def unit(self, unit: Unit) -> Terms:
         """Copies of a unit less what is around them."""
-        from tasks.search.latency.onnx_graphs import model_of  # needs onnx
+        from tasks.latency.onnx_graphs import model_of  # needs onnx
 
         both = (model_of(unit, COPIES, empty=empty).SerializeToString() for empty in (False, True))
         full, rest = (self.call(model) for model in both)

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from backbones.blocks import ConvNormAct, SqueezeExcite
 from tasks.deploy.fold import fold
 from tasks.deploy.writers import OPSET, still
-from tasks.search.latency.torch_runtime import example, with_values
-from tasks.search.latency.units import Normalise, OnMaps, Shape, Shortcut, Unit, counted
+from tasks.latency.torch_runtime import example, with_values
+from tasks.latency.units import Normalise, OnMaps, Shape, Shortcut, Unit, counted
 
 IR_VERSION = 10
 ACTS: dict[type[nn.Module], tuple[str, dict[str, float]]] = {
