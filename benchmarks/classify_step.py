@@ -60,7 +60,7 @@ def measure(name: str, options: argparse.Namespace) -> None:
 
 
 def ours(pipe: Connection, name: str, options: argparse.Namespace) -> None:
-    """Our side: the Learner in Lightning's loop, with what tasks/runner.py sets."""
+    """Our side: the Learner in Lightning's loop, with what tasks/app/runner.py sets."""
     from tasks.common.cpu import bind_threads, keep_freed_memory
 
     bind_threads()

@@ -10,7 +10,7 @@ import time
 
 COMMANDS = {"--help": ["--help"], "--cfg job": ["--cfg", "job"], "mistyped key": ["backbone.widht=0.5"]}
 OURS = ["-m", "tasks.segment"]
-PEER = ["-c", "import torch, lightning; from tasks.cli import main; main('segment')"]
+PEER = ["-c", "import torch, lightning; from tasks.app.cli import main; main('segment')"]
 
 
 def seconds(command: list[str]) -> tuple[float, str]:

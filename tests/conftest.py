@@ -170,7 +170,7 @@ def quick_hydra(monkeypatch: pytest.MonkeyPatch, parsed: dict[str, Any]) -> None
 @pytest.fixture
 def command(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Callable[..., Result]:
     """`python -m tasks.<name> <arguments>` in this process: the same entry, without importing torch anew."""
-    from tasks.cli import main
+    from tasks.app.cli import main
     from tasks.multitask.arguments import spelled_out
     from tasks.search.command import main as search
 

@@ -33,7 +33,7 @@ ALLOWED = {  # longest matching room decides; what is imported must start with o
     "tasks/common/output": ("numpy", "PIL", "tasks.common.legend"),
     "tasks/common/distillation": ("torch",),
     "tasks/config/rules": ("omegaconf", "tasks.config.rules", "tasks.common.errors", "tasks.common.formats"),
-    "tasks/foreign_keys": ("tasks.common.errors",),
+    "tasks/app/foreign_keys": ("tasks.common.errors",),
     "tasks/common/origin": (),
     "tasks/config/proportion": ("omegaconf", "tasks.common.errors"),
     "tasks/config/amounts": ("tasks.common.errors",),
@@ -132,7 +132,7 @@ ALLOWED = {  # longest matching room decides; what is imported must start with o
         "tasks.common.gallery",
         "tasks.segment",
     ),
-    "tasks/segment/__main__": ("tasks.cli",),
+    "tasks/segment/__main__": ("tasks.app.cli",),
     "tasks/classify": (
         "torch",
         "torchmetrics",
@@ -147,7 +147,7 @@ ALLOWED = {  # longest matching room decides; what is imported must start with o
         "tasks.common.gallery",
         "tasks.classify",
     ),
-    "tasks/classify/__main__": ("tasks.cli",),
+    "tasks/classify/__main__": ("tasks.app.cli",),
     "tasks/common/annotations": ("numpy",),
     "tasks/detect": (
         "torch",
@@ -167,7 +167,7 @@ ALLOWED = {  # longest matching room decides; what is imported must start with o
         "tasks.common.errors",
         "tasks.detect",
     ),
-    "tasks/detect/__main__": ("tasks.cli",),
+    "tasks/detect/__main__": ("tasks.app.cli",),
     "tasks/detect/score": ("rich", "numpy", "tasks.common.console", "tasks.common.errors", "tasks.detect"),
     "tasks/detect/results": (
         "numpy",
@@ -199,18 +199,18 @@ ALLOWED = {  # longest matching room decides; what is imported must start with o
     ),
 }
 HYDRA = {
-    "tasks/added_keys",
-    "tasks/cli",
-    "tasks/folders",
-    "tasks/jobs",
-    "tasks/checks",
+    "tasks/app/added_keys",
+    "tasks/app/cli",
+    "tasks/app/folders",
+    "tasks/app/jobs",
+    "tasks/app/validate",
     "tasks/engine/build",
-    "tasks/runner",
+    "tasks/app/runner",
     "tasks/engine/train",
     "tasks/predict/checkpoint",
     "tasks/checkpoint/checkpoint",
     "tasks/engine/weights",
-    "tasks/sweeping",
+    "tasks/app/sweep",
     "tasks/engine/teacher",
     "tasks/config/heads",
     "tasks/config/stored",
@@ -226,7 +226,7 @@ HYDRA = {
     "tasks/deploy/predicting",
     "tasks/deploy/prove",
     "tasks/deploy/__main__",
-    "tasks/budget",
+    "tasks/app/budget",
     "tasks/config/proportion",
     "tasks/config/rules/__init__",
     "tasks/config/rules/nodes",
@@ -284,7 +284,7 @@ def test_arrows(path):
 )
 def test_nothing_heavy_before_the_work(arguments):
     code = (
-        "import sys; from tasks.cli import main\n"
+        "import sys; from tasks.app.cli import main\n"
         "try: main('segment')\n"
         "except SystemExit: pass\n"
         "heavy = {'torch', 'lightning', 'albumentations', 'torchvision', 'cv2'} & set(sys.modules)\n"

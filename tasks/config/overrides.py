@@ -5,7 +5,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from tasks.checks import check_targets
+from tasks.app.validate import check_targets
 from tasks.common.errors import UserError
 from tasks.config.heads import BACKBONE, HEADS
 

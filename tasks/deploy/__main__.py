@@ -68,7 +68,7 @@ def main(formats: Sequence[str]) -> int:
 
 def names_of(group: str) -> list[str]:
     """The options of a configuration group."""
-    from tasks.cli import CONF
+    from tasks.app.cli import CONF
 
     return [path.name for path in (CONF / group).glob("*.yaml")]
 

@@ -1,6 +1,6 @@
 """`python -m tasks.detect`."""
 
-from tasks.cli import main
+from tasks.app.cli import main
 
 if __name__ == "__main__":
     main("detect")

@@ -15,7 +15,7 @@ import torch
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from omegaconf import DictConfig
 
-from tasks.budget import check_budget
+from tasks.app.budget import check_budget
 from tasks.checkpoint.checkpoint import load_state, make_card, open_checkpoint, read_ours
 from tasks.classify.task import ClassifyTask
 from tasks.common.cpu import give_way_to_accelerator, keep_freed_memory

@@ -1,6 +1,6 @@
 """`python -m tasks.multitask`."""
 
-from tasks.cli import main
+from tasks.app.cli import main
 from tasks.multitask.arguments import spelled_out
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ which, else the checkpoint does. Milliseconds are PyTorch's; latency.runtime=onn
 
 import sys
 
-from tasks.cli import main as run_task
+from tasks.app.cli import main as run_task
 from tasks.common.errors import UserError, visible
 from tasks.search.arguments import spelled_out, task_of
 

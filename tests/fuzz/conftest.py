@@ -54,7 +54,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> Callable[..., Any]:
     """`python -m tasks.<name>` in this process up to where training or exporting begins: all is checked then."""
-    from tasks.cli import main
+    from tasks.app.cli import main
 
     def begins(*_: object, **__: object) -> None:
         raise TrainingBegins

@@ -49,7 +49,10 @@ def values(random: Random, world: World) -> Case:
     else:
         new, bad = random.choice(ANY), False
     if key.endswith("_target_"):
-        new, bad = random.choice(("os.getcwd", "tasks", "torch.nn.Nope", "tasks.cli.main", "builtins.print", "")), True
+        new, bad = (
+            random.choice(("os.getcwd", "tasks", "torch.nn.Nope", "tasks.app.cli.main", "builtins.print", "")),
+            True,
+        )
     return Case(task, (*world.tiny[task], f"{key}={new}"), f"{key}={new}", bad)
 
 

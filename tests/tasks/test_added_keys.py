@@ -2,7 +2,7 @@
 
 import pytest
 
-from tasks.added_keys import drop, leaves, reads, unknown
+from tasks.app.added_keys import drop, leaves, reads, unknown
 
 CONFIG = {
     "seed": 0,

@@ -3,7 +3,7 @@
 import pytest
 from omegaconf import OmegaConf
 
-from tasks.cli import explain_run, how_to_resume
+from tasks.app.cli import explain_run, how_to_resume
 from tasks.common.errors import Diverged, UserError, visible
 
 

@@ -9,9 +9,9 @@ from threading import Barrier
 import pytest
 from omegaconf import OmegaConf
 
+from tasks.app.folders import OwnFolder, claimed, locked, own_folder
 from tasks.common.errors import UserError
 from tasks.common.ranks import is_first
-from tasks.folders import OwnFolder, claimed, locked, own_folder
 
 SLURM = {"SLURM_NTASKS": "2", "SLURM_JOB_NAME": "train", "SLURM_LOCALID": "0"}
 TORCHRUN = {"TORCHELASTIC_RUN_ID": "none", "WORLD_SIZE": "4"}
@@ -125,7 +125,7 @@ def test_a_folder_that_is_a_file_is_refused(command, tmp_path):
 
 
 def test_a_run_that_is_under_way_is_not_written_over(tmp_path):
-    held = f"from pathlib import Path; from tasks.folders import locked; f = locked(Path({str(tmp_path)!r})); "
+    held = f"from pathlib import Path; from tasks.app.folders import locked; f = locked(Path({str(tmp_path)!r})); "
     other = subprocess.Popen(
         [sys.executable, "-c", held + "print('held', flush=True); input()"],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=Path(__file__).parents[2],

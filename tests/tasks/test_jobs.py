@@ -35,7 +35,7 @@ class Started:
 
 def test_a_job_of_several_processes_is_a_command_of_its_own(command, folders, tmp_path, monkeypatch):
     monkeypatch.setattr(Started, "commands", [], raising=False)
-    monkeypatch.setattr("tasks.jobs.subprocess.Popen", Started)
+    monkeypatch.setattr("tasks.app.jobs.subprocess.Popen", Started)
     sweep = tmp_path / "it's a sweep"
     quoted = str(sweep).replace("'", "\\'")
     result = command(
@@ -81,14 +81,14 @@ def test_a_job_that_fails_is_named_and_the_others_make_the_table(command, folder
 def test_a_sweep_that_is_stopped_leaves_the_table_so_far(tmp_path, monkeypatch, capsys, stop):
     from omegaconf import OmegaConf
 
-    from tasks.jobs import Jobs
+    from tasks.app.jobs import Jobs
 
     hydra = OmegaConf.create(
         {"job": {"num": 3}, "overrides": {"task": ["seed=3", "a=1"]}, "sweep": {"dir": str(tmp_path)}}
     )
-    monkeypatch.setattr("tasks.jobs.HydraConfig.get", lambda: hydra)
+    monkeypatch.setattr("tasks.app.jobs.HydraConfig.get", lambda: hydra)
     compared = []
-    monkeypatch.setattr("tasks.jobs.compare", compared.append)
+    monkeypatch.setattr("tasks.app.jobs.compare", compared.append)
     jobs = Jobs()
     jobs.typed = ["-m", "seed=1,2,3", "a=1"]
 
@@ -104,8 +104,8 @@ def test_a_sweep_that_is_stopped_leaves_the_table_so_far(tmp_path, monkeypatch, 
 def test_a_signal_reaches_the_command_of_a_job_once(tmp_path, monkeypatch, number):
     from omegaconf import OmegaConf
 
+    from tasks.app.jobs import run_own_command
     from tasks.common.errors import Stopped
-    from tasks.jobs import run_own_command
 
     command = tmp_path / "command"
     command.write_text(
@@ -114,7 +114,7 @@ def test_a_signal_reaches_the_command_of_a_job_once(tmp_path, monkeypatch, numbe
     )
     command.chmod(0o755)
     hydra = OmegaConf.create({"job": {"num": 0}, "overrides": {"task": [], "hydra": []}})
-    monkeypatch.setattr("tasks.jobs.HydraConfig.get", lambda: hydra)
+    monkeypatch.setattr("tasks.app.jobs.HydraConfig.get", lambda: hydra)
     monkeypatch.setattr(sys, "executable", str(command))
 
     def send():

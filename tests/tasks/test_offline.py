@@ -27,7 +27,7 @@ def refuse(event, arguments):
             raise OSError(f"refused: {{event}} {{to}}")
 
 sys.addaudithook(refuse)
-from tasks.cli import main
+from tasks.app.cli import main
 
 def run(name, *arguments):
     sys.argv = [name, *arguments, f"hydra.run.dir=runs/{{len(os.listdir('runs'))}}"]

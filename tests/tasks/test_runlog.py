@@ -7,8 +7,8 @@ import pytest
 from rich.console import Console
 from rich.progress import Progress
 
+from tasks.app.runlog import Copied, run_log
 from tasks.common.errors import Stopped
-from tasks.runlog import Copied, run_log
 
 
 class Terminal(io.StringIO):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from omegaconf import OmegaConf
 
-from tasks.sweeping import Comparison
+from tasks.app.sweep import Comparison
 
 
 def write_run(folder: Path, overrides: list[str], *names: str) -> None:

@@ -5,7 +5,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from tasks.checks import check
+from tasks.app.validate import check
 from tasks.classify.loss import ImageCrossEntropy
 from tasks.common.errors import UserError
 from tasks.engine.build import build

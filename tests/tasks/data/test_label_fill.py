@@ -9,7 +9,7 @@ import pytest
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from tasks.checks import check
+from tasks.app.validate import check
 from tasks.common.errors import UserError
 from tasks.data.loading.augmented import Augmented
 from tasks.data.loading.samplers import Draw

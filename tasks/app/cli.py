@@ -14,16 +14,16 @@ from hydra.errors import HydraException, InstantiationException, MissingConfigEx
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from tasks.added_keys import check_added
-from tasks.checks import check, check_recipe, suggestion
+from tasks.app.added_keys import check_added
+from tasks.app.folders import writes
+from tasks.app.foreign_keys import check_words
+from tasks.app.jobs import Jobs, in_sweep
+from tasks.app.runlog import NAME as RUN_LOG
+from tasks.app.runlog import run_log
+from tasks.app.validate import check, check_recipe, suggestion
 from tasks.common.console import end_children, run_command
 from tasks.common.errors import Stopped, UserError, located, visible
 from tasks.common.origin import needs_traceback
-from tasks.folders import writes
-from tasks.foreign_keys import check_words
-from tasks.jobs import Jobs, in_sweep
-from tasks.runlog import NAME as RUN_LOG
-from tasks.runlog import run_log
 
 CONF = Path(__file__).parent.parent / "conf"
 
@@ -65,7 +65,7 @@ def run_task(name: str, spelled_out: Callable[[Sequence[str]], list[str]]) -> No
                 check(config)
                 check_recipe(HydraConfig.get().overrides.task, CONF)
                 check_added(HydraConfig.get(), config, CONF)
-                from tasks.runner import run
+                from tasks.app.runner import run
 
                 run(config)
             except BrokenPipeError:

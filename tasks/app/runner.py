@@ -11,6 +11,8 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from rich.progress import track
 
+from tasks.app.folders import writes
+from tasks.app.jobs import in_sweep, needs_own_command, run_own_command
 from tasks.checkpoint.manifest import read_manifest
 from tasks.common.cpu import bind_threads
 from tasks.common.errors import UserError
@@ -20,8 +22,6 @@ from tasks.config.proportion import check_epoch
 from tasks.data.files.images import find_images
 from tasks.data.loading.opened import check_boxes, report_overlap, set_white
 from tasks.data.loading.splits import Splits
-from tasks.folders import writes
-from tasks.jobs import in_sweep, needs_own_command, run_own_command
 
 
 def run(config: DictConfig) -> None:
