@@ -25,7 +25,7 @@ from tasks.common.console import end_children, run_command
 from tasks.common.errors import Stopped, UserError, located, visible
 from tasks.common.origin import needs_traceback
 
-CONF = Path(__file__).parent.parent / "conf"
+CONF = Path(__file__).parents[2] / "conf"
 
 
 def main(name: str, spelled_out: Callable[[Sequence[str]], list[str]] = list) -> None:

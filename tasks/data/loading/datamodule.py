@@ -35,9 +35,8 @@ class DataModule(lightning.LightningDataModule):
         train, val: samples; train may be None where nothing is trained.
         augment: albumentations transforms by name, applied in order to training samples.
         crop: makes a training image from its file, before `augment`; None decodes all of it.
-        fit: makes an image to score from its file (resize.py, letterbox.py of tasks/data/transforms); None takes it as it
-            is.
-            Training samples with boxes or masks are fitted alike, behind `augment`; of a mixture, all.
+        fit: makes an image to score from its file (resize.py, letterbox.py of tasks/data/transforms); None leaves it
+            unchanged. Training samples with boxes or masks are fitted alike, behind `augment`; of a mixture, all.
         progressive: (side, share of the steps) pairs: training images are shrunk to that side until that share is done
             (tasks/data/loading/progressive.py): a pass costs less while little is known. None for none.
         max_broken: how many training images may be unreadable, each replaced by its neighbour.
