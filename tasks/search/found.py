@@ -13,7 +13,7 @@ from tasks.checkpoint.checkpoint import load_state, make_card, open_checkpoint, 
 from tasks.checkpoint.saving import save
 from tasks.config.overrides import plain
 from tasks.data.loading.splits import Splits
-from tasks.engine import train
+from tasks.engine import train as training
 from tasks.search.networks import Networks
 
 OF_THE_SEARCH = ("search", "target", "latency", "budget")
@@ -57,7 +57,7 @@ def train(task: str, config: DictConfig, splits: Splits, folder: Path, score: st
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.yaml").write_text(OmegaConf.to_yaml(config, resolve=True))
-    train.run(task, config, splits, folder)
+    training.run(task, config, splits, folder)
     used = read(folder / "training.json")
     return Trained(float(read(folder / "metrics.json")[score]), used["seconds"], used["last_epoch_seconds"])
 
@@ -72,9 +72,9 @@ def keep_trained(folder: Path) -> None:
 
 def seed_score(task: str, config: DictConfig, splits: Splits, score: str) -> float:
     """The seed's main score on the validation images."""
-    learner, data = train.ready(task, config, splits)
+    learner, data = training.ready(task, config, splits)
     load_state(learner, open_checkpoint(config.checkpoint, task), config.checkpoint)
-    return float(train.scored(config, learner, data)[score])
+    return float(training.scored(config, learner, data)[score])
 
 
 def read(path: Path) -> Any:
