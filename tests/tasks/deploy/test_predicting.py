@@ -23,7 +23,7 @@ from tasks.engine.learner import Learner
 from tasks.predict import checkpoint as predicting
 from tasks.predict.photos import predict_each
 from tests.tasks.deploy.test_decode import write_folder
-from tests.tasks.test_overlays import make
+from tests.tasks.predict.test_overlays import make
 
 ROOT = Path(__file__).parents[3]
 SIZE = (64, 128)

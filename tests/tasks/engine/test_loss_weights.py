@@ -14,7 +14,7 @@ from torch import nn
 
 from tasks.engine.loss_weights import FixedWeights, GradNorm, Uncertainty
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 TWO = ("segment", "detect")
 
 
@@ -211,7 +211,7 @@ import sys
 import torch
 from torch.nn.parallel import DistributedDataParallel
 from tasks.engine.loss_weights import GradNorm
-from tests.tasks.test_balance import TWO, Pair
+from tests.tasks.engine.test_loss_weights import TWO, Pair
 
 rank, store = int(sys.argv[1]), sys.argv[2]
 torch.distributed.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=2)

@@ -9,7 +9,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from backbones.running_statistics import start_from_mean
 from tasks.engine.build import build
-from tests.tasks.test_learner import CLASSES, SMALL, mixed_batch
+from tests.tasks.engine.test_learner import CLASSES, SMALL, mixed_batch
 from tests.test_config import configuration
 
 READS = (

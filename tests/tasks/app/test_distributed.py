@@ -21,7 +21,7 @@ def run(task: str, *arguments: str) -> str:
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
         [sys.executable, "-m", f"tasks.{task}", *arguments],
-        capture_output=True, text=True, timeout=300, env=environment, cwd=Path(__file__).parents[2], check=False,
+        capture_output=True, text=True, timeout=300, env=environment, cwd=Path(__file__).parents[3], check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -46,7 +46,7 @@ def run_by_slurm(task: str, *arguments: str) -> list[str]:
             subprocess.Popen(
                 command,
                 env=os.environ | slurm | own,
-                cwd=Path(__file__).parents[2],
+                cwd=Path(__file__).parents[3],
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 text=True,

@@ -11,7 +11,7 @@ from tasks.common.errors import UserError
 from tasks.data.datasets.cityscapes import CLASSES, VOID, Cityscapes, lookup_table
 from tasks.data.files.images import find_images, read_labels, read_rgb
 
-CAMVID = Path(__file__).parents[4] / "shared" / "data" / "cityscapes-camvid"
+CAMVID = Path(__file__).parents[5] / "shared" / "data" / "cityscapes-camvid"
 
 
 def test_classes_are_the_official_ones():

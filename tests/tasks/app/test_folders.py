@@ -128,7 +128,7 @@ def test_a_run_that_is_under_way_is_not_written_over(tmp_path):
     held = f"from pathlib import Path; from tasks.app.folders import locked; f = locked(Path({str(tmp_path)!r})); "
     other = subprocess.Popen(
         [sys.executable, "-c", held + "print('held', flush=True); input()"],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=Path(__file__).parents[2],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=Path(__file__).parents[3],
     )  # fmt: skip
     with other:
         assert other.stdout.readline() == b"held\n"

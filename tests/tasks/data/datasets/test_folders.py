@@ -11,7 +11,7 @@ from tasks.data.datasets.folders import Folders
 from tasks.data.datasets.imagenet import Imagenette
 from tasks.data.files.files import Texts
 
-CIFAR = Path(__file__).parents[4] / "shared" / "data" / "cifar10-mini"
+CIFAR = Path(__file__).parents[5] / "shared" / "data" / "cifar10-mini"
 
 
 def write(root: Path, *files: str) -> Path:

@@ -13,7 +13,7 @@ import pytest
 from tasks.common.console import run_command, stop_on_signals
 from tasks.common.errors import Stopped
 
-ROOT = Path(__file__).parent.parent.parent
+ROOT = Path(__file__).parents[3]
 
 
 def run(code: str, shell: str = '"$0" -c "$1"', **environment: str) -> subprocess.CompletedProcess[str]:

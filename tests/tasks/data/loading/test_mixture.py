@@ -19,7 +19,7 @@ from tasks.data.datasets.coco import Coco
 from tasks.data.loading.mixture import MixedSamples, Mixture
 from tasks.data.loading.samplers import MixedBatches, TrainBatches, shared_out
 from tasks.data.transforms.letterbox import Letterbox, Stretch
-from tests.tasks.data.test_batches import module
+from tests.tasks.data.loading.test_batches import module
 
 POISON = 250  # a label that is in the files, but not wanted: no batch may have it
 

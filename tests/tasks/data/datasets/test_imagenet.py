@@ -14,7 +14,7 @@ from tasks.data.datasets.imagenet import ImageNet
 from tasks.data.files.imagenet_labels import label_of, synsets
 from tasks.data.files.matlab import read_structs
 
-MINI = Path(__file__).parents[4] / "shared" / "data" / "imagenet-mini"
+MINI = Path(__file__).parents[5] / "shared" / "data" / "imagenet-mini"
 WNIDS = ["n01440764", "n02119022", "n15075141"]  # labels 0, 277 and 999
 IDS = [449, 1, 1000]  # numbers of our own making, as the devkit has its own
 TRUTH = [1, 2, 0, 1]  # which of the three the validation images show

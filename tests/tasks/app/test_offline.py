@@ -12,7 +12,7 @@ import pytest
 from tasks.common.offline import VARIABLES
 from tasks.deploy import decode
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 COMPILER = shutil.which("cc") or shutil.which("gcc")
 AWAKE = 13  # seconds after its import by which ONNX Runtime has looked up a host, were it not told to be quiet
 EVERY_MODE = f"""
@@ -81,7 +81,7 @@ def library(tmp_path_factory) -> Path | None:
     if COMPILER is None or sys.platform != "linux":
         return None
     path = tmp_path_factory.mktemp("library") / "sockets.so"
-    subprocess.run([COMPILER, "-shared", "-fPIC", "-o", path, ROOT / "tests/tasks/sockets.c", "-ldl"], check=True)
+    subprocess.run([COMPILER, "-shared", "-fPIC", "-o", path, ROOT / "tests/tasks/app/sockets.c", "-ldl"], check=True)
     return path
 
 

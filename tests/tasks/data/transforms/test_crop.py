@@ -15,7 +15,7 @@ from tasks.data.files.images import read_rgb
 from tasks.data.files.jpeg import Jpeg
 from tasks.data.transforms.crop import Box, RandomResizedCrop, cut_box
 
-PHOTOS = Path(__file__).parents[4] / "shared" / "data" / "imagenet-mini" / "val"
+PHOTOS = Path(__file__).parents[5] / "shared" / "data" / "imagenet-mini" / "val"
 COLOURS = ["4:4:4", "4:2:2", "4:2:0"]
 
 

@@ -17,7 +17,7 @@ from tasks.data.files.images import read_rgb
 from tasks.data.files.json_rows import as_integer, as_number
 from tasks.data.files.names import locate
 
-SHARED = Path(__file__).parents[4] / "shared" / "data"
+SHARED = Path(__file__).parents[5] / "shared" / "data"
 
 
 def edit(root, change, split="train2017"):

@@ -19,7 +19,7 @@ from tasks.latency.torch_runtime import TorchRuntime, example, with_values
 from tasks.latency.units import Normalise, Shortcut, Unit, counted, units_of
 from tasks.search import latency_check as reporting
 from tasks.search.networks import Networks
-from tests.tasks.search.test_costs import HERE, config_of, learner_of
+from tests.tasks.latency.test_meters import HERE, config_of, learner_of
 
 SIZE = (64, 96)
 TASKS = {
