@@ -164,3 +164,11 @@ def test_wrong_choices_are_named():
         MobileNetV3(size="large", tail="rf2")
     with pytest.raises(ValueError, match="no feature map 'c9'"):
         MobileNetV2().keep(["c9"])
+
+
+def test_convolutions_start_by_their_fan_out():
+    torch.manual_seed(0)
+    last = MobileNetV3(size="small").blocks[-1][0]  # 96 channels in, 576 out
+    assert last.weight.std().item() == pytest.approx((2 / 576) ** 0.5, rel=0.03)
+    stem = MobileNetV2(width=2.0).blocks[0][0]  # 3×3, 3 channels in, 64 out
+    assert stem.weight.std().item() == pytest.approx((2 / (9 * 64)) ** 0.5, rel=0.1)

@@ -88,6 +88,16 @@ def test_any_size_has_an_anchor_for_every_output(size):
     assert head.anchors.boxes(raw.cells, size, "cpu").shape == (count, 4)
 
 
+def test_convolutions_start_with_a_deviation_of_0_03():
+    torch.manual_seed(0)
+    head = SSDLite({"c4": Feature(96, 16), "c5": Feature(320, 32)}, 20, extras=(64,), anchors=anchors.paper)
+    layers = {name: module for name, module in head.named_modules() if isinstance(module, torch.nn.Conv2d)}
+    assert {name.split(".")[0] for name in layers} == {"classes", "boxes", "extras"}
+    for name, layer in layers.items():
+        assert layer.weight.std().item() == pytest.approx(0.03, rel=0.15), name
+        assert layer.bias is None or not layer.bias.any()
+
+
 def test_a_prior_is_the_probability_at_the_start():
     features = {"c4": Feature(8, 16), "c5": Feature(8, 32)}
     head = SSDLite(features, 3, extras=(), anchors=anchors.paper, prior=0.01)

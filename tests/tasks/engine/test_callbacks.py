@@ -15,7 +15,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from tasks.common.distillation import Distillation
 from tasks.common.errors import Diverged
 from tasks.engine.averaging import AverageWeights
-from tasks.engine.callbacks import Best, SaveOften
+from tasks.engine.callbacks import Best, Reseed, SaveOften
 from tasks.engine.pace import rescale
 from tasks.engine.stopping import StopOnSignal, WatchLoss
 
@@ -65,6 +65,51 @@ def test_the_average_is_scored_and_the_weights_go_on(tmp_path, precision):
     assert torch.allclose(kept.module.layer.weight.double(), average, rtol=1e-6)
     assert torch.allclose(model.scored[-1], average, rtol=1e-6 if precision == "32-true" else 8e-3)
     assert not torch.equal(model.scored[3], model.after[4]), "the weights, not their average, are trained on"
+
+
+def averaged(decay, *values):
+    """The average of a weight that has these values after its first, second, … step, beside a count of batches."""
+    layer = nn.BatchNorm2d(1)
+    averages = AverageWeights(decay)
+    averages._average_model = AveragedModel(layer)
+    for step, value in enumerate(values, 1):
+        with torch.no_grad():
+            layer.weight.fill_(value)
+            layer.num_batches_tracked.fill_(step)
+        averages.on_train_batch_end(SimpleNamespace(global_step=step), layer)
+    kept = averages._average_model.module
+    assert int(kept.num_batches_tracked) == len(values), "what is counted is copied, not averaged"
+    return kept.weight.item()
+
+
+def test_an_average_by_hand():
+    assert averaged(0.9, 1.0) == 1.0, "the first step is where it begins"
+    assert averaged(0.9, 1.0, 2.0) == pytest.approx(2 / 11 * 1 + 9 / 11 * 2)  # the decay rises: (1 + 1) / (10 + 1)
+    assert averaged(0.9, 1.0, 2.0, 3.0) == pytest.approx(3 / 12 * (20 / 11) + 9 / 12 * 3)
+    assert averaged(0.1, 1.0, 2.0, 3.0) == pytest.approx(0.1 * (0.1 * 1 + 0.9 * 2) + 0.9 * 3)  # it has its value
+
+
+def test_steps_that_only_add_gradients_up_are_not_averaged():
+    layer = nn.Linear(1, 1, bias=False)
+    averages = AverageWeights(0.1)
+    averages._average_model = AveragedModel(layer)
+    for step, value in ((1, 1.0), (2, 2.0), (2, 50.0)):
+        with torch.no_grad():
+            layer.weight.fill_(value)
+        averages.on_train_batch_end(SimpleNamespace(global_step=step), layer)
+    assert averages.steps == 2 and averages._average_model.module.weight.item() == pytest.approx(0.1 * 1 + 0.9 * 2)
+
+
+def test_random_numbers_depend_on_seed_step_and_process_alone():
+    def drawn(seed, step, rank=0):
+        loop = SimpleNamespace(epoch_loop=SimpleNamespace(total_batch_idx=step))
+        Reseed(seed).on_train_batch_start(SimpleNamespace(fit_loop=loop, global_rank=rank), None, None, 0)
+        return torch.rand(4).tolist()
+
+    first = drawn(0, 0)
+    others = [drawn(0, 1), drawn(0, 100), drawn(1, 0), drawn(0, 0, rank=1), drawn(1, 100, rank=1)]
+    assert first == drawn(0, 0), "as a resumed run draws it"
+    assert len({tuple(numbers) for numbers in (first, *others)}) == 6
 
 
 class CountReads(TorchDispatchMode):

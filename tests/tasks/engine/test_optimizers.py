@@ -1,13 +1,13 @@
-"""RMSprop by hand, schedules at known points, weight decay where it belongs."""
+"""RMSprop by hand, and weight decay where it belongs."""
 
 import math
 
 import pytest
 import torch
 
-from tasks.engine import schedules
+from tasks.engine.build import build
 from tasks.engine.optimizers import RMSpropTF
-from tasks.engine.schedules import constant, cosine, poly
+from tests.test_config import configuration
 
 
 def test_rmsprop_by_hand():
@@ -44,41 +44,6 @@ def test_rmsprop_goes_on_from_its_state():
     assert torch.equal(whole, rest)
 
 
-def rates(schedule, steps, **options):
-    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
-    scheduler = schedule(optimizer, steps, **options)
-    found = []
-    for _ in range(steps + 1):
-        found.append(optimizer.param_groups[0]["lr"])
-        optimizer.step()
-        scheduler.step()
-    return found
-
-
-def test_schedules_end_at_zero_after_their_warm_up():
-    assert rates(poly, 10, power=0.9, warmup=0.0)[5] == pytest.approx(0.5**0.9)
-    assert rates(cosine, 10, warmup=0.0)[:6:5] == pytest.approx([1.0, 0.5])
-    for found in (rates(poly, 10, power=0.9, warmup=0.2), rates(cosine, 10, warmup=0.2)):
-        assert found[:3] == pytest.approx([1 / 3, 2 / 3, 1.0]) and found[-1] == 0
-    assert rates(constant, 5, warmup=0.0) == [1.0] * 6
-    with pytest.raises(ValueError, match="warmup=2"):
-        rates(cosine, 10, warmup=2)
-
-
-def test_step_by_hand():
-    found = rates(schedules.step, 10, milestones=[0.3, 0.6, 0.9], factor=0.1, warmup=0.0)
-    assert found[:10] == pytest.approx([1, 1, 1, 0.1, 0.1, 0.1, 0.01, 0.01, 0.01, 0.001])
-
-
-def test_exponential_by_hand():
-    found = rates(schedules.exponential, 8, decay=0.5, every=1, epochs=4, staircase=True, warmup=0.0)
-    assert found[:8] == pytest.approx([1, 1, 0.5, 0.5, 0.25, 0.25, 0.125, 0.125])
-    smooth = rates(schedules.exponential, 8, decay=0.5, every=2, epochs=8, staircase=False, warmup=0.25)
-    assert smooth[:2] == pytest.approx([1 / 3, 2 / 3]) and smooth[2:8] == pytest.approx(
-        [0.5 ** (s / 2) for s in range(2, 8)]
-    )
-
-
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -90,3 +55,18 @@ def test_exponential_by_hand():
 def test_rmsprop_refuses_values_out_of_range(options, message):
     with pytest.raises(ValueError, match=message):
         RMSpropTF([torch.nn.Parameter(torch.zeros(1))], **options)
+
+
+def test_biases_and_normalisation_are_left_out_of_weight_decay():
+    small = ("recipe=none", "backbone=mobilenet_v3_small", "backbone.width=0.35", "optimizer.weight_decay=0.3")
+    classes = {"mask": [["road", 1, [0, 0, 0]], ["car", 2, [9, 9, 9]]]}
+    learner = build(configuration(*small), classes)
+    names = {parameter: name for name, parameter in learner.named_parameters()}
+    decayed, exempt = ([names[p] for p in group["params"]] for group in learner.make_optimizer().param_groups)
+    assert [group["weight_decay"] for group in learner.make_optimizer().param_groups] == [0.3, 0.0]
+    assert sorted(decayed + exempt) == sorted(names.values())
+    assert decayed[0] == "backbone.blocks.0.0.weight" and exempt[:2] == [
+        "backbone.blocks.0.1.weight",
+        "backbone.blocks.0.1.bias",
+    ]
+    assert "tasks.segment.head.gate.weight" in decayed and "tasks.segment.head.gate.bias" in exempt

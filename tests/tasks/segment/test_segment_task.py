@@ -40,6 +40,17 @@ def test_loss_by_hand_and_at_a_stride():
     assert PixelCrossEntropy(stride=4)(logits, coarse).item() == pytest.approx(expected)
 
 
+def test_a_stride_reads_the_label_in_the_middle_of_each_cell():
+    labels = torch.full((1, 8, 8), 255, dtype=torch.uint8)
+    labels[0, 2, 2], labels[0, 2, 6], labels[0, 6, 2], labels[0, 6, 6] = 0, 1, 1, 1
+    logits = torch.zeros(1, 2, 2, 2)
+    logits[0, 0, 0, 0] = math.log(3)  # right in the first of the four cells
+    expected = (math.log(4 / 3) + 3 * math.log(2)) / 4
+    assert PixelCrossEntropy(stride=4)(logits, labels).item() == pytest.approx(expected)
+    labels[0, 3::4, 3::4] = 0  # beside the middle: not read
+    assert PixelCrossEntropy(stride=4)(logits, labels).item() == pytest.approx(expected)
+
+
 def test_nothing_but_void_is_no_loss():
     logits = torch.randn(1, 3, 4, 4, requires_grad=True)
     loss = PixelCrossEntropy()(logits, torch.full((1, 8, 8), 255, dtype=torch.uint8))
