@@ -172,7 +172,7 @@ def command(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) 
     """`python -m tasks.<name> <arguments>` in this process: the same entry, without importing torch anew."""
     from tasks.app.cli import main
     from tasks.multitask.arguments import spelled_out
-    from tasks.search.command import main as search
+    from tasks.search.__main__ import main as search
 
     def run(name: str, *arguments: str) -> Result:
         monkeypatch.setattr(sys, "argv", [f"tasks.{name}", *arguments])

@@ -13,8 +13,8 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from tasks.app.jobs import words
-from tasks.app.validate import suggestion
 from tasks.common.errors import UserError
+from tasks.config.rules.values import suggestion
 
 # What lies below has names by the user's choice, or is null until something is typed there.
 OPEN = ("datasets", "data.augment", "data.own_augment", "data.draw", "data.crop", "data.fit", "logger")

@@ -5,11 +5,11 @@ from typing import Any
 
 from omegaconf import DictConfig
 
+from tasks.common.console import report
 from tasks.common.errors import UserError
 from tasks.config.amounts import readable
 from tasks.config.search import budgets_of
 from tasks.engine.learner import Learner
-from tasks.engine.summary import report
 
 UNITS = {"params": "params", "madds": "multiply-adds", "latency_ms": "ms"}
 

@@ -20,10 +20,11 @@ from tasks.app.foreign_keys import check_words
 from tasks.app.jobs import Jobs, in_sweep
 from tasks.app.runlog import NAME as RUN_LOG
 from tasks.app.runlog import run_log
-from tasks.app.validate import check, check_recipe, suggestion
+from tasks.app.validate import check, check_recipe
 from tasks.common.console import end_children, run_command
 from tasks.common.errors import Stopped, UserError, located, visible
 from tasks.common.origin import needs_traceback
+from tasks.config.rules.values import suggestion
 
 CONF = Path(__file__).parents[2] / "conf"
 

@@ -1,6 +1,5 @@
 """The folder of a run: made for it alone, by one process of it, before anything is written."""
 
-import re
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from tasks.common.errors import UserError, visible
 from tasks.common.ranks import is_first
+from tasks.config.overrides import quoted
 
 MARKS = (
     *(".hydra", "multirun.yaml", "config.yaml", "run.log", "checkpoints", "pictures", "labels", "boxes", "overlays"),
@@ -194,9 +194,3 @@ def locked(folder: Path) -> IO[str] | None:
     except OSError:  # a file system without locks
         return None
     return file
-
-
-def quoted(path: Path) -> str:
-    """A path as Hydra's command line takes it, whatever it contains."""
-    text = re.sub(r"(\\*)('|$)", lambda found: found[1] * 2 + ("\\'" if found[2] else ""), str(path))
-    return f"'{text}'"

@@ -14,9 +14,9 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from tasks.app.folders import quoted
 from tasks.app.sweep import compare
 from tasks.common.errors import Diverged, Stopped, UserError, visible
+from tasks.config.overrides import quoted
 
 SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 SWEEPS = ("hydra.mode", "hydra.sweep", "hydra.launcher", "hydra.run.dir", "hydra.job.num", "hydra.job.id")

@@ -68,6 +68,7 @@ def run(config: DictConfig) -> None:
     )
     if early:  # the checkpoint's heads or data need not be known first
         dataset = open_dataset(config, first)
+    from tasks.app.budget import check_budget
     from tasks.engine import train, weights
 
     config, trained = weights.with_checkpoint(task, config, hydra.overrides.task)
@@ -88,7 +89,16 @@ def run(config: DictConfig) -> None:
 
         search(task, config, dataset, folder)
         return
-    train.run(task, config, dataset, folder)
+    prepared = train.prepare(task, config, dataset)
+    if config.mode == "train":
+        check_budget(config, prepared.learner, prepared.costs)
+        train.train(task, config, prepared, dataset, folder)
+    elif config.model is None:
+        train.evaluate(task, config, prepared, folder)
+    else:
+        from tasks.deploy.evaluate import evaluate
+
+        evaluate(task, config, prepared, folder)
 
 
 def open_dataset(config: DictConfig, first: bool, trained: Iterable[str] = ()) -> Splits:

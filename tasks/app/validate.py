@@ -11,11 +11,12 @@ from tasks.checkpoint.manifest import read_manifest
 from tasks.common.errors import UserError
 from tasks.common.formats import FORMATS, PRECISIONS
 from tasks.config.heads import HEADS, check_heads, several
+from tasks.config.rules.nodes import built
 from tasks.config.rules.places import check_places
 from tasks.config.rules.values import check_values, suggestion
 from tasks.config.search import budgets_of, check_search
+from tasks.config.targets import check_targets, name_of_today, targets
 
-TARGETS = ("tasks.", "heads.", "backbones.", "torch.optim.", "torch.nn.", "lightning.", "albumentations.")
 FLOATS = ("ToFloat", "FromFloat", "Normalize", "ToTensorV2", "ToTensor3D")  # albumentations that leave no uint8 image
 BUILT = ("trainer", "dataset", "backbone", "optimizer", "scheduler")
 
@@ -31,6 +32,8 @@ def check(config: DictConfig) -> None:
         node = OmegaConf.select(config, key)
         if not isinstance(node, DictConfig) or "_target_" not in node:
             raise UserError(f"{key}={node} leaves nothing to build; choose an option of the group")
+    for _, node in built(config):  # of commands noted down before the rooms had their names
+        node._target_ = name_of_today(node._target_)
     check_places(config)
     check_values(config)
     for key in ("checkpoint", "model"):
@@ -168,24 +171,3 @@ def check_recipe(overrides: Iterable[str], conf: Path) -> None:
         group, _, name = override.partition("=")
         if group == "recipe" and name not in names and "," not in name:
             raise UserError(f"recipe={name}: no such option{suggestion(name, names)}; there are {', '.join(names)}")
-
-
-def check_targets(config: DictConfig) -> None:
-    """Nothing may be built that is not meant to be, also not by the configuration inside a checkpoint.
-
-    Raises:
-        UserError: for a `_target_` outside our packages and the libraries of the trade.
-    """
-    for path, target in targets(OmegaConf.to_container(config, resolve=False)):
-        if not target.startswith(TARGETS):
-            raise UserError(f"{path}: {target} is outside {', '.join(prefix[:-1] for prefix in TARGETS)}")
-
-
-def targets(node: object, path: str = "") -> Iterable[tuple[str, str]]:
-    """All `_target_` values of a configuration with where they stand."""
-    items = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
-    for key, value in items:
-        if key == "_target_":
-            yield path, str(value)
-        else:
-            yield from targets(value, f"{path}.{key}".lstrip("."))

@@ -1,11 +1,11 @@
 """What a description of an exported file may say: every entry is looked at before anything is done by it."""
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tasks.common.errors import visible
 from tasks.common.formats import FORMATS, OUTPUTS, PRECISIONS
+from tasks.common.labels import is_number
 
 LONGEST = 2**14  # pixels a side, boxes of an image, …: more is a slip
 ROLES: dict[str, dict[str, set[str]]] = {  # of the outputs, by task and form
@@ -67,7 +67,7 @@ def of_input(takes: Mapping[str, Any]) -> str:
     if white is not None and not (type(white) in (int, float) and 0 < white < 2**32):
         return f"input.white {told(white)} is not a number above 0, or null"
     for key in ("mean", "std"):
-        if key in takes and not is_list(takes[key], 3, is_number):
+        if key in takes and not is_list(takes[key], 3, is_moderate):
             return f"input.{key} {told(takes[key])} is not three numbers"
     rule = takes["resize"]
     if not isinstance(rule, dict) or "rule" not in rule:
@@ -160,7 +160,7 @@ def is_class(task: str, entry: object) -> bool:
 def of_boxes(task: Mapping[str, Any], form: str) -> str:
     """What is wrong with how boxes are made and chosen."""
     threshold = task.get("threshold")
-    if threshold is not None and not (is_number(threshold) and 0 <= threshold <= 1):
+    if threshold is not None and not (is_moderate(threshold) and 0 <= threshold <= 1):
         return f"threshold {told(threshold)} is not a number from 0 to 1, or null"
     if form == "final":
         return ""
@@ -168,7 +168,7 @@ def of_boxes(task: Mapping[str, Any], form: str) -> str:
     if not isinstance(select, dict):
         return "select is not a table of names and values"
     for key in ("threshold", "overlap"):
-        if not (is_number(select.get(key)) and 0 <= select[key] <= 1):
+        if not (is_moderate(select.get(key)) and 0 <= select[key] <= 1):
             return f"select.{key} {told(select.get(key))} is not a number from 0 to 1"
     for key in ("per_class", "detections"):
         if not is_whole(select.get(key), 1, 100_000):
@@ -180,9 +180,9 @@ def of_boxes(task: Mapping[str, Any], form: str) -> str:
     holes, count = task.get("holes"), len(task["classes"])
     if not is_list(holes, None, lambda hole: is_whole(hole, 0, count - 1)):
         return f"holes {told(holes)} are not numbers of classes"
-    if not is_list(task.get("weights"), 4, lambda weight: is_number(weight) and weight > 0):
+    if not is_list(task.get("weights"), 4, lambda weight: is_moderate(weight) and weight > 0):
         return f"weights {told(task.get('weights'))} are not four numbers above 0"
-    if not (is_number(task.get("largest")) and 0 < task["largest"] < 80):
+    if not (is_moderate(task.get("largest")) and 0 < task["largest"] < 80):
         return f"largest {told(task.get('largest'))} is not a number between 0 and 80"
     anchors = task.get("anchors")
     if not isinstance(anchors, dict) or not {"cells", "shapes"} <= anchors.keys():
@@ -197,16 +197,16 @@ def of_boxes(task: Mapping[str, Any], form: str) -> str:
 
 def is_shape(value: object) -> bool:
     """Whether a value is the width and height of an anchor."""
-    return is_list(value, 2, lambda side: is_number(side) and side > 0)
+    return is_list(value, 2, lambda side: is_moderate(side) and side > 0)
 
 
 def is_whole(value: object, least: int, most: int = LONGEST) -> bool:
     return type(value) is int and least <= value <= most
 
 
-def is_number(value: Any) -> bool:
-    """Whether a value is a finite number."""
-    return type(value) in (int, float) and abs(value) < 1e9 and not math.isnan(value)
+def is_moderate(value: Any) -> bool:
+    """Whether a value is a number of a size that occurs in a description."""
+    return is_number(value) and abs(value) < 1e9
 
 
 def is_list(value: object, length: int | None, holds: Any) -> bool:

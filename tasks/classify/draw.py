@@ -11,8 +11,8 @@ from torch import Tensor
 
 from tasks.classify.output import shortened
 from tasks.common.gallery import Gallery
+from tasks.common.labels import Pixels
 
-Pixels = NDArray[np.uint8]
 RIGHT, WRONG = (30, 120, 50), (180, 30, 30)
 TILE, LINE, GAP = 128, 17, 6
 COLUMNS = 8

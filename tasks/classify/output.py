@@ -8,8 +8,9 @@ from typing import Any, ClassVar
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from tasks.common.labels import Pixels
 from tasks.common.legend import Entry, shortened
-from tasks.common.output import Found, Layer, Pixels
+from tasks.common.output import Found, Layer
 
 SHOWN = 5
 

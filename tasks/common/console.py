@@ -10,9 +10,17 @@ from typing import TypeVar
 
 from backbones.terminal import run_printing
 from tasks.common.errors import Stopped
+from tasks.common.ranks import is_first
 
 Result = TypeVar("Result")
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+def report(line: str) -> None:
+    """Print from the first process of a run only."""
+    torch = sys.modules.get("torch")  # which is not imported for a line of text
+    if is_first() and (torch is None or not torch.distributed.is_initialized() or torch.distributed.get_rank() == 0):
+        print(line, flush=True)
 
 
 def run_command(main: Callable[[], Result]) -> Result:

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from tasks.common.labels import Pixels
 from tasks.common.legend import Entry, with_legend
 
-Pixels = NDArray[np.uint8]
 Found = dict[str, NDArray[Any]]  # of one image, as tasks.deploy.decode.decode gives it
 LARGEST = 25_000_000  # pixels that a network sees: 83 bytes of MobileNetV3's memory each
 LONGEST = 4096  # pixels of an overlay's longer side

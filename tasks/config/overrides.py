@@ -1,13 +1,15 @@
 """The configuration inside a checkpoint, and what was typed on top of it."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from tasks.app.validate import check_targets
 from tasks.common.errors import UserError
 from tasks.config.heads import BACKBONE, HEADS
+from tasks.config.targets import check_targets
 
 OF_THIS_COMMAND = ("mode", "checkpoint", "resume", "weights", "model", "input", "stop_after", "logger", "cpu",
                    "upright", "runtime", "export", "benchmark", "budget", "search", "target", "latency",
@@ -119,3 +121,9 @@ def leaves(node: Any, key: str) -> Iterator[tuple[str, Any]]:
         return
     for name, value in node.items():
         yield from leaves(value, f"{key}.{name}")
+
+
+def quoted(path: Path) -> str:
+    """A path as Hydra's command line takes it, whatever it contains."""
+    text = re.sub(r"(\\*)('|$)", lambda found: found[1] * 2 + ("\\'" if found[2] else ""), str(path))
+    return f"'{text}'"

@@ -5,9 +5,10 @@ from importlib.util import find_spec
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from tasks.common.errors import UserError
+from tasks.common.labels import is_number
 from tasks.config.amounts import Amount, amount
 from tasks.config.heads import several
-from tasks.config.rules import POSITIVE, SWITCH, Rule, Rules, is_number, is_size, list_of, one_of, whole
+from tasks.config.rules import POSITIVE, SWITCH, Rule, Rules, is_size, list_of, one_of, whole
 
 COSTS = ("latency", "madds", "params")
 RUNTIMES = ("torch", "onnx")

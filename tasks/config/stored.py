@@ -18,7 +18,7 @@ from tasks.common.errors import UserError
 from tasks.config.heads import HEADS
 from tasks.config.rules.places import check_places
 from tasks.config.rules.values import check_stored
-from tasks.config.targets import ALLOWED, DATA_ROOT, INTERPOLATIONS, TRAINER, slot_of
+from tasks.config.targets import ALLOWED, DATA_ROOT, INTERPOLATIONS, TRAINER, renamed, slot_of
 
 MAX_DEPTH, MAX_VALUES, MAX_LENGTH = 24, 20_000, 4_096  # levels, values, characters; ours have 8, hundreds and a path
 LARGEST = 2**63  # of a whole number: what a tensor or a file of JSON holds
@@ -46,6 +46,7 @@ def checked_config(config: Any, path: str | Path) -> dict[str, Any]:
     if not isinstance(config, dict):
         raise UserError(f"{path} is damaged: its configuration is {kind(config)}, not keys and values")
     check_extent(config, path)
+    config = renamed(config)
     typed, taken = typed_places(), list[Place]()
 
     def is_left(place: Place) -> bool:

@@ -4,7 +4,34 @@ Nothing is imported to decide: a name that is not written here is refused, whate
 tests/test_config.py holds the lists against conf/ and against what lies at each name.
 """
 
+from collections.abc import Iterable
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from tasks.common.errors import UserError
 from tasks.config.heads import HEADS
+
+# What a user may name on the command line:
+TARGETS = ("tasks.", "heads.", "backbones.", "torch.optim.", "torch.nn.", "lightning.", "albumentations.")
+
+RENAMED = {  # modules that were called otherwise when checkpoints were written and commands noted down
+    "tasks.balance": "tasks.engine.loss_weights",
+    "tasks.optimizers": "tasks.engine.optimizers",
+    "tasks.schedules": "tasks.engine.schedules",
+    "tasks.data.cifar": "tasks.data.datasets.cifar",
+    "tasks.data.cityscapes": "tasks.data.datasets.cityscapes",
+    "tasks.data.coco": "tasks.data.datasets.coco",
+    "tasks.data.folders": "tasks.data.datasets.folders",
+    "tasks.data.imagenet": "tasks.data.datasets.imagenet",
+    "tasks.data.voc": "tasks.data.datasets.voc",
+    "tasks.data.mixture": "tasks.data.loading.mixture",
+    "tasks.data.box_transforms": "tasks.data.transforms.box_transforms",
+    "tasks.data.crop": "tasks.data.transforms.crop",
+    "tasks.data.letterbox": "tasks.data.transforms.letterbox",
+    "tasks.data.policies": "tasks.data.transforms.policies",
+    "tasks.data.resize": "tasks.data.transforms.resize",
+}
 
 OF_ALBUMENTATIONS = """
 AdditiveNoise AdvancedBlur Affine AtLeastOneBBoxRandomCrop AutoContrast BBoxSafeRandomCrop Blur CLAHE CenterCrop
@@ -131,7 +158,43 @@ log_every_n_steps num_sanity_val_steps deterministic benchmark inference_mode sy
 TRAINER = frozenset(OF_TRAINER.split())
 
 
+def renamed(node: Any) -> Any:
+    """Nested dicts and lists with every `_target_` under its name of today."""
+    if isinstance(node, dict):
+        return {key: name_of_today(value) if key == "_target_" else renamed(value) for key, value in node.items()}
+    return [renamed(value) for value in node] if isinstance(node, list) else node
+
+
+def name_of_today(target: Any) -> Any:
+    """A `_target_` as it is called today; whatever RENAMED does not know stays."""
+    if not isinstance(target, str):
+        return target
+    module, _, name = target.rpartition(".")
+    return f"{RENAMED.get(module, module)}.{name}" if module else target
+
+
 def slot_of(path: tuple[str, ...]) -> str:
     """The key of ALLOWED that decides over a place of the configuration."""
     first = path[1] if len(path) > 1 and path[0] in HEADS else path[0] if path else ""
     return "dataset" if first == "datasets" else first
+
+
+def check_targets(config: DictConfig) -> None:
+    """Nothing may be built that is not meant to be, also not by the configuration inside a checkpoint.
+
+    Raises:
+        UserError: for a `_target_` outside our packages and the libraries of the trade.
+    """
+    for path, target in targets(OmegaConf.to_container(config, resolve=False)):
+        if not target.startswith(TARGETS):
+            raise UserError(f"{path}: {target} is outside {', '.join(prefix[:-1] for prefix in TARGETS)}")
+
+
+def targets(node: object, path: str = "") -> Iterable[tuple[str, str]]:
+    """All `_target_` values of a configuration with where they stand."""
+    items = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+    for key, value in items:
+        if key == "_target_":
+            yield path, str(value)
+        else:
+            yield from targets(value, f"{path}.{key}".lstrip("."))

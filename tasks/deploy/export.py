@@ -8,6 +8,7 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 
 from tasks.checkpoint.manifest import CARD, NAME, write_manifest
+from tasks.common.console import report
 from tasks.common.errors import UserError
 from tasks.common.formats import FORMATS
 from tasks.config.heads import parts
@@ -23,7 +24,6 @@ from tasks.deploy.runtimes import Runner, open_runner
 from tasks.deploy.samples import pixels
 from tasks.deploy.writers import WRITERS
 from tasks.engine.learner import Learner
-from tasks.engine.summary import report
 from tasks.engine.train import ready
 from tasks.engine.weights import complete
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from heads.boxes import Places
 from tasks.common.errors import UserError
+from tasks.common.labels import Pixels
 from tasks.common.task import Task
 from tasks.deploy.agreement import AGREE, Candidates, Logits
 from tasks.deploy.decode import decode, prepare
@@ -17,7 +18,6 @@ from tasks.detect.task import DetectTask
 from tasks.engine.learner import Learner
 from tasks.predict.checkpoint import seen_by
 
-Pixels = NDArray[np.uint8]
 Results = Mapping[str, Mapping[str, NDArray[Any]]]
 
 

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from tasks.deploy.gate import Outcome, Pixels, of_file
+from tasks.common.labels import Pixels
+from tasks.deploy.gate import Outcome, of_file
 from tasks.deploy.runtimes import Runner
 
 

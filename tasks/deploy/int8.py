@@ -9,6 +9,7 @@ from omegaconf import DictConfig
 from rich.console import Console
 from rich.table import Table
 
+from tasks.common.console import report
 from tasks.common.errors import UserError
 from tasks.data.loading.datamodule import DataModule
 from tasks.deploy.decode import prepare
@@ -19,7 +20,6 @@ from tasks.deploy.runtimes import open_runner
 from tasks.deploy.samples import pixels
 from tasks.deploy.shipped import Shipped
 from tasks.engine.learner import Learner
-from tasks.engine.summary import report
 from tasks.engine.train import scored
 
 SHOWN = 12  # layers of the table

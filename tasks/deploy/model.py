@@ -8,8 +8,9 @@ import numpy as np
 
 from tasks.checkpoint.manifest import NAME, read_manifest
 from tasks.common.errors import UserError
+from tasks.common.labels import Pixels
 from tasks.common.output import size_to_see
-from tasks.data.files.images import Pixels, read_rgb
+from tasks.data.files.images import read_rgb
 from tasks.deploy.decode import Found, decode, no_photo, prepare, resized
 from tasks.deploy.runtimes import Runner, open_runner
 

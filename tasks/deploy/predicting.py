@@ -7,8 +7,8 @@ from typing import Any
 from omegaconf import DictConfig
 
 from tasks.classify.output import ClassifyOutput
+from tasks.common.labels import Pixels
 from tasks.common.output import Output, notes, summary, write_overlay
-from tasks.data.files.images import Pixels
 from tasks.deploy.model import open_model, size_seen
 from tasks.detect.output import DetectOutput
 from tasks.predict.photos import predict_each

@@ -11,6 +11,7 @@ from omegaconf import DictConfig
 from rich.console import Console
 from rich.table import Table
 
+from tasks.common.console import report
 from tasks.common.errors import UserError
 from tasks.data.loading.datamodule import DataModule
 from tasks.data.transforms.resize import antialiased
@@ -35,7 +36,6 @@ from tasks.deploy.samples import pixels
 from tasks.deploy.shipped import Shipped
 from tasks.detect.task import DetectTask
 from tasks.engine.learner import Learner
-from tasks.engine.summary import report
 from tasks.engine.train import scored
 
 SAME_SCORE = 5e-4  # equal to three decimals

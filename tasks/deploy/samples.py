@@ -1,11 +1,9 @@
 """Images to prove and to calibrate a file with."""
 
 import numpy as np
-from numpy.typing import NDArray
 
+from tasks.common.labels import Pixels
 from tasks.data.files.samples import Samples
-
-Pixels = NDArray[np.uint8]
 
 
 def pixels(samples: Samples, count: int) -> list[Pixels]:

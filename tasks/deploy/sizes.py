@@ -47,7 +47,7 @@ def check_size(text: str, *, guard: bool = False) -> None:
             named |= {id(part) for part in named_by(node)}
         elif isinstance(node, ast.Name) and CALLS.fullmatch(node.id) and id(node) not in named:
             raise ValueError(f"{node.id} is not called")
-        elif isinstance(node, ast.Constant) and id(node) not in named and not is_number(node.value):
+        elif isinstance(node, ast.Constant) and id(node) not in named and not is_int64(node.value):
             raise ValueError("it has other values than whole numbers")
         stack += [(child, depth + 1) for child in ast.iter_child_nodes(node)]
 
@@ -68,6 +68,6 @@ def named_by(call: ast.Call) -> list[ast.expr]:
     raise ValueError("a symbol has another name")
 
 
-def is_number(value: object) -> bool:
+def is_int64(value: object) -> bool:
     """Whether a constant is a whole number of 64 bits, true or false."""
     return isinstance(value, int) and abs(value) < LARGEST

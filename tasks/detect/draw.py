@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from tasks.common.labels import Pixels
 from tasks.common.legend import Colour, with_legend
 
-Pixels = NDArray[np.uint8]
 Numbers = NDArray[np.floating]
 Corners = tuple[int, int, int, int]
 DARK = (20, 20, 20)

@@ -8,8 +8,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from tasks.common.labels import Pixels
 from tasks.common.legend import Entry
-from tasks.common.output import Found, Layer, Pixels
+from tasks.common.output import Found, Layer
 from tasks.detect.draw import colour_of, draw_boxes
 from tasks.detect.quality import SHOWN
 

@@ -1,6 +1,5 @@
 """COCO's results files: what was found (cocodataset.org/#format-results)."""
 
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from reprlib import repr as short
@@ -10,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from tasks.common.errors import UserError
+from tasks.common.labels import is_number
 from tasks.data.files.ids import Ids, as_text
 from tasks.data.files.json_rows import read_json
 from tasks.detect.arrange import Found
@@ -100,10 +100,6 @@ def describe(place: int, row: dict[str, Any]) -> str:
 
 def is_id(value: object) -> bool:
     return as_text(value) is not None
-
-
-def is_number(value: object) -> bool:
-    return isinstance(value, int | float) and type(value) is not bool and abs(value) <= sys.float_info.max
 
 
 def is_box(value: object) -> bool:

@@ -12,9 +12,9 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import Tensor
 
 from tasks.checkpoint.saving import WEIGHTS
+from tasks.common.console import report
 from tasks.common.errors import UserError
 from tasks.common.ranks import is_first
-from tasks.engine.summary import report
 from tasks.engine.together import any_process, time_to_ask
 
 

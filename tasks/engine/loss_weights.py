@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
+from tasks.common.labels import is_number
+
 TASKS = ("segment", "detect", "classify")  # what a configuration may name, trained in this run or not
 Shared = Callable[[], Sequence[nn.Parameter]]
 
@@ -193,11 +195,6 @@ def over_processes(values: Tensor) -> Tensor:
         torch.distributed.all_reduce(values)
         values = values / torch.distributed.get_world_size()
     return values
-
-
-def is_number(value: object) -> bool:
-    """Whether something is a finite number."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def by_task(key: str, values: Mapping[str, float], names: Sequence[str], least: float = -math.inf) -> dict[str, float]:

@@ -5,9 +5,9 @@ from typing import Any
 from lightning import Callback, LightningModule, Trainer
 from torch.optim.lr_scheduler import LambdaLR
 
+from tasks.common.console import report
 from tasks.common.errors import UserError
 from tasks.data.loading.datamodule import DataModule
-from tasks.engine.summary import report
 
 ENTRY = "run"  # of a checkpoint
 

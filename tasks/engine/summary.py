@@ -4,7 +4,6 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
-import torch
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -13,15 +12,9 @@ from torch import Tensor, nn
 from backbones.base import Backbone
 from backbones.norms import Rows
 from heads.sizes import measure
-from tasks.common.ranks import is_first
+from tasks.common.console import report
 from tasks.data.loading.datamodule import DataModule
 from tasks.engine.learner import Learner
-
-
-def report(line: str) -> None:
-    """Print from the first process of a run only."""
-    if is_first() and (not torch.distributed.is_initialized() or torch.distributed.get_rank() == 0):
-        print(line, flush=True)
 
 
 def describe(learner: Learner, data: DataModule) -> dict[str, Any]:

@@ -8,16 +8,16 @@ import time
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import lightning
 import torch
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from omegaconf import DictConfig
 
-from tasks.app.budget import check_budget
 from tasks.checkpoint.checkpoint import load_state, make_card, open_checkpoint, read_ours
 from tasks.classify.task import ClassifyTask
+from tasks.common.console import report
 from tasks.common.cpu import give_way_to_accelerator, keep_freed_memory
 from tasks.common.errors import Diverged, Stopped, UserError
 from tasks.common.writing import write_text
@@ -33,7 +33,7 @@ from tasks.engine.pace import KeepPace
 from tasks.engine.progress import Pictures, ShowProgress
 from tasks.engine.resuming import check_state, epochs_done
 from tasks.engine.stopping import StopOnSignal, WatchLoss
-from tasks.engine.summary import describe, report, show
+from tasks.engine.summary import describe, show
 from tasks.engine.weights import classes_of_carried, complete, numbered_as_trained, start
 
 CHATTER = (  # warnings that do not apply here, and one of Lightning about itself
@@ -51,69 +51,73 @@ CHATTER = (  # warnings that do not apply here, and one of Lightning about itsel
 logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
 
 
-def run(task: str, config: DictConfig, splits: Splits, folder: Path) -> None:
-    """Train (and score the best weights), or only score.
+class Prepared(NamedTuple):
+    """What a run works with.
+
+    Attributes:
+        costs: of each task's network, and of all as one, as network.json has them.
+    """
+
+    learner: Learner
+    data: DataModule
+    costs: dict[str, Any]
+
+
+def prepare(task: str, config: DictConfig, splits: Splits) -> Prepared:
+    """The network with weights as they are initialised, the data, and what the network costs, which is said.
+
+    Raises:
+        UserError: for what does not fit together.
+    """
+    learner, data = ready(task, config, splits)
+    if config.mode == "train" and len(learner.tasks) > 1:
+        check_mix(learner)
+    with told_to_the_user():  # a network may refuse the images' size
+        return Prepared(learner, data, describe(learner, data))
+
+
+def evaluate(task: str, config: DictConfig, prepared: Prepared, folder: Path) -> None:
+    """Score a checkpoint, or weights.
+
+    Raises:
+        UserError: for weights that do not fit.
+    """
+    learner, data, costs = prepared
+    complete(task, config, learner)
+    score(config, learner, data, costs, folder)
+
+
+def train(task: str, config: DictConfig, prepared: Prepared, splits: Splits, folder: Path) -> None:
+    """Train, and score the best weights.
 
     Raises:
         UserError: before any training, for what does not fit.
         Stopped: when a signal ended the training.
         Diverged: when the loss ran away; of a finite one the best weights are scored before.
     """
-    exploded = ""
-    learner, data = ready(task, config, splits)
-    if config.mode == "train" and len(learner.tasks) > 1:
-        check_mix(learner)
-    with told_to_the_user():  # a network may refuse the images' size
-        costs = describe(learner, data)
-    if config.mode == "train":
-        check_budget(config, learner, costs)
-    if config.mode == "evaluate":
-        complete(task, config, learner)
-        if config.model is not None:
-            learner = shipped(config, learner, data, folder)
-    else:
-        learner.card["anew"] = start(task, config, learner)
-        learner.keep_frozen(learner.card["anew"])
-        if config.get("distill") and config.distill.teacher is not None:
-            give_teacher(config, learner)
-        batch = data.try_augmentation()
-        check_sizes(learner, tuple(batch["image"].shape[-2:]), data.input_size())
-        try_step(learner, batch)
-        for name, entry in learner.each_task():
-            if name not in learner.carried | learner.frozen:
-                entry.prepare(data.train)
-                if isinstance(entry, DetectTask) and (line := entry.too_small(data.object_sides(), data.input_size())):
-                    report(line)
-        exploded = train(config, learner, data, splits, folder)
-        folder = Path(learner.trainer.strategy.broadcast(str(folder)))  # the first process alone knew it
-        checkpoints = folder / "checkpoints"
-        written = [checkpoints / "best.ckpt", checkpoints / "last.ckpt", Path(str(config.resume))]
-        path = next(path for path in written if path.is_file())  # the best, if there was a validation
-        load_state(learner, open_checkpoint(path, task), path)
-        report(f"scoring   {path}")
+    learner, data, costs = prepared
+    learner.card["anew"] = start(task, config, learner)
+    learner.keep_frozen(learner.card["anew"])
+    if config.get("distill") and config.distill.teacher is not None:
+        give_teacher(config, learner)
+    batch = data.try_augmentation()
+    check_sizes(learner, tuple(batch["image"].shape[-2:]), data.input_size())
+    try_step(learner, batch)
+    for name, entry in learner.each_task():
+        if name not in learner.carried | learner.frozen:
+            entry.prepare(data.train)
+            if isinstance(entry, DetectTask) and (line := entry.too_small(data.object_sides(), data.input_size())):
+                report(line)
+    exploded = fit(config, learner, data, splits, folder)
+    folder = Path(learner.trainer.strategy.broadcast(str(folder)))  # the first process alone knew it
+    checkpoints = folder / "checkpoints"
+    written = [checkpoints / "best.ckpt", checkpoints / "last.ckpt", Path(str(config.resume))]
+    path = next(path for path in written if path.is_file())  # the best, if there was a validation
+    load_state(learner, open_checkpoint(path, task), path)
+    report(f"scoring   {path}")
     score(config, learner, data, costs, folder)
     if exploded:
         raise Diverged(exploded)
-
-
-def shipped(config: DictConfig, learner: Learner, data: DataModule, folder: Path) -> Learner:
-    """The exported file `model` in the place of its network; a checkpoint beside it is what it must agree with.
-
-    Raises:
-        UserError: for a file that cannot be opened, or differs from the checkpoint.
-    """
-    from tasks.checkpoint.manifest import read_manifest
-    from tasks.deploy.prove import prove
-    from tasks.deploy.runtimes import open_runner
-    from tasks.deploy.shipped import Shipped
-
-    path = Path(str(config.model))
-    manifest = read_manifest(path)
-    runner = open_runner(path, manifest, config.runtime.threads)
-    report(f"model     {path}: {manifest['runtime']}, {manifest['precision']}, {manifest['outputs']} outputs")
-    if config.checkpoint is not None:
-        prove(learner.eval(), config, data, manifest, runner, folder)
-    return Shipped(learner, runner, manifest)
 
 
 def ready(task: str, config: DictConfig, splits: Splits) -> tuple[Learner, DataModule]:
@@ -190,7 +194,7 @@ def give_teacher(config: DictConfig, learner: Learner) -> None:
         task.distillation = make_distillation(config, task)
 
 
-def train(config: DictConfig, learner: Learner, data: DataModule, splits: Splits, folder: Path) -> str:
+def fit(config: DictConfig, learner: Learner, data: DataModule, splits: Splits, folder: Path) -> str:
     """Fit, leaving best.ckpt, last.ckpt and training.json in the folder.
 
     Returns:

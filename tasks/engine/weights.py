@@ -9,6 +9,7 @@ from omegaconf.errors import OmegaConfBaseException
 from backbones.weights import load_head, load_weights
 from tasks.checkpoint.checkpoint import for_data_sets, kept_apart, load_state, open_checkpoint, start_from
 from tasks.checkpoint.manifest import card_of
+from tasks.common.console import report
 from tasks.common.errors import UserError
 from tasks.config.heads import parts, several, with_data_sets
 from tasks.config.overrides import grown, plain, typed_keys, with_typed
@@ -16,7 +17,6 @@ from tasks.config.rules.places import check_places
 from tasks.config.rules.values import check_values
 from tasks.engine.learner import Learner
 from tasks.engine.resuming import check_resumable
-from tasks.engine.summary import report
 
 
 def with_checkpoint(task: str, config: DictConfig, overrides: Sequence[str]) -> tuple[DictConfig, list[str]]:

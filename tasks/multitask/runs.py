@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tasks.app.folders import quoted
 from tasks.common.errors import UserError
+from tasks.config.overrides import quoted
 
 SHARED = "shared"  # the network with all heads; the separate ones are called like their heads
 PATIENCE = 20  # seconds that a run has to end itself

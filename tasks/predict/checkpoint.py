@@ -9,8 +9,8 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from tasks.checkpoint.checkpoint import open_checkpoint
+from tasks.common.labels import Pixels
 from tasks.common.output import notes, size_to_see, summary, write_overlay
-from tasks.data.files.images import Pixels
 from tasks.data.transforms.letterbox import Stretch
 from tasks.engine.build import build, told_to_the_user
 from tasks.engine.learner import Learner

@@ -12,7 +12,8 @@ from rich.progress import track
 
 from tasks.common.cpu import thread_pool
 from tasks.common.errors import UserError
-from tasks.data.files.images import Pixels, read_rgb
+from tasks.common.labels import Pixels
+from tasks.data.files.images import read_rgb
 
 
 def predict_each(

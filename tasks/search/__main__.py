@@ -1,7 +1,34 @@
-"""`python -m tasks.search`."""
+"""python -m tasks.search: a network fitted to data and device.
 
+    python -m tasks.search search=netadapt checkpoint=<best.ckpt> target.latency=0.7x        narrow a trained network
+    python -m tasks.search search=blocks dataset=cifar10 target.madds=40M search.trials=100  choose a network's blocks
+    python -m tasks.search search=width task=segment target.latency=20ms                     the widest that fits
+    python -m tasks.search search=latency task=detect        how well layers' times predict whole networks
+
+Settings of each: conf/search. Everything else is as for tasks.classify, tasks.segment or tasks.detect: task=… says
+which, else the checkpoint does. Milliseconds are PyTorch's; latency.runtime=onnx takes ONNX Runtime's.
+"""
+
+import sys
+
+from tasks.app.cli import main as run_task
 from tasks.common.console import run_command
-from tasks.search.command import main
+from tasks.common.errors import UserError, visible
+from tasks.search.arguments import spelled_out, task_of
+
+
+def main() -> None:
+    """Find the task, then go on as its command does; exit status 2 and one line for what is wrong."""
+    if {"--help", "-h"} & set(sys.argv[1:]):
+        print(__doc__)
+        return
+    try:
+        task = task_of(sys.argv[1:])
+    except UserError as error:
+        print(visible(f"error: {error}"), file=sys.stderr)
+        sys.exit(2)
+    run_task(task, spelled_out)
+
 
 if __name__ == "__main__":
     run_command(main)

@@ -57,7 +57,7 @@ def train(task: str, config: DictConfig, splits: Splits, folder: Path, score: st
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.yaml").write_text(OmegaConf.to_yaml(config, resolve=True))
-    training.run(task, config, splits, folder)
+    training.train(task, config, training.prepare(task, config, splits), splits, folder)
     used = read(folder / "training.json")
     return Trained(float(read(folder / "metrics.json")[score]), used["seconds"], used["last_epoch_seconds"])
 

@@ -25,7 +25,7 @@ from tasks.common.charts import (
     axis,
     draw_axes,
 )
-from tasks.engine.summary import report
+from tasks.common.console import report
 from tasks.latency.meters import Latency, make_meter, sized
 from tasks.latency.table import told
 from tasks.latency.units import units_of

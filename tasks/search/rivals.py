@@ -9,9 +9,9 @@ from rich.console import Console
 from rich.table import Table
 
 from backbones.inverted import Plan
+from tasks.common.console import report
 from tasks.common.errors import UserError
 from tasks.data.loading.splits import Splits
-from tasks.engine.summary import report
 from tasks.latency.meters import Meter
 from tasks.search.found import as_training, read, seed_score, train
 from tasks.search.networks import Networks

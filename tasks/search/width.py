@@ -10,9 +10,9 @@ from rich.table import Table
 
 from backbones.table import table_of
 from backbones.table_file import write_table
+from tasks.common.console import report
 from tasks.common.errors import UserError
 from tasks.config.search import COSTS, target_of
-from tasks.engine.summary import report
 from tasks.latency.meters import make_meter
 from tasks.search.networks import Networks
 from tasks.search.rivals import plan_at, with_width

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-Pixels = NDArray[np.uint8]
+from tasks.common.labels import Pixels
+
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 Colours = Sequence[tuple[int, ...]]
 WRONG, VOID = (255, 48, 48), 255

@@ -4,8 +4,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tasks.common.class_weights import check_balance, class_weights
-
-VOID = 255
+from tasks.common.labels import VOID
 
 
 class PixelCrossEntropy(nn.Module):

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
-VOID = 255
+from tasks.common.labels import VOID
 
 
 class MeanIoU(Metric):

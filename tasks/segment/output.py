@@ -6,8 +6,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from tasks.common.labels import Pixels
 from tasks.common.legend import Colour, Entry
-from tasks.common.output import Found, Layer, Pixels, save_png
+from tasks.common.output import Found, Layer, save_png
 from tasks.segment.draw import overlay
 
 

@@ -1,20 +1,16 @@
 """Rules for single values of the configuration: whether one holds, and what it should have been."""
 
 import math
-import sys
 from collections.abc import Callable
 from typing import Any
 
 from omegaconf import ListConfig
 
+from tasks.common.labels import is_number
+
 Rule = tuple[Callable[[Any], bool], str]
 Rules = dict[str, Rule]
 LONGEST = 2**14  # pixels of an image's side
-
-
-def is_number(value: Any) -> bool:
-    """Whether a value is a finite number, also as a float; true and false are none."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
 def is_whole(value: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from tasks.common.labels import is_number
 from tasks.config.rules import (
     LONGEST,
     SIZE,
@@ -10,7 +11,6 @@ from tasks.config.rules import (
     ascending,
     either,
     is_list,
-    is_number,
     list_of,
     number,
     one_of,

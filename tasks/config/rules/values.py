@@ -10,7 +10,8 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from tasks.common.errors import UserError
-from tasks.config.rules import Rule, Rules, images, is_number, learning, networks, run, trainer
+from tasks.common.labels import is_number
+from tasks.config.rules import Rule, Rules, images, learning, networks, run, trainer
 from tasks.config.rules.nodes import HEADS, is_ours
 
 WHERE_PRESENT: Rules = run.WHERE_PRESENT | trainer.RULES | learning.RULES | networks.RULES | images.RULES

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.common.errors import UserError
+from tasks.common.labels import Pixels
 from tasks.data.files.files import View
-from tasks.data.files.images import Pixels
 from tasks.data.files.unpickle import load
 from tasks.data.files.walk import found_in
 

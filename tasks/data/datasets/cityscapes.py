@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from tasks.common.annotations import Annotations
 from tasks.common.cpu import thread_pool
 from tasks.common.errors import UserError
+from tasks.common.labels import VOID, Pixels
 from tasks.data.files.boxes import PackedBoxes
 from tasks.data.files.files import decode
-from tasks.data.files.images import Pixels, image_size, look, read_labels
+from tasks.data.files.images import image_size, look, read_labels
 from tasks.data.files.instances import pack_instances
 
-VOID = 255
 MAX_LABEL_ID = 33
 
 

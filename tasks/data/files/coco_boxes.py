@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tasks.common.errors import UserError
 from tasks.data.files.boxes import NOTICED
-from tasks.data.files.json_rows import Row, as_number, entry, is_number
+from tasks.data.files.json_rows import Row, as_number, entry, is_json_number
 
 Boxes = NDArray[np.float64]
 Box = tuple[float, float, float, float]
@@ -32,7 +32,7 @@ def read_boxes(rows: Sequence[Row], path: Path) -> Boxes:
         UserError: for anything else.
     """
     values = [row.get("bbox") for row in rows]
-    if not all(type(box) is list and len(box) == 4 and all(map(is_number, box)) for box in values):
+    if not all(type(box) is list and len(box) == 4 and all(map(is_json_number, box)) for box in values):
         values = [read_box(row, place, path) for place, row in enumerate(rows)]
     return np.array(values, np.float64).reshape(-1, 4)
 
@@ -55,11 +55,11 @@ def box_of_segmentation(segmentation: Any) -> Box | None:
     if isinstance(segmentation, dict):
         return box_of_mask(segmentation)
     polygons = segmentation if isinstance(segmentation, list) else []
-    if polygons and all(map(is_number, polygons)):
+    if polygons and all(map(is_json_number, polygons)):
         polygons = [polygons]
     points = [value for polygon in polygons if isinstance(polygon, list) for value in polygon]
     whole = all(isinstance(polygon, list) and len(polygon) % 2 == 0 for polygon in polygons)
-    if not points or not whole or not all(map(is_number, points)):
+    if not points or not whole or not all(map(is_json_number, points)):
         return None
     x, y = np.array(points, np.float64).reshape(-1, 2).T
     return float(x.min()), float(y.min()), float(np.ptp(x)), float(np.ptp(y))

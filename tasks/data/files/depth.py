@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tasks.common.errors import UserError
+from tasks.common.labels import Pixels
 from tasks.data.files.opening import open_file, shown
 
-Pixels = NDArray[np.uint8]
 FULL = 2**16 - 1
 USED = 2**14  # a 16-bit file whose values stay below this may as well be a camera's 14, 12 or 10 bits
 MAX_SAMPLE_VALUE = 281  # TIFF 6.0's tag

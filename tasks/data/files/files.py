@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from tasks.common.cpu import thread_pool
 from tasks.common.errors import UserError
-from tasks.data.files.images import Pixels, image_size, look, read_rgb
+from tasks.common.labels import Pixels
+from tasks.data.files.images import image_size, look, read_rgb
 
 View = Callable[[Path | Pixels], Pixels]
 

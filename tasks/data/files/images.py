@@ -7,15 +7,14 @@ from pathlib import Path
 from typing import IO
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from tasks.common.errors import UserError
+from tasks.common.labels import Pixels
 from tasks.data.files.depth import is_deep, read_deep
 from tasks.data.files.opening import KINDS, check_png_end, opened, shown
 from tasks.data.files.walk import SUFFIXES, files_below
 
-Pixels = NDArray[np.uint8]
 JPEG_END = b"\xff\xd9"
 JPEG_TAIL = 4096  # of a file: cameras write some bytes behind the end
 LOSSY = ("JPEG", "MPO", "JPEG2000", "AVIF")  # of a label map they would change the ids

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tasks.data.files.images import Pixels
+from tasks.common.labels import Pixels
 from tasks.data.files.opening import MAX_PIXELS, PIXELS_PER_BYTE, open_file
 
 START, END, SCAN = b"\xff\xd8", b"\xff\xd9", 0xDA

@@ -61,7 +61,7 @@ def as_number(value: object) -> float | int | None:
 
     Python's own float() also takes "1_0" and other scripts' digits.
     """
-    if is_number(value):
+    if is_json_number(value):
         return value  # type: ignore[return-value]
     return float(value) if isinstance(value, str) and NUMBER.fullmatch(value.strip()) else None
 
@@ -110,7 +110,7 @@ def is_integer(value: object) -> bool:
     return type(value) is int and abs(value) < 2**63  # JSON's true is an int to isinstance
 
 
-def is_number(value: object) -> bool:
+def is_json_number(value: object) -> bool:
     return type(value) is float or is_integer(value)
 
 

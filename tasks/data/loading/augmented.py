@@ -13,9 +13,9 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from tasks.common.errors import UserError
+from tasks.common.labels import Pixels
 from tasks.data.files.boxes import SMALLEST, pack
 from tasks.data.files.files import View
-from tasks.data.files.images import Pixels
 from tasks.data.files.samples import KEYS, Arrays, Samples
 from tasks.data.loading.batches import Batch, collate
 from tasks.data.loading.mixture import MixedSamples

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.common.errors import UserError
+from tasks.common.labels import Pixels
 from tasks.data.datasets.cityscapes import Cityscapes, LabelledImages
-from tasks.data.files.images import Pixels
 from tasks.data.streets.write import KINDS, generate
 
 

@@ -12,7 +12,7 @@ from albumentations.core.type_definitions import Targets
 from numpy.typing import NDArray
 
 from tasks.common.errors import UserError
-from tasks.data.files.images import Pixels
+from tasks.common.labels import Pixels
 
 TRIES = 40  # patches for one demand, before another demand is drawn
 

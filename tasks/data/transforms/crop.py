@@ -7,7 +7,8 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from tasks.common.errors import UserError
-from tasks.data.files.images import Pixels, read_rgb
+from tasks.common.labels import Pixels
+from tasks.data.files.images import read_rgb
 from tasks.data.files.jpeg import Jpeg
 from tasks.data.transforms.resize import antialiased
 

@@ -9,7 +9,7 @@ from typing import Any
 import albumentations
 from numpy.typing import NDArray
 
-VOID = 255
+from tasks.common.labels import VOID
 
 
 def with_void(settings: Any) -> Any:

@@ -7,9 +7,9 @@ from typing import Any, NamedTuple, Protocol, cast
 import numpy as np
 
 from tasks.common.errors import UserError
-from tasks.data.datasets.cityscapes import VOID
+from tasks.common.labels import VOID, Pixels
 from tasks.data.files.files import View
-from tasks.data.files.images import Pixels, read_rgb
+from tasks.data.files.images import read_rgb
 from tasks.data.files.samples import Arrays
 from tasks.data.transforms.resize import antialiased
 

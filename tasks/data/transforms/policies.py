@@ -7,7 +7,7 @@ from typing import NamedTuple
 import albumentations as A
 from albumentations import BasicTransform
 
-from tasks.data.transforms.label_fill import VOID
+from tasks.common.labels import VOID
 
 
 class Reach(NamedTuple):

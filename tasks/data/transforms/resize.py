@@ -9,7 +9,8 @@ from PIL import Image
 from PIL import __version__ as pillow_version
 
 from tasks.common.errors import UserError
-from tasks.data.files.images import Pixels, read_rgb
+from tasks.common.labels import Pixels
+from tasks.data.files.images import read_rgb
 
 FILTERS = {
     "nearest": Image.Resampling.NEAREST,

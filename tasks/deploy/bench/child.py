@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.common.errors import UserError
-from tasks.data.files.images import Pixels
+from tasks.common.labels import Pixels
 from tasks.deploy.bench.memory import forget_peak, peak
 from tasks.deploy.bench.stages import Stages, photo_of
 

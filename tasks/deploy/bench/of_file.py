@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from tasks.checkpoint.manifest import read_manifest
 from tasks.common.errors import UserError
-from tasks.data.files.images import Pixels
+from tasks.common.labels import Pixels
 from tasks.deploy.bench.stages import Stages, top_five
 from tasks.deploy.decode import decode, prepare
 from tasks.deploy.runtimes import Arrays, Images, open_runner

@@ -9,7 +9,7 @@ from omegaconf import OmegaConf
 from torch import Tensor
 
 from heads.boxes import Detections
-from tasks.data.files.images import Pixels
+from tasks.common.labels import Pixels
 from tasks.deploy.bench.stages import Stages, top_five
 from tasks.engine.build import build, told_to_the_user
 from tasks.engine.weights import complete

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from tasks.data.files.images import Pixels, read_rgb
+from tasks.common.labels import Pixels
+from tasks.data.files.images import read_rgb
 
 NAMES = ("prepare", "network", "finish")
 TILE = 48  # pixels of a made-up photo that are alike

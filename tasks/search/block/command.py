@@ -18,9 +18,9 @@ from typing import Any
 import torch
 from omegaconf import DictConfig, OmegaConf
 
+from tasks.common.console import report
 from tasks.common.errors import UserError, visible
 from tasks.data.loading.splits import Splits
-from tasks.engine.summary import report
 from tasks.search.block.candidates import Candidates
 from tasks.search.block.outcome import Progress, write_results
 from tasks.search.networks import Networks

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from optuna.trial import FrozenTrial, TrialState
 
-from tasks.engine.summary import report
+from tasks.common.console import report
 from tasks.search.block.candidates import Candidates
 from tasks.search.found import write_network
 from tasks.search.records import Kind, Record, draw, write_history

@@ -9,9 +9,9 @@ from omegaconf import DictConfig
 
 from backbones.inverted import Plan
 from tasks.checkpoint.checkpoint import load_state, open_checkpoint
+from tasks.common.console import report
 from tasks.config.search import target_of
 from tasks.data.loading.splits import Splits
-from tasks.engine.summary import report
 from tasks.latency.meters import Meter, make_meter
 from tasks.latency.whole import whole
 from tasks.search.found import as_training, keep_trained, train, write_network

@@ -16,11 +16,11 @@ from torch import Tensor
 
 from backbones.inverted import Plan
 from backbones.table import table_of
+from tasks.common.console import report
 from tasks.common.cpu import cores
 from tasks.common.errors import UserError
 from tasks.config.amounts import Amount
 from tasks.data.loading.splits import Splits
-from tasks.engine.summary import report
 from tasks.latency.meters import Meter
 from tasks.predict.checkpoint import best_device
 from tasks.search.narrow.proposals import Proposal, proposals, smallest

@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 
 from tasks.common.errors import UserError
-from tasks.data.datasets.cityscapes import CLASSES, VOID, Cityscapes, lookup_table
+from tasks.common.labels import VOID
+from tasks.data.datasets.cityscapes import CLASSES, Cityscapes, lookup_table
 from tasks.data.files.images import find_images, read_labels, read_rgb
 
 CAMVID = Path(__file__).parents[5] / "shared" / "data" / "cityscapes-camvid"

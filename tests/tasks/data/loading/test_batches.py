@@ -188,7 +188,7 @@ def test_masks_are_scored_as_their_files_have_them(cache):
 
 @pytest.mark.parametrize("fit", [Letterbox([20, 28]), ResizeCentreCrop([20, 28], None), ResizeCentreCrop(16, 16)])
 def test_masks_are_scored_under_whole_images_alone(fit):
-    with pytest.raises(UserError, match=r"data\.fit=\w+ cuts or frames .*tasks\.data\.letterbox\.Stretch"):
+    with pytest.raises(UserError, match=r"data\.fit=\w+ cuts or frames .*tasks\.data\.transforms\.letterbox\.Stretch"):
         module(train=Views(), val=Views(), augment={}, fit=fit).input_size()
 
 

@@ -119,6 +119,8 @@ def test_a_fit_that_moves_no_boxes_is_refused():
     with pytest.raises(UserError, match=r"data\.fit=ResizeCentreCrop moves no boxes and no masks: use tasks\.data"):
         placed(ResizeCentreCrop())
     for fit in (Letterbox([8, 8]), ResizeCentreCrop([8, 8], None)):
-        with pytest.raises(UserError, match=rf"data\.fit={type(fit).__name__} .*use tasks\.data\.letterbox\.Stretch"):
+        with pytest.raises(
+            UserError, match=rf"data\.fit={type(fit).__name__} .*use tasks\.data\.transforms\.letterbox\.Stretch"
+        ):
             stretching(fit)
     assert stretching(Stretch([8, 8]))

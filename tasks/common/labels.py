@@ -1,0 +1,15 @@
+"""What images, labels and numbers are, wherever they are held."""
+
+import sys
+from typing import TypeGuard
+
+import numpy as np
+from numpy.typing import NDArray
+
+Pixels = NDArray[np.uint8]  # (H, W, 3) of an image, (H, W) of a label map
+VOID = 255  # the label of a pixel that is neither learned from nor scored
+
+
+def is_number(value: object) -> TypeGuard[int | float]:
+    """Whether a value is a finite number; true and false are not."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
