@@ -1,12 +1,12 @@
 """What a backbone promises: images in, named feature maps out, each announced with its channels and reduction."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from backbones.blocks import Activation
+from backbones.blocks import Activation, TappedBlock
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)  # of RGB in 0-1, as torchvision's weights expect them
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -40,11 +40,10 @@ class Backbone(nn.Module):
 
     Map `cN` is the last one whose reduction is 2^N at full stride; with a smaller output stride it keeps its name and
     announces the reduction it really has. `features` says what there is. After `keep(names)` only those maps are
-    computed, and the layers behind the last of them are gone.
+    computed, and the layers after the last of them are gone.
 
     Args:
-        blocks: modules called one after the other. A block that is tapped inside has a method `maps(x)` that returns
-            its inner maps by place, "out" being its result.
+        blocks: modules called one after the other. Those that are tapped inside are TappedBlocks.
         features: what each named map looks like.
         taps: where each named map leaves.
         mean, std: of the RGB channels in 0-1, subtracted and divided when images come as uint8.
@@ -64,7 +63,6 @@ class Backbone(nn.Module):
         self.std: Tensor
         self.features = features
         self.taps = taps
-        self.stopped: tuple[int, set[str]] | None = None  # block that ends at its last of these places
         self.register_buffer("mean", 255 * torch.tensor(mean).view(3, 1, 1), persistent=False)
         self.register_buffer("std", 255 * torch.tensor(std).view(3, 1, 1), persistent=False)
 
@@ -80,12 +78,15 @@ class Backbone(nn.Module):
                 raise ValueError(f"no feature map {name!r}; this backbone has {', '.join(self.features)}")
         self.features = {name: feature for name, feature in self.features.items() if name in names}
         self.taps = {name: tap for name, tap in self.taps.items() if name in names}
+        self.drop_layers()
+
+    def drop_layers(self) -> None:
+        """Delete the layers that no tap needs."""
         last = max(tap.block for tap in self.taps.values())
         self.blocks = self.blocks[: last + 1]
-        places = {tap.place for tap in self.taps.values() if tap.block == last}
-        if "out" not in places and (last, places) != self.stopped:
-            self.blocks[last].stop_after(places)  # type: ignore[operator]
-            self.stopped = (last, places)
+        block = self.blocks[last]
+        if isinstance(block, TappedBlock):
+            block.drop_after({tap.place for tap in self.taps.values() if tap.block == last})
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         """Feature maps by name.
@@ -95,13 +96,17 @@ class Backbone(nn.Module):
         """
         x = images if images.is_floating_point() else (images.to(self.mean.dtype) - self.mean) / self.std
         maps: dict[str, Tensor] = {}
+        last = len(self.blocks) - 1
         for index, block in enumerate(self.blocks):
-            names = [(name, tap.place) for name, tap in self.taps.items() if tap.block == index]
-            if all(place == "out" for _, place in names):
-                x = block(x)
-                maps.update((name, x) for name, _ in names)
-            else:
-                inner = block.maps(x)  # type: ignore[operator]
-                maps.update((name, inner[place]) for name, place in names)
-                x = inner.get("out", x)
+            taps = {name: tap.place for name, tap in self.taps.items() if tap.block == index}
+            inner = maps_of(block, x, {*taps.values()} if index == last else {*taps.values(), "out"})
+            maps |= {name: inner[place] for name, place in taps.items()}
+            x = inner.get("out", x)
         return maps
+
+
+def maps_of(block: nn.Module, x: Tensor, places: Set[str]) -> dict[str, Tensor]:
+    """What a block gives at these places; "out" is its result."""
+    if isinstance(block, TappedBlock) and not places <= {"out"}:
+        return block.run_until(x, places)
+    return {"out": block(x)}

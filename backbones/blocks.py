@@ -1,7 +1,8 @@
 """The layers that MobileNets are made of."""
 
-from collections.abc import Callable, Set
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
+from typing import ClassVar
 
 from torch import Tensor, nn
 
@@ -55,7 +56,42 @@ class SqueezeExcite(nn.Module):
         return self.gate(self.expand(self.act(self.reduce(self.pool(x))))) * x
 
 
-class InvertedResidual(nn.Module):
+class TappedBlock(nn.Module):
+    """Layers that run in the order in which they are registered; heads may read the results of some of them.
+
+    Attributes:
+        places: the name of each such result, by the layer's name; that of the last layer is "out".
+        residual: whether the block's input is added to the last layer's result.
+    """
+
+    places: ClassVar[Mapping[str, str]]
+    residual: bool = False
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.run_until(x, ("out",))["out"]
+
+    def run_until(self, x: Tensor, places: Collection[str]) -> dict[str, Tensor]:
+        """Run the layers up to the last of these places; returns the maps at all places passed."""
+        maps: dict[str, Tensor] = {}
+        result = x
+        for name, layer in self.named_children():
+            result = layer(result)
+            if name in self.places:
+                place = self.places[name]
+                maps[place] = x + result if place == "out" and self.residual else result
+                if all(wanted in maps for wanted in places):
+                    break
+        return maps
+
+    def drop_after(self, places: Collection[str]) -> None:
+        """Delete the layers that come after the last of these places."""
+        names = [name for name, _ in self.named_children()]
+        last = max(number for number, name in enumerate(names) if self.places.get(name) in places)
+        for name in names[last + 1 :]:
+            delattr(self, name)
+
+
+class InvertedResidual(TappedBlock):
     """Narrow in, wide inside, narrow out (MobileNetV2, section 3.3; with squeeze-and-excite: MobileNetV3, figure 4).
 
         x ── 1×1 expand ──> depthwise ──> (squeeze-excite) ──> 1×1 project ── + x, where shapes allow
@@ -66,8 +102,10 @@ class InvertedResidual(nn.Module):
         stride, dilation: of the depthwise convolution.
         excite_hidden: width inside the squeeze-and-excite; 0 leaves it out.
         gate: of the squeeze-and-excite.
-        project_act: behind the projection; None, a linear bottleneck, in every paper (MobileNetV2, section 3.2).
+        project_act: after the projection; None, a linear bottleneck, in every paper (MobileNetV2, section 3.2).
     """
+
+    places: ClassVar[Mapping[str, str]] = {"expand": "expanded", "depthwise": "depthwise", "project": "out"}
 
     def __init__(
         self,
@@ -94,23 +132,3 @@ class InvertedResidual(nn.Module):
         self.excite = SqueezeExcite(expanded, excite_hidden, gate) if excite_hidden else nn.Identity()
         self.project = ConvNormAct(expanded, out_channels, act=project_act, norm=norm)
         self.residual = residual
-
-    def maps(self, x: Tensor) -> dict[str, Tensor]:
-        """The block's inner maps by place, as far as `stop_after` left them."""
-        maps = {"expanded": self.expand(x)}
-        if hasattr(self, "depthwise"):
-            maps["depthwise"] = self.depthwise(maps["expanded"])
-        if hasattr(self, "project"):
-            out = self.project(self.excite(maps["depthwise"]))
-            maps["out"] = x + out if self.residual else out
-        return maps
-
-    def forward(self, x: Tensor) -> Tensor:
-        out = self.project(self.excite(self.depthwise(self.expand(x))))
-        return x + out if self.residual else out
-
-    def stop_after(self, places: Set[str]) -> None:
-        """Drop the layers behind the last of these places ("expanded", "depthwise")."""
-        del self.project, self.excite
-        if "depthwise" not in places:
-            del self.depthwise

@@ -1,23 +1,26 @@
 """Shortcuts between expansions instead of bottlenecks: the comparison of MobileNetV2's figure 6b."""
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
-from torch import Tensor, nn
+from torch import nn
 
 from backbones.base import Tap
-from backbones.blocks import InvertedResidual
+from backbones.blocks import InvertedResidual, TappedBlock
 
 
-class ExpansionResidual(nn.Module):
+class ExpansionResidual(TappedBlock):
     """From one expansion to the next: the layers of two neighbouring inverted residuals, cut at their wide ends.
 
         x ── depthwise ──> (squeeze-excite) ──> 1×1 project ──> 1×1 expand of the next block ── + x, where shapes allow
              "depthwise"                        "bottleneck"                                    "out"
 
     Args:
-        block: gives everything behind its expansion.
-        following: gives its expansion; None behind the last block, whose result is the bottleneck.
+        block: gives everything after its expansion.
+        following: gives its expansion; None after the last block, whose result is the bottleneck.
     """
+
+    places: ClassVar[Mapping[str, str]] = {"depthwise": "depthwise", "project": "bottleneck", "expand": "out"}
 
     def __init__(self, block: InvertedResidual, following: InvertedResidual | None) -> None:
         super().__init__()
@@ -27,26 +30,6 @@ class ExpansionResidual(nn.Module):
         self.expand = following.expand if following is not None else nn.Identity()
         out = getattr(self.expand[0], "out_channels", 0) if isinstance(self.expand, nn.Sequential) else 0
         self.residual = conv.stride == (1, 1) and out == conv.in_channels
-
-    def maps(self, x: Tensor) -> dict[str, Tensor]:
-        """The inner maps by place, as far as `stop_after` left them."""
-        maps = {"depthwise": self.depthwise(x)}
-        if hasattr(self, "project"):
-            maps["bottleneck"] = self.project(self.excite(maps["depthwise"]))
-        if hasattr(self, "expand"):
-            out = self.expand(maps["bottleneck"])
-            maps["out"] = x + out if self.residual else out
-        return maps
-
-    def forward(self, x: Tensor) -> Tensor:
-        out = self.expand(self.project(self.excite(self.depthwise(x))))
-        return x + out if self.residual else out
-
-    def stop_after(self, places: Set[str]) -> None:
-        """Drop the layers behind the last of these places ("depthwise", "bottleneck")."""
-        del self.expand
-        if "bottleneck" not in places:
-            del self.project, self.excite
 
 
 def join_expansions(modules: Sequence[nn.Module], taps: Mapping[str, Tap]) -> tuple[list[nn.Module], dict[str, Tap]]:

@@ -1,12 +1,13 @@
 """MobileNets: Efficient Convolutional Neural Networks for Mobile Vision Applications (Howard et al., 2017), table 1."""
 
-from collections.abc import Set
+from collections.abc import Mapping
 from functools import partial
+from typing import ClassVar
 
-from torch import Tensor, nn
+from torch import nn
 
 from backbones.base import Backbone
-from backbones.blocks import ConvNormAct, ReLU6, make_divisible
+from backbones.blocks import ConvNormAct, ReLU6, TappedBlock, make_divisible
 from backbones.inverted import initialise
 from backbones.stages import DilationRule, Stages
 
@@ -21,7 +22,7 @@ ROWS = (  # table 1, without the stem of 32 channels: (channels, stride)
 # fmt: on
 
 
-class DepthwiseSeparable(nn.Module):
+class DepthwiseSeparable(TappedBlock):
     """One filter per channel, then a mix of channels (section 3.1, figure 3).
 
         x ── 3×3 depthwise ──> 1×1 project
@@ -31,6 +32,8 @@ class DepthwiseSeparable(nn.Module):
         stride, dilation: of the depthwise convolution.
     """
 
+    places: ClassVar[Mapping[str, str]] = {"depthwise": "depthwise", "project": "out"}
+
     def __init__(
         self, in_channels: int, out_channels: int, *, stride: int, dilation: int, norm: partial[nn.BatchNorm2d]
     ) -> None:
@@ -39,20 +42,6 @@ class DepthwiseSeparable(nn.Module):
             in_channels, in_channels, 3, stride=stride, dilation=dilation, groups=in_channels, act=ReLU6, norm=norm
         )
         self.project = ConvNormAct(in_channels, out_channels, act=ReLU6, norm=norm)
-
-    def maps(self, x: Tensor) -> dict[str, Tensor]:
-        """The block's inner maps by place, as far as `stop_after` left them."""
-        maps = {"depthwise": self.depthwise(x)}
-        if hasattr(self, "project"):
-            maps["out"] = self.project(maps["depthwise"])
-        return maps
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.project(self.depthwise(x))
-
-    def stop_after(self, places: Set[str]) -> None:  # noqa: ARG002  (there is one inner place)
-        """Drop the layers behind the depthwise convolution."""
-        del self.project
 
 
 class MobileNetV1(Backbone):

@@ -1,7 +1,7 @@
 """Any convolutional network of timm (https://github.com/huggingface/pytorch-image-models) as a backbone."""
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -137,13 +137,8 @@ class TimmFeatures(Backbone):
             if real != shape:
                 raise ValueError(f"timm's {self.name!r} gives {name} of shape {real} where it announces {shape}")
 
-    def keep(self, names: Iterable[str]) -> None:
-        """Compute only these maps from now on, and drop the layers that none of them needs, as far as timm drops them.
-
-        Raises:
-            ValueError: for a name that is not announced.
-        """
-        super().keep(names)
+    def drop_layers(self) -> None:
+        """Build the network again with these maps alone: the layers that no tap needs go, as far as timm drops them."""
         indices = sorted({tap.block for tap in self.taps.values()})
         with torch.device(next(self.parameters()).device):
             smaller = feature_network(self.name, output_stride=self.output_stride, indices=indices)

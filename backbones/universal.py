@@ -1,11 +1,12 @@
 """The blocks of MobileNetV4 (Qin et al., ECCV 2024), section 3."""
 
-from collections.abc import Set
+from collections.abc import Mapping
 from functools import partial
+from typing import ClassVar
 
 from torch import Tensor, nn
 
-from backbones.blocks import ConvNormAct, ReLU
+from backbones.blocks import ConvNormAct, ReLU, TappedBlock
 
 
 class FusedBottleneck(nn.Module):
@@ -29,7 +30,7 @@ class FusedBottleneck(nn.Module):
         return self.project(self.expand(x))
 
 
-class UniversalBottleneck(nn.Module):
+class UniversalBottleneck(TappedBlock):
     """The universal inverted bottleneck (section 3.1, figure 4).
 
         x ── (start depthwise) ── 1×1 expand ──> (middle depthwise) ──> 1×1 project ── + x, where shapes allow
@@ -47,6 +48,8 @@ class UniversalBottleneck(nn.Module):
     Raises:
         ValueError: for a stride without a middle depthwise convolution to have it.
     """
+
+    places: ClassVar[Mapping[str, str]] = {"expand": "expanded", "depthwise": "depthwise", "project": "out"}
 
     def __init__(
         self,
@@ -78,23 +81,3 @@ class UniversalBottleneck(nn.Module):
             )
         self.project = ConvNormAct(expanded, out_channels, act=None, norm=norm)
         self.residual = residual
-
-    def maps(self, x: Tensor) -> dict[str, Tensor]:
-        """The block's inner maps by place, as far as `stop_after` left them."""
-        maps = {"expanded": self.expand(self.start(x))}
-        if hasattr(self, "depthwise"):
-            maps["depthwise"] = self.depthwise(maps["expanded"])
-        if hasattr(self, "project"):
-            out = self.project(maps["depthwise"])
-            maps["out"] = x + out if self.residual else out
-        return maps
-
-    def forward(self, x: Tensor) -> Tensor:
-        out = self.project(self.depthwise(self.expand(self.start(x))))
-        return x + out if self.residual else out
-
-    def stop_after(self, places: Set[str]) -> None:
-        """Drop the layers behind the last of these places ("expanded", "depthwise")."""
-        del self.project
-        if "depthwise" not in places:
-            del self.depthwise

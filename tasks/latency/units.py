@@ -9,14 +9,13 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from backbones.blocks import ConvNormAct, InvertedResidual, SqueezeExcite
+from backbones.blocks import ConvNormAct, InvertedResidual, SqueezeExcite, TappedBlock
 from backbones.universal import UniversalBottleneck
 from heads.base import Head
 from tasks.engine.learner import Learner
 from tasks.engine.summary import on_meta
 
 Shape = tuple[int, ...]
-PLACES = {"expand": "expanded", "depthwise": "depthwise", "project": "out"}  # of a block's maps, by layer
 
 
 class Normalise(nn.Module):
@@ -53,12 +52,12 @@ class Shortcut(nn.Module):
 class Inside(nn.Module):
     """A block that heads look into, called for these of its maps."""
 
-    def __init__(self, block: nn.Module, places: Sequence[str]) -> None:
+    def __init__(self, block: TappedBlock, places: Sequence[str]) -> None:
         super().__init__()
         self.block, self.places = block, tuple(places)
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        maps = self.block.maps(x)  # type: ignore[operator]
+        maps = self.block.run_until(x, self.places)
         return tuple(maps[place] for place in self.places)
 
 
@@ -135,11 +134,11 @@ class Chain:
                     (x,) = self.add(Shortcut(layer), x, before)
                 else:
                     (x,) = self.add(layer, x)
-                maps |= {PLACES[name]: x} if name in PLACES else {}
+                maps |= {block.places[name]: x} if name in block.places else {}
             return maps
-        if all(place == "out" for place in places):
-            return {"out": self.add(block, x)[0]}
-        return dict(zip(places, self.add(Inside(block, places), x), strict=True))
+        if isinstance(block, TappedBlock) and not set(places) <= {"out"}:
+            return dict(zip(places, self.add(Inside(block, places), x), strict=True))
+        return {"out": self.add(block, x)[0]}
 
 
 def units_of(learner: Learner, size: tuple[int, int]) -> list[Unit]:
