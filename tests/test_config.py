@@ -81,6 +81,16 @@ def test_every_option_composes(choice):
         assert "_target_" in config[group]
 
 
+@pytest.mark.parametrize("balance", options("balance"))
+@pytest.mark.parametrize("recipe", [name for name in options("recipe") if name.startswith("multitask_")])
+def test_every_balance_can_be_built_with_every_recipe(recipe, balance):
+    config = configuration(f"recipe={recipe}", f"balance={balance}", task="multitask")
+    check_values(config)
+    weights = instantiate(config.balance)(("segment", "classify")).weights()
+    expected = [2.0, 0.5] if (recipe, balance) == ("multitask_streets", "fixed") else [1.0, 1.0]
+    assert [float(weight) for weight in weights.values()] == expected
+
+
 @pytest.mark.parametrize("backbone", sorted({*options("backbone")} - {"timm"}))  # timm's networks: test_timm.py
 @pytest.mark.parametrize("head", options("head"))
 def test_every_head_fits_every_backbone(backbone, head):

@@ -143,6 +143,7 @@ DATA_ROOT = "${oc.env:DATA_ROOT,data}"  # where data sets lie; conf/dataset
 INTERPOLATIONS: dict[str, frozenset[str]] = {  # by the configuration's first key: what conf/ leaves to be resolved
     "backbone": frozenset({"${wants.output_stride}", "${wants.skip_strides}", "${wants.tail}"}),
     "data": frozenset({"${image_size}"}),
+    "balance": frozenset({"${loss_weights.segment}", "${loss_weights.detect}", "${loss_weights.classify}"}),
     "dataset": frozenset({"${targets}", "${datasets}"}),
     "datasets": frozenset({"${targets}"}),
     "task": frozenset({"${metric}"}),

@@ -62,6 +62,7 @@ RULES: Rules = {
     "task.select.overlap": SHARE,
     "task.select.per_class": whole(1, most=100_000),
     "task.select.detections": whole(1, most=100_000),
+    **{f"loss_weights.{name}": FROM_ZERO for name in NAMES},
     **{f"balance.weights.{name}": FROM_ZERO for name in NAMES},
     **{f"balance.start.{name}": number() for name in NAMES},
     "balance.alpha": FROM_ZERO,

@@ -32,7 +32,9 @@ def at(balance):
 
 @pytest.mark.parametrize("name", ["fixed", "uncertainty", "gradnorm"])
 def test_the_configurations_start_as_the_plain_sum(name):
-    balance = instantiate(OmegaConf.load(ROOT / "conf" / "balance" / f"{name}.yaml"))(("segment",)).eval()
+    config = OmegaConf.load(ROOT / "conf" / "multitask.yaml")
+    config.balance = OmegaConf.load(ROOT / "conf" / "balance" / f"{name}.yaml")
+    balance = instantiate(config.balance)(("segment",)).eval()
     assert balance(losses(3.0, names=("segment",)), none_shared).item() == 3.0
     assert {name: float(weight) for name, weight in balance.weights().items()} == {"segment": 1.0}
 
