@@ -39,6 +39,11 @@ def test_offsets_are_torchvisions():
     assert torch.allclose(decode(encode(boxes, anchors), anchors), boxes, atol=1e-3)
 
 
+def test_boxes_are_clipped_to_height_and_width():
+    boxes = torch.tensor([[-5.0, -7, 90, 70], [10, 20, 30, 40], [85, 60, 95, 65]])
+    assert clip(boxes, (60, 80)).tolist() == [[0, 0, 80, 60], [10, 20, 30, 40], [80, 60, 80, 60]]
+
+
 def test_places_undo_letterboxing():
     # a file of 200 x 400 (h x w) seen at 100 x 100: scaled by 1/4, 25 rows above and below
     places = Places(torch.tensor([[0.0, 25, 100, 50]]), torch.tensor([[200.0, 400]]))

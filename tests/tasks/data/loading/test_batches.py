@@ -55,6 +55,13 @@ def test_epochs_differ_and_a_restart_goes_on_where_it_stopped():
     assert list(resumed) == first, "only the first epoch is shortened"
 
 
+def test_each_draw_has_a_seed_of_its_own():
+    batches = list(TrainBatches(3, 2, seed=7, epoch=5))
+    assert [draw.seed for batch in batches for draw in batch] == [(7, 5, position) for position in range(4)]
+    mixed = list(MixedBatches((2, 1), (1, 1), seed=7, epoch=5))  # the last number is the data set's
+    assert [draw.seed for draw in mixed[1]] == [(7, 5, 1, 0), (7, 5, 1, 1)]
+
+
 @pytest.mark.parametrize("world", [1, 2, 3])
 def test_evaluation_sees_every_image_once_in_the_same_batches(world):
     sizes = [(4, 6)] * 5 + [(6, 4)] * 3 + [(4, 6)]
