@@ -16,7 +16,7 @@ from tasks.common.distillation import Distillation
 from tasks.common.errors import UserError
 from tasks.common.task import Task
 from tasks.data.loading.batches import Batch, Scored
-from tasks.data.loading.mixture import MixedSamples
+from tasks.data.loading.mixture import as_mixture
 from tasks.data.loading.progressive import shrunk
 from tasks.data.loading.samplers import EvalBatches
 from tasks.data.loading.splits import Splits
@@ -50,7 +50,7 @@ class Proxy:
     def __init__(
         self, config: DictConfig, splits: Splits, *, holdout: float, images: int, subset: float, side: int | None
     ) -> None:
-        if splits.train is None or isinstance(splits.train, MixedSamples):
+        if splits.train is None or as_mixture(splits.train).names:
             raise UserError("a search trains on one data set, which must have training images")
         if side is not None and list(config.targets) != ["label"]:
             raise UserError(f"search.side={side} is for image labels; {config.targets[0]} need image_size or a crop")

@@ -15,7 +15,7 @@ from tasks.common.cpu import thread_pool
 from tasks.common.errors import UserError
 from tasks.data.files.files import View
 from tasks.data.files.samples import Arrays, Samples
-from tasks.data.loading.mixture import MixedSamples
+from tasks.data.loading.mixture import MixedSamples, as_mixture
 from tasks.data.transforms.letterbox import placed, stretching
 
 Batch = dict[str, Any]
@@ -51,7 +51,7 @@ class Scored(Dataset[Batch]):
     """
 
     def __init__(self, samples: Samples, fit: View | None = None) -> None:
-        self.samples, self.fit = samples, fit
+        self.samples, self.fit = as_mixture(samples), fit
 
     def __getitem__(self, indices: Sequence[int]) -> Batch:
         if not indices:
@@ -66,7 +66,7 @@ class Scored(Dataset[Batch]):
         if "bboxes" in arrays[0]:  # scored as their file has them, not as they were repaired for training
             batch["annotations"] = [self.samples.annotations(index) for index in indices]
             batch["places"] = self.places([(truth.height, truth.width) for truth in batch["annotations"]])
-        return batch | of_one_set(self.samples, indices) if isinstance(self.samples, MixedSamples) else batch
+        return batch | of_one_set(self.samples, indices) if self.samples.names else batch
 
     def places(self, sizes: Sequence[tuple[int, ...]]) -> tuple[Tensor, Tensor]:
         """Where files of these sizes lie in the images of a batch, and the sizes: see heads.boxes.Places."""

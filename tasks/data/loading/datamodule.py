@@ -21,7 +21,7 @@ from tasks.data.files.samples import Samples
 from tasks.data.loading.augmented import Augmented, Crop, MixedAugmented
 from tasks.data.loading.batches import Batch, InMemory, Scored
 from tasks.data.loading.half_precision import keep_coordinates
-from tasks.data.loading.mixture import MixedSamples
+from tasks.data.loading.mixture import as_mixture
 from tasks.data.loading.progressive import check_progressive, shrunk
 from tasks.data.loading.samplers import BalancedBatches, EvalBatches, MixedBatches, TrainBatches, shared_out
 from tasks.data.loading.sharing import WorkerLoader, shareable
@@ -74,7 +74,7 @@ class DataModule(lightning.LightningDataModule):
         balance: float | None = None,
     ) -> None:
         super().__init__()
-        self.train, self.val = train, val
+        self.train, self.val = None if train is None else as_mixture(train), as_mixture(val)
         self.augment = in_order(augment)
         self.own_augment = {name: in_order(own) for name, own in (own_augment or {}).items() if own is not None}
         self.draw = dict(draw or {})
@@ -88,10 +88,10 @@ class DataModule(lightning.LightningDataModule):
 
     def check_names(self, key: str, named: Iterable[str]) -> None:
         """Raises a UserError for a data set that is not there, whose choices or transforms would never be used."""
-        names = self.val.names if isinstance(self.val, MixedSamples) else []
         for name in named:
-            if name not in names:
-                choices = f"there are {', '.join(names)}" if names else "it is for mixtures: datasets=[…]"
+            if name not in self.val.names:
+                names = ", ".join(self.val.names)
+                choices = f"there are {names}" if names else "it is for mixtures: datasets=[…]"
                 raise UserError(f"data.{key}.{name}: no such data set; {choices}")
 
     def setup(self, stage: str) -> None:
@@ -100,17 +100,19 @@ class DataModule(lightning.LightningDataModule):
             keep_coordinates(self.trainer)
         if self.cache and stage == "fit":
             assert self.train is not None
-            self.train = in_memory(self.train)
+            self.train = self.train.kept(in_memory)
         if self.cache:
-            self.val = in_memory(self.val)
+            self.val = self.val.kept(in_memory)
 
     def counts(self) -> tuple[int, ...]:
-        """Samples of each data set of a mixture in a training batch.
+        """Samples of each data set in a training batch.
 
         Raises:
             UserError: if one has none.
         """
-        assert isinstance(self.train, MixedSamples)
+        assert self.train is not None
+        if not self.train.names:
+            return (self.batch_size,)
         return shared_out(self.batch_size, {name: self.draw.get(name, 1) for name in self.train.names})
 
     def train_batches(self) -> TrainBatches:
@@ -130,11 +132,10 @@ class DataModule(lightning.LightningDataModule):
     def order(self) -> Callable[..., TrainBatches]:
         """What makes the order of the training samples, from TrainBatches' options: mixed, balanced or neither."""
         assert self.train is not None
-        if isinstance(self.train, MixedSamples):
+        if self.train.names:
             return partial(MixedBatches, self.train.sizes, self.counts())
         if self.balance:
-            labels = self.train.class_labels()  # type: ignore[attr-defined]  # check_balance() has seen to it
-            return partial(BalancedBatches, labels, self.batch_size, self.balance)
+            return partial(BalancedBatches, self.train.class_labels(), self.batch_size, self.balance)
         return partial(TrainBatches, len(self.train), self.batch_size)
 
     def total_steps(self) -> int:
@@ -166,7 +167,7 @@ class DataModule(lightning.LightningDataModule):
             UserError: with what the transforms said.
         """
         assert self.train is not None
-        if isinstance(self.train, MixedSamples):
+        if self.train.names:
             few = [min(2, count) for count in self.counts()]
             batch = next(iter(MixedBatches(self.train.sizes, few, seed=self.seed)))
         else:
@@ -185,7 +186,7 @@ class DataModule(lightning.LightningDataModule):
         """The training samples as the network sees them."""
         assert self.train is not None
         replace = self.max_broken > 0
-        if not isinstance(self.train, MixedSamples):
+        if not self.train.names:
             return Augmented(self.train, self.augment, self.crop, replace, self.fit)
         placed = any(kind in ("mask", "boxes") for part in self.train.parts for kind in part.kinds)
         fit_all = placed or hasattr(self.fit, "place")  # so that one data set alone sees what it sees in a mixture
@@ -219,9 +220,9 @@ class DataModule(lightning.LightningDataModule):
 
     def object_sides(self) -> NDArray[np.float64]:
         """(K, 2) width and height of every object that is trained on, in the pixels of the images that are scored."""
-        parts = [part.samples for part in self.train.parts] if isinstance(self.train, MixedSamples) else [self.train]
+        assert self.train is not None
         sides = []
-        for boxes in (getattr(part, "boxes", None) for part in parts):
+        for boxes in (getattr(part.samples, "boxes", None) for part in self.train.parts):
             if not isinstance(boxes, PackedBoxes):
                 continue
             owners = np.repeat(np.arange(len(boxes.sizes)), np.diff(boxes.taught_ends))
@@ -239,14 +240,14 @@ class DataModule(lightning.LightningDataModule):
         """
         if self.fit is None:
             return self.val.size(0)
-        firsts = self.val.starts if isinstance(self.val, MixedSamples) else [0]
-        batches = [Scored(self.val, self.fit)[[index]] for index in firsts]  # one of each data set says what is wrong
+        scored = Scored(self.val, self.fit)
+        batches = [scored[[index]] for index in self.val.starts]  # one of each data set says what is wrong
         height, width = batches[0]["image"].shape[-2:]
         return height, width
 
     def val_numbers(self, target: str) -> Sequence[int]:
         """The validation images that have this kind of label, by their numbers."""
-        return self.val.having(target) if isinstance(self.val, MixedSamples) else range(len(self.val))
+        return self.val.having(target)
 
     def val_images(self, target: str) -> int:
         """How many validation images have this kind of label."""
@@ -254,8 +255,6 @@ class DataModule(lightning.LightningDataModule):
 
     def alike(self) -> list[Hashable]:
         """What the images of a scored batch have in common: data set, size, and the size of masks."""
-        if not isinstance(self.val, MixedSamples):
-            return self.shapes(self.val)
         shapes = [shape for part in self.val.parts for shape in self.shapes(part)]
         return [(self.val.place(index)[0], shape) for index, shape in enumerate(shapes)]
 
@@ -291,9 +290,7 @@ def in_order(transforms: Mapping[str, albumentations.BasicTransform]) -> list[al
 
 
 def in_memory(samples: Samples) -> Samples:
-    """Samples decoded and kept, if they are not yet; of a mixture, those of each data set."""
-    if isinstance(samples, MixedSamples):
-        return samples.kept(in_memory)
+    """Samples decoded and kept, if they are not yet."""
     return samples if isinstance(samples, InMemory) else InMemory(samples)
 
 

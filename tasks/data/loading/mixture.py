@@ -51,7 +51,7 @@ class Part:
 
 
 class MixedSamples:
-    """The splits of several data sets, one behind the other."""
+    """The splits of several data sets, one after the other."""
 
     def __init__(self, parts: Sequence[Part]) -> None:
         self.parts, self.sizes = list(parts), [len(part) for part in parts]
@@ -114,6 +114,33 @@ class MixedSamples:
     def kept(self, keep: Callable[[Samples], Samples]) -> "MixedSamples":
         """The same mixture, each set's samples kept in another form."""
         return MixedSamples([Part(part.set_name, keep(part.samples), part.kinds) for part in self.parts])
+
+
+class Alone(MixedSamples):
+    """The split of one data set: a mixture of one, without a name. All its samples have the same kinds of labels."""
+
+    def __init__(self, samples: Any) -> None:
+        super().__init__([Part("", samples, tuple(KEYS))])
+        self.samples, self.names = samples, []
+
+    def name(self, index: int) -> str:
+        name: str = self.samples.name(index)
+        return name
+
+    def read(self, index: int, view: View | None = None) -> Arrays:
+        arrays: Arrays = self.samples.read(index, view)
+        return arrays
+
+    def check(self) -> Iterator[Any]:
+        yield from self.samples.check()
+
+    def kept(self, keep: Callable[[Samples], Samples]) -> MixedSamples:
+        return Alone(keep(self.samples))
+
+
+def as_mixture(samples: Any) -> MixedSamples:
+    """Samples as a mixture, which those of one data set are made to."""
+    return samples if isinstance(samples, MixedSamples) else Alone(samples)
 
 
 class Mixture:

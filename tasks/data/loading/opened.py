@@ -8,11 +8,12 @@ import numpy as np
 from tasks.common.errors import UserError
 from tasks.data.datasets.cityscapes import LabelledImages
 from tasks.data.files.files import Files
+from tasks.data.loading.mixture import as_mixture
 
 
 def parts_of(samples: Any) -> list[Any]:
-    """The samples of each data set of a mixture; of anything else those themselves."""
-    return [part.samples for part in getattr(samples, "parts", ())] or [samples]
+    """The samples of each data set; none of None, a split that is not read."""
+    return [] if samples is None else [part.samples for part in as_mixture(samples).parts]
 
 
 def set_white(samples: Any, white: float | None) -> None:
