@@ -5,7 +5,7 @@ from functools import cache
 from pathlib import Path
 
 from tasks.common.errors import UserError
-from tasks.data.files.matlab import read_structs
+from tasks.data.files.devkit import read_synsets
 
 TRUTH = "ILSVRC2012_validation_ground_truth.txt"
 
@@ -33,8 +33,7 @@ def read_devkit(devkit: Path) -> dict[str, int]:
     """
     meta = devkit / "meta.mat"
     try:
-        entries = read_structs(meta.read_bytes(), "synsets")
-        wnids = {int(entry["ILSVRC2012_ID"][0]): entry["WNID"] for entry in entries}
+        wnids = read_synsets(meta)
         labels = {number: label_of()[wnid] for number, wnid in wnids.items() if wnid in label_of()}
         numbers = [int(line) for line in (devkit / TRUTH).read_text().split()]
         return {f"ILSVRC2012_val_{image:08d}": labels[number] for image, number in enumerate(numbers, start=1)}
