@@ -7,10 +7,10 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from tasks.common.errors import UserError
+from tasks.common.stopwatch import Stopwatch
 from tasks.config.amounts import readable
 from tasks.engine.learner import Learner
 from tasks.latency.runtimes import Runtime, make_runtime
-from tasks.latency.stopwatch import Stopwatch
 from tasks.latency.table import Conditions, LatencyTable, machine, told
 from tasks.latency.units import Unit, counted, units_of
 

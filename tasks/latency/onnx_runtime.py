@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from tasks.common.stopwatch import Term, Terms
 from tasks.deploy.network import trace
 from tasks.deploy.runtimes import needed
 from tasks.deploy.writers import write_onnx
 from tasks.engine.learner import Learner
-from tasks.latency.stopwatch import Term, Terms
 from tasks.latency.units import Unit
 
 COPIES = 3  # of a unit in its graph: ONNX Runtime's own work for a call weighs less

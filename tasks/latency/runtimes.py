@@ -4,9 +4,9 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Protocol
 
+from tasks.common.stopwatch import Terms
 from tasks.engine.learner import Learner
 from tasks.latency.onnx_runtime import OnnxRuntime
-from tasks.latency.stopwatch import Terms
 from tasks.latency.torch_runtime import TorchRuntime
 from tasks.latency.units import Unit
 

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from tasks.common.cpu import keep_freed_memory
+from tasks.common.stopwatch import Term, Terms
 from tasks.engine.learner import Learner
-from tasks.latency.stopwatch import Term, Terms
 from tasks.latency.units import Normalise, Shape, Unit
 
 LAST = torch.channels_last

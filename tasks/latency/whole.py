@@ -4,9 +4,9 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
+from tasks.common.stopwatch import Stopwatch, Term
 from tasks.engine.learner import Learner
 from tasks.latency.runtimes import Runtime, make_runtime
-from tasks.latency.stopwatch import Stopwatch, Term
 from tasks.latency.torch_runtime import TorchRuntime
 
 SECONDS, VISITS = 1.0, 15  # for each network

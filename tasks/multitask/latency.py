@@ -1,7 +1,5 @@
 """How long trained networks take for an image, on one thread, in turn: a busy machine slows all of them."""
 
-import statistics
-import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -12,6 +10,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from tasks.checkpoint.checkpoint import load_state, open_checkpoint
+from tasks.common.stopwatch import Stopwatch
 from tasks.config.stored import rebuilt
 from tasks.data.loading.batches import Scored
 from tasks.data.loading.splits import Splits
@@ -43,7 +42,7 @@ def latencies(folders: Mapping[str, Path]) -> dict[str, Latency]:
     torch.set_num_threads(1)
     try:
         with torch.inference_mode():
-            medians = in_turn(calls)
+            medians = Stopwatch(threads=1).in_turn(calls, ROUNDS, WARM_UP)
     finally:
         torch.set_num_threads(threads)
     return {name: Latency(medians[name, "network"], medians[name, "whole"]) for name in networks}
@@ -64,14 +63,3 @@ def first_batch(config: DictConfig) -> Mapping[str, Any]:
     dataset = instantiate(config.dataset)
     data = build_data(config, Splits(dataset.classes, None, dataset.val()))
     return Scored(data.val, data.fit)[[0]]
-
-
-def in_turn(calls: Mapping[tuple[str, str], Callable[[], Any]]) -> dict[tuple[str, str], float]:
-    """Milliseconds of each call, medians; on this thread's own clock, which leaves out what other processes take."""
-    times: dict[tuple[str, str], list[float]] = {key: [] for key in calls}
-    for _ in range(WARM_UP + ROUNDS):
-        for key, call in calls.items():
-            start = time.thread_time()
-            call()
-            times[key].append(1000 * (time.thread_time() - start))
-    return {key: statistics.median(values[WARM_UP:]) for key, values in times.items()}

@@ -1,18 +1,18 @@
 """From a photo to what a user wants, in the three stages that are timed."""
 
-import itertools
-import time
 from abc import abstractmethod
 from typing import Any
 
 import numpy as np
 
 from tasks.common.labels import Pixels
+from tasks.common.stopwatch import Stopwatch
 from tasks.data.files.images import read_rgb
 
 NAMES = ("prepare", "network", "finish")
 TILE = 48  # pixels of a made-up photo that are alike
 NOISE = 24
+WALL = Stopwatch(threads=0)  # what the caller waits for, whoever works
 
 
 class Stages:
@@ -50,15 +50,10 @@ class Stages:
 
     def timed(self, photo: Pixels) -> tuple[float, float, float]:
         """Milliseconds of each stage, in one run of all three."""
-        marks = [time.perf_counter()]
-        prepared = self.prepare(photo)
-        marks.append(time.perf_counter())
-        outputs = self.network(prepared)
-        marks.append(time.perf_counter())
-        self.finish(outputs, prepared)
-        marks.append(time.perf_counter())
-        before, between, behind = (1000 * (end - start) for start, end in itertools.pairwise(marks))
-        return before, between, behind
+        prepared, before = WALL.timed(lambda: self.prepare(photo))
+        outputs, between = WALL.timed(lambda: self.network(prepared))
+        _, after = WALL.timed(lambda: self.finish(outputs, prepared))
+        return before, between, after
 
 
 def top_five(scores: Any) -> Any:

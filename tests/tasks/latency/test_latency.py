@@ -11,9 +11,9 @@ from torch import nn
 
 from backbones.blocks import ConvNormAct, HardSwish, ReLU, ReLU6, SqueezeExcite
 from tasks.common.errors import UserError
+from tasks.common.stopwatch import Stopwatch, Term
 from tasks.deploy.bench.candidates import nameless
 from tasks.latency import whole as wholes
-from tasks.latency.stopwatch import Stopwatch, Term
 from tasks.latency.table import LatencyTable
 from tasks.latency.torch_runtime import TorchRuntime, example, with_values
 from tasks.latency.units import Normalise, Shortcut, Unit, counted, units_of
@@ -118,7 +118,7 @@ def test_a_measurement_is_the_median_of_visits_and_their_fastest():
     takes = iter([5, 3, 4])
     clock = iter([0.0, 0.1, 0.2, 9.9])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tasks.latency.stopwatch.time.perf_counter", lambda: next(clock))
+        patch.setattr("tasks.common.stopwatch.time.perf_counter", lambda: next(clock))
         assert stopwatch.visit([Term(2, lambda: None)], seconds=1.0) == 6
 
 

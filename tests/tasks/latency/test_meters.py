@@ -7,10 +7,10 @@ from hydra import compose, initialize_config_module
 
 from heads.sizes import measure
 from tasks.common.errors import UserError
+from tasks.common.stopwatch import Term
 from tasks.deploy.bench.candidates import nameless
 from tasks.engine.build import build
 from tasks.latency.meters import Latency, make_meter
-from tasks.latency.stopwatch import Term
 from tasks.latency.table import Conditions, LatencyTable
 from tasks.latency.torch_runtime import TorchRuntime
 from tasks.latency.units import units_of
