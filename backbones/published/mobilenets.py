@@ -12,7 +12,7 @@ from backbones.base import Backbone
 from backbones.mnasnet import MNASNet
 from backbones.mobilenet_v1 import MobileNetV1
 from backbones.mobilenet_v2 import MobileNetV2
-from backbones.mobilenet_v3 import MobileNetV3
+from backbones.mobilenet_v3_variants import MobileNetV3
 from backbones.mobilenet_v4 import MobileNetV4ConvSmall
 from backbones.published.row import Published
 

@@ -16,6 +16,7 @@ from tasks.config.heads import HEADS
 TARGETS = ("tasks.", "heads.", "backbones.", "torch.optim.", "torch.nn.", "lightning.", "albumentations.")
 
 RENAMED = {  # modules that were called otherwise when checkpoints were written and commands noted down
+    "backbones.mobilenet_v3": "backbones.mobilenet_v3_variants",
     "tasks.balance": "tasks.engine.loss_weights",
     "tasks.optimizers": "tasks.engine.optimizers",
     "tasks.schedules": "tasks.engine.schedules",
@@ -57,7 +58,7 @@ ALLOWED: dict[str, frozenset[str]] = {  # by the configuration's key, without th
             "backbones.mobilenet_v1.MobileNetV1",
             "backbones.mobilenet_v2.MobileNetV2",
             "backbones.mobilenet_v2_cse.MobileNetV2CSE",
-            "backbones.mobilenet_v3.MobileNetV3",
+            "backbones.mobilenet_v3_variants.MobileNetV3",
             "backbones.mobilenet_v4.MobileNetV4ConvSmall",
             "backbones.se_resnet.SEResNet50",
             "backbones.table.TableBackbone",

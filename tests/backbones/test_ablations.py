@@ -6,7 +6,7 @@ from torch import nn
 
 from backbones.expansions import ExpansionResidual
 from backbones.mobilenet_v2 import MobileNetV2
-from backbones.mobilenet_v3 import MobileNetV3
+from backbones.mobilenet_v3_variants import MobileNetV3
 from heads.classification import ClassificationHead
 from heads.sizes import measure
 

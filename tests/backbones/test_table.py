@@ -9,7 +9,7 @@ import yaml
 
 from backbones.mnasnet import MNASNet
 from backbones.mobilenet_v2 import MobileNetV2
-from backbones.mobilenet_v3 import MobileNetV3
+from backbones.mobilenet_v3_variants import MobileNetV3
 from backbones.table import TableBackbone, plan_of, table_of
 from backbones.table_file import read_table, write_table
 
