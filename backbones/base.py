@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from backbones.blocks import Activation, TappedBlock
+from backbones.domain_norm import images_of_domains
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)  # of RGB in 0-1, as torchvision's weights expect them
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -88,13 +89,20 @@ class Backbone(nn.Module):
         if isinstance(block, TappedBlock):
             block.drop_after({tap.place for tap in self.taps.values() if tap.block == last})
 
-    def forward(self, images: Tensor) -> dict[str, Tensor]:
+    def forward(self, images: Tensor, counts: Sequence[int] | None = None) -> dict[str, Tensor]:
         """Feature maps by name.
 
         Args:
             images: (N, 3, H, W) RGB, uint8 as decoded, or float already normalised.
+            counts: how many of the images are of each data set, in order, for a backbone with statistics for each
+                (domain_norm.py); others ignore it.
         """
         x = images if images.is_floating_point() else (images.to(self.mean.dtype) - self.mean) / self.std
+        with images_of_domains(counts):
+            return self.maps(x)
+
+    def maps(self, x: Tensor) -> dict[str, Tensor]:
+        """Feature maps by name, of normalised images (N, 3, H, W)."""
         maps: dict[str, Tensor] = {}
         last = len(self.blocks) - 1
         for index, block in enumerate(self.blocks):

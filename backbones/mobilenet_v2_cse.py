@@ -122,12 +122,12 @@ class MobileNetV2CSE(Backbone):
             if isinstance(module, GatedResidual) and isinstance(module.halve, nn.Conv2d):
                 nn.init.kaiming_normal_(module.halve.weight, nonlinearity="linear")  # no normalisation behind it
 
-    def forward(self, images: Tensor) -> dict[str, Tensor]:
+    def maps(self, x: Tensor) -> dict[str, Tensor]:
         """Feature maps by name, see Backbone."""
-        height, width = images.shape[-2:]
+        height, width = x.shape[-2:]
         if not self.adapt and (height, width) != (self.resolution, self.resolution):
             raise ValueError(
                 f"images are {height}×{width}, the network was built for {self.resolution}×{self.resolution}; "
                 "set resolution, or adapt=true"
             )
-        return super().forward(images)
+        return super().maps(x)

@@ -149,8 +149,7 @@ class TimmFeatures(Backbone):
         smaller.load_state_dict({name: state[name] for name in smaller.state_dict()})
         self.take(smaller.train(self.training), indices)
 
-    def forward(self, images: Tensor) -> dict[str, Tensor]:
+    def maps(self, x: Tensor) -> dict[str, Tensor]:
         """Feature maps by name, see Backbone."""
-        x = images if images.is_floating_point() else (images.to(self.mean.dtype) - self.mean) / self.std
         maps = dict(zip(self.indices, self.network(x), strict=True))
         return {name: maps[tap.block] for name, tap in self.taps.items()}

@@ -89,6 +89,7 @@ def ours(pipe: Connection, name: str, options: argparse.Namespace) -> None:
         None,
         [str(number) for number in range(1000)],
     )
+    backbone.keep(task.head.maps)
     load_by_position(torch.nn.ModuleList([backbone, task.head]), network.state_dict(), "torchvision")  # type: ignore[arg-type]
 
     def sgd(parameters):

@@ -71,6 +71,7 @@ def measure(options: argparse.Namespace) -> None:
             )
 
         task = SegmentTask(backbone.features, head, PixelCrossEntropy(), CLASSES)
+        backbone.keep(task.head.maps)
         learner = Learner(
             backbone, [task], sgd, lambda optimizer, _: torch.optim.lr_scheduler.PolynomialLR(optimizer, 1000, 0.9)
         )

@@ -7,7 +7,7 @@ from typing import Any
 from omegaconf import DictConfig
 from torch import Tensor, nn
 
-from backbones.norms import chosen, spread
+from backbones.domain_norm import state_for_domains, state_of_domains
 from backbones.torch_file import check_sound, read_checkpoint
 from tasks.checkpoint.digest import check_digest
 from tasks.checkpoint.metadata import FORMAT, check_card
@@ -71,7 +71,7 @@ def converted(checkpoint: Mapping[str, Any], path: str | Path, task: str) -> dic
         raise UserError(f"{path} was trained by tasks.{card['task']}{has}, not tasks.{task}")
     if card["config"].get("batchnorm") == "separate":
         sets = list(card["config"]["datasets"])
-        state = chosen(state, [sets.index(name) for name in card["tasks"][task]["datasets"]] or [0])
+        state = state_of_domains(state, [sets.index(name) for name in card["tasks"][task]["datasets"]] or [0])
     return {**checkpoint, "mobilevision": {**of_one_head(card, task), "converted": True}, "state_dict": state}
 
 
@@ -86,7 +86,7 @@ def for_data_sets(checkpoint: dict[str, Any], names: Sequence[str]) -> dict[str,
     if not has or has == list(names):
         return checkpoint
     numbers = [has.index(name) if name in has else 0 for name in names]
-    return {**checkpoint, "state_dict": chosen(checkpoint["state_dict"], numbers)}
+    return {**checkpoint, "state_dict": state_of_domains(checkpoint["state_dict"], numbers)}
 
 
 def load_state(learner: nn.Module, checkpoint: Mapping[str, Any], path: str | Path) -> None:
@@ -132,7 +132,7 @@ def start_from(
     """
     ours = learner.state_dict()
     theirs = without_other_heads(ours, checkpoint)
-    theirs = spread(theirs, ours)
+    theirs = state_for_domains(theirs, ours)
     has = tuple(f"tasks.{name}." for name in checkpoint["mobilevision"]["tasks"])
     grown = any(name.startswith("tasks.") and not name.startswith(has) for name in ours)
     new = [

@@ -18,7 +18,6 @@ from rich.live import Live
 from rich.table import Table
 from torch import nn
 
-from tasks.checkpoint.checkpoint import make_card
 from tasks.common.console import run_command
 from tasks.common.errors import UserError
 from tasks.data.transforms.letterbox import Stretch
@@ -81,9 +80,8 @@ def of_pair(task: str, backbone: str, name: str) -> str:
         config.hydra = None
     try:
         learner = unsettled(build(config, CLASSES), size)
-        learner.card = make_card(task, config, {key: entry.card() for key, entry in learner.each_task()})
         traced, fit = trace(learner, batch=1, size=size), Stretch(size)
-        manifest = describe(learner, config, traced, size, fit, None)
+        manifest = describe(task, learner, config, traced, size, fit, None)
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / manifest["file"]
             WRITERS[name](traced, path, manifest, "fp32")

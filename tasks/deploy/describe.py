@@ -35,11 +35,12 @@ OF_THIS_MACHINE = ("checkpoint", "resume", "weights", "input", "model")  # paths
 
 
 def describe(
-    learner: Learner, config: DictConfig, traced: Traced, size: tuple[int, int], fit: Any, source: str | None
+    task: str, learner: Learner, config: DictConfig, traced: Traced, size: tuple[int, int], fit: Any, source: str | None
 ) -> dict[str, Any]:
     """The description of a file, without its hash.
 
     Args:
+        task: whose checkpoint it was, such as "segment" or "multitask".
         size: (height, width) of the images that the network sees; an example where the file takes any.
         fit: makes them from the user's images; None where they are taken as they are.
         source: the checkpoint's path.
@@ -54,7 +55,7 @@ def describe(
     return {
         "format": FORMAT,
         "mobilevision": version_here(),
-        "task": learner.card["task"],
+        "task": task,
         "file": f"model{kind.suffix}",
         "runtime": runtime,
         "precision": precision,

@@ -21,7 +21,7 @@ def evaluate(task: str, config: DictConfig, prepared: Prepared, folder: Path) ->
     Raises:
         UserError: for a file that cannot be opened, or differs from the checkpoint.
     """
-    learner, data, costs = prepared
+    learner, data, _, costs = prepared
     complete(task, config, learner)
     score(config, shipped(config, learner, data, folder), data, costs, folder)
 

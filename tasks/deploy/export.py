@@ -1,6 +1,7 @@
 """mode=export: a checkpoint as a file that runs without it, left in place only if it does the same."""
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ def export(task: str, config: DictConfig, splits: Splits, folder: Path) -> None:
         UserError: for what cannot be exported, and for a file that does not do what the checkpoint does.
     """
     size, any_size = size_of(config, splits)
-    learner, data = ready(task, config, splits)
+    learner, data, metadata = ready(task, config, splits)
     complete(task, config, learner)
     learner.eval()
     clear(folder)
@@ -47,7 +48,7 @@ def export(task: str, config: DictConfig, splits: Splits, folder: Path) -> None:
     shutil.rmtree(unproved, ignore_errors=True)
     unproved.mkdir()
     try:
-        manifest, runner = write(learner, config, data, size, any_size, unproved)
+        manifest, runner = write(learner, metadata, config, data, size, any_size, unproved)
         prove(learner, config, data, manifest, runner, folder)
         leave_golden(manifest, runner, pixels(data.val, GOLDEN), unproved / "golden")
         for path in sorted(unproved.iterdir(), key=lambda path: path.name == NAME):  # without it the rest is no export
@@ -109,11 +110,18 @@ def size_of(config: DictConfig, splits: Splits) -> tuple[tuple[int, int] | None,
 
 
 def write(
-    learner: Learner, config: DictConfig, data: DataModule, size: tuple[int, int] | None, any_size: bool, folder: Path
+    learner: Learner,
+    metadata: Mapping[str, Any],
+    config: DictConfig,
+    data: DataModule,
+    size: tuple[int, int] | None,
+    any_size: bool,
+    folder: Path,
 ) -> tuple[dict[str, Any], Runner]:
     """The file, its description and its decoder in a folder; returns the description and the file, opened.
 
     Args:
+        metadata: of the network's checkpoints; it goes beside the file with the resize that the file expects.
         size: (height, width) of the images that the network sees; None for the data's.
         any_size: whether the file takes others as well.
     """
@@ -127,13 +135,15 @@ def write(
         form=settings.outputs,
         dtype=DTYPES.get(settings.precision, torch.float32) if settings.format != "openvino" else torch.float32,
     )
-    learner.card["config"]["data"]["fit"] = OmegaConf.to_container(config, resolve=True)["data"]["fit"]  # type: ignore[index,call-overload]
-    manifest = describe(learner, config, traced, size, data.fit, config.checkpoint)
+    fit = OmegaConf.to_container(config.data, resolve=True)["fit"]  # type: ignore[index,call-overload]
+    stored = dict(metadata["config"])
+    metadata = {**metadata, "config": {**stored, "data": {**stored["data"], "fit": fit}}}
+    manifest = describe(str(metadata["task"]), learner, config, traced, size, data.fit, config.checkpoint)
     path = folder / manifest["file"]
     files = WRITERS[settings.format](traced, path, manifest, settings.precision)
     if settings.precision == "int8":
         quantise(learner, config, data, manifest, path)
-    write_manifest(folder, manifest, files, portable(learner.card))
+    write_manifest(folder, manifest, files, portable(metadata))
     shutil.copyfile(decode.__file__, folder / "decode.py")
     if traced.unfolded:
         report(f"{traced.unfolded} normalisations stay: no layer of weights stands in front of them")

@@ -22,15 +22,17 @@ class Shipped(Learner):
     """
 
     def __init__(self, learner: Learner, runner: Runner, manifest: Mapping[str, Any]) -> None:
-        super().__init__(learner.backbone, [task for _, task in learner.each_task()])
-        self.carried, self.card = learner.carried, learner.card
+        tasks = [task for _, task in learner.each_task()]
+        super().__init__(learner.backbone, tasks, inactive_heads=learner.inactive_heads)
         self.runner, self.form = runner, str(manifest["outputs"])
         self.roles = {name: entry["outputs"] for name, entry in manifest["tasks"].items()}
 
     def forward(self, images: Tensor) -> dict[str, Any]:
         return self.outputs(images, self.each_task())
 
-    def outputs(self, images: Tensor, tasks: Sequence[tuple[str, Task]]) -> dict[str, Any]:
+    def outputs(
+        self, images: Tensor, tasks: Sequence[tuple[str, Task]], _counts: Sequence[int] | None = None
+    ) -> dict[str, Any]:
         """By task: the file's tensors by role, see Task.tensors."""
         arrays = self.runner.run(images.cpu().numpy())
         return {

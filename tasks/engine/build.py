@@ -15,7 +15,7 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, OmegaConf
 
 from backbones.base import Backbone, Feature
-from backbones.norms import separate
+from backbones.domain_norm import separate_domains
 from tasks.checkpoint.saving import CheckpointFiles
 from tasks.common.errors import UserError, located
 from tasks.common.origin import needs_traceback
@@ -62,13 +62,17 @@ def told_to_the_user() -> Iterator[None]:
 
 
 def build(
-    config: DictConfig, classes: Mapping[str, Sequence[Any]], sources: Mapping[str, Sequence[str]] | None = None
+    config: DictConfig,
+    classes: Mapping[str, Sequence[Any]],
+    sources: Mapping[str, Sequence[str]] | None = None,
+    inactive_heads: Sequence[str] = (),
 ) -> Learner:
     """Backbone, heads and tasks as the configuration says; weights as they are initialised.
 
     Args:
         classes: of the data set, by kind of label.
         sources: of a mixture: names of the data sets that have labels of each kind.
+        inactive_heads: names of heads that the data has no labels for.
 
     Raises:
         UserError: for choices that do not fit together.
@@ -79,6 +83,7 @@ def build(
         tasks = [make_task(name, part, backbone.features, classes) for name, part in parts(config).items()]
         optimizer, scheduler = instantiate(config.optimizer), instantiate(config.scheduler)
         scheduler(optimizer([torch.nn.Parameter(torch.zeros(1))]), 1)  # a wrong value says so now, not in the training
+        backbone.keep({name for task in tasks for name in task.head.maps})
         learner = Learner(
             backbone,
             tasks,
@@ -86,8 +91,9 @@ def build(
             scheduler,
             balance=instantiate(config.balance) if several(config) else None,
             frozen=frozen_parts(config),
+            inactive_heads=inactive_heads,
+            domains=make_domains(backbone, tasks, config, sources or {}),
         )
-        learner.own_statistics = keep_statistics_apart(learner, config, sources or {})
     return learner.to(memory_format=torch.channels_last) if config.channels_last else learner
 
 
@@ -128,11 +134,13 @@ def make_task(
         raise ValueError(f"{name}: {error}" if name else str(error)) from None
 
 
-def keep_statistics_apart(learner: Learner, config: DictConfig, sources: Mapping[str, Sequence[str]]) -> dict[str, int]:
+def make_domains(
+    backbone: Backbone, tasks: Sequence[Task], config: DictConfig, sources: Mapping[str, Sequence[str]]
+) -> dict[str, int]:
     """Give the backbone statistics for each data set of a mixture, if `batchnorm` says so.
 
     Returns:
-        Learner.own_statistics.
+        By task, the number of the first data set that has its labels; see Learner.
 
     Raises:
         ValueError: without a mixture.
@@ -142,9 +150,9 @@ def keep_statistics_apart(learner: Learner, config: DictConfig, sources: Mapping
     names = list(config.datasets)
     if len(names) < 2:
         raise ValueError("batchnorm=separate is for several data sets: datasets=[…]")
-    separate(learner.backbone, len(names))
+    separate_domains(backbone, len(names))
     first = {kind: names.index(given[0]) for kind, given in sources.items()}
-    return {name: first.get(task.target, 0) for name, task in learner.each_task()}
+    return {task.name: first.get(task.target, 0) for task in tasks}
 
 
 def frozen_parts(config: DictConfig) -> list[str]:

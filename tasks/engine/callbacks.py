@@ -11,6 +11,7 @@ from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import Tensor
 
+from backbones.running_statistics import CumulativeStart, start_from_mean
 from tasks.checkpoint.saving import WEIGHTS
 from tasks.common.console import report
 from tasks.common.errors import UserError
@@ -133,6 +134,22 @@ class NoteBroken(Callback):
             return
         if any_process(trainer, len(self.seen) > self.limit):
             raise UserError(f"{len(self.seen)} unreadable training images; data.max_broken={self.limit} allows no more")
+
+
+class StartFromMean(Callback):
+    """Running statistics start as the mean of all batches (backbones/running_statistics.py)."""
+
+    def __init__(self) -> None:
+        self.starts: list[CumulativeStart] = []
+
+    def on_train_start(self, _trainer: Trainer, module: LightningModule) -> None:
+        """Weights are loaded and layers converted by now (trainer.sync_batchnorm)."""
+        self.starts = start_from_mean(module)
+
+    def on_train_end(self, *_: Any) -> None:
+        for start in self.starts:
+            start.remove()
+        self.starts = []
 
 
 class StopAfter(Callback):

@@ -1,7 +1,7 @@
 """The one LightningModule: a backbone and the tasks that learn from it."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import lightning
 from torch import Tensor, nn
@@ -10,8 +10,6 @@ from torch.optim.lr_scheduler import LRScheduler
 from torchmetrics import Metric
 
 from backbones.base import Backbone
-from backbones.norms import Rows
-from backbones.running_statistics import CumulativeStart, start_from_mean
 from heads.boxes import Places
 from tasks.common.task import Task
 from tasks.engine.loss_weights import Balance, FixedWeights
@@ -31,12 +29,13 @@ class Learner(lightning.LightningModule):
         optimizer: built from parameter groups, see make_optimizer.
         scheduler: built from optimiser and number of steps; stepped after every batch.
         balance: makes one loss of several, built from the names of the tasks that are trained; None adds them up.
-        frozen: what stays as it is: "backbone", names of tasks.
+        frozen: what is not trained: "backbone", names of tasks; see freezing.freeze.
+        inactive_heads: names of tasks that there are no labels for: neither trained nor scored.
+        domains: by task, the number of the data set by whose statistics images of no data set are normalised; empty
+            unless the backbone has statistics for each (backbones/domain_norm.py).
 
     Attributes:
-        carried: names of tasks that there are no labels for: neither trained nor scored.
-        own_statistics: the number of the data set by whose statistics the backbone normalises for a task, where it
-            keeps them apart (backbones/norms.py) and an image is of none of them.
+        frozen_modules: names of the modules that never go into training mode.
     """
 
     def __init__(
@@ -47,6 +46,8 @@ class Learner(lightning.LightningModule):
         scheduler: Callable[..., LRScheduler] | None = None,
         balance: Callable[..., Balance] | None = None,
         frozen: Iterable[str] = (),
+        inactive_heads: Iterable[str] = (),
+        domains: Mapping[str, int] | None = None,
     ) -> None:
         super().__init__()
         self.backbone = backbone
@@ -55,28 +56,23 @@ class Learner(lightning.LightningModule):
         self.optimizer, self.scheduler = optimizer, scheduler
         self.frozen = frozenset(frozen)
         self.balance = (balance or FixedWeights)([name for name in self.tasks if name not in self.frozen])
-        self.carried: frozenset[str] = frozenset()
-        self.own_statistics: dict[str, int] = {}
-        self.frozen_modules: frozenset[str] = frozenset()  # names that keep_frozen() has found: never in training mode
-        self.cumulative: list[CumulativeStart] = []  # layers whose running statistics are young, in training
-        self.card: dict[str, Any] = {}  # goes into every checkpoint
+        self.inactive_heads = frozenset(inactive_heads)
+        self.domains = dict(domains or {})
+        self.frozen_modules: frozenset[str] = frozenset()
         self.steps = 1  # of the whole training, once it is configured
-        self.scores: dict[str, Any] = {}  # of the last evaluation, by the names of metrics.json
-        backbone.keep({name for _, task in self.each_task() for name in task.head.maps})
 
     def each_task(self) -> list[tuple[str, Task]]:
         """The tasks by name."""
-        return [(name, task) for name, task in self.tasks.items() if isinstance(task, Task)]
+        return [(name, cast(Task, task)) for name, task in self.tasks.items()]
 
     def each(self, name: str) -> Task:
         """The task of this name."""
-        return dict(self.each_task())[name]
+        return cast(Task, self.tasks[name])
 
     def each_metric(self) -> list[tuple[str, Metric]]:
         """The metrics of the tasks that are scored, by name."""
-        return [
-            (n, metric) for n, metric in self.metrics.items() if isinstance(metric, Metric) and n not in self.carried
-        ]
+        active = ((name, metric) for name, metric in self.metrics.items() if name not in self.inactive_heads)
+        return [(name, cast(Metric, metric)) for name, metric in active]
 
     @property
     def main_score(self) -> str:
@@ -85,34 +81,34 @@ class Learner(lightning.LightningModule):
 
     @property
     def score_keys(self) -> list[str]:
-        """Where each task's main score stands in `scores`."""
+        """Where each task's main score stands in scores()."""
         several = len(self.tasks) > 1
         return [f"{name}/{task.score}" if several else task.score for name, task in self.each_task()]
 
     def forward(self, images: Tensor) -> dict[str, Any]:
         """Every task's raw outputs for (N, 3, H, W) uint8 images; see Task.mirror."""
-        if not self.own_statistics:
+        if not self.domains:
             return self.outputs(images, self.each_task())
         outputs: dict[str, Any] = {}
-        for number in sorted(set(self.own_statistics.values())):  # a pass for each data set's statistics
-            self.normalise([len(images) if n == number else 0 for n in range(number + 1)])
-            outputs |= self.outputs(images, [t for t in self.each_task() if self.own_statistics[t[0]] == number])
+        for domain in sorted(set(self.domains.values())):  # a pass for each data set's statistics
+            tasks = [(name, task) for name, task in self.each_task() if self.domains[name] == domain]
+            outputs |= self.outputs(images, tasks, [0] * domain + [len(images)])
         return outputs
 
-    def outputs(self, images: Tensor, tasks: Sequence[tuple[str, Task]]) -> dict[str, Any]:
-        """These tasks' raw outputs from one pass of the backbone, and one more where a task wants the mirror image."""
-        maps = self.backbone(images)
+    def outputs(
+        self, images: Tensor, tasks: Sequence[tuple[str, Task]], counts: Sequence[int] | None = None
+    ) -> dict[str, Any]:
+        """These tasks' raw outputs from one pass of the backbone, and a second one for horizontal-flip TTA.
+
+        Args:
+            counts: how many of the images are of each data set, see Backbone.forward.
+        """
+        maps = self.backbone(images, counts)
         outputs = {name: task.head(maps) for name, task in tasks}
         if not self.training and any(task.mirror for _, task in tasks):
-            mirrored = self.backbone(images.flip(-1))
+            mirrored = self.backbone(images.flip(-1), counts)
             outputs |= {name: (outputs[name] + task.head(mirrored)) / 2 for name, task in tasks if task.mirror}
         return outputs
-
-    def normalise(self, counts: Sequence[int] | None) -> None:
-        """Tell the backbone how many of the next images are of each data set, where its statistics are kept apart."""
-        rows = getattr(self.backbone, "rows", None)
-        if counts is not None and isinstance(rows, Rows):
-            rows.counts = tuple(counts)
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """The loss of each trained task, on the images of a training batch that have its labels."""
@@ -120,12 +116,11 @@ class Learner(lightning.LightningModule):
 
     def losses_and_terms(self, batch: Batch) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """The same, and what each is the sum of where that is more than one term: `boxes`, or `detect/boxes`."""
-        self.normalise(batch.get("counts"))
-        maps = self.backbone(batch["image"])
+        maps = self.backbone(batch["image"], batch.get("counts"))
         losses: dict[str, Tensor] = {}
         terms: dict[str, Tensor] = {}
         for name, task in self.each_task():
-            if name in self.frozen or name in self.carried or not labelled(task, batch):
+            if name in self.frozen | self.inactive_heads or not labelled(task, batch):
                 continue
             rows = batch["rows"][task.target] if "rows" in batch else None
             outputs = task.head(taken(maps, rows))
@@ -144,15 +139,6 @@ class Learner(lightning.LightningModule):
         ]
         return weights[-1:]
 
-    def on_train_start(self) -> None:
-        """Weights are loaded and layers converted by now (trainer.sync_batchnorm)."""
-        self.cumulative = start_from_mean(self)
-
-    def on_train_end(self) -> None:
-        for start in self.cumulative:
-            start.remove()
-        self.cumulative = []
-
     def training_step(self, batch: Batch, _batch_index: int) -> Tensor:
         if len(self.tasks) == 1:  # blended images would be wrong for another task's labels
             batch = self.each_task()[0][1].mix(batch, self.trainer.global_step / self.steps)
@@ -170,8 +156,7 @@ class Learner(lightning.LightningModule):
         if not batch:
             return {}
         scored = {name: self.each(name) for name, _ in self.each_metric() if labelled(self.each(name), batch)}
-        self.normalise(batch.get("counts"))
-        outputs = self.outputs(batch["image"], list(scored.items()))
+        outputs = self.outputs(batch["image"], list(scored.items()), batch.get("counts"))
         predictions = self.predicted(outputs, batch["image"], batch.get("places"))
         for name, metric in self.each_metric():
             if name in scored:
@@ -187,28 +172,46 @@ class Learner(lightning.LightningModule):
         (height, width), lie = images.shape[-2:], None if places is None else Places(*places)
         return {name: self.each(name).predict(raw, (height, width), lie) for name, raw in outputs.items()}
 
-    def on_validation_epoch_end(self) -> None:
-        several = len(self.tasks) > 1
-        self.scores, main, images = {}, [], []
-        for name, metric in self.each_metric():
-            if self.limited() and not self.trainer.strategy.reduce_boolean_decision(metric.update_called, all=False):
-                continue  # none of the few images had its labels, in any process
-            task, scores = self.each(name), metric.compute()
-            if self.trainer.is_global_zero:  # which writes the checkpoints
-                task.calibrate(metric)
-                if name in self.card.get("tasks", ()):
-                    self.card["tasks"][name] |= task.card()
+    def on_validation_epoch_start(self) -> None:
+        for _, metric in self.each_metric():
             metric.reset()
-            self.expect_all_images(task.target, scores["images"])
-            images.append(scores["images"])
-            main += [] if scores[task.score] is None else [float(scores[task.score])]
-            self.scores |= {f"{name}/{key}": value for key, value in scores.items()} if several else scores
-        if several:
-            data = getattr(self.trainer, "datamodule", None)
-            self.scores["images"] = max(images, default=0) if data is None or self.limited() else len(data.val)
-        given = {key: float(value) for key, value in self.scores.items() if value is not None}
-        given[self.main_score] = sum(main) / len(main) if main else float("nan")  # never missing: it picks the best
+
+    def on_validation_epoch_end(self) -> None:
+        by_task = self.scores_by_task()
+        for name, scores in by_task.items():
+            self.expect_all_images(self.each(name).target, scores["images"])
+            if self.trainer.is_global_zero:  # which writes the checkpoints
+                self.each(name).calibrate(cast(Metric, self.metrics[name]))
+        given = {key: float(value) for key, value in self.scores().items() if value is not None}
+        main = [scores[self.each(name).score] for name, scores in by_task.items()]
+        known = [float(score) for score in main if score is not None]
+        given[self.main_score] = sum(known) / len(known) if known else float("nan")  # never missing: it picks the best
         self.log_dict({f"val/{key}": value for key, value in given.items()})
+
+    def scores(self) -> dict[str, Any]:
+        """Of the images scored since the evaluation began, by the names of metrics.json."""
+        by_task = self.scores_by_task()
+        if len(self.tasks) == 1:
+            return {key: value for scores in by_task.values() for key, value in scores.items()}
+        entries = {f"{name}/{key}": value for name, scores in by_task.items() for key, value in scores.items()}
+        data, images = self.data, [scores["images"] for scores in by_task.values()]
+        entries["images"] = max(images, default=0) if data is None or self.limited() else len(data.val)
+        return entries
+
+    def scores_by_task(self) -> dict[str, dict[str, Any]]:
+        """The same without the number of all images. Metrics compute once; none of the few images of a limited
+        evaluation may have a task's labels, in any process: it is left out.
+        """
+        return {name: metric.compute() for name, metric in self.each_metric() if self.has_scores(metric)}
+
+    def has_scores(self, metric: Metric) -> bool:
+        """Whether a metric has seen an image, in any process; of a whole evaluation it must have."""
+        return not self.limited() or self.trainer.strategy.reduce_boolean_decision(metric.update_called, all=False)
+
+    @property
+    def data(self) -> Any:
+        """The trainer's data module, which knows its images and steps; None where the trainer was given loaders."""
+        return getattr(self.trainer, "datamodule", None)
 
     def limited(self) -> bool:
         """Whether only some of the images are scored; a limit of int 1 is one batch, a float 1.0 all of them."""
@@ -217,30 +220,11 @@ class Learner(lightning.LightningModule):
 
     def expect_all_images(self, target: str, images: int) -> None:
         """Every image with this kind of label must be scored exactly once, however many processes share the work."""
-        data = getattr(self.trainer, "datamodule", None)
-        if data is not None and not self.limited() and images != data.val_images(target):
-            raise RuntimeError(f"scored {images} images of {data.val_images(target)} with {target}")
-
-    def keep_frozen(self, anew: Iterable[str] = ()) -> None:
-        """Keep the frozen parts as they are: no gradients, and statistics that do not move.
-
-        Args:
-            anew: names of tensors that nothing was loaded into; they learn nevertheless.
-        """
-        anew = tuple(anew)
-        parts = ["backbone" if name == "backbone" else f"tasks.{name}" for name in sorted(self.frozen)]
-        for part in parts:
-            for name, parameter in self.get_submodule(part).named_parameters(part):
-                parameter.requires_grad_(name in anew)
-            self.frozen_modules |= {
-                path
-                for path, _ in self.get_submodule(part).named_modules(prefix=part)
-                if not any(name.startswith(f"{path}.") for name in anew)
-            }
-        self.train(self.training)
+        if self.data is not None and not self.limited() and images != self.data.val_images(target):
+            raise RuntimeError(f"scored {images} images of {self.data.val_images(target)} with {target}")
 
     def train(self, mode: bool = True) -> "Learner":
-        """Set training or evaluation mode, but for what is frozen."""
+        """Set training or evaluation mode; frozen modules stay in evaluation mode."""
         super().train(mode)
         if mode and self.frozen_modules:  # by name: trainer.sync_batchnorm puts other modules in their places
             for name, module in self.named_modules():
@@ -262,13 +246,9 @@ class Learner(lightning.LightningModule):
     def configure_optimizers(self) -> Any:
         assert self.scheduler is not None
         optimizer = self.make_optimizer()
-        data = getattr(self.trainer, "datamodule", None)  # ours knows the steps; other loaders are asked by Lightning
-        self.steps = data.total_steps() if data is not None else int(self.trainer.estimated_stepping_batches)
+        self.steps = int(self.trainer.estimated_stepping_batches) if self.data is None else self.data.total_steps()
         scheduler = self.scheduler(optimizer, self.steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
-
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoint["mobilevision"] = self.card
 
 
 def labelled(task: Task, batch: Batch) -> bool:

@@ -10,7 +10,7 @@ from rich.table import Table
 from torch import Tensor, nn
 
 from backbones.base import Backbone
-from backbones.norms import Rows
+from backbones.domain_norm import join_domains
 from heads.sizes import measure
 from tasks.common.console import report
 from tasks.data.loading.datamodule import DataModule
@@ -49,10 +49,9 @@ def describe(learner: Learner, data: DataModule) -> dict[str, Any]:
 
 
 def on_meta(backbone: Backbone) -> Backbone:
-    """A copy that computes nothing but shapes, of one image."""
+    """A copy that computes nothing but shapes; of one that has statistics for each data set, the ordinary network."""
     backbone = copy.deepcopy(backbone).to("meta")
-    if isinstance(rows := getattr(backbone, "rows", None), Rows):
-        rows.counts = (1,)
+    join_domains(backbone)
     return backbone
 
 

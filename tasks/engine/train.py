@@ -6,7 +6,7 @@ import logging
 import signal
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,14 +27,16 @@ from tasks.data.loading.splits import Splits
 from tasks.detect.task import DetectTask
 from tasks.engine.averaging import AverageWeights
 from tasks.engine.build import build, build_data, make_trainer, told_to_the_user
-from tasks.engine.callbacks import Best, Last, NoteBroken, Reseed, SaveOften, StopAfter
+from tasks.engine.callbacks import Best, Last, NoteBroken, Reseed, SaveOften, StartFromMean, StopAfter
+from tasks.engine.freezing import freeze
 from tasks.engine.learner import Learner
+from tasks.engine.metadata import SaveMetadata
 from tasks.engine.pace import KeepPace
 from tasks.engine.progress import Pictures, ShowProgress
 from tasks.engine.resuming import check_state, epochs_done
 from tasks.engine.stopping import StopOnSignal, WatchLoss
 from tasks.engine.summary import describe, show
-from tasks.engine.weights import classes_of_carried, complete, numbered_as_trained, start
+from tasks.engine.weights import classes_of_inactive, complete, numbered_as_trained, start
 
 CHATTER = (  # warnings that do not apply here, and one of Lightning about itself
     "does not have many workers",
@@ -60,6 +62,7 @@ class Prepared(NamedTuple):
 
     learner: Learner
     data: DataModule
+    metadata: dict[str, Any]  # of the checkpoints
     costs: dict[str, Any]
 
 
@@ -69,11 +72,11 @@ def prepare(task: str, config: DictConfig, splits: Splits) -> Prepared:
     Raises:
         UserError: for what does not fit together.
     """
-    learner, data = ready(task, config, splits)
+    learner, data, metadata = ready(task, config, splits)
     if config.mode == "train" and len(learner.tasks) > 1:
         check_mix(learner)
     with told_to_the_user():  # a network may refuse the images' size
-        return Prepared(learner, data, describe(learner, data))
+        return Prepared(learner, data, metadata, describe(learner, data))
 
 
 def evaluate(task: str, config: DictConfig, prepared: Prepared, folder: Path) -> None:
@@ -82,7 +85,7 @@ def evaluate(task: str, config: DictConfig, prepared: Prepared, folder: Path) ->
     Raises:
         UserError: for weights that do not fit.
     """
-    learner, data, costs = prepared
+    learner, data, _, costs = prepared
     complete(task, config, learner)
     score(config, learner, data, costs, folder)
 
@@ -95,20 +98,20 @@ def train(task: str, config: DictConfig, prepared: Prepared, splits: Splits, fol
         Stopped: when a signal ended the training.
         Diverged: when the loss ran away; of a finite one the best weights are scored before.
     """
-    learner, data, costs = prepared
-    learner.card["anew"] = start(task, config, learner)
-    learner.keep_frozen(learner.card["anew"])
+    learner, data, metadata, costs = prepared
+    reinitialized = start(task, config, learner)
+    freeze(learner, reinitialized)
     if config.get("distill") and config.distill.teacher is not None:
         give_teacher(config, learner)
     batch = data.try_augmentation()
     check_sizes(learner, tuple(batch["image"].shape[-2:]), data.input_size())
     try_step(learner, batch)
     for name, entry in learner.each_task():
-        if name not in learner.carried | learner.frozen:
+        if name not in learner.inactive_heads | learner.frozen:
             entry.prepare(data.train)
             if isinstance(entry, DetectTask) and (line := entry.too_small(data.object_sides(), data.input_size())):
                 report(line)
-    exploded = fit(config, learner, data, splits, folder)
+    exploded = fit(config, learner, data, metadata | {"anew": reinitialized}, splits, folder)
     folder = Path(learner.trainer.strategy.broadcast(str(folder)))  # the first process alone knew it
     checkpoints = folder / "checkpoints"
     written = [checkpoints / "best.ckpt", checkpoints / "last.ckpt", Path(str(config.resume))]
@@ -120,8 +123,8 @@ def train(task: str, config: DictConfig, prepared: Prepared, splits: Splits, fol
         raise Diverged(exploded)
 
 
-def ready(task: str, config: DictConfig, splits: Splits) -> tuple[Learner, DataModule]:
-    """The network with weights as they are initialised, and the data; the learner's card says what they are.
+def ready(task: str, config: DictConfig, splits: Splits) -> tuple[Learner, DataModule, dict[str, Any]]:
+    """The network with weights as they are initialised, the data, and the metadata of its checkpoints.
 
     Raises:
         UserError: for what does not fit together.
@@ -132,16 +135,15 @@ def ready(task: str, config: DictConfig, splits: Splits) -> tuple[Learner, DataM
     for chatter in CHATTER:
         warnings.filterwarnings("ignore", message=f".*{chatter}.*")
     lightning.seed_everything(config.seed, verbose=False)
-    carried = [name for name in parts(config) if name and HEADS[name] not in splits.classes]
-    classes = dict(splits.classes) | classes_of_carried(task, config, carried)
-    learner = build(config, numbered_as_trained(task, config, classes), splits.sources)
-    learner.carried = frozenset(carried)
+    inactive = [name for name in parts(config) if name and HEADS[name] not in splits.classes]
+    classes = dict(splits.classes) | classes_of_inactive(task, config, inactive)
+    learner = build(config, numbered_as_trained(task, config, classes), splits.sources, inactive)
     data = build_data(config, splits)
-    learner.card = make_card(task, config, {name: entry.card() for name, entry in learner.each_task()})
+    metadata = make_card(task, config, {name: entry.card() for name, entry in learner.each_task()})
     for name, entry in learner.each_task():
         if splits.sources:
-            learner.card["tasks"][name]["datasets"] = list(splits.sources.get(entry.target, ()))
-    return learner, data
+            metadata["tasks"][name]["datasets"] = list(splits.sources.get(entry.target, ()))
+    return learner, data, metadata
 
 
 def try_step(learner: Learner, batch: Any) -> None:
@@ -194,7 +196,9 @@ def give_teacher(config: DictConfig, learner: Learner) -> None:
         task.distillation = make_distillation(config, task)
 
 
-def fit(config: DictConfig, learner: Learner, data: DataModule, splits: Splits, folder: Path) -> str:
+def fit(
+    config: DictConfig, learner: Learner, data: DataModule, metadata: Mapping[str, Any], splits: Splits, folder: Path
+) -> str:
     """Fit, leaving best.ckpt, last.ckpt and training.json in the folder.
 
     Returns:
@@ -211,6 +215,8 @@ def fit(config: DictConfig, learner: Learner, data: DataModule, splits: Splits, 
         *([AverageWeights(config.ema)] if config.ema is not None else []),
         *([StopAfter(config.stop_after)] if config.stop_after is not None else []),
         Reseed(config.seed),
+        SaveMetadata(metadata),
+        StartFromMean(),
         NoteBroken(config.data.max_broken, splits.broken),
         KeepPace(config.resume),
         watch,
@@ -272,4 +278,4 @@ def scored(
         trainer.validate(learner, data, verbose=False)
     except SIGTERMException:
         raise Stopped(signal.SIGTERM) from None
-    return learner.scores | {"seconds": round(time.perf_counter() - start, 3)}
+    return learner.scores() | {"seconds": round(time.perf_counter() - start, 3)}

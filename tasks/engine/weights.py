@@ -79,7 +79,7 @@ def sources_of(card: Mapping[str, Any]) -> dict[str, list[str]]:
     return {entry["target"]: entry["datasets"] for entry in card["tasks"].values() if entry.get("datasets")}
 
 
-def classes_of_carried(task: str, config: DictConfig, heads: Sequence[str]) -> dict[str, Sequence[Any]]:
+def classes_of_inactive(task: str, config: DictConfig, heads: Sequence[str]) -> dict[str, Sequence[Any]]:
     """The classes of heads that the data has no labels for, from the checkpoint that they come from."""
     if not heads:
         return {}

@@ -65,14 +65,14 @@ def prune(path: Path, keep: Sequence[str], output: Path) -> str:
 
 def of_heads(checkpoint: Mapping[str, Any], keep: Sequence[str]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Description and state of a checkpoint with these of its heads, and of a mixture the data sets that they need."""
-    from backbones.norms import chosen
+    from backbones.domain_norm import state_of_domains
 
     card, state = checkpoint["mobilevision"], dict(checkpoint["state_dict"])
     tasks = {name: entry for name, entry in card["tasks"].items() if name in keep}
     needed = {name for entry in tasks.values() for name in entry.get("datasets", ())}
     config, sets = card["config"] | {"heads": list(tasks)}, list(card["config"].get("datasets") or ())
     if config.get("batchnorm") == "separate":
-        state = chosen(state, [sets.index(name) for name in sets if name in needed] or [0])
+        state = state_of_domains(state, [sets.index(name) for name in sets if name in needed] or [0])
         config["batchnorm"] = "separate" if len(needed) > 1 else "shared"
     config = with_data_sets(config, [name for name in sets if name in needed])
     card = {**card, "config": config, "tasks": tasks, "anew": [], "converted": False}

@@ -72,7 +72,7 @@ def keep_trained(folder: Path) -> None:
 
 def seed_score(task: str, config: DictConfig, splits: Splits, score: str) -> float:
     """The seed's main score on the validation images."""
-    learner, data = training.ready(task, config, splits)
+    learner, data, _ = training.ready(task, config, splits)
     load_state(learner, open_checkpoint(config.checkpoint, task), config.checkpoint)
     return float(training.scored(config, learner, data)[score])
 

@@ -111,4 +111,5 @@ class Networks:
             task = self.make_task(
                 features=backbone.features, head=self.head, classes=self.classes[self.make_task.func.target]
             )
+            backbone.keep(task.head.maps)
             return Learner(backbone, [task.to("meta")])

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from backbones.norms import Rows, SeparateNorm, separate
+from backbones.domain_norm import DomainBatchNorm, images_of_domains, separate_domains
 from backbones.running_statistics import start_from_mean
 from tests.backbones.test_contract import build
 
@@ -49,14 +49,12 @@ def test_the_mean_of_all_batches_until_momentum_takes_over(kind):
 
 
 def test_each_data_set_counts_its_own_batches():
-    rows = Rows((3, 0))
-    norm = SeparateNorm(nn.BatchNorm2d(2, momentum=0.01), 2, rows)
+    norm = DomainBatchNorm(nn.BatchNorm2d(2, momentum=0.01), 2)
     start_from_mean(norm)
     first, second, third = batches(3)
-    norm(first[:3])
-    norm(second[:3])
-    rows.counts = (0, 5)
-    norm(third)
+    for counts, batch in (((3, 0), first[:3]), ((3, 0), second[:3]), ((0, 5), third)):
+        with images_of_domains(counts):
+            norm(batch)
     means = [mean_and_variance(x)[0] for x in (first[:3], second[:3], third)]
     torch.testing.assert_close(norm.norms[0].running_mean, (means[0] + means[1]) / 2)
     torch.testing.assert_close(norm.norms[1].running_mean, means[2])
@@ -126,7 +124,7 @@ def test_a_copy_counts_for_itself():
 
 def test_one_read_of_the_device_for_the_whole_network(monkeypatch):
     network = build("mobilenet_v3_small")
-    separate(network, 2)
+    separate_domains(network, 2)
     reads = []
     tolist = torch.Tensor.tolist
     monkeypatch.setattr(torch.Tensor, "tolist", lambda self: reads.append(1) or tolist(self))

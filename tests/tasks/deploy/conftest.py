@@ -79,7 +79,6 @@ def network(*overrides: str) -> tuple[Learner, DictConfig]:
     config = settings(*overrides)
     torch.manual_seed(0)
     learner = enliven(build(config, Streets.classes))
-    learner.card = make_card("multitask", config, {name: entry.card() for name, entry in learner.each_task()})
     return learner, config
 
 
@@ -94,7 +93,7 @@ class Shipped(NamedTuple):
 
 def ship(folder: Path, learner: Learner, config: Any, traced: Traced, fit: Any = None) -> Shipped:
     """The network's file in a folder with its model.json, opened; nothing is proved."""
-    manifest = describe(learner, config, traced, SIZE, fit, None)
+    manifest = describe("multitask", learner, config, traced, SIZE, fit, None)
     write = WRITERS[config.export.format]
     files = write(traced, folder / manifest["file"], manifest, config.export.precision)
     write_manifest(folder, manifest, files)
@@ -124,9 +123,10 @@ def scenes(tmp_path_factory) -> tuple[str, ...]:
 @pytest.fixture(scope="session")
 def best(tmp_path_factory, scenes) -> Path:
     """A checkpoint of three heads, which the commands of one head take as well."""
-    learner, _ = network(*scenes)
+    learner, config = network(*scenes)
+    metadata = make_card("multitask", config, {name: entry.card() for name, entry in learner.each_task()})
     path = tmp_path_factory.mktemp("checkpoints") / "best.ckpt"
-    torch.save({"mobilevision": learner.card, "state_dict": learner.state_dict()}, path)
+    torch.save({"mobilevision": metadata, "state_dict": learner.state_dict()}, path)
     return path
 
 

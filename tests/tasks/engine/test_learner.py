@@ -8,9 +8,12 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from backbones.domain_norm import separate_domains
 from backbones.mobilenet_v3 import MobileNetV3
-from backbones.norms import separate
 from tasks.engine.build import build, make_trainer
+from tasks.engine.callbacks import StartFromMean
+from tasks.engine.freezing import freeze
+from tasks.engine.metadata import SaveMetadata
 from tasks.engine.sync_norms import SyncNorms
 from tests.test_config import configuration
 
@@ -117,7 +120,7 @@ def test_other_data_sets_images_change_nothing_where_statistics_are_apart(apart)
     """With shared statistics they do (that is what sharing means), with separate ones not by a bit."""
     learner, batch = learner_of(), mixed_batch()
     if apart:
-        separate(learner.backbone, 3)
+        separate_domains(learner.backbone, 3)
     other = {**batch, "image": batch["image"].clone()}
     other["image"][2:] = 255 - other["image"][2:]
     one, two = (copy.deepcopy(learner).losses(b)["segment"].item() for b in (batch, other))
@@ -137,7 +140,7 @@ def test_the_union_of_the_heads_maps_is_computed_in_one_pass(monkeypatch):
     learner = learner_of().eval()
     calls = []
     forward = learner.backbone.forward
-    monkeypatch.setattr(learner.backbone, "forward", lambda images: calls.append(1) or forward(images))
+    monkeypatch.setattr(learner.backbone, "forward", lambda *given: calls.append(1) or forward(*given))
     with torch.no_grad():
         outputs = learner(torch.zeros(2, 3, 64, 64, dtype=torch.uint8))
     assert len(calls) == 1 and outputs.keys() == {"segment", "detect", "classify"}
@@ -148,7 +151,7 @@ def test_the_union_of_the_heads_maps_is_computed_in_one_pass(monkeypatch):
 def test_frozen_parts_move_by_no_bit_and_the_rest_does():
     learner, batch = learner_of("backbone.frozen=true", "segment.frozen=true", "checkpoint=some.ckpt"), mixed_batch()
     new = [name for name in learner.state_dict() if name.startswith("backbone.blocks.5.")]
-    learner.keep_frozen(new)
+    freeze(learner, new)
     learner.train()
     before = copy.deepcopy(learner.state_dict())
     losses = learner.losses(batch)
@@ -175,8 +178,8 @@ def test_gradients_are_compared_where_all_tasks_still_share_the_layers():
 def test_a_network_that_keeps_statistics_apart_predicts_each_head_with_its_own():
     learner, images = learner_of().eval(), mixed_batch()["image"]
     ordinary = copy.deepcopy(learner)
-    separate(learner.backbone, 2)
-    learner.own_statistics = {"segment": 0, "detect": 1, "classify": 1}
+    separate_domains(learner.backbone, 2)
+    learner.domains = {"segment": 0, "detect": 1, "classify": 1}
     for norm in (module for module in learner.backbone.modules() if hasattr(module, "norms")):
         norm.norms[1].running_mean += 0.1
     with torch.no_grad():
@@ -193,7 +196,7 @@ def test_a_backbone_without_the_maps_says_which_head_wants_them():
 
 def test_synchronised_norms_of_what_is_frozen_stay_as_they_are():
     learner = learner_of("backbone.frozen=true", "checkpoint=some.ckpt")
-    learner.keep_frozen()
+    freeze(learner)
     learner = SyncNorms().apply(learner).train()
     norms = {name: m for name, m in learner.named_modules() if isinstance(m, torch.nn.SyncBatchNorm)}
     assert {norm.training for name, norm in norms.items() if name.startswith("backbone.")} == {False}
@@ -216,7 +219,8 @@ def test_running_statistics_are_the_mean_of_a_short_training(tmp_path):
     seen = []
     norm.register_forward_pre_hook(lambda norm, inputs: seen.append(inputs[0].mean((0, 2, 3))) if norm.training else 0)
     options = ["trainer.max_epochs=1", "trainer.accelerator=cpu", "ema=null", f"trainer.default_root_dir={tmp_path}"]
-    trainer = make_trainer(configuration(*(f"+{o}" if "root" in o else o for o in options)), [], None)
+    config = configuration(*(f"+{o}" if "root" in o else o for o in options))
+    trainer = make_trainer(config, [StartFromMean()], None)
     batches = torch.utils.data.DataLoader([mixed_batch() for _ in range(3)], batch_size=None)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -228,12 +232,17 @@ def test_running_statistics_are_the_mean_of_a_short_training(tmp_path):
 
 @pytest.mark.parametrize("first", [True, False])
 def test_only_the_process_that_writes_checkpoints_looks_for_the_best_threshold(first):
+    """What it finds goes into the next checkpoint."""
     learner = build(configuration("recipe=none", "backbone=mobilenet_v3_small", task="detect"), CLASSES)
     learner.trainer = SimpleNamespace(is_global_zero=first, sanity_checking=False, limit_val_batches=1.0)
-    learner.card = {"tasks": {"detect": {}}}
     learner.log_dict = lambda _scores: None
     metric = learner.metrics["detect"]
     metric.compute, metric.best_threshold = lambda: {"mAP": 0.5, "images": 1}, lambda: 0.25
     learner.on_validation_epoch_end()
-    assert learner.card["tasks"]["detect"].get("threshold") == (0.25 if first else None)
+    checkpoint = {}
+    SaveMetadata({"task": "detect", "tasks": {"detect": {"datasets": ["a"]}}}).on_save_checkpoint(
+        learner.trainer, learner, checkpoint
+    )
+    entry = checkpoint["mobilevision"]["tasks"]["detect"]
+    assert entry["threshold"] == (0.25 if first else None) and entry["datasets"] == ["a"]
     assert learner.each("detect").output.threshold == (0.25 if first else None)

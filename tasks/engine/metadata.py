@@ -1,0 +1,24 @@
+"""What every checkpoint of a training says of itself."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from lightning import Callback, LightningModule, Trainer
+
+from tasks.engine.learner import Learner
+
+
+class SaveMetadata(Callback):
+    """Writes the metadata into each checkpoint, with what the tasks have found out since (a threshold to draw by).
+
+    Args:
+        metadata: see checkpoint.make_card.
+    """
+
+    def __init__(self, metadata: Mapping[str, Any]) -> None:
+        self.metadata = metadata
+
+    def on_save_checkpoint(self, _trainer: Trainer, learner: LightningModule, checkpoint: dict[str, Any]) -> None:
+        assert isinstance(learner, Learner)
+        tasks = {name: {**entry, **learner.each(name).card()} for name, entry in self.metadata["tasks"].items()}
+        checkpoint["mobilevision"] = {**self.metadata, "tasks": tasks}
