@@ -20,10 +20,11 @@ from tasks.app.foreign_keys import check_words
 from tasks.app.jobs import Jobs, in_sweep
 from tasks.app.runlog import NAME as RUN_LOG
 from tasks.app.runlog import run_log
-from tasks.app.validate import check, check_recipe
+from tasks.app.validate import check, check_recipe, check_typed
 from tasks.common.console import end_children, run_command
 from tasks.common.errors import Stopped, UserError, located, visible
 from tasks.common.origin import needs_traceback
+from tasks.config.overrides import typed_keys
 from tasks.config.rules.values import suggestion
 
 CONF = Path(__file__).parents[2] / "conf"
@@ -65,6 +66,7 @@ def run_task(name: str, spelled_out: Callable[[Sequence[str]], list[str]]) -> No
             try:
                 check(config)
                 check_recipe(HydraConfig.get().overrides.task, CONF)
+                check_typed(config, typed_keys(HydraConfig.get().overrides.task))
                 check_added(HydraConfig.get(), config, CONF)
                 from tasks.app.runner import run
 
@@ -89,7 +91,7 @@ def run_task(name: str, spelled_out: Callable[[Sequence[str]], list[str]]) -> No
         return ""
 
     try:
-        check_words(name, sys.argv[1:], keys_of(name))
+        check_words(sys.argv[1:], keys_of(name))
         sys.argv[1:] = spelled_out(sys.argv[1:])
         jobs.typed = sys.argv[1:]
         job()

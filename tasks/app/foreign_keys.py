@@ -14,12 +14,6 @@ class Word(NamedTuple):
     note: str = ""
 
 
-SIDE = {  # what says an image's size
-    "segment": "data.augment.crop.size=[{0},{0}]",
-    "classify": "data.crop.size={0} data.fit.crop={0}",
-    "detect": "image_size=[{0},{0}]",
-    "multitask": "image_size=[{0},{0}]",
-}
 # Of Ultralytics, torchvision's references, timm, detectron2, MMDetection, Keras and Lightning: our key, # a note, and
 # below it the words.
 TABLE = """
@@ -37,7 +31,7 @@ data.batch_size={}
     batch b bs batch_size train_batch_size samples_per_gpu ims_per_batch per_device_train_batch_size
 data.eval_batch_size={}
     val_batch_size eval_batch_size validation_batch_size test_batch_size vb
-SIDE
+image_size=[{0},{0}]
     imgsz img img_size image_size input_size img_dim resolution train_crop_size crop_size size short_side
 data.workers={}
     workers num_workers j workers_per_gpu dataloader_num_workers
@@ -181,11 +175,10 @@ NETWORKS = re.compile(r"(yolo|rtdetr|resnet|mobilenet|efficientnet|fcn|deeplab|l
 NUMBER_OR_NAME = re.compile(r"[\w./:-]+")
 
 
-def check_words(task: str, arguments: Sequence[str], known: frozenset[str]) -> None:
+def check_words(arguments: Sequence[str], known: frozenset[str]) -> None:
     """Refuse options that are not Hydra's, and keys that other toolkits have, with what they are called here.
 
     Args:
-        task: name of the command.
         arguments: of the command line.
         known: the configuration's own keys at the top.
 
@@ -205,8 +198,8 @@ def check_words(task: str, arguments: Sequence[str], known: frozenset[str]) -> N
             if not sign and not following.startswith("-") and "=" not in following:
                 value = following
             shown = f"{argument} {value}" if value and not sign else argument
-            raise UserError(f"{shown}: {told(task, plain(option), value) or 'no such option; settings are key=value'}")
-        elif sign and plain(option) not in known and (hint := told(task, plain(option), value)):
+            raise UserError(f"{shown}: {told(plain(option), value) or 'no such option; settings are key=value'}")
+        elif sign and plain(option) not in known and (hint := told(plain(option), value)):
             raise UserError(f"{argument}: {hint}")
         elif argument == "model" or (option == "model" and not_a_file(value)):
             raise UserError(f"{argument}: model=… is an exported file; the network is backbone=…, the head head=…")
@@ -219,17 +212,17 @@ def plain(option: str) -> str:
     return option.lstrip("-+~").replace("-", "_").lower()
 
 
-def told(task: str, name: str, value: str) -> str:
+def told(name: str, value: str) -> str:
     """What to write for a word of another toolkit; nothing for one that no toolkit has."""
     word = WORDS.get(name)
     if word is None:
         return ""
     if name == "device" and value and not value[0].isdigit():
         return f"write trainer.accelerator={value.partition(':')[0]}"
-    if word.key == "SIDE":
+    if "{0}" in word.key:  # the side of a square
         numbers = re.findall(r"\d+", value)
         side = numbers[0] if len(set(numbers)) == 1 else "320"
-        return f"write {SIDE.get(task, SIDE['detect']).format(side)}"
+        return f"write {word.key.format(side)}"
     filled = word.key.format(value if NUMBER_OR_NAME.fullmatch(value) else "…")
     if not filled:
         return word.note

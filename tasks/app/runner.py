@@ -19,6 +19,7 @@ from tasks.common.errors import UserError
 from tasks.config.heads import HEADS, settled_heads, several
 from tasks.config.overrides import typed_keys
 from tasks.config.proportion import check_epoch
+from tasks.config.unread import as_built
 from tasks.data.files.images import find_images
 from tasks.data.loading.opened import check_boxes, report_overlap, set_white
 from tasks.data.loading.splits import Splits
@@ -78,7 +79,8 @@ def run(config: DictConfig) -> None:
     if not early:
         dataset = open_dataset(config, first, trained)
     if first:
-        (folder / "config.yaml").write_text(OmegaConf.to_yaml(config, resolve=True))
+        resolved: Any = OmegaConf.to_container(config, resolve=True)
+        (folder / "config.yaml").write_text(OmegaConf.to_yaml(as_built(resolved)))
     if config.mode == "export":
         from tasks.deploy.export import export
 

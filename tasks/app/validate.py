@@ -11,11 +11,13 @@ from tasks.checkpoint.manifest import read_manifest
 from tasks.common.errors import UserError
 from tasks.common.formats import FORMATS, PRECISIONS
 from tasks.config.heads import HEADS, check_heads, several
+from tasks.config.overrides import plain
 from tasks.config.rules.nodes import built
 from tasks.config.rules.places import check_places
 from tasks.config.rules.values import check_values, suggestion
 from tasks.config.search import budgets_of, check_search
 from tasks.config.targets import check_targets, name_of_today, targets
+from tasks.config.unread import check_read
 
 FLOATS = ("ToFloat", "FromFloat", "Normalize", "ToTensorV2", "ToTensor3D")  # albumentations that leave no uint8 image
 BUILT = ("trainer", "dataset", "backbone", "optimizer", "scheduler")
@@ -171,3 +173,20 @@ def check_recipe(overrides: Iterable[str], conf: Path) -> None:
         group, _, name = override.partition("=")
         if group == "recipe" and name not in names and "," not in name:
             raise UserError(f"recipe={name}: no such option{suggestion(name, names)}; there are {', '.join(names)}")
+
+
+def check_typed(config: DictConfig, typed: set[str]) -> None:
+    """Refuse `image_size` and `wants` where nothing reads them; those of a checkpoint are checked when it is open.
+
+    Args:
+        typed: keys of the command line.
+
+    Raises:
+        UserError: for the first one.
+    """
+    fixed = sorted(key for key in typed if key == "image_size" or key.startswith("wants."))
+    if fixed and config.model is not None and config.mode != "benchmark":
+        raise UserError(f"{fixed[0]}: model=… stays as it was exported; mode=export makes another")
+    from_file = config.checkpoint is not None and (config.mode != "train" or several(config))
+    if config.model is None and config.resume is None and not from_file:
+        check_read(plain(config), typed)

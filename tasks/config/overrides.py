@@ -10,6 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from tasks.common.errors import UserError
 from tasks.config.heads import BACKBONE, HEADS
 from tasks.config.targets import check_targets
+from tasks.config.unread import check_read
 
 OF_THIS_COMMAND = ("mode", "checkpoint", "resume", "weights", "model", "input", "stop_after", "logger", "cpu",
                    "upright", "runtime", "export", "benchmark", "budget", "search", "target", "latency",
@@ -17,7 +18,7 @@ OF_THIS_COMMAND = ("mode", "checkpoint", "resume", "weights", "model", "input", 
 SETTLED = ("backbone", "head", "task", *HEADS, "heads", "balance", "batchnorm", "distill", "optimizer", "scheduler",
            "ema", "seed", "white", "data.batch_size", "data.repeat", "data.augment", "data.own_augment", "data.draw",
            "data.crop", "data.progressive", "data.max_broken", "trainer.accumulate_grad_batches", "trainer.precision",
-           "trainer.gradient_clip_val")  # fmt: skip
+           "trainer.gradient_clip_val", "image_size")  # fmt: skip
 WHOLE = ("augment", "datasets", "draw", "own_augment")  # what has these names by the user's choice
 GLOBAL_GROUPS = {
     "experiment": ("dataset", "datasets", "data", "trainer"),
@@ -53,13 +54,14 @@ def with_typed(card: Mapping[str, Any], config: DictConfig, overrides: Iterable[
         UserError: if a resumed run should go on with another network, optimiser or order of data; if the
             configuration in the checkpoint would build something that is not meant to be built.
     """
-    together = OmegaConf.create(overlaid(plain(config), card["config"]))
+    together = OmegaConf.create(overlaid(plain(config), {"image_size": None, **card["config"]}))
     begun_with = settled(together) if config.resume is not None else {}
     typed = {*OF_THIS_COMMAND, *typed_keys(overrides)}
     for key in sorted(typed):
         if OmegaConf.select(config, key) is None and OmegaConf.select(together, key) is None:
             continue
         OmegaConf.update(together, key, OmegaConf.select(config, key), merge=False, force_add=True)
+    check_read(plain(together), typed)
     goes_on_with = settled(together) if config.resume is not None else {}
     for key, before in begun_with.items():
         if goes_on_with.get(key) != before:
@@ -96,6 +98,7 @@ def grown(card: Mapping[str, Any], config: DictConfig, overrides: Iterable[str])
     for key in sorted(typed_keys(overrides)):
         if key.split(".")[0] in taken:
             OmegaConf.update(together, key, OmegaConf.select(config, key), merge=False, force_add=True)
+    check_read(plain(together), typed_keys(overrides))
     return together
 
 

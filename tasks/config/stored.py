@@ -16,6 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from tasks.common.errors import UserError
 from tasks.config.heads import HEADS
+from tasks.config.image_size import follows
 from tasks.config.rules.places import check_places
 from tasks.config.rules.values import check_stored
 from tasks.config.targets import ALLOWED, DATA_ROOT, INTERPOLATIONS, TRAINER, renamed, slot_of
@@ -167,7 +168,7 @@ def may_be_resolved(place: Place, text: str) -> bool:
         return place == ("dataset", "sets")
     if slot_of(place) == "dataset" and text.startswith(DATA_ROOT):
         return "${" not in text.removeprefix(DATA_ROOT)
-    return text in INTERPOLATIONS.get(first, ())
+    return text in INTERPOLATIONS.get(first, ()) or (first == "data" and follows(text))
 
 
 def values(node: Any, place: Place = ()) -> Iterator[tuple[Place, Any]]:

@@ -41,6 +41,7 @@ IS_BUILT: Rule = (
 )
 A_PATH = optional(either(TEXT, whole(0)))  # a folder may be called 2024
 RULES: Rules = {  # every command has these keys
+    "image_size": optional(SIZE),  # first: others are derived from it
     "mode": one_of(*MODES),
     "seed": whole(0, most=2**32 - 1),  # NumPy's and Lightning's bound
     "ema": optional(number(above=0, below=1)),
@@ -72,7 +73,6 @@ RULES: Rules = {  # every command has these keys
     "data.own_augment": (lambda v: v is None or of_transforms(v), "transforms by name for data sets by name"),
     "data.max_broken": whole(0),
     "targets": (lambda v: is_list(v) and len(v) > 0, "a list of kinds of labels, such as [boxes]"),
-    "image_size": optional(SIZE),
     "runtime.threads": whole(1, optional=True, most=THREADS),
     "export.format": one_of(*FORMATS),
     "export.precision": one_of(*PRECISIONS),

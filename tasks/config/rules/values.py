@@ -11,6 +11,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from tasks.common.errors import UserError
 from tasks.common.labels import is_number
+from tasks.config.image_size import check_square
 from tasks.config.rules import Rule, Rules, images, learning, networks, run, trainer
 from tasks.config.rules.nodes import HEADS, is_ours
 
@@ -28,6 +29,7 @@ def check_values(config: DictConfig) -> None:
         raise UserError(f"metric={config.metric} is not one of {', '.join(run.METRICS)}")
     for key, rule in run.RULES.items():
         check_value(config, key, rule)
+    check_square(OmegaConf.to_container(config, resolve=False))  # type: ignore[arg-type]
     for key, rule in WHERE_PRESENT.items():
         for path in places_of(config, key):
             check_present(config, path, rule)

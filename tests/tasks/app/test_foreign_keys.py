@@ -37,15 +37,15 @@ TYPED = {
 @pytest.mark.parametrize("line", TYPED)
 def test_words_of_other_toolkits(line):
     with pytest.raises(UserError) as caught:
-        check_words("detect", line.split(), keys_of("detect"))
+        check_words(line.split(), keys_of("detect"))
     assert TYPED[line] in str(caught.value) and "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("task", ["segment", "detect", "classify", "multitask"])
 def test_our_own_words_pass(task):
     keys = [str(key) for key in configuration(task=task)]
-    check_words(task, [f"{key}=x" for key in keys if key not in ("data", "model")], keys_of(task))
-    check_words(task, ["-m", "--cfg", "job", "--config-dir", "epochs=5", "data.batch_size=2", "~ema"], keys_of(task))
+    check_words([f"{key}=x" for key in keys if key not in ("data", "model")], keys_of(task))
+    check_words(["-m", "--cfg", "job", "--config-dir", "epochs=5", "data.batch_size=2", "~ema"], keys_of(task))
 
 
 def test_what_is_named_is_there():
@@ -73,7 +73,7 @@ def node_of(config, parent):
     ["[out/mobilenet_a.onnx,out/mobilenet_b.onnx]", "'a/ssd lite.onnx'", "['a/ssd b.xml', \"fcn.pte\"]", "ssd.pt2"],
 )
 def test_exported_files_that_are_named_like_networks(value):
-    check_words("detect", [f"model={value}"], frozenset({"model"}))
+    check_words([f"model={value}"], frozenset({"model"}))
     without_suffix = value.replace(".onnx", "").replace(".xml", "").replace(".pt2", "")
     with pytest.raises(UserError, match="is an exported file"):
-        check_words("detect", [f"model={without_suffix}"], frozenset({"model"}))
+        check_words([f"model={without_suffix}"], frozenset({"model"}))

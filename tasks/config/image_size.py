@@ -1,0 +1,101 @@
+"""`image_size`, height and width of what a network sees: how conf/ derives crops and scored sizes from it.
+
+Recipes say what follows, in interpolations of the whole key or in these:
+
+    ${image_size:192,384}     image_size, or 192×384 where it is null
+    ${image_height:768}       its height, or 768; ${image_height:32,1.25}: 1.25 times that; ${image_width:…} alike
+    ${image_side:}            the side of a square; ${image_side:256,224}: side · 256/224, rounded down
+    ${image_resized:}         a step of data.augment that brings images and masks to image_size; null for null
+    ${image_stretched:}       data.fit that stretches scored images to it; null for null: they are scored as they are
+"""
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from tasks.common.errors import UserError
+
+Size = Sequence[int] | None  # image_size
+STRETCH = "tasks.data.transforms.letterbox.Stretch"
+BY_AREA = 3  # cv2.INTER_AREA: as near to the antialiasing of scored images as OpenCV has
+SQUARES = "${image_side:"
+
+
+def height(size: Size, own: int, times: float = 1) -> int:
+    return round((size[0] if size else own) * times)
+
+
+def width(size: Size, own: int, times: float = 1) -> int:
+    return round((size[1] if size else own) * times)
+
+
+def resized(size: Size) -> dict[str, Any] | None:
+    """So that training images have the scale of scored ones."""
+    step = {"_target_": "albumentations.Resize", "interpolation": BY_AREA}
+    return step | {"height": size[0], "width": size[1]} if size else None
+
+
+RULES: dict[str, Callable[..., Any]] = {
+    "image_size": lambda size, height, width: list(size or (height, width)),
+    "image_height": height,
+    "image_width": width,
+    "image_side": lambda size, times=1, of=1: size[0] * times // of if size else None,
+    "image_resized": resized,
+    "image_stretched": lambda size: {"_target_": STRETCH, "size": list(size)} if size else None,
+}
+TEXT = re.compile(rf"\$\{{({'|'.join(RULES)}):([0-9.,]*)\}}")
+
+
+def follows(text: str) -> bool:
+    """Whether a value is one of these interpolations."""
+    return TEXT.fullmatch(text) is not None
+
+
+def derived(text: str, size: Size) -> Any:
+    """What one of these interpolations is for an image_size.
+
+    Raises:
+        ValueError: for other text.
+    """
+    if (match := TEXT.fullmatch(text)) is None:
+        raise ValueError(f"{text} is none of {', '.join(RULES)}")
+    return RULES[match[1]](size, *json.loads(f"[{match[2]}]"))
+
+
+def register() -> None:
+    """Let OmegaConf resolve them."""
+
+    def resolver(rule: Callable[..., Any]) -> Callable[..., Any]:
+        def resolve(*numbers: float, _root_: DictConfig) -> Any:
+            found = rule(_root_.get("image_size"), *numbers)
+            return OmegaConf.create(found) if isinstance(found, dict) else found
+
+        return resolve
+
+    for name, rule in RULES.items():
+        OmegaConf.register_new_resolver(name, resolver(rule), replace=True)
+
+
+def check_square(tree: Mapping[str, Any]) -> None:
+    """Raises a UserError for an image_size that is no square where the recipe cuts squares.
+
+    Args:
+        tree: a configuration as it is written, with its interpolations.
+    """
+    size = tree.get("image_size")
+    if size and size[0] != size[1] and any(text.startswith(SQUARES) for text in texts(tree["data"])):
+        shown = "[{},{}]".format(*size)
+        raise UserError(
+            f"image_size={shown}: this recipe cuts squares, such as image_size=[{size[0]},{size[0]}]; others need "
+            f"data.crop=null, a crop in data.augment and data.fit={{_target_:{STRETCH},size:{shown}}}"
+        )
+
+
+def texts(node: Any) -> list[str]:
+    """All values in nested dicts and lists that are strings."""
+    if isinstance(node, dict | list):
+        return [text for value in (node.values() if isinstance(node, dict) else node) for text in texts(value)]
+    return [node] if isinstance(node, str) else []

@@ -1,0 +1,118 @@
+"""image_size=[height,width]: what follows from it for each task and recipe, and where it is refused."""
+
+import pytest
+from omegaconf import OmegaConf
+
+from tasks.common.errors import UserError
+from tasks.config.overrides import plain, with_typed
+from tasks.config.rules.values import check_values
+from tasks.config.stored import checked_config, storable
+from tasks.config.unread import as_built, check_read
+from tests.test_config import configuration
+
+STRETCH = {"_target_": "tasks.data.transforms.letterbox.Stretch"}
+FOLLOWS = {  # a recipe: what it has by itself, and what image_size=[160,160] makes of it
+    "classify dataset=imagenet": (
+        {"data.crop.size": 224, "data.fit.resize": 256, "data.fit.crop": 224},
+        {"data.crop.size": 160, "data.fit.resize": 182, "data.fit.crop": 160},
+    ),
+    "classify dataset=imagenette": ({"data.fit.resize": 182, "data.fit.crop": 160}, {}),
+    "classify dataset=streets": (
+        {"data.fit.resize": [128, 256], "data.augment.crop.size": [128, 256]},
+        {"data.fit.resize": [160, 160], "data.augment.crop.size": [160, 160]},
+    ),
+    "classify dataset=cifar100": (
+        {"data.fit.resize": [32, 32], "data.augment.resize": None, "data.augment.pad.min_height": 40},
+        {"data.fit.resize": [160, 160], "data.augment.resize.height": 160, "data.augment.pad.min_width": 200},
+    ),
+    "segment dataset=streets": (
+        {"data.fit": None, "data.augment.crop.size": [192, 384]},
+        {"data.fit": STRETCH | {"size": [160, 160]}, "data.augment.crop.size": [160, 160]},
+    ),
+    "segment dataset=cityscapes": (
+        {"data.fit": None, "data.augment.resize": None, "data.augment.crop.height": 768},
+        {"data.fit.size": [160, 160], "data.augment.resize.width": 160, "data.augment.crop.height": 160},
+    ),
+    "detect dataset=coco": ({"data.fit.size": [320, 320]}, {"data.fit.size": [160, 160]}),
+    "multitask dataset=streets": (
+        {"data.fit.size": [192, 384], "data.augment.crop.size": [192, 384]},
+        {"data.fit.size": [160, 160], "data.augment.crop.size": [160, 160]},
+    ),
+    "multitask dataset=coco": ({"data.fit": None}, {"data.fit": STRETCH | {"size": [160, 160]}}),
+}
+
+
+@pytest.mark.parametrize("command", FOLLOWS)
+def test_what_follows_from_image_size(command):
+    task, *words = command.split()
+    for typed, expected in zip(([], ["image_size=[160,160]"]), FOLLOWS[command], strict=True):
+        config = configuration(*words, *typed, task=task)
+        check_values(config)
+        check_read(plain(config), {word.split("=")[0] for word in typed})
+        assert {key: OmegaConf.select(config, key) for key in expected} == expected
+
+
+def test_what_is_typed_itself_wins():
+    typed = ("image_size=[160,160]", "data.fit.crop=128")
+    fit = configuration("dataset=imagenet", *typed, task="classify").data.fit
+    assert (fit.resize, fit.crop) == (182, 128)
+    fit = configuration("image_size=[160,160]", "+data.fit={_target_:tasks.x,size:[96,96]}").data.fit
+    assert fit == {"_target_": "tasks.x", "size": [96, 96]}
+
+
+@pytest.mark.parametrize(
+    ("command", "problem"),
+    [
+        ("classify dataset=imagenet image_size=[160,192]", r"image_size=\[160,192\]: this recipe cuts squares"),
+        ("classify dataset=imagenet image_size=160", r"image_size=160 is not \[height, width\]"),
+        ("segment image_size=[0,160]", r"image_size=\[0, 160\] is not"),
+        ("classify recipe=none image_size=[160,160]", r"image_size=\[160,160\]: nothing follows from it"),
+    ],
+)
+def test_sizes_that_are_refused(command, problem):
+    task, *words = command.split()
+    config = configuration(*words, task=task)
+    with pytest.raises(UserError, match=problem):
+        check_values(config)
+        check_read(plain(config), {"image_size"})
+
+
+def test_a_checkpoint_keeps_the_rule_and_those_of_before_their_values():
+    """Opened by a command whose own configuration has another size; the file's goes before, what is typed before it."""
+    config = configuration("dataset=imagenet", "logger=none", task="classify")
+    stored = checked_config(storable(config), "a.ckpt")
+    other = configuration("mode=evaluate", "image_size=[96,96]", task="classify")
+    assert with_typed({"config": stored}, other, ["mode=evaluate"]).data.fit.resize == 256
+    opened = with_typed({"config": stored}, other, ["image_size=[96,96]"])
+    assert (opened.data.crop.size, opened.data.fit.resize, opened.data.fit.crop) == (96, 109, 96)
+    before = OmegaConf.to_container(config, resolve=True)
+    del before["image_size"]
+    opened = with_typed({"config": before}, other, ["mode=evaluate"])
+    assert opened.image_size is None and opened.data.fit.resize == 256
+    with pytest.raises(UserError, match="nothing follows from it"):
+        with_typed({"config": before}, other, ["image_size=[96,96]"])
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        ("backbone=resnet50 wants.tail=full", "SEResNet50 has no tail; it takes wants.output_stride, wants.skip_str"),
+        ("backbone=mobilenet_v2 wants.tail=full", r"backbone\.tail=full decides; it takes wants\.output_stride"),
+        ("backbone=mobilenet_v2_cse wants.output_stride=16", "MobileNetV2CSE has no output_stride; it takes nothing"),
+        ("backbone=timm wants.output_stride=16 backbone.output_stride=8", r"backbone\.output_stride=8 decides; it"),
+    ],
+)
+def test_wants_that_no_backbone_reads_are_refused(words, problem):
+    config = configuration(*words.split())
+    with pytest.raises(UserError, match=rf"^wants\.\w+=\w+: {problem}"):
+        check_read(plain(config), {word.split("=")[0] for word in words.split()})
+
+
+def test_wants_that_reach_the_backbone_and_what_is_shown_of_them():
+    config = configuration("wants.tail=full", "backbone.output_stride=8", "logger=none")
+    check_read(plain(config), {"wants.tail", "backbone.output_stride"})
+    shown = as_built(OmegaConf.to_container(config, resolve=True))
+    assert shown["wants"] == {"output_stride": 8, "tail": "full", "skip_strides": 0} and shown["seed"] == 0
+    assert config.wants.output_stride == 16
+    shown = as_built(OmegaConf.to_container(configuration("backbone=timm", "logger=none"), resolve=True))
+    assert shown["wants"] == {"output_stride": 16, "skip_strides": 0}
