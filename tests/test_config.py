@@ -16,9 +16,11 @@ from omegaconf import OmegaConf
 from backbones.mobilenet_v3 import MobileNetV3
 from backbones.table import table_of
 from heads.ssdlite import RawBoxes
+from tasks.common.errors import UserError
 from tasks.config.image_size import follows
 from tasks.config.rules.places import check_places
 from tasks.config.rules.values import check_values
+from tasks.config.search import check_search
 from tasks.config.targets import ALLOWED, DATA_ROOT, INTERPOLATIONS, TRANSFORMS, slot_of
 from tasks.engine.build import make_backbone
 
@@ -66,7 +68,7 @@ def option_has_target(choice: str) -> bool:
 
 
 GROUPS = (
-    *("backbone", "head", "task", "loss", "balance", "dataset", "optimizer", "scheduler", "trainer", "logger"),
+    *("backbone", "head", "task", "loss", "balance", "dataset", "optimizer", "scheduler", "logger"),
     *("experiment", "recipe"),
 )
 
@@ -135,6 +137,12 @@ def test_what_a_recipe_or_an_experiment_says_is_what_runs(choice):
     for key, value in leaves(said if isinstance(said, dict) else {}):
         if not str(value).startswith("${"):
             assert OmegaConf.select(config, key) == value, key
+
+
+def test_a_search_that_compares_latencies_has_no_target():
+    check_search(configuration("search=latency"))
+    with pytest.raises(UserError, match=r"^target\.madds=3M: search=latency has no target"):
+        check_search(configuration("search=latency", "target.madds=3M"))
 
 
 def test_configs_stay_short():

@@ -62,6 +62,8 @@ def check(config: DictConfig) -> None:
     if config.checkpoint is not None and config.weights is not None:
         raise UserError("checkpoint=… and weights=… both say where the weights come from; leave one out")
     distill = config.get("distill")
+    if distill is not None and distill.teacher is not None and several(config):
+        raise UserError(f"distill.teacher={distill.teacher}: a teacher is for one task, not for several heads")
     if distill is not None and str(distill.teacher).endswith(".ckpt"):
         if distill.weights is not None:
             raise UserError(

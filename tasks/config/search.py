@@ -86,6 +86,9 @@ def check_search(config: DictConfig) -> None:
         raise UserError('search=blocks needs optuna: pip install "mobilevision[search]"')
     if kind == "netadapt" and config.checkpoint is None:
         raise UserError("search=netadapt narrows a trained network: checkpoint=<best.ckpt> is missing")
+    given = next((f"target.{name}={config.target[name]}" for name in COSTS if config.target[name] is not None), "")
+    if kind == "latency" and given:
+        raise UserError(f"{given}: search=latency has no target")
     if kind != "latency":
         target_of(config)
 

@@ -1,4 +1,4 @@
-"""Rules for lightning.Trainer's arguments: those in conf/trainer, and those that people add with +trainer.x=…"""
+"""Rules for lightning.Trainer's arguments: those in conf/base.yaml, and those that people add with +trainer.x=…"""
 
 import re
 from typing import Any

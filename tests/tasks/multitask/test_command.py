@@ -254,6 +254,7 @@ def test_pruning_keeps_what_the_other_heads_see(run, mixture, tmp_path, monkeypa
         (["segment.head.low=c9"], "segment: the head reads c9; this backbone has"),
         (["mode=evaluate", "weights=some.pth"], "mode=evaluate of several heads needs checkpoint="),
         (["detect=null"], "detect"),
+        (["distill.teacher=a.ckpt"], "distill.teacher=a.ckpt: a teacher is for one task"),
         (["segment.target=boxes"], "segment.target=boxes: this head learns from mask"),
         (["classify.task.mix.mixup=0.5"], "classify.task.mix blends images, which other heads' labels cannot follow"),
         (["balance.weights=3"], "balance.weights=3 is not a number for each of segment, detect, classify"),
