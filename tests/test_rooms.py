@@ -11,8 +11,8 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 ROOMS = {  # top to bottom: each imports rooms that stand below it, and these libraries
-    "tasks": "tasks.common",
-    "tasks.app": "tasks backbones hydra omegaconf lightning rich",
+    "tasks": "tasks.app tasks.common",
+    "tasks.app": "tasks backbones hydra omegaconf lightning rich numpy PIL",
     "tasks.search": "tasks.latency tasks.predict tasks.engine tasks.checkpoint tasks.data.loading tasks.config "
     "tasks.common heads backbones torch lightning hydra omegaconf optuna numpy PIL rich",
     "tasks.latency": "tasks.deploy tasks.engine tasks.config tasks.common heads backbones torch numpy omegaconf onnx "

@@ -27,6 +27,11 @@ class ClassifyOutput:
     def __init__(self, classes: Sequence[str]) -> None:
         self.names = list(classes)
 
+    def result(self, found: Found) -> dict[str, Any]:
+        """`probabilities` (C), `labels` (C) class numbers, `names` (C); likeliest first."""
+        numbers, names, probabilities = zip(*self.ranked(found), strict=True)
+        return {"probabilities": np.array(probabilities), "labels": np.array(numbers), "names": list(names)}
+
     def write(self, found: Found, _folder: Path, _name: Path) -> dict[str, Any]:
         """The five likeliest classes: number, name, probability."""
         row: dict[str, Any] = {}
@@ -50,10 +55,14 @@ class ClassifyOutput:
         return ", ".join(f"{name} {probability:.3f}" for _, name, probability in self.likeliest(found))
 
     def likeliest(self, found: Found) -> list[tuple[int, str, float]]:
-        """Number, name and probability of the likeliest classes, the likeliest first; of equals the lower number."""
+        """Number, name and probability of the likeliest classes; see ranked()."""
+        return self.ranked(found)[:SHOWN]
+
+    def ranked(self, found: Found) -> list[tuple[int, str, float]]:
+        """Number, name and probability of all classes, the likeliest first; of equals the lower number."""
         ((role, values),) = found.items()
         values = values.astype(np.float64)
-        order = np.argsort(-values, kind="stable")[:SHOWN].tolist()
+        order = np.argsort(-values, kind="stable").tolist()
         if role == "logits":
             shares = np.exp(values - values.max())
             values = shares / shares.sum()

@@ -36,6 +36,9 @@ class Output(Protocol):
 
     layer: ClassVar[Layer]
 
+    def result(self, found: Any, /) -> dict[str, Any]:
+        """What load(…).predict() returns of it."""
+
     def write(self, found: Any, folder: Path, name: Path, /) -> dict[str, Any]:
         """Files below a folder; returns what the index says of them."""
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from omegaconf import DictConfig
 
@@ -23,6 +23,23 @@ OUTPUTS: Mapping[str, Callable[[Mapping[str, Any]], Output]] = {  # from a task 
 }
 
 
+class TaskOfFile(NamedTuple):
+    """What an exported file's description says of a task."""
+
+    class_names: list[str]
+    output: Output
+
+
+def tasks_of(manifest: Mapping[str, Any]) -> dict[str, TaskOfFile]:
+    """The tasks of an exported file, by name."""
+    return {
+        name: TaskOfFile(
+            [entry if isinstance(entry, str) else entry["name"] for entry in task["classes"]], OUTPUTS[name](task)
+        )
+        for name, task in manifest["tasks"].items()
+    }
+
+
 def predict(config: DictConfig, images: Sequence[Path], folder: Path, *, upright: bool | None = None) -> None:
     """Predict every image with an exported file and write what each task makes of it, as with its checkpoint.
 
@@ -34,7 +51,7 @@ def predict(config: DictConfig, images: Sequence[Path], folder: Path, *, upright
             be read.
     """
     model = open_model(config.model, config.runtime.threads)
-    outputs = {name: OUTPUTS[name](task) for name, task in model.manifest["tasks"].items()}
+    outputs = {name: task.output for name, task in tasks_of(model.manifest).items()}
 
     def predict_one(image: Pixels, name: Path) -> tuple[dict[str, Any], str]:
         found = model.predict(image)

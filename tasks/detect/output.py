@@ -34,6 +34,10 @@ class DetectOutput:
         """The score from which boxes are drawn and counted."""
         return SHOWN if self.threshold is None else self.threshold
 
+    def result(self, found: Found) -> dict[str, Any]:
+        """`boxes` (K, 4) absolute xyxy, `scores` (K), `labels` (K) class numbers, `names` (K); best first."""
+        return {**found, "names": [self.names[label] for label in found["labels"]]}
+
     def write(self, found: Found, folder: Path, name: Path) -> dict[str, Any]:
         """All boxes as JSON (COCO's results, without an image id); returns how many are sure, and the path."""
         path = folder / "boxes" / f"{name}.json"

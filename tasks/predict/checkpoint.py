@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from hydra.utils import instantiate
@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 
 from tasks.checkpoint.checkpoint import open_checkpoint
 from tasks.common.labels import Pixels
-from tasks.common.output import notes, size_to_see, summary, write_overlay
+from tasks.common.output import Found, notes, size_to_see, summary, write_overlay
 from tasks.data.transforms.letterbox import Stretch
 from tasks.engine.build import build, told_to_the_user
 from tasks.engine.learner import Learner
@@ -46,7 +46,6 @@ def predict(task: str, config: DictConfig, overrides: Sequence[str], images: Seq
     predict_each(images, predict_named, folder, upright=config.upright, white=config.white)
 
 
-@torch.inference_mode()
 def predict_one(learner: Learner, image: Pixels, fit: Any, folder: Path, name: Path) -> tuple[dict[str, Any], str]:
     """Write what all tasks make of an image (H, W, 3).
 
@@ -56,18 +55,42 @@ def predict_one(learner: Learner, image: Pixels, fit: Any, folder: Path, name: P
     Returns:
         What the index says of the image, and a line for the terminal.
     """
+    found, shown, row = find(learner, image, fit)
+    outputs = {key: task.output for key, task in learner.each_task()}
+    for key, output in outputs.items():
+        row |= output.write(found[key], folder, name)
+    row |= write_overlay(outputs, shown, found, folder / "overlays", name)
+    return row, summary(outputs, found)
+
+
+class Prediction(NamedTuple):
+    """What was found in an image.
+
+    Attributes:
+        found: by task.
+        image: the pixels (H, W, 3) that it was found in.
+        row: what the index says of a very large image.
+    """
+
+    found: dict[str, Found]
+    image: Pixels
+    row: dict[str, Any]
+
+
+@torch.inference_mode()
+def find(learner: Learner, image: Pixels, fit: Any) -> Prediction:
+    """What all tasks find in an image (H, W, 3).
+
+    Args:
+        fit: see predict_one.
+    """
     row: dict[str, Any] = {}
     if fit is None and (size := size_to_see(*image.shape[:2])) is not None:
         fit, row["seen_height"], row["seen_width"] = Stretch(size), *size
     batch, places = seen_by(learner, image, fit)
     predictions = learner.predictions(batch, places)
     found = {key: task.found(predictions[key]) for key, task in learner.each_task()}
-    outputs = {key: task.output for key, task in learner.each_task()}
-    for key, output in outputs.items():
-        row |= output.write(found[key], folder, name)
-    shown = batch[0].permute(1, 2, 0).cpu().numpy() if places is None else image
-    row |= write_overlay(outputs, shown, found, folder / "overlays", name)
-    return row, summary(outputs, found)
+    return Prediction(found, batch[0].permute(1, 2, 0).cpu().numpy() if places is None else image, row)
 
 
 def seen_by(learner: Learner, image: Pixels, fit: Any) -> tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor] | None]:

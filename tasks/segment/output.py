@@ -26,6 +26,10 @@ class SegmentOutput:
         self.names = [name for name, _, _ in classes]
         self.colours: list[Colour] = [(red, green, blue) for _, _, (red, green, blue) in classes]
 
+    def result(self, found: Found) -> dict[str, Any]:
+        """`labels` (H, W) uint8, class numbers; `names` of all classes."""
+        return {"labels": found["labels"], "names": self.names}
+
     def write(self, found: Found, folder: Path, name: Path) -> dict[str, Any]:
         """A label map, ids as in the data set's files; returns its path."""
         return {"labels": save_png(self.ids[found["labels"]], folder / "labels" / f"{name}.png")}

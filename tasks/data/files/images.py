@@ -69,9 +69,14 @@ def read_rgb(path: str | Path, *, upright: bool = False, white: float | None = N
             return turned(read_deep(image, path, white), turn)
         if upright:
             ImageOps.exif_transpose(image, in_place=True)
-        if image.mode in ("La", "RGBa"):  # premultiplied: Pillow takes a step between
-            return np.asarray(image.convert(image.mode.upper()).convert("RGB"))
-        return np.asarray(image.convert("RGB"))
+        return as_rgb(image)
+
+
+def as_rgb(image: Image.Image) -> Pixels:
+    """An image of 8 bits a channel as (H, W, 3) uint8 RGB; alpha is dropped."""
+    if image.mode in ("La", "RGBa"):  # premultiplied: Pillow takes a step between
+        image = image.convert(image.mode.upper())
+    return np.asarray(image.convert("RGB"))
 
 
 def orientation(image: Image.Image) -> int:

@@ -1,0 +1,73 @@
+"""One call from a file to a model."""
+
+from pathlib import Path
+from typing import Any
+
+from tasks.app.model import Model, View
+from tasks.checkpoint.manifest import NAME
+from tasks.checkpoint.manifest_rules import SUFFIXES
+from tasks.common.errors import UserError
+
+
+def load(path: str | Path, device: Any = None) -> Model:
+    """A checkpoint or an exported file as a model.
+
+        >>> import torch
+        >>> from tasks import load
+        >>> model = load("outputs/street/checkpoints/best.ckpt")
+        >>> list(model.tasks), model.tasks["segment"].class_names[:3]
+        (['segment', 'detect', 'classify'], ['road', 'sidewalk', 'building'])
+        >>> found = model.predict("street.png")
+        >>> found["segment"]["labels"].shape, found["detect"]["boxes"].shape, len(found["classify"]["names"])
+        ((64, 128), (300, 4), 6)
+        >>> [each["segment"]["labels"].shape for each in model.predict(["street.png", "street.png"])]
+        [(64, 128), (64, 128)]
+        >>> maps = model.backbone(torch.zeros(1, 3, 64, 128, dtype=torch.uint8))
+        >>> maps["c5"].shape
+        torch.Size([1, 32, 4, 8])
+
+    Args:
+        path: a checkpoint of a training (.ckpt), or an exported file (.onnx, .xml, .pte, .pt2, or its model.json).
+        device: that a checkpoint's network computes on, as PyTorch names it; None for the accelerator if there is one,
+            else the CPU. Exported files run on the CPU; those of ONNX Runtime and OpenVINO without PyTorch.
+
+    Raises:
+        UserError: in one line, for a file that is missing, damaged, newer than this code or not ours, whose
+            configuration would build what conf/ does not, or whose runtime is not installed.
+    """
+    path = Path(path)
+    return of_export(path, device) if path.suffix in SUFFIXES or path.name == NAME else of_checkpoint(path, device)
+
+
+def of_checkpoint(path: Path, device: Any) -> Model:
+    """A checkpoint as a model."""
+    from hydra.utils import instantiate
+
+    from tasks.checkpoint.checkpoint import read_ours
+    from tasks.engine.build import told_to_the_user
+    from tasks.engine.trained import load_trained
+    from tasks.predict.checkpoint import best_device, find
+
+    learner, config = load_trained(read_ours(path), path)
+    with told_to_the_user():
+        fit = instantiate(config.data.fit)
+        learner.to(best_device("auto") if device is None else device)
+
+    def find_in(pixels: Any) -> Any:
+        with told_to_the_user():  # a network may refuse the image's size
+            return find(learner, pixels, fit).found
+
+    view = View(bool(config.get("upright", False)), config.get("white"))
+    return Model(path, dict(learner.each_task()), find_in, view, learner.backbone)
+
+
+def of_export(path: Path, device: Any) -> Model:
+    """An exported file as a model."""
+    from tasks.deploy.model import open_model
+    from tasks.deploy.predicting import tasks_of
+
+    if device is not None and str(device) != "cpu":
+        raise UserError(f"device={device}: {path} runs on the CPU; a checkpoint runs on other devices")
+    model = open_model(path)
+    takes = model.manifest["input"]
+    return Model(path, tasks_of(model.manifest), model.predict, View(takes["upright"], takes.get("white")))

@@ -1,0 +1,147 @@
+"""What load() returns: images in, what is in them out. Nothing here imports PyTorch."""
+
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol, overload
+
+import numpy as np
+from PIL import Image, ImageFile, ImageOps
+
+from tasks.common.errors import UserError
+from tasks.common.labels import Pixels
+from tasks.common.output import Found, Output
+from tasks.data.files.depth import is_deep
+from tasks.data.files.images import as_rgb, read_rgb
+from tasks.deploy.decode import no_photo
+
+AnyImage = Any  # a path, a PIL image, an array (H, W, 3) uint8 RGB, a tensor (3, H, W) uint8 RGB
+Result = dict[str, dict[str, Any]]  # by task
+
+
+class TaskOfModel(Protocol):
+    """What a model says of a task; of a checkpoint it is the task itself, with its head and its loss.
+
+    Attributes:
+        class_names: in the order of the class numbers.
+        output: makes results of what was found, writes and draws it.
+    """
+
+    class_names: list[str]
+    output: Output
+
+
+class View(NamedTuple):
+    """How image files become pixels.
+
+    Attributes:
+        upright: whether images are turned as their EXIF orientation says.
+        white: the value that is white in files of more than 8 bits a channel; None for what they say.
+    """
+
+    upright: bool
+    white: float | None
+
+
+class Model:
+    """A trained network or an exported file, ready to predict.
+
+    Args:
+        path: of the file.
+        tasks: by name.
+        find: what each task finds in an image (H, W, 3) uint8 RGB, in its pixels.
+        view: how image files become pixels.
+        backbone: of a checkpoint.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        tasks: Mapping[str, TaskOfModel],
+        find: Callable[[Pixels], Mapping[str, Found]],
+        view: View,
+        backbone: Any = None,
+    ) -> None:
+        self.path, self.tasks, self.find, self.view = path, dict(tasks), find, view
+        self.own_backbone = backbone
+
+    @property
+    def backbone(self) -> Any:
+        """The backbone: a module from images (N, 3, H, W) uint8 to named feature maps.
+
+        Raises:
+            UserError: for an exported file.
+        """
+        if self.own_backbone is None:
+            raise UserError(f"{self.path} is an exported file, which has no backbone: load the checkpoint it is from")
+        return self.own_backbone
+
+    @overload
+    def predict(self, images: list[AnyImage] | tuple[AnyImage, ...]) -> list[Result]: ...
+
+    @overload
+    def predict(self, images: str | Path | Pixels | Image.Image) -> Result: ...
+
+    @overload
+    def predict(self, images: AnyImage) -> Any: ...
+
+    def predict(self, images: AnyImage) -> Result | list[Result]:
+        """What is in an image, or in each of a list of images: the numbers that mode=predict writes.
+
+        Args:
+            images: a path, a PIL image, an array (H, W, 3) uint8 RGB or a tensor (3, H, W) uint8 RGB; or a list of
+                them. Files and PIL images are turned as their EXIF orientation says if `view.upright` is true, which
+                is the task's default of mode=predict; results are in the pixels of the image after that.
+
+        Returns:
+            For each image and by task
+            segment: `labels` (H, W) uint8, class numbers; `names` of all classes.
+            detect: `boxes` (K, 4) float32 absolute xyxy, `scores` (K), `labels` (K) class numbers and `names` (K), best
+            first.
+            classify: `probabilities` (C), `labels` (C) class numbers and `names` (C) of all classes, likeliest first.
+
+        Raises:
+            UserError: for a file that cannot be decoded, an image of a size that the model does not take, and what is
+                not an image: floats, a batch, an empty array.
+        """
+        if isinstance(images, list | tuple):
+            return [self.predict_one(image) for image in images]
+        return self.predict_one(images)
+
+    def predict_one(self, image: AnyImage) -> Result:
+        """What is in one image, by task."""
+        try:
+            found = self.find(pixels_of(image, self.view))
+        except UserError as error:
+            if isinstance(image, str | Path) and str(image) not in str(error):
+                raise UserError(f"{image}: {error}") from error
+            raise
+        return {name: task.output.result(found[name]) for name, task in self.tasks.items()}
+
+
+def pixels_of(image: AnyImage, view: View) -> Pixels:
+    """An image as an array (H, W, 3) uint8 RGB.
+
+    Raises:
+        UserError: for what is not an image.
+    """
+    if isinstance(image, str | Path):
+        return read_rgb(image, upright=view.upright, white=view.white)
+    if isinstance(image, Image.Image):
+        if image.mode[0] in "IF" or (isinstance(image, ImageFile.ImageFile) and is_deep(image)):
+            raise UserError(f"a PIL image of more than 8 bits a channel (mode {image.mode}): give the file's path")
+        return as_rgb(ImageOps.exif_transpose(image) if view.upright else image)
+    torch = sys.modules.get("torch")  # whoever has a tensor has imported it
+    if torch is not None and isinstance(image, torch.Tensor):
+        if image.ndim != 3 or image.shape[0] != 3:
+            shape = "×".join(map(str, image.shape))
+            raise UserError(f"a tensor of {shape}: an image is (3, H, W) uint8 RGB; several are a list of them")
+        image = image.detach().permute(1, 2, 0).cpu().numpy()
+    if not isinstance(image, np.ndarray):
+        raise UserError(
+            "predict() takes a path, a PIL image, an array (H, W, 3) uint8 RGB, a tensor (3, H, W) uint8 RGB, or a "
+            f"list of them, not {type(image).__name__}"
+        )
+    if problem := no_photo(image):
+        raise UserError(problem)
+    return image
