@@ -121,6 +121,20 @@ def coco(tmp_path: Path) -> Path:
     return write_coco(tmp_path / "coco")
 
 
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """The files that torch.load reads from here on."""
+    files: list[Path] = []
+    load = torch.load
+
+    def noted(file: Any, *args: Any, **options: Any) -> Any:
+        files.append(Path(getattr(file, "name", file)))
+        return load(file, *args, **options)
+
+    monkeypatch.setattr(torch, "load", noted)
+    return files
+
+
 class Result(NamedTuple):
     status: int
     out: str

@@ -44,11 +44,13 @@ def of_checkpoint(path: Path, device: Any) -> Model:
     from hydra.utils import instantiate
 
     from tasks.checkpoint.checkpoint import read_ours
+    from tasks.checkpoint.reading import forget
     from tasks.engine.build import told_to_the_user
     from tasks.engine.trained import load_trained
     from tasks.predict.checkpoint import best_device, find
 
     learner, config = load_trained(read_ours(path), path)
+    forget()
     with told_to_the_user():
         fit = instantiate(config.data.fit)
         learner.to(best_device("auto") if device is None else device)

@@ -8,9 +8,10 @@ from omegaconf import DictConfig
 from torch import Tensor, nn
 
 from backbones.domain_norm import state_for_domains, state_of_domains
-from backbones.torch_file import check_sound, read_checkpoint
+from backbones.torch_file import check_sound
 from tasks.checkpoint.digest import check_digest
 from tasks.checkpoint.metadata import FORMAT, check_card
+from tasks.checkpoint.reading import read_file
 from tasks.common.errors import UserError
 from tasks.config.heads import of_one_head, of_several
 from tasks.config.stored import checked_config, storable
@@ -35,14 +36,14 @@ def open_checkpoint(path: str | Path, task: str) -> dict[str, Any]:
 
 
 def read_ours(path: str | Path) -> dict[str, Any]:
-    """Read a checkpoint of this project, whatever its task.
+    """Read a checkpoint of this project, whatever its task; a file is read from disk once.
 
     Raises:
         UserError: if the file cannot be read, is not ours, is newer than this code, or is not as it was saved; if its
             configuration would build or open what checked_config refuses.
     """
     try:
-        checkpoint = read_checkpoint(path)
+        checkpoint = read_file(path)
         card, state = checkpoint.get("mobilevision"), checkpoint.get("state_dict")
         if not isinstance(card, dict) or "state_dict" not in checkpoint:
             raise UserError(f"{path} is no checkpoint of mobilevision; for torchvision's weights use weights={path}")

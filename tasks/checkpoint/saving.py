@@ -10,6 +10,7 @@ from lightning.fabric.plugins import CheckpointIO
 
 from tasks.checkpoint.checkpoint import read_ours
 from tasks.checkpoint.digest import DIGESTS, METADATA, digests
+from tasks.checkpoint.reading import forget
 from tasks.common.errors import UserError
 from tasks.common.writing import replacing
 
@@ -45,7 +46,9 @@ class CheckpointFiles(CheckpointIO):
         save({key: value for key, value in checkpoint.items() if key in kept}, Path(path))
 
     def load_checkpoint(self, path: Any, *_: Any, **__: Any) -> dict[str, Any]:
-        return read_ours(path)
+        checkpoint = read_ours(path)
+        forget()  # what Lightning gets becomes the optimiser's own
+        return checkpoint
 
     def remove_checkpoint(self, path: Any) -> None:
         Path(path).unlink(missing_ok=True)

@@ -10,14 +10,12 @@ from torch import Tensor, nn
 from backbones.base import IMAGENET_MEAN, IMAGENET_STD
 from backbones.torch_file import check_sound, read_checkpoint
 from backbones.weights import torchvision_weights
-from tasks.checkpoint.checkpoint import load_state, open_checkpoint
+from tasks.checkpoint.checkpoint import open_checkpoint
 from tasks.common.distillation import Distillation
 from tasks.common.errors import UserError
 from tasks.common.task import Task
-from tasks.config.stored import rebuilt
-from tasks.engine.build import build
 from tasks.engine.learner import Learner
-from tasks.engine.weights import classes_of
+from tasks.engine.trained import load_trained
 
 
 class Trained(nn.Module):
@@ -73,14 +71,11 @@ def make_distillation(config: DictConfig, task: Task) -> Distillation:
 
 def ours(path: str, task: Task) -> nn.Module:
     """The network of a checkpoint of the same task."""
-    checkpoint = open_checkpoint(path, task.name)
-    card = checkpoint["mobilevision"]
-    learner = build(rebuilt(card, path), classes_of(card))
+    learner, _ = load_trained(open_checkpoint(path, task.name), path)
     try:
         task.check_teacher(learner.each(task.name))
     except ValueError as error:
         raise UserError(f"distill.teacher={path} {error}") from error
-    load_state(learner, checkpoint, path)
     return Trained(learner)
 
 

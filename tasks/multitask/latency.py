@@ -9,14 +9,12 @@ import torch
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
-from tasks.checkpoint.checkpoint import load_state, open_checkpoint
+from tasks.checkpoint.checkpoint import open_checkpoint
 from tasks.common.stopwatch import Stopwatch
-from tasks.config.stored import rebuilt
 from tasks.data.loading.batches import Scored
 from tasks.data.loading.splits import Splits
-from tasks.engine.build import build, build_data
-from tasks.engine.learner import Learner
-from tasks.engine.weights import classes_of, sources_of
+from tasks.engine.build import build_data
+from tasks.engine.trained import load_trained
 from tasks.multitask.runs import SHARED
 
 ROUNDS, WARM_UP = 31, 5
@@ -31,8 +29,9 @@ class Latency(NamedTuple):
 
 def latencies(folders: Mapping[str, Path]) -> dict[str, Latency]:
     """Of the networks that these runs have trained, by name; for the first image that is scored."""
-    networks = {name: trained(folder / "checkpoints" / "last.ckpt") for name, folder in folders.items()}
-    batch = first_batch(networks[SHARED][1])
+    paths = {name: folder / "checkpoints" / "last.ckpt" for name, folder in folders.items()}
+    networks = {name: load_trained(open_checkpoint(path, "multitask"), path) for name, path in paths.items()}
+    batch = first_batch(networks[SHARED].config)
     image = batch["image"].contiguous(memory_format=torch.channels_last)
     calls: dict[tuple[str, str], Callable[[], Any]] = {}
     for name, (learner, _) in networks.items():
@@ -46,16 +45,6 @@ def latencies(folders: Mapping[str, Path]) -> dict[str, Latency]:
     finally:
         torch.set_num_threads(threads)
     return {name: Latency(medians[name, "network"], medians[name, "whole"]) for name in networks}
-
-
-def trained(path: Path) -> tuple[Learner, DictConfig]:
-    """A checkpoint's network, ready to predict, and its configuration."""
-    checkpoint = open_checkpoint(path, "multitask")
-    card = checkpoint["mobilevision"]
-    config = rebuilt(card, path)
-    learner = build(config, classes_of(card), sources_of(card))
-    load_state(learner, checkpoint, path)
-    return learner.eval(), config
 
 
 def first_batch(config: DictConfig) -> Mapping[str, Any]:

@@ -39,11 +39,10 @@ def prune(path: Path, keep: Sequence[str], output: Path) -> str:
     """
     from tasks.checkpoint.checkpoint import load_state, open_checkpoint
     from tasks.checkpoint.saving import save
-    from tasks.config.stored import rebuilt
-    from tasks.engine.build import build
-    from tasks.engine.weights import classes_of, sources_of
+    from tasks.engine.trained import build_again
 
-    has = list(open_checkpoint(path, "multitask")["mobilevision"]["tasks"])
+    checkpoint = open_checkpoint(path, "multitask")
+    has = list(checkpoint["mobilevision"]["tasks"])
     for name in keep:
         if name not in has:
             raise UserError(f"--keep {name}: {path} has no such head, only {', '.join(has)}")
@@ -54,8 +53,8 @@ def prune(path: Path, keep: Sequence[str], output: Path) -> str:
         raise UserError(f"{output}: no such folder as {output.parent}")
     if output.exists():
         raise UserError(f"{output} is there already; --output names another file")
-    card, state = of_heads(open_checkpoint(path, "multitask"), keep)
-    learner = build(rebuilt(card, path), classes_of(card), sources_of(card))
+    card, state = of_heads(checkpoint, keep)
+    learner, _ = build_again(card, path)
     load_state(learner, {"state_dict": state, "mobilevision": {"tasks": dict.fromkeys(has)}}, path)
     kept = dict(learner.state_dict())
     save({"state_dict": kept, "mobilevision": card}, output)

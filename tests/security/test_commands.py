@@ -14,11 +14,11 @@ from PIL import Image
 
 from backbones.torch_file import BEFORE_1_6, read_checkpoint
 from backbones.weights import load_weights
+from tasks import load
 from tasks.checkpoint.manifest import card_of, write_manifest
 from tasks.common.errors import UserError
 from tasks.deploy.runtimes import open_runner
 from tasks.engine.teacher import make_distillation
-from tasks.multitask.latency import trained
 from tasks.multitask.prune import prune
 from tests.security.attacks import MKDIR, make
 from tests.security.conftest import Payload, put
@@ -72,7 +72,7 @@ def test_pruning_comparing_and_teaching_refuse(sent, marker, tmp_path):
     settings = SimpleNamespace(teacher=sent["sent"], weights=None, weight=0.5, temperature=1.0)
     calls = (
         lambda: prune(Path(sent["several"]), ["segment"], tmp_path / "fewer.ckpt"),
-        lambda: trained(Path(sent["several"])),
+        lambda: load(sent["several"]),
         lambda: make_distillation(SimpleNamespace(distill=settings), SimpleNamespace(name="segment")),
     )
     for call in calls:

@@ -15,12 +15,12 @@ from tasks.classify.task import ClassifyTask
 from tasks.common.errors import UserError
 from tasks.config.heads import HEADS, settled_heads, several
 from tasks.config.overrides import plain
-from tasks.config.stored import rebuilt
 from tasks.deploy.bench.table import short_names
 from tasks.detect.task import DetectTask
 from tasks.engine.build import build, told_to_the_user
 from tasks.engine.learner import Learner
 from tasks.engine.summary import EveryHead, on_meta
+from tasks.engine.trained import build_again
 from tasks.engine.weights import classes_of, sources_of, with_checkpoint
 from tasks.segment.task import SegmentTask
 
@@ -169,8 +169,7 @@ def of_file(task: str, path: Path, name: str, common: Mapping[str, Any]) -> Cand
     if manifest["task"] != task:
         raise UserError(f"model={path} was exported by tasks.{manifest['task']}, not tasks.{task}")
     try:
-        card = card_of(path)
-        learner = build(rebuilt(card, path), classes_of(card), sources_of(card))
+        learner: Learner | None = build_again(card_of(path), path).learner
     except UserError:  # it is gone, of a newer version, or needs what is not installed; the file runs nevertheless
         learner = None
     files = [path.with_name(file) for file in manifest.get("sha256") or [path.name]]

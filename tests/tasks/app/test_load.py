@@ -37,10 +37,11 @@ def photos(tmp_path):
 
 
 @pytest.mark.parametrize(("task", "path"), [("segment", SEGMENT), ("segment", EXPORTED), ("multitask", MULTITASK)])
-def test_the_numbers_of_mode_predict(command, photos, tmp_path, task, path):
+def test_the_numbers_of_mode_predict(command, reads, photos, tmp_path, task, path):
     source = "checkpoint" if path.suffix == ".ckpt" else "model"
     done = command(task, "mode=predict", f"{source}={path}", f"input={photos}", f"hydra.run.dir={tmp_path / 'out'}")
     assert done.status == 0, done.err
+    assert reads == ([path] if source == "checkpoint" else [])
     model, out = load(path, "cpu"), tmp_path / "out"
     rows = list(csv.DictReader((out / "index.csv").open()))
     assert len(rows) == 2

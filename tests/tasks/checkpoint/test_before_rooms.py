@@ -28,14 +28,15 @@ def scored(command, tmp_path):
     return evaluate
 
 
-def test_checkpoint_and_exported_file_score_the_same(scored):
+def test_checkpoint_and_exported_file_score_the_same(scored, reads):
     scores = scored(f"checkpoint={SEGMENT}")
+    assert reads == [SEGMENT]
     assert scores == scored(f"model={EXPORTED}") and scores["images"] == 4 and scores["mIoU"] > 0
     view = ("+data.fit._target_=tasks.data.letterbox.Stretch", "+data.fit.size=[64,128]")  # the class's name of then
     assert scored(f"checkpoint={SEGMENT}", *view) == scores
 
 
-def test_a_training_goes_on(command, tmp_path):
+def test_a_training_goes_on(command, tmp_path, reads):
     root = write_cityscapes(tmp_path / "cityscapes", train=8, val=4, size=(64, 128))
     (tmp_path / "run" / "checkpoints").mkdir(parents=True)
     last = tmp_path / "run" / "checkpoints" / "last.ckpt"
@@ -49,6 +50,7 @@ def test_a_training_goes_on(command, tmp_path):
     )
     done = command("segment", f"resume={last}", *arguments, *QUIET)
     assert done.status == 0, done.err
+    assert reads[1:] == [last, tmp_path / "on" / "checkpoints" / "best.ckpt"]  # after this test's own
     after = torch.load(tmp_path / "on" / "checkpoints" / "last.ckpt", weights_only=True)
     assert (before["epoch"], after["epoch"]) == (1, 2)
     assert after["mobilevision"]["config"]["scheduler"]["_target_"].startswith("tasks.engine.schedules.")

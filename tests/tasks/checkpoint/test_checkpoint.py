@@ -6,6 +6,7 @@ import torch
 from backbones.mobilenet_v3 import MobileNetV3
 from heads.lraspp import LRASPP
 from tasks.checkpoint.checkpoint import start_from
+from tasks.checkpoint.reading import forget, read_file
 from tasks.common.errors import UserError
 from tasks.config.overrides import overlaid
 
@@ -39,3 +40,16 @@ def test_what_is_built_is_taken_whole_and_settings_are_merged():
     above = {"backbone": {"_target_": "b"}, "data": {"augment": {"y": 1}, "batch": 3}}
     merged = overlaid(below, above)
     assert merged == {"backbone": {"_target_": "b"}, "data": {"new_key": 1, "augment": {"y": 1}, "batch": 3}}
+
+
+def test_a_file_is_read_once_until_it_changes(tmp_path, reads):
+    path = tmp_path / "a.ckpt"
+    torch.save({"state_dict": {"a": torch.zeros(2)}}, path)
+    assert read_file(path) is read_file(str(path)) and reads == [path]
+    torch.save({"state_dict": {"a": torch.ones(2)}}, path)
+    assert read_file(path)["state_dict"]["a"].tolist() == [1, 1] and len(reads) == 2
+    forget()
+    assert read_file(path)["state_dict"]["a"].tolist() == [1, 1] and len(reads) == 3
+    path.unlink()
+    with pytest.raises(ValueError, match="no checkpoint at"):
+        read_file(path)
