@@ -20,15 +20,15 @@ Result = dict[str, dict[str, Any]]  # by task
 
 
 class TaskOfModel(Protocol):
-    """What a model says of a task; of a checkpoint it is the task itself, with its head and its loss.
+    """What a model says of a task; of a checkpoint it is the task itself, with its head and its loss."""
 
-    Attributes:
-        class_names: in the order of the class numbers.
-        output: makes results of what was found, writes and draws it.
-    """
+    @property
+    def class_names(self) -> list[str]:
+        """In the order of the class numbers."""
 
-    class_names: list[str]
-    output: Output
+    @property
+    def output(self) -> Output:
+        """Makes results of what was found, writes and draws it."""
 
 
 class View(NamedTuple):
