@@ -1,6 +1,6 @@
 """Pictures of a scoring: what is kept while it runs, and what is drawn from it in the end."""
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -8,7 +8,7 @@ from PIL import Image
 from torch import Tensor
 
 
-class Gallery:
+class Gallery(ABC):
     """Sees every batch with its predictions and keeps what it wants to show.
 
     Attributes:

@@ -1,6 +1,6 @@
 """What a task is: a head on shared features, its loss, its prediction, its metric, its pictures."""
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -15,7 +15,7 @@ from tasks.common.gallery import Gallery
 from tasks.common.output import Found, Output
 
 
-class Task(nn.Module):
+class Task(nn.Module, ABC):
     """One thing to learn from shared feature maps. It knows no trainer and no data set.
 
     Attributes:

@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ Images = NDArray[np.uint8]
 EXTRAS = {"onnx": "ONNX Runtime", "openvino": "OpenVINO", "executorch": "ExecuTorch"}
 
 
-class Runner:
+class Runner(ABC):
     """A file ready to run.
 
     Attributes:

@@ -1,7 +1,7 @@
 """Losses of single-shot detection: SSD's (Liu et al., ECCV 2016, 2.2) and the focal loss (Lin et al., ICCV 2017)."""
 
 import math
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from typing import ClassVar
 
 import torch
@@ -54,7 +54,7 @@ def at_most(wanted: Tensor, limit: int) -> int:
     return min(limit, math.ceil(wanted.numpy().max())) if wanted.device.type == "cpu" else limit
 
 
-class MultiBox(nn.Module):
+class MultiBox(nn.Module, ABC):
     """A class for every anchor and a box for the matched ones, both divided by the number of matches in the batch.
 
     Attributes:

@@ -1,7 +1,7 @@
 """How the losses of several tasks become the one that is trained on."""
 
 import math
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import torch
@@ -13,7 +13,7 @@ TASKS = ("segment", "detect", "classify")  # what a configuration may name, trai
 Shared = Callable[[], Sequence[nn.Parameter]]
 
 
-class Balance(nn.Module):
+class Balance(nn.Module, ABC):
     """Weighs losses.
 
     Args:

@@ -1,6 +1,6 @@
 """What a network costs: parameters, multiply-adds, or milliseconds looked up layer by layer."""
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from tasks.latency.units import Unit, counted, units_of
 TOGETHER = 16  # units that are measured in turn; all at once would fill the memory
 
 
-class Meter:
+class Meter(ABC):
     """Costs of networks; smaller is better.
 
     Attributes:

@@ -1,6 +1,6 @@
 """From a photo to what a user wants, in the three stages that are timed."""
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ NOISE = 24
 WALL = Stopwatch(threads=0)  # what the caller waits for, whoever works
 
 
-class Stages:
+class Stages(ABC):
     """A network or an exported file, ready to run.
 
     Attributes:

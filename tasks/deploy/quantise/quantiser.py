@@ -1,6 +1,6 @@
 """What int8 needs of a file format: ranges collected once, then files with some of the layers left in float."""
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ class Quantised:
         return f"{sum(self.int8.values())} of {sum(self.possible.values())} operators in int8: {sorts}"
 
 
-class Quantiser:
+class Quantiser(ABC):
     """Makes int8 files of one float file.
 
     Attributes:
