@@ -8,6 +8,7 @@ from torch import Tensor
 from torchvision.ops import nms
 
 from heads.boxes import Detections, clip, decode
+from heads.suppress import Rule
 
 MOST = 100_000
 
@@ -21,10 +22,10 @@ class Select:
     Classes are kept apart by moving their boxes far from each other, in float64, where that loses nothing.
 
     Args:
-        threshold: scores must be above it.
-        overlap: a box goes if its IoU with a better one of its class is larger.
-        per_class: candidates of each class that enter the suppression.
-        detections: boxes kept of each image.
+        threshold, overlap, per_class, detections: see Rule.
+
+    Raises:
+        ValueError: for a value out of range.
     """
 
     def __init__(
@@ -36,8 +37,8 @@ class Select:
         for name, count in (("per_class", per_class), ("detections", detections)):
             if type(count) is not int or not 1 <= count <= MOST:
                 raise ValueError(f"task.select.{name}={count} must be a whole number from 1 to {MOST:,}")
-        self.threshold, self.overlap, self.limit = threshold, overlap, just_above(overlap)
-        self.per_class, self.detections = per_class, detections
+        self.rule = Rule(threshold, overlap, per_class, detections)
+        self.limit = just_above(overlap)
 
     def __call__(
         self,
@@ -83,9 +84,9 @@ class Select:
             side: the image's longer one; no box reaches farther.
         """
         classes, flat = scores.shape[1], scores.flatten()
-        candidates = (flat > self.threshold).nonzero()[:, 0]
+        candidates = (flat > self.rule.threshold).nonzero()[:, 0]
         values = flat[candidates]
-        prefix = 2 * self.detections
+        prefix = 2 * self.rule.detections
         while True:
             everything = prefix >= len(values)
             chosen, best = candidates, values
@@ -97,13 +98,13 @@ class Select:
             best, chosen = best[order], chosen[order]
             labels, places = chosen % classes, chosen // classes
             boxes = located(places)
-            if len(best) > self.per_class:
-                allowed = rank_in_class(labels, classes) < self.per_class
+            if len(best) > self.rule.per_class:
+                allowed = rank_in_class(labels, classes) < self.rule.per_class
                 best, labels, boxes = best[allowed], labels[allowed], boxes[allowed]
             apart = boxes if boxes.device.type == "mps" else boxes.double()
             kept = nms(apart + (labels * (side + 1))[:, None], best.to(apart.dtype), self.limit)
-            if everything or len(kept) >= self.detections:
-                kept = kept[: self.detections]
+            if everything or len(kept) >= self.rule.detections:
+                kept = kept[: self.rule.detections]
                 return boxes[kept], best[kept], labels[kept]
             prefix *= 3
 

@@ -1,4 +1,6 @@
-"""Non-maximum suppression as plain tensor operations of fixed shapes, for graphs that leave PyTorch."""
+"""Non-maximum suppression: its rule, and plain tensor operations of fixed shapes for graphs that leave PyTorch."""
+
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -8,36 +10,49 @@ from heads.boxes import Detections
 ROUNDS = 24  # of suppression; box k is right after as many rounds as boxes stand in a chain of overlaps above it
 
 
-def select_fixed(
-    scores: Tensor, boxes: Tensor, *, threshold: float, overlap: float, per_class: int, detections: int
-) -> Detections:
+class Rule(NamedTuple):
+    """Which boxes of an image are kept.
+
+    Attributes:
+        threshold: scores must be above it.
+        overlap: a box goes if its IoU with a better one of its class is larger.
+        per_class: candidates of each class that enter the suppression.
+        detections: boxes kept of each image.
+    """
+
+    threshold: float
+    overlap: float
+    per_class: int
+    detections: int
+
+
+def select_fixed(scores: Tensor, boxes: Tensor, rule: Rule) -> Detections:
     """What heads.select.Select keeps, in a graph none of whose shapes depends on the values.
 
     Each round lets the boxes that still stand suppress worse ones of their class, all at once. A box whose betters are
     settled is settled one round later, so that ROUNDS rounds give the greedy result unless a chain of overlapping boxes
-    is longer: those behind may then be wrong. Work and memory grow with classes × per_class²: 8 million overlaps for
+    is longer: its last boxes may then be wrong. Work and memory grow with classes × per_class²: 8 million overlaps for
     COCO's 90 classes and 300.
 
     Args:
         scores: (N, A, C).
         boxes: (N, A, 4) absolute xyxy.
-        threshold, overlap, per_class, detections: see Select.
 
     Returns:
-        Detections of `detections` rows, or fewer where there are not so many candidates; the labels int32.
+        Detections of `rule.detections` rows, or fewer where there are not so many candidates; the labels int32.
     """
-    classes, most = scores.shape[2], min(per_class, scores.shape[1])
+    classes, most = scores.shape[2], min(rule.per_class, scores.shape[1])
     best, places = scores.transpose(1, 2).topk(most)  # (N, C, K)
     chosen = boxes.gather(1, places.flatten(1)[..., None].expand(-1, -1, 4))  # (N, C × K, 4)
-    allowed = best > threshold
+    allowed = best > rule.threshold
     earlier = torch.ones(most, most, dtype=torch.bool, device=scores.device).triu(1)  # row i before column j
-    suppresses = ((overlaps(chosen.unflatten(1, (classes, most))) > overlap) & earlier).float()  # (N, C, K, K)
+    suppresses = ((overlaps(chosen.unflatten(1, (classes, most))) > rule.overlap) & earlier).float()  # (N, C, K, K)
     stands = allowed
     for _ in range(ROUNDS):
         stands = allowed & (torch.matmul(stands.float()[..., None, :], suppresses)[..., 0, :] == 0)
-    kept = min(detections, classes * most)
+    kept = min(rule.detections, classes * most)
     values, order = torch.where(stands, best, -1.0).flatten(1).topk(kept)  # (N, D)
-    filled = values > threshold
+    filled = values > rule.threshold
     return Detections(
         chosen.gather(1, order[..., None].expand(-1, -1, 4)) * filled[..., None],
         values * filled,

@@ -134,14 +134,7 @@ class DetectTask(Task):
         scores = self.scores(outputs.logits)
         if form == "decoded":
             return {"boxes": boxes, "scores": scores}
-        return select_fixed(
-            scores,
-            boxes,
-            threshold=self.select.threshold,
-            overlap=self.select.overlap,
-            per_class=self.select.per_class,
-            detections=self.select.detections,
-        )._asdict()
+        return select_fixed(scores, boxes, self.select.rule)._asdict()
 
     def from_tensors(
         self, tensors: Mapping[str, Tensor], form: str, size: tuple[int, int], places: Places | None = None
@@ -155,7 +148,7 @@ class DetectTask(Task):
         return found if places is None else found._replace(boxes=places.to_files(found.boxes))
 
     def recipe(self, size: tuple[int, int]) -> dict[str, Any]:
-        anchors, select = self.head.anchors, self.select
+        anchors = self.head.anchors
         return {
             "classes": [{"name": name, "id": category} for name, category in self.classes],
             "threshold": self.output.threshold,  # of scores, where F1 was best in validation
@@ -164,12 +157,7 @@ class DetectTask(Task):
             "anchors": {"cells": [[*cells] for cells in self.head.cells(size)], "shapes": anchors.shapes},
             "weights": [*WEIGHTS],
             "largest": LARGEST,
-            "select": {
-                "threshold": select.threshold,
-                "overlap": select.overlap,
-                "per_class": select.per_class,
-                "detections": select.detections,
-            },
+            "select": self.select.rule._asdict(),
         }
 
     def scores(self, logits: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ from heads.classification import ClassificationHead
 from heads.labels import labels_from_logits
 from tasks.common.distillation import divergence
 from tasks.common.gallery import EvenlySpread
+from tasks.common.labels import nearest
 from tasks.common.task import Found, Task
 from tasks.segment.draw import draw, resized
 from tasks.segment.loss import PixelCrossEntropy
@@ -88,7 +89,11 @@ class SegmentTask(Task):
         if form == "raw":
             return self.predict(tensors["logits"], size, places)
         height, width = size if places is None else size_of_files(places, size)
-        return nearest(tensors["labels"], height, width)
+        labels = tensors["labels"]  # (N, h, w)
+        rows, columns = (
+            torch.from_numpy(nearest(old, new)) for old, new in zip(labels.shape[1:], (height, width), strict=True)
+        )
+        return labels[:, rows][:, :, columns]
 
     def recipe(self, _size: tuple[int, int]) -> dict[str, Any]:
         return {"classes": [{"name": name, "id": number, "colour": [*colour]} for name, number, colour in self.classes]}
@@ -118,15 +123,6 @@ class SegmentTask(Task):
             "target": self.target,
             "classes": [[name, label_id, list(colour)] for name, label_id, colour in self.classes],
         }
-
-
-def nearest(labels: Tensor, height: int, width: int) -> Tensor:
-    """Labels (N, H, W) at another size: each new pixel is the old one that its centre lies in."""
-    rows, columns = (
-        (2 * torch.arange(new) + 1) * old // (2 * new)
-        for new, old in zip((height, width), labels.shape[1:], strict=True)
-    )
-    return labels[:, rows][:, :, columns]
 
 
 def size_of_files(places: Places, size: tuple[int, int]) -> tuple[int, int]:

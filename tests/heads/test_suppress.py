@@ -5,7 +5,7 @@ import torch
 
 from heads.boxes import Detections
 from heads.select import Select
-from heads.suppress import overlaps, select_fixed
+from heads.suppress import Rule, overlaps, select_fixed
 
 SIZE = (60, 80)  # height, width
 RULES = {
@@ -32,7 +32,7 @@ def rows(found: Detections, image: int) -> tuple[torch.Tensor, ...]:
 def assert_same(scores: torch.Tensor, boxes: torch.Tensor, rule: dict) -> list[int]:
     """Both keep the same, in the same order; returns how many of each image."""
     expected = Select(**rule).of_boxes(scores, boxes, SIZE)
-    found = select_fixed(scores, boxes, **rule)
+    found = select_fixed(scores, boxes, Rule(**rule))
     assert found.labels.dtype == torch.int32
     for image in range(len(scores)):
         for ours, theirs in zip(rows(found, image), rows(expected, image), strict=True):
@@ -50,7 +50,7 @@ def test_the_same_boxes_are_kept(rule, seed):
 def test_there_are_no_more_rows_than_candidates():
     scores, boxes = scene(3, anchors=4)
     rule = {"threshold": 0.0, "overlap": 0.5, "per_class": 2, "detections": 50}
-    found = select_fixed(scores, boxes, **rule)
+    found = select_fixed(scores, boxes, Rule(**rule))
     assert found.boxes.shape == (2, 2 * 3, 4) and found.scores.shape == found.labels.shape == (2, 6)
     assert_same(scores, boxes, rule)
 
@@ -59,7 +59,7 @@ def test_what_is_empty_is_marked():
     scores, boxes = scene(4)
     rule = {"threshold": 0.99, "overlap": 0.5, "per_class": 300, "detections": 30}
     scores[1] *= 0.5
-    found = select_fixed(scores, boxes, **rule)
+    found = select_fixed(scores, boxes, Rule(**rule))
     count = int((scores[0] > 0.99).sum())
     assert count > 0 and assert_same(scores, boxes, rule)[1] == 0
     assert found.boxes.shape == (2, 30, 4)
@@ -69,14 +69,14 @@ def test_what_is_empty_is_marked():
 def test_a_score_at_the_threshold_is_not_above_it():
     boxes = torch.tensor([[[0.0, 0, 9, 9], [20, 20, 30, 30]]])
     scores = torch.tensor([[[0.5], [0.25]]])
-    found = select_fixed(scores, boxes, threshold=0.25, overlap=0.5, per_class=9, detections=9)
+    found = select_fixed(scores, boxes, Rule(threshold=0.25, overlap=0.5, per_class=9, detections=9))
     assert found.labels.tolist() == [[0, -1]]
 
 
 def test_equal_scores_of_boxes_that_lie_apart_are_all_kept():
     boxes = torch.tensor([[[10.0 * k, 0, 10 * k + 5, 5] for k in range(6)]])
     scores = torch.full((1, 6, 2), 0.5)
-    found = select_fixed(scores, boxes, threshold=0.1, overlap=0.5, per_class=9, detections=20)
+    found = select_fixed(scores, boxes, Rule(threshold=0.1, overlap=0.5, per_class=9, detections=20))
     kept, _, labels = rows(found, 0)
     assert {(int(box[0]), int(label)) for box, label in zip(kept, labels, strict=True)} == {
         (10 * k, label) for k in range(6) for label in range(2)
@@ -95,7 +95,7 @@ def test_a_chain_of_overlaps_is_settled_as_one_after_the_other(length):
 def test_classes_do_not_suppress_each_other():
     boxes = torch.tensor([[[0.0, 0, 9, 9], [0, 0, 9, 9]]])
     scores = torch.tensor([[[0.9, 0.8], [0.7, 0.6]]])
-    found = select_fixed(scores, boxes, threshold=0.1, overlap=0.5, per_class=9, detections=4)
+    found = select_fixed(scores, boxes, Rule(threshold=0.1, overlap=0.5, per_class=9, detections=4))
     assert found.labels.tolist() == [[0, 1, -1, -1]]
     torch.testing.assert_close(found.scores, torch.tensor([[0.9, 0.8, 0, 0]]))
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Protocol, cast
 import numpy as np
 
 from tasks.common.errors import UserError
-from tasks.common.labels import VOID, Pixels
+from tasks.common.labels import VOID, Pixels, nearest
 from tasks.data.files.files import View
 from tasks.data.files.images import read_rgb
 from tasks.data.files.samples import Arrays
@@ -152,15 +152,8 @@ def move(sample: Arrays, fit: PlacedView) -> Arrays:
         moved["bboxes"] = boxes
     if "mask" in sample:
         mask = np.full(moved["image"].shape[:2], VOID, np.uint8)
-        inside = nearest(sample["mask"], place.height, place.width)
+        old_height, old_width = sample["mask"].shape
+        inside = sample["mask"][nearest(old_height, place.height)][:, nearest(old_width, place.width)]
         mask[place.y : place.y + place.height, place.x : place.x + place.width] = inside
         moved["mask"] = mask
     return moved
-
-
-def nearest(mask: Pixels, height: int, width: int) -> Pixels:
-    """(H, W) to (height, width): each new pixel is the old one that its centre lies in; no class is made of two."""
-    rows, columns = (
-        (2 * np.arange(new) + 1) * old // (2 * new) for new, old in zip((height, width), mask.shape, strict=True)
-    )
-    return mask[rows][:, columns]

@@ -7,7 +7,8 @@ from PIL import Image
 
 from heads.boxes import Places
 from tasks.common.errors import UserError
-from tasks.data.transforms.letterbox import Letterbox, Stretch, move, nearest, placed, stretching
+from tasks.common.labels import nearest
+from tasks.data.transforms.letterbox import Letterbox, Stretch, move, placed, stretching
 from tasks.data.transforms.resize import ResizeCentreCrop, antialiased
 
 pytestmark = pytest.mark.filterwarnings("error")  # torch warns once of an array that it could write to but must not
@@ -69,11 +70,10 @@ def test_masks_lie_where_their_pixels_are(fit, size):
 
 
 def test_nearest_takes_the_pixel_under_the_centre():
-    assert nearest(np.array([[1, 2, 3, 4]], np.uint8), 2, 2).tolist() == [[2, 4], [2, 4]]
-    assert nearest(np.array([[1, 2, 3]], np.uint8), 1, 5).tolist() == [[1, 1, 2, 3, 3]]
-    mask = np.random.default_rng(0).integers(0, 9, (30, 41), dtype=np.uint8)
+    assert nearest(4, 2).tolist() == [1, 3] and nearest(3, 5).tolist() == [0, 0, 1, 2, 2]
+    mask = np.random.default_rng(0).integers(0, 255, (50, 31), np.uint8)
     exact = torch.nn.functional.interpolate(torch.from_numpy(mask)[None, None], (17, 64), mode="nearest-exact")
-    assert (nearest(mask, 17, 64) == exact[0, 0].numpy()).all()
+    assert (mask[nearest(50, 17)][:, nearest(31, 64)] == exact[0, 0].numpy()).all()
 
 
 def test_files_and_pixels_give_the_same(tmp_path):
