@@ -53,7 +53,8 @@ class SqueezeExcite(nn.Module):
         self.gate = gate()
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.gate(self.expand(self.act(self.reduce(self.pool(x))))) * x
+        gate: Tensor = self.gate(self.expand(self.act(self.reduce(self.pool(x)))))
+        return gate * x
 
 
 class TappedBlock(nn.Module):

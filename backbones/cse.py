@@ -3,6 +3,7 @@
 from functools import partial
 from typing import Literal
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -39,8 +40,8 @@ class SpatialGate(nn.Module):
         fits = means.shape[-2:] == self.size
         if not fits:
             means = F.adaptive_avg_pool2d(means, self.size)
-        gate = self.expand(F.relu(self.reduce(means.flatten(1)))).sigmoid()  # (N, size²)
-        gate = gate.unflatten(1, (1, *self.size))
+        gate = torch.sigmoid(self.expand(F.relu(self.reduce(means.flatten(1)))))  # (N, size²)
+        gate = torch.unflatten(gate, 1, (1, *self.size))
         if not fits:
             gate = F.interpolate(gate, x.shape[-2:], mode="bilinear", align_corners=False)
         return x * gate
@@ -83,7 +84,8 @@ class ShortcutInvertedResidual(nn.Module):
         self.shortcut = shortcut_of(rule, in_channels, out, stride, norm)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.convs(x) if self.shortcut is None else self.convs(x) + self.shortcut(x)
+        out: Tensor = self.convs(x)
+        return out if self.shortcut is None else out + self.shortcut(x)
 
 
 class GatedResidual(nn.Module):
@@ -127,7 +129,7 @@ class GatedResidual(nn.Module):
         self.halve = nn.Conv2d(out, out, 2, stride=2, groups=out, bias=False) if halves else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
-        out = self.convs(x)
+        out: Tensor = self.convs(x)
         if not self.gate_last:
             out = self.gate(out)
         if self.shortcut is not None:

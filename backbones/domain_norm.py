@@ -64,7 +64,7 @@ class DomainBatchNorm(nn.Module):
             norm, _ = present[0]
             out: Tensor = norm(x)
             return out
-        parts = x.split([count for _, count in present])
+        parts = torch.split(x, [count for _, count in present])
         return torch.cat([norm(part) for (norm, _), part in zip(present, parts, strict=True)])
 
 

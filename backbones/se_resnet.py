@@ -76,7 +76,8 @@ class ChannelGate(nn.Module):
             seen = x.mean((2, 3), keepdim=True)  # (N, C, 1, 1)
         elif self.squeeze == "max":
             seen = x.amax((2, 3), keepdim=True)
-        return x * self.excitation(self.expand(F.relu(self.reduce(seen))))
+        gate: Tensor = self.excitation(self.expand(F.relu(self.reduce(seen))))
+        return x * gate
 
 
 class Bottleneck(nn.Module):

@@ -27,7 +27,8 @@ class FusedBottleneck(nn.Module):
         self.project = ConvNormAct(expanded, out_channels, act=ReLU, norm=norm)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.project(self.expand(x))
+        out: Tensor = self.project(self.expand(x))
+        return out
 
 
 class UniversalBottleneck(TappedBlock):

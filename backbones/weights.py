@@ -57,9 +57,10 @@ def torchvision_weights(name: str) -> Mapping[str, Tensor]:
             )
         ) from error
     try:
-        return weights.get_state_dict(check_hash=True)
+        state: Mapping[str, Tensor] = weights.get_state_dict(check_hash=True)
     except OSError as error:
         raise ValueError(f"cannot download {name}: {error}; weights=<file.pth> takes a file") from error
+    return state
 
 
 def load_by_position(backbone: Backbone, state: Mapping[str, Tensor], source: str) -> Loaded:

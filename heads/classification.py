@@ -59,4 +59,5 @@ class ClassificationHead(Head):
 
     def forward(self, maps: Mapping[str, Tensor]) -> Tensor:
         """Logits (N, classes)."""
-        return self.classify(self.dropout(self.hidden(maps["c5"].mean((2, 3)))))
+        logits: Tensor = self.classify(self.dropout(self.hidden(maps["c5"].mean((2, 3)))))
+        return logits

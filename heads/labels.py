@@ -89,7 +89,7 @@ def _fast(image: Tensor, labels: Tensor, reach: float, rounding: torch.dtype) ->
             labels[rows] = sure_above
             above, below = above[:, columns], below[:, columns]
         step = max(1, BLOCK // max(1, above.numel()))
-        for out, part in zip(labels[rows].split(step), weights.split(step, 1), strict=True):
+        for out, part in zip(torch.split(labels[rows], step), torch.split(weights, step, 1), strict=True):
             values = _blend(above, below, part).flatten(1)  # (C, rows * columns)
             values.eq_(values.amax(0)).mul_(code)
             found = (255 - values.amax(0)).view(len(out), above.shape[1]).to(torch.uint8)
@@ -112,7 +112,7 @@ def _bands(image: Tensor, height: int, width: int, kind: torch.dtype) -> Iterato
     weights = torch.stack([1 - (source - index), source - index])
     starts = torch.searchsorted(index, torch.arange(h + 1)).tolist()
     stretch = functools.partial(F.interpolate, size=width, mode="linear", align_corners=False)
-    stretched = itertools.chain.from_iterable(map(stretch, image.transpose(0, 1).split(8)))
+    stretched = itertools.chain.from_iterable(map(stretch, torch.split(image.transpose(0, 1), 8)))
     above = next(stretched)
     for rows in itertools.starmap(slice, itertools.pairwise(starts)):
         below = next(stretched, above)

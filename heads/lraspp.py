@@ -94,7 +94,7 @@ class LRASPP(Head):
         if gate.shape[-2:] != (1, 1):
             gate = F.interpolate(gate, x.shape[-2:], mode="bilinear", align_corners=False)
         x = F.interpolate(x * gate, low.shape[-2:], mode="bilinear", align_corners=False)
-        logits = self.classify_low(low) + self.classify_high(x)  # (N, classes, H/8, W/8)
+        logits: Tensor = self.classify_low(low) + self.classify_high(x)  # (N, classes, H/8, W/8)
         if self.detail is None:
             return logits
         detail = maps[self.detail]
@@ -138,4 +138,5 @@ class RASPP(Head):
         x = self.project(high)  # (N, hidden, H/16, W/16)
         pooled = self.project_pooled(self.pool(high))
         pooled = F.interpolate(pooled, x.shape[-2:], mode="bilinear", align_corners=False)
-        return self.classify(self.merge(torch.cat([x, pooled], 1)))  # (N, classes, H/16, W/16)
+        logits: Tensor = self.classify(self.merge(torch.cat([x, pooled], 1)))  # (N, classes, H/16, W/16)
+        return logits

@@ -10,8 +10,8 @@ import torch
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from lightning import Callback
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import ModelCheckpoint
-from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, OmegaConf
 
 from backbones.base import Backbone, Feature
@@ -116,7 +116,8 @@ def count_parameters(config: DictConfig, classes: Mapping[str, Sequence[Any]]) -
 
 def make_backbone(config: DictConfig) -> Backbone:
     """The backbone of a configuration's group."""
-    return instantiate({key: value for key, value in config.items() if key != "frozen"})
+    backbone: Backbone = instantiate({key: value for key, value in config.items() if key != "frozen"})
+    return backbone
 
 
 def make_task(
@@ -129,9 +130,10 @@ def make_task(
     """
     head, make = instantiate(part.head), instantiate(part.task, _partial_=True)
     try:
-        return make(features=features, head=head, classes=classes[make.func.target])
+        task: Task = make(features=features, head=head, classes=classes[make.func.target])
     except ValueError as error:
         raise ValueError(f"{name}: {error}" if name else str(error)) from None
+    return task
 
 
 def make_domains(

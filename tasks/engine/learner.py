@@ -143,7 +143,7 @@ class Learner(lightning.LightningModule):
         if len(self.tasks) == 1:  # blended images would be wrong for another task's labels
             batch = self.each_task()[0][1].mix(batch, self.trainer.global_step / self.steps)
         losses, terms = self.losses_and_terms(batch)
-        loss = self.balance(losses, self.shared)
+        loss: Tensor = self.balance(losses, self.shared)
         self.log_dict({"train/loss": loss} | {f"train/{name}": term for name, term in terms.items()})
         if len(self.tasks) > 1:
             weights = self.balance.weights()

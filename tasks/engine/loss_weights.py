@@ -133,7 +133,8 @@ class GradNorm(Balance):
         self.register_buffer("first", torch.zeros(len(self.names)))  # losses of the first batch; 0: not seen yet
         self.register_buffer("batches", torch.tensor(0))
         self.seen = 0  # the same number; reading the buffer would wait for the device in every step
-        self.register_load_state_dict_post_hook(count_on)
+        register: Callable[..., object] = self.register_load_state_dict_post_hook  # torch leaves it untyped
+        register(count_on)
 
     def forward(self, losses: Mapping[str, Tensor], shared: Shared) -> Tensor:
         indices = [self.names.index(name) for name in losses]

@@ -12,5 +12,7 @@ class SyncNorms(TorchSyncBatchNorm):
         if any(type(module).__name__ == "BatchNormAct2d" for module in model.modules()):
             from timm.layers import convert_sync_batchnorm
 
-            return convert_sync_batchnorm(model)
-        return super().apply(model)
+            converted: torch.nn.Module = convert_sync_batchnorm(model)
+        else:
+            converted = super().apply(model)
+        return converted
