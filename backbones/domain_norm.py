@@ -105,7 +105,7 @@ def state_of_domain(state: Mapping[str, Tensor], number: int) -> dict[str, Tenso
 
 
 def state_of_domains(state: Mapping[str, Tensor], numbers: Sequence[int]) -> dict[str, Tensor]:
-    """The state of a separated network of these domains alone, numbered anew; of one, that of the ordinary network.
+    """The state of a separated network of these domains alone, renumbered; of one, that of the ordinary network.
 
     Raises:
         ValueError: where there are no statistics of a number.

@@ -6,7 +6,7 @@ from typing import ClassVar
 from torch import nn
 
 from backbones.base import Tap
-from backbones.blocks import InvertedResidual, TappedBlock
+from backbones.blocks import ConvNormAct, InvertedResidual, TappedBlock
 
 
 class ExpansionResidual(TappedBlock):
@@ -25,15 +25,15 @@ class ExpansionResidual(TappedBlock):
     def __init__(self, block: InvertedResidual, following: InvertedResidual | None) -> None:
         super().__init__()
         self.depthwise, self.excite, self.project = block.depthwise, block.excite, block.project
-        conv, project = self.depthwise[0], self.project[0]
-        assert isinstance(conv, nn.Conv2d) and isinstance(project, nn.Conv2d)
         self.expand = following.expand if following is not None else nn.Identity()
-        out = getattr(self.expand[0], "out_channels", 0) if isinstance(self.expand, nn.Sequential) else 0
-        self.residual = conv.stride == (1, 1) and out == conv.in_channels
+        conv, expand = self.depthwise[0], self.expand[0] if isinstance(self.expand, ConvNormAct) else None
+        assert isinstance(conv, nn.Conv2d)
+        same = isinstance(expand, nn.Conv2d) and expand.out_channels == conv.in_channels
+        self.residual = same and conv.stride == (1, 1)
 
 
 def join_expansions(modules: Sequence[nn.Module], taps: Mapping[str, Tap]) -> tuple[list[nn.Module], dict[str, Tap]]:
-    """A chain of inverted residuals cut anew at their expansions; every map keeps its name and shape."""
+    """A chain of inverted residuals cut at their expansions; every map keeps its name and shape."""
     chain: list[nn.Module] = []
     for module, following in zip(modules, (*modules[1:], None), strict=True):
         if isinstance(module, InvertedResidual):

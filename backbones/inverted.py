@@ -35,11 +35,11 @@ class Plan(NamedTuple):
     Attributes:
         stem: channels of the first convolution, of stride 2.
         last: channels of the last 1×1 convolution.
-        hidden: the layer behind the pooling, announced with c5.
+        hidden: the layer after the pooling, announced with c5.
         act: of stem and last convolution.
         norm_momentum: in PyTorch's sense: the weight of the new batch.
         announce_bottleneck: whether to announce c5_bottleneck.
-        bottleneck_act: behind the projections; None for linear bottlenecks.
+        bottleneck_act: after the projections; None for linear bottlenecks.
         shortcut: between bottlenecks, between expansions, or none (MobileNetV2, figure 6b).
         normalisation: of uint8 images: ImageNet's mean and deviation, or "half": 0-255 to -1-1.
     """

@@ -39,7 +39,7 @@ class MobileNetV2(InvertedBackbone):
             4), but in the detection networks of V3's table 6.
         output_stride, skip_strides, dilation_rule: see Stages.
         tail: "segmentation" halves the last two rows (160, 320) as MobileNetV3's paper does for its RF2 (table 7).
-        bottleneck: "linear", or "relu6" behind every projection (figure 6a).
+        bottleneck: "linear", or "relu6" after every projection (figure 6a).
         shortcut: between bottlenecks, between expansions, or none (figure 6b).
         norm_eps: 1e-5 as in torchvision's weights.
         norm_momentum: in PyTorch's sense: the weight of the new batch.

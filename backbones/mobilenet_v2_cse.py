@@ -17,7 +17,7 @@ from backbones.stages import Stages, check_choice
 
 
 class Layout(NamedTuple):
-    """Strides of the seven rows, four steps of 2 behind the stem's, and how many of the first of all are left out."""
+    """Strides of the seven rows, four steps of 2 after the stem's, and how many of the first of all are left out."""
 
     strides: tuple[int, ...]
     skip_strides: int
@@ -120,7 +120,7 @@ class MobileNetV2CSE(Backbone):
         initialise(self)
         for module in self.modules():
             if isinstance(module, GatedResidual) and isinstance(module.halve, nn.Conv2d):
-                nn.init.kaiming_normal_(module.halve.weight, nonlinearity="linear")  # no normalisation behind it
+                nn.init.kaiming_normal_(module.halve.weight, nonlinearity="linear")  # no normalisation after it
 
     def maps(self, x: Tensor) -> dict[str, Tensor]:
         """Feature maps by name, see Backbone."""

@@ -63,7 +63,7 @@ class Table(NamedTuple):
     Attributes:
         rows: its inverted residuals.
         last: channels of the last convolution.
-        hidden: channels of the layer behind the pooling; 0 for none.
+        hidden: channels of the layer after the pooling; 0 for none.
         hidden_grows: whether those grow above width 1.0; the paper's 7.5M (Large 1.25) and 3.6M (Small 1.25) tell.
         act: of the stem, the last convolution and the hidden layer.
     """
@@ -126,7 +126,7 @@ def plan_of(
 
     Args:
         width_rule: "paper" (TensorFlow's code) scales an expansion as factor × scaled input and does not shrink the
-            layer behind the pooling; "torchvision" scales both, which makes other networks below 1.0.
+            layer after the pooling; "torchvision" scales both, which makes other networks below 1.0.
         tail: "segmentation" halves the last stage's channels and its first expansion (RF2, section 6.4);
             "detection" leaves that expansion, C4, as it is (table 6, rows with a dagger; torchvision's reduced tail).
 

@@ -51,7 +51,7 @@ CONV_SMALL = (  # the paper's table of MNv4-Conv-S
 
 
 class MobileNetV4ConvSmall(Backbone):
-    """MobileNetV4-Conv-Small for (N, 3, H, W) images; its c5 has 960 channels, and 1280 hidden ones behind the pooling.
+    """MobileNetV4-Conv-Small for (N, 3, H, W) images; its c5 has 960 channels, and 1280 hidden ones after the pooling.
 
     Inner maps are named as InvertedBackbone names them, as far as a block has them: cN_first, cN_expanded (where the
     first block of the next level is a universal one), cN_depthwise (the level's last block with a middle depthwise

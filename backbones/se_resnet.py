@@ -86,7 +86,7 @@ class Bottleneck(nn.Module):
         x ─┬─ "pre" ── 1×1 ── 3×3 ── "conv3x3" ── 1×1 ── "standard" ── + ── ReLU ── "post" ──>
            └── 1×1 where the shape changes ────────── "identity" ──────┘
 
-    "conv3x3" is behind that convolution's normalisation and ReLU, "standard" behind the last normalisation.
+    "conv3x3" is after that convolution's normalisation and ReLU, "standard" after the last normalisation.
 
     Args:
         width: channels inside; four times as many leave.

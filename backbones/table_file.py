@@ -6,7 +6,7 @@
     - {kernel: 3, expanded: 16, out: 16, excite: 8, act: relu, stride: 2}
     - {kernel: 3, expanded: 72, out: 24, excite: 0, act: relu, stride: 2}
     last: 576                    # channels of the last 1×1 convolution
-    hidden: {channels: 1024, act: hard_swish, norm: false}   # behind the pooling, for classification; or null
+    hidden: {channels: 1024, act: hard_swish, norm: false}   # after the pooling, for classification; or null
     act: hard_swish              # of the first and the last convolution
 
 Further keys may be left out; OTHERS has them with what they are then.
@@ -73,7 +73,7 @@ def read_table(path: str | Path) -> dict[str, Any]:
 
 
 def write_table(path: Path, table: Mapping[str, Any], comment: str) -> None:
-    """Write a table, a row to a line, behind a comment of one or several lines."""
+    """Write a table, a row to a line, after a comment of one or several lines."""
     lines = [f"# {line}" for line in comment.splitlines()]
     for key in (*KEYS, *OTHERS):
         if key == "blocks":

@@ -66,7 +66,7 @@ def torchvision_weights(name: str) -> Mapping[str, Tensor]:
 def load_by_position(backbone: Backbone, state: Mapping[str, Tensor], source: str) -> Loaded:
     """Copy the tensors of a torchvision network into a backbone of the same layers.
 
-    The backbone's n-th tensor takes the checkpoint's n-th: both list them from the image on. What follows behind the
+    The backbone's n-th tensor takes the checkpoint's n-th: both list them from the image on. What follows the
     backbone's last layer (dropped layers, the classifier) is left out and reported.
 
     Raises:
@@ -106,7 +106,7 @@ def load_weights(backbone: Backbone, source: str) -> Loaded:
 
 
 def load_head(head: nn.Module, loaded: Loaded) -> tuple[Loaded, list[str]]:
-    """What a checkpoint holds behind the backbone into a head of the same layers, if it is one.
+    """What a checkpoint holds after the backbone into a head of the same layers, if it is one.
 
     Last layers (`classify…`) of another class count stay as they are; if anything else differs, so does all of it.
 

@@ -63,7 +63,7 @@ class Anchors:
 
 
 def between(smallest: float, largest: float, levels: int) -> list[float]:
-    """Scales of the maps at equal distances, and 1 behind the last."""
+    """Scales of the maps at equal distances, and 1 after the last."""
     step = (largest - smallest) / max(1, levels - 1)
     return [*(smallest + step * level for level in range(levels)), 1.0]
 

@@ -51,7 +51,7 @@ class LRASPP(Head):
         hidden: channels of the deep branch; 128 or 256 in the paper.
         low, high: names of the maps read, each one name or several of which the first that is there is taken.
         pool_kernel, pool_stride: see LargePool; torchvision averages over everything (None).
-        gate_bias: torchvision's 1×1 behind the pooling has none.
+        gate_bias: torchvision's 1×1 after the pooling has none.
         detail: a map finer than `low` (c2_expanded) whose own 1×1 classifier is added to the resized logits. Not in
             the paper: for thin things in small pictures, at nearly no cost.
 

@@ -42,7 +42,7 @@ class SSDLite(Head):
         num_classes: C, without background.
         maps: names of the backbone's maps, finest first, each one name or several of which the first that is there
             is taken. In the papers c4_expanded, the expansion in the block that leads to stride 32, and c5.
-        extras: channels of the further maps behind the last of those, each of half the size.
+        extras: channels of the further maps after the last of those, each of half the size.
         anchors: makes the anchors for a number of maps (heads/anchors.py).
         norm_eps, norm_momentum: of the batch normalisations in this head, the momentum in PyTorch's sense.
         prior: what every class's probability is at the start, for the sigmoid losses; None for biases of zero.

@@ -46,9 +46,8 @@ def select_fixed(scores: Tensor, boxes: Tensor, rule: Rule) -> Detections:
     chosen = boxes.gather(1, places.flatten(1)[..., None].expand(-1, -1, 4))  # (N, C × K, 4)
     allowed = best > rule.threshold
     earlier = torch.ones(most, most, dtype=torch.bool, device=scores.device).triu(1)  # row i before column j
-    suppresses = (
-        (overlaps(torch.unflatten(chosen, 1, (classes, most))) > rule.overlap) & earlier
-    ).float()  # (N, C, K, K)
+    of_class = torch.unflatten(chosen, 1, (classes, most))  # (N, C, K, 4)
+    suppresses = ((overlaps(of_class) > rule.overlap) & earlier).float()  # (N, C, K, K)
     stands = allowed
     for _ in range(ROUNDS):
         stands = allowed & (torch.matmul(stands.float()[..., None, :], suppresses)[..., 0, :] == 0)

@@ -18,7 +18,7 @@ from backbones.published.row import Published
 
 
 def with_hidden(build: Callable[[], Backbone], channels: int) -> Backbone:
-    """A network that announces another width for the layer behind its pooling."""
+    """A network that announces another width for the layer after its pooling."""
     backbone = build()
     feature = backbone.features["c5"]
     assert feature.hidden is not None

@@ -15,12 +15,37 @@ from tasks.engine.learner import Learner
 SHOW_EVERY = 0.5  # seconds, where there is a terminal
 
 
+class Epoch:
+    """What is counted while an epoch runs."""
+
+    def __init__(self) -> None:
+        self.images = self.steps = 0
+        self.waited = 0.0
+        self.loss = torch.zeros(())
+        self.start = self.mark = time.perf_counter()
+        self.scored = ""  # the numbers when it was scored
+
+    @property
+    def seconds(self) -> float:
+        """To the end of the last step."""
+        return self.mark - self.start
+
+    def numbers(self) -> str:
+        """As the terminal has them; waits for the device."""
+        seconds = max(self.seconds, 1e-9)
+        return (
+            f"loss {self.loss.item() / max(1, self.steps):.3f}  {self.images / seconds:.1f} images/s  "
+            f"waiting {self.waited / seconds:.0%}"
+        )
+
+
 class ShowProgress(Callback):
     """A bar where there is a terminal, and one line per epoch: loss, rate, speed, share of time waiting for data."""
 
     def __init__(self, score: str) -> None:
         self.score = score
         self.done, self.shown = 0, 0.0
+        self.epoch: Epoch | None = None
         self.console = Console(soft_wrap=True)
         columns = (
             TextColumn("{task.description}"),
@@ -38,51 +63,43 @@ class ShowProgress(Callback):
             self.row = self.bar.add_task("training", total=float(total), completed=self.done, text="")
 
     def on_train_epoch_start(self, *_: Any) -> None:
-        self.images = self.steps = 0
-        self.last = ""  # the numbers of this epoch, once it is scored
-        self.waited = 0.0
-        self.loss = torch.zeros(())
-        self.start = self.mark = time.perf_counter()
+        self.epoch = Epoch()
 
     def on_train_batch_start(self, *_: Any) -> None:
-        if not hasattr(self, "start"):  # resumed in the middle of an epoch
-            self.on_train_epoch_start()
-        self.waited += time.perf_counter() - self.mark
+        if self.epoch is None:  # resumed in the middle of an epoch
+            self.epoch = Epoch()
+        self.epoch.waited += time.perf_counter() - self.epoch.mark
 
     def on_train_batch_end(self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Any, *_: Any) -> None:
-        self.images += len(batch["image"]) * trainer.world_size
-        self.steps += 1
+        epoch = self.epoch
+        assert epoch is not None
+        epoch.images += len(batch["image"]) * trainer.world_size
+        epoch.steps += 1
         self.done += 1
         loss = outputs["loss"].detach() * trainer.accumulate_grad_batches  # Lightning has divided it
-        self.loss = self.loss.to(loss.device) + loss
-        self.mark = time.perf_counter()
+        epoch.loss = epoch.loss.to(loss.device) + loss
+        epoch.mark = time.perf_counter()
         module.log_dict(  # into metrics.csv, beside the loss
             {
                 "train/lr": trainer.optimizers[0].param_groups[0]["lr"],  # of the next step
-                "train/images_per_second": self.images / max(self.mark - self.start, 1e-9),
+                "train/images_per_second": epoch.images / max(epoch.seconds, 1e-9),
             }
         )
-        if trainer.is_global_zero and not self.bar.disable and self.mark - self.shown > SHOW_EVERY:
-            self.bar.update(self.row, completed=self.done, text=self.numbers())  # waits for the device
-            self.shown = self.mark
-
-    def numbers(self) -> str:
-        seconds = self.mark - self.start
-        return (
-            f"loss {self.loss.item() / max(1, self.steps):.3f}  {self.images / max(seconds, 1e-9):.1f} images/s  "
-            f"waiting {self.waited / max(seconds, 1e-9):.0%}"
-        )
+        if trainer.is_global_zero and not self.bar.disable and epoch.mark - self.shown > SHOW_EVERY:
+            self.bar.update(self.row, completed=self.done, text=epoch.numbers())
+            self.shown = epoch.mark
 
     def on_validation_start(self, *_: Any) -> None:
-        if hasattr(self, "start"):
-            self.last = self.numbers()
+        if self.epoch is not None:
+            self.epoch.scored = self.epoch.numbers()
 
     def on_train_epoch_end(self, trainer: Trainer, _module: LightningModule) -> None:
         if not trainer.is_global_zero:
             return
+        assert self.epoch is not None
         score = trainer.callback_metrics.get(f"val/{self.score}")
-        text = f"  val/{self.score} {float(score):.4f}" if self.last and score is not None else ""
-        numbers = self.last or self.numbers()
+        text = f"  val/{self.score} {float(score):.4f}" if self.epoch.scored and score is not None else ""
+        numbers = self.epoch.scored or self.epoch.numbers()
         rate = trainer.optimizers[0].param_groups[0]["lr"]
         self.console.print(
             f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}  {numbers}  lr {rate:.2g}{text}", highlight=False

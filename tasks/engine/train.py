@@ -239,7 +239,7 @@ def fit(
     if trainer.is_global_zero and data.train is not None:
         used = {
             "seconds": round(time.perf_counter() - begin, 3),  # of a resumed run: since then
-            "last_epoch_seconds": round(progress.mark - progress.start, 3) if hasattr(progress, "start") else 0.0,
+            "last_epoch_seconds": round(progress.epoch.seconds, 3) if progress.epoch is not None else 0.0,
             "epochs": trainer.current_epoch,
             "images": len(data.train),
         }
