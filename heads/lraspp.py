@@ -99,7 +99,8 @@ class LRASPP(Head):
             return logits
         detail = maps[self.detail]
         logits = F.interpolate(logits, detail.shape[-2:], mode="bilinear", align_corners=False)
-        return logits + self.classify_detail(detail)  # (N, classes, H/4, W/4)
+        fine: Tensor = self.classify_detail(detail)  # (N, classes, H/4, W/4)
+        return logits + fine
 
 
 class RASPP(Head):
