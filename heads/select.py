@@ -37,8 +37,13 @@ class Select:
         for name, count in (("per_class", per_class), ("detections", detections)):
             if type(count) is not int or not 1 <= count <= MOST:
                 raise ValueError(f"task.select.{name}={count} must be a whole number from 1 to {MOST:,}")
-        self.rule = Rule(threshold, overlap, per_class, detections)
-        self.limit = just_above(overlap)
+        self.threshold, self.overlap, self.limit = threshold, overlap, just_above(overlap)
+        self.per_class, self.detections = per_class, detections
+
+    @property
+    def rule(self) -> Rule:
+        """What a graph with fixed shapes needs to know of it."""
+        return Rule(self.threshold, self.overlap, self.per_class, self.detections)
 
     def __call__(
         self,
@@ -84,9 +89,9 @@ class Select:
             side: the image's longer one; no box reaches farther.
         """
         classes, flat = scores.shape[1], scores.flatten()
-        candidates = (flat > self.rule.threshold).nonzero()[:, 0]
+        candidates = (flat > self.threshold).nonzero()[:, 0]
         values = flat[candidates]
-        prefix = 2 * self.rule.detections
+        prefix = 2 * self.detections
         while True:
             everything = prefix >= len(values)
             chosen, best = candidates, values
@@ -98,13 +103,13 @@ class Select:
             best, chosen = best[order], chosen[order]
             labels, places = chosen % classes, chosen // classes
             boxes = located(places)
-            if len(best) > self.rule.per_class:
-                allowed = rank_in_class(labels, classes) < self.rule.per_class
+            if len(best) > self.per_class:
+                allowed = rank_in_class(labels, classes) < self.per_class
                 best, labels, boxes = best[allowed], labels[allowed], boxes[allowed]
             apart = boxes if boxes.device.type == "mps" else boxes.double()
             kept = nms(apart + (labels * (side + 1))[:, None], best.to(apart.dtype), self.limit)
-            if everything or len(kept) >= self.rule.detections:
-                kept = kept[: self.rule.detections]
+            if everything or len(kept) >= self.detections:
+                kept = kept[: self.detections]
                 return boxes[kept], best[kept], labels[kept]
             prefix *= 3
 
