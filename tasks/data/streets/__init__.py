@@ -1,7 +1,4 @@
-"""Street scenes drawn by our own code, in the official Cityscapes layout: the data set that needs no download.
-
-Fifteen of the nineteen evaluated classes, six kinds of light and weather, everything decided by a seed.
-"""
+"""Street scenes drawn by our own code, in the official Cityscapes layout: the data set that needs no download."""
 
 from tasks.data.streets.write import generate
 

@@ -1,164 +1,137 @@
-"""The canvas: every stroke lands in the picture and in a mask alike, so labels are what was painted, to the pixel.
+"""The canvas: each shape lands in the picture, the labels and the depth at once, so labels are what was painted."""
 
-Colours are painted at twice the size and averaged down at the end; labels are sampled from the same strokes. The
-picture's fourth channel says how much light of its own a pixel gives: lamps and lit windows survive the night by it.
-"""
-
-from collections import Counter
 from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
+from PIL.ImageColor import getrgb
 
-from tasks.data.streets.camera import NEAREST, Camera
-from tasks.data.streets.colours import Colour
+from tasks.data.datasets.cityscapes import CLASSES
+
+Array = NDArray[Any]  # of floats
+IDS = {label.name: label.label_id for label in CLASSES} | {"ego vehicle": 1}
+NEAREST, FARTHEST = 0.7, 120.0  # metres; nearer and farther points are drawn as if they stood there
+SHIFT = 4  # cv2's bits for parts of a pixel
+ROUGHNESS, SNOW = np.full(256, 0.03, np.float32), np.zeros(256, np.float32)  # of surfaces, and their cover, by label
+ROUGHNESS[[IDS["vegetation"], IDS["terrain"]]] = 0.08
+SNOW[[IDS[name] for name in ("road", "sidewalk", "terrain", "vegetation")]] = 0.4, 0.72, 0.85, 0.2
 
 
-class Label(NamedTuple):
-    """A row of the official Cityscapes label table."""
+class Weather(NamedTuple):
+    """What a kind of scene looks like."""
 
-    name: str
-    id: int
-    instances: bool = False
+    sky: str  # its colours at the top and at the foot, and its clouds'
+    light: tuple[float, float, float]  # that falls on everything: times red, green, blue
+    grey: float  # how much colour is lost
+    air: str
+    haze: tuple[float, float]  # range of its density, 1 / metres
 
 
-EGO_VEHICLE, STATIC = Label("ego vehicle", 1), Label("static", 4)
-ROAD, SIDEWALK, BUILDING, FENCE = Label("road", 7), Label("sidewalk", 8), Label("building", 11), Label("fence", 13)
-POLE, TRAFFIC_LIGHT, TRAFFIC_SIGN = Label("pole", 17), Label("traffic light", 19), Label("traffic sign", 20)
-VEGETATION, TERRAIN, SKY = Label("vegetation", 21), Label("terrain", 22), Label("sky", 23)
-PERSON, RIDER, CAR = Label("person", 24, True), Label("rider", 25, True), Label("car", 26, True)
-BUS, BICYCLE = Label("bus", 28, True), Label("bicycle", 33, True)
+# fmt: off
+WEATHERS = {
+    "day":   Weather("#5488cc #c6daea #f6f6f6", (1.06, 1.03, 0.98), 0,    "#c4d4e4", (0.001, 0.004)),
+    "dusk":  Weather("#6b93e6 #ffe6c8 #ffc8e6", (0.86, 0.68, 0.58), 0,    "#e69668", (0.002, 0.004)),
+    "night": Weather("#283456 #b8aab2 #888587", (0.25, 0.27, 0.37), 0,    "#141622", (0.002, 0.004)),
+    "fog":   Weather("#c6cace #ced1d4 #caced0", (1.00, 1.00, 1.00), 0.35, "#c2c6ca", (0.035, 0.055)),
+    "rain":  Weather("#7c828a #b0b4b8 #646a72", (0.72, 0.76, 0.82), 0.4,  "#969ca4", (0.008, 0.016)),
+    "snow":  Weather("#bec4ce #dee2e8 #ced2da", (0.92, 0.95, 1.00), 0.25, "#d6dce4", (0.010, 0.020)),
+}
+# fmt: on
 
-Box = tuple[float, float, float, float]
-_SHIFT = 4  # cv2's sub-pixel bits
-_NOWHERE: Box = (np.inf, np.inf, -np.inf, -np.inf)
+
+class Shape(NamedTuple):
+    """One or several polygons of one colour."""
+
+    colour: Array  # red, green, blue
+    points: Array  # (…, corners, 3) metres: x to the right of the camera's path, y up from the ground, z ahead
+    glow: float = 0  # light of its own, 0 … 255: what glows stays bright at night
+
+
+Thing = list[tuple[str, list[Shape]]]  # classes and shapes of its objects, back to front
 
 
 class Canvas:
-    """Strokes (`fill`, `discs`, `plane`) gather in a mask; `commit` turns the mask into one labelled object."""
+    """A picture with labels, seen by a pinhole camera above a flat, bending road; at first it is all sky."""
 
-    def __init__(self, camera: Camera) -> None:
-        self.camera = camera
-        height, width = camera.height, camera.width
-        self.pixels = np.zeros((2 * height, 2 * width, 4), np.uint8)
-        self.labels = np.zeros((height, width), np.uint8)
-        self.instances = np.zeros((height, width), np.uint16)
-        self.nearness = np.zeros((height, width), np.float32)  # 1 / metres
-        self.objects: list[dict[str, Any]] = []
-        self._mask = np.zeros((2 * height, 2 * width), np.uint8)
-        self._counts: Counter[int] = Counter()
-        self._painted = _NOWHERE
+    def __init__(self, rng: np.random.Generator, kind: str, height: int, width: int) -> None:
+        self.rng, self.kind, self.weather = rng, kind, WEATHERS[kind]
+        self.focal, self.eye = width * rng.uniform(0.52, 0.6), rng.uniform(1.3, 2.1)  # pixels, metres
+        self.centre, self.horizon = width * rng.uniform(0.36, 0.64), height * rng.uniform(0.38, 0.5)  # pixels
+        self.bend = rng.uniform(-0.0022, 0.0022)  # the road has moved sideways by bend * z^2 after z metres
+        self.labels = np.full((height, width), IDS["sky"], np.uint8)
+        self.instances = self.labels.astype(np.uint16)
+        corners = [[0, 0], [width, 0], [width, height], [0, height]]
+        self.objects: list[dict[str, Any]] = [{"label": "sky", "polygon": corners}]  # back to front
+        depth = np.arange(0.5, height)[:, None, None] / self.horizon - 1  # of the ground; of the sky, negative
+        nearness = np.maximum(depth * self.horizon / (self.focal * self.eye), 1 / FARTHEST)
+        self.nearness = np.repeat(nearness[..., 0], width, axis=1).astype(np.float32)  # 1 / metres
+        top, foot, clouds = (np.array(getrgb(name)) + rng.normal(0, 6) for name in self.weather.sky.split())
+        sky = foot + (top - foot) * np.clip(-depth, 0, 1)
+        sky = sky + (clouds - sky) * np.clip(self.patches(90) + rng.uniform(-0.5, 0.3), 0, 1)[..., None]
+        self.pixels = np.insert(np.clip(sky, 0, 255), 3, 0, axis=2).astype(np.uint8)  # red, green, blue, glow
 
-    def fill(self, points: ArrayLike, colour: Colour, lit: float = 0, *, facing: bool = False) -> None:
-        """A polygon through (N, 3) world points; with `facing`, only where its corners run clockwise as seen."""
-        corners = self.camera.project(points) * 2 - 0.5
-        if facing:
-            (x, y), (next_x, next_y) = corners.T, np.roll(corners, -1, axis=0).T
-            if np.sum(x * next_y - y * next_x) <= 0:
-                return
-        self._polygon(corners, (*colour, lit))
+    def polygons(self, points: Array) -> list[NDArray[np.int32]]:
+        """(…, corners, 3) world points to polygons in the picture, as cv2 fills them."""
+        x, y, z = points[..., 0], points[..., 1], np.maximum(points[..., 2], NEAREST)
+        across, down = self.focal * (x / z + self.bend * z), self.focal * (self.eye - y) / z
+        corners = np.stack([self.centre + across, self.horizon + down], axis=-1) - 0.5
+        return list(np.rint(corners * (1 << SHIFT)).astype(np.int32).reshape(-1, *corners.shape[-2:]))
 
-    def discs(self, points: ArrayLike, radii: ArrayLike, colours: list[Colour], lit: float = 0) -> None:
-        """Discs that face the camera: (N, 3) centres, N radii in metres."""
-        points = np.asarray(points, dtype=np.float64)
-        centres = self.camera.project(points) * 2 - 0.5
-        sizes = np.asarray(radii) * 2 * self.camera.focal / np.maximum(points[:, 2], NEAREST)
-        self._grow(np.concatenate([centres - sizes[:, None], centres + sizes[:, None]]))
-        for centre, size, colour in zip(np.round(centres * 16).astype(int).tolist(), sizes, colours, strict=True):
-            radius = max(int(size * 16), 8)
-            cv2.circle(self.pixels, centre, radius, (*colour, lit), cv2.FILLED, cv2.LINE_8, _SHIFT)
-            cv2.circle(self._mask, centre, radius, (255,), cv2.FILLED, cv2.LINE_8, _SHIFT)
+    def mask(self, shapes: list[Shape]) -> NDArray[np.uint8]:
+        """(height, width) 255 where shapes would be painted."""
+        mask = np.zeros_like(self.labels)
+        for shape in shapes:
+            cv2.fillPoly(mask, self.polygons(shape.points), (255,), cv2.LINE_8, SHIFT)
+        return mask
 
-    def plane(self, texture: NDArray[np.uint8], corners: ArrayLike) -> None:
-        """Hang a (height, width, 4) texture between world points, from the top left corner clockwise."""
-        target = self.camera.project(corners) * 2 - 0.5
-        left, top, right, bottom = self._inside((*target.min(axis=0), *target.max(axis=0)))
-        size = (right - left, bottom - top)
-        if min(size) <= 0:
-            return
-        height, width = texture.shape[:2]
-        source = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
-        matrix = cv2.getPerspectiveTransform(source, (target - (left, top)).astype(np.float32))
-        hung = cv2.warpPerspective(texture, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        cover = np.zeros(size[::-1], np.uint8)
-        cv2.fillConvexPoly(cover, _fixed(target - (left, top)), (255,), cv2.LINE_8, _SHIFT)
-        region = np.s_[top:bottom, left:right]
-        cv2.copyTo(hung, cover, self.pixels[region])
-        self._mask[region] |= cover
-        self._grow(target)
-
-    def flat(self, corners: ArrayLike, colour: Colour, lit: float = 0) -> None:
-        """A polygon through (N, 2) pixel positions of the finished picture."""
-        self._polygon(np.asarray(corners, dtype=np.float64) * 2 - 0.5, (*colour, lit))
-
-    def mark(self, mask: NDArray[np.bool_], top: int) -> None:
-        """Count pixels as painted that the caller has painted: a mask of full width, from row `top` down."""
-        self._mask[top:][mask] = 255
-        self._painted = (0, top, *self._mask.shape[::-1])
-
-    def commit(self, label: Label, nearness: float | NDArray[np.float32]) -> None:
-        """End an object: write its label, its instance and its nearness (1 / metres: a number, or one per pixel).
-
-        An outline is filled, as the official annotators do (spokes of a wheel, gaps in a crown).
-        """
-        left, top, right, bottom = self._inside(self._painted)
-        self._painted = _NOWHERE
-        if right <= left or bottom <= top:
-            return
-        painted = self._mask[top:bottom, left:right]
-        mask = painted[::2, ::2].copy()
-        painted[:] = 0
-        corner = (left // 2, top // 2)
-        outlines = [
-            line for line in cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)[0] if len(line) > 2
-        ]
-        if label.instances:  # one outline is one instance in the official format
-            outlines = sorted(outlines, key=cv2.contourArea)[-1:]
-        if not outlines:
-            return
-        cv2.drawContours(mask, outlines, -1, (255,), cv2.FILLED)
-        self._write(label, mask > 0, corner, nearness)
+    def paint(self, label: str, shapes: list[Shape], *, flat: bool = False) -> None:
+        """Paint one object, upright or `flat` on the ground; gaps get its label too, as the official annotators do."""
+        for colour, points, glow in shapes:
+            polygons, nearness = self.polygons(points), 1 / max(points[..., 2].mean(), NEAREST)
+            cv2.fillPoly(self.pixels, polygons, (*colour.tolist(), glow), cv2.LINE_AA, SHIFT)
+            if not flat:
+                cv2.fillPoly(self.nearness, polygons, (nearness,), cv2.LINE_8, SHIFT)
+        found = cv2.findContours(self.mask(shapes), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)[0]
+        outlines, value = sorted((line for line in found if len(line) > 2), key=cv2.contourArea), IDS[label]
+        if value >= 24:  # objects that are told apart: one outline is one instance
+            outlines, value = outlines[-1:], value * 1000 + sum(other["label"] == label for other in self.objects)
+        cv2.drawContours(self.labels, outlines, -1, (IDS[label],), cv2.FILLED)
+        cv2.drawContours(self.instances, outlines, -1, (value,), cv2.FILLED)
         for outline in outlines:
-            polygon = cv2.approxPolyDP(outline, 0.5, True)[:, 0] + corner
-            self.objects.append({"label": label.name, "polygon": polygon.tolist()})
+            self.objects.append({"label": label, "polygon": cv2.approxPolyDP(outline, 0.5, True)[:, 0].tolist()})
 
-    def _write(
-        self, label: Label, mask: NDArray[np.bool_], corner: tuple[int, int], nearness: float | NDArray[np.float32]
-    ) -> None:
-        left, top = corner
-        region = np.s_[top : top + mask.shape[0], left : left + mask.shape[1]]
-        value = label.id
-        if label.instances:
-            value = label.id * 1000 + self._counts[label.id]
-            self._counts[label.id] += 1
-        self.labels[region][mask] = label.id
-        self.instances[region][mask] = value
-        self.nearness[region][mask] = nearness if isinstance(nearness, float) else nearness[region][mask]
+    def develop(self) -> NDArray[np.uint8]:
+        """The finished (height, width, 3) RGB picture, in its light and weather."""
+        rng, kind, labels, size, z = self.rng, self.kind, self.labels, self.labels.shape, 1 / self.nearness
+        rough = ROUGHNESS[labels] * rng.standard_normal(size, np.float32) + 0.05 * self.patches(24)
+        image: Array = self.pixels[..., :3] * (1 + rough[..., None])
+        image += self.weather.grey * (image.mean(axis=2, keepdims=True) - image)
+        if kind == "snow":
+            cover = np.clip(SNOW[labels] + 0.25 * (SNOW[labels] > 0) * self.patches(16), 0, 0.96)
+            image += (236 - image) * cover[..., None]
+        light, glow = np.float32(self.weather.light) * rng.uniform(0.88, 1.12), self.pixels[..., 3:] / np.float32(255)
+        if kind == "night":  # the camera car's own headlights
+            across = (np.arange(size[1]) / size[1] - rng.uniform(0.42, 0.58)) / 0.32
+            light = light + 0.85 * np.exp(-(across**2) - 0.09 * z)[..., None]
+        image = image * (np.float32(light) * (1 - glow) + glow) + cv2.GaussianBlur(image * glow, (0, 0), 4)
+        clear = np.exp(-np.float32(rng.uniform(*self.weather.haze)) * z)[..., None]  # Koschmieder's law
+        image = image * clear + np.float32(getrgb(self.weather.air)) * (1 - clear)
+        if kind == "rain":  # a wet road mirrors; drops fall
+            above = image[np.clip(2 * self.horizon - np.arange(size[0]), 0, size[0] - 1).astype(int)]
+            wet = np.clip(0.38 + 0.2 * self.patches(30), 0.1, 0.7) * np.isin(labels, (IDS["road"], IDS["sidewalk"]))
+            streak = cv2.line(np.zeros((15, 15), np.float32), (7 + int(rng.integers(-4, 5)), 0), (7, 14), 1)
+            drops = np.minimum(cv2.filter2D(np.float32(rng.random(size) > 0.994), -1, streak), 1)
+            image += (cv2.blur(above, (3, 17)) - image) * wet[..., None] + 48 * drops[..., None]
+        elif kind == "snow":
+            flakes = cv2.GaussianBlur(np.float32(rng.random(size) > 0.9965), (0, 0), rng.uniform(0.7, 1.1))
+            image += (250 - image) * np.minimum(flakes * 4, 0.9)[..., None]
+        image = cv2.GaussianBlur(np.float32(image), (0, 0), rng.uniform(0.4, 0.6))
+        image += np.float32(rng.uniform(0.5, 2.5)) * rng.standard_normal((*size, 1), np.float32)  # the sensor
+        return np.clip(image, 0, 255).astype(np.uint8)
 
-    def _polygon(self, corners: NDArray[np.float64], colour: tuple[float, ...]) -> None:
-        outline = [_fixed(corners)]
-        cv2.fillPoly(self.pixels, outline, colour, cv2.LINE_8, _SHIFT)
-        cv2.fillPoly(self._mask, outline, (255,), cv2.LINE_8, _SHIFT)
-        self._grow(corners)
-
-    def _grow(self, points: NDArray[np.float64]) -> None:
-        """The box of what this object has painted so far takes in the points."""
-        left, top, right, bottom = self._painted
-        (low_x, low_y), (high_x, high_y) = points.min(axis=0).tolist(), points.max(axis=0).tolist()
-        self._painted = (min(left, low_x), min(top, low_y), max(right, high_x), max(bottom, high_y))
-
-    def _inside(self, box: Box) -> tuple[int, int, int, int]:
-        """The box with a margin for rounding, cut at the canvas's edges and set on even pixels."""
-        rows, columns = self._mask.shape
-        left, top = (
-            int(min(max(edge - 2, 0), limit)) // 2 * 2 for edge, limit in zip(box[:2], (columns, rows), strict=True)
-        )
-        right, bottom = (
-            int(min(max(edge + 3, 0), limit)) // 2 * 2 for edge, limit in zip(box[2:], (columns, rows), strict=True)
-        )
-        return left, top, right, bottom
-
-
-def _fixed(corners: NDArray[np.float64]) -> NDArray[np.int32]:
-    return np.rint(corners * (1 << _SHIFT)).astype(np.int32)
+    def patches(self, pixels: int) -> Array:
+        """(height, width) smooth noise with spots of about that many pixels, deviation about 1."""
+        height, width = self.labels.shape
+        grid = self.rng.standard_normal((height // pixels + 2, width // pixels + 2), np.float32)
+        return cv2.resize(grid, (width, height), interpolation=cv2.INTER_CUBIC)

@@ -38,9 +38,7 @@ class Streets(Cityscapes):
     Args:
         root: where they lie, or are written once.
         targets: kinds of labels that are read: mask, boxes, label.
-        train, val: how many scenes.
-        height, width: of each.
-        seed: decides everything that is drawn.
+        train, val, height, width, seed: see generate.
 
     Raises:
         UserError: if root holds something else, or cannot be written.
@@ -49,16 +47,9 @@ class Streets(Cityscapes):
     classes = {**Cityscapes.classes, "label": KINDS}  # noqa: RUF012
 
     def __init__(
-        self,
-        root: str | Path,
-        *,
-        targets: Sequence[str] = ("mask",),
-        train: int,
-        val: int,
-        height: int,
-        width: int,
-        seed: int,
-    ) -> None:
+        self, root: str | Path, *, targets: Sequence[str] = ("mask",),
+        train: int, val: int, height: int, width: int, seed: int,
+    ) -> None:  # fmt: skip
         super().__init__(root, targets=targets)
         if not (self.root / "streets.json").exists():
             print(f"drawing {train + val} street scenes into {self.root} …", flush=True)

@@ -9,18 +9,22 @@ root/gtFine/{train,val}/<city>/<city>_SSSSSS_000019_gtFine_{labelIds,instanceIds
 import csv
 import json
 import shutil
+import signal
 import sys
-from collections.abc import Iterator
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
+from contextlib import suppress
 from itertools import repeat
 from multiprocessing import get_context
 from pathlib import Path
 from typing import NamedTuple
 from uuid import uuid4
 
-from tasks.common.cpu import cores, use_all_cores
+import cv2
 
-VERSION = 1  # raise it when the same seed gives other pictures
+from tasks.common.cpu import cores, use_all_cores
+from tasks.data.streets.picture import draw
+
+VERSION = 2  # raise it when the same seed gives other pictures
 KINDS = ("day", "dusk", "night", "fog", "rain", "snow")
 CITIES = {
     "train": ("arvenhold", "brunmere", "caldstadt", "dorlingen", "eskmouth", "falkenrode"),
@@ -36,20 +40,13 @@ class Job(NamedTuple):
     seed: tuple[int, int, int]
     height: int
     width: int
-    image: str
-    stem: str  # of its label files
+    name: str  # split/city/file, without an ending
 
 
 def generate(
-    root: Path,
-    *,
-    seed: int = 0,
-    train: int = 400,
-    val: int = 80,
-    height: int = 256,
-    width: int = 512,
+    root: Path, *, seed: int = 0, train: int = 400, val: int = 80, height: int = 256, width: int = 512,
     workers: int | None = None,
-) -> None:
+) -> None:  # fmt: skip
     """Draw `train` + `val` street scenes into `root`; a matching set that is already there is kept.
 
     The same arguments give the same bytes, however many `workers` (None: one for each core; 0 or 1: this process
@@ -59,31 +56,23 @@ def generate(
         ValueError: a count or the seed is negative, or a side is shorter than 64 pixels.
         FileExistsError: `root` holds something else.
     """
-    for name, value, least in (
-        ("seed", seed, 0), ("train", train, 0), ("val", val, 0),
-        ("height", height, SMALLEST), ("width", width, SMALLEST), ("workers", workers or 0, 0),
-    ):  # fmt: skip
-        if value < least:
+    arguments = {"seed": seed, "train": train, "val": val, "height": height, "width": width}
+    for name, value in {**arguments, "workers": workers or 0}.items():
+        if value < (least := SMALLEST if name in ("height", "width") else 0):
             raise ValueError(f"{name}={value} is too small: {name} must be at least {least}")
-    made_by = {
-        "generator": "mobilevision tasks.data.streets", "version": VERSION,
-        "seed": seed, "train": train, "val": val, "height": height, "width": width,
-    }  # fmt: skip
-    root = Path(root)
-    if _holds(root, made_by):
+    made_by = {"generator": "mobilevision tasks.data.streets", "version": VERSION, **arguments}
+    if _holds(root := Path(root), made_by):
         return
+    jobs = [_job(split, index, seed, height, width) for split in CITIES for index in range(arguments[split])]
     draft = root.absolute().parent / f".{root.name}.{uuid4().hex}"
     try:
-        jobs = [
-            job for split, count in (("train", train), ("val", val)) for job in _jobs(split, count, seed, height, width)
-        ]
-        for folder in {(draft / name).parent for job in jobs for name in (job.image, job.stem)} | {draft}:
+        cities = {Path(job.name).parent for job in jobs}
+        for folder in (draft, *(draft / kind / city for city in cities for kind in ("leftImg8bit", "gtFine"))):
             folder.mkdir(parents=True, exist_ok=True)
         _draw_all(draft, jobs, len(cores()) if workers is None else workers)
         with (draft / "scenes.csv").open("w", newline="") as file:
-            rows = csv.writer(file, lineterminator="\n")
-            rows.writerow(("split", "image", "scene"))
-            rows.writerows((job.image.split("/")[1], job.image, job.kind) for job in jobs)
+            rows = [(job.name.split("/")[0], f"leftImg8bit/{job.name}_leftImg8bit.png", job.kind) for job in jobs]
+            csv.writer(file, lineterminator="\n").writerows([("split", "image", "scene"), *rows])
         (draft / "streets.json").write_text(json.dumps(made_by, indent=2) + "\n")
         try:
             draft.rename(root)
@@ -107,59 +96,37 @@ def _holds(root: Path, made_by: dict[str, object]) -> bool:
     return True
 
 
-def _jobs(split: str, count: int, seed: int, height: int, width: int) -> Iterator[Job]:
-    cities = CITIES[split]
-    for index in range(count):
-        city = cities[index // len(KINDS) % len(cities)]  # each city sees every weather
-        name = f"{split}/{city}/{city}_{index:06d}_000019"
-        yield Job(
-            kind=KINDS[index % len(KINDS)],
-            seed=(seed, list(CITIES).index(split), index),
-            height=height,
-            width=width,
-            image=f"leftImg8bit/{name}_leftImg8bit.png",
-            stem=f"gtFine/{name}_gtFine",
-        )
+def _job(split: str, index: int, seed: int, height: int, width: int) -> Job:
+    city = CITIES[split][index // len(KINDS) % len(CITIES[split])]  # each city sees every weather
+    name = f"{split}/{city}/{city}_{index:06d}_000019"
+    return Job(KINDS[index % len(KINDS)], (seed, list(CITIES).index(split), index), height, width, name)
 
 
 def _draw_all(folder: Path, jobs: list[Job], workers: int) -> None:
     main = getattr(sys.modules["__main__"], "__file__", None)
     if workers > 1 and (main is None or Path(main).exists()):  # a program typed into stdin cannot be spawned
-        try:
+        with suppress(BrokenExecutor, OSError):  # a script without a __main__ guard, a machine that allows no pool
             with ProcessPoolExecutor(min(workers, 16), get_context("spawn"), _one_thread) as pool:
-                for _ in pool.map(_draw_one, repeat(folder), jobs, chunksize=4):
-                    pass
+                list(pool.map(_draw_one, repeat(folder), jobs, chunksize=4))
             return
-        except (BrokenExecutor, OSError):
-            pass  # a script without a __main__ guard, or a machine that allows no pool: go on alone
     for job in jobs:
         _draw_one(folder, job)
 
 
 def _one_thread() -> None:
-    import signal
-
-    import cv2
-
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the first process as well, which ends this one
-
     cv2.setNumThreads(1)  # the pool already fills the cores
     use_all_cores()
 
 
 def _draw_one(folder: Path, job: Job) -> None:
-    import cv2
-
-    from tasks.data.streets.picture import draw
-
     picture = draw(job.kind, seed=job.seed, height=job.height, width=job.width)
-    fast = [cv2.IMWRITE_PNG_COMPRESSION, 1]
     for name, pixels in (
-        (job.image, picture.image[..., ::-1]),
-        (f"{job.stem}_labelIds.png", picture.labels),
-        (f"{job.stem}_instanceIds.png", picture.instances),
+        (f"leftImg8bit/{job.name}_leftImg8bit", picture.image[..., ::-1]),
+        (f"gtFine/{job.name}_gtFine_labelIds", picture.labels),
+        (f"gtFine/{job.name}_gtFine_instanceIds", picture.instances),
     ):
-        if not cv2.imwrite(str(folder / name), pixels, fast):
-            raise OSError(f"could not write {folder / name}")
+        if not cv2.imwrite(f"{folder / name}.png", pixels, [cv2.IMWRITE_PNG_COMPRESSION, 1]):
+            raise OSError(f"could not write {folder / name}.png")
     outlines = {"imgHeight": job.height, "imgWidth": job.width, "objects": picture.objects}
-    (folder / f"{job.stem}_polygons.json").write_text(json.dumps(outlines, separators=(",", ":")))
+    (folder / f"gtFine/{job.name}_gtFine_polygons.json").write_text(json.dumps(outlines, separators=(",", ":")))
