@@ -110,23 +110,23 @@ class Canvas:
         if kind == "snow":
             cover = np.clip(SNOW[labels] + 0.25 * (SNOW[labels] > 0) * self.patches(16), 0, 0.96)
             image += (236 - image) * cover[..., None]
-        light, glow = np.float32(self.weather.light) * rng.uniform(0.88, 1.12), self.pixels[..., 3:] / np.float32(255)
+        light, glow = np.array(self.weather.light) * rng.uniform(0.88, 1.12), self.pixels[..., 3:] / np.float32(255)
         if kind == "night":  # the camera car's own headlights
             across = (np.arange(size[1]) / size[1] - rng.uniform(0.42, 0.58)) / 0.32
             light = light + 0.85 * np.exp(-(across**2) - 0.09 * z)[..., None]
-        image = image * (np.float32(light) * (1 - glow) + glow) + cv2.GaussianBlur(image * glow, (0, 0), 4)
+        image = image * (light.astype(np.float32) * (1 - glow) + glow) + cv2.GaussianBlur(image * glow, (0, 0), 4)
         clear = np.exp(-np.float32(rng.uniform(*self.weather.haze)) * z)[..., None]  # Koschmieder's law
-        image = image * clear + np.float32(getrgb(self.weather.air)) * (1 - clear)
+        image = image * clear + np.array(getrgb(self.weather.air), np.float32) * (1 - clear)
         if kind == "rain":  # a wet road mirrors; drops fall
             above = image[np.clip(2 * self.horizon - np.arange(size[0]), 0, size[0] - 1).astype(int)]
             wet = np.clip(0.38 + 0.2 * self.patches(30), 0.1, 0.7) * np.isin(labels, (IDS["road"], IDS["sidewalk"]))
             streak = cv2.line(np.zeros((15, 15), np.float32), (7 + int(rng.integers(-4, 5)), 0), (7, 14), 1)
-            drops = np.minimum(cv2.filter2D(np.float32(rng.random(size) > 0.994), -1, streak), 1)
+            drops = np.minimum(cv2.filter2D((rng.random(size) > 0.994).astype(np.float32), -1, streak), 1)
             image += (cv2.blur(above, (3, 17)) - image) * wet[..., None] + 48 * drops[..., None]
         elif kind == "snow":
-            flakes = cv2.GaussianBlur(np.float32(rng.random(size) > 0.9965), (0, 0), rng.uniform(0.7, 1.1))
+            flakes = cv2.GaussianBlur((rng.random(size) > 0.9965).astype(np.float32), (0, 0), rng.uniform(0.7, 1.1))
             image += (250 - image) * np.minimum(flakes * 4, 0.9)[..., None]
-        image = cv2.GaussianBlur(np.float32(image), (0, 0), rng.uniform(0.4, 0.6))
+        image = cv2.GaussianBlur(image.astype(np.float32), (0, 0), rng.uniform(0.4, 0.6))
         image += np.float32(rng.uniform(0.5, 2.5)) * rng.standard_normal((*size, 1), np.float32)  # the sensor
         return np.clip(image, 0, 255).astype(np.uint8)
 

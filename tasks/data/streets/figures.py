@@ -38,7 +38,7 @@ def box(left: float, low: float, right: float, high: float) -> Outline:
 def disc(x: float, y: float, radius: Any, corners: int = 12, turn: float = 0) -> Outline:
     """(corners, 2) of a regular polygon, or of a ragged one with radii (corners, 2); `turn` in full turns."""
     angles = 2 * np.pi * (np.arange(corners) / corners + turn)
-    return radius * np.stack([np.cos(angles), np.sin(angles)], axis=1) + (x, y)
+    return np.stack([np.cos(angles), np.sin(angles)], axis=1) * radius + (x, y)
 
 
 def limb(x: float, y: float, end_x: float, end_y: float, thickness: float) -> Outline:
@@ -103,9 +103,9 @@ RIDER = (
     Part(DARK, box(-0.06, 0.14, 0.16, 0.25)), Part("coat", limb(-0.2, 0.95, 0.12, 1.5, 0.42)),
     Part("coat", limb(0.12, 1.45, 0.5, 1.1, 0.13), 0.8), *(Part(role, np.add(at, (0.2, 0.1))) for role, at, *_ in HEAD),
 )
-TUBES = ((-0.52, 0.36, 0, 0.33), (0, 0.33, -0.2, 0.9), (0, 0.33, 0.4, 1), (-0.17, 0.78, 0.4, 1), (0.4, 1, 0.52, 0.36))
+TUBES = np.array([(-0.5, 0.4, 0, 0.3), (0, 0.3, -0.2, 0.9), (0, 0.3, 0.4, 1), (-0.2, 0.8, 0.4, 1), (0.4, 1, 0.5, 0.36)])
 BICYCLE = (
-    *(Part(DARK, [disc(hub, 0.36, radius, 20) for radius in (0.36, 0.29)]) for hub in (-0.52, 0.52)),
+    *(Part(DARK, [disc(hub, 0.36, radius, 20) for radius in (0.36, 0.29)]) for hub in (-0.5, 0.5)),
     *(Part("paint", limb(*tube, 0.07)) for tube in TUBES), Part(DARK, [box(-0.3, 0.9, -0.1, 1), box(0.3, 1, 0.5, 1.1)]),
 )
 POST = Part("metal", box(-0.17, 0, 0.17, 2.4)), Part("metal", box(0.06, 0, 0.17, 2.4), 0.75)
@@ -123,7 +123,7 @@ LIGHTS = tuple((Part("case", box(-0.34, 1.7, 0.34, 3.4)), *(
 )) for lit in ((3.12,), (3.12, 2.55), (2.55,), (1.98,)))
 TREES = tuple((Part("bark", box(-0.2, 0, 0.2, 4)), *crown(4.3, wide, 2.2)) for wide in (1.6, 1.8, 2.0, 2.2, 2.4))
 BUSHES = tuple(crown(0.8, wide, 0.9) for wide in (1.1, 1.3, 1.5))
-CARS = tuple(vehicle(*sizes, 0.8) for sizes in ((0.92, 1.5, 0.92), (0.9, 1.42, 0.88), (0.98, 2, 1.05)))
+CARS = tuple(vehicle(wide, tall, belt, 0.8) for wide, tall, belt in ((0.92, 1.5, 0.92), (0.9, 1.4, 0.88), (1, 2, 1.05)))
 HOUSES = tuple(house(length, floors, pitch) for length in (10, 12, 15) for floors in (2, 3, 4) for pitch in (2, 2.7))
 FENCES = tuple((
     Part(back, box(0, 0, 16, 1.8), 0.6), Part("wood", [box(x, 0, x + plank, 1.8) for x in np.arange(0, 16, 0.3)]),
@@ -132,10 +132,10 @@ FENCES = tuple((
 
 FIGURES = {
     "walker": Figure((("person", PEOPLE),), "walk", (-1.5, 2.8), (4.5, 8.5), (0.88, 1.1), (-15, 15)),
-    "cyclist": Figure((("bicycle", (BICYCLE,)), ("rider", (RIDER,))), "road", (0, 3.2), (5, 9), (1, 1.1), (-25, 25)),
+    "cyclist": Figure((("bicycle", (BICYCLE,)), ("rider", (RIDER,))), "road", (0, 3.2), (5, 10), (1, 1.1), (-25, 25)),
     "bicycle": Figure((("bicycle", (BICYCLE,)),), "walk", (0.2, 2.8), (5, 9), (1, 1.05), (-25, 25)),
-    "bus": Figure((("bus", (vehicle(1.25, 3, 1.3, 0.97),)),), "road", (1.3, 2.2), (8, 16), (0.9, 1.1), (-4, 4), 9),
-    "car": Figure((("car", CARS),), "road", (1.2, 2.8), (6, 17), (0.9, 1.1), (-4, 4), 4.2),
+    "bus": Figure((("bus", (vehicle(1.25, 3, 1.3, 0.97),)),), "road", (1.3, 2.2), (8, 20), (0.9, 1.1), (-4, 4), 9),
+    "car": Figure((("car", CARS),), "road", (1.2, 3.2), (6, 22), (0.9, 1.1), (-4, 4), 4.2),
     "light": Figure((("pole", (POST,)), ("traffic light", LIGHTS)), "kerb", (0.3, 0.9), (6.5, 12)),
     "sign": Figure((("pole", (POST,)), ("traffic sign", SIGNS)), "kerb", (0.3, 1.2), (6, 11)),
     "lamp": Figure((("pole", (LAMP,)),), "kerb", (0.3, 0.8), (7, 15), (0.92, 1.2), mirrored=False),

@@ -9,7 +9,7 @@ from PIL.ImageColor import getrgb
 from tasks.data.streets.canvas import Array, Canvas, Shape, Thing
 from tasks.data.streets.figures import FIGURES, PALETTES, RED, WHITE
 
-TRAFFIC = {"cyclist": 2, "walker": 4, "light": 2, "bus": 1, "sign": 3, "car": 5, "bicycle": 1, "lamp": 2, "tree": 5}
+TRAFFIC = {"cyclist": 2, "walker": 4, "car": 3, "bus": 3, "light": 2, "sign": 3, "bicycle": 1, "lamp": 2, "tree": 5}
 OVERLAP = 0.15  # share of a thing that may lie before or behind others; with more, it stays away
 
 
