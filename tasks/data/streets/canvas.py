@@ -98,8 +98,8 @@ class Canvas:
             outlines, value = outlines[-1:], value * 1000 + sum(other["label"] == label for other in self.objects)
         cv2.drawContours(self.labels, outlines, -1, (IDS[label],), cv2.FILLED)
         cv2.drawContours(self.instances, outlines, -1, (value,), cv2.FILLED)
-        for outline in outlines:
-            self.objects.append({"label": label, "polygon": cv2.approxPolyDP(outline, 0.5, True)[:, 0].tolist()})
+        polygons = (cv2.approxPolyDP(outline, 0.5, True)[:, 0].tolist() for outline in outlines)
+        self.objects += [{"label": label, "polygon": polygon} for polygon in polygons]
 
     def develop(self) -> NDArray[np.uint8]:
         """The finished (height, width, 3) RGB picture, in its light and weather."""

@@ -10,7 +10,7 @@ from tasks.data.streets.canvas import Array, Canvas, Shape, Thing
 from tasks.data.streets.figures import FIGURES, PALETTES, RED, WHITE
 
 TRAFFIC = {"cyclist": 2, "walker": 4, "car": 3, "bus": 3, "light": 2, "sign": 3, "bicycle": 1, "lamp": 2, "tree": 5}
-OVERLAP = 0.15  # share of a thing that may lie before or behind others; with more, it stays away
+OVERLAP = 0.15  # of TRAFFIC, a thing stays away if a larger share of it would cover others or be covered
 
 
 class Picture(NamedTuple):
