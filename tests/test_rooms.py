@@ -14,7 +14,7 @@ ROOMS = {  # top to bottom: each imports rooms that stand below it, and these li
     "tasks": "tasks.app tasks.common",
     "tasks.app": "tasks backbones hydra omegaconf lightning rich numpy PIL",
     "tasks.search": "tasks.latency tasks.predict tasks.engine tasks.checkpoint tasks.data.loading tasks.config "
-    "tasks.common heads backbones torch lightning hydra omegaconf optuna numpy PIL rich",
+    "tasks.common heads backbones torch lightning hydra omegaconf optuna numpy rich matplotlib",
     "tasks.latency": "tasks.deploy tasks.engine tasks.config tasks.common heads backbones torch numpy omegaconf onnx "
     "onnxruntime onnxscript",
     "tasks.deploy": "tasks.predict tasks.engine tasks.detect tasks.checkpoint tasks.segment tasks.classify tasks.data "
@@ -28,7 +28,7 @@ ROOMS = {  # top to bottom: each imports rooms that stand below it, and these li
     "tasks.config tasks.common heads backbones torch torchmetrics torchvision lightning timm rich hydra omegaconf",
     "tasks.checkpoint": "tasks.config tasks.common backbones torch lightning omegaconf",
     "tasks.detect": "tasks.data.files tasks.common heads backbones torch torchvision torchmetrics pycocotools numpy "
-    "PIL rich",
+    "PIL rich matplotlib",
     "tasks.segment": "tasks.common heads backbones torch torchmetrics numpy PIL cv2",
     "tasks.classify": "tasks.common heads backbones torch torchmetrics numpy PIL",
     "tasks.data.loading": "tasks.data.datasets tasks.data.transforms tasks.data.files tasks.common torch lightning "
@@ -39,7 +39,7 @@ ROOMS = {  # top to bottom: each imports rooms that stand below it, and these li
     "tasks.data.files": "tasks.common numpy PIL cv2 scipy",
     "tasks.data": "",
     "tasks.config": "tasks.common hydra omegaconf",
-    "tasks.common": "heads.base heads.boxes backbones.terminal torch torchmetrics numpy PIL",
+    "tasks.common": "heads.base heads.boxes backbones.terminal torch torchmetrics numpy PIL matplotlib",
     "heads": "backbones.base backbones.blocks torch torchvision.ops",
     "backbones": "torch torchvision",
 }

@@ -1,22 +1,33 @@
-"""Networks by what they cost and what they are worth, and those of them that no other beats in both."""
+"""Charts with axes, drawn by matplotlib (the extra `plots`): networks by cost and worth, and the front of the best."""
 
-import math
-from collections.abc import Sequence
-from itertools import pairwise
-from typing import Literal, NamedTuple
+import io
+import warnings
+from collections.abc import Callable, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from PIL import Image, ImageDraw, ImageFont
+from tasks.common.writing import replacing
 
-TIMES = 2  # drawn larger and scaled down, for smooth lines; what follows is in pixels of the drawing
-WIDTH, HEIGHT, MARGIN, LINE, POINTS, DOT = TIMES * 640, TIMES * 420, TIMES * 60, TIMES * 20, TIMES * 13, TIMES * 5
-INK, GRID, PALE, FRONT = (30, 30, 30), (232, 232, 232), (150, 150, 150), (200, 60, 30)
-STEPS = 5  # of an axis at most, where its values do not reach over its ends
-ROUNDING = 1e-9  # 0.6 / 0.2 is a little less than 3
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.path import Path as MatplotlibPath
+    from matplotlib.text import Annotation
+    from matplotlib.transforms import Bbox
 
-Box = tuple[float, float, float, float]
-Place = tuple[float, float]
-Colour = tuple[int, int, int]
-Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
+Spot = tuple[int, int, str, str]
+INK, GRID, PALE, FRONT = "#1e1e1e", "#e8e8e8", "#969696", "#c83c1e"
+SPOTS: tuple[Spot, ...] = (  # where a name may stand beside its point: offset in points, alignment
+    (8, 0, "left", "center"),
+    (-8, 0, "right", "center"),
+    (0, 7, "center", "bottom"),
+    (0, -7, "center", "top"),
+    (6, 5, "left", "bottom"),
+    (6, -5, "left", "top"),
+    (-6, 5, "right", "bottom"),
+    (-6, -5, "right", "top"),
+)
 
 
 class Style(NamedTuple):
@@ -30,7 +41,7 @@ class Style(NamedTuple):
     """
 
     heading: str = ""
-    colour: Colour | None = None
+    colour: str | None = None
     joined: bool = False
     named: Literal["all", "on the front", "none"] = "all"
 
@@ -44,22 +55,39 @@ class Point(NamedTuple):
     style: Style = Style()
 
 
-class Axis(NamedTuple):
-    """Values from `low` to `high` in steps, on a line from pixel `start` to `end`."""
+def write_chart(path: Path, draw: Callable[["Figure"], None], width: float, height: float) -> str:
+    """Draw a chart and write it as PNG.
 
-    low: float
-    high: float
-    step: float
-    start: int
-    end: int
+    Args:
+        draw: fills an empty figure.
+        width, height: in hundreds of pixels.
 
-    def place(self, value: float) -> float:
-        """The pixel of a value."""
-        return self.start + (self.end - self.start) * (value - self.low) / (self.high - self.low)
+    Returns:
+        A line that says where the picture is, or what is missing to make it.
+    """
+    if find_spec("matplotlib") is None:
+        return f'no picture {path.name} without matplotlib: pip install "mobilevision[plots]"'
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
 
-    def marks(self) -> list[float]:
-        """Values to be written beside it."""
-        return [self.low + number * self.step for number in range(round((self.high - self.low) / self.step) + 1)]
+    figure, encoded = Figure((width, height), dpi=100, layout="constrained"), io.BytesIO()
+    FigureCanvasAgg(figure)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")  # names in any script
+        draw(figure)
+        figure.savefig(encoded, format="png")
+    with replacing(path) as file:
+        file.write(encoded.getvalue())
+    return f"picture   {path}"
+
+
+def prepare(axes: "Axes", across: str, up: str) -> None:
+    """Name the axes, and draw a pale grid below what follows."""
+    axes.set_xlabel(across, parse_math=False)
+    axes.set_ylabel(up, parse_math=False)
+    axes.grid(color=GRID)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
 
 
 def front(points: Sequence[Point]) -> list[int]:
@@ -71,116 +99,67 @@ def front(points: Sequence[Point]) -> list[int]:
     return chosen
 
 
-def picture(points: Sequence[Point], cost: str, worth: str, *, from_zero: bool = True) -> Image.Image:
+def draw_front(figure: "Figure", points: Sequence[Point], cost: str, worth: str, *, from_zero: bool = True) -> None:
     """The points with their names, the front's joined by a line.
 
     Args:
         cost, worth: what the axes are called.
         from_zero: whether costs are shown from 0 on, not from the least.
     """
-    font = ImageFont.load_default(POINTS)
-    canvas = Image.new("RGB", (WIDTH + 2 * MARGIN, HEIGHT + 2 * MARGIN), "white")
-    pen = ImageDraw.Draw(canvas)
-    costs, worths = [point.cost for point in points], [point.worth for point in points]
-    across = axis(0 if from_zero else min(costs), max(costs), MARGIN, MARGIN + WIDTH)
-    down = axis(min(worths), max(worths), MARGIN + HEIGHT, MARGIN)
-    draw_axes(pen, across, down, cost, worth, font)
-    places = [(across.place(point.cost), down.place(point.worth)) for point in points]
-    best = front(points)
-    styles = list(dict.fromkeys(point.style for point in points))
-    lines = [(FRONT, [places[number] for number in best])]
-    for style in styles:
-        if style.joined:
-            line = sorted(place for place, point in zip(places, points, strict=True) if point.style == style)
-            lines.insert(0, (style.colour or PALE, line))
-    for colour, line in lines:
-        pen.line(line, colour, TIMES)
-    order = sorted(range(len(points)), key=lambda n: (points[n].style.colour is not None, n in best))
-    for number in order:
-        draw_dot(pen, places[number], points[number].style, number in best)
-    taken: list[Box] = [(x - DOT, y - DOT, x + DOT, y + DOT) for x, y in places]
-    taken += [draw_legend(pen, styles, font), *(box for _, line in lines for box in boxes_along(line))]
+    axes, best = figure.subplots(), front(points)
+    prepare(axes, cost, worth)
+    styles = dict.fromkeys(point.style for point in points)
+    for style in sorted(styles, key=lambda style: style.colour is not None):  # pale ones below
+        own = sorted((point.cost, point.worth) for point in points if point.style == style)
+        shape = "o-" if style.joined else "o"
+        axes.plot(*zip(*own, strict=True), shape, color=style.colour or PALE, label=style.heading or "_", linewidth=1)
+    line = [(points[number].cost, points[number].worth) for number in best]
+    axes.plot(*zip(*line, strict=True), color=FRONT, label="Pareto front", linewidth=1)
+    for number in best:
+        _, x, y, style = points[number]
+        axes.plot(x, y, "o", color=style.colour or FRONT, markeredgecolor=FRONT, markeredgewidth=1.5)
+    axes.margins(0.08)
+    if from_zero:
+        axes.set_xlim(left=0)
+    figure.legend(loc="outside upper right", ncols=6, frameon=False)
+    figure.draw_without_rendering()  # now the axes have their place
+    write_names(axes, points, best)
+
+
+def write_names(axes: "Axes", points: Sequence[Point], best: Sequence[int]) -> None:
+    """Names where they cover no point, line or other name; the front's first."""
+    from matplotlib.transforms import Bbox
+
+    dots = axes.transData.transform([(point.cost, point.worth) for point in points])
+    taken = [Bbox([dot - 4, dot + 4]) for dot in dots]
+    lines = [line.get_path().transformed(axes.transData) for line in axes.lines if line.get_linestyle() != "None"]
+    frame = axes.get_window_extent()
     for number in (*best, *(n for n in range(len(points)) if n not in best)):
-        name, _, _, style = points[number]
+        name, x, y, style = points[number]
         if style.named == "none" or (style.named == "on the front" and number not in best):
             continue
-        boxes = boxes_beside(places[number], font.getlength(name))
-        free = [box for box in boxes if not any(overlap(box, other) for other in taken)]
-        if free or style.named == "all":
-            box = (free or boxes)[0]
-            taken.append(box)
-            pen.text(box[:2], name, style.colour or (INK if number in best else PALE), font)
-    return canvas.resize((canvas.width // TIMES, canvas.height // TIMES), Image.Resampling.LANCZOS)
+        text = axes.annotate(name, (x, y), (0, 0), textcoords="offset points", parse_math=False, in_layout=False)
+        text.set_color(style.colour or (INK if number in best else PALE))
+        boxes = {}
+        for spot in SPOTS:
+            place_at(text, spot)
+            boxes[spot] = text.get_window_extent()
+        inside = {spot: box for spot, box in boxes.items() if frame.x0 < box.x0 and box.x1 < frame.x1} or boxes
+        free = [spot for spot, box in inside.items() if not is_covered(box, taken, lines)]
+        if not free and style.named != "all":
+            text.remove()
+            continue
+        spot = (free or list(inside))[0]
+        place_at(text, spot)
+        taken.append(boxes[spot])
 
 
-def draw_dot(pen: ImageDraw.ImageDraw, place: Place, style: Style, best: bool) -> None:
-    """A point, which is on the front or not."""
-    if best:
-        pen.circle(place, DOT + 3 * TIMES // 2, FRONT)
-    pen.circle(place, DOT, style.colour or (FRONT if best else PALE))
+def place_at(text: "Annotation", spot: Spot) -> None:
+    """Put a name at one of the spots beside its point."""
+    right, up, horizontal, vertical = spot
+    text.set(position=(right, up), horizontalalignment=horizontal, verticalalignment=vertical)
 
 
-def draw_legend(pen: ImageDraw.ImageDraw, styles: Sequence[Style], font: Font) -> Box:
-    """The headings above the right end, each in its colour; returns where they are."""
-    right, y = MARGIN + WIDTH, MARGIN - LINE // 2
-    for heading, colour in (("Pareto front", FRONT), *((style.heading, style.colour or PALE) for style in styles)):
-        if heading:
-            pen.text((right, y), heading, colour, font, anchor="rm")
-            right -= round(font.getlength(heading)) + LINE
-    return right, y - LINE / 2, MARGIN + WIDTH, y + LINE / 2
-
-
-def axis(low: float, high: float, start: int, end: int) -> Axis:
-    """An axis in round steps (1, 2, 5, 10, …) that has room for these values."""
-    span = high - low or abs(high) or 1.0
-    power = 10.0 ** math.floor(math.log10(span / STEPS))
-    step = next(times * power for times in (1, 2, 5, 10) if span / (times * power) < STEPS + ROUNDING)
-    first, last = math.floor(low / step + ROUNDING), math.ceil(high / step - ROUNDING)
-    return Axis(first * step, max(last, first + 1) * step, step, start, end)
-
-
-def draw_axes(pen: ImageDraw.ImageDraw, across: Axis, down: Axis, cost: str, worth: str, font: Font) -> None:
-    """A grid with its numbers and names."""
-    for value in across.marks():
-        x = across.place(value)
-        pen.line((x, down.start, x, down.end), GRID, TIMES)
-        pen.text((x, down.start + LINE // 2), f"{value:.6g}", INK, font, anchor="mm")
-    for value in down.marks():
-        y = down.place(value)
-        pen.line((across.start, y, across.end, y), GRID, TIMES)
-        pen.text((across.start - LINE // 3, y), f"{value:.6g}", INK, font, anchor="rm")
-    pen.line((across.start, down.end, across.start, down.start, across.end, down.start), INK, TIMES)
-    pen.text((across.start, down.end - LINE // 2), worth, INK, font, anchor="lm")
-    pen.text((across.end, down.start + 3 * LINE // 2), cost, INK, font, anchor="rm")
-
-
-def boxes_beside(point: Place, width: float) -> list[Box]:
-    """Where a name of this width may stand beside its point: right, left, above or below of it."""
-    x, y = point
-    gap, half = 2 * DOT, LINE / 2
-    lefts_and_tops = [
-        (x + gap, y - half),
-        (x - gap - width, y - half),
-        (x - width / 2, y - gap - LINE),
-        (x - width / 2, y + gap),
-        (x + gap, y - half - LINE),
-        (x + gap, y + half),
-    ]
-    boxes = [(left, top, left + width, top + LINE) for left, top in lefts_and_tops]
-    inside = [box for box in boxes if box[0] > MARGIN and box[2] < WIDTH + 2 * MARGIN and box[3] < MARGIN + HEIGHT]
-    return inside or boxes
-
-
-def boxes_along(line: Sequence[Place]) -> list[Box]:
-    """Points of a line, close enough for no name to fit between them."""
-    found = []
-    for (x, y), (next_x, next_y) in pairwise(line):
-        parts = 1 + int(math.hypot(next_x - x, next_y - y) / LINE)
-        middle = [(x + (next_x - x) * part / parts, y + (next_y - y) * part / parts) for part in range(parts)]
-        found += [(*place, *place) for place in middle]
-    return found
-
-
-def overlap(one: Box, other: Box) -> bool:
-    """Whether two boxes, xyxy, have something in common."""
-    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
+def is_covered(box: "Bbox", taken: Sequence["Bbox"], lines: Sequence["MatplotlibPath"]) -> bool:
+    """Whether something stands in a box already."""
+    return any(box.overlaps(other) for other in taken) or any(line.intersects_bbox(box, filled=False) for line in lines)

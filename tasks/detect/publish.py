@@ -2,10 +2,12 @@
 
 import csv
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
+from tasks.common.charts import write_chart
 from tasks.detect.coco_map import AT_50
-from tasks.detect.curves import precision_recall
+from tasks.detect.curves import draw_curves, precision_recall
 from tasks.detect.error_kinds import KINDS, Errors, errors
 from tasks.detect.metric import CocoMAP
 from tasks.detect.results import write_results
@@ -17,23 +19,26 @@ def publish(metric: CocoMAP, folder: Path) -> list[str]:
     write_results(metric.found, folder / "predictions.json")
     kinds = errors(metric.truths, metric.found, metric.image_ids, metric.result.categories)
     write_errors(kinds, class_names, folder / "errors.csv")
+    said = []
     if (folder / "pictures").is_dir():  # where pictures are wanted
-        draw_curves(metric, class_names, folder / "pictures" / "precision_recall.png")
+        said.append(write_curves(metric, class_names, folder / "pictures" / "precision_recall.png"))
     counts = ", ".join(f"{kind} {count}" for kind, count in zip(KINDS, kinds.counts.sum(0), strict=True))
     where = (
         f"at score {kinds.score:.2f} and above, where F1 is best" if len(metric.found.scores) else "without a box found"
     )
     return [
+        *said,
         f"errors    {where}: {counts}: {folder / 'errors.csv'}",
         f"boxes     {folder / 'predictions.json'} (COCO's results format)",
     ]
 
 
-def draw_curves(metric: CocoMAP, class_names: Sequence[str], path: Path) -> None:
-    """Precision over recall at IoU 0.5 and 0.75."""
+def write_curves(metric: CocoMAP, class_names: Sequence[str], path: Path) -> str:
+    """Draw precision over recall at IoU 0.5 and 0.75; returns what to say of the picture."""
     precision = metric.result.precision  # (10, 101, K, 4, 3), by ascending category id
     averages = list(metric.result.average_precision(AT_50).values())
-    precision_recall(precision[0, :, :, 0, 2], precision[5, :, :, 0, 2], class_names, averages).save(path)
+    curves = precision_recall(precision[0, :, :, 0, 2], precision[5, :, :, 0, 2], class_names, averages)
+    return write_chart(path, partial(draw_curves, curves=curves), 12.4, 5)
 
 
 def write_errors(kinds: Errors, class_names: Sequence[str], path: Path) -> None:

@@ -4,27 +4,16 @@ import csv
 import random
 import statistics
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from omegaconf import DictConfig, OmegaConf
-from PIL import Image, ImageDraw, ImageFont
 from rich.console import Console
 from rich.table import Table
 
-from tasks.common.charts import (
-    DOT,
-    FRONT,
-    HEIGHT,
-    MARGIN,
-    PALE,
-    POINTS,
-    TIMES,
-    WIDTH,
-    axis,
-    draw_axes,
-)
+from tasks.common.charts import FRONT, PALE, prepare, write_chart
 from tasks.common.console import report
 from tasks.latency.meters import Latency, make_meter, sized
 from tasks.latency.table import told
@@ -32,6 +21,9 @@ from tasks.latency.units import units_of
 from tasks.latency.whole import whole
 from tasks.search.block.space import Space
 from tasks.search.networks import Networks
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 class Compared(NamedTuple):
@@ -78,8 +70,8 @@ def report_latency(config: DictConfig, networks: Networks, folder: Path) -> None
         meter.table.add({}, {sized(networks.size): factor})
     show(found, factor)
     write(folder / "latency.csv", found, factor)
-    picture(found, factor).save(folder / "latency.png")
-    report(f"table     {folder / 'latency.csv'}\npicture   {folder / 'latency.png'}")
+    report(f"table     {folder / 'latency.csv'}")
+    report(write_chart(folder / "latency.png", partial(draw, found=found, factor=factor), 7.6, 5.4))
 
 
 def show(found: Sequence[Compared], factor: float) -> None:
@@ -116,16 +108,10 @@ def write(path: Path, found: Sequence[Compared], factor: float) -> None:
             table.writerow([each.name, *figures, each.changes])
 
 
-def picture(found: Sequence[Compared], factor: float) -> Image.Image:
+def draw(figure: "Figure", found: Sequence[Compared], factor: float) -> None:
     """What was predicted against what was measured, and the line on which they are the same."""
-    font = ImageFont.load_default(POINTS)
-    canvas = Image.new("RGB", (WIDTH + 2 * MARGIN, HEIGHT + 2 * MARGIN), "white")
-    pen = ImageDraw.Draw(canvas)
-    points = [(factor * each.units, each.whole) for each in found]
-    low, high = min(map(min, points)), max(map(max, points))
-    across, down = axis(low, high, MARGIN, MARGIN + WIDTH), axis(low, high, MARGIN + HEIGHT, MARGIN)
-    draw_axes(pen, across, down, f"{factor:.3f} times the sum of the units, ms", "whole network, ms", font)
-    pen.line([(across.place(value), down.place(value)) for value in (across.low, across.high)], PALE, TIMES)
-    for x, y in points:
-        pen.circle((across.place(x), down.place(y)), DOT, FRONT)
-    return canvas.resize((canvas.width // TIMES, canvas.height // TIMES), Image.Resampling.LANCZOS)
+    axes = figure.subplots()
+    prepare(axes, f"{factor:.3f} times the sum of the units, ms", "whole network, ms")
+    predicted, measured = [factor * each.units for each in found], [each.whole for each in found]
+    axes.axline((predicted[0], predicted[0]), slope=1, color=PALE, linewidth=1)
+    axes.plot(predicted, measured, "o", color=FRONT)

@@ -3,18 +3,19 @@
 import csv
 import math
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from tasks.common.charts import INK, Point, Style, picture
+from tasks.common.charts import INK, Point, Style, draw_front, write_chart
 
 Kind = Literal["seed", "width", "step", "candidate", "found"]
 STYLES: dict[Kind, Style] = {
     "seed": Style("seed", INK),
-    "width": Style("width multipliers", (40, 90, 170), joined=True),
+    "width": Style("width multipliers", "#285aaa", joined=True),
     "step": Style("steps", named="none"),
     "candidate": Style("candidates", named="on the front"),
-    "found": Style("found", (20, 125, 70)),
+    "found": Style("found", "#147d46"),
 }
 AXES = {"latency": ("milliseconds", 1), "madds": ("million multiply-adds", 1e6), "params": ("million parameters", 1e6)}
 
@@ -59,13 +60,16 @@ def write_history(path: Path, records: Sequence[Record], cost: str) -> None:
             table.writerow({cost_name: round(row.pop("cost"), 4)} | row | {"seconds": round(row["seconds"], 3)})
 
 
-def draw(path: Path, records: Sequence[Record], cost: str, score_name: str, of: str = "") -> None:
+def draw(path: Path, records: Sequence[Record], cost: str, score_name: str, of: str = "") -> str:
     """Score against cost of the networks that have a score: the Pareto front, the seed, the line of its widths.
 
     Args:
         cost: "latency", "madds" or "params".
         score_name: what the scores are called.
         of: what the costs are those of.
+
+    Returns:
+        A line that says where the picture is, or what is missing to make it; "" for networks without a score.
     """
     heading, unit = AXES[cost]
     seeds = [record for record in records if record.kind == "seed"]
@@ -76,5 +80,7 @@ def draw(path: Path, records: Sequence[Record], cost: str, score_name: str, of: 
         for record in records
         if record.score is not None and math.isfinite(record.score)
     ]
-    if points:
-        picture(points, f"{heading} {of}".strip(), score_name, from_zero=False).save(path)
+    if not points:
+        return ""
+    chart = partial(draw_front, points=points, cost=f"{heading} {of}".strip(), worth=score_name, from_zero=False)
+    return write_chart(path, chart, 7.6, 5.4)

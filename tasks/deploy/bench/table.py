@@ -3,6 +3,7 @@
 import csv
 import json
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from tasks.common.charts import Point, picture
+from tasks.common.charts import Point, draw_front, write_chart
 
 Row = dict[str, Any]
 NUMBERS = (  # of a line: key, heading, unit, digits
@@ -41,8 +42,8 @@ def publish(folder: Path, rows: Sequence[Row]) -> None:
     if worth is not None and len(rows) > 1:
         heading, unit = ("million multiply-adds, for want of scores", 1e6) if worth == "multiply_adds" else (worth, 1)
         points = [Point(row["name"], row["network_p50_ms"], row[worth] / unit) for row in rows]
-        picture(points, "milliseconds of the network, p50", heading).save(folder / "pareto.png")
-        print(f"picture   {folder / 'pareto.png'}: {heading} against latency")
+        draw = partial(draw_front, points=points, cost="milliseconds of the network, p50", worth=heading)
+        print(f"{write_chart(folder / 'pareto.png', draw, 7.6, 5.4)}: {heading} against latency")
 
 
 def show(rows: Sequence[Row]) -> None:

@@ -57,10 +57,10 @@ def write_results(task: str, candidates: Candidates, folder: Path) -> None:
     found = record_of(candidates, best)._replace(name="found", kind="found")
     write_history(folder / "history.csv", [*records, found], meter.name)
     drawn = [record for record in [*records, found] if record.state == "complete"]
-    draw(folder / "search.png", drawn, meter.name, f"{networks.score} on held-out images")
+    picture = draw(folder / "search.png", drawn, meter.name, f"{networks.score} on held-out images")
     report(f"found     {folder / 'found.yaml'}: {name_of(best)}, {describe(best, candidates)}")
     report(f"front     {folder / 'front'}: {', '.join(map(name_of, front))}")
-    report(f"history   {folder / 'history.csv'}\npicture   {folder / 'search.png'}")
+    report(f"history   {folder / 'history.csv'}\n{picture}")
 
 
 def describe(trial: FrozenTrial, candidates: Candidates) -> str:

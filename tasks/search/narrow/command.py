@@ -74,9 +74,9 @@ def narrow(task: str, config: DictConfig, splits: Splits, networks: Networks, fo
     costs = costs_of(config, networks, meter, {rival.name: rival.plan for rival in rivals})
     records = records_of(rivals, networks, costs)
     write_history(folder / "history.csv", [*steps_of(adapted, networks), *records], cost)
-    draw(folder / "search.png", records, cost, networks.score, "of the whole network")
+    picture = draw(folder / "search.png", records, cost, networks.score, "of the whole network")
     show(records, meter.unit, networks.score)
-    report(f"history   {folder / 'history.csv'}\npicture   {folder / 'search.png'}")
+    report(f"history   {folder / 'history.csv'}\n{picture}")
 
 
 def seed_state(task: str, config: DictConfig, networks: Networks) -> dict[str, Any]:

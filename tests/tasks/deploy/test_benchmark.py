@@ -15,7 +15,7 @@ from PIL import Image
 
 from tasks.checkpoint.checkpoint import make_card
 from tasks.checkpoint.manifest import write_manifest
-from tasks.common.charts import Point, axis, front, picture
+from tasks.common.charts import Point, front
 from tasks.common.errors import UserError
 from tasks.deploy import benchmark as module
 from tasks.deploy.bench.candidates import candidates, nameless, score_of
@@ -252,29 +252,6 @@ def test_the_front_is_what_no_other_beats():
     points = [Point(name, cost, worth) for name, (cost, worth) in values.items()]
     assert "".join(points[number].name for number in front(points)) == "abf"
     assert front([Point("same", 1, 1), Point("same", 1, 1)]) == [0]
-
-
-@pytest.mark.parametrize(
-    ("low", "high", "marks"),
-    [
-        (0, 81, [0, 20, 40, 60, 80, 100]),
-        (0, 1, [0, 0.2, 0.4, 0.6, 0.8, 1]),
-        (0.713, 0.748, [0.71, 0.72, 0.73, 0.74, 0.75]),
-        (300, 300, [300, 400]),
-        (0, 0, [0, 0.2]),
-    ],
-)
-def test_an_axis_has_round_marks_around_its_values(low, high, marks):
-    made = axis(low, high, 0, 100)
-    assert made.marks() == pytest.approx(marks)
-    assert 0 <= made.place(low) <= made.place(high) <= 100
-
-
-def test_the_picture_marks_the_front():
-    points = [Point("fast", 1, 0.5), Point("beaten", 3, 0.4), Point("good", 4, 0.8)]
-    drawn = np.asarray(picture(points, "ms", "mIoU")).astype(int)
-    red = (drawn[..., 0] - drawn[..., 2] > 100).sum()
-    assert red > (np.asarray(picture(points[:2], "ms", "mIoU")).astype(int) @ [1, 0, -1] > 100).sum() > 0
 
 
 def test_scores_are_drawn_where_all_have_one_and_nothing_of_a_single_network(tmp_path, capsys):

@@ -1,11 +1,15 @@
 """Precision-recall curves: where they run, what is named and what is left out."""
 
+from functools import partial
+
 import numpy as np
 import pytest
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
 from PIL import Image
 
-from tasks.detect import curves
-from tasks.detect.curves import MARGIN, SIDE, TIMES, points, precision_recall
+from tasks.common.charts import write_chart
+from tasks.detect.curves import corners, draw_curves, precision_recall
 from tasks.detect.draw import colour_of
 
 
@@ -14,76 +18,76 @@ def falling(classes, seed=0):
     return 1 - np.linspace(0, 1, 101)[:, None] ** np.random.default_rng(seed).uniform(1, 4, classes)
 
 
-def chart(precision, names=None):
+def curves_of(precision, names=None):
     names = [f"class {k}" for k in range(precision.shape[1])] if names is None else names
     means = [None if not value >= 0 else value for value in precision.mean(0).tolist()]
     return precision_recall(precision, precision * 0.5, names, means)
 
 
-def near(picture, x, y, colour):
-    """Whether the colour is within two pixels of a place of the finished picture."""
-    some = np.asarray(picture)[y - 2 : y + 3, x - 2 : x + 3].astype(int)
-    return bool((np.abs(some - colour).max(2) < 40).any())
-
-
-def place(recall, precision):
-    """Of a point of the first chart in the finished picture."""
-    return round((MARGIN + recall * SIDE) / TIMES), round((MARGIN + (1 - precision) * SIDE) / TIMES)
+def drawn(curves):
+    figure = Figure()
+    draw_curves(figure, curves)
+    return figure
 
 
 def test_curves_run_where_they_should_in_the_colours_of_their_classes():
     precision = np.stack((np.full(101, 0.9), np.where(np.arange(101) <= 50, 0.3, 0)), 1)
-    picture = chart(precision)
-    assert isinstance(picture, Image.Image)
-    for recall in (0.1, 0.55, 0.9):
-        assert near(picture, *place(recall, 0.9), colour_of(0))
-    assert near(picture, *place(0.3, 0.3), colour_of(1))
-    assert near(picture, *place(0.5, 0.1), colour_of(1))  # falls to the ground where no more was found
-    assert not near(picture, *place(0.75, 0.3), colour_of(1))
-    second = MARGIN + SIDE  # from the first chart to the second, where all is half as high
-    x, y = place(0.5, 0.45)
-    assert near(picture, x + second // TIMES, y, colour_of(0))
+    first, second = drawn(curves_of(precision)).axes
+    low, high = first.lines  # the best class on top
+    assert to_rgb(high.get_color()) == tuple(value / 255 for value in colour_of(0))
+    assert set(high.get_ydata()) == {0.9} and high.get_xdata()[-1] == 1
+    assert to_rgb(low.get_color()) == tuple(value / 255 for value in colour_of(1))
+    assert low.get_xydata()[-2:].tolist() == [[0.5, 0.3], [0.5, 0]]  # falls to the ground where no more was found
+    assert set(second.lines[1].get_ydata()) == {0.45}
 
 
-def test_points_of_a_curve():
-    ground = MARGIN + SIDE
-    assert points(np.zeros(101), 0) == [(0, ground), (0, ground)]
-    assert points(np.ones(101), 0)[-1] == (SIDE, MARGIN)
-    assert points(np.where(np.arange(101) < 21, 1.0, 0.0), 0)[-2:] == [(0.2 * SIDE, MARGIN), (0.2 * SIDE, ground)]
+def test_corners_of_a_curve():
+    assert corners(np.zeros(101)) == ([0, 0], [0, 0])
+    assert [values[-1] for values in corners(np.ones(101))] == [1, 1]
+    recalls, precisions = corners(np.where(np.arange(101) < 21, 1.0, 0.0))
+    assert (recalls[-2:], precisions[-2:]) == ([0.2, 0.2], [1, 0])
 
 
-@pytest.fixture
-def shown(monkeypatch):
-    """What would be drawn: grey curves, named ones, classes without truth."""
-    seen = {}
-
-    def picture(grey, named, absent):
-        seen.update(grey=[c.name for c in grey], named=[c.name for c in named], absent=list(absent))
-        seen["ap50"] = [round(curve.ap50, 6) for curve in named]
-
-    monkeypatch.setattr(curves, "picture", picture)
-    return seen
+def test_names_stand_in_the_legend_as_they_are():
+    figure = drawn(curves_of(falling(2), ["_a$b$", "b" * 40]))
+    assert sorted(text.get_text().split()[-1] for text in figure.legends[0].get_texts()) == ["_a$b$", "b" * 23 + "…"]
 
 
-def test_best_first_and_classes_without_truth_are_listed(shown):
+def told(precision, names=None):
+    """What would be drawn: names of grey curves, of named ones, of classes without truth."""
+    grey, named, absent = curves_of(precision, names)
+    return {
+        "grey": [curve.name for curve in grey],
+        "named": [curve.name for curve in named],
+        "absent": absent,
+        "ap50": [round(curve.ap50, 6) for curve in named],
+    }
+
+
+def test_best_first_and_classes_without_truth_are_listed():
     precision = np.stack((np.full(101, 0.2), np.full(101, -1.0), np.full(101, 0.7), np.full(101, np.nan)), 1)
-    chart(precision, ["a", "b", "c", "d"])
-    assert shown == {"grey": [], "named": ["c", "a"], "absent": ["b", "d"], "ap50": [0.7, 0.2]}
+    shown = told(precision, ["a", "b", "c", "d"])
+    assert shown == {
+        "grey": [],
+        "named": ["c", "a"],
+        "absent": ["b", "d"],
+        "ap50": [0.7, 0.2],
+    }
 
 
-def test_of_many_classes_the_mean_and_the_ten_worst_are_named(shown):
+def test_of_many_classes_the_mean_and_the_ten_worst_are_named():
     precision = np.tile(np.linspace(0.9, 0.1, 41), (101, 1))
     precision[:, 40] = -1
-    chart(precision)
+    shown = told(precision)
     assert shown["named"] == ["mean of 40", *(f"class {k}" for k in range(30, 40))]
     assert shown["ap50"][0] == pytest.approx(0.51)
     assert shown["grey"] == [f"class {k}" for k in range(30)]
     assert shown["absent"] == ["class 40"]
 
 
-@pytest.mark.parametrize("classes, absent", [(1, 0), (3, 1), (20, 0), (21, 3), (80, 60), (2, 2)])
-def test_every_picture_has_a_sane_size(classes, absent):
+@pytest.mark.parametrize(("classes", "absent"), [(1, 0), (80, 60), (2, 2)])
+def test_every_picture_can_be_written(tmp_path, classes, absent):
     precision = falling(classes)
     precision[:, :absent] = -1
-    picture = chart(precision)
-    assert 900 < picture.width < 1300 and 450 < picture.height < 560
+    line = write_chart(tmp_path / "a.png", partial(draw_curves, curves=curves_of(precision)), 12.4, 5)
+    assert str(tmp_path / "a.png") in line and Image.open(tmp_path / "a.png").size == (1240, 500)

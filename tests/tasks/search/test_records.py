@@ -3,9 +3,10 @@
 import csv
 
 import pytest
-from PIL import ImageDraw
+from matplotlib.figure import Figure
 
 from tasks.common.charts import FRONT, INK, PALE
+from tasks.search import records as search_records
 from tasks.search.records import STYLES, Record, draw, write_history
 
 
@@ -47,24 +48,28 @@ def test_a_cost_that_is_counted_anyway_stands_there_once(name, tmp_path):
 @pytest.fixture
 def strokes(monkeypatch, tmp_path):
     """Draws records, and says of the picture: its texts and the number of points of its lines, by colour."""
-    texts, lines = {}, {}
-    write, join = ImageDraw.ImageDraw.text, ImageDraw.ImageDraw.line
-
-    def text(pen, place, said, colour, *more, **keywords):
-        texts.setdefault(colour, []).append(said)
-        write(pen, place, said, colour, *more, **keywords)
-
-    def line(pen, places, colour, width):
-        lines.setdefault(colour, []).append(len(places))
-        join(pen, places, colour, width)
 
     def drawn(*records):
-        texts.clear(), lines.clear()
+        texts, lines = {}, {}
+
+        def look(_path, draw, width, height):
+            figure = Figure((width, height))
+            draw(figure)
+            (axes,) = figure.axes
+            for text in axes.texts:
+                texts.setdefault(text.get_color(), []).append(text.get_text())
+            texts["axes"] = [axes.get_xlabel(), axes.get_ylabel()]
+            for line, heading in zip(figure.legends[0].legend_handles, figure.legends[0].get_texts(), strict=True):
+                texts.setdefault(line.get_color(), []).append(heading.get_text())
+            for line in axes.lines:
+                if line.get_linestyle() != "None":
+                    lines.setdefault(line.get_color(), []).append(len(line.get_xdata()))
+            return ""
+
+        monkeypatch.setattr(search_records, "write_chart", look)
         draw(tmp_path / "search.png", records, "latency", "top1")
         return texts, lines
 
-    monkeypatch.setattr(ImageDraw.ImageDraw, "text", text)
-    monkeypatch.setattr(ImageDraw.ImageDraw, "line", line)
     return drawn
 
 
@@ -74,7 +79,7 @@ SEED = record("V3-Small", "seed", 0.7, 2.0)
 def test_each_kind_has_its_colour_and_a_word_in_the_legend(strokes):
     found, step = record("F", "found", 0.72, 1.5), record("step 3", "step", 0.9, 1.4)
     texts, _ = strokes(SEED, found, step)
-    assert {"V3-Small", "seed", "milliseconds", "top1"} < set(texts[STYLES["seed"].colour])
+    assert {"V3-Small", "seed"} <= set(texts[STYLES["seed"].colour]) and texts["axes"] == ["milliseconds", "top1"]
     assert set(texts[STYLES["found"].colour]) == {"F", "found"}
     assert texts[FRONT] == ["Pareto front"] and "steps" in texts[PALE]
     assert not any("step 3" in said for said in texts.values())  # there are too many
