@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from backbones.base import Backbone
 from backbones.blocks import Activation, ConvNormAct, ReLU6
 from backbones.cse import Bound, GatedResidual, Shortcut, ShortcutInvertedResidual, Stride
+from backbones.errors import ImageSizeError
 from backbones.inverted import initialise
 from backbones.stages import Stages, check_choice
 
@@ -126,7 +127,7 @@ class MobileNetV2CSE(Backbone):
         """Feature maps by name, see Backbone."""
         height, width = x.shape[-2:]
         if not self.adapt and (height, width) != (self.resolution, self.resolution):
-            raise ValueError(
+            raise ImageSizeError(
                 f"images are {height}×{width}, the network was built for {self.resolution}×{self.resolution}; "
                 "set resolution, or adapt=true"
             )

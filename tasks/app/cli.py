@@ -11,9 +11,10 @@ from pathlib import Path
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException, InstantiationException, MissingConfigException, OverrideParseException
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from backbones.errors import ImageSizeError
 from tasks.app.added_keys import check_added
 from tasks.app.folders import writes
 from tasks.app.foreign_keys import check_words
@@ -22,12 +23,29 @@ from tasks.app.runlog import NAME as RUN_LOG
 from tasks.app.runlog import run_log
 from tasks.app.validate import check, check_recipe, check_typed
 from tasks.common.console import end_children, run_command
-from tasks.common.errors import Stopped, UserError, located, visible
+from tasks.common.errors import Stopped, UserError, is_out_of_memory, located, visible
 from tasks.common.origin import needs_traceback
 from tasks.config.overrides import typed_keys
 from tasks.config.rules.values import suggestion
 
 CONF = Path(__file__).parents[2] / "conf"
+MISTAKES = (  # what may be the user's to mend
+    UserError,
+    ImageSizeError,
+    OmegaConfBaseException,
+    InstantiationException,
+    OSError,
+    RuntimeError,
+    MemoryError,
+)
+MEMORY_KEYS = {  # what takes memory, by mode
+    "train": ("data.batch_size", "data.eval_batch_size", "image_size", "data.workers"),
+    "evaluate": ("data.eval_batch_size", "image_size", "data.workers"),
+    "predict": ("image_size", "data.fit"),
+    "export": ("export.batch", "export.size", "image_size"),
+    "benchmark": ("benchmark.size", "benchmark.photo", "image_size"),
+    "search": ("data.batch_size", "data.eval_batch_size", "search.workers", "image_size"),
+}
 
 
 def main(name: str, spelled_out: Callable[[Sequence[str]], list[str]] = list) -> None:
@@ -73,8 +91,8 @@ def run_task(name: str, spelled_out: Callable[[Sequence[str]], list[str]]) -> No
                 run(config)
             except BrokenPipeError:
                 raise
-            except (UserError, OmegaConfBaseException, InstantiationException, OSError, RuntimeError) as error:
-                message = explain_run(error)
+            except MISTAKES as error:
+                message = explain_run(error, config)
                 if full_error or not message:
                     raise
                 message = visible(message + how_to_resume(config, folder, error))
@@ -156,22 +174,32 @@ def explain(error: Exception) -> str:
     return " ".join(str(error).split())
 
 
-def explain_run(error: Exception) -> str:
+def explain_run(error: Exception, config: DictConfig) -> str:
     """One line for what ended a run; nothing for a fault of ours."""
     if isinstance(error, UserError):
         return last_message(error)
+    if isinstance(error, ImageSizeError):
+        return " ".join(str(error).split())
+    if is_out_of_memory(error):
+        return without_memory(error, config)
     if isinstance(error, RuntimeError):
         text = " ".join(str(error).split())
         if "can't start new thread" in text:
             return f"{text}: the limit of processes and threads is reached (ulimit -u); fewer data.workers need less"
-        if "DefaultCPUAllocator" in text or "CUDA out of memory" in text:
-            return f"{text[:200]}: a smaller data.batch_size, image_size or fewer data.workers need less memory"
         if "DataLoader worker" not in text:
             return ""
         from tasks.data.loading.sharing import lost_worker
 
         return lost_worker(error)
     return explain(error)
+
+
+def without_memory(error: Exception, config: DictConfig) -> str:
+    """What had no memory left, and which keys of this mode need less when they are lower."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    what = lines[-1] if lines[0].startswith("Caught ") else lines[0]  # in a worker, its traceback stands before it
+    keys = [key for key in MEMORY_KEYS[config.mode] if OmegaConf.select(config, key) is not None]
+    return f"out of memory ({what[:160]}): lower {' or '.join(keys)}"
 
 
 def how_to_resume(config: DictConfig, folder: Path, error: Exception) -> str:

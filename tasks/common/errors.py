@@ -4,6 +4,8 @@ import re
 import signal
 from pathlib import Path
 
+OUT_OF_MEMORY = ("out of memory", "DefaultCPUAllocator", "not enough memory", "OutOfMemoryError", "MemoryError")
+
 
 class UserError(Exception):
     """Something wrong with a command, a file or a data set; the first line names it and the choices."""
@@ -15,6 +17,12 @@ class Diverged(UserError):
     """The loss ran away: what was trained is worth little. The command ends with exit status 3."""
 
     status = 3
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether Python, NumPy or PyTorch had no memory left, on the CPU or an accelerator, also in a worker process."""
+    known = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+    return known or any(words in str(error) for words in OUT_OF_MEMORY)
 
 
 def located(message: str, error: Exception) -> str:

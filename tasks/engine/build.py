@@ -17,7 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 from backbones.base import Backbone, Feature
 from backbones.domain_norm import separate_domains
 from tasks.checkpoint.saving import CheckpointFiles
-from tasks.common.errors import UserError, located
+from tasks.common.errors import UserError, is_out_of_memory, located
 from tasks.common.origin import needs_traceback
 from tasks.common.task import Task
 from tasks.config.heads import parts, several
@@ -30,13 +30,14 @@ from tasks.engine.sync_norms import SyncNorms
 
 
 @contextmanager
-def told_to_the_user() -> Iterator[None]:
-    """Errors of what the configuration builds become one line: their root's message, with where it was built.
+def user_errors() -> Iterator[None]:
+    """Errors while the configuration's objects are built become one line: their root's message, with where it was.
 
-    Those of a user's own class, and bugs of ours, stay as they are.
+    Only for building: in a forward pass or a training an error is a fault of the code. Those of a user's own class,
+    bugs of ours and a lack of memory stay as they are.
 
     Raises:
-        UserError: instead of them.
+        UserError: instead of the others.
     """
     try:
         yield
@@ -50,7 +51,7 @@ def told_to_the_user() -> Iterator[None]:
         InstantiationException,
         MisconfigurationException,
     ) as error:
-        if needs_traceback(error):
+        if needs_traceback(error) or is_out_of_memory(error):
             raise
         root: BaseException = error
         while root.__cause__ is not None:
@@ -77,7 +78,7 @@ def build(
     Raises:
         UserError: for choices that do not fit together.
     """
-    with told_to_the_user():
+    with user_errors():
         count_parameters(config, classes)
         backbone = make_backbone(config.backbone)
         tasks = [make_task(name, part, backbone.features, classes) for name, part in parts(config).items()]
@@ -172,7 +173,7 @@ def build_data(config: DictConfig, splits: Splits) -> DataModule:
     settings: Any = OmegaConf.to_container(config.data, resolve=True)
     for key in ("augment", "own_augment"):
         settings[key] = with_void(settings.get(key))
-    with told_to_the_user(), warnings.catch_warnings():
+    with user_errors(), warnings.catch_warnings():
         warnings.filterwarnings("error", message=r"Argument\(s\) .* not valid for transform")  # albumentations goes on
         return DataModule(
             splits.train,
@@ -191,7 +192,7 @@ def make_trainer(config: DictConfig, callbacks: Sequence[Callback], logger: Dict
         UserError: for what Lightning refuses: an accelerator that is not there, a missing logger, …
     """
     epochs, every = config.trainer.max_epochs, config.trainer.check_val_every_n_epoch
-    with told_to_the_user():
+    with user_errors():
         trainer: lightning.Trainer = instantiate(
             config.trainer,
             check_val_every_n_epoch=max(n for n in range(1, every + 1) if epochs % n == 0),

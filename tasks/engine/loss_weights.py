@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
+from tasks.common.errors import UserError
 from tasks.common.labels import is_number
 
 TASKS = ("segment", "detect", "classify")  # what a configuration may name, trained in this run or not
@@ -115,7 +116,8 @@ class GradNorm(Balance):
         every: training batches from one step to the next.
 
     Raises:
-        ValueError: for a value out of range; in training, where the tasks share no parameter that learns.
+        ValueError: for a value out of range.
+        UserError: in training, where the tasks share no parameter that learns.
     """
 
     def __init__(self, names: Iterable[str], alpha: float, rate: float, every: int) -> None:
@@ -150,7 +152,7 @@ class GradNorm(Balance):
         """One step of these tasks' weights, which are those of the next batch."""
         learning = [parameter for parameter in shared if parameter.requires_grad]
         if not learning:
-            raise ValueError(
+            raise UserError(
                 "balance=gradnorm compares gradients in layers that all tasks train, and here there is none"
             )
         norms = []

@@ -8,11 +8,12 @@ from omegaconf import DictConfig
 from torch import Tensor, nn
 
 from backbones.base import IMAGENET_MEAN, IMAGENET_STD
+from backbones.errors import ImageSizeError
 from backbones.torch_file import check_sound, read_checkpoint
 from backbones.weights import torchvision_weights
 from tasks.checkpoint.checkpoint import open_checkpoint
 from tasks.common.distillation import Distillation
-from tasks.common.errors import UserError
+from tasks.common.errors import UserError, is_out_of_memory
 from tasks.common.task import Task
 from tasks.engine.learner import Learner
 from tasks.engine.trained import load_trained
@@ -46,7 +47,13 @@ class Normalised(nn.Module):
         self.register_buffer("std", 255 * torch.tensor(std).view(3, 1, 1))
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.network((images.float() - self.mean) / self.std)
+        try:
+            return self.network((images.float() - self.mean) / self.std)
+        except (RuntimeError, AssertionError) as error:
+            if is_out_of_memory(error):
+                raise
+            height, width = images.shape[-2:]
+            raise ImageSizeError(f"distill.teacher refuses images of {height}×{width}: {error}") from error
 
 
 def make_distillation(config: DictConfig, task: Task) -> Distillation:

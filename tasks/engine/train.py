@@ -26,7 +26,7 @@ from tasks.data.loading.datamodule import DataModule
 from tasks.data.loading.splits import Splits
 from tasks.detect.task import DetectTask
 from tasks.engine.averaging import AverageWeights
-from tasks.engine.build import build, build_data, make_trainer, told_to_the_user
+from tasks.engine.build import build, build_data, make_trainer
 from tasks.engine.callbacks import Best, Last, NoteBroken, Reseed, SaveOften, StartFromMean, StopAfter
 from tasks.engine.freezing import freeze
 from tasks.engine.learner import Learner
@@ -75,8 +75,7 @@ def prepare(task: str, config: DictConfig, splits: Splits) -> Prepared:
     learner, data, metadata = ready(task, config, splits)
     if config.mode == "train" and len(learner.tasks) > 1:
         check_mix(learner)
-    with told_to_the_user():  # a network may refuse the images' size
-        return Prepared(learner, data, metadata, describe(learner, data))
+    return Prepared(learner, data, metadata, describe(learner, data))
 
 
 def evaluate(task: str, config: DictConfig, prepared: Prepared, folder: Path) -> None:
@@ -150,9 +149,10 @@ def try_step(learner: Learner, batch: Any) -> None:
     """One training step on a few images with a copy of the network, so that what cannot work says so before training.
 
     Raises:
-        UserError: for images of a size that network or teacher refuse, a loss that refuses the outputs, …
+        UserError: for a map that is too small to be normalised.
+        ImageSizeError: for images of a size that network or teacher refuse.
     """
-    with told_to_the_user(), torch.random.fork_rng():
+    with torch.random.fork_rng():
         trial = copy.deepcopy(learner).cpu().train()
         try:
             trial.balance(trial.losses(batch), trial.shared)

@@ -12,7 +12,7 @@ from tasks.checkpoint.checkpoint import open_checkpoint
 from tasks.common.labels import Pixels
 from tasks.common.output import Found, notes, size_to_see, summary, write_overlay
 from tasks.data.transforms.letterbox import Stretch
-from tasks.engine.build import build, told_to_the_user
+from tasks.engine.build import build
 from tasks.engine.learner import Learner
 from tasks.engine.weights import classes_of, complete, sources_of, with_checkpoint
 from tasks.predict.photos import predict_each
@@ -38,8 +38,7 @@ def predict(task: str, config: DictConfig, overrides: Sequence[str], images: Seq
     fit = instantiate(config.data.fit)
 
     def predict_named(image: Pixels, name: Path) -> tuple[dict[str, Any], str]:
-        with told_to_the_user():  # a network may refuse the image's size
-            return predict_one(learner, image, fit, folder, name)
+        return predict_one(learner, image, fit, folder, name)
 
     for note in notes({key: task.output for key, task in learner.each_task()}):
         print(note, flush=True)

@@ -14,7 +14,7 @@ from backbones.table import table_of
 from heads.sizes import measure
 from tasks.common.errors import UserError
 from tasks.config.overrides import plain
-from tasks.engine.build import build, make_backbone, told_to_the_user
+from tasks.engine.build import build, make_backbone, user_errors
 from tasks.engine.learner import Learner
 
 RESOLUTION = {"output_stride": 32, "skip_strides": 0, "dilation_rule": "paper"}  # of a table, unless the seed says
@@ -38,7 +38,7 @@ class Networks:
 
     def __init__(self, config: DictConfig, classes: Mapping[str, Sequence[Any]], size: tuple[int, int]) -> None:
         self.config, self.classes, self.size = config, classes, size
-        with told_to_the_user(), torch.device("meta"), uninitialised():
+        with user_errors(), torch.device("meta"), uninitialised():
             seed = make_backbone(config.backbone)
         if not isinstance(seed, InvertedBackbone):
             raise UserError(
@@ -46,7 +46,7 @@ class Networks:
                 "backbone=mobilenet_v2, mobilenet_v3_small, mobilenet_v3_large, mnasnet_a1, mnasnet_b1 or table"
             )
         self.seed_plan = seed.plan
-        with told_to_the_user():
+        with user_errors():
             table_of(self.seed_plan)
             self.head, self.make_task = instantiate(config.head), instantiate(config.task, _partial_=True)
         own = plain(config)["backbone"]

@@ -14,6 +14,7 @@ from heads.boxes import Places
 from heads.classification import ClassificationHead
 from heads.labels import labels_from_logits
 from tasks.common.distillation import divergence
+from tasks.common.errors import UserError
 from tasks.common.gallery import EvenlySpread
 from tasks.common.labels import nearest
 from tasks.common.task import Found, Task
@@ -129,13 +130,13 @@ def size_of_files(places: Places, size: tuple[int, int]) -> tuple[int, int]:
     """The one (height, width) of a batch's files, whose images fill what the network saw, of this (height, width).
 
     Raises:
-        ValueError: where they are of several sizes, or do not fill it.
+        UserError: where they are of several sizes, or do not fill it.
     """
     height, width = size
     if any(place != [0, 0, width, height] for place in places.boxes.tolist()):
-        raise ValueError("label maps need images that fill the network's input: use data.fit=Stretch, or none")
+        raise UserError("label maps need images that fill the network's input: use data.fit=Stretch, or none")
     sizes = sorted({(int(high), int(wide)) for high, wide in places.sizes.tolist()})
     if len(sizes) > 1:
         told = ", ".join(f"{high}×{wide}" for high, wide in sizes)
-        raise ValueError(f"label maps of one batch have one size, the files have several: {told}")
+        raise UserError(f"label maps of one batch have one size, the files have several: {told}")
     return sizes[0]

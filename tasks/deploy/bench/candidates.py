@@ -17,7 +17,7 @@ from tasks.config.heads import HEADS, settled_heads, several
 from tasks.config.overrides import plain
 from tasks.deploy.bench.table import short_names
 from tasks.detect.task import DetectTask
-from tasks.engine.build import build, told_to_the_user
+from tasks.engine.build import build, user_errors
 from tasks.engine.learner import Learner
 from tasks.engine.summary import EveryHead, on_meta
 from tasks.engine.trained import build_again
@@ -142,7 +142,7 @@ def classes_for(config: DictConfig) -> Mapping[str, Sequence[Any]]:
         classes: Mapping[str, Sequence[Any]] = nameless(config.benchmark.classes)
     else:
         try:
-            with told_to_the_user():
+            with user_errors():
                 classes = instantiate(config.dataset).classes
         except UserError as error:
             raise UserError(f"{error}\nbenchmark.classes=<number of classes> measures without the data") from error

@@ -11,7 +11,7 @@ from torch import Tensor
 from heads.boxes import Detections
 from tasks.common.labels import Pixels
 from tasks.deploy.bench.stages import Stages, top_five
-from tasks.engine.build import build, told_to_the_user
+from tasks.engine.build import build, user_errors
 from tasks.engine.weights import complete
 from tasks.predict.checkpoint import best_device, seen_by
 
@@ -38,7 +38,7 @@ class NetworkStages(Stages):
         self.learner = build(config, job["classes"], job["sources"])
         if config.checkpoint is not None or config.weights is not None:
             complete(job["task"], config, self.learner)
-        with told_to_the_user():
+        with user_errors():
             self.fit = instantiate(config.data.fit)
         device = best_device(config.trainer.accelerator)
         self.learner.eval().to(device)
@@ -51,8 +51,7 @@ class NetworkStages(Stages):
 
     @torch.inference_mode()
     def network(self, prepared: Seen) -> dict[str, Any]:
-        with told_to_the_user():  # a network may refuse the image's size
-            outputs: dict[str, Any] = self.learner(prepared.images)
+        outputs: dict[str, Any] = self.learner(prepared.images)
         self.wait()
         return outputs
 

@@ -4,12 +4,13 @@ import importlib
 import sysconfig
 
 import pytest
+from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 from tasks.common.errors import UserError
 from tasks.common.origin import is_elsewhere, needs_traceback
-from tasks.engine.build import told_to_the_user
+from tasks.engine.build import user_errors
 
 OWN = """
 import torch
@@ -26,7 +27,7 @@ class Flip:
 
 def made(settings):
     """What is built, without a frame of this file between the two functions."""
-    return told_to_the_user()(instantiate)(OmegaConf.create(settings))
+    return user_errors()(instantiate)(OmegaConf.create(settings))
 
 
 @pytest.fixture
@@ -48,7 +49,13 @@ def test_a_slip_of_ours_keeps_its_traceback():
     from tasks.config.amounts import readable
 
     with pytest.raises(TypeError):
-        told_to_the_user()(readable)("5", "params")
+        user_errors()(readable)("5", "params")
+
+
+def test_a_lack_of_memory_is_told_by_the_command():
+    """Only that knows which keys to lower."""
+    with pytest.raises(InstantiationException, match="memory"):
+        made({"_target_": "torch.empty", "_args_": [1 << 60]})
 
 
 @pytest.mark.parametrize(

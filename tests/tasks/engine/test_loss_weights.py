@@ -12,6 +12,7 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from torch import nn
 
+from tasks.common.errors import UserError
 from tasks.engine.loss_weights import FixedWeights, GradNorm, Uncertainty
 
 ROOT = Path(__file__).parents[3]
@@ -204,7 +205,7 @@ def test_wrong_settings_of_grad_norm(change, message):
 def test_grad_norm_needs_something_shared():
     pair, balance = Pair(3.0, 1.0), GradNorm(TWO, alpha=1.0, rate=0.1, every=1)
     frozen = nn.Parameter(torch.ones(1), requires_grad=False)
-    with pytest.raises(ValueError, match="balance=gradnorm"):
+    with pytest.raises(UserError, match="balance=gradnorm"):
         balance(pair.losses(), lambda: [frozen])
 
 

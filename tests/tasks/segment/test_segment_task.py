@@ -11,6 +11,7 @@ from PIL import Image
 from backbones.base import Feature
 from heads.boxes import Places
 from heads.lraspp import LRASPP
+from tasks.common.errors import UserError
 from tasks.data.datasets.cityscapes import CLASSES
 from tasks.segment.draw import colourise, draw, errors, overlay
 from tasks.segment.loss import PixelCrossEntropy
@@ -116,13 +117,13 @@ def test_label_maps_of_files_come_straight_from_the_logits(task):
 
 
 def test_files_of_several_sizes_have_no_common_label_map(task):
-    with pytest.raises(ValueError, match=r"one size, the files have several: 48×70, 50×70$"):
+    with pytest.raises(UserError, match=r"one size, the files have several: 48×70, 50×70$"):
         task.predict(torch.zeros(3, 19, 4, 8), (32, 64), places((50, 70), (48, 70), (50, 70)))
 
 
 @pytest.mark.parametrize("box", [(0, 4, 64, 24), (8, 0, 48, 32), (0, 0, 32, 64)])
 def test_label_maps_need_images_that_fill_the_input(task, box):
-    with pytest.raises(ValueError, match=r"fill the network's input: use data\.fit=Stretch"):
+    with pytest.raises(UserError, match=r"fill the network's input: use data\.fit=Stretch"):
         task.predict(torch.zeros(1, 19, 4, 8), (32, 64), places((50, 70), box=box))
 
 
