@@ -41,7 +41,7 @@ MISTAKES = (  # what may be the user's to mend
 MEMORY_KEYS = {  # what takes memory, by mode
     "train": ("data.batch_size", "data.eval_batch_size", "image_size", "data.workers"),
     "evaluate": ("data.eval_batch_size", "image_size", "data.workers"),
-    "predict": ("image_size", "data.fit"),
+    "predict": ("image_size",),
     "export": ("export.batch", "export.size", "image_size"),
     "benchmark": ("benchmark.size", "benchmark.photo", "image_size"),
     "search": ("data.batch_size", "data.eval_batch_size", "search.workers", "image_size"),
@@ -198,7 +198,7 @@ def without_memory(error: Exception, config: DictConfig) -> str:
     """What had no memory left, and which keys of this mode need less when they are lower."""
     lines = str(error).strip().splitlines() or [type(error).__name__]
     what = lines[-1] if lines[0].startswith("Caught ") else lines[0]  # in a worker, its traceback stands before it
-    keys = [key for key in MEMORY_KEYS[config.mode] if OmegaConf.select(config, key) is not None]
+    keys = [key for key in MEMORY_KEYS[config.mode] if OmegaConf.select(config, key, default=key) != key]
     return f"out of memory ({what[:160]}): lower {' or '.join(keys)}"
 
 

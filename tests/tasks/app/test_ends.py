@@ -44,9 +44,10 @@ def test_the_system_is_one_line(error, words):
 @pytest.mark.parametrize(
     ("mode", "keys"),
     [
-        ("train", "data.batch_size or data.eval_batch_size or data.workers"),
-        ("evaluate", "data.eval_batch_size or data.workers"),
-        ("export", "export.batch"),
+        ("train", "data.batch_size or data.eval_batch_size or image_size or data.workers"),
+        ("predict", "image_size"),
+        ("evaluate", "data.eval_batch_size or image_size or data.workers"),
+        ("export", "export.batch or export.size or image_size"),
     ],
 )
 def test_a_lack_of_memory_names_the_keys_to_lower(error, mode, keys):
