@@ -17,14 +17,14 @@ ROOMS = {  # top to bottom: each imports rooms that stand below it, and these li
     "tasks.common heads backbones torch lightning hydra omegaconf optuna numpy rich matplotlib",
     "tasks.latency": "tasks.deploy tasks.engine tasks.config tasks.common heads backbones torch numpy omegaconf onnx "
     "onnxruntime onnxscript",
-    "tasks.deploy": "tasks.predict tasks.engine tasks.detect tasks.checkpoint tasks.segment tasks.classify tasks.data "
+    "tasks.deploy": "tasks.predict tasks.engine tasks.checkpoint tasks.data "
     "tasks.config tasks.common heads backbones torch numpy PIL rich hydra omegaconf onnx onnxruntime onnxscript "
     "openvino nncf executorch",
     "tasks.multitask": "tasks.engine tasks.checkpoint tasks.data.loading tasks.config tasks.common backbones torch "
     "rich hydra omegaconf",
     "tasks.predict": "tasks.engine tasks.checkpoint tasks.data.transforms tasks.data.files tasks.common torch rich "
     "hydra omegaconf",
-    "tasks.engine": "tasks.detect tasks.checkpoint tasks.classify tasks.data.loading tasks.data.transforms "
+    "tasks.engine": "tasks.checkpoint tasks.data.loading tasks.data.transforms "
     "tasks.config tasks.common heads backbones torch torchmetrics torchvision lightning timm rich hydra omegaconf",
     "tasks.checkpoint": "tasks.config tasks.common backbones torch lightning omegaconf",
     "tasks.detect": "tasks.data.files tasks.common heads backbones torch torchvision torchmetrics pycocotools numpy "
@@ -38,7 +38,7 @@ ROOMS = {  # top to bottom: each imports rooms that stand below it, and these li
     "tasks.data.transforms": "tasks.data.files tasks.common torch albumentations numpy PIL cv2",
     "tasks.data.files": "tasks.common numpy PIL cv2 scipy",
     "tasks.data": "",
-    "tasks.config": "tasks.common hydra omegaconf",
+    "tasks.config": "tasks.common hydra omegaconf yaml",
     "tasks.common": "heads.base heads.boxes backbones.terminal torch torchmetrics numpy PIL matplotlib",
     "heads": "backbones.base backbones.blocks torch torchvision.ops",
     "backbones": "torch torchvision",

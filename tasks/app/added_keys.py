@@ -1,6 +1,6 @@
 """Keys that were typed with `+` or `++`: each must be one that something reads."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +20,13 @@ from tasks.config.rules.values import suggestion
 OPEN = ("datasets", "data.augment", "data.own_augment", "data.draw", "data.crop", "data.fit", "logger")
 
 
-def check_added(hydra: HydraConf, config: DictConfig, conf: Path) -> None:
+def check_added(hydra: HydraConf, config: DictConfig, folders: Sequence[Path]) -> None:
     """Refuse a key that nothing reads. Below a `_target_` a key is an argument of what is built: that refuses it later.
 
     Args:
         hydra: of the run: what was typed.
         config: composed.
-        conf: the folder of the groups.
+        folders: of the groups.
 
     Raises:
         UserError: with the nearest names.
@@ -35,7 +35,7 @@ def check_added(hydra: HydraConf, config: DictConfig, conf: Path) -> None:
     added: dict[str, Override] = {}
     for override in OverridesParser.create().parse_overrides(typed):
         key, value = str(override.key_or_group), override.value()
-        group = (conf / key).is_dir() and not isinstance(value, dict)
+        group = any((folder / key).is_dir() for folder in folders) and not isinstance(value, dict)
         if (override.is_add() or override.is_force_add()) and not group:
             added |= dict.fromkeys(leaves(key, value), override)
     if not added:

@@ -21,14 +21,17 @@ from tasks.app.foreign_keys import check_words
 from tasks.app.jobs import Jobs, in_sweep
 from tasks.app.runlog import NAME as RUN_LOG
 from tasks.app.runlog import run_log
+from tasks.app.search_path import search_plugins
 from tasks.app.validate import check, check_recipe, check_typed
 from tasks.common.console import end_children, run_command
 from tasks.common.errors import Stopped, UserError, is_out_of_memory, located, visible
 from tasks.common.origin import needs_traceback
+from tasks.common.plugins import conf_folders, take_from
+from tasks.common.task_info import infos
+from tasks.config.heads_file import CONF, command_file, store_heads
 from tasks.config.overrides import typed_keys
 from tasks.config.rules.values import suggestion
 
-CONF = Path(__file__).parents[2] / "conf"
 MISTAKES = (  # what may be the user's to mend
     UserError,
     ImageSizeError,
@@ -83,9 +86,10 @@ def run_task(name: str, spelled_out: Callable[[Sequence[str]], list[str]]) -> No
         with run_log(folder, keep=writes(config)) as log:
             try:
                 check(config)
-                check_recipe(HydraConfig.get().overrides.task, CONF)
+                folders = (CONF, *conf_folders())
+                check_recipe(HydraConfig.get().overrides.task, folders)
                 check_typed(config, typed_keys(HydraConfig.get().overrides.task))
-                check_added(HydraConfig.get(), config, CONF)
+                check_added(HydraConfig.get(), config, folders)
                 from tasks.app.runner import run
 
                 run(config)
@@ -109,6 +113,9 @@ def run_task(name: str, spelled_out: Callable[[Sequence[str]], list[str]]) -> No
         return ""
 
     try:
+        take_from(sys.argv[1:])
+        search_plugins()
+        store_heads()
         check_words(sys.argv[1:], keys_of(name))
         sys.argv[1:] = spelled_out(sys.argv[1:])
         jobs.typed = sys.argv[1:]
@@ -138,8 +145,10 @@ def run_task(name: str, spelled_out: Callable[[Sequence[str]], list[str]]) -> No
 
 def keys_of(name: str) -> frozenset[str]:
     """Names that may stand first on a command's line: the configuration's keys and groups."""
-    text = "\n".join((CONF / f"{file}.yaml").read_text() for file in ("base", name))
-    return frozenset(re.findall(r"^([a-z]\w*):", text, re.MULTILINE)) | {path.name for path in CONF.iterdir()}
+    text = "\n".join(command_file(file).read_text() for file in ("base", name))
+    groups = {path.name for folder in (CONF, *conf_folders()) for path in folder.iterdir()}
+    groups |= set(infos())  # heads of tasks.multitask
+    return frozenset(re.findall(r"^([a-z]\w*):", text, re.MULTILINE)) | groups
 
 
 def explain(error: Exception) -> str:

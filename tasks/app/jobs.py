@@ -16,6 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from tasks.app.sweep import compare
 from tasks.common.errors import Diverged, Stopped, UserError, visible
+from tasks.common.task_info import module_of
 from tasks.config.overrides import quoted
 
 SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
@@ -65,7 +66,7 @@ def run_own_command(task: str, folder: Path) -> None:
     """
     hydra = HydraConfig.get()
     command = [
-        *(sys.executable, "-m", f"tasks.{task}", *words(hydra.overrides.task)),
+        *(sys.executable, "-m", module_of(task), *words(hydra.overrides.task)),
         *(word for word in words(hydra.overrides.hydra) if not word.lstrip("+~").startswith(SWEEPS)),
         *(f"hydra.run.dir={quoted(folder)}", f"hydra.job.num={hydra.job.num}"),
     ]

@@ -16,7 +16,8 @@ from tasks.app.jobs import in_sweep, needs_own_command, run_own_command
 from tasks.checkpoint.manifest import read_manifest
 from tasks.common.cpu import bind_threads
 from tasks.common.errors import UserError
-from tasks.config.heads import HEADS, settled_heads, several
+from tasks.common.task_info import infos
+from tasks.config.heads import settled_heads, several
 from tasks.config.overrides import typed_keys
 from tasks.config.proportion import check_epoch
 from tasks.config.unread import as_built
@@ -115,11 +116,12 @@ def open_dataset(config: DictConfig, first: bool, trained: Iterable[str] = ()) -
     choices: Any = HydraConfig.get().runtime.choices
     name = f"dataset={choices['dataset']}"
     if several(config):
-        config.targets = [HEADS[head] for head in config.heads or HEADS]
+        config.targets = [infos()[head].target for head in config.heads or infos()]
     dataset = instantiate(config.dataset)
     if several(config):
         config.heads = settled_heads(config, dataset.classes, trained, name)
-        config.targets = [HEADS[head] for head in config.heads if HEADS[head] in dataset.classes]
+        wanted = [infos()[head].target for head in config.heads]
+        config.targets = [target for target in wanted if target in dataset.classes]
     lacking = [target for target in config.targets if target not in dataset.classes]
     if lacking:
         raise UserError(f"{name} has no labels of kind {lacking[0]}, only {', '.join(dataset.classes)}")

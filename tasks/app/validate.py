@@ -10,7 +10,8 @@ from backbones.table_file import read_table
 from tasks.checkpoint.manifest import read_manifest
 from tasks.common.errors import UserError
 from tasks.common.formats import FORMATS, PRECISIONS
-from tasks.config.heads import HEADS, check_heads, several
+from tasks.common.task_info import infos
+from tasks.config.heads import check_heads, several
 from tasks.config.overrides import plain
 from tasks.config.rules.nodes import built
 from tasks.config.rules.places import check_places
@@ -161,16 +162,16 @@ def built_of_heads(config: DictConfig) -> list[str]:
     """Keys of what is built for the heads."""
     if not several(config):
         return ["head", "task"]
-    return ["balance", *(f"{name}.{key}" for name in HEADS for key in ("head", "task"))]
+    return ["balance", *(f"{name}.{key}" for name in infos() for key in ("head", "task"))]
 
 
-def check_recipe(overrides: Iterable[str], conf: Path) -> None:
+def check_recipe(overrides: Iterable[str], folders: Iterable[Path]) -> None:
     """A recipe that was typed must be there; one that follows the data set's name need not.
 
     Raises:
         UserError: if it is not.
     """
-    names = sorted(path.stem for path in (conf / "recipe").glob("*.yaml"))
+    names = sorted(path.stem for folder in folders for path in (folder / "recipe").glob("*.yaml"))
     for override in overrides:
         group, _, name = override.partition("=")
         if group == "recipe" and name not in names and "," not in name:

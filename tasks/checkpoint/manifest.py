@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from tasks.checkpoint.inside import read_inside
-from tasks.checkpoint.manifest_rules import SUFFIXES, problem_of, told
+from tasks.checkpoint.manifest_rules import SUFFIXES, problem_of
+from tasks.common.entries import told
 from tasks.common.errors import UserError
 
 FORMAT = 1

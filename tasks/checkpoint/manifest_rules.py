@@ -1,21 +1,14 @@
 """What a description of an exported file may say: every entry is looked at before anything is done by it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from tasks.common.errors import visible
+from tasks.common.entries import is_list, is_moderate, is_one_of, is_whole, told, whole
 from tasks.common.formats import FORMATS, OUTPUTS, PRECISIONS
-from tasks.common.labels import is_number
+from tasks.common.task_info import infos
 
-LONGEST = 2**14  # pixels a side, boxes of an image, …: more is a slip
-ROLES: dict[str, dict[str, set[str]]] = {  # of the outputs, by task and form
-    "segment": {"raw": {"logits"}, "decoded": {"labels"}, "final": {"labels"}},
-    "detect": {"raw": {"logits", "offsets"}, "decoded": {"boxes", "scores"}, "final": {"boxes", "scores", "labels"}},
-    "classify": {"raw": {"logits"}, "decoded": {"probabilities"}, "final": {"probabilities"}},
-}
 SUFFIXES = {entry.suffix: runtime for runtime, entry in FORMATS.items()}
-TASKS = (*ROLES, "multitask")
-CHOICES = {"runtime": tuple(FORMATS), "precision": PRECISIONS, "outputs": OUTPUTS, "task": TASKS}
+CHOICES = {"runtime": tuple(FORMATS), "precision": PRECISIONS, "outputs": OUTPUTS}
 RULES = ("none", "stretch", "letterbox", "resize_centre_crop")
 FILTERS = ("nearest", "bilinear", "bicubic", "lanczos")
 KEYS = ("format", "task", "file", "runtime", "precision", "outputs", "input", "tasks", "sha256")
@@ -30,7 +23,7 @@ def problem_of(manifest: Mapping[str, Any]) -> str:
     for key in TABLES:
         if not isinstance(manifest[key], dict):
             return f"{key} is not a table of names and values"
-    for key, choices in CHOICES.items():
+    for key, choices in {**CHOICES, "task": (*infos(), "multitask")}.items():
         if not is_one_of(manifest[key], choices):
             return f"{key} {told(manifest[key])} is not one of {', '.join(choices)}"
     return of_input(manifest["input"]) or of_files(manifest) or of_tasks(manifest)
@@ -114,10 +107,11 @@ def of_tasks(manifest: Mapping[str, Any]) -> str:
         return "tasks is empty"
     names: list[str] = []
     for name, task in tasks.items():
-        if name not in ROLES or not isinstance(task, dict):
-            return f"task {told(name)} is not one of {', '.join(ROLES)}"
-        roles, outputs = ROLES[name][form], task.get("outputs")
-        if not isinstance(outputs, dict) or set(outputs) != roles:
+        if name not in infos() or not isinstance(task, dict):
+            return f"task {told(name)} is not one of {', '.join(infos())}"
+        info = infos()[name]
+        roles, outputs = info.forms[form].outputs, task.get("outputs")
+        if not isinstance(outputs, dict) or set(outputs) != set(roles):
             return f"tasks.{name}.outputs are not {', '.join(sorted(roles))}, as {form} outputs are"
         if not all(isinstance(output, str) and output for output in outputs.values()):
             return f"tasks.{name}.outputs {told(outputs)} are not names"
@@ -126,12 +120,10 @@ def of_tasks(manifest: Mapping[str, Any]) -> str:
         if not isinstance(classes, list) or not classes:
             return f"tasks.{name}.classes is no list of classes"
         for number, entry in enumerate(classes):
-            if not is_class(name, entry):
-                return f"tasks.{name}.classes[{number}] {told(entry)} is not {CLASSES[name]}"
-        if name == "segment" and len(classes) > 255:
-            return f"tasks.segment.classes are {len(classes)}; a label map holds 255 at most"
-        if name == "detect" and (problem := of_boxes(task, form)):
-            return f"tasks.detect.{problem}"
+            if not info.classes.in_model_json(entry):
+                return f"tasks.{name}.classes[{number}] {told(entry)} is not {info.classes.text}"
+        if problem := info.problem(task, form):
+            return f"tasks.{name}.{problem}"
     if manifest["task"] != "multitask" and list(tasks) != [manifest["task"]]:
         return f"task is {manifest['task']}, and tasks are {told(', '.join(tasks))}"
     if len(set(names)) < len(names):
@@ -139,97 +131,8 @@ def of_tasks(manifest: Mapping[str, Any]) -> str:
     return ""
 
 
-CLASSES = {
-    "segment": "{name, id from 0 to 255, colour [red, green, blue]}",
-    "detect": "{name, id}",
-    "classify": "a name",
-}
-
-
-def is_class(task: str, entry: object) -> bool:
-    """Whether an entry of a task's list of classes is one; a terminal would obey a name with control characters."""
-    if task == "classify":
-        return isinstance(entry, str) and entry.isprintable()
-    if not isinstance(entry, dict) or not isinstance(entry.get("name"), str) or not entry["name"].isprintable():
-        return False
-    if task == "detect":
-        return is_whole(entry.get("id"), -(2**63), 2**63 - 1)
-    return is_whole(entry.get("id"), 0, 255) and is_list(entry.get("colour"), 3, lambda v: is_whole(v, 0, 255))
-
-
-def of_boxes(task: Mapping[str, Any], form: str) -> str:
-    """What is wrong with how boxes are made and chosen."""
-    threshold = task.get("threshold")
-    if threshold is not None and not (is_moderate(threshold) and 0 <= threshold <= 1):
-        return f"threshold {told(threshold)} is not a number from 0 to 1, or null"
-    if form == "final":
-        return ""
-    select = task.get("select")
-    if not isinstance(select, dict):
-        return "select is not a table of names and values"
-    for key in ("threshold", "overlap"):
-        if not (is_moderate(select.get(key)) and 0 <= select[key] <= 1):
-            return f"select.{key} {told(select.get(key))} is not a number from 0 to 1"
-    for key in ("per_class", "detections"):
-        if not is_whole(select.get(key), 1, 100_000):
-            return f"select.{key} {told(select.get(key))} is not a whole number from 1 to 100,000"
-    if form == "decoded":
-        return ""
-    if not is_one_of(task.get("score"), ("softmax", "sigmoid")):
-        return f"score {told(task.get('score'))} is not one of softmax, sigmoid"
-    holes, count = task.get("holes"), len(task["classes"])
-    if not is_list(holes, None, lambda hole: is_whole(hole, 0, count - 1)):
-        return f"holes {told(holes)} are not numbers of classes"
-    if not is_list(task.get("weights"), 4, lambda weight: is_moderate(weight) and weight > 0):
-        return f"weights {told(task.get('weights'))} are not four numbers above 0"
-    if not (is_moderate(task.get("largest")) and 0 < task["largest"] < 80):
-        return f"largest {told(task.get('largest'))} is not a number between 0 and 80"
-    anchors = task.get("anchors")
-    if not isinstance(anchors, dict) or not {"cells", "shapes"} <= anchors.keys():
-        return "anchors lack cells or shapes"
-    cells, shapes = anchors["cells"], anchors["shapes"]
-    if not is_list(cells, None, lambda each: is_list(each, 2, lambda v: is_whole(v, 1))) or not cells:
-        return f"anchors.cells {told(cells)} are not [rows, columns] of each map"
-    if not is_list(shapes, len(cells), lambda each: is_list(each, None, is_shape) and bool(each)):
-        return f"anchors.shapes {told(shapes)} are not [[width, height], …] for each of the {len(cells)} maps"
-    return ""
-
-
-def is_shape(value: object) -> bool:
-    """Whether a value is the width and height of an anchor."""
-    return is_list(value, 2, lambda side: is_moderate(side) and side > 0)
-
-
-def is_whole(value: object, least: int, most: int = LONGEST) -> bool:
-    return type(value) is int and least <= value <= most
-
-
-def is_moderate(value: Any) -> bool:
-    """Whether a value is a number of a size that occurs in a description."""
-    return is_number(value) and abs(value) < 1e9
-
-
-def is_list(value: object, length: int | None, holds: Any) -> bool:
-    """Whether a value is a list, of this length if there is one, all of whose entries hold."""
-    return isinstance(value, list) and length in (None, len(value)) and all(holds(entry) for entry in value)
-
-
 def is_name(value: object) -> bool:
     """Whether a value names a file beside its description."""
     return (
         isinstance(value, str) and 0 < len(value) < 256 and value not in (".", "..") and not set(value) & set("/\\\0")
     )
-
-
-def is_one_of(value: object, choices: Sequence[str]) -> bool:
-    return isinstance(value, str) and value in choices
-
-
-def whole(least: int) -> str:
-    return f"a whole number from {least} to {LONGEST:,}"
-
-
-def told(value: object) -> str:
-    """A value in a few characters."""
-    text = visible(" ".join((value if isinstance(value, str) else repr(value)).split()))
-    return text if len(text) <= 60 else f"{text[:59]}…"

@@ -3,12 +3,12 @@
 Without PyTorch: mode=predict with an exported file does without it, too.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from tasks.common.errors import UserError
-from tasks.config.heads import HEADS
+from tasks.common.task_info import infos
 
 FORMAT = 1
 BUILT = ("backbone", "optimizer", "scheduler", "data", "dataset", "trainer")  # in every configuration
@@ -21,6 +21,8 @@ def check_card(card: Mapping[str, Any], path: str | Path) -> None:
     if missing:
         raise UserError(f"{path} is damaged: its description lacks {', '.join(sorted(missing))}")
     wrong = next(wrong_entries(card), "")
+    if wrong.removeprefix("tasks.") in set(card["tasks"]) - set(infos()):
+        raise UserError(f"{path} is damaged, or has a task of your own: {wrong} is none; plugins=[…] names its package")
     if wrong:
         raise UserError(f"{path} is damaged: its {wrong} is not what a checkpoint says there")
     if card["format"] > FORMAT:
@@ -37,7 +39,7 @@ def wrong_entries(card: Mapping[str, Any]) -> Iterator[str]:
     if not tasks:
         yield "tasks"
     for name, entry in tasks.items():
-        if name not in HEADS or not is_entry(name, entry):
+        if name not in infos() or not is_entry(name, entry):
             yield f"tasks.{name}"
     if card["task"] == "multitask":
         yield from wrong_heads(config, tasks)
@@ -53,11 +55,11 @@ def wrong_entries(card: Mapping[str, Any]) -> Iterator[str]:
 def wrong_heads(config: Mapping[str, Any], tasks: Mapping[str, Any]) -> Iterator[str]:
     """What is wrong with the heads of a configuration of tasks.multitask."""
     heads = config.get("heads")
-    if not isinstance(heads, list) or any(not isinstance(name, str) or name not in HEADS for name in heads):
+    if not isinstance(heads, list) or any(not isinstance(name, str) or name not in infos() for name in heads):
         yield "config.heads"
     for name in {**dict.fromkeys(heads or ()), **tasks}:
         own = config.get(name)
-        if not isinstance(own, dict) or own.get("target") != HEADS[name]:
+        if not isinstance(own, dict) or own.get("target") != infos()[name].target:
             yield f"config.{name}"
         else:
             yield from (f"config.{name}.{key}" for key in ("head", "task") if not isinstance(own.get(key), dict))
@@ -79,29 +81,7 @@ def wrong_data_sets(config: Mapping[str, Any], tasks: Mapping[str, Any]) -> Iter
 
 def is_entry(task: str, entry: Any) -> bool:
     """Whether a head's description has its kind of label, and classes as that has them."""
-    if not isinstance(entry, dict) or entry.get("target") != HEADS[task]:
+    if not isinstance(entry, dict) or entry.get("target") != infos()[task].target:
         return False
     classes = entry.get("classes")
-    return isinstance(classes, list) and bool(classes) and all(map(CLASSES[task], classes))
-
-
-def is_name(value: object) -> bool:
-    """Whether a value is a name without control characters, which a terminal would obey."""
-    return isinstance(value, str) and value.isprintable()
-
-
-def is_boxed(entry: object) -> bool:
-    """Whether a class is a name and an id."""
-    return isinstance(entry, list | tuple) and len(entry) == 2 and is_name(entry[0]) and type(entry[1]) is int
-
-
-def is_coloured(entry: object) -> bool:
-    """Whether a class is a name, an id and a colour of red, green and blue."""
-    if not isinstance(entry, list | tuple) or len(entry) != 3 or not is_boxed(entry[:2]):
-        return False
-    colour = entry[2]
-    whole = isinstance(colour, list | tuple) and len(colour) == 3 and all(type(part) is int for part in colour)
-    return whole and all(0 <= part <= 255 for part in colour)
-
-
-CLASSES: Mapping[str, Callable[[object], bool]] = {"segment": is_coloured, "detect": is_boxed, "classify": is_name}
+    return isinstance(classes, list) and bool(classes) and all(map(infos()[task].classes.in_card, classes))

@@ -1,21 +1,21 @@
 """What is left of an image's class."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from tasks.common.labels import Pixels
-from tasks.common.legend import Entry, shortened
-from tasks.common.output import Found, Layer
+from tasks.common.legend import shortened
+from tasks.common.output import Found, Layer, Output
 
 SHOWN = 5
 
 
-class ClassifyOutput:
+class ClassifyOutput(Output):
     """Writes and draws the likeliest classes by `logits` (C) or `probabilities` (C).
 
     Args:
@@ -26,6 +26,10 @@ class ClassifyOutput:
 
     def __init__(self, classes: Sequence[str]) -> None:
         self.names = list(classes)
+
+    @classmethod
+    def of_model_json(cls, entry: Mapping[str, Any]) -> Self:
+        return cls(entry["classes"])
 
     def result(self, found: Found) -> dict[str, Any]:
         """`probabilities` (C), `labels` (C) class numbers, `names` (C); likeliest first."""
@@ -44,15 +48,13 @@ class ClassifyOutput:
         _, name, probability = self.likeliest(found)[0]
         return captioned(image, name, f"{probability:.2f}")
 
-    def legend(self, _found: Found) -> list[Entry]:
-        """None: the caption says it."""
-        return []
-
-    def note(self) -> str:
-        return ""
-
     def summary(self, found: Found) -> str:
         return ", ".join(f"{name} {probability:.3f}" for _, name, probability in self.likeliest(found))
+
+    def gist(self, found: Found) -> Any:
+        """Numbers of the likeliest classes, best first."""
+        ((_, values),) = found.items()
+        return np.argsort(-values, kind="stable")[:SHOWN]
 
     def likeliest(self, found: Found) -> list[tuple[int, str, float]]:
         """Number, name and probability of the likeliest classes; see ranked()."""

@@ -12,6 +12,7 @@ from heads.boxes import Places
 from heads.classification import ClassificationHead
 from tasks.classify.accuracy import Accuracy
 from tasks.classify.draw import RightAndWrong
+from tasks.classify.info import INFO
 from tasks.classify.loss import ImageCrossEntropy
 from tasks.classify.mix import Mix
 from tasks.classify.output import ClassifyOutput
@@ -32,7 +33,7 @@ class ClassifyTask(Task):
         classes: names in the order of the labels.
     """
 
-    name, target, score = "classify", "label", "top1"
+    info = INFO
 
     def __init__(
         self,
@@ -59,6 +60,10 @@ class ClassifyTask(Task):
         if isinstance(self.criterion, ImageCrossEntropy) and self.criterion.balance:
             numbers = torch.from_numpy(samples.class_labels())
             self.criterion.weigh(torch.bincount(numbers, minlength=len(self.class_names)))
+
+    @property
+    def blends(self) -> bool:
+        return self.mixer is not None and bool(self.mixer.kinds)
 
     def mix(self, batch: Mapping[str, Any], done: float) -> Mapping[str, Any]:
         """Mixup or CutMix, by the task's settings."""

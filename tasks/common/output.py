@@ -2,10 +2,11 @@
 
 import io
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from enum import IntEnum
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,7 @@ from PIL import Image
 
 from tasks.common.labels import Pixels
 from tasks.common.legend import Entry, with_legend
+from tasks.common.task_info import infos, named
 
 Found = dict[str, NDArray[Any]]  # of one image, as tasks.deploy.decode.decode gives it
 LARGEST = 25_000_000  # pixels that a network sees: 83 bytes of MobileNetV3's memory each
@@ -27,7 +29,7 @@ class Layer(IntEnum):
     CAPTION = 2  # beside the image; alone it needs no picture
 
 
-class Output(Protocol):
+class Output(ABC):
     """Writes and draws what one task finds in an image.
 
     Attributes:
@@ -36,12 +38,20 @@ class Output(Protocol):
 
     layer: ClassVar[Layer]
 
+    @classmethod
+    @abstractmethod
+    def of_model_json(cls, entry: Mapping[str, Any]) -> Self:
+        """The output of an exported file, from the task's entry in model.json (what Task.recipe() gave)."""
+
+    @abstractmethod
     def result(self, found: Any, /) -> dict[str, Any]:
         """What load(…).predict() returns of it."""
 
+    @abstractmethod
     def write(self, found: Any, folder: Path, name: Path, /) -> dict[str, Any]:
         """Files below a folder; returns what the index says of them."""
 
+    @abstractmethod
     def overlay(self, image: Pixels, found: Any, covered: bool, /) -> Pixels:
         """The image (H, W, 3) with what was found drawn on it; it may come out larger.
 
@@ -49,14 +59,31 @@ class Output(Protocol):
             covered: whether another task has drawn on the image.
         """
 
-    def legend(self, found: Any, /) -> list[Entry]:
+    def legend(self, _found: Any, /) -> list[Entry]:
         """The colours of the overlay and what they stand for; none where it has no colours."""
+        return []
 
-    def summary(self, found: Any, /) -> str:
+    def summary(self, _found: Any, /) -> str:
         """A line for the terminal, where one line can say it."""
+        return ""
 
     def note(self) -> str:
         """What the terminal says of all overlays, if anything."""
+        return ""
+
+    def resized(self, found: Any, _size: tuple[int, int], _scale: float, /) -> Any:
+        """What was found, for a picture of this (height, width), which is so many times as large as the image."""
+        return found
+
+    def gist(self, found: Any, /) -> Any:
+        """What a program keeps of a prediction: the last step that mode=benchmark times."""
+        return found
+
+
+def output_of(name: str, entry: Mapping[str, Any]) -> Output:
+    """What writes and draws a task's results with an exported file, from its entry in model.json."""
+    output: Output = named(infos()[name].output).of_model_json(entry)
+    return output
 
 
 def write_overlay(
@@ -73,7 +100,8 @@ def write_overlay(
     told: dict[str, Any] = {}
     if (scale := LONGEST / max(image.shape[:2])) < 1:
         told["overlay_scale"] = round(scale, 4)
-        image, found = shrunk(image, found, scale)
+        image = shrunk(image, scale)
+        found = {key: outputs[key].resized(values, image.shape[:2], scale) for key, values in found.items()}
     for key in layers:
         image = outputs[key].overlay(image, found[key], key != layers[0])
     legend = [entry for key in layers for entry in outputs[key].legend(found[key])]
@@ -90,23 +118,10 @@ def save_png(pixels: Pixels, path: Path) -> str:
     return str(path)
 
 
-def shrunk(image: Pixels, found: Mapping[str, Found], scale: float) -> tuple[Pixels, dict[str, Found]]:
-    """An image (H, W, 3) and what was found in it, for a picture of another scale."""
+def shrunk(image: Pixels, scale: float) -> Pixels:
+    """An image (H, W, 3) for a picture of another scale."""
     height, width = (max(1, round(side * scale)) for side in image.shape[:2])
-    small = Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR, reducing_gap=2.0)
-    return np.asarray(small), {task: scaled(values, height, width, scale) for task, values in found.items()}
-
-
-def scaled(found: Found, height: int, width: int, scale: float) -> Found:
-    """Boxes (K, 4) multiplied, and a label map (H, W) at another size; the rest as it is."""
-    values = dict(found)
-    if "boxes" in values:
-        values["boxes"] = values["boxes"] * scale
-    elif "labels" in values:
-        labels = values["labels"]
-        rows, columns = (np.arange(new) * old // new for new, old in zip((height, width), labels.shape, strict=True))
-        values["labels"] = labels[rows][:, columns]
-    return values
+    return np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR, reducing_gap=2.0))
 
 
 def size_to_see(height: int, width: int) -> tuple[int, int] | None:

@@ -13,15 +13,14 @@ from heads.boxes import Places
 from tasks.common.distillation import Distillation
 from tasks.common.gallery import Gallery
 from tasks.common.output import Found, Output
+from tasks.common.task_info import TaskInfo
 
 
 class Task(nn.Module, ABC):
     """One thing to learn from shared feature maps. It knows no trainer and no data set.
 
     Attributes:
-        name: in front of the task's metrics where several tasks are trained.
-        target: the key of its labels in a batch.
-        score: the metric that says which checkpoint is best; larger is better.
+        info: what is known of it without PyTorch: its name, kind of label, scores, …
         output: writes and draws what found() gives.
         mirror: whether an image is scored and predicted as itself and as its mirror image, the raw outputs averaged;
             for tasks whose outputs have no left and right. It costs a second pass.
@@ -30,14 +29,27 @@ class Task(nn.Module, ABC):
         head: maps to raw outputs, the same in training and in inference; `head.maps` names the maps it reads.
     """
 
-    name: ClassVar[str]
-    target: ClassVar[str]
-    score: ClassVar[str]
+    info: ClassVar[TaskInfo]
     output: Output
     mirror: bool = False
     class_names: list[str]
     distillation: Distillation | None = None
     head: Head
+
+    @property
+    def name(self) -> str:
+        """In front of the task's metrics where several tasks are trained."""
+        return self.info.name
+
+    @property
+    def target(self) -> str:
+        """The key of its labels in a batch."""
+        return self.info.target
+
+    @property
+    def score(self) -> str:
+        """The metric that says which checkpoint is best; larger is better."""
+        return self.info.score
 
     def prepare(self, samples: Any) -> None:
         """Look at the training samples before training, for what the loss must know of them."""
@@ -103,6 +115,16 @@ class Task(nn.Module, ABC):
     ) -> Any:
         """What predict() gives, from what an exported file gives."""
 
+    def made_of(self, _outputs: Any, _size: tuple[int, int], _places: Places | None, _map_size: tuple[int, int]) -> Any:
+        """What found() was chosen from, for the task's parity rule (tasks/common/parity.py); None if it needs nothing.
+
+        Args:
+            size: (height, width) of the image that the network saw; a batch of one.
+            places: of the photo in it.
+            map_size: (height, width) at which a label map is made.
+        """
+        return None
+
     @abstractmethod
     def recipe(self, size: tuple[int, int]) -> dict[str, Any]:
         """What another program must know to make predictions of an exported file's tensors, as model.json has it.
@@ -128,6 +150,19 @@ class Task(nn.Module, ABC):
     @abstractmethod
     def gallery(self, count: int, images: Sequence[int]) -> Gallery:
         """What collects about `count` of the images scored, whose numbers in the data set these are, and draws them."""
+
+    def advice(self, _data: Any) -> str:
+        """A line said before training of what the data makes hard; nothing where nothing does.
+
+        Args:
+            data: `object_sides()` gives the sides of all objects, `input_size()` the size of the images.
+        """
+        return ""
+
+    @property
+    def blends(self) -> bool:
+        """Whether mix() changes images, which other heads' labels cannot follow."""
+        return False
 
     def results(self, _metric: Metric, _folder: Path) -> list[str]:
         """Files that a scoring leaves beside metrics.json, from its metric after compute(); what to say of them."""

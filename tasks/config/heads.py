@@ -1,4 +1,4 @@
-"""The heads of a configuration: the one of tasks.segment, detect or classify, or the several of tasks.multitask."""
+"""The heads of a configuration: the one of a task's own command, or the several of tasks.multitask."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -6,8 +6,8 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from tasks.common.errors import UserError
+from tasks.common.task_info import infos
 
-HEADS = {"segment": "mask", "detect": "boxes", "classify": "label"}  # and the kind of label that each learns from
 BACKBONE = ("backbone", "wants")  # what decides a backbone's layers
 
 
@@ -34,17 +34,17 @@ def settled_heads(
     Raises:
         UserError: for a head that nothing is there to train or to score with.
     """
-    able = [name for name, kind in HEADS.items() if kind in classes]
+    able = [name for name, info in infos().items() if info.target in classes]
     trained = list(trained)
-    heads = list(config.heads) if config.heads is not None else [n for n in HEADS if n in able or n in trained]
+    heads = list(config.heads) if config.heads is not None else [n for n in infos() if n in able or n in trained]
     for name in heads:
         if name in able or (config[name].frozen and name in trained):
             continue
         rest = [other for other in heads if other in able]
         keep = f", or keep it as it is: {name}.frozen=true" if name in trained else ""
         raise UserError(
-            f"head {name} has no data set: {dataset} has no labels of kind {HEADS[name]}, only {', '.join(classes)}; "
-            f"leave it out: heads=[{','.join(rest)}]{keep}"
+            f"head {name} has no data set: {dataset} has no labels of kind {infos()[name].target}, only "
+            f"{', '.join(classes)}; leave it out: heads=[{','.join(rest)}]{keep}"
         )
     if not any(name in able for name in heads):
         raise UserError(f"no head of {', '.join(heads)} has labels in {dataset}, which has {', '.join(classes)}")
@@ -59,23 +59,23 @@ def check_heads(config: DictConfig) -> None:
     Raises:
         UserError: for names that are no heads, a name twice, no head at all; for parts that nothing is loaded into.
     """
-    choices = ", ".join(HEADS)
+    choices = ", ".join(infos())
     if several(config) and config.heads is not None:
         heads = OmegaConf.to_container(config.heads) if OmegaConf.is_list(config.heads) else None
         if not isinstance(heads, list) or not heads:
             raise UserError(f"heads={config.heads} is not a list of some of {choices}, or null")
         for name in heads:
-            if name not in HEADS:
+            if name not in infos():
                 raise UserError(f"heads: {name} is not one of {choices}")
             if heads.count(name) > 1:
                 raise UserError(f"heads={config.heads} names {name} twice")
-    for name in HEADS if several(config) else ():
+    for name, info in infos().items() if several(config) else ():
         if not isinstance(config[name].frozen, bool):
             raise UserError(f"{name}.frozen={config[name].frozen} is not true or false")
-        if config[name].target != HEADS[name]:
-            raise UserError(f"{name}.target={config[name].target}: this head learns from {HEADS[name]}")
+        if config[name].target != info.target:
+            raise UserError(f"{name}.target={config[name].target}: this head learns from {info.target}")
     frozen = ["backbone.frozen"] if config.backbone.get("frozen") else []
-    frozen += [f"{name}.frozen" for name in HEADS if several(config) and config[name].frozen]
+    frozen += [f"{name}.frozen" for name in infos() if several(config) and config[name].frozen]
     loaded = config.checkpoint or config.weights or config.resume or config.backbone.get("pretrained")
     if frozen and config.mode == "train" and not loaded:
         raise UserError(f"{frozen[0]}=true without weights to keep: checkpoint=<file.ckpt> brings them")
@@ -86,7 +86,7 @@ def of_one_head(card: Mapping[str, Any], name: str) -> dict[str, Any]:
 
     The other heads stay in `tasks`: their tensors are in the checkpoint.
     """
-    config = {key: value for key, value in card["config"].items() if key not in (*HEADS, "heads", "balance")}
+    config = {key: value for key, value in card["config"].items() if key not in (*infos(), "heads", "balance")}
     own, entry = card["config"][name], card["tasks"][name]
     config |= {"head": own["head"], "task": own["task"], "targets": [own["target"]]}
     if len(entry.get("datasets") or ()) < 2:
@@ -110,5 +110,5 @@ def of_several(card: Mapping[str, Any]) -> dict[str, Any]:
     """The description of a single task's checkpoint as if tasks.multitask had trained it with one head."""
     (name,) = card["tasks"]
     config = {key: value for key, value in card["config"].items() if key not in ("head", "task")}
-    own = {"target": HEADS[name], "frozen": False, "head": card["config"]["head"], "task": card["config"]["task"]}
+    own = {"target": infos()[name].target, "frozen": False} | {key: card["config"][key] for key in ("head", "task")}
     return {**card, "task": "multitask", "config": config | {"heads": [name], name: own}}

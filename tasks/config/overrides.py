@@ -8,14 +8,15 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from tasks.common.errors import UserError
-from tasks.config.heads import BACKBONE, HEADS
+from tasks.common.task_info import infos
+from tasks.config.heads import BACKBONE
 from tasks.config.targets import check_targets
 from tasks.config.unread import check_read
 
 OF_THIS_COMMAND = ("mode", "checkpoint", "resume", "weights", "model", "input", "stop_after", "logger", "cpu",
                    "upright", "runtime", "export", "benchmark", "budget", "search", "target", "latency",
-                   "confirm", "overwrite", "trainer.num_nodes")  # fmt: skip
-SETTLED = ("backbone", "head", "task", *HEADS, "heads", "balance", "batchnorm", "distill", "optimizer", "scheduler",
+                   "confirm", "overwrite", "plugins", "trainer.num_nodes")  # fmt: skip
+SETTLED = ("backbone", "head", "task", "heads", "balance", "batchnorm", "distill", "optimizer", "scheduler",
            "ema", "seed", "white", "data.batch_size", "data.repeat", "data.augment", "data.own_augment", "data.draw",
            "data.crop", "data.progressive", "data.max_broken", "trainer.accumulate_grad_batches", "trainer.precision",
            "trainer.gradient_clip_val", "image_size")  # fmt: skip
@@ -108,7 +109,7 @@ def settled(config: DictConfig) -> dict[str, Any]:
     The schedule alone is taken as it is written: it may follow a length that changes.
     """
     found: dict[str, Any] = {"names of datasets": list(config.get("datasets") or ())}
-    for key in SETTLED:
+    for key in (*SETTLED, *infos()):
         value = OmegaConf.select(config, key)
         if isinstance(value, DictConfig):
             found.update(leaves(OmegaConf.to_container(value, resolve=key != "scheduler"), key))

@@ -15,11 +15,11 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from tasks.common.errors import UserError
-from tasks.config.heads import HEADS
+from tasks.common.task_info import infos
 from tasks.config.image_size import follows
 from tasks.config.rules.places import check_places
 from tasks.config.rules.values import check_stored
-from tasks.config.targets import ALLOWED, DATA_ROOT, INTERPOLATIONS, TRAINER, renamed, slot_of
+from tasks.config.targets import DATA_ROOT, INTERPOLATIONS, OWN, TRAINER, may_build, renamed, slot_of
 
 MAX_DEPTH, MAX_VALUES, MAX_LENGTH = 24, 20_000, 4_096  # levels, values, characters; ours have 8, hundreds and a path
 LARGEST = 2**63  # of a whole number: what a tensor or a file of JSON holds
@@ -59,11 +59,17 @@ def checked_config(config: Any, path: str | Path) -> dict[str, Any]:
         if over is None:
             raise UserError(
                 f"{path} was refused: its configuration has {problem}. A file's configuration builds only what conf/ "
-                f"does; what you trust can be typed: {'.'.join(place)}=…"
+                f"does; what you trust can be typed: {'.'.join(place)}=…{or_plugged(place)}"
             )
         config = without(config, over)
         taken.append(over)
     return config
+
+
+def or_plugged(place: Place) -> str:
+    """What else can be typed for a class of the user's own."""
+    named = place[-1] == "_target_" and slot_of(place) in OWN
+    return ", or plugins=[…] for a package of your own" if named else ""
 
 
 def rebuilt(card: Mapping[str, Any], path: str | Path) -> DictConfig:
@@ -128,7 +134,7 @@ def problem_of(place: Place, value: Any) -> str:
     if not isinstance(value, dict | list | tuple | str | int | float | bool | None):
         return f"{kind(value)} at {name}"
     if key == "_target_":
-        known = value is None or (isinstance(value, str) and value in ALLOWED.get(slot, ()))
+        known = value is None or (isinstance(value, str) and may_build(slot, value))
         where = name[: -len(key)].rstrip(".")
         return "" if known else f"{where}: {shown(value)}, which is not one of those that may be built"
     if re.fullmatch(r"_\w*_", key) and (key not in HYDRA_KEYS or value not in HYDRA_KEYS[key]):
@@ -163,7 +169,7 @@ def wrong_argument(place: Place, node: Mapping[Any, Any]) -> tuple[str, str] | N
 
 def may_be_resolved(place: Place, text: str) -> bool:
     """Whether conf/ has this interpolation at such a place."""
-    first = place[1] if len(place) > 1 and place[0] in HEADS else place[0]
+    first = place[1] if len(place) > 1 and place[0] in infos() else place[0]
     if text == "${datasets}":
         return place == ("dataset", "sets")
     if slot_of(place) == "dataset" and text.startswith(DATA_ROOT):

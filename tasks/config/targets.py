@@ -10,10 +10,13 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from tasks.common.errors import UserError
-from tasks.config.heads import HEADS
+from tasks.common.plugins import is_plugged, plugins
+from tasks.common.task_info import infos
 
 # What a user may name on the command line:
 TARGETS = ("tasks.", "heads.", "backbones.", "torch.optim.", "torch.nn.", "lightning.", "albumentations.")
+
+OWN = ("backbone", "head", "task", "dataset")  # where a file may have a plug-in's class (tasks/common/plugins.py)
 
 RENAMED = {  # modules that were called otherwise when checkpoints were written and commands noted down
     "backbones.mobilenet_v3": "backbones.mobilenet_v3_variants",
@@ -51,7 +54,7 @@ VerticalFlip XYMasking ZoomBlur
 """  # not those that read files or call what they are given: FDA, Lambda, TextImage, …
 TRANSFORMS = frozenset(f"albumentations.{name}" for name in OF_ALBUMENTATIONS.split())
 
-ALLOWED: dict[str, frozenset[str]] = {  # by the configuration's key, without the head's name before it
+ALLOWED: dict[str, frozenset[str]] = {  # by the configuration's key, without the head's name; `task`: TaskInfo.builds
     "backbone": frozenset(
         {
             "backbones.mnasnet.MNASNet",
@@ -73,20 +76,6 @@ ALLOWED: dict[str, frozenset[str]] = {  # by the configuration's key, without th
             "heads.lraspp.LRASPP",
             "heads.lraspp.RASPP",
             "heads.ssdlite.SSDLite",
-        }
-    ),
-    "task": frozenset(
-        {
-            "heads.select.Select",
-            "tasks.classify.loss.ImageCrossEntropy",
-            "tasks.classify.mix.Mix",
-            "tasks.classify.task.ClassifyTask",
-            "tasks.detect.multibox.FocalMultiBox",
-            "tasks.detect.multibox.SoftmaxMultiBox",
-            "tasks.detect.task.DetectTask",
-            "tasks.segment.loss.PixelCrossEntropy",
-            "tasks.segment.task.SegmentTask",
-            "torch.nn.CrossEntropyLoss",
         }
     ),
     "balance": frozenset(
@@ -175,9 +164,17 @@ def name_of_today(target: Any) -> Any:
     return f"{RENAMED.get(module, module)}.{name}" if module else target
 
 
+def may_build(slot: str, target: str) -> bool:
+    """Whether a file's configuration may build a class at a place: see slot_of()."""
+    allowed = ALLOWED.get(slot, frozenset())
+    if slot == "task":
+        allowed = frozenset(target for info in infos().values() for own in info.builds.values() for target in own)
+    return target in allowed or (slot in OWN and is_plugged(target))
+
+
 def slot_of(path: tuple[str, ...]) -> str:
     """The key of ALLOWED that decides over a place of the configuration."""
-    first = path[1] if len(path) > 1 and path[0] in HEADS else path[0] if path else ""
+    first = path[1] if len(path) > 1 and path[0] in infos() else path[0] if path else ""
     return "dataset" if first == "datasets" else first
 
 
@@ -188,8 +185,9 @@ def check_targets(config: DictConfig) -> None:
         UserError: for a `_target_` outside our packages and the libraries of the trade.
     """
     for path, target in targets(OmegaConf.to_container(config, resolve=False)):
-        if not target.startswith(TARGETS):
-            raise UserError(f"{path}: {target} is outside {', '.join(prefix[:-1] for prefix in TARGETS)}")
+        if not target.startswith(TARGETS) and not is_plugged(target):
+            known = ", ".join([*(prefix[:-1] for prefix in TARGETS), *plugins()])
+            raise UserError(f"{path}: {target} is outside {known}; plugins=[{target.split('.')[0]}] allows your own")
 
 
 def targets(node: object, path: str = "") -> Iterable[tuple[str, str]]:

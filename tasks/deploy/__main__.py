@@ -6,7 +6,6 @@ import time
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -20,6 +19,7 @@ from torch import nn
 
 from tasks.common.console import run_command
 from tasks.common.errors import UserError
+from tasks.common.task_info import infos, nameless
 from tasks.data.transforms.letterbox import Stretch
 from tasks.deploy.describe import describe
 from tasks.deploy.gate import LIMITS, compare, of_checkpoint, of_file
@@ -29,12 +29,7 @@ from tasks.deploy.writers import WRITERS
 from tasks.engine.build import build
 from tasks.engine.learner import Learner
 
-HEADS = {"classify": "classification", "segment": "lraspp", "detect": "ssdlite"}
-CLASSES: dict[str, Sequence[Any]] = {
-    "mask": [(f"class {number}", number, (number, number, number)) for number in range(19)],
-    "boxes": [(f"class {number}", number) for number in range(8)],
-    "label": [f"class {number}" for number in range(100)],
-}
+CLASSES = 20  # of each task
 SIZE = (128, 160)
 OWN_SIZE = {"mobilenet_v2_cse": (32, 32)}  # its gates are tied to it
 
@@ -55,7 +50,7 @@ def main(formats: Sequence[str]) -> int:
         well = True
         with Live(table, console=Console(width=150), refresh_per_second=1):
             for backbone in backbones:
-                for task in HEADS:
+                for task in infos():
                     begin = time.perf_counter()
                     cells = [of_pair(task, backbone, name) for name in formats]
                     well &= not any("DIFFERS" in cell for cell in cells)
@@ -67,7 +62,7 @@ def main(formats: Sequence[str]) -> int:
 
 def names_of(group: str) -> list[str]:
     """The options of a configuration group."""
-    from tasks.app.cli import CONF
+    from tasks.config.heads_file import CONF
 
     return [path.name for path in (CONF / group).glob("*.yaml")]
 
@@ -79,7 +74,7 @@ def of_pair(task: str, backbone: str, name: str) -> str:
     with open_dict(config):
         config.hydra = None
     try:
-        learner = unsettled(build(config, CLASSES), size)
+        learner = unsettled(build(config, nameless(CLASSES)), size)
         traced, fit = trace(learner, batch=1, size=size), Stretch(size)
         manifest = describe(task, learner, config, traced, size, fit, None)
         with tempfile.TemporaryDirectory() as folder:
@@ -87,7 +82,7 @@ def of_pair(task: str, backbone: str, name: str) -> str:
             WRITERS[name](traced, path, manifest, "fp32")
             file = of_file(open_runner(path, manifest, threads=1), manifest)
             names = {key: entry["outputs"] for key, entry in manifest["tasks"].items()}
-            rows = compare(of_checkpoint(learner, fit, "raw", names), file, noise(size, 2), LIMITS["fp32"], "raw")
+            rows = compare(of_checkpoint(learner, fit, "raw", names), file, noise(size, 2), "fp32", LIMITS["fp32"])
     except (UserError, ValueError) as error:
         return str(error).splitlines()[0][:60]
     worst = max(row.worst for row in rows if row.what.startswith("tensor"))

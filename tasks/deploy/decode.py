@@ -188,21 +188,22 @@ def decode(
 
     outputs: arrays by name; this row of them is the image's. place: from prepare().
 
-    segment: labels (H, W) uint8, numbers in the model's list of classes.
-    detect: boxes (K, 4) float32, scores (K) and labels (K) int64, likewise numbers; the best first.
-    classify: logits (C) or probabilities (C), as the file gives them.
+    What is done follows from a task's outputs in model.json. Of boxes, or offsets to anchors: boxes (K, 4) float32,
+    scores (K) and labels (K) int64, numbers in the model's list of classes; the best first. Of a label or logits for
+    every pixel: labels (H, W) uint8, likewise numbers. Of anything else, such as logits (C) or probabilities (C) of
+    the whole image: the same.
     """
     found: dict[str, Found] = {}
     for name, task in model["tasks"].items():
         own = {role: outputs[key][row] for role, key in task["outputs"].items()}
-        if name == "segment":
-            found[name] = {
-                "labels": upsampled(own["logits"], size) if "logits" in own else nearest(own["labels"], size)
-            }
-        elif name == "detect":
+        if own.keys() & {"boxes", "offsets"}:
             seen, _ = fitted(model["input"]["resize"], size)
             boxes, scores, labels = objects(own, task, seen)
             found[name] = {"boxes": moved(boxes, size, place), "scores": scores, "labels": labels}
+        elif "logits" in own and own["logits"].ndim == 3:
+            found[name] = {"labels": upsampled(own["logits"], size)}
+        elif "labels" in own and own["labels"].ndim == 2:
+            found[name] = {"labels": nearest(own["labels"], size)}
         else:
             found[name] = own
     return found
@@ -364,11 +365,11 @@ def self_test(folder: Path) -> bool:
                 differences[name] = difference(got, np.load(case / f"{name}.npy")), tolerance
         expected = json.loads((case / "expected.json").read_text(encoding="utf-8"))
         for task, values in decode(outputs, model, photo.shape[:2], place).items():
-            if task == "segment":
+            if "boxes" in values:
+                differences["lost boxes"] = lost(expected[task], values), tolerance
+            elif "labels" in values:
                 share = difference(values["labels"], np.asarray(Image.open(case / "labels.png")))
                 differences["other labels"] = share, tolerance
-            elif task == "detect":
-                differences["lost boxes"] = lost(expected[task], values), tolerance
             else:
                 ((role, got),) = values.items()
                 differences["other class"] = float(got.argmax() != np.argmax(expected[task][role])), 0.0

@@ -11,26 +11,13 @@ from omegaconf import DictConfig
 from tasks.checkpoint.manifest import FORMAT, sha256
 from tasks.common.errors import UserError
 from tasks.common.formats import FORMATS
+from tasks.common.task_info import infos
 from tasks.deploy.network import Traced
 from tasks.deploy.writers import versions
 from tasks.engine.learner import Learner
 
 TORCH = "PyTorch: interpolate(mode='bilinear', antialias=True, align_corners=False) of bytes, rounded to bytes"
 PILLOW = "Pillow: Image.resize, rounded to bytes; then the middle is cut out, and what is missing is black"
-PIXELS = {  # what outputs of a form mean, by task
-    "segment": {
-        "raw": "logits on a grid that covers the input; interpolated to the photo's size (bilinear, half-pixel "
-        "centres, not antialiased), the largest is the class",
-        "decoded": "a class for each pixel of the input",
-        "final": "a class for each pixel of the input",
-    },
-    "detect": {
-        "raw": "offsets to anchors, which are shares of the input; decoded they are xyxy in the input's pixels",
-        "decoded": "xyxy in the input's pixels, not the photo's",
-        "final": "xyxy in the input's pixels, not the photo's, best first; label -1 is no box",
-    },
-    "classify": dict.fromkeys(("raw", "decoded", "final"), "of the whole input"),
-}
 OF_THIS_MACHINE = ("checkpoint", "resume", "weights", "input", "model")  # paths that mean nothing elsewhere
 
 
@@ -78,7 +65,7 @@ def describe(
             "std": rounded(backbone.std / 255),
         },
         "tasks": {
-            name: {"outputs": traced.names[name], "pixels": PIXELS[name][form], **task.recipe(size)}
+            name: {"outputs": traced.names[name], "pixels": infos()[name].forms[form].meaning, **task.recipe(size)}
             for name, task in learner.each_task()
         },
     }

@@ -12,6 +12,7 @@ from tasks.checkpoint.manifest import CARD, NAME, write_manifest
 from tasks.common.console import report
 from tasks.common.errors import UserError
 from tasks.common.formats import FORMATS
+from tasks.common.task_info import infos
 from tasks.config.heads import parts
 from tasks.data.loading.datamodule import DataModule
 from tasks.data.loading.splits import Splits
@@ -77,8 +78,9 @@ def size_of(config: DictConfig, splits: Splits) -> tuple[tuple[int, int] | None,
     """
     wanted = config.export.size
     if wanted == "dynamic":
-        if "boxes" in config.targets:
-            raise UserError("export.size=dynamic: boxes need one size, to which their anchors belong")
+        fixed = [info.target for info in infos().values() if info.one_size and info.target in config.targets]
+        if fixed:
+            raise UserError(f"export.size=dynamic: {fixed[0]} need one size, to which their anchors belong")
         for name, part in parts(config).items():
             key = f"{name}.head.pool_kernel".lstrip(".")
             if (kernel := part.head.get("pool_kernel")) is not None:

@@ -10,11 +10,10 @@ from numpy.typing import NDArray
 from heads.boxes import Places
 from tasks.common.errors import UserError
 from tasks.common.labels import Pixels
-from tasks.common.task import Task
-from tasks.deploy.agreement import AGREE, Candidates, Logits
+from tasks.common.parity import Counts, parity_of
+from tasks.common.task_info import infos
 from tasks.deploy.decode import decode, prepare
 from tasks.deploy.runtimes import Arrays, Runner
-from tasks.detect.task import DetectTask
 from tasks.engine.learner import Learner
 from tasks.predict.checkpoint import seen_by
 
@@ -22,28 +21,22 @@ Results = Mapping[str, Mapping[str, NDArray[Any]]]
 
 
 class Limits(NamedTuple):
-    """What may differ.
+    """What may differ, beside the share of each task's results (Parity.least).
 
     Attributes:
         tensors: largest difference, as a share of the largest magnitude; None where only results count.
-        pixels: least share of the pixels with the same label, in every image.
-        boxes: least share of the sure boxes, of both sides and all images, that have a partner.
-        classes: least share of the images with the same likeliest class.
-        ties: values that differ by no more than this share of the largest are equally good: see tasks.deploy.agreement.
+        ties: values that differ by no more than this share of the largest are equally good: see tasks.common.parity.
     """
 
     tensors: float | None
-    pixels: float
-    boxes: float
-    classes: float
     ties: float
 
 
 LIMITS = {
-    "fp32": Limits(1e-3, 0.999, 0.99, 0.99, 1e-3),
-    "fp16": Limits(0.02, 0.99, 0.95, 0.95, 1e-2),
-    "bf16": Limits(0.15, 0.97, 0.9, 0.9, 5e-2),
-    "int8": Limits(None, 0.85, 0.6, 0.75, 0),  # where the metric can decide, it does: see tasks.deploy.prove
+    "fp32": Limits(1e-3, 1e-3),
+    "fp16": Limits(0.02, 1e-2),
+    "bf16": Limits(0.15, 5e-2),
+    "int8": Limits(None, 0),  # where the metric can decide, it does: see tasks.deploy.prove
 }
 
 
@@ -66,13 +59,14 @@ class Difference(NamedTuple):
 class Outcome(NamedTuple):
     """What one side made of one image: the bytes that the network saw, the tensors by name, the results by task.
 
-    `made_of` is what the checkpoint's results were chosen from, by task.
+    Of the checkpoint's tensors there are only those that are compared number by number (Form.exact); `made_of` is what
+    its results were chosen from, by task.
     """
 
     seen: Pixels
     tensors: Arrays
     results: Results
-    made_of: Mapping[str, Logits | Candidates] = {}
+    made_of: Mapping[str, Any] = {}
 
 
 def of_checkpoint(
@@ -86,44 +80,20 @@ def of_checkpoint(
         outputs, size = learner(batch), (batch.shape[-2], batch.shape[-1])
         tensors: Arrays = {}
         results: dict[str, dict[str, NDArray[Any]]] = {}
-        made_of: dict[str, Logits | Candidates] = {}
+        made_of: dict[str, Any] = {}
         lie = None if places is None else Places(*places)
         for name, task in learner.each_task():
             given = task.tensors(outputs[name], size, form)
-            tensors |= {names[name][role]: tensor.float().cpu().numpy() for role, tensor in given.items()}
+            if infos()[name].forms[form].exact:
+                tensors |= {names[name][role]: tensor.float().cpu().numpy() for role, tensor in given.items()}
             # A label map at network size cannot be refined further. Boxes are selected as always.
             known = "decoded" if form == "final" else form
             decoded = given if known == form else task.tensors(outputs[name], size, known)
             results[name] = task.found(task.from_tensors(decoded, known, size, lie))
-            if name != "classify":
-                made_of[name] = choice_of(task, outputs[name], size, lie, image.shape[:2] if form == "raw" else size)
+            made_of[name] = task.made_of(outputs[name], size, lie, image.shape[:2] if form == "raw" else size)
         return Outcome(batch.cpu().numpy(), tensors, results, made_of)
 
     return run
-
-
-def choice_of(
-    task: Task, outputs: Any, size: tuple[int, int], place: Places | None, map_size: tuple[int, int]
-) -> Logits | Candidates:
-    """What a task chooses an image's labels or boxes from.
-
-    Args:
-        size: (height, width) of the image that the network saw.
-        place: of the photo in it.
-        map_size: (height, width) at which a label map is made.
-    """
-    if not isinstance(task, DetectTask):
-        return Logits(outputs[0].float().cpu().numpy(), map_size)
-    candidates = task.tensors(outputs, size, "decoded")
-    boxes = candidates["boxes"].float()
-    photo = boxes if place is None else place.to_files(boxes)
-    return Candidates(
-        boxes[0].cpu().numpy(),
-        photo[0].cpu().numpy(),
-        candidates["scores"][0].float().cpu().numpy(),
-        task.select.overlap,
-        task.select.detections,
-    )
 
 
 def of_file(runner: Runner, manifest: Mapping[str, Any]) -> Callable[[Pixels], Outcome]:
@@ -145,21 +115,20 @@ def compare(
     expected: Callable[[Pixels], Outcome],
     got: Callable[[Pixels], Outcome],
     images: Sequence[Pixels],
+    precision: str,
     limits: Limits,
-    form: str,
 ) -> list[Difference]:
     """The table: bytes that the network saw, tensors, results; the worst of all images."""
     bytes_differ: list[float] = []
     tensors: dict[str, list[float]] = {}
-    agreement: dict[str, list[tuple[int, int]]] = {}
+    agreement: dict[str, list[Counts]] = {}
     for image in images:
         ours, theirs = expected(image), got(image)
         bytes_differ.append(largest_difference(ours.seen, theirs.seen))
         for name, tensor in ours.tensors.items():
-            if in_order(name, form):
-                tensors.setdefault(name, []).append(relative(tensor, theirs.tensors[name]))
+            tensors.setdefault(name, []).append(relative(tensor, theirs.tensors[name]))
         for task, result in ours.results.items():
-            counts = AGREE[task](result, theirs.results[task], ours.made_of.get(task), limits.ties)
+            counts = parity_of(task).counts(result, theirs.results[task], ours.made_of.get(task), limits.ties)
             agreement.setdefault(task, []).append(counts)
     return [
         Difference("input bytes", worst(bytes_differ), 0, at_least=False),
@@ -167,17 +136,19 @@ def compare(
             Difference(f"tensor {name}", worst(values), limits.tensors, at_least=False)
             for name, values in tensors.items()
         ),
-        *(share(task, counts, limits) for task, counts in agreement.items()),
+        *(share(task, counts, precision) for task, counts in agreement.items()),
     ]
 
 
-def in_order(name: str, form: str) -> bool:
-    """Whether an output of this name can be compared number by number.
-
-    Kept boxes may change places, and single labels may change, where two values are nearly equal: there results count.
-    """
-    fixed = ("logits", "offsets", "probabilities") if form != "decoded" else ("boxes", "scores", "probabilities")
-    return name.rpartition("_")[2] in fixed
+def exact_outputs(manifest: Mapping[str, Any]) -> set[str]:
+    """The outputs of a file that are compared number by number."""
+    form = manifest["outputs"]
+    return {
+        key
+        for name, entry in manifest["tasks"].items()
+        if infos()[name].forms[form].exact
+        for key in entry["outputs"].values()
+    }
 
 
 def worst(differences: Sequence[float]) -> float:
@@ -197,11 +168,7 @@ def relative(ours: NDArray[Any], theirs: NDArray[Any]) -> float:
     return largest_difference(ours, theirs) / max(float(np.abs(ours).max(initial=0)), 1e-12)
 
 
-def share(task: str, counts: Sequence[tuple[int, int]], limits: Limits) -> Difference:
-    """The line of a task's results: pixels by their worst image, boxes and images over all."""
-    if task == "segment":
-        return Difference("segment: same label, worst image", min(n / of for n, of in counts), limits.pixels, True)
-    found, count = (sum(numbers) for numbers in zip(*counts, strict=True))
-    if task == "detect":
-        return Difference(f"detect: {count} boxes with a partner", found / count if count else 1.0, limits.boxes, True)
-    return Difference("classify: same likeliest class", found / count, limits.classes, True)
+def share(task: str, counts: Sequence[Counts], precision: str) -> Difference:
+    """The line of a task's results."""
+    rule = parity_of(task)
+    return Difference(f"{task}: {rule.title(counts)}", rule.share(counts), rule.least[precision], at_least=True)

@@ -1,26 +1,15 @@
 """mode=predict with an exported file: what tasks/predict/checkpoint.py writes, without PyTorch."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from omegaconf import DictConfig
 
-from tasks.classify.output import ClassifyOutput
 from tasks.common.labels import Pixels
-from tasks.common.output import Output, notes, summary, write_overlay
+from tasks.common.output import Output, notes, output_of, summary, write_overlay
 from tasks.deploy.model import open_model, size_seen
-from tasks.detect.output import DetectOutput
 from tasks.predict.photos import predict_each
-from tasks.segment.output import SegmentOutput
-
-OUTPUTS: Mapping[str, Callable[[Mapping[str, Any]], Output]] = {  # from a task of model.json
-    "segment": lambda task: SegmentOutput([(entry["name"], entry["id"], entry["colour"]) for entry in task["classes"]]),
-    "detect": lambda task: DetectOutput(
-        [(entry["name"], entry["id"]) for entry in task["classes"]], task.get("threshold")
-    ),
-    "classify": lambda task: ClassifyOutput(task["classes"]),
-}
 
 
 class TaskOfFile(NamedTuple):
@@ -34,7 +23,7 @@ def tasks_of(manifest: Mapping[str, Any]) -> dict[str, TaskOfFile]:
     """The tasks of an exported file, by name."""
     return {
         name: TaskOfFile(
-            [entry if isinstance(entry, str) else entry["name"] for entry in task["classes"]], OUTPUTS[name](task)
+            [entry if isinstance(entry, str) else entry["name"] for entry in task["classes"]], output_of(name, task)
         )
         for name, task in manifest["tasks"].items()
     }

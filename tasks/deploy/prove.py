@@ -1,21 +1,20 @@
 """The gate put together: a file against the checkpoint on validation images, in batches, and over the data set."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from omegaconf import DictConfig
 from rich.console import Console
 from rich.table import Table
 
 from tasks.common.console import report
 from tasks.common.errors import UserError
+from tasks.common.parity import Counts, parity_of
 from tasks.data.loading.datamodule import DataModule
 from tasks.data.transforms.resize import antialiased
-from tasks.deploy.agreement import AGREE, Candidates
 from tasks.deploy.decode import decode, prepare, selected
 from tasks.deploy.gate import (
     LIMITS,
@@ -24,7 +23,7 @@ from tasks.deploy.gate import (
     Outcome,
     Pixels,
     compare,
-    in_order,
+    exact_outputs,
     of_checkpoint,
     of_file,
     relative,
@@ -34,7 +33,6 @@ from tasks.deploy.gate import (
 from tasks.deploy.runtimes import Runner
 from tasks.deploy.samples import pixels
 from tasks.deploy.shipped import Shipped
-from tasks.detect.task import DetectTask
 from tasks.engine.learner import Learner
 from tasks.engine.train import scored
 
@@ -59,7 +57,7 @@ def prove(
     if manifest["input"]["height"] is None:  # half of them at other sizes
         images[1::2] = [antialiased(image, *(side * 3 // 4 for side in image.shape[:2])) for image in images[1::2]]
     expected = of_checkpoint(learner, data.fit, manifest["outputs"], names)
-    table = compare(expected, of_file(runner, manifest), images, limits, manifest["outputs"])
+    table = compare(expected, of_file(runner, manifest), images, manifest["precision"], limits)
     if manifest["input"]["batch"] != 1:
         table += of_batch(expected, runner, manifest, images[::2], limits)
     if config.export.metric or manifest["precision"] == "int8":
@@ -67,8 +65,9 @@ def prove(
         if manifest["precision"] == "int8" and decides:  # it is what int8 may change: results need not be the same
             table = [row._replace(limit=None) if row.at_least else row for row in table]
         table += rows
-    if "detect" in manifest["tasks"] and manifest["outputs"] != "final":
-        table.append(of_suppression(expected, learner, manifest, images[:SUPPRESSED]))
+    if manifest["outputs"] != "final":
+        selects = {name: entry["select"] for name, entry in manifest["tasks"].items() if "select" in entry}
+        table += [of_suppression(name, expected, rule, images[:SUPPRESSED]) for name, rule in selects.items()]
     show(table, f"{manifest['file']} against the checkpoint on {len(images)} images")
     (folder / "gate.json").write_text(
         json.dumps([row._asdict() | {"holds": row.holds} for row in table], indent=2) + "\n"
@@ -108,36 +107,26 @@ def remedy(row: Difference, config: DictConfig, precision: str) -> str:
 
 
 def of_suppression(
-    expected: Callable[[Pixels], Outcome], learner: Learner, manifest: dict[str, Any], images: Sequence[Pixels]
+    task: str, expected: Callable[[Pixels], Outcome], select: Mapping[str, Any], images: Sequence[Pixels]
 ) -> Difference:
     """Whether decode.py, by model.json, keeps of the checkpoint's boxes and scores just what the checkpoint keeps.
 
     Both sides are given the same numbers: nothing excuses a difference.
+
+    Args:
+        select: the task's rule in model.json.
     """
-    select = manifest["tasks"]["detect"]["select"]
     same, count = 0, 0
     for image in images:
-        outcome = expected(image)
-        made_of = outcome.made_of["detect"]
-        assert isinstance(made_of, Candidates)
-        theirs = selected(made_of.seen, made_of.scores, select)
-        batch = torch.from_numpy(made_of.scores)[None], torch.from_numpy(made_of.seen)[None]
-        height, width = outcome.seen.shape[-2:]
-        ours = [values.numpy() for values in detector(learner).select.of_boxes(*batch, (height, width)).of(0)]
+        made_of = expected(image).made_of[task]
+        ours, theirs = made_of.kept, selected(made_of.seen, made_of.scores, select)
         count += max(len(ours[2]), len(theirs[2]))
         if len(ours[2]) == len(theirs[2]):
             equal = [
                 one.reshape(len(one), -1) == two.reshape(len(two), -1) for one, two in zip(ours, theirs, strict=True)
             ]
             same += int(np.concatenate(equal, 1).all(1).sum())
-    return Difference("detect: suppression of equal boxes", same / count if count else 1.0, 1.0, at_least=True)
-
-
-def detector(learner: Learner) -> DetectTask:
-    """The task that finds boxes."""
-    task = learner.each("detect")
-    assert isinstance(task, DetectTask)
-    return task
+    return Difference(f"{task}: suppression of equal boxes", same / count if count else 1.0, 1.0, at_least=True)
 
 
 def of_batch(
@@ -148,28 +137,28 @@ def of_batch(
     limits: Limits,
 ) -> list[Difference]:
     """Whether several images at once give what each gives alone."""
-    form, inputs = manifest["outputs"], [prepare(image, manifest) for image in images]
+    exact, inputs = exact_outputs(manifest), [prepare(image, manifest) for image in images]
     same = [number for number, (seen, _) in enumerate(inputs) if seen.shape == inputs[0][0].shape]
     same = same[: manifest["input"]["batch"] or 3]
     together = runner.run(np.concatenate([inputs[number][0] for number in same]))
     numbers: list[float] = []
-    agreement: dict[str, list[tuple[int, int]]] = {}
+    agreement: dict[str, list[Counts]] = {}
     for row, number in enumerate(same):
         (seen, place), size = inputs[number], images[number].shape[:2]
         alone = runner.run(seen)
         numbers += [
             relative(alone[name].astype(np.float32), together[name][row : row + 1].astype(np.float32))
             for name in together
-            if in_order(name, form)
+            if name in exact
         ]
-        if all(in_order(name, form) for name in together):
+        if exact.issuperset(together):
             continue
         made_of, others = expected(images[number]).made_of, decode(together, manifest, size, place, row)
         for task, result in decode(alone, manifest, size, place).items():
-            counts = AGREE[task](result, others[task], made_of.get(task), limits.ties)
+            counts = parity_of(task).counts(result, others[task], made_of.get(task), limits.ties)
             agreement.setdefault(task, []).append(counts)
     title = f"{len(same)} images at once"
-    rows = [share(task, counts, limits) for task, counts in agreement.items()]
+    rows = [share(task, counts, manifest["precision"]) for task, counts in agreement.items()]
     return [
         *([Difference(title, worst(numbers), limits.tensors, at_least=False)] if numbers else []),
         *(row._replace(what=f"{title}, {row.what}") for row in rows),

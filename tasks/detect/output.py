@@ -2,20 +2,20 @@
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from tasks.common.labels import Pixels
 from tasks.common.legend import Entry
-from tasks.common.output import Found, Layer
+from tasks.common.output import Found, Layer, Output
 from tasks.detect.draw import colour_of, draw_boxes
 from tasks.detect.quality import SHOWN
 
 
-class DetectOutput:
+class DetectOutput(Output):
     """Writes and draws `boxes` (K, 4) with `scores` (K) and `labels` (K), best first.
 
     Args:
@@ -28,6 +28,10 @@ class DetectOutput:
     def __init__(self, classes: Sequence[tuple[str, int]], threshold: float | None = None) -> None:
         self.classes, self.names = list(classes), [name for name, _ in classes]
         self.threshold = threshold
+
+    @classmethod
+    def of_model_json(cls, entry: Mapping[str, Any]) -> Self:
+        return cls([(each["name"], each["id"]) for each in entry["classes"]], entry.get("threshold"))
 
     @property
     def shown(self) -> float:
@@ -61,6 +65,9 @@ class DetectOutput:
         sure = found["scores"] >= self.shown
         boxes, scores, labels = (found[key][sure] for key in ("boxes", "scores", "labels"))
         return np.asarray(draw_boxes(image, boxes, labels, scores, self.names, framed=covered, legend=False))
+
+    def resized(self, found: Found, _size: tuple[int, int], scale: float) -> Found:
+        return {**found, "boxes": found["boxes"] * scale}
 
     def legend(self, found: Found) -> list[Entry]:
         """The classes of the boxes drawn with their numbers, the most frequent first."""

@@ -19,9 +19,11 @@ from heads.suppress import select_fixed
 from tasks.common.annotations import HOLE
 from tasks.common.task import Found, Task
 from tasks.detect.gallery import BestMedianWorst
+from tasks.detect.info import INFO
 from tasks.detect.metric import CocoMAP
 from tasks.detect.multibox import MultiBox
 from tasks.detect.output import DetectOutput
+from tasks.detect.parity import Candidates
 from tasks.detect.publish import publish
 
 EVALUATORS = ("mobilevision", "pycocotools")
@@ -39,7 +41,7 @@ class DetectTask(Task):
         classes: (name, category id in the data set's files) in the order of the class numbers.
     """
 
-    name, target, score = "detect", "boxes", "mAP"
+    info = INFO
 
     def __init__(
         self,
@@ -95,6 +97,9 @@ class DetectTask(Task):
         """(A, 4) absolute xyxy in images of this (height, width)."""
         return self.head.anchors.boxes(outputs.cells, size, outputs.logits.device)
 
+    def advice(self, data: Any) -> str:
+        return self.too_small(data.object_sides(), data.input_size())
+
     def too_small(self, sides: NDArray[np.float64], size: tuple[int, int]) -> str:
         """A line on objects that no anchor fits or that fall between the cells; empty where there are none.
 
@@ -146,6 +151,22 @@ class DetectTask(Task):
         else:
             found = Detections(tensors["boxes"], tensors["scores"], tensors["labels"].long())
         return found if places is None else found._replace(boxes=places.to_files(found.boxes))
+
+    def made_of(
+        self, outputs: RawBoxes, size: tuple[int, int], places: Places | None, _map_size: tuple[int, int]
+    ) -> Candidates:
+        decoded = self.tensors(outputs, size, "decoded")
+        boxes, scores = decoded["boxes"].float(), decoded["scores"].float()
+        photo = boxes if places is None else places.to_files(boxes)
+        kept = self.select.of_boxes(scores, boxes, size).of(0)
+        return Candidates(
+            seen=boxes[0].cpu().numpy(),
+            boxes=photo[0].cpu().numpy(),
+            scores=scores[0].cpu().numpy(),
+            overlap=self.select.overlap,
+            detections=self.select.detections,
+            kept=tuple(values.cpu().numpy() for values in kept),
+        )
 
     def recipe(self, size: tuple[int, int]) -> dict[str, Any]:
         anchors = self.head.anchors

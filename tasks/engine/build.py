@@ -131,7 +131,7 @@ def make_task(
     """
     head, make = instantiate(part.head), instantiate(part.task, _partial_=True)
     try:
-        task: Task = make(features=features, head=head, classes=classes[make.func.target])
+        task: Task = make(features=features, head=head, classes=classes[make.func.info.target])
     except ValueError as error:
         raise ValueError(f"{name}: {error}" if name else str(error)) from None
     return task

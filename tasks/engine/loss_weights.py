@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from tasks.common.errors import UserError
 from tasks.common.labels import is_number
+from tasks.common.task_info import infos
 
-TASKS = ("segment", "detect", "classify")  # what a configuration may name, trained in this run or not
 Shared = Callable[[], Sequence[nn.Parameter]]
 
 
@@ -206,7 +206,7 @@ def by_task(key: str, values: Mapping[str, float], names: Sequence[str], least: 
     Raises:
         ValueError: for a task that does not exist, or no finite number from `least`.
     """
-    choices = list(dict.fromkeys((*TASKS, *names)))
+    choices = list(dict.fromkeys((*infos(), *names)))
     if not isinstance(values, Mapping):
         raise ValueError(f"balance.{key}={values} is not a number for each of {', '.join(choices)}")
     for name, value in values.items():

@@ -16,15 +16,14 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from omegaconf import DictConfig
 
 from tasks.checkpoint.checkpoint import load_state, make_card, open_checkpoint, read_ours
-from tasks.classify.task import ClassifyTask
 from tasks.common.console import report
 from tasks.common.cpu import give_way_to_accelerator, keep_freed_memory
 from tasks.common.errors import Diverged, Stopped, UserError
+from tasks.common.task_info import infos
 from tasks.common.writing import write_text
-from tasks.config.heads import HEADS, parts
+from tasks.config.heads import parts
 from tasks.data.loading.datamodule import DataModule
 from tasks.data.loading.splits import Splits
-from tasks.detect.task import DetectTask
 from tasks.engine.averaging import AverageWeights
 from tasks.engine.build import build, build_data, make_trainer
 from tasks.engine.callbacks import Best, Last, NoteBroken, Reseed, SaveOften, StartFromMean, StopAfter
@@ -108,7 +107,7 @@ def train(task: str, config: DictConfig, prepared: Prepared, splits: Splits, fol
     for name, entry in learner.each_task():
         if name not in learner.inactive_heads | learner.frozen:
             entry.prepare(data.train)
-            if isinstance(entry, DetectTask) and (line := entry.too_small(data.object_sides(), data.input_size())):
+            if line := entry.advice(data):
                 report(line)
     exploded = fit(config, learner, data, metadata | {"anew": reinitialized}, splits, folder)
     folder = Path(learner.trainer.strategy.broadcast(str(folder)))  # the first process alone knew it
@@ -134,7 +133,7 @@ def ready(task: str, config: DictConfig, splits: Splits) -> tuple[Learner, DataM
     for chatter in CHATTER:
         warnings.filterwarnings("ignore", message=f".*{chatter}.*")
     lightning.seed_everything(config.seed, verbose=False)
-    inactive = [name for name in parts(config) if name and HEADS[name] not in splits.classes]
+    inactive = [name for name in parts(config) if name and infos()[name].target not in splits.classes]
     classes = dict(splits.classes) | classes_of_inactive(task, config, inactive)
     learner = build(config, numbered_as_trained(task, config, classes), splits.sources, inactive)
     data = build_data(config, splits)
@@ -168,23 +167,24 @@ def try_step(learner: Learner, batch: Any) -> None:
 def check_mix(learner: Learner) -> None:
     """Raises a UserError for images that would be blended for one head and make the other heads' labels wrong."""
     for name, task in learner.each_task():
-        if isinstance(task, ClassifyTask) and task.mixer is not None and task.mixer.kinds:
+        if task.blends:
             raise UserError(
                 f"{name}.task.mix blends images, which other heads' labels cannot follow: only with one head"
             )
 
 
 def check_sizes(learner: Learner, trained: tuple[int, ...], scored: tuple[int, int]) -> None:
-    """Boxes are told relative to anchors, and those to the image's size: it must be one in training and in scoring.
+    """Where outputs depend on the images' size, as boxes do by their anchors, it is one in training and in scoring.
 
     Raises:
         UserError: if it is not.
     """
-    if trained != scored and any(task.target == "boxes" for _, task in learner.each_task()):
+    fixed = [task.target for _, task in learner.each_task() if task.info.one_size]
+    if trained != scored and fixed:
         (height, width), (other_height, other_width) = trained, scored
         raise UserError(
-            f"training images are {height}×{width}, scored ones {other_height}×{other_width}; boxes need one size: "
-            "image_size=[height,width] with data.fit (tasks.data.transforms.letterbox.Stretch) makes both"
+            f"training images are {height}×{width}, scored ones {other_height}×{other_width}; {fixed[0]} need one "
+            "size: image_size=[height,width] with data.fit (tasks.data.transforms.letterbox.Stretch) makes both"
         )
 
 

@@ -89,7 +89,7 @@ def classes_of_inactive(task: str, config: DictConfig, heads: Sequence[str]) -> 
 
 def classes_of(card: Mapping[str, Any]) -> dict[str, Sequence[Any]]:
     """The classes that a checkpoint was trained for, by kind of label."""
-    return {entry.get("target", "mask"): entry["classes"] for entry in card["tasks"].values()}
+    return {entry["target"]: entry["classes"] for entry in card["tasks"].values()}
 
 
 def start(task: str, config: DictConfig, learner: Learner) -> list[str]:
@@ -208,11 +208,20 @@ def numbered_as_trained(
     task: str, config: DictConfig, classes: Mapping[str, Sequence[Any]]
 ) -> Mapping[str, Sequence[Any]]:
     """Classes for mode=export: label maps get the ids of the files that the checkpoint was trained on."""
-    if config.mode != "export" or config.checkpoint is None or "mask" not in classes:
+    if config.mode != "export" or config.checkpoint is None:
         return classes
-    trained = classes_of(open_checkpoint(config.checkpoint, task)["mobilevision"]).get("mask", ())
-    alike = meaning(trained) == meaning([[name, number, list(colour)] for name, number, colour in classes["mask"]])
-    return {**classes, "mask": trained} if alike else classes
+    trained = classes_of(open_checkpoint(config.checkpoint, task)["mobilevision"])
+    return {kind: trained[kind] if alike(trained.get(kind, ()), here) else here for kind, here in classes.items()}
+
+
+def as_lists(classes: Any) -> Any:
+    """Classes with lists for tuples, as a checkpoint has them."""
+    return [as_lists(entry) for entry in classes] if isinstance(classes, list | tuple) else classes
+
+
+def alike(trained: Sequence[Any], here: Sequence[Any]) -> bool:
+    """Whether classes mean the same, whatever their ids in label maps."""
+    return meaning(trained) == meaning(as_lists(here))
 
 
 def take_weights(learner: Learner, source: str) -> list[str]:

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from tasks.common.console import run_command
 from tasks.common.errors import UserError, visible
-from tasks.config.heads import HEADS
+from tasks.common.task_info import infos
 from tasks.multitask.arguments import spelled_out
 from tasks.multitask.runs import SHARED, Runs
 
@@ -111,12 +111,12 @@ def heads_of(value: str) -> list[str] | None:
     """
     if value == "null":
         return None
-    choices = ", ".join(HEADS)
+    choices = ", ".join(infos())
     if not (value.startswith("[") and value.endswith("]")):
         raise UserError(f"heads={value} is not a list of some of {choices}, or null")
     heads = [name.strip() for name in value[1:-1].split(",")]
     for name in heads:
-        if name not in HEADS:
+        if name not in infos():
             raise UserError(f"heads={value}: {name or 'nothing'} is not one of {choices}")
         if heads.count(name) > 1:
             raise UserError(f"heads={value} names {name} twice")

@@ -9,12 +9,12 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from tasks.common.task_info import infos
 from tasks.multitask.latency import Latency
 from tasks.multitask.runs import SHARED, read
 
 Row = dict[str, Any]
 COSTS = ("params", "multiply_adds", "network_ms", "whole_ms")
-SCORES = {"segment": ("mIoU",), "detect": ("mAP", "mAP50"), "classify": ("top1",)}  # the main ones of each head
 SUM, RATIO = "their sum", "shared / sum"
 HEADINGS = {"multiply_adds": "MAdds", "network_ms": "network\nms", "whole_ms": "whole\nms", "minutes": "min"}
 
@@ -40,7 +40,7 @@ def row_of(name: str, heads: Sequence[str], folder: Path, cost: Mapping[str, int
     row |= {"minutes": training["seconds"] / 60, "epochs": training["epochs"]}
     for head in heads if name == SHARED else [name]:
         prefix = f"{head}/" if name == SHARED else ""  # a network of one head has no names in front
-        row |= {f"{head}/{score}": metrics[f"{prefix}{score}"] for score in SCORES[head]}
+        row |= {f"{head}/{score}": metrics[f"{prefix}{score}"] for score in infos()[head].scores}
     return row
 
 

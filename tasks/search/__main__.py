@@ -14,6 +14,7 @@ import sys
 from tasks.app.cli import main as run_task
 from tasks.common.console import run_command
 from tasks.common.errors import UserError, visible
+from tasks.common.plugins import take_from
 from tasks.search.arguments import spelled_out, task_of
 
 
@@ -23,6 +24,7 @@ def main() -> None:
         print(__doc__)
         return
     try:
+        take_from(sys.argv[1:])
         task = task_of(sys.argv[1:])
     except UserError as error:
         print(visible(f"error: {error}"), file=sys.stderr)

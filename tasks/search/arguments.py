@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tasks.common.errors import UserError
-from tasks.config.heads import HEADS
+from tasks.common.task_info import infos
 from tasks.config.search import KINDS
 
 
@@ -24,8 +24,8 @@ def task_of(arguments: Sequence[str]) -> str:
             raise UserError(f"checkpoint={path}: no such file")
         task = read_ours(path)["mobilevision"]["task"]
     task = task or "classify"
-    if task not in HEADS:
-        raise UserError(f"task={task}: a search is for one task: task={', '.join(HEADS)}")
+    if task not in infos():
+        raise UserError(f"task={task}: a search is for one task: task={', '.join(infos())}")
     return task
 
 

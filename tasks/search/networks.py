@@ -64,7 +64,7 @@ class Networks:
     @property
     def score(self) -> str:
         """The name of the task's main score."""
-        return self.make_task.func.score
+        return self.make_task.func.info.score
 
     @property
     def seed_name(self) -> str:
@@ -109,7 +109,7 @@ class Networks:
             with torch.device("meta"):
                 backbone = InvertedBackbone(plan, **self.resolved)
             task = self.make_task(
-                features=backbone.features, head=self.head, classes=self.classes[self.make_task.func.target]
+                features=backbone.features, head=self.head, classes=self.classes[self.make_task.func.info.target]
             )
             backbone.keep(task.head.maps)
             return Learner(backbone, [task.to("meta")])

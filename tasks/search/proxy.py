@@ -15,6 +15,7 @@ from torch.optim.swa_utils import update_bn
 from tasks.common.distillation import Distillation
 from tasks.common.errors import UserError
 from tasks.common.task import Task
+from tasks.common.task_info import infos
 from tasks.data.loading.batches import Batch, Scored
 from tasks.data.loading.mixture import as_mixture
 from tasks.data.loading.progressive import shrunk
@@ -52,7 +53,7 @@ class Proxy:
     ) -> None:
         if splits.train is None or as_mixture(splits.train).names:
             raise UserError("a search trains on one data set, which must have training images")
-        if side is not None and list(config.targets) != ["label"]:
+        if side is not None and any(info.placed and info.target in config.targets for info in infos().values()):
             raise UserError(f"search.side={side} is for image labels; {config.targets[0]} need image_size or a crop")
         order = np.random.default_rng((config.seed, 7)).permutation(len(splits.train)).tolist()
         held = round(holdout * len(order))

@@ -1,18 +1,18 @@
 """What is left of a predicted label map."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from tasks.common.labels import Pixels
 from tasks.common.legend import Colour, Entry
-from tasks.common.output import Found, Layer, save_png
+from tasks.common.output import Found, Layer, Output, save_png
 from tasks.segment.draw import overlay
 
 
-class SegmentOutput:
+class SegmentOutput(Output):
     """Writes and draws `labels` (H, W), train ids.
 
     Args:
@@ -26,6 +26,10 @@ class SegmentOutput:
         self.names = [name for name, _, _ in classes]
         self.colours: list[Colour] = [(red, green, blue) for _, _, (red, green, blue) in classes]
 
+    @classmethod
+    def of_model_json(cls, entry: Mapping[str, Any]) -> Self:
+        return cls([(each["name"], each["id"], each["colour"]) for each in entry["classes"]])
+
     def result(self, found: Found) -> dict[str, Any]:
         """`labels` (H, W) uint8, class numbers; `names` of all classes."""
         return {"labels": found["labels"], "names": self.names}
@@ -37,6 +41,11 @@ class SegmentOutput:
     def overlay(self, image: Pixels, found: Found, _covered: bool) -> Pixels:
         """The classes' colours over the image."""
         return overlay(image, found["labels"], self.colours)
+
+    def resized(self, found: Found, size: tuple[int, int], _scale: float) -> Found:
+        labels = found["labels"]
+        rows, columns = (np.arange(new) * old // new for new, old in zip(size, labels.shape, strict=True))
+        return {**found, "labels": labels[rows][:, columns]}
 
     def legend(self, found: Found) -> list[Entry]:
         """The classes in sight, the largest area first, with their shares of the image."""
@@ -50,10 +59,3 @@ class SegmentOutput:
             for label in np.argsort(-areas, kind="stable").tolist()
             if areas[label]
         ]
-
-    def note(self) -> str:
-        return ""
-
-    def summary(self, _found: Found) -> str:
-        """Nothing: no line can say it."""
-        return ""

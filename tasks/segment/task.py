@@ -19,9 +19,11 @@ from tasks.common.gallery import EvenlySpread
 from tasks.common.labels import nearest
 from tasks.common.task import Found, Task
 from tasks.segment.draw import draw, resized
+from tasks.segment.info import INFO
 from tasks.segment.loss import PixelCrossEntropy
 from tasks.segment.miou import MeanIoU
 from tasks.segment.output import SegmentOutput
+from tasks.segment.parity import Logits
 
 
 class SegmentTask(Task):
@@ -34,7 +36,7 @@ class SegmentTask(Task):
         classes: (name, label id, colour) in the order of the train ids.
     """
 
-    name, target, score = "segment", "mask", "mIoU"
+    info = INFO
 
     def __init__(
         self,
@@ -95,6 +97,11 @@ class SegmentTask(Task):
             torch.from_numpy(nearest(old, new)) for old, new in zip(labels.shape[1:], (height, width), strict=True)
         )
         return labels[:, rows][:, :, columns]
+
+    def made_of(
+        self, outputs: Tensor, _size: tuple[int, int], _places: Places | None, map_size: tuple[int, int]
+    ) -> Logits:
+        return Logits(outputs[0].float().cpu().numpy(), map_size)
 
     def recipe(self, _size: tuple[int, int]) -> dict[str, Any]:
         return {"classes": [{"name": name, "id": number, "colour": [*colour]} for name, number, colour in self.classes]}

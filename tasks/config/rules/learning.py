@@ -3,6 +3,8 @@
 Applied where a key is there; `head` and `task` of tasks.multitask hold to the same.
 """
 
+from collections.abc import Iterable
+
 from tasks.config.rules import (
     FROM_ZERO,
     POSITIVE,
@@ -19,7 +21,6 @@ from tasks.config.rules import (
 )
 
 BELOW_ONE = number(0, below=1)
-NAMES = ("segment", "detect", "classify")
 RULES: Rules = {
     "optimizer.lr": POSITIVE,
     "optimizer.betas": list_of(BELOW_ONE, 2),
@@ -62,9 +63,6 @@ RULES: Rules = {
     "task.select.overlap": SHARE,
     "task.select.per_class": whole(1, most=100_000),
     "task.select.detections": whole(1, most=100_000),
-    **{f"loss_weights.{name}": FROM_ZERO for name in NAMES},
-    **{f"balance.weights.{name}": FROM_ZERO for name in NAMES},
-    **{f"balance.start.{name}": number() for name in NAMES},
     "balance.alpha": FROM_ZERO,
     "balance.rate": FROM_ZERO,
     "balance.every": whole(1),
@@ -73,3 +71,9 @@ RULES: Rules = {
     "distill.weight": SHARE,
     "distill.temperature": POSITIVE,
 }
+
+
+def of_each_task(names: Iterable[str]) -> Rules:
+    """Rules for values that each task has."""
+    rules = {"loss_weights": FROM_ZERO, "balance.weights": FROM_ZERO, "balance.start": number()}
+    return {f"{key}.{name}": rule for key, rule in rules.items() for name in names}

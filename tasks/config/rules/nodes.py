@@ -5,7 +5,6 @@ from typing import Any
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
-HEADS = ("segment", "detect", "classify")
 OURS = ("backbones.", "heads.", "tasks.", "torch.", "lightning.", "albumentations.")
 
 

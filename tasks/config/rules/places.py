@@ -5,7 +5,8 @@ import re
 from omegaconf import DictConfig
 
 from tasks.common.errors import UserError
-from tasks.config.rules.nodes import HEADS, OURS, built
+from tasks.common.task_info import infos
+from tasks.config.rules.nodes import OURS, built
 
 PLACES = {  # what is built at a key, and the modules that have it
     "trainer": ("lightning.Trainer", "lightning.pytorch.Trainer"),
@@ -13,10 +14,6 @@ PLACES = {  # what is built at a key, and the modules that have it
     "backbone": ("backbones.",),
     "head": ("heads.",),
     "head.anchors": ("heads.anchors.",),
-    "task": tuple(f"tasks.{name}.task." for name in HEADS),
-    "task.loss": ("torch.nn.CrossEntropyLoss", "tasks.classify.loss.", "tasks.segment.loss.", "tasks.detect.multibox."),
-    "task.mix": ("tasks.classify.mix.",),
-    "task.select": ("heads.select.",),
     "balance": ("tasks.engine.loss_weights.",),
     "optimizer": ("torch.optim.", "tasks.engine.optimizers."),
     "scheduler": ("tasks.engine.schedules.",),
@@ -37,12 +34,23 @@ def check_places(config: DictConfig) -> None:
     Raises:
         UserError: for one, with what the place is for.
     """
+    places = PLACES | of_tasks()
     for path, node in built(config):
         target = str(node._target_)
-        place = re.sub(rf"^({'|'.join(HEADS)})\.(?=head|task)", "", path)
-        allowed = TRANSFORMS if re.match(r"data\.(own_)?augment\.", path) else PLACES.get(place)
+        place = re.sub(rf"^({'|'.join(infos())})\.(?=head|task)", "", path)
+        allowed = TRANSFORMS if re.match(r"data\.(own_)?augment\.", path) else places.get(place)
         if allowed and target.startswith(OURS) and not target.startswith(allowed):
             raise UserError(f"{path}: {target} does not belong there; {' or '.join(allowed)}{'…' * ends(allowed)} does")
+
+
+def of_tasks() -> dict[str, tuple[str, ...]]:
+    """What may be built at `task` and below it, by key."""
+    places: dict[str, tuple[str, ...]] = {}
+    for info in infos().values():
+        for key, targets in info.builds.items():
+            place = f"task.{key}".rstrip(".")
+            places[place] = (*places.get(place, ()), *targets)
+    return places
 
 
 def ends(allowed: tuple[str, ...]) -> bool:

@@ -11,12 +11,18 @@ from omegaconf.errors import OmegaConfBaseException
 
 from tasks.common.errors import UserError
 from tasks.common.labels import is_number
+from tasks.common.task_info import infos
 from tasks.config.image_size import check_square
 from tasks.config.rules import Rule, Rules, images, learning, networks, run, trainer
-from tasks.config.rules.nodes import HEADS, is_ours
+from tasks.config.rules.nodes import is_ours
 
-WHERE_PRESENT: Rules = run.WHERE_PRESENT | trainer.RULES | learning.RULES | networks.RULES | images.RULES
 LEAST_EPS = 1e-4  # with 1e-6 the loss of a small network exploded within 20 steps, with 1e-8 it was NaN
+
+
+def where_present() -> Rules:
+    """Rules for keys that not every configuration has."""
+    rules = run.WHERE_PRESENT | trainer.RULES | learning.RULES | networks.RULES | images.RULES
+    return rules | learning.of_each_task(infos())
 
 
 def check_values(config: DictConfig) -> None:
@@ -30,7 +36,7 @@ def check_values(config: DictConfig) -> None:
     for key, rule in run.RULES.items():
         check_value(config, key, rule)
     check_square(OmegaConf.to_container(config, resolve=False))  # type: ignore[arg-type]
-    for key, rule in WHERE_PRESENT.items():
+    for key, rule in where_present().items():
         for path in places_of(config, key):
             check_present(config, path, rule)
     if OmegaConf.select(config, "dataset._target_") == "tasks.data.streets.dataset.Streets":
@@ -49,7 +55,7 @@ def check_stored(config: DictConfig, path: object) -> None:
         UserError: for the first value outside its rule, with the file's name.
     """
     try:
-        for key, rule in (run.RULES | WHERE_PRESENT).items():
+        for key, rule in (run.RULES | where_present()).items():
             for place in places_of(config, key):
                 check_present(config, place, rule)
         check_finite(config)
@@ -125,7 +131,7 @@ def places_of(config: DictConfig, key: str) -> Iterable[str]:
     """The paths of a key: that of each head of tasks.multitask, and of each data set of a mixture."""
     group = key.partition(".")[0]
     if "heads" in config and group in ("head", "task"):
-        return [f"{name}.{key}" for name in HEADS]
+        return [f"{name}.{key}" for name in infos()]
     if group == "dataset" and isinstance(config.get("datasets"), DictConfig):
         return [key, *(f"datasets.{name}.{key.partition('.')[2]}" for name in config.datasets)]
     return [key]

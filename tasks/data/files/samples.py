@@ -8,11 +8,12 @@ from tasks.common.annotations import Annotations
 from tasks.data.files.files import View
 
 Arrays = dict[str, NDArray[Any]]
-KEYS = {
-    "mask": "mask",
-    "boxes": "bboxes",
-    "label": "label",
-}  # kinds of labels, and albumentations' names of their arrays
+KINDS = ("mask", "boxes", "label")  # of labels that data sets of ours have; a plug-in's task may learn from others
+
+
+def key_of(kind: str) -> str:
+    """Albumentations' name of the arrays of a kind of label."""
+    return "bboxes" if kind == "boxes" else kind
 
 
 class Samples(Protocol):

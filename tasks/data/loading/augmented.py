@@ -16,7 +16,7 @@ from tasks.common.errors import UserError
 from tasks.common.labels import Pixels
 from tasks.data.files.boxes import SMALLEST, pack
 from tasks.data.files.files import View
-from tasks.data.files.samples import KEYS, Arrays, Samples
+from tasks.data.files.samples import Arrays, Samples, key_of
 from tasks.data.loading.batches import Batch, collate
 from tasks.data.loading.mixture import MixedSamples
 from tasks.data.loading.samplers import Draw
@@ -178,8 +178,8 @@ class MixedAugmented(Dataset[Batch]):
         batch = collate([{"image": sample["image"]} for sample, _ in made], [name for _, name in made])
         rows: dict[str, Tensor] = {}
         for kind in dict.fromkeys(kind for part in self.samples.parts for kind in part.kinds):
-            having = [row for row, (sample, _) in enumerate(made) if KEYS[kind] in sample]
-            labels = [made[row][0][KEYS[kind]] for row in having]
+            having = [row for row, (sample, _) in enumerate(made) if key_of(kind) in sample]
+            labels = [made[row][0][key_of(kind)] for row in having]
             rows[kind] = torch.tensor(having)
             batch[kind] = torch.from_numpy(pack(labels) if kind == "boxes" else np.stack(labels))
         counts = np.bincount([number for number, _ in places], minlength=len(self.parts)).tolist()

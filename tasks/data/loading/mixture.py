@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tasks.common.annotations import Annotations
 from tasks.common.errors import UserError
 from tasks.data.files.files import View
-from tasks.data.files.samples import KEYS, Arrays, Samples
+from tasks.data.files.samples import KINDS, Arrays, Samples, key_of
 
 
 class Part:
@@ -26,7 +26,7 @@ class Part:
 
     def __init__(self, set_name: str, samples: Any, kinds: Sequence[str]) -> None:
         self.set_name, self.samples, self.kinds = set_name, samples, tuple(kinds)
-        self.keys = {"image", *(KEYS[kind] for kind in kinds)}
+        self.keys = {"image", *(key_of(kind) for kind in kinds)}
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -120,7 +120,7 @@ class Alone(MixedSamples):
     """The split of one data set: a mixture of one, without a name. All its samples have the same kinds of labels."""
 
     def __init__(self, samples: Any) -> None:
-        super().__init__([Part("", samples, tuple(KEYS))])
+        super().__init__([Part("", samples, KINDS)])
         self.samples, self.names = samples, []
 
     def name(self, index: int) -> str:
@@ -130,6 +130,9 @@ class Alone(MixedSamples):
     def read(self, index: int, view: View | None = None) -> Arrays:
         arrays: Arrays = self.samples.read(index, view)
         return arrays
+
+    def having(self, _kind: str) -> list[int]:
+        return list(range(len(self)))
 
     def check(self) -> Iterator[Any]:
         yield from self.samples.check()

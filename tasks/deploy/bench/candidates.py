@@ -11,20 +11,16 @@ from omegaconf import DictConfig, OmegaConf
 from heads.sizes import measure
 from tasks.checkpoint.checkpoint import open_checkpoint
 from tasks.checkpoint.manifest import card_of, read_manifest
-from tasks.classify.task import ClassifyTask
 from tasks.common.errors import UserError
-from tasks.config.heads import HEADS, settled_heads, several
+from tasks.common.task_info import infos, nameless
+from tasks.config.heads import settled_heads, several
 from tasks.config.overrides import plain
 from tasks.deploy.bench.table import short_names
-from tasks.detect.task import DetectTask
 from tasks.engine.build import build, user_errors
 from tasks.engine.learner import Learner
 from tasks.engine.summary import EveryHead, on_meta
 from tasks.engine.trained import build_again
 from tasks.engine.weights import classes_of, sources_of, with_checkpoint
-from tasks.segment.task import SegmentTask
-
-SCORES = {task.name: task.score for task in (SegmentTask, DetectTask, ClassifyTask)}
 
 
 class Candidate(NamedTuple):
@@ -137,7 +133,7 @@ def classes_for(config: DictConfig) -> Mapping[str, Sequence[Any]]:
         UserError: for a data set that is not there, or has no labels of this kind.
     """
     if several(config):
-        config.targets = [HEADS[head] for head in config.heads or HEADS]
+        config.targets = [infos()[head].target for head in config.heads or infos()]
     if config.benchmark.classes is not None:
         classes: Mapping[str, Sequence[Any]] = nameless(config.benchmark.classes)
     else:
@@ -151,16 +147,6 @@ def classes_for(config: DictConfig) -> Mapping[str, Sequence[Any]]:
     elif config.targets[0] not in classes:
         raise UserError(f"the data set has no labels of kind {config.targets[0]}, only {', '.join(classes)}")
     return classes
-
-
-def nameless(count: int) -> dict[str, list[Any]]:
-    """So many classes for each kind of label."""
-    names = [f"class {number}" for number in range(count)]
-    return {
-        "mask": [[name, number, [0, 0, 0]] for number, name in enumerate(names)],
-        "boxes": [[name, number] for number, name in enumerate(names, 1)],
-        "label": names,
-    }
 
 
 def of_file(task: str, path: Path, name: str, common: Mapping[str, Any]) -> Candidate:
@@ -185,11 +171,12 @@ def score_of(metrics: Path | None, tasks: Sequence[str]) -> dict[str, float]:
         scores: Any = json.loads(metrics.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
         raise UserError(f"{metrics} is no JSON file: {error}") from error
-    names = [f"{task}/{SCORES[task]}" if len(tasks) > 1 else SCORES[task] for task in tasks]
+    main = {task: infos()[task].score for task in tasks}
+    names = [f"{task}/{score}" if len(tasks) > 1 else score for task, score in main.items()]
     if not isinstance(scores, dict) or not all(isinstance(scores.get(name), int | float | None) for name in names):
         raise UserError(f"{metrics} holds no scores by name")
     if len(tasks) == 1:
-        found = {SCORES[tasks[0]]: scores.get(SCORES[tasks[0]])}
+        found = {names[0]: scores.get(names[0])}
     else:
         each: list[Any] = [scores.get(name) for name in names]
         found = {"score": None if None in each else sum(each) / len(each)}

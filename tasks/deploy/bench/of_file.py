@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 from tasks.checkpoint.manifest import read_manifest
 from tasks.common.errors import UserError
 from tasks.common.labels import Pixels
-from tasks.deploy.bench.stages import Stages, top_five
+from tasks.common.output import output_of
+from tasks.deploy.bench.stages import Stages
 from tasks.deploy.decode import decode, prepare
 from tasks.deploy.runtimes import Arrays, Images, open_runner
 
@@ -44,6 +45,7 @@ class FileStages(Stages):
             size = [takes["height"], takes["width"]]  # whatever brings photos to it costs its time
         if size is not None:
             takes["resize"] = {"rule": "stretch", "height": size[0], "width": size[1]}
+        self.outputs = {name: output_of(name, entry) for name, entry in self.manifest["tasks"].items()}
         self.runner = open_runner(path, self.manifest, threads)
         runtime = MODULES[self.manifest["runtime"]].partition(".")[0]
         self.runtime, self.precision = f"{runtime} {version(runtime)}", self.manifest["precision"]
@@ -56,11 +58,8 @@ class FileStages(Stages):
         return self.runner.run(prepared.images)
 
     def finish(self, outputs: Arrays, prepared: Seen) -> dict[str, Any]:
-        found: dict[str, Any] = decode(outputs, self.manifest, prepared.size, prepared.place)
-        if "classify" in found:
-            (scores,) = found["classify"].values()
-            found["classify"] = {"likeliest": top_five(scores)}
-        return found
+        found = decode(outputs, self.manifest, prepared.size, prepared.place)
+        return {name: self.outputs[name].gist(values) for name, values in found.items()}
 
     def seen(self, prepared: Seen) -> tuple[int, int]:
         height, width = prepared.images.shape[-2:]

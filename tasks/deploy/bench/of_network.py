@@ -8,9 +8,8 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from torch import Tensor
 
-from heads.boxes import Detections
 from tasks.common.labels import Pixels
-from tasks.deploy.bench.stages import Stages, top_five
+from tasks.deploy.bench.stages import Stages
 from tasks.engine.build import build, user_errors
 from tasks.engine.weights import complete
 from tasks.predict.checkpoint import best_device, seen_by
@@ -58,14 +57,8 @@ class NetworkStages(Stages):
     @torch.inference_mode()
     def finish(self, outputs: dict[str, Any], prepared: Seen) -> dict[str, Any]:
         found = self.learner.predicted(outputs, prepared.images, prepared.places)
-        return {name: self.wanted(name, prediction) for name, prediction in found.items()}
-
-    def wanted(self, name: str, prediction: Any) -> Any:
-        """A prediction of one image in numpy's arrays."""
-        if isinstance(prediction, Detections):
-            return [values.cpu().numpy() for values in prediction.of(0)]
-        values = prediction[0].cpu().numpy()
-        return top_five(values) if self.learner.each(name).target == "label" else values
+        tasks = dict(self.learner.each_task())
+        return {name: tasks[name].output.gist(tasks[name].found(prediction)) for name, prediction in found.items()}
 
     def seen(self, prepared: Seen) -> tuple[int, int]:
         height, width = prepared.images.shape[-2:]

@@ -56,11 +56,6 @@ class Stages(ABC):
         return before, between, after
 
 
-def top_five(scores: Any) -> Any:
-    """Numbers of the likeliest classes, best first, from an array (C)."""
-    return np.argsort(-scores, kind="stable")[:5]
-
-
 def photo_of(photo: str | list[int]) -> Pixels:
     """An image file as (H, W, 3) RGB, or a made-up image of this height and width: noisy tiles of random colours.
 

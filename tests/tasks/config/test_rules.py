@@ -8,7 +8,7 @@ from omegaconf import OmegaConf
 from tasks.common.errors import UserError
 from tasks.config.rules import run
 from tasks.config.rules.places import check_places
-from tasks.config.rules.values import WHERE_PRESENT, check_stored, check_values
+from tasks.config.rules.values import check_stored, check_values, where_present
 from tests.test_config import configuration
 
 DATA = {"segment": "cityscapes", "classify": "folders", "detect": "coco", "multitask": "streets"}
@@ -129,7 +129,7 @@ def test_a_number_of_hundreds_of_digits_is_outside_its_rule():
 
 
 def test_a_key_has_one_rule():
-    assert not run.RULES.keys() & WHERE_PRESENT.keys()
+    assert not run.RULES.keys() & where_present().keys()
     config = configuration("dataset=folders", task="classify")
     for key in ("white", "data.balance", "overwrite"):
         odd = OmegaConf.merge(config, OmegaConf.from_dotlist([f"{key}=-1"]))

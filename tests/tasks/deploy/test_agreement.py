@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 
-from tasks.deploy.agreement import Candidates, Logits, same_boxes, same_class, same_pixels
+from tasks.classify.parity import same_class
 from tasks.deploy.decode import selected, upsampled
 from tasks.deploy.gate import LIMITS
+from tasks.detect.parity import Candidates, SameBoxes, same_boxes
+from tasks.segment.parity import Logits, same_pixels
 
 SELECT = {"threshold": 0.001, "overlap": 0.55, "per_class": 300, "detections": 300}
 TIES = LIMITS["fp32"].ties
@@ -37,7 +39,7 @@ def test_nearly_equal_scores_may_keep_other_boxes(seed):
     noise = np.random.default_rng(9).normal(0, 1e-6, scores.shape).astype(np.float32)
     ours, theirs = kept(boxes, scores), kept(boxes, scores + noise)
     found, count = same_boxes(ours, theirs, None, TIES)
-    assert found / count < LIMITS["fp32"].boxes, "compared box by box, this good file would be refused"
+    assert found / count < SameBoxes.least["fp32"], "compared box by box, this good file would be refused"
     assert same_boxes(ours, theirs, candidates(boxes, scores), TIES) == (count, count)
 
 
@@ -97,7 +99,7 @@ def test_a_wrong_suppression_is_seen(sabotage):
         found, count = same_boxes(ours, theirs, candidates(boxes, scores), TIES)
         if sabotage is worst_first and spread == 1e-6:
             continue  # of equals the last is as good as the first; the other spread has no equals
-        assert found / count < LIMITS["fp32"].boxes, (spread, found, count)
+        assert found / count < SameBoxes.least["fp32"], (spread, found, count)
 
 
 def test_the_cut_at_the_end_is_no_fault():
@@ -143,6 +145,6 @@ def test_labels_at_another_size_than_the_photos():
 
 def test_a_class_may_win_by_a_hair():
     ours = {"logits": np.float32([3, 2.9999, 0])}
-    assert same_class(ours, {"logits": np.float32([2.9999, 3, 0])}, None, TIES) == (1, 1)
-    assert same_class(ours, {"logits": np.float32([2.9, 3, 0])}, None, TIES) == (0, 1)
-    assert same_class(ours, {"logits": np.float32([3, np.nan, 0])}, None, TIES) == (0, 1)
+    assert same_class(ours, {"logits": np.float32([2.9999, 3, 0])}, TIES) == (1, 1)
+    assert same_class(ours, {"logits": np.float32([2.9, 3, 0])}, TIES) == (0, 1)
+    assert same_class(ours, {"logits": np.float32([3, np.nan, 0])}, TIES) == (0, 1)

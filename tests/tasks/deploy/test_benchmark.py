@@ -17,8 +17,9 @@ from tasks.checkpoint.checkpoint import make_card
 from tasks.checkpoint.manifest import write_manifest
 from tasks.common.charts import Point, front
 from tasks.common.errors import UserError
+from tasks.common.task_info import nameless
 from tasks.deploy import benchmark as module
-from tasks.deploy.bench.candidates import candidates, nameless, score_of
+from tasks.deploy.bench.candidates import candidates, score_of
 from tasks.deploy.bench.of_network import NetworkStages
 from tasks.deploy.bench.rivals import rival
 from tasks.deploy.bench.stages import photo_of
@@ -176,9 +177,10 @@ def test_results_are_in_the_photos_pixels(task):
     assert stages.seen(prepared) == (64, 96)
     assert set(found) == ({"segment", "detect", "classify"} if task == "multitask" else {task})
     if "segment" in found:
-        assert found["segment"].shape == (36, 48) and found["segment"].dtype == np.uint8
+        labels = found["segment"]["labels"]
+        assert labels.shape == (36, 48) and labels.dtype == np.uint8
     if "detect" in found:
-        boxes, scores, labels = found["detect"]
+        boxes, scores, labels = (found["detect"][key] for key in ("boxes", "scores", "labels"))
         assert len(boxes) == len(scores) == len(labels) > 0
         assert 36 < boxes[:, 2].max() <= 48 and 24 < boxes[:, 3].max() <= 36
     if "classify" in found:

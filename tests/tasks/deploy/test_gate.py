@@ -27,10 +27,12 @@ def found(boxes, scores=None, labels=None):
     }
 
 
-def table(ours, theirs, limits=LIMITS["fp32"], form="raw"):
+def table(ours, theirs, precision="fp32"):
     """The rows by what they compare, for two lists of outcomes."""
     images = [np.full((1, 1, 3), number, np.uint8) for number in range(len(ours))]
-    rows = compare(lambda image: ours[image[0, 0, 0]], lambda image: theirs[image[0, 0, 0]], images, limits, form)
+    rows = compare(
+        lambda image: ours[image[0, 0, 0]], lambda image: theirs[image[0, 0, 0]], images, precision, LIMITS[precision]
+    )
     return {row.what: row for row in rows}
 
 
@@ -70,9 +72,9 @@ def test_tensors_may_differ_by_a_share_of_their_largest_value(theirs, worst, hol
 
 @pytest.mark.parametrize("precision", LIMITS)
 def test_what_is_no_number_never_holds(precision):
-    row = table([of_tensor([1.0, 2])], [of_tensor([1.0, np.nan])], LIMITS[precision])["tensor logits"]
+    row = table([of_tensor([1.0, 2])], [of_tensor([1.0, np.nan])], precision)["tensor logits"]
     assert not row.holds
-    assert table([of_tensor([1.0, 2])], [of_tensor([1.0, 2])], LIMITS[precision])["tensor logits"].holds
+    assert table([of_tensor([1.0, 2])], [of_tensor([1.0, 2])], precision)["tensor logits"].holds
 
 
 def test_the_worst_label_map_counts():

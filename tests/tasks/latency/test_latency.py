@@ -12,7 +12,7 @@ from torch import nn
 from backbones.blocks import ConvNormAct, HardSwish, ReLU, ReLU6, SqueezeExcite
 from tasks.common.errors import UserError
 from tasks.common.stopwatch import Stopwatch, Term
-from tasks.deploy.bench.candidates import nameless
+from tasks.common.task_info import nameless
 from tasks.latency import whole as wholes
 from tasks.latency.table import LatencyTable
 from tasks.latency.torch_runtime import TorchRuntime, example, with_values

@@ -8,7 +8,7 @@ from hydra import compose, initialize_config_module
 from heads.sizes import measure
 from tasks.common.errors import UserError
 from tasks.common.stopwatch import Term
-from tasks.deploy.bench.candidates import nameless
+from tasks.common.task_info import nameless
 from tasks.engine.build import build
 from tasks.latency.meters import Latency, make_meter
 from tasks.latency.table import Conditions, LatencyTable

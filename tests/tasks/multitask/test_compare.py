@@ -14,7 +14,7 @@ import torch
 
 from tasks.checkpoint.metadata import BUILT
 from tasks.common.errors import UserError
-from tasks.config.heads import HEADS
+from tasks.common.task_info import infos
 from tasks.multitask.compare import compare, wanted
 from tasks.multitask.latency import Latency
 from tasks.multitask.runs import SHARED, Pace, Runs, child, quoted, reason
@@ -117,7 +117,7 @@ def test_a_separate_network_trains_on_the_data_sets_that_it_has_a_use_for(tmp_pa
     path = tmp_path / "trials" / SHARED / "checkpoints" / "last.ckpt"
     path.parent.mkdir(parents=True)
     config = {"datasets": {"a": {}, "b": {}, "c": {}}, "data": {"draw": {"a": 1.0, "b": 2.0}, "own_augment": {}}}
-    parts = {name: {"target": kind, "head": {}, "task": {}} for name, kind in HEADS.items()}
+    parts = {name: {"target": info.target, "head": {}, "task": {}} for name, info in infos().items()}
     config = {key: {} for key in BUILT} | config | parts | {"heads": ["segment", "detect"]}
     heads = {
         "segment": {"datasets": ["a"], "target": "mask", "classes": [["road", 7, [0, 0, 0]]]},

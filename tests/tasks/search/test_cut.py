@@ -7,7 +7,7 @@ import torch
 from hydra import compose, initialize_config_module
 from torch import nn
 
-from tasks.deploy.bench.candidates import nameless
+from tasks.common.task_info import nameless
 from tasks.search.narrow.cut import cut, kept_channels, norms_of, strongest
 from tasks.search.narrow.widths import allowed, narrowed, structure_of, widths_of
 from tasks.search.networks import Networks

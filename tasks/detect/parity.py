@@ -1,34 +1,17 @@
-"""How far results of a file agree with the checkpoint's. What the checkpoint itself leaves open is no disagreement.
+"""Whether an exported file finds the checkpoint's boxes."""
 
-After a short training many classes and boxes are nearly as likely as others. Then a difference in a tensor's seventh
-digit, as every runtime has it, decides which label wins, and which of two overlapping boxes suppresses the other.
-"""
-
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.deploy.decode import neighbours
+from tasks.common.parity import Counts, Parity, Result
 
-Result = Mapping[str, NDArray[Any]]
 SAME_BOX = 0.9  # IoU with a partner
 SURE = 0.3  # score from which boxes must have one, or half of the image's best; half of that score will do for it
 SCORES = 10  # logits reach about 10: a share of them in a logit is so many times that share in a score
 OVERLAPS = 0.1  # by which IoUs may differ at most: beyond it, suppression would not be checked any more
-
-
-class Logits(NamedTuple):
-    """What the checkpoint's label map was made of.
-
-    Attributes:
-        values: (C, h, w).
-        size: (height, width) at which each pixel's largest class was taken.
-    """
-
-    values: NDArray[np.float32]
-    size: tuple[int, int]
 
 
 class Candidates(NamedTuple):
@@ -40,6 +23,7 @@ class Candidates(NamedTuple):
         scores: (A, C).
         overlap: IoU with a better box of its class above which a box goes.
         detections: how many are kept at most.
+        kept: boxes (K, 4) in the network's input, scores (K) and labels (K) that the checkpoint keeps of these.
     """
 
     seen: NDArray[np.float32]
@@ -47,42 +31,22 @@ class Candidates(NamedTuple):
     scores: NDArray[np.float32]
     overlap: float
     detections: int
+    kept: tuple[NDArray[Any], ...] = ()
 
 
-def same_pixels(ours: Result, theirs: Result, made_of: Logits | None, ties: float) -> tuple[int, int]:
-    """How many pixels have the same label, of how many; none of a map of another size.
+class SameBoxes(Parity):
+    """The share of the sure boxes, of both sides and all images, that have a partner."""
 
-    Args:
-        ties: a label is as good as another whose logit is larger by at most this share of the largest logit.
-    """
-    labels, others = ours["labels"], theirs["labels"]
-    if labels.shape != others.shape:
-        return 0, labels.size
-    rows, columns = np.nonzero(labels != others)
-    tied = 0
-    if made_of is not None and ties and len(rows):
-        first, second = labels[rows, columns], others[rows, columns]
-        known = second < len(made_of.values)  # whatever else a file gives as a label
-        at = [
-            (2 * places[known] + 1) * new // (2 * old)
-            for places, new, old in zip((rows, columns), made_of.size, labels.shape, strict=True)
-        ]
-        lead = logits_at(made_of, first[known], *at) - logits_at(made_of, second[known], *at)
-        tied = int((lead <= ties * np.abs(made_of.values).max()).sum())
-    return labels.size - len(rows) + tied, labels.size
+    least: ClassVar[Mapping[str, float]] = {"fp32": 0.99, "fp16": 0.95, "bf16": 0.9, "int8": 0.6}
+
+    def counts(self, ours: Result, theirs: Result, made_of: Candidates | None, ties: float) -> Counts:
+        return same_boxes(ours, theirs, made_of, ties)
+
+    def title(self, counts: Sequence[Counts]) -> str:
+        return f"{sum(count for _, count in counts)} boxes with a partner"
 
 
-def logits_at(made_of: Logits, labels: NDArray[Any], rows: NDArray[Any], columns: NDArray[Any]) -> NDArray[np.float32]:
-    """The logits of these labels (K) at these pixels (K), interpolated as in the label map."""
-    values, (height, width) = made_of.values, made_of.size
-    above, below, down = (part[rows] for part in neighbours(values.shape[1], height))
-    left, right, across = (part[columns] for part in neighbours(values.shape[2], width))
-    upper = values[labels, above, left] * (1 - across) + values[labels, above, right] * across
-    lower = values[labels, below, left] * (1 - across) + values[labels, below, right] * across
-    return upper * (1 - down) + lower * down
-
-
-def same_boxes(ours: Result, theirs: Result, made_of: Candidates | None, ties: float) -> tuple[int, int]:
+def same_boxes(ours: Result, theirs: Result, made_of: Candidates | None, ties: float) -> Counts:
     """How many sure boxes, of both sides, the other side has as well, of how many.
 
     One that the other side lacks is as good if that kept a box in its place which the checkpoint scores as high. A box
@@ -168,17 +132,3 @@ def iou(ours: NDArray[Any], theirs: NDArray[Any]) -> NDArray[Any]:
     shared = (high - low).clip(min=0).prod(2)
     areas = [(boxes[:, 2:] - boxes[:, :2]).prod(1) for boxes in (ours, theirs)]
     return shared / np.maximum(areas[0][:, None] + areas[1] - shared, 1e-12)
-
-
-def same_class(ours: Result, theirs: Result, _made_of: None, ties: float) -> tuple[int, int]:
-    """Whether our likeliest class is theirs, or one that is as likely there but for this share of the largest value."""
-    first, second = (next(iter(result.values())) for result in (ours, theirs))
-    near = second.max() - ties * np.abs(second).max()
-    return int(second[first.argmax()] >= near and bool(np.isfinite(second).all())), 1
-
-
-AGREE: dict[str, Callable[[Result, Result, Any, float], tuple[int, int]]] = {
-    "segment": same_pixels,
-    "detect": same_boxes,
-    "classify": same_class,
-}

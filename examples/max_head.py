@@ -1,0 +1,27 @@
+"""A head of your own: a logit for each class where the map says it loudest."""
+
+from collections.abc import Mapping
+
+from torch import Tensor, nn
+
+from backbones.base import Feature
+from heads.base import Head
+
+
+class MaxHead(Head):
+    """A 1×1 convolution and the maximum over the map.
+
+    Args:
+        features: what the backbone announces.
+        num_classes: number of classes.
+        map: that is read.
+    """
+
+    def __init__(self, features: Mapping[str, Feature], num_classes: int, *, map: str) -> None:
+        super().__init__()
+        self.maps = (map,)
+        self.classify = nn.Conv2d(features[map].channels, num_classes, 1)
+
+    def forward(self, maps: Mapping[str, Tensor]) -> Tensor:
+        """Logits (N, classes)."""
+        return self.classify(maps[self.maps[0]]).amax((2, 3))

@@ -1,0 +1,33 @@
+"""Image classification, described."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from tasks.common.class_forms import NAMED
+from tasks.common.task_info import Form, Shape, TaskInfo
+
+
+def shapes(entry: Mapping[str, Any], _form: str, _size: tuple[int | None, int | None]) -> Mapping[str, Shape]:
+    return dict.fromkeys(("logits", "probabilities"), (len(entry["classes"]),))
+
+
+INFO = TaskInfo(
+    name="classify",
+    target="label",
+    scores=("top1",),
+    classes=NAMED,
+    forms={
+        "raw": Form(("logits",), "of the whole input", exact=True),
+        "decoded": Form(("probabilities",), "of the whole input", exact=True),
+        "final": Form(("probabilities",), "of the whole input", exact=True),
+    },
+    output="tasks.classify.output.ClassifyOutput",
+    parity="tasks.classify.parity.SameClass",
+    builds={
+        "": ("tasks.classify.task.ClassifyTask",),
+        "loss": ("torch.nn.CrossEntropyLoss", "tasks.classify.loss.ImageCrossEntropy"),
+        "mix": ("tasks.classify.mix.Mix",),
+    },
+    shapes=shapes,
+    order=2,
+)

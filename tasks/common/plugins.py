@@ -1,0 +1,77 @@
+"""Packages of the user's own: their classes may be built, their tasks are found, their conf/ folder is searched.
+
+Only the user names them, for each command anew: `plugins=[mypackage]` on the command line, or the environment variable
+MOBILEVISION_PLUGINS=mypackage,other. A checkpoint or a card cannot: what it says of plug-ins is not read. A stored
+`_target_` inside such a package is built only while the package is named.
+
+    mypackage/
+      info.py            INFO = TaskInfo(…), where it brings a task (tasks/common/task_info.py); or <folder>/info.py
+      conf/              optional; Hydra's groups and commands: conf/backbone/mine.yaml makes backbone=mine a choice
+      …                  classes for `_target_: mypackage.module.Class`
+
+tests/plugins holds an example of each kind: a task, a data set, a backbone, a head and a loss.
+"""
+
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+
+from tasks.common.errors import UserError
+
+VARIABLE, KEY = "MOBILEVISION_PLUGINS", "plugins="
+TAKEN = {"tasks", "heads", "backbones", "conf", "torch", "torchvision", "lightning", "albumentations", "hydra",
+         "omegaconf", "numpy", "PIL", "cv2", "scipy", "yaml", "timm", "pip", "setuptools"}  # fmt: skip
+
+
+def plugins() -> tuple[str, ...]:
+    """The packages that the user has named.
+
+    Raises:
+        UserError: for what is no name of a package, is part of Python or of a library, or is not installed.
+    """
+    names = tuple(name.strip() for name in os.environ.get(VARIABLE, "").split(",") if name.strip())
+    for name in names:
+        if not all(word.isidentifier() for word in name.split(".")):
+            raise UserError(f"plugins: {name} is no name of a package")
+        if name.split(".")[0] in TAKEN or name.split(".")[0] in sys.stdlib_module_names:
+            raise UserError(f"plugins: {name} is no package of your own")
+        folders_of(name)
+    return names
+
+
+def take_from(arguments: Iterable[str]) -> None:
+    """Add what `plugins=[…]` on the command line names to the environment, where processes started later find it."""
+    typed = [argument.removeprefix(KEY).strip("[]'\" ") for argument in arguments if argument.startswith(KEY)]
+    names = [name for text in (os.environ.get(VARIABLE, ""), *typed) for name in text.split(",")]
+    names = [name.strip(" '\"") for name in names]
+    if typed:
+        os.environ[VARIABLE] = ",".join(dict.fromkeys(filter(None, names)))
+
+
+def is_plugged(target: str) -> bool:
+    """Whether a class, by its dotted name, is in a package that the user has named."""
+    return target.startswith(tuple(f"{name}." for name in plugins()))
+
+
+@cache
+def folders_of(package: str) -> list[Path]:
+    """The folders of a package.
+
+    Raises:
+        UserError: if there is no such package.
+    """
+    try:
+        spec = find_spec(package)
+    except ModuleNotFoundError:  # of the package around it
+        spec = None
+    if spec is None or spec.submodule_search_locations is None:
+        raise UserError(f"plugins: there is no package {package} beside this command or in PYTHONPATH")
+    return [Path(folder) for folder in spec.submodule_search_locations]
+
+
+def conf_folders() -> Sequence[Path]:
+    """The conf/ folders of the plug-ins that have one."""
+    return [folder / "conf" for name in plugins() for folder in folders_of(name) if (folder / "conf").is_dir()]

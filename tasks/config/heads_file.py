@@ -1,0 +1,63 @@
+"""multitask_heads: the part of tasks.multitask's configuration that has each task as a head.
+
+It is made of the commands' own files. What conf/detect.yaml chooses for `task`, `head` and `loss` is what the head
+`detect` has in tasks.multitask, and so for conf/<task>.yaml of a plug-in:
+
+    defaults: [task@detect.task: detect, head@detect.head: ssdlite, loss@detect.task.loss: softmax, …]
+    detect: {target: boxes, frozen: false}       # frozen: stays as the checkpoint has it, and needs no data
+    loss_weights: {detect: 1.0, …}               # a recipe's for balance=fixed; typed: balance.weights.detect=2
+    targets: [boxes, …]                          # the labels that are read: those of the heads
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from hydra.core.config_store import ConfigStore
+
+from tasks.common.errors import UserError
+from tasks.common.plugins import conf_folders
+from tasks.common.task_info import infos
+
+CONF = Path(__file__).parents[2] / "conf"
+PLACES = {"task": "task", "head": "head", "loss": "task.loss"}  # of a group's choice within the head
+
+
+def store_heads() -> None:
+    """Let Hydra find multitask_heads."""
+    ConfigStore.instance().store("multitask_heads", heads())
+
+
+def heads() -> dict[str, Any]:
+    """The file's content."""
+    chosen: list[Any] = ["_self_"]
+    content: dict[str, Any] = {
+        "loss_weights": dict.fromkeys(infos(), 1.0),
+        "targets": [info.target for info in infos().values()],
+    }
+    for name, info in infos().items():
+        file = yaml.safe_load(command_file(name).read_text(encoding="utf-8"))
+        content[name] = {"target": info.target, "frozen": False} | {key: file[key] for key in PLACES if key in file}
+        choices = [entry for entry in file["defaults"] if isinstance(entry, Mapping)]
+        chosen += [
+            {f"{group}@{name}.{place}": entry[group]}
+            for group, place in PLACES.items()
+            for entry in choices
+            if group in entry
+        ]
+    return {"defaults": chosen, **content}
+
+
+def command_file(name: str) -> Path:
+    """conf/<name>.yaml of a command, ours or a plug-in's.
+
+    Raises:
+        UserError: if there is none.
+    """
+    for folder in (CONF, *conf_folders()):
+        if (path := folder / f"{name}.yaml").is_file():
+            return path
+    if name in infos():
+        raise UserError(f"plugins: the package of the task {name} has no conf/{name}.yaml")
+    raise UserError(f"{name} is no command of ours; plugins=[…] names the package that has its conf/{name}.yaml")
