@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from backbones.errors import ImageSizeError
 from tasks.app.model import Model, View
 from tasks.checkpoint.manifest import NAME
 from tasks.checkpoint.manifest_rules import SUFFIXES
@@ -45,19 +46,21 @@ def of_checkpoint(path: Path, device: Any) -> Model:
 
     from tasks.checkpoint.checkpoint import read_ours
     from tasks.checkpoint.reading import forget
-    from tasks.engine.build import told_to_the_user
+    from tasks.engine.build import user_errors
     from tasks.engine.trained import load_trained
     from tasks.predict.checkpoint import best_device, find
 
     learner, config = load_trained(read_ours(path), path)
     forget()
-    with told_to_the_user():
+    with user_errors():
         fit = instantiate(config.data.fit)
         learner.to(best_device("auto") if device is None else device)
 
     def find_in(pixels: Any) -> Any:
-        with told_to_the_user():  # a network may refuse the image's size
+        try:
             return find(learner, pixels, fit).found
+        except ImageSizeError as error:
+            raise UserError(str(error)) from error
 
     view = View(bool(config.get("upright", False)), config.get("white"))
     return Model(path, dict(learner.each_task()), find_in, view, learner.backbone)
