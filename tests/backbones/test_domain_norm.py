@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from backbones.domain_norm import (
+    COUNTS,
     DomainBatchNorm,
     images_of_domains,
     join_domains,
@@ -85,6 +86,7 @@ def test_counts_are_those_of_one_forward_pass():
     network, images = separated(), torch.zeros(2, 3, 64, 64)
     with torch.no_grad():
         network(images, (1, 1))
+        assert COUNTS.get() is None
         with pytest.raises(RuntimeError, match="counts=None"):
             network(images)
         with pytest.raises(RuntimeError, match=r"counts=\(2, 2\)"):
