@@ -32,8 +32,7 @@ SMALL = (
     "pictures=2",
 )
 STREETS = ("dataset.train=6", "dataset.val=4", "dataset.height=64", "dataset.width=128", "data.batch_size=3")
-MIXTURE = ("image_size=[48,64]", "+data.fit._target_=tasks.data.transforms.letterbox.Stretch", "data.batch_size=4")
-MIXTURE = (*MIXTURE, "+data.fit.size=${image_size}")
+MIXTURE = ("image_size=[48,64]", "data.batch_size=4")
 
 
 @pytest.fixture
