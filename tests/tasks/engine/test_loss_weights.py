@@ -13,6 +13,7 @@ from omegaconf import OmegaConf
 from torch import nn
 
 from tasks.common.errors import UserError
+from tasks.config.heads_file import heads
 from tasks.engine.loss_weights import FixedWeights, GradNorm, Uncertainty
 
 ROOT = Path(__file__).parents[3]
@@ -33,7 +34,7 @@ def at(balance):
 
 @pytest.mark.parametrize("name", ["fixed", "uncertainty", "gradnorm"])
 def test_the_configurations_start_as_the_plain_sum(name):
-    config = OmegaConf.load(ROOT / "conf" / "multitask.yaml")
+    config = OmegaConf.create({"loss_weights": heads()["loss_weights"]})
     config.balance = OmegaConf.load(ROOT / "conf" / "balance" / f"{name}.yaml")
     balance = instantiate(config.balance)(("segment",)).eval()
     assert balance(losses(3.0, names=("segment",)), none_shared).item() == 3.0
