@@ -98,8 +98,8 @@ class Canvas:
             outlines, value = outlines[-1:], value * 1000 + sum(other["label"] == label for other in self.objects)
         cv2.drawContours(self.labels, outlines, -1, (IDS[label],), cv2.FILLED)
         cv2.drawContours(self.instances, outlines, -1, (value,), cv2.FILLED)
-        polygons = (cv2.approxPolyDP(outline, 0.5, True)[:, 0].tolist() for outline in outlines)
-        self.objects += [{"label": label, "polygon": polygon} for polygon in polygons]
+        curves = (cv2.approxPolyDP(outline, 0.5, True)[:, 0].tolist() for outline in outlines)
+        self.objects += [{"label": label, "polygon": curve} for curve in curves]
 
     def develop(self) -> NDArray[np.uint8]:
         """The finished (height, width, 3) RGB picture, in its light and weather."""
@@ -127,7 +127,7 @@ class Canvas:
             flakes = cv2.GaussianBlur((rng.random(size) > 0.9965).astype(np.float32), (0, 0), rng.uniform(0.7, 1.1))
             image += (250 - image) * np.minimum(flakes * 4, 0.9)[..., None]
         image = cv2.GaussianBlur(image.astype(np.float32), (0, 0), rng.uniform(0.4, 0.6))
-        image += np.float32(rng.uniform(0.5, 2.5)) * rng.standard_normal((*size, 1), np.float32)  # the sensor
+        image = image + np.float32(rng.uniform(0.5, 2.5)) * rng.standard_normal((*size, 1), np.float32)  # the sensor
         return np.clip(image, 0, 255).astype(np.uint8)
 
     def patches(self, pixels: int) -> Array:

@@ -35,13 +35,13 @@ def box(left: float, low: float, right: float, high: float) -> Outline:
     return np.array([(left, low), (right, low), (right, high), (left, high)])
 
 
-def disc(x: float, y: float, radius: Any, corners: int = 12, turn: float = 0) -> Outline:
+def disc(x: float, y: float, radius: float | Outline, corners: int = 12, turn: float = 0) -> Outline:
     """(corners, 2) of a regular polygon, or of a ragged one with radii (corners, 2); `turn` in full turns."""
     angles = 2 * np.pi * (np.arange(corners) / corners + turn)
     return np.stack([np.cos(angles), np.sin(angles)], axis=1) * radius + (x, y)
 
 
-def limb(x: float, y: float, end_x: float, end_y: float, thickness: float) -> Outline:
+def limb(x: float, y: float, end_x: float, end_y: float, thickness: float = 0.07) -> Outline:
     """(4, 2) corners of a thick line."""
     ends, length = np.array([(x, y), (end_x, end_y)]), np.hypot(end_x - x, end_y - y)
     aside = np.array((y - end_y, end_x - x)) * thickness / 2 / length
@@ -106,7 +106,7 @@ RIDER = (
 TUBES = np.array([(-0.5, 0.4, 0, 0.3), (0, 0.3, -0.2, 0.9), (0, 0.3, 0.4, 1), (-0.2, 0.8, 0.4, 1), (0.4, 1, 0.5, 0.36)])
 BICYCLE = (
     *(Part(DARK, [disc(hub, 0.36, radius, 20) for radius in (0.36, 0.29)]) for hub in (-0.5, 0.5)),
-    *(Part("paint", limb(*tube, 0.07)) for tube in TUBES), Part(DARK, [box(-0.3, 0.9, -0.1, 1), box(0.3, 1, 0.5, 1.1)]),
+    *(Part("paint", limb(*tube)) for tube in TUBES), Part(DARK, [box(-0.3, 0.9, -0.1, 1), box(0.3, 1, 0.5, 1.1)]),
 )
 POST = Part("metal", box(-0.17, 0, 0.17, 2.4)), Part("metal", box(0.06, 0, 0.17, 2.4), 0.75)
 LAMP = *POST, Part("metal", [box(-0.17, 2, 0.17, 5), box(0, 4.8, 1.8, 5)]), Part(WHITE, box(1, 4.6, 1.8, 4.8), 1, 255)
