@@ -8,7 +8,6 @@ from heads.lraspp import LRASPP
 from tasks.checkpoint.checkpoint import start_from
 from tasks.checkpoint.reading import forget, read_file
 from tasks.common.errors import UserError
-from tasks.config.overrides import overlaid
 
 
 def network(classes: int, width: float = 0.35) -> torch.nn.ModuleDict:
@@ -33,13 +32,6 @@ def test_only_the_last_layers_are_made_anew_for_other_classes():
 def test_another_network_is_no_start():
     with pytest.raises(UserError, match=r"old\.ckpt is of another network: its backbone"):
         start_from(network(19, width=0.5), saved(network(19)), "old.ckpt")
-
-
-def test_what_is_built_is_taken_whole_and_settings_are_merged():
-    below = {"backbone": {"_target_": "a", "size": 1}, "data": {"new_key": 1, "augment": {"x": 1}, "batch": 2}}
-    above = {"backbone": {"_target_": "b"}, "data": {"augment": {"y": 1}, "batch": 3}}
-    merged = overlaid(below, above)
-    assert merged == {"backbone": {"_target_": "b"}, "data": {"new_key": 1, "augment": {"y": 1}, "batch": 3}}
 
 
 def test_a_file_is_read_once_until_it_changes(tmp_path, reads):
