@@ -1,0 +1,89 @@
+"""What a configuration may say together: each mistake is one line."""
+
+import re
+
+import pytest
+
+from tasks.app.validate import check, check_recipe
+from tasks.common.errors import UserError
+from tests.test_config import CONF, configuration
+
+HERE = {"here.ckpt", "other.ckpt"}  # files that are there
+
+SINGLE = {  # what is typed for tasks.segment, and how the error begins or goes on
+    "mode=evaluate": "mode=evaluate needs checkpoint=<file.ckpt>, or weights=",
+    "mode=predict weights=a.pth": "mode=predict needs input=",
+    "mode=evaluate checkpoint=gone.ckpt": r"checkpoint=gone\.ckpt: no such file",
+    "mode=evaluate checkpoint=here.ckpt weights=a.pth": "checkpoint=… and weights=… both say",
+    "mode=evaluate checkpoint=[here.ckpt,other.ckpt]": "several files are for mode=benchmark",
+    "resume=gone.ckpt": r"resume=gone\.ckpt: no such file",
+    "resume=here.ckpt mode=predict checkpoint=here.ckpt input=x": "resume=… continues a training",
+    "resume=here.ckpt checkpoint=other.ckpt": "resume=… brings its own weights",
+    "resume=here.ckpt weights=a.pth": "resume=… brings its own weights",
+    "mode=train model=a.onnx": "model=… is for mode=evaluate, predict and benchmark",
+    "mode=evaluate model=a.onnx weights=a.pth": "model=… brings its own weights",
+    "distill.teacher=gone.ckpt": r"distill\.teacher=gone\.ckpt: no such file",
+    "distill.teacher=here.ckpt distill.weights=imagenet": r"distill\.weights=… is for torchvision's networks",
+    "backbone.frozen=true": r"backbone\.frozen=true without weights to keep",
+    "data.balance=0.5": r"data\.balance=0\.5 is for one data set with image labels",
+    "mode=export checkpoint=here.ckpt export.precision=int3": r"export\.precision=int3 is not one of fp32, ",
+    "mode=export checkpoint=here.ckpt export.mixed=true": r"export\.mixed=true is for export\.precision=int8",
+    "backbone=table": r"backbone=table needs backbone\.file=<block table",
+    "backbone=table backbone.file=gone.yaml": r"backbone\.file: .*gone\.yaml",
+    "task.loss._target_=os.system": r"task\.loss: os\.system",
+}
+SEVERAL = {
+    "mode=evaluate weights=a.pth": "mode=evaluate of several heads needs checkpoint=",
+    "heads=[segment,depth]": "heads: depth is not one of segment, detect, classify",
+    "heads=[detect,detect]": r"heads=\['detect', 'detect'\] names detect twice",
+    "heads=[]": r"heads=\[\] is not a list of some of",
+    "segment.frozen=true": r"segment\.frozen=true without weights to keep",
+    "segment.frozen=perhaps checkpoint=here.ckpt": r"segment\.frozen=perhaps is not true or false",
+    "detect.target=mask": r"detect\.target=mask",
+}
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """The current folder, with the files of HERE."""
+    for name in HERE:
+        (tmp_path / name).touch()
+    monkeypatch.chdir(tmp_path)
+
+
+def mistake(task: str, line: str) -> str:
+    """The error of a command line."""
+    with pytest.raises(UserError) as caught:
+        check(configuration("recipe=none", *line.split(), task=task))
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("line", SINGLE)
+def test_mistakes_of_one_head(line, folder):
+    said = mistake("segment", line)
+    assert re.search(SINGLE[line], said) and "\n" not in said
+
+
+@pytest.mark.parametrize("line", SEVERAL)
+def test_mistakes_of_several_heads(line, folder):
+    said = mistake("multitask", line)
+    assert re.search(SEVERAL[line], said) and "\n" not in said
+
+
+def test_what_leaves_nothing_to_build_is_named():
+    config = configuration("recipe=none")
+    config.optimizer = None
+    with pytest.raises(UserError, match=r"^optimizer=None leaves nothing to build; choose an option of the group$"):
+        check(config)
+
+
+def test_what_is_sound_passes(folder):
+    check(configuration("recipe=none"))
+    check(configuration("recipe=none", "mode=evaluate", "checkpoint=here.ckpt"))
+    check(configuration("recipe=none", "backbone.frozen=true", "checkpoint=here.ckpt"))
+
+
+def test_recipes_that_are_typed_must_be_there():
+    check_recipe(["recipe=none", "seed=1", "recipe=none,segment_streets"], CONF)
+    with pytest.raises(UserError, match=r"^recipe=segment_street: no such option; did you mean segment_streets"):
+        check_recipe(["recipe=segment_street"], CONF)
