@@ -14,9 +14,9 @@ demo: setup
 	$(BIN)/python -m tasks.segment
 
 # The quick one: style, types, and tests of each room that train nothing.
-QUICK := tests/test_rooms.py tests/heads tests/backbones/test_mobilenets.py tests/tasks/config/test_rules.py \
+QUICK := tests/test_rooms.py tests/test_mutants.py tests/heads tests/backbones/test_mobilenets.py tests/tasks/config/test_rules.py \
 	tests/tasks/app/test_foreign_keys.py tests/tasks/common/test_origin.py tests/tasks/config/test_amounts.py \
-	tests/tasks/engine/test_optimizers.py tests/tasks/engine/test_loss_weights.py tests/tasks/data/transforms/test_resize.py \
+	tests/tasks/engine/test_optimizers.py tests/tasks/engine/test_schedules.py tests/tasks/engine/test_loss_weights.py tests/tasks/data/transforms/test_resize.py \
 	tests/tasks/data/transforms/test_letterbox.py tests/tasks/data/files/test_polygons.py tests/tasks/detect/test_curves.py \
 	tests/tasks/detect/test_multibox.py tests/tasks/segment/test_miou.py tests/tasks/classify/test_accuracy.py \
 	tests/tasks/checkpoint/test_manifest.py tests/tasks/search/test_space.py tests/tasks/multitask/test_arguments.py

@@ -84,6 +84,6 @@ def test_what_is_sound_passes(folder):
 
 
 def test_recipes_that_are_typed_must_be_there():
-    check_recipe(["recipe=none", "seed=1", "recipe=none,segment_streets"], CONF)
+    check_recipe(["recipe=none", "seed=1", "recipe=none,segment_streets"], [CONF])
     with pytest.raises(UserError, match=r"^recipe=segment_street: no such option; did you mean segment_streets"):
-        check_recipe(["recipe=segment_street"], CONF)
+        check_recipe(["recipe=segment_street"], [CONF])

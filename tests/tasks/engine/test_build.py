@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from backbones.norms import separate
+from backbones.domain_norm import separate_domains
 from tasks.common.errors import UserError
 from tasks.data.loading.splits import Splits
 from tasks.engine.build import build, build_data, frozen_parts, make_backbone, make_trainer
@@ -71,9 +71,9 @@ def test_each_head_normalises_by_the_statistics_of_a_data_set_that_has_its_label
     words = ("batchnorm=separate", "+datasets={town:{},coco:{}}")
     config = configuration(*SMALL, *HEADS, *words, task="multitask")
     learner = build(config, CLASSES, {"mask": ["town"], "boxes": ["coco"]})
-    assert learner.own_statistics == {"segment": 0, "detect": 1}
+    assert learner.domains == {"segment": 0, "detect": 1}
     alike = build(configuration(*SMALL, *HEADS, task="multitask"), CLASSES)
-    separate(alike.backbone, 2)
+    separate_domains(alike.backbone, 2)
     assert learner.state_dict().keys() == alike.state_dict().keys()
 
 
