@@ -1,7 +1,24 @@
 """Hydra configuration; tasks/config/image_size.py has its interpolations, heads_file.py there one of its files."""
 
-from tasks.config.heads_file import store_heads
-from tasks.config.image_size import register
+from collections.abc import Callable
+from typing import Any
 
-register()
+from omegaconf import DictConfig, OmegaConf
+
+from tasks.config.heads_file import store_heads
+from tasks.config.image_size import RULES
+
+
+def resolver(rule: Callable[..., Any]) -> Callable[..., Any]:
+    """One of these interpolations for OmegaConf, as `--cfg job --resolve` shows it."""
+
+    def resolve(*numbers: float, _root_: DictConfig) -> Any:
+        found = rule(_root_.get("image_size"), *numbers)
+        return OmegaConf.create(found) if isinstance(found, dict) else found
+
+    return resolve
+
+
+for name, rule in RULES.items():
+    OmegaConf.register_new_resolver(name, resolver(rule), replace=True)
 store_heads()

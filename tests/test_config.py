@@ -10,20 +10,21 @@ import pytest
 import torch
 import yaml
 from hydra import compose, initialize_config_module
-from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 from backbones.mobilenet_v3 import MobileNetV3
 from backbones.table import table_of
 from heads.ssdlite import RawBoxes
+from tasks.app.resolve import resolve, storable
 from tasks.common.errors import UserError
 from tasks.common.task_info import infos
 from tasks.config.image_size import follows
-from tasks.config.rules.places import check_places
-from tasks.config.rules.values import check_values
 from tasks.config.search import check_search
-from tasks.config.targets import ALLOWED, DATA_ROOT, INTERPOLATIONS, TRANSFORMS, may_build, slot_of
+from tasks.config.targets import ALLOWED, INTERPOLATIONS, TRANSFORMS, may_build, slot_of
+from tasks.config.tree import DATA_ROOT
 from tasks.engine.build import make_backbone
+from tasks.engine.instantiate import make
+from tasks.engine.settings import Run
 
 CONF = Path(__file__).parent.parent / "conf"
 
@@ -51,6 +52,16 @@ def configuration(*overrides: str, task: str = "segment"):
         return compose(task, list(overrides))
 
 
+def tree_of(*overrides: str, task: str = "segment"):
+    """The configuration as it is stored."""
+    return storable(configuration(*overrides, task=task))
+
+
+def run_of(*overrides: str, task: str = "segment"):
+    """The settings of a run."""
+    return Run.of(task, tree_of(*overrides, task=task))
+
+
 @cache
 def composed(choice: str):
     """The configuration of one choice, for tests that only read it."""
@@ -59,8 +70,8 @@ def composed(choice: str):
 
 @cache
 def on_cityscapes(*overrides: str):
-    """A backbone's or a head's configuration; neither decides over the other's."""
-    return configuration("dataset=cityscapes", *overrides)
+    """A backbone's or a head's settings; neither decides over the other's."""
+    return run_of("dataset=cityscapes", *overrides).learner
 
 
 def option_has_target(choice: str) -> bool:
@@ -78,8 +89,8 @@ GROUPS = (
 def test_every_option_composes(choice):
     config = composed(choice)
     assert OmegaConf.to_container(config, resolve=False)
-    check_places(config)
-    check_values(config)  # what conf/ says holds to the rules
+    if choice != "backbone=table":  # needs a file
+        resolve(task_of(choice), config)  # what conf/ says holds to the rules
     group = choice.split("=")[0]
     if group in config and option_has_target(choice):
         assert "_target_" in config[group]
@@ -88,9 +99,8 @@ def test_every_option_composes(choice):
 @pytest.mark.parametrize("balance", options("balance"))
 @pytest.mark.parametrize("recipe", [name for name in options("recipe") if name.startswith("multitask_")])
 def test_every_balance_can_be_built_with_every_recipe(recipe, balance):
-    config = configuration(f"recipe={recipe}", f"balance={balance}", task="multitask")
-    check_values(config)
-    weights = instantiate(config.balance)(("segment", "classify")).weights()
+    settings = run_of(f"recipe={recipe}", f"balance={balance}", task="multitask").learner
+    weights = make(settings.balance)(("segment", "classify")).weights()
     expected = [2.0, 0.5] if (recipe, balance) == ("multitask_streets", "fixed") else [1.0, 1.0]
     assert [float(weight) for weight in weights.values()] == expected
 
@@ -99,12 +109,12 @@ def test_every_balance_can_be_built_with_every_recipe(recipe, balance):
 @pytest.mark.parametrize("head", options("head"))
 def test_every_head_fits_every_backbone(backbone, head):
     adapt = ["backbone.adapt=true"] if backbone == "mobilenet_v2_cse" else []  # tied to one size otherwise
-    config = on_cityscapes(f"backbone={backbone}", *adapt).backbone
+    spec = on_cityscapes(f"backbone={backbone}", *adapt).backbone
     with torch.device("meta"):
         if backbone == "table":
-            config.table = table_of(MobileNetV3(size="small").plan)
-        network = make_backbone(config)
-        built = instantiate(on_cityscapes(f"head={head}").head)(network.features, 19)
+            spec = {**spec, "table": table_of(MobileNetV3(size="small").plan)}
+        network = make_backbone(spec)
+        built = make(on_cityscapes(f"head={head}").heads[""].head)(network.features, 19)
         network.keep(built.maps)
         outputs = built(network(torch.empty(2, 3, 64, 96)))
     if isinstance(outputs, RawBoxes):
@@ -141,9 +151,9 @@ def test_what_a_recipe_or_an_experiment_says_is_what_runs(choice):
 
 
 def test_a_search_that_compares_latencies_has_no_target():
-    check_search(configuration("search=latency"))
+    check_search(tree_of("search=latency"))
     with pytest.raises(UserError, match=r"^target\.madds=3M: search=latency has no target"):
-        check_search(configuration("search=latency", "target.madds=3M"))
+        check_search(tree_of("search=latency", "target.madds=3M"))
 
 
 def test_configs_stay_short():

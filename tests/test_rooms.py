@@ -21,24 +21,24 @@ ROOMS = {  # top to bottom: each imports rooms that stand below it, and these li
     "tasks.config tasks.common heads backbones torch numpy PIL rich hydra omegaconf onnx onnxruntime onnxscript "
     "openvino nncf executorch",
     "tasks.multitask": "tasks.engine tasks.checkpoint tasks.data.loading tasks.config tasks.common backbones torch "
-    "rich hydra omegaconf",
-    "tasks.predict": "tasks.engine tasks.checkpoint tasks.data.transforms tasks.data.files tasks.common torch rich "
-    "hydra omegaconf",
+    "rich",
+    "tasks.predict": "tasks.engine tasks.checkpoint tasks.data.transforms tasks.data.files tasks.config "
+    "tasks.common torch rich",
     "tasks.engine": "tasks.checkpoint tasks.data.loading tasks.data.transforms "
     "tasks.config tasks.common heads backbones torch torchmetrics torchvision lightning timm rich hydra omegaconf",
-    "tasks.checkpoint": "tasks.config tasks.common backbones torch lightning omegaconf",
+    "tasks.checkpoint": "tasks.config tasks.common backbones torch lightning",
     "tasks.detect": "tasks.data.files tasks.common heads backbones torch torchvision torchmetrics pycocotools numpy "
     "PIL rich matplotlib",
     "tasks.segment": "tasks.common heads backbones torch torchmetrics numpy PIL cv2",
     "tasks.classify": "tasks.common heads backbones torch torchmetrics numpy PIL",
-    "tasks.data.loading": "tasks.data.datasets tasks.data.transforms tasks.data.files tasks.common torch lightning "
-    "albumentations numpy cv2",
+    "tasks.data.loading": "tasks.data.datasets tasks.data.transforms tasks.data.files tasks.config "
+    "tasks.common torch lightning albumentations numpy cv2",
     "tasks.data.streets": "tasks.data.datasets tasks.common numpy cv2 PIL",
     "tasks.data.datasets": "tasks.data.files tasks.common numpy",
     "tasks.data.transforms": "tasks.data.files tasks.common torch albumentations numpy PIL cv2",
     "tasks.data.files": "tasks.common numpy PIL cv2 scipy",
     "tasks.data": "",
-    "tasks.config": "tasks.common hydra omegaconf yaml",
+    "tasks.config": "tasks.common hydra yaml",
     "tasks.common": "heads.base heads.boxes backbones.terminal torch torchmetrics numpy PIL matplotlib",
     "heads": "backbones.base backbones.blocks torch torchvision.ops",
     "backbones": "torch torchvision",

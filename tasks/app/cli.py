@@ -19,10 +19,11 @@ from tasks.app.added_keys import check_added
 from tasks.app.folders import writes
 from tasks.app.foreign_keys import check_words
 from tasks.app.jobs import Jobs, in_sweep
+from tasks.app.resolve import resolve
 from tasks.app.runlog import NAME as RUN_LOG
 from tasks.app.runlog import run_log
 from tasks.app.search_path import search_plugins
-from tasks.app.validate import check, check_recipe, check_typed
+from tasks.app.validate import check_recipe, check_typed
 from tasks.common.console import end_children, run_command
 from tasks.common.errors import Stopped, UserError, is_out_of_memory, located, visible
 from tasks.common.origin import needs_traceback
@@ -31,6 +32,7 @@ from tasks.common.task_info import infos
 from tasks.config.heads_file import CONF, command_file, store_heads
 from tasks.config.overrides import typed_keys
 from tasks.config.rules.values import suggestion
+from tasks.config.stored import TYPED
 
 MISTAKES = (  # what may be the user's to mend
     UserError,
@@ -85,14 +87,17 @@ def run_task(name: str, spelled_out: Callable[[Sequence[str]], list[str]]) -> No
         folder = Path(HydraConfig.get().runtime.output_dir)
         with run_log(folder, keep=writes(config)) as log:
             try:
-                check(config)
+                hydra_config = HydraConfig.get()
+                typed = list(hydra_config.overrides.task)
+                TYPED.set(typed)
                 folders = (CONF, *conf_folders())
-                check_recipe(HydraConfig.get().overrides.task, folders)
-                check_typed(config, typed_keys(HydraConfig.get().overrides.task))
-                check_added(HydraConfig.get(), config, folders)
+                check_recipe(typed, folders)
+                check_added(hydra_config, config, folders)
+                settings = resolve(name, config, folder)
+                check_typed(settings.run.stored, typed_keys(typed))
                 from tasks.app.runner import run
 
-                run(config)
+                run(settings, typed, folder)
             except BrokenPipeError:
                 raise
             except MISTAKES as error:

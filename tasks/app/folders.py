@@ -87,7 +87,12 @@ class OwnFolder(Callback):
 
 def writes(config: DictConfig) -> bool:
     """Whether this process writes the results of its run."""
-    return is_first() or config.mode not in SHARED
+    return is_writer(config.mode)
+
+
+def is_writer(mode: str) -> bool:
+    """Whether this process writes the results of a run."""
+    return is_first() or mode not in SHARED
 
 
 @contextmanager

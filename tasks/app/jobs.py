@@ -12,12 +12,13 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 
 from tasks.app.sweep import compare
 from tasks.common.errors import Diverged, Stopped, UserError, visible
 from tasks.common.task_info import module_of
 from tasks.config.overrides import quoted
+from tasks.engine.settings import Run
 
 SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 SWEEPS = ("hydra.mode", "hydra.sweep", "hydra.launcher", "hydra.run.dir", "hydra.job.num", "hydra.job.id")
@@ -28,21 +29,21 @@ def in_sweep() -> bool:
     return HydraConfig.get().mode == RunMode.MULTIRUN
 
 
-def needs_own_command(config: DictConfig) -> bool:
+def needs_own_command(run: Run) -> bool:
     """Whether Lightning would start processes for this job: it does so by repeating the command, `-m` and all.
 
     Where torchrun or SLURM have started them, each goes through the sweep, and they meet in every job.
     """
-    trainer = config.trainer
-    if config.mode not in ("train", "evaluate"):
+    trainer = run.trainer.spec
+    if run.mode not in ("train", "evaluate"):
         return False
-    if str(trainer.devices) == "1" and trainer.num_nodes == 1 and trainer.strategy == "auto":
+    if (str(trainer.get("devices")), trainer.get("num_nodes"), trainer.get("strategy")) == ("1", 1, "auto"):
         return False
     from lightning.pytorch.strategies.launchers import _SubprocessScriptLauncher
 
     from tasks.engine.build import make_trainer  # imports torch: seconds
 
-    launcher = make_trainer(config, [], None).strategy.launcher
+    launcher = make_trainer(run.trainer, [], log=False).strategy.launcher
     return (
         isinstance(launcher, _SubprocessScriptLauncher)
         and not launcher.cluster_environment.creates_processes_externally

@@ -42,18 +42,17 @@ def load(path: str | Path, device: Any = None) -> Model:
 
 def of_checkpoint(path: Path, device: Any) -> Model:
     """A checkpoint as a model."""
-    from hydra.utils import instantiate
-
     from tasks.checkpoint.checkpoint import read_ours
     from tasks.checkpoint.reading import forget
     from tasks.engine.build import user_errors
+    from tasks.engine.instantiate import make
     from tasks.engine.trained import load_trained
     from tasks.predict.checkpoint import best_device, find
 
     learner, config = load_trained(read_ours(path), path)
     forget()
     with user_errors():
-        fit = instantiate(config.data.fit)
+        fit = make(config["data"]["fit"], "data.fit")
         learner.to(best_device("auto") if device is None else device)
 
     def find_in(pixels: Any) -> Any:

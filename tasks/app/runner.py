@@ -1,18 +1,19 @@
 """What a command does: checks first, without torch; then training, evaluation or prediction."""
 
+import copy
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
-from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from rich.progress import track
 
-from tasks.app.folders import writes
+from tasks.app.folders import is_writer
 from tasks.app.jobs import in_sweep, needs_own_command, run_own_command
+from tasks.app.resolve import Settings
 from tasks.checkpoint.manifest import read_manifest
 from tasks.common.cpu import bind_threads
 from tasks.common.errors import UserError
@@ -20,132 +21,153 @@ from tasks.common.task_info import infos
 from tasks.config.heads import settled_heads, several
 from tasks.config.overrides import typed_keys
 from tasks.config.proportion import check_epoch
+from tasks.config.tree import resolved
 from tasks.config.unread import as_built
 from tasks.data.files.images import find_images
 from tasks.data.loading.opened import check_boxes, report_overlap, set_white
 from tasks.data.loading.splits import Splits
+from tasks.engine.instantiate import make
+from tasks.engine.settings import Run
 
 
-def run(config: DictConfig) -> None:
+def run(settings: Settings, typed: Sequence[str], folder: Path) -> None:
     """Run one job in its own output folder.
+
+    Args:
+        settings: of this command, without what a checkpoint says.
+        typed: overrides on the command line.
 
     Raises:
         UserError: for everything that the user can mend, before any training.
     """
-    hydra = HydraConfig.get()
-    folder, task = Path(hydra.runtime.output_dir), str(hydra.job.config_name)
-    if config.mode == "benchmark":  # in processes of its own, whose threads are not to be bound
+    run, task = settings.run, settings.run.task
+    if run.mode == "benchmark":  # in processes of its own, whose threads are not to be bound
         from tasks.deploy.benchmark import benchmark
 
-        benchmark(task, config, hydra.overrides.task, folder)
+        benchmark(task, as_config(run), typed, folder)
         return
     if (
-        config.cpu.bind_threads
-        and config.mode != "search"  # has processes of its own
-        and config.trainer.accelerator in ("auto", "cpu")
-        and config.trainer.devices in ("auto", 1)
+        settings.command.bind_threads
+        and run.mode != "search"  # has processes of its own
+        and run.trainer.accelerator in ("auto", "cpu")
+        and run.trainer.spec.get("devices") in ("auto", 1)
     ):
-        bind_threads(config.trainer.accelerator)
-    first = writes(config)
-    if config.model is not None and (made_by := read_manifest(str(config.model))["task"]) != task:
-        raise UserError(f"model={config.model} was exported by tasks.{made_by}: use python -m tasks.{made_by}")
-    if config.mode == "predict":
-        images = find_images(str(config.input))
-        if config.model is not None:  # without PyTorch
+        bind_threads(run.trainer.accelerator)
+    model = run.source.model
+    if model is not None and (made_by := read_manifest(model)["task"]) != task:
+        raise UserError(f"model={model} was exported by tasks.{made_by}: use python -m tasks.{made_by}")
+    if run.mode == "predict":
+        images = find_images(settings.prediction.input)
+        if model is not None:  # without PyTorch
             from tasks.deploy.predicting import predict as predict_with_file
 
-            typed = "upright" in typed_keys(hydra.overrides.task)
-            predict_with_file(config, images, folder, upright=config.upright if typed else None)
+            upright = settings.prediction.upright if "upright" in typed_keys(typed) else None
+            predict_with_file(as_config(run), images, folder, upright=upright)
             return
+        from tasks.engine.weights import with_checkpoint
         from tasks.predict.checkpoint import predict
 
-        predict(task, config, hydra.overrides.task, images, folder)
+        run, _ = with_checkpoint(run, typed)
+        predict(run, images, folder, upright=settings.prediction.upright)
         return
-    sweeping = in_sweep()
+    first, sweeping = is_writer(run.mode), in_sweep()
     early = (
         not sweeping
-        and config.mode == "train"
-        and config.resume is None
-        and (config.checkpoint is None or not several(config))
+        and run.mode == "train"
+        and run.source.resume is None
+        and (run.source.checkpoint is None or not several(run.stored))
     )
     if early:  # the checkpoint's heads or data need not be known first
-        dataset = open_dataset(config, first)
+        run, dataset = open_dataset(run, settings, first)
     from tasks.app.budget import check_budget
     from tasks.engine import train, weights
 
-    config, trained = weights.with_checkpoint(task, config, hydra.overrides.task)
-    if sweeping and needs_own_command(config):
+    run, trained = weights.with_checkpoint(run, typed)
+    settings = Settings.of(run)
+    if sweeping and needs_own_command(run):
         run_own_command(task, folder)
         return
     if not early:
-        dataset = open_dataset(config, first, trained)
+        run, dataset = open_dataset(run, settings, first, trained)
     if first:
-        resolved: Any = OmegaConf.to_container(config, resolve=True)
-        (folder / "config.yaml").write_text(OmegaConf.to_yaml(as_built(resolved)))
-    if config.mode == "export":
+        (folder / "config.yaml").write_text(OmegaConf.to_yaml(as_built(resolved(run.stored, run.output_dir))))
+    if run.mode == "export":
         from tasks.deploy.export import export
 
-        export(task, config, dataset, folder)
+        export(task, as_config(run), dataset, folder)
         return
-    if config.mode == "search":
+    if run.mode == "search":
         from tasks.search.search import search
 
-        search(task, config, dataset, folder)
+        search(task, as_config(run), dataset, folder)
         return
-    prepared = train.prepare(task, config, dataset)
-    if config.mode == "train":
-        check_budget(config, prepared.learner, prepared.costs)
-        train.train(task, config, prepared, dataset, folder)
-    elif config.model is None:
-        train.evaluate(task, config, prepared, folder)
+    prepared = train.prepare(run, dataset)
+    if run.mode == "train":
+        check_budget(settings.command.budget, prepared.learner, prepared.costs)
+        train.train(run, prepared, dataset, folder)
+    elif model is None:
+        train.evaluate(run, prepared, folder)
     else:
         from tasks.deploy.evaluate import evaluate
 
-        evaluate(task, config, prepared, folder)
+        evaluate(run, as_config(run), prepared, folder)
 
 
-def open_dataset(config: DictConfig, first: bool, trained: Iterable[str] = ()) -> Splits:
-    """The data set, checked: its folders now, and each file once unless check=false. Settles the heads of multitask.
+def as_config(run: Run) -> DictConfig:
+    """The configuration of a run, to be written, and for the rooms that take it whole."""
+    return OmegaConf.create(copy.deepcopy(dict(run.stored)))
+
+
+def open_dataset(run: Run, settings: Settings, first: bool, trained: Iterable[str] = ()) -> tuple[Run, Splits]:
+    """The data set, checked: its folders now, and each file once unless check=false.
 
     Args:
         trained: heads of the checkpoint that is trained on.
+
+    Returns:
+        The run, of which the heads of multitask are known now, and the data.
 
     Raises:
         UserError: for whatever training or scoring would trip over.
     """
     choices: Any = HydraConfig.get().runtime.choices
     name = f"dataset={choices['dataset']}"
-    if several(config):
-        config.targets = [infos()[head].target for head in config.heads or infos()]
-    dataset = instantiate(config.dataset)
-    if several(config):
-        config.heads = settled_heads(config, dataset.classes, trained, name)
-        wanted = [infos()[head].target for head in config.heads]
-        config.targets = [target for target in wanted if target in dataset.classes]
-    lacking = [target for target in config.targets if target not in dataset.classes]
+    if several(run.stored):
+        run = run.changed(targets=[infos()[head].target for head in run.stored["heads"] or infos()])
+    dataset = make(run.data.dataset, "dataset")
+    if several(run.stored):
+        heads = settled_heads(run.stored, dataset.classes, trained, name)
+        wanted = [infos()[head].target for head in heads]
+        run = run.changed(heads=heads, targets=[target for target in wanted if target in dataset.classes])
+    lacking = [target for target in run.data.targets if target not in dataset.classes]
     if lacking:
         raise UserError(f"{name} has no labels of kind {lacking[0]}, only {', '.join(dataset.classes)}")
-    val, train = dataset.val(), dataset.train() if config.mode in ("train", "search") else None
-    if config.mode in ("train", "evaluate", "search"):
+    val, train = dataset.val(), dataset.train() if run.mode in ("train", "search") else None
+    if run.mode in ("train", "evaluate", "search"):
         check_boxes(val, "score against")
     if train is not None:
         check_boxes(train, "learn from")
         if first:
             report_overlap(train, val)
     for samples in (train, val):
-        set_white(samples, config.white)
-    if config.mode == "export" and config.export.precision == "int8":
+        set_white(samples, run.data.white)
+    if run.mode == "export" and settings.export.precision == "int8":
         with suppress(UserError):  # without training images those of val will do
             train = dataset.train()
-            set_white(train, config.white)
-    if config.mode == "train" and train is not None:
-        check_epoch(config, len(train))
+            set_white(train, run.data.white)
+    if run.mode == "train" and train is not None:
+        check_epoch(
+            len(train),
+            repeat=run.data.repeat,
+            epochs=run.trainer.max_epochs,
+            confirmed=run.learner.confirmed,
+        )
     broken: frozenset[str] = frozenset()
-    if config.check and first:
+    if settings.command.check and first:
         look_through("val", val, allowed=0)
-        if train is not None and config.mode in ("train", "search"):
-            broken = look_through("train", train, allowed=config.data.max_broken)
-    return Splits(dataset.classes, train, val, broken, getattr(dataset, "sources", {}))
+        if train is not None and run.mode in ("train", "search"):
+            broken = look_through("train", train, allowed=run.data.max_broken)
+    return run, Splits(dataset.classes, train, val, broken, getattr(dataset, "sources", {}))
 
 
 def look_through(name: str, samples: Any, allowed: int) -> frozenset[str]:

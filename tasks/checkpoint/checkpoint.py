@@ -1,10 +1,10 @@
 """Our own checkpoints: what a run leaves behind, and what the next one takes from it."""
 
+import copy
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig
 from torch import Tensor, nn
 
 from backbones.domain_norm import state_for_domains, state_of_domains
@@ -14,15 +14,15 @@ from tasks.checkpoint.metadata import FORMAT, check_card
 from tasks.checkpoint.reading import read_file
 from tasks.common.errors import UserError
 from tasks.config.heads import of_one_head, of_several
-from tasks.config.stored import checked_config, storable
+from tasks.config.stored import checked_config
 
 BALANCE = "balance."  # of a learner's tensors: how losses are weighed, not part of the network
 
 
-def make_card(task: str, config: DictConfig, tasks: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+def make_card(task: str, stored: Mapping[str, Any], tasks: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """What a checkpoint says of itself, as plain dicts, lists and strings: format, task, configuration, classes."""
     cards = {name: dict(card) for name, card in tasks.items()}
-    return {"format": FORMAT, "task": task, "config": storable(config), "tasks": cards}
+    return {"format": FORMAT, "task": task, "config": copy.deepcopy(dict(stored)), "tasks": cards}
 
 
 def open_checkpoint(path: str | Path, task: str) -> dict[str, Any]:

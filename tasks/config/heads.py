@@ -3,27 +3,24 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
-
 from tasks.common.errors import UserError
 from tasks.common.task_info import infos
+from tasks.config.tree import Tree
 
 BACKBONE = ("backbone", "wants")  # what decides a backbone's layers
 
 
-def several(config: DictConfig) -> bool:
+def several(tree: Tree) -> bool:
     """Whether this is a configuration of tasks.multitask."""
-    return "heads" in config
+    return "heads" in tree
 
 
-def parts(config: DictConfig) -> dict[str, DictConfig]:
+def parts(tree: Tree) -> dict[str, Tree]:
     """What is built for each head, by name: `head`, `task`, and whether it is `frozen`. The heads must be settled."""
-    return {name: config[name] for name in config.heads or ()} if several(config) else {"": config}
+    return {name: tree[name] for name in tree["heads"] or ()} if several(tree) else {"": tree}
 
 
-def settled_heads(
-    config: DictConfig, classes: Mapping[str, Sequence[Any]], trained: Iterable[str], dataset: str
-) -> list[str]:
+def settled_heads(tree: Tree, classes: Mapping[str, Sequence[Any]], trained: Iterable[str], dataset: str) -> list[str]:
     """The heads to build: those that are asked for, or all that the data has labels for and those of the checkpoint.
 
     Args:
@@ -36,9 +33,9 @@ def settled_heads(
     """
     able = [name for name, info in infos().items() if info.target in classes]
     trained = list(trained)
-    heads = list(config.heads) if config.heads is not None else [n for n in infos() if n in able or n in trained]
+    heads = list(tree["heads"]) if tree["heads"] is not None else [n for n in infos() if n in able or n in trained]
     for name in heads:
-        if name in able or (config[name].frozen and name in trained):
+        if name in able or (tree[name]["frozen"] and name in trained):
             continue
         rest = [other for other in heads if other in able]
         keep = f", or keep it as it is: {name}.frozen=true" if name in trained else ""
@@ -48,36 +45,35 @@ def settled_heads(
         )
     if not any(name in able for name in heads):
         raise UserError(f"no head of {', '.join(heads)} has labels in {dataset}, which has {', '.join(classes)}")
-    if config.mode == "train" and not any(name in able and not config[name].frozen for name in heads):
+    if tree["mode"] == "train" and not any(name in able and not tree[name]["frozen"] for name in heads):
         raise UserError(f"nothing to train: {', '.join(heads)} are frozen or have no labels in {dataset}")
     return heads
 
 
-def check_heads(config: DictConfig) -> None:
+def check_heads(tree: Tree) -> None:
     """What can be said of `heads`, and of what stays frozen, from the configuration alone.
 
     Raises:
         UserError: for names that are no heads, a name twice, no head at all; for parts that nothing is loaded into.
     """
     choices = ", ".join(infos())
-    if several(config) and config.heads is not None:
-        heads = OmegaConf.to_container(config.heads) if OmegaConf.is_list(config.heads) else None
+    if several(tree) and (heads := tree["heads"]) is not None:
         if not isinstance(heads, list) or not heads:
-            raise UserError(f"heads={config.heads} is not a list of some of {choices}, or null")
+            raise UserError(f"heads={heads} is not a list of some of {choices}, or null")
         for name in heads:
             if name not in infos():
                 raise UserError(f"heads: {name} is not one of {choices}")
             if heads.count(name) > 1:
-                raise UserError(f"heads={config.heads} names {name} twice")
-    for name, info in infos().items() if several(config) else ():
-        if not isinstance(config[name].frozen, bool):
-            raise UserError(f"{name}.frozen={config[name].frozen} is not true or false")
-        if config[name].target != info.target:
-            raise UserError(f"{name}.target={config[name].target}: this head learns from {info.target}")
-    frozen = ["backbone.frozen"] if config.backbone.get("frozen") else []
-    frozen += [f"{name}.frozen" for name in infos() if several(config) and config[name].frozen]
-    loaded = config.checkpoint or config.weights or config.resume or config.backbone.get("pretrained")
-    if frozen and config.mode == "train" and not loaded:
+                raise UserError(f"heads={heads} names {name} twice")
+    for name, info in infos().items() if several(tree) else ():
+        if not isinstance(tree[name].get("frozen"), bool):
+            raise UserError(f"{name}.frozen={tree[name].get('frozen')} is not true or false")
+        if tree[name].get("target") != info.target:
+            raise UserError(f"{name}.target={tree[name].get('target')}: this head learns from {info.target}")
+    frozen = ["backbone.frozen"] if tree["backbone"].get("frozen") else []
+    frozen += [f"{name}.frozen" for name in infos() if several(tree) and tree[name]["frozen"]]
+    loaded = tree["checkpoint"] or tree["weights"] or tree["resume"] or tree["backbone"].get("pretrained")
+    if frozen and tree["mode"] == "train" and not loaded:
         raise UserError(f"{frozen[0]}=true without weights to keep: checkpoint=<file.ckpt> brings them")
 
 

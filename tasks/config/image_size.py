@@ -14,8 +14,6 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
-
 from tasks.common.errors import UserError
 
 Size = Sequence[int] | None  # image_size
@@ -63,20 +61,6 @@ def derived(text: str, size: Size) -> Any:
     if (match := TEXT.fullmatch(text)) is None:
         raise ValueError(f"{text} is none of {', '.join(RULES)}")
     return RULES[match[1]](size, *json.loads(f"[{match[2]}]"))
-
-
-def register() -> None:
-    """Let OmegaConf resolve them."""
-
-    def resolver(rule: Callable[..., Any]) -> Callable[..., Any]:
-        def resolve(*numbers: float, _root_: DictConfig) -> Any:
-            found = rule(_root_.get("image_size"), *numbers)
-            return OmegaConf.create(found) if isinstance(found, dict) else found
-
-        return resolve
-
-    for name, rule in RULES.items():
-        OmegaConf.register_new_resolver(name, resolver(rule), replace=True)
 
 
 def check_square(tree: Mapping[str, Any]) -> None:

@@ -5,12 +5,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
-
 from tasks.common.errors import UserError
 from tasks.common.task_info import infos
 from tasks.config.heads import BACKBONE
 from tasks.config.targets import check_targets
+from tasks.config.tree import Tree, put, resolved, select
 from tasks.config.unread import check_read
 
 OF_THIS_COMMAND = ("mode", "checkpoint", "resume", "weights", "model", "input", "stop_after", "logger", "cpu",
@@ -29,11 +28,6 @@ GLOBAL_GROUPS = {
 }
 
 
-def plain(config: DictConfig) -> Any:
-    """A configuration as dicts and lists; `${oc.env:DATA_ROOT}` stays what it is, to be read where it is used."""
-    return OmegaConf.to_container(config, resolve=False)
-
-
 def overlaid(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
     """`above` on `below`: keys that only a newer version knows stay, whatever is built (`_target_`) is taken whole."""
     merged = dict(below)
@@ -44,34 +38,40 @@ def overlaid(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, An
     return merged
 
 
-def with_typed(card: Mapping[str, Any], config: DictConfig, overrides: Iterable[str]) -> DictConfig:
+def with_typed(stored: Tree, tree: Tree, overrides: Iterable[str]) -> dict[str, Any]:
     """The checkpoint's configuration with what was typed on the command line on top.
 
     Args:
-        config: the configuration composed by this command.
+        stored: the checkpoint's configuration.
+        tree: the configuration composed by this command.
         overrides: what was typed: `key=value` or `group=option`.
 
     Raises:
         UserError: if a resumed run should go on with another network, optimiser or order of data; if the
             configuration in the checkpoint would build something that is not meant to be built.
     """
-    together = OmegaConf.create(overlaid(plain(config), {"image_size": None, **card["config"]}))
-    begun_with = settled(together) if config.resume is not None else {}
+    together = overlaid(tree, {"image_size": None, **stored})
+    begun_with = settled(together) if tree["resume"] is not None else {}
     typed = {*OF_THIS_COMMAND, *typed_keys(overrides)}
     for key in sorted(typed):
-        if OmegaConf.select(config, key) is None and OmegaConf.select(together, key) is None:
-            continue
-        OmegaConf.update(together, key, OmegaConf.select(config, key), merge=False, force_add=True)
-    check_read(plain(together), typed)
-    goes_on_with = settled(together) if config.resume is not None else {}
+        if select(tree, key) is not None or select(together, key) is not None:
+            together = put(together, key, typed_value(tree, key))
+    check_read(together, typed)
+    goes_on_with = settled(together) if tree["resume"] is not None else {}
     for key, before in begun_with.items():
         if goes_on_with.get(key) != before:
             raise UserError(
                 f"{key}: resume=… goes on with what the run was begun with ({before}), not {goes_on_with.get(key)}; "
-                f"to start anew from its weights use checkpoint={config.resume}"
+                f"to start anew from its weights use checkpoint={tree['resume']}"
             )
     check_targets(together)
     return together
+
+
+def typed_value(tree: Tree, key: str) -> Any:
+    """What was typed at a key: a reference to another key as it resolves here, inside of a group as it is written."""
+    value = select(tree, key)
+    return select(resolved(tree), key) if isinstance(value, str) else value
 
 
 def typed_keys(overrides: Iterable[str]) -> set[str]:
@@ -85,36 +85,32 @@ def typed_keys(overrides: Iterable[str]) -> set[str]:
     return keys
 
 
-def grown(card: Mapping[str, Any], config: DictConfig, overrides: Iterable[str]) -> DictConfig:
+def grown(card: Mapping[str, Any], tree: Tree, overrides: Iterable[str]) -> dict[str, Any]:
     """The configuration to train a multitask checkpoint's network with: its backbone and heads, and what was typed.
 
     Whatever else the configuration says is this command's own: data, optimiser, which parts are frozen.
     """
-    together = OmegaConf.create(plain(config))
+    together = dict(tree)
     taken = [*BACKBONE, *(name for name in card["tasks"] if name in card["config"])]
     for key in taken:
-        keep = {"frozen": config[key].frozen} if "frozen" in config[key] else {}
-        whole = overlaid({key: plain(config[key])}, {key: card["config"][key]})[key]
-        OmegaConf.update(together, key, whole | keep, merge=False)
+        keep = {"frozen": tree[key]["frozen"]} if "frozen" in tree[key] else {}
+        together[key] = overlaid({key: tree[key]}, {key: card["config"][key]})[key] | keep
     for key in sorted(typed_keys(overrides)):
         if key.split(".")[0] in taken:
-            OmegaConf.update(together, key, OmegaConf.select(config, key), merge=False, force_add=True)
-    check_read(plain(together), typed_keys(overrides))
+            together = put(together, key, typed_value(tree, key))
+    check_read(together, typed_keys(overrides))
     return together
 
 
-def settled(config: DictConfig) -> dict[str, Any]:
+def settled(tree: Tree) -> dict[str, Any]:
     """What a resumed run must share with its beginning, value by value, as it resolves (`${wants.output_stride}`).
 
     The schedule alone is taken as it is written: it may follow a length that changes.
     """
-    found: dict[str, Any] = {"names of datasets": list(config.get("datasets") or ())}
+    found: dict[str, Any] = {"names of datasets": list(tree.get("datasets") or ())}
+    whole = resolved(tree)
     for key in (*SETTLED, *infos()):
-        value = OmegaConf.select(config, key)
-        if isinstance(value, DictConfig):
-            found.update(leaves(OmegaConf.to_container(value, resolve=key != "scheduler"), key))
-        else:
-            found[key] = value
+        found.update(leaves(select(tree if key == "scheduler" else whole, key), key))
     return found
 
 

@@ -1,11 +1,10 @@
 """Oversized networks and epochs are refused unless `confirm=true`."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
-
 from tasks.common.errors import UserError
+from tasks.config.tree import Spec
 
 PARAMETERS = 1e9  # 4 GB of weights, 16 with gradients and an optimiser's state
 REPEAT = 1000  # passes over the data in one epoch
@@ -15,30 +14,29 @@ WIDE, CHANNELS = 4, 4096  # a width, and a number of channels, from which parame
 MANY, TOTAL = 512, 2**15  # numbers of a backbone or head, and their sum: layers of up to CHANNELS have 1e9 at most
 
 
-def check_epoch(config: DictConfig, images: int) -> None:
+def check_epoch(images: int, *, repeat: int, epochs: int, confirmed: bool) -> None:
     """Compare an epoch with what people train.
 
     Args:
         images: of the training split.
+        repeat: passes over them in an epoch.
 
     Raises:
         UserError: with its images, unless `confirm` is true.
     """
-    repeat, epochs = config.data.repeat, config.trainer.max_epochs
     whole = images * repeat
-    if (repeat > REPEAT or whole > IMAGES) and not config.confirm:
+    if (repeat > REPEAT or whole > IMAGES) and not confirmed:
         raise UserError(
             f"data.repeat={repeat}: an epoch would have {whole:,} images, {images:,} × {repeat:,}; if that is meant, "
             "confirm=true"
         )
-    if epochs > EPOCHS and not config.confirm:
+    if epochs > EPOCHS and not confirmed:
         raise UserError(f"trainer.max_epochs={epochs}: that is {epochs * whole:,} images; if it is meant, confirm=true")
 
 
-def is_wide(settings: DictConfig) -> bool:
+def is_wide(settings: Spec) -> bool:
     """Whether the settings of a backbone or head have numbers from which a network may be too large to build."""
-    plain: Any = OmegaConf.to_container(settings, resolve=True)
-    found = list(numbers(plain))
+    found = list(numbers(settings))
     if len(found) > MANY or sum(abs(value) for _, value in found) > TOTAL:
         return True
     return any(value > (WIDE if key == "width" else CHANNELS) for key, value in found)
@@ -46,7 +44,7 @@ def is_wide(settings: DictConfig) -> bool:
 
 def numbers(node: Any, key: str = "") -> Iterator[tuple[str, float]]:
     """All numbers of a configuration with the keys that they stand below."""
-    if isinstance(node, dict):
+    if isinstance(node, Mapping):
         for name, value in node.items():
             yield from numbers(value, str(name))
     elif isinstance(node, list):

@@ -2,13 +2,12 @@
 
 from importlib.util import find_spec
 
-from omegaconf import DictConfig, ListConfig, OmegaConf
-
 from tasks.common.errors import UserError
 from tasks.common.labels import is_number
 from tasks.config.amounts import Amount, amount
 from tasks.config.heads import several
 from tasks.config.rules import POSITIVE, SWITCH, Rule, Rules, is_size, list_of, one_of, whole
+from tasks.config.tree import Tree, select
 
 COSTS = ("latency", "madds", "params")
 RUNTIMES = ("torch", "onnx")
@@ -32,7 +31,7 @@ KINDS: dict[str, Rules] = {
         "search.importance": whole(1),
         "search.minutes": (lambda v: v is None or (is_number(v) and v > 0), "a number above 0, or null"),
         "search.widths": (
-            lambda v: isinstance(v, ListConfig) and all(w == "equal" or (is_number(w) and w > 0) for w in v),
+            lambda v: isinstance(v, list) and all(w == "equal" or (is_number(w) and w > 0) for w in v),
             "a list of numbers above 0, or equal",
         ),
     },
@@ -57,7 +56,7 @@ KINDS: dict[str, Rules] = {
         "search.widest": POSITIVE,
         "search.step": POSITIVE,
         "search.sizes": (
-            lambda v: v is None or (isinstance(v, ListConfig) and len(v) > 0 and all(map(is_size, v))),
+            lambda v: v is None or (isinstance(v, list) and len(v) > 0 and all(map(is_size, v))),
             "a list of [height, width], each between 1 and 16,384, or null",
         ),
     },
@@ -65,49 +64,49 @@ KINDS: dict[str, Rules] = {
 }
 
 
-def check_search(config: DictConfig) -> None:
+def check_search(tree: Tree) -> None:
     """What can be said of a search from the configuration alone.
 
     Raises:
         UserError: for a value outside its rule, a target that is missing or one of several, several heads.
     """
-    if several(config):
+    if several(tree):
         raise UserError("a search is for one task: python -m tasks.search task=segment, detect or classify")
-    if "search" not in config:
+    if "search" not in tree:
         raise UserError(f"search=… is missing: one of {', '.join(KINDS)}")
-    kind = config.search.kind
+    kind = tree["search"]["kind"]
     if kind not in KINDS:
         raise UserError(f"search.kind={kind}: choose it by search={', '.join(KINDS)}")
     for key, (holds, text) in (COMMON | KINDS[kind]).items():
-        value = OmegaConf.select(config, key)
+        value = select(tree, key)
         if not holds(value):
             raise UserError(f"{key}={value} is not {text}")
     if kind == "blocks" and find_spec("optuna") is None:
         raise UserError('search=blocks needs optuna: pip install "mobilevision[search]"')
-    if kind == "netadapt" and config.checkpoint is None:
+    if kind == "netadapt" and tree["checkpoint"] is None:
         raise UserError("search=netadapt narrows a trained network: checkpoint=<best.ckpt> is missing")
-    given = next((f"target.{name}={config.target[name]}" for name in COSTS if config.target[name] is not None), "")
+    given = next((f"target.{name}={tree['target'][name]}" for name in COSTS if tree["target"][name] is not None), "")
     if kind == "latency" and given:
         raise UserError(f"{given}: search=latency has no target")
     if kind != "latency":
-        target_of(config)
+        target_of(tree)
 
 
-def target_of(config: DictConfig) -> tuple[str, Amount]:
+def target_of(tree: Tree) -> tuple[str, Amount]:
     """The cost that has a target, and how much it may be.
 
     Raises:
         UserError: unless there is exactly one.
     """
-    given = [name for name in COSTS if config.target[name] is not None]
+    given = [name for name in COSTS if tree["target"][name] is not None]
     if len(given) != 1:
         what = f"{' and '.join(f'target.{name}' for name in given)} are given" if given else "no target is given"
         raise UserError(f"{what}: say one of target.latency=0.7x, target.madds=60M, target.params=3M")
     name = given[0]
-    return name, amount(f"target.{name}", config.target[name], milliseconds=name == "latency", relative=True)
+    return name, amount(f"target.{name}", tree["target"][name], milliseconds=name == "latency", relative=True)
 
 
-def budgets_of(config: DictConfig) -> dict[str, float]:
+def budgets_of(tree: Tree) -> dict[str, float]:
     """What a network may cost at most, by `params`, `madds`, `latency_ms`.
 
     Raises:
@@ -115,6 +114,6 @@ def budgets_of(config: DictConfig) -> dict[str, float]:
     """
     return {
         key: amount(f"budget.{key}", value, milliseconds=key == "latency_ms").value
-        for key, value in config.budget.items()
+        for key, value in tree["budget"].items()
         if value is not None
     }

@@ -8,18 +8,18 @@ or too large to be a configuration.
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
-
-from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig, OmegaConf
 
 from tasks.common.errors import UserError
 from tasks.common.task_info import infos
 from tasks.config.image_size import follows
+from tasks.config.overrides import typed_keys
 from tasks.config.rules.places import check_places
 from tasks.config.rules.values import check_stored
-from tasks.config.targets import DATA_ROOT, INTERPOLATIONS, OWN, TRAINER, may_build, renamed, slot_of
+from tasks.config.targets import INTERPOLATIONS, OWN, TRAINER, may_build, renamed, slot_of
+from tasks.config.tree import DATA_ROOT, put, resolved, select
 
 MAX_DEPTH, MAX_VALUES, MAX_LENGTH = 24, 20_000, 4_096  # levels, values, characters; ours have 8, hundreds and a path
 LARGEST = 2**63  # of a whole number: what a tensor or a file of JSON holds
@@ -30,6 +30,7 @@ MAX_GENERATED = 20_000
 SHARED = ("image_size", "metric", "targets", "wants")  # what interpolations refer to
 ADDRESS = re.compile(r"://|(^|::)\s*(data|file|ftp|gs|hf|hf-hub|hf_hub|https?|local-dir|memory|s3|ssh):", re.I)
 Place = tuple[str, ...]
+TYPED: ContextVar[Iterable[str]] = ContextVar("overrides on the command line", default=())
 
 
 def checked_config(config: Any, path: str | Path) -> dict[str, Any]:
@@ -72,8 +73,8 @@ def or_plugged(place: Place) -> str:
     return ", or plugins=[…] for a package of your own" if named else ""
 
 
-def rebuilt(card: Mapping[str, Any], path: str | Path) -> DictConfig:
-    """The configuration by which a checkpoint's network is built again; nothing is downloaded for it.
+def rebuilt(card: Mapping[str, Any], path: str | Path) -> dict[str, Any]:
+    """The configuration by which a checkpoint's network is built again, resolved; nothing is downloaded for it.
 
     Args:
         path: of the checkpoint, for messages.
@@ -81,15 +82,13 @@ def rebuilt(card: Mapping[str, Any], path: str | Path) -> DictConfig:
     Raises:
         UserError: for a class where another belongs, and a value outside its rule.
     """
-    config = OmegaConf.create({**card["config"], "confirm": False})  # a file cannot confirm its own size
-    if OmegaConf.select(config, "backbone.pretrained"):
-        config.backbone.pretrained = False
     try:
-        check_places(config)
+        tree = resolved({**card["config"], "confirm": False})  # a file cannot confirm its own size
+        check_places(tree)
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
-    check_stored(config, path)
-    return config
+    check_stored(tree, path)
+    return put(tree, "backbone.pretrained", False) if select(tree, "backbone.pretrained") else tree
 
 
 def check_extent(config: Any, path: str | Path) -> None:
@@ -199,31 +198,7 @@ def without(config: dict[str, Any], place: Place) -> dict[str, Any]:
 
 def typed_places() -> list[Place]:
     """The places of the configuration that this command line decides."""
-    if not HydraConfig.initialized():
-        return []
-    from tasks.config.overrides import typed_keys
-
-    return [tuple(key.split(".")) for key in typed_keys(HydraConfig.get().overrides.task)]
-
-
-def storable(config: DictConfig) -> dict[str, Any]:
-    """A configuration to be stored: as it is written, but resolved where `checked_config` refuses to do so later."""
-
-    def written(raw: Any, node: Any, place: Place) -> Any:
-        if isinstance(raw, dict):
-            return {key: below(value, node, key, (*place, str(key))) for key, value in raw.items()}
-        return [below(value, node, number, (*place, str(number))) for number, value in enumerate(raw)]
-
-    def below(raw: Any, node: Any, key: Any, place: Place) -> Any:
-        if isinstance(raw, dict | list):
-            return written(raw, node[key], place)
-        if isinstance(raw, str) and "${" in raw and not may_be_resolved(place, raw):
-            value = node[key]
-            return OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
-        return raw
-
-    found: dict[str, Any] = written(OmegaConf.to_container(config, resolve=False), config, ())
-    return found
+    return [tuple(key.split(".")) for key in typed_keys(TYPED.get())]
 
 
 def shown(value: Any) -> str:

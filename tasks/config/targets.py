@@ -4,14 +4,13 @@ Nothing is imported to decide: a name that is not written here is refused, whate
 tests/test_config.py holds the lists against conf/ and against what lies at each name.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
-
-from omegaconf import DictConfig, OmegaConf
 
 from tasks.common.errors import UserError
 from tasks.common.plugins import is_plugged, plugins
 from tasks.common.task_info import infos
+from tasks.config.tree import OUTPUT_DIR, Tree
 
 # What a user may name on the command line:
 TARGETS = ("tasks.", "heads.", "backbones.", "torch.optim.", "torch.nn.", "lightning.", "albumentations.")
@@ -129,7 +128,6 @@ ALLOWED: dict[str, frozenset[str]] = {  # by the configuration's key, without th
     "logger": frozenset({"lightning.pytorch.loggers.CSVLogger", "lightning.pytorch.loggers.TensorBoardLogger"}),
 }
 
-DATA_ROOT = "${oc.env:DATA_ROOT,data}"  # where data sets lie; conf/dataset
 INTERPOLATIONS: dict[str, frozenset[str]] = {  # by the configuration's first key: what conf/ leaves to be resolved
     "backbone": frozenset({"${wants.output_stride}", "${wants.skip_strides}", "${wants.tail}"}),
     "data": frozenset({"${image_size}"}),
@@ -138,7 +136,7 @@ INTERPOLATIONS: dict[str, frozenset[str]] = {  # by the configuration's first ke
     "datasets": frozenset({"${targets}"}),
     "task": frozenset({"${metric}"}),
     "scheduler": frozenset({"${trainer.max_epochs}"}),
-    "logger": frozenset({"${hydra:runtime.output_dir}"}),
+    "logger": frozenset({OUTPUT_DIR}),
 }
 OF_TRAINER = """
 max_epochs min_epochs max_steps min_steps max_time accelerator devices num_nodes strategy precision
@@ -178,13 +176,13 @@ def slot_of(path: tuple[str, ...]) -> str:
     return "dataset" if first == "datasets" else first
 
 
-def check_targets(config: DictConfig) -> None:
+def check_targets(tree: Tree) -> None:
     """Nothing may be built that is not meant to be, also not by the configuration inside a checkpoint.
 
     Raises:
         UserError: for a `_target_` outside our packages and the libraries of the trade.
     """
-    for path, target in targets(OmegaConf.to_container(config, resolve=False)):
+    for path, target in targets(tree):
         if not target.startswith(TARGETS) and not is_plugged(target):
             known = ", ".join([*(prefix[:-1] for prefix in TARGETS), *plugins()])
             raise UserError(f"{path}: {target} is outside {known}; plugins=[{target.split('.')[0]}] allows your own")
@@ -192,7 +190,7 @@ def check_targets(config: DictConfig) -> None:
 
 def targets(node: object, path: str = "") -> Iterable[tuple[str, str]]:
     """All `_target_` values of a configuration with where they stand."""
-    items = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+    items = node.items() if isinstance(node, Mapping) else enumerate(node) if isinstance(node, list) else ()
     for key, value in items:
         if key == "_target_":
             yield path, str(value)

@@ -1,13 +1,13 @@
 """Keys that others are derived from, `image_size` and `wants`: where one is typed, something must read it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from tasks.common.errors import UserError
 from tasks.config.image_size import texts
+from tasks.config.tree import Tree
 
 OF_TRAINING = ("augment", "own_augment", "crop", "progressive")  # of data: what scored images do not pass through
-Tree = Mapping[str, Any]  # a configuration as it is written, with its interpolations
 
 
 def check_read(tree: Tree, typed: Iterable[str]) -> None:

@@ -28,6 +28,7 @@ from tasks.deploy.runtimes import open_runner
 from tasks.deploy.writers import WRITERS
 from tasks.engine.build import build
 from tasks.engine.learner import Learner
+from tasks.engine.of_config import learner_of
 
 CLASSES = 20  # of each task
 SIZE = (128, 160)
@@ -74,7 +75,7 @@ def of_pair(task: str, backbone: str, name: str) -> str:
     with open_dict(config):
         config.hydra = None
     try:
-        learner = unsettled(build(config, nameless(CLASSES)), size)
+        learner = unsettled(build(learner_of(config), nameless(CLASSES)), size)
         traced, fit = trace(learner, batch=1, size=size), Stretch(size)
         manifest = describe(task, learner, config, traced, size, fit, None)
         with tempfile.TemporaryDirectory() as folder:

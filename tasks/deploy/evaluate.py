@@ -11,19 +11,20 @@ from tasks.deploy.prove import prove
 from tasks.deploy.runtimes import open_runner
 from tasks.deploy.shipped import Shipped
 from tasks.engine.learner import Learner
+from tasks.engine.settings import Run
 from tasks.engine.train import Prepared, score
 from tasks.engine.weights import complete
 
 
-def evaluate(task: str, config: DictConfig, prepared: Prepared, folder: Path) -> None:
+def evaluate(run: Run, config: DictConfig, prepared: Prepared, folder: Path) -> None:
     """Score the exported file `model`; a checkpoint beside it is what it must agree with.
 
     Raises:
         UserError: for a file that cannot be opened, or differs from the checkpoint.
     """
     learner, data, _, costs = prepared
-    complete(task, config, learner)
-    score(config, shipped(config, learner, data, folder), data, costs, folder)
+    complete(run, learner)
+    score(run, shipped(config, learner, data, folder), data, costs, folder)
 
 
 def shipped(config: DictConfig, learner: Learner, data: DataModule, folder: Path) -> Learner:

@@ -26,6 +26,7 @@ from tasks.deploy.runtimes import Runner, open_runner
 from tasks.deploy.samples import pixels
 from tasks.deploy.writers import WRITERS
 from tasks.engine.learner import Learner
+from tasks.engine.of_config import run_of
 from tasks.engine.train import ready
 from tasks.engine.weights import complete
 
@@ -41,8 +42,9 @@ def export(task: str, config: DictConfig, splits: Splits, folder: Path) -> None:
         UserError: for what cannot be exported, and for a file that does not do what the checkpoint does.
     """
     size, any_size = size_of(config, splits)
-    learner, data, metadata = ready(task, config, splits)
-    complete(task, config, learner)
+    run = run_of(task, config)
+    learner, data, metadata = ready(run, splits)
+    complete(run, learner)
     learner.eval()
     clear(folder)
     unproved = folder / "unproved"
@@ -83,7 +85,7 @@ def size_of(config: DictConfig, splits: Splits) -> tuple[tuple[int, int] | None,
             raise UserError(f"export.size=dynamic: {fixed[0]} need one size, to which their anchors belong")
         for name, part in parts(config).items():
             key = f"{name}.head.pool_kernel".lstrip(".")
-            if (kernel := part.head.get("pool_kernel")) is not None:
+            if (kernel := part["head"].get("pool_kernel")) is not None:
                 raise UserError(
                     f"export.size=dynamic: {key}={kernel} is a window that a file cannot fit to its images; for images "
                     f"of up to {16 * kernel} pixels a side {key}=null computes the same"

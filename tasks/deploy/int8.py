@@ -11,6 +11,7 @@ from rich.table import Table
 
 from tasks.common.console import report
 from tasks.common.errors import UserError
+from tasks.config.tree import resolved
 from tasks.data.loading.datamodule import DataModule
 from tasks.deploy.decode import prepare
 from tasks.deploy.prove import NOTHING_SCORED
@@ -20,6 +21,8 @@ from tasks.deploy.runtimes import open_runner
 from tasks.deploy.samples import pixels
 from tasks.deploy.shipped import Shipped
 from tasks.engine.learner import Learner
+from tasks.engine.of_config import plain
+from tasks.engine.settings import TrainerSettings
 from tasks.engine.train import scored
 
 SHOWN = 12  # layers of the table
@@ -63,12 +66,13 @@ def gain_of(
 ) -> Callable[[Path], float]:
     """What a file gains over the checkpoint in the score of the task that loses most; below 0 where it loses."""
     keys = learner.score_keys
-    before = scored(config, learner, data)
+    trainer = TrainerSettings.of(resolved(plain(config)))
+    before = scored(trainer, learner, data)
     if not any(before.get(key) is not None for key in keys):
         raise UserError(NOTHING_SCORED)
 
     def gain(path: Path) -> float:
-        after = scored(config, Shipped(learner, open_runner(path, manifest), manifest), data)
+        after = scored(trainer, Shipped(learner, open_runner(path, manifest), manifest), data)
         gains = [after[key] - before[key] for key in keys if before.get(key) is not None]
         report(f"  {', '.join(f'{key} {after[key]:.4f}' for key in keys if after.get(key) is not None)}")
         return float(np.min(gains))

@@ -13,6 +13,7 @@ from rich.table import Table
 from tasks.common.console import report
 from tasks.common.errors import UserError
 from tasks.common.parity import Counts, parity_of
+from tasks.config.tree import resolved
 from tasks.data.loading.datamodule import DataModule
 from tasks.data.transforms.resize import antialiased
 from tasks.deploy.decode import decode, prepare, selected
@@ -34,6 +35,8 @@ from tasks.deploy.runtimes import Runner
 from tasks.deploy.samples import pixels
 from tasks.deploy.shipped import Shipped
 from tasks.engine.learner import Learner
+from tasks.engine.of_config import plain
+from tasks.engine.settings import TrainerSettings
 from tasks.engine.train import scored
 
 SAME_SCORE = 5e-4  # equal to three decimals
@@ -176,8 +179,9 @@ def of_metric(
     Raises:
         UserError: for images without labels, where `export.metric=true` asks for scores.
     """
-    before = scored(config, learner, data)
-    after = scored(config, Shipped(learner, runner, manifest), data)
+    trainer = TrainerSettings.of(resolved(plain(config)))
+    before = scored(trainer, learner, data)
+    after = scored(trainer, Shipped(learner, runner, manifest), data)
     (folder / "metrics.json").write_text(json.dumps(after, indent=2) + "\n")
     exact = manifest["precision"] == "fp32"
     rows = []

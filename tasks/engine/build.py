@@ -8,11 +8,9 @@ from typing import Any
 import lightning
 import torch
 from hydra.errors import InstantiationException
-from hydra.utils import instantiate
 from lightning import Callback
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import ModelCheckpoint
-from omegaconf import DictConfig, OmegaConf
 
 from backbones.base import Backbone, Feature
 from backbones.domain_norm import separate_domains
@@ -20,12 +18,15 @@ from tasks.checkpoint.saving import CheckpointFiles
 from tasks.common.errors import UserError, is_out_of_memory, located
 from tasks.common.origin import needs_traceback
 from tasks.common.task import Task
-from tasks.config.heads import parts, several
 from tasks.config.proportion import check_parameters, is_wide
+from tasks.config.tree import Spec
 from tasks.data.loading.datamodule import DataModule
+from tasks.data.loading.settings import DataSettings
 from tasks.data.loading.splits import Splits
 from tasks.data.transforms.label_fill import with_void
+from tasks.engine.instantiate import make
 from tasks.engine.learner import Learner
+from tasks.engine.settings import HeadSettings, LearnerSettings, TrainerSettings
 from tasks.engine.sync_norms import SyncNorms
 
 
@@ -63,12 +64,12 @@ def user_errors() -> Iterator[None]:
 
 
 def build(
-    config: DictConfig,
+    settings: LearnerSettings,
     classes: Mapping[str, Sequence[Any]],
     sources: Mapping[str, Sequence[str]] | None = None,
     inactive_heads: Sequence[str] = (),
 ) -> Learner:
-    """Backbone, heads and tasks as the configuration says; weights as they are initialised.
+    """Backbone, heads and tasks as the settings say; weights as they are initialised.
 
     Args:
         classes: of the data set, by kind of label.
@@ -79,10 +80,10 @@ def build(
         UserError: for choices that do not fit together.
     """
     with user_errors():
-        count_parameters(config, classes)
-        backbone = make_backbone(config.backbone)
-        tasks = [make_task(name, part, backbone.features, classes) for name, part in parts(config).items()]
-        optimizer, scheduler = instantiate(config.optimizer), instantiate(config.scheduler)
+        count_parameters(settings, classes)
+        backbone = make_backbone(settings.backbone)
+        tasks = [make_task(name, part, backbone.features, classes) for name, part in settings.heads.items()]
+        optimizer, scheduler = make(settings.optimizer, "optimizer"), make(settings.scheduler, "scheduler")
         scheduler(optimizer([torch.nn.Parameter(torch.zeros(1))]), 1)  # a wrong value says so now, not in the training
         backbone.keep({name for task in tasks for name in task.head.maps})
         learner = Learner(
@@ -90,55 +91,55 @@ def build(
             tasks,
             optimizer,
             scheduler,
-            balance=instantiate(config.balance) if several(config) else None,
-            frozen=frozen_parts(config),
+            balance=make(settings.balance, "balance"),
+            frozen=settings.names_of_frozen,
             inactive_heads=inactive_heads,
-            domains=make_domains(backbone, tasks, config, sources or {}),
+            domains=make_domains(backbone, tasks, settings, sources or {}),
         )
-    return learner.to(memory_format=torch.channels_last) if config.channels_last else learner
+    return learner.to(memory_format=torch.channels_last) if settings.channels_last else learner
 
 
-def count_parameters(config: DictConfig, classes: Mapping[str, Sequence[Any]]) -> None:
+def count_parameters(settings: LearnerSettings, classes: Mapping[str, Sequence[Any]]) -> None:
     """Count the parameters of a wide network before memory is taken for them.
 
     Raises:
         UserError: for more than a machine has room for, unless `confirm` is true.
     """
-    heads = parts(config)
-    if not any(map(is_wide, (config.backbone, *(part.head for part in heads.values())))):
+    if not any(map(is_wide, (settings.backbone, *(part.head for part in settings.heads.values())))):
         return
     with torch.device("meta"):
-        backbone = make_backbone(config.backbone)
-        tasks = [make_task(name, part, backbone.features, classes) for name, part in heads.items()]
-    width = f"backbone.width={config.backbone.width}" if "width" in config.backbone else "the network"
+        backbone = make_backbone(settings.backbone)
+        tasks = [make_task(name, part, backbone.features, classes) for name, part in settings.heads.items()]
+    width = f"backbone.width={settings.backbone['width']}" if "width" in settings.backbone else "the network"
     count = sum(weight.numel() for module in (backbone, *tasks) for weight in module.parameters())
-    check_parameters(width, count, config.confirm)
+    check_parameters(width, count, settings.confirmed)
 
 
-def make_backbone(config: DictConfig) -> Backbone:
+def make_backbone(spec: Spec) -> Backbone:
     """The backbone of a configuration's group."""
-    backbone: Backbone = instantiate({key: value for key, value in config.items() if key != "frozen"})
+    backbone: Backbone = make(spec, "backbone")
     return backbone
 
 
 def make_task(
-    name: str, part: DictConfig, features: Mapping[str, Feature], classes: Mapping[str, Sequence[Any]]
+    name: str, part: HeadSettings, features: Mapping[str, Feature], classes: Mapping[str, Sequence[Any]]
 ) -> Task:
     """A task with its head, for the classes of its kind of label.
 
     Raises:
         ValueError: for a head that reads maps which the backbone lacks, and the like; with the head's name.
     """
-    head, make = instantiate(part.head), instantiate(part.task, _partial_=True)
+    where = f"{name}." if name else ""
+    head, task = make(part.head, f"{where}head"), make(part.task, f"{where}task", _partial_=True)
     try:
-        task: Task = make(features=features, head=head, classes=classes[make.func.info.target])
+        built: Task = task(features=features, head=head, classes=classes[task.func.info.target])
     except ValueError as error:
         raise ValueError(f"{name}: {error}" if name else str(error)) from None
-    return task
+    return built
 
 
 def make_domains(
-    backbone: Backbone, tasks: Sequence[Task], config: DictConfig, sources: Mapping[str, Sequence[str]]
+    backbone: Backbone, tasks: Sequence[Task], settings: LearnerSettings, sources: Mapping[str, Sequence[str]]
 ) -> dict[str, int]:
     """Give the backbone statistics for each data set of a mixture, if `batchnorm` says so.
 
@@ -148,9 +149,9 @@ def make_domains(
     Raises:
         ValueError: without a mixture.
     """
-    if config.get("batchnorm") != "separate":
+    if not settings.separate_statistics:
         return {}
-    names = list(config.datasets)
+    names = list(settings.datasets)
     if len(names) < 2:
         raise ValueError("batchnorm=separate is for several data sets: datasets=[…]")
     separate_domains(backbone, len(names))
@@ -158,53 +159,48 @@ def make_domains(
     return {task.name: first.get(task.target, 0) for task in tasks}
 
 
-def frozen_parts(config: DictConfig) -> list[str]:
-    """ "backbone" and the names of heads, if they are to stay as they are."""
-    heads = [name for name, part in parts(config).items() if name and part.frozen]
-    return heads + (["backbone"] if config.backbone.get("frozen") else [])
-
-
-def build_data(config: DictConfig, splits: Splits) -> DataModule:
+def build_data(settings: DataSettings, seed: int, splits: Splits) -> DataModule:
     """The data set's splits as loaders.
 
     Raises:
         UserError: for a transform that cannot be built.
     """
-    settings: Any = OmegaConf.to_container(config.data, resolve=True)
-    for key in ("augment", "own_augment"):
-        settings[key] = with_void(settings.get(key))
     with user_errors(), warnings.catch_warnings():
         warnings.filterwarnings("error", message=r"Argument\(s\) .* not valid for transform")  # albumentations goes on
         return DataModule(
             splits.train,
             splits.val,
-            **instantiate(settings, _convert_="all"),
-            seed=config.seed,
+            augment=make(with_void(settings.augment), "data.augment"),
+            own_augment=make(with_void(settings.own_augment), "data.own_augment"),
+            crop=make(settings.crop, "data.crop"),
+            fit=make(settings.fit, "data.fit"),
+            **settings.loading(),
+            seed=seed,
         )
 
 
-def make_trainer(config: DictConfig, callbacks: Sequence[Callback], logger: DictConfig | None) -> lightning.Trainer:
-    """The trainer of the configuration, without what Lightning would add by itself.
+def make_trainer(settings: TrainerSettings, callbacks: Sequence[Callback], *, log: bool) -> lightning.Trainer:
+    """The trainer of the settings, without what Lightning would add by itself.
 
     It validates at least as often as asked for, and always behind the last epoch.
 
     Raises:
         UserError: for what Lightning refuses: an accelerator that is not there, a missing logger, …
     """
-    epochs, every = config.trainer.max_epochs, config.trainer.check_val_every_n_epoch
+    epochs, every = settings.max_epochs, settings.check_every
     with user_errors():
-        trainer: lightning.Trainer = instantiate(
-            config.trainer,
+        trainer: lightning.Trainer = make(
+            settings.spec,
+            "trainer",
             check_val_every_n_epoch=max(n for n in range(1, every + 1) if epochs % n == 0),
             callbacks=list(callbacks),
-            plugins=[SyncNorms()] if config.trainer.sync_batchnorm else None,
+            plugins=[SyncNorms()] if settings.sync_batchnorm else None,
             sync_batchnorm=False,  # the plugin does it
-            logger=instantiate(logger) if logger else False,
+            logger=make(settings.logger, "logger") if log and settings.logger else False,
             enable_progress_bar=False,
             enable_model_summary=False,
             enable_checkpointing=any(isinstance(callback, ModelCheckpoint) for callback in callbacks),
             use_distributed_sampler=False,  # our samplers deal the batches out
-            _convert_="all",
         )
         trainer.strategy.checkpoint_io = CheckpointFiles()
     return trainer

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from omegaconf import DictConfig
 from torch import Tensor, nn
 
 from backbones.base import IMAGENET_MEAN, IMAGENET_STD
@@ -16,6 +15,7 @@ from tasks.common.distillation import Distillation
 from tasks.common.errors import UserError, is_out_of_memory
 from tasks.common.task import Task
 from tasks.engine.learner import Learner
+from tasks.engine.settings import DistillationSettings
 from tasks.engine.trained import load_trained
 
 
@@ -56,14 +56,13 @@ class Normalised(nn.Module):
             raise ImageSizeError(f"distill.teacher refuses images of {height}×{width}: {error}") from error
 
 
-def make_distillation(config: DictConfig, task: Task) -> Distillation:
-    """The teacher of the `distill` settings, for a student's task.
+def make_distillation(settings: DistillationSettings, task: Task) -> Distillation:
+    """The teacher of the settings, for a student's task.
 
     Raises:
         UserError: for a teacher that cannot be read, or whose outputs are others.
     """
-    settings = config.distill
-    name = str(settings.teacher)
+    name = settings.teacher
     if name.endswith(".ckpt"):
         teacher = ours(name, task)
     elif task.target == "label":

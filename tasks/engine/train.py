@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 import lightning
 import torch
 from lightning.pytorch.utilities.exceptions import SIGTERMException
-from omegaconf import DictConfig
 
 from tasks.checkpoint.checkpoint import load_state, make_card, open_checkpoint, read_ours
 from tasks.common.console import report
@@ -21,7 +20,6 @@ from tasks.common.cpu import give_way_to_accelerator, keep_freed_memory
 from tasks.common.errors import Diverged, Stopped, UserError
 from tasks.common.task_info import infos
 from tasks.common.writing import write_text
-from tasks.config.heads import parts
 from tasks.data.loading.datamodule import DataModule
 from tasks.data.loading.splits import Splits
 from tasks.engine.averaging import AverageWeights
@@ -33,6 +31,7 @@ from tasks.engine.metadata import SaveMetadata
 from tasks.engine.pace import KeepPace
 from tasks.engine.progress import Pictures, ShowProgress
 from tasks.engine.resuming import check_state, epochs_done
+from tasks.engine.settings import DistillationSettings, Run, TrainerSettings
 from tasks.engine.stopping import StopOnSignal, WatchLoss
 from tasks.engine.summary import describe, show
 from tasks.engine.weights import classes_of_inactive, complete, numbered_as_trained, start
@@ -65,30 +64,30 @@ class Prepared(NamedTuple):
     costs: dict[str, Any]
 
 
-def prepare(task: str, config: DictConfig, splits: Splits) -> Prepared:
+def prepare(run: Run, splits: Splits) -> Prepared:
     """The network with weights as they are initialised, the data, and what the network costs, which is said.
 
     Raises:
         UserError: for what does not fit together.
     """
-    learner, data, metadata = ready(task, config, splits)
-    if config.mode == "train" and len(learner.tasks) > 1:
+    learner, data, metadata = ready(run, splits)
+    if run.mode == "train" and len(learner.tasks) > 1:
         check_mix(learner)
     return Prepared(learner, data, metadata, describe(learner, data))
 
 
-def evaluate(task: str, config: DictConfig, prepared: Prepared, folder: Path) -> None:
+def evaluate(run: Run, prepared: Prepared, folder: Path) -> None:
     """Score a checkpoint, or weights.
 
     Raises:
         UserError: for weights that do not fit.
     """
     learner, data, _, costs = prepared
-    complete(task, config, learner)
-    score(config, learner, data, costs, folder)
+    complete(run, learner)
+    score(run, learner, data, costs, folder)
 
 
-def train(task: str, config: DictConfig, prepared: Prepared, splits: Splits, folder: Path) -> None:
+def train(run: Run, prepared: Prepared, splits: Splits, folder: Path) -> None:
     """Train, and score the best weights.
 
     Raises:
@@ -97,10 +96,10 @@ def train(task: str, config: DictConfig, prepared: Prepared, splits: Splits, fol
         Diverged: when the loss ran away; of a finite one the best weights are scored before.
     """
     learner, data, metadata, costs = prepared
-    reinitialized = start(task, config, learner)
+    reinitialized = start(run, learner)
     freeze(learner, reinitialized)
-    if config.get("distill") and config.distill.teacher is not None:
-        give_teacher(config, learner)
+    if run.distillation is not None:
+        give_teacher(run.distillation, learner)
     batch = data.try_augmentation()
     check_sizes(learner, tuple(batch["image"].shape[-2:]), data.input_size())
     try_step(learner, batch)
@@ -109,35 +108,35 @@ def train(task: str, config: DictConfig, prepared: Prepared, splits: Splits, fol
             entry.prepare(data.train)
             if line := entry.advice(data):
                 report(line)
-    exploded = fit(config, learner, data, metadata | {"anew": reinitialized}, splits, folder)
+    exploded = fit(run, learner, data, metadata | {"anew": reinitialized}, splits, folder)
     folder = Path(learner.trainer.strategy.broadcast(str(folder)))  # the first process alone knew it
     checkpoints = folder / "checkpoints"
-    written = [checkpoints / "best.ckpt", checkpoints / "last.ckpt", Path(str(config.resume))]
+    written = [checkpoints / "best.ckpt", checkpoints / "last.ckpt", Path(str(run.source.resume))]
     path = next(path for path in written if path.is_file())  # the best, if there was a validation
-    load_state(learner, open_checkpoint(path, task), path)
+    load_state(learner, open_checkpoint(path, run.task), path)
     report(f"scoring   {path}")
-    score(config, learner, data, costs, folder)
+    score(run, learner, data, costs, folder)
     if exploded:
         raise Diverged(exploded)
 
 
-def ready(task: str, config: DictConfig, splits: Splits) -> tuple[Learner, DataModule, dict[str, Any]]:
+def ready(run: Run, splits: Splits) -> tuple[Learner, DataModule, dict[str, Any]]:
     """The network with weights as they are initialised, the data, and the metadata of its checkpoints.
 
     Raises:
         UserError: for what does not fit together.
     """
-    if config.cpu.keep_freed_memory:
+    if run.keep_freed_memory:
         keep_freed_memory()
-    give_way_to_accelerator(config.trainer.accelerator)
+    give_way_to_accelerator(run.trainer.accelerator)
     for chatter in CHATTER:
         warnings.filterwarnings("ignore", message=f".*{chatter}.*")
-    lightning.seed_everything(config.seed, verbose=False)
-    inactive = [name for name in parts(config) if name and infos()[name].target not in splits.classes]
-    classes = dict(splits.classes) | classes_of_inactive(task, config, inactive)
-    learner = build(config, numbered_as_trained(task, config, classes), splits.sources, inactive)
-    data = build_data(config, splits)
-    metadata = make_card(task, config, {name: entry.card() for name, entry in learner.each_task()})
+    lightning.seed_everything(run.seed, verbose=False)
+    inactive = [name for name in run.learner.heads if name and infos()[name].target not in splits.classes]
+    classes = dict(splits.classes) | classes_of_inactive(run, inactive)
+    learner = build(run.learner, numbered_as_trained(run, classes), splits.sources, inactive)
+    data = build_data(run.data, run.seed, splits)
+    metadata = make_card(run.task, run.stored, {name: entry.card() for name, entry in learner.each_task()})
     for name, entry in learner.each_task():
         if splits.sources:
             metadata["tasks"][name]["datasets"] = list(splits.sources.get(entry.target, ()))
@@ -188,52 +187,51 @@ def check_sizes(learner: Learner, trained: tuple[int, ...], scored: tuple[int, i
         )
 
 
-def give_teacher(config: DictConfig, learner: Learner) -> None:
-    """Let the tasks learn from the configuration's teacher as well."""
+def give_teacher(settings: DistillationSettings, learner: Learner) -> None:
+    """Let the tasks learn from a teacher as well."""
     from tasks.engine.teacher import make_distillation
 
     for _, task in learner.each_task():
-        task.distillation = make_distillation(config, task)
+        task.distillation = make_distillation(settings, task)
 
 
-def fit(
-    config: DictConfig, learner: Learner, data: DataModule, metadata: Mapping[str, Any], splits: Splits, folder: Path
-) -> str:
+def fit(run: Run, learner: Learner, data: DataModule, metadata: Mapping[str, Any], splits: Splits, folder: Path) -> str:
     """Fit, leaving best.ckpt, last.ckpt and training.json in the folder.
 
     Returns:
         What to say of a loss that has exploded; nothing of one that has not.
     """
     checkpoints = folder / "checkpoints"
-    if config.resume is None or Path(config.resume).resolve().parent != checkpoints.resolve():
+    resume = run.source.resume
+    if resume is None or Path(resume).resolve().parent != checkpoints.resolve():
         # overwrite=true: what an older run has left must not pass for this one's
         for name in ("best.ckpt", "last.ckpt"):
             (checkpoints / name).unlink(missing_ok=True)
     watch = WatchLoss()
     stop, progress = StopOnSignal(checkpoints / "last.ckpt"), ShowProgress(learner.main_score)
     callbacks = [
-        *([AverageWeights(config.ema)] if config.ema is not None else []),
-        *([StopAfter(config.stop_after)] if config.stop_after is not None else []),
-        Reseed(config.seed),
+        *([AverageWeights(run.ema)] if run.ema is not None else []),
+        *([StopAfter(run.stop_after)] if run.stop_after is not None else []),
+        Reseed(run.seed),
         SaveMetadata(metadata),
         StartFromMean(),
-        NoteBroken(config.data.max_broken, splits.broken),
-        KeepPace(config.resume),
+        NoteBroken(run.data.max_broken, splits.broken),
+        KeepPace(resume),
         watch,
         progress,
-        Best(checkpoints, f"val/{learner.main_score}", config.resume),
+        Best(checkpoints, f"val/{learner.main_score}", resume),
         Last(checkpoints),
-        *([SaveOften(checkpoints / "last.ckpt", config.saving.minutes)] if config.saving.minutes else []),
+        *([SaveOften(checkpoints / "last.ckpt", run.save_minutes)] if run.save_minutes else []),
         stop,
     ]
-    trainer = make_trainer(config, callbacks, config.get("logger"))
-    if config.resume is not None:
-        checkpoint = read_ours(config.resume)
-        check_state(checkpoint, config.resume, learner, trainer)
-        if epochs_done(checkpoint, config.resume, config.trainer.max_epochs) == config.trainer.max_epochs:
-            report(f"nothing is left to train: all {config.trainer.max_epochs} epochs are done")
+    trainer = make_trainer(run.trainer, callbacks, log=True)
+    if resume is not None:
+        checkpoint, epochs = read_ours(resume), run.trainer.max_epochs
+        check_state(checkpoint, resume, learner, trainer)
+        if epochs_done(checkpoint, resume, epochs) == epochs:
+            report(f"nothing is left to train: all {epochs} epochs are done")
     begin = time.perf_counter()
-    trainer.fit(learner, data, ckpt_path=config.resume, weights_only=True)
+    trainer.fit(learner, data, ckpt_path=resume, weights_only=True)
     if stop.received:
         raise Stopped(stop.received, checkpoints / "last.ckpt")
     if trainer.is_global_zero and data.train is not None:
@@ -247,10 +245,10 @@ def fit(
     return watch.exploded
 
 
-def score(config: DictConfig, learner: Learner, data: DataModule, costs: dict[str, Any], folder: Path) -> None:
+def score(run: Run, learner: Learner, data: DataModule, costs: dict[str, Any], folder: Path) -> None:
     """Score the validation images and write metrics.json, network.json and pictures."""
-    pictures = [Pictures(folder / "pictures", learner, config.pictures, data.val_numbers)] if config.pictures else []
-    scores = scored(config, learner, data, pictures)
+    pictures = [Pictures(folder / "pictures", learner, run.pictures, data.val_numbers)] if run.pictures else []
+    scores = scored(run.trainer, learner, data, pictures)
     if learner.trainer.is_global_zero:
         write_text(folder / "network.json", json.dumps(costs, indent=2) + "\n")
         write_text(folder / "metrics.json", json.dumps(scores, indent=2) + "\n")
@@ -264,14 +262,14 @@ def score(config: DictConfig, learner: Learner, data: DataModule, costs: dict[st
 
 
 def scored(
-    config: DictConfig, learner: Learner, data: DataModule, callbacks: Sequence[lightning.Callback] = ()
+    settings: TrainerSettings, learner: Learner, data: DataModule, callbacks: Sequence[lightning.Callback] = ()
 ) -> dict[str, Any]:
     """The scores of all validation images, as metrics.json has them.
 
     Raises:
         Stopped: when a signal ended it.
     """
-    trainer = make_trainer(config, callbacks, logger=None)
+    trainer = make_trainer(settings, callbacks, log=False)
     trainer.limit_val_batches = 1.0  # what is published is the score of all images
     start = time.perf_counter()
     try:

@@ -4,20 +4,20 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from omegaconf import DictConfig
-
 from tasks.checkpoint.checkpoint import load_state
 from tasks.config.stored import rebuilt
+from tasks.config.tree import Tree
 from tasks.engine.build import build
 from tasks.engine.learner import Learner
+from tasks.engine.settings import LearnerSettings
 from tasks.engine.weights import classes_of, sources_of
 
 
 class Trained(NamedTuple):
-    """A network with the configuration that it was built from."""
+    """A network with the configuration that it was built from, resolved."""
 
     learner: Learner
-    config: DictConfig
+    config: Tree
 
 
 def build_again(metadata: Mapping[str, Any], path: str | Path) -> Trained:
@@ -31,7 +31,7 @@ def build_again(metadata: Mapping[str, Any], path: str | Path) -> Trained:
         UserError: for a class where another belongs, a value outside its rule, and parts that do not fit together.
     """
     config = rebuilt(metadata, path)
-    return Trained(build(config, classes_of(metadata), sources_of(metadata)), config)
+    return Trained(build(LearnerSettings.of(config), classes_of(metadata), sources_of(metadata)), config)
 
 
 def load_trained(checkpoint: Mapping[str, Any], path: str | Path) -> Trained:

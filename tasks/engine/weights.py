@@ -3,65 +3,60 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-
 from backbones.weights import load_head, load_weights
 from tasks.checkpoint.checkpoint import for_data_sets, kept_apart, load_state, open_checkpoint, start_from
 from tasks.checkpoint.manifest import card_of
 from tasks.common.console import report
 from tasks.common.errors import UserError
 from tasks.config.heads import parts, several, with_data_sets
-from tasks.config.overrides import grown, plain, typed_keys, with_typed
-from tasks.config.rules.places import check_places
-from tasks.config.rules.values import check_values
+from tasks.config.overrides import grown, typed_keys, with_typed
+from tasks.config.tree import Tree, put, select
 from tasks.engine.learner import Learner
 from tasks.engine.resuming import check_resumable
+from tasks.engine.settings import Run
 
 
-def with_checkpoint(task: str, config: DictConfig, overrides: Sequence[str]) -> tuple[DictConfig, list[str]]:
-    """The configuration of the checkpoint to resume, evaluate or predict with, with what was typed on top.
+def with_checkpoint(run: Run, overrides: Sequence[str]) -> tuple[Run, list[str]]:
+    """The settings of the checkpoint to resume, evaluate or predict with, with what was typed on top.
 
     Multitask also trains on with the checkpoint's backbone and heads, to which others may be added.
 
     Returns:
-        The configuration and the names of the checkpoint's heads.
-    """
-    if config.model is not None:
-        card = card_of(str(config.model))
-        return checked(with_typed(card, config, overrides), str(config.model)), list(card["tasks"])
-    path = config.resume if config.mode == "train" and config.resume is not None else config.checkpoint
-    if path is None or (config.mode == "train" and config.resume is None and not several(config)):
-        return config, []
-    checkpoint = open_checkpoint(path, task)
-    card = checkpoint["mobilevision"]
-    if config.resume is not None:
-        check_resumable(checkpoint, path, averaged=card["config"].get("ema", config.ema) is not None)
-    grows = config.mode == "train" and config.resume is None
-    config = checked(grown(card, config, overrides) if grows else with_typed(card, config, overrides), path)
-    if config.backbone.get("pretrained"):
-        config.backbone.pretrained = False  # the checkpoint has the weights: nothing to download
-    if config.mode == "evaluate" and config.get("datasets") and "datasets" not in typed_keys(overrides):
-        needed = {source for head in parts(config) for source in card["tasks"].get(head, {}).get("datasets", ())}
-        config = OmegaConf.create(with_data_sets(plain(config), needed))
-    if config.mode == "evaluate" and (has := kept_apart(card)):
-        check_known(list(config.get("datasets") or ()), has, path)
-        config.batchnorm = "separate" if len(config.datasets) > 1 else "shared"
-    return config, list(card["tasks"])
-
-
-def checked(config: DictConfig, path: str) -> DictConfig:
-    """A checkpoint's configuration with what was typed on top, in which every value holds to its rule.
+        The settings and the names of the checkpoint's heads.
 
     Raises:
-        UserError: for the first that does not, with the file's name.
+        UserError: for a checkpoint of another task, and for a value in it outside its rule, with the file's name.
     """
+    if run.source.model is not None:
+        card = card_of(run.source.model)
+        return of_file(run, with_typed(card["config"], run.stored, overrides), run.source.model), list(card["tasks"])
+    path = run.source.resume or run.source.checkpoint
+    if path is None or (run.mode == "train" and run.source.resume is None and not several(run.stored)):
+        return run, []
+    checkpoint = open_checkpoint(path, run.task)
+    card = checkpoint["mobilevision"]
+    if run.source.resume is not None:
+        check_resumable(checkpoint, path, averaged=card["config"].get("ema", run.ema) is not None)
+    grows = run.mode == "train" and run.source.resume is None
+    tree = grown(card, run.stored, overrides) if grows else with_typed(card["config"], run.stored, overrides)
+    if select(tree, "backbone.pretrained"):
+        tree = put(tree, "backbone.pretrained", False)  # the checkpoint has the weights: nothing to download
+    if run.mode == "evaluate" and tree.get("datasets") and "datasets" not in typed_keys(overrides):
+        needed = {source for head in parts(tree) for source in card["tasks"].get(head, {}).get("datasets", ())}
+        tree = with_data_sets(tree, needed)
+    if run.mode == "evaluate" and (has := kept_apart(card)):
+        names = list(tree.get("datasets") or ())
+        check_known(names, has, path)
+        tree["batchnorm"] = "separate" if len(names) > 1 else "shared"
+    return of_file(run, tree, path), list(card["tasks"])
+
+
+def of_file(run: Run, tree: Tree, path: str) -> Run:
+    """The settings that a file's configuration makes, with what was typed on top."""
     try:
-        check_places(config)
-        check_values(config)
-    except (UserError, OmegaConfBaseException) as error:
-        raise UserError(f"{path}: {str(error).splitlines()[0]}") from None
-    return config
+        return Run.of(run.task, tree, run.output_dir)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
 
 
 def check_known(names: Sequence[str], has: Sequence[str], path: str) -> None:
@@ -79,11 +74,13 @@ def sources_of(card: Mapping[str, Any]) -> dict[str, list[str]]:
     return {entry["target"]: entry["datasets"] for entry in card["tasks"].values() if entry.get("datasets")}
 
 
-def classes_of_inactive(task: str, config: DictConfig, heads: Sequence[str]) -> dict[str, Sequence[Any]]:
+def classes_of_inactive(run: Run, heads: Sequence[str]) -> dict[str, Sequence[Any]]:
     """The classes of heads that the data has no labels for, from the checkpoint that they come from."""
     if not heads:
         return {}
-    cards = open_checkpoint(config.resume or config.checkpoint, task)["mobilevision"]["tasks"]
+    path = run.source.resume or run.source.checkpoint
+    assert path is not None, "a head without labels comes from a checkpoint"
+    cards = open_checkpoint(path, run.task)["mobilevision"]["tasks"]
     return {cards[name]["target"]: cards[name]["classes"] for name in heads}
 
 
@@ -92,7 +89,7 @@ def classes_of(card: Mapping[str, Any]) -> dict[str, Sequence[Any]]:
     return {entry["target"]: entry["classes"] for entry in card["tasks"].values()}
 
 
-def start(task: str, config: DictConfig, learner: Learner) -> list[str]:
+def start(run: Run, learner: Learner) -> list[str]:
     """Weights to start a training from, with a report of what was loaded.
 
     Returns:
@@ -101,27 +98,26 @@ def start(task: str, config: DictConfig, learner: Learner) -> list[str]:
     Raises:
         UserError: for weights that do not fit.
     """
-    if config.resume is not None:
-        return list(open_checkpoint(config.resume, task)["mobilevision"].get("anew", []))
-    if config.weights is not None:
-        take_weights(learner, str(config.weights))
-    if config.checkpoint is None:
+    source, path = run.source, run.source.checkpoint
+    if source.resume is not None:
+        return list(open_checkpoint(source.resume, run.task)["mobilevision"].get("anew", []))
+    if source.weights is not None:
+        take_weights(learner, source.weights)
+    if path is None:
         return []
-    checkpoint = open_checkpoint(config.checkpoint, task)
+    checkpoint = open_checkpoint(path, run.task)
     trained = checkpoint["mobilevision"]["tasks"]
     if has := kept_apart(checkpoint["mobilevision"]):
-        check_statistics(config, learner, trained, has)
-        checkpoint = for_data_sets(checkpoint, list(config.datasets))
+        check_statistics(run, learner, trained, has)
+        checkpoint = for_data_sets(checkpoint, run.learner.datasets)
     known = [(name, entry) for name, entry in learner.each_task() if name in trained]
     other = [name for name, entry in known if meaning(trained[name]["classes"]) != meaning(entry.card()["classes"])]
     for name in sorted(learner.frozen - {"backbone"}):
         if name not in trained:
-            raise UserError(
-                f"{name}.frozen=true, but {config.checkpoint} has no head {name}, only {', '.join(trained)}"
-            )
+            raise UserError(f"{name}.frozen=true, but {path} has no head {name}, only {', '.join(trained)}")
         if name in other:
-            raise UserError(f"{name}.frozen=true, but {config.checkpoint} knows other classes than the data set")
-    new = start_from(learner, checkpoint, config.checkpoint, other)
+            raise UserError(f"{name}.frozen=true, but {path} knows other classes than the data set")
+    new = start_from(learner, checkpoint, path, other)
     added = [name for name in learner.tasks if name not in trained]
     dropped = [name for name in trained if name not in learner.tasks]
     of_classes = [name for name in new if not name.startswith(tuple(f"tasks.{head}." for head in added))]
@@ -131,7 +127,7 @@ def start(task: str, config: DictConfig, learner: Learner) -> list[str]:
         else f"{of_classes[0]} … {of_classes[-1]} ({len(of_classes)} tensors)"
     )
     report(
-        f"weights from {config.checkpoint}"
+        f"weights from {path}"
         + (f"; new heads: {', '.join(added)}" if added else "")
         + (f"; dropped: {', '.join(dropped)}" if dropped else "")
         + (f"; made anew{'' if added else ' for other classes'}: {named}" if of_classes else "")
@@ -139,24 +135,24 @@ def start(task: str, config: DictConfig, learner: Learner) -> list[str]:
     return new
 
 
-def check_statistics(config: DictConfig, learner: Learner, trained: Mapping[str, Any], has: Sequence[str]) -> None:
+def check_statistics(run: Run, learner: Learner, trained: Mapping[str, Any], has: Sequence[str]) -> None:
     """A checkpoint that keeps statistics apart is trained on in the same way, with those that frozen heads need.
 
     Raises:
         UserError: if it is not.
     """
-    if config.get("batchnorm") != "separate":
+    if not run.learner.separate_statistics:
         raise UserError(
-            f"{config.checkpoint} keeps the statistics of {', '.join(has)} apart: batchnorm=separate goes on so, "
+            f"{run.source.checkpoint} keeps the statistics of {', '.join(has)} apart: batchnorm=separate goes on so, "
             "python -m tasks.multitask.prune makes a checkpoint of one head"
         )
     for name in sorted(learner.frozen & set(trained)):
         own = (trained[name].get("datasets") or [""])[0]
-        if own and own not in config.datasets:
+        if own and own not in run.learner.datasets:
             raise UserError(f"{name}.frozen=true needs the statistics of {own}: keep it in datasets=…")
 
 
-def complete(task: str, config: DictConfig, learner: Learner) -> None:
+def complete(run: Run, learner: Learner) -> None:
     """All weights of a network that is scored or predicts: our checkpoint, or a whole network of torchvision's layout.
 
     Of an exported file only the classes are looked at.
@@ -165,28 +161,29 @@ def complete(task: str, config: DictConfig, learner: Learner) -> None:
         UserError: for weights that do not fit, that leave a layer as it was initialised, or that were trained for
             other classes or another order of them.
     """
-    if config.model is not None:
-        trained = card_of(str(config.model))["tasks"]
+    source, path = run.source, run.source.checkpoint
+    if source.model is not None:
+        trained = card_of(source.model)["tasks"]
         for name, entry in learner.each_task():
-            same_classes(trained[name]["classes"], entry.card()["classes"], f"{config.model}")
-    if config.checkpoint is not None:
-        checkpoint = open_checkpoint(config.checkpoint, task)
+            same_classes(trained[name]["classes"], entry.card()["classes"], source.model)
+    if path is not None:
+        checkpoint = open_checkpoint(path, run.task)
         trained = checkpoint["mobilevision"]["tasks"]
         for name, entry in learner.each_task():
             if name not in trained:
-                raise UserError(f"{config.checkpoint} has no head {name}, only {', '.join(trained)}")
+                raise UserError(f"{path} has no head {name}, only {', '.join(trained)}")
             entry.recall(trained[name])
-            head = f"{config.checkpoint} ({name})" if len(trained) > 1 else config.checkpoint
+            head = f"{path} ({name})" if len(trained) > 1 else path
             same_classes(trained[name]["classes"], entry.card()["classes"], head)
-        if "batchnorm" in config and config.mode == "evaluate":
-            checkpoint = for_data_sets(checkpoint, list(config.get("datasets") or ()))
-        load_state(learner, checkpoint, config.checkpoint)
-    if config.checkpoint is not None or config.model is not None:
+        if "batchnorm" in run.stored and run.mode == "evaluate":
+            checkpoint = for_data_sets(checkpoint, run.learner.datasets)
+        load_state(learner, checkpoint, path)
+    if path is not None or source.model is not None:
         return
-    missing = take_weights(learner, str(config.weights))
+    missing = take_weights(learner, str(source.weights))
     if missing:
         raise UserError(
-            f"weights={config.weights} has nothing for the head ({missing[0]} …): it can only be trained on"
+            f"weights={source.weights} has nothing for the head ({missing[0]} …): it can only be trained on"
         )
 
 
@@ -204,24 +201,14 @@ def meaning(classes: Sequence[Any]) -> list[Any]:
     return [[entry[0], *entry[2:]] if len(entry) == 3 and not isinstance(entry, str) else entry for entry in classes]
 
 
-def numbered_as_trained(
-    task: str, config: DictConfig, classes: Mapping[str, Sequence[Any]]
-) -> Mapping[str, Sequence[Any]]:
+def numbered_as_trained(run: Run, classes: Mapping[str, Sequence[Any]]) -> Mapping[str, Sequence[Any]]:
     """Classes for mode=export: label maps get the ids of the files that the checkpoint was trained on."""
-    if config.mode != "export" or config.checkpoint is None:
+    path = run.source.checkpoint
+    if run.mode != "export" or path is None or "mask" not in classes:
         return classes
-    trained = classes_of(open_checkpoint(config.checkpoint, task)["mobilevision"])
-    return {kind: trained[kind] if alike(trained.get(kind, ()), here) else here for kind, here in classes.items()}
-
-
-def as_lists(classes: Any) -> Any:
-    """Classes with lists for tuples, as a checkpoint has them."""
-    return [as_lists(entry) for entry in classes] if isinstance(classes, list | tuple) else classes
-
-
-def alike(trained: Sequence[Any], here: Sequence[Any]) -> bool:
-    """Whether classes mean the same, whatever their ids in label maps."""
-    return meaning(trained) == meaning(as_lists(here))
+    trained = classes_of(open_checkpoint(path, run.task)["mobilevision"]).get("mask", ())
+    alike = meaning(trained) == meaning([[name, number, list(colour)] for name, number, colour in classes["mask"]])
+    return {**classes, "mask": trained} if alike else classes
 
 
 def take_weights(learner: Learner, source: str) -> list[str]:

@@ -6,14 +6,15 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from hydra.utils import instantiate
-from omegaconf import DictConfig
 
 from tasks.checkpoint.checkpoint import open_checkpoint
 from tasks.common.stopwatch import Stopwatch
+from tasks.config.tree import Tree
 from tasks.data.loading.batches import Scored
+from tasks.data.loading.settings import DataSettings
 from tasks.data.loading.splits import Splits
 from tasks.engine.build import build_data
+from tasks.engine.instantiate import make
 from tasks.engine.trained import load_trained
 from tasks.multitask.runs import SHARED
 
@@ -47,8 +48,9 @@ def latencies(folders: Mapping[str, Path]) -> dict[str, Latency]:
     return {name: Latency(medians[name, "network"], medians[name, "whole"]) for name in networks}
 
 
-def first_batch(config: DictConfig) -> Mapping[str, Any]:
+def first_batch(tree: Tree) -> Mapping[str, Any]:
     """The first image that is scored, as the network sees it: `image` (1, 3, H, W) uint8, maybe `places`."""
-    dataset = instantiate(config.dataset)
-    data = build_data(config, Splits(dataset.classes, None, dataset.val()))
+    settings = DataSettings.of(tree)
+    dataset = make(settings.dataset, "dataset")
+    data = build_data(settings, tree["seed"], Splits(dataset.classes, None, dataset.val()))
     return Scored(data.val, data.fit)[[0]]

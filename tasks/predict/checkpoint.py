@@ -5,44 +5,46 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from hydra.utils import instantiate
-from omegaconf import DictConfig
 
 from tasks.checkpoint.checkpoint import open_checkpoint
 from tasks.common.labels import Pixels
 from tasks.common.output import Found, notes, size_to_see, summary, write_overlay
 from tasks.data.transforms.letterbox import Stretch
 from tasks.engine.build import build
+from tasks.engine.instantiate import make
 from tasks.engine.learner import Learner
-from tasks.engine.weights import classes_of, complete, sources_of, with_checkpoint
+from tasks.engine.settings import Run
+from tasks.engine.weights import classes_of, complete, sources_of
 from tasks.predict.photos import predict_each
 
 
-def predict(task: str, config: DictConfig, overrides: Sequence[str], images: Sequence[Path], folder: Path) -> None:
+def predict(run: Run, images: Sequence[Path], folder: Path, *, upright: bool) -> None:
     """Predict every image with the checkpoint's network and write what each task makes of it.
 
     Files that are no images, or are damaged, are named, skipped and counted in the end.
 
+    Args:
+        upright: whether photos are turned as their EXIF data says.
+
     Raises:
         UserError: for a checkpoint that does not fit, or if not one image could be read.
     """
-    config, _ = with_checkpoint(task, config, overrides)
-    if config.checkpoint is not None:
-        card = open_checkpoint(config.checkpoint, task)["mobilevision"]
+    if run.source.checkpoint is not None:
+        card = open_checkpoint(run.source.checkpoint, run.task)["mobilevision"]
         classes, sources = classes_of(card), sources_of(card)
     else:
-        classes, sources = instantiate(config.dataset).classes, {}
-    learner = build(config, classes, sources)
-    complete(task, config, learner)
-    learner.eval().to(best_device(config.trainer.accelerator))
-    fit = instantiate(config.data.fit)
+        classes, sources = make(run.data.dataset, "dataset").classes, {}
+    learner = build(run.learner, classes, sources)
+    complete(run, learner)
+    learner.eval().to(best_device(run.trainer.accelerator))
+    fit = make(run.data.fit, "data.fit")
 
     def predict_named(image: Pixels, name: Path) -> tuple[dict[str, Any], str]:
         return predict_one(learner, image, fit, folder, name)
 
     for note in notes({key: task.output for key, task in learner.each_task()}):
         print(note, flush=True)
-    predict_each(images, predict_named, folder, upright=config.upright, white=config.white)
+    predict_each(images, predict_named, folder, upright=upright, white=run.data.white)
 
 
 def predict_one(learner: Learner, image: Pixels, fit: Any, folder: Path, name: Path) -> tuple[dict[str, Any], str]:

@@ -11,9 +11,9 @@ from backbones.table import table_of
 from backbones.table_file import write_table
 from tasks.checkpoint.checkpoint import load_state, make_card, open_checkpoint, read_ours
 from tasks.checkpoint.saving import save
-from tasks.config.overrides import plain
 from tasks.data.loading.splits import Splits
 from tasks.engine import train as training
+from tasks.engine.of_config import plain, run_of
 from tasks.search.networks import Networks
 
 OF_THE_SEARCH = ("search", "target", "latency", "budget")
@@ -37,7 +37,7 @@ def write_network(task: str, networks: Networks, plan: Plan, state: dict[str, An
     )
     config = as_training(networks.configured(plan, origin), None)
     learner = networks.outline(plan)
-    card = make_card(task, config, {name: entry.card() for name, entry in learner.each_task()})
+    card = make_card(task, plain(config), {name: entry.card() for name, entry in learner.each_task()})
     save({"state_dict": state, "mobilevision": card}, path.with_suffix(".ckpt"))
 
 
@@ -57,7 +57,8 @@ def train(task: str, config: DictConfig, splits: Splits, folder: Path, score: st
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.yaml").write_text(OmegaConf.to_yaml(config, resolve=True))
-    training.train(task, config, training.prepare(task, config, splits), splits, folder)
+    run = run_of(task, config)
+    training.train(run, training.prepare(run, splits), splits, folder)
     used = read(folder / "training.json")
     return Trained(float(read(folder / "metrics.json")[score]), used["seconds"], used["last_epoch_seconds"])
 
@@ -72,9 +73,10 @@ def keep_trained(folder: Path) -> None:
 
 def seed_score(task: str, config: DictConfig, splits: Splits, score: str) -> float:
     """The seed's main score on the validation images."""
-    learner, data, _ = training.ready(task, config, splits)
+    run = run_of(task, config)
+    learner, data, _ = training.ready(run, splits)
     load_state(learner, open_checkpoint(config.checkpoint, task), config.checkpoint)
-    return float(training.scored(config, learner, data)[score])
+    return float(training.scored(run.trainer, learner, data)[score])
 
 
 def read(path: Path) -> Any:

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from backbones.blocks import InvertedResidual
@@ -13,9 +12,10 @@ from backbones.published.shapes import uninitialised
 from backbones.table import table_of
 from heads.sizes import measure
 from tasks.common.errors import UserError
-from tasks.config.overrides import plain
 from tasks.engine.build import build, make_backbone, user_errors
+from tasks.engine.instantiate import make
 from tasks.engine.learner import Learner
+from tasks.engine.of_config import learner_of, plain
 
 RESOLUTION = {"output_stride": 32, "skip_strides": 0, "dilation_rule": "paper"}  # of a table, unless the seed says
 
@@ -39,7 +39,7 @@ class Networks:
     def __init__(self, config: DictConfig, classes: Mapping[str, Sequence[Any]], size: tuple[int, int]) -> None:
         self.config, self.classes, self.size = config, classes, size
         with user_errors(), torch.device("meta"), uninitialised():
-            seed = make_backbone(config.backbone)
+            seed = make_backbone(learner_of(config).backbone)
         if not isinstance(seed, InvertedBackbone):
             raise UserError(
                 f"{type(seed).__name__} is no chain of inverted residuals, which is what a search changes: take "
@@ -48,7 +48,8 @@ class Networks:
         self.seed_plan = seed.plan
         with user_errors():
             table_of(self.seed_plan)
-            self.head, self.make_task = instantiate(config.head), instantiate(config.task, _partial_=True)
+            part = learner_of(config).heads[""]
+            self.head, self.make_task = make(part.head, "head"), make(part.task, "task", _partial_=True)
         own = plain(config)["backbone"]
         self.resolution = {key: own.get(key, default) for key, default in RESOLUTION.items()}
         self.resolved = {key: config.backbone.get(key, default) for key, default in RESOLUTION.items()}
@@ -101,7 +102,7 @@ class Networks:
         """A plan's network, its weights as they are initialised from the configuration's seed."""
         with torch.random.fork_rng():
             torch.manual_seed(self.config.seed)
-            return build(self.configured(plan), self.classes)
+            return build(learner_of(self.configured(plan)), self.classes)
 
     def outline(self, plan: Plan) -> Learner:
         """A plan's network on the meta device: shapes without values. Quick: a search makes thousands."""

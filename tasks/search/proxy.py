@@ -16,14 +16,18 @@ from tasks.common.distillation import Distillation
 from tasks.common.errors import UserError
 from tasks.common.task import Task
 from tasks.common.task_info import infos
+from tasks.config.tree import resolved
 from tasks.data.loading.batches import Batch, Scored
 from tasks.data.loading.mixture import as_mixture
 from tasks.data.loading.progressive import shrunk
 from tasks.data.loading.samplers import EvalBatches
+from tasks.data.loading.settings import DataSettings
 from tasks.data.loading.splits import Splits
 from tasks.data.loading.subset import Subset
 from tasks.engine.build import build_data
 from tasks.engine.learner import Learner
+from tasks.engine.of_config import plain
+from tasks.engine.settings import DistillationSettings
 from tasks.engine.teacher import make_distillation
 from tasks.predict.checkpoint import best_device
 
@@ -66,7 +70,10 @@ class Proxy:
             )
         self.trained = Subset(splits.train, trained)
         self.config, self.side = config, side
-        self.data = build_data(config, Splits(splits.classes, self.trained, Subset(splits.train, scored)))
+        settings = DataSettings.of(resolved(plain(config)))
+        self.data = build_data(
+            settings, config.seed, Splits(splits.classes, self.trained, Subset(splits.train, scored))
+        )
         self.data.setup("fit")
         self.steps = len(trained) // config.data.batch_size
         self.distillation: Distillation | None = None  # made for the first network, shared by all
@@ -111,8 +118,8 @@ class Proxy:
         ((_, task),) = learner.each_task()
         task.mirror = False  # a second pass would tell candidates apart no better
         task.prepare(self.trained)
-        if self.config.distill.teacher is not None:
-            self.distillation = self.distillation or make_distillation(self.config, task)
+        if (teacher := DistillationSettings.of(resolved(plain(self.config)))) is not None:
+            self.distillation = self.distillation or make_distillation(teacher, task)
             task.distillation = self.distillation
         learner.to(self.device).train()
         return task

@@ -4,8 +4,11 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
+from tasks.config.tree import resolved
+from tasks.data.loading.settings import DataSettings
 from tasks.data.loading.splits import Splits
 from tasks.engine.build import build_data
+from tasks.engine.of_config import plain
 from tasks.search.networks import Networks
 
 
@@ -17,7 +20,9 @@ def search(task: str, config: DictConfig, splits: Splits, folder: Path) -> None:
     """
     if config.distill.teacher == "seed":
         config.distill.teacher = config.checkpoint
-    networks = Networks(config, splits.classes, build_data(config, splits).input_size())
+    networks = Networks(
+        config, splits.classes, build_data(DataSettings.of(resolved(plain(config))), config.seed, splits).input_size()
+    )
     of_kind(task, config, splits, networks, folder)
 
 

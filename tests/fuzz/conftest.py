@@ -8,18 +8,18 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hydra.utils import instantiate
 from PIL import Image
 
 from tasks.checkpoint.checkpoint import make_card
 from tasks.checkpoint.saving import save
 from tasks.engine.build import build
+from tasks.engine.instantiate import make
 from tests.conftest import Result, write_cityscapes, write_coco, write_folders
 from tests.fuzz.kit import TrainingBegins, World
 from tests.tasks.classify.test_command import TINY as CLASSIFY
 from tests.tasks.detect.test_command import TINY as DETECT
 from tests.tasks.segment.test_command import TINY as SEGMENT
-from tests.test_config import configuration
+from tests.test_config import run_of
 
 WRITERS: dict[str, Callable[[Path], Path]] = {
     "segment": write_cityscapes,
@@ -36,10 +36,10 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     tiny = {task: (*TINY[task], f"dataset.root={data[task]}", "pictures=0") for task in data}
     checkpoints = {}
     for task, arguments in tiny.items():
-        config = configuration(*arguments, task=task)
+        run = run_of(*arguments, task=task)
         torch.manual_seed(0)
-        learner = build(config, instantiate(config.dataset).classes)
-        card = make_card(task, config, {name: entry.card() for name, entry in learner.each_task()})
+        learner = build(run.learner, make(run.data.dataset).classes)
+        card = make_card(task, run.stored, {name: entry.card() for name, entry in learner.each_task()})
         checkpoints[task] = root / f"{task}.ckpt"
         save({"state_dict": learner.state_dict(), "mobilevision": card}, checkpoints[task])
     photos = root / "photos"

@@ -25,7 +25,6 @@ def make(marker: Path, target: str = MKDIR) -> dict[str, Any]:
 Attack = Callable[[Path, Path], Mapping[str, Any]]
 RUNS: dict[str, Attack] = {  # each made the marker before there was a gate
     "attribute of a module": lambda marker, _: {"optimizer": make(marker)},
-    "resolver": lambda marker, _: {"optimizer": "${oc.create:{_target_: " + MKDIR + ", path: " + str(marker) + "}}"},
     "loader": lambda _, payload: {"optimizer": load(str(payload))},
     "loader with an address": lambda _, payload: {"optimizer": load(inline(payload))},
     "backbone from an address": lambda _, payload: {"backbone": load(inline(payload))},
@@ -42,6 +41,7 @@ RUNS: dict[str, Attack] = {  # each made the marker before there was a gate
     "scheduler": lambda marker, _: {"scheduler": make(marker)},
 }
 REFUSED: dict[str, Attack] = {  # what must not pass either, whether or not it would do harm today
+    "resolver": lambda marker, _: {"optimizer": "${oc.create:{_target_: " + MKDIR + ", path: " + str(marker) + "}}"},
     "a module of ours": lambda marker, _: {"optimizer": make(marker, "tasks.app.runner.os.mkdir")},
     "system": lambda *_: {"optimizer": {"_target_": "os.system", "command": "true"}},
     "torch.load": lambda _, payload: {"optimizer": {"_target_": "torch.load", "f": str(payload)}},

@@ -13,7 +13,7 @@ import torch
 from tasks.checkpoint.checkpoint import make_card
 from tasks.data.streets.dataset import Streets
 from tasks.engine.build import build
-from tests.test_config import configuration
+from tests.test_config import run_of
 
 SMALL = (
     "recipe=none",
@@ -63,10 +63,10 @@ def sound() -> Callable[[str], dict[str, Any]]:
 
     def of(task: str) -> dict[str, Any]:
         if task not in made:
-            config = configuration(*SMALL, *(HEADS if task == "multitask" else ()), task=task)
+            run = run_of(*SMALL, *(HEADS if task == "multitask" else ()), task=task)
             torch.manual_seed(0)
-            learner = build(config, Streets.classes)
-            card = make_card(task, config, {name: entry.card() for name, entry in learner.each_task()})
+            learner = build(run.learner, Streets.classes)
+            card = make_card(task, run.stored, {name: entry.card() for name, entry in learner.each_task()})
             made[task] = {"mobilevision": card, "state_dict": learner.state_dict()}
         return copy.deepcopy(made[task])
 

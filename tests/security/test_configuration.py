@@ -3,6 +3,7 @@
 import ast
 import re
 import time
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -12,9 +13,10 @@ import yaml
 from omegaconf import OmegaConf
 
 from backbones.table_file import UniqueKeyLoader, read_table
+from tasks.app.resolve import storable
 from tasks.checkpoint.checkpoint import make_card, open_checkpoint, read_ours
 from tasks.common.errors import UserError
-from tasks.config.stored import checked_config, rebuilt, storable, without
+from tasks.config.stored import TYPED, checked_config, rebuilt, without
 from tests.security.attacks import REFUSED, RUNS
 from tests.security.conftest import put
 from tests.test_config import configuration
@@ -41,21 +43,22 @@ def test_the_gate_refuses(name, sound, marker, payload):
 def test_each_of_them_would_run(name, sound, marker, payload, monkeypatch):
     """The attacks are real: without the gate the marker appears."""
     from tasks.engine.build import build
+    from tasks.engine.instantiate import make
+    from tasks.engine.settings import LearnerSettings
 
     monkeypatch.setattr("tasks.checkpoint.checkpoint.checked_config", lambda config, _: config)
     monkeypatch.setattr("tasks.checkpoint.checkpoint.check_card", lambda *_: None)
     monkeypatch.setattr("tasks.config.stored.check_stored", lambda *_: None)
     monkeypatch.setattr("tasks.config.stored.check_places", lambda *_: None)
+    monkeypatch.setattr("tasks.engine.settings.check_values", lambda *_: None)
     checkpoint = sound("segment")
     for key, value in RUNS[name](marker, payload).items():
         put(checkpoint["mobilevision"]["config"], key, value)
     torch.save(checkpoint, marker.with_name("sent.ckpt"))
-    config = rebuilt(open_checkpoint(marker.with_name("sent.ckpt"), "segment")["mobilevision"], "sent.ckpt")
-    from hydra.utils import instantiate
-
+    tree = rebuilt(open_checkpoint(marker.with_name("sent.ckpt"), "segment")["mobilevision"], "sent.ckpt")
     try:
-        build(config, {"mask": [("road", 7, (0, 0, 0))]})
-        instantiate(config.data.fit)
+        build(LearnerSettings.of(tree), {"mask": [("road", 7, (0, 0, 0))]})
+        make(tree["data"]["fit"])
     except Exception:
         pass
     assert marker.is_dir()
@@ -83,7 +86,7 @@ CONFIGURATIONS = {
 def test_whatever_conf_makes_is_stored_and_read_again(name):
     task, *overrides = CONFIGURATIONS[name]
     config = configuration(*overrides, task=task)
-    stored = make_card(task, config, {})["config"]
+    stored = make_card(task, storable(config), {})["config"]
     assert checked_config(stored, "ours.ckpt") == stored
     assert stored == OmegaConf.to_container(config, resolve=False)  # nothing of conf/ is resolved early
 
@@ -97,18 +100,14 @@ def test_what_was_typed_is_stored_as_it_resolved(monkeypatch):
     assert checked_config(stored, "ours.ckpt") == stored
 
 
-def test_what_is_typed_again_is_not_taken_from_the_file(sound, marker, payload, monkeypatch, tmp_path):
+def test_what_is_typed_again_is_not_taken_from_the_file(sound, marker, payload, request, tmp_path):
     """A run with a class of one's own goes on when the same is typed; the file gains nothing by it."""
-    from hydra.core.hydra_config import HydraConfig
-
     checkpoint = sound("segment")
     put(checkpoint["mobilevision"]["config"], "optimizer", {"_target_": "my.Optimizer"})
     torch.save(checkpoint, tmp_path / "mine.ckpt")
     with pytest.raises(UserError, match=r"my\.Optimizer.*typed: optimizer\._target_=…"):
         read_ours(tmp_path / "mine.ckpt")
-    typed = OmegaConf.create({"overrides": {"task": ["optimizer._target_=my.Optimizer"]}})
-    monkeypatch.setattr(HydraConfig, "initialized", lambda: True)
-    monkeypatch.setattr(HydraConfig, "get", lambda: typed)
+    request.addfinalizer(partial(TYPED.reset, TYPED.set(["optimizer._target_=my.Optimizer"])))
     assert read_ours(tmp_path / "mine.ckpt")["mobilevision"]["config"]["optimizer"] == {"_target_": None}
     put(checkpoint["mobilevision"]["config"], "scheduler", {"_target_": "my.Optimizer"})
     torch.save(checkpoint, tmp_path / "mine.ckpt")
@@ -149,7 +148,7 @@ def test_a_class_of_another_place_is_refused_before_it_is_built(sound):
 def test_nothing_is_downloaded_to_build_it_again(sound):
     checkpoint = sound("segment")
     put(checkpoint["mobilevision"]["config"], "backbone.pretrained", True)
-    assert rebuilt(checkpoint["mobilevision"], "sent.ckpt").backbone.pretrained is False
+    assert rebuilt(checkpoint["mobilevision"], "sent.ckpt")["backbone"]["pretrained"] is False
 
 
 def calls(path: Path) -> list[ast.Call]:

@@ -7,6 +7,7 @@ from tasks.checkpoint.checkpoint import open_checkpoint
 from tasks.common.errors import UserError
 from tasks.config.stored import rebuilt
 from tasks.data.streets.dataset import Streets
+from tasks.engine.settings import LearnerSettings
 from tests.security.conftest import put
 
 ROW = {"kernel": 3, "expanded": 16384, "out": 16384, "excite": 0, "act": "relu", "stride": 1}
@@ -32,4 +33,5 @@ def test_a_network_without_end_is_refused(sound, tmp_path, name):
     put(checkpoint["mobilevision"]["config"], key, value)["confirm"] = True  # which only a user may say
     torch.save(checkpoint, tmp_path / "sent.ckpt")
     with pytest.raises(UserError, match=said):
-        build(rebuilt(open_checkpoint(tmp_path / "sent.ckpt", "segment")["mobilevision"], "sent.ckpt"), Streets.classes)
+        tree = rebuilt(open_checkpoint(tmp_path / "sent.ckpt", "segment")["mobilevision"], "sent.ckpt")
+        build(LearnerSettings.of(tree), Streets.classes)

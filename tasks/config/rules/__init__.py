@@ -4,8 +4,6 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from omegaconf import ListConfig
-
 from tasks.common.labels import is_number
 
 Rule = tuple[Callable[[Any], bool], str]
@@ -18,7 +16,7 @@ def is_whole(value: Any) -> bool:
 
 
 def is_list(value: Any) -> bool:
-    return isinstance(value, ListConfig | list | tuple)
+    return isinstance(value, list | tuple)
 
 
 def is_size(value: Any) -> bool:

@@ -2,11 +2,10 @@
 
 import re
 
-from omegaconf import DictConfig
-
 from tasks.common.errors import UserError
 from tasks.common.task_info import infos
 from tasks.config.rules.nodes import OURS, built
+from tasks.config.tree import Tree
 
 PLACES = {  # what is built at a key, and the modules that have it
     "trainer": ("lightning.Trainer", "lightning.pytorch.Trainer"),
@@ -28,15 +27,15 @@ PLACES = {  # what is built at a key, and the modules that have it
 TRANSFORMS = ("albumentations.", "tasks.data.")
 
 
-def check_places(config: DictConfig) -> None:
+def check_places(tree: Tree) -> None:
     """Refuse a class of ours, or of the libraries, at a place that is for others. A user's own class may be anywhere.
 
     Raises:
         UserError: for one, with what the place is for.
     """
     places = PLACES | of_tasks()
-    for path, node in built(config):
-        target = str(node._target_)
+    for path, node in built(tree):
+        target = str(node["_target_"])
         place = re.sub(rf"^({'|'.join(infos())})\.(?=head|task)", "", path)
         allowed = TRANSFORMS if re.match(r"data\.(own_)?augment\.", path) else places.get(place)
         if allowed and target.startswith(OURS) and not target.startswith(allowed):

@@ -1,8 +1,7 @@
 """Rules for what every command has: the mode, the data's loading, export and benchmark."""
 
+from collections.abc import Mapping
 from typing import Any
-
-from omegaconf import DictConfig
 
 from tasks.common.formats import FORMATS, OUTPUTS, PRECISIONS
 from tasks.config.rules import (
@@ -15,6 +14,7 @@ from tasks.config.rules import (
     Rules,
     either,
     is_list,
+    list_of,
     number,
     one_of,
     optional,
@@ -28,51 +28,65 @@ THREADS = 1024
 
 def of_transforms(value: Any) -> bool:
     """Whether a value has for each key settings by name, each of a transform or null."""
-    return isinstance(value, DictConfig) and all(
-        isinstance(own, DictConfig)
-        and all(step is None or (isinstance(step, DictConfig) and "_target_" in step) for step in own.values())
+    return isinstance(value, Mapping) and all(
+        isinstance(own, Mapping)
+        and all(step is None or (isinstance(step, Mapping) and "_target_" in step) for step in own.values())
         for own in value.values()
     )
 
 
 IS_BUILT: Rule = (
-    lambda v: v is None or (isinstance(v, DictConfig) and "_target_" in v),
+    lambda v: v is None or (isinstance(v, Mapping) and "_target_" in v),
     "a _target_ with its arguments, or null",
 )
-A_PATH = optional(either(TEXT, whole(0)))  # a folder may be called 2024
-RULES: Rules = {  # every command has these keys
-    "image_size": optional(SIZE),  # first: others are derived from it
+PATH = either(TEXT, whole(0))  # a folder may be called 2024
+A_PATH = optional(PATH)
+PATHS = optional(either(PATH, list_of(PATH)))
+# Keys that every command has, by the room that takes them:
+RUN: Rules = {
     "mode": one_of(*MODES),
     "seed": whole(0, most=2**32 - 1),  # NumPy's and Lightning's bound
-    "ema": optional(number(above=0, below=1)),
-    "stop_after": whole(1, optional=True),
     "pictures": whole(0),
-    "check": SWITCH,
-    "overwrite": SWITCH,
-    "confirm": SWITCH,
-    "traceback": SWITCH,
+    "channels_last": SWITCH,
+    "checkpoint": PATHS,
+    "model": PATHS,
     "resume": A_PATH,
     "weights": A_PATH,
-    "input": A_PATH,
-    "upright": SWITCH,
-    "white": optional(number(above=0, below=2**32)),
-    "channels_last": SWITCH,
-    "cpu.bind_threads": SWITCH,
+    "confirm": SWITCH,
     "cpu.keep_freed_memory": SWITCH,
+}
+LEARNING: Rules = {
+    "ema": optional(number(above=0, below=1)),
+    "stop_after": whole(1, optional=True),
+}
+NETWORK: Rules = {
     "wants.output_stride": one_of(8, 16, 32),
     "wants.tail": one_of("full", "segmentation", "detection"),
     "wants.skip_strides": one_of(0, 1, 2, 3),
+}
+DATA: Rules = {
+    "image_size": optional(SIZE),  # first: others are derived from it
+    "white": optional(number(above=0, below=2**32)),
     "data.batch_size": whole(1, most=65_536),
     "data.eval_batch_size": whole(1, most=65_536),
     "data.repeat": whole(1),
-    "data.balance": optional(number(0, 1)),  # older checkpoints lack it
     "data.workers": whole(0, optional=True, most=THREADS),
     "data.cache": SWITCH,
-    "data.augment": (lambda v: isinstance(v, DictConfig), "transforms by name"),
-    "data.draw": (lambda v: v is None or isinstance(v, DictConfig), "a number for each data set of a mixture"),
-    "data.own_augment": (lambda v: v is None or of_transforms(v), "transforms by name for data sets by name"),
+    "data.augment": (lambda v: isinstance(v, Mapping), "transforms by name"),
     "data.max_broken": whole(0),
     "targets": (lambda v: is_list(v) and len(v) > 0, "a list of kinds of labels, such as [boxes]"),
+}
+COMMAND: Rules = {
+    "check": SWITCH,
+    "overwrite": SWITCH,
+    "traceback": SWITCH,
+    "cpu.bind_threads": SWITCH,
+}
+PREDICTION: Rules = {
+    "input": A_PATH,
+    "upright": SWITCH,
+}
+EXPORT: Rules = {
     "runtime.threads": whole(1, optional=True, most=THREADS),
     "export.format": one_of(*FORMATS),
     "export.precision": one_of(*PRECISIONS),
@@ -86,6 +100,8 @@ RULES: Rules = {  # every command has these keys
     "export.tolerance": optional(POSITIVE),
     "export.budget": FROM_ZERO,
     "export.calibration": whole(8),
+}
+BENCHMARK: Rules = {
     "benchmark.threads": whole(1, most=THREADS),
     "benchmark.warmup": whole(0, most=10_000),
     "benchmark.seconds": number(above=0, most=86_400),
@@ -93,9 +109,17 @@ RULES: Rules = {  # every command has these keys
     "benchmark.size": optional(SIZE),
     "benchmark.classes": whole(1, optional=True, most=100_000),
 }
-WHERE_PRESENT: Rules = {
+RULES: Rules = RUN | LEARNING | NETWORK | DATA | COMMAND | PREDICTION | EXPORT | BENCHMARK
+# Keys of some commands, and keys that older checkpoints lack:
+DATA_WHERE_PRESENT: Rules = {
+    "data.balance": optional(number(0, 1)),
+    "data.draw": (lambda v: v is None or isinstance(v, Mapping), "a number for each data set of a mixture"),
+    "data.own_augment": (lambda v: v is None or of_transforms(v), "transforms by name for data sets by name"),
     "data.crop": IS_BUILT,
     "data.fit": IS_BUILT,
+}
+RUN_WHERE_PRESENT: Rules = {
     "batchnorm": optional(one_of("shared", "separate")),
     "saving.minutes": optional(POSITIVE),
+    "metric": one_of(*METRICS),
 }

@@ -14,10 +14,10 @@ from tasks.checkpoint.manifest import card_of, read_manifest
 from tasks.common.errors import UserError
 from tasks.common.task_info import infos, nameless
 from tasks.config.heads import settled_heads, several
-from tasks.config.overrides import plain
 from tasks.deploy.bench.table import short_names
 from tasks.engine.build import build, user_errors
 from tasks.engine.learner import Learner
+from tasks.engine.of_config import learner_of, plain, run_of
 from tasks.engine.summary import EveryHead, on_meta
 from tasks.engine.trained import build_again
 from tasks.engine.weights import classes_of, sources_of, with_checkpoint
@@ -81,12 +81,13 @@ def of_checkpoint(
     """A checkpoint's network, as it was configured and with what was typed on top."""
     own = config.copy()
     own.checkpoint, own.model = str(path), None
-    own, _ = with_checkpoint(task, own, overrides)
+    run, _ = with_checkpoint(run_of(task, own), overrides)
+    own = OmegaConf.create(dict(run.stored))
     card = open_checkpoint(path, task)["mobilevision"]
-    run = path.parent.parent
+    folder = path.parent.parent
     best = path.name == "best.ckpt" or not path.with_name("best.ckpt").is_file()  # which is what a run scores
     return of_network(
-        name, task, own, classes_of(card), sources_of(card), common, [path], run / "metrics.json" if best else None
+        name, task, own, classes_of(card), sources_of(card), common, [path], folder / "metrics.json" if best else None
     )
 
 
@@ -115,7 +116,7 @@ def of_network(
         config.backbone.pretrained = False  # nothing to download: what it costs is the same
     if common["size"] is not None:
         config.data.fit = {"_target_": "tasks.data.transforms.letterbox.Stretch", "size": common["size"]}
-    learner = build(config, classes, sources)
+    learner = build(learner_of(config), classes, sources)
     plain_classes = {kind: plain_of(entries) for kind, entries in classes.items()}
     job = {**common, "task": task, "config": plain(config), "classes": plain_classes, "sources": dict(sources)}
     return Candidate(name, job, learner, files, score_of(metrics, list(learner.tasks)))

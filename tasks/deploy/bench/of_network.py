@@ -11,6 +11,7 @@ from torch import Tensor
 from tasks.common.labels import Pixels
 from tasks.deploy.bench.stages import Stages
 from tasks.engine.build import build, user_errors
+from tasks.engine.of_config import learner_of, run_of
 from tasks.engine.weights import complete
 from tasks.predict.checkpoint import best_device, seen_by
 
@@ -34,9 +35,9 @@ class NetworkStages(Stages):
 
     def __init__(self, job: dict[str, Any]) -> None:
         config = OmegaConf.create(job["config"])
-        self.learner = build(config, job["classes"], job["sources"])
+        self.learner = build(learner_of(config), job["classes"], job["sources"])
         if config.checkpoint is not None or config.weights is not None:
-            complete(job["task"], config, self.learner)
+            complete(run_of(job["task"], config), self.learner)
         with user_errors():
             self.fit = instantiate(config.data.fit)
         device = best_device(config.trainer.accelerator)

@@ -56,10 +56,10 @@ def test_a_job_of_several_processes_is_a_command_of_its_own(command, folders, tm
 
 
 def test_a_job_that_fails_is_named_and_the_others_make_the_table(command, folders, tmp_path, monkeypatch):
-    def train(task, config, prepared, splits, folder):
-        if config.seed == 1:
+    def train(run, prepared, splits, folder):
+        if run.seed == 1:
             raise ZeroDivisionError("a fault of ours")
-        cost = {"height": 32, "width": 32, task: {"params": 7, "multiply_adds": 8}}
+        cost = {"height": 32, "width": 32, run.task: {"params": 7, "multiply_adds": 8}}
         (folder / "network.json").write_text(json.dumps(cost))
         (folder / "metrics.json").write_text(json.dumps({"top1": 0.5, "images": len(splits.val)}))
 

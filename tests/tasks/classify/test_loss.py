@@ -5,11 +5,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from tasks.app.validate import check
 from tasks.classify.loss import ImageCrossEntropy
 from tasks.common.errors import UserError
 from tasks.engine.build import build
-from tests.test_config import configuration
+from tests.test_config import run_of
 
 LOGITS = torch.tensor([[2.0, 0.0, 1.0], [0.0, 1.0, 0.0], [1.0, 1.0, 3.0], [0.5, 0.0, 0.0]])
 LABELS = torch.tensor([0, 1, 2, 0])
@@ -39,9 +38,8 @@ def test_weights_of_the_training_images():
             return np.repeat([0, 1], [90, 10])
 
     for options in (["task.loss.balance=1"], ["task.loss.weight=balanced"]):
-        config = configuration("recipe=none", "backbone=mobilenet_v3_small", *options, task="classify")
-        check(config)
-        task = build(config, {"label": ["often", "rare", "never"]}).each("classify")
+        run = run_of("recipe=none", "backbone=mobilenet_v3_small", *options, task="classify")
+        task = build(run.learner, {"label": ["often", "rare", "never"]}).each("classify")
         task.prepare(Photos())
         assert task.criterion.weights.tolist() == pytest.approx([1 / 1.8, 5, 0])
         assert not [name for name in task.state_dict() if "criterion" in name], "checkpoints stay as they were"
@@ -68,8 +66,8 @@ def test_wrong_weights(options, message):
 
 
 def test_a_balanced_sampler_is_for_image_labels():
-    check(configuration("recipe=none", "data.balance=0.5", task="classify"))
+    run_of("recipe=none", "data.balance=0.5", task="classify")
     with pytest.raises(UserError, match=r"data.balance=0.5 is for one data set with image labels"):
-        check(configuration("recipe=none", "data.balance=0.5"))
+        run_of("recipe=none", "data.balance=0.5")
     with pytest.raises(UserError, match=r"data.balance=2"):
-        check(configuration("recipe=none", "data.balance=2", task="classify"))
+        run_of("recipe=none", "data.balance=2", task="classify")

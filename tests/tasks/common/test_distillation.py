@@ -5,7 +5,6 @@ import copy
 import pytest
 import torch
 import torch.nn.functional as F
-from omegaconf import OmegaConf
 from torch import nn
 from torch.distributions import Bernoulli, Categorical, kl_divergence
 
@@ -13,10 +12,12 @@ from heads.ssdlite import RawBoxes
 from tasks.checkpoint.checkpoint import make_card
 from tasks.common.distillation import Distillation, binary_divergence, divergence
 from tasks.common.errors import UserError
+from tasks.config.tree import put, resolved
 from tasks.detect.multibox import FocalMultiBox, SoftmaxMultiBox
 from tasks.engine.build import build
+from tasks.engine.settings import DistillationSettings, LearnerSettings
 from tasks.engine.teacher import Normalised, make_distillation
-from tests.test_config import configuration
+from tests.test_config import tree_of
 
 TINY = ("recipe=none", "backbone=mobilenet_v3_small", "backbone.width=0.35", "backbone.norm_momentum=0.9")
 OPTIONS = {
@@ -34,13 +35,13 @@ CLASSES = {
 
 def configured(name, *overrides):
     task = name.partition(",")[0]
-    return configuration(*TINY, *OPTIONS[name], *overrides, task=task)
+    return tree_of(*TINY, *OPTIONS[name], *overrides, task=task)
 
 
 def learner_of(config, seed=0, classes=CLASSES):
     """A network with other weights for every seed; its logits differ from image to image as a trained one's."""
     torch.manual_seed(seed)
-    learner = build(config, classes)
+    learner = build(LearnerSettings.of(resolved(config)), classes)
     with torch.no_grad():
         for parameter in learner.tasks.parameters():
             if parameter.ndim > 1:
@@ -153,7 +154,7 @@ def test_what_every_task_learns_from_a_teacher(name, tmp_path):
     task = task_of(student)
     names = set(student.state_dict())
     alone = student.losses(batch)[task.name]  # batch statistics: the same in the next pass
-    task.distillation = make_distillation(config, task)
+    task.distillation = make_distillation(DistillationSettings.of(config), task)
     both = student.losses(batch)[task.name]
     with torch.no_grad():
         (wanted,) = teacher.eval()(batch["image"]).values()
@@ -173,7 +174,7 @@ def test_following_a_teacher_brings_a_student_closer(name, tmp_path):
     saved(learner_of(config, seed=1), config, tmp_path / "best.ckpt", name.partition(",")[0])
     student, batch = learner_of(config), batch_of()
     task = task_of(student)
-    task.distillation = make_distillation(config, task)
+    task.distillation = make_distillation(DistillationSettings.of(config), task)
     optimizer = torch.optim.AdamW(student.parameters(), 0.0005)
     course = []
     for _ in range(20):
@@ -199,9 +200,9 @@ def test_following_a_teacher_brings_a_student_closer(name, tmp_path):
 def test_teachers_that_do_not_fit_are_named(name, overrides, classes, message, tmp_path):
     config, path = configured(name, *overrides), tmp_path / "best.ckpt"
     saved(learner_of(config, classes={**CLASSES, **classes}), config, path, name)
-    asked = OmegaConf.merge(config, {"distill": {"teacher": str(path)}})
+    asked = put(config, "distill.teacher", str(path))
     with pytest.raises(UserError, match=f"^distill.teacher={path} {message}"):
-        make_distillation(asked, task_of(learner_of(configured(name))))
+        make_distillation(DistillationSettings.of(asked), task_of(learner_of(configured(name))))
 
 
 def test_only_a_teacher_of_the_same_task_is_taken(tmp_path):
@@ -211,9 +212,9 @@ def test_only_a_teacher_of_the_same_task_is_taken(tmp_path):
         ("nowhere.ckpt", r"no checkpoint at nowhere\.ckpt"),
         ("resnet18", r"distill\.teacher=resnet18 is no \.ckpt file of tasks\.segment"),
     ):
-        config = configured("segment", f"distill.teacher={teacher}")
+        config = configured("segment")
         with pytest.raises(UserError, match=message):
-            make_distillation(config, task_of(learner_of(config)))
+            make_distillation(DistillationSettings(teacher, None, 0.5, 2.0), task_of(learner_of(config)))
 
 
 def test_normalised_gives_a_foreign_network_what_it_expects():

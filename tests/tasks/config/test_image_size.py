@@ -1,14 +1,14 @@
 """image_size=[height,width]: what follows from it for each task and recipe, and where it is refused."""
 
 import pytest
-from omegaconf import OmegaConf
 
 from tasks.common.errors import UserError
-from tasks.config.overrides import plain, with_typed
-from tasks.config.rules.values import check_values
-from tasks.config.stored import checked_config, storable
+from tasks.config.overrides import with_typed
+from tasks.config.stored import checked_config
+from tasks.config.tree import resolved, select
 from tasks.config.unread import as_built, check_read
-from tests.test_config import configuration
+from tasks.engine.settings import Run
+from tests.test_config import tree_of
 
 STRETCH = {"_target_": "tasks.data.transforms.letterbox.Stretch"}
 FOLLOWS = {  # a recipe: what it has by itself, and what image_size=[160,160] makes of it
@@ -46,18 +46,18 @@ FOLLOWS = {  # a recipe: what it has by itself, and what image_size=[160,160] ma
 def test_what_follows_from_image_size(command):
     task, *words = command.split()
     for typed, expected in zip(([], ["image_size=[160,160]"]), FOLLOWS[command], strict=True):
-        config = configuration(*words, *typed, task=task)
-        check_values(config)
-        check_read(plain(config), {word.split("=")[0] for word in typed})
-        assert {key: OmegaConf.select(config, key) for key in expected} == expected
+        tree = tree_of(*words, *typed, task=task)
+        Run.of(task, tree)
+        check_read(tree, {word.split("=")[0] for word in typed})
+        assert {key: select(resolved(tree), key) for key in expected} == expected
 
 
 def test_what_is_typed_itself_wins():
     typed = ("image_size=[160,160]", "data.fit.crop=128")
-    fit = configuration("dataset=imagenet", *typed, task="classify").data.fit
-    assert (fit.resize, fit.crop) == (182, 128)
-    fit = configuration("image_size=[160,160]", "+data.fit={_target_:tasks.x,size:[96,96]}").data.fit
-    assert fit == {"_target_": "tasks.x", "size": [96, 96]}
+    fit = resolved(tree_of("dataset=imagenet", *typed, task="classify"))["data"]["fit"]
+    assert (fit["resize"], fit["crop"]) == (182, 128)
+    tree = tree_of("image_size=[160,160]", "+data.fit={_target_:tasks.x,size:[96,96]}")
+    assert resolved(tree)["data"]["fit"] == {"_target_": "tasks.x", "size": [96, 96]}
 
 
 @pytest.mark.parametrize(
@@ -71,26 +71,26 @@ def test_what_is_typed_itself_wins():
 )
 def test_sizes_that_are_refused(command, problem):
     task, *words = command.split()
-    config = configuration(*words, task=task)
+    tree = tree_of(*words, task=task)
     with pytest.raises(UserError, match=problem):
-        check_values(config)
-        check_read(plain(config), {"image_size"})
+        Run.of(task, tree)
+        check_read(tree, {"image_size"})
 
 
 def test_a_checkpoint_keeps_the_rule_and_those_of_before_their_values():
     """Opened by a command whose own configuration has another size; the file's goes before, what is typed before it."""
-    config = configuration("dataset=imagenet", "logger=none", task="classify")
-    stored = checked_config(storable(config), "a.ckpt")
-    other = configuration("mode=evaluate", "image_size=[96,96]", task="classify")
-    assert with_typed({"config": stored}, other, ["mode=evaluate"]).data.fit.resize == 256
-    opened = with_typed({"config": stored}, other, ["image_size=[96,96]"])
-    assert (opened.data.crop.size, opened.data.fit.resize, opened.data.fit.crop) == (96, 109, 96)
-    before = OmegaConf.to_container(config, resolve=True)
+    tree = tree_of("dataset=imagenet", "logger=none", task="classify")
+    stored = checked_config(tree, "a.ckpt")
+    other = tree_of("mode=evaluate", "image_size=[96,96]", task="classify")
+    assert resolved(with_typed(stored, other, ["mode=evaluate"]))["data"]["fit"]["resize"] == 256
+    data = resolved(with_typed(stored, other, ["image_size=[96,96]"]))["data"]
+    assert (data["crop"]["size"], data["fit"]["resize"], data["fit"]["crop"]) == (96, 109, 96)
+    before = resolved(tree)
     del before["image_size"]
-    opened = with_typed({"config": before}, other, ["mode=evaluate"])
-    assert opened.image_size is None and opened.data.fit.resize == 256
+    opened = with_typed(before, other, ["mode=evaluate"])
+    assert opened["image_size"] is None and opened["data"]["fit"]["resize"] == 256
     with pytest.raises(UserError, match="nothing follows from it"):
-        with_typed({"config": before}, other, ["image_size=[96,96]"])
+        with_typed(before, other, ["image_size=[96,96]"])
 
 
 @pytest.mark.parametrize(
@@ -103,16 +103,16 @@ def test_a_checkpoint_keeps_the_rule_and_those_of_before_their_values():
     ],
 )
 def test_wants_that_no_backbone_reads_are_refused(words, problem):
-    config = configuration(*words.split())
+    tree = tree_of(*words.split())
     with pytest.raises(UserError, match=rf"^wants\.\w+=\w+: {problem}"):
-        check_read(plain(config), {word.split("=")[0] for word in words.split()})
+        check_read(tree, {word.split("=")[0] for word in words.split()})
 
 
 def test_wants_that_reach_the_backbone_and_what_is_shown_of_them():
-    config = configuration("wants.tail=full", "backbone.output_stride=8", "logger=none")
-    check_read(plain(config), {"wants.tail", "backbone.output_stride"})
-    shown = as_built(OmegaConf.to_container(config, resolve=True))
+    tree = tree_of("wants.tail=full", "backbone.output_stride=8", "logger=none")
+    check_read(tree, {"wants.tail", "backbone.output_stride"})
+    shown = as_built(resolved(tree))
     assert shown["wants"] == {"output_stride": 8, "tail": "full", "skip_strides": 0} and shown["seed"] == 0
-    assert config.wants.output_stride == 16
-    shown = as_built(OmegaConf.to_container(configuration("backbone=timm", "logger=none"), resolve=True))
+    assert tree["wants"]["output_stride"] == 16
+    shown = as_built(resolved(tree_of("backbone=timm", "logger=none")))
     assert shown["wants"] == {"output_stride": 16, "skip_strides": 0}

@@ -3,16 +3,16 @@
 from functools import cache
 
 import pytest
-from omegaconf import OmegaConf
 
 from tasks.common.errors import UserError
 from tasks.config.rules import run
-from tasks.config.rules.places import check_places
-from tasks.config.rules.values import check_stored, check_values, where_present
-from tests.test_config import configuration
+from tasks.config.rules.values import check_stored, where_present
+from tasks.config.tree import put, resolved
+from tasks.engine.settings import Run
+from tests.test_config import tree_of
 
 DATA = {"segment": "cityscapes", "classify": "folders", "detect": "coco", "multitask": "streets"}
-composed = cache(configuration)
+composed = cache(tree_of)
 NO_NUMBERS = ("x", None, True, float("nan"), -1)
 WRONG = {  # task and choices of groups, then a key with values that cannot be meant
     ("segment",): {
@@ -70,11 +70,9 @@ def test_values_that_cannot_be_meant(choices):
     task, *groups = choices
     for key, values in WRONG[choices].items():
         for value in values:
-            config = composed(*groups, f"dataset={DATA[task]}", "logger=none", task=task).copy()
-            OmegaConf.set_struct(config, False)
-            OmegaConf.update(config, key, value, merge=False)
+            tree = put(composed(*groups, f"dataset={DATA[task]}", "logger=none", task=task), key, value)
             with pytest.raises(UserError, match=rf"^(image_size|dataset\.val_split|{key})="):
-                check_values(config)
+                Run.of(task, tree)
 
 
 @pytest.mark.parametrize(
@@ -90,64 +88,48 @@ def test_values_that_cannot_be_meant(choices):
     ],
 )
 def test_a_class_of_another_place(key, target):
-    config = composed("dataset=cityscapes", "logger=none").copy()
-    OmegaConf.update(config, key, {"_target_": target}, merge=False)
+    tree = put(composed("dataset=cityscapes", "logger=none"), key, {"_target_": target})
     with pytest.raises(UserError, match=rf"^{key}: {target} does not belong there"):
-        check_places(config)
+        Run.of("segment", tree)
 
 
 def test_an_own_class_has_values_of_its_own():
-    config = composed("dataset=cityscapes", "logger=none").copy()
-    OmegaConf.update(config, "optimizer", {"_target_": "mine.Optimizer", "lr": "fast"}, merge=False)
-    check_places(config)
-    check_values(config)
+    own = {"_target_": "mine.Optimizer", "lr": "fast"}
+    Run.of("segment", put(composed("dataset=cityscapes", "logger=none"), "optimizer", own))
 
 
 @pytest.mark.parametrize(
     ("key", "value"), [("task.mix.mixup", [0.1]), ("data.fit.resize", "a"), ("backbone.width", {"a": 1}), ("ema", -1)]
 )
 def test_a_files_configuration_holds_to_the_rules(key, value):
-    config = configuration("dataset=folders", task="classify")
-    check_stored(config, "sound.ckpt")
-    check_stored(OmegaConf.create({"backbone": config.backbone, "wants": config.wants}), "of_before.ckpt")
-    OmegaConf.update(config, key, value, merge=False)
+    tree = resolved(tree_of("dataset=folders", task="classify"))
+    check_stored(tree, "sound.ckpt")
+    check_stored({"backbone": tree["backbone"], "wants": tree["wants"]}, "of_before.ckpt")
     with pytest.raises(UserError, match=rf"odd\.ckpt: {key}=.* is not a "):
-        check_stored(config, "odd.ckpt")
+        check_stored(put(tree, key, value), "odd.ckpt")
 
 
 def test_a_number_of_hundreds_of_digits_is_outside_its_rule():
-    config = configuration("dataset=folders", task="classify")
-    OmegaConf.update(config, "optimizer.lr", 10**400)
+    tree = resolved(tree_of("dataset=folders", task="classify"))
     with pytest.raises(UserError, match=r"odd\.ckpt: optimizer\.lr=10+ is not "):
-        check_stored(config, "odd.ckpt")
-    OmegaConf.update(config, "optimizer.lr", 0.1)
-    OmegaConf.update(config, "data.own", 10**400, force_add=True)
+        check_stored(put(tree, "optimizer.lr", 10**400), "odd.ckpt")
     with pytest.raises(UserError, match=r"odd\.ckpt: data\.own=10+ is no finite number"):
-        check_stored(config, "odd.ckpt")
-    config.data.own = 2**40
-    check_stored(config, "odd.ckpt")
+        check_stored(put(tree, "data.own", 10**400), "odd.ckpt")
+    check_stored(put(tree, "data.own", 2**40), "odd.ckpt")
 
 
 def test_a_key_has_one_rule():
     assert not run.RULES.keys() & where_present().keys()
-    config = configuration("dataset=folders", task="classify")
+    tree = resolved(tree_of("dataset=folders", task="classify"))
     for key in ("white", "data.balance", "overwrite"):
-        odd = OmegaConf.merge(config, OmegaConf.from_dotlist([f"{key}=-1"]))
         with pytest.raises(UserError, match=rf"odd\.ckpt: {key}=-1 is not"):
-            check_stored(odd, "odd.ckpt")
+            check_stored(put(tree, key, -1), "odd.ckpt")
 
 
 def test_adam_in_float16_needs_a_larger_eps():
-    config = composed("dataset=cityscapes", "logger=none").copy()
-    OmegaConf.set_struct(config, False)
-    config.trainer.precision = "16-true"
-    for eps in (None, 1e-8, 1e-6):
-        if eps is not None:
-            config.optimizer.eps = eps
+    tree = put(composed("dataset=cityscapes", "logger=none"), "trainer.precision", "16-true")
+    for odd in (tree, put(tree, "optimizer.eps", 1e-8), put(tree, "optimizer.eps", 1e-6)):
         with pytest.raises(UserError, match=r"^trainer\.precision=16-true: optimizer\.eps=1e-0[68] is too small"):
-            check_values(config)
-    config.optimizer.eps = 1e-4
-    check_values(config)
-    del config.optimizer["eps"]
-    config.mode = "evaluate"
-    check_values(config)
+            Run.of("segment", odd)
+    Run.of("segment", put(tree, "optimizer.eps", 1e-4))
+    Run.of("segment", tree | {"mode": "evaluate", "weights": "any"})

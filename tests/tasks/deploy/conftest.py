@@ -23,6 +23,7 @@ from tasks.deploy.runtimes import Runner, open_runner
 from tasks.deploy.writers import WRITERS
 from tasks.engine.build import build
 from tasks.engine.learner import Learner
+from tasks.engine.of_config import learner_of
 from tests.test_config import configuration
 
 SIZE = (48, 96)  # height, width of what the networks see; the scenes are larger
@@ -78,7 +79,7 @@ def network(*overrides: str) -> tuple[Learner, DictConfig]:
     """A learner for the street scenes' classes with the configuration that it was built from."""
     config = settings(*overrides)
     torch.manual_seed(0)
-    learner = enliven(build(config, Streets.classes))
+    learner = enliven(build(learner_of(config), Streets.classes))
     return learner, config
 
 

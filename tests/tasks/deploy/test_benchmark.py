@@ -13,6 +13,7 @@ import torch
 from hydra import compose, initialize_config_module
 from PIL import Image
 
+from tasks.app.resolve import storable
 from tasks.checkpoint.checkpoint import make_card
 from tasks.checkpoint.manifest import write_manifest
 from tasks.common.charts import Point, front
@@ -25,6 +26,7 @@ from tasks.deploy.bench.rivals import rival
 from tasks.deploy.bench.stages import photo_of
 from tasks.deploy.bench.table import publish, short_names, worth_of
 from tasks.engine.build import build
+from tasks.engine.of_config import learner_of
 
 ROOT = Path(__file__).parents[3]
 TINY = ("backbone=mobilenet_v3_small", "backbone.width=0.35", "trainer.accelerator=cpu", "mode=benchmark")
@@ -48,8 +50,8 @@ def row(name: str, milliseconds: float, **more) -> dict:
 def write_checkpoint(folder: Path, classes: int = 3) -> Path:
     """A run's best.ckpt with untrained weights, and its metrics.json."""
     config = configuration("classify", "data.fit.resize=36", "data.fit.crop=32")
-    learner = build(config, nameless(classes), {})
-    card = make_card("classify", config, {name: task.card() for name, task in learner.each_task()})
+    learner = build(learner_of(config), nameless(classes), {})
+    card = make_card("classify", storable(config), {name: task.card() for name, task in learner.each_task()})
     path = folder / "checkpoints" / "best.ckpt"
     path.parent.mkdir(parents=True)
     torch.save({"mobilevision": card, "state_dict": learner.state_dict()}, path)

@@ -12,7 +12,7 @@ from tasks.deploy.fold import ATEN, fold
 from tasks.deploy.network import trace
 from tasks.engine.build import build
 from tests.tasks.deploy.conftest import SIZE, SMALL, enliven, network, noise
-from tests.test_config import configuration
+from tests.test_config import run_of
 
 
 def graph_of(module: nn.Module, image: torch.Tensor):
@@ -114,7 +114,7 @@ HEADS = {
 @pytest.mark.parametrize("arguments", HEADS.values(), ids=HEADS)
 def test_networks_leave_no_normalisation(arguments):
     task, *overrides = arguments
-    learner = enliven(build(configuration(*overrides, task=task), Streets.classes))
+    learner = enliven(build(run_of(*overrides, task=task).learner, Streets.classes))
     traced = trace(learner, batch=2, size=(64, 64))
     assert traced.unfolded == 0
     kinds = [node.target for node in traced.program.graph.nodes]

@@ -16,7 +16,7 @@ from tasks.data.loading.splits import Splits
 from tasks.detect.multibox import SoftmaxMultiBox
 from tasks.detect.task import DetectTask
 from tasks.engine.build import build, build_data
-from tests.test_config import configuration
+from tests.test_config import run_of
 
 FEATURES = {"c4": Feature(8, 16), "c5": Feature(8, 32)}
 
@@ -51,17 +51,17 @@ def test_boxes_are_found_in_the_files_pixels(task):
 
 
 def test_objects_that_no_anchor_fits_are_counted():
-    config = configuration("recipe=none", "backbone=mobilenet_v3_small", task="detect")
+    run = run_of("recipe=none", "backbone=mobilenet_v3_small", task="detect")
     boxes = PackedBoxes(
         np.arange(2), np.array([[1200, 1600], [640, 640]]), np.array([0, 0, 1]),
         np.array([[9.0, 9, 8, 5], [9, 9, 800, 600], [9, 9, 20, 20]]), np.zeros(3, int), np.ones(3), np.zeros(3, bool),
         np.arange(3),
     )  # fmt: skip
     samples = type("Samples", (), {"boxes": boxes, "__len__": lambda _self: 2})()
-    data = build_data(config, Splits({}, samples, samples, frozenset(), {}))
+    data = build_data(run.data, run.seed, Splits({}, samples, samples, frozenset(), {}))
     sides = data.object_sides()
     np.testing.assert_allclose(sides, [[8 / 5, 5 * 320 / 1200], [160, 160], [10, 10]], rtol=1e-6)
-    task = build(config, {"boxes": [["x", 1]]}).each("detect")
+    task = build(run.learner, {"boxes": [["x", 1]]}).each("detect")
     line = task.too_small(sides, (320, 320))
     assert "of 3 at 320×320, 2 are smaller than the smallest anchor (32 pixels a side), 2 than a cell" in line
     assert "(16), the smallest 1.5: a larger image_size" in line and "\n" not in line

@@ -10,12 +10,14 @@ import torch
 
 from backbones.domain_norm import separate_domains
 from backbones.mobilenet_v3 import MobileNetV3
+from tasks.config.tree import resolved
 from tasks.engine.build import build, make_trainer
 from tasks.engine.callbacks import StartFromMean
 from tasks.engine.freezing import freeze
 from tasks.engine.metadata import SaveMetadata
+from tasks.engine.settings import LearnerSettings
 from tasks.engine.sync_norms import SyncNorms
-from tests.test_config import configuration
+from tests.test_config import run_of, tree_of
 
 SMALL = (
     "recipe=none",
@@ -32,7 +34,7 @@ CLASSES = {"mask": [["a", 1, [0, 0, 0]], ["b", 2, [9, 9, 9]]], "boxes": [["x", 1
 
 def learner_of(*overrides: str):
     torch.manual_seed(0)
-    return build(configuration(*SMALL, *overrides, task="multitask"), CLASSES)
+    return build(LearnerSettings.of(resolved(tree_of(*SMALL, *overrides, task="multitask"))), CLASSES)
 
 
 def mixed_batch() -> dict:
@@ -208,7 +210,7 @@ def test_synchronised_norms_of_timm_keep_their_activations():
     network = SyncNorms().apply(torch.nn.Sequential(layer))
     assert isinstance(network[0], torch.nn.SyncBatchNorm)
     assert float(network(torch.full((1, 2, 3, 3), -5.0)).detach().min()) == 0
-    trainer = make_trainer(configuration("trainer.sync_batchnorm=true", "trainer.accelerator=cpu"), [], None)
+    trainer = make_trainer(run_of("trainer.sync_batchnorm=true", "trainer.accelerator=cpu").trainer, [], log=False)
     assert isinstance(trainer._accelerator_connector._layer_sync, SyncNorms)
 
 
@@ -219,8 +221,8 @@ def test_running_statistics_are_the_mean_of_a_short_training(tmp_path):
     seen = []
     norm.register_forward_pre_hook(lambda norm, inputs: seen.append(inputs[0].mean((0, 2, 3))) if norm.training else 0)
     options = ["trainer.max_epochs=1", "trainer.accelerator=cpu", "ema=null", f"trainer.default_root_dir={tmp_path}"]
-    config = configuration(*(f"+{o}" if "root" in o else o for o in options))
-    trainer = make_trainer(config, [StartFromMean()], None)
+    settings = run_of(*(f"+{o}" if "root" in o else o for o in options)).trainer
+    trainer = make_trainer(settings, [StartFromMean()], log=False)
     batches = torch.utils.data.DataLoader([mixed_batch() for _ in range(3)], batch_size=None)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -233,7 +235,7 @@ def test_running_statistics_are_the_mean_of_a_short_training(tmp_path):
 @pytest.mark.parametrize("first", [True, False])
 def test_only_the_process_that_writes_checkpoints_looks_for_the_best_threshold(first):
     """What it finds goes into the next checkpoint."""
-    learner = build(configuration("recipe=none", "backbone=mobilenet_v3_small", task="detect"), CLASSES)
+    learner = build(run_of("recipe=none", "backbone=mobilenet_v3_small", task="detect").learner, CLASSES)
     learner.trainer = SimpleNamespace(is_global_zero=first, sanity_checking=False, limit_val_batches=1.0)
     learner.log_dict = lambda _scores: None
     metric = learner.metrics["detect"]

@@ -10,7 +10,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from backbones.running_statistics import start_from_mean
 from tasks.engine.build import build
 from tests.tasks.engine.test_learner import CLASSES, SMALL, mixed_batch
-from tests.test_config import configuration
+from tests.test_config import run_of
 
 READS = (
     *("nonzero", "_local_scalar_dense", "item", "is_nonzero", "equal", "masked_select", "bincount", "argwhere"),
@@ -63,26 +63,26 @@ def images(count=2):
 
 @pytest.mark.parametrize("options", [[], ["task.loss.stride=4", "task.loss.label_smoothing=0.1"]])
 def test_segmentation(options):
-    learner = build(configuration(*SINGLE, *options), CLASSES)
+    learner = build(run_of(*SINGLE, *options).learner, CLASSES)
     step(learner, {"image": images(), "mask": torch.zeros(2, 64, 64, dtype=torch.uint8)})
 
 
 @pytest.mark.parametrize("loss", ["softmax", "focal"])
 @pytest.mark.parametrize("box", ["smooth_l1", "giou"])
 def test_detection(loss, box):
-    learner = build(configuration(*SINGLE, f"loss={loss}", f"task.loss.box={box}", task="detect"), CLASSES)
+    learner = build(run_of(*SINGLE, f"loss={loss}", f"task.loss.box={box}", task="detect").learner, CLASSES)
     step(learner, {"image": images(), "boxes": torch.zeros(2, 3, 5)})
 
 
 @pytest.mark.parametrize("options", [["task.mix.mixup=0.2"], ["task.mix.cutmix=1"], ["task.loss.label_smoothing=0.1"]])
 def test_classification(options):
-    learner = build(configuration(*SINGLE, *options, task="classify"), CLASSES)
+    learner = build(run_of(*SINGLE, *options, task="classify").learner, CLASSES)
     step(learner, {"image": images(), "label": torch.zeros(2, dtype=torch.int64)})
 
 
 @pytest.mark.parametrize("balance", ["fixed", "uncertainty", "gradnorm"])
 def test_several_tasks(balance):
-    learner = build(configuration(*SMALL, f"balance={balance}", task="multitask"), CLASSES)
+    learner = build(run_of(*SMALL, f"balance={balance}", task="multitask").learner, CLASSES)
     step(learner, mixed_batch())
 
 

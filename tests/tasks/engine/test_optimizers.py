@@ -7,7 +7,7 @@ import torch
 
 from tasks.engine.build import build
 from tasks.engine.optimizers import RMSpropTF
-from tests.test_config import configuration
+from tests.test_config import run_of
 
 
 def test_rmsprop_by_hand():
@@ -60,7 +60,7 @@ def test_rmsprop_refuses_values_out_of_range(options, message):
 def test_biases_and_normalisation_are_left_out_of_weight_decay():
     small = ("recipe=none", "backbone=mobilenet_v3_small", "backbone.width=0.35", "optimizer.weight_decay=0.3")
     classes = {"mask": [["road", 1, [0, 0, 0]], ["car", 2, [9, 9, 9]]]}
-    learner = build(configuration(*small), classes)
+    learner = build(run_of(*small).learner, classes)
     names = {parameter: name for name, parameter in learner.named_parameters()}
     decayed, exempt = ([names[p] for p in group["params"]] for group in learner.make_optimizer().param_groups)
     assert [group["weight_decay"] for group in learner.make_optimizer().param_groups] == [0.3, 0.0]

@@ -10,6 +10,7 @@ from tasks.common.errors import UserError
 from tasks.common.stopwatch import Term
 from tasks.common.task_info import nameless
 from tasks.engine.build import build
+from tasks.engine.of_config import learner_of as learner_settings
 from tasks.latency.meters import Latency, make_meter
 from tasks.latency.table import Conditions, LatencyTable
 from tasks.latency.torch_runtime import TorchRuntime
@@ -26,7 +27,7 @@ def config_of(task, *overrides):
 
 @functools.cache
 def learner_of(task, *overrides):
-    return build(config_of(task, *overrides), nameless(5))
+    return build(learner_settings(config_of(task, *overrides)), nameless(5))
 
 
 @pytest.mark.parametrize(

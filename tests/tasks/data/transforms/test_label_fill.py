@@ -7,17 +7,17 @@ import albumentations as A
 import numpy as np
 import pytest
 from hydra.utils import instantiate
-from omegaconf import OmegaConf
 
-from tasks.app.validate import check
 from tasks.common.errors import UserError
+from tasks.config.tree import put
 from tasks.data.loading.augmented import Augmented
 from tasks.data.loading.samplers import Draw
 from tasks.data.loading.splits import Splits
 from tasks.data.transforms.label_fill import shifted, with_void
 from tasks.data.transforms.policies import rand_augment, trivial_augment
 from tasks.engine.build import build_data
-from tests.test_config import configuration
+from tasks.engine.settings import Run
+from tests.test_config import run_of, tree_of
 
 SIDE, CLASS = 64, 7
 # fmt: off
@@ -115,11 +115,10 @@ def test_of_a_configuration_with_transforms_inside_of_others():
     own = {"_target_": "albumentations.PadIfNeeded", "min_height": 96, "min_width": 96, "p": 1.0, "fill_mask": 1}
     one = {"_target_": "albumentations.OneOf", "transforms": [pad], "p": 1.0}
     nested = {"_target_": "albumentations.Sequential", "transforms": [one, own], "p": 1.0}
-    config = configuration("recipe=none", "data.workers=0")
-    OmegaConf.update(config, "data.augment", {"all": nested}, force_add=True)
-    data = build_data(config, Splits({"mask": []}, OneClass(), OneClass(), frozenset(), {}))
+    run = Run.of("segment", put(tree_of("recipe=none", "data.workers=0"), "data.augment", {"all": nested}))
+    data = build_data(run.data, run.seed, Splits({"mask": []}, OneClass(), OneClass(), frozenset(), {}))
     assert labels_of(*data.augment) == {CLASS, 255, 1}
-    assert "fill_mask" not in config.data.augment["all"].transforms[0].transforms[0], "the configuration stays"
+    assert "fill_mask" not in run.data.augment["all"]["transforms"][0]["transforms"][0], "the configuration stays"
 
 
 @pytest.mark.parametrize("policy", [trivial_augment, rand_augment])
@@ -146,4 +145,4 @@ def test_other_pixels_than_are_scored(transform, what):
 def test_other_pixels_are_refused_by_name_before_anything_is_read(name):
     inner = f"{{_target_:albumentations.OneOf,transforms:[{{_target_:albumentations.{name}}}]}}"
     with pytest.raises(UserError, match=rf"^data.augment.x.transforms.0: {name} would train on other pixels"):
-        check(configuration("recipe=none", f"+data.augment.x={inner}"))
+        run_of("recipe=none", f"+data.augment.x={inner}")

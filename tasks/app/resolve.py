@@ -1,0 +1,128 @@
+"""The composed configuration becomes the settings of a command, once: nothing below knows OmegaConf."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from omegaconf import DictConfig, OmegaConf
+
+from backbones.table_file import read_table
+from tasks.common.errors import UserError
+from tasks.config.rules.run import COMMAND
+from tasks.config.rules.values import check_values
+from tasks.config.search import budgets_of, check_search
+from tasks.config.stored import Place, may_be_resolved
+from tasks.config.targets import check_targets, renamed
+from tasks.config.tree import Tree, put, resolved, select
+from tasks.deploy.settings import BenchmarkSettings, ExportSettings, check_models
+from tasks.engine.settings import Run
+from tasks.predict.settings import PredictionSettings
+
+
+@dataclass(frozen=True)
+class CommandSettings:
+    """What the command itself looks at.
+
+    Attributes:
+        check: whether every file is looked at once before training.
+        bind_threads: whether OpenMP's threads stay on their cores.
+        budget: what a network may cost at most, by `params`, `madds`, `latency_ms`.
+    """
+
+    check: bool
+    bind_threads: bool
+    budget: Mapping[str, float]
+
+    @classmethod
+    def of(cls, tree: Tree) -> Self:
+        """Of a whole configuration, resolved.
+
+        Raises:
+            UserError: for a value outside its rule.
+        """
+        check_values(tree, COMMAND, {})
+        return cls(check=tree["check"], bind_threads=tree["cpu"]["bind_threads"], budget=budgets_of(tree))
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Of a whole command, by the rooms that take them."""
+
+    command: CommandSettings
+    run: Run
+    prediction: PredictionSettings
+    export: ExportSettings
+    benchmark: BenchmarkSettings
+
+    @classmethod
+    def of(cls, run: Run) -> Self:
+        """Of a run.
+
+        Raises:
+            UserError: for a value outside its rule, a combination that means nothing, a file that is missing.
+        """
+        tree = resolved(run.stored, run.output_dir)
+        check_models(tree)
+        if tree["mode"] == "search":
+            check_search(tree)
+        elif "search" in tree:
+            raise UserError(f"search={tree['search']['kind']} is for python -m tasks.search")
+        check_targets(tree)
+        return cls(
+            command=CommandSettings.of(tree),
+            run=run,
+            prediction=PredictionSettings.of(tree),
+            export=ExportSettings.of(tree),
+            benchmark=BenchmarkSettings.of(tree),
+        )
+
+
+def resolve(task: str, config: DictConfig, output_dir: object = "") -> Settings:
+    """The settings that a composed configuration makes, refused where they cannot be meant.
+
+    Args:
+        task: the command.
+        config: composed by Hydra.
+        output_dir: of the run.
+
+    Raises:
+        UserError: as Settings.of.
+    """
+    return Settings.of(Run.of(task, with_table(renamed(storable(config))), output_dir))
+
+
+def storable(config: DictConfig) -> dict[str, Any]:
+    """A composed configuration as nested dicts: as it is written, but resolved where a checkpoint's would not be."""
+
+    def written(raw: Any, node: Any, place: Place) -> Any:
+        if isinstance(raw, dict):
+            return {key: below(value, node, key, (*place, str(key))) for key, value in raw.items()}
+        return [below(value, node, number, (*place, str(number))) for number, value in enumerate(raw)]
+
+    def below(raw: Any, node: Any, key: Any, place: Place) -> Any:
+        if isinstance(raw, dict | list):
+            return written(raw, node[key], place)
+        if isinstance(raw, str) and "${" in raw and not may_be_resolved(place, raw):
+            value = node[key]
+            return OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
+        return raw
+
+    found: dict[str, Any] = written(OmegaConf.to_container(config, resolve=False), config, ())
+    return found
+
+
+def with_table(tree: dict[str, Any]) -> dict[str, Any]:
+    """With a backbone's block table read from its file, so that whatever is trained needs the file no more.
+
+    Raises:
+        UserError: for a table that is missing or wrong.
+    """
+    backbone = tree["backbone"]
+    if select(tree, "backbone._target_") != "backbones.table.TableBackbone" or backbone["table"] is not None:
+        return tree
+    if backbone["file"] is None:
+        raise UserError("backbone=table needs backbone.file=<block table: found.yaml of python -m tasks.search>")
+    try:
+        return put(tree, "backbone.table", read_table(str(backbone["file"])))
+    except ValueError as error:
+        raise UserError(f"backbone.file: {error}") from None

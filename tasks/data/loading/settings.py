@@ -1,0 +1,85 @@
+"""Settings of the data: which set, how images become batches. Checked when they are made, without torch."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, Self
+
+from tasks.common.errors import UserError
+from tasks.config.rules import images
+from tasks.config.rules.run import DATA, DATA_WHERE_PRESENT
+from tasks.config.rules.values import check_splits, check_values
+from tasks.config.targets import targets
+from tasks.config.tree import Spec, Tree, select, spec_of
+
+FLOATS = ("ToFloat", "FromFloat", "Normalize", "ToTensorV2", "ToTensor3D")  # albumentations that leave no uint8 image
+
+
+@dataclass(frozen=True)
+class DataSettings:
+    """The data set, and the arguments of DataModule; whatever is built is a spec.
+
+    Attributes:
+        dataset: the data set.
+        targets: the kinds of labels that are read.
+        white: the value that is white in images of more than 8 bits a channel; None for what files say.
+        augment, own_augment: specs by name, and of one data set of a mixture.
+    """
+
+    dataset: Spec
+    targets: Sequence[str]
+    white: float | None
+    batch_size: int
+    eval_batch_size: int
+    repeat: int
+    workers: int | None
+    cache: bool
+    max_broken: int
+    augment: Mapping[str, Spec | None]
+    crop: Spec | None = None
+    fit: Spec | None = None
+    progressive: Sequence[Sequence[float]] | None = None
+    balance: float | None = None
+    draw: Mapping[str, float] | None = None
+    own_augment: Mapping[str, Mapping[str, Spec | None] | None] | None = None
+
+    @classmethod
+    def of(cls, tree: Tree) -> Self:
+        """Of a whole configuration, resolved.
+
+        Raises:
+            UserError: for a value outside its rule, or a combination that means nothing.
+        """
+        check_values(tree, DATA, DATA_WHERE_PRESENT | images.RULES)
+        if select(tree, "dataset._target_") == "tasks.data.streets.dataset.Streets":
+            check_values(tree, images.STREETS, {})
+        check_splits(tree)
+        check_augment(tree)
+        known = {field.name for field in fields(cls)}
+        if unknown := next((name for name in tree["data"] if name not in known), None):
+            raise UserError(f"data.{unknown}: no such key; there are {', '.join(tree['data'])}")
+        settings = cls(dataset=spec_of(tree, "dataset"), targets=tree["targets"], white=tree["white"], **tree["data"])
+        if tree.get("datasets") and "sets" not in settings.dataset and not (tree["checkpoint"] or tree["resume"]):
+            name = next(iter(tree["datasets"]))
+            raise UserError(f"datasets.{name} is for a mixture, which datasets=[…] makes")
+        if settings.balance and ("heads" in tree or list(settings.targets) != ["label"]):
+            raise UserError(
+                f"data.balance={settings.balance} is for one data set with image labels; "
+                "segmentation has task.loss.balance"
+            )
+        return settings
+
+    def loading(self) -> dict[str, Any]:
+        """The arguments of DataModule that need not be built."""
+        built = ("dataset", "targets", "white", "augment", "own_augment", "crop", "fit")
+        return {field.name: getattr(self, field.name) for field in fields(self) if field.name not in built}
+
+
+def check_augment(tree: Tree) -> None:
+    """Raises a UserError for a transform that trains on other pixels than are scored."""
+    for key in ("augment", "own_augment"):
+        for path, target in targets(tree["data"].get(key) or {}):
+            if target.startswith("albumentations.") and (name := target.rpartition(".")[2]) in FLOATS:
+                raise UserError(
+                    f"data.{key}.{path}: {name} would train on other pixels than are scored; networks take uint8 and "
+                    "normalise by themselves: leave it out"
+                )

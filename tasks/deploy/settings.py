@@ -1,0 +1,119 @@
+"""Settings of exported files and of benchmarks. Checked when they are made, without torch."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Literal, Self
+
+from tasks.checkpoint.manifest import read_manifest
+from tasks.common.errors import UserError
+from tasks.common.formats import FORMATS, PRECISIONS
+from tasks.config.rules.run import BENCHMARK, EXPORT
+from tasks.config.rules.values import check_values
+from tasks.config.tree import Tree
+
+
+@dataclass(frozen=True)
+class ExportSettings:
+    """What is exported, how it is compared with the network, and how a file is run; conf/export says what each means.
+
+    Attributes:
+        threads: of an exported file; None for the runtime's own choice.
+    """
+
+    format: str
+    precision: str
+    outputs: str
+    batch: int | Literal["dynamic"]
+    size: Sequence[int] | Literal["dynamic"] | None
+    images: int
+    metric: bool
+    gate: str
+    mixed: bool
+    tolerance: float | None
+    budget: float
+    calibration: int
+    threads: int | None
+
+    @classmethod
+    def of(cls, tree: Tree) -> Self:
+        """Of a whole configuration, resolved.
+
+        Raises:
+            UserError: for a value outside its rule, a precision that a format lacks, a package that is not there.
+        """
+        check_values(tree, EXPORT, {})
+        settings = cls(**tree["export"], threads=tree["runtime"]["threads"])
+        if tree["mode"] != "export":
+            return settings
+        form = FORMATS[settings.format]
+        if settings.precision not in form.precisions:
+            known = settings.precision in PRECISIONS
+            choices = ", ".join(form.precisions if known else PRECISIONS)
+            what = f"export.format={settings.format} has no precision {settings.precision}"
+            raise UserError(
+                f"{what}: {choices}" if known else f"export.precision={settings.precision} is not one of {choices}"
+            )
+        check_installed(settings.format, settings.precision)
+        if settings.mixed and settings.precision != "int8":
+            raise UserError(f"export.mixed=true is for export.precision=int8, not {settings.precision}")
+        return settings
+
+
+def check_installed(runtime: str, precision: str) -> None:
+    """Raises a UserError for a package that writes files of this format and is not there."""
+    needed = [*FORMATS[runtime].packages, *(["nncf"] if runtime == "openvino" and precision == "int8" else [])]
+    for package in needed:
+        if find_spec(package) is None:
+            raise UserError(f'export.format={runtime} needs {package}: pip install "mobilevision[{runtime}]"')
+
+
+@dataclass(frozen=True)
+class BenchmarkSettings:
+    """What is measured, and how; conf/benchmark says what each means.
+
+    Attributes:
+        checkpoints, models: files to measure, one after the other.
+    """
+
+    threads: int
+    warmup: int
+    seconds: float
+    photo: Sequence[int] | str
+    size: Sequence[int] | None
+    classes: int | None
+    checkpoints: Sequence[Path] = ()
+    models: Sequence[Path] = ()
+
+    @classmethod
+    def of(cls, tree: Tree) -> Self:
+        """Of a whole configuration, resolved.
+
+        Raises:
+            UserError: for a value outside its rule.
+        """
+        check_values(tree, BENCHMARK, {})
+        return cls(**tree["benchmark"], checkpoints=files(tree["checkpoint"]), models=files(tree["model"]))
+
+
+def files(value: object) -> list[Path]:
+    """The files of one key, each once."""
+    values = value if isinstance(value, list) else [] if value is None else [value]
+    return list(dict.fromkeys(Path(str(path)) for path in values))
+
+
+def check_models(tree: Tree) -> None:
+    """What can be said of exported files that a command reads.
+
+    Raises:
+        UserError: for one that is missing or damaged, and for a mode that has no use for it.
+    """
+    if tree["model"] is None:
+        return
+    if tree["mode"] in ("train", "export", "search"):
+        raise UserError(f"model=… is for mode=evaluate, predict and benchmark; mode={tree['mode']} needs a checkpoint")
+    if tree["weights"] is not None:
+        raise UserError("model=… brings its own weights; leave out weights=…")
+    for path in files(tree["model"]):
+        read_manifest(path)

@@ -1,0 +1,292 @@
+"""Settings of a run, as types: what is built, trained, scored. Checked when they are made, without torch."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from tasks.common.errors import UserError
+from tasks.common.task_info import infos
+from tasks.config.heads import check_heads, several
+from tasks.config.image_size import check_square
+from tasks.config.rules import learning, networks, run, trainer
+from tasks.config.rules.places import check_places
+from tasks.config.rules.values import check_finite, check_half, check_instead, check_values
+from tasks.config.tree import Spec, Tree, need, resolved, select, spec_of
+from tasks.data.loading.settings import DataSettings
+
+BUILT = ("trainer", "dataset", "backbone", "optimizer", "scheduler")
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where weights come from; at most one of them, but for `model` with the checkpoint that it is compared with.
+
+    Attributes:
+        checkpoint: ours, to start from, to score or to predict with.
+        resume: ours, of a run to go on with.
+        weights: torchvision's name of them, or a file.
+        model: an exported file.
+    """
+
+    checkpoint: str | None = None
+    resume: str | None = None
+    weights: str | None = None
+    model: str | None = None
+
+    @classmethod
+    def of(cls, tree: Tree) -> Self:
+        """Of a whole configuration. The several files that mode=benchmark may have are not taken.
+
+        Raises:
+            UserError: for a combination that means nothing, and for a checkpoint that is not there.
+        """
+        mode = tree["mode"]
+        for key in ("checkpoint", "model"):
+            if isinstance(tree[key], list) and mode != "benchmark":
+                raise UserError(f"{key}={tree[key]}: several files are for mode=benchmark")
+        given = {key: tree[key] for key in ("checkpoint", "resume", "weights", "model") if tree[key] is not None}
+        if mode in ("evaluate", "predict", "export") and not given.keys() & {"checkpoint", "model"}:
+            if "weights" not in given:
+                raise UserError(f"mode={mode} needs checkpoint=<file.ckpt>, or weights=<of a whole network>")
+            if several(tree):
+                raise UserError(
+                    f"mode={mode} of several heads needs checkpoint=<file.ckpt>: weights=… knows one at most"
+                )
+        if "checkpoint" in given and "weights" in given:
+            raise UserError("checkpoint=… and weights=… both say where the weights come from; leave one out")
+        if "resume" in given and mode != "train":
+            raise UserError("resume=… continues a training; use checkpoint=… to evaluate or predict")
+        if "resume" in given and given.keys() & {"checkpoint", "weights"}:
+            raise UserError("resume=… brings its own weights; leave out checkpoint=… and weights=…")
+        for key in ("checkpoint", "resume"):
+            for path in given.get(key) if isinstance(given.get(key), list) else [given.get(key)]:
+                if path is not None and not Path(str(path)).is_file():
+                    raise UserError(f"{key}={path}: no such file")
+        return cls(**{key: str(value) for key, value in given.items() if not isinstance(value, list)})
+
+
+@dataclass(frozen=True)
+class HeadSettings:
+    """What is built for a head, and whether its weights stay as they are."""
+
+    head: Spec
+    task: Spec
+    frozen: bool = False
+
+
+@dataclass(frozen=True)
+class LearnerSettings:
+    """What a Learner is built from.
+
+    Attributes:
+        backbone: without `frozen`.
+        frozen: whether the backbone's weights stay as they are.
+        heads: by name; the one of a single task has the name "".
+        balance: of several heads' losses; None for one head.
+        datasets: names of a mixture's.
+        separate_statistics: whether batch normalisation has statistics for each data set of a mixture.
+        confirmed: whether a network may be out of all proportion.
+    """
+
+    backbone: Spec
+    frozen: bool
+    heads: Mapping[str, HeadSettings]
+    balance: Spec | None
+    optimizer: Spec
+    scheduler: Spec
+    datasets: Sequence[str]
+    separate_statistics: bool
+    channels_last: bool
+    confirmed: bool
+
+    @classmethod
+    def of(cls, tree: Tree) -> Self:
+        """Of a whole configuration, resolved, be it that inside a checkpoint.
+
+        Raises:
+            UserError: for a value outside its rule, and where there is nothing to build.
+        """
+        check_values(tree, {}, run.NETWORK | run.RUN_WHERE_PRESENT | networks.RULES)
+        check_values(tree, {}, learning.RULES | learning.of_each_task(infos()))
+        backbone = spec_of(tree, "backbone")
+        return cls(
+            backbone={key: value for key, value in backbone.items() if key != "frozen"},
+            frozen=bool(backbone.get("frozen")),
+            heads=heads_of(tree),
+            balance=spec_of(tree, "balance") if several(tree) else None,
+            optimizer=spec_of(tree, "optimizer"),
+            scheduler=spec_of(tree, "scheduler"),
+            datasets=list(tree.get("datasets") or ()),
+            separate_statistics=tree.get("batchnorm") == "separate",
+            channels_last=tree["channels_last"],
+            confirmed=tree["confirm"],
+        )
+
+    @property
+    def names_of_frozen(self) -> list[str]:
+        """ "backbone" and the names of heads, if they are to stay as they are."""
+        heads = [name for name, part in self.heads.items() if part.frozen]
+        return heads + (["backbone"] if self.frozen else [])
+
+
+def heads_of(tree: Tree) -> dict[str, HeadSettings]:
+    """What is built for each head; all that there are where it is not settled yet which."""
+    if not several(tree):
+        return {"": HeadSettings(spec_of(tree, "head"), spec_of(tree, "task"))}
+    names = infos() if tree["heads"] is None else tree["heads"]
+    return {
+        name: HeadSettings(spec_of(tree, f"{name}.head"), spec_of(tree, f"{name}.task"), tree[name]["frozen"])
+        for name in names
+    }
+
+
+@dataclass(frozen=True)
+class DistillationSettings:
+    """A teacher, and how much is learnt from it."""
+
+    teacher: str
+    weights: str | None
+    weight: float
+    temperature: float
+
+    @classmethod
+    def of(cls, tree: Tree) -> Self | None:
+        """Of a whole configuration; None for no teacher.
+
+        Raises:
+            UserError: for a teacher that is not there, or brings its weights and gets others.
+        """
+        if select(tree, "distill.teacher") is None:
+            return None
+        if several(tree):
+            raise UserError(
+                f"distill.teacher={tree['distill']['teacher']}: a teacher is for one task, not for several heads"
+            )
+        own = cls(
+            teacher=str(tree["distill"]["teacher"]),
+            weights=select(tree, "distill.weights"),
+            weight=need(tree, "distill.weight"),
+            temperature=need(tree, "distill.temperature"),
+        )
+        if own.teacher.endswith(".ckpt"):
+            if own.weights is not None:
+                raise UserError(
+                    "distill.weights=… is for torchvision's networks; distill.teacher=<file.ckpt> brings its own"
+                )
+            if tree["mode"] == "train" and not Path(own.teacher).is_file():  # elsewhere it may be gone
+                raise UserError(f"distill.teacher={own.teacher}: no such file")
+        return own
+
+
+@dataclass(frozen=True)
+class TrainerSettings:
+    """The trainer, and those of its arguments that are looked at here.
+
+    Attributes:
+        spec: with all arguments.
+        logger: None for none.
+    """
+
+    spec: Spec
+    logger: Spec | None
+    accelerator: str
+    max_epochs: int
+    check_every: int
+    sync_batchnorm: bool
+
+    @classmethod
+    def of(cls, tree: Tree) -> Self:
+        """Of a whole configuration, resolved.
+
+        Raises:
+            UserError: for a value outside its rule, and for arguments that other keys stand for here.
+        """
+        check_values(tree, {}, trainer.RULES)
+        check_instead(tree)
+        spec = spec_of(tree, "trainer")
+        return cls(
+            spec=spec,
+            logger=tree.get("logger"),
+            accelerator=need(tree, "trainer.accelerator"),
+            max_epochs=need(tree, "trainer.max_epochs"),
+            check_every=need(tree, "trainer.check_val_every_n_epoch"),
+            sync_batchnorm=need(tree, "trainer.sync_batchnorm"),
+        )
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a command does: trains, scores, predicts or exports this network with this data.
+
+    Attributes:
+        task: the command: segment, detect, classify or multitask.
+        mode: train, evaluate, predict, export, benchmark or search.
+        seed: of weights, order and augmentation.
+        ema: decay of the weights' running average; None for none.
+        stop_after: epochs after which the training ends, as if interrupted; None for none.
+        save_minutes: how often last.ckpt is written within an epoch; None for never.
+        pictures: validation images drawn in the end.
+        output_dir: where loggers write.
+        stored: the configuration as checkpoints have it: nested dicts, in which a few interpolations are left.
+    """
+
+    task: str
+    mode: str
+    seed: int
+    source: Source
+    learner: LearnerSettings
+    data: DataSettings
+    trainer: TrainerSettings
+    distillation: DistillationSettings | None
+    ema: float | None
+    stop_after: int | None
+    save_minutes: float | None
+    pictures: int
+    keep_freed_memory: bool
+    output_dir: str
+    stored: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, task: str, tree: Tree, output_dir: object = "") -> Self:
+        """Of a whole configuration as it is stored.
+
+        Args:
+            output_dir: where loggers write.
+
+        Raises:
+            UserError: for a value outside its rule, a class that does not belong where it is, a combination that
+                means nothing, a file that is not there.
+        """
+        whole = resolved(tree, output_dir)
+        parts = [f"{name}." for name in infos()] if several(whole) else [""]
+        for key in (*BUILT, *(f"{part}{key}" for part in parts for key in ("head", "task"))):
+            spec_of(whole, key)
+        check_places(whole)
+        check_values(whole, run.RUN | run.LEARNING, {})
+        check_half(whole)
+        check_heads(whole)
+        settings = cls(
+            task=task,
+            mode=whole["mode"],
+            seed=whole["seed"],
+            trainer=TrainerSettings.of(whole),
+            learner=LearnerSettings.of(whole),
+            data=DataSettings.of(whole),
+            source=Source.of(whole),
+            distillation=DistillationSettings.of(whole),
+            ema=whole["ema"],
+            stop_after=whole["stop_after"],
+            save_minutes=select(whole, "saving.minutes"),
+            pictures=whole["pictures"],
+            keep_freed_memory=whole["cpu"]["keep_freed_memory"],
+            output_dir=str(output_dir),
+            stored=tree,
+        )
+        check_square(tree)
+        check_finite(whole)
+        return settings
+
+    def changed(self, **keys: Any) -> Self:
+        """With other values at the top of the configuration, checked anew."""
+        return type(self).of(self.task, {**self.stored, **keys}, self.output_dir)
