@@ -4,7 +4,8 @@ import re
 
 import pytest
 
-from tasks.app.validate import check, check_recipe
+from tasks.app.resolve import resolve
+from tasks.app.validate import check_recipe
 from tasks.common.errors import UserError
 from tests.test_config import CONF, configuration
 
@@ -54,7 +55,7 @@ def folder(tmp_path, monkeypatch):
 def mistake(task: str, line: str) -> str:
     """The error of a command line."""
     with pytest.raises(UserError) as caught:
-        check(configuration("recipe=none", *line.split(), task=task))
+        resolve(task, configuration("recipe=none", *line.split(), task=task))
     return str(caught.value)
 
 
@@ -74,13 +75,12 @@ def test_what_leaves_nothing_to_build_is_named():
     config = configuration("recipe=none")
     config.optimizer = None
     with pytest.raises(UserError, match=r"^optimizer=None leaves nothing to build; choose an option of the group$"):
-        check(config)
+        resolve("segment", config)
 
 
 def test_what_is_sound_passes(folder):
-    check(configuration("recipe=none"))
-    check(configuration("recipe=none", "mode=evaluate", "checkpoint=here.ckpt"))
-    check(configuration("recipe=none", "backbone.frozen=true", "checkpoint=here.ckpt"))
+    for words in ([], ["mode=evaluate", "checkpoint=here.ckpt"], ["backbone.frozen=true", "checkpoint=here.ckpt"]):
+        resolve("segment", configuration("recipe=none", *words))
 
 
 def test_recipes_that_are_typed_must_be_there():

@@ -3,27 +3,21 @@
 from functools import cache
 
 import pytest
-from omegaconf import OmegaConf
 
 from tasks.common.errors import UserError
 from tasks.config.overrides import grown, overlaid, settled, typed_keys, with_typed
-from tests.test_config import configuration
+from tasks.config.tree import put
+from tests.test_config import tree_of
 
 
 @cache
 def composed(*overrides, task="segment"):
-    return configuration("recipe=none", *overrides, task=task)
-
-
-def metadata(*overrides, task="segment", **more):
-    return {"config": OmegaConf.to_container(composed(*overrides, task=task), resolve=False), **more}
+    return tree_of("recipe=none", *overrides, task=task)
 
 
 def together(saved, typed, resume=None):
     """The configuration of a command that has these words, with a checkpoint that was trained with those."""
-    config = composed(*typed).copy()
-    config.resume = resume
-    return with_typed(metadata(*saved), config, typed)
+    return with_typed(composed(*saved), composed(*typed) | {"resume": resume}, typed)
 
 
 def test_what_is_built_is_taken_whole_and_settings_are_merged():
@@ -35,17 +29,17 @@ def test_what_is_built_is_taken_whole_and_settings_are_merged():
 
 def test_what_is_typed_decides_then_the_checkpoint_then_this_command():
     config = together(("optimizer.lr=0.5", "ema=0.5", "data.batch_size=7"), ("data.batch_size=3",))
-    assert (config.optimizer.lr, config.ema, config.data.batch_size) == (0.5, 0.5, 3)
+    assert (config["optimizer"]["lr"], config["ema"], config["data"]["batch_size"]) == (0.5, 0.5, 3)
     config = together(("optimizer.lr=0.5",), ("optimizer.lr=0.25", "mode=predict", "input=photos"))
-    assert (config.optimizer.lr, config.mode, config.input) == (0.25, "predict", "photos")
+    assert (config["optimizer"]["lr"], config["mode"], config["input"]) == (0.25, "predict", "photos")
     config = together(("mode=evaluate", "stop_after=2"), ())
-    assert (config.mode, config.stop_after) == ("train", None), "these are never the checkpoint's"
+    assert (config["mode"], config["stop_after"]) == ("train", None), "these are never the checkpoint's"
 
 
 def test_a_group_is_typed_as_a_whole():
-    config = together(("optimizer.lr=0.5",), ("optimizer=sgd", "optimizer.momentum=0.7"))
-    assert config.optimizer._target_ == "torch.optim.SGD" and config.optimizer.momentum == 0.7
-    assert "betas" not in config.optimizer and config.optimizer.lr != 0.5
+    optimizer = together(("optimizer.lr=0.5",), ("optimizer=sgd", "optimizer.momentum=0.7"))["optimizer"]
+    assert optimizer["_target_"] == "torch.optim.SGD" and optimizer["momentum"] == 0.7
+    assert "betas" not in optimizer and optimizer["lr"] != 0.5
 
 
 @pytest.mark.parametrize(
@@ -74,27 +68,26 @@ def test_a_resumed_run_refuses_what_would_change_it(word):
 def test_a_resumed_run_may_be_longer_and_be_told_what_it_knows():
     saved = ("optimizer.lr=0.5", "trainer.max_epochs=2")
     config = together(saved, ("trainer.max_epochs=9", "optimizer.lr=0.5"), resume="last.ckpt")
-    assert config.trainer.max_epochs == 9 and config.optimizer.lr == 0.5
+    assert config["trainer"]["max_epochs"] == 9 and config["optimizer"]["lr"] == 0.5
 
 
 def test_what_a_resumed_run_shares_with_its_beginning_is_compared_as_it_resolves():
     found = settled(composed("backbone.width=0.5"))
-    assert found["backbone.width"] == 0.5 and found["ema"] == composed().ema
+    assert found["backbone.width"] == 0.5 and found["ema"] == composed()["ema"]
     assert found["names of datasets"] == [] and not any(key.startswith("trainer.max") for key in found)
     assert "${" not in str({key: value for key, value in found.items() if not key.startswith("scheduler")})
 
 
 def test_a_checkpoint_builds_nothing_of_another_place():
-    saved = metadata()
-    saved["config"]["backbone"]["_target_"] = "os.system"
+    saved = put(composed(), "backbone._target_", "os.system")
     with pytest.raises(UserError, match=r"^backbone: os\.system is outside tasks, heads, "):
-        with_typed(saved, composed().copy(), ())
+        with_typed(saved, composed(), ())
 
 
 def test_a_network_that_grows_keeps_its_layers_and_takes_this_commands_training():
     words = ("backbone.width=0.5", "segment.head.hidden=16", "optimizer.lr=0.5", "heads=[segment]")
-    saved = metadata(*words, task="multitask", tasks={"segment": {}})
+    saved = {"config": composed(*words, task="multitask"), "tasks": {"segment": {}}}
     config = composed("segment.frozen=true", "optimizer.lr=0.25", task="multitask")
     config = grown(saved, config, ("segment.frozen=true", "optimizer.lr=0.25"))
-    assert (config.backbone.width, config.segment.head.hidden) == (0.5, 16)
-    assert (config.optimizer.lr, config.segment.frozen, config.heads) == (0.25, True, None)
+    assert (config["backbone"]["width"], config["segment"]["head"]["hidden"]) == (0.5, 16)
+    assert (config["optimizer"]["lr"], config["segment"]["frozen"], config["heads"]) == (0.25, True, None)

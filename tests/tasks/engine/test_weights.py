@@ -10,25 +10,25 @@ from tasks.checkpoint.saving import save
 from tasks.common.errors import UserError
 from tasks.engine.build import build
 from tasks.engine.weights import check_known, classes_of, complete, meaning, same_classes, sources_of, start
-from tests.test_config import configuration
+from tests.test_config import run_of
 
 SMALL = ("recipe=none", "backbone=mobilenet_v3_small", "backbone.width=0.35", "head.hidden=16")
 THREE = [["road", 7, [0, 0, 0]], ["car", 26, [0, 0, 9]], ["tree", 21, [0, 9, 0]]]
 
 
 def made(classes, seed=0, *overrides):
-    """A learner for these classes with weights of its own, and its configuration."""
-    config = configuration(*SMALL, *overrides)
+    """A learner for these classes with weights of its own, and the settings of its run."""
+    run = run_of(*SMALL, *overrides)
     torch.manual_seed(seed)
-    return build(config, {"mask": classes}), config
+    return build(run.learner, {"mask": classes}), run
 
 
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory):
     """A checkpoint of a network for three classes, with its tensors."""
-    learner, config = made(THREE)
+    learner, run = made(THREE)
     path = tmp_path_factory.mktemp("saved") / "best.ckpt"
-    metadata = make_card("segment", config, {name: task.card() for name, task in learner.each_task()})
+    metadata = make_card("segment", run.stored, {name: task.card() for name, task in learner.each_task()})
     save({"state_dict": learner.state_dict(), "mobilevision": metadata}, path)
     return path, copy.deepcopy(learner.state_dict())
 
@@ -40,42 +40,42 @@ def same(learner, state):
 
 def test_a_training_starts_from_all_weights_of_the_same_classes(saved, capsys):
     path, state = saved
-    learner, config = made(THREE, 1, f"checkpoint={path}")
+    learner, run = made(THREE, 1, f"checkpoint={path}")
     assert "backbone.blocks.0.0.weight" not in same(learner, state)
-    assert start("segment", config, learner) == []
+    assert start(run, learner) == []
     assert same(learner, state) == set(state)
     assert capsys.readouterr().out.splitlines() == [f"weights from {path}"]
 
 
 def test_other_classes_get_last_layers_of_their_own(saved, capsys):
     path, state = saved
-    learner, config = made([*THREE[:2], ["sky", 23, [9, 9, 9]]], 1, f"checkpoint={path}")
+    learner, run = made([*THREE[:2], ["sky", 23, [9, 9, 9]]], 1, f"checkpoint={path}")
     fresh = copy.deepcopy(learner.state_dict())
     last = [f"tasks.segment.head.classify_{map}.{kind}" for map in ("low", "high") for kind in ("weight", "bias")]
-    assert start("segment", config, learner) == last
+    assert start(run, learner) == last
     assert all(torch.equal(learner.state_dict()[name], fresh[name]) for name in last)
     assert same(learner, state) >= set(state) - set(last)
     assert "for other classes: tasks.segment.head.classify_low.weight, " in capsys.readouterr().out
 
 
 def test_without_a_checkpoint_nothing_is_loaded():
-    learner, config = made(THREE, 1)
+    learner, run = made(THREE, 1)
     before = copy.deepcopy(learner.state_dict())
-    assert start("segment", config, learner) == [] and same(learner, before) == set(before)
+    assert start(run, learner) == [] and same(learner, before) == set(before)
 
 
 def test_what_is_scored_has_all_weights_and_the_same_classes(saved):
     path, state = saved
-    learner, config = made(THREE, 1, "mode=evaluate", f"checkpoint={path}")
-    complete("segment", config, learner)
+    learner, run = made(THREE, 1, "mode=evaluate", f"checkpoint={path}")
+    complete(run, learner)
     assert same(learner, state) == set(state)
     for classes, message in (
         (THREE[:2], "knows 3 classes, the data set has 2"),
         ([THREE[0], THREE[2], THREE[1]], r"class 1 is \['car', \[0, 0, 9\]\] in .* and \['tree', \[0, 9, 0\]\] in the"),
     ):
-        learner, config = made(classes, 1, "mode=evaluate", f"checkpoint={path}")
+        learner, run = made(classes, 1, "mode=evaluate", f"checkpoint={path}")
         with pytest.raises(UserError, match=message):
-            complete("segment", config, learner)
+            complete(run, learner)
 
 
 def test_label_maps_may_have_other_numbers_for_the_same_classes():
