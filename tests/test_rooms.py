@@ -18,7 +18,7 @@ ROOMS = {  # top to bottom: each imports rooms that stand below it, and these li
     "tasks.latency": "tasks.deploy tasks.engine tasks.config tasks.common heads backbones torch numpy omegaconf onnx "
     "onnxruntime onnxscript",
     "tasks.deploy": "tasks.predict tasks.engine tasks.checkpoint tasks.data "
-    "tasks.config tasks.common heads backbones torch numpy PIL rich hydra omegaconf onnx onnxruntime onnxscript "
+    "tasks.config tasks.common heads backbones torch numpy PIL rich onnx onnxruntime onnxscript "
     "openvino nncf executorch",
     "tasks.multitask": "tasks.engine tasks.checkpoint tasks.data.loading tasks.config tasks.common backbones torch "
     "rich",

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
+from hydra import compose, initialize_config_module
 from omegaconf import DictConfig, OmegaConf
 
 from backbones.table_file import read_table
@@ -89,6 +90,16 @@ def resolve(task: str, config: DictConfig, output_dir: object = "") -> Settings:
         UserError: as Settings.of.
     """
     return Settings.of(Run.of(task, with_table(renamed(storable(config))), output_dir))
+
+
+def composed(task: str, *overrides: str) -> Settings:
+    """The settings of a command line that nobody has typed.
+
+    Raises:
+        UserError: as Settings.of.
+    """
+    with initialize_config_module("conf", version_base="1.3"):
+        return resolve(task, compose(task, list(overrides)))
 
 
 def storable(config: DictConfig) -> dict[str, Any]:

@@ -44,7 +44,7 @@ def run(settings: Settings, typed: Sequence[str], folder: Path) -> None:
     if run.mode == "benchmark":  # in processes of its own, whose threads are not to be bound
         from tasks.deploy.benchmark import benchmark
 
-        benchmark(task, as_config(run), typed, folder)
+        benchmark(run, settings.benchmark, typed, folder)
         return
     if (
         settings.command.bind_threads
@@ -62,7 +62,8 @@ def run(settings: Settings, typed: Sequence[str], folder: Path) -> None:
             from tasks.deploy.predicting import predict as predict_with_file
 
             upright = settings.prediction.upright if "upright" in typed_keys(typed) else None
-            predict_with_file(as_config(run), images, folder, upright=upright)
+            threads = settings.export.threads
+            predict_with_file(model, images, folder, threads=threads, upright=upright, white=run.data.white)
             return
         from tasks.engine.weights import with_checkpoint
         from tasks.predict.checkpoint import predict
@@ -94,7 +95,7 @@ def run(settings: Settings, typed: Sequence[str], folder: Path) -> None:
     if run.mode == "export":
         from tasks.deploy.export import export
 
-        export(task, as_config(run), dataset, folder)
+        export(run, settings.export, dataset, folder)
         return
     if run.mode == "search":
         from tasks.search.search import search
@@ -110,7 +111,7 @@ def run(settings: Settings, typed: Sequence[str], folder: Path) -> None:
     else:
         from tasks.deploy.evaluate import evaluate
 
-        evaluate(run, as_config(run), prepared, folder)
+        evaluate(run, settings.export, prepared, folder)
 
 
 def as_config(run: Run) -> DictConfig:

@@ -160,7 +160,7 @@ def card_of(path: str | Path) -> dict[str, Any]:
     card = read_json(beside)
     if not isinstance(card, dict):
         raise UserError(f"{beside} is damaged: it is not a table of names and values")
-    from tasks.checkpoint.metadata import check_card  # these import omegaconf, which open_model() does without
+    from tasks.checkpoint.metadata import check_card  # which open_model() does without
     from tasks.config.stored import checked_config
 
     check_card(card, beside)

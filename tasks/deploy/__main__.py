@@ -9,14 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from hydra import compose, initialize_config_module
 from numpy.typing import NDArray
-from omegaconf import open_dict
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 from torch import nn
 
+from tasks.app.resolve import composed
 from tasks.common.console import run_command
 from tasks.common.errors import UserError
 from tasks.common.task_info import infos, nameless
@@ -28,7 +27,6 @@ from tasks.deploy.runtimes import open_runner
 from tasks.deploy.writers import WRITERS
 from tasks.engine.build import build
 from tasks.engine.learner import Learner
-from tasks.engine.of_config import learner_of
 
 CLASSES = 20  # of each task
 SIZE = (128, 160)
@@ -44,20 +42,19 @@ def main(formats: Sequence[str]) -> int:
         if name not in WRITERS:
             print(f"error: {name} is not one of {', '.join(WRITERS)}", file=sys.stderr)
             return 2
-    with initialize_config_module("conf", version_base="1.3"):
-        names = {str(path).removesuffix(".yaml") for path in names_of("backbone")}
-        backbones = sorted(names - {"table"})  # which needs a file
-        table = Table("backbone", "task", "image", *formats, "seconds", title="raw outputs, fp32", title_justify="left")
-        well = True
-        with Live(table, console=Console(width=150), refresh_per_second=1):
-            for backbone in backbones:
-                for task in infos():
-                    begin = time.perf_counter()
-                    cells = [of_pair(task, backbone, name) for name in formats]
-                    well &= not any("DIFFERS" in cell for cell in cells)
-                    height, width = OWN_SIZE.get(backbone, SIZE)
-                    seconds = f"{time.perf_counter() - begin:.0f}"
-                    table.add_row(backbone, task, f"{height}×{width}", *cells, seconds)
+    names = {str(path).removesuffix(".yaml") for path in names_of("backbone")}
+    backbones = sorted(names - {"table"})  # which needs a file
+    table = Table("backbone", "task", "image", *formats, "seconds", title="raw outputs, fp32", title_justify="left")
+    well = True
+    with Live(table, console=Console(width=150), refresh_per_second=1):
+        for backbone in backbones:
+            for task in infos():
+                begin = time.perf_counter()
+                cells = [of_pair(task, backbone, name) for name in formats]
+                well &= not any("DIFFERS" in cell for cell in cells)
+                height, width = OWN_SIZE.get(backbone, SIZE)
+                seconds = f"{time.perf_counter() - begin:.0f}"
+                table.add_row(backbone, task, f"{height}×{width}", *cells, seconds)
     return 0 if well else 1
 
 
@@ -71,13 +68,11 @@ def names_of(group: str) -> list[str]:
 def of_pair(task: str, backbone: str, name: str) -> str:
     """Export one network and compare; the difference, or why there is no file."""
     size = OWN_SIZE.get(backbone, SIZE)
-    config = compose(task, [f"backbone={backbone}", "recipe=none", f"export.format={name}", "upright=false"])
-    with open_dict(config):
-        config.hydra = None
+    settings = composed(task, f"backbone={backbone}", "recipe=none", f"export.format={name}", "upright=false")
     try:
-        learner = unsettled(build(learner_of(config), nameless(CLASSES)), size)
+        learner = unsettled(build(settings.run.learner, nameless(CLASSES)), size)
         traced, fit = trace(learner, batch=1, size=size), Stretch(size)
-        manifest = describe(task, learner, config, traced, size, fit, None)
+        manifest = describe(task, learner, settings.export, traced, size, fit, None)
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / manifest["file"]
             WRITERS[name](traced, path, manifest, "fp32")

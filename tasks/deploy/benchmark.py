@@ -7,38 +7,42 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig
 from rich.progress import track
 
 from tasks.deploy.bench.candidates import Candidate, candidates
 from tasks.deploy.bench.rivals import rival
 from tasks.deploy.bench.stages import NAMES
 from tasks.deploy.bench.table import publish
+from tasks.deploy.settings import BenchmarkSettings
+from tasks.engine.settings import Run
 
 ROUNDS = 5  # each network has its turn so often: a slow minute of the machine hits all alike
 
 
-def benchmark(task: str, config: DictConfig, overrides: Sequence[str], folder: Path) -> None:
+def benchmark(run: Run, settings: BenchmarkSettings, overrides: Sequence[str], folder: Path) -> None:
     """Measure what `model` and `checkpoint` name, or the configuration's network; print, and write to the folder.
+
+    Args:
+        overrides: as they were typed.
 
     Raises:
         UserError: for what cannot be opened, built or run.
     """
-    found = candidates(task, config, overrides)
+    found = candidates(run, settings, overrides)
     quiet = not sys.stdout.isatty()
     times: list[list[list[float]]] = [[] for _ in found]
     with ExitStack() as stack:
-        rivals = [stack.enter_context(rival(candidate.name, config.benchmark.threads)) for candidate in found]
+        rivals = [stack.enter_context(rival(candidate.name, settings.threads)) for candidate in found]
         pairs = track(zip(rivals, found, strict=True), "opening", len(found), disable=quiet, transient=True)
         opened = [each.ask(candidate.job) for each, candidate in pairs]
         for _ in track(range(ROUNDS), "measuring", disable=quiet, transient=True):
             for each, own in zip(rivals, times, strict=True):
-                own += each.ask(config.benchmark.seconds / ROUNDS)
-    publish(folder, [row_of(*each, config) for each in zip(found, opened, times, strict=True)])
+                own += each.ask(settings.seconds / ROUNDS)
+    publish(folder, [row_of(*each, settings) for each in zip(found, opened, times, strict=True)])
 
 
 def row_of(
-    candidate: Candidate, opened: dict[str, Any], times: Sequence[Sequence[float]], config: DictConfig
+    candidate: Candidate, opened: dict[str, Any], times: Sequence[Sequence[float]], settings: BenchmarkSettings
 ) -> dict[str, Any]:
     """One line of the table.
 
@@ -46,11 +50,11 @@ def row_of(
         opened: what the measuring process said of it.
         times: milliseconds of each stage, of each run.
     """
-    photo = config.benchmark.photo
+    photo = settings.photo
     row = {
         "name": candidate.name,
         **{key: opened[key] for key in ("runtime", "precision", "device")},
-        "threads": config.benchmark.threads,
+        "threads": settings.threads,
         "photo": photo if isinstance(photo, str) else "×".join(map(str, photo)),
         **{key: opened[key] for key in ("height", "width")},
         **candidate.costs(opened["height"], opened["width"]),

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from omegaconf import DictConfig
 
 from tasks.checkpoint.manifest import FORMAT, sha256
 from tasks.common.errors import UserError
 from tasks.common.formats import FORMATS
 from tasks.common.task_info import infos
 from tasks.deploy.network import Traced
+from tasks.deploy.settings import ExportSettings
 from tasks.deploy.writers import versions
 from tasks.engine.learner import Learner
 
@@ -22,7 +22,13 @@ OF_THIS_MACHINE = ("checkpoint", "resume", "weights", "input", "model")  # paths
 
 
 def describe(
-    task: str, learner: Learner, config: DictConfig, traced: Traced, size: tuple[int, int], fit: Any, source: str | None
+    task: str,
+    learner: Learner,
+    settings: ExportSettings,
+    traced: Traced,
+    size: tuple[int, int],
+    fit: Any,
+    source: str | None,
 ) -> dict[str, Any]:
     """The description of a file, without its hash.
 
@@ -35,8 +41,7 @@ def describe(
     Raises:
         UserError: for a fit that other programs cannot be told of.
     """
-    form, precision, runtime = config.export.outputs, config.export.precision, config.export.format
-    kind = FORMATS[runtime]
+    form, kind = settings.outputs, FORMATS[settings.format]
     batch, _, height, width = traced.shape
     backbone = learner.backbone
     return {
@@ -44,8 +49,8 @@ def describe(
         "mobilevision": version_here(),
         "task": task,
         "file": f"model{kind.suffix}",
-        "runtime": runtime,
-        "precision": precision,
+        "runtime": settings.format,
+        "precision": settings.precision,
         "outputs": form,
         "versions": versions(kind.packages),
         "checkpoint": None if source is None else {"name": Path(source).name, "sha256": sha256(Path(source))},
@@ -57,8 +62,8 @@ def describe(
             "batch": batch,
             "height": height,
             "width": width,
-            "upright": bool(config.upright),
-            "white": config.white,
+            "upright": settings.upright,
+            "white": settings.white,
             "resize": rule_of(fit),
             "normalisation": "inside the file: give it bytes, 0 to 255; it works with (byte / 255 - mean) / std",
             "mean": rounded(backbone.mean / 255),

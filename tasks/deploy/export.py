@@ -6,14 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from omegaconf import DictConfig, OmegaConf
 
 from tasks.checkpoint.manifest import CARD, NAME, write_manifest
 from tasks.common.console import report
 from tasks.common.errors import UserError
 from tasks.common.formats import FORMATS
 from tasks.common.task_info import infos
-from tasks.config.heads import parts
+from tasks.config.tree import put
 from tasks.data.loading.datamodule import DataModule
 from tasks.data.loading.splits import Splits
 from tasks.deploy import decode
@@ -24,9 +23,10 @@ from tasks.deploy.network import trace
 from tasks.deploy.prove import prove
 from tasks.deploy.runtimes import Runner, open_runner
 from tasks.deploy.samples import pixels
+from tasks.deploy.settings import ExportSettings
 from tasks.deploy.writers import WRITERS
 from tasks.engine.learner import Learner
-from tasks.engine.of_config import run_of
+from tasks.engine.settings import Run
 from tasks.engine.train import ready
 from tasks.engine.weights import complete
 
@@ -35,14 +35,13 @@ DTYPES = {"fp16": torch.float16, "bf16": torch.bfloat16}
 FITTED = "tasks.data.transforms.letterbox.Stretch"
 
 
-def export(task: str, config: DictConfig, splits: Splits, folder: Path) -> None:
+def export(run: Run, settings: ExportSettings, splits: Splits, folder: Path) -> None:
     """Write the file, prove it, and leave with it what is needed to use it: model.json, decode.py, golden/.
 
     Raises:
         UserError: for what cannot be exported, and for a file that does not do what the checkpoint does.
     """
-    size, any_size = size_of(config, splits)
-    run = run_of(task, config)
+    run, size = sized(run, settings, splits)
     learner, data, metadata = ready(run, splits)
     complete(run, learner)
     learner.eval()
@@ -51,8 +50,8 @@ def export(task: str, config: DictConfig, splits: Splits, folder: Path) -> None:
     shutil.rmtree(unproved, ignore_errors=True)
     unproved.mkdir()
     try:
-        manifest, runner = write(learner, metadata, config, data, size, any_size, unproved)
-        prove(learner, config, data, manifest, runner, folder)
+        manifest, runner = write(learner, metadata, run, settings, data, size, unproved)
+        prove(learner, settings, run.trainer, data, manifest, runner, folder)
         leave_golden(manifest, runner, pixels(data.val, GOLDEN), unproved / "golden")
         for path in sorted(unproved.iterdir(), key=lambda path: path.name == NAME):  # without it the rest is no export
             path.replace(folder / path.name)
@@ -72,26 +71,28 @@ def clear(folder: Path) -> None:
         (folder / name).unlink(missing_ok=True)
 
 
-def size_of(config: DictConfig, splits: Splits) -> tuple[tuple[int, int] | None, bool]:
-    """(height, width) that `export.size` asks for, if it does, and whether the file takes any; may set `data.fit`.
+def sized(run: Run, settings: ExportSettings, splits: Splits) -> tuple[Run, tuple[int, int] | None]:
+    """The run with the `data.fit` that `export.size` asks for, and (height, width) of what the network sees.
+
+    None for a file of any size, and where the data decides.
 
     Raises:
         UserError: for a size that contradicts how the network sees images.
     """
-    wanted = config.export.size
+    wanted = settings.size
     if wanted == "dynamic":
-        fixed = [info.target for info in infos().values() if info.one_size and info.target in config.targets]
+        fixed = [info.target for info in infos().values() if info.one_size and info.target in run.data.targets]
         if fixed:
             raise UserError(f"export.size=dynamic: {fixed[0]} need one size, to which their anchors belong")
-        for name, part in parts(config).items():
+        for name, part in run.learner.heads.items():
             key = f"{name}.head.pool_kernel".lstrip(".")
-            if (kernel := part["head"].get("pool_kernel")) is not None:
+            if (kernel := part.head.get("pool_kernel")) is not None:
                 raise UserError(
                     f"export.size=dynamic: {key}={kernel} is a window that a file cannot fit to its images; for images "
                     f"of up to {16 * kernel} pixels a side {key}=null computes the same"
                 )
-        return None, True
-    if wanted is None and config.data.fit is None:
+        return run, None
+    if wanted is None and run.data.fit is None:
         sizes = {splits.val.size(index) for index in range(len(splits.val))}
         if len(sizes) > 1:
             some = " and ".join(f"{height}×{width}" for height, width in sorted(sizes)[:2])
@@ -101,25 +102,25 @@ def size_of(config: DictConfig, splits: Splits) -> tuple[tuple[int, int] | None,
             )
         wanted = next(iter(sizes))
     if wanted is None:
-        return None, False
-    if config.data.fit is None:
-        config.data.fit = {"_target_": FITTED, "size": list(wanted)}
+        return run, None
+    if run.data.fit is None:
+        run = run.changed(data={**run.stored["data"], "fit": {"_target_": FITTED, "size": list(wanted)}})
         report(
             f"images    of other sizes than {wanted[0]}×{wanted[1]} will be stretched to it; the checkpoint takes them "
             "as they are, and so does a file of export.size=dynamic"
         )
-    elif list(OmegaConf.select(config, "data.fit.size") or ()) != list(wanted):
+    elif list(run.data.fit.get("size") or ()) != list(wanted):
         raise UserError(f"export.size={wanted} is not what data.fit makes of images: change data.fit, or leave it out")
-    return (int(wanted[0]), int(wanted[1])), False
+    return run, (wanted[0], wanted[1])
 
 
 def write(
     learner: Learner,
     metadata: Mapping[str, Any],
-    config: DictConfig,
+    run: Run,
+    settings: ExportSettings,
     data: DataModule,
     size: tuple[int, int] | None,
-    any_size: bool,
     folder: Path,
 ) -> tuple[dict[str, Any], Runner]:
     """The file, its description and its decoder in a folder; returns the description and the file, opened.
@@ -127,26 +128,22 @@ def write(
     Args:
         metadata: of the network's checkpoints; it goes beside the file with the resize that the file expects.
         size: (height, width) of the images that the network sees; None for the data's.
-        any_size: whether the file takes others as well.
     """
-    settings = config.export
     size = size or data.input_size()
     traced = trace(
         learner,
         batch=None if settings.batch == "dynamic" else settings.batch,
         size=size,
-        any_size=any_size,
+        any_size=settings.size == "dynamic",
         form=settings.outputs,
         dtype=DTYPES.get(settings.precision, torch.float32) if settings.format != "openvino" else torch.float32,
     )
-    fit = OmegaConf.to_container(config.data, resolve=True)["fit"]  # type: ignore[index,call-overload]
-    stored = dict(metadata["config"])
-    metadata = {**metadata, "config": {**stored, "data": {**stored["data"], "fit": fit}}}
-    manifest = describe(str(metadata["task"]), learner, config, traced, size, data.fit, config.checkpoint)
+    metadata = {**metadata, "config": put(metadata["config"], "data.fit", run.data.fit)}
+    manifest = describe(run.task, learner, settings, traced, size, data.fit, run.source.checkpoint)
     path = folder / manifest["file"]
     files = WRITERS[settings.format](traced, path, manifest, settings.precision)
     if settings.precision == "int8":
-        quantise(learner, config, data, manifest, path)
+        quantise(learner, settings, run.trainer, data, manifest, path)
     write_manifest(folder, manifest, files, portable(metadata))
     shutil.copyfile(decode.__file__, folder / "decode.py")
     if traced.unfolded:

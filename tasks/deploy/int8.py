@@ -5,13 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from omegaconf import DictConfig
 from rich.console import Console
 from rich.table import Table
 
 from tasks.common.console import report
 from tasks.common.errors import UserError
-from tasks.config.tree import resolved
 from tasks.data.loading.datamodule import DataModule
 from tasks.deploy.decode import prepare
 from tasks.deploy.prove import NOTHING_SCORED
@@ -19,16 +17,23 @@ from tasks.deploy.quantise.plan import Plan, mixed_plan, open_quantiser
 from tasks.deploy.quantise.quantiser import Quantiser
 from tasks.deploy.runtimes import open_runner
 from tasks.deploy.samples import pixels
+from tasks.deploy.settings import ExportSettings
 from tasks.deploy.shipped import Shipped
 from tasks.engine.learner import Learner
-from tasks.engine.of_config import plain
 from tasks.engine.settings import TrainerSettings
 from tasks.engine.train import scored
 
 SHOWN = 12  # layers of the table
 
 
-def quantise(learner: Learner, config: DictConfig, data: DataModule, manifest: dict[str, Any], path: Path) -> None:
+def quantise(
+    learner: Learner,
+    settings: ExportSettings,
+    trainer: TrainerSettings,
+    data: DataModule,
+    manifest: dict[str, Any],
+    path: Path,
+) -> None:
     """Replace a float file by its int8 file, calibrated with images as the network sees them in scoring.
 
     Those are training images, or where there are none validation images.
@@ -37,7 +42,7 @@ def quantise(learner: Learner, config: DictConfig, data: DataModule, manifest: d
         UserError: for too few images, and numbers without a range.
     """
     samples, split = (data.val, "validation") if data.train is None else (data.train, "training")
-    images = [prepare(image, manifest)[0] for image in pixels(samples, config.export.calibration)]
+    images = [prepare(image, manifest)[0] for image in pixels(samples, settings.calibration)]
     report(f"int8      ranges from {len(images)} {split} images")
     float_path = path.with_name(f"float_{path.name}")
     for suffix in {path.suffix, ".bin"}:
@@ -45,8 +50,8 @@ def quantise(learner: Learner, config: DictConfig, data: DataModule, manifest: d
             path.with_suffix(suffix).rename(float_path.with_suffix(suffix))
     quantiser = open_quantiser(float_path, images)
     report(f"int8      {quantiser.write(path)}")
-    if config.export.mixed:
-        mix(quantiser, gain_of(learner, config, data, manifest), config.export.budget, path)
+    if settings.mixed:
+        mix(quantiser, gain_of(learner, trainer, data, manifest), settings.budget, path)
     for suffix in {path.suffix, ".bin"}:
         float_path.with_suffix(suffix).unlink(missing_ok=True)
 
@@ -62,11 +67,10 @@ def mix(quantiser: Quantiser, gain: Callable[[Path], float], budget: float, path
 
 
 def gain_of(
-    learner: Learner, config: DictConfig, data: DataModule, manifest: dict[str, Any]
+    learner: Learner, trainer: TrainerSettings, data: DataModule, manifest: dict[str, Any]
 ) -> Callable[[Path], float]:
     """What a file gains over the checkpoint in the score of the task that loses most; below 0 where it loses."""
     keys = learner.score_keys
-    trainer = TrainerSettings.of(resolved(plain(config)))
     before = scored(trainer, learner, data)
     if not any(before.get(key) is not None for key in keys):
         raise UserError(NOTHING_SCORED)

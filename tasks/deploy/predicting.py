@@ -4,8 +4,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from omegaconf import DictConfig
-
 from tasks.common.labels import Pixels
 from tasks.common.output import Output, notes, output_of, summary, write_overlay
 from tasks.deploy.model import open_model, size_seen
@@ -29,17 +27,27 @@ def tasks_of(manifest: Mapping[str, Any]) -> dict[str, TaskOfFile]:
     }
 
 
-def predict(config: DictConfig, images: Sequence[Path], folder: Path, *, upright: bool | None = None) -> None:
+def predict(
+    file: str | Path,
+    images: Sequence[Path],
+    folder: Path,
+    *,
+    threads: int | None = None,
+    upright: bool | None = None,
+    white: float | None = None,
+) -> None:
     """Predict every image with an exported file and write what each task makes of it, as with its checkpoint.
 
     Args:
+        threads: of the runtime; None for its own choice.
         upright: whether images are turned as their cameras noted; None for what the file was exported with.
+        white: the value that is white in images of more than 8 bits a channel; None for what the file says.
 
     Raises:
         UserError: for a file that cannot be used, an image of a size that it does not take, or if not one image could
             be read.
     """
-    model = open_model(config.model, config.runtime.threads)
+    model = open_model(file, threads)
     outputs = {name: task.output for name, task in tasks_of(model.manifest).items()}
 
     def predict_one(image: Pixels, name: Path) -> tuple[dict[str, Any], str]:
@@ -54,5 +62,5 @@ def predict(config: DictConfig, images: Sequence[Path], folder: Path, *, upright
         print(note, flush=True)
     takes = model.manifest["input"]
     upright = takes["upright"] if upright is None else upright
-    white = takes.get("white") if config.white is None else config.white
+    white = takes.get("white") if white is None else white
     predict_each(images, predict_one, folder, upright=upright, white=white)

@@ -6,14 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from omegaconf import DictConfig
 from rich.console import Console
 from rich.table import Table
 
 from tasks.common.console import report
 from tasks.common.errors import UserError
 from tasks.common.parity import Counts, parity_of
-from tasks.config.tree import resolved
 from tasks.data.loading.datamodule import DataModule
 from tasks.data.transforms.resize import antialiased
 from tasks.deploy.decode import decode, prepare, selected
@@ -33,9 +31,9 @@ from tasks.deploy.gate import (
 )
 from tasks.deploy.runtimes import Runner
 from tasks.deploy.samples import pixels
+from tasks.deploy.settings import ExportSettings
 from tasks.deploy.shipped import Shipped
 from tasks.engine.learner import Learner
-from tasks.engine.of_config import plain
 from tasks.engine.settings import TrainerSettings
 from tasks.engine.train import scored
 
@@ -45,7 +43,13 @@ NOTHING_SCORED = "the validation images have no labels by which file and checkpo
 
 
 def prove(
-    learner: Learner, config: DictConfig, data: DataModule, manifest: dict[str, Any], runner: Runner, folder: Path
+    learner: Learner,
+    settings: ExportSettings,
+    trainer: TrainerSettings,
+    data: DataModule,
+    manifest: dict[str, Any],
+    runner: Runner,
+    folder: Path,
 ) -> None:
     """Compare the file with the checkpoint, print the table and write it as gate.json.
 
@@ -53,18 +57,18 @@ def prove(
         UserError: if the file differs by more than is allowed, unless `export.gate` only warns.
     """
     limits = LIMITS[manifest["precision"]]
-    if config.export.tolerance is not None:
-        limits = limits._replace(tensors=float(config.export.tolerance))
+    if settings.tolerance is not None:
+        limits = limits._replace(tensors=float(settings.tolerance))
     names = {name: entry["outputs"] for name, entry in manifest["tasks"].items()}
-    images = pixels(data.val, config.export.images)
+    images = pixels(data.val, settings.images)
     if manifest["input"]["height"] is None:  # half of them at other sizes
         images[1::2] = [antialiased(image, *(side * 3 // 4 for side in image.shape[:2])) for image in images[1::2]]
     expected = of_checkpoint(learner, data.fit, manifest["outputs"], names)
     table = compare(expected, of_file(runner, manifest), images, manifest["precision"], limits)
     if manifest["input"]["batch"] != 1:
         table += of_batch(expected, runner, manifest, images[::2], limits)
-    if config.export.metric or manifest["precision"] == "int8":
-        rows, decides = of_metric(learner, config, data, manifest, runner, folder)
+    if settings.metric or manifest["precision"] == "int8":
+        rows, decides = of_metric(learner, settings, trainer, data, manifest, runner, folder)
         if manifest["precision"] == "int8" and decides:  # it is what int8 may change: results need not be the same
             table = [row._replace(limit=None) if row.at_least else row for row in table]
         table += rows
@@ -80,9 +84,9 @@ def prove(
         return
     problem = (
         f"{manifest['file']} does not do what the checkpoint does: {told(failed[0])} ({folder / 'gate.json'}); "
-        f"{remedy(failed[0], config, manifest['precision'])}"
+        f"{remedy(failed[0], settings, manifest['precision'])}"
     )
-    if config.export.gate == "fail":
+    if settings.gate == "fail":
         raise UserError(problem)
     report(f"warning   {problem}")
 
@@ -94,9 +98,9 @@ def told(row: Difference) -> str:
     return f"{row.what} is {row.worst:.4g}, allowed {'from' if row.at_least else 'up to'} {row.limit:g}"
 
 
-def remedy(row: Difference, config: DictConfig, precision: str) -> str:
+def remedy(row: Difference, settings: ExportSettings, precision: str) -> str:
     """What can be done about a file that the gate refuses."""
-    settings, keep = config.export, "export.gate=warn keeps the file"
+    keep = "export.gate=warn keeps the file"
     if settings.gate == "warn":
         keep = "it was kept, as export.gate=warn says"
     if precision != "int8":
@@ -169,7 +173,13 @@ def of_batch(
 
 
 def of_metric(
-    learner: Learner, config: DictConfig, data: DataModule, manifest: dict[str, Any], runner: Runner, folder: Path
+    learner: Learner,
+    settings: ExportSettings,
+    trainer: TrainerSettings,
+    data: DataModule,
+    manifest: dict[str, Any],
+    runner: Runner,
+    folder: Path,
 ) -> tuple[list[Difference], bool]:
     """How much the file loses of each task's score over the data set; its scores are written as metrics.json.
 
@@ -179,7 +189,6 @@ def of_metric(
     Raises:
         UserError: for images without labels, where `export.metric=true` asks for scores.
     """
-    trainer = TrainerSettings.of(resolved(plain(config)))
     before = scored(trainer, learner, data)
     after = scored(trainer, Shipped(learner, runner, manifest), data)
     (folder / "metrics.json").write_text(json.dumps(after, indent=2) + "\n")
@@ -192,8 +201,8 @@ def of_metric(
             f"{key}: checkpoint {before[key]:.4f}, file {after[key]:.4f}, difference {after[key] - before[key]:+.4f}"
         )
         lost = abs(after[key] - before[key]) if exact else before[key] - after[key]
-        rows.append(Difference(f"loss of {key}", lost, SAME_SCORE if exact else config.export.budget, at_least=False))
-    if not rows and config.export.metric:
+        rows.append(Difference(f"loss of {key}", lost, SAME_SCORE if exact else settings.budget, at_least=False))
+    if not rows and settings.metric:
         raise UserError(NOTHING_SCORED)
     decides = len(rows) == len(learner.score_keys) and all(before[key] > 0 for key in learner.score_keys)
     if not decides and manifest["precision"] == "int8":

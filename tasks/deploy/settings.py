@@ -20,6 +20,7 @@ class ExportSettings:
 
     Attributes:
         threads: of an exported file; None for the runtime's own choice.
+        upright, white: how images are read; model.json says so.
     """
 
     format: str
@@ -35,6 +36,8 @@ class ExportSettings:
     budget: float
     calibration: int
     threads: int | None
+    upright: bool
+    white: float | None
 
     @classmethod
     def of(cls, tree: Tree) -> Self:
@@ -44,7 +47,8 @@ class ExportSettings:
             UserError: for a value outside its rule, a precision that a format lacks, a package that is not there.
         """
         check_values(tree, EXPORT, {})
-        settings = cls(**tree["export"], threads=tree["runtime"]["threads"])
+        reading = {"upright": tree["upright"], "white": tree["white"]}
+        settings = cls(**tree["export"], threads=tree["runtime"]["threads"], **reading)
         if tree["mode"] != "export":
             return settings
         form = FORMATS[settings.format]

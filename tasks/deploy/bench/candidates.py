@@ -5,19 +5,19 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from hydra.utils import instantiate
-from omegaconf import DictConfig, OmegaConf
-
 from heads.sizes import measure
 from tasks.checkpoint.checkpoint import open_checkpoint
 from tasks.checkpoint.manifest import card_of, read_manifest
 from tasks.common.errors import UserError
 from tasks.common.task_info import infos, nameless
 from tasks.config.heads import settled_heads, several
+from tasks.config.tree import put, select
 from tasks.deploy.bench.table import short_names
+from tasks.deploy.settings import BenchmarkSettings
 from tasks.engine.build import build, user_errors
+from tasks.engine.instantiate import make
 from tasks.engine.learner import Learner
-from tasks.engine.of_config import learner_of, plain, run_of
+from tasks.engine.settings import Run
 from tasks.engine.summary import EveryHead, on_meta
 from tasks.engine.trained import build_again
 from tasks.engine.weights import classes_of, sources_of, with_checkpoint
@@ -53,49 +53,39 @@ class Candidate(NamedTuple):
         return {"params": size.params, "multiply_adds": size.madds}
 
 
-def candidates(task: str, config: DictConfig, overrides: Sequence[str]) -> list[Candidate]:
-    """All that `model` and `checkpoint` name, each a file or a list of them; without any the configuration's network.
+def candidates(run: Run, settings: BenchmarkSettings, overrides: Sequence[str]) -> list[Candidate]:
+    """All files that the settings name; without any the network of the run.
+
+    Args:
+        overrides: as they were typed.
 
     Raises:
         UserError: for files that are not there, not of this task or damaged; for networks that cannot be built.
     """
-    settings = plain(config.benchmark)
-    common = {key: settings[key] for key in ("threads", "warmup", "photo", "size")}
-    checkpoints, models = listed(config.checkpoint), listed(config.model)
-    names = short_names([str(path) for path in (*checkpoints, *models)])
-    found = [of_checkpoint(task, config, overrides, path, names[str(path)], common) for path in checkpoints]
-    found += [of_file(task, path, names[str(path)], common) for path in models]
-    return found or [of_configuration(task, config, common)]
+    common = {key: getattr(settings, key) for key in ("threads", "warmup", "photo", "size")}
+    names = short_names([str(path) for path in (*settings.checkpoints, *settings.models)])
+    found = [of_checkpoint(run, overrides, path, names[str(path)], common) for path in settings.checkpoints]
+    found += [of_file(run.task, path, names[str(path)], common) for path in settings.models]
+    return found or [of_run(run, settings.classes, common)]
 
 
-def listed(value: Any) -> list[Path]:
-    """A path or a list of them, each once."""
-    if value is None:
-        return []
-    return list(dict.fromkeys(Path(str(path)) for path in (value if OmegaConf.is_list(value) else [value])))
-
-
-def of_checkpoint(
-    task: str, config: DictConfig, overrides: Sequence[str], path: Path, name: str, common: Mapping[str, Any]
-) -> Candidate:
+def of_checkpoint(run: Run, overrides: Sequence[str], path: Path, name: str, common: Mapping[str, Any]) -> Candidate:
     """A checkpoint's network, as it was configured and with what was typed on top."""
-    own = config.copy()
-    own.checkpoint, own.model = str(path), None
-    run, _ = with_checkpoint(run_of(task, own), overrides)
-    own = OmegaConf.create(dict(run.stored))
-    card = open_checkpoint(path, task)["mobilevision"]
+    run, _ = with_checkpoint(run.changed(checkpoint=str(path), model=None), overrides)
+    card = open_checkpoint(path, run.task)["mobilevision"]
     folder = path.parent.parent
     best = path.name == "best.ckpt" or not path.with_name("best.ckpt").is_file()  # which is what a run scores
-    return of_network(
-        name, task, own, classes_of(card), sources_of(card), common, [path], folder / "metrics.json" if best else None
-    )
+    metrics = folder / "metrics.json" if best else None
+    return of_network(name, run, classes_of(card), sources_of(card), common, [path], metrics)
 
 
-def of_configuration(task: str, config: DictConfig, common: Mapping[str, Any]) -> Candidate:
-    """The network of the configuration, its weights as they are initialised."""
-    config = config.copy()
-    classes = classes_for(config)
-    candidate = of_network("", task, config, classes, {}, common, [], None)
+def of_run(run: Run, classes: int | None, common: Mapping[str, Any]) -> Candidate:
+    """The network of a run, its weights as they are initialised.
+
+    Args:
+        classes: so many for each kind of label; None for the data set's.
+    """
+    candidate = of_network("", *with_classes(run, classes), {}, common, [], None)
     assert candidate.learner is not None
     heads = [type(entry.head).__name__ for _, entry in candidate.learner.each_task()]
     return candidate._replace(name=" + ".join([type(candidate.learner.backbone).__name__, *heads]))
@@ -103,8 +93,7 @@ def of_configuration(task: str, config: DictConfig, common: Mapping[str, Any]) -
 
 def of_network(
     name: str,
-    task: str,
-    config: DictConfig,
+    run: Run,
     classes: Mapping[str, Sequence[Any]],
     sources: Mapping[str, Sequence[str]],
     common: Mapping[str, Any],
@@ -112,13 +101,16 @@ def of_network(
     metrics: Path | None,
 ) -> Candidate:
     """A network in PyTorch."""
-    if config.backbone.get("pretrained"):
-        config.backbone.pretrained = False  # nothing to download: what it costs is the same
+    tree = run.stored
+    if select(tree, "backbone.pretrained"):
+        tree = put(tree, "backbone.pretrained", False)  # nothing to download: what it costs is the same
     if common["size"] is not None:
-        config.data.fit = {"_target_": "tasks.data.transforms.letterbox.Stretch", "size": common["size"]}
-    learner = build(learner_of(config), classes, sources)
+        fit = {"_target_": "tasks.data.transforms.letterbox.Stretch", "size": common["size"]}
+        tree = put(tree, "data.fit", fit)
+    run = run.changed(**tree)
+    learner = build(run.learner, classes, sources)
     plain_classes = {kind: plain_of(entries) for kind, entries in classes.items()}
-    job = {**common, "task": task, "config": plain(config), "classes": plain_classes, "sources": dict(sources)}
+    job = {**common, "task": run.task, "config": dict(run.stored), "classes": plain_classes, "sources": dict(sources)}
     return Candidate(name, job, learner, files, score_of(metrics, list(learner.tasks)))
 
 
@@ -127,27 +119,30 @@ def plain_of(entries: Sequence[Any]) -> list[Any]:
     return [entry if isinstance(entry, str) else list(entry) for entry in entries]
 
 
-def classes_for(config: DictConfig) -> Mapping[str, Sequence[Any]]:
-    """The classes of the configuration's network, by kind of label; settles the heads of multitask.
+def with_classes(run: Run, count: int | None) -> tuple[Run, Mapping[str, Sequence[Any]]]:
+    """A run whose heads are settled, and the classes of its network by kind of label.
+
+    Args:
+        count: so many of each kind; None for the data set's.
 
     Raises:
         UserError: for a data set that is not there, or has no labels of this kind.
     """
-    if several(config):
-        config.targets = [infos()[head].target for head in config.heads or infos()]
-    if config.benchmark.classes is not None:
-        classes: Mapping[str, Sequence[Any]] = nameless(config.benchmark.classes)
+    if several(run.stored):
+        run = run.changed(targets=[infos()[head].target for head in run.stored["heads"] or infos()])
+    if count is not None:
+        classes: Mapping[str, Sequence[Any]] = nameless(count)
     else:
         try:
             with user_errors():
-                classes = instantiate(config.dataset).classes
+                classes = make(run.data.dataset, "dataset").classes
         except UserError as error:
             raise UserError(f"{error}\nbenchmark.classes=<number of classes> measures without the data") from error
-    if several(config):
-        config.heads = settled_heads(config, classes, (), "the data set")
-    elif config.targets[0] not in classes:
-        raise UserError(f"the data set has no labels of kind {config.targets[0]}, only {', '.join(classes)}")
-    return classes
+    if several(run.stored):
+        run = run.changed(heads=settled_heads(run.stored, classes, (), "the data set"))
+    elif (target := run.data.targets[0]) not in classes:
+        raise UserError(f"the data set has no labels of kind {target}, only {', '.join(classes)}")
+    return run, classes
 
 
 def of_file(task: str, path: Path, name: str, common: Mapping[str, Any]) -> Candidate:

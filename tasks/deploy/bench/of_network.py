@@ -4,14 +4,13 @@ from importlib.metadata import version
 from typing import Any, NamedTuple
 
 import torch
-from hydra.utils import instantiate
-from omegaconf import OmegaConf
 from torch import Tensor
 
 from tasks.common.labels import Pixels
 from tasks.deploy.bench.stages import Stages
 from tasks.engine.build import build, user_errors
-from tasks.engine.of_config import learner_of, run_of
+from tasks.engine.instantiate import make
+from tasks.engine.settings import Run
 from tasks.engine.weights import complete
 from tasks.predict.checkpoint import best_device, seen_by
 
@@ -34,13 +33,13 @@ class NetworkStages(Stages):
     """
 
     def __init__(self, job: dict[str, Any]) -> None:
-        config = OmegaConf.create(job["config"])
-        self.learner = build(learner_of(config), job["classes"], job["sources"])
-        if config.checkpoint is not None or config.weights is not None:
-            complete(run_of(job["task"], config), self.learner)
+        run = Run.of(job["task"], job["config"])
+        self.learner = build(run.learner, job["classes"], job["sources"])
+        if run.source.checkpoint is not None or run.source.weights is not None:
+            complete(run, self.learner)
         with user_errors():
-            self.fit = instantiate(config.data.fit)
-        device = best_device(config.trainer.accelerator)
+            self.fit = make(run.data.fit, "data.fit")
+        device = best_device(run.trainer.accelerator)
         self.learner.eval().to(device)
         self.runtime, self.precision, self.device = f"torch {version('torch')}", "fp32", device.type
 

@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 import torch
-from omegaconf import DictConfig
 from torch import nn
 
+from tasks.app.resolve import Settings, composed
 from tasks.checkpoint.checkpoint import make_card
 from tasks.checkpoint.manifest import write_manifest
 from tasks.data.streets.dataset import Streets
@@ -20,11 +20,10 @@ from tasks.data.transforms.letterbox import Stretch
 from tasks.deploy.describe import describe
 from tasks.deploy.network import Traced, trace
 from tasks.deploy.runtimes import Runner, open_runner
+from tasks.deploy.settings import ExportSettings
 from tasks.deploy.writers import WRITERS
 from tasks.engine.build import build
 from tasks.engine.learner import Learner
-from tasks.engine.of_config import learner_of
-from tests.test_config import configuration
 
 SIZE = (48, 96)  # height, width of what the networks see; the scenes are larger
 SMALL = (
@@ -70,17 +69,17 @@ def enliven(learner: Learner) -> Learner:
     return learner.eval()
 
 
-def settings(*overrides: str) -> DictConfig:
-    """The configuration of the three heads."""
-    return configuration(*SMALL, *overrides, task="multitask")
+def settings(*overrides: str) -> Settings:
+    """Of the three heads."""
+    return composed("multitask", *SMALL, *overrides)
 
 
-def network(*overrides: str) -> tuple[Learner, DictConfig]:
-    """A learner for the street scenes' classes with the configuration that it was built from."""
-    config = settings(*overrides)
+def network(*overrides: str) -> tuple[Learner, Settings]:
+    """A learner for the street scenes' classes with the settings that it was built from."""
+    made = settings(*overrides)
     torch.manual_seed(0)
-    learner = enliven(build(learner_of(config), Streets.classes))
-    return learner, config
+    learner = enliven(build(made.run.learner, Streets.classes))
+    return learner, made
 
 
 class Shipped(NamedTuple):
@@ -92,11 +91,11 @@ class Shipped(NamedTuple):
     folder: Path
 
 
-def ship(folder: Path, learner: Learner, config: Any, traced: Traced, fit: Any = None) -> Shipped:
+def ship(folder: Path, learner: Learner, export: ExportSettings, traced: Traced, fit: Any = None) -> Shipped:
     """The network's file in a folder with its model.json, opened; nothing is proved."""
-    manifest = describe("multitask", learner, config, traced, SIZE, fit, None)
-    write = WRITERS[config.export.format]
-    files = write(traced, folder / manifest["file"], manifest, config.export.precision)
+    manifest = describe("multitask", learner, export, traced, SIZE, fit, None)
+    write = WRITERS[export.format]
+    files = write(traced, folder / manifest["file"], manifest, export.precision)
     write_manifest(folder, manifest, files)
     return Shipped(learner, open_runner(folder / manifest["file"], manifest, threads=1), manifest, folder)
 
@@ -109,8 +108,8 @@ def shipped(tmp_path_factory) -> Callable[[str, str], Shipped]:
 
     @functools.cache
     def get(runtime: str, form: str) -> Shipped:
-        config = settings(f"export.format={runtime}", f"export.outputs={form}")
-        return ship(tmp_path_factory.mktemp(f"{runtime}_{form}"), learner, config, traced(form), Stretch(SIZE))
+        export = settings(f"export.format={runtime}", f"export.outputs={form}").export
+        return ship(tmp_path_factory.mktemp(f"{runtime}_{form}"), learner, export, traced(form), Stretch(SIZE))
 
     return get
 
@@ -124,8 +123,8 @@ def scenes(tmp_path_factory) -> tuple[str, ...]:
 @pytest.fixture(scope="session")
 def best(tmp_path_factory, scenes) -> Path:
     """A checkpoint of three heads, which the commands of one head take as well."""
-    learner, config = network(*scenes)
-    metadata = make_card("multitask", config, {name: entry.card() for name, entry in learner.each_task()})
+    learner, made = network(*scenes)
+    metadata = make_card("multitask", made.run.stored, {name: entry.card() for name, entry in learner.each_task()})
     path = tmp_path_factory.mktemp("checkpoints") / "best.ckpt"
     torch.save({"mobilevision": metadata, "state_dict": learner.state_dict()}, path)
     return path

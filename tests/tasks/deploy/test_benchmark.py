@@ -10,10 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hydra import compose, initialize_config_module
 from PIL import Image
 
-from tasks.app.resolve import storable
+from tasks.app.resolve import composed
 from tasks.checkpoint.checkpoint import make_card
 from tasks.checkpoint.manifest import write_manifest
 from tasks.common.charts import Point, front
@@ -26,16 +25,20 @@ from tasks.deploy.bench.rivals import rival
 from tasks.deploy.bench.stages import photo_of
 from tasks.deploy.bench.table import publish, short_names, worth_of
 from tasks.engine.build import build
-from tasks.engine.of_config import learner_of
 
 ROOT = Path(__file__).parents[3]
 TINY = ("backbone=mobilenet_v3_small", "backbone.width=0.35", "trainer.accelerator=cpu", "mode=benchmark")
 SHORT = ("benchmark.seconds=0.05", "benchmark.warmup=0", "benchmark.photo=[36,48]")
 
 
-def configuration(task: str, *overrides: str):
-    with initialize_config_module("conf", version_base="1.3"):
-        return compose(task, [*TINY, *SHORT, *overrides])
+def settings(task: str, *overrides: str):
+    return composed(task, *TINY, *SHORT, *overrides)
+
+
+def found(task: str, *overrides: str):
+    """What the overrides say is to be measured."""
+    used = settings(task, *overrides)
+    return candidates(used.run, used.benchmark, [])
 
 
 def row(name: str, milliseconds: float, **more) -> dict:
@@ -49,9 +52,9 @@ def row(name: str, milliseconds: float, **more) -> dict:
 
 def write_checkpoint(folder: Path, classes: int = 3) -> Path:
     """A run's best.ckpt with untrained weights, and its metrics.json."""
-    config = configuration("classify", "data.fit.resize=36", "data.fit.crop=32")
-    learner = build(learner_of(config), nameless(classes), {})
-    card = make_card("classify", storable(config), {name: task.card() for name, task in learner.each_task()})
+    run = settings("classify", "data.fit.resize=36", "data.fit.crop=32").run
+    learner = build(run.learner, nameless(classes), {})
+    card = make_card("classify", run.stored, {name: task.card() for name, task in learner.each_task()})
     path = folder / "checkpoints" / "best.ckpt"
     path.parent.mkdir(parents=True)
     torch.save({"mobilevision": card, "state_dict": learner.state_dict()}, path)
@@ -148,11 +151,12 @@ def test_networks_take_turns_and_medians_are_of_all_rounds(monkeypatch, tmp_path
     def fake(name, _threads):
         yield Fake(name)
 
-    found = candidates("classify", configuration("classify", "benchmark.classes=3"), [])
-    found = [found[0]._replace(name="a"), found[0]._replace(name="b", learner=None)]
-    monkeypatch.setattr(module, "candidates", lambda *_: found)
+    (one,) = found("classify", "benchmark.classes=3")
+    two = [one._replace(name="a"), one._replace(name="b", learner=None)]
+    monkeypatch.setattr(module, "candidates", lambda *_: two)
     monkeypatch.setattr(module, "rival", fake)
-    module.benchmark("classify", configuration("classify"), [], tmp_path)
+    used = settings("classify")
+    module.benchmark(used.run, used.benchmark, [], tmp_path)
     assert asked == ["a", "b"] * 6
     first, second = json.loads((tmp_path / "benchmark.json").read_text())
     assert (first["network_p50_ms"], first["network_p95_ms"], first["whole_p50_ms"]) == (4, 81, 7)  # of 1 2 100 4 5
@@ -161,8 +165,7 @@ def test_networks_take_turns_and_medians_are_of_all_rounds(monkeypatch, tmp_path
 
 
 def test_what_a_network_costs_is_what_its_paper_says():
-    config = configuration("classify", "backbone=mobilenet_v2", "backbone.width=1.0", "benchmark.classes=1000")
-    (candidate,) = candidates("classify", config, [])
+    (candidate,) = found("classify", "backbone=mobilenet_v2", "backbone.width=1.0", "benchmark.classes=1000")
     costs = candidate.costs(224, 224)
     assert costs["params"] == 3_504_872 and round(costs["multiply_adds"], -6) == 301e6
     assert candidate.name == "MobileNetV2 + ClassificationHead" and candidate.bytes() is None
@@ -170,27 +173,26 @@ def test_what_a_network_costs_is_what_its_paper_says():
 
 @pytest.mark.parametrize("task", ["segment", "detect", "classify", "multitask"])
 def test_results_are_in_the_photos_pixels(task):
-    config = configuration(task, "benchmark.classes=7", "benchmark.size=[64,96]")
-    (candidate,) = candidates(task, config, [])
+    (candidate,) = found(task, "benchmark.classes=7", "benchmark.size=[64,96]")
     torch.manual_seed(0)
     stages = NetworkStages(json.loads(json.dumps(candidate.job)))
     prepared = stages.prepare(photo_of([36, 48]))
-    found = stages.finish(stages.network(prepared), prepared)
+    results = stages.finish(stages.network(prepared), prepared)
     assert stages.seen(prepared) == (64, 96)
-    assert set(found) == ({"segment", "detect", "classify"} if task == "multitask" else {task})
-    if "segment" in found:
-        labels = found["segment"]["labels"]
+    assert set(results) == ({"segment", "detect", "classify"} if task == "multitask" else {task})
+    if "segment" in results:
+        labels = results["segment"]["labels"]
         assert labels.shape == (36, 48) and labels.dtype == np.uint8
-    if "detect" in found:
-        boxes, scores, labels = (found["detect"][key] for key in ("boxes", "scores", "labels"))
+    if "detect" in results:
+        boxes, scores, labels = (results["detect"][key] for key in ("boxes", "scores", "labels"))
         assert len(boxes) == len(scores) == len(labels) > 0
         assert 36 < boxes[:, 2].max() <= 48 and 24 < boxes[:, 3].max() <= 36
-    if "classify" in found:
-        assert len(set(found["classify"].tolist())) == 5
+    if "classify" in results:
+        assert len(set(results["classify"].tolist())) == 5
 
 
 def test_the_network_without_a_size_sees_what_its_fit_makes_of_the_photo():
-    (candidate,) = candidates("segment", configuration("segment", "benchmark.classes=3"), [])
+    (candidate,) = found("segment", "benchmark.classes=3")
     stages = NetworkStages(candidate.job)
     assert stages.seen(stages.prepare(photo_of([36, 48]))) == (36, 48)
 
@@ -198,14 +200,14 @@ def test_the_network_without_a_size_sees_what_its_fit_makes_of_the_photo():
 def test_wrong_input_is_one_line(tmp_path):
     checkpoint = write_checkpoint(tmp_path / "run")
     with pytest.raises(UserError, match=r"best.ckpt was trained by tasks.classify, not tasks.segment"):
-        candidates("segment", configuration("segment", f"checkpoint={checkpoint}"), [])
+        found("segment", f"checkpoint={checkpoint}")
     with pytest.raises(UserError, match=r"benchmark.classes=<number of classes> measures without the data"):
-        candidates("classify", configuration("classify", "dataset=folders", "dataset.root=nowhere"), [])
+        found("classify", "dataset=folders", "dataset.root=nowhere")
     card = torch.load(checkpoint, weights_only=True)["mobilevision"]
     file = write_file(tmp_path / "exported" / "model.onnx", card, batch=8)
     with pytest.raises(UserError, match=r"model.onnx was exported by tasks.classify, not tasks.detect"):
-        candidates("detect", configuration("detect", f"model={file}"), [])
-    (candidate,) = candidates("classify", configuration("classify", f"model={file}"), [])
+        found("detect", f"model={file}")
+    (candidate,) = found("classify", f"model={file}")
     with rival("model.onnx", 1) as process, pytest.raises(UserError, match="takes 8 images at once"):
         process.ask(candidate.job)
 

@@ -10,7 +10,6 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from omegaconf import OmegaConf
 from PIL import Image
 
 from backbones.mobilenet_v3 import MobileNetV3
@@ -82,10 +81,6 @@ def photos(tmp_path):
     return sorted((tmp_path / "photos").rglob("*.png"))
 
 
-def settings(model="model.onnx"):
-    return OmegaConf.create({"model": str(model), "upright": False, "white": None, "runtime": {"threads": 1}})
-
-
 def left(folder):
     """The index and all files of a folder, by their paths in it."""
     files = {path.relative_to(folder): path for path in folder.rglob("*.*")}
@@ -111,7 +106,7 @@ def test_the_same_is_left_as_of_the_checkpoint(learner, photos, tmp_path, monkey
     )
     said = capsys.readouterr().out
     monkeypatch.setattr(shipped, "open_model", lambda _path, _threads: in_memory(learner, form))
-    shipped.predict(settings(), photos, folders[1])
+    shipped.predict("model.onnx", photos, folders[1])
     note, _, same = capsys.readouterr().out.partition("\n")
     assert same == said.replace(str(folders[0]), str(folders[1]))
     assert note.startswith("boxes     drawn and counted from a score of 0.3 on, a default")
@@ -135,7 +130,7 @@ def test_a_photo_that_the_file_refuses_is_named(learner, photos, tmp_path, monke
     model.manifest["input"]["resize"] = {"rule": "none"}
     monkeypatch.setattr(shipped, "open_model", lambda _path, _threads: model)
     with pytest.raises(UserError, match=r"one/a\.png: it is 430×150 pixels, and the file takes 128×64"):
-        shipped.predict(settings(), photos, tmp_path)
+        shipped.predict("model.onnx", photos, tmp_path)
 
 
 @pytest.mark.parametrize(("typed", "of_file", "seen"), [(None, True, True), (None, False, False), (False, True, False)])
@@ -145,24 +140,23 @@ def test_a_photo_is_turned_as_for_the_file_unless_that_is_typed(tmp_path, monkey
     model = SimpleNamespace(manifest={"input": takes, "tasks": {}})
     monkeypatch.setattr(shipped, "open_model", lambda _path, _threads: model)
     monkeypatch.setattr(shipped, "predict_each", lambda *_, **given: asked.update(given))
-    shipped.predict(settings(), [], tmp_path, upright=typed)
+    shipped.predict("model.onnx", [], tmp_path, upright=typed)
     assert asked == {"upright": seen, "white": None}
 
 
 def test_nothing_readable_is_a_mistake(learner, photos, tmp_path, monkeypatch):
     monkeypatch.setattr(shipped, "open_model", lambda _path, _threads: in_memory(learner, "raw"))
     with pytest.raises(UserError, match="none of the 1 files could be read"):
-        shipped.predict(settings(), [path for path in photos if path.name == "broken.png"], tmp_path)
+        shipped.predict("model.onnx", [path for path in photos if path.name == "broken.png"], tmp_path)
 
 
 def test_no_torch_is_imported(photos, tmp_path):
     write_folder(tmp_path / "export")
     code = (
-        "import sys; from pathlib import Path; from omegaconf import OmegaConf\n"
+        "import sys; from pathlib import Path\n"
         "from tasks.deploy.predicting import predict\n"
         "model, folder, *images = sys.argv[1:]\n"
-        "config = OmegaConf.create({'model': model, 'upright': False, 'white': None,'runtime': {'threads': 1}})\n"
-        "predict(config, [Path(image) for image in images], Path(folder))\n"
+        "predict(model, [Path(image) for image in images], Path(folder), threads=1)\n"
         "heavy = {'torch', 'torchvision', 'lightning', 'hydra', 'albumentations', 'cv2'}\n"
         "print('HEAVY', sorted(heavy & set(sys.modules)))"
     )

@@ -34,7 +34,7 @@ def judge(monkeypatch, tmp_path):
         manifest = {"precision": precision, "file": "model.onnx", "outputs": "raw", "tasks": {}}
         manifest["input"] = {"height": 4, "width": 5, "batch": 1}
         learner, data = SimpleNamespace(score_keys=["mAP"]), SimpleNamespace(val=None, fit=None)
-        prove.prove(learner, SimpleNamespace(export=export), data, manifest, None, tmp_path)
+        prove.prove(learner, export, None, data, manifest, None, tmp_path)
         return {row["what"]: row for row in json.loads((tmp_path / "gate.json").read_text())}
 
     return run

@@ -71,9 +71,9 @@ def test_a_file_gives_the_networks_tensors_and_predictions(shipped, runtime, for
 def test_one_head_is_not_named_in_its_outputs(tmp_path):
     """ExecuTorch, which is slow to write, with the quickest of networks."""
     pytest.importorskip("executorch")
-    learner, config = network("heads=[classify]", "export.format=executorch", "backbone.minimalistic=true")
+    learner, used = network("heads=[classify]", "export.format=executorch", "backbone.minimalistic=true")
     traced = trace(learner, batch=2, size=(32, 32))
-    made = ship(tmp_path, learner, config, traced)
+    made = ship(tmp_path, learner, used.export, traced)
     assert made.runner.names == ["logits"] and made.manifest["file"] == "model.pte"
     images = noise(3, (32, 32))
     all_near(made.runner.run(images.numpy()), tensors(made, images, "raw"))
@@ -96,8 +96,8 @@ def of_any_size():
 def test_any_number_of_images_of_any_size(of_any_size, runtime, tmp_path):
     need(runtime)
     learner, traced = of_any_size
-    config = settings(*ANY_SIZE, f"export.format={runtime}", "export.outputs=decoded")
-    made = ship(tmp_path, learner, config, traced)
+    export = settings(*ANY_SIZE, f"export.format={runtime}", "export.outputs=decoded").export
+    made = ship(tmp_path, learner, export, traced)
     assert made.runner.shape == traced.shape == (None, 3, None, None)
     for count, size in ((1, SIZE), (3, (80, 48)), (2, (65, 131))):
         images = noise(count, size)
@@ -107,8 +107,8 @@ def test_any_number_of_images_of_any_size(of_any_size, runtime, tmp_path):
 
 
 def test_an_image_and_its_mirror_image(tmp_path):
-    learner, config = network("heads=[classify]", "classify.task.mirror=true", "export.format=torch")
-    made = ship(tmp_path, learner, config, trace(learner, batch=1, size=SIZE), Stretch(SIZE))
+    learner, used = network("heads=[classify]", "classify.task.mirror=true", "export.format=torch")
+    made = ship(tmp_path, learner, used.export, trace(learner, batch=1, size=SIZE), Stretch(SIZE))
     images = noise(2)
     got = made.runner.run(images.numpy())
     all_near(got, tensors(made, images, "raw"))
