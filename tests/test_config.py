@@ -19,12 +19,12 @@ from tasks.app.resolve import resolve, storable
 from tasks.common.errors import UserError
 from tasks.common.task_info import infos
 from tasks.config.image_size import follows
-from tasks.config.search import check_search
 from tasks.config.targets import ALLOWED, INTERPOLATIONS, TRANSFORMS, may_build, slot_of
 from tasks.config.tree import DATA_ROOT
 from tasks.engine.build import make_backbone
 from tasks.engine.instantiate import make
 from tasks.engine.settings import Run
+from tasks.search.settings import search_settings
 
 CONF = Path(__file__).parent.parent / "conf"
 
@@ -151,9 +151,9 @@ def test_what_a_recipe_or_an_experiment_says_is_what_runs(choice):
 
 
 def test_a_search_that_compares_latencies_has_no_target():
-    check_search(tree_of("search=latency"))
+    search_settings(tree_of("search=latency"))
     with pytest.raises(UserError, match=r"^target\.madds=3M: search=latency has no target"):
-        check_search(tree_of("search=latency", "target.madds=3M"))
+        search_settings(tree_of("search=latency", "target.madds=3M"))
 
 
 def test_configs_stay_short():

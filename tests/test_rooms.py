@@ -14,8 +14,8 @@ ROOMS = {  # top to bottom: each imports rooms that stand below it, and these li
     "tasks": "tasks.app tasks.common",
     "tasks.app": "tasks backbones hydra omegaconf lightning rich numpy PIL",
     "tasks.search": "tasks.latency tasks.predict tasks.engine tasks.checkpoint tasks.data.loading tasks.config "
-    "tasks.common heads backbones torch lightning hydra omegaconf optuna numpy rich matplotlib",
-    "tasks.latency": "tasks.deploy tasks.engine tasks.config tasks.common heads backbones torch numpy omegaconf onnx "
+    "tasks.common heads backbones torch lightning yaml optuna numpy rich matplotlib",
+    "tasks.latency": "tasks.deploy tasks.engine tasks.config tasks.common heads backbones torch numpy onnx "
     "onnxruntime onnxscript",
     "tasks.deploy": "tasks.predict tasks.engine tasks.checkpoint tasks.data "
     "tasks.config tasks.common heads backbones torch numpy PIL rich onnx onnxruntime onnxscript "

@@ -9,15 +9,16 @@ from omegaconf import DictConfig, OmegaConf
 
 from backbones.table_file import read_table
 from tasks.common.errors import UserError
+from tasks.config.budget import budgets_of
 from tasks.config.rules.run import COMMAND
 from tasks.config.rules.values import check_values
-from tasks.config.search import budgets_of, check_search
 from tasks.config.stored import Place, may_be_resolved
 from tasks.config.targets import check_targets, renamed
 from tasks.config.tree import Tree, put, resolved, select
 from tasks.deploy.settings import BenchmarkSettings, ExportSettings, check_models
 from tasks.engine.settings import Run
 from tasks.predict.settings import PredictionSettings
+from tasks.search.settings import SearchSettings, search_settings
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,7 @@ class Settings:
     prediction: PredictionSettings
     export: ExportSettings
     benchmark: BenchmarkSettings
+    search: SearchSettings | None
 
     @classmethod
     def of(cls, run: Run) -> Self:
@@ -64,9 +66,9 @@ class Settings:
         """
         tree = resolved(run.stored, run.output_dir)
         check_models(tree)
-        if tree["mode"] == "search":
-            check_search(tree)
-        elif "search" in tree:
+        searching = tree["mode"] == "search"
+        search = search_settings(tree) if searching else None
+        if not searching and "search" in tree:
             raise UserError(f"search={tree['search']['kind']} is for python -m tasks.search")
         check_targets(tree)
         return cls(
@@ -75,6 +77,7 @@ class Settings:
             prediction=PredictionSettings.of(tree),
             export=ExportSettings.of(tree),
             benchmark=BenchmarkSettings.of(tree),
+            search=search,
         )
 
 

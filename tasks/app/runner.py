@@ -97,10 +97,10 @@ def run(settings: Settings, typed: Sequence[str], folder: Path) -> None:
 
         export(run, settings.export, dataset, folder)
         return
-    if run.mode == "search":
+    if settings.search is not None:
         from tasks.search.search import search
 
-        search(task, as_config(run), dataset, folder)
+        search(run, settings.search, dataset, folder)
         return
     prepared = train.prepare(run, dataset)
     if run.mode == "train":

@@ -4,14 +4,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 
-from omegaconf import DictConfig
-
 from tasks.common.errors import UserError
 from tasks.common.stopwatch import Stopwatch
 from tasks.config.amounts import readable
 from tasks.engine.learner import Learner
 from tasks.latency.runtimes import Runtime, make_runtime
-from tasks.latency.table import Conditions, LatencyTable, machine, told
+from tasks.latency.settings import LatencySettings
+from tasks.latency.table import Conditions, LatencyTable, format_conditions, machine
 from tasks.latency.units import Unit, counted, units_of
 
 TOGETHER = 16  # units that are measured in turn; all at once would fill the memory
@@ -31,7 +30,7 @@ class Meter(ABC):
     def of(self, learner: Learner) -> float:
         """The cost of one pass over one image; the network may be without values, on the meta device."""
 
-    def told(self, cost: float) -> str:
+    def format(self, cost: float) -> str:
         """A cost with its unit."""
         return readable(cost, self.unit)
 
@@ -95,7 +94,7 @@ class Latency(Meter):
             UserError: where the table is another machine's.
         """
         if self.table.foreign:
-            there = told(self.table.conditions)
+            there = format_conditions(self.table.conditions)
             raise UserError(f"latency.table={self.table.path} lacks {units[0].key}; only {there} can measure it")
         stopwatch = Stopwatch(self.runtime.threads, swept=True)
         for first in range(0, len(units), TOGETHER):
@@ -105,11 +104,11 @@ class Latency(Meter):
             self.table.add({unit.key: max(0.0, round(ms, 6)) for unit, ms in zip(some, times, strict=True)})
 
 
-def make_meter(config: DictConfig, name: str, size: tuple[int, int]) -> Meter:
+def make_meter(settings: LatencySettings, name: str, size: tuple[int, int]) -> Meter:
     """What measures "latency", "madds" or "params" of networks.
 
     Args:
-        config: `latency` says how milliseconds are measured, and where they are kept.
+        settings: how milliseconds are measured, and where they are kept.
         size: (height, width) of the image.
 
     Raises:
@@ -119,7 +118,6 @@ def make_meter(config: DictConfig, name: str, size: tuple[int, int]) -> Meter:
         return Params()
     if name == "madds":
         return Madds(size)
-    settings = config.latency
     runtime = make_runtime(settings.runtime, settings.threads)
     path = settings.table or f"outputs/latency/{settings.runtime}_{settings.threads}_{settings.precision}.json"
     here = Conditions(machine(), runtime.name, settings.threads, settings.precision)

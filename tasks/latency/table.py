@@ -46,7 +46,7 @@ class LatencyTable:
             found = Conditions(**{key: table[key] for key in Conditions._fields})
             if found != here and not foreign:
                 raise UserError(
-                    f"latency.table={path} is of {told(found)}; here it is {told(here)}: "
+                    f"latency.table={path} is of {format_conditions(found)}; here it is {format_conditions(here)}: "
                     "name another file, or take it as it is with latency.other_machine=true"
                 )
             self.conditions, self.ms, self.factors = found, table["ms"], table["factors"]
@@ -98,7 +98,7 @@ def machine() -> str:
     return f"{name or 'CPU'} ({platform.machine()}), {os.cpu_count()} cores"
 
 
-def told(conditions: Conditions) -> str:
+def format_conditions(conditions: Conditions) -> str:
     """Conditions in a line."""
     threads = "one thread" if conditions.threads == 1 else f"{conditions.threads} threads"
     return f"{conditions.machine}, {conditions.runtime}, {threads}, {conditions.precision}"

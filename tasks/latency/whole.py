@@ -2,21 +2,21 @@
 
 import copy
 from collections.abc import Mapping
-from typing import Any
 
 from tasks.common.stopwatch import Stopwatch, Term
 from tasks.engine.learner import Learner
 from tasks.latency.runtimes import Runtime, make_runtime
+from tasks.latency.settings import LatencySettings
 from tasks.latency.torch_runtime import TorchRuntime
 
 SECONDS, VISITS = 1.0, 15  # for each network
 
 
-def whole(learners: Mapping[str, Learner], settings: Any, size: tuple[int, int]) -> dict[str, float]:
+def whole(learners: Mapping[str, Learner], settings: LatencySettings, size: tuple[int, int]) -> dict[str, float]:
     """Milliseconds for one image, by the networks' names; a mirror image (Task.mirror) is left out.
 
     Args:
-        settings: `latency` of the configuration.
+        settings: of which runtime and threads count here.
         size: (height, width) of the image.
 
     Raises:

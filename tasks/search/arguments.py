@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tasks.common.errors import UserError
 from tasks.common.task_info import infos
-from tasks.config.search import KINDS
+from tasks.search.rules import KINDS
 
 
 def task_of(arguments: Sequence[str]) -> str:

@@ -4,40 +4,41 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from omegaconf import DictConfig, OmegaConf
+import yaml
 
 from backbones.inverted import Plan
 from backbones.table import table_of
 from backbones.table_file import write_table
 from tasks.checkpoint.checkpoint import load_state, make_card, open_checkpoint, read_ours
 from tasks.checkpoint.saving import save
+from tasks.config.tree import Tree, resolved
 from tasks.data.loading.splits import Splits
 from tasks.engine import train as training
-from tasks.engine.of_config import plain, run_of
+from tasks.engine.settings import Run
 from tasks.search.networks import Networks
 
 OF_THE_SEARCH = ("search", "target", "latency", "budget")
 
 
-def as_training(config: DictConfig, checkpoint: Path | None) -> DictConfig:
-    """A search's configuration as that of a training, from a checkpoint's weights or from scratch."""
-    own = {key: value for key, value in plain(config).items() if key not in OF_THE_SEARCH}
+def as_training(tree: Tree, checkpoint: Path | None) -> dict[str, Any]:
+    """A search's stored configuration as that of a training, from a checkpoint's weights or from scratch."""
+    own = {key: value for key, value in tree.items() if key not in OF_THE_SEARCH}
     path = None if checkpoint is None else str(checkpoint)
-    return OmegaConf.create(own | {"mode": "train", "checkpoint": path, "weights": None, "budget": {}})
+    return own | {"mode": "train", "checkpoint": path, "weights": None, "budget": {}}
 
 
-def write_network(task: str, networks: Networks, plan: Plan, state: dict[str, Any], origin: str, path: Path) -> None:
+def write_network(networks: Networks, plan: Plan, state: dict[str, Any], origin: str, path: Path) -> None:
     """Write a network as a table, <path>.yaml, and its weights as a checkpoint, <path>.ckpt."""
-    file = path.with_suffix(".yaml")
+    file, task = path.with_suffix(".yaml"), networks.run.task
     write_table(
         file,
         table_of(plan, origin),
         f"python -m backbones {file.name}\n"
         f"python -m tasks.{task} backbone=table backbone.file={file.name} weights={path.name}.ckpt",
     )
-    config = as_training(networks.configured(plan, origin), None)
+    tree = as_training(networks.stored(plan, origin), None)
     learner = networks.outline(plan)
-    card = make_card(task, plain(config), {name: entry.card() for name, entry in learner.each_task()})
+    card = make_card(task, tree, {name: entry.card() for name, entry in learner.each_task()})
     save({"state_dict": state, "mobilevision": card}, path.with_suffix(".ckpt"))
 
 
@@ -49,15 +50,15 @@ class Trained(NamedTuple):
     epoch_seconds: float
 
 
-def train(task: str, config: DictConfig, splits: Splits, folder: Path, score: str) -> Trained:
+def train(run: Run, splits: Splits, folder: Path, score: str) -> Trained:
     """An ordinary training in a folder.
 
     Args:
         score: the name of the main score.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "config.yaml").write_text(OmegaConf.to_yaml(config, resolve=True))
-    run = run_of(task, config)
+    tree = resolved(run.stored, run.output_dir)
+    (folder / "config.yaml").write_text(yaml.safe_dump(tree, allow_unicode=True, sort_keys=False))
     training.train(run, training.prepare(run, splits), splits, folder)
     used = read(folder / "training.json")
     return Trained(float(read(folder / "metrics.json")[score]), used["seconds"], used["last_epoch_seconds"])
@@ -71,11 +72,11 @@ def keep_trained(folder: Path) -> None:
     save({key: checkpoint[key] for key in ("state_dict", "mobilevision")}, folder / "found.ckpt")
 
 
-def seed_score(task: str, config: DictConfig, splits: Splits, score: str) -> float:
-    """The seed's main score on the validation images."""
-    run = run_of(task, config)
+def seed_score(run: Run, splits: Splits, score: str) -> float:
+    """The score of the seed, a search's checkpoint, on the validation images."""
+    path = str(run.source.checkpoint)
     learner, data, _ = training.ready(run, splits)
-    load_state(learner, open_checkpoint(config.checkpoint, task), config.checkpoint)
+    load_state(learner, open_checkpoint(path, run.task), path)
     return float(training.scored(run.trainer, learner, data)[score])
 
 

@@ -6,21 +6,21 @@ import statistics
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.table import Table
 
 from tasks.common.charts import FRONT, PALE, prepare, write_chart
 from tasks.common.console import report
 from tasks.latency.meters import Latency, make_meter, sized
-from tasks.latency.table import told
+from tasks.latency.table import format_conditions
 from tasks.latency.units import units_of
 from tasks.latency.whole import whole
 from tasks.search.block.space import Space
 from tasks.search.networks import Networks
+from tasks.search.settings import LatencyCheckSettings
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -30,7 +30,7 @@ class Compared(NamedTuple):
     """A network.
 
     Attributes:
-        changes: what is other than in the configuration's.
+        changes: what is other than in the run's.
         units: milliseconds of its units, added up.
         whole: milliseconds of the network.
     """
@@ -41,7 +41,7 @@ class Compared(NamedTuple):
     whole: float
 
 
-def report_latency(config: DictConfig, networks: Networks, folder: Path) -> None:
+def report_latency(settings: LatencyCheckSettings, networks: Networks, folder: Path) -> None:
     """Compare random networks' sums with measurements of them; print, write latency.csv and latency.png.
 
     What whole networks take over their sums, the median, goes into the table: from then on it is part of what networks
@@ -50,20 +50,19 @@ def report_latency(config: DictConfig, networks: Networks, folder: Path) -> None
     Raises:
         UserError: for a table of another machine.
     """
-    meter = make_meter(config, "latency", networks.size)
+    meter = make_meter(settings.latency, "latency", networks.size)
     assert isinstance(meter, Latency)
-    report(f"table     {meter.table.path}: {told(meter.table.conditions)}")
-    choices: Any = OmegaConf.to_container(config.search)
-    space, generator = Space(networks.seed_plan, choices), random.Random(config.seed)
+    report(f"table     {meter.table.path}: {format_conditions(meter.table.conditions)}")
+    space, generator = Space(networks.seed_plan, settings.choices), random.Random(networks.run.seed)
     plans, changes = {"seed": networks.seed_plan}, {"seed": ""}
-    for number in range(1, config.search.networks + 1):
+    for number in range(1, settings.networks + 1):
         point = {key: generator.choice(values) for key, values in space.choices.items()}
         name = f"network {number}"
         plans[name], changes[name] = space.plan(point), space.changes(point)
     units = {name: units_of(networks.outline(plan), networks.size) for name, plan in plans.items()}
     report(f"units     {len({unit.key for each in units.values() for unit in each})} in {len(plans)} networks")
     sums = {name: meter.sum(each) for name, each in units.items()}
-    wholes = whole({name: networks.build(plan) for name, plan in plans.items()}, config.latency, networks.size)
+    wholes = whole({name: networks.build(plan) for name, plan in plans.items()}, settings.latency, networks.size)
     found = [Compared(name, changes[name], sums[name], wholes[name]) for name in plans]
     factor = statistics.median(each.whole / each.units for each in found)
     if not meter.table.foreign:

@@ -1,10 +1,10 @@
 """Networks like the configuration's, with other blocks."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
-from omegaconf import DictConfig, OmegaConf
 
 from backbones.blocks import InvertedResidual
 from backbones.inverted import InvertedBackbone, Plan
@@ -15,31 +15,31 @@ from tasks.common.errors import UserError
 from tasks.engine.build import build, make_backbone, user_errors
 from tasks.engine.instantiate import make
 from tasks.engine.learner import Learner
-from tasks.engine.of_config import learner_of, plain
+from tasks.engine.settings import Run
 
 RESOLUTION = {"output_stride": 32, "skip_strides": 0, "dilation_rule": "paper"}  # of a table, unless the seed says
 
 
 class Networks:
-    """Builds candidates: heads, resolution and training are the configuration's, the blocks are a plan's.
+    """Builds candidates: heads, resolution and training are the run's, the blocks are a plan's.
 
     Args:
-        config: of the seed network.
+        run: of the seed network.
         classes: of the data set, by kind of label.
         size: (height, width) of the images that are scored.
 
     Attributes:
-        seed_plan: of the configuration's own network.
+        seed_plan: of the run's own network.
         passes: see find_passes.
 
     Raises:
         UserError: for a backbone that is no chain of inverted residuals with shortcuts between bottlenecks.
     """
 
-    def __init__(self, config: DictConfig, classes: Mapping[str, Sequence[Any]], size: tuple[int, int]) -> None:
-        self.config, self.classes, self.size = config, classes, size
+    def __init__(self, run: Run, classes: Mapping[str, Sequence[Any]], size: tuple[int, int]) -> None:
+        self.run, self.classes, self.size = run, classes, size
         with user_errors(), torch.device("meta"), uninitialised():
-            seed = make_backbone(learner_of(config).backbone)
+            seed = make_backbone(run.learner.backbone)
         if not isinstance(seed, InvertedBackbone):
             raise UserError(
                 f"{type(seed).__name__} is no chain of inverted residuals, which is what a search changes: take "
@@ -48,18 +48,16 @@ class Networks:
         self.seed_plan = seed.plan
         with user_errors():
             table_of(self.seed_plan)
-            part = learner_of(config).heads[""]
+            part = run.learner.heads[""]
             self.head, self.make_task = make(part.head, "head"), make(part.task, "task", _partial_=True)
-        own = plain(config)["backbone"]
-        self.resolution = {key: own.get(key, default) for key, default in RESOLUTION.items()}
-        self.resolved = {key: config.backbone.get(key, default) for key, default in RESOLUTION.items()}
+        self.resolution = {key: run.learner.backbone.get(key, default) for key, default in RESOLUTION.items()}
         self.passes = self.find_passes()
 
     def find_passes(self) -> tuple[bool, ...]:
         """Whether each block keeps the resolution, so that it has a shortcut where its channels allow one."""
         blocks = tuple(block._replace(out=self.seed_plan.stem) for block in self.seed_plan.blocks)
         with torch.device("meta"), uninitialised():
-            network = InvertedBackbone(self.seed_plan._replace(blocks=blocks), **self.resolved)
+            network = InvertedBackbone(self.seed_plan._replace(blocks=blocks), **self.resolution)
         return tuple(block.residual for block in network.blocks if isinstance(block, InvertedResidual))
 
     @property
@@ -69,8 +67,8 @@ class Networks:
 
     @property
     def seed_name(self) -> str:
-        """What the configuration's backbone is called."""
-        return str(self.config.backbone._target_.rpartition(".")[2])
+        """What the run's backbone is called."""
+        return str(self.run.learner.backbone["_target_"].rpartition(".")[2])
 
     def sizes(self, plan: Plan) -> tuple[int, int]:
         """Parameters, and multiply-adds of one image, of a plan's network with its head."""
@@ -79,38 +77,43 @@ class Networks:
         size = measure(learner.backbone, task.head, *self.size)
         return size.params, size.madds
 
-    def configured(self, plan: Plan, origin: str | None = None) -> DictConfig:
-        """The configuration with this plan's network in the place of its own, as a table inside it.
+    def stored(self, plan: Plan, origin: str | None = None) -> dict[str, Any]:
+        """The stored configuration with this plan's network in the place of its own, as a table inside it.
 
         Args:
             origin: a line on where the network comes from.
         """
-        config = plain(self.config)
-        config["backbone"] = {
-            "_target_": "backbones.table.TableBackbone",
-            "_convert_": "all",
-            "file": None,
-            "table": table_of(plan, origin),
-            **self.resolution,
-            "norm_eps": None,
-            "norm_momentum": None,
-            "frozen": config["backbone"].get("frozen", False),
-        }
-        return OmegaConf.create(config)
+        own = self.run.stored["backbone"]
+        resolution = {key: own.get(key, default) for key, default in RESOLUTION.items()}  # unresolved, as it is stored
+        backbone = table_spec(plan, resolution, origin) | {"frozen": own.get("frozen", False)}
+        return {**self.run.stored, "backbone": backbone}
 
     def build(self, plan: Plan) -> Learner:
-        """A plan's network, its weights as they are initialised from the configuration's seed."""
+        """A plan's network, its weights as they are initialised from the run's seed."""
         with torch.random.fork_rng():
-            torch.manual_seed(self.config.seed)
-            return build(learner_of(self.configured(plan)), self.classes)
+            torch.manual_seed(self.run.seed)
+            return build(replace(self.run.learner, backbone=table_spec(plan, self.resolution)), self.classes)
 
     def outline(self, plan: Plan) -> Learner:
         """A plan's network on the meta device: shapes without values. Quick: a search makes thousands."""
         with uninitialised():
             with torch.device("meta"):
-                backbone = InvertedBackbone(plan, **self.resolved)
+                backbone = InvertedBackbone(plan, **self.resolution)
             task = self.make_task(
                 features=backbone.features, head=self.head, classes=self.classes[self.make_task.func.info.target]
             )
             backbone.keep(task.head.maps)
             return Learner(backbone, [task.to("meta")])
+
+
+def table_spec(plan: Plan, resolution: Mapping[str, Any], origin: str | None = None) -> dict[str, Any]:
+    """What builds a plan's network."""
+    return {
+        "_target_": "backbones.table.TableBackbone",
+        "_convert_": "all",
+        "file": None,
+        "table": table_of(plan, origin),
+        **resolution,
+        "norm_eps": None,
+        "norm_momentum": None,
+    }

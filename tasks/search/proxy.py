@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import torch
 from lightning.fabric.utilities import move_data_to_device
-from omegaconf import DictConfig
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from torch.optim.swa_utils import update_bn
@@ -16,20 +15,18 @@ from tasks.common.distillation import Distillation
 from tasks.common.errors import UserError
 from tasks.common.task import Task
 from tasks.common.task_info import infos
-from tasks.config.tree import resolved
 from tasks.data.loading.batches import Batch, Scored
 from tasks.data.loading.mixture import as_mixture
 from tasks.data.loading.progressive import shrunk
 from tasks.data.loading.samplers import EvalBatches
-from tasks.data.loading.settings import DataSettings
 from tasks.data.loading.splits import Splits
 from tasks.data.loading.subset import Subset
 from tasks.engine.build import build_data
 from tasks.engine.learner import Learner
-from tasks.engine.of_config import plain
-from tasks.engine.settings import DistillationSettings
+from tasks.engine.settings import Run
 from tasks.engine.teacher import make_distillation
 from tasks.predict.checkpoint import best_device
+from tasks.search.settings import ProxySettings
 
 NORM_BATCHES = 8  # that BatchNorm's statistics are taken from before a score: a momentum of 0.01 is too slow for them
 
@@ -38,12 +35,9 @@ class Proxy:
     """Trains and scores one network after the other, all on the same images. The validation images are never seen.
 
     Args:
-        config: of the training: optimiser, schedule, augmentation, seed.
+        run: of the training: optimiser, schedule, augmentation, seed.
+        settings: which of the images are trained on, and which are scored.
         splits: the data set; only its training images are used.
-        holdout: share of them that is kept for scoring.
-        images: of those held out, how many are scored at most.
-        subset: share of the rest that is trained on.
-        side: images are shrunk to this shorter side, where they have labels only; None leaves them.
 
     Attributes:
         steps: optimiser steps of an epoch.
@@ -52,32 +46,28 @@ class Proxy:
         UserError: for a data set that is too small, or a side where labels have places in the image.
     """
 
-    def __init__(
-        self, config: DictConfig, splits: Splits, *, holdout: float, images: int, subset: float, side: int | None
-    ) -> None:
+    def __init__(self, run: Run, settings: ProxySettings, splits: Splits) -> None:
         if splits.train is None or as_mixture(splits.train).names:
             raise UserError("a search trains on one data set, which must have training images")
-        if side is not None and any(info.placed and info.target in config.targets for info in infos().values()):
-            raise UserError(f"search.side={side} is for image labels; {config.targets[0]} need image_size or a crop")
-        order = np.random.default_rng((config.seed, 7)).permutation(len(splits.train)).tolist()
-        held = round(holdout * len(order))
-        trained = order[held:][: max(1, round(subset * (len(order) - held)))]
-        scored = sorted(order[:held][:images])
-        if min(len(scored), len(trained) // config.data.batch_size) < 1:
+        side, targets, batch_size = settings.side, run.data.targets, run.data.batch_size
+        if side is not None and any(info.placed and info.target in targets for info in infos().values()):
+            raise UserError(f"search.side={side} is for image labels; {targets[0]} need image_size or a crop")
+        order = np.random.default_rng((run.seed, 7)).permutation(len(splits.train)).tolist()
+        held = round(settings.holdout * len(order))
+        trained = order[held:][: max(1, round(settings.subset * (len(order) - held)))]
+        scored = sorted(order[:held][: settings.images])
+        if min(len(scored), len(trained) // batch_size) < 1:
             raise UserError(
                 f"{len(order)} training images leave {len(scored)} to score and {len(trained)} to train on in batches "
-                f"of {config.data.batch_size}: change search.holdout, search.subset or data.batch_size"
+                f"of {batch_size}: change search.holdout, search.subset or data.batch_size"
             )
         self.trained = Subset(splits.train, trained)
-        self.config, self.side = config, side
-        settings = DataSettings.of(resolved(plain(config)))
-        self.data = build_data(
-            settings, config.seed, Splits(splits.classes, self.trained, Subset(splits.train, scored))
-        )
+        self.run, self.side = run, side
+        self.data = build_data(run.data, run.seed, Splits(splits.classes, self.trained, Subset(splits.train, scored)))
         self.data.setup("fit")
-        self.steps = len(trained) // config.data.batch_size
+        self.steps = len(trained) // batch_size
         self.distillation: Distillation | None = None  # made for the first network, shared by all
-        self.device = best_device(config.trainer.accelerator)
+        self.device = best_device(run.trainer.accelerator)
 
     def train(self, learner: Learner, *, epochs: int, each_epoch: Callable[[int, float], None] | None = None) -> float:
         """Train a network as the configuration says, but for so many epochs; its score in the end.
@@ -114,11 +104,11 @@ class Proxy:
 
     def start(self, learner: Learner) -> Task:
         """Make a network ready for training; its task."""
-        torch.manual_seed(self.config.seed)
+        torch.manual_seed(self.run.seed)
         ((_, task),) = learner.each_task()
         task.mirror = False  # a second pass would tell candidates apart no better
         task.prepare(self.trained)
-        if (teacher := DistillationSettings.of(resolved(plain(self.config)))) is not None:
+        if (teacher := self.run.distillation) is not None:
             self.distillation = self.distillation or make_distillation(teacher, task)
             task.distillation = self.distillation
         learner.to(self.device).train()
@@ -132,8 +122,8 @@ class Proxy:
         assert isinstance(loss, torch.Tensor)
         optimizer.zero_grad()
         loss.backward()
-        if self.config.trainer.gradient_clip_val:
-            torch.nn.utils.clip_grad_norm_(learner.parameters(), self.config.trainer.gradient_clip_val)
+        if clip := self.run.trainer.spec.get("gradient_clip_val"):
+            torch.nn.utils.clip_grad_norm_(learner.parameters(), clip)
         optimizer.step()
         if scheduler is not None:
             scheduler.step()
@@ -142,7 +132,7 @@ class Proxy:
         """So many training batches on the device, from the beginning of an epoch on, and of the next ones."""
         augmented, make_order = self.data.augmented(), self.data.order()
         while count > 0:
-            order = make_order(seed=self.config.seed)
+            order = make_order(seed=self.run.seed)
             order.set_epoch(epoch)
             for draws in islice(order, min(count, self.steps)):
                 yield self.ready(augmented[draws])

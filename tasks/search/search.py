@@ -1,47 +1,45 @@
-"""`python -m tasks.search` behind its checks: to each kind of search what it needs."""
+"""`python -m tasks.search` after its checks: each kind of search gets what it needs."""
 
 from pathlib import Path
+from typing import assert_never
 
-from omegaconf import DictConfig
-
-from tasks.config.tree import resolved
-from tasks.data.loading.settings import DataSettings
 from tasks.data.loading.splits import Splits
 from tasks.engine.build import build_data
-from tasks.engine.of_config import plain
+from tasks.engine.settings import Run
 from tasks.search.networks import Networks
+from tasks.search.settings import BlockSettings, LatencyCheckSettings, NarrowSettings, SearchSettings, WidthSettings
 
 
-def search(task: str, config: DictConfig, splits: Splits, folder: Path) -> None:
-    """Search as `config.search.kind` says.
+def search(run: Run, settings: SearchSettings, splits: Splits, folder: Path) -> None:
+    """Search as the settings say.
 
     Raises:
         UserError: for what cannot be searched, or a target that cannot be reached.
     """
-    if config.distill.teacher == "seed":
-        config.distill.teacher = config.checkpoint
-    networks = Networks(
-        config, splits.classes, build_data(DataSettings.of(resolved(plain(config))), config.seed, splits).input_size()
-    )
-    of_kind(task, config, splits, networks, folder)
+    if run.distillation is not None and run.distillation.teacher == "seed":
+        run = run.changed(distill={**run.stored["distill"], "teacher": run.source.checkpoint})
+    networks = Networks(run, splits.classes, build_data(run.data, run.seed, splits).input_size())
+    of_kind(settings, splits, networks, folder)
 
 
-def of_kind(task: str, config: DictConfig, splits: Splits, networks: Networks, folder: Path) -> None:
-    """To each kind of search what it needs; block search alone imports Optuna."""
-    match config.search.kind:
-        case "netadapt":
+def of_kind(settings: SearchSettings, splits: Splits, networks: Networks, folder: Path) -> None:
+    """Give each kind of search what it needs; block search alone imports Optuna."""
+    match settings:
+        case NarrowSettings():
             from tasks.search.narrow.command import narrow
 
-            narrow(task, config, splits, networks, folder)
-        case "blocks":
+            narrow(settings, splits, networks, folder)
+        case BlockSettings():
             from tasks.search.block.command import search_blocks
 
-            search_blocks(task, config, splits, networks, folder)
-        case "width":
+            search_blocks(settings, splits, networks, folder)
+        case WidthSettings():
             from tasks.search.width import search_width
 
-            search_width(task, config, networks, folder)
-        case "latency":
+            search_width(settings, networks, folder)
+        case LatencyCheckSettings():
             from tasks.search.latency_check import report_latency
 
-            report_latency(config, networks, folder)
+            report_latency(settings, networks, folder)
+        case _:
+            assert_never(settings)

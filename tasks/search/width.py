@@ -1,10 +1,10 @@
 """search=width: the widest multiplier, and the image size, with which a network costs no more than its target."""
 
 from bisect import bisect_left
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from omegaconf import DictConfig
 from rich.console import Console
 from rich.table import Table
 
@@ -12,10 +12,11 @@ from backbones.table import table_of
 from backbones.table_file import write_table
 from tasks.common.console import report
 from tasks.common.errors import UserError
-from tasks.config.search import COSTS, target_of
-from tasks.latency.meters import make_meter
+from tasks.latency.meters import Meter, make_meter
+from tasks.search.baselines import plan_at, with_width
 from tasks.search.networks import Networks
-from tasks.search.rivals import plan_at, with_width
+from tasks.search.rules import COSTS
+from tasks.search.settings import WidthSettings
 
 
 class Fitting(NamedTuple):
@@ -26,43 +27,49 @@ class Fitting(NamedTuple):
     costs: dict[str, float]
 
 
-def search_width(task: str, config: DictConfig, networks: Networks, folder: Path) -> None:
+def search_width(settings: WidthSettings, networks: Networks, folder: Path) -> None:
     """Find, print and write the widest network of each size; the one with the most multiply-adds is the found one.
 
     Raises:
         UserError: for a network without width multiplier, or a target that the narrowest one exceeds.
     """
-    name, wanted = target_of(config)
-    with_width(config, 1.0)
-    goal = wanted.of(make_meter(config, name, networks.size).of(networks.outline(networks.seed_plan)))
-    sizes = [tuple(size) for size in config.search.sizes or [networks.size]]
-    settings = config.search
+    name, wanted, typed = settings.target
+    with_width(networks.run, 1.0)
+    goal = wanted.of(make_meter(settings.latency, name, networks.size).of(networks.outline(networks.seed_plan)))
+    sizes = [(height, width) for height, width in settings.sizes or [networks.size]]
     steps = round((settings.widest - settings.narrowest) / settings.step)
     grid = [round(settings.narrowest + settings.step * step, 4) for step in range(steps, -1, -1)]
-    found, least = [], {}
+    found: list[Fitting] = []
+    least: dict[tuple[int, int], float] = {}
     for size in sizes:
-        meters = {key: make_meter(config, key, size) for key in COSTS if key != "latency" or name == "latency"}
+        meters = {
+            key: make_meter(settings.latency, key, size) for key in COSTS if key != "latency" or name == "latency"
+        }
 
-        def cost(width: float, key: str = name, meters: dict = meters) -> float:
+        def cost(width: float, key: str = name, meters: Mapping[str, Meter] = meters) -> float:
             return meters[key].of(networks.outline(plan_at(networks, width)))
 
         place = bisect_left(grid, True, key=lambda width: cost(width) <= goal)
         if place < len(grid):
             found.append(Fitting(size, grid[place], {key: cost(grid[place], key) for key in meters}))
         least[size] = cost(grid[-1])
-    meter = make_meter(config, name, networks.size)
+    meter = make_meter(settings.latency, name, networks.size)
     if not found:
         raise UserError(
-            f"target.{name}={config.target[name]}: width {grid[-1]:g} costs {meter.told(min(least.values()))} already, "
-            f"which is above {meter.told(goal)}"
+            f"target.{name}={typed}: width {grid[-1]:g} costs {meter.format(min(least.values()))} already, "
+            f"which is above {meter.format(goal)}"
         )
     best = max(found, key=lambda fitting: fitting.costs["madds"])
     show(found, best)
     plan = plan_at(networks, best.width)
     height, width = best.size
-    origin = f"{networks.seed_name}, width {best.width:g}, for {meter.told(best.costs[name])} at {height}×{width}"
-    write_table(folder / "found.yaml", table_of(plan, origin), f"python -m tasks.{task} backbone.width={best.width:g}")
-    report(f"found     backbone.width={best.width:g} at {height}×{width}: {meter.told(best.costs[name])}")
+    origin = f"{networks.seed_name}, width {best.width:g}, for {meter.format(best.costs[name])} at {height}×{width}"
+    write_table(
+        folder / "found.yaml",
+        table_of(plan, origin),
+        f"python -m tasks.{networks.run.task} backbone.width={best.width:g}",
+    )
+    report(f"found     backbone.width={best.width:g} at {height}×{width}: {meter.format(best.costs[name])}")
     report(f"table     {folder / 'found.yaml'}")
 
 

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from omegaconf import DictConfig, OmegaConf
 from optuna.exceptions import TrialPruned
 from optuna.trial import FrozenTrial, Trial, TrialState
 
@@ -14,7 +13,6 @@ from backbones.torch_file import read_checkpoint
 from tasks.common.charts import Point as Dot
 from tasks.common.charts import front
 from tasks.common.errors import UserError
-from tasks.config.search import target_of
 from tasks.data.loading.splits import Splits
 from tasks.engine.learner import Learner
 from tasks.latency.meters import make_meter
@@ -23,13 +21,14 @@ from tasks.search.block.space import Point, Space
 from tasks.search.block.study import FINISHED, Study
 from tasks.search.networks import Networks
 from tasks.search.proxy import Proxy
+from tasks.search.settings import BlockSettings
 
 
 class Candidates:
     """Tries one network after the other, until the study has as many as are wanted.
 
     Args:
-        config: of the search and of its trainings.
+        settings: of the search.
         splits: the data set.
         networks: around the seed.
         path: the study's journal; the front's weights are in a folder beside it.
@@ -39,37 +38,29 @@ class Candidates:
             of another search.
     """
 
-    def __init__(self, config: DictConfig, splits: Splits, networks: Networks, path: Path) -> None:
-        self.settings, self.networks, self.path = config.search, networks, path
-        settings: Any = OmegaConf.to_container(config.search, resolve=True)
-        cost, wanted = target_of(config)
-        self.meter = make_meter(config, cost, networks.size)
-        self.space = Space(networks.seed_plan, settings)
+    def __init__(self, settings: BlockSettings, splits: Splits, networks: Networks, path: Path) -> None:
+        self.settings, self.networks, self.path = settings, networks, path
+        self.meter = make_meter(settings.latency, settings.target.name, networks.size)
+        self.space = Space(networks.seed_plan, settings.choices)
         first = {"seed": self.space.width(1.0)}
-        for width in settings["widths"]:
-            if width not in settings["filters"]:
-                raise UserError(f"search.widths: {width} is none of search.filters={settings['filters']}")
+        filters = settings.choices["filters"]
+        for width in settings.widths:
+            if width not in filters:
+                raise UserError(f"search.widths: {width} is none of search.filters={filters}")
             if width != 1:
                 first[f"width {width}"] = self.space.width(width)
-        goal = wanted.of(self.cost(first["seed"]))
+        goal = settings.target.amount.of(self.cost(first["seed"]))
         self.check_reachable(goal)
-        self.proxy = Proxy(
-            config,
-            splits,
-            holdout=settings["holdout"],
-            images=settings["images"],
-            subset=settings["subset"],
-            side=settings["side"],
-        )
-        self.several = settings["objective"] == "pareto"
+        self.proxy = Proxy(networks.run, settings.proxy, splits)
+        self.several = settings.objective == "pareto"
         self.study = Study(
             path,
             self.space,
             directions=["maximize", "minimize"] if self.several else ["maximize"],
-            says=identity(config, splits, networks),
+            says=identity(splits, networks),
             first=first,
-            prune_after=None if self.several else settings["prune_after"],
-            seed=config.seed,
+            prune_after=None if self.several else settings.prune_after,
+            seed=networks.run.seed,
         )
         self.goal = self.study.agreed("goal", goal)
         self.weights = path.with_name(f"{path.stem}_weights")
@@ -84,15 +75,16 @@ class Candidates:
 
     def check_reachable(self, goal: float) -> None:
         """Raises a UserError for a goal below what the cheapest choices everywhere cost."""
-        if self.cost(self.space.width(min(self.settings.filters))) <= goal:  # most are settled without measuring more
+        narrowest = min(self.settings.choices["filters"])
+        if self.cost(self.space.width(narrowest)) <= goal:  # most goals need no more measuring
             return
         choices = self.space.choices.items()
         point = {key: min(values, key=lambda value: self.cost({key: value})) for key, values in choices}
         least = self.cost(point)
         if least > goal:
             raise UserError(
-                f"target.{self.meter.name}: {self.meter.told(goal)} cannot be reached by these choices: the smallest "
-                f"network costs {self.meter.told(least)}"
+                f"target.{self.meter.name}: {self.meter.format(goal)} cannot be reached by these choices: the smallest "
+                f"network costs {self.meter.format(least)}"
             )
 
     def try_all(self, rest: Callable[[], None], done: Callable[[], None]) -> None:
@@ -137,7 +129,7 @@ class Candidates:
 
     def worth(self, score: float, cost: float) -> float:
         """The objective of MnasNet (section 3): accuracy, and a little of the cost."""
-        return score * (cost / self.goal) ** float(self.settings.exponent)
+        return score * (cost / self.goal) ** self.settings.exponent
 
     def best(self) -> FrozenTrial:
         """The trial that is worth most; of a Pareto front, the one with the best score within the goal.

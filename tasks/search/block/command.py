@@ -16,20 +16,21 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from omegaconf import DictConfig, OmegaConf
 
 from tasks.common.console import report
 from tasks.common.errors import UserError, visible
 from tasks.data.loading.splits import Splits
+from tasks.engine.settings import Run
 from tasks.search.block.candidates import Candidates
 from tasks.search.block.outcome import Progress, write_results
 from tasks.search.networks import Networks
+from tasks.search.settings import BlockSettings
 
 PAUSE = 0.5  # seconds between looks at what others do
 PATIENCE = 10  # seconds that a worker has to end itself
 
 
-def search_blocks(task: str, config: DictConfig, splits: Splits, networks: Networks, folder: Path) -> None:
+def search_blocks(settings: BlockSettings, splits: Splits, networks: Networks, folder: Path) -> None:
     """Try candidates until there are enough; then write the best one, the front, the history and a picture.
 
         found.yaml, found.ckpt                 the best
@@ -40,12 +41,12 @@ def search_blocks(task: str, config: DictConfig, splits: Splits, networks: Netwo
     Raises:
         UserError: for a target that no network of the space reaches, or a study that does not fit.
     """
-    path = Path(config.search.study or folder / "study.log").absolute()
-    if (config.search.workers or 1) > 1:
+    path = Path(settings.study or folder / "study.log").absolute()
+    if settings.workers > 1:
         torch.set_num_threads(1)
-    candidates = Candidates(config, splits, networks, path)
+    candidates = Candidates(settings, splits, networks, path)
     progress = Progress(candidates, path)
-    with in_order(path), workers(config, splits, networks.size, path):
+    with in_order(path), workers(networks.run, settings, splits, networks.size, path):
 
         def rest() -> None:
             progress.show()
@@ -53,7 +54,7 @@ def search_blocks(task: str, config: DictConfig, splits: Splits, networks: Netwo
 
         candidates.try_all(rest, progress.show)
     progress.show()
-    write_results(task, candidates, folder)
+    write_results(candidates, folder)
 
 
 @contextmanager
@@ -73,14 +74,13 @@ def in_order(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def workers(config: DictConfig, splits: Splits, size: tuple[int, int], path: Path) -> Iterator[None]:
+def workers(run: Run, settings: BlockSettings, splits: Splits, size: tuple[int, int], path: Path) -> Iterator[None]:
     """The processes beside this one, which do not outlive the block; one that fails leaves its work to the others."""
     context = multiprocessing.get_context("spawn")
-    plain = OmegaConf.to_container(config, resolve=True)
     processes: list[SpawnProcess] = []
     try:
-        for _ in range((config.search.workers or 1) - 1):
-            process = context.Process(target=work, args=(plain, splits, size, path))
+        for _ in range(settings.workers - 1):
+            process = context.Process(target=work, args=(run, settings, splits, size, path))
             process.start()
             processes.append(process)  # not before: what has not been started cannot be ended
         yield
@@ -96,7 +96,7 @@ def workers(config: DictConfig, splits: Splits, size: tuple[int, int], path: Pat
             process.kill()
 
 
-def work(config: dict[str, Any], splits: Splits, size: tuple[int, int], path: Path) -> None:
+def work(run: Run, settings: BlockSettings, splits: Splits, size: tuple[int, int], path: Path) -> None:
     """Try candidates in a process of its own, until there are enough or the first process is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the first process as well, which ends this one
     torch.set_num_threads(1)
@@ -110,8 +110,7 @@ def work(config: dict[str, Any], splits: Splits, size: tuple[int, int], path: Pa
         stay()
         time.sleep(PAUSE)
 
-    settings = OmegaConf.create(config)
-    networks = Networks(settings, splits.classes, size)
+    networks = Networks(run, splits.classes, size)
     try:
         Candidates(settings, splits, networks, path).try_all(rest, stay)
     except UserError as error:

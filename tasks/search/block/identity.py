@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from omegaconf import DictConfig, OmegaConf
 
 from backbones.table import table_of
 from tasks.common.errors import UserError
 from tasks.config.overrides import leaves
+from tasks.config.tree import resolved, select
 from tasks.data.loading.splits import Splits
 from tasks.search.networks import Networks
 
@@ -28,16 +28,13 @@ LOOKED_AT = 32  # images whose labels and sizes are compared; names are those of
 CHUNK = 1 << 20
 
 
-def identity(config: DictConfig, splits: Splits, networks: Networks) -> dict[str, Any]:
+def identity(splits: Splits, networks: Networks) -> dict[str, Any]:
     """A study's description by dotted keys, the same on every machine: files by their content, not by their paths."""
-    whole: Any = OmegaConf.to_container(config, resolve=True)
-    said: dict[str, Any] = {"format": FORMAT, "network": table_of(networks.seed_plan), **networks.resolved}
+    whole = resolved(networks.run.stored, networks.run.output_dir)
+    said: dict[str, Any] = {"format": FORMAT, "network": table_of(networks.seed_plan), **networks.resolution}
     said["image size"] = list(networks.size)
     for key in ("search", *SCORING):
-        value: Any = whole
-        for word in key.split("."):
-            value = value.get(word) if isinstance(value, dict) else None
-        said.update(leaves(value, key))
+        said.update(leaves(select(whole, key), key))
     if whole["target"]["latency"] is not None:
         said.update({f"latency.{key}": whole["latency"][key] for key in ("runtime", "threads", "precision")})
     said |= {"data set": contents(splits.train), "classes": {kind: list(all) for kind, all in splits.classes.items()}}

@@ -29,7 +29,7 @@ class Progress:
 
     def line(self, trial: FrozenTrial) -> str:
         """What is said of a candidate; history.csv says what it is."""
-        said, cost = trial.user_attrs, self.candidates.meter.told(trial.user_attrs["cost"])
+        said, cost = trial.user_attrs, self.candidates.meter.format(trial.user_attrs["cost"])
         ended = "  ended early" if trial.state == TrialState.PRUNED else ""
         return f"{name_of(trial):10}  score {said['score']:.4f}  {cost}  {said['seconds']:.0f} s{ended}"
 
@@ -44,7 +44,7 @@ def file_name(trial: FrozenTrial) -> str:
     return name_of(trial).replace(" ", "_").replace(".", "_")
 
 
-def write_results(task: str, candidates: Candidates, folder: Path) -> None:
+def write_results(candidates: Candidates, folder: Path) -> None:
     """What the search has found."""
     networks, meter, best, front = candidates.networks, candidates.meter, candidates.best(), candidates.front()
     (folder / "front").mkdir(exist_ok=True)
@@ -52,7 +52,7 @@ def write_results(task: str, candidates: Candidates, folder: Path) -> None:
     for path, trial in files.items():
         origin = f"{networks.seed_name} changed by a block search: {describe(trial, candidates)}"
         plan, state = candidates.space.plan(trial.params), candidates.state(trial.number)
-        write_network(task, networks, plan, state, origin, path)
+        write_network(networks, plan, state, origin, path)
     records = [record_of(candidates, trial) for trial in candidates.finished()]
     found = record_of(candidates, best)._replace(name="found", kind="found")
     write_history(folder / "history.csv", [*records, found], meter.name)
@@ -65,7 +65,7 @@ def write_results(task: str, candidates: Candidates, folder: Path) -> None:
 
 def describe(trial: FrozenTrial, candidates: Candidates) -> str:
     """Score and cost of a candidate."""
-    score, cost = trial.user_attrs["score"], candidates.meter.told(trial.user_attrs["cost"])
+    score, cost = trial.user_attrs["score"], candidates.meter.format(trial.user_attrs["cost"])
     return f"{candidates.networks.score} {score:.4f} on held-out training images, {cost}"
 
 

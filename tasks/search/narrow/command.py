@@ -5,23 +5,22 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig
-
 from backbones.inverted import Plan
 from tasks.checkpoint.checkpoint import load_state, open_checkpoint
 from tasks.common.console import report
-from tasks.config.search import target_of
 from tasks.data.loading.splits import Splits
+from tasks.engine.settings import Run
 from tasks.latency.meters import Meter, make_meter
 from tasks.latency.whole import whole
+from tasks.search.baselines import Baseline, equal_width, records_of, seed_baseline, show, width_baseline, with_width
 from tasks.search.found import as_training, keep_trained, train, write_network
 from tasks.search.narrow.netadapt import Adapted, adapt
 from tasks.search.networks import Networks
 from tasks.search.records import Record, draw, write_history
-from tasks.search.rivals import Rival, equal_width, records_of, seed_rival, show, width_rival, with_width
+from tasks.search.settings import NarrowSettings
 
 
-def narrow(task: str, config: DictConfig, splits: Splits, networks: Networks, folder: Path) -> None:
+def narrow(settings: NarrowSettings, splits: Splits, networks: Networks, folder: Path) -> None:
     """Narrow the checkpoint's network to its target, train it, and compare it.
 
         found.yaml, found.ckpt      the network as far as it has come, behind every step, so that a search can go on
@@ -33,63 +32,62 @@ def narrow(task: str, config: DictConfig, splits: Splits, networks: Networks, fo
     Raises:
         UserError: for a target that cannot be reached, a checkpoint that does not fit, widths that the seed has not.
     """
-    cost, wanted = target_of(config)
-    if config.search.widths:
-        with_width(config, 1.0)
-    meter = make_meter(config, cost, networks.size)
+    run, cost = networks.run, settings.target.name
+    if settings.widths:
+        with_width(run, 1.0)
+    meter = make_meter(settings.latency, cost, networks.size)
     begin = time.perf_counter()
 
     def excess(plan: Plan) -> float:
         """What a network takes when it is measured as a whole, as a share of the target; other costs are exact."""
         if cost != "latency":
             return 0.0
-        found = costs_of(config, networks, meter, {"seed": networks.seed_plan, "found": plan})
-        report(f"measured  {meter.told(found['found'])} as a whole; the seed {meter.told(found['seed'])}")
-        return found["found"] / wanted.of(found["seed"])
+        found = costs_of(settings, networks, meter, {"seed": networks.seed_plan, "found": plan})
+        report(f"measured  {meter.format(found['found'])} as a whole; the seed {meter.format(found['seed'])}")
+        return found["found"] / settings.target.amount.of(found["seed"])
 
     def keep(adapted: Adapted) -> None:
         steps = steps_of(adapted, networks)
         write_history(folder / "history.csv", steps, cost)
         draw(folder / "steps.png", steps, cost, f"{networks.score} on held-out images", "by the sum of layers")
-        origin = f"{networks.seed_name} narrowed by NetAdapt to {meter.told(adapted.steps[-1].cost)}"
-        write_network(task, networks, adapted.plan, adapted.state, origin, folder / "found")
+        origin = f"{networks.seed_name} narrowed by NetAdapt to {meter.format(adapted.steps[-1].cost)}"
+        write_network(networks, adapted.plan, adapted.state, origin, folder / "found")
 
-    state = seed_state(task, config, networks)
-    adapted = adapt(config, splits, networks, meter, state, wanted, excess, keep, folder / "work")
+    adapted = adapt(settings, splits, networks, meter, seed_state(networks), excess, keep, folder / "work")
     searched = time.perf_counter() - begin
     report(f"found     {folder / 'found.yaml'} after {searched / 60:.1f} minutes; now its training")
-    training = as_training(networks.configured(adapted.plan), folder / "found.ckpt")
-    trained = train(task, training, splits, folder, networks.score)
+    training = as_training(networks.stored(adapted.plan), folder / "found.ckpt")
+    trained = train(Run.of(run.task, training, run.output_dir), splits, folder, networks.score)
     keep_trained(folder)
     seconds = searched + trained.seconds
 
-    rivals = [
-        seed_rival(task, config, splits, networks),
-        Rival("found", "found", adapted.plan, trained.score, seconds),
+    baselines = [
+        seed_baseline(splits, networks),
+        Baseline("found", "found", adapted.plan, trained.score, seconds),
     ]
-    for width in config.search.widths:
+    for width in settings.widths:
         multiplier = equal_width(networks, meter, adapted.plan) if width == "equal" else float(width)
-        minutes = config.search.minutes or seconds / 60
-        rivals.append(width_rival(task, config, splits, networks, multiplier, minutes, folder / "widths"))
-    costs = costs_of(config, networks, meter, {rival.name: rival.plan for rival in rivals})
-    records = records_of(rivals, networks, costs)
+        minutes = settings.minutes or seconds / 60
+        baselines.append(width_baseline(splits, networks, multiplier, minutes, folder / "widths"))
+    costs = costs_of(settings, networks, meter, {each.name: each.plan for each in baselines})
+    records = records_of(baselines, networks, costs)
     write_history(folder / "history.csv", [*steps_of(adapted, networks), *records], cost)
     picture = draw(folder / "search.png", records, cost, networks.score, "of the whole network")
     show(records, meter.unit, networks.score)
     report(f"history   {folder / 'history.csv'}\n{picture}")
 
 
-def seed_state(task: str, config: DictConfig, networks: Networks) -> dict[str, Any]:
+def seed_state(networks: Networks) -> dict[str, Any]:
     """The checkpoint's tensors, all of them."""
-    learner = networks.build(networks.seed_plan)
-    load_state(learner, open_checkpoint(config.checkpoint, task), config.checkpoint)
+    learner, path = networks.build(networks.seed_plan), str(networks.run.source.checkpoint)
+    load_state(learner, open_checkpoint(path, networks.run.task), path)
     return {name: tensor.clone() for name, tensor in learner.state_dict().items()}
 
 
-def costs_of(config: DictConfig, networks: Networks, meter: Meter, plans: Mapping[str, Plan]) -> dict[str, float]:
+def costs_of(settings: NarrowSettings, networks: Networks, meter: Meter, plans: Mapping[str, Plan]) -> dict[str, float]:
     """What networks cost as a whole: milliseconds are measured, in turn."""
     if meter.name == "latency":
-        return whole({name: networks.build(plan) for name, plan in plans.items()}, config.latency, networks.size)
+        return whole({name: networks.build(plan) for name, plan in plans.items()}, settings.latency, networks.size)
     return {name: meter.of(networks.outline(plan)) for name, plan in plans.items()}
 
 

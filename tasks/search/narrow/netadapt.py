@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from omegaconf import DictConfig
 from torch import Tensor
 
 from backbones.inverted import Plan
@@ -19,13 +18,13 @@ from backbones.table import table_of
 from tasks.common.console import report
 from tasks.common.cpu import cores
 from tasks.common.errors import UserError
-from tasks.config.amounts import Amount
 from tasks.data.loading.splits import Splits
 from tasks.latency.meters import Meter
 from tasks.predict.checkpoint import best_device
 from tasks.search.narrow.proposals import Proposal, proposals, smallest
 from tasks.search.narrow.trials import Job, Trials, workers
 from tasks.search.networks import Networks
+from tasks.search.settings import NarrowSettings
 
 State = dict[str, Tensor]
 
@@ -57,12 +56,11 @@ class Adapted(NamedTuple):
 
 
 def adapt(
-    config: DictConfig,
+    settings: NarrowSettings,
     splits: Splits,
     networks: Networks,
     meter: Meter,
     state: State,
-    target: Amount,
     excess: Callable[[Plan], float],
     keep: Callable[[Adapted], None],
     folder: Path,
@@ -71,7 +69,6 @@ def adapt(
 
     Args:
         state: the seed's tensors.
-        target: in the meter's unit, or a share of the seed's cost.
         excess: a network's cost found in another way, as a share of the target; above 1 the search goes on.
         keep: is given what there is behind every step.
         folder: for what passes between processes; gone in the end.
@@ -81,20 +78,20 @@ def adapt(
     """
     plan, begin = networks.seed_plan, time.perf_counter()
     cost = first = meter.of(networks.outline(plan))
-    goal = target.of(first)
+    goal = settings.target.amount.of(first)
     check_goal(networks, meter, first, goal)
-    trials = Trials(config, splits, networks)
+    trials = Trials(settings, splits, networks)
     score = trials.proxy.score(trials.loaded(table_of(plan), state))
     steps = [Step(plan, "", cost, score, 0, 0.0)]
-    report(f"seed      {meter.told(cost)}, score {score:.4f} on held-out training images; goal {meter.told(goal)}")
+    report(f"seed      {meter.format(cost)}, score {score:.4f} on held-out training images; goal {meter.format(goal)}")
     folder.mkdir()
     try:
-        with workers(number_of_workers(config), trials, config, splits) as try_all:
+        with workers(number_of_workers(settings, networks), trials, splits) as try_all:
             while cost > goal:
-                table, limit = table_of(plan), max(goal, cost - config.search.step * first)
+                table, limit = table_of(plan), max(goal, cost - settings.step * first)
                 choices = proposals(networks, meter, plan, limit)
                 if not choices:
-                    raise UserError(f"target.{meter.name}: at {meter.told(cost)} no width can shrink any more")
+                    raise UserError(f"target.{meter.name}: at {meter.format(cost)} no width can shrink any more")
                 trials.look(table, state, len(steps), folder / "present.pt")
                 jobs = [
                     Job(table, folder / "present.pt", each.width, each.channels, folder / f"{number}.pt", len(steps))
@@ -106,7 +103,7 @@ def adapt(
                 state = torch.load(jobs[best].result, weights_only=True)
                 steps.append(Step(plan, str(choices[best]), cost, score, len(jobs), time.perf_counter() - begin))
                 report(
-                    f"step {len(steps) - 1:3}  {meter.told(cost)}  score {score:.4f}  {choices[best]}  "
+                    f"step {len(steps) - 1:3}  {meter.format(cost)}  score {score:.4f}  {choices[best]}  "
                     f"({len(jobs)} proposals, {steps[-1].seconds - steps[-2].seconds:.0f} s)"
                 )
                 keep(Adapted(plan, state, steps))
@@ -119,12 +116,12 @@ def adapt(
 
 def check_goal(networks: Networks, meter: Meter, cost: float, goal: float) -> None:
     """Raises a UserError for a goal that the seed has reached already, or that no widths can reach."""
-    costs = f"target.{meter.name}: the seed network costs {meter.told(cost)}"
+    costs = f"target.{meter.name}: the seed network costs {meter.format(cost)}"
     if cost <= goal:
-        raise UserError(f"{costs}, which is within {meter.told(goal)} already")
+        raise UserError(f"{costs}, which is within {meter.format(goal)} already")
     least = meter.of(networks.outline(smallest(networks, networks.seed_plan)))
     if least > goal:
-        raise UserError(f"{costs}; narrowing brings it down to {meter.told(least)}, not to {meter.told(goal)}")
+        raise UserError(f"{costs}; narrowing brings it down to {meter.format(least)}, not to {meter.format(goal)}")
 
 
 def best_of(choices: list[Proposal], scores: list[float], cost: float, score: float) -> int:
@@ -133,8 +130,8 @@ def best_of(choices: list[Proposal], scores: list[float], cost: float, score: fl
     return gains.index(max(gains))
 
 
-def number_of_workers(config: DictConfig) -> int:
+def number_of_workers(settings: NarrowSettings, networks: Networks) -> int:
     """Processes to try proposals in: one per core, but one where an accelerator does the work."""
-    if best_device(config.trainer.accelerator).type != "cpu":
+    if best_device(networks.run.trainer.accelerator).type != "cpu":
         return 1
-    return config.search.workers or len(cores())
+    return settings.workers or len(cores())

@@ -13,16 +13,17 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from omegaconf import DictConfig, OmegaConf
 
 from backbones.table import plan_of
 from tasks.common.errors import UserError
 from tasks.data.loading.splits import Splits
 from tasks.engine.learner import Learner
+from tasks.engine.settings import Run
 from tasks.search.narrow.cut import cut, importances, kept_channels
 from tasks.search.narrow.widths import Width, narrowed
 from tasks.search.networks import Networks
 from tasks.search.proxy import Proxy
+from tasks.search.settings import NarrowSettings
 
 
 class Job(NamedTuple):
@@ -48,16 +49,15 @@ class Trials:
     """Tries proposals in this process.
 
     Args:
-        config: of the search and of its trainings.
+        settings: of the search.
         splits: the data set.
+        networks: around the seed.
     """
 
-    def __init__(self, config: DictConfig, splits: Splits, networks: Networks) -> None:
-        self.settings, self.networks = config.search, networks
-        self.lr = config.search.lr * config.optimizer.lr
-        self.proxy = Proxy(
-            config, splits, holdout=config.search.holdout, images=config.search.images, subset=1.0, side=None
-        )
+    def __init__(self, settings: NarrowSettings, splits: Splits, networks: Networks) -> None:
+        self.settings, self.networks = settings, networks
+        self.lr = settings.lr * networks.run.learner.optimizer["lr"]
+        self.proxy = Proxy(networks.run, settings.proxy, splits)
 
     def loaded(self, table: dict[str, Any], state: dict[str, Any]) -> Learner:
         """A table's network with these tensors."""
@@ -88,13 +88,12 @@ class Trials:
 WORKER: list[Trials] = []  # of a worker process: its own
 
 
-def start_worker(config: dict[str, Any], splits: Splits, size: tuple[int, int]) -> None:
+def start_worker(run: Run, settings: NarrowSettings, splits: Splits, size: tuple[int, int]) -> None:
     """Make a process ready to try proposals; it ends with the one that started it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches that one as well
     threading.Thread(target=leave_with, args=(multiprocessing.parent_process(),), daemon=True).start()
     torch.set_num_threads(1)
-    settings = OmegaConf.create(config)
-    WORKER.append(Trials(settings, splits, Networks(settings, splits.classes, size)))
+    WORKER.append(Trials(settings, splits, Networks(run, splits.classes, size)))
 
 
 def leave_with(parent: Any) -> None:
@@ -109,9 +108,7 @@ def tried_by_worker(job: Job) -> float:
 
 
 @contextmanager
-def workers(
-    count: int, trials: Trials, config: DictConfig, splits: Splits
-) -> Iterator[Callable[[Sequence[Job]], Iterator[float]]]:
+def workers(count: int, trials: Trials, splits: Splits) -> Iterator[Callable[[Sequence[Job]], Iterator[float]]]:
     """Something that tries jobs and yields their scores in order: so many processes, or this one alone.
 
     Raises:
@@ -121,8 +118,9 @@ def workers(
         yield lambda jobs: map(trials.tried, jobs)
         return
     context = multiprocessing.get_context("spawn")
-    plain: Any = OmegaConf.to_container(config, resolve=True)
-    with ProcessPoolExecutor(count, context, partial(start_worker, plain, splits, trials.networks.size)) as pool:
+    networks = trials.networks
+    start = partial(start_worker, networks.run, trials.settings, splits, networks.size)
+    with ProcessPoolExecutor(count, context, start) as pool:
         try:
             yield lambda jobs: pool.map(tried_by_worker, jobs)
         except BrokenProcessPool as error:

@@ -19,7 +19,7 @@ from tasks.latency.torch_runtime import TorchRuntime, example, with_values
 from tasks.latency.units import Normalise, Shortcut, Unit, counted, units_of
 from tasks.search import latency_check as reporting
 from tasks.search.networks import Networks
-from tests.tasks.latency.test_meters import HERE, config_of, learner_of
+from tests.tasks.latency.test_meters import HERE, learner_of, settings_of
 
 SIZE = (64, 96)
 TASKS = {
@@ -198,11 +198,11 @@ def test_rank_correlation():
 def test_the_report_compares_sums_with_networks(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(wholes, "SECONDS", 0.0)
     table = tmp_path / "t.json"
-    config = config_of(
+    settings = settings_of(
         "classify", "backbone=mobilenet_v3_small", "backbone.width=0.35", f"latency.table={table}",
         "latency.seconds=0.001", "search.networks=2",
     )  # fmt: skip
-    reporting.report_latency(config, Networks(config, nameless(5), SIZE), tmp_path)
+    reporting.report_latency(settings.search, Networks(settings.run, nameless(5), SIZE), tmp_path)
     said = capsys.readouterr().out
     assert "rank correlation" in said and "network 2" in said
     rows = list(csv.DictReader((tmp_path / "latency.csv").open()))

@@ -6,11 +6,11 @@ import pytest
 from hydra import compose, initialize_config_module
 
 from heads.sizes import measure
+from tasks.app.resolve import resolve
 from tasks.common.errors import UserError
 from tasks.common.stopwatch import Term
 from tasks.common.task_info import nameless
 from tasks.engine.build import build
-from tasks.engine.of_config import learner_of as learner_settings
 from tasks.latency.meters import Latency, make_meter
 from tasks.latency.table import Conditions, LatencyTable
 from tasks.latency.torch_runtime import TorchRuntime
@@ -20,14 +20,15 @@ SIZE = (64, 96)
 HERE = Conditions("here", "torch", 1, "fp32")
 
 
-def config_of(task, *overrides):
+def settings_of(task, *overrides):
     with initialize_config_module("conf", version_base="1.3"):
-        return compose(task, [f"task={task}", "recipe=none", "search=latency", *overrides])
+        config = compose(task, [f"task={task}", "mode=search", "recipe=none", "search=latency", *overrides])
+    return resolve(task, config)
 
 
 @functools.cache
 def learner_of(task, *overrides):
-    return build(learner_settings(config_of(task, *overrides)), nameless(5))
+    return build(settings_of(task, *overrides).run.learner, nameless(5))
 
 
 @pytest.mark.parametrize(
@@ -42,13 +43,15 @@ def learner_of(task, *overrides):
 def test_counts_are_those_of_the_papers_convention(task, backbone):
     learner = learner_of(task, f"backbone={backbone}")
     ((_, only),) = learner.each_task()
-    counted = {name: make_meter(config_of(task), name, SIZE).of(learner) for name in ("params", "madds")}
+    counted = {
+        name: make_meter(settings_of(task).search.latency, name, SIZE).of(learner) for name in ("params", "madds")
+    }
     size = measure(learner.backbone, only.head, *SIZE)
     assert counted == {"params": size.params, "madds": size.madds}
 
 
 def test_the_mirror_image_is_not_counted():
-    meter = make_meter(config_of("classify"), "madds", SIZE)
+    meter = make_meter(settings_of("classify").search.latency, "madds", SIZE)
     assert meter.of(learner_of("classify", "task.mirror=true")) == meter.of(learner_of("classify"))
 
 
@@ -86,6 +89,6 @@ def test_nothing_is_added_to_another_machines_table(tmp_path):
 
 def test_the_table_is_named_after_what_it_was_measured_by(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    meter = make_meter(config_of("classify", "latency.threads=2"), "latency", SIZE)
+    meter = make_meter(settings_of("classify", "latency.threads=2").search.latency, "latency", SIZE)
     assert str(meter.table.path) == "outputs/latency/torch_2_fp32.json"
     assert meter.table.conditions.runtime.startswith("torch ") and meter.table.conditions.threads == 2

@@ -7,6 +7,7 @@ import torch
 from hydra import compose, initialize_config_module
 from torch import nn
 
+from tasks.app.resolve import resolve
 from tasks.common.task_info import nameless
 from tasks.search.narrow.cut import cut, kept_channels, norms_of, strongest
 from tasks.search.narrow.widths import allowed, narrowed, structure_of, widths_of
@@ -18,7 +19,7 @@ SIZE = (64, 64)
 def networks(task, *overrides):
     with initialize_config_module("conf", version_base="1.3"):
         config = compose(task, [f"task={task}", "data.fit=null", *overrides])
-    return Networks(config, nameless(5), SIZE)
+    return Networks(resolve(task, config).run, nameless(5), SIZE)
 
 
 TASKS = {

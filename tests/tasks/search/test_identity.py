@@ -1,19 +1,18 @@
 """A study is bound to all that decides a score, and to nothing else."""
 
-import copy
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from omegaconf import OmegaConf
 
 from backbones.mobilenet_v3 import MobileNetV3
 from tasks.common.errors import UserError
+from tasks.config.tree import put
 from tasks.data.loading.splits import Splits
 from tasks.search.block.identity import contents, identity
 from tasks.search.block.study import check_same
 
-NETWORKS = SimpleNamespace(seed_plan=MobileNetV3(size="small").plan, resolved={"output_stride": 32}, size=(32, 32))
+NETWORKS = SimpleNamespace(seed_plan=MobileNetV3(size="small").plan, resolution={"output_stride": 32}, size=(32, 32))
 CONFIG = {
     "search": {"epochs": 3, "trials": 8, "workers": 1, "study": None, "widths": []},
     "target": {"latency": None, "madds": "40M", "params": None},
@@ -52,10 +51,11 @@ class Photos:
 
 
 def described(photos=None, classes=("cat", "dog"), **changes):
-    config = OmegaConf.create(copy.deepcopy(CONFIG))
+    config = CONFIG
     for key, value in changes.items():
-        OmegaConf.update(config, key.replace("__", "."), value)
-    return identity(config, Splits({"label": classes}, photos or Photos([0, 1] * 40), None), NETWORKS)
+        config = put(config, key.replace("__", "."), value)
+    networks = SimpleNamespace(**vars(NETWORKS), run=SimpleNamespace(stored=config, output_dir=""))
+    return identity(Splits({"label": classes}, photos or Photos([0, 1] * 40), None), networks)
 
 
 @pytest.mark.parametrize(

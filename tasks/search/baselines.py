@@ -4,14 +4,15 @@ from bisect import bisect_left
 from pathlib import Path
 from typing import NamedTuple
 
-from omegaconf import DictConfig
 from rich.console import Console
 from rich.table import Table
 
 from backbones.inverted import Plan
 from tasks.common.console import report
 from tasks.common.errors import UserError
+from tasks.config.tree import put
 from tasks.data.loading.splits import Splits
+from tasks.engine.settings import Run
 from tasks.latency.meters import Meter
 from tasks.search.found import as_training, read, seed_score, train
 from tasks.search.networks import Networks
@@ -20,7 +21,7 @@ from tasks.search.records import Kind, Record
 GRID = 0.05  # of width multipliers
 
 
-class Rival(NamedTuple):
+class Baseline(NamedTuple):
     """A network that was trained, and scored on the validation images.
 
     Attributes:
@@ -34,35 +35,34 @@ class Rival(NamedTuple):
     seconds: float
 
 
-def seed_rival(task: str, config: DictConfig, splits: Splits, networks: Networks) -> Rival:
+def seed_baseline(splits: Splits, networks: Networks) -> Baseline:
     """The checkpoint's network; how long it was trained is 0 where its run does not say."""
-    used = Path(config.checkpoint).parent.parent / "training.json"
+    used = Path(str(networks.run.source.checkpoint)).parent.parent / "training.json"
     seconds = float(read(used)["seconds"]) if used.is_file() else 0.0
-    return Rival("seed", "seed", networks.seed_plan, seed_score(task, config, splits, networks.score), seconds)
+    return Baseline("seed", "seed", networks.seed_plan, seed_score(networks.run, splits, networks.score), seconds)
 
 
-def with_width(config: DictConfig, width: float) -> DictConfig:
-    """The configuration of the seed network with another width multiplier.
+def with_width(run: Run, width: float) -> Run:
+    """The run of the seed network with another width multiplier.
 
     Raises:
         UserError: for a network that has none.
     """
-    if "width" not in config.backbone:
-        raise UserError(f"{config.backbone._target_.rpartition('.')[2]} has no width multiplier")
-    config = config.copy()
-    config.backbone.width = width
-    return config
+    backbone = run.learner.backbone
+    if "width" not in backbone:
+        raise UserError(f"{backbone['_target_'].rpartition('.')[2]} has no width multiplier")
+    return run.changed(backbone={**run.stored["backbone"], "width": width})
 
 
 def plan_at(networks: Networks, width: float) -> Plan:
     """The seed network's plan with another width multiplier."""
-    return Networks(with_width(networks.config, width), networks.classes, networks.size).seed_plan
+    return Networks(with_width(networks.run, width), networks.classes, networks.size).seed_plan
 
 
 def equal_width(networks: Networks, meter: Meter, plan: Plan) -> float:
     """The width multiplier with which the seed costs most nearly what a plan's network does."""
     wanted = meter.of(networks.outline(plan))
-    grid = [round(GRID * n, 2) for n in range(2, 1 + round(networks.config.backbone.width / GRID))]
+    grid = [round(GRID * n, 2) for n in range(2, 1 + round(networks.run.learner.backbone["width"] / GRID))]
 
     def cost(width: float) -> float:
         return meter.of(networks.outline(plan_at(networks, width)))
@@ -71,35 +71,44 @@ def equal_width(networks: Networks, meter: Meter, plan: Plan) -> float:
     return min(grid[max(0, place - 1) : place + 1], key=lambda width: abs(cost(width) - wanted))
 
 
-def width_rival(
-    task: str, config: DictConfig, splits: Splits, networks: Networks, width: float, minutes: float, folder: Path
-) -> Rival:
+def width_baseline(splits: Splits, networks: Networks, width: float, minutes: float, folder: Path) -> Baseline:
     """The seed with another width multiplier, trained from scratch for so long: one epoch is timed first."""
     name = f"width {width:g}"
-    own = as_training(with_width(config, width), None)
-    own.trainer.max_epochs = own.trainer.check_val_every_n_epoch = 1
+    run = with_width(networks.run, width)
+
+    def training(epochs: int) -> Run:
+        """Of so many epochs, scored once in the end."""
+        tree = put(as_training(run.stored, None), "trainer.max_epochs", epochs)
+        return Run.of(run.task, put(tree, "trainer.check_val_every_n_epoch", epochs), run.output_dir)
+
     report(f"{name}: timing an epoch")
-    pace = train(task, own, splits, folder / f"{width:g}_trial", networks.score)
+    pace = train(training(1), splits, folder / f"{width:g}_trial", networks.score)
     epochs = max(1, int((60 * minutes - (pace.seconds - pace.epoch_seconds)) / pace.epoch_seconds))
-    own.trainer.max_epochs = own.trainer.check_val_every_n_epoch = epochs
     report(f"{name}: {epochs} epochs in about {minutes:.1f} minutes")
-    trained = train(task, own, splits, folder / f"{width:g}", networks.score)
-    return Rival(name, "width", plan_at(networks, width), trained.score, trained.seconds)
+    trained = train(training(epochs), splits, folder / f"{width:g}", networks.score)
+    return Baseline(name, "width", plan_at(networks, width), trained.score, trained.seconds)
 
 
-def records_of(rivals: list[Rival], networks: Networks, costs: dict[str, float]) -> list[Record]:
+def records_of(baselines: list[Baseline], networks: Networks, costs: dict[str, float]) -> list[Record]:
     """What is written and drawn of them.
 
     Args:
         costs: by their names.
     """
     records = []
-    for rival in rivals:
-        params, madds = networks.sizes(rival.plan)
-        what = "" if rival.kind == "seed" else "scored on the validation images"
+    for each in baselines:
+        params, madds = networks.sizes(each.plan)
         records.append(
             Record(
-                rival.name, rival.kind, rival.score, costs[rival.name], params, madds, rival.seconds, "complete", what
+                name=each.name,
+                kind=each.kind,
+                score=each.score,
+                cost=costs[each.name],
+                params=params,
+                madds=madds,
+                seconds=each.seconds,
+                state="complete",
+                what="" if each.kind == "seed" else "scored on the validation images",
             )
         )
     return records

@@ -1,0 +1,49 @@
+"""Rules for the values of a search's settings, by its kind."""
+
+from tasks.common.labels import is_number
+from tasks.config.rules import POSITIVE, Rule, Rules, is_size, list_of, one_of, whole
+
+COSTS = ("latency", "madds", "params")
+KNOBS = ("kernel", "expansion", "excite", "act", "filters", "layers")
+SHARE: Rule = (lambda v: is_number(v) and 0 < v < 1, "a number between 0 and 1")
+PROXY: Rules = {"search.holdout": SHARE, "search.images": whole(1), "search.workers": whole(1, optional=True)}
+KINDS: dict[str, Rules] = {
+    "netadapt": PROXY
+    | {
+        "search.step": SHARE,
+        "search.steps": whole(1),
+        "search.lr": POSITIVE,
+        "search.importance": whole(1),
+        "search.minutes": (lambda v: v is None or (is_number(v) and v > 0), "a number above 0, or null"),
+        "search.widths": (
+            lambda v: isinstance(v, list) and all(w == "equal" or (is_number(w) and w > 0) for w in v),
+            "a list of numbers above 0, or equal",
+        ),
+    },
+    "blocks": PROXY
+    | {
+        "search.kernel": list_of(one_of("table", 3, 5, 7)),
+        "search.expansion": list_of((lambda v: v == "table" or (is_number(v) and v > 0), "table or a number above 0")),
+        "search.excite": list_of(one_of("table", True, False)),
+        "search.act": list_of(one_of("table", "relu", "relu6", "hard_swish")),
+        "search.filters": list_of(POSITIVE),
+        "search.layers": list_of((lambda v: type(v) is int, "a whole number")),
+        "search.objective": one_of("product", "pareto"),
+        "search.exponent": (lambda v: is_number(v) and v <= 0, "a number, 0 or below"),
+        "search.trials": whole(1),
+        "search.epochs": whole(1),
+        "search.prune_after": whole(1, optional=True),
+        "search.subset": (lambda v: is_number(v) and 0 < v <= 1, "a number above 0 and up to 1"),
+        "search.side": whole(1, optional=True),
+    },
+    "width": {
+        "search.narrowest": POSITIVE,
+        "search.widest": POSITIVE,
+        "search.step": POSITIVE,
+        "search.sizes": (
+            lambda v: v is None or (isinstance(v, list) and len(v) > 0 and all(map(is_size, v))),
+            "a list of [height, width], each between 1 and 16,384, or null",
+        ),
+    },
+    "latency": {"search.networks": whole(3)},
+}

@@ -1,0 +1,244 @@
+"""Settings of a search, by its kind. Checked when made, without torch."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Any, NamedTuple, Self
+
+from tasks.common.errors import UserError
+from tasks.config.amounts import Amount, amount
+from tasks.config.heads import several
+from tasks.config.rules.values import check_values
+from tasks.config.tree import Tree
+from tasks.latency.settings import LatencySettings
+from tasks.search.rules import COSTS, KINDS, KNOBS
+
+
+class Target(NamedTuple):
+    """The cost that a network is fitted to.
+
+    Attributes:
+        name: latency, madds or params.
+        amount: what it may be.
+        typed: that, as it was typed.
+    """
+
+    name: str
+    amount: Amount
+    typed: str
+
+    @classmethod
+    def of(cls, tree: Tree) -> Self:
+        """Of a whole configuration, resolved.
+
+        Raises:
+            UserError: unless there is exactly one.
+        """
+        given = targets_of(tree)
+        if len(given) != 1:
+            what = f"{' and '.join(f'target.{name}' for name in given)} are given" if given else "no target is given"
+            raise UserError(f"{what}: say one of target.latency=0.7x, target.madds=60M, target.params=3M")
+        ((name, typed),) = given.items()
+        found = amount(f"target.{name}", typed, milliseconds=name == "latency", relative=True)
+        return cls(name, found, str(typed))
+
+
+@dataclass(frozen=True)
+class ProxySettings:
+    """The short trainings that tell networks apart.
+
+    Attributes:
+        holdout: share of the training images that is kept for scoring.
+        images: of those held out, how many are scored at most.
+        subset: share of the rest that is trained on.
+        side: images are shrunk to this shorter side, where they have labels only; None leaves them.
+    """
+
+    holdout: float
+    images: int
+    subset: float = 1.0
+    side: int | None = None
+
+
+@dataclass(frozen=True)
+class NarrowSettings:
+    """search=netadapt.
+
+    Attributes:
+        step: share of the seed's cost that each step saves at least.
+        steps: of the optimiser, for each proposal.
+        lr: as a share of optimizer.lr, for them.
+        importance: training batches that tell which channels matter.
+        widths: multipliers of the seed to compare with; "equal" for that of the same cost.
+        minutes: for each of those; None for as long as the search and its last training took.
+        workers: processes; None for one per core.
+    """
+
+    target: Target
+    latency: LatencySettings
+    proxy: ProxySettings
+    step: float
+    steps: int
+    lr: float
+    importance: int
+    widths: Sequence[float | str]
+    minutes: float | None
+    workers: int | None
+
+    @classmethod
+    def of(cls, tree: Tree) -> Self:
+        """Of a whole configuration, resolved and checked."""
+        if tree["checkpoint"] is None:
+            raise UserError("search=netadapt narrows a trained network: checkpoint=<best.ckpt> is missing")
+        own = tree["search"]
+        return cls(
+            target=Target.of(tree),
+            latency=LatencySettings.of(tree),
+            proxy=ProxySettings(own["holdout"], own["images"]),
+            step=own["step"],
+            steps=own["steps"],
+            lr=own["lr"],
+            importance=own["importance"],
+            widths=own["widths"],
+            minutes=own["minutes"],
+            workers=own["workers"],
+        )
+
+
+@dataclass(frozen=True)
+class BlockSettings:
+    """search=blocks.
+
+    Attributes:
+        choices: for each stage, by kernel, expansion, excite, act, filters and layers.
+        widths: some of filters, tried first.
+        objective: product or pareto.
+        exponent: of cost / target in the product.
+        trials: candidates of the whole study.
+        epochs: of each candidate's training.
+        prune_after: epochs that each gets before the median of the others' may end it; None: all get all.
+        study: the journal to go on with; None for study.log of this run.
+        workers: processes.
+    """
+
+    target: Target
+    latency: LatencySettings
+    proxy: ProxySettings
+    choices: Mapping[str, Sequence[Any]]
+    widths: Sequence[float]
+    objective: str
+    exponent: float
+    trials: int
+    epochs: int
+    prune_after: int | None
+    study: str | None
+    workers: int
+
+    @classmethod
+    def of(cls, tree: Tree) -> Self:
+        """Of a whole configuration, resolved and checked."""
+        if find_spec("optuna") is None:
+            raise UserError('search=blocks needs optuna: pip install "mobilevision[search]"')
+        own = tree["search"]
+        return cls(
+            target=Target.of(tree),
+            latency=LatencySettings.of(tree),
+            proxy=ProxySettings(own["holdout"], own["images"], own["subset"], own["side"]),
+            choices=choices_of(tree),
+            widths=own["widths"],
+            objective=own["objective"],
+            exponent=own["exponent"],
+            trials=own["trials"],
+            epochs=own["epochs"],
+            prune_after=own["prune_after"],
+            study=own["study"],
+            workers=own["workers"] or 1,
+        )
+
+
+@dataclass(frozen=True)
+class WidthSettings:
+    """search=width.
+
+    Attributes:
+        narrowest, widest, step: the multipliers that are tried.
+        sizes: (height, width) of the images; None for that of the data.
+    """
+
+    target: Target
+    latency: LatencySettings
+    narrowest: float
+    widest: float
+    step: float
+    sizes: Sequence[Sequence[int]] | None
+
+    @classmethod
+    def of(cls, tree: Tree) -> Self:
+        """Of a whole configuration, resolved and checked."""
+        own = tree["search"]
+        return cls(
+            target=Target.of(tree),
+            latency=LatencySettings.of(tree),
+            narrowest=own["narrowest"],
+            widest=own["widest"],
+            step=own["step"],
+            sizes=own["sizes"],
+        )
+
+
+@dataclass(frozen=True)
+class LatencyCheckSettings:
+    """search=latency.
+
+    Attributes:
+        networks: how many are compared.
+        choices: that they are made of, as in BlockSettings.
+    """
+
+    latency: LatencySettings
+    networks: int
+    choices: Mapping[str, Sequence[Any]]
+
+    @classmethod
+    def of(cls, tree: Tree) -> Self:
+        """Of a whole configuration, resolved and checked."""
+        if given := targets_of(tree):
+            name, typed = next(iter(given.items()))
+            raise UserError(f"target.{name}={typed}: search=latency has no target")
+        return cls(latency=LatencySettings.of(tree), networks=tree["search"]["networks"], choices=choices_of(tree))
+
+
+SearchSettings = NarrowSettings | BlockSettings | WidthSettings | LatencyCheckSettings
+BY_KIND: dict[str, type[SearchSettings]] = {
+    "netadapt": NarrowSettings,
+    "blocks": BlockSettings,
+    "width": WidthSettings,
+    "latency": LatencyCheckSettings,
+}
+
+
+def search_settings(tree: Tree) -> SearchSettings:
+    """Of a whole configuration, resolved.
+
+    Raises:
+        UserError: for a value outside its rule, a target that is missing or one of several, several heads.
+    """
+    if several(tree):
+        raise UserError("a search is for one task: python -m tasks.search task=segment, detect or classify")
+    if "search" not in tree:
+        raise UserError(f"search=… is missing: one of {', '.join(KINDS)}")
+    kind = tree["search"]["kind"]
+    if kind not in KINDS:
+        raise UserError(f"search.kind={kind}: choose it by search={', '.join(KINDS)}")
+    check_values(tree, KINDS[kind], {})
+    return BY_KIND[kind].of(tree)
+
+
+def targets_of(tree: Tree) -> dict[str, Any]:
+    """The targets that are given, by name."""
+    return {name: tree["target"][name] for name in COSTS if tree["target"][name] is not None}
+
+
+def choices_of(tree: Tree) -> dict[str, list[Any]]:
+    """What is chosen from for each stage, see tasks/search/block/space.py."""
+    return {knob: list(tree["search"][knob]) for knob in KNOBS}
