@@ -18,6 +18,7 @@ from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from tasks.common.errors import UserError
+from tasks.config.targets import name_of_today
 from tasks.search.block.locks import Locks
 from tasks.search.block.space import Point, Space
 
@@ -188,7 +189,11 @@ def pruner(after: int | None) -> BasePruner:
 
 
 def check_same(found: Mapping[str, Any], says: Mapping[str, Any], path: Path) -> None:
-    """Raises a UserError for the first difference between what a study is of and what is asked for."""
+    """Raises a UserError for the first difference between what a study is of and what is asked for.
+
+    Classes may have had other names when the study was begun.
+    """
+    found = {key: name_of_today(value) if key.endswith("_target_") else value for key, value in found.items()}
     for key in dict.fromkeys((*says, *found)):
         if found.get(key) != says.get(key):
             values = f" is {found.get(key)} there, {says.get(key)} here"

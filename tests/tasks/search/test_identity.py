@@ -91,6 +91,12 @@ def test_what_decides_nothing_may_differ():
     check_same(described(), described(**same), "study.log")
 
 
+def test_classes_may_have_had_other_names():
+    crop = {"data__crop": {"_target_": "tasks.data.transforms.crop.RandomResizedCrop", "size": 32}}
+    before = described(data__crop={"_target_": "tasks.data.crop.RandomResizedCrop", "size": 32})
+    check_same(before, described(**crop), "study.log")
+
+
 def test_a_teacher_is_known_by_its_content(tmp_path):
     files = [tmp_path / name for name in ("one.ckpt", "moved.ckpt", "other.ckpt")]
     for file, content in zip(files, (b"1", b"1", b"2"), strict=True):
