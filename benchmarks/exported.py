@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from hydra import compose, initialize_config_module
 from numpy.typing import NDArray
 from torch import Tensor
 
 from backbones.weights import load_by_position, load_head
+from tasks.app.resolve import composed
 from tasks.deploy.model import Model
 from tasks.deploy.network import trace
 from tasks.deploy.quantise.openvino import OpenVinoQuantiser
@@ -30,8 +30,7 @@ def network(
         classes: by kind of label, as data sets have them.
         state: of torchvision's network; every tensor finds its place.
     """
-    with initialize_config_module("conf", version_base="1.3"):
-        learner = build(compose(task, [*choices, "recipe=none"]), classes).eval()
+    learner = build(composed(task, *choices, "recipe=none").run.learner, classes).eval()
     ((_, only),) = learner.each_task()
     rest, left = load_head(only.head, load_by_position(learner.backbone, state, "torchvision"))
     assert not rest.rest and not left, "the networks differ"

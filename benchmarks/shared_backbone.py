@@ -19,16 +19,16 @@ from functools import partial
 from typing import Any
 
 import torch
-from hydra import compose, initialize_config_module
-from omegaconf import DictConfig
 
 from backbones.base import Backbone
 from benchmarks.timing import alternate, report
 from heads.sizes import measure
+from tasks.app.resolve import composed
 from tasks.common.cpu import keep_freed_memory
 from tasks.data.datasets.cityscapes import CLASSES
 from tasks.engine.build import build
 from tasks.engine.learner import Learner
+from tasks.engine.settings import LearnerSettings, Run
 from tasks.engine.summary import EveryHead
 
 HEIGHT, WIDTH = 256, 512
@@ -48,25 +48,24 @@ def main() -> None:
     overrides = ["heads=[segment,detect,classify]", *parser.parse_args().overrides]
     torch.set_num_threads(1)
     keep_freed_memory()
-    with initialize_config_module("conf", version_base="1.3"):
-        papers = {name: compose(name, [f"dataset={data}", BACKBONE, "recipe=none"]) for name, data in DATASETS.items()}
-        papers["multitask"] = compose("multitask", [BACKBONE, "recipe=none", *overrides])
-        streets = {name: compose(name) for name in DATASETS}
-        streets["multitask"] = compose("multitask", overrides)
+    papers = {name: composed(name, f"dataset={data}", BACKBONE, "recipe=none").run for name, data in DATASETS.items()}
+    papers["multitask"] = composed("multitask", BACKBONE, "recipe=none", *overrides).run
+    streets = {name: composed(name).run for name in DATASETS}
+    streets["multitask"] = composed("multitask", *overrides).run
     compare("heads of the papers", papers)
     compare("heads of the recipes for streets", streets)
 
 
-def compare(title: str, configs: dict[str, DictConfig]) -> None:
-    """Time the networks of these configurations against the last, and count them."""
+def compare(title: str, runs: dict[str, Run]) -> None:
+    """Time the networks of these settings against the last, and count them."""
     torch.manual_seed(0)
     image = torch.randint(0, 256, (1, 3, HEIGHT, WIDTH), dtype=torch.uint8).contiguous(
         memory_format=torch.channels_last
     )
-    *separate, shared = (ready(build(config, CLASS_LISTS), image) for config in configs.values())
+    *separate, shared = (ready(build(each.learner, CLASS_LISTS), image) for each in runs.values())
     print(f"\n{title}")
-    sizes = [measured(config) for config in configs.values()]
-    for name, (params, madds) in zip(configs, sizes, strict=True):
+    sizes = [measured(each.learner) for each in runs.values()]
+    for name, (params, madds) in zip(runs, sizes, strict=True):
         print(f"  {name:<44}{params / 1e6:8.2f}M params{madds / 1e6:8,.0f}M multiply-adds")
     sums = [sum(size[column] for size in sizes[:-1]) for column in (0, 1)]
     print(f"  shared / sum: params {sizes[-1][0] / sums[0]:.2f}, multiply-adds {sizes[-1][1] / sums[1]:.2f}")
@@ -97,9 +96,9 @@ def ready(learner: Learner, image: torch.Tensor) -> Learner:
     return learner.eval()
 
 
-def measured(config: DictConfig) -> tuple[int, int]:
+def measured(settings: LearnerSettings) -> tuple[int, int]:
     """Parameters and multiply-adds."""
-    learner = build(config, CLASS_LISTS).to("meta")
+    learner = build(settings, CLASS_LISTS).to("meta")
     assert isinstance(learner.backbone, Backbone)
     size = measure(learner.backbone, EveryHead({name: task.head for name, task in learner.each_task()}), HEIGHT, WIDTH)
     return size.params, size.madds
