@@ -5,7 +5,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from tasks.config.heads_file import store_heads
+from tasks.app.search_path import store_heads
 from tasks.config.image_size import RULES
 
 
@@ -14,7 +14,7 @@ def resolver(rule: Callable[..., Any]) -> Callable[..., Any]:
 
     def resolve(*numbers: float, _root_: DictConfig) -> Any:
         found = rule(_root_.get("image_size"), *numbers)
-        return OmegaConf.create(found) if isinstance(found, dict) else found
+        return OmegaConf.create(found) if isinstance(found, dict | list) else found
 
     return resolve
 

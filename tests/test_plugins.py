@@ -9,13 +9,12 @@ from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
 
 from examples.shapes import NAMES
-from tasks.app.search_path import search_plugins
+from tasks.app.search_path import search_plugins, store_heads
 from tasks.checkpoint.checkpoint import read_ours
 from tasks.checkpoint.manifest import read_manifest
 from tasks.common.errors import UserError
 from tasks.common.plugins import VARIABLE, is_plugged, plugins, take_from
 from tasks.common.task_info import infos, module_of
-from tasks.config.heads_file import store_heads
 from tasks.config.stored import checked_config
 from tasks.deploy.model import open_model
 from tests.conftest import Result

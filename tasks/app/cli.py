@@ -22,14 +22,14 @@ from tasks.app.jobs import Jobs, in_sweep
 from tasks.app.resolve import resolve
 from tasks.app.runlog import NAME as RUN_LOG
 from tasks.app.runlog import run_log
-from tasks.app.search_path import search_plugins
+from tasks.app.search_path import search_plugins, store_heads
 from tasks.app.validate import check_recipe, check_typed
 from tasks.common.console import end_children, run_command
 from tasks.common.errors import Stopped, UserError, is_out_of_memory, located, visible
 from tasks.common.origin import needs_traceback
 from tasks.common.plugins import conf_folders, take_from
 from tasks.common.task_info import infos
-from tasks.config.heads_file import CONF, command_file, store_heads
+from tasks.config.heads_file import CONF, command_file
 from tasks.config.overrides import typed_keys
 from tasks.config.rules.values import suggestion
 from tasks.config.stored import TYPED

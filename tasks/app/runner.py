@@ -1,6 +1,5 @@
 """What a command does: checks first, without torch; then training, evaluation or prediction."""
 
-import copy
 import sys
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -8,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 from rich.progress import track
 
 from tasks.app.folders import is_writer
@@ -112,11 +111,6 @@ def run(settings: Settings, typed: Sequence[str], folder: Path) -> None:
         from tasks.deploy.evaluate import evaluate
 
         evaluate(run, settings.export, prepared, folder)
-
-
-def as_config(run: Run) -> DictConfig:
-    """The configuration of a run, to be written, and for the rooms that take it whole."""
-    return OmegaConf.create(copy.deepcopy(dict(run.stored)))
 
 
 def open_dataset(run: Run, settings: Settings, first: bool, trained: Iterable[str] = ()) -> tuple[Run, Splits]:

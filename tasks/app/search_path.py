@@ -1,10 +1,12 @@
-"""Where Hydra looks for configurations beside conf/: in the conf/ folders of plug-ins."""
+"""What Hydra finds beside the files of conf/: the conf/ folders of plug-ins, and multitask_heads."""
 
 from hydra.core.config_search_path import ConfigSearchPath
+from hydra.core.config_store import ConfigStore
 from hydra.core.plugins import Plugins
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 
 from tasks.common.plugins import conf_folders
+from tasks.config.heads_file import heads
 
 
 class PluginFolders(SearchPathPlugin):
@@ -18,3 +20,8 @@ class PluginFolders(SearchPathPlugin):
 def search_plugins() -> None:
     """Let Hydra look there."""
     Plugins.instance().register(PluginFolders)
+
+
+def store_heads() -> None:
+    """Let Hydra find multitask_heads, with a head for each task that there is now."""
+    ConfigStore.instance().store("multitask_heads", heads())

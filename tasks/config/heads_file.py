@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from hydra.core.config_store import ConfigStore
 
 from tasks.common.errors import UserError
 from tasks.common.plugins import conf_folders
@@ -22,11 +21,6 @@ from tasks.common.task_info import infos
 
 CONF = Path(__file__).parents[2] / "conf"
 PLACES = {"task": "task", "head": "head", "loss": "task.loss"}  # of a group's choice within the head
-
-
-def store_heads() -> None:
-    """Let Hydra find multitask_heads."""
-    ConfigStore.instance().store("multitask_heads", heads())
 
 
 def heads() -> dict[str, Any]:

@@ -8,6 +8,7 @@ from tasks.config.tree import OUTPUT_DIR, need, put, resolved, select
 from tests.test_config import configuration, tree_of
 
 CHOICES = {
+    "segment": "crops of a size of their own",
     "segment dataset=cityscapes image_size=[96,128]": "whole images",
     "classify dataset=imagenet image_size=[96,96] scheduler=exponential": "squares, and a schedule by epochs",
     "detect experiment=detect_bccd": "boxes",
@@ -21,7 +22,10 @@ def test_as_omegaconf_resolves(command, monkeypatch):
     monkeypatch.setenv("DATA_ROOT", "/elsewhere")
     task, *words = command.split()
     config = configuration(*words, "logger=none", task=task)
-    assert resolved(tree_of(*words, "logger=none", task=task)) == OmegaConf.to_container(config, resolve=True)
+    tree = resolved(tree_of(*words, "logger=none", task=task))
+    assert tree == OmegaConf.to_container(config, resolve=True)
+    OmegaConf.resolve(config)  # as --cfg job --resolve does
+    assert tree == OmegaConf.to_container(config, resolve=False)
 
 
 def test_keys_and_changes():
