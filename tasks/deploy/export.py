@@ -111,7 +111,7 @@ def sized(run: Run, settings: ExportSettings, splits: Splits) -> tuple[Run, tupl
         )
     elif list(run.data.fit.get("size") or ()) != list(wanted):
         raise UserError(f"export.size={wanted} is not what data.fit makes of images: change data.fit, or leave it out")
-    return run, (wanted[0], wanted[1])
+    return run, (int(wanted[0]), int(wanted[1]))
 
 
 def write(

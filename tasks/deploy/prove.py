@@ -11,6 +11,7 @@ from rich.table import Table
 
 from tasks.common.console import report
 from tasks.common.errors import UserError
+from tasks.common.labels import Pixels
 from tasks.common.parity import Counts, parity_of
 from tasks.data.loading.datamodule import DataModule
 from tasks.data.transforms.resize import antialiased
@@ -20,7 +21,6 @@ from tasks.deploy.gate import (
     Difference,
     Limits,
     Outcome,
-    Pixels,
     compare,
     exact_outputs,
     of_checkpoint,
