@@ -18,6 +18,7 @@ from tasks import load
 from tasks.checkpoint.manifest import card_of, write_manifest
 from tasks.common.errors import UserError
 from tasks.deploy.runtimes import open_runner
+from tasks.engine.settings import DistillationSettings
 from tasks.engine.teacher import make_distillation
 from tasks.multitask.prune import prune
 from tests.security.attacks import MKDIR, make
@@ -69,11 +70,11 @@ def test_every_command_refuses(command, sent, marker, tmp_path):
 
 
 def test_pruning_comparing_and_teaching_refuse(sent, marker, tmp_path):
-    settings = SimpleNamespace(teacher=sent["sent"], weights=None, weight=0.5, temperature=1.0)
+    settings = DistillationSettings(sent["sent"], None, weight=0.5, temperature=1.0)
     calls = (
         lambda: prune(Path(sent["several"]), ["segment"], tmp_path / "fewer.ckpt"),
         lambda: load(sent["several"]),
-        lambda: make_distillation(SimpleNamespace(distill=settings), SimpleNamespace(name="segment")),
+        lambda: make_distillation(settings, SimpleNamespace(name="segment")),
     )
     for call in calls:
         with pytest.raises(UserError, match="was refused"):
