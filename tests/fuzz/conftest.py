@@ -60,7 +60,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_
         raise TrainingBegins
 
     monkeypatch.setattr("tasks.engine.train.keep_freed_memory", lambda: False)
-    monkeypatch.setattr("tasks.engine.train.train", begins)
+    monkeypatch.setattr("tasks.engine.train.fit", begins)
     monkeypatch.chdir(tmp_path)  # where a command line may write that has lost its folder
 
     def go(name: str, *arguments: str, exports: bool = False) -> Result:

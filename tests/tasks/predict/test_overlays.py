@@ -18,6 +18,7 @@ from heads.select import Select
 from heads.ssdlite import SSDLite
 from tasks.classify.output import captioned
 from tasks.classify.task import ClassifyTask
+from tasks.common.errors import UserError
 from tasks.common.legend import with_legend
 from tasks.common.output import summary, write_overlay
 from tasks.data.transforms.letterbox import Letterbox, Stretch
@@ -195,7 +196,7 @@ def test_everything_is_written_in_the_files_pixels(learner, tmp_path):
 
 def test_label_maps_refuse_images_that_leave_a_margin(learner, tmp_path):
     image = np.zeros((150, 430, 3), np.uint8)
-    with pytest.raises(ValueError, match=r"use data\.fit=Stretch"):
+    with pytest.raises(UserError, match=r"use data\.fit=Stretch"):
         predict_one(learner, image, Letterbox([64, 128]), tmp_path, Path("a"))
 
 
