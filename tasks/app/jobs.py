@@ -53,7 +53,8 @@ def needs_own_command(run: Run) -> bool:
 def words(overrides: Any) -> list[str]:
     """What was typed, with `${…}` as it was."""
     found: Any = OmegaConf.to_container(overrides, resolve=False)
-    return found
+    result: list[str] = found
+    return result
 
 
 def run_own_command(task: str, folder: Path) -> None:

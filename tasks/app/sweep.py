@@ -71,7 +71,8 @@ def row_of(run: Path) -> dict[str, Any]:
     row: dict[str, Any] = {**changed, "image": size}
     for task, cost in costs.items():
         row |= {key if single else f"{task}/{key}": value for key, value in cost.items()}
-    return row | json.loads((run / "metrics.json").read_text())
+    result: dict[str, Any] = row | json.loads((run / "metrics.json").read_text())
+    return result
 
 
 def write(path: Path, columns: list[str], rows: list[dict[str, Any]]) -> None:

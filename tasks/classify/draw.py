@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from tasks.classify.output import shortened
 from tasks.common.gallery import Gallery
 from tasks.common.labels import Pixels
+from tasks.common.legend import shortened
 
 RIGHT, WRONG = (30, 120, 50), (180, 30, 30)
 TILE, LINE, GAP = 128, 17, 6

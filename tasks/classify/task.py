@@ -17,7 +17,8 @@ from tasks.classify.loss import ImageCrossEntropy
 from tasks.classify.mix import Mix
 from tasks.classify.output import ClassifyOutput
 from tasks.common.distillation import divergence
-from tasks.common.task import Found, Task
+from tasks.common.output import Found
+from tasks.common.task import Task
 
 
 class ClassifyTask(Task):
@@ -73,7 +74,8 @@ class ClassifyTask(Task):
         return {**batch, "image": images, self.target: target}
 
     def loss(self, outputs: Tensor, batch: Mapping[str, Any]) -> Tensor:
-        return self.criterion(outputs, batch[self.target])
+        result: Tensor = self.criterion(outputs, batch[self.target])
+        return result
 
     def distance(self, outputs: Tensor, wanted: Tensor, temperature: float) -> Tensor:
         """The divergence of the softened classes, averaged over the images."""

@@ -65,7 +65,8 @@ class Stopwatch:
         while not rounds or time.perf_counter() < end:
             rounds.append([self.once(term.call) for term in terms])
         fastest = [min(times) for times in zip(*rounds, strict=True)]
-        return sum(term.share * ms for term, ms in zip(terms, fastest, strict=True))
+        result: float = sum(term.share * ms for term, ms in zip(terms, fastest, strict=True))
+        return result
 
     def measure(self, sums: Sequence[Terms], seconds: float, visits: int = VISITS) -> list[float]:
         """Milliseconds of several sums: the medians of visits to each in turn.

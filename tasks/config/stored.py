@@ -64,7 +64,8 @@ def checked_config(config: Any, path: str | Path) -> dict[str, Any]:
             )
         config = without(config, over)
         taken.append(over)
-    return config
+    result: dict[str, Any] = config
+    return result
 
 
 def or_plugged(place: Place) -> str:

@@ -133,11 +133,13 @@ def nearest_by_steps(old: int, new: int) -> Array:
     """Which of the old pixels each new one is; Pillow adds up the steps one by one, with their roundings."""
     steps = np.full(new, old / new)
     steps[0] /= 2
-    return np.minimum(np.add.accumulate(steps).astype(int), old - 1)
+    result: Array = np.minimum(np.add.accumulate(steps).astype(int), old - 1)
+    return result
 
 
 def triangle(x: Array) -> Array:
-    return np.maximum(1 - np.abs(x), 0)
+    result: Array = np.maximum(1 - np.abs(x), 0)
+    return result
 
 
 def cubic(x: Array) -> Array:
@@ -212,7 +214,8 @@ def decode(
 def nearest(labels: Array, size: Size) -> Array:
     """A label map at another size: each new pixel is the old one that its centre lies in."""
     rows, columns = ((2 * np.arange(new) + 1) * old // (2 * new) for new, old in zip(size, labels.shape, strict=True))
-    return labels[rows][:, columns]
+    result: Array = labels[rows][:, columns]
+    return result
 
 
 def upsampled(logits: Array, size: Size) -> Array:

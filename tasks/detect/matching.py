@@ -75,7 +75,8 @@ def intersection_over_union(found: Floats, truth: Floats, crowd: Flags) -> Float
     inside = width * height
     found_area, truth_area = found[:, 2] * found[:, 3], truth[:, 2] * truth[:, 3]
     union = np.where(crowd, found_area, found_area + truth_area - inside)
-    return np.divide(inside, union, out=np.zeros(len(found)), where=(width > 0) & (height > 0))
+    result: Floats = np.divide(inside, union, out=np.zeros(len(found)), where=(width > 0) & (height > 0))
+    return result
 
 
 def match(pairs: Pairs, rank: Integers, crowd: Flags, ignored: Flags, thresholds: Floats) -> Matches:

@@ -114,7 +114,8 @@ def replaced(
     left_out = (same & as_good & (overlap > made_of.overlap - min(margin, OVERLAPS))).any(1)
     if len(other["scores"]) >= made_of.detections:
         left_out |= one["scores"] <= other["scores"].min() * (1 + margin)
-    return left_out & (places >= 0)
+    result: NDArray[np.bool_] = left_out & (places >= 0)
+    return result
 
 
 def unsuppressed(result: Result, places: NDArray[np.int64], made_of: Candidates, margin: float) -> NDArray[np.bool_]:
@@ -123,7 +124,8 @@ def unsuppressed(result: Result, places: NDArray[np.int64], made_of: Candidates,
     same = result["labels"][:, None] == result["labels"]
     known = (places >= 0) & (places >= 0)[:, None]
     clash = same & known & (overlap > made_of.overlap + min(margin, OVERLAPS))
-    return np.tril(clash, -1).any(1)
+    found: NDArray[np.bool_] = np.tril(clash, -1).any(1)
+    return found
 
 
 def iou(ours: NDArray[Any], theirs: NDArray[Any]) -> NDArray[Any]:
@@ -131,4 +133,5 @@ def iou(ours: NDArray[Any], theirs: NDArray[Any]) -> NDArray[Any]:
     low, high = np.maximum(ours[:, None, :2], theirs[:, :2]), np.minimum(ours[:, None, 2:], theirs[:, 2:])
     shared = (high - low).clip(min=0).prod(2)
     areas = [(boxes[:, 2:] - boxes[:, :2]).prod(1) for boxes in (ours, theirs)]
-    return shared / np.maximum(areas[0][:, None] + areas[1] - shared, 1e-12)
+    result: NDArray[Any] = shared / np.maximum(areas[0][:, None] + areas[1] - shared, 1e-12)
+    return result

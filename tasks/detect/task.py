@@ -17,7 +17,8 @@ from heads.select import Select
 from heads.ssdlite import RawBoxes, SSDLite
 from heads.suppress import select_fixed
 from tasks.common.annotations import HOLE
-from tasks.common.task import Found, Task
+from tasks.common.output import Found
+from tasks.common.task import Task
 from tasks.detect.gallery import BestMedianWorst
 from tasks.detect.info import INFO
 from tasks.detect.metric import CocoMAP

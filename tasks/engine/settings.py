@@ -60,7 +60,8 @@ class Source:
         if "resume" in given and given.keys() & {"checkpoint", "weights"}:
             raise UserError("resume=… brings its own weights; leave out checkpoint=… and weights=…")
         for key in ("checkpoint", "resume"):
-            for path in given.get(key) if isinstance(given.get(key), list) else [given.get(key)]:
+            value = given.get(key)
+            for path in value if isinstance(value, list) else [value]:
                 if path is not None and not Path(str(path)).is_file():
                     raise UserError(f"{key}={path}: no such file")
         return cls(**{key: str(value) for key, value in given.items() if not isinstance(value, list)})

@@ -46,7 +46,8 @@ class Shortcut(nn.Module):
         self.project = project
 
     def forward(self, x: Tensor, before: Tensor) -> Tensor:
-        return before + self.project(x)
+        result: Tensor = before + self.project(x)
+        return result
 
 
 class Inside(nn.Module):

@@ -63,7 +63,8 @@ class Networks:
     @property
     def score(self) -> str:
         """The name of the task's main score."""
-        return self.make_task.func.info.score
+        result: str = self.make_task.func.info.score
+        return result
 
     @property
     def seed_name(self) -> str:

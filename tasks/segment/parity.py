@@ -66,7 +66,8 @@ def logits_at(made_of: Logits, labels: NDArray[Any], rows: NDArray[Any], columns
     left, right, across = (part[columns] for part in neighbours(values.shape[2], width))
     upper = values[labels, above, left] * (1 - across) + values[labels, above, right] * across
     lower = values[labels, below, left] * (1 - across) + values[labels, below, right] * across
-    return upper * (1 - down) + lower * down
+    result: NDArray[np.float32] = upper * (1 - down) + lower * down
+    return result
 
 
 def neighbours(old: int, new: int) -> tuple[NDArray[Any], NDArray[Any], NDArray[np.float32]]:

@@ -17,7 +17,8 @@ from tasks.common.distillation import divergence
 from tasks.common.errors import UserError
 from tasks.common.gallery import EvenlySpread
 from tasks.common.labels import nearest
-from tasks.common.task import Found, Task
+from tasks.common.output import Found
+from tasks.common.task import Task
 from tasks.segment.draw import draw, resized
 from tasks.segment.info import INFO
 from tasks.segment.loss import PixelCrossEntropy
@@ -63,7 +64,8 @@ class SegmentTask(Task):
             self.criterion.weigh(torch.from_numpy(samples.class_pixels(len(self.classes))))
 
     def loss(self, outputs: Tensor, batch: Mapping[str, Any]) -> Tensor:
-        return self.criterion(outputs, batch[self.target])
+        result: Tensor = self.criterion(outputs, batch[self.target])
+        return result
 
     def distance(self, outputs: Tensor, wanted: Tensor, temperature: float) -> Tensor:
         """The divergence of the softened classes, averaged over the logits' pixels; void ones count like others."""

@@ -158,7 +158,8 @@ class LabelledImages:
             return np.bincount(self.train_ids(read_labels(self.labels[index]), index).ravel(), minlength=256)
 
         with thread_pool() as pool:
-            return np.sum(list(pool.map(count, range(len(self)))), axis=0)[:classes]
+            result: NDArray[np.int64] = np.sum(list(pool.map(count, range(len(self)))), axis=0)[:classes]
+            return result
 
     def check(self) -> Iterator[int]:
         """Look at every pair once (image header, all label ids, the objects' sizes) and yield its number.

@@ -105,7 +105,10 @@ class MixedSamples:
 
     def class_pixels(self, classes: int) -> NDArray[np.int64]:
         """(classes,) how many pixels of each class the sets with masks hold together."""
-        return np.sum([part.samples.class_pixels(classes) for part in self.parts if "mask" in part.kinds], axis=0)
+        result: NDArray[np.int64] = np.sum(
+            [part.samples.class_pixels(classes) for part in self.parts if "mask" in part.kinds], axis=0
+        )
+        return result
 
     def class_labels(self) -> NDArray[np.int64]:
         """Class numbers of all images of the sets with classes."""

@@ -22,16 +22,20 @@ class Subset:
         return len(self.numbers)
 
     def name(self, index: int) -> str:
-        return self.samples.name(self.numbers[index])
+        result: str = self.samples.name(self.numbers[index])
+        return result
 
     def size(self, index: int) -> tuple[int, int]:
-        return self.samples.size(self.numbers[index])
+        result: tuple[int, int] = self.samples.size(self.numbers[index])
+        return result
 
     def read(self, index: int, view: View | None = None) -> Arrays:
-        return self.samples.read(self.numbers[index], view)
+        result: Arrays = self.samples.read(self.numbers[index], view)
+        return result
 
     def annotations(self, index: int) -> Annotations:
-        return self.samples.annotations(self.numbers[index])
+        result: Annotations = self.samples.annotations(self.numbers[index])
+        return result
 
     def class_labels(self) -> NDArray[np.int64]:
         """(N,) class numbers of these images."""

@@ -156,4 +156,5 @@ def overlap(patches: NDArray[np.int64], boxes: NDArray[np.floating]) -> NDArray[
     low, high = np.maximum(patches[:, None, :2], boxes[:, :2]), np.minimum(patches[:, None, 2:], boxes[:, 2:])
     common = (high - low).clip(min=0).prod(2)
     areas = [(some[:, 2:] - some[:, :2]).prod(1) for some in (patches, boxes)]
-    return common / (areas[0][:, None] + areas[1] - common)
+    result: NDArray[np.floating] = common / (areas[0][:, None] + areas[1] - common)
+    return result

@@ -129,7 +129,8 @@ class Candidates:
 
     def worth(self, score: float, cost: float) -> float:
         """The objective of MnasNet (section 3): accuracy, and a little of the cost."""
-        return score * (cost / self.goal) ** self.settings.exponent
+        result: float = score * (cost / self.goal) ** self.settings.exponent
+        return result
 
     def best(self) -> FrozenTrial:
         """The trial that is worth most; of a Pareto front, the one with the best score within the goal.

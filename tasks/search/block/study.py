@@ -115,7 +115,8 @@ class Study:
         with self.locks.held(STUDY):
             if key not in self.study.user_attrs:
                 self.study.set_user_attr(key, value)
-            return self.study.user_attrs[key]
+            result: float = self.study.user_attrs[key]
+            return result
 
     def trials(self) -> list[FrozenTrial]:
         """All trials so far, in their order."""
