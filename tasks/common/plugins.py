@@ -9,7 +9,7 @@ MOBILEVISION_PLUGINS=mypackage,other. A checkpoint or a card cannot: what it say
       conf/              optional; Hydra's groups and commands: conf/backbone/mine.yaml makes backbone=mine a choice
       …                  classes for `_target_: mypackage.module.Class`
 
-tests/plugins holds an example of each kind: a task, a data set, a backbone, a head and a loss.
+examples/ has one of each kind: a task, a data set, a backbone, a head and a loss.
 """
 
 import os

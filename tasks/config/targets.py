@@ -177,10 +177,10 @@ def slot_of(path: tuple[str, ...]) -> str:
 
 
 def check_targets(tree: Tree) -> None:
-    """Nothing may be built that is not meant to be, also not by the configuration inside a checkpoint.
+    """Check each `_target_` by its prefix. For configurations from files, `may_build` is the guard.
 
     Raises:
-        UserError: for a `_target_` outside our packages and the libraries of the trade.
+        UserError: for a `_target_` outside TARGETS and the named plug-ins.
     """
     for path, target in targets(tree):
         if not target.startswith(TARGETS) and not is_plugged(target):

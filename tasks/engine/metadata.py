@@ -12,7 +12,7 @@ class SaveMetadata(Callback):
     """Writes the metadata into each checkpoint, with what the tasks have found out since (a threshold to draw by).
 
     Args:
-        metadata: see checkpoint.make_card.
+        metadata: see make_card of tasks/checkpoint/checkpoint.py.
     """
 
     def __init__(self, metadata: Mapping[str, Any]) -> None:
