@@ -16,7 +16,7 @@ from tasks.config.tree import Tree
 
 @dataclass(frozen=True)
 class ExportSettings:
-    """What is exported, how it is compared with the network, and how a file is run; conf/export says what each means.
+    """What is exported, how it is compared with the network, and how the file is run; see `export` in conf/base.yaml.
 
     Attributes:
         threads: of an exported file; None for the runtime's own choice.
@@ -75,7 +75,7 @@ def check_installed(runtime: str, precision: str) -> None:
 
 @dataclass(frozen=True)
 class BenchmarkSettings:
-    """What is measured, and how; conf/benchmark says what each means.
+    """What is measured, and how; see `benchmark` in conf/base.yaml.
 
     Attributes:
         checkpoints, models: files to measure, one after the other.
