@@ -92,8 +92,8 @@ FAULTS = (
     # checkpoints and exported files
     Fault("digests are not compared", "tasks/checkpoint/digest.py",
           "noted.get(part) != now.get(part)", "part not in noted", ("tasks/checkpoint/test_saving.py",)),
-    Fault("parity a hundred times as lax", "tasks/deploy/gate.py", "Limits(1e-3, ", "Limits(1e-1, ",
-          ("tasks/deploy/test_gate.py",)),
+    Fault("parity a hundred times as lax", "tasks/deploy/parity.py", "Limits(1e-3, ", "Limits(1e-1, ",
+          ("tasks/deploy/test_parity.py",)),
 )
 # fmt: on
 

@@ -198,8 +198,8 @@ def check_words(arguments: Sequence[str], known: frozenset[str]) -> None:
             if not sign and not following.startswith("-") and "=" not in following:
                 value = following
             shown = f"{argument} {value}" if value and not sign else argument
-            raise UserError(f"{shown}: {told(plain(option), value) or 'no such option; settings are key=value'}")
-        elif sign and plain(option) not in known and (hint := told(plain(option), value)):
+            raise UserError(f"{shown}: {hint_for(plain(option), value) or 'no such option; settings are key=value'}")
+        elif sign and plain(option) not in known and (hint := hint_for(plain(option), value)):
             raise UserError(f"{argument}: {hint}")
         elif argument == "model" or (option == "model" and not_a_file(value)):
             raise UserError(f"{argument}: model=… is an exported file; the network is backbone=…, the head head=…")
@@ -212,7 +212,7 @@ def plain(option: str) -> str:
     return option.lstrip("-+~").replace("-", "_").lower()
 
 
-def told(name: str, value: str) -> str:
+def hint_for(name: str, value: str) -> str:
     """What to write for a word of another toolkit; nothing for one that no toolkit has."""
     word = WORDS.get(name)
     if word is None:

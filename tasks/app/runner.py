@@ -17,7 +17,7 @@ from tasks.checkpoint.manifest import read_manifest
 from tasks.common.cpu import bind_threads
 from tasks.common.errors import UserError
 from tasks.common.task_info import infos
-from tasks.config.heads import settled_heads, several
+from tasks.config.heads import is_multitask, resolve_heads
 from tasks.config.overrides import typed_keys
 from tasks.config.proportion import check_epoch
 from tasks.config.tree import resolved
@@ -75,7 +75,7 @@ def run(settings: Settings, typed: Sequence[str], folder: Path) -> None:
         not sweeping
         and run.mode == "train"
         and run.source.resume is None
-        and (run.source.checkpoint is None or not several(run.stored))
+        and (run.source.checkpoint is None or not is_multitask(run.stored))
     )
     if early:  # the checkpoint's heads or data need not be known first
         run, dataset = open_dataset(run, settings, first)
@@ -127,11 +127,11 @@ def open_dataset(run: Run, settings: Settings, first: bool, trained: Iterable[st
     """
     choices: Any = HydraConfig.get().runtime.choices
     name = f"dataset={choices['dataset']}"
-    if several(run.stored):
+    if is_multitask(run.stored):
         run = run.changed(targets=[infos()[head].target for head in run.stored["heads"] or infos()])
     dataset = make(run.data.dataset, "dataset")
-    if several(run.stored):
-        heads = settled_heads(run.stored, dataset.classes, trained, name)
+    if is_multitask(run.stored):
+        heads = resolve_heads(run.stored, dataset.classes, trained, name)
         wanted = [infos()[head].target for head in heads]
         run = run.changed(heads=heads, targets=[target for target in wanted if target in dataset.classes])
     lacking = [target for target in run.data.targets if target not in dataset.classes]

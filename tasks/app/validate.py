@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from tasks.common.errors import UserError
-from tasks.config.heads import several
+from tasks.config.heads import is_multitask
 from tasks.config.rules.values import suggestion
 from tasks.config.tree import Tree
 from tasks.config.unread import check_read
@@ -36,6 +36,6 @@ def check_typed(tree: Tree, typed: set[str]) -> None:
     fixed = sorted(key for key in typed if key == "image_size" or key.startswith("wants."))
     if fixed and tree["model"] is not None and tree["mode"] != "benchmark":
         raise UserError(f"{fixed[0]}: model=… stays as it was exported; mode=export makes another")
-    from_file = tree["checkpoint"] is not None and (tree["mode"] != "train" or several(tree))
+    from_file = tree["checkpoint"] is not None and (tree["mode"] != "train" or is_multitask(tree))
     if tree["model"] is None and tree["resume"] is None and not from_file:
         check_read(tree, typed)

@@ -14,7 +14,7 @@ from typing import Any
 
 from tasks.checkpoint.inside import read_inside
 from tasks.checkpoint.manifest_rules import SUFFIXES, problem_of
-from tasks.common.entries import told
+from tasks.common.entries import short
 from tasks.common.errors import UserError
 
 FORMAT = 1
@@ -73,7 +73,7 @@ def checked(manifest: Any, source: Path | str) -> dict[str, Any]:
     if not isinstance(manifest, dict) or "format" not in manifest:
         raise UserError(f"{source} is not the description of an exported file: it has no format")
     if type(manifest["format"]) is not int or not 1 <= manifest["format"] <= FORMAT:
-        raise UserError(f"{source} has format {told(manifest['format'])}; this version reads up to {FORMAT}")
+        raise UserError(f"{source} has format {short(manifest['format'])}; this version reads up to {FORMAT}")
     if problem := problem_of(manifest):
         raise UserError(f"{source} is damaged: {problem}")
     return manifest
@@ -165,7 +165,7 @@ def card_of(path: str | Path) -> dict[str, Any]:
 
     check_card(card, beside)
     if card["task"] != manifest["task"]:
-        raise UserError(f"{beside} is of tasks.{told(card['task'])}, {NAME} of tasks.{manifest['task']}")
+        raise UserError(f"{beside} is of tasks.{short(card['task'])}, {NAME} of tasks.{manifest['task']}")
     if card["tasks"].keys() != manifest["tasks"].keys():
         raise UserError(f"{beside} is damaged: tasks are not {', '.join(manifest['tasks'])}, as in {NAME}")
     for name, task in manifest["tasks"].items():
@@ -174,7 +174,7 @@ def card_of(path: str | Path) -> dict[str, Any]:
             raise UserError(f"{beside} and {NAME} know different numbers of classes of {name}")
         for number, (ours, theirs) in enumerate(zip(entry["classes"], map(plain_class, task["classes"]), strict=True)):
             if ours != theirs:
-                raise UserError(f"class {number} of {name} is {told(ours)} in {beside} and {told(theirs)} in {NAME}")
+                raise UserError(f"class {number} of {name} is {short(ours)} in {beside} and {short(theirs)} in {NAME}")
     return {**card, "config": checked_config(card["config"], beside)}
 
 

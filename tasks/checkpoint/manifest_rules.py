@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from tasks.common.entries import is_list, is_moderate, is_one_of, is_whole, told, whole
+from tasks.common.entries import is_list, is_moderate, is_one_of, is_whole, short, whole
 from tasks.common.formats import FORMATS, OUTPUTS, PRECISIONS
 from tasks.common.task_info import infos
 
@@ -25,7 +25,7 @@ def problem_of(manifest: Mapping[str, Any]) -> str:
             return f"{key} is not a table of names and values"
     for key, choices in {**CHOICES, "task": (*infos(), "multitask")}.items():
         if not is_one_of(manifest[key], choices):
-            return f"{key} {told(manifest[key])} is not one of {', '.join(choices)}"
+            return f"{key} {short(manifest[key])} is not one of {', '.join(choices)}"
     return of_input(manifest["input"]) or of_files(manifest) or of_tasks(manifest)
 
 
@@ -33,7 +33,7 @@ def of_files(manifest: Mapping[str, Any]) -> str:
     """What is wrong with the names of files and their hashes."""
     file, hashes = manifest["file"], manifest["sha256"]
     if not is_name(file):
-        return f"file {told(file)} is no name of a file"
+        return f"file {short(file)} is no name of a file"
     if not any(file.endswith(suffix) and SUFFIXES[suffix] == manifest["runtime"] for suffix in SUFFIXES):
         return f"{file} is no file of runtime {manifest['runtime']}"
     if file not in hashes or not all(is_name(name) and isinstance(digest, str) for name, digest in hashes.items()):
@@ -48,20 +48,20 @@ def of_input(takes: Mapping[str, Any]) -> str:
         return f"input lacks {', '.join(lacking)}"
     for key in ("batch", "height", "width"):
         if takes[key] is not None and not is_whole(takes[key], 1):
-            return f"input.{key} {told(takes[key])} is not {whole(1)}, or null"
+            return f"input.{key} {short(takes[key])} is not {whole(1)}, or null"
     if (takes["height"] is None) != (takes["width"] is None):
         return "input.height and input.width must both be numbers, or both null"
     if not isinstance(takes["upright"], bool):
-        return f"input.upright {told(takes['upright'])} is not true or false"
+        return f"input.upright {short(takes['upright'])} is not true or false"
     for key, value in (("type", "uint8"), ("layout", "NCHW"), ("colours", "RGB")):
         if takes.get(key, value) != value:
-            return f"input.{key} {told(takes[key])} is not {value}"
+            return f"input.{key} {short(takes[key])} is not {value}"
     white = takes.get("white")
     if white is not None and not (type(white) in (int, float) and 0 < white < 2**32):
-        return f"input.white {told(white)} is not a number above 0, or null"
+        return f"input.white {short(white)} is not a number above 0, or null"
     for key in ("mean", "std"):
         if key in takes and not is_list(takes[key], 3, is_moderate):
-            return f"input.{key} {told(takes[key])} is not three numbers"
+            return f"input.{key} {short(takes[key])} is not three numbers"
     rule = takes["resize"]
     if not isinstance(rule, dict) or "rule" not in rule:
         return "input.resize has no rule"
@@ -72,28 +72,28 @@ def of_resize(rule: Mapping[str, Any], height: int | None, width: int | None) ->
     """What is wrong with a rule of resizing, for a file that takes images of this height and width."""
     name = rule["rule"]
     if not is_one_of(name, RULES):
-        return f"input.resize.rule {told(name)} is not one of {', '.join(RULES)}"
+        return f"input.resize.rule {short(name)} is not one of {', '.join(RULES)}"
     if name in ("stretch", "letterbox"):
         for key in ("height", "width"):
             if not is_whole(rule.get(key), 1):
-                return f"input.resize.{key} {told(rule.get(key))} is not {whole(1)}"
+                return f"input.resize.{key} {short(rule.get(key))} is not {whole(1)}"
         if height is not None and (rule["height"], rule["width"]) != (height, width):
             return f"input.resize makes {rule['width']}×{rule['height']} pixels, and the file takes {width}×{height}"
     if name == "letterbox" and not is_whole(rule.get("fill"), 0, 255):
-        return f"input.resize.fill {told(rule.get('fill'))} is not a whole number from 0 to 255"
+        return f"input.resize.fill {short(rule.get('fill'))} is not a whole number from 0 to 255"
     if name != "resize_centre_crop":
         return ""
     lengths, crop = rule.get("lengths"), rule.get("crop")
     if not isinstance(lengths, list) or len(lengths) > 2 or not all(is_whole(length, 1) for length in lengths):
-        return f"input.resize.lengths {told(lengths)} is not a list of at most two whole numbers, 1 or more"
+        return f"input.resize.lengths {short(lengths)} is not a list of at most two whole numbers, 1 or more"
     if "crop" not in rule or (crop is not None and not is_whole(crop, 1)):
-        return f"input.resize.crop {told(crop)} is not {whole(1)}, or null"
+        return f"input.resize.crop {short(crop)} is not {whole(1)}, or null"
     if crop is None and len(lengths) < 2:
         return "input.resize.crop is null, and lengths do not say height and width"
     if not is_one_of(rule.get("interpolation"), FILTERS):
-        return f"input.resize.interpolation {told(rule.get('interpolation'))} is not one of {', '.join(FILTERS)}"
+        return f"input.resize.interpolation {short(rule.get('interpolation'))} is not one of {', '.join(FILTERS)}"
     if not is_whole(rule.get("pillow", 0), 0):
-        return f"input.resize.pillow {told(rule['pillow'])} is not {whole(0)}"
+        return f"input.resize.pillow {short(rule['pillow'])} is not {whole(0)}"
     made = (crop, crop) if crop is not None else tuple(lengths)
     if height is not None and made != (height, width):
         return f"input.resize makes {made[1]}×{made[0]} pixels, and the file takes {width}×{height}"
@@ -108,24 +108,24 @@ def of_tasks(manifest: Mapping[str, Any]) -> str:
     names: list[str] = []
     for name, task in tasks.items():
         if name not in infos() or not isinstance(task, dict):
-            return f"task {told(name)} is not one of {', '.join(infos())}"
+            return f"task {short(name)} is not one of {', '.join(infos())}"
         info = infos()[name]
         roles, outputs = info.forms[form].outputs, task.get("outputs")
         if not isinstance(outputs, dict) or set(outputs) != set(roles):
             return f"tasks.{name}.outputs are not {', '.join(sorted(roles))}, as {form} outputs are"
         if not all(isinstance(output, str) and output for output in outputs.values()):
-            return f"tasks.{name}.outputs {told(outputs)} are not names"
+            return f"tasks.{name}.outputs {short(outputs)} are not names"
         names += outputs.values()
         classes = task.get("classes")
         if not isinstance(classes, list) or not classes:
             return f"tasks.{name}.classes is no list of classes"
         for number, entry in enumerate(classes):
             if not info.classes.in_model_json(entry):
-                return f"tasks.{name}.classes[{number}] {told(entry)} is not {info.classes.text}"
+                return f"tasks.{name}.classes[{number}] {short(entry)} is not {info.classes.text}"
         if problem := info.problem(task, form):
             return f"tasks.{name}.{problem}"
     if manifest["task"] != "multitask" and list(tasks) != [manifest["task"]]:
-        return f"task is {manifest['task']}, and tasks are {told(', '.join(tasks))}"
+        return f"task is {manifest['task']}, and tasks are {short(', '.join(tasks))}"
     if len(set(names)) < len(names):
         return "two outputs have the same name"
     return ""

@@ -36,7 +36,7 @@ def is_one_of(value: object, choices: Sequence[str]) -> bool:
     return isinstance(value, str) and value in choices
 
 
-def told(value: object) -> str:
+def short(value: object) -> str:
     """A value in a few characters."""
     text = visible(" ".join((value if isinstance(value, str) else repr(value)).split()))
     return text if len(text) <= 60 else f"{text[:59]}…"

@@ -10,17 +10,17 @@ from tasks.config.tree import Tree
 BACKBONE = ("backbone", "wants")  # what decides a backbone's layers
 
 
-def several(tree: Tree) -> bool:
+def is_multitask(tree: Tree) -> bool:
     """Whether this is a configuration of tasks.multitask."""
     return "heads" in tree
 
 
-def parts(tree: Tree) -> dict[str, Tree]:
+def head_configs(tree: Tree) -> dict[str, Tree]:
     """What is built for each head, by name: `head`, `task`, and whether it is `frozen`. The heads must be settled."""
-    return {name: tree[name] for name in tree["heads"] or ()} if several(tree) else {"": tree}
+    return {name: tree[name] for name in tree["heads"] or ()} if is_multitask(tree) else {"": tree}
 
 
-def settled_heads(tree: Tree, classes: Mapping[str, Sequence[Any]], trained: Iterable[str], dataset: str) -> list[str]:
+def resolve_heads(tree: Tree, classes: Mapping[str, Sequence[Any]], trained: Iterable[str], dataset: str) -> list[str]:
     """The heads to build: those that are asked for, or all that the data has labels for and those of the checkpoint.
 
     Args:
@@ -57,7 +57,7 @@ def check_heads(tree: Tree) -> None:
         UserError: for names that are no heads, a name twice, no head at all; for parts that nothing is loaded into.
     """
     choices = ", ".join(infos())
-    if several(tree) and (heads := tree["heads"]) is not None:
+    if is_multitask(tree) and (heads := tree["heads"]) is not None:
         if not isinstance(heads, list) or not heads:
             raise UserError(f"heads={heads} is not a list of some of {choices}, or null")
         for name in heads:
@@ -65,13 +65,13 @@ def check_heads(tree: Tree) -> None:
                 raise UserError(f"heads: {name} is not one of {choices}")
             if heads.count(name) > 1:
                 raise UserError(f"heads={heads} names {name} twice")
-    for name, info in infos().items() if several(tree) else ():
+    for name, info in infos().items() if is_multitask(tree) else ():
         if not isinstance(tree[name].get("frozen"), bool):
             raise UserError(f"{name}.frozen={tree[name].get('frozen')} is not true or false")
         if tree[name].get("target") != info.target:
             raise UserError(f"{name}.target={tree[name].get('target')}: this head learns from {info.target}")
     frozen = ["backbone.frozen"] if tree["backbone"].get("frozen") else []
-    frozen += [f"{name}.frozen" for name in infos() if several(tree) and tree[name]["frozen"]]
+    frozen += [f"{name}.frozen" for name in infos() if is_multitask(tree) and tree[name]["frozen"]]
     loaded = tree["checkpoint"] or tree["weights"] or tree["resume"] or tree["backbone"].get("pretrained")
     if frozen and tree["mode"] == "train" and not loaded:
         raise UserError(f"{frozen[0]}=true without weights to keep: checkpoint=<file.ckpt> brings them")

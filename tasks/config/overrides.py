@@ -15,7 +15,7 @@ from tasks.config.unread import check_read
 OF_THIS_COMMAND = ("mode", "checkpoint", "resume", "weights", "model", "input", "stop_after", "logger", "cpu",
                    "upright", "runtime", "export", "benchmark", "budget", "search", "target", "latency",
                    "confirm", "overwrite", "plugins", "trainer.num_nodes")  # fmt: skip
-SETTLED = ("backbone", "head", "task", "heads", "balance", "batchnorm", "distill", "optimizer", "scheduler",
+RESUME_KEYS = ("backbone", "head", "task", "heads", "balance", "batchnorm", "distill", "optimizer", "scheduler",
            "ema", "seed", "white", "data.batch_size", "data.repeat", "data.augment", "data.own_augment", "data.draw",
            "data.crop", "data.progressive", "data.max_broken", "trainer.accumulate_grad_batches", "trainer.precision",
            "trainer.gradient_clip_val", "image_size")  # fmt: skip
@@ -28,17 +28,17 @@ GLOBAL_GROUPS = {
 }
 
 
-def overlaid(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+def deep_merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
     """`above` on `below`: keys that only a newer version knows stay, whatever is built (`_target_`) is taken whole."""
     merged = dict(below)
     for key, value in above.items():
         settings = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
         whole = not settings or "_target_" in value or key in WHOLE
-        merged[key] = value if whole else overlaid(merged[key], value)
+        merged[key] = value if whole else deep_merge(merged[key], value)
     return merged
 
 
-def with_typed(stored: Tree, tree: Tree, overrides: Iterable[str]) -> dict[str, Any]:
+def apply_overrides(stored: Tree, tree: Tree, overrides: Iterable[str]) -> dict[str, Any]:
     """The checkpoint's configuration with what was typed on the command line on top.
 
     Args:
@@ -50,14 +50,14 @@ def with_typed(stored: Tree, tree: Tree, overrides: Iterable[str]) -> dict[str, 
         UserError: if a resumed run should go on with another network, optimiser or order of data; if the
             configuration in the checkpoint would build something that is not meant to be built.
     """
-    together = overlaid(tree, {"image_size": None, **stored})
-    begun_with = settled(together) if tree["resume"] is not None else {}
+    together = deep_merge(tree, {"image_size": None, **stored})
+    begun_with = resume_signature(together) if tree["resume"] is not None else {}
     typed = {*OF_THIS_COMMAND, *typed_keys(overrides)}
     for key in sorted(typed):
         if select(tree, key) is not None or select(together, key) is not None:
             together = put(together, key, typed_value(tree, key))
     check_read(together, typed)
-    goes_on_with = settled(together) if tree["resume"] is not None else {}
+    goes_on_with = resume_signature(together) if tree["resume"] is not None else {}
     for key, before in begun_with.items():
         if goes_on_with.get(key) != before:
             raise UserError(
@@ -85,7 +85,7 @@ def typed_keys(overrides: Iterable[str]) -> set[str]:
     return keys
 
 
-def grown(card: Mapping[str, Any], tree: Tree, overrides: Iterable[str]) -> dict[str, Any]:
+def add_heads(card: Mapping[str, Any], tree: Tree, overrides: Iterable[str]) -> dict[str, Any]:
     """The configuration to train a multitask checkpoint's network with: its backbone and heads, and what was typed.
 
     Whatever else the configuration says is this command's own: data, optimiser, which parts are frozen.
@@ -94,7 +94,7 @@ def grown(card: Mapping[str, Any], tree: Tree, overrides: Iterable[str]) -> dict
     taken = [*BACKBONE, *(name for name in card["tasks"] if name in card["config"])]
     for key in taken:
         keep = {"frozen": tree[key]["frozen"]} if "frozen" in tree[key] else {}
-        together[key] = overlaid({key: tree[key]}, {key: card["config"][key]})[key] | keep
+        together[key] = deep_merge({key: tree[key]}, {key: card["config"][key]})[key] | keep
     for key in sorted(typed_keys(overrides)):
         if key.split(".")[0] in taken:
             together = put(together, key, typed_value(tree, key))
@@ -102,14 +102,14 @@ def grown(card: Mapping[str, Any], tree: Tree, overrides: Iterable[str]) -> dict
     return together
 
 
-def settled(tree: Tree) -> dict[str, Any]:
+def resume_signature(tree: Tree) -> dict[str, Any]:
     """What a resumed run must share with its beginning, value by value, as it resolves (`${wants.output_stride}`).
 
     The schedule alone is taken as it is written: it may follow a length that changes.
     """
     found: dict[str, Any] = {"names of datasets": list(tree.get("datasets") or ())}
     whole = resolved(tree)
-    for key in (*SETTLED, *infos()):
+    for key in (*RESUME_KEYS, *infos()):
         found.update(leaves(select(tree if key == "scheduler" else whole, key), key))
     return found
 

@@ -21,8 +21,8 @@ from tasks.common.errors import UserError
 from tasks.common.task_info import infos, nameless
 from tasks.data.transforms.letterbox import Stretch
 from tasks.deploy.describe import describe
-from tasks.deploy.gate import LIMITS, compare, of_checkpoint, of_file
 from tasks.deploy.network import trace
+from tasks.deploy.parity import LIMITS, compare, of_checkpoint, of_file
 from tasks.deploy.runtimes import open_runner
 from tasks.deploy.writers import WRITERS
 from tasks.engine.build import build

@@ -10,9 +10,9 @@ from typing import Any
 from rich.progress import track
 
 from tasks.deploy.bench.candidates import Candidate, candidates
-from tasks.deploy.bench.rivals import rival
 from tasks.deploy.bench.stages import NAMES
 from tasks.deploy.bench.table import publish
+from tasks.deploy.bench.workers import worker
 from tasks.deploy.settings import BenchmarkSettings
 from tasks.engine.settings import Run
 
@@ -32,11 +32,11 @@ def benchmark(run: Run, settings: BenchmarkSettings, overrides: Sequence[str], f
     quiet = not sys.stdout.isatty()
     times: list[list[list[float]]] = [[] for _ in found]
     with ExitStack() as stack:
-        rivals = [stack.enter_context(rival(candidate.name, settings.threads)) for candidate in found]
-        pairs = track(zip(rivals, found, strict=True), "opening", len(found), disable=quiet, transient=True)
+        workers = [stack.enter_context(worker(candidate.name, settings.threads)) for candidate in found]
+        pairs = track(zip(workers, found, strict=True), "opening", len(found), disable=quiet, transient=True)
         opened = [each.ask(candidate.job) for each, candidate in pairs]
         for _ in track(range(ROUNDS), "measuring", disable=quiet, transient=True):
-            for each, own in zip(rivals, times, strict=True):
+            for each, own in zip(workers, times, strict=True):
                 own += each.ask(settings.seconds / ROUNDS)
     publish(folder, [row_of(*each, settings) for each in zip(found, opened, times, strict=True)])
 

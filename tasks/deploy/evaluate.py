@@ -5,14 +5,14 @@ from pathlib import Path
 from tasks.checkpoint.manifest import read_manifest
 from tasks.common.console import report
 from tasks.data.loading.datamodule import DataModule
-from tasks.deploy.prove import prove
+from tasks.deploy.exported_learner import ExportedLearner
+from tasks.deploy.parity_check import check_parity
 from tasks.deploy.runtimes import open_runner
 from tasks.deploy.settings import ExportSettings
-from tasks.deploy.shipped import Shipped
 from tasks.engine.learner import Learner
 from tasks.engine.settings import Run
 from tasks.engine.train import Prepared, score
-from tasks.engine.weights import complete
+from tasks.engine.weights import load_for_inference
 
 
 def evaluate(run: Run, settings: ExportSettings, prepared: Prepared, folder: Path) -> None:
@@ -22,7 +22,7 @@ def evaluate(run: Run, settings: ExportSettings, prepared: Prepared, folder: Pat
         UserError: for a file that cannot be opened, or differs from the checkpoint.
     """
     learner, data, _, costs = prepared
-    complete(run, learner)
+    load_for_inference(run, learner)
     score(run, shipped(run, settings, learner, data, folder), data, costs, folder)
 
 
@@ -37,5 +37,5 @@ def shipped(run: Run, settings: ExportSettings, learner: Learner, data: DataModu
     runner = open_runner(path, manifest, settings.threads)
     report(f"model     {path}: {manifest['runtime']}, {manifest['precision']}, {manifest['outputs']} outputs")
     if run.source.checkpoint is not None:
-        prove(learner.eval(), settings, run.trainer, data, manifest, runner, folder)
-    return Shipped(learner, runner, manifest)
+        check_parity(learner.eval(), settings, run.trainer, data, manifest, runner, folder)
+    return ExportedLearner(learner, runner, manifest)

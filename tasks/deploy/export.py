@@ -20,7 +20,7 @@ from tasks.deploy.describe import describe, portable
 from tasks.deploy.golden import leave_golden
 from tasks.deploy.int8 import quantise
 from tasks.deploy.network import trace
-from tasks.deploy.prove import prove
+from tasks.deploy.parity_check import check_parity
 from tasks.deploy.runtimes import Runner, open_runner
 from tasks.deploy.samples import pixels
 from tasks.deploy.settings import ExportSettings
@@ -28,7 +28,7 @@ from tasks.deploy.writers import WRITERS
 from tasks.engine.learner import Learner
 from tasks.engine.settings import Run
 from tasks.engine.train import ready
-from tasks.engine.weights import complete
+from tasks.engine.weights import load_for_inference
 
 GOLDEN = 3  # images for a self-test on a device
 DTYPES = {"fp16": torch.float16, "bf16": torch.bfloat16}
@@ -43,7 +43,7 @@ def export(run: Run, settings: ExportSettings, splits: Splits, folder: Path) -> 
     """
     run, size = sized(run, settings, splits)
     learner, data, metadata = ready(run, splits)
-    complete(run, learner)
+    load_for_inference(run, learner)
     learner.eval()
     clear(folder)
     unproved = folder / "unproved"
@@ -51,7 +51,7 @@ def export(run: Run, settings: ExportSettings, splits: Splits, folder: Path) -> 
     unproved.mkdir()
     try:
         manifest, runner = write(learner, metadata, run, settings, data, size, unproved)
-        prove(learner, settings, run.trainer, data, manifest, runner, folder)
+        check_parity(learner, settings, run.trainer, data, manifest, runner, folder)
         leave_golden(manifest, runner, pixels(data.val, GOLDEN), unproved / "golden")
         for path in sorted(unproved.iterdir(), key=lambda path: path.name == NAME):  # without it the rest is no export
             path.replace(folder / path.name)

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from tasks.common.labels import Pixels
-from tasks.deploy.gate import Outcome, of_file
+from tasks.deploy.parity import Outcome, of_file
 from tasks.deploy.runtimes import Runner
 
 

@@ -12,13 +12,13 @@ from tasks.common.console import report
 from tasks.common.errors import UserError
 from tasks.data.loading.datamodule import DataModule
 from tasks.deploy.decode import prepare
-from tasks.deploy.prove import NOTHING_SCORED
+from tasks.deploy.exported_learner import ExportedLearner
+from tasks.deploy.parity_check import NOTHING_SCORED
 from tasks.deploy.quantise.plan import Plan, mixed_plan, open_quantiser
 from tasks.deploy.quantise.quantiser import Quantiser
 from tasks.deploy.runtimes import open_runner
 from tasks.deploy.samples import pixels
 from tasks.deploy.settings import ExportSettings
-from tasks.deploy.shipped import Shipped
 from tasks.engine.learner import Learner
 from tasks.engine.settings import TrainerSettings
 from tasks.engine.train import scored
@@ -76,7 +76,7 @@ def gain_of(
         raise UserError(NOTHING_SCORED)
 
     def gain(path: Path) -> float:
-        after = scored(trainer, Shipped(learner, open_runner(path, manifest), manifest), data)
+        after = scored(trainer, ExportedLearner(learner, open_runner(path, manifest), manifest), data)
         gains = [after[key] - before[key] for key in keys if before.get(key) is not None]
         report(f"  {', '.join(f'{key} {after[key]:.4f}' for key in keys if after.get(key) is not None)}")
         return float(np.min(gains))

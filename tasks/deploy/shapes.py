@@ -30,8 +30,8 @@ def check_outputs(arrays: Mapping[str, NDArray[Any]], manifest: Mapping[str, Any
                 isinstance(want, int) and want != got for want, got in zip(shapes[role], shape, strict=True)
             ):
                 raise UserError(
-                    f"{file} gives {key} {told(shape)} for an image; its description, with {classes} classes of "
-                    f"{name}, needs {told(shapes[role])}"
+                    f"{file} gives {key} {format_shape(shape)} for an image; its description, with {classes} classes "
+                    f"of {name}, needs {format_shape(shapes[role])}"
                 )
             for want, got in zip(shapes[role], shape, strict=True):
                 if isinstance(want, str):
@@ -44,6 +44,6 @@ def check_outputs(arrays: Mapping[str, NDArray[Any]], manifest: Mapping[str, Any
             raise UserError(f"{file} gives different numbers of {' and '.join(task['outputs'].values())}")
 
 
-def told(shape: Shape) -> str:
+def format_shape(shape: Shape) -> str:
     """Such as 19×24×48, ? for any number."""
     return "×".join(str(side) if isinstance(side, int) else "?" for side in shape)

@@ -150,8 +150,8 @@ def side_by_side(shown: Shown, title: str, class_names: Sequence[str]) -> Image.
     font = ImageFont.load_default(16)
     headings = {
         (GAP, 0): f"{title}: {shown.name}, F1 {matches.quality():.2f}",
-        (GAP, 1): told("truth", len(matches.missed), int(matches.missed.sum()), "missed"),
-        (left.width + 2 * GAP, 1): told(
+        (GAP, 1): caption("truth", len(matches.missed), int(matches.missed.sum()), "missed"),
+        (left.width + 2 * GAP, 1): caption(
             f"found at score {SHOWN} and above", len(boxes), int(matches.wrong.sum()), "wrong"
         ),
     }
@@ -166,6 +166,6 @@ def side_by_side(shown: Shown, title: str, class_names: Sequence[str]) -> Image.
     return canvas
 
 
-def told(what: str, count: int, bad: int, how: str) -> str:
+def caption(what: str, count: int, bad: int, how: str) -> str:
     """Such as "truth: 14 boxes, 3 missed (dashed)"."""
     return f"{what}: {count} box{'' if count == 1 else 'es'}" + (f", {bad} {how} (dashed)" if bad else "")

@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from tasks.common.errors import UserError
 from tasks.common.task_info import infos
-from tasks.config.heads import check_heads, several
+from tasks.config.heads import check_heads, is_multitask
 from tasks.config.image_size import check_square
 from tasks.config.rules import learning, networks, run, trainer
 from tasks.config.rules.places import check_places
@@ -49,7 +49,7 @@ class Source:
         if mode in ("evaluate", "predict", "export") and not given.keys() & {"checkpoint", "model"}:
             if "weights" not in given:
                 raise UserError(f"mode={mode} needs checkpoint=<file.ckpt>, or weights=<of a whole network>")
-            if several(tree):
+            if is_multitask(tree):
                 raise UserError(
                     f"mode={mode} of several heads needs checkpoint=<file.ckpt>: weights=… knows one at most"
                 )
@@ -115,7 +115,7 @@ class LearnerSettings:
             backbone={key: value for key, value in backbone.items() if key != "frozen"},
             frozen=bool(backbone.get("frozen")),
             heads=heads_of(tree),
-            balance=spec_of(tree, "balance") if several(tree) else None,
+            balance=spec_of(tree, "balance") if is_multitask(tree) else None,
             optimizer=spec_of(tree, "optimizer"),
             scheduler=spec_of(tree, "scheduler"),
             datasets=list(tree.get("datasets") or ()),
@@ -133,7 +133,7 @@ class LearnerSettings:
 
 def heads_of(tree: Tree) -> dict[str, HeadSettings]:
     """What is built for each head; all that there are where it is not settled yet which."""
-    if not several(tree):
+    if not is_multitask(tree):
         return {"": HeadSettings(spec_of(tree, "head"), spec_of(tree, "task"))}
     names = infos() if tree["heads"] is None else tree["heads"]
     return {
@@ -160,7 +160,7 @@ class DistillationSettings:
         """
         if select(tree, "distill.teacher") is None:
             return None
-        if several(tree):
+        if is_multitask(tree):
             raise UserError(
                 f"distill.teacher={tree['distill']['teacher']}: a teacher is for one task, not for several heads"
             )
@@ -260,7 +260,7 @@ class Run:
                 means nothing, a file that is not there.
         """
         whole = resolved(tree, output_dir)
-        parts = [f"{name}." for name in infos()] if several(whole) else [""]
+        parts = [f"{name}." for name in infos()] if is_multitask(whole) else [""]
         for key in (*BUILT, *(f"{part}{key}" for part in parts for key in ("head", "task"))):
             spec_of(whole, key)
         check_places(whole)

@@ -34,7 +34,7 @@ from tasks.engine.resuming import check_state, epochs_done
 from tasks.engine.settings import DistillationSettings, Run, TrainerSettings
 from tasks.engine.stopping import StopOnSignal, WatchLoss
 from tasks.engine.summary import describe, show
-from tasks.engine.weights import classes_of_inactive, complete, numbered_as_trained, start
+from tasks.engine.weights import classes_of_inactive, load_for_inference, numbered_as_trained, start
 
 CHATTER = (  # warnings that do not apply here, and one of Lightning about itself
     "does not have many workers",
@@ -83,7 +83,7 @@ def evaluate(run: Run, prepared: Prepared, folder: Path) -> None:
         UserError: for weights that do not fit.
     """
     learner, data, _, costs = prepared
-    complete(run, learner)
+    load_for_inference(run, learner)
     score(run, learner, data, costs, folder)
 
 

@@ -8,8 +8,8 @@ from tasks.checkpoint.checkpoint import for_data_sets, kept_apart, load_state, o
 from tasks.checkpoint.manifest import card_of
 from tasks.common.console import report
 from tasks.common.errors import UserError
-from tasks.config.heads import parts, several, with_data_sets
-from tasks.config.overrides import grown, typed_keys, with_typed
+from tasks.config.heads import head_configs, is_multitask, with_data_sets
+from tasks.config.overrides import add_heads, apply_overrides, typed_keys
 from tasks.config.tree import Tree, put, select
 from tasks.engine.learner import Learner
 from tasks.engine.resuming import check_resumable
@@ -29,20 +29,22 @@ def with_checkpoint(run: Run, overrides: Sequence[str]) -> tuple[Run, list[str]]
     """
     if run.source.model is not None:
         card = card_of(run.source.model)
-        return of_file(run, with_typed(card["config"], run.stored, overrides), run.source.model), list(card["tasks"])
+        return of_file(run, apply_overrides(card["config"], run.stored, overrides), run.source.model), list(
+            card["tasks"]
+        )
     path = run.source.resume or run.source.checkpoint
-    if path is None or (run.mode == "train" and run.source.resume is None and not several(run.stored)):
+    if path is None or (run.mode == "train" and run.source.resume is None and not is_multitask(run.stored)):
         return run, []
     checkpoint = open_checkpoint(path, run.task)
     card = checkpoint["mobilevision"]
     if run.source.resume is not None:
         check_resumable(checkpoint, path, averaged=card["config"].get("ema", run.ema) is not None)
     grows = run.mode == "train" and run.source.resume is None
-    tree = grown(card, run.stored, overrides) if grows else with_typed(card["config"], run.stored, overrides)
+    tree = add_heads(card, run.stored, overrides) if grows else apply_overrides(card["config"], run.stored, overrides)
     if select(tree, "backbone.pretrained"):
         tree = put(tree, "backbone.pretrained", False)  # the checkpoint has the weights: nothing to download
     if run.mode == "evaluate" and tree.get("datasets") and "datasets" not in typed_keys(overrides):
-        needed = {source for head in parts(tree) for source in card["tasks"].get(head, {}).get("datasets", ())}
+        needed = {source for head in head_configs(tree) for source in card["tasks"].get(head, {}).get("datasets", ())}
         tree = with_data_sets(tree, needed)
     if run.mode == "evaluate" and (has := kept_apart(card)):
         names = list(tree.get("datasets") or ())
@@ -152,7 +154,7 @@ def check_statistics(run: Run, learner: Learner, trained: Mapping[str, Any], has
             raise UserError(f"{name}.frozen=true needs the statistics of {own}: keep it in datasets=…")
 
 
-def complete(run: Run, learner: Learner) -> None:
+def load_for_inference(run: Run, learner: Learner) -> None:
     """All weights of a network that is scored or predicts: our checkpoint, or a whole network of torchvision's layout.
 
     Of an exported file only the classes are looked at.

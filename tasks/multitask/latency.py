@@ -10,7 +10,7 @@ import torch
 from tasks.checkpoint.checkpoint import open_checkpoint
 from tasks.common.stopwatch import Stopwatch
 from tasks.config.tree import Tree
-from tasks.data.loading.batches import Scored
+from tasks.data.loading.batches import EvalDataset
 from tasks.data.loading.settings import DataSettings
 from tasks.data.loading.splits import Splits
 from tasks.engine.build import build_data
@@ -53,4 +53,4 @@ def first_batch(tree: Tree) -> Mapping[str, Any]:
     settings = DataSettings.of(tree)
     dataset = make(settings.dataset, "dataset")
     data = build_data(settings, tree["seed"], Splits(dataset.classes, None, dataset.val()))
-    return Scored(data.val, data.fit)[[0]]
+    return EvalDataset(data.val, data.fit)[[0]]

@@ -14,7 +14,7 @@ from tasks.engine.build import build
 from tasks.engine.instantiate import make
 from tasks.engine.learner import Learner
 from tasks.engine.settings import Run
-from tasks.engine.weights import classes_of, complete, sources_of
+from tasks.engine.weights import classes_of, load_for_inference, sources_of
 from tasks.predict.photos import predict_each
 
 
@@ -35,7 +35,7 @@ def predict(run: Run, images: Sequence[Path], folder: Path, *, upright: bool) ->
     else:
         classes, sources = make(run.data.dataset, "dataset").classes, {}
     learner = build(run.learner, classes, sources)
-    complete(run, learner)
+    load_for_inference(run, learner)
     learner.eval().to(best_device(run.trainer.accelerator))
     fit = make(run.data.fit, "data.fit")
 
@@ -88,13 +88,15 @@ def find(learner: Learner, image: Pixels, fit: Any) -> Prediction:
     row: dict[str, Any] = {}
     if fit is None and (size := size_to_see(*image.shape[:2])) is not None:
         fit, row["seen_height"], row["seen_width"] = Stretch(size), *size
-    batch, places = seen_by(learner, image, fit)
+    batch, places = preprocess(learner, image, fit)
     predictions = learner.predictions(batch, places)
     found = {key: task.found(predictions[key]) for key, task in learner.each_task()}
     return Prediction(found, batch[0].permute(1, 2, 0).cpu().numpy() if places is None else image, row)
 
 
-def seen_by(learner: Learner, image: Pixels, fit: Any) -> tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor] | None]:
+def preprocess(
+    learner: Learner, image: Pixels, fit: Any
+) -> tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor] | None]:
     """An image (H, W, 3) as the network sees it, (1, 3, h, w) on its device, and how it lies in that (place_of)."""
     seen = image if fit is None else fit(image)
     batch = torch.from_numpy(seen.copy()).permute(2, 0, 1)[None].to(learner.device)

@@ -15,7 +15,7 @@ from tasks.common.distillation import Distillation
 from tasks.common.errors import UserError
 from tasks.common.task import Task
 from tasks.common.task_info import infos
-from tasks.data.loading.batches import Batch, Scored
+from tasks.data.loading.batches import Batch, EvalDataset
 from tasks.data.loading.mixture import as_mixture
 from tasks.data.loading.progressive import shrunk
 from tasks.data.loading.samplers import EvalBatches
@@ -157,7 +157,7 @@ class Proxy:
         ((name, task),) = learner.each_task()
         learner.eval().to(self.device)
         metric = task.metric().to(self.device)
-        samples = Scored(self.data.val, self.data.fit)
+        samples = EvalDataset(self.data.val, self.data.fit)
         for indices in EvalBatches(self.data.alike(), self.data.eval_batch_size, rank=0, world=1):
             batch = self.ready(samples[indices])
             predictions = learner.predictions(batch["image"], batch.get("places"))

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Self
 
 from tasks.common.errors import UserError
 from tasks.config.amounts import Amount, amount
-from tasks.config.heads import several
+from tasks.config.heads import is_multitask
 from tasks.config.rules.values import check_values
 from tasks.config.tree import Tree
 from tasks.latency.settings import LatencySettings
@@ -223,7 +223,7 @@ def search_settings(tree: Tree) -> SearchSettings:
     Raises:
         UserError: for a value outside its rule, a target that is missing or one of several, several heads.
     """
-    if several(tree):
+    if is_multitask(tree):
         raise UserError("a search is for one task: python -m tasks.search task=segment, detect or classify")
     if "search" not in tree:
         raise UserError(f"search=… is missing: one of {', '.join(KINDS)}")

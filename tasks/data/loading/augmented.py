@@ -33,7 +33,7 @@ BOXES = albumentations.BboxParams(
 )
 
 
-class Augmented(Dataset[Batch]):
+class TrainDataset(Dataset[Batch]):
     """Training batches: a list of draws in, a batch out.
 
     Boxes come as `boxes` (N, T, 5) float32: xyxy in the batch's pixels and class number, see pack().
@@ -150,7 +150,7 @@ class ReadLate(Sequence[Arrays]):
         return self.read(place)
 
 
-class MixedAugmented(Dataset[Batch]):
+class MixedTrainDataset(Dataset[Batch]):
     """Training batches of a mixture: `rows` has the rows with each kind of label, which holds labels of those alone.
 
     A batch of 3 + 2 samples, the first set with boxes, the second with masks and classes:
@@ -165,7 +165,7 @@ class MixedAugmented(Dataset[Batch]):
         parts: each data set's samples as the network sees them; what takes a sample's place is of its own set.
     """
 
-    def __init__(self, samples: MixedSamples, parts: Sequence[Augmented]) -> None:
+    def __init__(self, samples: MixedSamples, parts: Sequence[TrainDataset]) -> None:
         self.samples, self.parts = samples, parts
 
     def __getitem__(self, draws: Sequence[Draw]) -> Batch:

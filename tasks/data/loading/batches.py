@@ -39,7 +39,7 @@ def collate(samples: Sequence[Arrays], names: Sequence[str]) -> Batch:
     return batch
 
 
-class Scored(Dataset[Batch]):
+class EvalDataset(Dataset[Batch]):
     """Evaluation batches: a list of indices in, a batch out; each image as it is, or as `fit` makes it.
 
     Boxes and masks are those of the files, whatever the images' size. Samples with boxes give `annotations`, a list,

@@ -18,8 +18,8 @@ from tasks.common.errors import UserError
 from tasks.data.files.boxes import PackedBoxes
 from tasks.data.files.files import View
 from tasks.data.files.samples import Samples
-from tasks.data.loading.augmented import Augmented, Crop, MixedAugmented
-from tasks.data.loading.batches import Batch, InMemory, Scored
+from tasks.data.loading.augmented import Crop, MixedTrainDataset, TrainDataset
+from tasks.data.loading.batches import Batch, EvalDataset, InMemory
 from tasks.data.loading.half_precision import keep_coordinates
 from tasks.data.loading.mixture import as_mixture
 from tasks.data.loading.progressive import check_progressive, shrunk
@@ -187,16 +187,16 @@ class DataModule(lightning.LightningDataModule):
         assert self.train is not None
         replace = self.max_broken > 0
         if not self.train.names:
-            return Augmented(self.train, self.augment, self.crop, replace, self.fit)
+            return TrainDataset(self.train, self.augment, self.crop, replace, self.fit)
         placed = any(kind in ("mask", "boxes") for part in self.train.parts for kind in part.kinds)
         fit_all = placed or hasattr(self.fit, "place")  # so that one data set alone sees what it sees in a mixture
         parts = [
-            Augmented(
+            TrainDataset(
                 part, self.own_augment.get(part.set_name, self.augment), self.crop, replace, self.fit, fit_all=fit_all
             )
             for part in self.train.parts
         ]
-        return MixedAugmented(self.train, parts)
+        return MixedTrainDataset(self.train, parts)
 
     def on_after_batch_transfer(self, batch: Batch, _loader: int) -> Batch:
         """Shrink training images as far as `progressive` says, on the device."""
@@ -240,7 +240,7 @@ class DataModule(lightning.LightningDataModule):
         """
         if self.fit is None:
             return self.val.size(0)
-        scored = Scored(self.val, self.fit)
+        scored = EvalDataset(self.val, self.fit)
         batches = [scored[[index]] for index in self.val.starts]  # one of each data set says what is wrong
         height, width = batches[0]["image"].shape[-2:]
         return height, width
@@ -268,7 +268,7 @@ class DataModule(lightning.LightningDataModule):
         assert self.trainer is not None
         rank, world = self.trainer.global_rank, self.trainer.world_size
         sampler = EvalBatches(self.alike(), self.eval_batch_size, rank=rank, world=world)
-        return self.loader(Scored(self.val, self.fit), sampler, 0 if self.cache else self.workers)
+        return self.loader(EvalDataset(self.val, self.fit), sampler, 0 if self.cache else self.workers)
 
     def loader(self, dataset: Dataset[Batch], sampler: Iterable[Any], workers: int) -> DataLoader[Batch]:
         """A loader whose sampler makes whole batches (Lightning tells the epoch to samplers, not to batch samplers)."""

@@ -10,7 +10,7 @@ from tasks.checkpoint.checkpoint import open_checkpoint
 from tasks.checkpoint.manifest import card_of, read_manifest
 from tasks.common.errors import UserError
 from tasks.common.task_info import infos, nameless
-from tasks.config.heads import settled_heads, several
+from tasks.config.heads import is_multitask, resolve_heads
 from tasks.config.tree import put, select
 from tasks.deploy.bench.table import short_names
 from tasks.deploy.settings import BenchmarkSettings
@@ -128,7 +128,7 @@ def with_classes(run: Run, count: int | None) -> tuple[Run, Mapping[str, Sequenc
     Raises:
         UserError: for a data set that is not there, or has no labels of this kind.
     """
-    if several(run.stored):
+    if is_multitask(run.stored):
         run = run.changed(targets=[infos()[head].target for head in run.stored["heads"] or infos()])
     if count is not None:
         classes: Mapping[str, Sequence[Any]] = nameless(count)
@@ -138,8 +138,8 @@ def with_classes(run: Run, count: int | None) -> tuple[Run, Mapping[str, Sequenc
                 classes = make(run.data.dataset, "dataset").classes
         except UserError as error:
             raise UserError(f"{error}\nbenchmark.classes=<number of classes> measures without the data") from error
-    if several(run.stored):
-        run = run.changed(heads=settled_heads(run.stored, classes, (), "the data set"))
+    if is_multitask(run.stored):
+        run = run.changed(heads=resolve_heads(run.stored, classes, (), "the data set"))
     elif (target := run.data.targets[0]) not in classes:
         raise UserError(f"the data set has no labels of kind {target}, only {', '.join(classes)}")
     return run, classes

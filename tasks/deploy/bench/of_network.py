@@ -11,8 +11,8 @@ from tasks.deploy.bench.stages import Stages
 from tasks.engine.build import build, user_errors
 from tasks.engine.instantiate import make
 from tasks.engine.settings import Run
-from tasks.engine.weights import complete
-from tasks.predict.checkpoint import best_device, seen_by
+from tasks.engine.weights import load_for_inference
+from tasks.predict.checkpoint import best_device, preprocess
 
 
 class Seen(NamedTuple):
@@ -36,7 +36,7 @@ class NetworkStages(Stages):
         run = Run.of(job["task"], job["config"])
         self.learner = build(run.learner, job["classes"], job["sources"])
         if run.source.checkpoint is not None or run.source.weights is not None:
-            complete(run, self.learner)
+            load_for_inference(run, self.learner)
         with user_errors():
             self.fit = make(run.data.fit, "data.fit")
         device = best_device(run.trainer.accelerator)
@@ -44,7 +44,7 @@ class NetworkStages(Stages):
         self.runtime, self.precision, self.device = f"torch {version('torch')}", "fp32", device.type
 
     def prepare(self, photo: Pixels) -> Seen:
-        seen = Seen(*seen_by(self.learner, photo, self.fit))
+        seen = Seen(*preprocess(self.learner, photo, self.fit))
         self.wait()
         return seen
 

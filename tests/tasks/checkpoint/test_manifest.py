@@ -9,7 +9,7 @@ import pytest
 from tasks.checkpoint.manifest import card_of, read_manifest, sha256, write_manifest
 from tasks.checkpoint.manifest_rules import problem_of
 from tasks.checkpoint.metadata import BUILT
-from tasks.common.entries import told
+from tasks.common.entries import short
 from tasks.common.errors import UserError
 from tasks.common.task_info import infos
 
@@ -271,4 +271,4 @@ def test_a_class_has_no_characters_that_a_terminal_obeys(task, entry):
     name = entry if task == "classify" else entry["name"]
     assert infos()[task].classes.in_model_json(entry)
     assert not infos()[task].classes.in_model_json(json.loads(json.dumps(entry).replace(f'"{name}"', '"a\\u001b[31m"')))
-    assert told("a\x1b[31m") == "a\\x1b[31m"
+    assert short("a\x1b[31m") == "a\\x1b[31m"

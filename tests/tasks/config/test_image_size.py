@@ -3,7 +3,7 @@
 import pytest
 
 from tasks.common.errors import UserError
-from tasks.config.overrides import with_typed
+from tasks.config.overrides import apply_overrides
 from tasks.config.stored import checked_config
 from tasks.config.tree import resolved, select
 from tasks.config.unread import as_built, check_read
@@ -82,15 +82,15 @@ def test_a_checkpoint_keeps_the_rule_and_those_of_before_their_values():
     tree = tree_of("dataset=imagenet", "logger=none", task="classify")
     stored = checked_config(tree, "a.ckpt")
     other = tree_of("mode=evaluate", "image_size=[96,96]", task="classify")
-    assert resolved(with_typed(stored, other, ["mode=evaluate"]))["data"]["fit"]["resize"] == 256
-    data = resolved(with_typed(stored, other, ["image_size=[96,96]"]))["data"]
+    assert resolved(apply_overrides(stored, other, ["mode=evaluate"]))["data"]["fit"]["resize"] == 256
+    data = resolved(apply_overrides(stored, other, ["image_size=[96,96]"]))["data"]
     assert (data["crop"]["size"], data["fit"]["resize"], data["fit"]["crop"]) == (96, 109, 96)
     before = resolved(tree)
     del before["image_size"]
-    opened = with_typed(before, other, ["mode=evaluate"])
+    opened = apply_overrides(before, other, ["mode=evaluate"])
     assert opened["image_size"] is None and opened["data"]["fit"]["resize"] == 256
     with pytest.raises(UserError, match="nothing follows from it"):
-        with_typed(before, other, ["image_size=[96,96]"])
+        apply_overrides(before, other, ["image_size=[96,96]"])
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from functools import cache
 import pytest
 
 from tasks.common.errors import UserError
-from tasks.config.overrides import grown, overlaid, settled, typed_keys, with_typed
+from tasks.config.overrides import add_heads, apply_overrides, deep_merge, resume_signature, typed_keys
 from tasks.config.tree import put
 from tests.test_config import tree_of
 
@@ -17,13 +17,13 @@ def composed(*overrides, task="segment"):
 
 def together(saved, typed, resume=None):
     """The configuration of a command that has these words, with a checkpoint that was trained with those."""
-    return with_typed(composed(*saved), composed(*typed) | {"resume": resume}, typed)
+    return apply_overrides(composed(*saved), composed(*typed) | {"resume": resume}, typed)
 
 
 def test_what_is_built_is_taken_whole_and_settings_are_merged():
     below = {"backbone": {"_target_": "a", "size": 1}, "data": {"new_key": 1, "augment": {"x": 1}, "batch": 2}}
     above = {"backbone": {"_target_": "b"}, "data": {"augment": {"y": 1}, "batch": 3}}
-    merged = overlaid(below, above)
+    merged = deep_merge(below, above)
     assert merged == {"backbone": {"_target_": "b"}, "data": {"new_key": 1, "augment": {"y": 1}, "batch": 3}}
 
 
@@ -72,7 +72,7 @@ def test_a_resumed_run_may_be_longer_and_be_told_what_it_knows():
 
 
 def test_what_a_resumed_run_shares_with_its_beginning_is_compared_as_it_resolves():
-    found = settled(composed("backbone.width=0.5"))
+    found = resume_signature(composed("backbone.width=0.5"))
     assert found["backbone.width"] == 0.5 and found["ema"] == composed()["ema"]
     assert found["names of datasets"] == [] and not any(key.startswith("trainer.max") for key in found)
     assert "${" not in str({key: value for key, value in found.items() if not key.startswith("scheduler")})
@@ -81,13 +81,13 @@ def test_what_a_resumed_run_shares_with_its_beginning_is_compared_as_it_resolves
 def test_a_checkpoint_builds_nothing_of_another_place():
     saved = put(composed(), "backbone._target_", "os.system")
     with pytest.raises(UserError, match=r"^backbone: os\.system is outside tasks, heads, "):
-        with_typed(saved, composed(), ())
+        apply_overrides(saved, composed(), ())
 
 
 def test_a_network_that_grows_keeps_its_layers_and_takes_this_commands_training():
     words = ("backbone.width=0.5", "segment.head.hidden=16", "optimizer.lr=0.5", "heads=[segment]")
     saved = {"config": composed(*words, task="multitask"), "tasks": {"segment": {}}}
     config = composed("segment.frozen=true", "optimizer.lr=0.25", task="multitask")
-    config = grown(saved, config, ("segment.frozen=true", "optimizer.lr=0.25"))
+    config = add_heads(saved, config, ("segment.frozen=true", "optimizer.lr=0.25"))
     assert (config["backbone"]["width"], config["segment"]["head"]["hidden"]) == (0.5, 16)
     assert (config["optimizer"]["lr"], config["segment"]["frozen"], config["heads"]) == (0.25, True, None)

@@ -82,7 +82,7 @@ def network(*overrides: str) -> tuple[Learner, Settings]:
     return learner, made
 
 
-class Shipped(NamedTuple):
+class ExportedLearner(NamedTuple):
     """An exported file, opened, and the network that it was made of."""
 
     learner: Learner
@@ -91,23 +91,23 @@ class Shipped(NamedTuple):
     folder: Path
 
 
-def ship(folder: Path, learner: Learner, export: ExportSettings, traced: Traced, fit: Any = None) -> Shipped:
+def ship(folder: Path, learner: Learner, export: ExportSettings, traced: Traced, fit: Any = None) -> ExportedLearner:
     """The network's file in a folder with its model.json, opened; nothing is proved."""
     manifest = describe("multitask", learner, export, traced, SIZE, fit, None)
     write = WRITERS[export.format]
     files = write(traced, folder / manifest["file"], manifest, export.precision)
     write_manifest(folder, manifest, files)
-    return Shipped(learner, open_runner(folder / manifest["file"], manifest, threads=1), manifest, folder)
+    return ExportedLearner(learner, open_runner(folder / manifest["file"], manifest, threads=1), manifest, folder)
 
 
 @pytest.fixture(scope="session")
-def shipped(tmp_path_factory) -> Callable[[str, str], Shipped]:
+def shipped(tmp_path_factory) -> Callable[[str, str], ExportedLearner]:
     """The file of three heads in a format, with outputs of a form: each is traced and written once."""
     learner, _ = network()
     traced = functools.cache(lambda form: trace(learner, batch=1, size=SIZE, form=form))
 
     @functools.cache
-    def get(runtime: str, form: str) -> Shipped:
+    def get(runtime: str, form: str) -> ExportedLearner:
         export = settings(f"export.format={runtime}", f"export.outputs={form}").export
         return ship(tmp_path_factory.mktemp(f"{runtime}_{form}"), learner, export, traced(form), Stretch(SIZE))
 
@@ -154,7 +154,7 @@ def changed(model: Path, **entries: Any) -> None:
     beside.write_text(json.dumps(json.loads(beside.read_text()) | entries))
 
 
-def tensors(shipped: Shipped, images: torch.Tensor, form: str) -> dict[str, np.ndarray]:
+def tensors(shipped: ExportedLearner, images: torch.Tensor, form: str) -> dict[str, np.ndarray]:
     """What the file should give for images, by names, from the network that it was made of."""
     with torch.inference_mode():
         outputs, size = shipped.learner(images), (images.shape[2], images.shape[3])

@@ -5,7 +5,7 @@ import pytest
 
 from tasks.classify.parity import same_class
 from tasks.deploy.decode import selected, upsampled
-from tasks.deploy.gate import LIMITS
+from tasks.deploy.parity import LIMITS
 from tasks.detect.parity import Candidates, SameBoxes, same_boxes
 from tasks.segment.parity import Logits, same_pixels
 

@@ -21,9 +21,9 @@ from tasks.common.task_info import nameless
 from tasks.deploy import benchmark as module
 from tasks.deploy.bench.candidates import candidates, score_of
 from tasks.deploy.bench.of_network import NetworkStages
-from tasks.deploy.bench.rivals import rival
 from tasks.deploy.bench.stages import photo_of
 from tasks.deploy.bench.table import publish, short_names, worth_of
+from tasks.deploy.bench.workers import worker
 from tasks.engine.build import build
 
 ROOT = Path(__file__).parents[3]
@@ -154,7 +154,7 @@ def test_networks_take_turns_and_medians_are_of_all_rounds(monkeypatch, tmp_path
     (one,) = found("classify", "benchmark.classes=3")
     two = [one._replace(name="a"), one._replace(name="b", learner=None)]
     monkeypatch.setattr(module, "candidates", lambda *_: two)
-    monkeypatch.setattr(module, "rival", fake)
+    monkeypatch.setattr(module, "worker", fake)
     used = settings("classify")
     module.benchmark(used.run, used.benchmark, [], tmp_path)
     assert asked == ["a", "b"] * 6
@@ -208,14 +208,14 @@ def test_wrong_input_is_one_line(tmp_path):
     with pytest.raises(UserError, match=r"model.onnx was exported by tasks.classify, not tasks.detect"):
         found("detect", f"model={file}")
     (candidate,) = found("classify", f"model={file}")
-    with rival("model.onnx", 1) as process, pytest.raises(UserError, match="takes 8 images at once"):
+    with worker("model.onnx", 1) as process, pytest.raises(UserError, match="takes 8 images at once"):
         process.ask(candidate.job)
 
 
 def test_a_process_that_breaks_says_why():
-    with rival("broken", 1) as process, pytest.raises(UserError, match="broken cannot be measured: KeyError: 'photo'"):
+    with worker("broken", 1) as process, pytest.raises(UserError, match="broken cannot be measured: KeyError: 'photo'"):
         process.ask({})
-    with rival("killed", 1) as process:
+    with worker("killed", 1) as process:
         process.process.kill()
         process.process.wait()
         with pytest.raises(UserError, match="killed cannot be measured: exit status -9"):

@@ -11,10 +11,10 @@ from heads.boxes import Places
 from tasks.checkpoint.manifest_rules import SUFFIXES
 from tasks.common.errors import UserError
 from tasks.data.transforms.letterbox import Stretch
+from tasks.deploy.exported_learner import ExportedLearner as ShippedLearner
 from tasks.deploy.network import trace
 from tasks.deploy.runtimes import Runner, open_runner
 from tasks.deploy.shapes import check_outputs
-from tasks.deploy.shipped import Shipped as ShippedLearner
 from tasks.deploy.writers import WRITERS
 from tests.tasks.deploy.conftest import SIZE, network, noise, settings, ship, tensors
 

@@ -53,7 +53,7 @@ def test_names_stand_in_the_legend_as_they_are():
     assert sorted(text.get_text().split()[-1] for text in figure.legends[0].get_texts()) == ["_a$b$", "b" * 23 + "…"]
 
 
-def told(precision, names=None):
+def printed(precision, names=None):
     """What would be drawn: names of grey curves, of named ones, of classes without truth."""
     grey, named, absent = curves_of(precision, names)
     return {
@@ -66,7 +66,7 @@ def told(precision, names=None):
 
 def test_best_first_and_classes_without_truth_are_listed():
     precision = np.stack((np.full(101, 0.2), np.full(101, -1.0), np.full(101, 0.7), np.full(101, np.nan)), 1)
-    shown = told(precision, ["a", "b", "c", "d"])
+    shown = printed(precision, ["a", "b", "c", "d"])
     assert shown == {
         "grey": [],
         "named": ["c", "a"],
@@ -78,7 +78,7 @@ def test_best_first_and_classes_without_truth_are_listed():
 def test_of_many_classes_the_mean_and_the_ten_worst_are_named():
     precision = np.tile(np.linspace(0.9, 0.1, 41), (101, 1))
     precision[:, 40] = -1
-    shown = told(precision)
+    shown = printed(precision)
     assert shown["named"] == ["mean of 40", *(f"class {k}" for k in range(30, 40))]
     assert shown["ap50"][0] == pytest.approx(0.51)
     assert shown["grey"] == [f"class {k}" for k in range(30)]

@@ -9,7 +9,7 @@ from tasks.checkpoint.checkpoint import make_card
 from tasks.checkpoint.saving import save
 from tasks.common.errors import UserError
 from tasks.engine.build import build
-from tasks.engine.weights import check_known, classes_of, complete, meaning, same_classes, sources_of, start
+from tasks.engine.weights import check_known, classes_of, load_for_inference, meaning, same_classes, sources_of, start
 from tests.test_config import run_of
 
 SMALL = ("recipe=none", "backbone=mobilenet_v3_small", "backbone.width=0.35", "head.hidden=16")
@@ -67,7 +67,7 @@ def test_without_a_checkpoint_nothing_is_loaded():
 def test_what_is_scored_has_all_weights_and_the_same_classes(saved):
     path, state = saved
     learner, run = made(THREE, 1, "mode=evaluate", f"checkpoint={path}")
-    complete(run, learner)
+    load_for_inference(run, learner)
     assert same(learner, state) == set(state)
     for classes, message in (
         (THREE[:2], "knows 3 classes, the data set has 2"),
@@ -75,7 +75,7 @@ def test_what_is_scored_has_all_weights_and_the_same_classes(saved):
     ):
         learner, run = made(classes, 1, "mode=evaluate", f"checkpoint={path}")
         with pytest.raises(UserError, match=message):
-            complete(run, learner)
+            load_for_inference(run, learner)
 
 
 def test_label_maps_may_have_other_numbers_for_the_same_classes():

@@ -12,8 +12,8 @@ import torch
 
 from tasks.common.annotations import Annotations
 from tasks.common.errors import UserError
-from tasks.data.loading.augmented import Augmented
-from tasks.data.loading.batches import InMemory, Scored, collate
+from tasks.data.loading.augmented import TrainDataset
+from tasks.data.loading.batches import EvalDataset, InMemory, collate
 from tasks.data.loading.datamodule import DataModule
 from tasks.data.loading.progressive import check_progressive, resized_elsewhere, resized_on_cpu, shrunk
 from tasks.data.loading.samplers import BalancedBatches, Draw, EvalBatches, MixedBatches, TrainBatches
@@ -101,7 +101,7 @@ def transforms():
 
 
 def test_pixels_and_labels_stay_aligned():
-    data = Augmented(Squares(), transforms()[:-1])
+    data = TrainDataset(Squares(), transforms()[:-1])
     batch = data[next(iter(TrainBatches(4, 4, seed=0)))]
     image, mask = batch["image"], batch["mask"]
     assert image.shape == (4, 3, 48, 48) and mask.shape == (4, 48, 48)
@@ -114,7 +114,7 @@ def test_pixels_and_labels_stay_aligned():
 
 def test_augmentation_depends_on_the_draw_alone():
     draws = list(TrainBatches(4, 2, seed=5))
-    data, again = Augmented(Squares(), transforms()), Augmented(Squares(), transforms())
+    data, again = TrainDataset(Squares(), transforms()), TrainDataset(Squares(), transforms())
     second_first = again[draws[1]]
     for one, other in ((data[draws[0]], again[draws[0]]), (data[draws[1]], second_first)):
         assert torch.equal(one["image"], other["image"]) and torch.equal(one["mask"], other["mask"])
@@ -136,7 +136,7 @@ def test_transforms_throw_separate_dice():
         def read(self, index):
             return {"image": np.zeros((4, 4, 3), np.uint8)}
 
-    data = Augmented(Blank(), [Note(1), Note(2)])
+    data = TrainDataset(Blank(), [Note(1), Note(2)])
     draws = [draw for epoch in range(20) for one in TrainBatches(4, 4, seed=0, epoch=epoch) for draw in one]
     seen = Counter(data[draws]["image"][:, 0, 0, 0].tolist())
     assert set(seen) == {0, 1, 2, 3} and min(seen.values()) > 5
@@ -144,7 +144,7 @@ def test_transforms_throw_separate_dice():
 
 def test_evaluation_changes_nothing_and_memory_is_the_same():
     samples = Squares()
-    for data in (Scored(samples), Scored(InMemory(samples))):
+    for data in (EvalDataset(samples), EvalDataset(InMemory(samples))):
         batch = data[[2, 0]]
         assert batch["index"] == [2, 0] and batch["name"] == ["square2", "square0"]
         for row, index in enumerate((2, 0)):
@@ -171,7 +171,7 @@ class Views(Squares):
 
 
 def test_masks_follow_a_fit_in_training():
-    batch = Augmented(Views(), [], fit=Stretch([40, 56]))[[Draw(index, (0, 0, index)) for index in range(4)]]
+    batch = TrainDataset(Views(), [], fit=Stretch([40, 56]))[[Draw(index, (0, 0, index)) for index in range(4)]]
     assert batch["image"].shape == (4, 3, 40, 56) and batch["mask"].shape == (4, 40, 56)
     assert ((batch["image"][:, 0] > 100) == batch["mask"].bool()).all()
 
@@ -190,7 +190,7 @@ def test_masks_are_scored_as_their_files_have_them(cache):
         assert places.tolist() == [[0, 0, 28, 20]] * 2 and sizes.tolist() == [list(size)] * 2
         for row, index in enumerate(batch["index"]):
             assert (batch["mask"][row].numpy() == Views().read(index)["mask"]).all()
-    assert "places" not in Scored(Views())[[0, 2]], "images as they are need none"
+    assert "places" not in EvalDataset(Views())[[0, 2]], "images as they are need none"
 
 
 @pytest.mark.parametrize("fit", [Letterbox([20, 28]), ResizeCentreCrop([20, 28], None), ResizeCentreCrop(16, 16)])
@@ -241,7 +241,7 @@ class Boxed:
 
 
 def test_training_boxes_are_fitted_and_filled_up():
-    data = Augmented(Boxed(), [], fit=Stretch([40, 60]))
+    data = TrainDataset(Boxed(), [], fit=Stretch([40, 60]))
     batch = data[[Draw(index, (0, 0, index)) for index in (1, 4, 3)]]
     assert batch["image"].shape == (3, 3, 40, 60) and batch["boxes"].shape == (3, 3, 5)
     assert batch["boxes"].dtype == torch.float32 and "bboxes" not in batch
@@ -261,9 +261,9 @@ def test_what_a_file_may_hold_is_not_lost_on_the_way():
             return super().read(index) | {"bboxes": np.hstack((corners, np.full((19, 1), 2, np.float32)))}
 
     for augment in ([], [albumentations.HorizontalFlip(p=1.0)]):
-        boxes = Augmented(Small(), augment)[[Draw(1, (0, 0, 0))]]["boxes"]
+        boxes = TrainDataset(Small(), augment)[[Draw(1, (0, 0, 0))]]["boxes"]
         assert boxes.shape == (1, 19, 5) and (boxes[..., 4] == 2).all()
-    half = Augmented(Small(), [albumentations.Crop(0, 0, 18, 5)])[[Draw(1, (0, 0, 0))]]["boxes"]
+    half = TrainDataset(Small(), [albumentations.Crop(0, 0, 18, 5)])[[Draw(1, (0, 0, 0))]]["boxes"]
     assert half.shape == (1, 5, 5), "what lies outside goes"
 
 
@@ -271,14 +271,14 @@ def test_what_a_file_may_hold_is_not_lost_on_the_way():
 def test_scored_boxes_come_as_they_are_with_their_places(make):
     samples = make()
     for _ in range(2):  # reading changes nothing
-        batch = Scored(samples, Letterbox([40, 40]))[[1, 2, 4]]
+        batch = EvalDataset(samples, Letterbox([40, 40]))[[1, 2, 4]]
         assert batch["image"].shape == (3, 3, 40, 40) and batch["index"] == [1, 2, 4] and "boxes" not in batch
         assert [truth.image_id for truth in batch["annotations"]] == [101, 102, 104]
         assert batch["annotations"][0].boxes.tolist() == [[0.125, 3, 10, 10]]
         places, sizes = batch["places"]
         assert places.tolist() == [[0, 6, 40, 27], [6, 0, 27, 40], [6, 0, 27, 40]] and places.dtype == torch.float32
         assert sizes.tolist() == [[20, 30], [30, 20], [30, 20]] and sizes.dtype == torch.float32
-    alone = Scored(samples)[[1, 3]]
+    alone = EvalDataset(samples)[[1, 3]]
     assert alone["places"][0].tolist() == [[0, 0, 30, 20]] * 2, "an image that is not fitted lies everywhere"
     assert samples.read(3)["bboxes"].shape == (3, 5)
 
@@ -308,7 +308,7 @@ def test_workers_change_nothing_about_boxes():
     def loaded(workers):
         data = module(workers)
         train = data.loader(data.augmented(), TrainBatches(6, 2, seed=0), workers)
-        val = data.loader(Scored(data.val, data.fit), EvalBatches([(32, 32)] * 6, 4), workers)
+        val = data.loader(EvalDataset(data.val, data.fit), EvalBatches([(32, 32)] * 6, 4), workers)
         return list(train), list(val)
 
     (train, val), (other_train, other_val) = loaded(0), loaded(2)
@@ -346,9 +346,9 @@ def test_boxes_and_masks_go_together_with_and_without_a_fit():
             return super().read(index, view) | {"mask": np.zeros(self.size(index), np.uint8)}
 
     draws = [Draw(1, (0, 0, 0)), Draw(3, (0, 0, 1))]
-    batch = Augmented(Both(), [albumentations.HorizontalFlip(p=1.0)])[draws]
+    batch = TrainDataset(Both(), [albumentations.HorizontalFlip(p=1.0)])[draws]
     assert batch["mask"].shape == (2, 20, 30) and batch["boxes"][0, 0].tolist() == [18, 3, 28, 13, 4]
-    fitted = Augmented(Both(), [], fit=Stretch([40, 60]))[draws]
+    fitted = TrainDataset(Both(), [], fit=Stretch([40, 60]))[draws]
     assert fitted["mask"].shape == (2, 40, 60) and fitted["boxes"][0, 0].tolist() == [4, 6, 24, 26, 4]
 
 

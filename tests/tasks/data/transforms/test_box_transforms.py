@@ -9,7 +9,7 @@ import torch
 
 from tasks.common.annotations import Annotations
 from tasks.common.errors import UserError
-from tasks.data.loading.augmented import Augmented
+from tasks.data.loading.augmented import TrainDataset
 from tasks.data.loading.batches import InMemory
 from tasks.data.loading.samplers import Draw, TrainBatches
 from tasks.data.transforms.box_transforms import RandomIoUCrop, RandomZoomOut, overlap
@@ -59,7 +59,7 @@ class Rectangles:
 
 
 def batches(transforms, fit, count=40, size=2, samples=None):
-    data = Augmented(samples or Rectangles(), transforms, fit=fit)
+    data = TrainDataset(samples or Rectangles(), transforms, fit=fit)
     draws = [draws for epoch in range(20) for draws in TrainBatches(8, size, seed=1, epoch=epoch)]
     return [data[draw] for draw in draws[:count]]
 
@@ -117,7 +117,7 @@ def test_whole_pixels_are_exact():
 
 def test_every_visible_object_keeps_its_box_when_nothing_is_cut_off():
     transforms = [RandomZoomOut((1.0, 4.0), p=1.0), A.HorizontalFlip(p=0.5), A.RandomBrightnessContrast(p=1.0)]
-    data = Augmented(Rectangles(), transforms, fit=SAME)
+    data = TrainDataset(Rectangles(), transforms, fit=SAME)
     for draws in TrainBatches(8, 4, seed=0):
         batch = data[draws]
         for row, draw in enumerate(draws):
@@ -162,7 +162,7 @@ def test_overlap_by_hand():
 
 
 def test_images_without_boxes_are_cropped_as_well():
-    data = Augmented(Rectangles(), [RandomIoUCrop()])
+    data = TrainDataset(Rectangles(), [RandomIoUCrop()])
     draws = [Draw(0, (0, 0, number)) for number in range(40)]
     found = [data[[draw]] for draw in draws]
     assert len({tuple(batch["image"].shape[2:]) for batch in found}) > 20
@@ -173,7 +173,7 @@ def test_all_boxes_may_vanish():
     """albumentations then gives boxes without the fifth column."""
     corner = A.Crop(x_min=0, y_min=0, x_max=3, y_max=3)
     for transforms in ([corner], [corner, A.HorizontalFlip(p=1.0), RandomIoUCrop(), RandomZoomOut(p=1.0)]):
-        batch = Augmented(Rectangles(), transforms, fit=SAME)[next(iter(TrainBatches(8, 8, seed=0)))]
+        batch = TrainDataset(Rectangles(), transforms, fit=SAME)[next(iter(TrainBatches(8, 8, seed=0)))]
         assert batch["boxes"].tolist() == [[[0, 0, 0, 0, -1]]] * 8
 
 

@@ -10,7 +10,7 @@ from hydra.utils import instantiate
 
 from tasks.common.errors import UserError
 from tasks.config.tree import put
-from tasks.data.loading.augmented import Augmented
+from tasks.data.loading.augmented import TrainDataset
 from tasks.data.loading.samplers import Draw
 from tasks.data.loading.splits import Splits
 from tasks.data.transforms.label_fill import shifted, with_void
@@ -73,7 +73,7 @@ class OneClass:
 
 def labels_of(*transforms, draws=4):
     """The class numbers in augmented label maps."""
-    samples = Augmented(OneClass(), transforms)
+    samples = TrainDataset(OneClass(), transforms)
     return set(np.concatenate([np.unique(samples.sample(Draw(0, (s,)), [])[0]["mask"]) for s in range(draws)]).tolist())
 
 

@@ -16,7 +16,8 @@ from tasks.common.parity import Counts, parity_of
 from tasks.data.loading.datamodule import DataModule
 from tasks.data.transforms.resize import antialiased
 from tasks.deploy.decode import decode, prepare, selected
-from tasks.deploy.gate import (
+from tasks.deploy.exported_learner import ExportedLearner
+from tasks.deploy.parity import (
     LIMITS,
     Difference,
     Limits,
@@ -32,7 +33,6 @@ from tasks.deploy.gate import (
 from tasks.deploy.runtimes import Runner
 from tasks.deploy.samples import pixels
 from tasks.deploy.settings import ExportSettings
-from tasks.deploy.shipped import Shipped
 from tasks.engine.learner import Learner
 from tasks.engine.settings import TrainerSettings
 from tasks.engine.train import scored
@@ -42,7 +42,7 @@ SUPPRESSED = 4  # images whose boxes are suppressed by both sides
 NOTHING_SCORED = "the validation images have no labels by which file and checkpoint could be scored"
 
 
-def prove(
+def check_parity(
     learner: Learner,
     settings: ExportSettings,
     trainer: TrainerSettings,
@@ -83,7 +83,8 @@ def prove(
     if not failed:
         return
     problem = (
-        f"{manifest['file']} does not do what the checkpoint does: {told(failed[0])} ({folder / 'gate.json'}); "
+        f"{manifest['file']} does not do what the checkpoint does: {format_difference(failed[0])} "
+        f"({folder / 'gate.json'}); "
         f"{remedy(failed[0], settings, manifest['precision'])}"
     )
     if settings.gate == "fail":
@@ -91,7 +92,7 @@ def prove(
     report(f"warning   {problem}")
 
 
-def told(row: Difference) -> str:
+def format_difference(row: Difference) -> str:
     """A line of the table in words."""
     if row.limit is None:
         return f"{row.what} is {row.worst:.4g}"
@@ -190,7 +191,7 @@ def of_metric(
         UserError: for images without labels, where `export.metric=true` asks for scores.
     """
     before = scored(trainer, learner, data)
-    after = scored(trainer, Shipped(learner, runner, manifest), data)
+    after = scored(trainer, ExportedLearner(learner, runner, manifest), data)
     (folder / "metrics.json").write_text(json.dumps(after, indent=2) + "\n")
     exact = manifest["precision"] == "fp32"
     rows = []

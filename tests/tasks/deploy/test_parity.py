@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tasks.checkpoint.manifest import sha256
-from tasks.deploy.gate import LIMITS, Outcome, compare
+from tasks.deploy.parity import LIMITS, Outcome, compare
 from tasks.deploy.writers import WRITERS
 from tests.tasks.deploy.conftest import changed
 

@@ -14,7 +14,7 @@ from tasks.common.errors import UserError
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")  # read when a library is imported
 
 
-class Rival:
+class Worker:
     """A process of tasks/deploy/bench/child.py that waits, idle, for what it is told.
 
     Args:
@@ -48,10 +48,10 @@ class Rival:
 
 
 @contextmanager
-def rival(name: str, threads: int) -> Iterator[Rival]:
+def worker(name: str, threads: int) -> Iterator[Worker]:
     """A fresh process that computes with so many threads and does not outlive the block."""
     environment = {**os.environ, **dict.fromkeys(THREADS, str(threads))}
-    for bound in ("OMP_PROC_BIND", "OMP_PLACES"):  # every rival would be tied to the same core
+    for bound in ("OMP_PROC_BIND", "OMP_PLACES"):  # every worker would be tied to the same core
         environment.pop(bound, None)
     command = [sys.executable, "-m", "tasks.deploy.bench.child"]
     with (
@@ -62,7 +62,7 @@ def rival(name: str, threads: int) -> Iterator[Rival]:
     ):
         assert process.stdin is not None
         try:
-            yield Rival(name, process, said)
+            yield Worker(name, process, said)
         finally:
             process.kill()
             with suppress(BrokenPipeError):  # of a line that it has not read

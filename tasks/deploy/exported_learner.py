@@ -12,7 +12,7 @@ from tasks.deploy.runtimes import Runner
 from tasks.engine.learner import Learner
 
 
-class Shipped(Learner):
+class ExportedLearner(Learner):
     """A learner whose outputs are those of a file.
 
     Args:

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from tasks.common.errors import UserError
-from tasks.deploy import prove
-from tasks.deploy.gate import Difference
+from tasks.deploy import parity_check
+from tasks.deploy.parity import Difference
 
 FEWER = Difference("detect: 90 boxes with a partner", 0.4, 0.6, at_least=True)
 
@@ -30,11 +30,11 @@ def judge(monkeypatch, tmp_path):
             "scored": lambda *_: next(scores),
             "Shipped": lambda *_: None,
         }.items():
-            monkeypatch.setattr(prove, name, value)
+            monkeypatch.setattr(parity_check, name, value)
         manifest = {"precision": precision, "file": "model.onnx", "outputs": "raw", "tasks": {}}
         manifest["input"] = {"height": 4, "width": 5, "batch": 1}
         learner, data = SimpleNamespace(score_keys=["mAP"]), SimpleNamespace(val=None, fit=None)
-        prove.prove(learner, export, None, data, manifest, None, tmp_path)
+        parity_check.check_parity(learner, export, None, data, manifest, None, tmp_path)
         return {row["what"]: row for row in json.loads((tmp_path / "gate.json").read_text())}
 
     return run

@@ -15,7 +15,7 @@ from tasks.common.task_info import infos
 from tasks.deploy.decode import decode, prepare
 from tasks.deploy.runtimes import Arrays, Runner
 from tasks.engine.learner import Learner
-from tasks.predict.checkpoint import seen_by
+from tasks.predict.checkpoint import preprocess
 
 Results = Mapping[str, Mapping[str, NDArray[Any]]]
 
@@ -36,7 +36,7 @@ LIMITS = {
     "fp32": Limits(1e-3, 1e-3),
     "fp16": Limits(0.02, 1e-2),
     "bf16": Limits(0.15, 5e-2),
-    "int8": Limits(None, 0),  # where the metric can decide, it does: see tasks.deploy.prove
+    "int8": Limits(None, 0),  # where the metric can decide, it does: see tasks.deploy.parity_check
 }
 
 
@@ -76,7 +76,7 @@ def of_checkpoint(
 
     @torch.inference_mode()
     def run(image: Pixels) -> Outcome:
-        batch, places = seen_by(learner, image, fit)
+        batch, places = preprocess(learner, image, fit)
         outputs, size = learner(batch), (batch.shape[-2], batch.shape[-1])
         tensors: Arrays = {}
         results: dict[str, dict[str, NDArray[Any]]] = {}
