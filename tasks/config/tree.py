@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any
 
 from tasks.common.errors import UserError
@@ -84,6 +85,12 @@ def has(tree: Tree, key: str) -> bool:
     parent, _, name = key.rpartition(".")
     node = select(tree, parent) if parent else tree
     return isinstance(node, Mapping) and name in node
+
+
+def arguments(made: type, section: Tree) -> dict[str, Any]:
+    """The keys of a section of the configuration that are fields of a dataclass."""
+    names = {field.name for field in fields(made)}
+    return {key: value for key, value in section.items() if key in names}
 
 
 def spec_of(tree: Tree, key: str) -> Spec:

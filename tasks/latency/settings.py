@@ -5,7 +5,7 @@ from typing import Self
 
 from tasks.config.rules import POSITIVE, SWITCH, Rules, one_of, whole
 from tasks.config.rules.values import check_values
-from tasks.config.tree import Tree
+from tasks.config.tree import Tree, arguments
 
 RULES: Rules = {
     "latency.runtime": one_of("torch", "onnx"),
@@ -44,12 +44,4 @@ class LatencySettings:
             UserError: for a value outside its rule.
         """
         check_values(tree, RULES, {})
-        own = tree["latency"]
-        return cls(
-            runtime=own["runtime"],
-            threads=own["threads"],
-            precision=own["precision"],
-            table=own["table"],
-            other_machine=own["other_machine"],
-            seconds=own["seconds"],
-        )
+        return cls(**arguments(cls, tree["latency"]))

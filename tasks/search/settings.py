@@ -9,7 +9,7 @@ from tasks.common.errors import UserError
 from tasks.config.amounts import Amount, amount
 from tasks.config.heads import is_multitask
 from tasks.config.rules.values import check_values
-from tasks.config.tree import Tree
+from tasks.config.tree import Tree, arguments
 from tasks.latency.settings import LatencySettings
 from tasks.search.rules import COSTS, KINDS, KNOBS
 
@@ -95,13 +95,7 @@ class NarrowSettings:
             target=Target.of(tree),
             latency=LatencySettings.of(tree),
             proxy=ProxySettings(own["holdout"], own["images"]),
-            step=own["step"],
-            steps=own["steps"],
-            lr=own["lr"],
-            importance=own["importance"],
-            widths=own["widths"],
-            minutes=own["minutes"],
-            workers=own["workers"],
+            **arguments(cls, own),
         )
 
 
@@ -140,19 +134,12 @@ class BlockSettings:
         if find_spec("optuna") is None:
             raise UserError('search=blocks needs optuna: pip install "mobilevision[search]"')
         own = tree["search"]
+        given = {**arguments(cls, own), "choices": choices_of(tree), "workers": own["workers"] or 1}
         return cls(
             target=Target.of(tree),
             latency=LatencySettings.of(tree),
-            proxy=ProxySettings(own["holdout"], own["images"], own["subset"], own["side"]),
-            choices=choices_of(tree),
-            widths=own["widths"],
-            objective=own["objective"],
-            exponent=own["exponent"],
-            trials=own["trials"],
-            epochs=own["epochs"],
-            prune_after=own["prune_after"],
-            study=own["study"],
-            workers=own["workers"] or 1,
+            proxy=ProxySettings(**arguments(ProxySettings, own)),
+            **given,
         )
 
 
@@ -175,15 +162,7 @@ class WidthSettings:
     @classmethod
     def of(cls, tree: Tree) -> Self:
         """Of a whole configuration, resolved and checked."""
-        own = tree["search"]
-        return cls(
-            target=Target.of(tree),
-            latency=LatencySettings.of(tree),
-            narrowest=own["narrowest"],
-            widest=own["widest"],
-            step=own["step"],
-            sizes=own["sizes"],
-        )
+        return cls(target=Target.of(tree), latency=LatencySettings.of(tree), **arguments(cls, tree["search"]))
 
 
 @dataclass(frozen=True)

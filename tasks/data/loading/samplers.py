@@ -118,24 +118,11 @@ class MixedBatches(TrainBatches):
     Args:
         sizes: samples in each data set, which lie one behind the other.
         counts: samples of each in a batch, per process.
-        seed, repeat, rank, world, epoch, skip: see TrainBatches.
+        options: see TrainBatches.
     """
 
-    def __init__(
-        self,
-        sizes: Sequence[int],
-        counts: Sequence[int],
-        *,
-        seed: int,
-        repeat: int = 1,
-        rank: int = 0,
-        world: int = 1,
-        epoch: int = 0,
-        skip: int = 0,
-    ) -> None:
-        super().__init__(
-            sum(sizes), sum(counts), seed=seed, repeat=repeat, rank=rank, world=world, epoch=epoch, skip=skip
-        )
+    def __init__(self, sizes: Sequence[int], counts: Sequence[int], **options: int) -> None:
+        super().__init__(sum(sizes), sum(counts), **options)
         self.sizes, self.counts = tuple(sizes), tuple(counts)
 
     def __iter__(self) -> Iterator[list[Draw]]:
