@@ -32,7 +32,7 @@ from tasks.common.task_info import infos
 from tasks.config.heads_file import CONF, command_file
 from tasks.config.overrides import typed_keys
 from tasks.config.rules.values import suggestion
-from tasks.config.stored import TYPED
+from tasks.config.stored import command_line
 
 MISTAKES = (  # what may be the user's to mend
     UserError,
@@ -89,15 +89,15 @@ def run_task(name: str, spelled_out: Callable[[Sequence[str]], list[str]]) -> No
             try:
                 hydra_config = HydraConfig.get()
                 typed = list(hydra_config.overrides.task)
-                TYPED.set(typed)
-                folders = (CONF, *conf_folders())
-                check_recipe(typed, folders)
-                check_added(hydra_config, config, folders)
-                settings = resolve(name, config, folder)
-                check_typed(settings.run.stored, typed_keys(typed))
-                from tasks.app.runner import run
+                with command_line(typed):
+                    folders = (CONF, *conf_folders())
+                    check_recipe(typed, folders)
+                    check_added(hydra_config, config, folders)
+                    settings = resolve(name, config, folder)
+                    check_typed(settings.run.stored, typed_keys(typed))
+                    from tasks.app.runner import run
 
-                run(settings, typed, folder)
+                    run(settings, typed, folder)
             except BrokenPipeError:
                 raise
             except MISTAKES as error:

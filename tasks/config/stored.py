@@ -7,7 +7,8 @@ or too large to be a configuration.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,18 @@ MAX_GENERATED = 20_000
 SHARED = ("image_size", "metric", "targets", "wants")  # what interpolations refer to
 ADDRESS = re.compile(r"://|(^|::)\s*(data|file|ftp|gs|hf|hf-hub|hf_hub|https?|local-dir|memory|s3|ssh):", re.I)
 Place = tuple[str, ...]
-TYPED: ContextVar[Iterable[str]] = ContextVar("overrides on the command line", default=())
+
+TYPED: ContextVar[Sequence[str]] = ContextVar("overrides on the command line", default=())
+
+
+@contextmanager
+def command_line(typed: Iterable[str]) -> Iterator[None]:
+    """The overrides of a command, while it runs: `checked_config` does not take these keys from a file."""
+    token = TYPED.set(tuple(typed))
+    try:
+        yield
+    finally:
+        TYPED.reset(token)
 
 
 def checked_config(config: Any, path: str | Path) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 import ast
 import re
 import time
-from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from backbones.table_file import UniqueKeyLoader, read_table
 from tasks.app.resolve import storable
 from tasks.checkpoint.checkpoint import make_card, open_checkpoint, read_ours
 from tasks.common.errors import UserError
-from tasks.config.stored import TYPED, checked_config, rebuilt, without
+from tasks.config.stored import checked_config, command_line, rebuilt, without
 from tests.security.attacks import REFUSED, RUNS
 from tests.security.conftest import put
 from tests.test_config import configuration
@@ -100,19 +99,26 @@ def test_what_was_typed_is_stored_as_it_resolved(monkeypatch):
     assert checked_config(stored, "ours.ckpt") == stored
 
 
-def test_what_is_typed_again_is_not_taken_from_the_file(sound, marker, payload, request, tmp_path):
+def test_what_is_typed_again_is_not_taken_from_the_file(sound, marker, payload, tmp_path):
     """A run with a class of one's own goes on when the same is typed; the file gains nothing by it."""
     checkpoint = sound("segment")
     put(checkpoint["mobilevision"]["config"], "optimizer", {"_target_": "my.Optimizer"})
     torch.save(checkpoint, tmp_path / "mine.ckpt")
     with pytest.raises(UserError, match=r"my\.Optimizer.*typed: optimizer\._target_=…"):
         read_ours(tmp_path / "mine.ckpt")
-    request.addfinalizer(partial(TYPED.reset, TYPED.set(["optimizer._target_=my.Optimizer"])))
-    assert read_ours(tmp_path / "mine.ckpt")["mobilevision"]["config"]["optimizer"] == {"_target_": None}
-    put(checkpoint["mobilevision"]["config"], "scheduler", {"_target_": "my.Optimizer"})
-    torch.save(checkpoint, tmp_path / "mine.ckpt")
-    with pytest.raises(UserError, match=r"scheduler: 'my\.Optimizer'"):
-        read_ours(tmp_path / "mine.ckpt")
+    with command_line(["optimizer._target_=my.Optimizer"]):
+        assert read_ours(tmp_path / "mine.ckpt")["mobilevision"]["config"]["optimizer"] == {"_target_": None}
+        put(checkpoint["mobilevision"]["config"], "scheduler", {"_target_": "my.Optimizer"})
+        torch.save(checkpoint, tmp_path / "mine.ckpt")
+        with pytest.raises(UserError, match=r"scheduler: 'my\.Optimizer'"):
+            read_ours(tmp_path / "mine.ckpt")
+
+
+def test_a_later_command_of_the_process_is_not_trusted_with_what_an_earlier_typed(sound, command, tmp_path):
+    config = put(sound("segment")["mobilevision"]["config"], "dataset._target_", "my.Data")
+    assert command("segment", "dataset.train=x", "dataset.root=nowhere", f"hydra.run.dir={tmp_path}").status == 2
+    with pytest.raises(UserError, match=r"my\.Data"):
+        checked_config(config, "sent.ckpt")
 
 
 @pytest.mark.parametrize(
