@@ -116,7 +116,7 @@ def test_what_is_typed_again_is_not_taken_from_the_file(sound, marker, payload, 
 
 def test_a_later_command_of_the_process_is_not_trusted_with_what_an_earlier_typed(sound, command, tmp_path):
     config = put(sound("segment")["mobilevision"]["config"], "dataset._target_", "my.Data")
-    assert command("segment", "dataset.train=x", "dataset.root=nowhere", f"hydra.run.dir={tmp_path}").status == 2
+    assert command("segment", "dataset=cityscapes", "dataset.root=nowhere", f"hydra.run.dir={tmp_path}").status == 2
     with pytest.raises(UserError, match=r"my\.Data"):
         checked_config(config, "sent.ckpt")
 
