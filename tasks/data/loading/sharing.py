@@ -125,11 +125,13 @@ class Waiting(Iterator[Any]):
         if not hasattr(self.batches, "_shutdown_workers") or not hasattr(signal, "SIGCHLD"):
             return
         before = signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # PyTorch's handler would tell of workers killed
-        for child in multiprocessing.active_children():
-            if child.daemon:
-                child.kill()
-        self.batches._shutdown_workers()
-        signal.signal(signal.SIGCHLD, before)
+        try:
+            for child in multiprocessing.active_children():
+                if child.daemon:
+                    child.kill()
+            self.batches._shutdown_workers()
+        finally:
+            signal.signal(signal.SIGCHLD, before)
 
 
 def lost_worker(error: BaseException) -> str:

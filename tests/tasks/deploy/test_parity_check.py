@@ -28,7 +28,7 @@ def judge(monkeypatch, tmp_path):
             "of_checkpoint": lambda *_: None,
             "of_file": lambda *_: None,
             "scored": lambda *_: next(scores),
-            "Shipped": lambda *_: None,
+            "ExportedLearner": lambda *_: None,
         }.items():
             monkeypatch.setattr(parity_check, name, value)
         manifest = {"precision": precision, "file": "model.onnx", "outputs": "raw", "tasks": {}}

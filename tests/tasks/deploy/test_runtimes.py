@@ -11,7 +11,7 @@ from heads.boxes import Places
 from tasks.checkpoint.manifest_rules import SUFFIXES
 from tasks.common.errors import UserError
 from tasks.data.transforms.letterbox import Stretch
-from tasks.deploy.exported_learner import ExportedLearner as ShippedLearner
+from tasks.deploy.exported_learner import ExportedLearner
 from tasks.deploy.network import trace
 from tasks.deploy.runtimes import Runner, open_runner
 from tasks.deploy.shapes import check_outputs
@@ -57,7 +57,7 @@ def test_a_file_gives_the_networks_tensors_and_predictions(shipped, runtime, for
     all_near(got, tensors(made, images, form))
 
     lie = Places(torch.tensor([[0.0, 0, SIZE[1], SIZE[0]]] * 3), torch.tensor([[64.0, 128]] * 3))
-    file = ShippedLearner(made.learner, made.runner, made.manifest)
+    file = ExportedLearner(made.learner, made.runner, made.manifest)
     with torch.inference_mode():
         ours, theirs = made.learner.predictions(images, lie), file.predictions(images, lie)
     same = (ours["segment"] == theirs["segment"]).float().mean()
