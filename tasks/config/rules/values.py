@@ -94,7 +94,7 @@ def check_instead(tree: Tree) -> None:
 
 
 def check_half(tree: Tree) -> None:
-    """Raise UserError for Adam with float16 weights and a tiny eps: its default becomes 0, and the first step gives NaN."""
+    """Raise UserError for Adam with float16 weights and a tiny eps: the default becomes 0, the first step gives NaN."""
     adam = re.fullmatch(r"torch\.optim\.\w*Adam\w*", str(select(tree, "optimizer._target_")))
     if tree["mode"] != "train" or adam is None or str(tree["trainer"]["precision"]) != "16-true":
         return
