@@ -1,1 +1,1 @@
-"""The command line: the only room that knows Hydra and all other rooms."""
+"""The command line: the only package that uses Hydra and all other packages."""

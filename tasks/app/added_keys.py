@@ -1,4 +1,4 @@
-"""Keys that were typed with `+` or `++`: each must be one that something reads."""
+"""Checks keys typed with `+` or `++`: something must read each of them."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -16,20 +16,20 @@ from tasks.app.jobs import words
 from tasks.common.errors import UserError
 from tasks.config.rules.values import suggestion
 
-# What lies below has names by the user's choice, or is null until something is typed there.
+# Keys below these are chosen by the user, or the value is null until one is typed.
 OPEN = ("datasets", "data.augment", "data.own_augment", "data.draw", "data.crop", "data.fit", "logger")
 
 
 def check_added(hydra: HydraConf, config: DictConfig, folders: Sequence[Path]) -> None:
-    """Refuse a key that nothing reads. Below a `_target_` a key is an argument of what is built: that refuses it later.
+    """Refuse a key that nothing reads. Keys below a `_target_` are arguments, which the built class checks later.
 
     Args:
-        hydra: of the run: what was typed.
+        hydra: of the run, with what was typed.
         config: composed.
         folders: of the groups.
 
     Raises:
-        UserError: with the nearest names.
+        UserError: with the closest names.
     """
     typed = words(hydra.overrides.task)
     added: dict[str, Override] = {}
@@ -49,7 +49,7 @@ def check_added(hydra: HydraConf, config: DictConfig, folders: Sequence[Path]) -
 
 
 def leaves(key: str, value: Any) -> Iterator[str]:
-    """Dotted keys of the values that an override sets."""
+    """Yield dotted keys of the values that an override sets."""
     if not isinstance(value, dict) or not value:
         yield key
         return
@@ -58,7 +58,7 @@ def leaves(key: str, value: Any) -> Iterator[str]:
 
 
 def drop(node: Any, words: list[str]) -> None:
-    """Take a key out of nested dicts, and those above it that hold nothing else."""
+    """Remove a key from nested dicts, and parents that become empty."""
     if isinstance(node, dict) and words[0] in node:
         drop(node[words[0]], words[1:]) if words[1:] else None
         if not words[1:] or node[words[0]] == {}:
@@ -66,7 +66,7 @@ def drop(node: Any, words: list[str]) -> None:
 
 
 def reads(node: Any, key: str) -> bool:
-    """Whether a key that is added to nested dicts is an argument of what is built from them, or an open one."""
+    """Whether a key added to nested dicts is an argument of an object built from them, or lies below an OPEN key."""
     if any(key == name or key.startswith(f"{name}.") for name in OPEN):
         return True
     for word in key.split("."):
@@ -79,7 +79,7 @@ def reads(node: Any, key: str) -> bool:
 
 
 def was_there(hydra: HydraConf, typed: list[str], override: Override) -> bool:
-    """Whether `++key=value` changes a key that is there without it, as `key=value` does."""
+    """Whether `++key=value` changes an existing key, as `key=value` would."""
     line = str(override.input_line)
     without = [word.lstrip("+") if word == line else word for word in typed]
     loader = GlobalHydra.instance().config_loader()
@@ -91,7 +91,7 @@ def was_there(hydra: HydraConf, typed: list[str], override: Override) -> bool:
 
 
 def unknown(node: Any, key: str) -> str:
-    """What is said of a key that is not there: where it would be, and what is there."""
+    """The message for an unknown key: close names, and the keys that exist at its level."""
     for word in key.split("."):
         if not isinstance(node, dict) or word not in node:
             break

@@ -1,4 +1,4 @@
-"""Budgets: a network that costs more than it may is not trained."""
+"""Budgets: a network that exceeds its cost limits is not trained."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,14 +12,14 @@ UNITS = {"params": "params", "madds": "multiply-adds", "latency_ms": "ms"}
 
 
 def check_budget(budget: Mapping[str, float], learner: Learner, costs: Mapping[str, Any]) -> None:
-    """Compare a network with what it may cost.
+    """Compare a network's costs with its budget.
 
     Args:
-        budget: at most, by `params`, `madds`, `latency_ms`.
-        costs: of the network, as report.describe gives them.
+        budget: upper limits, by `params`, `madds`, `latency_ms`.
+        costs: of the network, as returned by report.describe.
 
     Raises:
-        UserError: for a network that exceeds it, with all figures.
+        UserError: if the network exceeds a limit, with all figures.
     """
     if not budget:
         return

@@ -1,4 +1,4 @@
-"""The command line: Hydra composes the configuration, mistakes become one clear line, nothing heavy is imported."""
+"""The command line: Hydra composes the configuration, user errors become one clear line, imports stay light."""
 
 import os
 import re
@@ -34,7 +34,7 @@ from tasks.config.overrides import typed_keys
 from tasks.config.rules.values import suggestion
 from tasks.config.stored import command_line
 
-MISTAKES = (  # what may be the user's to mend
+MISTAKES = (  # errors that may be the user's to fix
     UserError,
     ImageSizeError,
     OmegaConfBaseException,
@@ -43,7 +43,7 @@ MISTAKES = (  # what may be the user's to mend
     RuntimeError,
     MemoryError,
 )
-MEMORY_KEYS = {  # what takes memory, by mode
+MEMORY_KEYS = {  # keys that determine memory use, by mode
     "train": ("data.batch_size", "data.eval_batch_size", "image_size", "data.workers"),
     "evaluate": ("data.eval_batch_size", "image_size", "data.workers"),
     "predict": ("image_size",),
@@ -54,17 +54,16 @@ MEMORY_KEYS = {  # what takes memory, by mode
 
 
 def main(name: str, spelled_out: Callable[[Sequence[str]], list[str]] = list) -> None:
-    """Run `python -m tasks.<name>`: exit status 0, or one line and 2 for a mistake of the user's, 3 for a loss that ran
-    away.
+    """Run `python -m tasks.<name>`: exit status 0; or one line and 2 for a user error, 3 for a diverged loss.
 
     Args:
-        spelled_out: puts what Hydra does not know on the command line into its words.
+        spelled_out: rewrites arguments that Hydra does not know into Hydra's syntax.
     """
     run_command(partial(run_task, name, spelled_out))
 
 
 def run_task(name: str, spelled_out: Callable[[Sequence[str]], list[str]]) -> None:
-    """main() in a process that is ready for it."""
+    """main() inside run_command()."""
     full_error = os.environ.get("HYDRA_FULL_ERROR") == "1" or "traceback=true" in sys.argv
     os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions reach us instead of being printed by Hydra
 
@@ -83,7 +82,7 @@ def run_task(name: str, spelled_out: Callable[[Sequence[str]], list[str]]) -> No
             mistakes.append(mistake)
 
     def work(config: DictConfig) -> str:
-        """Returns what the user did wrong; raised, Hydra would print a headline of its own."""
+        """Run the job; returns the user error instead of raising it, because Hydra would add its own headline."""
         folder = Path(HydraConfig.get().runtime.output_dir)
         with run_log(folder, keep=writes(config)) as log:
             try:
@@ -136,7 +135,7 @@ def run_task(name: str, spelled_out: Callable[[Sequence[str]], list[str]]) -> No
     except ValueError as error:
         if composed or full_error:
             raise
-        mistakes.append(str(error))  # `optimizer=null`: Hydra refuses it so
+        mistakes.append(str(error))  # how Hydra refuses `optimizer=null`
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(130)
@@ -149,7 +148,7 @@ def run_task(name: str, spelled_out: Callable[[Sequence[str]], list[str]]) -> No
 
 
 def keys_of(name: str) -> frozenset[str]:
-    """Names that may stand first on a command's line: the configuration's keys and groups."""
+    """Names allowed as the first part of an argument: the configuration's top-level keys and groups."""
     text = "\n".join(command_file(file).read_text() for file in ("base", name))
     groups = {path.name for folder in (CONF, *conf_folders()) for path in folder.iterdir()}
     groups |= set(infos())  # heads of tasks.multitask
@@ -157,7 +156,7 @@ def keys_of(name: str) -> frozenset[str]:
 
 
 def explain(error: Exception) -> str:
-    """One line for a mistake that Hydra or OmegaConf found, with the nearest names; nothing if it is not the user's."""
+    """One line for a mistake found by Hydra or OmegaConf, with the closest names; '' if it is not a user error."""
     if isinstance(error, InstantiationException):
         return explained(error)
     if isinstance(error, OverrideParseException):
@@ -189,7 +188,7 @@ def explain(error: Exception) -> str:
 
 
 def explain_run(error: Exception, config: DictConfig) -> str:
-    """One line for what ended a run; nothing for a fault of ours."""
+    """One line for what ended a run; '' for a bug of ours."""
     if isinstance(error, UserError):
         return last_message(error)
     if isinstance(error, ImageSizeError):
@@ -209,15 +208,15 @@ def explain_run(error: Exception, config: DictConfig) -> str:
 
 
 def without_memory(error: Exception, config: DictConfig) -> str:
-    """What had no memory left, and which keys of this mode need less when they are lower."""
+    """The message when memory ran out: where, and which keys of this mode reduce memory use when lowered."""
     lines = str(error).strip().splitlines() or [type(error).__name__]
-    what = lines[-1] if lines[0].startswith("Caught ") else lines[0]  # in a worker, its traceback stands before it
+    what = lines[-1] if lines[0].startswith("Caught ") else lines[0]  # from a worker: its traceback comes first
     keys = [key for key in MEMORY_KEYS[config.mode] if OmegaConf.select(config, key, default=key) != key]
     return f"out of memory ({what[:160]}): lower {' or '.join(keys)}"
 
 
 def how_to_resume(config: DictConfig, folder: Path, error: Exception) -> str:
-    """How a training that was under way goes on when what ended it is mended."""
+    """How to resume an interrupted training once the cause is fixed, or ''."""
     last = folder / "checkpoints" / "last.ckpt"
     ran_away = isinstance(error, UserError) and error.status == 3
     if config.mode != "train" or ran_away or not last.is_file() or (folder / "training.json").is_file():
@@ -226,7 +225,7 @@ def how_to_resume(config: DictConfig, folder: Path, error: Exception) -> str:
 
 
 def explained(error: InstantiationException) -> str:
-    """The message of a ValueError or UserError that one of our constructors raised, with where; else nothing."""
+    """Message and place of an error that one of our constructors raised for the user; '' for other errors."""
     cause = error.__cause__
     if not isinstance(cause, UserError | ValueError | TypeError) or needs_traceback(error):
         return ""
@@ -234,7 +233,7 @@ def explained(error: InstantiationException) -> str:
 
 
 def last_message(error: UserError) -> str:
-    """The message itself, also where a worker process has wrapped it into its traceback."""
+    """The message itself, even if a worker process has wrapped it in its traceback."""
     text = str(error)
     if text.startswith("Caught UserError in DataLoader worker"):
         text = text.strip().splitlines()[-1].split("UserError: ", 1)[-1]
@@ -242,6 +241,6 @@ def last_message(error: UserError) -> str:
 
 
 def drop_unused(folder: Path) -> None:
-    """Remove the folder of a run that has written nothing but its configuration."""
+    """Remove the folder of a run that has written only its configuration and log."""
     if {path.name for path in folder.glob("*")} <= {".hydra", "config.yaml", RUN_LOG}:
         shutil.rmtree(folder, ignore_errors=True)

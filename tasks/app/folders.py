@@ -1,4 +1,4 @@
-"""The folder of a run: made for it alone, by one process of it, before anything is written."""
+"""The output folder of a run: exclusive to it, created by one of its processes before anything is written."""
 
 import sys
 import tempfile
@@ -22,20 +22,20 @@ MARKS = (
 )
 DATA = ("root", "train.images", "val.images")
 RESULTS = ("metrics.json", "network.json", "training.json", "benchmark.json", "metrics.csv", "study.log")
-INPUTS = ("resume", "search.study")  # what a command goes on with, in the folder that it lies in
-SHARED = ("train", "evaluate")  # modes of which several processes make one run
+INPUTS = ("resume", "search.study")  # files that a command continues from, in the folder that contains them
+SHARED = ("train", "evaluate")  # modes in which several processes form one run
 
 
 class OwnFolder(Callback):
-    """Gives every run and every sweep a folder of its own; Hydra calls this before it writes there.
+    """Gives every run and every sweep its own folder; Hydra calls this before it writes there.
 
-    A folder with the time in its name that another run has taken already becomes `…_2`. One that was typed is refused
-    if it holds another run, unless `overwrite=true`, or the command goes on with what lies there (`resume=`). Of the
-    processes of a run, that of rank 0 alone has the folder; the others write nothing, to a temporary one.
+    A folder named after the time becomes `…_2` if another run has already taken it. A typed folder is refused if it
+    holds another run, unless `overwrite=true` is set or the command continues from a file in it (`resume=`). In a run
+    of several processes only rank 0 uses the folder; the others get a temporary one and write no results.
 
     Attributes:
-        lock: held while the run lasts: another process cannot write to the folder meanwhile.
-        spare: what is removed with this.
+        lock: held during the run, so that no other process writes to the folder.
+        spare: the temporary folder, removed with this object.
         used: folders of the jobs of a sweep.
     """
 
@@ -45,14 +45,14 @@ class OwnFolder(Callback):
         self.used: set[str] = set()
 
     def on_run_start(self, config: DictConfig, **_: Any) -> None:
-        """Before a single run."""
+        """Called before a single run."""
         with refusing():
             folder = self.choose(config, "run")
             if writes(config):
                 self.lock = locked(folder)
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
-        """Before a sweep, whose jobs are composed once more: they get the folder as if it had been typed."""
+        """Called before a sweep. Its jobs are composed again, so they get the folder as if it had been typed."""
         with refusing():
             folder = self.choose(config, "sweep")
             with read_write(config.hydra):
@@ -61,7 +61,7 @@ class OwnFolder(Callback):
                     config.hydra.overrides.hydra.append("hydra.output_subdir=null")
 
     def on_job_start(self, config: DictConfig, **_: Any) -> None:
-        """Before each job of a sweep, and a single run."""
+        """Called before each job of a sweep, and before a single run."""
         folder = str(config.hydra.runtime.output_dir)
         with refusing():
             if folder in self.used:
@@ -71,7 +71,7 @@ class OwnFolder(Callback):
         self.used.add(folder)
 
     def choose(self, config: DictConfig, kind: str) -> Path:
-        """The folder of a run or sweep, written into the configuration."""
+        """Choose the folder of a run or sweep, and write it into the configuration."""
         key = f"hydra.{kind}.dir"
         if writes(config):
             folder = own_folder(Path(str(OmegaConf.select(config, key))), config, key)
@@ -97,7 +97,7 @@ def is_writer(mode: str) -> bool:
 
 @contextmanager
 def refusing() -> Iterator[None]:
-    """Tells a mistake in one line and ends with status 2; Hydra makes a mere warning of what its callbacks raise."""
+    """Print a user error in one line and exit with status 2; Hydra only warns about errors in its callbacks."""
     try:
         yield
     except (UserError, OSError) as error:
@@ -106,15 +106,15 @@ def refusing() -> Iterator[None]:
 
 
 def own_folder(folder: Path, config: DictConfig, key: str) -> Path:
-    """Take a folder, or one of the same name with a number after it.
+    """Claim a folder, or one of the same name with a number appended.
 
     Args:
-        folder: where `key` says.
+        folder: the value of `key`.
         config: composed.
         key: `hydra.run.dir` or `hydra.sweep.dir`.
 
     Raises:
-        UserError: for a folder that was typed and holds another run.
+        UserError: if the folder was typed and holds another run, cannot be created, or is part of a data set.
     """
     mark = ".hydra" if key == "hydra.run.dir" else "multirun.yaml"
     words: Any = OmegaConf.to_container(config.hydra.overrides.hydra, resolve=False)
@@ -141,50 +141,50 @@ def own_folder(folder: Path, config: DictConfig, key: str) -> Path:
             f"{key}={folder} holds another run ({found}): name a new folder; overwrite=true writes over it{more}"
         )
     if key == "hydra.run.dir":
-        locked(folder)  # nobody writes there now, or it says so
+        locked(folder)  # raises if another process is writing there
     jobs = [path.parent for path in folder.glob("*/.hydra")]
-    for name in RESULTS:  # or those of the old run would pass for the new one's
+    for name in RESULTS:  # results of the old run must not be mistaken for the new one's
         for run in (folder, *jobs):
             (run / name).unlink(missing_ok=True)
     return folder
 
 
 def data_folders(config: DictConfig) -> list[Path]:
-    """Where the images of this command lie."""
+    """Folders with the images of this command."""
     sets = config.get("datasets")
     names = [f"datasets.{name}" for name in map(str, sets)] if isinstance(sets, DictConfig) else []
     keys = [f"{group}.{key}" for group in ("dataset", *names) for key in DATA]
     found = []
     for key in keys:
-        with suppress(OmegaConfBaseException):  # the check of values says what is wrong with it
+        with suppress(OmegaConfBaseException):  # check_values() reports the error
             path = OmegaConf.select(config, key)
             found += [Path(path).resolve()] if isinstance(path, str) and path else []
     return found
 
 
 def claimed(folder: Path, mark: str) -> bool:
-    """Take a folder that holds no run; whether this process has it now, and no other process can take it."""
+    """Claim a folder if it holds no run; returns whether this process now owns it, exclusively."""
     folder.mkdir(parents=True, exist_ok=True)
     if any((folder / name).exists() for name in MARKS):
         return False
     try:
         (folder / mark).mkdir() if mark == ".hydra" else (folder / mark).touch(exist_ok=False)
-    except FileExistsError:  # another process was quicker
+    except FileExistsError:  # another process was faster
         return False
     return True
 
 
 def goes_on(folder: Path, config: DictConfig) -> bool:
-    """Whether the command goes on with a file that lies in the folder."""
+    """Whether the command continues from a file in the folder."""
     paths = [OmegaConf.select(config, key) for key in INPUTS]
     return any(path is not None and Path(str(path)).resolve().is_relative_to(folder.resolve()) for path in paths)
 
 
 def locked(folder: Path) -> IO[str] | None:
-    """A file in the folder that this process has locked until it ends; None where the system has no locks.
+    """Lock a file in the folder until the process ends; returns None if the system has no locks.
 
     Raises:
-        UserError: if another process has it locked.
+        UserError: if another process holds the lock.
     """
     try:
         import fcntl

@@ -1,4 +1,4 @@
-"""Words of other toolkits: `epochs=5` and `--batch-size 8` are told what they are called here."""
+"""Option names of other toolkits: for `epochs=5` and `--batch-size 8`, says what they are called here."""
 
 import re
 from collections.abc import Sequence
@@ -8,14 +8,14 @@ from tasks.common.errors import UserError
 
 
 class Word(NamedTuple):
-    """What a word of another toolkit is here: a key, with {} for the value, and a note beside it or instead of it."""
+    """Our equivalent of another toolkit's word: a key with {} for the value, and a note with it or instead of it."""
 
     key: str = ""
     note: str = ""
 
 
-# Of Ultralytics, torchvision's references, timm, detectron2, MMDetection, Keras and Lightning: our key, # a note, and
-# below it the words.
+# Words of Ultralytics, torchvision's references, timm, detectron2, MMDetection, Keras and Lightning. Each entry is our
+# key, # a note, and below it the words.
 TABLE = """
 dataset=folders, coco_json, cityscapes or voc, with dataset.root=<folder>
     data_yaml data_config dataset_config
@@ -152,7 +152,7 @@ dataset=coco_json dataset.train.images=<folder> dataset.train.annotations=<file.
 
 
 def words(table: str) -> dict[str, Word]:
-    """The words of a table such as TABLE."""
+    """Parse a table such as TABLE."""
     found: dict[str, Word] = {}
     word = Word()
     for line in table.strip().splitlines():
@@ -176,11 +176,11 @@ NUMBER_OR_NAME = re.compile(r"[\w./:-]+")
 
 
 def check_words(arguments: Sequence[str], known: frozenset[str]) -> None:
-    """Refuse options that are not Hydra's, and keys that other toolkits have, with what they are called here.
+    """Refuse options that are not Hydra's and keys of other toolkits, with their names here.
 
     Args:
         arguments: of the command line.
-        known: the configuration's own keys at the top.
+        known: the configuration's own top-level keys.
 
     Raises:
         UserError: for the first one.
@@ -208,18 +208,18 @@ def check_words(arguments: Sequence[str], known: frozenset[str]) -> None:
 
 
 def plain(option: str) -> str:
-    """A word without dashes before it, - in it as _, in small letters; Hydra's + and ++ stay off, too."""
+    """A word in lower case, with _ instead of -, and without leading dashes or Hydra's +, ++ and ~."""
     return option.lstrip("-+~").replace("-", "_").lower()
 
 
 def hint_for(name: str, value: str) -> str:
-    """What to write for a word of another toolkit; nothing for one that no toolkit has."""
+    """What to write instead of a word of another toolkit; '' if the word is unknown."""
     word = WORDS.get(name)
     if word is None:
         return ""
     if name == "device" and value and not value[0].isdigit():
         return f"write trainer.accelerator={value.partition(':')[0]}"
-    if "{0}" in word.key:  # the side of a square
+    if "{0}" in word.key:  # side of a square
         numbers = re.findall(r"\d+", value)
         side = numbers[0] if len(set(numbers)) == 1 else "320"
         return f"write {word.key.format(side)}"
@@ -230,6 +230,6 @@ def hint_for(name: str, value: str) -> str:
 
 
 def not_a_file(value: str) -> bool:
-    """Whether a value, or one of its list, names a network instead of an exported file."""
+    """Whether a value, or an entry of its list, names a network instead of an exported file."""
     names = [part.strip().strip("'\"").rpartition("/")[2].lower() for part in value.strip("'\"[] ").split(",")]
     return any(NETWORKS.match(name) and not name.endswith((".onnx", ".xml", ".pte", ".pt2")) for name in names)

@@ -1,4 +1,4 @@
-"""The jobs of a sweep (`-m`): one of several processes is a command of its own, and those that fail are named."""
+"""The jobs of a sweep (`-m`): those that need several processes run as separate commands; failed ones are listed."""
 
 import shutil
 import signal
@@ -30,9 +30,9 @@ def in_sweep() -> bool:
 
 
 def needs_own_command(run: Run) -> bool:
-    """Whether Lightning would start processes for this job: it does so by repeating the command, `-m` and all.
+    """Whether Lightning would start processes for this job: it does so by repeating the whole command, including `-m`.
 
-    Where torchrun or SLURM have started them, each goes through the sweep, and they meet in every job.
+    If torchrun or SLURM started the processes, each runs the whole sweep, and they meet in every job.
     """
     trainer = run.trainer.spec
     if run.mode not in ("train", "evaluate"):
@@ -51,20 +51,20 @@ def needs_own_command(run: Run) -> bool:
 
 
 def words(overrides: Any) -> list[str]:
-    """What was typed, with `${…}` as it was."""
+    """The words that were typed, with `${…}` unresolved."""
     found: Any = OmegaConf.to_container(overrides, resolve=False)
     result: list[str] = found
     return result
 
 
 def run_own_command(task: str, folder: Path) -> None:
-    """Run this job of a sweep as a command of its own, in the job's folder.
+    """Run this job of a sweep as a separate command in the job's folder.
 
-    Signals are passed on to it, each once, and it ends in its own way.
+    Each signal is passed on to it once; the command handles it itself.
 
     Raises:
-        UserError: if it fails; it has said why. Diverged for a loss that ran away.
-        Stopped: when a signal ended it.
+        UserError: if it fails; the command has printed the reason. Diverged for a diverged loss.
+        Stopped: if a signal ended it.
     """
     hydra = HydraConfig.get()
     command = [
@@ -72,7 +72,7 @@ def run_own_command(task: str, folder: Path) -> None:
         *(word for word in words(hydra.overrides.hydra) if not word.lstrip("+~").startswith(SWEEPS)),
         *(f"hydra.run.dir={quoted(folder)}", f"hydra.job.num={hydra.job.num}"),
     ]
-    shutil.rmtree(folder / ".hydra", ignore_errors=True)  # the folder is the command's to take
+    shutil.rmtree(folder / ".hydra", ignore_errors=True)  # the command claims the folder itself
     received: list[int] = []
     process: subprocess.Popen[bytes] | None = None
 
@@ -83,9 +83,9 @@ def run_own_command(task: str, folder: Path) -> None:
 
     before = {number: signal.signal(number, pass_on) for number in SIGNALS}
     try:
-        # a session of its own: Ctrl-C on the terminal would reach it twice, and a second one ends it at once
+        # its own session: otherwise it gets Ctrl-C twice, and a second one ends it at once
         with subprocess.Popen(command, start_new_session=True) as process:
-            for number in received:  # while it was being started
+            for number in received:  # received while it was starting
                 process.send_signal(number)
             status = process.wait()
     finally:
@@ -99,12 +99,12 @@ def run_own_command(task: str, folder: Path) -> None:
 
 
 class Jobs:
-    """Runs the jobs of a sweep; one that fails does not stop the others.
+    """Runs the jobs of a sweep; a failed job does not stop the others.
 
     Attributes:
-        typed: arguments of the command, which say what differs between the jobs.
-        failed: a name for each job that failed: its number, and what it alone has of the sweep's values.
-        faults: whether one of them failed by a mistake of ours.
+        typed: arguments of the command, which define how the jobs differ.
+        failed: a name for each failed job: its number and its values of the swept keys.
+        faults: whether one of them failed because of a bug.
     """
 
     def __init__(self) -> None:
@@ -113,9 +113,9 @@ class Jobs:
         self.faults = False
 
     def run(self, job: Callable[[], str]) -> None:
-        """Run the current job, which returns what the user did wrong; say at once that it failed, and why.
+        """Run the current job, which returns a user error or ''; a failure is reported at once.
 
-        A signal ends the sweep, with the table of the jobs that are done.
+        A signal ends the sweep and prints the table of the finished jobs.
         """
         name = self.name()
         try:
@@ -132,7 +132,7 @@ class Jobs:
             self.failed.append(name)
 
     def name(self) -> str:
-        """Such as "job 3 (backbone=mobilenet_v2 seed=1)"."""
+        """Name of the current job, such as "job 3 (backbone=mobilenet_v2 seed=1)"."""
         hydra = HydraConfig.get()
         swept = {
             override.get_key_element()
@@ -145,6 +145,6 @@ class Jobs:
         return f"job {hydra.job.num}" + (f" ({own})" if own else "")
 
     def summary(self) -> str:
-        """Names all that failed."""
+        """A line with all failed jobs."""
         count = len(self.failed)
         return f"{count} job{'s' if count > 1 else ''} failed, the table is without: {', '.join(self.failed)}"

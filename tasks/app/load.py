@@ -1,4 +1,4 @@
-"""One call from a file to a model."""
+"""Loads a checkpoint or an exported file as a model in one call."""
 
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from tasks.common.errors import UserError
 
 
 def load(path: str | Path, device: Any = None) -> Model:
-    """A checkpoint or an exported file as a model.
+    """Load a checkpoint or an exported file as a model.
 
         >>> import torch
         >>> from tasks import load
@@ -29,19 +29,19 @@ def load(path: str | Path, device: Any = None) -> Model:
 
     Args:
         path: a checkpoint of a training (.ckpt), or an exported file (.onnx, .xml, .pte, .pt2, or its model.json).
-        device: that a checkpoint's network computes on, as PyTorch names it; None for the accelerator if there is one,
-            else the CPU. Exported files run on the CPU; those of ONNX Runtime and OpenVINO without PyTorch.
+        device: on which a checkpoint's network runs, as named by PyTorch; None for the accelerator if there is one,
+            else the CPU. Exported files run on the CPU; those of ONNX Runtime and OpenVINO do not need PyTorch.
 
     Raises:
-        UserError: in one line, for a file that is missing, damaged, newer than this code or not ours, whose
-            configuration would build what conf/ does not, or whose runtime is not installed.
+        UserError: in one line, if the file is missing, damaged, newer than this code or not ours, if its configuration
+            would build what conf/ does not, or if its runtime is not installed.
     """
     path = Path(path)
     return of_export(path, device) if path.suffix in SUFFIXES or path.name == NAME else of_checkpoint(path, device)
 
 
 def of_checkpoint(path: Path, device: Any) -> Model:
-    """A checkpoint as a model."""
+    """Load a checkpoint as a model."""
     from tasks.checkpoint.checkpoint import read_ours
     from tasks.checkpoint.reading import forget
     from tasks.engine.build import user_errors
@@ -66,7 +66,7 @@ def of_checkpoint(path: Path, device: Any) -> Model:
 
 
 def of_export(path: Path, device: Any) -> Model:
-    """An exported file as a model."""
+    """Load an exported file as a model."""
     from tasks.deploy.model import open_model
     from tasks.deploy.predicting import tasks_of
 

@@ -1,4 +1,4 @@
-"""What load() returns: images in, what is in them out. Nothing here imports PyTorch."""
+"""The model returned by load(): maps images to predictions. Nothing here imports PyTorch."""
 
 import sys
 from collections.abc import Callable, Mapping
@@ -20,23 +20,23 @@ Result = dict[str, dict[str, Any]]  # by task
 
 
 class TaskOfModel(Protocol):
-    """What a model says of a task; of a checkpoint it is the task itself, with its head and its loss."""
+    """A model's view of a task; for a checkpoint it is the task itself, with head and loss."""
 
     @property
     def class_names(self) -> list[str]:
-        """In the order of the class numbers."""
+        """Names in the order of the class numbers."""
 
     @property
     def output(self) -> Output:
-        """Makes results of what was found, writes and draws it."""
+        """Converts findings to results, writes and draws them."""
 
 
 class View(NamedTuple):
     """How image files become pixels.
 
     Attributes:
-        upright: whether images are turned as their EXIF orientation says.
-        white: the value that is white in files of more than 8 bits a channel; None for what they say.
+        upright: whether images are rotated according to their EXIF orientation.
+        white: value of white in files with more than 8 bits per channel; None to use the file's own.
     """
 
     upright: bool
@@ -49,7 +49,7 @@ class Model:
     Args:
         path: of the file.
         tasks: by name.
-        find: what each task finds in an image (H, W, 3) uint8 RGB, in its pixels.
+        find: returns what each task finds in an image (H, W, 3) uint8 RGB, in its pixels.
         view: how image files become pixels.
         backbone: of a checkpoint.
     """
@@ -67,7 +67,7 @@ class Model:
 
     @property
     def backbone(self) -> Any:
-        """The backbone: a module from images (N, 3, H, W) uint8 to named feature maps.
+        """The backbone: a module that maps images (N, 3, H, W) uint8 to named feature maps.
 
         Raises:
             UserError: for an exported file.
@@ -86,30 +86,30 @@ class Model:
     def predict(self, images: AnyImage) -> Any: ...
 
     def predict(self, images: AnyImage) -> Result | list[Result]:
-        """What is in an image, or in each of a list of images: the numbers that mode=predict writes.
+        """Predict for one image or each of a list of images; the results are those that mode=predict writes.
 
         Args:
             images: a path, a PIL image, an array (H, W, 3) uint8 RGB or a tensor (3, H, W) uint8 RGB; or a list of
-                them. Files and PIL images are turned as their EXIF orientation says if `view.upright` is true, which
-                is the task's default of mode=predict; results are in the pixels of the image after that.
+                them. Files and PIL images are rotated by their EXIF orientation if `view.upright` is true, which
+                defaults to the task's setting for mode=predict; results are in pixels of the rotated image.
 
         Returns:
-            For each image and by task
+            For each image, by task:
             segment: `labels` (H, W) uint8, class numbers; `names` of all classes.
             detect: `boxes` (K, 4) float32 absolute xyxy, `scores` (K), `labels` (K) class numbers and `names` (K), best
             first.
             classify: `probabilities` (C), `labels` (C) class numbers and `names` (C) of all classes, likeliest first.
 
         Raises:
-            UserError: for a file that cannot be decoded, an image of a size that the model does not take, and what is
-                not an image: floats, a batch, an empty array.
+            UserError: for a file that cannot be decoded, an image size that the model does not accept, and anything
+                that is not an image: floats, a batch, an empty array.
         """
         if isinstance(images, list | tuple):
             return [self.predict_one(image) for image in images]
         return self.predict_one(images)
 
     def predict_one(self, image: AnyImage) -> Result:
-        """What is in one image, by task."""
+        """Predict for one image, by task."""
         try:
             found = self.find(pixels_of(image, self.view))
         except UserError as error:
@@ -120,10 +120,10 @@ class Model:
 
 
 def pixels_of(image: AnyImage, view: View) -> Pixels:
-    """An image as an array (H, W, 3) uint8 RGB.
+    """Convert an image to an array (H, W, 3) uint8 RGB.
 
     Raises:
-        UserError: for what is not an image.
+        UserError: if it is not an image.
     """
     if isinstance(image, str | Path):
         return read_rgb(image, upright=view.upright, white=view.white)
@@ -131,7 +131,7 @@ def pixels_of(image: AnyImage, view: View) -> Pixels:
         if image.mode[0] in "IF" or (isinstance(image, ImageFile.ImageFile) and is_deep(image)):
             raise UserError(f"a PIL image of more than 8 bits a channel (mode {image.mode}): give the file's path")
         return as_rgb(ImageOps.exif_transpose(image) if view.upright else image)
-    torch = sys.modules.get("torch")  # whoever has a tensor has imported it
+    torch = sys.modules.get("torch")  # a caller with a tensor has imported it
     if torch is not None and isinstance(image, torch.Tensor):
         if image.ndim != 3 or image.shape[0] != 3:
             shape = "×".join(map(str, image.shape))

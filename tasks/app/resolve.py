@@ -1,4 +1,4 @@
-"""The composed configuration becomes the settings of a command, once: nothing below knows OmegaConf."""
+"""Converts the composed configuration to a command's settings, once: other packages do not know OmegaConf."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,12 +23,12 @@ from tasks.search.settings import SearchSettings, search_settings
 
 @dataclass(frozen=True)
 class CommandSettings:
-    """What the command itself looks at.
+    """Settings used by the command itself.
 
     Attributes:
-        check: whether every file is looked at once before training.
-        bind_threads: whether OpenMP's threads stay on their cores.
-        budget: what a network may cost at most, by `params`, `madds`, `latency_ms`.
+        check: whether every file is checked once before training.
+        bind_threads: whether OpenMP's threads are bound to cores.
+        budget: upper limits of a network's cost, by `params`, `madds`, `latency_ms`.
     """
 
     check: bool
@@ -37,7 +37,7 @@ class CommandSettings:
 
     @classmethod
     def of(cls, tree: Tree) -> Self:
-        """Of a whole configuration, resolved.
+        """Take the settings from a whole, resolved configuration.
 
         Raises:
             UserError: for a value outside its rule.
@@ -48,7 +48,7 @@ class CommandSettings:
 
 @dataclass(frozen=True)
 class Settings:
-    """Of a whole command, by the rooms that take them."""
+    """All settings of a command, by the package that uses them."""
 
     command: CommandSettings
     run: Run
@@ -59,10 +59,10 @@ class Settings:
 
     @classmethod
     def of(cls, run: Run) -> Self:
-        """Of a run.
+        """Derive the settings from a run.
 
         Raises:
-            UserError: for a value outside its rule, a combination that means nothing, a file that is missing.
+            UserError: for a value outside its rule, an invalid combination, or a missing file.
         """
         tree = resolved(run.stored, run.output_dir)
         check_models(tree)
@@ -82,7 +82,7 @@ class Settings:
 
 
 def resolve(task: str, config: DictConfig, output_dir: object = "") -> Settings:
-    """The settings that a composed configuration makes, refused where they cannot be meant.
+    """The settings of a composed configuration; invalid ones are refused.
 
     Args:
         task: the command.
@@ -96,7 +96,7 @@ def resolve(task: str, config: DictConfig, output_dir: object = "") -> Settings:
 
 
 def composed(task: str, *overrides: str) -> Settings:
-    """The settings of a command line that nobody has typed.
+    """The settings of a command given by overrides instead of a real command line.
 
     Raises:
         UserError: as Settings.of.
@@ -106,7 +106,7 @@ def composed(task: str, *overrides: str) -> Settings:
 
 
 def storable(config: DictConfig) -> dict[str, Any]:
-    """A composed configuration as nested dicts: as it is written, but resolved where a checkpoint's would not be."""
+    """A composed configuration as nested dicts; interpolations that checkpoints may not have are resolved."""
 
     def written(raw: Any, node: Any, place: Place) -> Any:
         if isinstance(raw, dict):
@@ -126,10 +126,10 @@ def storable(config: DictConfig) -> dict[str, Any]:
 
 
 def with_table(tree: dict[str, Any]) -> dict[str, Any]:
-    """With a backbone's block table read from its file, so that whatever is trained needs the file no more.
+    """Read the backbone's block table from its file into the configuration, so that checkpoints do not need the file.
 
     Raises:
-        UserError: for a table that is missing or wrong.
+        UserError: if the table is missing or invalid.
     """
     backbone = tree["backbone"]
     if select(tree, "backbone._target_") != "backbones.table.TableBackbone" or backbone["table"] is not None:

@@ -1,4 +1,4 @@
-"""`run.log`: what a run says on the terminal, kept in its folder."""
+"""`run.log`: a run's terminal output, kept in its folder."""
 
 import re
 import sys
@@ -17,21 +17,20 @@ UP, ERASE_LINE, ERASE_REST = (re.compile(rf"\x1b\[{code}") for code in (r"\d*A",
 
 @contextmanager
 def run_log(folder: Path, *, keep: bool = True) -> Iterator[Callable[[str], None]]:
-    """Copy what is printed inside the block to `run.log`; yields what adds a line to the file alone.
+    """Copy what is printed inside the block to `run.log`; yields a function that adds a line only to the file.
 
     Args:
         folder: of the run.
-        keep: false for the processes of a run that write nothing.
+        keep: false for processes of a run that write nothing.
 
-    A log that is there already is continued. The traceback of a fault of ours is kept, too. What C libraries and
-    processes of their own print is not.
+    An existing log is continued. Tracebacks of bugs are included; output of C libraries and child processes is not.
     """
     if not keep:
         yield lambda _line: None
         return
     folder.mkdir(parents=True, exist_ok=True)
     before = sys.stdout, sys.stderr
-    with (folder / NAME).open("ab", buffering=0) as file:  # a kill loses no line that is complete
+    with (folder / NAME).open("ab", buffering=0) as file:  # a kill loses no complete line
         full = False
 
         def add(line: str) -> None:
@@ -39,7 +38,7 @@ def run_log(folder: Path, *, keep: bool = True) -> Iterator[Callable[[str], None
             try:
                 if not full:
                     file.write(f"{line}\n".encode(errors="backslashreplace"))
-            except OSError as error:  # the run itself may still have room elsewhere
+            except OSError as error:  # the run itself may still have space elsewhere
                 full = True
                 before[1].write(f"{folder / NAME} ends here: {error.strerror}\n")
 
@@ -59,10 +58,10 @@ def run_log(folder: Path, *, keep: bool = True) -> Iterator[Callable[[str], None
 
 
 class Copied:
-    """A stream whose lines are also given to `add`, as they stand on the terminal once progress bars are gone.
+    """A stream that also passes its lines to `add`, as they appear on the terminal after progress bars are removed.
 
-    A bar is redrawn in its line (`\\r`, erase) and in the end removed from the line above (up, erase): on a terminal
-    a line is given when the next one is complete.
+    A bar is redrawn in its line (`\\r`, erase) and finally removed from the line above (up, erase): on a terminal a
+    line is passed on when the next one is complete.
     """
 
     def __init__(self, stream: Any, add: Callable[[str], None]) -> None:
@@ -72,7 +71,7 @@ class Copied:
         self.hold = bool(stream.isatty())
 
     def __getattr__(self, name: str) -> Any:
-        if name == "stream":  # not there yet: the stream is being copied
+        if name == "stream":  # not set yet: the object is being copied
             raise AttributeError(name)
         return getattr(self.stream, name)
 
@@ -85,7 +84,7 @@ class Copied:
             self.write(line)
 
     def take(self, text: str) -> None:
-        """Follow what the text does to the line."""
+        """Apply a text, including its control sequences, to the current line."""
         for part in CONTROL.split(text):
             if part == "\n":
                 self.complete()
@@ -99,7 +98,7 @@ class Copied:
                 self.line, self.returned = part if self.returned else self.line + part, False
 
     def complete(self) -> None:
-        """The line is at its end."""
+        """End the current line."""
         line, self.line, self.returned = self.line, "", False
         if self.hold:
             line, self.held = self.held, line  # type: ignore[assignment]
@@ -107,7 +106,7 @@ class Copied:
             self.add(line)
 
     def end(self) -> None:
-        """Give what is left; from now on the stream is alone."""
+        """Pass on the remaining lines; later output goes only to the stream."""
         for line in (self.held, self.line or None):
             if line is not None:
                 self.add(line)

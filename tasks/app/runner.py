@@ -1,4 +1,4 @@
-"""What a command does: checks first, without torch; then training, evaluation or prediction."""
+"""Runs a command: checks first, without torch; then training, evaluation or prediction."""
 
 import sys
 from collections.abc import Iterable, Sequence
@@ -33,21 +33,21 @@ def run(settings: Settings, typed: Sequence[str], folder: Path) -> None:
     """Run one job in its own output folder.
 
     Args:
-        settings: of this command, without what a checkpoint says.
+        settings: of this command, without those of a checkpoint.
         typed: overrides on the command line.
 
     Raises:
-        UserError: for everything that the user can mend, before any training.
+        UserError: for everything that the user can fix, before any training.
     """
     run, task = settings.run, settings.run.task
-    if run.mode == "benchmark":  # in processes of its own, whose threads are not to be bound
+    if run.mode == "benchmark":  # in its own processes, whose threads must not be bound
         from tasks.deploy.benchmark import benchmark
 
         benchmark(run, settings.benchmark, typed, folder)
         return
     if (
         settings.command.bind_threads
-        and run.mode != "search"  # has processes of its own
+        and run.mode != "search"  # has its own processes
         and run.trainer.accelerator in ("auto", "cpu")
         and run.trainer.spec.get("devices") in ("auto", 1)
     ):
@@ -77,7 +77,7 @@ def run(settings: Settings, typed: Sequence[str], folder: Path) -> None:
         and run.source.resume is None
         and (run.source.checkpoint is None or not is_multitask(run.stored))
     )
-    if early:  # the checkpoint's heads or data need not be known first
+    if early:  # independent of the checkpoint's heads and data
         run, dataset = open_dataset(run, settings, first)
     from tasks.app.budget import check_budget
     from tasks.engine import train, weights
@@ -114,16 +114,16 @@ def run(settings: Settings, typed: Sequence[str], folder: Path) -> None:
 
 
 def open_dataset(run: Run, settings: Settings, first: bool, trained: Iterable[str] = ()) -> tuple[Run, Splits]:
-    """The data set, checked: its folders now, and each file once unless check=false.
+    """Open and check the data set: its folders, and each file once unless check=false.
 
     Args:
-        trained: heads of the checkpoint that is trained on.
+        trained: heads of the checkpoint from which training starts.
 
     Returns:
-        The run, of which the heads of multitask are known now, and the data.
+        The run, with the heads of multitask resolved, and the data.
 
     Raises:
-        UserError: for whatever training or scoring would trip over.
+        UserError: for anything that would make training or scoring fail.
     """
     choices: Any = HydraConfig.get().runtime.choices
     name = f"dataset={choices['dataset']}"
@@ -147,7 +147,7 @@ def open_dataset(run: Run, settings: Settings, first: bool, trained: Iterable[st
     for samples in (train, val):
         set_white(samples, run.data.white)
     if run.mode == "export" and settings.export.precision == "int8":
-        with suppress(UserError):  # without training images those of val will do
+        with suppress(UserError):  # without training images, those of val are used
             train = dataset.train()
             set_white(train, run.data.white)
     if run.mode == "train" and train is not None:
@@ -166,10 +166,10 @@ def open_dataset(run: Run, settings: Settings, first: bool, trained: Iterable[st
 
 
 def look_through(name: str, samples: Any, allowed: int) -> frozenset[str]:
-    """Check every file of a split; names each that cannot be read, and returns them.
+    """Check every file of a split; unreadable ones are printed and returned.
 
     Raises:
-        UserError: for more of them than are allowed.
+        UserError: if there are more than `allowed`.
     """
     broken: set[str] = set()
     steps = track(samples.check(), f"checking {name}", len(samples), disable=not sys.stdout.isatty(), transient=True)

@@ -1,4 +1,4 @@
-"""What Hydra finds beside the files of conf/: the conf/ folders of plug-ins, and multitask_heads."""
+"""Hydra's sources besides the files of conf/: the conf/ folders of plug-ins, and multitask_heads."""
 
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.config_store import ConfigStore
@@ -10,7 +10,7 @@ from tasks.config.heads_file import heads
 
 
 class PluginFolders(SearchPathPlugin):
-    """Ours come first: a plug-in adds options and commands, and replaces none."""
+    """Adds the conf/ folders of plug-ins after ours: a plug-in adds options and commands, but replaces none."""
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
         for folder in conf_folders():
@@ -18,10 +18,10 @@ class PluginFolders(SearchPathPlugin):
 
 
 def search_plugins() -> None:
-    """Let Hydra look there."""
+    """Register the plug-ins' conf/ folders with Hydra."""
     Plugins.instance().register(PluginFolders)
 
 
 def store_heads() -> None:
-    """Let Hydra find multitask_heads, with a head for each task that there is now."""
+    """Let Hydra find multitask_heads, with a head for each currently known task."""
     ConfigStore.instance().store("multitask_heads", heads())

@@ -1,4 +1,4 @@
-"""A table over the runs of `-m`: what was changed, what each network costs, what it scored."""
+"""A table of the runs of `-m`: changed keys, costs and scores of each network."""
 
 import json
 from collections.abc import Sequence
@@ -8,19 +8,19 @@ from typing import Any
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
-DETAILS = ("AR", "mAP_")  # of COCO's twelve numbers: in the file, not on the terminal
+DETAILS = ("AR", "mAP_")  # of COCO's twelve metrics: in the file, not on the terminal
 
 
 class Comparison(Callback):
-    """Prints the table when the last run is done, and writes it as comparison.csv into the sweep's folder."""
+    """Prints the table after the last run, and writes it to comparison.csv in the sweep's folder."""
 
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
-        """Hydra calls this in the end."""
+        """Called by Hydra after the last run."""
         compare(Path(str(config.hydra.sweep.dir)))
 
 
 def compare(folder: Path) -> None:
-    """Print and write the table of the runs in a sweep's folder that are done; nothing where there are none."""
+    """Print and write the table of the finished runs in a sweep's folder, if there are any."""
     rows = [row_of(run) for run in runs_with("metrics.json", folder)]
     if rows:
         columns = list(dict.fromkeys(key for row in rows for key in row))
@@ -36,7 +36,7 @@ def compare(folder: Path) -> None:
 
 
 def runs_with(name: str, folder: Path) -> list[Path]:
-    """The runs in a sweep's folder that have left a file of this name, in their order."""
+    """The runs in a sweep's folder that have written a file of this name, in order."""
     return sorted((path.parent for path in folder.glob(f"*/{name}")), key=lambda path: path.name.zfill(9))
 
 
@@ -47,7 +47,7 @@ def changed_in(run: Path) -> dict[str, str]:
 
 
 def named_rows(runs: Sequence[Path]) -> list[dict[str, Any]]:
-    """What runs of mode=benchmark have measured, named by what differs between the runs."""
+    """Measurements of runs of mode=benchmark, named by the differences between the runs."""
     from tasks.deploy.bench.table import short_names
 
     changes = [changed_in(run) for run in runs]
@@ -63,7 +63,7 @@ def named_rows(runs: Sequence[Path]) -> list[dict[str, Any]]:
 
 
 def row_of(run: Path) -> dict[str, Any]:
-    """One run: its overrides, params, multiply-adds and scores."""
+    """The row of one run: its overrides, params, multiply-adds and scores."""
     changed = changed_in(run)
     costs = json.loads((run / "network.json").read_text())
     size = f"{costs.pop('height')}×{costs.pop('width')}"
@@ -76,7 +76,7 @@ def row_of(run: Path) -> dict[str, Any]:
 
 
 def write(path: Path, columns: list[str], rows: list[dict[str, Any]]) -> None:
-    """The table as CSV."""
+    """Write the table as CSV."""
     import csv
 
     with path.open("w", newline="", encoding="utf-8") as file:
@@ -86,7 +86,7 @@ def write(path: Path, columns: list[str], rows: list[dict[str, Any]]) -> None:
 
 
 def show(columns: list[str], rows: list[dict[str, Any]]) -> None:
-    """The table on the terminal, without details; overrides that all runs share stand above it."""
+    """Print the table on the terminal, without details; overrides shared by all runs are printed above it."""
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
@@ -104,7 +104,7 @@ def show(columns: list[str], rows: list[dict[str, Any]]) -> None:
 
 
 def text(value: Any) -> str:
-    """A cell: counts with separators, fractions to four places."""
+    """Text of a cell: counts with separators, fractions with four decimals."""
     if value is None:
         return "–"
     if isinstance(value, float):

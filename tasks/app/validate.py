@@ -1,4 +1,4 @@
-"""What was typed: a recipe must be there, `image_size` and `wants` must change something."""
+"""Checks what was typed: a recipe must exist, `image_size` and `wants` must have an effect."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,10 +11,10 @@ from tasks.config.unread import check_read
 
 
 def check_recipe(overrides: Iterable[str], folders: Iterable[Path]) -> None:
-    """A recipe that was typed must be there; one that follows the data set's name need not.
+    """Check that a typed recipe exists; the default one, named after the data set, is optional.
 
     Raises:
-        UserError: if it is not.
+        UserError: if it does not.
     """
     names = sorted(path.stem for folder in folders for path in (folder / "recipe").glob("*.yaml"))
     for override in overrides:
@@ -24,14 +24,14 @@ def check_recipe(overrides: Iterable[str], folders: Iterable[Path]) -> None:
 
 
 def check_typed(tree: Tree, typed: set[str]) -> None:
-    """Refuse `image_size` and `wants` where nothing reads them; those of a checkpoint are checked when it is open.
+    """Refuse `image_size` and `wants` if nothing uses them; with a checkpoint they are checked once it is read.
 
     Args:
-        tree: the command's configuration as it is stored.
+        tree: the command's configuration as stored.
         typed: keys of the command line.
 
     Raises:
-        UserError: for the first one.
+        UserError: for the first such key.
     """
     fixed = sorted(key for key in typed if key == "image_size" or key.startswith("wants."))
     if fixed and tree["model"] is not None and tree["mode"] != "benchmark":

@@ -1,4 +1,4 @@
-"""Our own checkpoints: what a run leaves behind, and what the next one takes from it."""
+"""Our own checkpoints: written by one run, loaded by the next."""
 
 import copy
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,17 +16,17 @@ from tasks.common.errors import UserError
 from tasks.config.heads import of_one_head, of_several
 from tasks.config.stored import checked_config
 
-BALANCE = "balance."  # of a learner's tensors: how losses are weighed, not part of the network
+BALANCE = "balance."  # prefix of a learner's loss-weighting tensors, which are not part of the network
 
 
 def make_card(task: str, stored: Mapping[str, Any], tasks: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """What a checkpoint says of itself, as plain dicts, lists and strings: format, task, configuration, classes."""
+    """A checkpoint's description as plain dicts, lists and strings: format, task, configuration, classes."""
     cards = {name: dict(card) for name, card in tasks.items()}
     return {"format": FORMAT, "task": task, "config": copy.deepcopy(dict(stored)), "tasks": cards}
 
 
 def open_checkpoint(path: str | Path, task: str) -> dict[str, Any]:
-    """Read a checkpoint of this project, as one of this task: one head of several may be taken, or one for several.
+    """Read a checkpoint of this project for a task, converting between multitask and single-task form if needed.
 
     Raises:
         UserError: as read_ours, and for a checkpoint of another task.
@@ -36,11 +36,11 @@ def open_checkpoint(path: str | Path, task: str) -> dict[str, Any]:
 
 
 def read_ours(path: str | Path) -> dict[str, Any]:
-    """Read a checkpoint of this project, whatever its task; a file is read from disk once.
+    """Read a checkpoint of this project, whatever its task; each file is read from disk once.
 
     Raises:
-        UserError: if the file cannot be read, is not ours, is newer than this code, or is not as it was saved; if its
-            configuration would build or open what checked_config refuses.
+        UserError: if the file cannot be read, is not ours, is newer than this code, or has changed since it was saved;
+            if checked_config refuses its configuration.
     """
     try:
         checkpoint = read_file(path)
@@ -59,10 +59,10 @@ def read_ours(path: str | Path) -> dict[str, Any]:
 
 
 def converted(checkpoint: Mapping[str, Any], path: str | Path, task: str) -> dict[str, Any]:
-    """One head of a multitask checkpoint as its own command would have left it, or a single task's for multitask.
+    """Convert one head of a multitask checkpoint to a checkpoint of its own task, or a single task's to multitask.
 
     Raises:
-        UserError: for a checkpoint without that head.
+        UserError: if the checkpoint does not have that head.
     """
     card, state = checkpoint["mobilevision"], checkpoint["state_dict"]
     if task == "multitask":
@@ -77,12 +77,15 @@ def converted(checkpoint: Mapping[str, Any], path: str | Path, task: str) -> dic
 
 
 def kept_apart(card: Mapping[str, Any]) -> list[str]:
-    """The data sets, in order, for each of which a checkpoint has statistics; none where it has one of all."""
+    """The data sets with separate batch-norm statistics in a checkpoint, in order; empty if all share one set."""
     return list(card["config"]["datasets"]) if card["config"].get("batchnorm") == "separate" else []
 
 
 def for_data_sets(checkpoint: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
-    """A checkpoint that keeps statistics apart with those of these data sets; one that it lacks gets the first's."""
+    """A checkpoint with separate statistics for these data sets; one that is missing gets those of the first.
+
+    A checkpoint with shared statistics is unchanged.
+    """
     has = kept_apart(checkpoint["mobilevision"])
     if not has or has == list(names):
         return checkpoint
@@ -91,20 +94,20 @@ def for_data_sets(checkpoint: dict[str, Any], names: Sequence[str]) -> dict[str,
 
 
 def load_state(learner: nn.Module, checkpoint: Mapping[str, Any], path: str | Path) -> None:
-    """All weights of a checkpoint, strictly; of one with more heads, those that are wanted.
+    """Load all weights of a checkpoint strictly; heads that the learner does not have are ignored.
 
     Raises:
         UserError: at the first difference, with both shapes and the name.
     """
     ours = learner.state_dict()
     theirs = without_other_heads(ours, checkpoint)
-    theirs |= {name: tensor for name, tensor in ours.items() if name.startswith(BALANCE)}  # nothing to predict with
+    theirs |= {name: tensor for name, tensor in ours.items() if name.startswith(BALANCE)}  # not needed for prediction
     check_fit(ours, theirs, path)
     learner.load_state_dict(theirs)
 
 
 def without_other_heads(ours: Mapping[str, Tensor], checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
-    """The tensors of a checkpoint without its balance, the heads that are not ours, and the layers only they read."""
+    """A checkpoint's tensors without loss weighting, heads that we do not have, and layers that only they use."""
     heads = [f"tasks.{name}." for name in checkpoint["mobilevision"]["tasks"]]
     others = tuple(head for head in heads if not any(name.startswith(head) for name in ours))
     beyond = ("backbone.",) if others else ()
@@ -118,12 +121,12 @@ def without_other_heads(ours: Mapping[str, Tensor], checkpoint: Mapping[str, Any
 def start_from(
     learner: nn.Module, checkpoint: Mapping[str, Any], path: str | Path, anew: Iterable[str] = ()
 ) -> list[str]:
-    """Weights to start a training from; last layers (`classify…`) of other classes stay new.
+    """Load weights as the start of a training; last layers (`classify…`) of other classes stay newly initialised.
 
-    So do heads that the checkpoint lacks, with the layers of the backbone that only they read.
+    So do heads missing in the checkpoint, with the backbone layers that only they use.
 
     Args:
-        anew: names of the tasks whose classes differ; of the others, layers of another shape are made anew as well.
+        anew: names of the tasks whose classes differ; in other tasks, last layers of another shape also stay new.
 
     Returns:
         Names of the tensors that stayed new.
@@ -156,7 +159,7 @@ def start_from(
 
 
 def check_fit(ours: Mapping[str, Tensor], theirs: Mapping[str, Tensor], path: str | Path) -> None:
-    """Names and shapes must be the same.
+    """Check that names and shapes are equal, and that floating-point tensors match floating-point tensors.
 
     Raises:
         UserError: at the first difference.

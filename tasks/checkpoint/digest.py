@@ -1,4 +1,4 @@
-"""SHA-256 of what a checkpoint holds, so that changed bytes cannot pass for weights."""
+"""SHA-256 of a checkpoint's content, so that altered bytes are not mistaken for weights."""
 
 import hashlib
 from collections.abc import Mapping
@@ -13,24 +13,24 @@ METADATA, DIGESTS = "mobilevision", "sha256"
 
 
 def digests(checkpoint: Mapping[str, Any]) -> dict[str, str]:
-    """Of the weights, and of all else that a training needs to go on where a checkpoint has it."""
+    """Digest of the weights, and of the training state if the checkpoint has one."""
     training = {key: value for key, value in checkpoint.items() if key not in (METADATA, "state_dict")}
     found = {"weights": digest(checkpoint["state_dict"])}
     return found | ({"training": digest(training)} if "optimizer_states" in checkpoint else {})
 
 
 def digest(node: object) -> str:
-    """Of nested dicts, lists, numbers, strings and tensors; the same before they are written and after."""
+    """Digest of nested dicts, lists, numbers, strings and tensors; identical before writing and after reading."""
     sha256 = hashlib.sha256()
     feed(sha256, node)
     return sha256.hexdigest()
 
 
 def feed(sha256: Any, node: object) -> None:
-    """Add one entry and all within it, each with its kind, so that no two contents give the same bytes.
+    """Add an entry and everything in it, each with its type, so that different contents never give the same bytes.
 
     Raises:
-        ValueError: for an object, which a checkpoint cannot be resumed from, and a number of thousands of digits.
+        ValueError: for an object, from which no checkpoint can be resumed, and a number with thousands of digits.
     """
     if isinstance(node, Tensor):
         tensor = node.detach().cpu().contiguous()
@@ -56,9 +56,9 @@ def feed(sha256: Any, node: object) -> None:
 
 
 def check_digest(checkpoint: Mapping[str, Any], part: str, path: object) -> None:
-    """Compare a part, "weights" or "training", with what was noted when it was saved.
+    """Compare a part, "weights" or "training", with the digest stored when it was saved.
 
-    Checkpoints of before version 2 have no such note, and pass.
+    Checkpoints from before version 2 have no digests and pass.
 
     Raises:
         UserError: if it has changed since.

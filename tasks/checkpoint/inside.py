@@ -1,4 +1,4 @@
-"""The description that an exported file carries inside, read from its bytes: nothing of the file is run or imported."""
+"""Reads the description inside an exported file from its bytes, without running or importing anything from it."""
 
 import json
 import lzma
@@ -11,28 +11,28 @@ from typing import Any
 from xml.etree import ElementTree
 
 KEY = "mobilevision"
-METADATA, NAME, VALUE = 14, 1, 2  # numbers of ModelProto.metadata_props, StringStringEntryProto.key and .value
-LARGEST = 2**22  # bytes of a description in an archive: ours have a few thousand
+METADATA, NAME, VALUE = 14, 1, 2  # field numbers of ModelProto.metadata_props, StringStringEntryProto.key and .value
+LARGEST = 2**22  # bytes of a description in an archive; ours have a few thousand
 BYTES = 2  # protobuf's wire type of strings and messages
-UNREADABLE = (  # what json, zipfile and ElementTree raise for bytes of any origin; encrypted entries are a RuntimeError
+UNREADABLE = (  # raised by json, zipfile and ElementTree for arbitrary bytes; RuntimeError for encrypted entries
     *(ValueError, IndexError, RuntimeError, EOFError, OSError, struct.error, zlib.error, lzma.LZMAError),
     *(zipfile.BadZipFile, ElementTree.ParseError),
 )
 
 
 def read_inside(path: Path) -> Any:
-    """The description inside an .onnx, .xml or .pt2 file; None where there is none, or none that can be read."""
+    """The description inside an .onnx, .xml or .pt2 file; None if it is missing or unreadable."""
     try:
         text = {".onnx": of_onnx, ".xml": of_openvino, ".pt2": of_torch}[path.suffix](path)
         return None if text is None else json.loads(text)
-    except KeyError:  # ExecuTorch's format has no place for it
+    except KeyError:  # ExecuTorch's format cannot hold one
         return None
     except UNREADABLE:
         return None
 
 
 def of_onnx(path: Path) -> str | None:
-    """The entry of the model's metadata."""
+    """The entry in the model's metadata."""
     for number, value in fields(memoryview(path.read_bytes())):
         if number == METADATA:
             entry = {inner: bytes(content).decode() for inner, content in fields(value) if inner in (NAME, VALUE)}
@@ -42,11 +42,11 @@ def of_onnx(path: Path) -> str | None:
 
 
 def fields(message: memoryview) -> Iterator[tuple[int, memoryview]]:
-    """Number and content of the strings and messages in a protobuf message (protobuf.dev/programming-guides/encoding).
+    """Yield the strings and messages in a protobuf message, by number (protobuf.dev/programming-guides/encoding).
 
     Raises:
-        ValueError: for what is no protobuf message.
-        IndexError: for one that is cut off.
+        ValueError: if it is not a protobuf message.
+        IndexError: if it is truncated.
     """
     at = 0
     while at < len(message):
@@ -67,7 +67,7 @@ def fields(message: memoryview) -> Iterator[tuple[int, memoryview]]:
 
 
 def varint(message: memoryview, at: int) -> tuple[int, int]:
-    """A number of seven bits a byte, the lowest first, and where it ends."""
+    """Decode a number of seven bits per byte, lowest first; returns it and the position after it."""
     value = 0
     for shift in range(0, 70, 7):
         byte = message[at]
@@ -79,7 +79,7 @@ def varint(message: memoryview, at: int) -> tuple[int, int]:
 
 
 def of_openvino(path: Path) -> str | None:
-    """The entry of the model's runtime information."""
+    """The entry in the model's runtime information."""
     for _, element in ElementTree.iterparse(path):
         if element.tag == KEY:
             return element.get("value")
@@ -87,11 +87,11 @@ def of_openvino(path: Path) -> str | None:
 
 
 def of_torch(path: Path) -> str | None:
-    """The extra file of the archive."""
+    """The extra file in the archive."""
     with zipfile.ZipFile(path) as archive:
         for entry in archive.infolist():
             if entry.filename.rpartition("/")[2] == KEY:
                 if entry.compress_type != zipfile.ZIP_STORED or entry.file_size > LARGEST:
-                    raise ValueError("PyTorch compresses nothing")  # compressed, it may be larger than memory
+                    raise ValueError("PyTorch compresses nothing")  # uncompressed, it could exceed memory
                 return archive.read(entry).decode()
     return None

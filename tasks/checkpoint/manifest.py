@@ -1,9 +1,9 @@
-"""What an exported file says of itself: model.json beside it, and the same inside it where its format has a place.
+"""An exported file's description: model.json beside it, and the same inside the file if its format has room for it.
 
-A file that was copied alone is used by what it carries inside; the hashes stand only in model.json.
+A file copied without model.json is used by the description inside it; only model.json has the hashes.
 
-card.json is the checkpoint's own description, by which mode=evaluate builds data and metric. It may name folders of the
-machine that it was made on, and need not be shipped.
+card.json is the checkpoint's own description, from which mode=evaluate builds data and metric. It may name folders of
+the machine that it was made on, and need not be shipped.
 """
 
 import hashlib
@@ -22,20 +22,21 @@ NAME, CARD = "model.json", "card.json"
 
 
 def read_manifest(path: str | Path) -> dict[str, Any]:
-    """The description of an exported file, which is looked at as well.
+    """Read and check an exported file and its description.
 
-    It is in model.json beside the file. A file that was renamed is known by its hash there. Where model.json is
-    missing, or is another file's, the description inside the file is taken: ONNX, OpenVINO and PyTorch files have it.
+    The description is in model.json beside the file. A renamed file is recognised by its hash there. If model.json is
+    missing or describes another file, the description inside the file is used: ONNX, OpenVINO and PyTorch files have
+    one.
 
     Args:
         path: the file, or its model.json.
 
     Returns:
-        The description; `file` and `sha256` have the file's name of today.
+        The description; `file` and `sha256` have the current file name.
 
     Raises:
-        UserError: if one of them is missing, cut off or changed; if the format is newer than this code; for an entry
-            that means nothing.
+        UserError: if one of the files is missing, truncated or changed; if the format is newer than this code; if an
+            entry is invalid.
     """
     path = Path(path)
     if not path.name:
@@ -62,13 +63,13 @@ def read_manifest(path: str | Path) -> dict[str, Any]:
 
 
 def checked(manifest: Any, source: Path | str) -> dict[str, Any]:
-    """A description that can be worked with.
+    """Return the description if it is valid.
 
     Args:
         source: where it was read, for messages.
 
     Raises:
-        UserError: if it cannot.
+        UserError: if it is not.
     """
     if not isinstance(manifest, dict) or "format" not in manifest:
         raise UserError(f"{source} is not the description of an exported file: it has no format")
@@ -80,10 +81,10 @@ def checked(manifest: Any, source: Path | str) -> dict[str, Any]:
 
 
 def renamed(path: Path, manifest: dict[str, Any], beside: Path) -> dict[str, Any]:
-    """The description of a file that is not called what model.json beside it says.
+    """The description of a file whose name differs from the one in model.json beside it.
 
     Raises:
-        UserError: if it is neither that file by another name, nor brings a description of its own.
+        UserError: if it is neither that file under another name, nor has a description inside.
     """
     hashes = manifest.get("sha256")
     of_file = hashes.get(manifest["file"]) if isinstance(hashes, dict) else None
@@ -103,10 +104,10 @@ def carried_by(path: Path, otherwise: str) -> dict[str, Any]:
     """The description inside a file.
 
     Args:
-        otherwise: what to say if there is none.
+        otherwise: the message if it has none.
 
     Raises:
-        UserError: if there is none, or it is damaged.
+        UserError: if it is missing or damaged.
     """
     inside = read_inside(path)
     if inside is None:
@@ -120,10 +121,10 @@ def carried_by(path: Path, otherwise: str) -> dict[str, Any]:
 
 
 def under_its_name(path: Path, manifest: dict[str, Any]) -> dict[str, Any]:
-    """A description with the names of the files as they are called now, and their hashes.
+    """A description with the current names of the files and their hashes.
 
     Raises:
-        UserError: for one that is missing, or was changed where its hash is known.
+        UserError: if a file is missing, or differs from its known hash.
     """
     hashes = {}
     for name, expected in manifest["sha256"].items():
@@ -137,7 +138,7 @@ def under_its_name(path: Path, manifest: dict[str, Any]) -> dict[str, Any]:
 
 
 def read_json(path: Path) -> Any:
-    """What a JSON file holds; a UserError if it is none, or has numbers that are none (NaN, Infinity)."""
+    """The content of a JSON file; raises UserError if it is not JSON or contains NaN or Infinity."""
 
     def refuse(name: str) -> None:
         raise ValueError(f"{name} is no number")
@@ -149,7 +150,7 @@ def read_json(path: Path) -> Any:
 
 
 def card_of(path: str | Path) -> dict[str, Any]:
-    """The checkpoint's description, by which an exported file is scored.
+    """The checkpoint's description, used to score an exported file.
 
     Raises:
         UserError: if it is missing or damaged, its configuration is refused, or read_manifest() refuses the file.
@@ -160,7 +161,7 @@ def card_of(path: str | Path) -> dict[str, Any]:
     card = read_json(beside)
     if not isinstance(card, dict):
         raise UserError(f"{beside} is damaged: it is not a table of names and values")
-    from tasks.checkpoint.metadata import check_card  # which open_model() does without
+    from tasks.checkpoint.metadata import check_card  # not needed by open_model()
     from tasks.config.stored import checked_config
 
     check_card(card, beside)
@@ -179,7 +180,7 @@ def card_of(path: str | Path) -> dict[str, Any]:
 
 
 def plain_class(entry: Any) -> Any:
-    """An entry of model.json's classes as card.json has it: a list of its values, or a name."""
+    """Convert an entry of model.json's classes to the form of card.json: a list of its values, or a name."""
     return [entry[key] for key in ("name", "id", "colour") if key in entry] if isinstance(entry, dict) else entry
 
 
@@ -187,7 +188,7 @@ def runtime_of(path: Path) -> str:
     """The runtime that a file is for.
 
     Raises:
-        UserError: for another suffix.
+        UserError: for an unknown suffix.
     """
     if path.suffix not in SUFFIXES:
         choices = ", ".join(f"{suffix} ({runtime})" for suffix, runtime in SUFFIXES.items())
@@ -196,7 +197,7 @@ def runtime_of(path: Path) -> str:
 
 
 def check_files(folder: Path, hashes: Mapping[str, str]) -> None:
-    """Raises a UserError for a file that is missing, or is not what was exported."""
+    """Raise UserError if a file is missing or differs from what was exported."""
     for name, expected in hashes.items():
         if not (folder / name).is_file():
             raise UserError(f"{folder / name}: no such file, though {NAME} names it")
@@ -207,7 +208,7 @@ def check_files(folder: Path, hashes: Mapping[str, str]) -> None:
 def write_manifest(
     folder: Path, manifest: Mapping[str, Any], files: Iterable[str], card: Mapping[str, Any] | None = None
 ) -> None:
-    """model.json with the hashes of the files it describes; with a checkpoint's card, card.json as well."""
+    """Write model.json with the hashes of the files that it describes; with a checkpoint's card, also card.json."""
     if card is not None:
         (folder / CARD).write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     whole = {**manifest, "sha256": {name: sha256(folder / name) for name in files}}
@@ -215,6 +216,6 @@ def write_manifest(
 
 
 def sha256(path: Path) -> str:
-    """A file's hash as hexadecimal digits."""
+    """SHA-256 of a file in hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

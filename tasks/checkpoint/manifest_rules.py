@@ -1,4 +1,4 @@
-"""What a description of an exported file may say: every entry is looked at before anything is done by it."""
+"""Rules for the description of an exported file: every entry is checked before it is used."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,7 +16,7 @@ TABLES = ("input", "tasks", "sha256")
 
 
 def problem_of(manifest: Mapping[str, Any]) -> str:
-    """What is wrong with a description, in a few words; nothing if it can be worked with."""
+    """What is wrong with a description, in a few words; '' if it is valid."""
     missing = [key for key in KEYS if key not in manifest]
     if missing:
         return f"it lacks {', '.join(missing)}"
@@ -30,7 +30,7 @@ def problem_of(manifest: Mapping[str, Any]) -> str:
 
 
 def of_files(manifest: Mapping[str, Any]) -> str:
-    """What is wrong with the names of files and their hashes."""
+    """What is wrong with the file names and hashes, or ''."""
     file, hashes = manifest["file"], manifest["sha256"]
     if not is_name(file):
         return f"file {short(file)} is no name of a file"
@@ -42,7 +42,7 @@ def of_files(manifest: Mapping[str, Any]) -> str:
 
 
 def of_input(takes: Mapping[str, Any]) -> str:
-    """What is wrong with the description of the images."""
+    """What is wrong with the description of the input images, or ''."""
     lacking = [key for key in ("batch", "height", "width", "upright", "resize") if key not in takes]
     if lacking:
         return f"input lacks {', '.join(lacking)}"
@@ -69,7 +69,7 @@ def of_input(takes: Mapping[str, Any]) -> str:
 
 
 def of_resize(rule: Mapping[str, Any], height: int | None, width: int | None) -> str:
-    """What is wrong with a rule of resizing, for a file that takes images of this height and width."""
+    """What is wrong with a resize rule, for a file that takes images of this height and width, or ''."""
     name = rule["rule"]
     if not is_one_of(name, RULES):
         return f"input.resize.rule {short(name)} is not one of {', '.join(RULES)}"
@@ -101,7 +101,7 @@ def of_resize(rule: Mapping[str, Any], height: int | None, width: int | None) ->
 
 
 def of_tasks(manifest: Mapping[str, Any]) -> str:
-    """What is wrong with the descriptions of outputs and classes."""
+    """What is wrong with the descriptions of outputs and classes, or ''."""
     tasks, form = manifest["tasks"], manifest["outputs"]
     if not tasks:
         return "tasks is empty"
@@ -132,7 +132,7 @@ def of_tasks(manifest: Mapping[str, Any]) -> str:
 
 
 def is_name(value: object) -> bool:
-    """Whether a value names a file beside its description."""
+    """Whether a value is the name of a file in the description's folder."""
     return (
         isinstance(value, str) and 0 < len(value) < 256 and value not in (".", "..") and not set(value) & set("/\\\0")
     )

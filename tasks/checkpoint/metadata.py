@@ -1,6 +1,6 @@
-"""What a file of ours says of itself, looked at before anything is done by it: a checkpoint's card, and card.json.
+"""Checks a checkpoint's card and card.json before they are used.
 
-Without PyTorch: mode=predict with an exported file does without it, too.
+Needs no PyTorch, because mode=predict with an exported file does not either.
 """
 
 from collections.abc import Iterator, Mapping
@@ -16,7 +16,7 @@ KINDS = {"format": int, "task": str, "config": dict, "tasks": dict}
 
 
 def check_card(card: Mapping[str, Any], path: str | Path) -> None:
-    """Raises a UserError for a description that lacks something, or has something of another kind."""
+    """Raise UserError if an entry of the card is missing or has the wrong type."""
     missing = KINDS.keys() - card.keys()
     if missing:
         raise UserError(f"{path} is damaged: its description lacks {', '.join(sorted(missing))}")
@@ -30,7 +30,7 @@ def check_card(card: Mapping[str, Any], path: str | Path) -> None:
 
 
 def wrong_entries(card: Mapping[str, Any]) -> Iterator[str]:
-    """Where a description has something of another kind; the later ones are looked at where the earlier ones hold."""
+    """Yield the keys of entries with the wrong type; later checks rely on earlier ones having passed."""
     yield from (key for key, kind in KINDS.items() if not isinstance(card[key], kind) or card[key] is True)
     config, tasks = card["config"], card["tasks"]
     yield from (f"config.{key}" for key in BUILT if not isinstance(config.get(key), dict))
@@ -53,7 +53,7 @@ def wrong_entries(card: Mapping[str, Any]) -> Iterator[str]:
 
 
 def wrong_heads(config: Mapping[str, Any], tasks: Mapping[str, Any]) -> Iterator[str]:
-    """What is wrong with the heads of a configuration of tasks.multitask."""
+    """Yield the keys of wrong entries about heads in a configuration of tasks.multitask."""
     heads = config.get("heads")
     if not isinstance(heads, list) or any(not isinstance(name, str) or name not in infos() for name in heads):
         yield "config.heads"
@@ -66,7 +66,7 @@ def wrong_heads(config: Mapping[str, Any], tasks: Mapping[str, Any]) -> Iterator
 
 
 def wrong_data_sets(config: Mapping[str, Any], tasks: Mapping[str, Any]) -> Iterator[str]:
-    """What is wrong with the data sets of a mixture, and with what the heads say of them."""
+    """Yield the keys of wrong entries about a mixture's data sets, including those of the heads."""
     sets, apart = config.get("datasets"), config.get("batchnorm") == "separate"
     if not isinstance(sets, dict) and (sets is not None or apart):
         yield "config.datasets"
@@ -80,7 +80,7 @@ def wrong_data_sets(config: Mapping[str, Any], tasks: Mapping[str, Any]) -> Iter
 
 
 def is_entry(task: str, entry: Any) -> bool:
-    """Whether a head's description has its kind of label, and classes as that has them."""
+    """Whether a head's entry has its kind of label, and valid classes of that kind."""
     if not isinstance(entry, dict) or entry.get("target") != infos()[task].target:
         return False
     classes = entry.get("classes")

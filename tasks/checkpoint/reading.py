@@ -1,4 +1,4 @@
-"""A checkpoint file is read from disk once, however many steps of a command ask for it."""
+"""Reads each checkpoint file from disk once, however often a command uses it."""
 
 from functools import lru_cache
 from pathlib import Path
@@ -6,13 +6,13 @@ from typing import Any
 
 from backbones.torch_file import read_checkpoint
 
-FILES = 4  # that are kept: a search reads its seed, what it found, and what was trained
+FILES = 4  # kept at once: a search reads its seed, the network it found, and the trained result
 
 
 def read_file(path: str | Path) -> dict[str, Any]:
-    """What read_checkpoint() gives; of a file that has not changed since, what it gave before.
+    """read_checkpoint(), cached until the file changes.
 
-    It is shared: nobody may change it, and who gives it away calls forget() first.
+    The result is shared: callers must not modify it, and must call forget() before passing it on to code that might.
 
     Raises:
         ValueError: as read_checkpoint().
@@ -21,16 +21,16 @@ def read_file(path: str | Path) -> dict[str, Any]:
     try:
         status = path.stat()
     except OSError:
-        return read_checkpoint(path)  # says what is wrong
+        return read_checkpoint(path)  # raises the error
     return read_version(path, status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
 
 
 @lru_cache(maxsize=FILES)
 def read_version(path: Path, *_version: int) -> dict[str, Any]:
-    """The content of a version of a file."""
+    """The content of one version of a file."""
     return read_checkpoint(path)
 
 
 def forget() -> None:
-    """Free the memory of what was read: a training needs it no more once it has begun."""
+    """Clear the cache: a training no longer needs it once it has started."""
     read_version.cache_clear()

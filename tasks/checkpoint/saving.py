@@ -1,4 +1,4 @@
-"""Checkpoints to files: with the digests of what they hold, and never half."""
+"""Writes checkpoints atomically, with digests of their content."""
 
 import io
 from collections.abc import Mapping
@@ -14,20 +14,20 @@ from tasks.checkpoint.reading import forget
 from tasks.common.errors import UserError
 from tasks.common.writing import replacing
 
-WEIGHTS = ("state_dict", METADATA, "epoch", "global_step", "pytorch-lightning_version")  # what best.ckpt has
+WEIGHTS = ("state_dict", METADATA, "epoch", "global_step", "pytorch-lightning_version")  # entries of best.ckpt
 
 
 def save(checkpoint: Mapping[str, Any], path: Path) -> None:
-    """Write a checkpoint (`state_dict`, `mobilevision` and what a training needs), with its digests.
+    """Write a checkpoint (`state_dict`, `mobilevision` and training state), with its digests.
 
     Raises:
-        UserError: if it cannot be written; what was there before is then whole.
+        UserError: if it cannot be written; an existing file is then unchanged.
     """
     try:
         metadata = {**checkpoint[METADATA], DIGESTS: digests(checkpoint)}
-    except ValueError as error:  # the state of somebody's own callback or optimiser
+    except ValueError as error:  # state of the user's own callback or optimiser
         raise UserError(f"cannot write {path}, which could not be read again: {error}") from None
-    memory = io.BytesIO()  # torch.save hides what a file says when the disk is full
+    memory = io.BytesIO()  # torch.save hides the error of a full disk
     torch.save({**checkpoint, METADATA: metadata}, memory)
     with replacing(path) as file:
         file.write(memory.getbuffer())
@@ -47,7 +47,7 @@ class CheckpointFiles(CheckpointIO):
 
     def load_checkpoint(self, path: Any, *_: Any, **__: Any) -> dict[str, Any]:
         checkpoint = read_ours(path)
-        forget()  # what Lightning gets becomes the optimiser's own
+        forget()  # Lightning passes it to the optimiser, which modifies it
         return checkpoint
 
     def remove_checkpoint(self, path: Any) -> None:

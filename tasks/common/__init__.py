@@ -1,1 +1,1 @@
-"""What every room of tasks shares: the task's and its output's interface, errors, the terminal."""
+"""Shared by all packages of tasks: the interfaces of a task and its output, errors, the terminal."""

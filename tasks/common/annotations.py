@@ -1,23 +1,23 @@
-"""The boxes of an image as its data set's file has them: what detection is scored against."""
+"""The boxes of an image as in the data set's file: the ground truth for scoring detection."""
 
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-HOLE = "-"  # name of a class that only fills a gap between category ids: nothing is ever of it
+HOLE = "-"  # class name that fills a gap between category ids; no object has it
 
 
 class Annotations(NamedTuple):
-    """One image's truth, unrepaired and unscaled, in the precision that COCO's evaluation computes with.
+    """One image's ground truth, unrepaired and unscaled, in the precision of COCO's evaluation.
 
     Attributes:
         image_id: as in the file.
-        height, width: of the image's file, in pixels.
-        boxes: (K, 4) float64 x, y, width, height in the file's pixels (COCO's xywh).
+        height, width: of the image file, in pixels.
+        boxes: (K, 4) float64 x, y, width, height in file pixels (COCO's xywh).
         labels: (K) int64 class numbers, from 0 in the data set's order.
-        areas: (K) float64 of the objects, which decide what is small, medium or large.
-        crowd: (K) bool, groups: ignored as COCO does.
+        areas: (K) float64, object areas; they decide what counts as small, medium or large.
+        crowd: (K) bool, groups of objects, ignored as in COCO.
     """
 
     image_id: int

@@ -1,4 +1,4 @@
-"""Charts with axes, drawn by matplotlib (the extra `plots`): networks by cost and worth, and the front of the best."""
+"""Charts with axes, drawn by matplotlib (the extra `plots`): networks by cost and worth, and their Pareto front."""
 
 import io
 import warnings
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 Spot = tuple[int, int, str, str]
 INK, GRID, PALE, FRONT = "#1e1e1e", "#e8e8e8", "#969696", "#c83c1e"
-SPOTS: tuple[Spot, ...] = (  # where a name may stand beside its point: offset in points, alignment
+SPOTS: tuple[Spot, ...] = (  # allowed positions of a name relative to its point: offset in points, alignment
     (8, 0, "left", "center"),
     (-8, 0, "right", "center"),
     (0, 7, "center", "bottom"),
@@ -31,13 +31,13 @@ SPOTS: tuple[Spot, ...] = (  # where a name may stand beside its point: offset i
 
 
 class Style(NamedTuple):
-    """How points of a kind are drawn.
+    """How one kind of point is drawn.
 
     Attributes:
         heading: in the legend; "" for none.
-        colour: None for red on the front and pale beside it; with a colour of its own, a point there has a red ring.
-        joined: whether the points are joined by a line, from the cheapest on.
-        named: which have their names; on the front: those that have room for it.
+        colour: None for red on the front and pale elsewhere; with its own colour, a point on the front has a red ring.
+        joined: whether the points are joined by a line, starting at the cheapest.
+        named: which points are labelled; "on the front": those on the front that have room for a name.
     """
 
     heading: str = ""
@@ -47,7 +47,7 @@ class Style(NamedTuple):
 
 
 class Point(NamedTuple):
-    """A network: its name, what it takes (less is better) and what it gives (more is better)."""
+    """A network: its name, its cost (less is better) and its worth (more is better)."""
 
     name: str
     cost: float
@@ -63,7 +63,7 @@ def write_chart(path: Path, draw: Callable[["Figure"], None], width: float, heig
         width, height: in hundreds of pixels.
 
     Returns:
-        A line that says where the picture is, or what is missing to make it.
+        A line with the picture's path, or with what is missing to draw it.
     """
     if find_spec("matplotlib") is None:
         return f'no picture {path.name} without matplotlib: pip install "mobilevision[plots]"'
@@ -82,7 +82,7 @@ def write_chart(path: Path, draw: Callable[["Figure"], None], width: float, heig
 
 
 def prepare(axes: "Axes", across: str, up: str) -> None:
-    """Name the axes, and draw a pale grid below what follows."""
+    """Name the axes, and draw a pale grid below everything else."""
     axes.set_xlabel(across, parse_math=False)
     axes.set_ylabel(up, parse_math=False)
     axes.grid(color=GRID)
@@ -91,7 +91,7 @@ def prepare(axes: "Axes", across: str, up: str) -> None:
 
 
 def front(points: Sequence[Point]) -> list[int]:
-    """Numbers of the points that no other beats, from the cheapest to the most worth (the Pareto front)."""
+    """Indices of the points that no other point beats (the Pareto front), from the cheapest to the most worth."""
     chosen: list[int] = []
     for number in sorted(range(len(points)), key=lambda n: (points[n].cost, -points[n].worth)):
         if not chosen or points[number].worth > points[chosen[-1]].worth:
@@ -100,11 +100,11 @@ def front(points: Sequence[Point]) -> list[int]:
 
 
 def draw_front(figure: "Figure", points: Sequence[Point], cost: str, worth: str, *, from_zero: bool = True) -> None:
-    """The points with their names, the front's joined by a line.
+    """Draw the points with their names; a line joins those on the front.
 
     Args:
-        cost, worth: what the axes are called.
-        from_zero: whether costs are shown from 0 on, not from the least.
+        cost, worth: names of the axes.
+        from_zero: whether the cost axis starts at 0 instead of the lowest cost.
     """
     axes, best = figure.subplots(), front(points)
     prepare(axes, cost, worth)
@@ -122,12 +122,12 @@ def draw_front(figure: "Figure", points: Sequence[Point], cost: str, worth: str,
     if from_zero:
         axes.set_xlim(left=0)
     figure.legend(loc="outside upper right", ncols=6, frameon=False)
-    figure.draw_without_rendering()  # now the axes have their place
+    figure.draw_without_rendering()  # fixes the position of the axes
     write_names(axes, points, best)
 
 
 def write_names(axes: "Axes", points: Sequence[Point], best: Sequence[int]) -> None:
-    """Names where they cover no point, line or other name; the front's first."""
+    """Write names where they cover no point, line or other name, those on the front first."""
     from matplotlib.transforms import Bbox
 
     dots = axes.transData.transform([(point.cost, point.worth) for point in points])
@@ -155,11 +155,11 @@ def write_names(axes: "Axes", points: Sequence[Point], best: Sequence[int]) -> N
 
 
 def place_at(text: "Annotation", spot: Spot) -> None:
-    """Put a name at one of the spots beside its point."""
+    """Move a name to one of the spots beside its point."""
     right, up, horizontal, vertical = spot
     text.set(position=(right, up), horizontalalignment=horizontal, verticalalignment=vertical)
 
 
 def is_covered(box: "Bbox", taken: Sequence["Bbox"], lines: Sequence["MatplotlibPath"]) -> bool:
-    """Whether something stands in a box already."""
+    """Whether a box overlaps something already drawn."""
     return any(box.overlaps(other) for other in taken) or any(line.intersects_bbox(box, filled=False) for line in lines)

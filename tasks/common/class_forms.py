@@ -1,4 +1,4 @@
-"""How the classes of a task are written down: in a checkpoint's card, and in model.json of an exported file."""
+"""How the classes of a task are stored: in a checkpoint's card, and in model.json of an exported file."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -7,13 +7,13 @@ from tasks.common.entries import is_list, is_printable, is_whole
 
 
 class ClassForm(NamedTuple):
-    """What an entry in a list of classes is.
+    """The form of an entry in a list of classes.
 
     Attributes:
-        in_card: whether a value is one in a card, as lists.
-        in_model_json: whether it is one in model.json, as objects with keys.
-        text: what it is in model.json, for messages.
-        nameless: makes so many for a network whose data set is not there.
+        in_card: whether a value is a valid entry of a card, where entries are names or lists.
+        in_model_json: whether a value is a valid entry of model.json, where entries are names or objects with keys.
+        text: describes the form in model.json, for messages.
+        nameless: makes a given number of entries for a network whose data set is not available.
     """
 
     in_card: Callable[[object], bool]

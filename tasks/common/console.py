@@ -1,4 +1,4 @@
-"""How a command's process behaves: printing never fails, and signals end it in order."""
+"""How a command's process behaves: printing never fails, and signals end it cleanly."""
 
 import multiprocessing
 import signal
@@ -18,13 +18,13 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 def report(line: str) -> None:
     """Print from the first process of a run only."""
-    torch = sys.modules.get("torch")  # which is not imported for a line of text
+    torch = sys.modules.get("torch")  # not imported only to print a line
     if is_first() and (torch is None or not torch.distributed.is_initialized() or torch.distributed.get_rank() == 0):
         print(line, flush=True)
 
 
 def run_command(main: Callable[[], Result]) -> Result:
-    """Run a command's main function, whose output never fails.
+    """Run a command's main function; printing in it never fails.
 
     Ctrl-C and SIGTERM end it with one line and status 130 or 143.
     """
@@ -42,9 +42,9 @@ def run_command(main: Callable[[], Result]) -> Result:
 
 @contextmanager
 def stop_on_signals() -> Iterator[None]:
-    """Ctrl-C and SIGTERM raise Stopped inside the block, wherever it is; a second signal ends the process at once.
+    """Raise Stopped at any point of the block on Ctrl-C or SIGTERM; a second signal ends the process at once.
 
-    A signal that the process was started to ignore (`nohup`, `&` in a script) stays ignored.
+    Signals that were ignored when the process started (`nohup`, `&` in a script) stay ignored.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -66,7 +66,7 @@ def stop_on_signals() -> Iterator[None]:
 
 
 def end_children() -> None:
-    """Kill data workers that are left: they ignore SIGTERM, and one that hangs would be waited for at the exit."""
+    """Kill remaining data workers: they ignore SIGTERM, and the exit would wait for one that hangs."""
     for child in multiprocessing.active_children():
         if child.daemon:
             child.kill()

@@ -1,4 +1,4 @@
-"""Settings of the C libraries that make training on a CPU faster and steadier; none changes a result."""
+"""Settings of C libraries that make training on a CPU faster and steadier; none changes a result."""
 
 import ctypes
 import os
@@ -10,8 +10,8 @@ from pathlib import Path
 
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3  # glibc, malloc.h
 GIBIBYTE = 1 << 30
-CORES = "MOBILEVISION_CORES"  # the cores before threads were tied to them: 0,1,2,3
-DEVICES = {  # by what torch is built for, as its version.py calls it; /dev/dxg: Windows' subsystem for Linux
+CORES = "MOBILEVISION_CORES"  # the cores available before threads were bound: 0,1,2,3
+DEVICES = {  # by torch's build target, as named in its version.py; /dev/dxg: Windows Subsystem for Linux
     "cuda": ("/proc/driver/nvidia", "/dev/nvidiactl", "/dev/dxg"),
     "hip": ("/dev/kfd", "/dev/dxg"),
     "xpu": ("/dev/dri", "/dev/dxg"),
@@ -21,8 +21,8 @@ DEVICES = {  # by what torch is built for, as its version.py calls it; /dev/dxg:
 def keep_freed_memory() -> bool:
     """Let glibc keep large freed blocks instead of returning them to the system and faulting them in again.
 
-    A training step frees and takes back the same hundreds of megabytes; by default each block above 32 MiB costs
-    page faults every time. Memory of a process no longer shrinks. Returns whether it was set: glibc only.
+    A training step frees and reallocates the same hundreds of megabytes; by default each block above 32 MiB causes
+    page faults every time. The process's memory no longer shrinks. Returns whether it was set, which needs glibc.
     """
     if platform.libc_ver()[0] != "glibc":
         return False
@@ -33,7 +33,7 @@ def keep_freed_memory() -> bool:
 
 
 def cores() -> list[int]:
-    """The cores that this process may use, whatever `bind_threads` ties its main thread to."""
+    """Cores that this process may use, even if `bind_threads` bound its main thread to one of them."""
     if names := os.environ.get(CORES):
         return [int(name) for name in names.split(",")]
     if hasattr(os, "sched_getaffinity"):
@@ -42,13 +42,13 @@ def cores() -> list[int]:
 
 
 def bind_threads(accelerator: str = "auto") -> bool:
-    """Tie OpenMP's threads to cores; must be called before torch is imported.
+    """Bind OpenMP's threads to cores; must be called before torch is imported.
 
-    Threads that wait for each other by spinning lose whole time slices when another process takes their core, and a
-    data worker is enough of a process. Left alone where the user has set OMP_… variables, where an accelerator may do
-    the work, and for several processes, whose threads would all be tied to the same cores. The cores that there were
-    before are kept in a variable of the environment, for `cores()` here and in child processes: the main thread is tied
-    to one of them, and everything that it starts inherits that one. Returns whether it was set.
+    Threads that wait for each other by spinning lose whole time slices when another process takes their core; one data
+    worker is enough for that. Does nothing if the user has set OMP_… variables, if an accelerator may do the work, or
+    in a run of several processes, whose threads would all be bound to the same cores. The cores available before are
+    kept in an environment variable, for `cores()` here and in child processes: the main thread is bound to one core,
+    and everything that it starts inherits that core. Returns whether it was set.
     """
     if platform.system() != "Linux" or "LOCAL_RANK" in os.environ:
         return False
@@ -62,9 +62,9 @@ def bind_threads(accelerator: str = "auto") -> bool:
 
 
 def accelerator_is_likely() -> bool:
-    """Whether the installed torch is built for an accelerator whose device is there; torch itself is not imported.
+    """Whether the installed torch is built for an accelerator whose device exists; torch itself is not imported.
 
-    Wrong guesses cost speed alone: see `use_all_cores`.
+    Wrong guesses cost only speed: see `use_all_cores`.
     """
     if os.environ.get("CUDA_VISIBLE_DEVICES", "0").strip() in ("", "-1"):
         return False
@@ -79,7 +79,7 @@ def accelerator_is_likely() -> bool:
 
 
 def give_way_to_accelerator(accelerator: str) -> bool:
-    """Lift what `bind_threads` did where torch, once imported, says that an accelerator does the work after all."""
+    """Undo `bind_threads` if torch, once imported, finds an accelerator after all."""
     import torch
 
     if accelerator == "cpu" or not torch.accelerator.is_available():
@@ -89,15 +89,15 @@ def give_way_to_accelerator(accelerator: str) -> bool:
 
 
 def use_all_cores() -> None:
-    """Undo in a worker process or thread what `bind_threads` made it inherit: the one core of what started it."""
+    """Undo `bind_threads` in a worker process or thread, which inherits the single core of its parent."""
     if hasattr(os, "sched_setaffinity") and CORES in os.environ:
-        os.sched_setaffinity(0, cores())  # of the thread that calls
+        os.sched_setaffinity(0, cores())  # of the calling thread
 
 
 def thread_pool(threads: int | None = None) -> ThreadPoolExecutor:
-    """Threads on all cores, each on any of them.
+    """A pool of threads, each of which may run on any core.
 
     Args:
-        threads: how many; None for a few more than cores, as they wait for files.
+        threads: how many; None for a few more than cores, because they wait for files.
     """
     return ThreadPoolExecutor(threads or min(32, len(cores()) + 4), initializer=use_all_cores)

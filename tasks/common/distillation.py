@@ -1,4 +1,4 @@
-"""Knowledge distillation (Hinton, Vinyals and Dean, 2015): a teacher's outputs beside the labels."""
+"""Knowledge distillation (Hinton, Vinyals and Dean, 2015): learning from a teacher's outputs as well as from labels."""
 
 from typing import Any
 
@@ -8,15 +8,15 @@ from torch import Tensor, nn
 
 
 class Distillation:
-    """A teacher, and how much it counts. It is no module: the teacher is neither trained nor saved with the student.
+    """A teacher and its weight. Not a module: the teacher is neither trained nor saved with the student.
 
     Args:
-        teacher: images (N, 3, H, W) uint8 to the raw outputs of the student's task; it is frozen here.
-        weight: of the distance to the teacher; the labels' loss weighs the rest.
-        temperature: divides the logits of both sides where distributions are compared.
+        teacher: maps images (N, 3, H, W) uint8 to the raw outputs of the student's task; it is frozen here.
+        weight: of the distance to the teacher; the label loss weighs the rest.
+        temperature: divides the logits of both sides when distributions are compared.
 
     Raises:
-        ValueError: for a weight outside 0-1 or a temperature that is not positive.
+        ValueError: if the weight is outside 0-1 or the temperature is not positive.
     """
 
     def __init__(self, teacher: nn.Module, *, weight: float, temperature: float) -> None:
@@ -28,24 +28,24 @@ class Distillation:
         self.weight, self.temperature = weight, temperature
 
     def __deepcopy__(self, _memo: dict[int, Any]) -> "Distillation":
-        """Copies of a student share its teacher, which never changes."""
+        """Copies of a student share its teacher, because it never changes."""
         return self
 
     def wanted(self, images: Tensor) -> Any:
-        """What the teacher says of (N, 3, H, W) uint8 images."""
+        """The teacher's outputs for (N, 3, H, W) uint8 images."""
         self.teacher.to(images.device)
         with torch.no_grad():
             return self.teacher(images)
 
     def together(self, labels_loss: Tensor, distance: Tensor) -> Tensor:
-        """Both losses as one."""
+        """Weighted sum of both losses."""
         return (1 - self.weight) * labels_loss + self.weight * distance
 
 
 def divergence(given: Tensor, wanted: Tensor, temperature: float, dim: int) -> Tensor:
-    """Kullback-Leibler divergence of softened distributions over classes; `dim`, in which those are, is gone from it.
+    """Kullback-Leibler divergence of softened distributions over classes, summed over the class dimension `dim`.
 
-    It is multiplied by the temperature's square, as in the paper, so that its gradients keep their size.
+    It is multiplied by the squared temperature, as in the paper, so that the gradients keep their magnitude.
 
     Args:
         given, wanted: logits of student and teacher.
@@ -55,7 +55,7 @@ def divergence(given: Tensor, wanted: Tensor, temperature: float, dim: int) -> T
 
 
 def binary_divergence(given: Tensor, wanted: Tensor, temperature: float, dim: int) -> Tensor:
-    """The same where each class by itself is there or not, summed over the classes."""
+    """The same for independent binary classes, summed over the classes."""
     student, teacher = (logits.float() / temperature for logits in (given, wanted))
     sure = teacher.sigmoid()
     there = sure * (F.logsigmoid(teacher) - F.logsigmoid(student))

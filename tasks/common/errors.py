@@ -1,4 +1,4 @@
-"""What ends a command without a traceback."""
+"""Errors that end a command without a traceback."""
 
 import re
 import signal
@@ -10,35 +10,35 @@ OUT_OF_MEMORY = ("out of memory", "DefaultCPUAllocator", "not enough memory", "O
 class UserError(Exception):
     """Something wrong with a command, a file or a data set; the first line names it and the choices."""
 
-    status = 2  # of the command that it ends
+    status = 2  # exit status of the command
 
 
 class Diverged(UserError):
-    """The loss ran away: what was trained is worth little. The command ends with exit status 3."""
+    """The loss diverged, so the trained weights are worth little. The command ends with exit status 3."""
 
     status = 3
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether Python, NumPy or PyTorch had no memory left, on the CPU or an accelerator, also in a worker process."""
+    """Whether Python, NumPy or PyTorch ran out of memory, on the CPU or an accelerator, in any worker process."""
     known = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
     return known or any(words in str(error) for words in OUT_OF_MEMORY)
 
 
 def located(message: str, error: Exception) -> str:
-    """A message with the part of the configuration whose building failed in front, unless the message names it itself.
+    """Prefix a message with the configuration key whose object failed to build, unless the message names it already.
 
     Args:
-        error: Hydra's, which says where it was.
+        error: Hydra's error, which contains the key.
     """
     where = re.search(r"full_key: (\S+)", str(error))
     return f"{where[1]}: {message}" if where and not message.startswith(where[1]) else message
 
 
 def visible(text: str) -> str:
-    """A message as a terminal may show it: what a stranger's file has brought in is no colour, title or cursor.
+    """Make a message safe for a terminal: text from an untrusted file must not set colours, the title or the cursor.
 
-    Each character that is neither printable nor a newline becomes its escape.
+    Each character that is neither printable nor a newline is replaced by its escape sequence.
     """
     return "".join(
         character if character.isprintable() or character == "\n" else character.encode("unicode_escape").decode()
@@ -47,9 +47,9 @@ def visible(text: str) -> str:
 
 
 class Stopped(BaseException):
-    """A signal ended the command; a training's checkpoint to resume from is written.
+    """A signal ended the command; a training has written the checkpoint to resume from.
 
-    Like KeyboardInterrupt it is no Exception: it may be raised anywhere, and nothing that handles errors may keep it.
+    Like KeyboardInterrupt it is no Exception: it may be raised anywhere, and error handlers must not swallow it.
     """
 
     def __init__(self, number: int, checkpoint: Path | None = None) -> None:

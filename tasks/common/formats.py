@@ -1,4 +1,4 @@
-"""The formats of exported files: what each is called, what it can hold, and what writes it. Nothing heavy here."""
+"""The formats of exported files: their names, precisions and packages. Imports nothing heavy."""
 
 from typing import NamedTuple
 
@@ -7,9 +7,9 @@ class Format(NamedTuple):
     """A file format, named after its runtime.
 
     Attributes:
-        suffix: of the file that is opened.
-        precisions: that it has, int8 by quantisation.
-        packages: that its extra installs to write and run it, and whose versions count.
+        suffix: of the file to open.
+        precisions: supported ones; int8 by quantisation.
+        packages: installed by its extra to write and run it; their versions are recorded.
     """
 
     suffix: str

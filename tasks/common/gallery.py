@@ -1,4 +1,4 @@
-"""Pictures of a scoring: what is kept while it runs, and what is drawn from it in the end."""
+"""Pictures of an evaluation: what is collected while it runs, and what is drawn at the end."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -9,10 +9,10 @@ from torch import Tensor
 
 
 class Gallery(ABC):
-    """Sees every batch with its predictions and keeps what it wants to show.
+    """Receives every batch with its predictions and keeps what it will show.
 
     Attributes:
-        kept: what this process has kept; it must be picklable, since the first process draws for all.
+        kept: what this process has kept; must be picklable, because the first process draws for all.
     """
 
     def __init__(self) -> None:
@@ -20,27 +20,27 @@ class Gallery(ABC):
 
     @abstractmethod
     def add(self, batch: Mapping[str, Any], predictions: Any) -> None:
-        """Look at a scored batch."""
+        """Receive a scored batch."""
 
     @abstractmethod
     def draw(self, kept: Sequence[Any]) -> Iterator[tuple[str, Image.Image]]:
-        """Pictures by name, from what all processes have kept."""
+        """Yield pictures with their names, from what all processes have kept."""
 
 
 def evenly_spread(images: Sequence[int], count: int) -> set[int]:
-    """So many of the images, or all where they are fewer."""
+    """Select `count` of the images, or all if there are fewer."""
     count = min(count, len(images))
     return {images[round((i + 0.5) * len(images) / count - 0.5)] for i in range(count)}
 
 
 class EvenlySpread(Gallery):
-    """Some images, evenly spread over the data set, each drawn with its prediction and truth.
+    """Some images, evenly spread over the data set, each drawn with its prediction and ground truth.
 
     Args:
         count: how many.
-        images: numbers in the data set of those scored.
-        target: key of the truth in a batch.
-        picture: draws one image (3, H, W) uint8 with prediction and truth.
+        images: data-set indices of the scored images.
+        target: key of the ground truth in a batch.
+        picture: draws one image (3, H, W) uint8 with prediction and ground truth.
     """
 
     def __init__(

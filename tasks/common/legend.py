@@ -1,4 +1,4 @@
-"""A legend below a picture: colours, and what they stand for."""
+"""A legend below a picture: colours and their meanings."""
 
 import math
 from collections.abc import Sequence
@@ -8,11 +8,11 @@ from PIL import Image, ImageDraw, ImageFont
 Colour = tuple[int, int, int]
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 Entry = tuple[Colour, str]
-NARROWEST = 160  # pixels: smaller pictures get a white margin
+NARROWEST = 160  # pixels: narrower pictures get a white margin
 
 
 def with_legend(picture: Image.Image, entries: Sequence[Entry], font: Font | None = None) -> Image.Image:
-    """The picture above its colours and what they stand for; a text that is too long is shortened.
+    """Add a legend below a picture; texts that are too long are shortened.
 
     Args:
         font: None for one that suits the picture's size.
@@ -39,7 +39,7 @@ def with_legend(picture: Image.Image, entries: Sequence[Entry], font: Font | Non
 
 
 def shortened(text: str, font: Font, width: float) -> str:
-    """As much of the text as is so wide; what does not fit ends in an ellipsis."""
+    """Cut a text to this width; a cut text ends in an ellipsis."""
     if font.getlength(text) <= width:
         return text
     while text and font.getlength(f"{text}…") > width:

@@ -1,4 +1,4 @@
-"""Whose code an error comes from: what someone else's code raises keeps its traceback, and so does a bug of ours."""
+"""Decides whether an error keeps its traceback: those from the user's own code and from bugs in ours do."""
 
 import sysconfig
 import traceback
@@ -9,10 +9,10 @@ LIBRARIES = tuple({f"{sysconfig.get_path(name)}/" for name in ("stdlib", "platst
 
 
 def needs_traceback(error: BaseException) -> bool:
-    """Whether an error is a fault of code, not of a value in the configuration.
+    """Whether an error is caused by code, not by a value in the configuration.
 
-    That is one that passed through code outside our packages and the installed libraries, such as a class of the
-    user's; and a TypeError, or the like, of a line of ours: libraries raise them for arguments, we do not.
+    True if it passed through code outside our packages and the installed libraries, such as a class of the user; also
+    for a TypeError or the like raised by our own code: libraries raise them for bad arguments, we do not.
     """
     root, chain = error, [error]
     while root.__cause__ is not None:
@@ -26,5 +26,5 @@ def needs_traceback(error: BaseException) -> bool:
 
 
 def is_elsewhere(filename: str) -> bool:
-    """Whether a file is neither ours nor of an installed library."""
+    """Whether a file belongs neither to us nor to an installed library."""
     return not filename.startswith(("<", *OURS, *LIBRARIES)) and "site-packages" not in filename

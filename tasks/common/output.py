@@ -1,4 +1,4 @@
-"""What is left of a prediction: files, a picture, a line; of exported files, too, and so without PyTorch."""
+"""What a prediction produces: files, a picture, a line. Works without PyTorch, because exported files use it too."""
 
 import io
 import math
@@ -16,24 +16,24 @@ from tasks.common.labels import Pixels
 from tasks.common.legend import Entry, with_legend
 from tasks.common.task_info import infos, named
 
-Found = dict[str, NDArray[Any]]  # of one image, as tasks.deploy.decode.decode gives it
-LARGEST = 25_000_000  # pixels that a network sees: 83 bytes of MobileNetV3's memory each
-LONGEST = 4096  # pixels of an overlay's longer side
+Found = dict[str, NDArray[Any]]  # for one image, as returned by tasks.deploy.decode.decode
+LARGEST = 25_000_000  # pixels of a network's input: MobileNetV3 takes 83 bytes of memory for each
+LONGEST = 4096  # pixels of the longer side of an overlay
 
 
 class Layer(IntEnum):
-    """What a task adds to a predicted image: the lower lies below the higher."""
+    """What a task draws on a predicted image; lower layers are drawn first."""
 
     AREAS = 0
     OUTLINES = 1
-    CAPTION = 2  # beside the image; alone it needs no picture
+    CAPTION = 2  # beside the image; a caption without other layers needs no picture
 
 
 class Output(ABC):
     """Writes and draws what one task finds in an image.
 
     Attributes:
-        layer: what its overlay is.
+        layer: of its overlay.
     """
 
     layer: ClassVar[Layer]
@@ -41,47 +41,47 @@ class Output(ABC):
     @classmethod
     @abstractmethod
     def of_model_json(cls, entry: Mapping[str, Any]) -> Self:
-        """The output of an exported file, from the task's entry in model.json (what Task.recipe() gave)."""
+        """Build the output of an exported file from the task's entry in model.json (written by Task.recipe())."""
 
     @abstractmethod
     def result(self, found: Any, /) -> dict[str, Any]:
-        """What load(…).predict() returns of it."""
+        """What load(…).predict() returns for it."""
 
     @abstractmethod
     def write(self, found: Any, folder: Path, name: Path, /) -> dict[str, Any]:
-        """Files below a folder; returns what the index says of them."""
+        """Write files below a folder; returns their entries for the index."""
 
     @abstractmethod
     def overlay(self, image: Pixels, found: Any, covered: bool, /) -> Pixels:
-        """The image (H, W, 3) with what was found drawn on it; it may come out larger.
+        """Draw what was found on the image (H, W, 3); the result may be larger.
 
         Args:
-            covered: whether another task has drawn on the image.
+            covered: whether another task has already drawn on the image.
         """
 
     def legend(self, _found: Any, /) -> list[Entry]:
-        """The colours of the overlay and what they stand for; none where it has no colours."""
+        """The colours of the overlay and their meanings; empty if it has no colours."""
         return []
 
     def summary(self, _found: Any, /) -> str:
-        """A line for the terminal, where one line can say it."""
+        """A line for the terminal, or '' if one line is not enough."""
         return ""
 
     def note(self) -> str:
-        """What the terminal says of all overlays, if anything."""
+        """A line for the terminal about all overlays, or ''."""
         return ""
 
     def resized(self, found: Any, _size: tuple[int, int], _scale: float, /) -> Any:
-        """What was found, for a picture of this (height, width), which is so many times as large as the image."""
+        """Rescale what was found for a picture of this (height, width), `_scale` times as large as the image."""
         return found
 
     def gist(self, found: Any, /) -> Any:
-        """What a program keeps of a prediction: the last step that mode=benchmark times."""
+        """The part of a prediction that a program keeps: the last step timed by mode=benchmark."""
         return found
 
 
 def output_of(name: str, entry: Mapping[str, Any]) -> Output:
-    """What writes and draws a task's results with an exported file, from its entry in model.json."""
+    """The output of a task of an exported file, from its entry in model.json."""
     output: Output = named(infos()[name].output).of_model_json(entry)
     return output
 
@@ -89,10 +89,10 @@ def output_of(name: str, entry: Mapping[str, Any]) -> Output:
 def write_overlay(
     outputs: Mapping[str, Output], image: Pixels, found: Mapping[str, Found], folder: Path, name: Path
 ) -> dict[str, Any]:
-    """One picture of what all tasks make of an image (H, W, 3), unless a caption is all.
+    """Write one picture of what all tasks find in an image (H, W, 3), unless there are only captions.
 
     Returns:
-        What the index says: its path, and the scale of the picture of a very large image.
+        Entries for the index: the picture's path, and its scale if the image is very large.
     """
     layers = sorted(outputs, key=lambda key: outputs[key].layer)
     if outputs[layers[0]].layer == Layer.CAPTION:
@@ -110,7 +110,7 @@ def write_overlay(
 
 
 def save_png(pixels: Pixels, path: Path) -> str:
-    """Write an image at once when it is encoded, so that a signal leaves no half of it; returns the path."""
+    """Encode an image first, then write it in one go, so that a signal leaves no partial file; returns the path."""
     encoded = io.BytesIO()
     Image.fromarray(pixels).save(encoded, "PNG")
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -119,13 +119,13 @@ def save_png(pixels: Pixels, path: Path) -> str:
 
 
 def shrunk(image: Pixels, scale: float) -> Pixels:
-    """An image (H, W, 3) for a picture of another scale."""
+    """An image (H, W, 3), reduced by `scale`."""
     height, width = (max(1, round(side * scale)) for side in image.shape[:2])
     return np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR, reducing_gap=2.0))
 
 
 def size_to_see(height: int, width: int) -> tuple[int, int] | None:
-    """The (height, width) at which a network sees a photo that would otherwise take too much memory; None if not."""
+    """The input (height, width) for a photo that would otherwise take too much memory; None if the photo is fine."""
     if height * width <= LARGEST:
         return None
     scale = math.sqrt(LARGEST / (height * width))
@@ -133,11 +133,11 @@ def size_to_see(height: int, width: int) -> tuple[int, int] | None:
 
 
 def notes(outputs: Mapping[str, Output]) -> list[str]:
-    """Lines for the terminal on all overlays."""
+    """Lines for the terminal about all overlays."""
     return [note for output in outputs.values() if (note := output.note())]
 
 
 def summary(outputs: Mapping[str, Output], found: Mapping[str, Any]) -> str:
-    """A line of what the tasks make of an image, the tasks' names in front where there are several."""
+    """A line with what the tasks find in an image, prefixed by the tasks' names if there are several."""
     lines = {key: output.summary(found[key]) for key, output in outputs.items()}
     return "; ".join(f"{key}: {line}" if len(outputs) > 1 else line for key, line in lines.items() if line)

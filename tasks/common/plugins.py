@@ -1,11 +1,11 @@
-"""Packages of the user's own: their classes may be built, their tasks are found, their conf/ folder is searched.
+"""The user's own packages: their classes may be built, their tasks are found, their conf/ folder is searched.
 
-Only the user names them, for each command anew: `plugins=[mypackage]` on the command line, or the environment variable
-MOBILEVISION_PLUGINS=mypackage,other. A checkpoint or a card cannot: what it says of plug-ins is not read. A stored
+Only the user can name them, on every command: `plugins=[mypackage]` on the command line, or the environment variable
+MOBILEVISION_PLUGINS=mypackage,other. A checkpoint or card cannot: what it says about plug-ins is not read. A stored
 `_target_` inside such a package is built only while the package is named.
 
     mypackage/
-      info.py            INFO = TaskInfo(…), where it brings a task (tasks/common/task_info.py); or <folder>/info.py
+      info.py            INFO = TaskInfo(…), if it adds a task (tasks/common/task_info.py); or <folder>/info.py
       conf/              optional; Hydra's groups and commands: conf/backbone/mine.yaml makes backbone=mine a choice
       …                  classes for `_target_: mypackage.module.Class`
 
@@ -30,7 +30,7 @@ def plugins() -> tuple[str, ...]:
     """The packages that the user has named.
 
     Raises:
-        UserError: for what is no name of a package, is part of Python or of a library, or is not installed.
+        UserError: for anything that is not a package name, belongs to Python or a library, or is not installed.
     """
     names = tuple(name.strip() for name in os.environ.get(VARIABLE, "").split(",") if name.strip())
     for name in names:
@@ -43,7 +43,7 @@ def plugins() -> tuple[str, ...]:
 
 
 def take_from(arguments: Iterable[str]) -> None:
-    """Add what `plugins=[…]` on the command line names to the environment, where processes started later find it."""
+    """Add the packages of `plugins=[…]` on the command line to the environment, where child processes find them."""
     typed = [argument.removeprefix(KEY).strip("[]'\" ") for argument in arguments if argument.startswith(KEY)]
     names = [name for text in (os.environ.get(VARIABLE, ""), *typed) for name in text.split(",")]
     names = [name.strip(" '\"") for name in names]
@@ -52,7 +52,7 @@ def take_from(arguments: Iterable[str]) -> None:
 
 
 def is_plugged(target: str) -> bool:
-    """Whether a class, by its dotted name, is in a package that the user has named."""
+    """Whether a class, given by its dotted name, is in a package that the user has named."""
     return target.startswith(tuple(f"{name}." for name in plugins()))
 
 
@@ -61,11 +61,11 @@ def folders_of(package: str) -> list[Path]:
     """The folders of a package.
 
     Raises:
-        UserError: if there is no such package.
+        UserError: if the package does not exist.
     """
     try:
         spec = find_spec(package)
-    except ModuleNotFoundError:  # of the package around it
+    except ModuleNotFoundError:  # the parent package is missing
         spec = None
     if spec is None or spec.submodule_search_locations is None:
         raise UserError(f"plugins: there is no package {package} beside this command or in PYTHONPATH")
@@ -73,5 +73,5 @@ def folders_of(package: str) -> list[Path]:
 
 
 def conf_folders() -> Sequence[Path]:
-    """The conf/ folders of the plug-ins that have one."""
+    """The conf/ folders of those plug-ins that have one."""
     return [folder / "conf" for name in plugins() for folder in folders_of(name) if (folder / "conf").is_dir()]

@@ -1,4 +1,4 @@
-"""Which process of a run this one is, as its launcher says in the environment; nothing here needs torch.
+"""Which process of a run this one is, from the environment variables of its launcher; nothing here needs torch.
 
 A run of several processes is started by torchrun, by SLURM, or by Lightning, which repeats the command for each further
 device of a machine. `LOCAL_RANK` counts the processes of one machine, the rank those of all machines.
@@ -7,18 +7,18 @@ device of a machine. `LOCAL_RANK` counts the processes of one machine, the rank 
 import os
 from collections.abc import Mapping
 
-INTERACTIVE = ("bash", "interactive")  # names of SLURM jobs in which commands are typed by hand, each a run of its own
+INTERACTIVE = ("bash", "interactive")  # SLURM jobs in which commands are typed by hand, each a separate run
 
 
 def by_slurm(environment: Mapping[str, str] = os.environ) -> bool:
-    """Whether SLURM has started this process, by Lightning's rule."""
+    """Whether SLURM started this process, by Lightning's rule."""
     return "SLURM_NTASKS" in environment and environment.get("SLURM_JOB_NAME") not in INTERACTIVE
 
 
 def is_first(environment: Mapping[str, str] = os.environ) -> bool:
-    """Whether this is the process of rank 0, of all machines: the one that checks, reports and writes.
+    """Whether this is the process of rank 0 across all machines: the one that checks, reports and writes.
 
-    Lightning asks in the same order: torchrun, which may run inside SLURM, then SLURM, then its own variables.
+    The order is Lightning's: torchrun, which may run inside SLURM, then SLURM, then Lightning's own variables.
     """
     if "TORCHELASTIC_RUN_ID" in environment:
         return environment.get("RANK", "0") == "0"

@@ -1,4 +1,4 @@
-"""How milliseconds are measured on a machine that is never quite still."""
+"""Measures milliseconds on a machine that is never completely idle."""
 
 import statistics
 import time
@@ -9,12 +9,12 @@ import numpy as np
 
 Result = TypeVar("Result")
 Key = TypeVar("Key", bound=Hashable)
-VISITS = 5  # to each of several things measured in turn: a slow minute of the machine hits all alike
+VISITS = 5  # to each of several things measured in turn: a slow minute of the machine affects all equally
 BYTES = 8 << 20  # more than a core's own caches hold
 
 
 class Term(NamedTuple):
-    """A part of a sum: so much of what one call takes."""
+    """A term of a sum: a share of the time of one call."""
 
     share: float
     call: Callable[[], object]
@@ -27,10 +27,10 @@ class Stopwatch:
     """Times calls.
 
     Args:
-        threads: that the calls work on. One thread has a clock of its own, which leaves out what other processes take;
+        threads: that the calls run on. A single thread has its own clock, which excludes the time of other processes;
             0 for work in other processes or on an accelerator.
-        swept: whether the core's caches are swept before every call: a layer finds its weights there when it runs
-            alone again and again, but not when a whole network has run since its last time.
+        swept: whether the core's caches are flushed before every call: a layer finds its weights there if it runs
+            repeatedly by itself, but not if a whole network has run in between.
     """
 
     def __init__(self, threads: int, *, swept: bool = False) -> None:
@@ -43,20 +43,20 @@ class Stopwatch:
         return self.timed(call)[1]
 
     def timed(self, call: Callable[[], Result]) -> tuple[Result, float]:
-        """What a call returns, and its milliseconds."""
+        """The result of a call, and its milliseconds."""
         start = self.clock()
         result = call()
         return result, 1000 * (self.clock() - start)
 
     def in_turn(self, calls: Mapping[Key, Callable[[], object]], rounds: int, warm_up: int) -> dict[Key, float]:
-        """Milliseconds of each call: medians over some rounds of all of them, after others that do not count."""
+        """Milliseconds of each call: medians over `rounds` rounds of all calls, after `warm_up` discarded rounds."""
         times = [{key: self.once(call) for key, call in calls.items()} for _ in range(warm_up + rounds)][warm_up:]
         return {key: statistics.median(of_round[key] for of_round in times) for key in calls}
 
     def visit(self, terms: Terms, seconds: float) -> float:
-        """Milliseconds of a sum, from calling its parts in turn for some seconds, after a call of each to warm up.
+        """Milliseconds of a sum, from calling its terms in turn for some seconds, after one call of each to warm up.
 
-        Each counts as its fastest call did: whatever else happens on a machine only ever adds.
+        The fastest call of each term counts: other activity on the machine only ever adds time.
         """
         for term in terms:
             term.call()
@@ -69,10 +69,10 @@ class Stopwatch:
         return result
 
     def measure(self, sums: Sequence[Terms], seconds: float, visits: int = VISITS) -> list[float]:
-        """Milliseconds of several sums: the medians of visits to each in turn.
+        """Milliseconds of several sums: medians over several visits to each in turn.
 
         Args:
-            seconds: for each of them.
+            seconds: for each sum.
         """
         times = [[self.visit(terms, seconds / visits) for terms in sums] for _ in range(visits)]
         return [statistics.median(each) for each in zip(*times, strict=True)]

@@ -1,4 +1,4 @@
-"""What a task is: a head on shared features, its loss, its prediction, its metric, its pictures."""
+"""A task: a head on shared features with its loss, prediction, metric and pictures."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -17,16 +17,16 @@ from tasks.common.task_info import TaskInfo
 
 
 class Task(nn.Module, ABC):
-    """One thing to learn from shared feature maps. It knows no trainer and no data set.
+    """One thing to learn from shared feature maps. Independent of trainer and data set.
 
     Attributes:
-        info: what is known of it without PyTorch: its name, kind of label, scores, …
-        output: writes and draws what found() gives.
-        mirror: whether an image is scored and predicted as itself and as its mirror image, the raw outputs averaged;
+        info: what is known without PyTorch: its name, kind of label, scores, …
+        output: writes and draws what found() returns.
+        mirror: horizontal-flip TTA: scoring and prediction average the raw outputs of an image and its mirror image;
             for tasks whose outputs have no left and right. It costs a second pass.
         class_names: in the order of the class numbers.
-        distillation: a teacher to learn from beside the labels; None for none.
-        head: maps to raw outputs, the same in training and in inference; `head.maps` names the maps it reads.
+        distillation: a teacher to learn from in addition to the labels; None for none.
+        head: from feature maps to raw outputs, the same in training and inference; `head.maps` names the maps it reads.
     """
 
     info: ClassVar[TaskInfo]
@@ -38,49 +38,49 @@ class Task(nn.Module, ABC):
 
     @property
     def name(self) -> str:
-        """In front of the task's metrics where several tasks are trained."""
+        """Prefix of the task's metrics if several tasks are trained."""
         return self.info.name
 
     @property
     def target(self) -> str:
-        """The key of its labels in a batch."""
+        """Key of its labels in a batch."""
         return self.info.target
 
     @property
     def score(self) -> str:
-        """The metric that says which checkpoint is best; larger is better."""
+        """Metric that selects the best checkpoint; larger is better."""
         return self.info.score
 
     def prepare(self, samples: Any) -> None:
-        """Look at the training samples before training, for what the loss must know of them."""
+        """Called with the training samples before training, so that the loss can take statistics from them."""
 
     @abstractmethod
     def loss(self, outputs: Any, batch: Mapping[str, Any]) -> Tensor:
-        """A scalar from the head's outputs and the batch's labels."""
+        """A scalar loss from the head's outputs and the batch's labels."""
 
     @abstractmethod
     def distance(self, outputs: Any, wanted: Any, temperature: float) -> Tensor:
-        """A scalar: how far the head's outputs are from those that a teacher gives for the same images.
+        """A scalar: the distance of the head's outputs from a teacher's for the same images.
 
         Args:
-            temperature: divides the logits of both sides where distributions are compared.
+            temperature: divides the logits of both sides when distributions are compared.
         """
 
     def check_teacher(self, teacher: "Task") -> None:
-        """Raises a ValueError for a teacher whose outputs mean something else."""
+        """Raise ValueError if the teacher's outputs mean something else."""
         if teacher.class_names != self.class_names:
             raise ValueError(f"knows other classes ({', '.join(teacher.class_names[:5])}, …)")
 
     def loss_parts(self, outputs: Any, batch: Mapping[str, Any]) -> tuple[Tensor, dict[str, Tensor]]:
-        """The loss against the labels, and by name the terms that it is the sum of; none where it is one term."""
+        """The loss against the labels, and the named terms that sum to it; empty if it is a single term."""
         return self.loss(outputs, batch), {}
 
     def training_loss(self, outputs: Any, batch: Mapping[str, Any]) -> tuple[Tensor, dict[str, Tensor]]:
-        """The loss against the labels, together with the distance to a teacher's outputs where there is a teacher.
+        """The loss against the labels, combined with the distance to the teacher's outputs if there is a teacher.
 
         Returns:
-            The scalar to learn from, and its terms by name, each as it counts there: `labels` and `teacher` where there
-            is a teacher, and those of loss_parts().
+            The scalar to minimise, and its weighted terms by name: those of loss_parts(), and with a teacher also
+            `labels` and `teacher`.
         """
         loss, parts = self.loss_parts(outputs, batch)
         if self.distillation is None:
@@ -93,93 +93,93 @@ class Task(nn.Module, ABC):
 
     @abstractmethod
     def predict(self, outputs: Any, size: tuple[int, int], places: Places | None = None) -> Any:
-        """What a user wants, in the pixels of the images' files.
+        """Final predictions, in the pixels of the image files.
 
         Args:
-            size: (height, width) of the images that the network saw.
-            places: how the files' images lie in them; None where they are the files' images.
+            size: (height, width) of the network's input.
+            places: position of the files' images in the input; None if they are the same.
         """
 
     @abstractmethod
     def tensors(self, outputs: Any, size: tuple[int, int], form: str) -> dict[str, Tensor]:
-        """What an exported file gives for the head's outputs, by name.
+        """The tensors that an exported file returns for the head's outputs, by name.
 
         Args:
-            size: (height, width) of the images that the network sees.
-            form: "raw" outputs; "decoded": what they mean, at the images' size; "final": what is kept of it.
+            size: (height, width) of the network's input.
+            form: "raw" outputs; "decoded": their meaning, at input size; "final": the part that is kept.
         """
 
     @abstractmethod
     def from_tensors(
         self, tensors: Mapping[str, Tensor], form: str, size: tuple[int, int], places: Places | None = None
     ) -> Any:
-        """What predict() gives, from what an exported file gives."""
+        """What predict() returns, from the tensors of an exported file."""
 
     def made_of(self, _outputs: Any, _size: tuple[int, int], _places: Places | None, _map_size: tuple[int, int]) -> Any:
         """What found() was chosen from, for the task's parity rule (tasks/common/parity.py); None if it needs nothing.
 
         Args:
-            size: (height, width) of the image that the network saw; a batch of one.
+            size: (height, width) of the network's input; a batch of one.
             places: of the photo in it.
-            map_size: (height, width) at which a label map is made.
+            map_size: (height, width) of the label map.
         """
         return None
 
     @abstractmethod
     def recipe(self, size: tuple[int, int]) -> dict[str, Any]:
-        """What another program must know to make predictions of an exported file's tensors, as model.json has it.
+        """What another program needs to turn an exported file's tensors into predictions, as stored in model.json.
 
         Args:
-            size: (height, width) of the images that the network sees.
+            size: (height, width) of the network's input.
         """
 
     def truth(self, batch: Mapping[str, Any]) -> Any:
-        """What a scored batch's predictions are compared with."""
+        """The ground truth for the predictions of a batch."""
         return batch[self.target]
 
     @abstractmethod
     def metric(self) -> Metric:
-        """A fresh metric whose compute() gives the entries of metrics.json, `images` among them."""
+        """A new metric whose compute() returns the entries of metrics.json, including `images`."""
 
     def calibrate(self, _metric: Metric) -> None:
-        """Take from a metric after compute() what predictions are drawn by."""
+        """Take the settings for drawing predictions from a metric, after compute()."""
 
     def recall(self, _card: Mapping[str, Any]) -> None:
-        """Take from a checkpoint's card() what predictions are drawn by."""
+        """Take the settings for drawing predictions from a checkpoint's card()."""
 
     @abstractmethod
     def gallery(self, count: int, images: Sequence[int]) -> Gallery:
-        """What collects about `count` of the images scored, whose numbers in the data set these are, and draws them."""
+        """A gallery that collects and draws about `count` of the scored images, given by their data-set indices."""
 
     def advice(self, _data: Any) -> str:
-        """A line said before training of what the data makes hard; nothing where nothing does.
+        """A line shown before training about difficulties in the data, or ''.
 
         Args:
-            data: `object_sides()` gives the sides of all objects, `input_size()` the size of the images.
+            data: `object_sides()` returns the sides of all objects, `input_size()` the size of the images.
         """
         return ""
 
     @property
     def blends(self) -> bool:
-        """Whether mix() changes images, which other heads' labels cannot follow."""
+        """Whether mix() changes images; the labels of other heads cannot follow such changes."""
         return False
 
     def results(self, _metric: Metric, _folder: Path) -> list[str]:
-        """Files that a scoring leaves beside metrics.json, from its metric after compute(); what to say of them."""
+        """Write further result files beside metrics.json, from the metric after compute(); returns lines about them."""
         return []
 
     @abstractmethod
     def found(self, prediction: Any) -> Found:
-        """The prediction of one image, a batch of one, as arrays."""
+        """The prediction for one image (a batch of one) as arrays."""
 
     def mix(self, batch: Mapping[str, Any], _done: float) -> Mapping[str, Any]:
-        """A training batch whose images are blended with each other; called where there is no other task.
+        """A training batch whose images are blended with each other; called only if there is no other task.
 
         Args:
-            _done: share of the training's steps.
+            _done: completed share of the training steps.
         """
         return batch
 
     @abstractmethod
     def card(self) -> dict[str, Any]:
-        """What a checkpoint must say so that the task can be built again (`classes`): plain lists and strings."""
+        """What a checkpoint must store to rebuild the task (`classes`): plain lists and strings."""

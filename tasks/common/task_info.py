@@ -1,7 +1,7 @@
-"""What is known of a task without PyTorch, and which tasks there are: each folder with an info.py describes one.
+"""Descriptions of tasks that need no PyTorch, and the list of tasks: each folder with an info.py describes one.
 
-Configurations are checked, checkpoints' cards read and exported files run by these descriptions alone. `infos()` finds
-those of our own rooms (tasks/segment/info.py, …) and of the user's plug-ins (tasks/common/plugins.py).
+These descriptions are sufficient to check configurations, read checkpoints' cards and run exported files. `infos()`
+finds those of our own packages (tasks/segment/info.py, …) and of the user's plug-ins (tasks/common/plugins.py).
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -14,17 +14,17 @@ from tasks.common.class_forms import ClassForm
 from tasks.common.errors import UserError
 from tasks.common.plugins import folders_of, plugins
 
-Shape = tuple[int | str | None, ...]  # None: any number; a letter: any, but the same wherever it stands
+Shape = tuple[int | str | None, ...]  # None: any size; a letter: any size, the same at each occurrence
 
 
 class Form(NamedTuple):
-    """What an exported file gives for a task in one form ("raw", "decoded" or "final").
+    """The outputs of an exported file for a task in one form ("raw", "decoded" or "final").
 
     Attributes:
         outputs: names of the tensors.
-        meaning: of their numbers, as model.json says it under `pixels`.
-        exact: whether they are compared number by number with the checkpoint's. Kept boxes may change places, and
-            single labels may change, where two values are nearly equal: there the results count.
+        meaning: of their numbers, as given in model.json under `pixels`.
+        exact: whether they are compared number by number with the checkpoint's. If False, only results are compared:
+            kept boxes may swap places and single labels may change when two values are almost equal.
     """
 
     outputs: tuple[str, ...]
@@ -38,24 +38,24 @@ def no_problem(_entry: Mapping[str, Any], _form: str) -> str:
 
 @dataclass(frozen=True)
 class TaskInfo:
-    """A task in words.
+    """Description of a task.
 
     Attributes:
-        name: of the command, of the head in tasks.multitask, and before the task's scores there.
-        target: the kind of label that it learns from; the key of its labels in a batch.
-        scores: what a comparison shows; the first says which checkpoint is best, larger is better.
-        classes: how they are written down.
+        name: of the command and of the head in tasks.multitask; also the prefix of the task's scores there.
+        target: kind of label that it learns from; key of its labels in a batch.
+        scores: shown in comparisons; the first selects the best checkpoint, larger is better.
+        classes: how they are stored.
         forms: of an exported file's outputs.
         output: dotted name of the class that writes and draws its results (tasks/common/output.py).
         parity: dotted name of its rule in the parity check (tasks/common/parity.py).
         builds: classes that may be built for it, by the key within its `task` node; "" for the node itself.
         shapes: `shapes(entry, form, size)`: each output's shape for one image, from the task's entry in model.json;
-            size is the (height, width) that the file takes, None for any.
-        problem: `problem(entry, form)`: what is wrong with the entry beyond outputs and classes, or nothing.
-        placed: whether its labels lie at places in the image, which transforms of the image alone would make wrong.
-        one_size: whether its outputs depend on the images' size, which must then be one in training and scoring.
-        least_label: the least value of an output called `labels`.
-        order: its place among the heads of tasks.multitask.
+            size is the file's input (height, width), None for any.
+        problem: `problem(entry, form)`: what is wrong with the entry apart from outputs and classes, or ''.
+        placed: whether its labels have positions in the image, so that transforms of only the image would break them.
+        one_size: whether its outputs depend on the image size, which must then be the same in training and scoring.
+        least_label: smallest value of an output called `labels`.
+        order: its position among the heads of tasks.multitask.
     """
 
     name: str
@@ -75,22 +75,22 @@ class TaskInfo:
 
     @property
     def score(self) -> str:
-        """The main one."""
+        """The main score."""
         return self.scores[0]
 
 
 def infos() -> Mapping[str, TaskInfo]:
-    """The tasks that there are, by name.
+    """All tasks by name.
 
     Raises:
-        UserError: for a plug-in that is not there, and for two tasks of one name.
+        UserError: if a plug-in does not exist, or two tasks have the same name.
     """
     return described(("tasks", *plugins()))
 
 
 @cache
 def described(packages: tuple[str, ...]) -> Mapping[str, TaskInfo]:
-    """The tasks of these packages, in their order."""
+    """The tasks of these packages, sorted by `order`."""
     found: dict[str, TaskInfo] = {}
     every = [info for package in packages for _, info in of_package(package)]
     for info in sorted(every, key=lambda info: info.order):
@@ -101,24 +101,24 @@ def described(packages: tuple[str, ...]) -> Mapping[str, TaskInfo]:
 
 
 def named(dotted: str) -> Any:
-    """What a description names, imported now."""
+    """Import the object with this dotted name."""
     module, _, name = dotted.rpartition(".")
     return getattr(import_module(module), name)
 
 
 def nameless(count: int) -> dict[str, list[Any]]:
-    """So many classes for each kind of label, for networks whose data sets are not there."""
+    """`count` classes for each kind of label, for networks whose data sets are not available."""
     return {info.target: info.classes.nameless(count) for info in infos().values()}
 
 
 def module_of(task: str) -> str:
-    """What `python -m` runs for a task: tasks.segment, tasks.multitask, or the folder of a plug-in's info.py."""
+    """The module that `python -m` runs for a task: tasks.segment, tasks.multitask, or that of a plug-in's info.py."""
     described = {info.name: name for package in plugins() for name, info in of_package(package)}
     return described.get(task, f"tasks.{task}")
 
 
 def of_package(package: str) -> Iterator[tuple[str, TaskInfo]]:
-    """The tasks that a package describes, with where: in its own info.py, or in those of its folders."""
+    """Yield module and description of each task of a package: from its own info.py and from those of its folders."""
     for folder in folders_of(package):
         for path in sorted((*folder.glob("info.py"), *folder.glob("*/info.py"))):
             inner = package if path.parent == folder else f"{package}.{path.parent.name}"

@@ -1,4 +1,4 @@
-"""Files that a kill or a full disk cannot halve: written beside their place, which they take when they are whole."""
+"""Atomic writes: files are written beside their target and renamed, so a kill or a full disk leaves no partial file."""
 
 import os
 import shutil
@@ -12,12 +12,12 @@ from tasks.common.errors import UserError
 
 @contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
-    """A file to write into, which takes the place of `path` at the end; if anything fails, `path` stays as it was.
+    """Open a file for writing that replaces `path` at the end; if anything fails, `path` is unchanged.
 
     Raises:
-        UserError: for a disk that is full, a folder that cannot be written to, and the like.
+        UserError: for a full disk, a folder without write permission, and the like.
     """
-    beside = path.with_name(f".{path.name}.partial")  # the same name each time: what a kill leaves is overwritten
+    beside = path.with_name(f".{path.name}.partial")  # always the same name: leftovers of a kill are overwritten
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with beside.open("wb") as file:
@@ -28,12 +28,12 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     except OSError as error:
         raise UserError(cannot_write(path, error)) from error
     finally:
-        with suppress(OSError):  # after a failure it is in the way, or never was
+        with suppress(OSError):  # left over after a failure, if it was created at all
             beside.unlink()
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file whole, or not at all.
+    """Write a text file completely, or not at all.
 
     Raises:
         UserError: as replacing().
@@ -43,9 +43,9 @@ def write_text(path: Path, text: str) -> None:
 
 
 def cannot_write(path: Path, error: OSError) -> str:
-    """What went wrong, how much room there is, and what can be done."""
+    """An error message: what went wrong, how much space is free, and what can be done."""
     room = kept = ""
-    with suppress(OSError):  # a closed folder tells neither
+    with suppress(OSError):  # an unreadable folder allows neither
         folder = next((folder for folder in path.parents if folder.is_dir()), Path("/"))
         room = f" ({shutil.disk_usage(folder).free / 1e6:,.1f} MB are free)"
         kept = f"; the {path.name} of before is whole" if path.is_file() else ""

@@ -1,1 +1,1 @@
-"""What a configuration may say: rules for values, allowed classes, overrides. Nothing here imports torch."""
+"""Valid configurations: rules for values, allowed classes, overrides. Nothing here imports torch."""

@@ -1,4 +1,4 @@
-"""Amounts as people write them: 3M parameters, 60M multiply-adds, 5ms, 0.7x of what there is."""
+"""Amounts as people write them: 3M parameters, 60M multiply-adds, 5ms, 0.7x of a reference."""
 
 import math
 import re
@@ -11,26 +11,26 @@ NUMBER = re.compile(r"([0-9]*\.?[0-9]+(?:[eE][+-]?[0-9]+)?)\s*([a-zA-Z]*)")
 
 
 class Amount(NamedTuple):
-    """A number, or a share of what there is."""
+    """An absolute number, or a share of a reference."""
 
     value: float
     relative: bool
 
     def of(self, whole: float) -> float:
-        """The number, where there is `whole`."""
+        """The absolute number, given the reference `whole`."""
         return self.value * whole if self.relative else self.value
 
 
 def amount(key: str, value: Any, *, milliseconds: bool = False, relative: bool = False) -> Amount:
-    """An amount from the configuration.
+    """Parse an amount from the configuration.
 
     Args:
-        key: where it stands, for messages.
+        key: of the value, for messages.
         milliseconds: whether it is a time, which may end in ms; counts may end in k, M or G.
         relative: whether it may be a share: 0.7x.
 
     Raises:
-        UserError: for anything else, or what is not above 0.
+        UserError: for anything else, or if it is not above 0.
     """
     match = NUMBER.fullmatch(str(value).strip())
     number, unit = (float(match[1]), match[2]) if match and not isinstance(value, bool) else (math.nan, "")

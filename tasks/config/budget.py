@@ -1,14 +1,14 @@
-"""What a network may cost at most."""
+"""Upper limits for the cost of a network."""
 
 from tasks.config.amounts import amount
 from tasks.config.tree import Tree
 
 
 def budgets_of(tree: Tree) -> dict[str, float]:
-    """What a network may cost at most, by `params`, `madds`, `latency_ms`.
+    """Upper limits for the cost of a network, by `params`, `madds`, `latency_ms`.
 
     Raises:
-        UserError: for anything but amounts.
+        UserError: if a value is not an amount.
     """
     return {
         key: amount(f"budget.{key}", value, milliseconds=key == "latency_ms").value

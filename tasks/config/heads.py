@@ -1,4 +1,4 @@
-"""The heads of a configuration: the one of a task's own command, or the several of tasks.multitask."""
+"""The heads of a configuration: the single one of a task's own command, or those of tasks.multitask."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -7,29 +7,29 @@ from tasks.common.errors import UserError
 from tasks.common.task_info import infos
 from tasks.config.tree import Tree
 
-BACKBONE = ("backbone", "wants")  # what decides a backbone's layers
+BACKBONE = ("backbone", "wants")  # keys that determine a backbone's layers
 
 
 def is_multitask(tree: Tree) -> bool:
-    """Whether this is a configuration of tasks.multitask."""
+    """Whether a configuration is for tasks.multitask."""
     return "heads" in tree
 
 
 def head_configs(tree: Tree) -> dict[str, Tree]:
-    """What is built for each head, by name: `head`, `task`, and whether it is `frozen`. The heads must be settled."""
+    """The configuration of each head by name: `head`, `task`, and whether it is `frozen`. Needs resolved heads."""
     return {name: tree[name] for name in tree["heads"] or ()} if is_multitask(tree) else {"": tree}
 
 
 def resolve_heads(tree: Tree, classes: Mapping[str, Sequence[Any]], trained: Iterable[str], dataset: str) -> list[str]:
-    """The heads to build: those that are asked for, or all that the data has labels for and those of the checkpoint.
+    """The heads to build: the requested ones, or all those for which the data has labels or the checkpoint has weights.
 
     Args:
         classes: of the data, by kind of label.
-        trained: heads of the checkpoint that is trained on.
-        dataset: what the data is called in messages.
+        trained: heads of the checkpoint from which training starts.
+        dataset: name of the data in messages.
 
     Raises:
-        UserError: for a head that nothing is there to train or to score with.
+        UserError: for a head without data to train or score it.
     """
     able = [name for name, info in infos().items() if info.target in classes]
     trained = list(trained)
@@ -51,10 +51,10 @@ def resolve_heads(tree: Tree, classes: Mapping[str, Sequence[Any]], trained: Ite
 
 
 def check_heads(tree: Tree) -> None:
-    """What can be said of `heads`, and of what stays frozen, from the configuration alone.
+    """Check `heads` and frozen parts as far as the configuration alone allows.
 
     Raises:
-        UserError: for names that are no heads, a name twice, no head at all; for parts that nothing is loaded into.
+        UserError: for unknown or repeated names, an empty list, and frozen parts into which no weights are loaded.
     """
     choices = ", ".join(infos())
     if is_multitask(tree) and (heads := tree["heads"]) is not None:
@@ -78,9 +78,9 @@ def check_heads(tree: Tree) -> None:
 
 
 def of_one_head(card: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """The description of a multitask checkpoint as if its head `name` had been trained by its own command.
+    """Convert the card of a multitask checkpoint as if its head `name` had been trained by its own command.
 
-    The other heads stay in `tasks`: their tensors are in the checkpoint.
+    The other heads stay in `tasks`, because their tensors are in the checkpoint.
     """
     config = {key: value for key, value in card["config"].items() if key not in (*infos(), "heads", "balance")}
     own, entry = card["config"][name], card["tasks"][name]
@@ -91,7 +91,7 @@ def of_one_head(card: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 
 def with_data_sets(config: Mapping[str, Any], names: Iterable[str] | None) -> dict[str, Any]:
-    """A configuration with these data sets of its mixture alone; with none of them, or None, it stays as it is."""
+    """A configuration with only these data sets of its mixture; unchanged if `names` is empty or None."""
     if not names:
         return dict(config)
     data, names = dict(config["data"]), list(names)
@@ -103,7 +103,7 @@ def with_data_sets(config: Mapping[str, Any], names: Iterable[str] | None) -> di
 
 
 def of_several(card: Mapping[str, Any]) -> dict[str, Any]:
-    """The description of a single task's checkpoint as if tasks.multitask had trained it with one head."""
+    """Convert the card of a single task's checkpoint as if tasks.multitask had trained it with one head."""
     (name,) = card["tasks"]
     config = {key: value for key, value in card["config"].items() if key not in ("head", "task")}
     own = {"target": infos()[name].target, "frozen": False} | {key: card["config"][key] for key in ("head", "task")}

@@ -1,12 +1,12 @@
 """multitask_heads: the part of tasks.multitask's configuration that has each task as a head.
 
-It is made of the commands' own files. What conf/detect.yaml chooses for `task`, `head` and `loss` is what the head
-`detect` has in tasks.multitask, and so for conf/<task>.yaml of a plug-in:
+It is generated from the commands' own files. The choices of conf/detect.yaml for `task`, `head` and `loss` also apply
+to the head `detect` of tasks.multitask; the same holds for conf/<task>.yaml of a plug-in:
 
     defaults: [task@detect.task: detect, head@detect.head: ssdlite, loss@detect.task.loss: softmax, …]
-    detect: {target: boxes, frozen: false}       # frozen: stays as the checkpoint has it, and needs no data
-    loss_weights: {detect: 1.0, …}               # a recipe's for balance=fixed; typed: balance.weights.detect=2
-    targets: [boxes, …]                          # the labels that are read: those of the heads
+    detect: {target: boxes, frozen: false}       # frozen: keeps the checkpoint's weights, and needs no data
+    loss_weights: {detect: 1.0, …}               # set by recipes for balance=fixed; typed: balance.weights.detect=2
+    targets: [boxes, …]                          # labels to read: those of the heads
 """
 
 from collections.abc import Mapping
@@ -20,11 +20,11 @@ from tasks.common.plugins import conf_folders
 from tasks.common.task_info import infos
 
 CONF = Path(__file__).parents[2] / "conf"
-PLACES = {"task": "task", "head": "head", "loss": "task.loss"}  # of a group's choice within the head
+PLACES = {"task": "task", "head": "head", "loss": "task.loss"}  # key of each group's choice within the head
 
 
 def heads() -> dict[str, Any]:
-    """The file's content."""
+    """Content of the generated file."""
     chosen: list[Any] = ["_self_"]
     content: dict[str, Any] = {
         "loss_weights": dict.fromkeys(infos(), 1.0),
@@ -47,7 +47,7 @@ def command_file(name: str) -> Path:
     """conf/<name>.yaml of a command, ours or a plug-in's.
 
     Raises:
-        UserError: if there is none.
+        UserError: if it does not exist.
     """
     for folder in (CONF, *conf_folders()):
         if (path := folder / f"{name}.yaml").is_file():

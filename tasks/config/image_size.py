@@ -1,12 +1,12 @@
-"""`image_size`, height and width of what a network sees: how conf/ derives crops and scored sizes from it.
+"""`image_size`, height and width of a network's input: how conf/ derives sizes of crops and scored images from it.
 
-Recipes say what follows, in interpolations of the whole key or in these:
+Recipes derive values from it by interpolating the whole key, or with these resolvers:
 
-    ${image_size:192,384}     image_size, or 192×384 where it is null
-    ${image_height:768}       its height, or 768; ${image_height:32,1.25}: 1.25 times that; ${image_width:…} alike
+    ${image_size:192,384}     image_size, or 192×384 if it is null
+    ${image_height:768}       its height, or 768; ${image_height:32,1.25}: 1.25 times that; ${image_width:…} likewise
     ${image_side:}            the side of a square; ${image_side:256,224}: side · 256/224, rounded down
-    ${image_resized:}         a step of data.augment that brings images and masks to image_size; null for null
-    ${image_stretched:}       data.fit that stretches scored images to it; null for null: they are scored as they are
+    ${image_resized:}         a step of data.augment that resizes images and masks to image_size; null for null
+    ${image_stretched:}       a data.fit that stretches scored images to image_size; null for null: no resizing
 """
 
 import json
@@ -18,7 +18,7 @@ from tasks.common.errors import UserError
 
 Size = Sequence[int] | None  # image_size
 STRETCH = "tasks.data.transforms.letterbox.Stretch"
-BY_AREA = 3  # cv2.INTER_AREA: as near to the antialiasing of scored images as OpenCV has
+BY_AREA = 3  # cv2.INTER_AREA: OpenCV's closest to the antialiasing of scored images
 SQUARES = "${image_side:"
 
 
@@ -31,7 +31,7 @@ def width(size: Size, own: int, times: float = 1) -> int:
 
 
 def resized(size: Size) -> dict[str, Any] | None:
-    """So that training images have the scale of scored ones."""
+    """An augmentation step that gives training images the scale of scored ones."""
     step = {"_target_": "albumentations.Resize", "interpolation": BY_AREA}
     return step | {"height": size[0], "width": size[1]} if size else None
 
@@ -53,10 +53,10 @@ def follows(text: str) -> bool:
 
 
 def derived(text: str, size: Size) -> Any:
-    """What one of these interpolations is for an image_size.
+    """Evaluate one of these interpolations for an image_size.
 
     Raises:
-        ValueError: for other text.
+        ValueError: for any other text.
     """
     if (match := TEXT.fullmatch(text)) is None:
         raise ValueError(f"{text} is none of {', '.join(RULES)}")
@@ -64,10 +64,10 @@ def derived(text: str, size: Size) -> Any:
 
 
 def check_square(tree: Mapping[str, Any]) -> None:
-    """Raises a UserError for an image_size that is no square where the recipe cuts squares.
+    """Raise UserError if image_size is not square but the recipe crops squares.
 
     Args:
-        tree: a configuration as it is written, with its interpolations.
+        tree: an unresolved configuration, with its interpolations.
     """
     size = tree.get("image_size")
     if size and size[0] != size[1] and any(text.startswith(SQUARES) for text in texts(tree["data"])):
@@ -79,7 +79,7 @@ def check_square(tree: Mapping[str, Any]) -> None:
 
 
 def texts(node: Any) -> list[str]:
-    """All values in nested dicts and lists that are strings."""
+    """All strings among the values of nested dicts and lists."""
     if isinstance(node, dict | list):
         return [text for value in (node.values() if isinstance(node, dict) else node) for text in texts(value)]
     return [node] if isinstance(node, str) else []

@@ -1,4 +1,4 @@
-"""The configuration inside a checkpoint, and what was typed on top of it."""
+"""The configuration inside a checkpoint, and the command line's overrides on top of it."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -19,17 +19,17 @@ RESUME_KEYS = ("backbone", "head", "task", "heads", "balance", "batchnorm", "dis
            "ema", "seed", "white", "data.batch_size", "data.repeat", "data.augment", "data.own_augment", "data.draw",
            "data.crop", "data.progressive", "data.max_broken", "trainer.accumulate_grad_batches", "trainer.precision",
            "trainer.gradient_clip_val", "image_size")  # fmt: skip
-WHOLE = ("augment", "datasets", "draw", "own_augment")  # what has these names by the user's choice
+WHOLE = ("augment", "datasets", "draw", "own_augment")  # their keys are chosen by the user
 GLOBAL_GROUPS = {
     "experiment": ("dataset", "datasets", "data", "trainer"),
     "recipe": ("data", "trainer"),
     "loss": ("task.loss",),
-    "dataset": ("dataset", "datasets", "data.draw", "data.own_augment"),  # whatever it is, it takes a mixture's place
+    "dataset": ("dataset", "datasets", "data.draw", "data.own_augment"),  # any data set replaces a mixture
 }
 
 
 def deep_merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """`above` on `below`: keys that only a newer version knows stay, whatever is built (`_target_`) is taken whole."""
+    """Merge `above` into `below`: keys that only `below` has stay; nodes with a `_target_` are replaced as a whole."""
     merged = dict(below)
     for key, value in above.items():
         settings = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
@@ -39,16 +39,16 @@ def deep_merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, 
 
 
 def apply_overrides(stored: Tree, tree: Tree, overrides: Iterable[str]) -> dict[str, Any]:
-    """The checkpoint's configuration with what was typed on the command line on top.
+    """The checkpoint's configuration with the command line's overrides on top.
 
     Args:
         stored: the checkpoint's configuration.
         tree: the configuration composed by this command.
-        overrides: what was typed: `key=value` or `group=option`.
+        overrides: as typed: `key=value` or `group=option`.
 
     Raises:
-        UserError: if a resumed run should go on with another network, optimiser or order of data; if the
-            configuration in the checkpoint would build something that is not meant to be built.
+        UserError: if a resumed run would continue with another network, optimiser or order of data, or if the
+            configuration in the checkpoint would build something that is not allowed.
     """
     together = deep_merge(tree, {"image_size": None, **stored})
     begun_with = resume_signature(together) if tree["resume"] is not None else {}
@@ -69,13 +69,13 @@ def apply_overrides(stored: Tree, tree: Tree, overrides: Iterable[str]) -> dict[
 
 
 def typed_value(tree: Tree, key: str) -> Any:
-    """What was typed at a key: a reference to another key as it resolves here, inside of a group as it is written."""
+    """The value typed for a key: a reference to another key is resolved here; a group's content is kept as written."""
     value = select(tree, key)
     return select(resolved(tree), key) if isinstance(value, str) else value
 
 
 def typed_keys(overrides: Iterable[str]) -> set[str]:
-    """Keys of the configuration that overrides on the command line decide, be it through a group's choice."""
+    """Keys of the configuration set by overrides on the command line, directly or by choosing an option of a group."""
     keys: set[str] = set()
     for override in overrides:
         group, _, package = override.split("=", 1)[0].lstrip("+~").partition("@")
@@ -86,9 +86,9 @@ def typed_keys(overrides: Iterable[str]) -> set[str]:
 
 
 def add_heads(card: Mapping[str, Any], tree: Tree, overrides: Iterable[str]) -> dict[str, Any]:
-    """The configuration to train a multitask checkpoint's network with: its backbone and heads, and what was typed.
+    """The configuration to train a multitask checkpoint's network: its backbone and heads, and what was typed.
 
-    Whatever else the configuration says is this command's own: data, optimiser, which parts are frozen.
+    Everything else comes from this command's configuration: data, optimiser, which parts are frozen.
     """
     together = dict(tree)
     taken = [*BACKBONE, *(name for name in card["tasks"] if name in card["config"])]
@@ -103,9 +103,9 @@ def add_heads(card: Mapping[str, Any], tree: Tree, overrides: Iterable[str]) -> 
 
 
 def resume_signature(tree: Tree) -> dict[str, Any]:
-    """What a resumed run must share with its beginning, value by value, as it resolves (`${wants.output_stride}`).
+    """The resolved values (`${wants.output_stride}`) that a resumed run must share with the original run.
 
-    The schedule alone is taken as it is written: it may follow a length that changes.
+    Only the schedule is taken unresolved: it may depend on a run length that changes.
     """
     found: dict[str, Any] = {"names of datasets": list(tree.get("datasets") or ())}
     whole = resolved(tree)
@@ -115,7 +115,7 @@ def resume_signature(tree: Tree) -> dict[str, Any]:
 
 
 def leaves(node: Any, key: str) -> Iterator[tuple[str, Any]]:
-    """The values of nested dicts by their dotted keys."""
+    """Yield the values of nested dicts with their dotted keys."""
     if not isinstance(node, dict):
         yield key, node
         return
@@ -124,6 +124,6 @@ def leaves(node: Any, key: str) -> Iterator[tuple[str, Any]]:
 
 
 def quoted(path: Path) -> str:
-    """A path as Hydra's command line takes it, whatever it contains."""
+    """A path quoted for Hydra's command line, whatever it contains."""
     text = re.sub(r"(\\*)('|$)", lambda found: found[1] * 2 + ("\\'" if found[2] else ""), str(path))
     return f"'{text}'"

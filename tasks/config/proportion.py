@@ -1,4 +1,4 @@
-"""Oversized networks and epochs are refused unless `confirm=true`."""
+"""Refuses oversized networks and epochs unless `confirm=true`."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -10,19 +10,19 @@ PARAMETERS = 1e9  # 4 GB of weights, 16 with gradients and an optimiser's state
 REPEAT = 1000  # passes over the data in one epoch
 IMAGES = 1e8  # of one epoch: ImageNet has 1.3e6
 EPOCHS = 100_000
-WIDE, CHANNELS = 4, 4096  # a width, and a number of channels, from which parameters are counted first
-MANY, TOTAL = 512, 2**15  # numbers of a backbone or head, and their sum: layers of up to CHANNELS have 1e9 at most
+WIDE, CHANNELS = 4, 4096  # above this width or number of channels, parameters are counted first
+MANY, TOTAL = 512, 2**15  # count and sum of a backbone's or head's numbers: layers up to CHANNELS have at most 1e9
 
 
 def check_epoch(images: int, *, repeat: int, epochs: int, confirmed: bool) -> None:
-    """Compare an epoch with what people train.
+    """Check that an epoch has a plausible size.
 
     Args:
         images: of the training split.
         repeat: passes over them in an epoch.
 
     Raises:
-        UserError: with its images, unless `confirm` is true.
+        UserError: with the number of images if it is not, unless `confirmed`.
     """
     whole = images * repeat
     if (repeat > REPEAT or whole > IMAGES) and not confirmed:
@@ -35,7 +35,7 @@ def check_epoch(images: int, *, repeat: int, epochs: int, confirmed: bool) -> No
 
 
 def is_wide(settings: Spec) -> bool:
-    """Whether the settings of a backbone or head have numbers from which a network may be too large to build."""
+    """Whether the settings of a backbone or head contain numbers large enough for a network that cannot be built."""
     found = list(numbers(settings))
     if len(found) > MANY or sum(abs(value) for _, value in found) > TOTAL:
         return True
@@ -43,7 +43,7 @@ def is_wide(settings: Spec) -> bool:
 
 
 def numbers(node: Any, key: str = "") -> Iterator[tuple[str, float]]:
-    """All numbers of a configuration with the keys that they stand below."""
+    """Yield all numbers of a configuration with the keys that hold them."""
     if isinstance(node, Mapping):
         for name, value in node.items():
             yield from numbers(value, str(name))
@@ -55,10 +55,10 @@ def numbers(node: Any, key: str = "") -> Iterator[tuple[str, float]]:
 
 
 def check_parameters(what: str, parameters: int, confirmed: bool) -> None:
-    """Compare a network with what fits a machine.
+    """Check that a network fits a machine.
 
     Raises:
-        UserError: with its parameters, unless they are confirmed.
+        UserError: with its number of parameters if it does not, unless `confirmed`.
     """
     if parameters > PARAMETERS and not confirmed:
         raise UserError(

@@ -1,9 +1,9 @@
-"""Checks a configuration stored in a checkpoint or an exported file: it may build, open and resolve what conf/ does.
+"""Checks a configuration stored in a checkpoint or exported file: it may only build, open and resolve what conf/ does.
 
-Every file of ours is read through `read_ours` of tasks/checkpoint/checkpoint.py or `card_of` of
-tasks/checkpoint/manifest.py, and both end here. What is refused: a `_target_` that tasks/config/targets.py does not
-list at that place, interpolations that conf/ does not have, addresses, keys that steer Hydra, and whatever is too deep
-or too large to be a configuration.
+All our files are read through `read_ours` of tasks/checkpoint/checkpoint.py or `card_of` of
+tasks/checkpoint/manifest.py, and both call this module. Refused are: a `_target_` that tasks/config/targets.py does not
+list for that key, interpolations that conf/ does not have, addresses, keys that control Hydra, and anything too deep
+or too large for a configuration.
 """
 
 import re
@@ -22,13 +22,13 @@ from tasks.config.rules.values import check_stored
 from tasks.config.targets import INTERPOLATIONS, OWN, TRAINER, may_build, renamed, slot_of
 from tasks.config.tree import DATA_ROOT, put, resolved, select
 
-MAX_DEPTH, MAX_VALUES, MAX_LENGTH = 24, 20_000, 4_096  # levels, values, characters; ours have 8, hundreds and a path
-LARGEST = 2**63  # of a whole number: what a tensor or a file of JSON holds
-MAX_SHARED_VALUES = 64  # values below what interpolations repeat
+MAX_DEPTH, MAX_VALUES, MAX_LENGTH = 24, 20_000, 4_096  # levels, values, characters; ours: 8, hundreds, a path's length
+LARGEST = 2**63  # whole number: what a tensor or a JSON file can hold
+MAX_SHARED_VALUES = 64  # values below a key that interpolations repeat
 HYDRA_KEYS = {"_partial_": (True, False), "_convert_": ("none", "partial", "object", "all")}
-GENERATED_SIZES = ("train", "val", "height", "width")  # street scenes are generated where they are missing
+GENERATED_SIZES = ("train", "val", "height", "width")  # street scenes are generated if they are missing
 MAX_GENERATED = 20_000
-SHARED = ("image_size", "metric", "targets", "wants")  # what interpolations refer to
+SHARED = ("image_size", "metric", "targets", "wants")  # keys that interpolations refer to
 ADDRESS = re.compile(r"://|(^|::)\s*(data|file|ftp|gs|hf|hf-hub|hf_hub|https?|local-dir|memory|s3|ssh):", re.I)
 Place = tuple[str, ...]
 
@@ -37,7 +37,7 @@ TYPED: ContextVar[Sequence[str]] = ContextVar("overrides on the command line", d
 
 @contextmanager
 def command_line(typed: Iterable[str]) -> Iterator[None]:
-    """The overrides of a command, while it runs: `checked_config` does not take these keys from a file."""
+    """Set the overrides of a command while it runs: `checked_config` does not take their keys from a file."""
     token = TYPED.set(tuple(typed))
     try:
         yield
@@ -46,16 +46,16 @@ def command_line(typed: Iterable[str]) -> Iterator[None]:
 
 
 def checked_config(config: Any, path: str | Path) -> dict[str, Any]:
-    """The configuration of a file, of which nothing can run, be opened or resolved but what conf/ has as well.
+    """The configuration of a file; it can only run, open or resolve what conf/ also does.
 
-    What the user typed a value for on the command line is not taken from the file: where that would be refused it is
-    null, so that your own run with your own class resumes if you type the override again.
+    Keys that the user typed on the command line are not taken from the file: a refused value becomes null if its key
+    was typed, so that your own run with your own class resumes if you type the override again.
 
     Args:
         path: of the file, for messages.
 
     Raises:
-        UserError: at the first thing that is refused, in one line.
+        UserError: for the first refused entry, in one line.
     """
     if not isinstance(config, dict):
         raise UserError(f"{path} is damaged: its configuration is {kind(config)}, not keys and values")
@@ -81,19 +81,19 @@ def checked_config(config: Any, path: str | Path) -> dict[str, Any]:
 
 
 def or_plugged(place: Place) -> str:
-    """What else can be typed for a class of the user's own."""
+    """A further hint for the user's own classes, or ''."""
     named = place[-1] == "_target_" and slot_of(place) in OWN
     return ", or plugins=[…] for a package of your own" if named else ""
 
 
 def rebuilt(card: Mapping[str, Any], path: str | Path) -> dict[str, Any]:
-    """The configuration by which a checkpoint's network is built again, resolved; nothing is downloaded for it.
+    """The resolved configuration from which a checkpoint's network is rebuilt; building it downloads nothing.
 
     Args:
         path: of the checkpoint, for messages.
 
     Raises:
-        UserError: for a class where another belongs, and a value outside its rule.
+        UserError: for a class at the wrong key, and a value outside its rule.
     """
     try:
         tree = resolved({**card["config"], "confirm": False})  # a file cannot confirm its own size
@@ -105,7 +105,7 @@ def rebuilt(card: Mapping[str, Any], path: str | Path) -> dict[str, Any]:
 
 
 def check_extent(config: Any, path: str | Path) -> None:
-    """Raises a UserError for more levels, values or characters than a configuration has."""
+    """Raise UserError if a configuration has implausibly many levels, values or characters."""
     count, stack = 0, [(config, 0)]
     while stack:
         node, depth = stack.pop()
@@ -127,7 +127,7 @@ def check_extent(config: Any, path: str | Path) -> None:
 
 
 def problems(config: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:
-    """Where a configuration is refused, and in a few words what for."""
+    """Yield each refused place of a configuration with a short reason."""
     for place, value in values(config):
         if problem := problem_of(place, value):
             yield place, problem
@@ -140,7 +140,7 @@ def problems(config: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:
 
 
 def problem_of(place: Place, value: Any) -> str:
-    """What is wrong with a value; nothing if it may stay."""
+    """What is wrong with a value; '' if it is allowed."""
     name = ".".join(place)
     slot, key = slot_of(place), place[-1] if place else ""
     if not isinstance(value, dict | list | tuple | str | int | float | bool | None):
@@ -166,7 +166,7 @@ def problem_of(place: Place, value: Any) -> str:
 
 
 def wrong_argument(place: Place, node: Mapping[Any, Any]) -> tuple[str, str] | None:
-    """The first key of a table that may not be what it is, where its class takes some that name files, and why."""
+    """The first refused argument of a node whose class takes arguments that may name files, and the reason."""
     target, name = node.get("_target_"), ".".join(place)
     if slot_of(place) == "trainer":
         other = next((str(key) for key in node if key not in TRAINER and key != "_target_"), None)
@@ -180,7 +180,7 @@ def wrong_argument(place: Place, node: Mapping[Any, Any]) -> tuple[str, str] | N
 
 
 def may_be_resolved(place: Place, text: str) -> bool:
-    """Whether conf/ has this interpolation at such a place."""
+    """Whether conf/ has this interpolation at this place."""
     first = place[1] if len(place) > 1 and place[0] in infos() else place[0]
     if text == "${datasets}":
         return place == ("dataset", "sets")
@@ -190,7 +190,7 @@ def may_be_resolved(place: Place, text: str) -> bool:
 
 
 def values(node: Any, place: Place = ()) -> Iterator[tuple[Place, Any]]:
-    """Everything in nested dicts and lists with its place, a dict before what is in it; elements of lists by number."""
+    """Yield everything in nested dicts and lists with its place, parents first; list elements are named by index."""
     yield place, node
     items: Iterable[tuple[Any, Any]] = ()
     if isinstance(node, dict):
@@ -210,12 +210,12 @@ def without(config: dict[str, Any], place: Place) -> dict[str, Any]:
 
 
 def typed_places() -> list[Place]:
-    """The places of the configuration that this command line decides."""
+    """The places of the configuration that this command line sets."""
     return [tuple(key.split(".")) for key in typed_keys(TYPED.get())]
 
 
 def shown(value: Any) -> str:
-    """A value in a few characters, for messages."""
+    """A value, shortened for messages."""
     return kind(value) if isinstance(value, dict | list | tuple) else repr(value)[:80]
 
 

@@ -1,7 +1,7 @@
-"""What a configuration that somebody sent may build: each class by its exact name, and only where conf/ has its like.
+"""What a configuration from an untrusted file may build: each class by its exact name, and only at keys as in conf/.
 
-Nothing is imported to decide: a name that is not written here is refused, whatever a module of that name would hold.
-tests/test_config.py holds the lists against conf/ and against what lies at each name.
+Nothing is imported to decide: a name that is not listed here is refused, whatever a module of that name contains.
+tests/test_config.py compares the lists with conf/ and with the object at each name.
 """
 
 from collections.abc import Iterable, Mapping
@@ -12,12 +12,12 @@ from tasks.common.plugins import is_plugged, plugins
 from tasks.common.task_info import infos
 from tasks.config.tree import OUTPUT_DIR, Tree
 
-# What a user may name on the command line:
+# Prefixes that a user may name on the command line:
 TARGETS = ("tasks.", "heads.", "backbones.", "torch.optim.", "torch.nn.", "lightning.", "albumentations.")
 
-OWN = ("backbone", "head", "task", "dataset")  # where a file may have a plug-in's class (tasks/common/plugins.py)
+OWN = ("backbone", "head", "task", "dataset")  # keys where a file may have a plug-in's class (tasks/common/plugins.py)
 
-RENAMED = {  # modules that were called otherwise when checkpoints were written and commands noted down
+RENAMED = {  # old module names in checkpoints and in commands that users kept
     "backbones.mobilenet_v3": "backbones.mobilenet_v3_variants",
     "tasks.balance": "tasks.engine.loss_weights",
     "tasks.optimizers": "tasks.engine.optimizers",
@@ -50,10 +50,10 @@ RandomSizedBBoxSafeCrop RandomSizedCrop RandomSnow RandomSunFlare RandomToneCurv
 SafeRotate SaltAndPepper SelectiveChannelTransform Sequential Sharpen ShiftScaleRotate ShotNoise SmallestMaxSize
 Solarize SomeOf Spatter SquareSymmetry Superpixels ThinPlateSpline ToFloat ToGray ToRGB ToSepia Transpose UnsharpMask
 VerticalFlip XYMasking ZoomBlur
-"""  # not those that read files or call what they are given: FDA, Lambda, TextImage, …
+"""  # without those that read files or call their arguments: FDA, Lambda, TextImage, …
 TRANSFORMS = frozenset(f"albumentations.{name}" for name in OF_ALBUMENTATIONS.split())
 
-ALLOWED: dict[str, frozenset[str]] = {  # by the configuration's key, without the head's name; `task`: TaskInfo.builds
+ALLOWED: dict[str, frozenset[str]] = {  # by configuration key, without the head's name; `task`: TaskInfo.builds
     "backbone": frozenset(
         {
             "backbones.mnasnet.MNASNet",
@@ -128,7 +128,7 @@ ALLOWED: dict[str, frozenset[str]] = {  # by the configuration's key, without th
     "logger": frozenset({"lightning.pytorch.loggers.CSVLogger", "lightning.pytorch.loggers.TensorBoardLogger"}),
 }
 
-INTERPOLATIONS: dict[str, frozenset[str]] = {  # by the configuration's first key: what conf/ leaves to be resolved
+INTERPOLATIONS: dict[str, frozenset[str]] = {  # by first key of the configuration: interpolations in conf/
     "backbone": frozenset({"${wants.output_stride}", "${wants.skip_strides}", "${wants.tail}"}),
     "data": frozenset({"${image_size}"}),
     "balance": frozenset({"${loss_weights.segment}", "${loss_weights.detect}", "${loss_weights.classify}"}),
@@ -148,14 +148,14 @@ TRAINER = frozenset(OF_TRAINER.split())
 
 
 def renamed(node: Any) -> Any:
-    """Nested dicts and lists with every `_target_` under its name of today."""
+    """Nested dicts and lists with every `_target_` under its current name."""
     if isinstance(node, dict):
         return {key: name_of_today(value) if key == "_target_" else renamed(value) for key, value in node.items()}
     return [renamed(value) for value in node] if isinstance(node, list) else node
 
 
 def name_of_today(target: Any) -> Any:
-    """A `_target_` as it is called today; whatever RENAMED does not know stays."""
+    """The current name of a `_target_`; unchanged if RENAMED does not list it."""
     if not isinstance(target, str):
         return target
     module, _, name = target.rpartition(".")
@@ -163,7 +163,7 @@ def name_of_today(target: Any) -> Any:
 
 
 def may_build(slot: str, target: str) -> bool:
-    """Whether a file's configuration may build a class at a place: see slot_of()."""
+    """Whether a file's configuration may build a class at a place, given by slot_of()."""
     allowed = ALLOWED.get(slot, frozenset())
     if slot == "task":
         allowed = frozenset(target for info in infos().values() for own in info.builds.values() for target in own)
@@ -171,7 +171,7 @@ def may_build(slot: str, target: str) -> bool:
 
 
 def slot_of(path: tuple[str, ...]) -> str:
-    """The key of ALLOWED that decides over a place of the configuration."""
+    """The key of ALLOWED that applies to a place of the configuration."""
     first = path[1] if len(path) > 1 and path[0] in infos() else path[0] if path else ""
     return "dataset" if first == "datasets" else first
 
@@ -189,7 +189,7 @@ def check_targets(tree: Tree) -> None:
 
 
 def targets(node: object, path: str = "") -> Iterable[tuple[str, str]]:
-    """All `_target_` values of a configuration with where they stand."""
+    """Yield the path and value of every `_target_` of a configuration."""
     items = node.items() if isinstance(node, Mapping) else enumerate(node) if isinstance(node, list) else ()
     for key, value in items:
         if key == "_target_":

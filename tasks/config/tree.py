@@ -1,4 +1,4 @@
-"""Configurations as nested dicts and lists: a key of one, a change, and the interpolations that it may hold."""
+"""Configurations as nested dicts and lists: reading a key, changing it, and resolving interpolations."""
 
 import os
 import re
@@ -11,14 +11,14 @@ from tasks.config.image_size import derived, follows
 from tasks.config.rules import SIZE, is_size
 
 Tree = Mapping[str, Any]
-Spec = Mapping[str, Any]  # what is built: a class or function by `_target_` with its arguments, nothing left to resolve
-DATA_ROOT = "${oc.env:DATA_ROOT,data}"  # where data sets lie; conf/dataset
+Spec = Mapping[str, Any]  # of an object: a class or function by `_target_` with its arguments, fully resolved
+DATA_ROOT = "${oc.env:DATA_ROOT,data}"  # folder of the data sets; conf/dataset
 OUTPUT_DIR = "${hydra:runtime.output_dir}"  # of the run; conf/logger
 REFERENCE = re.compile(r"\$\{([\w.]+)\}")
 
 
 def select(tree: Tree, key: str) -> Any:
-    """The value at a dotted key; None where there is none."""
+    """The value at a dotted key; None if the key does not exist."""
     node: Any = tree
     for name in key.split("."):
         if not isinstance(node, Mapping) or name not in node:
@@ -28,10 +28,10 @@ def select(tree: Tree, key: str) -> Any:
 
 
 def need(tree: Tree, key: str) -> Any:
-    """The value at a dotted key that every configuration has.
+    """The value at a dotted key that every configuration must have.
 
     Raises:
-        UserError: if it is not there.
+        UserError: if it is missing.
     """
     if not has(tree, key):
         raise UserError(f"{key} is missing: every configuration has it")
@@ -39,19 +39,19 @@ def need(tree: Tree, key: str) -> Any:
 
 
 def put(tree: Tree, key: str, value: Any) -> dict[str, Any]:
-    """A copy with a value at a dotted key; what lacks above it is added."""
+    """A copy with a value at a dotted key; missing parents are created."""
     name, _, rest = key.partition(".")
     below = tree.get(name)
     return {**tree, name: put(below if isinstance(below, Mapping) else {}, rest, value) if rest else value}
 
 
 def resolved(tree: Tree, output_dir: object = "") -> dict[str, Any]:
-    """A copy without interpolations: references to other keys, what follows from image_size, DATA_ROOT and OUTPUT_DIR.
+    """A copy with interpolations resolved: references to other keys, rules of image_size, DATA_ROOT and OUTPUT_DIR.
 
-    Other text stays as it is.
+    Other text is unchanged.
 
     Raises:
-        UserError: for a reference to a key that is not there, and for an image_size that is none.
+        UserError: for a reference to a missing key, and for an invalid image_size.
     """
 
     size = tree.get("image_size")
@@ -81,23 +81,23 @@ def resolved(tree: Tree, output_dir: object = "") -> dict[str, Any]:
 
 
 def has(tree: Tree, key: str) -> bool:
-    """Whether there is something at a dotted key, null or not."""
+    """Whether a dotted key exists, even if its value is null."""
     parent, _, name = key.rpartition(".")
     node = select(tree, parent) if parent else tree
     return isinstance(node, Mapping) and name in node
 
 
 def arguments(made: type, section: Tree) -> dict[str, Any]:
-    """The keys of a section of the configuration that are fields of a dataclass."""
+    """The entries of a section of the configuration that are fields of a dataclass."""
     names = {field.name for field in fields(made)}
     return {key: value for key, value in section.items() if key in names}
 
 
 def spec_of(tree: Tree, key: str) -> Spec:
-    """What is built at a key.
+    """The specification of the object to build at a key.
 
     Raises:
-        UserError: if nothing is.
+        UserError: if there is none.
     """
     node = select(tree, key)
     if not isinstance(node, Mapping) or "_target_" not in node:

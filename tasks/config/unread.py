@@ -1,4 +1,4 @@
-"""Keys that others are derived from, `image_size` and `wants`: where one is typed, something must read it."""
+"""Keys from which others are derived, `image_size` and `wants`: if one is typed, something must use it."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -7,17 +7,17 @@ from tasks.common.errors import UserError
 from tasks.config.image_size import texts
 from tasks.config.tree import Tree
 
-OF_TRAINING = ("augment", "own_augment", "crop", "progressive")  # of data: what scored images do not pass through
+OF_TRAINING = ("augment", "own_augment", "crop", "progressive")  # keys of data that do not apply to scored images
 
 
 def check_read(tree: Tree, typed: Iterable[str]) -> None:
-    """Refuse a typed value that changes nothing.
+    """Refuse a typed value that has no effect.
 
     Args:
         typed: keys of the command line.
 
     Raises:
-        UserError: for the first one, with what is there instead.
+        UserError: for the first one, with what applies instead.
     """
     for key in sorted(typed):
         if key == "image_size" and tree["image_size"] is not None:
@@ -27,7 +27,7 @@ def check_read(tree: Tree, typed: Iterable[str]) -> None:
 
 
 def check_size_is_read(tree: Tree) -> None:
-    """Raises a UserError if nothing that this command does follows from image_size."""
+    """Raise UserError if image_size has no effect on this command."""
     data = tree["data"]
     if tree["mode"] not in ("train", "search"):
         tree = {**tree, "data": {key: value for key, value in data.items() if key not in OF_TRAINING}}
@@ -40,7 +40,7 @@ def check_size_is_read(tree: Tree) -> None:
 
 
 def check_backbone_reads(tree: Tree, name: str) -> None:
-    """Raises a UserError if the backbone does not take what `wants` says."""
+    """Raise UserError if the backbone does not use this key of `wants`."""
     backbone, wants = tree["backbone"], tree["wants"]
     taken = [f"wants.{key}" for key in wants if f"${{wants.{key}}}" in texts(backbone)]
     if f"wants.{name}" in taken:
@@ -52,5 +52,5 @@ def check_backbone_reads(tree: Tree, name: str) -> None:
 
 
 def as_built(tree: Tree) -> dict[str, Any]:
-    """A resolved configuration whose `wants` has what the backbone was built with, and nothing that it lacks."""
+    """A resolved configuration whose `wants` holds the values that the backbone was built with, and no other keys."""
     return {**tree, "wants": {key: tree["backbone"][key] for key in tree["wants"] if key in tree["backbone"]}}

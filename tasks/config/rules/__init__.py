@@ -1,4 +1,4 @@
-"""Rules for single values of the configuration: whether one holds, and what it should have been."""
+"""Rules for single values of the configuration: a check, and a description of what is allowed."""
 
 import math
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from tasks.common.labels import is_number
 
 Rule = tuple[Callable[[Any], bool], str]
 Rules = dict[str, Rule]
-LONGEST = 2**14  # pixels of an image's side
+LONGEST = 2**14  # pixels per side of an image
 
 
 def is_whole(value: Any) -> bool:
@@ -25,7 +25,7 @@ def is_size(value: Any) -> bool:
 
 
 def whole(least: int, optional: bool = False, most: int | None = None) -> Rule:
-    """A rule: an integer of at least so much, and at most so much."""
+    """A rule: an integer within bounds."""
     text = f"a whole number, {least} or more" if most is None else f"a whole number from {least:,} to {most:,}"
     text += ", or null" if optional else ""
     return lambda v: (v is None and optional) or (is_whole(v) and v >= least and (most is None or v <= most)), text
@@ -44,24 +44,24 @@ def number(
 
 
 def one_of(*choices: object) -> Rule:
-    """A rule: a value among these; 1 is not true here."""
+    """A rule: one of these values; 1 does not count as true."""
     names = ", ".join("null" if choice is None else str(choice) for choice in choices)
     text = f"one of {names}" if len(choices) > 1 else names
     return lambda v: any(v == choice and type(v) is type(choice) for choice in choices), text
 
 
 def either(*rules: Rule) -> Rule:
-    """A rule: one of several holds."""
+    """A rule: at least one of several rules holds."""
     return lambda v: any(holds(v) for holds, _ in rules), ", or ".join(text for _, text in rules)
 
 
 def optional(rule: Rule) -> Rule:
-    """A rule: null is allowed, too."""
+    """A rule: null is also allowed."""
     return lambda v: v is None or rule[0](v), f"{rule[1]}, or null"
 
 
 def list_of(rule: Rule, count: int | None = None, least: int = 1) -> Rule:
-    """A rule: a list of so many values, or of at least so many, that all hold to another rule."""
+    """A rule: a list of `count` values, or of at least `least`, each of which satisfies another rule."""
     holds, text = rule
     what = "a list" if count is None else f"a list of {count} values"
     return (
@@ -71,7 +71,7 @@ def list_of(rule: Rule, count: int | None = None, least: int = 1) -> Rule:
 
 
 def ascending(rule: Rule) -> Rule:
-    """A rule: two values that hold to another, the lower one first."""
+    """A rule: two values that satisfy another rule, in ascending order."""
     holds, text = list_of(rule, 2)
     return lambda v: holds(v) and v[0] <= v[1], f"{text}, the lower one first"
 

@@ -1,4 +1,4 @@
-"""Rules for the data set, and for what makes an image of a file. Applied where a key is there."""
+"""Rules for the data set, and for what turns a file into an image. Applied to keys that are present."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ SIDE = whole(1, most=LONGEST)
 
 
 def are_steps(value: Any) -> bool:
-    """Whether a value says sides of images with the shares of the steps until which they hold."""
+    """Whether a value is a list of pairs: an image side, and the share of the steps until which it applies."""
     return is_list(value) and all(
         is_list(step) and len(step) == 2 and SIDE[0](step[0]) and is_number(step[1]) and 0 < step[1] <= 1
         for step in value

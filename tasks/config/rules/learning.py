@@ -1,6 +1,6 @@
-"""Rules for optimiser, schedule, losses, what mixes images, several tasks' balance and distillation.
+"""Rules for optimiser, schedule, losses, image mixing, loss balance of several tasks, and distillation.
 
-Applied where a key is there; `head` and `task` of tasks.multitask hold to the same.
+Applied to keys that are present; the same rules hold for `head` and `task` within tasks.multitask.
 """
 
 from collections.abc import Iterable
@@ -34,8 +34,8 @@ RULES: Rules = {
     **{f"optimizer.{name}": optional(SWITCH) for name in ("foreach", "fused", "capturable", "differentiable")},
     **{f"optimizer.{name}": SWITCH for name in ("nesterov", "amsgrad", "maximize", "centered")},
     "scheduler.warmup": (BELOW_ONE[0], "a share of all steps, from 0 and below 1"),
-    "scheduler.power": POSITIVE,  # below 0 the rate rises without end
-    "scheduler.factor": number(above=0, most=1),  # below 0 so is the rate
+    "scheduler.power": POSITIVE,  # below 0 the rate grows without bound
+    "scheduler.factor": number(above=0, most=1),  # below 0 the rate becomes negative
     "scheduler.decay": number(above=0, most=1),
     "scheduler.every": POSITIVE,
     "scheduler.epochs": POSITIVE,
@@ -52,7 +52,7 @@ RULES: Rules = {
     "task.loss.box": one_of("smooth_l1", "giou"),
     "task.loss.box_weight": FROM_ZERO,
     "task.loss.alpha": SHARE,
-    "task.loss.gamma": number(1),  # below 1 gradients are infinite at a loss of 0
+    "task.loss.gamma": number(1),  # below 1 the gradient is infinite at a loss of 0
     "task.loss.negatives": FROM_ZERO,
     "task.loss.least_negatives": whole(0),
     "task.mix.mixup": FROM_ZERO,
@@ -74,6 +74,6 @@ RULES: Rules = {
 
 
 def of_each_task(names: Iterable[str]) -> Rules:
-    """Rules for values that each task has."""
+    """Rules for values that exist once per task."""
     rules = {"loss_weights": FROM_ZERO, "balance.weights": FROM_ZERO, "balance.start": number()}
     return {f"{key}.{name}": rule for key, rule in rules.items() for name in names}

@@ -1,4 +1,4 @@
-"""Rules for backbones and heads. Applied where a key is there."""
+"""Rules for backbones and heads. Applied to keys that are present."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ CHANNELS = 2**16
 
 
 def are_maps(value: Any) -> bool:
-    """Whether a value names maps: each by its name, or by several of which the first that is there counts."""
+    """Whether a value is a list of maps: each a name, or several names of which the first existing one is used."""
     return is_list(value) and len(value) > 0 and all(NAME[0](entry) for entry in value)
 
 

@@ -1,4 +1,4 @@
-"""Where in a configuration something is built."""
+"""Nodes of a configuration from which objects are built."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -9,7 +9,7 @@ OURS = ("backbones.", "heads.", "tasks.", "torch.", "lightning.", "albumentation
 
 
 def built(node: Any, path: str = "") -> Iterator[tuple[str, Spec]]:
-    """All nodes that have a `_target_`, with their keys; outer ones first."""
+    """Yield all nodes that have a `_target_`, with their keys, outer ones first."""
     if isinstance(node, Mapping) and "_target_" in node:
         yield path, node
     items = node.items() if isinstance(node, Mapping) else enumerate(node) if isinstance(node, list | tuple) else ()
@@ -18,7 +18,7 @@ def built(node: Any, path: str = "") -> Iterator[tuple[str, Spec]]:
 
 
 def is_ours(tree: Tree, key: str) -> bool:
-    """Whether what holds a key is built by us or a library that we know: own classes have values of their own."""
+    """Whether a key belongs to a class of ours or of a supported library; other classes define their own values."""
     while "." in key:
         key = key.rpartition(".")[0]
         node = select(tree, key)

@@ -1,4 +1,4 @@
-"""What may stand where: an optimiser is no backbone, a transform of albumentations does not make images of files."""
+"""Which classes may be used where: an optimiser is not a backbone, a transform of albumentations cannot read files."""
 
 import re
 
@@ -7,7 +7,7 @@ from tasks.common.task_info import infos
 from tasks.config.rules.nodes import OURS, built
 from tasks.config.tree import Tree
 
-PLACES = {  # what is built at a key, and the modules that have it
+PLACES = {  # key to the modules or classes that may be built there
     "trainer": ("lightning.Trainer", "lightning.pytorch.Trainer"),
     "logger": ("lightning.pytorch.loggers.",),
     "backbone": ("backbones.",),
@@ -28,10 +28,10 @@ TRANSFORMS = ("albumentations.", "tasks.data.")
 
 
 def check_places(tree: Tree) -> None:
-    """Refuse a class of ours, or of the libraries, at a place that is for others. A user's own class may be anywhere.
+    """Refuse a class of ours or of a library at a key meant for others. The user's own classes are allowed anywhere.
 
     Raises:
-        UserError: for one, with what the place is for.
+        UserError: for the first such class, with what the key is meant for.
     """
     places = PLACES | of_tasks()
     for path, node in built(tree):
@@ -43,7 +43,7 @@ def check_places(tree: Tree) -> None:
 
 
 def of_tasks() -> dict[str, tuple[str, ...]]:
-    """What may be built at `task` and below it, by key."""
+    """Classes that may be built at `task` and below it, by key."""
     places: dict[str, tuple[str, ...]] = {}
     for info in infos().values():
         for key, targets in info.builds.items():
@@ -53,5 +53,5 @@ def of_tasks() -> dict[str, tuple[str, ...]]:
 
 
 def ends(allowed: tuple[str, ...]) -> bool:
-    """Whether the last one is a module, of which any class will do."""
+    """Whether the last entry is a module, so that any of its classes is allowed."""
     return allowed[-1].endswith(".")

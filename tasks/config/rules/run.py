@@ -1,4 +1,4 @@
-"""Rules for what every command has: the mode, the data's loading, export and benchmark."""
+"""Rules for keys that every command has: mode, data loading, export and benchmark."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -27,7 +27,7 @@ THREADS = 1024
 
 
 def of_transforms(value: Any) -> bool:
-    """Whether a value has for each key settings by name, each of a transform or null."""
+    """Whether a value maps each key to named transforms, each with settings or null."""
     return isinstance(value, Mapping) and all(
         isinstance(own, Mapping)
         and all(step is None or (isinstance(step, Mapping) and "_target_" in step) for step in own.values())
@@ -42,7 +42,7 @@ IS_BUILT: Rule = (
 PATH = either(TEXT, whole(0))  # a folder may be called 2024
 A_PATH = optional(PATH)
 PATHS = optional(either(PATH, list_of(PATH)))
-# Keys that every command has, by the room that takes them:
+# Keys that every command has, by the package that uses them:
 RUN: Rules = {
     "mode": one_of(*MODES),
     "seed": whole(0, most=2**32 - 1),  # NumPy's and Lightning's bound
@@ -65,7 +65,7 @@ NETWORK: Rules = {
     "wants.skip_strides": one_of(0, 1, 2, 3),
 }
 DATA: Rules = {
-    "image_size": optional(SIZE),  # first: others are derived from it
+    "image_size": optional(SIZE),  # checked first: others are derived from it
     "white": optional(number(above=0, below=2**32)),
     "data.batch_size": whole(1, most=65_536),
     "data.eval_batch_size": whole(1, most=65_536),
@@ -110,7 +110,7 @@ BENCHMARK: Rules = {
     "benchmark.classes": whole(1, optional=True, most=100_000),
 }
 RULES: Rules = RUN | LEARNING | NETWORK | DATA | COMMAND | PREDICTION | EXPORT | BENCHMARK
-# Keys of some commands, and keys that older checkpoints lack:
+# Keys of some commands, and keys missing in older checkpoints:
 DATA_WHERE_PRESENT: Rules = {
     "data.balance": optional(number(0, 1)),
     "data.draw": (lambda v: v is None or isinstance(v, Mapping), "a number for each data set of a mixture"),

@@ -1,4 +1,4 @@
-"""Rules for lightning.Trainer's arguments: those in conf/base.yaml, and those that people add with +trainer.x=…"""
+"""Rules for lightning.Trainer's arguments: those in conf/base.yaml, and those that users add with +trainer.x=…"""
 
 import re
 from typing import Any
@@ -47,7 +47,7 @@ RULES: Rules = {
     "trainer.profiler": optional(one_of("simple", "advanced", "pytorch")),
     "trainer.default_root_dir": optional(TEXT),
 }
-INSTEAD = {  # what would break a run or change nothing, with what does it here; the values that ask for nothing
+INSTEAD = {  # arguments that would break a run or have no effect: harmless values, and what to use instead
     "fast_dev_run": ((False, None, 0), "trainer.limit_train_batches=1 trainer.max_epochs=1"),
     "overfit_batches": ((0, None), "trainer.limit_train_batches=…, without augmentation: data.augment={}"),
     "reload_dataloaders_every_n_epochs": ((0,), "nothing: each epoch has an order of its own"),

@@ -1,4 +1,4 @@
-"""Every value of the configuration against its rule."""
+"""Checks every value of the configuration against its rule."""
 
 import difflib
 import re
@@ -23,11 +23,11 @@ def where_present() -> Rules:
 
 
 def check_values(tree: Tree, required: Rules, where_present: Rules) -> None:
-    """Refuse what cannot be meant.
+    """Refuse invalid values.
 
     Args:
         tree: a whole configuration, resolved.
-        required: rules for keys that must be there.
+        required: rules for keys that must be present.
         where_present: rules for keys that not every configuration has.
 
     Raises:
@@ -41,7 +41,7 @@ def check_values(tree: Tree, required: Rules, where_present: Rules) -> None:
 
 
 def check_stored(tree: Tree, path: object) -> None:
-    """Check each value of a file's configuration that has a rule; what a file of before lacks has none.
+    """Check each value of a file's configuration that has a rule; keys that an older file does not have are skipped.
 
     Raises:
         UserError: for the first value outside its rule, with the file's name.
@@ -54,14 +54,14 @@ def check_stored(tree: Tree, path: object) -> None:
 
 
 def check_finite(tree: Tree) -> None:
-    """Raises a UserError for the first number of a configuration that is infinite or none."""
+    """Raise UserError for the first number of a configuration that is infinite or NaN."""
     for key, value in numbers(tree):
-        if not abs(value) <= sys.float_info.max:  # of 10**400, math.isfinite says nothing
+        if not abs(value) <= sys.float_info.max:  # math.isfinite fails for 10**400
             raise UserError(f"{key}={value} is no finite number")
 
 
 def numbers(node: Any, key: str = "") -> Iterator[tuple[str, float]]:
-    """All numbers of a configuration, with their keys."""
+    """Yield all numbers of a configuration with their keys."""
     items = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
     for name, value in items:
         yield from numbers(value, f"{key}.{name}".lstrip("."))
@@ -70,7 +70,7 @@ def numbers(node: Any, key: str = "") -> Iterator[tuple[str, float]]:
 
 
 def check_value(tree: Tree, key: str, rule: Rule) -> None:
-    """Raises a UserError for a value that is missing, or does not hold to its rule."""
+    """Raise UserError if a value is missing or violates its rule."""
     holds, text = rule
     value = need(tree, key)
     if not holds(value):
@@ -79,14 +79,14 @@ def check_value(tree: Tree, key: str, rule: Rule) -> None:
 
 
 def check_present(tree: Tree, key: str, rule: Rule) -> None:
-    """Raises a UserError for a value that is there, null or not, and does not hold to its rule."""
+    """Raise UserError if a value is present, null or not, and violates its rule."""
     holds, text = rule
     if has(tree, key) and not holds(value := select(tree, key)) and is_ours(tree, key):
         raise UserError(f"{key}={value} is not {text}")
 
 
 def check_instead(tree: Tree) -> None:
-    """Raises a UserError for an argument of the trainer that another key stands for here."""
+    """Raise UserError for an argument of the trainer that is replaced by another key here."""
     for name, (harmless, instead) in trainer.INSTEAD.items():
         value = tree["trainer"].get(name)
         if name in tree["trainer"] and not any(value == v and type(value) is type(v) for v in harmless):
@@ -94,7 +94,7 @@ def check_instead(tree: Tree) -> None:
 
 
 def check_half(tree: Tree) -> None:
-    """Raises a UserError for Adam with weights in float16, where its default eps is 0: the first step gives NaN."""
+    """Raise UserError for Adam with float16 weights and a tiny eps: the default becomes 0, the first step gives NaN."""
     adam = re.fullmatch(r"torch\.optim\.\w*Adam\w*", str(select(tree, "optimizer._target_")))
     if tree["mode"] != "train" or adam is None or str(tree["trainer"]["precision"]) != "16-true":
         return
@@ -107,7 +107,7 @@ def check_half(tree: Tree) -> None:
 
 
 def check_splits(tree: Tree) -> None:
-    """Raises a UserError for scores on the images that are trained on."""
+    """Raise UserError if validation uses the training images."""
     for path in places_of(tree, "dataset.val_split"):
         val, train = (select(tree, path.replace("val_split", name)) for name in ("val_split", "train_split"))
         if val is not None and val == train:
@@ -115,7 +115,7 @@ def check_splits(tree: Tree) -> None:
 
 
 def places_of(tree: Tree, key: str) -> Iterable[str]:
-    """The paths of a key: that of each head of tasks.multitask, and of each data set of a mixture."""
+    """All paths of a key: for tasks.multitask one per head, for a mixture one per data set."""
     group = key.partition(".")[0]
     if "heads" in tree and group in ("head", "task"):
         return [f"{name}.{key}" for name in infos()]
@@ -125,6 +125,6 @@ def places_of(tree: Tree, key: str) -> Iterable[str]:
 
 
 def suggestion(name: object, names: Iterable[str]) -> str:
-    """'; did you mean …?' with the nearest names."""
+    """'; did you mean …?' with the closest names, or ''."""
     near = difflib.get_close_matches(str(name), list(names), n=3, cutoff=0.5)
     return f"; did you mean {' or '.join(near)}?" if near else ""
