@@ -30,7 +30,7 @@ from tasks.engine.learner import Learner
 
 CLASSES = 20  # per task
 SIZE = (128, 160)
-OWN_SIZE = {"mobilenet_v2_cse": (32, 32)}  # its domain norms are tied to this size
+OWN_SIZE = {"mobilenet_v2_cse": (32, 32)}  # its gates are tied to this size
 
 
 def main(formats: Sequence[str]) -> int:

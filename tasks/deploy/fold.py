@@ -76,7 +76,7 @@ def attribute(graph: fx.GraphModule, node: Any) -> Tensor | None:
 
 
 def placed(graph: fx.GraphModule, name: str, tensor: Tensor) -> fx.Node:
-    """The node of a tensor added to the graph; a layer that is called twice shares one."""
+    """A new node for a tensor stored in the graph; a layer that is called twice shares its parameter."""
     if not hasattr(graph, name):
         graph.register_parameter(name, torch.nn.Parameter(tensor.detach().clone(), requires_grad=False))
     return graph.graph.get_attr(name)
