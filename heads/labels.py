@@ -53,7 +53,7 @@ def labels_from_logits(logits: Tensor, size: tuple[int, int]) -> Tensor:
 def _plain(image: Tensor, labels: Tensor, whole: bool) -> None:
     """(1, C, h, w) -> labels (H, W), class by class unless `whole` or all fit in 16 MB (512 MB off the CPU)."""
     fits = image.shape[1] * labels.numel() <= (2**22 if image.device.type == "cpu" else 2**27)
-    if whole or fits or image.shape[1] <= 4:  # torch has kernels for RGB
+    if whole or fits or image.shape[1] <= 4:  # torch has kernels for RGB only
         labels.copy_(_upsample(image, labels.shape).argmax(1)[0])
         return
     best = _upsample(image[:, :1], labels.shape)[0, 0]
