@@ -1,5 +1,5 @@
 """`python -m backbones`: the papers' networks with their sizes. With a name, one network block by block; with several,
-their sizes. A block table's file is a name as well.
+their sizes. The file of a block table is also a name.
 """
 
 import argparse
@@ -34,12 +34,12 @@ TABLES = ("backbones.published.mobilenets", "backbones.published.se")
 
 
 class Network(NamedTuple):
-    """A network that was asked for by name: a paper's, or a block table's.
+    """A network requested by name: from a paper or a block table.
 
     Attributes:
         size: image height and width.
-        classes: of the classifier that is counted with it.
-        origin: what a block table says of where it comes from.
+        classes: of the classifier counted with it.
+        origin: as recorded in a block table.
     """
 
     backbone: str
@@ -56,10 +56,10 @@ def rows() -> list[Published]:
 
 
 def network(name: str, known: Sequence[Published]) -> Network:
-    """The network of this name: of a published one, as its paper presents it.
+    """The network of this name; a published one in its paper's main version.
 
     Raises:
-        ValueError: if there is none, or its file is no block table.
+        ValueError: if there is none, or its file is not a block table.
     """
     if Path(name).suffix in (".yaml", ".yml") or Path(name).is_file():
         table = read_table(name)
@@ -72,7 +72,7 @@ def network(name: str, known: Sequence[Published]) -> Network:
 
 
 def hint(name: str, names: Sequence[str]) -> str:
-    """What to type instead of a name that is not there."""
+    """Suggestion for an unknown name."""
     if name == "timm":
         return "timm's networks are not listed here: choose one by backbone=timm backbone.name=…"
     near = difflib.get_close_matches(name, names, n=3)
@@ -80,15 +80,15 @@ def hint(name: str, names: Sequence[str]) -> str:
 
 
 def built(row: Published | Network) -> tuple[Backbone, ClassificationHead]:
-    """The row's network with its classifier, without values."""
+    """The row's network with its classifier, uninitialised."""
     with uninitialised():
         backbone = row.build()
         return backbone, ClassificationHead(backbone.features, row.classes)
 
 
 def sizes(rows: Sequence[Published | Network]) -> list[Counts]:
-    """Count every row's network; one that stands there at several image sizes is built once."""
-    gc.disable()  # thousands of modules come and go; looking for cycles among them takes half of the time
+    """Count every row's network; one that is listed at several image sizes is built once."""
+    gc.disable()  # with thousands of modules created and freed, garbage collection takes half of the time
     networks: dict[tuple[Callable[[], Backbone], int], tuple[Backbone, ClassificationHead]] = {}
     found = []
     for row in rows:
@@ -104,7 +104,7 @@ def sizes(rows: Sequence[Published | Network]) -> list[Counts]:
 
 
 def announced(backbone: Backbone, side: int) -> list[dict[str, Any]]:
-    """Every map that the network names, with where it leaves and its (channels, height, width)."""
+    """All maps of the network, with where they leave it and their (channels, height, width)."""
     with torch.no_grad():
         maps = backbone(no_images(side, side))
     return [
@@ -122,7 +122,7 @@ def announced(backbone: Backbone, side: int) -> list[dict[str, Any]]:
 
 @contextmanager
 def told_with_its_name(network: Network) -> Iterator[None]:
-    """Errors of a network that is run become a ValueError of one line that names it."""
+    """Turns errors of a running network into a one-line ValueError that names it."""
     try:
         yield
     except (ValueError, RuntimeError) as error:
@@ -131,10 +131,10 @@ def told_with_its_name(network: Network) -> Iterator[None]:
 
 
 def print_one(console: Console, network: Network, *, as_json: bool) -> None:
-    """One network block by block, and the maps it announces.
+    """Print one network block by block, and its maps.
 
     Raises:
-        ValueError: if it takes no images of this size.
+        ValueError: if it does not take images of this size.
     """
     (backbone, head), side = built(network), network.size
     with told_with_its_name(network):
@@ -155,10 +155,10 @@ def print_one(console: Console, network: Network, *, as_json: bool) -> None:
 
 
 def print_several(console: Console, networks: Sequence[Network], *, as_json: bool) -> None:
-    """Networks with their sizes, a line each.
+    """Print networks with their sizes, one line each.
 
     Raises:
-        ValueError: if one takes no images of its size.
+        ValueError: if one does not take images of its size.
     """
     records = []
     for network in networks:
@@ -174,7 +174,7 @@ def print_several(console: Console, networks: Sequence[Network], *, as_json: boo
 
 
 def main() -> int:
-    """Print what the command line asks for; the exit status is 2 for what there is not."""
+    """Print what the command line requests; the exit status is 2 for unknown names."""
     parser = argparse.ArgumentParser(prog="python -m backbones", description=__doc__)
     parser.add_argument(
         "name", nargs="*", help="a network, as in backbone=…, or a block table's file; all of the papers' without"

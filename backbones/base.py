@@ -1,4 +1,4 @@
-"""What a backbone promises: images in, named feature maps out, each announced with its channels and reduction."""
+"""Interface of a backbone: images in, named feature maps out, each declared with its channels and reduction."""
 
 from collections.abc import Iterable, Sequence, Set
 from typing import NamedTuple
@@ -9,45 +9,45 @@ from torch import Tensor, nn
 from backbones.blocks import Activation, TappedBlock
 from backbones.domain_norm import images_of_domains
 
-IMAGENET_MEAN = (0.485, 0.456, 0.406)  # of RGB in 0-1, as torchvision's weights expect them
+IMAGENET_MEAN = (0.485, 0.456, 0.406)  # of RGB in 0-1, as torchvision's weights expect
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
 class Hidden(NamedTuple):
-    """The layer that a network's paper puts between pooling and classes."""
+    """The layer that a network's paper has between pooling and classes."""
 
     channels: int
     act: Activation
-    norm: bool = False  # batch normalisation between the two, and no bias
+    norm: bool = False  # batch normalisation between the two, without bias
 
 
 class Feature(NamedTuple):
-    """What a head may know of a feature map: (N, channels, H / reduction, W / reduction)."""
+    """Description of a feature map for heads: (N, channels, H / reduction, W / reduction)."""
 
     channels: int
     reduction: int
-    hidden: Hidden | None = None  # of c5, where the paper has one
+    hidden: Hidden | None = None  # of c5, if the paper has one
 
 
 class Tap(NamedTuple):
-    """Where a feature map leaves the network: block number, and the place inside that block."""
+    """Where a feature map leaves the network: block number, and place inside that block."""
 
     block: int
     place: str = "out"
 
 
 class Backbone(nn.Module):
-    """A chain of blocks, some of whose maps are named.
+    """A chain of blocks with some named feature maps.
 
     Map `cN` is the last one whose reduction is 2^N at full stride; with a smaller output stride it keeps its name and
-    announces the reduction it really has. `features` says what there is. After `keep(names)` only those maps are
-    computed, and the layers after the last of them are gone.
+    declares its actual reduction. `features` lists the maps. After `keep(names)` only those maps are computed, and the
+    layers after the last of them are removed.
 
     Args:
-        blocks: modules called one after the other. Those that are tapped inside are TappedBlocks.
-        features: what each named map looks like.
+        blocks: modules called one after the other. Those with taps inside are TappedBlocks.
+        features: description of each named map.
         taps: where each named map leaves.
-        mean, std: of the RGB channels in 0-1, subtracted and divided when images come as uint8.
+        mean, std: of the RGB channels in 0-1, used to normalise uint8 images.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class Backbone(nn.Module):
         """Compute only these maps from now on, and drop the layers that none of them needs.
 
         Raises:
-            ValueError: for a name that is not announced.
+            ValueError: for an unknown name.
         """
         names = list(names)
         for name in names:
@@ -93,8 +93,8 @@ class Backbone(nn.Module):
         """Feature maps by name.
 
         Args:
-            images: (N, 3, H, W) RGB, uint8 as decoded, or float already normalised.
-            counts: how many of the images are of each data set, in order, for a backbone with statistics for each
+            images: (N, 3, H, W) RGB, uint8 as decoded, or already normalised floats.
+            counts: number of images of each data set, in order, for a backbone with statistics per data set
                 (domain_norm.py); others ignore it.
         """
         x = images if images.is_floating_point() else (images.to(self.mean.dtype) - self.mean) / self.std
@@ -102,7 +102,7 @@ class Backbone(nn.Module):
             return self.maps(x)
 
     def maps(self, x: Tensor) -> dict[str, Tensor]:
-        """Feature maps by name, of normalised images (N, 3, H, W)."""
+        """Feature maps by name, from normalised images (N, 3, H, W)."""
         maps: dict[str, Tensor] = {}
         last = len(self.blocks) - 1
         for index, block in enumerate(self.blocks):
@@ -114,7 +114,7 @@ class Backbone(nn.Module):
 
 
 def maps_of(block: nn.Module, x: Tensor, places: Set[str]) -> dict[str, Tensor]:
-    """What a block gives at these places; "out" is its result."""
+    """A block's maps at these places; "out" is its result."""
     if isinstance(block, TappedBlock) and not places <= {"out"}:
         return block.run_until(x, places)
     return {"out": block(x)}

@@ -1,4 +1,4 @@
-"""The layers that MobileNets are made of."""
+"""The building blocks of MobileNets."""
 
 from collections.abc import Callable, Collection, Mapping
 from functools import partial
@@ -19,7 +19,7 @@ def make_divisible(channels: float, divisor: int = 8) -> int:
 
 
 class ConvNormAct(nn.Sequential):
-    """Convolution without bias, batch normalisation, activation; padded so that only stride changes the size."""
+    """Convolution without bias, batch normalisation, activation; padded so that only the stride changes the size."""
 
     def __init__(
         self,
@@ -39,7 +39,7 @@ class ConvNormAct(nn.Sequential):
 
 
 class SqueezeExcite(nn.Module):
-    """Scale each channel by a gate computed from all channels' means (MobileNetV3, section 5.3).
+    """Scales each channel by a gate computed from all channels' means (MobileNetV3, section 5.3).
 
     The two 1×1 convolutions have biases; ReLU between them, `gate` after: hard-sigmoid in MobileNetV3, sigmoid before.
     """
@@ -58,10 +58,10 @@ class SqueezeExcite(nn.Module):
 
 
 class TappedBlock(nn.Module):
-    """Layers that run in the order in which they are registered; heads may read the results of some of them.
+    """Layers that run in registration order; heads may read the results of some of them.
 
     Attributes:
-        places: the name of each such result, by the layer's name; that of the last layer is "out".
+        places: name of each such result, by layer name; that of the last layer is "out".
         residual: whether the block's input is added to the last layer's result.
     """
 
@@ -93,15 +93,15 @@ class TappedBlock(nn.Module):
 
 
 class InvertedResidual(TappedBlock):
-    """Narrow in, wide inside, narrow out (MobileNetV2, section 3.3; with squeeze-and-excite: MobileNetV3, figure 4).
+    """Narrow input, wide inside, narrow output (MobileNetV2, section 3.3; with squeeze-excite: MobileNetV3, figure 4).
 
-        x ── 1×1 expand ──> depthwise ──> (squeeze-excite) ──> 1×1 project ── + x, where shapes allow
+        x ── 1×1 expand ──> depthwise ──> (squeeze-excite) ──> 1×1 project ── + x, if shapes allow
              "expanded"     "depthwise"                        "out"
 
     Args:
-        expanded: channels inside; the expansion is left out where it equals in_channels.
+        expanded: channels inside; the expansion is omitted if it equals in_channels.
         stride, dilation: of the depthwise convolution.
-        excite_hidden: width inside the squeeze-and-excite; 0 leaves it out.
+        excite_hidden: width inside the squeeze-and-excite; 0 omits it.
         gate: of the squeeze-and-excite.
         project_act: after the projection; None, a linear bottleneck, in every paper (MobileNetV2, section 3.2).
     """

@@ -1,4 +1,4 @@
-"""The blocks of MobileNetV2 + CSE: gates over the places of a map (Park, KIBME 2021)."""
+"""The blocks of MobileNetV2 + CSE: gates over the positions of a map (Park, KIBME 2021)."""
 
 from functools import partial
 from typing import Literal
@@ -15,16 +15,16 @@ Shortcut = Literal["always", "stride_1", "same_shape"]
 
 
 class SpatialGate(nn.Module):
-    """Scale each place of a map by a gate computed from all places' means over the channels.
+    """Scales each position of a map by a gate computed from all positions' means over the channels.
 
         x ─┬─ mean over C ── H·W ── hidden ── ReLU ── H·W ── sigmoid ── × ──> (N, C, H, W)
            └────────────────────────────────────────────────────────────┘
 
-    A map of another size than (size, size) is averaged to that size before, and the gate is resized after.
+    A map of another size than (size, size) is first averaged to that size, and the gate is resized afterwards.
 
     Args:
-        size: height and width of the maps it is trained on; the fully connected layers' shapes follow from it.
-        cap, cap_bound: hidden is size²/16, at most cap ("upper") or at least ("lower").
+        size: height and width of the training maps; determines the shapes of the fully connected layers.
+        cap, cap_bound: hidden is size²/16, at most cap ("upper") or at least cap ("lower").
     """
 
     def __init__(self, size: int, cap: int, cap_bound: Bound) -> None:
@@ -50,7 +50,7 @@ class SpatialGate(nn.Module):
 def shortcut_of(
     rule: Shortcut, in_channels: int, out_channels: int, stride: int, norm: partial[nn.BatchNorm2d]
 ) -> nn.Module | None:
-    """What leads a block's input around it: nothing, itself, or a 1×1 convolution where the shape changes."""
+    """The path around a block: None, the identity, or a 1×1 convolution if the shape changes."""
     same = stride == 1 and in_channels == out_channels
     if (rule == "same_shape" and not same) or (rule == "stride_1" and stride > 1):
         return None
@@ -58,7 +58,7 @@ def shortcut_of(
 
 
 class ShortcutInvertedResidual(nn.Module):
-    """MobileNetV2's block, always with its expansion, and with a shortcut wherever its stride is 1.
+    """MobileNetV2's block, always with its expansion, and with a shortcut whenever its stride is 1.
 
     x ─┬─ 1×1 expand ── 3×3 depthwise ── 1×1 project ── + ──>
        └────────────────── shortcut ────────────────────┘
@@ -80,7 +80,7 @@ class ShortcutInvertedResidual(nn.Module):
             ConvNormAct(expanded, expanded, 3, stride=stride, groups=expanded, act=ReLU6, norm=norm),
             ConvNormAct(expanded, out, act=None, norm=norm),
         )
-        rule: Shortcut = "stride_1" if shortcut == "always" else shortcut  # "always" is said of the gated blocks only
+        rule: Shortcut = "stride_1" if shortcut == "always" else shortcut  # "always" applies only to the gated blocks
         self.shortcut = shortcut_of(rule, in_channels, out, stride, norm)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -89,7 +89,7 @@ class ShortcutInvertedResidual(nn.Module):
 
 
 class GatedResidual(nn.Module):
-    """The paper's CSE bottleneck: no expansion, no projection, a gate over places.
+    """The paper's CSE bottleneck: no expansion, no projection, a gate over positions.
 
         x ─┬─ 1×1 ── 3×3 depthwise ── gate ── + ── 2×2 depthwise of stride 2 ──>      stride "after_gate"
         x ─┬─ 1×1 ── 3×3 depthwise ────────── + ── 2×2 depthwise of stride 2 ── gate ──>        "before_gate"
@@ -97,8 +97,8 @@ class GatedResidual(nn.Module):
            └─────────────── shortcut ─────────────────────┘
 
     Args:
-        size: height and width of the map that comes in.
-        stride: 1 or 2; blocks of stride 1 are as above without the 2×2 convolution.
+        size: height and width of the input map.
+        stride: 1 or 2; with stride 1 as above but without the 2×2 convolution.
     """
 
     def __init__(

@@ -1,7 +1,7 @@
-"""Domain batch normalisation: statistics for each data set of a mixture, weights and biases shared.
+"""Domain batch normalisation: separate statistics for each data set of a mixture, shared weights and biases.
 
 The statistics of two data sets are those of two domains (Li et al., Revisiting Batch Normalization for Practical Domain
-Adaptation, ICLR workshop 2017); normalised together, each is scored with a mean that no image of it has.
+Adaptation, ICLR workshop 2017); if normalised together, each is scored with a mean that fits none of its images.
 """
 
 import copy
@@ -13,15 +13,15 @@ from contextvars import ContextVar
 import torch
 from torch import Tensor, nn
 
-NUMBER = re.compile(r"\.norms\.(\d+)(?=\.\w+$)")  # in a tensor's name: whose it is
-COUNTS: ContextVar[Sequence[int] | None] = ContextVar("counts", default=None)  # of the forward pass that runs now
+NUMBER = re.compile(r"\.norms\.(\d+)(?=\.\w+$)")  # in a tensor's name: number of the domain
+COUNTS: ContextVar[Sequence[int] | None] = ContextVar("counts", default=None)  # of the current forward pass
 
 
 @contextmanager
 def images_of_domains(counts: Sequence[int] | None) -> Iterator[None]:
     """Normalise a batch by domain: its first counts[0] images are of domain 0, the next counts[1] of domain 1, ….
 
-    Backbones enter this for the length of a forward pass. Their blocks, timm's among them, take nothing but maps.
+    Backbones enter this for the duration of a forward pass, because their blocks, including timm's, take only maps.
     """
     token = COUNTS.set(counts)
     try:
@@ -31,21 +31,21 @@ def images_of_domains(counts: Sequence[int] | None) -> Iterator[None]:
 
 
 class DomainBatchNorm(nn.Module):
-    """Each domain's images normalised by their own statistics.
+    """Normalises each domain's images by their own statistics.
 
         x (N, C, H, W) ──┬─ first counts[0] images ─── norms[0] ──┬── (N, C, H, W)
                          └─ next counts[1] images ──── norms[1] ──┘
                                                        one weight, one bias
 
-    With several processes and nn.SyncBatchNorm, each process has images of the same domains: those without would not
-    take part in a sum that the others wait for.
+    With several processes and nn.SyncBatchNorm, every process needs images of the same domains: one without would skip
+    a sum that the others wait for.
 
     Args:
-        norm: gives weight, bias and the statistics that all start with.
-        domains: how many there are.
+        norm: source of weight, bias and all initial statistics.
+        domains: number of domains.
 
     Raises:
-        RuntimeError: in forward, if the counts of `images_of_domains` are not those of the batch.
+        RuntimeError: in forward, if the counts of `images_of_domains` do not match the batch.
     """
 
     def __init__(self, norm: nn.BatchNorm2d, domains: int) -> None:
@@ -69,12 +69,12 @@ class DomainBatchNorm(nn.Module):
 
 
 def separate_domains(network: nn.Module, domains: int) -> None:
-    """Give every nn.BatchNorm2d in a network statistics for each domain.
+    """Give every nn.BatchNorm2d of a network separate statistics for each domain.
 
-    `Backbone.keep()` builds a network of timm again: keep first, then separate.
+    `Backbone.keep()` rebuilds a timm network: keep first, then separate.
 
     Raises:
-        ValueError: for fewer than one domain.
+        ValueError: if `domains` is below one.
     """
     if domains < 1:
         raise ValueError(f"domains={domains} must be 1 or more")
@@ -85,7 +85,7 @@ def separate_domains(network: nn.Module, domains: int) -> None:
 
 
 def join_domains(network: nn.Module, number: int = 0) -> None:
-    """Make a network ordinary again, with the statistics of one domain; an ordinary one stays as it is."""
+    """Restore an ordinary network, with the statistics of one domain; an ordinary one is left unchanged."""
     for parent in list(network.modules()):
         for name, child in list(parent.named_children()):
             if isinstance(child, DomainBatchNorm):
@@ -93,10 +93,10 @@ def join_domains(network: nn.Module, number: int = 0) -> None:
 
 
 def state_of_domain(state: Mapping[str, Tensor], number: int) -> dict[str, Tensor]:
-    """The state of the ordinary network with the statistics of one domain, from that of a separated one.
+    """The state of the ordinary network with the statistics of one domain, from a separated network's state.
 
     Raises:
-        ValueError: where there are no statistics of that number.
+        ValueError: if there are no statistics with that number.
     """
     whose = {name: int(match[1]) for name in state if (match := NUMBER.search(name))}
     if number not in whose.values():
@@ -105,10 +105,10 @@ def state_of_domain(state: Mapping[str, Tensor], number: int) -> dict[str, Tenso
 
 
 def state_of_domains(state: Mapping[str, Tensor], numbers: Sequence[int]) -> dict[str, Tensor]:
-    """The state of a separated network of these domains alone, renumbered; of one, that of the ordinary network.
+    """The state of a separated network with only these domains, renumbered; for one, that of the ordinary network.
 
     Raises:
-        ValueError: where there are no statistics of a number.
+        ValueError: if there are no statistics with one of the numbers.
     """
     if len(numbers) == 1:
         return state_of_domain(state, numbers[0])
@@ -122,10 +122,10 @@ def state_of_domains(state: Mapping[str, Tensor], numbers: Sequence[int]) -> dic
 
 
 def state_for_domains(state: Mapping[str, Tensor], separated: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The state of a separated network whose domains all have an ordinary network's statistics.
+    """The state of a separated network in which all domains have an ordinary network's statistics.
 
     Args:
-        state: the ordinary network's; one that is separated already stays as it is.
+        state: the ordinary network's; a separated one is returned unchanged.
         separated: any state of the separated network, for its names.
     """
     origins = {name: NUMBER.sub("", name) for name in separated if NUMBER.search(name)}

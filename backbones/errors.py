@@ -1,5 +1,5 @@
-"""What a network says of images that it cannot take."""
+"""Errors for images that a network cannot take."""
 
 
 class ImageSizeError(ValueError):
-    """A network refuses images of this size: a mistake in the configuration, not a fault of the code."""
+    """A network does not take images of this size: a configuration error, not a bug."""

@@ -10,14 +10,14 @@ from backbones.blocks import ConvNormAct, InvertedResidual, TappedBlock
 
 
 class ExpansionResidual(TappedBlock):
-    """From one expansion to the next: the layers of two neighbouring inverted residuals, cut at their wide ends.
+    """From one expansion to the next: the layers of two neighbouring inverted residuals, split at their wide ends.
 
-        x ── depthwise ──> (squeeze-excite) ──> 1×1 project ──> 1×1 expand of the next block ── + x, where shapes allow
+        x ── depthwise ──> (squeeze-excite) ──> 1×1 project ──> 1×1 expand of the next block ── + x, if shapes allow
              "depthwise"                        "bottleneck"                                    "out"
 
     Args:
-        block: gives everything after its expansion.
-        following: gives its expansion; None after the last block, whose result is the bottleneck.
+        block: provides everything after its expansion.
+        following: provides its expansion; None after the last block, whose result is the bottleneck.
     """
 
     places: ClassVar[Mapping[str, str]] = {"depthwise": "depthwise", "project": "bottleneck", "expand": "out"}
@@ -33,7 +33,7 @@ class ExpansionResidual(TappedBlock):
 
 
 def join_expansions(modules: Sequence[nn.Module], taps: Mapping[str, Tap]) -> tuple[list[nn.Module], dict[str, Tap]]:
-    """A chain of inverted residuals cut at their expansions; every map keeps its name and shape."""
+    """Regroup a chain of inverted residuals at their expansions; every map keeps its name and shape."""
     chain: list[nn.Module] = []
     for module, following in zip(modules, (*modules[1:], None), strict=True):
         if isinstance(module, InvertedResidual):

@@ -1,4 +1,4 @@
-"""Builds a backbone from rows of inverted residuals: output stride, dilation, shortcuts and map names by one rule."""
+"""Builds a backbone from rows of inverted residuals: common rules for output stride, dilation, shortcuts and names."""
 
 from functools import partial
 from typing import Literal, NamedTuple
@@ -18,7 +18,7 @@ MEAN_AND_STD = {"imagenet": (IMAGENET_MEAN, IMAGENET_STD), "half": ((0.5, 0.5, 0
 
 
 class Block(NamedTuple):
-    """One inverted residual with its final channel counts."""
+    """One inverted residual with its final numbers of channels."""
 
     kernel: int
     expanded: int
@@ -30,15 +30,15 @@ class Block(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """A network of inverted residuals, with its final channel counts.
+    """A network of inverted residuals, with its final numbers of channels.
 
     Attributes:
-        stem: channels of the first convolution, of stride 2.
+        stem: channels of the first convolution, which has stride 2.
         last: channels of the last 1×1 convolution.
-        hidden: the layer after the pooling, announced with c5.
-        act: of stem and last convolution.
+        hidden: the layer after the pooling, declared with c5.
+        act: of the stem and the last convolution.
         norm_momentum: in PyTorch's sense: the weight of the new batch.
-        announce_bottleneck: whether to announce c5_bottleneck.
+        announce_bottleneck: whether c5_bottleneck is one of the maps.
         bottleneck_act: after the projections; None for linear bottlenecks.
         shortcut: between bottlenecks, between expansions, or none (MobileNetV2, figure 6b).
         normalisation: of uint8 images: ImageNet's mean and deviation, or "half": 0-255 to -1-1.
@@ -60,19 +60,19 @@ class Plan(NamedTuple):
 class InvertedBackbone(Backbone):
     """Stem, inverted residuals, last 1×1 convolution.
 
-    Besides c1…c5 (c5 is the last convolution) the inner maps that heads read are announced by the same rule:
+    Besides c1…c5 (c5 is the last convolution) it offers the inner maps that heads read, by the same rule:
 
         cN_first      output of the first block at that level            (c3_first: torchvision's LR-ASPP)
         cN_expanded   expansion in the first block of the next level     (c4_expanded: SSDLite)
         cN_depthwise  depthwise output of the level's last block         (c3_depthwise: the paper's LR-ASPP)
-        c5_bottleneck output of the last inverted residual, where asked  (MobileNetV2's segmentation)
+        c5_bottleneck output of the last inverted residual, if requested (MobileNetV2's segmentation)
 
     Args:
-        plan: the network; it stays readable as `plan`, also of layers that `keep` has dropped.
+        plan: the network; remains available as `plan`, including layers that `keep` has dropped.
         output_stride, skip_strides, dilation_rule: see Stages.
 
     Raises:
-        ValueError: for an output stride or rule that does not exist.
+        ValueError: for an unknown output stride or rule.
     """
 
     def __init__(self, plan: Plan, *, output_stride: int, skip_strides: int, dilation_rule: DilationRule) -> None:
@@ -112,7 +112,7 @@ class InvertedBackbone(Backbone):
 
 
 def initialise(network: nn.Module) -> None:
-    """He initialisation by fan-out, as torchvision starts its MobileNets."""
+    """He initialisation by fan-out, as in torchvision's MobileNets."""
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, mode="fan_out")

@@ -10,7 +10,7 @@ from backbones.stages import DilationRule, check_choice
 
 
 class Row(NamedTuple):
-    """One box of the figure: `repeat` inverted residuals, the first of them with the stride."""
+    """One box of the figure: `repeat` inverted residuals, the first with the stride."""
 
     factor: int
     kernel: int
@@ -31,7 +31,7 @@ A1 = (  # figure 7a
     Row(6, 5, 160, 3, 2, True),
     Row(6, 3, 320, 1, 1),
 )
-B1 = (  # what the same search gives without squeeze-and-excite
+B1 = (  # the result of the same search without squeeze-and-excite
     Row(1, 3,  16, 1, 1),
     Row(3, 3,  24, 3, 2),
     Row(3, 5,  40, 3, 2),
@@ -49,11 +49,11 @@ class MNASNet(InvertedBackbone):
 
     Args:
         variant: "a1" has squeeze-and-excite (a quarter of the block's input channels, sigmoid); "b1" has none.
-        width: multiplies the channels, but not the 1280 of the last convolution.
+        width: multiplies the channels, except the 1280 of the last convolution.
         output_stride, skip_strides, dilation_rule: see Stages.
-        norm_eps: 1e-3 as in the authors' code; torchvision's weights of B1 want 1e-5.
-        norm_momentum: in PyTorch's sense: the weight of the new batch; 0.01 as in the authors' code (torchvision's
-            0.0003 takes tens of thousands of steps to forget the first ones).
+        norm_eps: 1e-3 as in the authors' code; torchvision's weights of B1 need 1e-5.
+        norm_momentum: as in PyTorch: the weight of the new batch; 0.01 as in the authors' code (torchvision's 0.0003
+            takes tens of thousands of steps to forget the first ones).
 
     Raises:
         ValueError: for an unknown choice.

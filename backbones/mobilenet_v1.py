@@ -17,13 +17,13 @@ ROWS = (  # table 1, without the stem of 32 channels: (channels, stride)
     (128, 2), (128, 1),
     (256, 2), (256, 1),
     (512, 2), (512, 1), (512, 1), (512, 1), (512, 1), (512, 1),
-    (1024, 2), (1024, 1),  # the table prints a stride of 2 here, beside an output that has not shrunk
+    (1024, 2), (1024, 1),  # the table prints a stride of 2 here, but its output does not shrink
 )
 # fmt: on
 
 
 class DepthwiseSeparable(TappedBlock):
-    """One filter per channel, then a mix of channels (section 3.1, figure 3).
+    """One filter per channel, then a 1×1 mix of channels (section 3.1, figure 3).
 
         x ── 3×3 depthwise ──> 1×1 project
              "depthwise"       "out"
@@ -45,7 +45,7 @@ class DepthwiseSeparable(TappedBlock):
 
 
 class MobileNetV1(Backbone):
-    """MobileNetV1 for (N, 3, H, W) images; c1…c5 with cN_first and cN_depthwise as InvertedBackbone names them.
+    """MobileNetV1 for (N, 3, H, W) images; c1…c5 with cN_first and cN_depthwise, named as in InvertedBackbone.
 
     The activation is ReLU6 as in the authors' code (the paper draws ReLU).
 
@@ -53,7 +53,7 @@ class MobileNetV1(Backbone):
         width: multiplies the channels (section 3.3).
         output_stride, skip_strides, dilation_rule: see Stages.
         norm_eps: 1e-3 as in TensorFlow's code.
-        norm_momentum: in PyTorch's sense: the weight of the new batch; 0.01 as Keras has it (slim: 0.0003).
+        norm_momentum: as in PyTorch: the weight of the new batch; 0.01 as in Keras (slim: 0.0003).
 
     Raises:
         ValueError: for an unknown choice.

@@ -8,7 +8,7 @@ from backbones.stages import DilationRule, check_choice
 
 
 class Row(NamedTuple):
-    """One line of the paper's table 2: `repeat` inverted residuals, the first of them with the stride."""
+    """One line of the paper's table 2: `repeat` inverted residuals, the first with the stride."""
 
     factor: int
     out: int
@@ -31,18 +31,18 @@ ROWS = (  # table 2
 
 
 class MobileNetV2(InvertedBackbone):
-    """MobileNetV2 for (N, 3, H, W) images; its c5 has 1280 channels, c5_bottleneck the 320 that segmentation reads.
+    """MobileNetV2 for (N, 3, H, W) images; c5 has 1280 channels, c5_bottleneck the 320 that segmentation reads.
 
     Args:
         width: multiplies the channels.
-        thin_last: whether the last convolution shrinks below 1280 too; it does not in classification (paper, section
-            4), but in the detection networks of V3's table 6.
+        thin_last: whether the last convolution shrinks below 1280 too; not in classification (paper, section 4), but in
+            the detection networks of V3's table 6.
         output_stride, skip_strides, dilation_rule: see Stages.
-        tail: "segmentation" halves the last two rows (160, 320) as MobileNetV3's paper does for its RF2 (table 7).
+        tail: "segmentation" halves the last two rows (160, 320) as in MobileNetV3's paper for its RF2 (table 7).
         bottleneck: "linear", or "relu6" after every projection (figure 6a).
         shortcut: between bottlenecks, between expansions, or none (figure 6b).
         norm_eps: 1e-5 as in torchvision's weights.
-        norm_momentum: in PyTorch's sense: the weight of the new batch.
+        norm_momentum: as in PyTorch: the weight of the new batch.
 
     Raises:
         ValueError: for an unknown choice.

@@ -1,7 +1,7 @@
 """MobileNetV2 with channel-wise squeeze-and-excite.
 
 Further Optimize MobileNetV2 with Channel-wise Squeeze and Excitation (Park, KIBME 2021), table 1. Text, table and the
-author's later code contradict each other; the defaults are what gives the published sizes, the options the rest.
+author's later code contradict each other; the defaults give the published sizes, the options cover the rest.
 """
 
 from functools import partial
@@ -18,7 +18,7 @@ from backbones.stages import Stages, check_choice
 
 
 class Layout(NamedTuple):
-    """Strides of the seven rows, four steps of 2 after the stem's, and how many of the first of all are left out."""
+    """Strides of the seven rows, four of them 2 besides the stem's, and how many strides are skipped from the start."""
 
     strides: tuple[int, ...]
     skip_strides: int
@@ -26,7 +26,7 @@ class Layout(NamedTuple):
 
 LAYOUTS = {
     "cifar": Layout((1, 2, 1, 2, 2, 1, 2), 2),  # table 1, for 32×32 images
-    "imagenette": Layout((1, 2, 2, 2, 2, 1, 1), 1),  # for 224×224; not in the text, gives the published size
+    "imagenette": Layout((1, 2, 2, 2, 2, 1, 1), 1),  # for 224×224; not in the text, matches the published size
 }
 INVERTED = ((1, 16), (6, 24), (6, 32))  # rows 1 to 3 of table 1: factor, out
 REPEATS = {"code": (1, 2, 3), "table1": (1, 1, 2)}  # of the above; only the code's give the published sizes
@@ -37,25 +37,25 @@ ACTS: dict[str, Activation] = {"prelu": nn.PReLU, "relu6": ReLU6}
 class MobileNetV2CSE(Backbone):
     """MobileNetV2 + CSE for (N, 3, resolution, resolution) images; c5 is a grouped 1×1 convolution to 1280 channels.
 
-    The gates' layers see the map as one vector, which ties the network to the size it was built for. There are five
-    strides of 2 to a layout, the first of which are left out (skip_strides, see Stages), so that c5 has reduction 8
-    in the layout "cifar" (c1 and c2: 1, c3: 2, c4: 4) and 16 in "imagenette" (c1: 1).
+    The gates' layers read the map as one vector, so the network is tied to the size it was built for. A layout has five
+    strides of 2, of which the first are skipped (skip_strides, see Stages), so that c5 has reduction 8 in the layout
+    "cifar" (c1 and c2: 1, c3: 2, c4: 4) and 16 in "imagenette" (c1: 1).
 
-    Published sizes come from the defaults (cap 8), and within 0.01 % from cap=16 with stride "before_gate", the
-    text's cap; the published size for Imagenette only from the former.
+    The defaults (cap 8) give the published sizes; cap=16, the text's cap, with stride "before_gate" is within 0.01 %,
+    but not for Imagenette.
 
     Args:
-        layout: "cifar" or "imagenette": where the strides are.
+        layout: "cifar" or "imagenette": positions of the strides.
         resolution: height and width of the images, a multiple of c5's reduction.
-        adapt: take images of any size, see SpatialGate.
+        adapt: accept images of any size, see SpatialGate.
         cap, cap_bound: of the width inside the gates, see SpatialGate.
-        stride: where a gated block of stride 2 has its stride, see GatedResidual.
+        stride: position of the stride in a gated block of stride 2, see GatedResidual.
         repeats: blocks in the first three rows: 1, 2, 3 in the author's code, 1, 1, 2 in table 1.
-        shortcut: "always" (a 1×1 convolution where channels differ; an inverted residual of stride 2 still has none),
+        shortcut: "always" (a 1×1 convolution if channels differ; an inverted residual of stride 2 still has none),
             "stride_1": not around a stride of 2, "same_shape": without any convolution, as in MobileNetV2.
         act: of the gated blocks, "prelu" (one slope for all channels) or "relu6".
         norm_eps: 1e-5, PyTorch's.
-        norm_momentum: in PyTorch's sense: the weight of the new batch.
+        norm_momentum: as in PyTorch: the weight of the new batch.
 
     Raises:
         ValueError: for an unknown choice; in forward, for images of another size unless it adapts.
@@ -121,7 +121,7 @@ class MobileNetV2CSE(Backbone):
         initialise(self)
         for module in self.modules():
             if isinstance(module, GatedResidual) and isinstance(module.halve, nn.Conv2d):
-                nn.init.kaiming_normal_(module.halve.weight, nonlinearity="linear")  # no normalisation after it
+                nn.init.kaiming_normal_(module.halve.weight, nonlinearity="linear")  # no normalisation follows
 
     def maps(self, x: Tensor) -> dict[str, Tensor]:
         """Feature maps by name, see Backbone."""

@@ -41,7 +41,7 @@ LARGE = (  # table 1
     Row(5, 960, 160, True,  HS, 1),
     Row(5, 960, 160, True,  HS, 1),
 )
-SMALL = (  # table 2; its SE on the last 1×1 convolution is in no released network
+SMALL = (  # its SE on the last 1×1 convolution is in no released network
     Row(3,  16,  16, True,  RE, 2),
     Row(3,  72,  24, False, RE, 2),
     Row(3,  88,  24, False, RE, 1),
@@ -64,7 +64,7 @@ class Table(NamedTuple):
         rows: its inverted residuals.
         last: channels of the last convolution.
         hidden: channels of the layer after the pooling; 0 for none.
-        hidden_grows: whether those grow above width 1.0; the paper's 7.5M (Large 1.25) and 3.6M (Small 1.25) tell.
+        hidden_grows: whether those grow above width 1.0; the paper's 7.5M (Large 1.25) and 3.6M (Small 1.25) show it.
         act: of the stem, the last convolution and the hidden layer.
     """
 
@@ -79,7 +79,7 @@ TABLES = {"large": Table(LARGE, 960, 1280, False), "small": Table(SMALL, 576, 10
 
 
 class MobileNetV3(InvertedBackbone):
-    """MobileNetV3-Large or -Small for (N, 3, H, W) images; its ablations are in mobilenet_v3_variants.
+    """MobileNetV3-Large or -Small for (N, 3, H, W) images; for its ablations see mobilenet_v3_variants.
 
     Args:
         size: "large" (table 1) or "small" (table 2).
@@ -87,8 +87,8 @@ class MobileNetV3(InvertedBackbone):
         width_rule, tail: see plan_of.
         output_stride, skip_strides, dilation_rule: see Stages.
         norm_eps: 1e-3 as in the paper's code and torchvision's weights.
-        norm_momentum: in PyTorch's sense: the weight of the new batch.
-        normalisation: of uint8 images: "imagenet", or "half": 0-255 to -1-1, as torchvision's SSDLite has it.
+        norm_momentum: as in PyTorch: the weight of the new batch.
+        normalisation: of uint8 images: "imagenet", or "half": 0-255 to -1-1, as in torchvision's SSDLite.
 
     Raises:
         ValueError: for an unknown choice.
@@ -122,13 +122,13 @@ def plan_of(
     norm_momentum: float,
     normalisation: Normalisation,
 ) -> Plan:
-    """A table at a width, with its final channel counts.
+    """A table at a width, with its final numbers of channels.
 
     Args:
         width_rule: "paper" (TensorFlow's code) scales an expansion as factor × scaled input and does not shrink the
-            layer after the pooling; "torchvision" scales both, which makes other networks below 1.0.
+            layer after the pooling; "torchvision" scales both, which gives different networks below 1.0.
         tail: "segmentation" halves the last stage's channels and its first expansion (RF2, section 6.4);
-            "detection" leaves that expansion, C4, as it is (table 6, rows with a dagger; torchvision's reduced tail).
+            "detection" keeps that expansion, C4 (table 6, rows with a dagger; torchvision's reduced tail).
 
     Raises:
         ValueError: for an unknown choice.

@@ -1,4 +1,4 @@
-"""MobileNetV3 with what its paper compares it with (table 5, figure 5), and the authors' minimalistic networks."""
+"""MobileNetV3 with its paper's ablations (table 5, figure 5), and the authors' minimalistic networks."""
 
 from typing import Literal
 
@@ -8,18 +8,18 @@ from backbones.stages import DilationRule, check_choice
 
 
 class MobileNetV3(InvertedBackbone):
-    """MobileNetV3-Large or -Small, or one of their variants, for (N, 3, H, W) images. This is what conf/ builds.
+    """MobileNetV3-Large or -Small, or one of their variants, for (N, 3, H, W) images. This is the class conf/ uses.
 
     Args:
         minimalistic: the authors' variant without squeeze-and-excite, hard-swish and 5×5 kernels.
-        activation: "paper" has hard-swish in the second half, "hard_swish" everywhere, "relu" nowhere (table 5).
-        excite: whether there are squeeze-and-excites.
+        activation: "paper" uses hard-swish in the second half, "hard_swish" everywhere, "relu" nowhere (table 5).
+        excite: whether to use squeeze-and-excite.
         last_stage: "efficient", or "original" with one more inverted residual and the 1280 channels before the pooling
             (figure 5; for Small by the same rule).
         The others are those of mobilenet_v3.MobileNetV3.
 
     Raises:
-        ValueError: for an unknown choice, or two that exclude each other.
+        ValueError: for an unknown choice, or two that are incompatible.
     """
 
     def __init__(
@@ -62,12 +62,12 @@ class MobileNetV3(InvertedBackbone):
 
 
 def with_original_last_stage(table: Table) -> Table:
-    """One more inverted residual, and the hidden layer's channels before the pooling (figure 5, above)."""
+    """Add one more inverted residual, and move the hidden layer's channels before the pooling (figure 5, top)."""
     row = Row(3, table.last, 2 * table.rows[-1].out, False, HS, 1)
     return table._replace(rows=(*table.rows, row), last=table.hidden, hidden=0)
 
 
 def minimal(table: Table) -> Table:
-    """Without squeeze-and-excite, hard-swish and 5×5 kernels."""
+    """Remove squeeze-and-excite, hard-swish and 5×5 kernels."""
     rows = tuple(row._replace(kernel=3, excite=False, act=RE) for row in table.rows)
     return table._replace(rows=rows, act=RE)

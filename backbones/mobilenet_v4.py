@@ -20,7 +20,7 @@ class Fused(NamedTuple):
 
 
 class Universal(NamedTuple):
-    """One universal inverted bottleneck; a kernel of 0 leaves that depthwise convolution out."""
+    """One universal inverted bottleneck; a kernel of 0 omits that depthwise convolution."""
 
     start: int
     middle: int
@@ -51,17 +51,16 @@ CONV_SMALL = (  # the paper's table of MNv4-Conv-S
 
 
 class MobileNetV4ConvSmall(Backbone):
-    """MobileNetV4-Conv-Small for (N, 3, H, W) images; its c5 has 960 channels, and 1280 hidden ones after the pooling.
+    """MobileNetV4-Conv-Small for (N, 3, H, W) images; c5 has 960 channels, the hidden layer after the pooling 1280.
 
-    Inner maps are named as InvertedBackbone names them, as far as a block has them: cN_first, cN_expanded (where the
-    first block of the next level is a universal one), cN_depthwise (the level's last block with a middle depthwise
-    convolution).
+    Inner maps are named as in InvertedBackbone, as far as a block has them: cN_first, cN_expanded (if the first block
+    of the next level is a universal one), cN_depthwise (the level's last block with a middle depthwise convolution).
 
     Args:
-        width: multiplies the channels, but not the 1280 (timm's narrower ones keep the stem's 32 as well).
+        width: multiplies the channels, except the 1280 (timm's narrower ones keep the stem's 32 as well).
         output_stride, skip_strides, dilation_rule: see Stages.
         norm_eps: 1e-3 as in TensorFlow's code.
-        norm_momentum: in PyTorch's sense: the weight of the new batch.
+        norm_momentum: as in PyTorch: the weight of the new batch.
 
     Raises:
         ValueError: for an unknown choice.

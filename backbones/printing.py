@@ -1,4 +1,4 @@
-"""Tables of networks on a terminal: all of the papers', some by name, one block by block."""
+"""Prints tables of networks: all of the papers', some by name, one block by block."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,7 +10,7 @@ from rich.table import Table
 from backbones.published.anatomy import Part
 from backbones.published.row import Published
 
-WIDTH = 140  # on a terminal and in a pipe alike
+WIDTH = 140  # in a terminal and in a pipe
 LEGEND = """
 params: all trainable ones, with 1000 classes unless the variant says otherwise; no BN: without BatchNorm's
 paper: as printed; MobileNetV2's widths 1.3, 0.75, 0.5 and 0.35 are the authors' page's, which leaves BatchNorm's out
@@ -20,7 +20,7 @@ check: the larger difference of params and MAdds to what the network's definitio
 
 
 def one_line_table(left: Sequence[str], right: Sequence[str], last: Sequence[str] = ()) -> Table:
-    """A table whose rows never wrap: columns of text, of numbers, of text."""
+    """A table whose rows never wrap: columns of text, then numbers, then text."""
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False, pad_edge=False)
     for names, justify in ((left, "left"), (right, "right"), (last, "left")):
         for name in names:
@@ -29,7 +29,7 @@ def one_line_table(left: Sequence[str], right: Sequence[str], last: Sequence[str
 
 
 def percent(fraction: float | None) -> str:
-    """A signed difference, if there is one."""
+    """Format a signed difference; '-' if None."""
     return "-" if fraction is None else f"{100 * fraction:+.2f}%"
 
 
@@ -40,7 +40,7 @@ def counted(record: Mapping[str, Any]) -> tuple[str, str, str]:
 
 
 def print_all(console: Console, rows: Sequence[Published], records: Sequence[Mapping[str, Any]]) -> None:
-    """The table of published networks, with a footnote where a paper's figure is not what is counted.
+    """Print the table of published networks, with a footnote if a paper's figure is not the count.
 
     Args:
         records: the rows as plain values (backbones/published/compare.py).
@@ -72,9 +72,9 @@ def print_all(console: Console, rows: Sequence[Published], records: Sequence[Map
 
 
 def print_some(console: Console, records: Sequence[Mapping[str, Any]]) -> None:
-    """The table of networks chosen by name, with where a block table says that it comes from."""
+    """Print the table of networks chosen by name, with the origin recorded in a block table."""
     table = one_line_table(("network",), ("image", "classes", "params", "no BN", "MAdds"), ("origin",))
-    for text in (table.columns[0], table.columns[-1]):  # paths and origins are as long as they are
+    for text in (table.columns[0], table.columns[-1]):  # paths and origins may be long
         text.no_wrap, text.overflow = False, "fold"
     for record in records:
         table.add_row(
@@ -88,7 +88,7 @@ def print_some(console: Console, records: Sequence[Mapping[str, Any]]) -> None:
 
 
 def print_parts(console: Console, parts: Sequence[Part]) -> None:
-    """The table of blocks, with their sum."""
+    """Print the table of blocks, with their sum."""
     table = one_line_table(
         ("#", "block", "input", "output"), ("kernel", "stride", "dilation", "params", "MAdds"), ("maps",)
     )
@@ -111,7 +111,7 @@ def print_parts(console: Console, parts: Sequence[Part]) -> None:
 
 
 def print_maps(console: Console, maps: Sequence[Mapping[str, Any]]) -> None:
-    """The table of the maps that a network announces."""
+    """Print the table of a network's maps."""
     table = one_line_table(("map",), ("channels", "reduction", "block"), ("place", "shape"))
     for named in maps:
         *values, shape = named.values()

@@ -1,11 +1,11 @@
 """Running statistics of batch normalisation that start as the plain mean of all batches.
 
-Momentum m leaves (1 - m)^n of the initial mean 0 and variance 1 in them after n batches: at 0.01, the papers' value,
-15 % after 192 batches, by which a network that has learnt well scores like chance. With the weight
+With momentum m the initial mean 0 and variance 1 still have a weight of (1 - m)^n after n batches: at 0.01, the papers'
+value, 15 % after 192 batches, enough for a well-trained network to score at chance level. With the weight
 
-    max(m, 1 / (n + 1))    of the batch that comes after n others
+    max(m, 1 / (n + 1))    for the batch after n others
 
-they are exactly the mean of all batches until 1 / (n + 1) has fallen to m, and the papers' average from there on.
+they are exactly the mean of all batches until 1 / (n + 1) has fallen to m, and the papers' average from then on.
 """
 
 import math
@@ -17,12 +17,13 @@ from torch.utils.hooks import RemovableHandle
 
 
 class CumulativeStart:
-    """Sets a layer's momentum before each training batch, until its own takes over.
+    """Sets a layer's momentum before each training batch, until its own momentum takes over.
 
-    It counts in Python: reading the layer's `num_batches_tracked` would wait for the device in every step.
+    Counts in Python: reading the layer's `num_batches_tracked` would sync with the device in every step.
 
     Args:
         norm: the layer.
+        batches: number of batches its statistics already average.
         batches: how many its statistics are the mean of already.
     """
 
@@ -32,7 +33,7 @@ class CumulativeStart:
         self.handle: RemovableHandle = norm.register_forward_pre_hook(self.before)
 
     def before(self, norm: nn.Module, _inputs: object) -> None:
-        """The weight of the batch that comes now."""
+        """Set the weight of the next batch."""
         if not norm.training:
             return
         self.batches += 1
@@ -42,19 +43,19 @@ class CumulativeStart:
             self.remove()
 
     def remove(self) -> None:
-        """Give the layer its own momentum back."""
+        """Restore the layer's own momentum."""
         self.norm.momentum = self.momentum
         self.handle.remove()
 
 
 def start_from_mean(network: nn.Module) -> list[CumulativeStart]:
-    """Let the running statistics of every batch normalisation start as the mean of all batches.
+    """Make the running statistics of every batch normalisation start as the mean of all batches.
 
-    To be called when a training begins or is resumed, after weights were loaded and layers converted: the number of
-    batches so far is `num_batches_tracked`. Published files may hold trained statistics with a count of 0; such a layer
-    is given the count at which its momentum takes over, so that what was loaded is kept, also by a resumed run. A layer
-    with a momentum of 0 or None, without statistics, or in evaluation mode (frozen, a teacher's) stays as it is, its
-    count too.
+    Call this when a training begins or is resumed, after weights were loaded and layers converted: the number of
+    batches so far is `num_batches_tracked`. Published files may contain trained statistics with a count of 0; such a
+    layer gets the count at which its momentum takes over, so that loaded statistics are kept, even by a resumed run. A
+    layer with a momentum of 0 or None, without statistics, or in evaluation mode (frozen, a teacher's) is left
+    unchanged, including its count.
 
     Returns:
         One for each layer whose momentum has not taken over yet.
@@ -68,7 +69,7 @@ def start_from_mean(network: nn.Module) -> list[CumulativeStart]:
     if not norms:
         return []
     counts = [norm.num_batches_tracked for norm in norms if norm.num_batches_tracked is not None]
-    known = torch.stack([torch.stack(counts), torch.stack([is_initial(norm) for norm in norms])]).tolist()  # waits once
+    known = torch.stack([torch.stack(counts), torch.stack([is_initial(norm) for norm in norms])]).tolist()  # syncs once
     starts = []
     for norm, tracked, count, initial in zip(norms, counts, *known, strict=True):
         momentum = norm.momentum or 0.0
@@ -81,6 +82,6 @@ def start_from_mean(network: nn.Module) -> list[CumulativeStart]:
 
 
 def is_initial(norm: _BatchNorm) -> Tensor:
-    """Whether a layer's statistics are those that it was made with: 0 or 1, int64."""
+    """Whether a layer's statistics still have their initial values: 0 or 1, int64."""
     assert norm.running_mean is not None and norm.running_var is not None
     return (torch.count_nonzero(norm.running_mean) + torch.count_nonzero(norm.running_var - 1) == 0).long()

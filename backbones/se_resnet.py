@@ -1,4 +1,4 @@
-"""SE-ResNet-50, and ResNet-50 as its case without gates.
+"""SE-ResNet-50, and ResNet-50 as its special case without gates.
 
 Deep Residual Learning (He et al., CVPR 2016), table 1; Squeeze-and-Excitation Networks (Hu et al., TPAMI 2019), with
 the choices of its ablations (tables 10 to 14).
@@ -25,7 +25,7 @@ EXCITATIONS: dict[str, type[nn.Module]] = {"sigmoid": nn.Sigmoid, "tanh": nn.Tan
 
 
 class Row(NamedTuple):
-    """One stage of ResNet-50: `repeat` bottlenecks of this inner width, the first of them with the stride."""
+    """One stage of ResNet-50: `repeat` bottlenecks of this inner width, the first with the stride."""
 
     stage: int
     width: int
@@ -45,7 +45,7 @@ ROWS = (  # He et al., table 1
 
 
 class Gate(NamedTuple):
-    """Where the blocks of one stage carry a gate, and what it is like; see SEResNet50."""
+    """Position and kind of the gates in the blocks of one stage; see SEResNet50."""
 
     place: Place
     reduction: int
@@ -55,12 +55,12 @@ class Gate(NamedTuple):
 
 
 class ChannelGate(nn.Module):
-    """Scale each channel by what a bottleneck of two fully connected layers makes of all of them (section 3).
+    """Scales each channel by a gate that two fully connected layers, a bottleneck, compute from all (section 3).
 
         x ─┬─ squeeze ── C/reduction ── ReLU ── C ── excitation ── × ──> (N, C, H, W)
            └───────────────────────────────────────────────────────┘
 
-    Without squeeze ("none": section 7.1's NoSqueeze) every place of the map gets a gate of its own.
+    Without squeeze ("none": section 7.1's NoSqueeze) every position of the map gets its own gate.
     """
 
     def __init__(self, channels: int, gate: Gate) -> None:
@@ -81,16 +81,16 @@ class ChannelGate(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """ResNet's bottleneck with a gate at one of five places (SENet's figure 5), or none.
+    """ResNet's bottleneck, optionally with a gate at one of five places (SENet's figure 5).
 
         x ─┬─ "pre" ── 1×1 ── 3×3 ── "conv3x3" ── 1×1 ── "standard" ── + ── ReLU ── "post" ──>
-           └── 1×1 where the shape changes ────────── "identity" ──────┘
+           └── 1×1 if the shape changes ───────────── "identity" ──────┘
 
     "conv3x3" is after that convolution's normalisation and ReLU, "standard" after the last normalisation.
 
     Args:
-        width: channels inside; four times as many leave.
-        step: what the stride has become, see Stages. Where stride became dilation the shortcut keeps its convolution.
+        width: channels inside; the output has four times as many.
+        step: the effective stride, see Stages. If stride became dilation the shortcut keeps its convolution.
     """
 
     def __init__(
@@ -106,7 +106,7 @@ class Bottleneck(nn.Module):
         super().__init__()
         out_channels = 4 * width
         outer, inner = (step.stride, 1) if stride_in == "1x1" else (1, step.stride)
-        # Registered in this order, the tensors stand in a checkpoint as torchvision's do.
+        # Registered in this order, so that tensors are in torchvision's checkpoint order.
         self.reduce = ConvNormAct(in_channels, width, stride=outer, act=ReLU, norm=norm)
         self.conv3x3 = ConvNormAct(width, width, 3, stride=inner, dilation=step.dilation, act=ReLU, norm=norm)
         self.expand = ConvNormAct(width, out_channels, act=None, norm=norm)
@@ -120,7 +120,7 @@ class Bottleneck(nn.Module):
         )
 
     def gated(self, place: Place, x: Tensor) -> Tensor:
-        """Through the gate, if it stands here."""
+        """Apply the gate if it is at this place."""
         return self.gate(x) if place == self.place else x
 
     def forward(self, x: Tensor) -> Tensor:
@@ -133,21 +133,21 @@ class Bottleneck(nn.Module):
 class SEResNet50(Backbone):
     """SE-ResNet-50 for (N, 3, H, W) images: c1 is the stem's convolution, c2…c5 the stages with 256 to 2048 channels.
 
-    Where output_stride turns stride into dilation, the block that lost its stride keeps the rate before it, and the
-    later ones widen: the rule of DeepLab and of torchvision's `replace_stride_with_dilation` alike.
+    If output_stride turns stride into dilation, the block that lost its stride keeps the previous rate and the later
+    ones dilate: the rule of both DeepLab and torchvision's `replace_stride_with_dilation`.
 
     Args:
-        reduction: by which the gates narrow, 2 to 32 (table 10); None leaves them out: ResNet-50.
+        reduction: factor by which the gates narrow, 2 to 32 (table 10); None omits them: ResNet-50.
         gated_stages: those of 2, 3, 4, 5 whose blocks have a gate (table 13).
         squeeze: "avg" or "max" over the map (table 11), or "none" (section 7.1).
-        excitation: what closes the gate (table 12).
-        place: where in the block it stands (table 14), see Bottleneck.
+        excitation: the gate's last activation (table 12).
+        place: of the gate in the block (table 14), see Bottleneck.
         bias: of the gates' two layers. The ablations have none (section 6).
         stride_in: the convolution that has a block's stride: the first 1×1, as in both papers, or the 3×3, as
-            torchvision's weights need it.
+            torchvision's weights require.
         output_stride, skip_strides: see Stages.
         norm_eps: 1e-5 as in torchvision's weights.
-        norm_momentum: in PyTorch's sense: the weight of the new batch.
+        norm_momentum: as in PyTorch: the weight of the new batch.
 
     Raises:
         ValueError: for an unknown choice.

@@ -1,4 +1,4 @@
-"""Resolution through a network while it is built: strides that become dilation, maps that get their names."""
+"""Tracks resolution while a network is built: strides that become dilation, names of maps."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -13,7 +13,7 @@ DilationRule = Literal["paper", "torchvision"]
 
 
 class Step(NamedTuple):
-    """What a block of some stride becomes: its real stride and the dilation of its spatial convolution."""
+    """Effective stride and dilation of a block's spatial convolution."""
 
     stride: int
     dilation: int
@@ -21,19 +21,19 @@ class Step(NamedTuple):
 
 
 class Stages:
-    """Modules in order, with the maps announced so far.
+    """Modules in order, with the maps named so far.
 
-    `level` counts the strides of 2 that the paper's network has had: its maps are called c<level>.
+    `level` counts the strides of 2 in the paper's network: its maps are named c<level>.
 
     Args:
         output_stride: 8, 16 or 32. Strides beyond it become dilation.
-        skip_strides: how many of the first strides are left out, without dilation: 2 for CIFAR's 32×32 images, which
-            the network then sees as it would see 128×128.
+        skip_strides: number of initial strides to skip, without dilation: 2 for CIFAR's 32×32 images, which the network
+            then processes like 128×128.
         dilation_rule: "paper" dilates from the block after the one that lost its stride (and gives that block a
-            shortcut if its shape allows one), "torchvision" from that block itself.
+            shortcut if its shape allows), "torchvision" from that block itself.
 
     Raises:
-        ValueError: for an output stride or rule that does not exist.
+        ValueError: for an unknown output stride or rule.
     """
 
     def __init__(
@@ -49,13 +49,13 @@ class Stages:
         self.level, self.reduction, self.dilation = 0, 1, 1
 
     def step(self, stride: int) -> Step:
-        """What the next block does where the paper's has this stride."""
+        """The step of the next block, given its stride in the paper."""
         if stride == 1:
             return Step(1, self.dilation, True)
         self.level += 1
         if self.level <= self.skip:
             return Step(1, 1, True)
-        if self.reduction * stride > self.output_stride:  # keep resolution, widen the view instead
+        if self.reduction * stride > self.output_stride:  # keep the resolution, widen the receptive field instead
             before, self.dilation = self.dilation, self.dilation * stride
             paper = self.dilation_rule == "paper"
             return Step(1, before if paper else self.dilation, paper)
@@ -63,13 +63,13 @@ class Stages:
         return Step(stride, self.dilation, False)
 
     def add_stem(self, channels: int, kernel: int = 3, *, act: Activation, norm: partial[nn.BatchNorm2d]) -> None:
-        """Append the first convolution, of stride 2 in all these networks; its map is c1 until a later one is."""
+        """Append the first convolution, of stride 2 in all these networks; its map is c1 unless a later one is."""
         stride = self.step(2).stride
         self.announce("c1", channels)
         self.add(ConvNormAct(3, channels, kernel, stride=stride, act=act, norm=norm))
 
     def announce(self, name: str, channels: int, place: str = "out", hidden: Hidden | None = None) -> None:
-        """Name a map of the module that is added next, at the resolution reached by now."""
+        """Name a map of the module added next, at the current resolution."""
         self.features[name], self.taps[name] = (
             Feature(channels, self.reduction, hidden),
             Tap(len(self.modules), place),
@@ -81,6 +81,6 @@ class Stages:
 
 
 def check_choice(name: str, value: object, choices: Sequence[object]) -> None:
-    """Refuse a value that is not among the choices, naming both."""
+    """Raises a ValueError that names the value and the choices if it is not one of them."""
     if value not in choices:
         raise ValueError(f"{name}={value!r} is not one of {', '.join(map(str, choices))}")

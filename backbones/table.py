@@ -16,16 +16,16 @@ GATES: dict[str, Activation] = {"hard_sigmoid": nn.Hardsigmoid, "sigmoid": nn.Si
 
 
 class TableBackbone(InvertedBackbone):
-    """The network of a block table, for (N, 3, H, W) images; its maps are named as InvertedBackbone names them.
+    """The network of a block table, for (N, 3, H, W) images; maps are named as in InvertedBackbone.
 
     Args:
         file: the table, in YAML.
-        table: what the file says; it goes before the file, which may be gone.
+        table: contents of the file; takes precedence over `file`, which may no longer exist.
         output_stride, skip_strides, dilation_rule: see Stages.
         norm_eps, norm_momentum: of the batch normalisations; None for the table's.
 
     Raises:
-        ValueError: for a table that is missing or wrong, or a choice that does not exist.
+        ValueError: for a missing or invalid table, or an unknown choice.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ def table_of(plan: Plan, origin: str | None = None) -> dict[str, Any]:
         origin: a line on where it comes from.
 
     Raises:
-        ValueError: for what a table has no words for: shortcuts between expansions, or none at all.
+        ValueError: for what a table cannot express: shortcuts between expansions, or none at all.
     """
     if plan.shortcut != "bottleneck":
         raise ValueError(f"shortcut={plan.shortcut}: block tables have shortcuts between bottlenecks only")

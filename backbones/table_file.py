@@ -9,7 +9,7 @@
     hidden: {channels: 1024, act: hard_swish, norm: false}   # after the pooling, for classification; or null
     act: hard_swish              # of the first and the last convolution
 
-Further keys may be left out; OTHERS has them with what they are then.
+Further keys are optional; OTHERS lists them with their defaults.
 """
 
 import reprlib
@@ -23,11 +23,11 @@ FORMAT = 1
 ACTS = ("relu", "relu6", "hard_swish")
 GATES = ("hard_sigmoid", "sigmoid")
 LARGEST = 2**18  # bytes of a file; MobileNetV3's has 2,000
-WIDEST = 2**14  # channels: more is a slip of the pen
+WIDEST = 2**14  # channels: more is a typing error
 ROW = ("kernel", "expanded", "out", "excite", "act", "stride")
 KEYS = ("format", "stem", "blocks", "last", "hidden", "act")
 OTHERS: dict[str, Any] = {
-    "gate": "hard_sigmoid",  # of the squeeze-and-excites; a row's own `gate` goes before it
+    "gate": "hard_sigmoid",  # of the squeeze-and-excites; a row's own `gate` overrides it
     "norm_eps": 1e-3,
     "norm_momentum": 0.01,
     "announce_bottleneck": False,
@@ -39,11 +39,11 @@ Rule = tuple[Callable[[Any], bool], str]
 
 
 class UniqueKeyLoader(yaml.SafeLoader):
-    """YAML without objects, in which a key stands once; by itself the last one would hold in silence."""
+    """YAML without objects and without duplicate keys, of which the last would otherwise silently win."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[str] = set()
-        for place, _ in node.value if isinstance(node, yaml.MappingNode) else ():  # `!!map [1]` is no mapping
+        for place, _ in node.value if isinstance(node, yaml.MappingNode) else ():  # `!!map [1]` is not a mapping
             key = str(place.value)
             if key in seen:
                 raise yaml.constructor.ConstructorError(None, None, f"the key {key} is there twice", place.start_mark)
@@ -53,27 +53,27 @@ class UniqueKeyLoader(yaml.SafeLoader):
 
 
 def read_table(path: str | Path) -> dict[str, Any]:
-    """The table of a file, complete.
+    """Read a complete table from a file.
 
     Raises:
-        ValueError: for a file that is missing or no such table; with the row, where one is wrong.
+        ValueError: for a file that is missing or not such a table; names the invalid row if there is one.
     """
     path = Path(path)
     try:
-        if path.exists() and not path.is_file():  # a pipe would never end
+        if path.exists() and not path.is_file():  # reading a pipe would never end
             raise ValueError("it is no file")
         if path.exists() and path.stat().st_size > LARGEST:
             raise ValueError(f"it has over {LARGEST:,} bytes")
         found = yaml.load(path.read_text(encoding="utf-8"), UniqueKeyLoader)
     except FileNotFoundError:
         raise ValueError(f"no block table at {path}") from None
-    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:  # ValueError: a date that there is not
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:  # ValueError: an invalid date
         raise ValueError(f"{path} is no block table: {' '.join(str(error).split())}") from None
     return checked(found, str(path))
 
 
 def write_table(path: Path, table: Mapping[str, Any], comment: str) -> None:
-    """Write a table, a row to a line, after a comment of one or several lines."""
+    """Write a table, one row per line, after a comment of one or more lines."""
     lines = [f"# {line}" for line in comment.splitlines()]
     for key in (*KEYS, *OTHERS):
         if key == "blocks":
@@ -84,19 +84,19 @@ def write_table(path: Path, table: Mapping[str, Any], comment: str) -> None:
 
 
 def flow(value: Any) -> str:
-    """A value on one line of YAML."""
+    """Format a value on one line of YAML."""
     text: str = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=10_000, allow_unicode=True)
     return text.removesuffix("...\n").strip()
 
 
 def checked(table: Any, name: str) -> dict[str, Any]:
-    """A table with nothing missing.
+    """A validated table with all defaults filled in.
 
     Args:
         name: of the file, for messages.
 
     Raises:
-        ValueError: at the first key or row that is wrong.
+        ValueError: for the first invalid key or row.
     """
     if not isinstance(table, Mapping):
         raise ValueError(f"{name} is no block table: keys are {', '.join(KEYS)}")
@@ -122,17 +122,17 @@ def checked(table: Any, name: str) -> dict[str, Any]:
 
 
 def shown(value: Any) -> str:
-    """A value in a message; YAML's aliases make small files that would print without end."""
+    """Format a value for a message; shortened, since YAML aliases let small files print endlessly."""
     short = reprlib.Repr()
     short.maxlevel, short.maxstring = 2, 60
     return short.repr(value)
 
 
 def checked_row(row: Any, name: str) -> dict[str, Any]:
-    """One block.
+    """A validated block.
 
     Raises:
-        ValueError: for keys or values that it must not have.
+        ValueError: for invalid keys or values.
     """
     if not isinstance(row, Mapping):
         raise ValueError(f"{name}: {shown(row)} is no block; keys are {', '.join(ROW)}")
@@ -142,7 +142,7 @@ def checked_row(row: Any, name: str) -> dict[str, Any]:
 
 
 def check_keys(found: Mapping[str, Any], needed: Sequence[str], others: Sequence[str], name: str) -> None:
-    """Raises a ValueError for a key that is missing or unknown."""
+    """Raises a ValueError for a missing or unknown key."""
     for key in needed:
         if key not in found:
             raise ValueError(f"{name}: {key} is missing; keys are {', '.join(needed)}")

@@ -1,4 +1,4 @@
-"""A command's output: any text can be printed, and a reader that has gone (`| head`) ends it without a word."""
+"""A command's output: any text can be printed, and a closed reader (`| head`) ends the command silently."""
 
 import os
 import select
@@ -13,8 +13,8 @@ Result = TypeVar("Result")
 def run_printing(main: Callable[[], Result]) -> Result:
     """Run a command's main function.
 
-    What stdout and stderr cannot encode is printed as an escape (`\\xd7` for ×, if they take ASCII alone). If whoever
-    read stdout has gone, the process ends with status 141, as if SIGPIPE had ended it; after Ctrl-C with status 130.
+    What stdout and stderr cannot encode is printed as an escape (`\\xd7` for ×, if they are ASCII). If the reader of
+    stdout has gone, the process ends with status 141, as if by SIGPIPE; after Ctrl-C with status 130.
     """
     print_anything()
     try:
@@ -25,7 +25,7 @@ def run_printing(main: Callable[[], Result]) -> Result:
     except BrokenPipeError:
         if not reader_has_gone():
             raise
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is flushed at the exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is flushed at exit
         sys.exit(128 + signal.SIGPIPE)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
@@ -33,10 +33,10 @@ def run_printing(main: Callable[[], Result]) -> Result:
 
 
 def print_anything() -> None:
-    """Let stdout and stderr print any text, also where they were closed (`>&-`) or know ASCII alone."""
+    """Let stdout and stderr print any text, even if they were closed (`>&-`) or are ASCII."""
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         if getattr(sys, name) is None:
-            os.open(os.devnull, os.O_RDWR)  # the lowest free number is this one: no other file may take it
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number, this one, so that no other file gets it
             setattr(sys, name, os.fdopen(number, "w" if number else "r", closefd=False))
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
@@ -44,7 +44,7 @@ def print_anything() -> None:
 
 
 def reader_has_gone() -> bool:
-    """Whether stdout is a pipe that nobody reads any more; False where that cannot be asked."""
+    """Whether stdout is a pipe without a reader; False if that cannot be checked."""
     if not hasattr(select, "poll"):
         return False
     asking = select.poll()

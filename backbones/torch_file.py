@@ -1,4 +1,4 @@
-"""Files of torch.save from anywhere: looked at before they are opened, and read as plain data."""
+"""Files of torch.save from untrusted sources: checked before they are opened, and read as plain data."""
 
 import io
 import re
@@ -15,18 +15,18 @@ BEFORE_1_6 = (
     b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."  # torch.save's magic number, pickled: torchvision's older files
 )
 KINDS = {b"\x89PNG": "a PNG image", b"\xff\xd8\xff": "a JPEG image", b"\x93NUMPY": "a NumPy array", b"\x80": "a pickle"}
-MOST = 200_000  # entries of a checkpoint: a pickle of a few hundred bytes may hold more than memory does
-DEEPEST = 64  # of dicts in dicts
-READS = 1_000_000  # instructions of a pickle; that many take seconds
-SHARED = 16  # times that a file's numbers may stand in it under other names: tied weights, averages
-PICKLED, OF_RECORD = 2**19, 2**11  # bytes that the pickle of a zip archive may have, and for each of its tensors
+MOST = 200_000  # entries of a checkpoint: a few hundred bytes of pickle can expand beyond memory
+DEEPEST = 64  # nesting of dicts
+READS = 1_000_000  # instructions of a pickle; this many take seconds
+SHARED = 16  # how often a file's numbers may appear under other names: tied weights, averages
+PICKLED, OF_RECORD = 2**19, 2**11  # allowed bytes of a zip archive's pickle, and for each of its tensors
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
-    """A checkpoint file as plain dicts, lists, numbers, strings and tensors, on the CPU; nothing in it is executed.
+    """Read a checkpoint as plain dicts, lists, numbers, strings and tensors, on the CPU; executes nothing from it.
 
     Raises:
-        ValueError: if the file is missing, damaged or no such checkpoint.
+        ValueError: if the file is missing, damaged or not such a checkpoint.
     """
     path = Path(path)
     if path.is_dir():
@@ -41,13 +41,13 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
 
 
 def load_plain(file: BinaryIO, path: str | Path) -> Any:
-    """What torch.save has put into an open file, as plain dicts, lists, numbers, strings and tensors, on the CPU.
+    """Load an open file of torch.save as plain dicts, lists, numbers, strings and tensors, on the CPU.
 
     Args:
-        path: what the file is called, for messages.
+        path: name of the file, for messages.
 
     Raises:
-        ValueError: if it is damaged, no file of torch.save's, or holds more than its bytes.
+        ValueError: if it is damaged, not from torch.save, or expands beyond its bytes.
     """
     size = file.seek(0, io.SEEK_END)
     try:
@@ -57,7 +57,7 @@ def load_plain(file: BinaryIO, path: str | Path) -> Any:
         raise
     except Endless as error:
         raise ValueError(f"{path} is no checkpoint: its pickle has {error}") from None
-    except Exception as error:  # what zipfile and torch raise for bytes of any origin has no common class
+    except Exception as error:  # zipfile and torch raise unrelated exceptions for untrusted bytes
         if found := re.search(r"GLOBAL (\S+) was not an allowed", str(error)):
             raise ValueError(
                 f"{path} holds Python objects ({found[1]}), not tensors alone: save the network's state_dict()"
@@ -76,17 +76,17 @@ def load_plain(file: BinaryIO, path: str | Path) -> Any:
 
 
 def from_start(file: BinaryIO) -> BinaryIO:
-    """The file at its first byte."""
+    """Rewind the file."""
     file.seek(0)
     return file
 
 
 class ForeignFile(ValueError):
-    """A file that is no checkpoint, or is not as it was written."""
+    """A file that is not a checkpoint, or has changed since it was written."""
 
 
 class Endless(Exception):
-    """More instructions than a checkpoint's pickle has."""
+    """More instructions than the pickle of a checkpoint has."""
 
 
 class Counted(io.BytesIO):
@@ -102,7 +102,7 @@ class Counted(io.BytesIO):
 
 
 def check_kind(file: BinaryIO, path: str | Path, size: int) -> Literal["zip", "pickle"]:
-    """How torch.save has written a file; ForeignFile if it cannot have, or if its bytes have changed since."""
+    """How torch.save wrote a file; raises ForeignFile if it cannot have, or if its bytes have changed since."""
     head = from_start(file).read(len(BEFORE_1_6))
     if head.startswith(ZIP):
         check_zip(file, path, size)
@@ -115,7 +115,7 @@ def check_kind(file: BinaryIO, path: str | Path, size: int) -> Literal["zip", "p
 
 
 def check_zip(file: BinaryIO, path: str | Path, size: int) -> None:
-    """Raises ForeignFile for an archive that is not torch.save's, or a record whose checksum differs."""
+    """Raises ForeignFile for an archive that is not torch.save's, or a record with a wrong checksum."""
     with zipfile.ZipFile(file) as archive:
         entries = archive.infolist()
         names = {entry.filename.partition("/")[2] for entry in entries}
@@ -124,7 +124,7 @@ def check_zip(file: BinaryIO, path: str | Path, size: int) -> None:
         if "constants.pkl" in names:
             raise ForeignFile(f"{path} is a TorchScript archive: save the network's state_dict()")
         pickled = max(entry.file_size for entry in entries if entry.filename.endswith("/data.pkl"))
-        if pickled > PICKLED + OF_RECORD * len(entries):  # it would be worked through for minutes
+        if pickled > PICKLED + OF_RECORD * len(entries):  # processing it would take minutes
             raise ForeignFile(f"{path} is no checkpoint: {pickled:,} bytes of pickle for {len(entries):,} records")
         stored = all(entry.compress_type == zipfile.ZIP_STORED for entry in entries)
         if not stored or sum(entry.file_size for entry in entries) > size:
@@ -134,7 +134,7 @@ def check_zip(file: BinaryIO, path: str | Path, size: int) -> None:
 
 
 def tensors_in(node: object, path: str | Path) -> Iterator[tuple[str, Tensor]]:
-    """All tensors in nested dicts and lists, with where they stand.
+    """All tensors in nested dicts and lists, with their paths.
 
     Raises:
         ValueError: for more entries or levels than a checkpoint has.
@@ -160,7 +160,7 @@ def check_plain(name: str, tensor: Tensor, path: str | Path) -> None:
 
 
 def check_sound(state: Mapping[str, Tensor], path: str | Path) -> None:
-    """Weights that any network could have.
+    """Check for values that no network's weights have.
 
     Raises:
         ValueError: at the first NaN, infinite number or negative variance, with the tensor's name.

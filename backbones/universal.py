@@ -10,7 +10,7 @@ from backbones.blocks import ConvNormAct, ReLU, TappedBlock
 
 
 class FusedBottleneck(nn.Module):
-    """A dense 3×3 convolution in place of expansion and depthwise convolution: cheaper where channels are few."""
+    """A dense 3×3 convolution instead of expansion and depthwise convolution: cheaper with few channels."""
 
     def __init__(
         self,
@@ -34,20 +34,20 @@ class FusedBottleneck(nn.Module):
 class UniversalBottleneck(TappedBlock):
     """The universal inverted bottleneck (section 3.1, figure 4).
 
-        x ── (start depthwise) ── 1×1 expand ──> (middle depthwise) ──> 1×1 project ── + x, where shapes allow
+        x ── (start depthwise) ── 1×1 expand ──> (middle depthwise) ──> 1×1 project ── + x, if shapes allow
                                   "expanded"     "depthwise"            "out"
 
-    With the middle one alone it is MobileNetV2's block, with the start one alone ConvNeXt's, with both "extra
+    With only the middle one it is MobileNetV2's block, with only the start one ConvNeXt's, with both "extra
     depthwise". The start one has no activation.
 
     Args:
         expanded: channels inside.
-        start, middle: kernels of the depthwise convolutions; 0 leaves one out.
+        start, middle: kernels of the depthwise convolutions; 0 omits one.
         stride, dilation: of the middle one.
-        start_dilation: of the start one, which sees the map before the stride.
+        start_dilation: of the start one, which is applied before the stride.
 
     Raises:
-        ValueError: for a stride without a middle depthwise convolution to have it.
+        ValueError: for a stride without a middle depthwise convolution.
     """
 
     places: ClassVar[Mapping[str, str]] = {"expand": "expanded", "depthwise": "depthwise", "project": "out"}

@@ -1,4 +1,4 @@
-"""Other people's checkpoints into a backbone: matched by position, every name and shape checked."""
+"""Loads third-party checkpoints into a backbone: matched by position, with every name and shape checked."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,7 +11,7 @@ from backbones.torch_file import check_sound, read_checkpoint
 
 
 class Loaded(NamedTuple):
-    """What a checkpoint gave: tensors taken, and those the backbone has no place for, by name and in order."""
+    """Result of loading a checkpoint: number of tensors used, and the unused ones, by name and in order."""
 
     source: str
     taken: int
@@ -19,7 +19,7 @@ class Loaded(NamedTuple):
 
     @property
     def left(self) -> tuple[str, ...]:
-        """Names of the tensors left out."""
+        """Names of the unused tensors."""
         return tuple(self.rest)
 
     def __str__(self) -> str:
@@ -28,13 +28,13 @@ class Loaded(NamedTuple):
 
 
 def torchvision_weights(name: str) -> Mapping[str, Tensor]:
-    """A published torchvision checkpoint, downloaded with its hash checked unless it is in the cache.
+    """A published torchvision checkpoint, downloaded with a hash check unless cached.
 
     Args:
         name: torchvision's own, such as "MobileNet_V3_Large_Weights.IMAGENET1K_V2".
 
     Raises:
-        ValueError: for a name torchvision does not have, or if the download fails.
+        ValueError: for a name unknown to torchvision, or if the download fails.
     """
     from torchvision.models import get_weight
 
@@ -64,10 +64,10 @@ def torchvision_weights(name: str) -> Mapping[str, Tensor]:
 
 
 def load_by_position(backbone: Backbone, state: Mapping[str, Tensor], source: str) -> Loaded:
-    """Copy the tensors of a torchvision network into a backbone of the same layers.
+    """Copy the tensors of a torchvision network into a backbone with the same layers.
 
-    The backbone's n-th tensor takes the checkpoint's n-th: both list them from the image on. What follows the
-    backbone's last layer (dropped layers, the classifier) is left out and reported.
+    The backbone's n-th tensor takes the checkpoint's n-th: both list them from the image on. Tensors after the
+    backbone's last layer (dropped layers, the classifier) are left out and reported.
 
     Raises:
         ValueError: at the first tensor whose kind or shape differs, with both names and shapes.
@@ -87,7 +87,7 @@ def load_by_position(backbone: Backbone, state: Mapping[str, Tensor], source: st
 
 
 def load_weights(backbone: Backbone, source: str) -> Loaded:
-    """Start a backbone from torchvision's weights by name, from a file of torchvision's layout, or from our checkpoint.
+    """Initialise a backbone from torchvision's weights by name, a file of torchvision's layout, or our checkpoint.
 
     Raises:
         ValueError: as the three functions above.
@@ -100,18 +100,19 @@ def load_weights(backbone: Backbone, source: str) -> Loaded:
         raise ValueError(f"{source} holds no tensors by name: it is no state dict")
     state = {str(name): value for name, value in state.items() if isinstance(value, Tensor)}
     check_sound(state, source)
-    if any(name.startswith("tasks.") for name in state):  # ours; its heads may be another task's
+    if any(name.startswith("tasks.") for name in state):  # ours; its heads may be of another task
         state = {name: tensor for name, tensor in state.items() if name.startswith("backbone.")}
     return load_by_position(backbone, state, source)
 
 
 def load_head(head: nn.Module, loaded: Loaded) -> tuple[Loaded, list[str]]:
-    """What a checkpoint holds after the backbone into a head of the same layers, if it is one.
+    """Load the tensors after the backbone into a head, if its layers match.
 
-    Last layers (`classify…`) of another class count stay as they are; if anything else differs, so does all of it.
+    Last layers (`classify…`) with another number of classes are left unchanged; if anything else differs, the whole
+    head is.
 
     Returns:
-        What has been loaded now, and the names of the head's tensors that stayed as they were.
+        What is loaded in total, and the names of the head's tensors left unchanged.
     """
     ours, theirs = head.state_dict(), list(loaded.rest.values())
     same = [a.shape == b.shape for a, b in zip(ours.values(), theirs, strict=False)]

@@ -1,11 +1,11 @@
-"""A classification training step on the CPU: through our Learner and runner's settings, and torchvision's stock loop.
+"""A classification training step on the CPU: our Learner with the runner's settings, and torchvision's stock loop.
 
     python -m benchmarks.classify_step         V3-Small and V2, batch 32 at 224×224, about three minutes on two cores
 
 Both sides train the same network (copied weights, SGD with momentum, cross-entropy, no dropout) on the same images.
-Each lives in a process of its own, since how memory is kept and threads are bound are settings of a process; they make
-their steps in turn, one waiting while the other works. Ours: the settings of `python -m tasks.classify`, uint8 images,
-channels last. Theirs: torchvision's model in the loop of its reference script, normalised float images, no settings.
+Each runs in its own process, since memory retention and thread binding are process settings; they take their steps in
+turn, one waiting while the other works. Ours: the settings of `python -m tasks.classify`, uint8 images, channels last.
+Theirs: torchvision's model in the loop of its reference script, normalised float images, no settings.
 """
 
 import argparse
@@ -19,7 +19,7 @@ NETWORKS = ("mobilenet_v3_small", "mobilenet_v2")
 
 
 def main() -> None:
-    """Print the medians of both sides and their ratio, network by network."""
+    """Print both sides' medians and their ratio, network by network."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--size", type=int, default=224)
@@ -31,7 +31,7 @@ def main() -> None:
 
 
 def measure(name: str, options: argparse.Namespace) -> None:
-    """Let both sides train one network in turn."""
+    """Train one network on both sides in turn."""
     context = multiprocessing.get_context("spawn")
     sides = {}
     for title, target in (("Learner", ours), ("torchvision", theirs)):
@@ -60,7 +60,7 @@ def measure(name: str, options: argparse.Namespace) -> None:
 
 
 def ours(pipe: Connection, name: str, options: argparse.Namespace) -> None:
-    """Our side: the Learner in Lightning's loop, with what tasks/app/runner.py sets."""
+    """Our side: the Learner in Lightning's loop, with the settings of tasks/app/runner.py."""
     from tasks.common.cpu import bind_threads, keep_freed_memory
 
     bind_threads()
@@ -99,7 +99,7 @@ def ours(pipe: Connection, name: str, options: argparse.Namespace) -> None:
     batch = {"image": images.contiguous(memory_format=torch.channels_last), "label": labels}
 
     class TakeTurns(lightning.Callback):
-        """Waits for its turn before each step and tells how long it took."""
+        """Waits for its turn before each step and reports how long it took."""
 
         def on_train_batch_start(self, *_):
             pipe.recv()

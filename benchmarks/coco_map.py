@@ -2,9 +2,9 @@
 
     python -m benchmarks.coco_map            about two minutes
 
-The data are generated: detections lie about truths, the more exactly the higher their score, or anywhere. Each side
-starts from its own form of the data, arrays or a COCO object, and ends with the twelve numbers, asserted equal. Memory
-is what the scoring takes at its peak in a fresh process, beyond the data and the imports.
+The data are generated: detections are near truths, the closer the higher their score, or anywhere. Each side starts
+from its own form of the data, arrays or a COCO object, and ends with the twelve numbers, asserted equal. Memory is the
+peak of scoring in a fresh process, beyond the data and the imports.
 """
 
 import argparse
@@ -31,7 +31,7 @@ Numbers = list[float | None]
 
 
 def make() -> Data:
-    """As in COCO's val2017 some classes are frequent, a hundredth is crowds, and sizes spread over all three ranges."""
+    """As in COCO's val2017 some classes are frequent, 1 % are crowds, and sizes cover all three ranges."""
     random = np.random.default_rng(0)
     images, categories = np.arange(1, IMAGES + 1), np.arange(1, CLASSES + 1)
     share = 1 / categories / (1 / categories).sum()
@@ -96,14 +96,14 @@ SIDES = {"ours": ours, PEER: faster_coco_eval, "pycocotools": pycocotools}
 
 
 def memory(side: str) -> float:
-    """MB that a first scoring in this process needs at its peak (Linux)."""
+    """Peak MB of a first scoring in this process (Linux)."""
 
     def read(field: str) -> int:
         lines = Path("/proc/self/status").read_text().splitlines()
         return next(int(line.split()[1]) for line in lines if line.startswith(field))
 
     call = SIDES[side](make())
-    Path("/proc/self/clear_refs").write_text("5")  # forgets the peak so far
+    Path("/proc/self/clear_refs").write_text("5")  # resets the peak
     before = read("VmRSS")
     with contextlib.redirect_stdout(io.StringIO()):
         call()

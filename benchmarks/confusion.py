@@ -2,7 +2,7 @@
 
 python -m benchmarks.confusion
 
-Each side gets the type it is used with: ours uint8 as read from disk, the others int64 (converted beforehand).
+Each side gets its usual input type: ours uint8 as read from disk, the others int64 (converted beforehand).
 """
 
 import os
@@ -29,14 +29,14 @@ CAMVID = (
 
 
 def torchvision_reference(labels: Tensor, truth: Tensor) -> Tensor:
-    """What torchvision's references/segmentation/utils.py does for each batch; rows are the truth."""
+    """The update in torchvision's references/segmentation/utils.py; rows are the truth."""
     valid = (truth >= 0) & (truth < CLASSES)
     pairs = CLASSES * truth[valid].to(torch.int64) + labels[valid]
     return torch.bincount(pairs, minlength=CLASSES**2).reshape(CLASSES, CLASSES)
 
 
 def street() -> tuple[str, Tensor]:
-    """A truth with the long runs of street scenes: a real one where the data is, else thresholded smooth noise."""
+    """A truth with the long runs of street scenes: a real one if the data exist, else thresholded smooth noise."""
     files = sorted(CAMVID.glob("*/*_gtFine_labelIds.png"))
     if not files:
         smooth = F.interpolate(torch.randn(1, CLASSES, 24, 48), SHAPE, mode="bicubic").argmax(1)[0].to(torch.uint8)
@@ -52,7 +52,7 @@ def pairs() -> dict[str, tuple[Tensor, Tensor]]:
     """Name -> (labels, truth), uint8."""
     torch.manual_seed(0)
     name, truth = street()
-    labels = truth.roll((5, 7), (0, 1)) % CLASSES  # void becomes some class: a prediction holds none
+    labels = truth.roll((5, 7), (0, 1)) % CLASSES  # void becomes some class, as predictions have none
     border = F.max_pool2d((truth != labels)[None, None].float(), 9, 1, 4)[0, 0] > 0
     noisy = border & (torch.rand(SHAPE) < 0.3)
     labels[noisy] = torch.randint(CLASSES, (int(noisy.sum()),), dtype=torch.uint8)

@@ -3,8 +3,8 @@
     python -m benchmarks.deploy_boxes
 
 SSDLite with MobileNetV3-Large, torchvision's variant, 91 classes. The weights are random, with the last layer scaled so
-that of the 291,060 scores 3 % are above the threshold of 0.001, and 0.5 %. Of our detectors for street scenes
-it is a quarter; the fewer there are, the less torchvision's two sides have to do.
+that 3 %, then 0.5 %, of the 291,060 scores are above the threshold of 0.001. For our street-scene detectors it is a
+quarter; the fewer there are, the less work torchvision's two sides have.
 """
 
 import io
@@ -40,7 +40,7 @@ def photo(number: int) -> Array:
 
 
 def rival(background: float) -> nn.Module:
-    """torchvision's detector with statistics of photos, and logits that differ; the background's are raised."""
+    """torchvision's detector with photo statistics and varied logits, those of the background raised."""
     torch.manual_seed(0)
     model = ssdlite320_mobilenet_v3_large(weights=None, weights_backbone=None)
     for module in model.modules():
@@ -56,7 +56,7 @@ def rival(background: float) -> nn.Module:
 
 
 def as_onnx(model: nn.Module, image: Tensor) -> Any:
-    """torchvision's own file, by the exporter that takes its suppression, on one thread."""
+    """torchvision's own file, on one thread, written by the exporter that supports its suppression."""
     file = io.BytesIO()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -70,7 +70,7 @@ def as_onnx(model: nn.Module, image: Tensor) -> Any:
 
 
 def check(found: Found, boxes: Array, scores: Array, labels: Array) -> None:
-    """The same boxes in the same order, but that nearly equal scores may change places."""
+    """Assert the same boxes in the same order, except that nearly equal scores may swap."""
     assert len(found["scores"]) == len(scores) > 0, "other boxes"
     assert np.abs(found["scores"] - scores).max() < 1e-4, "scores differ"
     same = (np.abs(found["boxes"][:, None] - boxes) < 0.02).all(2) & (found["labels"][:, None] + 1 == labels)

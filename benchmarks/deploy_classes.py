@@ -2,8 +2,8 @@
 
     python -m benchmarks.deploy_classes
 
-torchvision's networks are trained for a minute each on drawn street scenes first, to tell light and weather: what has
-learnt nothing sees nearly the same in every photo, and rounding decides. V2 is exported in int8 as well.
+torchvision's networks are first trained for a minute each on generated street scenes, to tell light and weather: an
+untrained network gives nearly the same output for every photo, and rounding decides. V2 is also exported in int8.
 """
 
 import tempfile
@@ -29,7 +29,7 @@ TRAINED, TESTED, STEPS, BATCH = 96, 60, 40, 12
 
 
 def normalised(photos: Array) -> Tensor:
-    """(N, H, W, 3) uint8 as torchvision's networks take them."""
+    """Convert (N, H, W, 3) uint8 to the input of torchvision's networks."""
     planes = torch.from_numpy(photos).permute(0, 3, 1, 2).contiguous()
     return normalize(planes / 255, IMAGENET_MEAN, IMAGENET_STD)
 
@@ -42,7 +42,7 @@ def drawn(first: int, count: int) -> tuple[Array, Array]:
 
 
 def trained(name: str, photos: Array, classes: Array) -> nn.Module:
-    """torchvision's network after a minute."""
+    """torchvision's network after a minute of training."""
     torch.manual_seed(0)
     model = get_model(name, weights=None, num_classes=CLASSES)
     images, truth = normalised(photos), torch.from_numpy(classes)
@@ -57,7 +57,7 @@ def trained(name: str, photos: Array, classes: Array) -> nn.Module:
         schedule.step()
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
-            module.momentum = 1.0  # so short a training leaves running statistics behind
+            module.momentum = 1.0  # such a short training leaves the running statistics outdated
     with torch.no_grad():
         model(images)
     return model.eval()

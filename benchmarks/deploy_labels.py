@@ -2,8 +2,8 @@
 
     python -m benchmarks.deploy_labels
 
-LR-ASPP with MobileNetV3-Large, torchvision's variant, 19 classes. torchvision's network is trained for a minute on
-generated street scenes first: where nothing has been learnt, neighbouring pixels do not agree, and rounding decides.
+LR-ASPP with MobileNetV3-Large, torchvision's variant, 19 classes. torchvision's network is first trained for a minute
+on generated street scenes: without training, neighbouring pixels do not agree, and rounding decides.
 """
 
 import tempfile
@@ -43,18 +43,18 @@ def scene(number: int) -> tuple[Array, Tensor]:
 
 
 def normalised(planes: Tensor) -> Tensor:
-    """(N, 3, H, W) uint8 as torchvision's network takes them."""
+    """Convert (N, 3, H, W) uint8 to the input of torchvision's network."""
     return normalize(planes / 255, IMAGENET_MEAN, IMAGENET_STD)
 
 
 def trained() -> dict[str, Tensor]:
-    """The weights of torchvision's network after a minute."""
+    """The weights of torchvision's network after a minute of training."""
     torch.set_num_threads(1)
     torch.manual_seed(0)
     model = lraspp_mobilenet_v3_large(weights=None, weights_backbone=None, num_classes=19)
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
-            module.momentum = 0.1  # 0.01 would need more steps to forget what it starts from
+            module.momentum = 0.1  # with 0.01 it would take more steps to forget the initial values
     photos, labels = zip(*map(scene, range(SCENES)), strict=True)
     images = normalised(torch.from_numpy(np.stack(photos)).permute(0, 3, 1, 2))
     truth = torch.stack(labels)
@@ -74,7 +74,7 @@ def trained() -> dict[str, Tensor]:
 
 def main() -> None:
     torch.set_num_threads(1)
-    with ProcessPoolExecutor(1, get_context("spawn")) as pool:  # training leaves memory that is faster to take
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:  # training leaves memory that is faster to allocate
         state = pool.submit(trained).result()
     theirs = lraspp_mobilenet_v3_large(weights=None, weights_backbone=None, num_classes=19).eval()
     theirs.load_state_dict(state)

@@ -24,7 +24,7 @@ def main() -> None:
     head = SSDLite(backbone.features, 90, anchors=anchors.torchvision)
     backbone.keep(head.maps)
     image = torch.randint(0, 256, (3, *SIZE), dtype=torch.uint8)
-    with torch.no_grad():  # in training mode: statistics that fit the image, and scores that differ
+    with torch.no_grad():  # in training mode: statistics that fit the image, and varied scores
         for module in theirs.modules():
             if isinstance(module, torch.nn.BatchNorm2d):
                 module.momentum = 1.0

@@ -1,4 +1,4 @@
-"""Networks as mode=export writes them, with torchvision's weights, for the benchmarks that compare the two."""
+"""Networks as written by mode=export, with torchvision's weights, for the benchmarks that compare the two."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -24,11 +24,11 @@ Images = NDArray[np.uint8]
 def network(
     task: str, choices: Sequence[str], classes: Mapping[str, Sequence[Any]], state: Mapping[str, Tensor]
 ) -> Learner:
-    """What `python -m tasks.<task> <choices>` builds, with the weights of torchvision's network of the same layers.
+    """The network of `python -m tasks.<task> <choices>`, with the weights of torchvision's network of the same layers.
 
     Args:
-        classes: by kind of label, as data sets have them.
-        state: of torchvision's network; every tensor finds its place.
+        classes: by kind of label, as in data sets.
+        state: of torchvision's network; every tensor is used.
     """
     learner = build(composed(task, *choices, "recipe=none").run.learner, classes).eval()
     ((_, only),) = learner.each_task()
@@ -40,7 +40,7 @@ def network(
 def exported(
     learner: Learner, size: tuple[int, int], folder: Path, *, form: str = "raw", precision: str = "fp32"
 ) -> Model:
-    """An OpenVINO file of a network for one image at a time, opened for one thread.
+    """Export a network to an OpenVINO file for one image at a time, opened with one thread.
 
     Args:
         size: (height, width) of the images.
@@ -66,7 +66,7 @@ def in_int8(model: Model, folder: Path, images: Images) -> Model:
 
 
 def has_bf16() -> bool:
-    """Whether this processor multiplies bfloat16."""
+    """Whether this processor supports bfloat16 multiplication."""
     import openvino
 
     return "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")

@@ -21,7 +21,7 @@ BARE = (
 
 
 def main(model: str, image: str, rounds: int = 5) -> None:
-    """Print the medians: ours, and what the imports and the opening of the file cost alone."""
+    """Print the medians: ours, and that of the imports and opening the file alone."""
     for name, code in (("open_model(…).predict(…)", OURS), ("ONNX Runtime alone", BARE)):
         times = []
         for _ in range(rounds):

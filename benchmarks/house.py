@@ -1,7 +1,7 @@
-"""How the house stands, in numbers that anyone can compare: python -m benchmarks.house [<another checkout>]
+"""Structure of the code in comparable numbers: python -m benchmarks.house [<another checkout>]
 
-Rooms are what stands directly in tasks/, backbones and heads (and the rooms of tasks/data, if it has any). A knot is a
-set of rooms each of which imports, by way of the others, itself.
+Rooms are the direct children of tasks/, backbones and heads (and the rooms of tasks/data, if it has any). A knot is a
+set of rooms that each import themselves through the others.
 """
 
 import ast
@@ -31,7 +31,7 @@ def room_of(module: str, packages: set[str]) -> str:
 
 
 def arrows_of(code: Mapping[str, Path]) -> dict[str, set[str]]:
-    """Which rooms each room imports; commands (`__main__`) are left out."""
+    """The rooms that each room imports, without commands (`__main__`)."""
     packages = {module for module, path in code.items() if path.name == "__init__.py"}
     arrows: dict[str, set[str]] = {}
     for module, path in code.items():

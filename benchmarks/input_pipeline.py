@@ -2,8 +2,8 @@
 
     python -m benchmarks.input_pipeline <folder of JPEGs> [--limit 500]
 
-Both sides read the file, draw a box, resize it with antialiasing and flip it. Before timing, the same boxes are cut by
-both, and the mean difference of their pixels is printed.
+Both sides read the file, draw a box, resize it with antialiasing and flip it. Before timing, both crop the same boxes,
+and the mean difference of their pixels is printed.
 """
 
 import argparse
@@ -31,7 +31,7 @@ SIZE = 224
 
 
 def ours(crop: RandomResizedCrop, seeds: Iterator[int], files: Sequence[Path]) -> None:
-    for file in files:  # a generator for each image, as in training
+    for file in files:  # a new generator per image, as in training
         torch.from_numpy(crop(file, np.random.default_rng((0, 0, next(seeds))))).permute(2, 0, 1)
 
 

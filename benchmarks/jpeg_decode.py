@@ -2,10 +2,10 @@
 
     python -m benchmarks.jpeg_decode <folder of JPEGs> [--files 16]
 
-The folder's photos are written again with a longer side of 500, 1000 and 4000 pixels (quality 90). All sides read a
-file, draw the same boxes and resize them with antialiasing:
+The folder's photos are re-encoded with a longer side of 500, 1000 and 4000 pixels (quality 90). All sides read a file,
+draw the same boxes and resize them with antialiasing:
 
-    ours      leaves out the rows below the box, at the smallest scale that suffices (tasks/data/files/jpeg.py)
+    ours      skips the rows below the box, at the smallest sufficient scale (tasks/data/files/jpeg.py)
     reduced   cv2.IMREAD_REDUCED_COLOR_*, all rows, at that scale; Pillow reads the size first
     whole     cv2.IMREAD_COLOR
 """
@@ -66,7 +66,7 @@ def each(cut: Cut, crop: RandomResizedCrop, files: Sequence[Path], seeds: "count
 
 
 def write_again(photos: Sequence[Path], longer: int, folder: Path) -> list[Path]:
-    """The photos with a longer side of so many pixels."""
+    """Write the photos with a longer side of this many pixels."""
     folder.mkdir()
     written = []
     for number, photo in enumerate(photos):

@@ -24,7 +24,7 @@ def plain(logits: Tensor, size: tuple[int, int] = SIZE) -> Tensor:
 
 
 def make(kind: str) -> Tensor:
-    """Noise is the worst case: no two neighbours agree. Regions with narrow borders are what a network gives."""
+    """Noise is the worst case: no two neighbours agree. Regions with narrow borders are what a network outputs."""
     torch.manual_seed(0)
     noise = torch.randn(1, 19, 128, 256)
     if kind == "noise":
@@ -34,15 +34,15 @@ def make(kind: str) -> Tensor:
 
 
 def memory(side: str) -> float:
-    """MB that the first call in this process needs at its peak, its result included (Linux)."""
+    """Peak MB of the first call in this process, including its result (Linux)."""
 
     def read(field: str) -> int:
         lines = Path("/proc/self/status").read_text().splitlines()
         return next(int(line.split()[1]) for line in lines if line.startswith(field))
 
     logits, call = make("noise"), {"ours": labels_from_logits, "plain": plain}[side]
-    plain(logits[:, :, :4, :8], (32, 64))  # loads what torch loads late
-    Path("/proc/self/clear_refs").write_text("5")  # forgets the peak so far
+    plain(logits[:, :, :4, :8], (32, 64))  # triggers torch's lazy loading
+    Path("/proc/self/clear_refs").write_text("5")  # resets the peak
     before = read("VmRSS")
     call(logits, SIZE)
     return (read("VmHWM") - before) / 1024

@@ -16,11 +16,11 @@ from heads.ssdlite import RawBoxes
 from tasks.common.cpu import keep_freed_memory
 from tasks.detect.multibox import SoftmaxMultiBox
 
-MOST = 20  # boxes of an image
+MOST = 20  # boxes per image
 
 
 class Launches(TorchDispatchMode):
-    """Counts operators, views among them, those of the backward pass too."""
+    """Counts operators, including views and the backward pass."""
 
     count = 0
 
@@ -30,7 +30,7 @@ class Launches(TorchDispatchMode):
 
 
 def truths() -> Tensor:
-    """(N, T, 5): boxes of all sizes, from none to 20 in an image."""
+    """(N, T, 5): boxes of all sizes, 0 to 20 per image."""
     boxes = torch.zeros(IMAGES, MOST, 5)
     boxes[..., 4] = -1
     for image in range(IMAGES):
@@ -42,7 +42,7 @@ def truths() -> Tensor:
 
 
 def main() -> None:
-    keep_freed_memory()  # serves both sides alike, as it does in a training
+    keep_freed_memory()  # helps both sides equally, as in training
     torch.manual_seed(0)
     made = anchors.torchvision(6).boxes(CELLS, SIZE, "cpu")
     logits = torch.randn(IMAGES, len(made), OUTPUTS, requires_grad=True)

@@ -28,7 +28,7 @@ def ours(logits: Tensor, offsets: Tensor, boxes: Tensor) -> Detections:
 
 
 def make(spread: float) -> tuple[Tensor, Tensor]:
-    """Logits whose background stands out; the more they are spread, the fewer scores are above the threshold."""
+    """Logits with a dominant background; the larger the spread, the fewer scores are above the threshold."""
     torch.manual_seed(0)
     logits = spread * torch.randn(IMAGES, 3234, OUTPUTS)
     logits[..., 0] += 4 * spread
@@ -36,7 +36,7 @@ def make(spread: float) -> tuple[Tensor, Tensor]:
 
 
 def assert_equal(found: Detections, expected: list[dict[str, Tensor]]) -> None:
-    """The same boxes, scores and labels; where scores are equal, in any order (torchvision sorts them unstably)."""
+    """Assert the same boxes, scores and labels; for equal scores in any order (torchvision's sort is unstable)."""
     for row, their in enumerate(expected):
         boxes, scores, labels = found.of(row)
         assert torch.equal(scores, their["scores"]), "scores differ"

@@ -1,15 +1,15 @@
-"""Segmentation, detection and classification of an image 256×512: on one V3-Small, and by three networks of their own.
+"""Segmentation, detection and classification of an image 256×512: on one V3-Small, and by three separate networks.
 
     python -m benchmarks.shared_backbone                          batch 1, one thread, half a minute
     python -m benchmarks.shared_backbone wants.output_stride=32   overrides are for the shared network
 
 The separate networks are those of tasks.segment, tasks.detect and tasks.classify for 19, 8 and 1000 classes, the shared
 one that of tasks.multitask: first with the heads of the papers, then with those of the recipes for street scenes, whose
-detection reads a finer map and has no layers behind c5. Weights are random, statistics fit the image. All work is on
-one thread and is measured by its own clock.
+detection reads a finer map and has no layers after c5. Weights are random, statistics fit the image. All work is done
+and timed on one thread, by its own clock.
 
-Segmentation wants c5 at 1/16 and, alone, half as wide (wants.tail); shared, c5 has this resolution for all heads, and
-its full width. With random weights nearly all scores of detection are above the threshold: its boxes cost more here
+Segmentation wants c5 at 1/16 and, on its own, half as wide (wants.tail); shared, c5 has this resolution for all heads,
+and its full width. With random weights nearly all detection scores are above the threshold, so its boxes cost more here
 than those of a trained network.
 """
 
@@ -42,7 +42,7 @@ BACKBONE = "backbone=mobilenet_v3_small"
 
 
 def main() -> None:
-    """Print medians and ratios, for both sets of heads."""
+    """Print medians and ratios for both sets of heads."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("overrides", nargs="*", help="of tasks.multitask, for the shared network")
     overrides = ["heads=[segment,detect,classify]", *parser.parse_args().overrides]
@@ -57,7 +57,7 @@ def main() -> None:
 
 
 def compare(title: str, runs: dict[str, Run]) -> None:
-    """Time the networks of these settings against the last, and count them."""
+    """Time and count the networks of these settings, relative to the last."""
     torch.manual_seed(0)
     image = torch.randint(0, 256, (1, 3, HEIGHT, WIDTH), dtype=torch.uint8).contiguous(
         memory_format=torch.channels_last
@@ -80,14 +80,14 @@ def compare(title: str, runs: dict[str, Run]) -> None:
 
 
 def run(learners: list[Learner], image: torch.Tensor, predict: bool) -> None:
-    """All heads' outputs for an image, or what they mean."""
+    """Compute all heads' outputs for an image, or their predictions."""
     with torch.inference_mode():
         for learner in learners:
             learner.predictions(image, None) if predict else learner(image)
 
 
 def ready(learner: Learner, image: torch.Tensor) -> Learner:
-    """The network with statistics that fit the image, for inference."""
+    """Prepare the network for inference, with statistics that fit the image."""
     with torch.no_grad():
         for module in learner.modules():
             if isinstance(module, torch.nn.BatchNorm2d):

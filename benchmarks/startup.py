@@ -1,4 +1,4 @@
-"""From `python` to the answer of the command line, against the same commands behind `import torch, lightning`.
+"""From `python` to the answer of the command line, against the same commands after `import torch, lightning`.
 
 python -m benchmarks.startup
 """
@@ -14,14 +14,14 @@ PEER = ["-c", "import torch, lightning; from tasks.app.cli import main; main('se
 
 
 def seconds(command: list[str]) -> tuple[float, str]:
-    """Wall time of a fresh process, and what it said."""
+    """Wall time of a fresh process, and its output."""
     start = time.perf_counter()
     done = subprocess.run([sys.executable, *command], capture_output=True, text=True, check=False)
     return time.perf_counter() - start, done.stdout + done.stderr
 
 
 def main(rounds: int = 7) -> None:
-    """Print medians and ratios; both must say the same."""
+    """Print medians and ratios; both outputs must be equal."""
     for name, arguments in COMMANDS.items():
         times: dict[str, list[float]] = {"ours": [], "peer": []}
         for _ in range(rounds):

@@ -1,4 +1,4 @@
-"""Time rivals fairly: all in one process, in turn, and compare their medians."""
+"""Fair timing: runs all sides in one process, in turn, and compares their medians."""
 
 import statistics
 import time
@@ -11,9 +11,9 @@ def alternate(
     warmup: int = 2,
     clock: Callable[[], float] = time.perf_counter,
 ) -> dict[str, float]:
-    """Call every side once a round, so that a busy machine slows all of them; returns the medians in seconds.
+    """Call every side once per round, so that a busy machine slows all of them; returns the medians in seconds.
 
-    Where all work is on this thread, `clock=time.thread_time` leaves out what other processes take.
+    If all work is on this thread, `clock=time.thread_time` excludes time spent in other processes.
     """
     times: dict[str, list[float]] = {name: [] for name in sides}
     for turn in range(warmup + rounds):
@@ -26,7 +26,7 @@ def alternate(
 
 
 def report(title: str, medians: dict[str, float]) -> None:
-    """Print each side's median and how many times the first side's it is."""
+    """Print each side's median and its ratio to the first side's."""
     ours, *_ = medians.values()
     print(title)
     for name, seconds in medians.items():

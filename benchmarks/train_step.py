@@ -1,4 +1,4 @@
-"""A training step of V3-Small LR-ASPP on the CPU: through our Learner, and torchvision's in its reference loop.
+"""A training step of V3-Small LR-ASPP on the CPU: our Learner, and torchvision's network in its reference loop.
 
     python -m benchmarks.train_step            batch 8 at 360×480, about four minutes on two cores
 
@@ -17,7 +17,7 @@ from tasks.common.cpu import bind_threads, keep_freed_memory
 
 
 def main() -> None:
-    """Print the medians and their ratio."""
+    """Print the medians and their ratios."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--height", type=int, default=360)
@@ -26,7 +26,7 @@ def main() -> None:
     parser.add_argument("--warm-up", type=int, default=5)
     parser.add_argument("--default-cpu-settings", action="store_true", help="leave malloc and OpenMP as they are")
     options = parser.parse_args()
-    if not options.default_cpu_settings:  # they serve both sides alike
+    if not options.default_cpu_settings:  # they help both sides equally
         bind_threads()
         keep_freed_memory()
     measure(options)
@@ -54,7 +54,7 @@ def measure(options: argparse.Namespace) -> None:
     def sgd(parameters):
         return torch.optim.SGD(parameters, lr=0.01, momentum=0.9, weight_decay=1e-4)
 
-    # torchvision: its V3-Small, dilated, under its LR-ASPP, as its own builder for V3-Large puts them together
+    # torchvision: its dilated V3-Small under its LR-ASPP, assembled like its own builder for V3-Large
     features = mobilenet_v3_small(dilated=True).features
     layers = [0] + [i for i, b in enumerate(features) if getattr(b, "_is_cn", False)] + [len(features) - 1]
     low, high = layers[-4], layers[-1]
@@ -85,7 +85,7 @@ def measure(options: argparse.Namespace) -> None:
     batch = {"image": images.permute(0, 3, 1, 2), "mask": labels}
     learner, plain = ours(), ours()
 
-    # torchvision's reference hands out float NCHW images and int64 labels
+    # torchvision's reference uses float NCHW images and int64 labels
     mean, std = learner.backbone.mean, learner.backbone.std
     their_images = ((batch["image"].float() - mean) / std).contiguous()
     their_labels = labels.long()
@@ -112,7 +112,7 @@ def measure(options: argparse.Namespace) -> None:
         return loss.item()
 
     class TakeTurns(lightning.Callback):
-        """Behind each of the Learner's steps the others make one; the Learner's time is from turn to turn."""
+        """After each of the Learner's steps the others take one; the Learner's time is measured from turn to turn."""
 
         def on_train_start(self, *_):
             self.mark = time.perf_counter()

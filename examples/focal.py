@@ -1,14 +1,14 @@
-"""A loss of your own: the focal loss of classes that are there or not (Lin et al., ICCV 2017, without alpha)."""
+"""A custom loss: the focal loss of present and absent classes (Lin et al., ICCV 2017, without alpha)."""
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 
 class FocalLoss(nn.Module):
-    """Cross-entropy of each class, less of it where the network is right already.
+    """Cross-entropy of each class, down-weighted where the network is already right.
 
     Args:
-        gamma: how much less; 0 is the cross-entropy.
+        gamma: focusing parameter: how strongly easy examples are down-weighted; 0 is plain cross-entropy.
     """
 
     def __init__(self, gamma: float) -> None:

@@ -1,4 +1,4 @@
-"""A head of your own: a logit for each class where the map says it loudest."""
+"""A custom head: each class's logit is its maximum over the map."""
 
 from collections.abc import Mapping
 
@@ -12,9 +12,9 @@ class MaxHead(Head):
     """A 1×1 convolution and the maximum over the map.
 
     Args:
-        features: what the backbone announces.
+        features: of the backbone.
         num_classes: number of classes.
-        map: that is read.
+        map: name of the map to read.
     """
 
     def __init__(self, features: Mapping[str, Feature], num_classes: int, *, map: str) -> None:

@@ -1,4 +1,4 @@
-"""A data set of your own: red discs, green squares and blue bars on noise, each there or not."""
+"""A custom data set: red discs, green squares and blue bars on noise, each present or absent."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -10,14 +10,14 @@ NAMES = ["disc", "square", "bar"]
 
 
 class Shapes:
-    """Drawn when they are read; nothing is written.
+    """Images are drawn when read; no files are written.
 
     Args:
-        train, val: how many images.
+        train, val: number of images.
         side: of the images, in pixels.
 
     Attributes:
-        classes: by the kind of label; a task with `target: tags` learns from these.
+        classes: by kind of label; a task with `target: tags` learns from these.
     """
 
     def __init__(self, train: int, val: int, side: int) -> None:
@@ -47,7 +47,7 @@ class Drawn:
         return self.side, self.side
 
     def read(self, index: int, view: Callable[[Any], Any] | None = None) -> dict[str, NDArray[Any]]:
-        """`image` (H, W, 3) uint8 RGB and `tags` (3) float32, 1 for what is there."""
+        """`image` (H, W, 3) uint8 RGB and `tags` (3) float32, 1 if present."""
         random = np.random.default_rng(self.first + index)
         tags = random.integers(0, 2, len(NAMES))
         image = random.integers(0, 60, (self.side, self.side, 3)).astype(np.uint8)
@@ -64,6 +64,6 @@ class Drawn:
         return {"image": image if view is None else view(image), "tags": tags.astype(np.float32)}
 
     def check(self) -> Iterator[None]:
-        """What is wrong with each image: nothing, as no file is read."""
+        """Yield the error of each image: always None, as no file is read."""
         for _ in range(self.count):
             yield None

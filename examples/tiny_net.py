@@ -1,4 +1,4 @@
-"""A backbone of your own: three strided convolutions, which announce the maps c1, c2 and c3."""
+"""A custom backbone: three strided convolutions, with the maps c1, c2 and c3."""
 
 from torch import nn
 
@@ -10,7 +10,7 @@ class TinyNet(Backbone):
     """Map cN has reduction 2^N.
 
     Args:
-        width: channels of the first map; each further one has twice as many.
+        width: channels of the first map; each further one doubles them.
     """
 
     def __init__(self, width: int = 8) -> None:

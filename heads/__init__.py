@@ -1,1 +1,1 @@
-"""What is built on a backbone's announced feature maps."""
+"""Heads: networks built on a backbone's feature maps."""

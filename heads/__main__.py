@@ -1,4 +1,4 @@
-"""`python -m heads`: params and multiply-adds of every published network with its head, beside the papers' figures."""
+"""`python -m heads`: params and multiply-adds of published networks with their heads, next to the papers' figures."""
 
 from collections.abc import Iterable
 
@@ -12,7 +12,7 @@ from heads.sizes import Size, measure
 
 
 def size_of(row: Published) -> Size:
-    """Build the row's network without memory and count it."""
+    """Build the row's network without allocating memory and count it."""
     with torch.device("meta"):
         backbone = row.backbone()
         head = row.head(backbone)
@@ -21,14 +21,14 @@ def size_of(row: Published) -> Size:
 
 
 def main() -> None:
-    """Print the tables; the last columns are the difference to the definition's known size, in per cent."""
+    """Print the tables; the last columns are the difference from the definition's known size, in per cent."""
     console = Console(width=120)
     console.print(table_of("Segmentation, 19 classes", SEGMENTATION))
     console.print(table_of("SSDLite detection, COCO", DETECTION))
 
 
 def table_of(title: str, rows: Iterable[Published]) -> Table:
-    """One line for each network."""
+    """A table with one row per network."""
     table = Table("network", "image", "paper", title=title, title_justify="left")
     for column in ("params", "no BN", "MAdds", "Δ params %", "Δ MAdds %"):
         table.add_column(column, justify="right")

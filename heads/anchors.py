@@ -1,4 +1,4 @@
-"""Anchors of single-shot detectors (Liu et al., ECCV 2016, section 2.2): boxes of fixed shapes in every map's cells."""
+"""Anchors of single-shot detectors (Liu et al., ECCV 2016, section 2.2): fixed box shapes in every cell of each map."""
 
 import math
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-Shape = tuple[float, float]  # width and height, as shares of the image's shorter side
+Shape = tuple[float, float]  # width and height, relative to the image's shorter side
 
 
 class Anchors:
@@ -23,7 +23,7 @@ class Anchors:
 
     @property
     def per_cell(self) -> list[int]:
-        """How many anchors each map's cells have."""
+        """Number of anchors per cell of each map."""
         return [len(level) for level in self.shapes]
 
     def boxes(self, cells: Sequence[tuple[int, int]], size: tuple[int, int], device: torch.device | str) -> Tensor:
@@ -33,19 +33,19 @@ class Anchors:
             cells: (height, width) of each map.
             size: (height, width) of the image.
 
-        Shapes refer to the shorter side, so that they keep their aspect ratios in images that are not square.
+        Shapes are relative to the shorter side, so that they keep their aspect ratios in non-square images.
         """
         key = (tuple(cells), tuple(size), str(device))
         if key not in self.made:
-            if len(self.made) == 16:  # images of ever new sizes must not fill the memory
+            if len(self.made) == 16:  # bounds the memory if image sizes keep changing
                 self.made.clear()
             self.made[key] = self.make(cells, size).to(device)
         return self.made[key]
 
     def make(self, cells: Sequence[tuple[int, int]], size: tuple[int, int]) -> Tensor:
-        """As `boxes`, on the CPU; relative first, in the order of operations of torchvision's, for equal roundings.
+        """As `boxes`, on the CPU; relative first, in torchvision's order of operations, for the same rounding.
 
-        trainer.precision=bf16-true changes PyTorch's default type, so that each tensor names its own.
+        trainer.precision=bf16-true changes PyTorch's default dtype, so every tensor sets its own.
         """
         height, width = size
         scale = torch.tensor([min(size) / width, min(size) / height], dtype=torch.float32)
@@ -63,7 +63,7 @@ class Anchors:
 
 
 def between(smallest: float, largest: float, levels: int) -> list[float]:
-    """Scales of the maps at equal distances, and 1 after the last."""
+    """Evenly spaced scales of the maps, followed by 1."""
     step = (largest - smallest) / max(1, levels - 1)
     return [*(smallest + step * level for level in range(levels)), 1.0]
 
@@ -77,19 +77,19 @@ def paper(
     ratios: Sequence[float] = (1, 2, 1 / 2, 3, 1 / 3),
     reduce_first: bool = True,
 ) -> Anchors:
-    """Anchors of the MobileNet papers' SSDLite, as TensorFlow's configuration has them.
+    """Anchors of the MobileNet papers' SSDLite, as in TensorFlow's configuration.
 
-    Each map has a scale; its anchors have that scale in all aspect ratios, and one square lies halfway to the next
-    map's scale. The finest map has only three: a square of half the scale, and the ratios 2 and 1/2.
+    Each map has a scale; it has anchors of that scale in all aspect ratios, and one square halfway to the next map's
+    scale. The finest map has only three: a square of half the scale, and the ratios 2 and 1/2.
 
     Args:
-        smallest, largest: scales of the first and the last map, as shares of the image's shorter side.
-        scales: of each map, instead of those between smallest and largest.
+        smallest, largest: scales of the first and the last map, relative to the image's shorter side.
+        scales: of each map, instead of even steps from smallest to largest.
         ratios: width to height.
-        reduce_first: whether the finest map has three anchors only.
+        reduce_first: whether the finest map has only three anchors.
 
     Raises:
-        ValueError: for another number of scales than of maps.
+        ValueError: if the number of scales is not the number of maps.
     """
     if scales is not None and (isinstance(scales, float | int) or not all(scale > 0 for scale in scales)):
         raise ValueError(f"head.anchors.scales={scales} must be a list of numbers above 0, or null")
@@ -113,7 +113,7 @@ def paper(
 
 
 def torchvision(levels: int, *, smallest: float = 0.2, largest: float = 0.95) -> Anchors:
-    """Anchors of torchvision's ssdlite320: six on every map, none larger than the image."""
+    """Anchors of torchvision's ssdlite320: six per cell on every map, none larger than the image."""
     steps = between(smallest, largest, levels)
     shapes = []
     for scale, following in pairwise(steps):
@@ -126,5 +126,5 @@ def torchvision(levels: int, *, smallest: float = 0.2, largest: float = 0.95) ->
 
 
 def of_ratio(scale: float, ratio: float) -> Shape:
-    """A shape of the same area as the square of this scale."""
+    """A shape with this ratio and the area of a square of this scale."""
     return scale * math.sqrt(ratio), scale / math.sqrt(ratio)

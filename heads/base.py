@@ -1,4 +1,4 @@
-"""What a head promises: built from announced maps, it says which of them it reads."""
+"""Interface of a head: built from a backbone's features, it declares which maps it reads."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -10,13 +10,13 @@ from backbones.base import Feature
 
 
 class Head(nn.Module, ABC):
-    """Named maps in, raw outputs of one type out, in training and in inference alike.
+    """Maps named feature maps to raw outputs, of the same type in training and inference.
 
     Attributes:
-        maps: names of the maps that forward reads; a backbone computes no others.
+        maps: names of the maps that forward reads; the backbone computes only these.
 
-    Layers whose shape depends on the number of classes are called `classify…`: they are
-    reinitialized when a checkpoint is trained on for other classes.
+    Layers whose shape depends on the number of classes are named `classify…`: they are
+    reinitialized when training continues from a checkpoint with other classes.
     """
 
     maps: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""Image classification: pooling, the hidden layer where the network's paper has one, classes."""
+"""Image classification: pooling, the paper's hidden layer if it has one, classes."""
 
 from collections.abc import Mapping
 from typing import Literal
@@ -16,14 +16,14 @@ class ClassificationHead(Head):
         c5 ── mean over H and W ── (hidden layer) ── dropout ── linear
 
     Args:
-        features: what the backbone announces; the head reads c5.
+        features: of the backbone; the head reads c5.
         num_classes: number of classes.
-        hidden: "paper" for the layer that the backbone announces with c5 (MobileNetV3's efficient last stage, section
+        hidden: "paper" for the layer that the backbone defines for c5 (MobileNetV3's efficient last stage, section
             5.1), a width for a hard-swish layer, 0 for none.
         dropout: before the last layer; 0.2 in MobileNetV2's and V3's code.
 
     Raises:
-        ValueError: for another word than "paper", or a negative width.
+        ValueError: for any other string, or a negative width.
     """
 
     maps = ("c5",)
@@ -53,7 +53,7 @@ class ClassificationHead(Head):
         self.classify = nn.Linear(width, num_classes)
         for layer in (*self.hidden, self.classify):
             if isinstance(layer, nn.Linear):
-                nn.init.normal_(layer.weight, std=0.01)  # as torchvision starts its MobileNets
+                nn.init.normal_(layer.weight, std=0.01)  # as torchvision initialises its MobileNets
                 if layer.bias is not None:
                     nn.init.zeros_(layer.bias)
 

@@ -1,4 +1,4 @@
-"""From logits to a label map: the labels of `F.interpolate(...).argmax(1)` in a tenth of its time and memory."""
+"""From logits to a label map: same labels as `F.interpolate(...).argmax(1)` in a tenth of its time and memory."""
 
 import contextlib
 import functools
@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-BLOCK = 160 * 1024  # floats worked on at once: 640 KB stays in a core's L2 cache
-UNSURE = 255  # in a row of labels: no class is safely the largest here
+BLOCK = 160 * 1024  # floats processed at once: 640 KB stay in a core's L2 cache
+UNSURE = 255  # in a row of labels: no class is reliably the largest here
 _upsample = functools.partial(F.interpolate, mode="bilinear", align_corners=False)
 
 
@@ -18,17 +18,17 @@ _upsample = functools.partial(F.interpolate, mode="bilinear", align_corners=Fals
 def labels_from_logits(logits: Tensor, size: tuple[int, int]) -> Tensor:
     """(N, C, h, w) float logits -> (N, H, W) uint8 labels at `size` = (H, W), C <= 255.
 
-    Every label equals that of `F.interpolate(logits, size, mode="bilinear", align_corners=False).argmax(1)`: of equal
+    Every label equals that of `F.interpolate(logits, size, mode="bilinear", align_corners=False).argmax(1)`: for equal
     values the first class wins, NaN is the largest of all. float16 and bfloat16 logits are converted to float32 first.
 
-    The fast way (CPU, float32, H >= 2h; one thread) never holds the 40 million values of a Cityscapes image:
+    The fast path (CPU, float32, H >= 2h; one thread) never holds the 40 million values of a Cityscapes image:
 
-        row i of logits   ── stretched to W ──> above (C, W) ─┐  where the same class leads both by a margin, it leads
+        row i of logits   ── stretched to W ──> above (C, W) ─┐  if the same class leads both by a margin, it leads in
         row i+1 of logits ── stretched to W ──> below (C, W) ─┘  all rows between; other columns are blended, in cache
 
-    Its blend must round as F.interpolate does, which `_rounding` tries out once per shape. Otherwise, and where logits
-    are not finite, the plain way is taken, class by class where memory asks for it; undivided for channels_last logits,
-    which torch rounds by a class's place among the others. `contiguous()` first is several times faster, with other
+    Its blend must round like F.interpolate, which `_rounding` tests once per shape. If it does not, or logits are not
+    finite, the plain path is used, class by class if memory requires it; all classes at once for channels_last logits,
+    which torch rounds by a class's position among the others. `contiguous()` first is several times faster and changes
     labels only where rounding decides. Raises ValueError for logits of another kind and for more than 255 classes.
     """
     if logits.dim() != 4 or not logits.is_floating_point():
@@ -42,7 +42,7 @@ def labels_from_logits(logits: Tensor, size: tuple[int, int]) -> Tensor:
     labels = torch.empty((count, *size), dtype=torch.uint8, device=logits.device)
     for image, out in zip(logits[:, None], labels, strict=True):
         reach = float(torch.stack(torch.aminmax(image)).abs().amax()) if fast else float("nan")
-        rounding = _rounding(classes, h, w, *size, torch.get_num_threads()) if reach < 1e38 else None  # NaN is not less
+        rounding = _rounding(classes, h, w, *size, torch.get_num_threads()) if reach < 1e38 else None  # False for NaN
         if rounding:
             _fast(image[0].contiguous(), out, reach, rounding)
         else:
@@ -51,9 +51,9 @@ def labels_from_logits(logits: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def _plain(image: Tensor, labels: Tensor, whole: bool) -> None:
-    """(1, C, h, w) -> labels (H, W), one class after the other unless `whole` or all fit 16 MB (512 MB off the CPU)."""
+    """(1, C, h, w) -> labels (H, W), class by class unless `whole` or all fit in 16 MB (512 MB off the CPU)."""
     fits = image.shape[1] * labels.numel() <= (2**22 if image.device.type == "cpu" else 2**27)
-    if whole or fits or image.shape[1] <= 4:  # torch has kernels for RGB alone
+    if whole or fits or image.shape[1] <= 4:  # torch has kernels for RGB only
         labels.copy_(_upsample(image, labels.shape).argmax(1)[0])
         return
     best = _upsample(image[:, :1], labels.shape)[0, 0]
@@ -77,8 +77,8 @@ def _one_thread() -> Iterator[None]:
 @_one_thread()
 def _fast(image: Tensor, labels: Tensor, reach: float, rounding: torch.dtype) -> None:
     """(C, h, w) contiguous, magnitudes up to `reach` -> labels (H, W)."""
-    margin = 1e-6 * reach + 1e-43  # far over what rounding can move two classes against each other: 4 * 2**-24 * reach
-    code = torch.arange(255.0, 255 - len(image), -1)[:, None]  # the first of equals has the largest
+    margin = 1e-6 * reach + 1e-43  # far above what rounding can shift between two classes: 4 * 2**-24 * reach
+    code = torch.arange(255.0, 255 - len(image), -1)[:, None]  # the first of equal classes has the largest code
     sure_below = torch.empty(0)
     for rows, above, below, weights in _bands(image, len(labels), labels.shape[1], rounding):
         sure_above = sure_below if rows.start else _sure(above, margin)
@@ -97,16 +97,16 @@ def _fast(image: Tensor, labels: Tensor, reach: float, rounding: torch.dtype) ->
 
 
 def _sure(row: Tensor, margin: float) -> Tensor:
-    """(C, W) values -> (W,) uint8: the class over all others by more than `margin`, UNSURE where there is none."""
+    """(C, W) values -> (W,) uint8: the class above all others by more than `margin`, UNSURE if there is none."""
     near = torch.ge(row, row.amax(0) - margin, out=torch.empty_like(row))  # comparing into floats is 10 times faster
     total = near.mul_(torch.arange(256.0, 256 + len(row))[:, None]).sum(0)  # 256 + class if it is alone, else over 511
     return total.sub_(256).clamp_(max=UNSURE).to(torch.uint8)
 
 
 def _bands(image: Tensor, height: int, width: int, kind: torch.dtype) -> Iterator[tuple[slice, Tensor, Tensor, Tensor]]:
-    """Yield some output rows, the two stretched rows (C, W) they lie between, and the weights (2, rows) of the two."""
+    """Yield some output rows, the two stretched rows (C, W) around them, and the weights (2, rows) of the two."""
     h = image.shape[1]
-    scale = (torch.tensor(float(h)) / height).to(kind)  # divided in float32 as torch does
+    scale = (torch.tensor(float(h)) / height).to(kind)  # divided in float32 like torch
     source = ((torch.arange(height) + 0.5).to(kind) * scale - 0.5).float().clamp_(min=0)
     index = source.long().clamp_(max=h - 1)
     weights = torch.stack([1 - (source - index), source - index])
@@ -127,10 +127,10 @@ def _blend(above: Tensor, below: Tensor, weights: Tensor) -> Tensor:
 
 @functools.lru_cache(maxsize=256)
 def _rounding(classes: int, h: int, w: int, height: int, width: int, threads: int) -> torch.dtype | None:  # noqa: ARG001
-    """The type to compute rows' places in so that noise comes out with F.interpolate's very bits, None if it does not.
+    """The dtype of row positions with which noise gives bit-identical results to F.interpolate, None if none does.
 
-    Compilers fuse multiply and add as they like (torch 2.11 does so for the places: float64, torch 2.15 does not), in
-    vectors and in leftover columns; and torch chooses kernels by classes, size (H + W <= 128) and threads.
+    Compilers fuse multiply and add as they like (torch 2.11 does so for the positions: float64, torch 2.15 does not),
+    in vectors and in leftover columns; and torch chooses kernels by classes, size (H + W <= 128) and threads.
     """
     for kind in (torch.float32, torch.float64):
         if _same_bits(1, h, w, height, width, kind) and _same_bits(classes, 4, 16, 32, 128, kind):

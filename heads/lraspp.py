@@ -12,11 +12,11 @@ from heads.base import Head, first_announced
 
 
 class LargePool(nn.Module):
-    """Average over a large window with a large stride; over everything where the window is larger than the map.
+    """Average over a large window with a large stride; over the whole map if the window is larger.
 
     Args:
-        kernel, stride: in cells of a map at stride 16, as the paper gives them (49×49, 16×20); None averages all.
-        reduction: of the map that comes in; window and stride keep their size in the image.
+        kernel, stride: in cells of a map at stride 16, as in the paper (49×49, 16×20); None averages the whole map.
+        reduction: of the input map; window and stride keep their size in image pixels.
     """
 
     def __init__(self, kernel: int | None, stride: Sequence[int], reduction: int) -> None:
@@ -33,30 +33,30 @@ class LargePool(nn.Module):
 
 
 def check_hidden(hidden: object) -> None:
-    """Refuse a width that is none."""
+    """Raises a ValueError for an invalid width."""
     if not isinstance(hidden, int) or isinstance(hidden, bool) or hidden < 1:
         raise ValueError(f"hidden={hidden} is not a whole number, 1 or more")
 
 
 class LRASPP(Head):
-    """Lite R-ASPP: attention from a wide view on the deep map, and detail from a shallow one.
+    """Lite R-ASPP: wide-context attention on the deep map, and detail from a shallow one.
 
         high ─┬─ 1×1 hidden, BN, ReLU ─────────────── × ── resize ── 1×1 classes ── + ── logits
               └─ large pool, 1×1 hidden, sigmoid ─────┘                             │
         low ────────────────────────────────────────────────────────── 1×1 classes ─┘
 
     Args:
-        features: what the backbone announces.
+        features: of the backbone.
         num_classes: C, without void.
         hidden: channels of the deep branch; 128 or 256 in the paper.
-        low, high: names of the maps read, each one name or several of which the first that is there is taken.
-        pool_kernel, pool_stride: see LargePool; torchvision averages over everything (None).
-        gate_bias: torchvision's 1×1 after the pooling has none.
+        low, high: names of the maps to read, each one name or a list whose first existing map is used.
+        pool_kernel, pool_stride: see LargePool; torchvision averages the whole map (None).
+        gate_bias: torchvision's 1×1 after the pooling has no bias.
         detail: a map finer than `low` (c2_expanded) whose own 1×1 classifier is added to the resized logits. Not in
-            the paper: for thin things in small pictures, at nearly no cost.
+            the paper: for thin objects in small pictures, at nearly no cost.
 
     Raises:
-        ValueError: if the backbone lacks the maps.
+        ValueError: if the backbone does not have the maps.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class LRASPP(Head):
             self.classify_detail = nn.Conv2d(features[self.detail].channels, num_classes, 1)
 
     def forward(self, maps: Mapping[str, Tensor]) -> Tensor:
-        """Logits (N, classes, H/8, W/8), at the size of the low map, or of the detail map if there is one."""
+        """Logits (N, classes, H/8, W/8), at the size of the low map, or of the detail map if given."""
         low, high = maps[self.low], maps[self.high]
         x = self.project(high)  # (N, hidden, H/16, W/16)
         gate = torch.sigmoid(self.gate(self.pool(high)))
@@ -104,7 +104,7 @@ class LRASPP(Head):
 
 
 class RASPP(Head):
-    """R-ASPP: the deep map beside its pooled self, without a decoder.
+    """R-ASPP: the deep map concatenated with its pooled version, without a decoder.
 
         high ─┬─ 1×1 hidden, BN, ReLU ────────────────────── concat ── 1×1 hidden, BN, ReLU ── 1×1 classes
               └─ large pool, 1×1 hidden, BN, ReLU, resize ───┘

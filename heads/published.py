@@ -1,7 +1,7 @@
-"""The papers' segmentation and detection networks with their published sizes, and those of their definitions.
+"""The papers' segmentation and detection networks with their published sizes and the sizes of their definitions.
 
 Source: MobileNetV3 (ICCV 2019) tables 6, 7 and 8, MobileNetV2 (CVPR 2018) table 6. `measured` is in millions of
-parameters and of multiply-adds. Networks alone, with a classifier: `backbones.published`.
+parameters and multiply-adds. For networks with only a classifier see `backbones.published`.
 """
 
 from collections.abc import Callable
@@ -95,9 +95,9 @@ def detection(
     width: float = 1.0,
     anchors: Callable[[int], anchors.Anchors] = anchors.paper,
 ) -> Published:
-    """A row of a COCO table at 320×320; a width thins the head's further maps as well.
+    """A row of a COCO table at 320×320; a width also scales the head's additional maps.
 
-    The V3 paper counts 91 outputs and no normalisation; the V2 paper's rows fit 81.
+    The V3 paper counts 91 outputs and no normalisation; the V2 paper's rows match 81.
     """
     extras = [int(width * channels) for channels in (512, 256, 256, 128)]
     return Published(

@@ -1,4 +1,4 @@
-"""From scores of all anchors to the boxes that are kept: torchvision's rules for SSD, at a fraction of the work."""
+"""From scores of all anchors to the selected boxes: torchvision's rules for SSD, at a fraction of the work."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -14,12 +14,12 @@ MOST = 100_000
 
 
 class Select:
-    """Threshold, top-k of each class, non-maximum suppression within each class, top-k of the image.
+    """Threshold, top-k per class, non-maximum suppression within each class, top-k of the image.
 
-    The result is that of torchvision's `SSD.postprocess_detections`; of equal scores the lower class goes first, then
-    the earlier anchor, which torchvision's top-k leaves open. Suppression goes down the scores, so that a box depends
-    only on better ones: it is enough to look at the best few candidates, and at more of them if too few survive.
-    Classes are kept apart by moving their boxes far from each other, in float64, where that loses nothing.
+    Same result as torchvision's `SSD.postprocess_detections`; for equal scores the lower class goes first, then the
+    earlier anchor, which torchvision's top-k leaves undefined. Suppression goes down the scores, so a box depends only
+    on better ones: it is enough to process the best few candidates, and more only if too few survive.
+    Classes are separated by moving their boxes far apart, in float64 if that loses nothing.
 
     Args:
         threshold, overlap, per_class, detections: see Rule.
@@ -42,7 +42,7 @@ class Select:
 
     @property
     def rule(self) -> Rule:
-        """What a graph with fixed shapes needs to know of it."""
+        """The rule, for a graph with fixed shapes."""
         return Rule(self.threshold, self.overlap, self.per_class, self.detections)
 
     def __call__(
@@ -57,8 +57,8 @@ class Select:
 
         Args:
             logits: (N, A, C + 1).
-            score: what they mean: logits (A, C + 1) to scores (A, C). Asked image by image, since one image's scores
-                stay in a processor's cache.
+            score: converts logits (A, C + 1) to scores (A, C). Called per image, since one image's scores stay in a
+                processor's cache.
             offsets: (N, A, 4).
             anchors: (A, 4).
             size: (height, width) of the images.
@@ -71,7 +71,7 @@ class Select:
         return stacked([self.of_image(score(one), partial(located, moves), max(size)) for one, moves in rows])
 
     def of_boxes(self, scores: Tensor, boxes: Tensor, size: tuple[int, int]) -> Detections:
-        """The best of boxes that are decoded already.
+        """The best of already decoded boxes.
 
         Args:
             scores: (N, A, C).
@@ -85,8 +85,8 @@ class Select:
 
         Args:
             scores: (A, C).
-            located: the boxes (K, 4) of these anchors (K).
-            side: the image's longer one; no box reaches farther.
+            located: returns the boxes (K, 4) of these anchors (K).
+            side: the image's longer side; no box extends further.
         """
         classes, flat = scores.shape[1], scores.flatten()
         candidates = (flat > self.threshold).nonzero()[:, 0]
@@ -95,7 +95,7 @@ class Select:
         while True:
             everything = prefix >= len(values)
             chosen, best = candidates, values
-            if not everything:  # with all that equal the last of them
+            if not everything:  # including all that equal the last one
                 enough = values >= values.topk(prefix, sorted=False).values.min()
                 chosen, best = candidates[enough], values[enough]
             order = (chosen % classes).argsort(stable=True)
@@ -115,7 +115,7 @@ class Select:
 
 
 def stacked(found: Sequence[tuple[Tensor, Tensor, Tensor]]) -> Detections:
-    """Boxes, scores and labels of each image as one batch."""
+    """Boxes, scores and labels of all images as one batch."""
     most = max((len(scores) for _, scores, _ in found), default=0)
     like = found[0][0] if found else torch.empty(0)
     boxes, scores = like.new_zeros(len(found), most, 4), like.new_zeros(len(found), most)
@@ -127,9 +127,9 @@ def stacked(found: Sequence[tuple[Tensor, Tensor, Tensor]]) -> Detections:
 
 
 def just_above(overlap: float) -> float:
-    """What an IoU in float64 must exceed for its value in float32, torchvision's, to exceed the limit.
+    """The float64 threshold for IoUs whose float32 value, torchvision's, exceeds the limit.
 
-    Boxes of whole pixels meet a limit like 0.55 exactly, and it is the rounding that decides.
+    Boxes of whole pixels can hit a limit like 0.55 exactly, so rounding decides.
     """
     limit = torch.tensor(overlap, dtype=torch.float64)
     below = limit.float()
@@ -140,7 +140,7 @@ def just_above(overlap: float) -> float:
 
 
 def rank_in_class(labels: Tensor, classes: int) -> Tensor:
-    """How many of the same class stand before each one."""
+    """Number of earlier entries of the same class, for each entry."""
     order = labels.argsort(stable=True)
     counts = torch.bincount(labels, minlength=classes)
     first = counts.cumsum(0) - counts

@@ -1,4 +1,4 @@
-"""What a network costs: parameters and multiply-adds, counted as the papers count them."""
+"""The cost of a network: parameters and multiply-adds, counted as in the papers."""
 
 from typing import NamedTuple
 
@@ -10,7 +10,7 @@ from backbones.base import Backbone
 
 
 class Size(NamedTuple):
-    """Trainable parameters with and without BatchNorm's, and multiply-adds of one image."""
+    """Trainable parameters with and without BatchNorm's, and multiply-adds for one image."""
 
     params: int
     params_without_norm: int
@@ -18,10 +18,10 @@ class Size(NamedTuple):
 
 
 def measure(backbone: Backbone, head: nn.Module, height: int, width: int) -> Size:
-    """Count a network, on the meta device or any other; it is left in evaluation mode.
+    """Count a network, on the meta device or any other; leaves it in evaluation mode.
 
-    Multiply-adds are those of convolutions and matrix products (`torch.utils.flop_counter`, halved): no normalisation,
-    pooling, activation or resizing, which is the papers' convention.
+    Multiply-adds are those of convolutions and matrix products (`torch.utils.flop_counter`, halved), without
+    normalisation, pooling, activation or resizing, as is the papers' convention.
     """
     modules = nn.ModuleList([backbone, head])
     modules.eval()

@@ -16,12 +16,12 @@ from heads.base import Head, first_announced
 
 
 class RawBoxes(NamedTuple):
-    """What SSDLite gives for a batch, in training and in inference.
+    """SSDLite's output for a batch, in training and in inference.
 
     Attributes:
         logits: (N, A, C + 1); column 0 is the background.
         offsets: (N, A, 4) from anchors to boxes (`heads.boxes.decode`).
-        cells: (height, width) of each map, from which the anchors follow.
+        cells: (height, width) of each map, which determine the anchors.
     """
 
     logits: Tensor
@@ -30,7 +30,7 @@ class RawBoxes(NamedTuple):
 
 
 class SSDLite(Head):
-    """Two small predictors on each of several maps: a class and a box for every anchor.
+    """Two small predictors on each of several maps: classes and a box for every anchor.
 
         c4_expanded ─────────────────────────────────── 3×3 depthwise, 1×1 ──> logits, offsets
         c5 ──┬───────────────────────────────────────── 3×3 depthwise, 1×1 ──> logits, offsets
@@ -38,18 +38,18 @@ class SSDLite(Head):
                                                    └─ …
 
     Args:
-        features: what the backbone announces.
+        features: of the backbone.
         num_classes: C, without background.
-        maps: names of the backbone's maps, finest first, each one name or several of which the first that is there
-            is taken. In the papers c4_expanded, the expansion in the block that leads to stride 32, and c5.
-        extras: channels of the further maps after the last of those, each of half the size.
+        maps: names of the backbone's maps, finest first, each one name or a list whose first existing map is used.
+            In the papers c4_expanded, the expansion in the block that leads to stride 32, and c5.
+        extras: channels of the additional maps after the last of those, each half the size of the one before.
         anchors: makes the anchors for a number of maps (heads/anchors.py).
-        norm_eps, norm_momentum: of the batch normalisations in this head, the momentum in PyTorch's sense.
-        prior: what every class's probability is at the start, for the sigmoid losses; None for biases of zero.
+        norm_eps, norm_momentum: of the batch normalisations in this head; momentum as in PyTorch.
+        prior: initial probability of every class, for the sigmoid losses; None for zero biases.
 
     Raises:
-        ValueError: if the backbone lacks the maps, they are not in order, or anchors are of another number; for extras
-            and prior out of range.
+        ValueError: if the backbone does not have the maps, they are out of order, or the number of anchors differs; for
+            extras and prior out of range.
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class SSDLite(Head):
         self.initialise(prior)
 
     def initialise(self, prior: float | None) -> None:
-        """Normal weights of deviation 0.03, as TensorFlow's configuration and torchvision have them."""
+        """Normal weights with standard deviation 0.03, as in TensorFlow's configuration and torchvision."""
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.normal_(module.weight, std=0.03)
@@ -121,7 +121,7 @@ class SSDLite(Head):
 
 
 def halving(in_channels: int, out_channels: int, norm: partial[nn.BatchNorm2d]) -> nn.Sequential:
-    """A further map of half the size."""
+    """An additional map of half the size."""
     inside = out_channels // 2
     return nn.Sequential(
         ConvNormAct(in_channels, inside, act=ReLU6, norm=norm),
@@ -131,11 +131,11 @@ def halving(in_channels: int, out_channels: int, norm: partial[nn.BatchNorm2d]) 
 
 
 def predictor(in_channels: int, out_channels: int, norm: partial[nn.BatchNorm2d], name: str) -> nn.Sequential:
-    """A depthwise convolution, and a 1×1 with bias of this name."""
+    """A depthwise convolution, and a 1×1 with bias and this name."""
     depthwise = ConvNormAct(in_channels, in_channels, 3, groups=in_channels, act=ReLU6, norm=norm)
     return nn.Sequential(OrderedDict([("depthwise", depthwise), (name, nn.Conv2d(in_channels, out_channels, 1))]))
 
 
 def unrolled(x: Tensor, values: int) -> Tensor:
-    """(N, shapes × values, H, W) to (N, H × W × shapes, values): cell by cell as the anchors are."""
+    """Reshape (N, shapes × values, H, W) to (N, H × W × shapes, values): cell by cell, in the anchors' order."""
     return x.permute(0, 2, 3, 1).reshape(x.shape[0], -1, values)

@@ -1,4 +1,4 @@
-"""Non-maximum suppression: its rule, and plain tensor operations of fixed shapes for graphs that leave PyTorch."""
+"""Non-maximum suppression: its rule, and an implementation with tensor operations of fixed shapes for export."""
 
 from typing import NamedTuple
 
@@ -7,7 +7,7 @@ from torch import Tensor
 
 from heads.boxes import Detections
 
-ROUNDS = 24  # of suppression; box k is right after as many rounds as boxes stand in a chain of overlaps above it
+ROUNDS = 24  # of suppression; a box is right after as many rounds as its chain of overlapping better boxes is long
 
 
 class Rule(NamedTuple):
@@ -15,9 +15,9 @@ class Rule(NamedTuple):
 
     Attributes:
         threshold: scores must be above it.
-        overlap: a box goes if its IoU with a better one of its class is larger.
-        per_class: candidates of each class that enter the suppression.
-        detections: boxes kept of each image.
+        overlap: a box is suppressed if its IoU with a better one of its class is larger.
+        per_class: candidates per class that enter the suppression.
+        detections: boxes kept per image.
     """
 
     threshold: float
@@ -27,19 +27,19 @@ class Rule(NamedTuple):
 
 
 def select_fixed(scores: Tensor, boxes: Tensor, rule: Rule) -> Detections:
-    """What heads.select.Select keeps, in a graph none of whose shapes depends on the values.
+    """The result of heads.select.Select, in a graph whose shapes do not depend on the values.
 
-    Each round lets the boxes that still stand suppress worse ones of their class, all at once. A box whose betters are
-    settled is settled one round later, so that ROUNDS rounds give the greedy result unless a chain of overlapping boxes
-    is longer: its last boxes may then be wrong. Work and memory grow with classes × per_class²: 8 million overlaps for
-    COCO's 90 classes and 300.
+    In each round all boxes that still stand suppress worse ones of their class at once. A box is final one round after
+    all its better boxes are, so ROUNDS rounds give the greedy result unless a chain of overlapping boxes is longer: its
+    last boxes may then be wrong. Work and memory grow with classes × per_class²: 8 million overlaps for COCO's 90
+    classes and 300.
 
     Args:
         scores: (N, A, C).
         boxes: (N, A, 4) absolute xyxy.
 
     Returns:
-        Detections of `rule.detections` rows, or fewer where there are not so many candidates; the labels int32.
+        Detections with `rule.detections` rows, or fewer if there are fewer candidates; the labels are int32.
     """
     classes, most = scores.shape[2], min(rule.per_class, scores.shape[1])
     best, places = scores.transpose(1, 2).topk(most)  # (N, C, K)
@@ -62,7 +62,7 @@ def select_fixed(scores: Tensor, boxes: Tensor, rule: Rule) -> Detections:
 
 
 def overlaps(boxes: Tensor) -> Tensor:
-    """IoU (…, K, K) of boxes (…, K, 4) with each other; of boxes without area, 0."""
+    """IoU (…, K, K) of boxes (…, K, 4) with each other; 0 for boxes without area."""
     left, top, right, bottom = boxes[..., None].unbind(-2)  # (…, K, 1)
     width = torch.minimum(right, right.mT) - torch.maximum(left, left.mT)
     height = torch.minimum(bottom, bottom.mT) - torch.maximum(top, top.mT)

@@ -1,1 +1,1 @@
-"""The papers' networks as rows: how to build each, what its paper says it costs, what its definition really costs."""
+"""The papers' networks as rows: how to build each, its cost in the paper, the actual cost of its definition."""

@@ -1,4 +1,4 @@
-"""A network block by block: shapes, strides and costs as they are in the built network."""
+"""A network block by block: shapes, strides and costs of the built network."""
 
 from functools import partial
 from typing import NamedTuple
@@ -11,7 +11,7 @@ from backbones.published.shapes import Counts, count, no_images
 
 
 class Part(NamedTuple):
-    """One block: shapes are (channels, height, width); the rest is of its spatial convolutions or pooling."""
+    """One block: shapes are (channels, height, width); the rest describes its spatial convolutions or pooling."""
 
     kind: str
     input: tuple[int, ...]
@@ -25,7 +25,7 @@ class Part(NamedTuple):
 
 
 def describe(part: nn.Module, x: Tensor, out: Tensor, counts: Counts, maps: tuple[str, ...] = ()) -> Part:
-    """What a block made of a map, and how."""
+    """Describe what a block did to a map."""
     layers = [module for module in part.modules() if isinstance(module, nn.Conv2d | nn.MaxPool2d)]
     kernels = [max(pair(layer.kernel_size)) for layer in layers]
     return Part(
@@ -42,7 +42,7 @@ def describe(part: nn.Module, x: Tensor, out: Tensor, counts: Counts, maps: tupl
 
 
 def pair(size: int | tuple[int, ...]) -> tuple[int, ...]:
-    """A size of a layer, which may be given for height and width at once."""
+    """A layer's size for height and width, which may be given as one number."""
     return size if isinstance(size, tuple) else (size, size)
 
 
@@ -50,12 +50,12 @@ def parts_of(backbone: Backbone, head: nn.Module, height: int, width: int) -> li
     """The network's blocks in order and the head on top of c5, for images of this size.
 
     Raises:
-        ValueError: if the network takes no images of this size.
+        ValueError: if the network does not take images of this size.
     """
     backbone.eval()
     x = no_images(height, width)
     with torch.no_grad():
-        maps = backbone(x)  # may refuse the size
+        maps = backbone(x)  # may reject the size
     parts = []
     for number, block in enumerate(backbone.blocks):
         counts, out = count(block, partial(block, x))

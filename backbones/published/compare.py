@@ -1,4 +1,4 @@
-"""A network's counts beside its paper's figures and beside what its definition gives."""
+"""Compares a network's counts with its paper's figures and with the known counts of its definition."""
 
 from typing import Any
 
@@ -9,12 +9,12 @@ DIFFERS = "a printed figure is not what its definition gives"
 
 
 def difference(figure: Figure | None, count: int) -> float | None:
-    """To a printed figure, as a fraction of it; None where nothing is printed."""
+    """Relative difference from a printed figure; None if none is printed."""
     return None if figure is None else figure.difference(count)
 
 
 def compare(row: Published, counts: Counts) -> dict[str, Any]:
-    """The row as plain values; `check` is the largest difference to the definition's known size, as a fraction."""
+    """The row as plain values; `check` is the largest relative difference from the definition's known size."""
     params, madds = row.paper_params, row.paper_madds
     measured_params, measured_madds = (round(millions * 1e6) for millions in row.measured)
     return {

@@ -1,8 +1,8 @@
 """The MobileNets of their papers' ImageNet tables.
 
 Sources: MobileNets (2017) tables 6 and 7; MobileNetV2 (CVPR 2018) table 4; MobileNetV3 (ICCV 2019) tables 3 and 4,
-figures 1 and 5; MnasNet (CVPR 2019) table 1; MobileNetV4 (ECCV 2024); the authors' model pages where the papers are
-silent, torchvision's page for MnasNet-B1.
+figures 1 and 5; MnasNet (CVPR 2019) table 1; MobileNetV4 (ECCV 2024); the authors' model pages for what the papers
+omit, torchvision's page for MnasNet-B1.
 """
 
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from backbones.published.row import Published
 
 
 def with_hidden(build: Callable[[], Backbone], channels: int) -> Backbone:
-    """A network that announces another width for the layer after its pooling."""
+    """A network with another declared width for the layer after its pooling."""
     backbone = build()
     feature = backbone.features["c5"]
     assert feature.hidden is not None

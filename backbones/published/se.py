@@ -3,7 +3,7 @@
 SENet (Hu et al., TPAMI 2019) tables 10, 13 and 14; MobileNetV2 + CSE (Park, KIBME 2021); torchvision's page for its
 ResNet-50. Squeeze by maximum and the other excitations (tables 11 and 12) have the size of the network they change.
 
-Left out, since CSE's text, table and code determine no such network: "optimized" (0.425M, 0.541M) and "CSE only"
+Left out, since CSE's text, table and code do not define such a network: "optimized" (0.425M, 0.541M) and "CSE only"
 (0.228M, 0.453M).
 """
 

@@ -1,6 +1,6 @@
-"""Networks as shapes: built without initialisation, run on no images at all. A table of them takes a moment.
+"""Networks as shapes: built without initialisation, run on empty batches. A whole table of them takes a moment.
 
-`heads.sizes.measure` counts by PyTorch's own counter of operators; it is what this is checked against.
+`heads.sizes.measure`, which uses PyTorch's own operator counter, serves as the check for this.
 """
 
 from collections.abc import Callable, Iterator
@@ -16,20 +16,20 @@ INITIALISERS = ("kaiming_uniform_", "kaiming_normal_", "normal_", "uniform_", "o
 
 
 def untouched(tensor: Tensor, *_arguments: Any, **_keywords: Any) -> Tensor:
-    """In place of an initialisation: memory that is never touched costs nothing."""
+    """Replaces an initialisation: untouched memory costs nothing."""
     return tensor
 
 
 @contextmanager
 def uninitialised() -> Iterator[None]:
-    """What is built here has no values worth reading."""
+    """Leaves the weights of everything built inside uninitialised."""
     keywords: dict[str, Any] = dict.fromkeys(INITIALISERS, untouched)
     with patch.multiple(nn.init, **keywords):
         yield
 
 
 class Counts(NamedTuple):
-    """Trainable parameters with and without BatchNorm's, and multiply-adds of one image."""
+    """Trainable parameters with and without BatchNorm's, and multiply-adds for one image."""
 
     params: int
     params_without_norm: int
@@ -37,11 +37,11 @@ class Counts(NamedTuple):
 
 
 def count(network: nn.Module, run: Callable[[], Result]) -> tuple[Counts, Result]:
-    """Count a network while it runs, and what came out of it.
+    """Count a network while it runs; returns the counts and the result of the run.
 
     Args:
-        network: put into evaluation mode; its convolutions and linear layers are what is counted as multiply-adds.
-        run: calls it. The batch may be empty: a convolution of no images still says how large its map would be.
+        network: put into evaluation mode; multiply-adds of its convolutions and linear layers are counted.
+        run: calls it. The batch may be empty: a convolution still reports the size of its map.
     """
     madds = 0
 
@@ -62,5 +62,5 @@ def count(network: nn.Module, run: Callable[[], Result]) -> tuple[Counts, Result
 
 
 def no_images(height: int, width: int) -> Tensor:
-    """A batch of no images of this size."""
+    """An empty batch of images of this size."""
     return torch.empty(0, 3, height, width)

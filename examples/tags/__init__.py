@@ -1,1 +1,1 @@
-"""A task of your own: image tags, any number of classes for an image."""
+"""A custom task: image tags, any number of classes per image."""

@@ -1,4 +1,4 @@
-"""The task in words: what everything outside this folder knows of it, without PyTorch."""
+"""Description of the task: all that code outside this folder knows about it, without PyTorch."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""What is left of an image's tags, with a checkpoint and with an exported file."""
+"""Writes an image's tags, predicted by a checkpoint or an exported file."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,12 +13,12 @@ from tasks.common.parity import Counts, Parity, Result
 
 
 def there(found: Mapping[str, NDArray[Any]]) -> NDArray[np.bool_]:
-    """(C) which classes are there, by their `logits` or `probabilities`."""
+    """(C) which classes are present, from their `logits` or `probabilities`."""
     return found["logits"] > 0 if "logits" in found else found["probabilities"] > 0.5
 
 
 class TagsOutput(Output):
-    """Writes the tags into the index; no picture can say more."""
+    """Writes the tags to the index; a picture would add nothing."""
 
     layer: ClassVar[Layer] = Layer.CAPTION
 
@@ -30,7 +30,7 @@ class TagsOutput(Output):
         return cls(entry["classes"])
 
     def result(self, found: Found) -> dict[str, Any]:
-        """`tags`: the names of what is there."""
+        """`tags`: names of the present classes."""
         return {"tags": self.tags(found)}
 
     def write(self, found: Found, _folder: Path, _name: Path) -> dict[str, Any]:
@@ -47,7 +47,7 @@ class TagsOutput(Output):
 
 
 class SameTags(Parity):
-    """The share of the classes on which file and checkpoint agree, over all images."""
+    """The share of classes on which file and checkpoint agree, over all images."""
 
     least: ClassVar[Mapping[str, float]] = {"fp32": 0.99, "fp16": 0.95, "bf16": 0.9, "int8": 0.75}
 

@@ -1,4 +1,4 @@
-"""The task itself: head, loss, prediction, score and pictures."""
+"""The task: head, loss, prediction, score and pictures."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -19,11 +19,11 @@ from tasks.common.task import Found, Task
 
 
 class TagsTask(Task):
-    """Any number of classes for an image.
+    """Predicts any number of classes per image.
 
     Args:
-        features: what the backbone announces.
-        head: builds the head: `head(features, num_classes)`, giving logits (N, classes).
+        features: of the backbone.
+        head: builds the head: `head(features, num_classes)`, which returns logits (N, classes).
         loss: `loss(logits, tags)` with tags (N, classes), 0 or 1.
         classes: names.
     """
@@ -78,12 +78,12 @@ class TagsTask(Task):
 
 
 def picture(image: Tensor) -> Image.Image:
-    """An image (3, H, W) uint8."""
+    """Convert an image (3, H, W) uint8."""
     return Image.fromarray(image.permute(1, 2, 0).cpu().numpy())
 
 
 class Exact(Metric):
-    """`exact`: the share of the images all of whose tags are right."""
+    """`exact`: the share of images with all tags right."""
 
     right: Tensor  # () int64
     images: Tensor  # () int64

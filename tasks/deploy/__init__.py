@@ -1,1 +1,1 @@
-"""What is shipped: files that run without PyTorch, proved equal to the checkpoint that they were made of."""
+"""Export: files that run without PyTorch, checked against the checkpoint they come from."""

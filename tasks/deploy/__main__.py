@@ -28,13 +28,13 @@ from tasks.deploy.writers import WRITERS
 from tasks.engine.build import build
 from tasks.engine.learner import Learner
 
-CLASSES = 20  # of each task
+CLASSES = 20  # per task
 SIZE = (128, 160)
-OWN_SIZE = {"mobilenet_v2_cse": (32, 32)}  # its gates are tied to it
+OWN_SIZE = {"mobilenet_v2_cse": (32, 32)}  # its gates are tied to this size
 
 
 def main(formats: Sequence[str]) -> int:
-    """Print the table; the largest difference of raw outputs as a share of their largest value. 1 if one differs."""
+    """Print the table of largest raw output differences, relative to the largest value. Returns 1 if any differs."""
     if {"-h", "--help"} & set(formats):
         print(f"{__doc__}\n\nformats: {', '.join(WRITERS)}; without any: onnx openvino")
         return 0
@@ -66,7 +66,7 @@ def names_of(group: str) -> list[str]:
 
 
 def of_pair(task: str, backbone: str, name: str) -> str:
-    """Export one network and compare; the difference, or why there is no file."""
+    """Export one network and compare; returns the difference, or why there is no file."""
     size = OWN_SIZE.get(backbone, SIZE)
     settings = composed(task, f"backbone={backbone}", "recipe=none", f"export.format={name}", "upright=false")
     try:
@@ -86,7 +86,7 @@ def of_pair(task: str, backbone: str, name: str) -> str:
 
 
 def unsettled(learner: Learner, size: tuple[int, int]) -> Learner:
-    """Random weights whose outputs differ from image to image, and statistics that are not those of the start."""
+    """Set random weights whose outputs differ between images, and non-default running statistics."""
     generator = torch.Generator().manual_seed(0)
     learner.train()
     for module in learner.modules():
@@ -101,7 +101,7 @@ def unsettled(learner: Learner, size: tuple[int, int]) -> Learner:
 
 
 def noise(size: tuple[int, int], count: int) -> list[NDArray[np.uint8]]:
-    """Images (H, W, 3) of coarse and fine noise."""
+    """Random images (H, W, 3) with coarse and fine noise."""
     random = np.random.default_rng(0)
     coarse = random.integers(0, 200, (count, 4, 4, 3)).repeat(-(-size[0] // 4), 1).repeat(-(-size[1] // 4), 2)
     fine = random.integers(0, 56, (count, *size, 3))

@@ -1,4 +1,4 @@
-"""mode=benchmark: what networks and exported files cost, each measured in a process of its own, in turn."""
+"""mode=benchmark: the cost of networks and exported files, each measured in its own process, in turn."""
 
 import statistics
 import sys
@@ -16,17 +16,17 @@ from tasks.deploy.bench.workers import worker
 from tasks.deploy.settings import BenchmarkSettings
 from tasks.engine.settings import Run
 
-ROUNDS = 5  # each network has its turn so often: a slow minute of the machine hits all alike
+ROUNDS = 5  # turns per network, so that a slow minute of the machine affects all of them
 
 
 def benchmark(run: Run, settings: BenchmarkSettings, overrides: Sequence[str], folder: Path) -> None:
-    """Measure what `model` and `checkpoint` name, or the configuration's network; print, and write to the folder.
+    """Measure what `model` and `checkpoint` name, or the configured network; print, and write to the folder.
 
     Args:
-        overrides: as they were typed.
+        overrides: as typed.
 
     Raises:
-        UserError: for what cannot be opened, built or run.
+        UserError: if something cannot be opened, built or run.
     """
     found = candidates(run, settings, overrides)
     quiet = not sys.stdout.isatty()
@@ -47,8 +47,8 @@ def row_of(
     """One line of the table.
 
     Args:
-        opened: what the measuring process said of it.
-        times: milliseconds of each stage, of each run.
+        opened: reported by the measuring process.
+        times: milliseconds of each stage, per run.
     """
     photo = settings.photo
     row = {
@@ -70,7 +70,7 @@ def row_of(
 
 
 def percentile(values: Sequence[float], percent: int) -> float:
-    """The value below which so many percent of the values lie, between two of them if need be."""
+    """The value below which `percent` percent of the values lie, interpolated if necessary."""
     if len(values) == 1:
         return values[0]
     return statistics.quantiles(values, n=100, method="inclusive")[percent - 1]

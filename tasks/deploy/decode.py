@@ -1,12 +1,12 @@
-"""An image to an exported file's input, its outputs to label maps, boxes and classes. NumPy is all that it needs.
+"""From an image to an exported file's input, and from its outputs to label maps, boxes and classes. Needs only NumPy.
 
     model = json.load(open("model.json"))
     image, place = prepare(photo, model)                        # uint8, as the file takes it
-    outputs = {"logits": …}                                     # by name, from whichever runtime
+    outputs = {"logits": …}                                     # by name, from any runtime
     found = decode(outputs, model, photo.shape[:2], place)      # {"segment": {"labels": …}}, in the photo's pixels
 
-It ships beside the file. There `python decode.py` tries the file on golden/ with ONNX Runtime or OpenVINO.
-Import it before onnxruntime: it keeps ONNX Runtime from reporting to its makers.
+It ships with the file. There `python decode.py` tests the file on golden/ with ONNX Runtime or OpenVINO.
+Import it before onnxruntime: it disables ONNX Runtime's telemetry.
 Photos are (H, W, 3) uint8 RGB, turned upright if model["input"]["upright"]. Boxes are xyxy.
 """
 
@@ -22,23 +22,23 @@ from numpy.typing import NDArray
 
 if not os.environ.get("ORT_DISABLE_TELEMETRY"):
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # read when onnxruntime is imported
-sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # OpenVINO has a stub for this case
+sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # OpenVINO falls back to a stub
 
 Array = NDArray[Any]
 Size = tuple[int, int]  # height, width
-Place = tuple[int, int, int, int]  # x, y, width, height of a photo in the input
+Place = tuple[int, int, int, int]  # x, y, width, height of the photo in the input
 Found = dict[str, Array]
-BLOCK, STRIP = 32, 64  # new pixels of so many rows are made by one multiplication with a small matrix, in a cache
-FLOATS = 2**18  # numbers that a label map is worked out of at once
-UNSURE = 255  # no class is safely the largest
+BLOCK, STRIP = 32, 64  # rows of new pixels computed by one multiplication with a small matrix that fits the cache
+FLOATS = 2**18  # numbers of a label map computed at once
+UNSURE = 255  # no class is reliably the largest
 TOLERANCE = {"fp32": 1e-3, "fp16": 1e-2, "bf16": 5e-2, "int8": 1e-1}  # of outputs on another processor
 SURE = 0.3  # score of the boxes that must be found again
 
 
 def prepare(photo: Array, model: Mapping[str, Any]) -> tuple[Array, Place]:
-    """The file's input (1, 3, h, w) uint8, byte for byte as the network was scored; and where the photo is in it.
+    """The file's input (1, 3, h, w) uint8, byte for byte as when the network was scored; and the photo's place in it.
 
-    Raises a ValueError for a photo whose size the file does not take, and for what is no photo (H, W, 3) uint8.
+    Raises a ValueError if the file does not take a photo of this size, or the photo is not (H, W, 3) uint8.
     """
     if problem := no_photo(photo):
         raise ValueError(problem)
@@ -55,7 +55,7 @@ def prepare(photo: Array, model: Mapping[str, Any]) -> tuple[Array, Place]:
 
 
 def no_photo(photo: Array) -> str:
-    """What is wrong with an array that should be (H, W, 3) uint8 RGB, and what would mend it; nothing if nothing is."""
+    """What is wrong with an array that should be (H, W, 3) uint8 RGB, and how to fix it; '' if it is fine."""
     shape = "×".join(map(str, photo.shape))
     if photo.ndim == 4:
         return f"it is a batch ({shape}): give one image (H, W, 3) at a time"
@@ -85,7 +85,7 @@ def no_photo(photo: Array) -> str:
 
 
 def fitted(rule: Mapping[str, Any], size: Size) -> tuple[Size, Place]:
-    """The size of the input that a photo of this size becomes by a rule of model.json, and where the photo is in it."""
+    """The input size for a photo of this size by a rule of model.json, and the photo's place in that input."""
     height, width = size
     if rule["rule"] == "none":
         return size, (0, 0, width, height)
@@ -110,10 +110,10 @@ def fitted(rule: Mapping[str, Any], size: Size) -> tuple[Size, Place]:
 
 
 def resized(photo: Array, size: Size, interpolation: str | None, pillow: int = 0) -> Array:
-    """A photo as (3, height, width): one direction after the other, rounded in between.
+    """A photo as (3, height, width), resized along one axis after the other, rounded in between.
 
-    interpolation: as Pillow's of this name; None for torch's antialiased bilinear one, of shorter fractions.
-    pillow: its version; since 13 it begins with the height of tall photos.
+    interpolation: one of Pillow's, by name; None for torch's antialiased bilinear, which uses shorter fractions.
+    pillow: its version; from 13 on it resizes the height of tall photos first.
     """
     planes = photo.transpose(2, 0, 1)
     if interpolation == "nearest":
@@ -130,7 +130,7 @@ def resized(photo: Array, size: Size, interpolation: str | None, pillow: int = 0
 
 
 def nearest_by_steps(old: int, new: int) -> Array:
-    """Which of the old pixels each new one is; Pillow adds up the steps one by one, with their roundings."""
+    """Index of the old pixel for each new one; Pillow accumulates the steps one by one, including their rounding."""
     steps = np.full(new, old / new)
     steps[0] /= 2
     result: Array = np.minimum(np.add.accumulate(steps).astype(int), old - 1)
@@ -155,7 +155,7 @@ KERNELS = {None: (triangle, 1), "bilinear": (triangle, 1), "bicubic": (cubic, 2)
 
 
 def resampled(planes: Array, new: int, interpolation: str | None) -> Array:
-    """Planes (3, H, W) uint8 as (3, H, new): sums of neighbours, whose weights are rounded to binary fractions."""
+    """Resample uint8 planes (3, H, W) to (3, H, new): sums of neighbours, weights rounded to binary fractions."""
     kernel, reach = KERNELS[interpolation]
     old = planes.shape[2]
     wide = max(old / new, 1.0)
@@ -168,7 +168,7 @@ def resampled(planes: Array, new: int, interpolation: str | None) -> Array:
         at = np.arange(sources.start, sources.stop)[:, None]
         weights = kernel((at - centres[block] + 0.5) * (1 / wide)) * ((at >= starts[block]) & (at < ends[block]))
         blocks.append((block, sources, weights / np.add.accumulate(weights)[-1]))
-    bits = 22  # Pillow's; torch's fractions must fit 16-bit integers
+    bits = 22  # Pillow's; torch's fractions must fit into 16-bit integers
     if interpolation is None:
         largest = max(weights.max() for *_, weights in blocks)
         bits = next((bits for bits in range(22) if int(0.5 + largest * 2 ** (bits + 1)) >= 2**15), 22)
@@ -186,14 +186,14 @@ def resampled(planes: Array, new: int, interpolation: str | None) -> Array:
 def decode(
     outputs: Mapping[str, Array], model: Mapping[str, Any], size: Size, place: Place, row: int = 0
 ) -> dict[str, Found]:
-    """What an image's outputs mean, by task, in the pixels of its photo of this size.
+    """The results of one image by task, in the pixels of its photo of this size.
 
-    outputs: arrays by name; this row of them is the image's. place: from prepare().
+    outputs: arrays by name; `row` selects the image. place: from prepare().
 
-    What is done follows from a task's outputs in model.json. Of boxes, or offsets to anchors: boxes (K, 4) float32,
-    scores (K) and labels (K) int64, numbers in the model's list of classes; the best first. Of a label or logits for
-    every pixel: labels (H, W) uint8, likewise numbers. Of anything else, such as logits (C) or probabilities (C) of
-    the whole image: the same.
+    The result follows from a task's outputs in model.json. For boxes, or offsets to anchors: boxes (K, 4) float32,
+    scores (K) and labels (K) int64, indices into the model's list of classes; best first. For a label or logits per
+    pixel: labels (H, W) uint8, also class indices. Anything else, such as logits (C) or probabilities (C) of the whole
+    image, is returned unchanged.
     """
     found: dict[str, Found] = {}
     for name, task in model["tasks"].items():
@@ -212,23 +212,23 @@ def decode(
 
 
 def nearest(labels: Array, size: Size) -> Array:
-    """A label map at another size: each new pixel is the old one that its centre lies in."""
+    """Resize a label map: each new pixel takes the old one that contains its centre."""
     rows, columns = ((2 * np.arange(new) + 1) * old // (2 * new) for new, old in zip(size, labels.shape, strict=True))
     result: Array = labels[rows][:, columns]
     return result
 
 
 def upsampled(logits: Array, size: Size) -> Array:
-    """The largest class (H, W) of logits (C, h, w) that are interpolated to this size.
+    """The largest class (H, W) of logits (C, h, w) interpolated to this size.
 
-    Where one class leads two neighbouring rows of logits by a margin, it leads all rows between them. The rest is
-    worked out, so that there are never C × H × W numbers.
+    If one class leads in two neighbouring rows of logits by a margin, it leads in all rows between them. Only the rest
+    is computed, so there are never C × H × W numbers.
     """
     logits = logits.astype(np.float32, copy=False)
     first, second, down = neighbours(logits.shape[1], size[0])
     left, right, across = neighbours(logits.shape[2], size[1])
-    margin = 1e-6 * np.abs(logits).max() + 1e-43  # far over any rounding
-    codes = np.arange(256, 256 + len(logits), dtype=np.float32)  # the sum of two or more is over 511
+    margin = 1e-6 * np.abs(logits).max() + 1e-43  # well above any rounding
+    codes = np.arange(256, 256 + len(logits), dtype=np.float32)  # the sum of two or more exceeds 511
 
     def stretched(row: int) -> tuple[Array, Array]:
         values = logits[:, row, left] * (1 - across) + logits[:, row, right] * across  # (C, W)
@@ -252,14 +252,14 @@ def upsampled(logits: Array, size: Size) -> Array:
 
 
 def neighbours(old: int, new: int) -> tuple[Array, Array, Array]:
-    """Which two of the old pixels each new one lies between, and its distance from the first; rounded as torch does."""
+    """The two old pixels around each new one, and its distance from the first; rounded as in torch."""
     at = np.maximum((np.arange(new, dtype=np.float32) + np.float32(0.5)) * np.float32(old / new) - np.float32(0.5), 0)
     first = np.minimum(at.astype(int), old - 1)
     return first, np.minimum(first + 1, old - 1), at - first.astype(np.float32)
 
 
 def objects(own: Mapping[str, Array], task: Mapping[str, Any], size: Size) -> tuple[Array, Array, Array]:
-    """Boxes (K, 4) in an input of this size, scores (K) and labels (K), the best first."""
+    """Boxes (K, 4) in an input of this size, scores (K) and labels (K), best first."""
     if "labels" in own:
         kept = own["labels"] >= 0
         return own["boxes"][kept], own["scores"][kept], own["labels"][kept].astype(np.int64)
@@ -276,7 +276,7 @@ def objects(own: Mapping[str, Array], task: Mapping[str, Any], size: Size) -> tu
 
 
 def boxes_of(offsets: Array, task: Mapping[str, Any], size: Size) -> Array:
-    """Boxes (A, 4) inside an input of this size, from their offsets (A, 4) to the anchors (SSD, section 2.2)."""
+    """Decode offsets (A, 4) to anchors into boxes (A, 4) inside an input of this size (SSD, section 2.2)."""
     whole = np.array([size[1], size[0]] * 2, np.float32)
     scale = np.float32(min(size)) / whole[:2]
     levels = []
@@ -293,10 +293,10 @@ def boxes_of(offsets: Array, task: Mapping[str, Any], size: Size) -> Array:
 
 
 def selected(boxes: Array, scores: Array, select: Mapping[str, Any]) -> tuple[Array, Array, Array]:
-    """What is kept of boxes (A, 4) with scores (A, C): each class's best that do not overlap better ones.
+    """The selected boxes among boxes (A, 4) with scores (A, C): per class the best that do not overlap better ones.
 
-    Of equal scores the lower class goes first, then the earlier anchor. A box depends only on better ones: it is enough
-    to look at the best few, and at more of them if too few are kept.
+    For equal scores the lower class goes first, then the earlier anchor. A box depends only on better ones: it is
+    enough to process the best few, and more only if too few are kept.
     """
     candidates = np.flatnonzero(scores > select["threshold"])
     values = scores.ravel()[candidates]
@@ -313,14 +313,14 @@ def selected(boxes: Array, scores: Array, select: Mapping[str, Any]) -> tuple[Ar
 
 
 def suppressed(boxes: Array, labels: Array, select: Mapping[str, Any]) -> Array:
-    """Which boxes (K, 4), the best first, are kept: those that no better one of their class that is kept overlaps.
+    """Indices of the boxes (K, 4), best first, to keep: no better kept box of their class overlaps them too much.
 
-    All pairs of a class are looked at together; only those that overlap too much are gone through one by one.
+    All pairs of a class are compared at once; only those that overlap too much are processed one by one.
     """
     order = np.argsort(labels, kind="stable")
-    rank = np.arange(len(order)) - np.searchsorted(labels[order], labels[order])  # in its class
+    rank = np.arange(len(order)) - np.searchsorted(labels[order], labels[order])  # within its class
     order, rank = order[rank < select["per_class"]], rank[rank < select["per_class"]]
-    worse = np.repeat(np.arange(len(order)), rank)  # each with all of its class that stand before it
+    worse = np.repeat(np.arange(len(order)), rank)  # each paired with all earlier ones of its class
     better = np.arange(len(worse)) + worse - np.repeat(np.cumsum(rank), rank)
     left, top, right, bottom = boxes[order].T.copy()
     width = np.minimum(right[better], right[worse]) - np.maximum(left[better], left[worse])
@@ -339,17 +339,17 @@ def suppressed(boxes: Array, labels: Array, select: Mapping[str, Any]) -> Array:
 
 
 def moved(boxes: Array, size: Size, place: Place) -> Array:
-    """Boxes (K, 4) of the input in the pixels of a photo of this size, and clipped to it."""
+    """Boxes (K, 4) of the input in the pixels of a photo of this size, clipped to it."""
     whole = np.array([size[1], size[0]] * 2, np.float32)
     scale = whole / np.array(place[2:] * 2, np.float32)
     return np.clip((boxes - np.array(place[:2] * 2, np.float32)) * scale, 0, whole)
 
 
 def self_test(folder: Path) -> bool:
-    """Whether the file does on this device what it did where it was exported; prints every comparison.
+    """Whether the file gives the same results on this device as where it was exported; prints every comparison.
 
-    golden/<number>/ holds image.png, input.npy, each output as <name>.npy, and what decode() makes of them: the label
-    map in labels.png, the rest in expected.json as lists.
+    golden/<number>/ holds image.png, input.npy, each output as <name>.npy, and what decode() returned for them: the
+    label map as labels.png, the rest as lists in expected.json.
     """
     from PIL import Image
 
@@ -363,7 +363,7 @@ def self_test(folder: Path) -> bool:
         image, place = prepare(photo, model)
         outputs = {name: got[:1] for name, got in run(image.repeat(model["input"]["batch"] or 1, 0)).items()}
         differences = {"input": (float((image != np.load(case / "input.npy")).mean()), 0.0)}
-        if model["outputs"] != "final":  # boxes of nearly equal scores may change places there
+        if model["outputs"] != "final":  # boxes with nearly equal scores may be reordered there
             for name, got in outputs.items():
                 differences[name] = difference(got, np.load(case / f"{name}.npy")), tolerance
         expected = json.loads((case / "expected.json").read_text(encoding="utf-8"))
@@ -402,14 +402,14 @@ def runner(folder: Path, model: Mapping[str, Any]) -> Callable[[Array], Found]:
 
 
 def difference(got: Array, expected: Array) -> float:
-    """The largest difference as a share of the largest value; of whole numbers the share that differs."""
+    """The largest difference relative to the largest value; for integers the share that differs."""
     if np.issubdtype(expected.dtype, np.integer):
         return float((got != expected).mean())
     return float(np.abs(got - expected).max() / max(np.abs(expected).max(), 1e-9))
 
 
 def lost(expected: Mapping[str, Any], found: Mapping[str, Array]) -> float:
-    """The share of the sure boxes expected that no box of their class is within two pixels of."""
+    """The share of confident expected boxes without a box of their class within two pixels."""
     sure = np.array(expected["scores"]) >= SURE
     boxes, labels = np.array(expected["boxes"]).reshape(-1, 4)[sure], np.array(expected["labels"])[sure]
     near = (np.abs(boxes[:, None] - found["boxes"]) <= 2).all(2) & (labels[:, None] == found["labels"])

@@ -1,4 +1,4 @@
-"""model.json of a network that is exported: what its file takes and gives, and how to make predictions of that."""
+"""model.json of an exported network: its input and outputs, and how to turn them into predictions."""
 
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
@@ -18,7 +18,7 @@ from tasks.engine.learner import Learner
 
 TORCH = "PyTorch: interpolate(mode='bilinear', antialias=True, align_corners=False) of bytes, rounded to bytes"
 PILLOW = "Pillow: Image.resize, rounded to bytes; then the middle is cut out, and what is missing is black"
-OF_THIS_MACHINE = ("checkpoint", "resume", "weights", "input", "model")  # paths that mean nothing elsewhere
+OF_THIS_MACHINE = ("checkpoint", "resume", "weights", "input", "model")  # paths that are meaningless on another machine
 
 
 def describe(
@@ -33,13 +33,13 @@ def describe(
     """The description of a file, without its hash.
 
     Args:
-        task: whose checkpoint it was, such as "segment" or "multitask".
-        size: (height, width) of the images that the network sees; an example where the file takes any.
-        fit: makes them from the user's images; None where they are taken as they are.
+        task: of the checkpoint, such as "segment" or "multitask".
+        size: (height, width) of the network's input; an example if the file takes any size.
+        fit: resizes the user's images; None if they are used unchanged.
         source: the checkpoint's path.
 
     Raises:
-        UserError: for a fit that other programs cannot be told of.
+        UserError: for a fit that cannot be described to other programs.
     """
     form, kind = settings.outputs, FORMATS[settings.format]
     batch, _, height, width = traced.shape
@@ -77,10 +77,10 @@ def describe(
 
 
 def rule_of(fit: Any) -> Mapping[str, Any]:
-    """How images are brought to the network's size.
+    """How images are resized for the network.
 
     Raises:
-        UserError: for a class of the user's own that does not say.
+        UserError: for a user-defined class without a `rule`.
     """
     if fit is None:
         return {"rule": "none"}
@@ -96,17 +96,17 @@ def rule_of(fit: Any) -> Mapping[str, Any]:
 
 
 def portable(card: Mapping[str, Any]) -> dict[str, Any]:
-    """A checkpoint's card without the files that it was exported from."""
+    """A checkpoint's metadata without the paths of its files."""
     return {**card, "config": {key: value for key, value in card["config"].items() if key not in OF_THIS_MACHINE}}
 
 
 def rounded(values: torch.Tensor) -> list[float]:
-    """Three numbers as they were written down."""
+    """Three numbers as originally written."""
     return [round(float(value), 6) for value in values.flatten()]
 
 
 def version_here() -> str:
-    """The version of this project, where it is installed."""
+    """The installed version of this project, or 'unknown'."""
     try:
         return version("mobilevision")
     except PackageNotFoundError:

@@ -1,4 +1,4 @@
-"""mode=evaluate of an exported file: the same scores, from the same code."""
+"""mode=evaluate of an exported file: scored by the same code as a checkpoint."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from tasks.engine.weights import load_for_inference
 
 
 def evaluate(run: Run, settings: ExportSettings, prepared: Prepared, folder: Path) -> None:
-    """Score the exported file `model`; a checkpoint beside it is what it must agree with.
+    """Score the exported file `model`; if a checkpoint is given, the file must agree with it.
 
     Raises:
         UserError: for a file that cannot be opened, or differs from the checkpoint.
@@ -27,7 +27,7 @@ def evaluate(run: Run, settings: ExportSettings, prepared: Prepared, folder: Pat
 
 
 def shipped(run: Run, settings: ExportSettings, learner: Learner, data: DataModule, folder: Path) -> Learner:
-    """The exported file `model` in the place of its network.
+    """The exported file `model`, in place of its network.
 
     Raises:
         UserError: for a file that cannot be opened, or differs from the checkpoint.

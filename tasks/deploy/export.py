@@ -1,4 +1,4 @@
-"""mode=export: a checkpoint as a file that runs without it, left in place only if it does the same."""
+"""mode=export: a checkpoint as a standalone file, kept only if it gives the same results."""
 
 import shutil
 from collections.abc import Mapping
@@ -30,16 +30,16 @@ from tasks.engine.settings import Run
 from tasks.engine.train import ready
 from tasks.engine.weights import load_for_inference
 
-GOLDEN = 3  # images for a self-test on a device
+GOLDEN = 3  # images for the self-test on a device
 DTYPES = {"fp16": torch.float16, "bf16": torch.bfloat16}
 FITTED = "tasks.data.transforms.letterbox.Stretch"
 
 
 def export(run: Run, settings: ExportSettings, splits: Splits, folder: Path) -> None:
-    """Write the file, prove it, and leave with it what is needed to use it: model.json, decode.py, golden/.
+    """Write the file, check it, and add what is needed to use it: model.json, decode.py, golden/.
 
     Raises:
-        UserError: for what cannot be exported, and for a file that does not do what the checkpoint does.
+        UserError: for what cannot be exported, and for a file whose results differ from the checkpoint's.
     """
     run, size = sized(run, settings, splits)
     learner, data, metadata = ready(run, splits)
@@ -53,7 +53,7 @@ def export(run: Run, settings: ExportSettings, splits: Splits, folder: Path) -> 
         manifest, runner = write(learner, metadata, run, settings, data, size, unproved)
         check_parity(learner, settings, run.trainer, data, manifest, runner, folder)
         leave_golden(manifest, runner, pixels(data.val, GOLDEN), unproved / "golden")
-        for path in sorted(unproved.iterdir(), key=lambda path: path.name == NAME):  # without it the rest is no export
+        for path in sorted(unproved.iterdir(), key=lambda path: path.name == NAME):  # last, as a completeness marker
             path.replace(folder / path.name)
     finally:
         shutil.rmtree(unproved, ignore_errors=True)
@@ -61,7 +61,7 @@ def export(run: Run, settings: ExportSettings, splits: Splits, folder: Path) -> 
 
 
 def clear(folder: Path) -> None:
-    """Take away what an earlier export has left in the folder, so that a failing one leaves no file at all."""
+    """Remove an earlier export from the folder, so that a failed export leaves no file."""
     if not (folder / NAME).is_file():
         return
     shutil.rmtree(folder / "golden", ignore_errors=True)
@@ -72,12 +72,12 @@ def clear(folder: Path) -> None:
 
 
 def sized(run: Run, settings: ExportSettings, splits: Splits) -> tuple[Run, tuple[int, int] | None]:
-    """The run with the `data.fit` that `export.size` asks for, and (height, width) of what the network sees.
+    """The run with the `data.fit` that `export.size` requires, and (height, width) of the network's input.
 
-    None for a file of any size, and where the data decides.
+    The size is None for a file of any size, and if the data decides.
 
     Raises:
-        UserError: for a size that contradicts how the network sees images.
+        UserError: for a size that contradicts how the network's input is resized.
     """
     wanted = settings.size
     if wanted == "dynamic":
@@ -123,11 +123,11 @@ def write(
     size: tuple[int, int] | None,
     folder: Path,
 ) -> tuple[dict[str, Any], Runner]:
-    """The file, its description and its decoder in a folder; returns the description and the file, opened.
+    """Write the file, its description and its decoder to a folder; returns the description and the opened file.
 
     Args:
-        metadata: of the network's checkpoints; it goes beside the file with the resize that the file expects.
-        size: (height, width) of the images that the network sees; None for the data's.
+        metadata: of the network's checkpoints; stored with the file, with the resize that the file expects.
+        size: (height, width) of the network's input; None for the data's.
     """
     size = size or data.input_size()
     traced = trace(

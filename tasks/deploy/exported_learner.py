@@ -1,4 +1,4 @@
-"""An exported file in the place of a network: scored by the same code, on the same images."""
+"""An exported file in place of a network: scored by the same code, on the same images."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,10 +13,10 @@ from tasks.engine.learner import Learner
 
 
 class ExportedLearner(Learner):
-    """A learner whose outputs are those of a file.
+    """A learner whose outputs come from a file.
 
     Args:
-        learner: of the same tasks; its own network is not asked.
+        learner: of the same tasks; its own network is not run.
         runner: the file.
         manifest: its description.
     """
@@ -33,7 +33,7 @@ class ExportedLearner(Learner):
     def outputs(
         self, images: Tensor, tasks: Sequence[tuple[str, Task]], _counts: Sequence[int] | None = None
     ) -> dict[str, Any]:
-        """By task: the file's tensors by role, see Task.tensors."""
+        """Outputs of the file by task, as tensors by role (see Task.tensors)."""
         arrays = self.runner.run(images.cpu().numpy())
         return {
             name: {role: torch.from_numpy(arrays[at]).to(images.device) for role, at in self.roles[name].items()}

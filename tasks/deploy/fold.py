@@ -1,4 +1,4 @@
-"""Batch normalisation folded into the layer in front of it, and what only training needs taken out of a graph."""
+"""Folds batch normalisation into the preceding layer, and removes from a graph what only training needs."""
 
 from collections.abc import Callable
 from typing import Any
@@ -15,14 +15,14 @@ FUSED: dict[Any, Callable[..., tuple[Tensor, Tensor]]] = {
 
 
 def fold(graph: fx.GraphModule) -> int:
-    """Change a graph of ATen operators, as torch.export gives it, into one that computes the same with fewer of them.
+    """Simplify a graph of ATen operators from torch.export without changing what it computes.
 
-    A normalisation with fixed statistics behind a convolution or a linear layer becomes its weights and bias (to the
-    rounding of one multiplication); dropout and assertions go; pooling to 1×1 becomes a mean, whose size need not be
-    known.
+    A normalisation with fixed statistics after a convolution or linear layer is merged into its weights and bias (up to
+    the rounding of one multiplication); dropout and assertions are removed; pooling to 1×1 becomes a mean, which works
+    for any size.
 
     Returns:
-        How many normalisations are left, because something else stands in front of them.
+        Number of normalisations left, because another kind of node precedes them.
     """
     left = 0
     for node in list(graph.graph.nodes):
@@ -42,7 +42,7 @@ def fold(graph: fx.GraphModule) -> int:
 
 
 def folded(graph: fx.GraphModule, norm: fx.Node) -> bool:
-    """Fold one normalisation, if a layer that nothing else reads stands in front of it."""
+    """Fold one normalisation if it is the only reader of the layer before it."""
     layer = norm.args[0]
     if not isinstance(layer, fx.Node) or layer.target not in FUSED or len(layer.users) > 1:
         return False
@@ -67,7 +67,7 @@ def folded(graph: fx.GraphModule, norm: fx.Node) -> bool:
 
 
 def attribute(graph: fx.GraphModule, node: Any) -> Tensor | None:
-    """The tensor that a node stands for; None for anything else."""
+    """The tensor of a node; None for anything else."""
     if not isinstance(node, fx.Node) or node.op != "get_attr":
         return None
     path, _, name = str(node.target).rpartition(".")
@@ -76,7 +76,7 @@ def attribute(graph: fx.GraphModule, node: Any) -> Tensor | None:
 
 
 def placed(graph: fx.GraphModule, name: str, tensor: Tensor) -> fx.Node:
-    """A node for a tensor of the graph; a layer that is called twice keeps one."""
+    """A new node for a tensor stored in the graph; a layer that is called twice shares its parameter."""
     if not hasattr(graph, name):
         graph.register_parameter(name, torch.nn.Parameter(tensor.detach().clone(), requires_grad=False))
     return graph.graph.get_attr(name)

@@ -1,4 +1,4 @@
-"""What a file was given and gave where it was exported, to be repeated on a device (`python decode.py`)."""
+"""Inputs and outputs of a file where it was exported, to be reproduced on a device (`python decode.py`)."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ from tasks.deploy.runtimes import Runner
 
 
 def leave_golden(manifest: Mapping[str, Any], runner: Runner, images: Sequence[Pixels], folder: Path) -> None:
-    """For each image: what the file was given and gave here, and the results, to be repeated on a device."""
+    """Write, for each image, the file's input, its outputs here and the results, to be reproduced on a device."""
     run = of_file(runner, manifest)
     for number, image in enumerate(images):
         place = folder / f"{number:03}"
@@ -23,7 +23,7 @@ def leave_golden(manifest: Mapping[str, Any], runner: Runner, images: Sequence[P
 
 
 def leave_one(outcome: Outcome, image: Pixels, folder: Path) -> None:
-    """The files of one golden image."""
+    """Write the files of one golden image."""
     Image.fromarray(image).save(folder / "image.png")
     np.save(folder / "input.npy", outcome.seen)
     for name, tensor in outcome.tensors.items():

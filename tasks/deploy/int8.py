@@ -1,4 +1,4 @@
-"""The int8 file of a float file: all of it, or what the budget allows."""
+"""Quantises a float file to int8: fully, or as far as the accuracy budget allows."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -23,7 +23,7 @@ from tasks.engine.learner import Learner
 from tasks.engine.settings import TrainerSettings
 from tasks.engine.train import scored
 
-SHOWN = 12  # layers of the table
+SHOWN = 12  # rows of the printed table of layers
 
 
 def quantise(
@@ -34,12 +34,12 @@ def quantise(
     manifest: dict[str, Any],
     path: Path,
 ) -> None:
-    """Replace a float file by its int8 file, calibrated with images as the network sees them in scoring.
+    """Replace a float file by its int8 file, calibrated with images resized as in scoring.
 
-    Those are training images, or where there are none validation images.
+    Uses training images, or validation images if there are none.
 
     Raises:
-        UserError: for too few images, and numbers without a range.
+        UserError: for too few images, and tensors without a finite range.
     """
     samples, split = (data.val, "validation") if data.train is None else (data.train, "training")
     images = [prepare(image, manifest)[0] for image in pixels(samples, settings.calibration)]
@@ -57,7 +57,7 @@ def quantise(
 
 
 def mix(quantiser: Quantiser, gain: Callable[[Path], float], budget: float, path: Path) -> None:
-    """Replace the int8 file by one with the most sensitive layers in float, if it loses more than the budget."""
+    """If the int8 file loses more than the budget, replace it by one with the most sensitive layers in float."""
     if gain(path) >= -budget:
         report(f"mixed     no layer has to stay in float for a budget of {budget:g}")
         return
@@ -69,7 +69,7 @@ def mix(quantiser: Quantiser, gain: Callable[[Path], float], budget: float, path
 def gain_of(
     learner: Learner, trainer: TrainerSettings, data: DataModule, manifest: dict[str, Any]
 ) -> Callable[[Path], float]:
-    """What a file gains over the checkpoint in the score of the task that loses most; below 0 where it loses."""
+    """A function: a file's score minus the checkpoint's, for the task that loses most; negative for a loss."""
     keys = learner.score_keys
     before = scored(trainer, learner, data)
     if not any(before.get(key) is not None for key in keys):
@@ -85,7 +85,7 @@ def gain_of(
 
 
 def show(plan: Plan) -> None:
-    """The layers that lose most in int8, and which of them stay in float."""
+    """Print the layers that lose most in int8, and which of them stay in float."""
     table = Table(box=None, title="error of the outputs with one layer alone in int8", title_justify="left")
     for column in ("layer", "kind", "error", ""):
         table.add_column(column, justify="right" if column == "error" else "left")

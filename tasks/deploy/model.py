@@ -1,4 +1,4 @@
-"""An exported file as a function from photos to what is in them, without PyTorch."""
+"""An exported file as a function from photos to predictions, without PyTorch."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,7 +16,7 @@ from tasks.deploy.runtimes import Runner, open_runner
 
 
 class Model:
-    """Photos of any size in, results in their own pixels out.
+    """Takes photos of any size; returns results in their own pixels.
 
     Args:
         runner: the file.
@@ -27,15 +27,15 @@ class Model:
         self.runner, self.manifest = runner, manifest
 
     def predict(self, image: str | Path | Pixels) -> dict[str, Found]:
-        """What is in an image file, or in an image (H, W, 3) uint8 RGB, by task.
+        """Predictions by task for an image file or an image (H, W, 3) uint8 RGB.
 
         Returns:
             segment: `labels` (H, W) uint8, train ids. detect: `boxes` (K, 4) float32 absolute xyxy, `scores` (K) and
-            `labels` (K), best first. classify: `logits` (C), or `probabilities` (C) if the file gives those.
+            `labels` (K), best first. classify: `logits` (C), or `probabilities` (C) if the file returns those.
 
         Raises:
             UserError: for a file that cannot be decoded, an image that the exported file cannot take, and an array that
-                is no image: floats, channels first, grey, a batch, empty. A read-only array will do, and any strides.
+                is not an image: floats, channels first, greyscale, a batch, empty. Read-only and strided arrays work.
         """
         if not isinstance(image, np.ndarray | str | Path):
             raise UserError(
@@ -62,7 +62,7 @@ class Model:
 
 
 def size_seen(manifest: Mapping[str, Any], photo: Pixels) -> tuple[int, int] | None:
-    """(height, width) to which a very large photo is brought for a file that takes any size; None for all others."""
+    """(height, width) that a very large photo is reduced to if the file takes any size; None for all others."""
     takes = manifest["input"]
     if takes["resize"]["rule"] != "none" or takes["height"] or takes["width"]:
         return None
@@ -70,11 +70,11 @@ def size_seen(manifest: Mapping[str, Any], photo: Pixels) -> tuple[int, int] | N
 
 
 def open_model(path: str | Path, threads: int | None = None) -> Model:
-    """An exported file, ready to predict.
+    """Open an exported file for prediction.
 
     Args:
-        path: the file, or the model.json beside it.
-        threads: that work on an image; None for the runtime's own choice.
+        path: the file, or the model.json next to it.
+        threads: per image; None for the runtime's default.
 
     Raises:
         UserError: for a file that is missing, damaged or of a newer format, or whose runtime is not installed.

@@ -1,4 +1,4 @@
-"""The network that is exported: uint8 images in, named tensors out, normalisation inside."""
+"""The network as exported: uint8 images in, named tensors out, normalisation included."""
 
 import copy
 import warnings
@@ -16,21 +16,21 @@ FORMS = ("raw", "decoded", "final")
 
 
 class Exported(nn.Module):
-    """A learner's network as a file has it: a tuple of tensors, in the order of `names`.
+    """A learner's network in exportable form: returns a tuple of tensors, in the order of `names`.
 
     Args:
-        learner: whose heads all go into the file.
-        size: (height, width) of the images; None where it is left open.
+        learner: all its heads go into the file.
+        size: (height, width) of the images; None for any size.
         form: of the outputs, see Task.tensors.
-        dtype: that the network computes in; images are normalised and outputs given in float32.
+        dtype: of the network's computation; normalisation and outputs are float32.
 
     Attributes:
-        names: of the outputs: by task, role and name in the file, the task in front where there are several.
+        names: of the outputs in the file, by task and role; prefixed with the task if there are several.
     """
 
     def __init__(self, learner: Learner, size: tuple[int, int] | None, form: str, dtype: torch.dtype) -> None:
         super().__init__()
-        # A copy without the channels-last strides that a file has no place for.
+        # A copy without channels-last strides, which a file cannot store.
         self.learner = copy.deepcopy(learner).cpu().eval().to(dtype).to(memory_format=torch.contiguous_format)
         self.learner.backbone.mean, self.learner.backbone.std = (
             value.detach().cpu().float() for value in (learner.backbone.mean, learner.backbone.std)
@@ -39,7 +39,7 @@ class Exported(nn.Module):
         self.names: dict[str, dict[str, str]] = {}
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
-        """(N, 3, H, W) uint8 RGB."""
+        """Run on (N, 3, H, W) uint8 RGB."""
         backbone, several = self.learner.backbone, len(self.learner.tasks) > 1
         normalised = ((image.float() - backbone.mean) / backbone.std).to(self.dtype)
         height, width = image.shape[-2:]
@@ -52,7 +52,7 @@ class Exported(nn.Module):
 
 
 def as_float(outputs: Any) -> Any:
-    """Raw outputs in float32: a tensor, or a named tuple of which some are."""
+    """Raw outputs in float32: a tensor, or a named tuple that contains some."""
     if isinstance(outputs, Tensor):
         return outputs.float()
     return outputs._replace(**{k: v.float() for k, v in outputs._asdict().items() if isinstance(v, Tensor)})
@@ -62,10 +62,10 @@ class Traced(NamedTuple):
     """A network as a graph.
 
     Attributes:
-        program: its one argument is called `image`.
+        program: its only argument is called `image`.
         names: of its outputs, by task and role.
-        shape: of its input; None for what is left open.
-        unfolded: normalisations that stayed, because no layer of weights stands in front of them.
+        shape: of its input; None for dynamic sides.
+        unfolded: number of normalisations that remain, because no layer with weights precedes them.
     """
 
     program: ExportedProgram
@@ -75,7 +75,7 @@ class Traced(NamedTuple):
 
     @property
     def outputs(self) -> list[str]:
-        """The names in the order of the program's outputs."""
+        """Output names in the order of the program's outputs."""
         return [name for roles in self.names.values() for name in roles.values()]
 
 
@@ -88,20 +88,20 @@ def trace(
     form: str = "raw",
     dtype: torch.dtype = torch.float32,
 ) -> Traced:
-    """Export a learner's network to a graph of ATen operators, folded.
+    """Export a learner's network to a folded graph of ATen operators.
 
     Args:
-        batch: images at once; None for any number.
+        batch: number of images; None for any number.
         size: (height, width) of the images.
-        any_size: whether that is only an example.
+        any_size: whether `size` is only an example.
 
     Raises:
-        UserError: for what the network cannot leave open.
+        UserError: if the network cannot support the requested dynamic sizes.
     """
     module = Exported(learner, None if any_size else size, form, dtype)
     example = torch.zeros(batch or 2, 3, *size, dtype=torch.uint8)
     with torch.no_grad():
-        module(example)  # the names
+        module(example)  # fills in the names
     free = [batch is None, False, any_size, any_size]
     shapes = ({side: Dim.DYNAMIC if open_ else Dim.STATIC for side, open_ in enumerate(free)},) if any(free) else None
     with warnings.catch_warnings(), torch.no_grad():
@@ -110,10 +110,10 @@ def trace(
             graph = torch.export.export(module, (example,), dynamic_shapes=shapes).module(check_guards=False)
             unfolded = fold(graph)
             program = torch.export.export(graph, (example,), dynamic_shapes=shapes)
-        except Exception as error:  # whatever a graph cannot say, torch.export says in many ways
+        except Exception as error:  # torch.export reports unsupported code with many exception types
             raise UserError(reason(error, batch, any_size)) from error
     for node in program.graph.nodes:
-        node.meta.pop("stack_trace", None)  # names files of this machine
+        node.meta.pop("stack_trace", None)  # contains file names of this machine
     if any_size and not alike(module, program, len(example), (size[0] * 3 // 4, size[1] * 2)):
         raise UserError("export.size=dynamic: this network needs one size: at another the graph gives something else")
     shape = tuple(None if open_ else side for open_, side in zip(free, example.shape, strict=True))
@@ -122,7 +122,7 @@ def trace(
 
 @torch.no_grad()
 def alike(module: Exported, program: ExportedProgram, count: int, size: tuple[int, int]) -> bool:
-    """Whether a graph gives what its network gives for so many images of another (height, width)."""
+    """Whether a graph matches its network for `count` images of another (height, width)."""
     images = torch.randint(256, (count, 3, *size), dtype=torch.uint8)
     try:
         got = program.module(check_guards=False)(images)
@@ -136,7 +136,7 @@ def alike(module: Exported, program: ExportedProgram, count: int, size: tuple[in
 
 
 def reason(error: Exception, batch: int | None, any_size: bool) -> str:
-    """Why there is no graph, in one line."""
+    """Why the export failed, in one line."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     told = " ".join(lines[:1])[:240] or type(error).__name__
     if any_size:

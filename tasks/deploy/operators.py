@@ -1,6 +1,6 @@
-"""Operators that a .pt2 file's graph may call: those of ATen that networks are made of, each by its name.
+"""Operators that the graph of a .pt2 file may call: the ATen operators networks consist of, each by name.
 
-Ours produce a third of them. The others are their siblings, so that plain networks of other people load as well.
+Our networks use a third of them. The others are related ones, so that plain third-party networks load as well.
 """
 
 import re
@@ -58,7 +58,7 @@ NAMES = frozenset(" ".join((LAYERS, ACTIVATIONS, ARITHMETIC, COMPARISONS, INDEXI
 
 
 def check_operator(target: str) -> None:
-    """Raises a ValueError for anything but arithmetic and the operators of ATen that networks are made of."""
+    """Raises a ValueError for anything but arithmetic and the ATen operators networks consist of."""
     if PYTHON.fullmatch(target):
         return
     match = ATEN.fullmatch(target)
@@ -70,9 +70,9 @@ def check_operator(target: str) -> None:
 
 
 def computes(overload: torch._ops.OpOverload) -> bool:
-    """Whether an operator has a kernel, returns what it makes, and looks at its arguments.
+    """Whether an operator has a kernel, returns a new result and checks its arguments.
 
-    TorchScript's own, such as aten::save, which writes a file, have no kernel.
+    TorchScript's own operators have no kernel, such as aten::save, which writes a file.
     """
     arguments = overload._schema.arguments
     trusting = any(argument.is_out or argument.name.startswith("unsafe") for argument in arguments)

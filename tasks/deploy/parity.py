@@ -1,4 +1,4 @@
-"""The parity gate: an exported file, with all that is shipped beside it, against the checkpoint, on real images."""
+"""Parity check: an exported file, with everything shipped with it, against the checkpoint, on real images."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -21,11 +21,11 @@ Results = Mapping[str, Mapping[str, NDArray[Any]]]
 
 
 class Limits(NamedTuple):
-    """What may differ, beside the share of each task's results (Parity.least).
+    """Allowed differences, besides the share of each task's results (Parity.least).
 
     Attributes:
-        tensors: largest difference, as a share of the largest magnitude; None where only results count.
-        ties: values that differ by no more than this share of the largest are equally good: see tasks.common.parity.
+        tensors: largest difference, relative to the largest magnitude; None if only results count.
+        ties: values within this share of the largest count as equally good: see tasks.common.parity.
     """
 
     tensors: float | None
@@ -36,31 +36,31 @@ LIMITS = {
     "fp32": Limits(1e-3, 1e-3),
     "fp16": Limits(0.02, 1e-2),
     "bf16": Limits(0.15, 5e-2),
-    "int8": Limits(None, 0),  # where the metric can decide, it does: see tasks.deploy.parity_check
+    "int8": Limits(None, 0),  # the metric decides if it can: see tasks.deploy.parity_check
 }
 
 
 class Difference(NamedTuple):
-    """A line of the table: what was compared, the worst that was seen, what is allowed."""
+    """A row of the table: what was compared, the worst value found, the limit."""
 
     what: str
     worst: float
     limit: float | None
-    at_least: bool  # the limit is a least share, not a largest difference
+    at_least: bool  # the limit is a minimum share, not a maximum difference
 
     @property
     def holds(self) -> bool:
-        """Whether it is allowed; what is no number never is."""
+        """Whether it is within the limit; NaN always fails."""
         if self.limit is None:
             return bool(np.isfinite(self.worst))
         return bool(self.worst >= self.limit) if self.at_least else bool(self.worst <= self.limit)
 
 
 class Outcome(NamedTuple):
-    """What one side made of one image: the bytes that the network saw, the tensors by name, the results by task.
+    """One side's outcome for one image: the bytes the network received, the tensors by name, the results by task.
 
-    Of the checkpoint's tensors there are only those that are compared number by number (Form.exact); `made_of` is what
-    its results were chosen from, by task.
+    Of the checkpoint's tensors it has only those that are compared number by number (Form.exact); `made_of` is what its
+    results were chosen from, by task.
     """
 
     seen: Pixels
@@ -72,7 +72,7 @@ class Outcome(NamedTuple):
 def of_checkpoint(
     learner: Learner, fit: Any, form: str, names: Mapping[str, Mapping[str, str]]
 ) -> Callable[[Pixels], Outcome]:
-    """What the checkpoint makes of an image (H, W, 3), as mode=predict does it."""
+    """A function that returns the checkpoint's outcome for an image (H, W, 3), as in mode=predict."""
 
     @torch.inference_mode()
     def run(image: Pixels) -> Outcome:
@@ -97,7 +97,7 @@ def of_checkpoint(
 
 
 def of_file(runner: Runner, manifest: Mapping[str, Any]) -> Callable[[Pixels], Outcome]:
-    """What the file makes of an image (H, W, 3), by model.json and decode.py alone."""
+    """A function that returns the file's outcome for an image (H, W, 3), using only model.json and decode.py."""
 
     def run(image: Pixels) -> Outcome:
         try:
@@ -118,7 +118,7 @@ def compare(
     precision: str,
     limits: Limits,
 ) -> list[Difference]:
-    """The table: bytes that the network saw, tensors, results; the worst of all images."""
+    """The table: input bytes, tensors, results; the worst over all images."""
     bytes_differ: list[float] = []
     tensors: dict[str, list[float]] = {}
     agreement: dict[str, list[Counts]] = {}
@@ -152,23 +152,23 @@ def exact_outputs(manifest: Mapping[str, Any]) -> set[str]:
 
 
 def worst(differences: Sequence[float]) -> float:
-    """The largest; not a number if one is none."""
+    """The largest; NaN if any is NaN."""
     return float(np.max(differences))
 
 
 def largest_difference(ours: NDArray[Any], theirs: NDArray[Any]) -> float:
-    """Between two arrays; infinite for other shapes."""
+    """Between two arrays; infinite if their shapes differ."""
     if ours.shape != theirs.shape:
         return float("inf")
     return float(np.abs(ours.astype(np.float64) - theirs.astype(np.float64)).max(initial=0))
 
 
 def relative(ours: NDArray[Any], theirs: NDArray[Any]) -> float:
-    """The largest difference as a share of our largest magnitude."""
+    """The largest difference relative to our largest magnitude."""
     return largest_difference(ours, theirs) / max(float(np.abs(ours).max(initial=0)), 1e-12)
 
 
 def share(task: str, counts: Sequence[Counts], precision: str) -> Difference:
-    """The line of a task's results."""
+    """The table row of a task's results."""
     rule = parity_of(task)
     return Difference(f"{task}: {rule.title(counts)}", rule.share(counts), rule.least[precision], at_least=True)

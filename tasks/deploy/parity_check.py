@@ -1,4 +1,4 @@
-"""The gate put together: a file against the checkpoint on validation images, in batches, and over the data set."""
+"""The whole parity check: a file against the checkpoint on validation images, in batches, and over the data set."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -38,7 +38,7 @@ from tasks.engine.settings import TrainerSettings
 from tasks.engine.train import scored
 
 SAME_SCORE = 5e-4  # equal to three decimals
-SUPPRESSED = 4  # images whose boxes are suppressed by both sides
+SUPPRESSED = 4  # images on which the suppression of both sides is compared
 NOTHING_SCORED = "the validation images have no labels by which file and checkpoint could be scored"
 
 
@@ -54,14 +54,14 @@ def check_parity(
     """Compare the file with the checkpoint, print the table and write it as gate.json.
 
     Raises:
-        UserError: if the file differs by more than is allowed, unless `export.gate` only warns.
+        UserError: if the file differs by more than allowed, unless `export.gate` only warns.
     """
     limits = LIMITS[manifest["precision"]]
     if settings.tolerance is not None:
         limits = limits._replace(tensors=float(settings.tolerance))
     names = {name: entry["outputs"] for name, entry in manifest["tasks"].items()}
     images = pixels(data.val, settings.images)
-    if manifest["input"]["height"] is None:  # half of them at other sizes
+    if manifest["input"]["height"] is None:  # use other sizes for half of them
         images[1::2] = [antialiased(image, *(side * 3 // 4 for side in image.shape[:2])) for image in images[1::2]]
     expected = of_checkpoint(learner, data.fit, manifest["outputs"], names)
     table = compare(expected, of_file(runner, manifest), images, manifest["precision"], limits)
@@ -69,7 +69,7 @@ def check_parity(
         table += of_batch(expected, runner, manifest, images[::2], limits)
     if settings.metric or manifest["precision"] == "int8":
         rows, decides = of_metric(learner, settings, trainer, data, manifest, runner, folder)
-        if manifest["precision"] == "int8" and decides:  # it is what int8 may change: results need not be the same
+        if manifest["precision"] == "int8" and decides:  # int8 is judged by the metric: results need not be identical
             table = [row._replace(limit=None) if row.at_least else row for row in table]
         table += rows
     if manifest["outputs"] != "final":
@@ -93,14 +93,14 @@ def check_parity(
 
 
 def format_difference(row: Difference) -> str:
-    """A line of the table in words."""
+    """A row of the table in words."""
     if row.limit is None:
         return f"{row.what} is {row.worst:.4g}"
     return f"{row.what} is {row.worst:.4g}, allowed {'from' if row.at_least else 'up to'} {row.limit:g}"
 
 
 def remedy(row: Difference, settings: ExportSettings, precision: str) -> str:
-    """What can be done about a file that the gate refuses."""
+    """What to do about a file that fails the parity check."""
     keep = "export.gate=warn keeps the file"
     if settings.gate == "warn":
         keep = "it was kept, as export.gate=warn says"
@@ -117,9 +117,9 @@ def remedy(row: Difference, settings: ExportSettings, precision: str) -> str:
 def of_suppression(
     task: str, expected: Callable[[Pixels], Outcome], select: Mapping[str, Any], images: Sequence[Pixels]
 ) -> Difference:
-    """Whether decode.py, by model.json, keeps of the checkpoint's boxes and scores just what the checkpoint keeps.
+    """Whether decode.py, using model.json, keeps exactly the same boxes as the checkpoint.
 
-    Both sides are given the same numbers: nothing excuses a difference.
+    Both sides get the same boxes and scores, so no difference is allowed.
 
     Args:
         select: the task's rule in model.json.
@@ -144,7 +144,7 @@ def of_batch(
     images: Sequence[Pixels],
     limits: Limits,
 ) -> list[Difference]:
-    """Whether several images at once give what each gives alone."""
+    """Whether a batch of images gives the same outputs as each image alone."""
     exact, inputs = exact_outputs(manifest), [prepare(image, manifest) for image in images]
     same = [number for number, (seen, _) in enumerate(inputs) if seen.shape == inputs[0][0].shape]
     same = same[: manifest["input"]["batch"] or 3]
@@ -182,13 +182,13 @@ def of_metric(
     runner: Runner,
     folder: Path,
 ) -> tuple[list[Difference], bool]:
-    """How much the file loses of each task's score over the data set; its scores are written as metrics.json.
+    """How much of each task's score the file loses over the data set; writes its scores as metrics.json.
 
     Returns:
-        A line for each task that has a score, and whether they can decide: each task has one, above 0.
+        A row for each task with a score, and whether the metric can decide: every task has a score above 0.
 
     Raises:
-        UserError: for images without labels, where `export.metric=true` asks for scores.
+        UserError: for images without labels if `export.metric=true` requests scores.
     """
     before = scored(trainer, learner, data)
     after = scored(trainer, ExportedLearner(learner, runner, manifest), data)
@@ -214,7 +214,7 @@ def of_metric(
 
 
 def show(table: Sequence[Difference], title: str) -> None:
-    """The table on the terminal."""
+    """Print the table."""
     shown = Table(box=None, title=title, title_justify="left")
     for column, side in (("compared", "left"), ("worst", "right"), ("allowed", "right"), ("", "left")):
         shown.add_column(column, justify=side)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""mode=predict with an exported file: what tasks/predict/checkpoint.py writes, without PyTorch."""
+"""mode=predict with an exported file: the same output as tasks/predict/checkpoint.py, without PyTorch."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,7 +11,7 @@ from tasks.predict.photos import predict_each
 
 
 class TaskOfFile(NamedTuple):
-    """What an exported file's description says of a task."""
+    """A task, as an exported file's description defines it."""
 
     class_names: list[str]
     output: Output
@@ -36,16 +36,16 @@ def predict(
     upright: bool | None = None,
     white: float | None = None,
 ) -> None:
-    """Predict every image with an exported file and write what each task makes of it, as with its checkpoint.
+    """Predict every image with an exported file and write each task's results, as with its checkpoint.
 
     Args:
-        threads: of the runtime; None for its own choice.
-        upright: whether images are turned as their cameras noted; None for what the file was exported with.
-        white: the value that is white in images of more than 8 bits a channel; None for what the file says.
+        threads: of the runtime; None for its default.
+        upright: whether to apply the EXIF orientation; None for the setting at export.
+        white: the value of white in images with more than 8 bits per channel; None for the file's setting.
 
     Raises:
-        UserError: for a file that cannot be used, an image of a size that it does not take, or if not one image could
-            be read.
+        UserError: for a file that cannot be used, an image of an unsupported size, or if not a single image could be
+            read.
     """
     model = open_model(file, threads)
     outputs = {name: task.output for name, task in tasks_of(model.manifest).items()}

@@ -1,10 +1,11 @@
-"""Reading a .pt2 file of PyTorch's without the code that it could bring.
+"""Reads a .pt2 file of PyTorch's without running code from it.
 
 `torch.export.load` unpickles sample inputs and marked weights, evaluates symbolic sizes and guards, looks up operators
-as attributes of `torch` and loads compiled libraries. So the archive is read here first: entries of known names,
-weights without pickles, a graph of the operators that networks are made of, names and sizes that are nothing else. The
-sample inputs are a pickle: `weights_only` reads it, with the limits of a checkpoint, and torch.save writes it again. So
-is all that was checked, and PyTorch reads these very bytes, whatever a second directory in the file may say.
+as attributes of `torch` and loads compiled libraries. So the archive is checked here first: only entries with known
+names, weights without pickles, a graph of the operators networks consist of, and nothing but plain names and sizes.
+The sample inputs are a pickle: `weights_only` reads it, with the limits of a checkpoint, and torch.save rewrites it.
+The archive is rewritten from what was checked, and PyTorch reads exactly those bytes, whatever a second directory in
+the file may say.
 """
 
 import io
@@ -22,7 +23,7 @@ from tasks.deploy.operators import check_operator
 from tasks.deploy.sizes import check_size
 
 LARGEST = 2**26  # bytes of the graph
-PARTS = {  # entries below the archive's own folder, and whether PyTorch is given them
+PARTS = {  # entries inside the archive's folder, and whether PyTorch gets them
     r"models/model\.json": True,
     r"data/(weights|constants)/model_\1_config\.json": True,
     r"data/weights/weight_\d+": True,
@@ -33,23 +34,23 @@ PARTS = {  # entries below the archive's own folder, and whether PyTorch is give
 }
 TEXT = re.compile(r"[\w.+-]{0,512}")  # of names, versions and choices
 WORD = re.compile(r"[A-Za-z_]\w*")
-FOREIGN = (  # what leads out of the graph
+FOREIGN = (  # references outside the graph
     *("as_operator", "as_custom_obj", "as_graph", "as_string_to_argument"),
     *("custom_obj_values", "treespec_namedtuple_fields"),
 )
 
 
 def load_program(path: Path) -> Any:
-    """The program of a .pt2 file that tasks/deploy/writers.py has written, or could have.
+    """Load a .pt2 file as tasks/deploy/writers.py writes it.
 
     Raises:
-        ValueError: for a file with pickles, code, libraries or anything else that it does not have.
+        ValueError: for a file with pickles, code, libraries or anything else it should not contain.
     """
     return torch.export.load(io.BytesIO(checked_archive(path)))
 
 
 def checked_archive(path: Path) -> bytes:
-    """The archive with what was looked at and nothing else.
+    """The archive, reduced to what was checked.
 
     Raises:
         ValueError: as load_program.
@@ -72,10 +73,10 @@ def checked_archive(path: Path) -> bytes:
 
 
 def content_of(name: str, content: bytes) -> bytes:
-    """An entry's bytes, of which nothing will run.
+    """An entry's bytes, safe to load.
 
     Raises:
-        ValueError: for those that could.
+        ValueError: for bytes that could run code.
     """
     if name.endswith(".json"):
         if len(content) > LARGEST:
@@ -83,22 +84,22 @@ def content_of(name: str, content: bytes) -> bytes:
         tree = json.loads(content)
         check_tree(without_metadata(tree), name)
         return json.dumps(tree).encode()
-    if name.endswith(".pt"):  # the images that it was traced with
-        looked_at = io.BytesIO()  # torch.export would unpickle what load_plain refuses
+    if name.endswith(".pt"):  # the images it was traced with
+        looked_at = io.BytesIO()  # load_plain rejects what torch.export would unpickle
         torch.save(load_plain(io.BytesIO(content), name), looked_at)
         return looked_at.getvalue()
     return content
 
 
 def without_metadata(tree: Any) -> Any:
-    """The graph without what only says where in our code its nodes come from."""
+    """The graph without the metadata that records which code its nodes come from."""
     for node in tree.get("graph_module", {}).get("graph", {}).get("nodes", []):
         node["metadata"] = {}
     return tree
 
 
 def check_tree(tree: Any, where: str) -> None:
-    """Raises a ValueError for the first key or value of the JSON that is more than a name, a size or a number."""
+    """Raises a ValueError for the first key or value of the JSON that is not just a name, a size or a number."""
     for key, value in leaves(tree):
         if key == "use_pickle" and value is not False:
             raise ValueError(f"{where} has a pickle")
@@ -120,7 +121,7 @@ def check_tree(tree: Any, where: str) -> None:
 
 
 def check_nesting(text: str) -> None:
-    """Raises a ValueError for a shape of inputs or outputs that is more than tuples, lists and dicts of names."""
+    """Raises a ValueError if the input or output structure has more than tuples, lists and dicts of names."""
     for key, value in leaves(json.loads(text)):
         plain = value in (None, "null", "builtins.tuple", "builtins.list", "builtins.dict")
         names = key == "context" and isinstance(value, str) and re.fullmatch(r'\[("\w*"(, )?)*\]', value)
@@ -129,7 +130,7 @@ def check_nesting(text: str) -> None:
 
 
 def leaves(node: Any, key: str = "") -> Iterator[tuple[str, Any]]:
-    """All keys, as values of their own, and all values of nested dicts and lists by the nearest key."""
+    """All keys (as separate values) and all values of nested dicts and lists, each with the nearest key."""
     yield key, node
     if isinstance(node, dict):
         for name, value in node.items():

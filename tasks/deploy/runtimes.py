@@ -1,4 +1,4 @@
-"""Exported files in their runtimes: uint8 images in, named arrays out. Nothing here needs PyTorch but its own files."""
+"""Exported files in their runtimes: uint8 images in, named arrays out. PyTorch is needed only for its own files."""
 
 import contextlib
 import os
@@ -24,8 +24,8 @@ class Runner(ABC):
 
     Attributes:
         names: of its outputs.
-        shape: of its input (batch, 3, height, width); None where it takes any number.
-        manifest: its description, by which outputs are looked at; None where there is none.
+        shape: of its input (batch, 3, height, width); None for dynamic sides.
+        manifest: its description, which outputs are checked against; None if there is none.
     """
 
     names: list[str]
@@ -34,13 +34,13 @@ class Runner(ABC):
 
     @abstractmethod
     def of_batch(self, images: Images) -> Arrays:
-        """The outputs for images of just the shape that the file takes."""
+        """The outputs for images of exactly the file's input shape."""
 
     def run(self, images: Images) -> Arrays:
-        """Outputs by name for (N, 3, H, W) RGB, however many images the file takes at once.
+        """Outputs by name for (N, 3, H, W) RGB, whatever batch size the file takes.
 
         Raises:
-            UserError: for images of another size than the file takes, and outputs that its description does not fit.
+            UserError: for images of an unsupported size, and outputs that do not match the description.
         """
         for got, takes, side in zip(images.shape[2:], self.shape[2:], ("high", "wide"), strict=True):
             if takes is not None and got != takes:
@@ -49,7 +49,7 @@ class Runner(ABC):
             return self.in_batches(images)
         try:
             outputs = self.in_batches(images)
-        except Exception as error:  # each runtime has exceptions of its own
+        except Exception as error:  # each runtime has its own exceptions
             raise UserError(f"{self.manifest['file']} cannot be run: {reason(error)}") from error
         check_outputs(outputs, self.manifest)
         return outputs
@@ -69,14 +69,14 @@ class OnnxRunner(Runner):
 
     Args:
         path: the file.
-        threads: that work on an image; None for as many as there are cores.
+        threads: per image; None for as many as there are cores.
     """
 
     def __init__(self, path: Path, threads: int | None) -> None:
         with needed("onnx", path):
             import onnxruntime
         options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3  # errors; warnings are of its own graph's passes
+        options.log_severity_level = 3  # errors only; it warns about its own graph passes
         if threads is not None:
             options.intra_op_num_threads = threads
             options.inter_op_num_threads = 1
@@ -95,10 +95,10 @@ class OpenVinoRunner(Runner):
     """OpenVINO on the CPU.
 
     Args:
-        path: the .xml; the .bin lies beside it.
-        names: of its outputs; compiling gives them others.
-        threads: that work on an image; None for as many as there are cores.
-        precision: that is worked in, where the CPU can: "f32" or "bf16"; without a word it would choose itself.
+        path: the .xml; the .bin is next to it.
+        names: of its outputs; compiling renames them.
+        threads: per image; None for as many as there are cores.
+        precision: of the computation if the CPU supports it: "f32" or "bf16"; by default it would choose itself.
     """
 
     def __init__(self, path: Path, names: list[str], threads: int | None, precision: str) -> None:
@@ -128,15 +128,15 @@ class ExecuTorchRunner(Runner):
 
     Args:
         path: the file.
-        names: of its outputs, which it does not tell.
+        names: of its outputs, which the file does not contain.
         shape: of its input.
-        threads: that work on an image, in this whole process; None leaves ExecuTorch's.
+        threads: per image, for this whole process; None for ExecuTorch's default.
     """
 
     def __init__(self, path: Path, names: list[str], shape: tuple[int | None, ...], threads: int | None) -> None:
         with needed("executorch", path), quiet():
             import torch
-            from executorch.extension.pybindings._C import _unsafe_reset_threadpool  # there is no other way
+            from executorch.extension.pybindings._C import _unsafe_reset_threadpool  # there is no public way
             from executorch.runtime import Runtime
         self.from_numpy = torch.from_numpy
         with readable(path), quiet():
@@ -158,7 +158,7 @@ class TorchRunner(Runner):
         path: the file.
         names: of its outputs.
         shape: of its input.
-        threads: that work on an image; None leaves PyTorch's.
+        threads: per image; None for PyTorch's default.
     """
 
     def __init__(self, path: Path, names: list[str], shape: tuple[int | None, ...], threads: int | None) -> None:
@@ -180,12 +180,12 @@ class TorchRunner(Runner):
 
 
 def open_runner(path: Path, manifest: dict[str, Any], threads: int | None = None) -> Runner:
-    """A file in the runtime that its suffix names.
+    """Open a file in the runtime that its suffix selects.
 
     Args:
         path: the file.
         manifest: its description.
-        threads: that work on an image; None for the runtime's own choice.
+        threads: per image; None for the runtime's default.
 
     Raises:
         UserError: for a file that is damaged, or whose runtime is not installed.
@@ -209,7 +209,7 @@ def open_runner(path: Path, manifest: dict[str, Any], threads: int | None = None
 
 @contextlib.contextmanager
 def needed(extra: str, what: object) -> Iterator[None]:
-    """Around an import; raises a UserError that says how to install what is missing."""
+    """Wraps an import; raises a UserError that says how to install what is missing."""
     try:
         yield
     except ImportError as error:
@@ -218,12 +218,12 @@ def needed(extra: str, what: object) -> Iterator[None]:
 
 @contextlib.contextmanager
 def readable(path: Path) -> Iterator[None]:
-    """Around a runtime's opening of a file; raises a UserError in one line for whatever it dislikes."""
+    """Wraps the opening of a file by a runtime; turns any error into a one-line UserError."""
     try:
         yield
     except UserError:
         raise
-    except Exception as error:  # each runtime has exceptions of its own
+    except Exception as error:  # each runtime has its own exceptions
         raise UserError(f"{path} cannot be opened: {reason(error)}") from error
 
 
@@ -234,7 +234,7 @@ def reason(error: Exception) -> str:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Standard error closed: ExecuTorch's native part writes its search for a CPU's name there."""
+    """Silences standard error: ExecuTorch's native code logs its search for the CPU's name there."""
     kept, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nothing, 2)
     try:

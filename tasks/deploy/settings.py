@@ -1,4 +1,4 @@
-"""Settings of exported files and of benchmarks. Checked when they are made, without torch."""
+"""Settings for exported files and benchmarks. Checked on construction, without torch."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,11 +16,11 @@ from tasks.config.tree import Tree
 
 @dataclass(frozen=True)
 class ExportSettings:
-    """What is exported, how it is compared with the network, and how the file is run; see `export` in conf/base.yaml.
+    """What is exported, how it is compared with the network, and how the file runs; see `export` in conf/base.yaml.
 
     Attributes:
-        threads: of an exported file; None for the runtime's own choice.
-        upright, white: how images are read; model.json says so.
+        threads: of an exported file; None for the runtime's default.
+        upright, white: how images are read; stored in model.json.
     """
 
     format: str
@@ -41,10 +41,10 @@ class ExportSettings:
 
     @classmethod
     def of(cls, tree: Tree) -> Self:
-        """Of a whole configuration, resolved.
+        """From a whole, resolved configuration.
 
         Raises:
-            UserError: for a value outside its rule, a precision that a format lacks, a package that is not there.
+            UserError: for an invalid value, a precision that the format does not support, or a missing package.
         """
         check_values(tree, EXPORT, {})
         reading = {"upright": tree["upright"], "white": tree["white"]}
@@ -66,7 +66,7 @@ class ExportSettings:
 
 
 def check_installed(runtime: str, precision: str) -> None:
-    """Raises a UserError for a package that writes files of this format and is not there."""
+    """Raises a UserError if a package that writes files of this format is missing."""
     needed = [*FORMATS[runtime].packages, *(["nncf"] if runtime == "openvino" and precision == "int8" else [])]
     for package in needed:
         if find_spec(package) is None:
@@ -92,26 +92,26 @@ class BenchmarkSettings:
 
     @classmethod
     def of(cls, tree: Tree) -> Self:
-        """Of a whole configuration, resolved.
+        """From a whole, resolved configuration.
 
         Raises:
-            UserError: for a value outside its rule.
+            UserError: for an invalid value.
         """
         check_values(tree, BENCHMARK, {})
         return cls(**tree["benchmark"], checkpoints=files(tree["checkpoint"]), models=files(tree["model"]))
 
 
 def files(value: object) -> list[Path]:
-    """The files of one key, each once."""
+    """The files of one key, without duplicates."""
     values = value if isinstance(value, list) else [] if value is None else [value]
     return list(dict.fromkeys(Path(str(path)) for path in values))
 
 
 def check_models(tree: Tree) -> None:
-    """What can be said of exported files that a command reads.
+    """Check the exported files that a command reads.
 
     Raises:
-        UserError: for one that is missing or damaged, and for a mode that has no use for it.
+        UserError: for a missing or damaged file, and for a mode that cannot use one.
     """
     if tree["model"] is None:
         return

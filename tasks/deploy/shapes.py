@@ -1,4 +1,4 @@
-"""Whether what a file gives is what its description says: names, shapes, and numbers of classes."""
+"""Checks a file's outputs against its description: names, shapes, and numbers of classes."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,18 +10,18 @@ from tasks.common.task_info import Shape, infos
 
 
 def check_outputs(arrays: Mapping[str, NDArray[Any]], manifest: Mapping[str, Any]) -> None:
-    """Look at the outputs (N, …) of a file, by name.
+    """Check the outputs (N, …) of a file, by name.
 
     Raises:
-        UserError: for an output that is missing, of another shape than the description's classes and anchors need, or
-            with labels beyond the classes.
+        UserError: for an output that is missing, has another shape than the description's classes and anchors require,
+            or has labels outside the classes.
     """
     file = manifest["file"]
     for name, task in manifest["tasks"].items():
         classes = len(task["classes"])
         info, takes = infos()[name], manifest["input"]
         shapes = info.shapes(task, manifest["outputs"], (takes["height"], takes["width"]))
-        counted: dict[str, set[int]] = {}  # sizes by their letters
+        counted: dict[str, set[int]] = {}  # sizes by letter
         for role, key in task["outputs"].items():
             if key not in arrays:
                 raise UserError(f"{file} has no output {key}, which its description names; it has {', '.join(arrays)}")
@@ -45,5 +45,5 @@ def check_outputs(arrays: Mapping[str, NDArray[Any]], manifest: Mapping[str, Any
 
 
 def format_shape(shape: Shape) -> str:
-    """Such as 19×24×48, ? for any number."""
+    """Format a shape such as 19×24×48, with ? for any number."""
     return "×".join(str(side) if isinstance(side, int) else "?" for side in shape)

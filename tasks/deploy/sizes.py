@@ -1,13 +1,13 @@
-"""Expressions of sizes in a .pt2 file: parsed before PyTorch evaluates them, so that nothing but arithmetic is left."""
+"""Size expressions in a .pt2 file: parsed before PyTorch evaluates them, so that only arithmetic gets through."""
 
 import ast
 import re
 
 LENGTH = 2_000  # characters of an expression
-DEEPEST = 64  # of expressions in expressions
+DEEPEST = 64  # nesting of expressions
 LARGEST = 2**63  # of a size: PyTorch's are 64 bits
 SIZE = re.compile(rf"[\w +*/(),<>=!'-]{{1,{LENGTH}}}")
-ENDLESS = ("**", "<<", ">>")  # in a few characters more than any memory holds
+ENDLESS = ("**", "<<", ">>")  # a few characters can exceed any memory
 WORD = re.compile(r"[A-Za-z_]\w*")
 CALLS = re.compile(
     r"Symbol|Integer|Add|Mul|Max|Min|Mod|PythonMod|FloorDiv|CleanDiv|CeilToInt|IntTrueDiv"
@@ -24,10 +24,10 @@ NODES = (
 
 
 def check_size(text: str, *, guard: bool = False) -> None:
-    """Raises a ValueError for what is more than arithmetic and comparisons of sizes.
+    """Raises a ValueError for anything but arithmetic and comparisons of sizes.
 
     Args:
-        guard: whether sides of the inputs may stand in it.
+        guard: whether sides of the inputs are allowed.
     """
     sizes = GUARD.sub("1", text) if guard and len(text) <= LENGTH else text
     known = SIZE.fullmatch(sizes) and all(NAMES.fullmatch(word) for word in WORD.findall(sizes))
@@ -53,10 +53,10 @@ def check_size(text: str, *, guard: bool = False) -> None:
 
 
 def named_by(call: ast.Call) -> list[ast.expr]:
-    """The function of a call, and the name of the symbol that it makes.
+    """The function of a call, and the name of the symbol it creates.
 
     Raises:
-        ValueError: for what else is called, and a symbol of another name.
+        ValueError: for a call of anything else, and a symbol with another name.
     """
     if not isinstance(call.func, ast.Name) or not CALLS.fullmatch(call.func.id):
         raise ValueError("it calls something else")
@@ -69,5 +69,5 @@ def named_by(call: ast.Call) -> list[ast.expr]:
 
 
 def is_int64(value: object) -> bool:
-    """Whether a constant is a whole number of 64 bits, true or false."""
+    """Whether a constant is a 64-bit integer or a boolean."""
     return isinstance(value, int) and abs(value) < LARGEST

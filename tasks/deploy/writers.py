@@ -1,4 +1,4 @@
-"""A traced network as a file: ONNX, OpenVINO's IR, ExecuTorch's and PyTorch's programs."""
+"""Writes a traced network to a file: ONNX, OpenVINO IR, or an ExecuTorch or PyTorch program."""
 
 import contextlib
 import io
@@ -15,14 +15,14 @@ import torch
 from tasks.deploy.network import Traced
 from tasks.deploy.runtimes import needed, quiet
 
-OPSET = 20  # the first whose HardSwish, Resize and Gelu are all one operator
+OPSET = 20  # the first with HardSwish, Resize and Gelu as single operators
 
 
 def write_onnx(traced: Traced, path: Path, manifest: Mapping[str, Any], _precision: str) -> list[str]:
-    """An .onnx file with its weights inside; returns the names of what was written.
+    """Write an .onnx file with embedded weights; returns the names of the written files.
 
     Raises:
-        UserError: where the extra is missing.
+        UserError: if the extra is not installed.
     """
     with needed("onnx", "export.format=onnx"):
         import onnx
@@ -41,7 +41,7 @@ def write_onnx(traced: Traced, path: Path, manifest: Mapping[str, Any], _precisi
     assert exported is not None
     model = exported.model_proto
     for part in (model.graph, *model.graph.node, *model.graph.value_info, *model.functions):
-        del part.metadata_props[:]  # which lines of which files made them
+        del part.metadata_props[:]  # source files and lines of each node
     entry = model.metadata_props.add()
     entry.key, entry.value = "mobilevision", json.dumps(manifest)
     onnx.checker.check_model(model)
@@ -50,10 +50,10 @@ def write_onnx(traced: Traced, path: Path, manifest: Mapping[str, Any], _precisi
 
 
 def write_openvino(traced: Traced, path: Path, manifest: Mapping[str, Any], precision: str) -> list[str]:
-    """An .xml file and its .bin.
+    """Write an .xml file and its .bin.
 
     Raises:
-        UserError: where the extra is missing.
+        UserError: if the extra is not installed.
     """
     with needed("openvino", "export.format=openvino"):
         import openvino
@@ -69,10 +69,10 @@ def write_openvino(traced: Traced, path: Path, manifest: Mapping[str, Any], prec
 
 
 def write_executorch(traced: Traced, path: Path, _manifest: Mapping[str, Any], _precision: str) -> list[str]:
-    """A .pte file, lowered to XNNPACK where that has the operator.
+    """Write a .pte file, lowered to XNNPACK where it supports the operator.
 
     Raises:
-        UserError: where the extra is missing.
+        UserError: if the extra is not installed.
     """
     with needed("executorch", "export.format=executorch"), quiet(), still():
         from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
@@ -84,14 +84,14 @@ def write_executorch(traced: Traced, path: Path, _manifest: Mapping[str, Any], _
 
 
 def write_torch(traced: Traced, path: Path, manifest: Mapping[str, Any], _precision: str) -> list[str]:
-    """A .pt2 file, PyTorch's own archive of a program."""
+    """Write a .pt2 file, PyTorch's own program archive."""
     with still():
         torch.export.save(traced.program, path, extra_files={"mobilevision": json.dumps(manifest)})
     return [path.name]
 
 
 Writer = Callable[[Traced, Path, Mapping[str, Any], str], list[str]]
-WRITERS: dict[str, Writer] = {  # by format: from a network, a path, its description and the precision to files' names
+WRITERS: dict[str, Writer] = {  # by format: (network, path, description, precision) -> file names
     "onnx": write_onnx,
     "openvino": write_openvino,
     "executorch": write_executorch,
@@ -100,13 +100,13 @@ WRITERS: dict[str, Writer] = {  # by format: from a network, a path, its descrip
 
 
 def versions(names: tuple[str, ...]) -> dict[str, str]:
-    """The installed versions of packages."""
+    """Installed versions of packages."""
     return {name: version(name) for name in ("torch", *names)}
 
 
 @contextlib.contextmanager
 def still() -> Iterator[None]:
-    """Around exporters that print and log their steps, and warn of each other's old names."""
+    """Silences exporters, which print and log their steps and warn of each other's deprecations."""
     level = logging.root.manager.disable
     logging.disable(logging.ERROR)
     try:

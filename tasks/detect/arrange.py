@@ -1,4 +1,4 @@
-"""Truths and detections of a data set as packed arrays, and in the order in which COCO's evaluation counts them."""
+"""Truths and detections of a data set as packed arrays, in the order in which COCO's evaluation counts them."""
 
 from typing import NamedTuple
 
@@ -9,7 +9,7 @@ Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
-LIMIT = 100  # detections of one category in one image: those of lower score are not looked at
+LIMIT = 100  # detections per category and image; those with lower scores are ignored
 
 
 class Truths(NamedTuple):
@@ -19,7 +19,7 @@ class Truths(NamedTuple):
         image, category: (G) ids as in the file.
         boxes: (G, 4) x, y, width, height.
         areas: (G) of the objects, which decide what is small, medium or large.
-        crowd: (G) whether it is a group: finding it, once or often, is neither right nor wrong.
+        crowd: (G) whether it is a group: finding it, once or several times, is neither right nor wrong.
     """
 
     image: Integers
@@ -30,7 +30,7 @@ class Truths(NamedTuple):
 
 
 class Found(NamedTuple):
-    """D detections in the order in which a results file lists them: of equal scores the earlier one counts first.
+    """D detections in the order of a results file: for equal scores the earlier one counts first.
 
     Attributes:
         image, category: (D) ids as in the data set's file.
@@ -45,12 +45,12 @@ class Found(NamedTuple):
 
 
 class Arranged(NamedTuple):
-    """Truths by category and image; detections by category, falling score and image, as a curve runs through them.
+    """Truths by category and image; detections by category, falling score and image, the order of a curve.
 
     Attributes:
-        truths, found: as above, with numbers instead of ids: places among the sorted images and categories.
+        truths, found: as above, with numbers instead of ids: positions among the sorted images and categories.
         rank: (D) of a detection within its group, the detections of one category in one image; 0 has the highest score.
-        truth_group, found_group: (G), (D) category number x images + image number. The truths' ascend.
+        truth_group, found_group: (G), (D) category number x images + image number. The truths' are ascending.
     """
 
     truths: Truths
@@ -61,9 +61,9 @@ class Arranged(NamedTuple):
 
 
 def arrange(truths: Truths, found: Found, images: Integers, categories: Integers) -> Arranged:
-    """Sort and number; images and categories are all evaluated ids, ascending, each once.
+    """Sort and number; images and categories are all evaluated ids, ascending and unique.
 
-    What belongs to another image or category is left out, and so is a detection of rank 100 and more.
+    Anything of another image or category is dropped, and so are detections of rank 100 and above.
     """
     image, category, rows = numbers(truths.image, truths.category, images, categories)
     order = in_groups(image, category, len(images), len(categories))
@@ -88,24 +88,24 @@ def arrange(truths: Truths, found: Found, images: Integers, categories: Integers
 def numbers(
     image: Integers, category: Integers, images: Integers, categories: Integers
 ) -> tuple[Integers, Integers, Integers]:
-    """Places of the ids among the evaluated ones, and the rows that have both."""
+    """Positions of the ids among the evaluated ones, and the rows for which both exist."""
     rows = np.flatnonzero(np.isin(image, images) & np.isin(category, categories))
     return np.searchsorted(images, image[rows]), np.searchsorted(categories, category[rows]), rows
 
 
 def stable_order(values: Integers, count: int) -> Integers:
-    """What sorts values below count. In 16 bits or fewer numpy sorts by digits, ten times as fast."""
+    """Order that sorts values below `count`. Up to 16 bits numpy uses radix sort, ten times as fast."""
     return np.argsort(values.astype(np.min_scalar_type(count)), kind="stable")
 
 
 def in_groups(image: Integers, category: Integers, images: int, categories: int) -> Integers:
-    """What sorts by category, then image, and leaves the order within a group."""
+    """Order that sorts by category, then image, and keeps the order within a group."""
     order = stable_order(image, images)
     return order[stable_order(category[order], categories)]
 
 
 def ranks(group: Integers, order: Integers) -> Integers:
-    """(D) how many detections of the same group stand before each; `order` sorts the groups and keeps them in order."""
+    """(D) number of earlier detections in the same group; `order` sorts the groups stably."""
     ascending = group[order]
     rank = np.empty_like(group)
     rank[order] = np.arange(len(group)) - np.searchsorted(ascending, ascending)

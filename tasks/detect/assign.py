@@ -1,23 +1,23 @@
-"""Which anchor answers for which box (SSD, section 2.2), for a whole batch at once."""
+"""Assigns anchors to boxes (SSD, section 2.2), for a whole batch at once."""
 
 import torch
 from torch import Tensor
 
 
 def assign(boxes: Tensor, anchors: Tensor, threshold: float = 0.5) -> Tensor:
-    """(N, A) int64: the number of the box that an anchor is given to, -1 for background.
+    """(N, A) int64: the number of the box that an anchor is assigned to, -1 for background.
 
-    An anchor belongs to the box that it overlaps most, if their IoU reaches the threshold (of equal ones the first).
-    Besides, every box takes the anchor that it overlaps most, whatever the IoU; where several boxes share that anchor,
-    the last of them has it, as in torchvision.
+    An anchor is assigned to the box it overlaps most if their IoU reaches the threshold (for equal IoUs the first).
+    In addition, every box gets the anchor it overlaps most, whatever the IoU; if several boxes share that anchor, the
+    last of them gets it, as in torchvision.
 
     Args:
-        boxes: (N, T, 5) absolute xyxy and class number, -1 where there is no box; of any precision.
+        boxes: (N, T, 5) absolute xyxy and class number, -1 for padding; of any precision.
         anchors: (A, 4) absolute xyxy.
     """
     boxes, anchors = boxes.float(), anchors.float()
     real = boxes[..., 4] >= 0
-    overlaps = overlap(boxes[..., :4].where(real[..., None], 0.0), anchors)  # (N, T, A), 0 where there is no box
+    overlaps = overlap(boxes[..., :4].where(real[..., None], 0.0), anchors)  # (N, T, A), 0 for padding
     most, nearest = overlaps.max(1)  # (N, A)
     matched = nearest.where(most >= threshold, -1)
     number = torch.arange(boxes.shape[1], dtype=torch.float32, device=boxes.device).where(real, -1.0)  # (N, T)
@@ -26,7 +26,7 @@ def assign(boxes: Tensor, anchors: Tensor, threshold: float = 0.5) -> Tensor:
 
 
 def overlap(boxes: Tensor, anchors: Tensor) -> Tensor:
-    """IoU (N, T, A) of boxes (N, T, 4) and anchors (A, 4), these coordinate by coordinate: rows are read faster."""
+    """IoU (N, T, A) of boxes (N, T, 4) and anchors (A, 4). The anchors are split by coordinate: rows read faster."""
     left, top, right, bottom = boxes[:, :, None].unbind(3)  # each (N, T, 1)
     anchor_left, anchor_top, anchor_right, anchor_bottom = anchors.T.contiguous()  # each (A)
     width = right.minimum(anchor_right).sub_(left.maximum(anchor_left)).clamp_(min=0)

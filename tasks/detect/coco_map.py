@@ -1,7 +1,8 @@
 """COCO's twelve numbers for boxes (Lin et al., ECCV 2014), equal to those of pycocotools' COCOeval.
 
-Where pycocotools walks through 4 areas x images x categories x 10 thresholds in Python, here all pairs of boxes are one
-flat array, the detections of all images choose in common steps, and precision is computed at right detections only.
+Where pycocotools loops over 4 areas x images x categories x 10 thresholds in Python, here all pairs of boxes are one
+flat array, the detections of all images are matched in common steps, and precision is computed only at right
+detections.
 """
 
 from typing import NamedTuple
@@ -14,11 +15,11 @@ from tasks.detect.matching import Matches, Pairs, match, overlapping
 THRESHOLDS = np.linspace(0.5, 0.95, 10)
 RECALLS = np.linspace(0, 1, 101)
 AREAS = {"all": (0.0, 1e10), "small": (0.0, 32.0**2), "medium": (32.0**2, 96.0**2), "large": (96.0**2, 1e10)}
-MOST = (1, 10, LIMIT)  # detections of one category in one image
+MOST = (1, 10, LIMIT)  # detections per category and image
 
 # fmt: off
 EVERY, AT_50, AT_75 = slice(None), slice(0, 1), slice(5, 6)  # of the thresholds
-PRECISIONS = {  # thresholds, area's number, number of the most detections
+PRECISIONS = {  # thresholds, index of the area, index of the detection limit
     "mAP":        (EVERY, 0, 2),
     "mAP50":      (AT_50, 0, 2),
     "mAP75":      (AT_75, 0, 2),
@@ -26,7 +27,7 @@ PRECISIONS = {  # thresholds, area's number, number of the most detections
     "mAP_medium": (EVERY, 2, 2),
     "mAP_large":  (EVERY, 3, 2),
 }
-RECALLED = {  # area's number, number of the most detections
+RECALLED = {  # index of the area, index of the detection limit
     "AR1":       (0, 0),
     "AR10":      (0, 1),
     "AR100":     (0, 2),
@@ -38,14 +39,14 @@ RECALLED = {  # area's number, number of the most detections
 
 
 class Result(NamedTuple):
-    """What an evaluation gives; K categories, ascending by id.
+    """Result of an evaluation; K categories, ascending by id.
 
     Attributes:
         categories: (K) ids.
         precision: (10, 101, K, 4, 3) at IoU thresholds 0.5 to 0.95, recalls 0 to 1, areas all, small, medium and large,
-            for at most 1, 10 and 100 detections; -1 where there is no truth.
-        recall: (10, K, 4, 3), -1 likewise.
-        numbers: the twelve by name, as fractions, None where there is no truth.
+            for at most 1, 10 and 100 detections; -1 without truth.
+        recall: (10, K, 4, 3), also -1 without truth.
+        numbers: the twelve by name, as fractions, None without truth.
     """
 
     categories: Integers
@@ -54,16 +55,16 @@ class Result(NamedTuple):
     numbers: dict[str, float | None]
 
     def average_precision(self, thresholds: slice = EVERY) -> dict[int, float | None]:
-        """AP by category id, over all IoU thresholds or some; None for a category without truth."""
+        """AP by category id, over all or some IoU thresholds; None for a category without truth."""
         rows = self.precision[thresholds, :, :, 0, 2]
         return {int(category): mean(rows[:, :, k]) for k, category in enumerate(self.categories)}
 
 
 def evaluate(truths: Truths, found: Found, images: Integers, categories: Integers) -> Result:
-    """Score detections against the truths of the images and categories whose ids are given.
+    """Score detections against the truths of the given image and category ids.
 
-    Equal to pycocotools, ties included, but for its oversight that an object with annotation id 0 stays unfound.
-    Detections in images and of categories that are not given are left out.
+    Equal to pycocotools, ties included, except for its bug that an object with annotation id 0 is never found.
+    Detections of other images and categories are ignored.
     """
     images, categories = np.unique(images), np.unique(categories)
     data = arrange(truths, found, images, categories)
@@ -82,9 +83,9 @@ def evaluate(truths: Truths, found: Found, images: Integers, categories: Integer
 def evaluate_area(
     data: Arranged, pairs: Pairs, categories: int, smallest: float, largest: float
 ) -> tuple[Floats, Floats]:
-    """Precision (10, 101, K, 3) and recall (10, K, 3) for truths whose area is in the range, both ends included.
+    """Precision (10, 101, K, 3) and recall (10, K, 3) for truths whose area is in the closed range.
 
-    Other truths are ignored as crowds are, and so are detections of another area that found nothing.
+    Other truths are ignored like crowds, and so are unmatched detections of another area.
     """
     areas = data.truths.areas
     ignored = data.truths.crowd | (areas < smallest) | (areas > largest)
@@ -111,21 +112,21 @@ def curves(
 ) -> tuple[Floats, Floats]:
     """Precision at 101 recalls and the last recall, (10, 101, K) and (10, K), -1 for a category without truth.
 
-    Between one right detection and the next, precision falls and recall stands. So the highest precision from any
-    point on is that of a right detection, and only those are looked at, each with how many detections count up to it.
+    Between two right detections precision falls while recall is constant. So the highest precision from any point on
+    is that of a right detection; only those are evaluated, each with the number of detections counted up to it.
 
     Args:
         category: (D) numbers, ascending; within a category scores fall.
-        counted: (D) detections that are wrong if they find nothing.
+        counted: (D) detections that are wrong if unmatched.
         matches: at all thresholds.
         ignored: (G) truths.
-        truths: (K) how many are not ignored.
+        truths: (K) number of truths that are not ignored.
     """
     levels, categories = len(THRESHOLDS), len(truths)
     curve = matches.level * categories + category[matches.found]  # one of 10 K
     right = ~ignored[matches.truth]
 
-    # a match may change whether a detection counts: a right one always does, one on an ignored truth never
+    # a match may change whether a detection counts: a right one always counts, one on an ignored truth never
     change = np.cumsum(right.astype(np.int64) - counted[matches.found])
     change -= before(change, curve, levels * categories)[curve]
     total = np.cumsum(counted, dtype=np.int64)
@@ -141,12 +142,12 @@ def curves(
 
 
 def interpolated(so_far: Integers, amount: Integers, needed: Integers) -> Floats:
-    """The highest precision from each recall on, (C, 101) for C curves; 0 where a recall is not reached.
+    """The highest precision from each recall on, (C, 101) for C curves; 0 if a recall is not reached.
 
     Args:
-        so_far: (R) for all right detections, curve by curve, how many detections count up to each.
+        so_far: (R) for all right detections, curve by curve, the number of detections counted up to each.
         amount: (C) right detections of each curve.
-        needed: (C, 101) how many stand before the one that reaches a recall.
+        needed: (C, 101) number of right detections before the one that reaches a recall.
     """
     start = np.cumsum(amount) - amount
     right_so_far = np.arange(1, len(so_far) + 1) - np.repeat(start, amount)
@@ -158,12 +159,12 @@ def interpolated(so_far: Integers, amount: Integers, needed: Integers) -> Floats
 
 
 def before(cumulated: Integers, group: Integers, groups: int) -> Integers:
-    """(groups) how much of a cumulated sum lies in front of each group, for ascending groups."""
+    """(groups) the value of a cumulated sum before each group, for ascending groups."""
     return np.concatenate(([0], cumulated))[np.searchsorted(group, np.arange(groups))]
 
 
 def right_ones_needed(truths: Integers) -> Integers:
-    """(K, 101) how many right detections stand before the one that reaches each recall, for (K) truths."""
+    """(K, 101) number of right detections before the one that reaches each recall, for (K) truths."""
     return np.stack([np.searchsorted(np.arange(1, count + 1) / count, RECALLS) for count in np.maximum(truths, 1)])
 
 
@@ -174,6 +175,6 @@ def summary(precision: Floats, recall: Floats) -> dict[str, float | None]:
 
 
 def mean(values: Floats) -> float | None:
-    """Mean of what is defined, None if nothing is."""
+    """Mean of the defined values, None if there are none."""
     values = values[values > -1]
     return float(values.mean()) if values.size else None

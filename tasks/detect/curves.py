@@ -1,4 +1,4 @@
-"""Precision-recall curves: what part of the boxes found is right, the more of the true ones are to be found."""
+"""Precision-recall curves."""
 
 from collections.abc import Sequence
 from textwrap import shorten
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 Numbers = NDArray[np.floating]
 GREY = "#cdcdcd"
-NAMED, WORST = 20, 10  # of more classes than these, only the worst are named
+NAMED, WORST = 20, 10  # above NAMED classes, only the WORST are named
 LETTERS = 24  # of a name in the legend
 
 
@@ -31,7 +31,7 @@ class Curve(NamedTuple):
 
 
 class Curves(NamedTuple):
-    """What is drawn: curves without a name, those in the legend, and the names of classes without truth."""
+    """What is drawn: unnamed curves, those in the legend, and the names of classes without truth."""
 
     grey: list[Curve]
     named: list[Curve]
@@ -43,11 +43,11 @@ def precision_recall(
 ) -> Curves:
     """A curve for each class, the best class first.
 
-    Of more than 20 classes the mean and the ten worst have names and colours, the others are grey. Classes without
-    truth are left out, and listed.
+    With more than 20 classes only the mean and the ten worst have names and colours; the others are grey. Classes
+    without truth are only listed.
 
     Args:
-        precision, precision75: (101, K) at recalls 0 to 1, where a box is right from an IoU of 0.5 or 0.75;
+        precision, precision75: (101, K) at recalls 0 to 1, counting a box as right from an IoU of 0.5 or 0.75;
             -1 or NaN for classes without truth.
         names, ap50: (K).
     """
@@ -67,11 +67,11 @@ def precision_recall(
 
 
 def draw_curves(figure: "Figure", curves: Curves) -> None:
-    """A chart for each of the two overlaps, and a legend with the average precisions."""
+    """Draw a chart for each of the two overlaps, and a legend with the average precisions."""
     for number, (axes, overlap) in enumerate(zip(figure.subplots(1, 2), (0.5, 0.75), strict=True)):
         prepare(axes, "recall", f"precision at IoU {overlap}")
         axes.set(xlim=(0, 1.01), ylim=(0, 1.01), aspect="equal")
-        for curve in (*curves.grey, *reversed(curves.named)):  # the first named on top
+        for curve in (*curves.grey, *reversed(curves.named)):  # the first named one is on top
             axes.plot(*corners(curve.precisions[number]), color=curve.colour, linewidth=curve.width)
     lines = list(reversed(figure.axes[0].lines))[: len(curves.named)]
     texts = [f"{curve.ap50:.3f}   {curve.precisions[1].mean():.3f}   {clipped(curve.name)}" for curve in curves.named]
@@ -87,7 +87,7 @@ def draw_curves(figure: "Figure", curves: Curves) -> None:
         handlelength=1,
         frameon=False,
     )
-    for entry, text in zip(legend.get_texts(), texts, strict=True):  # as it is, also with a $ or a leading underscore
+    for entry, text in zip(legend.get_texts(), texts, strict=True):  # literal, even with a $ or a leading underscore
         entry.set(text=text, parse_math=False)
     if curves.absent:
         names = shorten(", ".join(curves.absent), 140, placeholder=" …")
@@ -96,7 +96,7 @@ def draw_curves(figure: "Figure", curves: Curves) -> None:
 
 
 def corners(precision: Numbers) -> tuple[list[float], list[float]]:
-    """Recalls and precisions of a curve (101), which falls to the ground at the highest recall that was reached."""
+    """Recalls and precisions of a curve (101), which drops to 0 after the highest recall reached."""
     reached = np.flatnonzero(precision > 0)
     heights = precision[: reached[-1] + 1].tolist() if len(reached) else [0.0]
     recalls = [k / 100 for k in range(len(heights))]
@@ -104,11 +104,11 @@ def corners(precision: Numbers) -> tuple[list[float], list[float]]:
 
 
 def hexadecimal(colour: Colour) -> str:
-    """A colour as matplotlib takes it."""
+    """A colour in matplotlib's notation."""
     red, green, blue = colour
     return f"#{red:02x}{green:02x}{blue:02x}"
 
 
 def clipped(name: str) -> str:
-    """A name that is short enough for the legend."""
+    """A name shortened to fit the legend."""
     return name if len(name) <= LETTERS else f"{name[: LETTERS - 1]}…"

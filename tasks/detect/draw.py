@@ -1,4 +1,4 @@
-"""Boxes on an image: a colour per class, tags that stay readable in a crowd, and a legend that counts."""
+"""Boxes on an image: a colour per class, tags that stay readable in a crowd, and a legend with counts."""
 
 import math
 from collections import Counter
@@ -17,23 +17,23 @@ Corners = tuple[int, int, int, int]
 DARK = (20, 20, 20)
 BRIGHTNESS = (0.299, 0.587, 0.114)  # of red, green and blue, as in BT.601
 # fmt: off
-FIRST = (  # the colours of the first classes, chosen by eye: most data sets need no more
+FIRST = (  # the colours of the first classes, chosen by eye: enough for most data sets
     (235, 55, 45), (25, 110, 240), (40, 170, 60), (245, 155, 20), (215, 45, 200), (0, 165, 175),
     (120, 70, 225), (145, 155, 15), (250, 105, 145), (150, 85, 40), (75, 175, 245), (20, 110, 70),
 )
 # fmt: on
-SMALL = 400  # pixels of the longer side below which text would hide the things
-CROWD = 8  # boxes of a class from which on its name on each of them would hide the things
+SMALL = 400  # pixels of the longer side below which text would hide the objects
+CROWD = 8  # boxes of a class from which a name on each of them would hide the objects
 
 
 @cache
 def palette() -> NDArray[np.int64]:
-    """(128, 3) strong colours, each as far as can be from all before it: a class keeps its own, whatever the others."""
+    """(128, 3) strong colours, each as far as possible from all earlier ones: a class always keeps its colour."""
     levels = np.arange(0, 241, 15)
     colours = np.stack(np.meshgrid(levels, levels, levels, indexing="ij"), -1).reshape(-1, 3)
     brightness = colours @ BRIGHTNESS
-    colours = colours[(np.ptp(colours, axis=1) >= 120) & (brightness > 75) & (brightness < 170)]  # for white and black
-    # The eye sees green best and red worst: a usual approximation of the distance between two colours.
+    colours = colours[(np.ptp(colours, axis=1) >= 120) & (brightness > 75) & (brightness < 170)]  # suit white and black
+    # The eye is most sensitive to green and least to red: a common approximation of colour distance.
     nearest = (((colours[:, None] - FIRST) ** 2) @ (2, 4, 3)).min(1)
     chosen = np.array(FIRST)
     while len(chosen) < 128:
@@ -63,19 +63,19 @@ def draw_boxes(
     framed: bool = False,
     legend: bool = True,
 ) -> Image.Image:
-    """An image with its boxes, the best-scored on top; one that is small is enlarged by a whole factor.
+    """An image with its boxes, the best-scored on top; a small image is enlarged by an integer factor.
 
-    Tags never cover each other: where there is no room, and on the many boxes of a crowded class, the name stands
-    only in the legend below, which counts.
+    Tags never cover each other: where there is no room, and on the many boxes of a crowded class, the name appears
+    only in the legend below, which has the counts.
 
     Args:
         image: (H, W, 3).
         boxes: (K, 4) absolute xyxy.
         labels, scores: (K).
         class_names: by label.
-        wrong: (K) boxes to be dashed, and to be named even in a crowd.
+        wrong: (K) boxes that are dashed, and named even in a crowd.
         legend: whether a legend may be added.
-        framed: whether lines have edges that stand out from them, for images that have strong colours themselves.
+        framed: whether lines get contrasting edges, for images with strong colours of their own.
     """
     times = -(-SMALL // max(image.shape[:2]))
     canvas = Image.fromarray(image)
@@ -110,21 +110,21 @@ def draw_boxes(
 
 
 def inside(box: Numbers, size: tuple[int, int]) -> Corners:
-    """The box's outermost pixels in a picture of a size (width, height)."""
+    """The box's outermost pixels in a picture of size (width, height)."""
     (left, top, right, bottom), (width, height) = np.rint(box).astype(int).tolist(), size
     left, top = min(max(left, 0), width - 1), min(max(top, 0), height - 1)
     return left, top, min(max(right - 1, left), width - 1), min(max(bottom - 1, top), height - 1)
 
 
 def frame(pen: ImageDraw.ImageDraw, place: Corners, colour: str, line: int) -> None:
-    """What will be seen as both edges of an outline this thick."""
+    """Draw what will show as both edges of an outline of this thickness."""
     edge = max(1, line // 3)
     left, top, right, bottom = place
     pen.rectangle((left - edge, top - edge, right + edge, bottom + edge), outline=colour, width=line + 2 * edge)
 
 
 def outline(pen: ImageDraw.ImageDraw, place: Corners, colour: Colour, line: int, dashed: bool) -> None:
-    """A frame in the class's colour, dashed on dark if wrong."""
+    """Draw a frame in the class's colour, dashed on dark if the box is wrong."""
     if not dashed:
         pen.rectangle(place, outline=colour, width=line)
         return
@@ -144,9 +144,9 @@ def outline(pen: ImageDraw.ImageDraw, place: Corners, colour: Colour, line: int,
 def place_tag(
     box: Corners, tag: tuple[int, int], size: tuple[int, int], tags: Sequence[Corners], boxes: Sequence[Corners]
 ) -> Corners | None:
-    """Where a tag (width, height) goes: to the corner of its box where it hides least of small things.
+    """Position of a tag (width, height): the corner of its box where it hides the least of small objects.
 
-    None where every corner would hide another tag, or leave the picture of a size (width, height).
+    None if every corner would hide another tag or exceed the picture of size (width, height).
     """
     (left, top, right, bottom), (width, height) = box, tag
     best, least = None, math.inf
@@ -163,7 +163,7 @@ def place_tag(
 
 
 def common(one: Corners, other: Corners) -> int:
-    """How many pixels two rectangles share."""
+    """Number of pixels that two rectangles share."""
     across = min(one[2], other[2]) - max(one[0], other[0]) + 1
     down = min(one[3], other[3]) - max(one[1], other[1]) + 1
     return max(0, across) * max(0, down)

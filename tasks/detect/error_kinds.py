@@ -1,4 +1,4 @@
-"""What is wrong with wrong detections, after Hoiem et al. (ECCV 2012) and TIDE (Bolya et al., ECCV 2020)."""
+"""Classifies wrong detections, after Hoiem et al. (ECCV 2012) and TIDE (Bolya et al., ECCV 2020)."""
 
 from typing import NamedTuple
 
@@ -7,23 +7,23 @@ import numpy as np
 from tasks.detect.arrange import Arranged, Flags, Floats, Found, Integers, Truths, arrange
 from tasks.detect.matching import match, overlapping
 
-NEAR, SOMEWHERE = 0.5, 0.1  # the IoU of a hit, and what is still about the object
+NEAR, SOMEWHERE = 0.5, 0.1  # the IoU of a hit, and the least IoU that still refers to the object
 KINDS = ("right", "duplicate", "wrong class", "badly located", "background", "missed")
 
 
 class Errors(NamedTuple):
-    """How many detections and truths are of each kind, at an IoU of 0.5.
+    """Number of detections and truths of each kind, at an IoU of 0.5.
 
-    A detection is of the first kind that fits it: *right* if it has found a truth of its class; *duplicate* if the
-    truth of its class that it covers is another's; *wrong class* if it covers a truth of another class; *badly located*
-    if its IoU with one of its class is 0.1 to 0.5; else *background*. *Missed* are the truths that nothing has found.
-    Detections on a crowd of their class and crowds themselves are none of these.
+    A detection gets the first kind that applies: *right* if it has found a truth of its class; *duplicate* if the truth
+    of its class that it covers was found by another; *wrong class* if it covers a truth of another class; *badly
+    located* if its IoU with one of its class is 0.1 to 0.5; else *background*. *Missed* are the truths that nothing has
+    found. Detections on a crowd of their class and crowds themselves are not counted.
 
     Attributes:
-        score: only detections of this score and above were looked at: that of the best F1 over all classes, for
-            networks differ in how sure they are.
+        score: only detections from this score on are counted: the score of the best F1 over all classes, since networks
+            differ in their confidence.
         categories: (K) ids, ascending.
-        counts: (K, 6) by the detection's, or missed truth's, class and by KINDS; `counts.sum(0)` are the overall ones.
+        counts: (K, 6) by the class of the detection or missed truth and by KINDS; `counts.sum(0)` are the totals.
     """
 
     score: float
@@ -32,7 +32,7 @@ class Errors(NamedTuple):
 
 
 def errors(truths: Truths, found: Found, images: Integers, categories: Integers) -> Errors:
-    """Sort the detections by kind; the arguments are those of `coco_map.evaluate`."""
+    """Classify the detections; the arguments are those of `coco_map.evaluate`."""
     images, categories = np.unique(images), np.unique(categories)
     data = arrange(truths, found, images, categories)
     truth_of, on_crowd = hits(data)
@@ -56,7 +56,7 @@ def errors(truths: Truths, found: Found, images: Integers, categories: Integers)
 
 
 def best_threshold(truths: Truths, found: Found, images: Integers, categories: Integers) -> float | None:
-    """The score from which on F1 is best, as in errors(); None where no detection is right."""
+    """The score threshold with the best F1, as in errors(); None if no detection is right."""
     data = arrange(truths, found, np.unique(images), np.unique(categories))
     truth_of, on_crowd = hits(data)
     right = truth_of[~on_crowd] >= 0
@@ -66,7 +66,7 @@ def best_threshold(truths: Truths, found: Found, images: Integers, categories: I
 
 
 def hits(data: Arranged) -> tuple[Integers, Flags]:
-    """(D) which truth each detection has found, -1 for none, and (D) whether it lies on a crowd instead."""
+    """(D) the truth that each detection has found, -1 for none, and (D) whether it is on a crowd instead."""
     truths = data.truths
     pairs = overlapping(data.found.boxes, data.found_group, truths.boxes, data.truth_group, truths.crowd, NEAR)
     matches = match(pairs, data.rank, truths.crowd, truths.crowd, np.array([NEAR]))
@@ -77,18 +77,18 @@ def hits(data: Arranged) -> tuple[Integers, Flags]:
 
 
 def best_score(scores: Floats, right: Flags, truths: int) -> float:
-    """From which score on F1 = 2 right / (detections + truths) is highest; infinite if there is no detection."""
+    """The score threshold with the highest F1 = 2 right / (detections + truths); infinite without detections."""
     if not len(scores):
         return float("inf")
     order = np.argsort(-scores)
     scores = scores[order]
     f1 = 2 * np.cumsum(right[order]) / (np.arange(1, len(scores) + 1) + truths)
-    last = np.append(scores[1:] < scores[:-1], True)  # equal scores stand or fall together
+    last = np.append(scores[1:] < scores[:-1], True)  # equal scores are kept or dropped together
     return float(scores[np.argmax(np.where(last, f1, -1))])
 
 
 def best_overlaps(data: Arranged) -> tuple[Floats, Floats]:
-    """(D), (D) each detection's highest IoU, from 0.1 on, with an image's truths of its class, and of the others."""
+    """(D), (D) each detection's highest IoU, from 0.1 on, with its image's truths of its class, and of the others."""
     truths, found = data.truths, data.found
     real = np.flatnonzero(~truths.crowd)
     real = real[np.argsort(truths.image[real], kind="stable")]

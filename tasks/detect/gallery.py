@@ -1,4 +1,4 @@
-"""The best, median and worst images of a detection, each with its truth beside what was found."""
+"""The best, median and worst images of a detector, each with its truth next to the detections."""
 
 import heapq
 import io
@@ -17,12 +17,12 @@ from tasks.detect.draw import draw_boxes
 from tasks.detect.quality import SHOWN, Boxes, Labels, Matches, match
 
 Rank = tuple[float, ...]
-SPREAD = 64  # images among which the median ones are chosen
+SPREAD = 64  # images from which the median ones are chosen
 GAP = 6
 
 
 class Shown(NamedTuple):
-    """An image that may be drawn; its boxes are in the pixels of what the network saw."""
+    """An image that may be drawn; its boxes are in the pixels of the network's input."""
 
     number: int  # in the data set
     name: str
@@ -32,11 +32,11 @@ class Shown(NamedTuple):
     jpeg: bytes = b""
 
     def rank(self) -> Rank:
-        """The higher, the better; no two are equal, so that the pictures do not depend on the order of the images."""
+        """The higher, the better; ranks are unique, so that the pictures do not depend on the order of the images."""
         return self.matches.quality(), self.matches.right, -self.matches.errors(), -self.number
 
     def merit(self) -> Rank:
-        """Like rank, but an image with nothing in it is no better than any where something was found."""
+        """Like rank, but an empty image is no better than one in which something was found."""
         return self.matches.right > 0, *self.rank()
 
     def flaw(self) -> Rank:
@@ -45,11 +45,11 @@ class Shown(NamedTuple):
 
 
 class BestMedianWorst(Gallery):
-    """Keeps the best and the worst images, and some evenly spread over the data set, of which the median are drawn.
+    """Keeps the best and worst images, and some evenly spaced ones, of which the median are drawn.
 
     Args:
-        count: how many pictures; a third of them of each kind.
-        images: numbers in the data set of those scored.
+        count: number of pictures; a third of each kind.
+        images: numbers in the data set of the scored images.
         class_names: by label.
     """
 
@@ -57,13 +57,13 @@ class BestMedianWorst(Gallery):
         super().__init__()
         self.third, self.class_names = max(1, count // 3), list(class_names)
         self.wanted = evenly_spread(images, max(SPREAD, count))
-        self.best: list[tuple[Rank, Shown]] = []  # heaps: the first is the next to go
+        self.best: list[tuple[Rank, Shown]] = []  # heaps: the first is dropped next
         self.worst: list[tuple[Rank, Shown]] = []
         self.spread: list[Shown] = []
         self.kept = [(self.best, self.worst, self.spread)]
 
     def add(self, batch: Mapping[str, Any], predictions: Detections) -> None:
-        """Look at a batch with what was found in it, in the files' pixels."""
+        """Rank a batch by its detections, which are in the files' pixels."""
         for row, index in enumerate(batch["index"]):
             place = None
             if "places" in batch:
@@ -92,7 +92,7 @@ class BestMedianWorst(Gallery):
 
     def draw(self, kept: Sequence[Any]) -> Iterator[tuple[str, Image.Image]]:
         spread = sorted((shown for _, _, some in kept for shown in some), key=Shown.rank, reverse=True)
-        share = min(self.third, max(1, round(len(spread) / 3)))  # few images are shared out evenly
+        share = min(self.third, max(1, round(len(spread) / 3)))  # divide few images evenly
         best = [shown for _, shown in heapq.nlargest(share, (entry for some, _, _ in kept for entry in some))]
         taken = {shown.number for shown in best}
         worst = [shown for _, shown in heapq.nlargest(share, (entry for _, some, _ in kept for entry in some))]
@@ -115,10 +115,10 @@ def judge(
     place: Places | None,
     class_names: Sequence[str],
 ) -> Shown:
-    """An image's truth and what was found in it, compared; `place` is that of the file in what the network saw."""
+    """Compare an image's truth with its detections; `place` is the position of the file in the network's input."""
     truth = annotations.boxes.copy()
     truth[:, 2:] += truth[:, :2]
-    usable = np.isfinite(truth).all(1) & (truth[:, 2:] > truth[:, :2]).all(1)  # the file's boxes are as they are
+    usable = np.isfinite(truth).all(1) & (truth[:, 2:] > truth[:, :2]).all(1)  # the file's boxes are unchecked
     truth, true_labels, crowd = truth[usable], annotations.labels[usable], annotations.crowd[usable]
     boxes, scores, labels = (value.cpu().numpy() for value in found)
     sure = scores >= SHOWN
@@ -129,19 +129,19 @@ def judge(
 
 
 def seen(boxes: Boxes, place: Places | None) -> Boxes:
-    """Boxes of the file in what the network saw."""
+    """Boxes of the file in the pixels of the network's input."""
     return boxes if place is None else place.to_seen(from_numpy(boxes)[None])[0].numpy()
 
 
 def encode(image: Tensor) -> bytes:
-    """An image (3, H, W) uint8 as a small file."""
+    """Compress an image (3, H, W) uint8."""
     file = io.BytesIO()
     Image.fromarray(image.permute(1, 2, 0).cpu().numpy()).save(file, "JPEG", quality=92, subsampling=0)
     return file.getvalue()
 
 
 def side_by_side(shown: Shown, title: str, class_names: Sequence[str]) -> Image.Image:
-    """Truth and what was found, under the image's name and quality; what was missed or is wrong is dashed."""
+    """Truth and detections under the image's name and quality; missed and wrong boxes are dashed."""
     image, matches = np.asarray(Image.open(io.BytesIO(shown.jpeg))), shown.matches
     names = [*class_names, *(f"{name} (crowd)" for name in class_names)]
     boxes, labels, scores = shown.found

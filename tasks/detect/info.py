@@ -1,4 +1,4 @@
-"""Object detection, described."""
+"""Description of the object detection task."""
 
 from collections.abc import Mapping
 from math import prod
@@ -49,6 +49,6 @@ INFO = TaskInfo(
     problem=problem,
     placed=True,
     one_size=True,
-    least_label=-1,  # fills the boxes up to their number
+    least_label=-1,  # pads the boxes to a fixed number
     order=1,
 )

@@ -1,6 +1,6 @@
-"""Which detection has found which truth, by COCO's rules: all images, categories and thresholds at once.
+"""Matches detections to truths by COCO's rules: all images, categories and thresholds at once.
 
-Detections and truths are compared within their group only: one category in one image.
+Detections and truths are compared only within their group: one category in one image.
 """
 
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ import numpy as np
 
 from tasks.detect.arrange import Flags, Floats, Integers
 
-PART = 2**17  # pairs whose boxes are compared at a time: what fits a cache
+PART = 2**17  # pairs compared at a time: fits a cache
 
 
 class Pairs(NamedTuple):
@@ -19,7 +19,7 @@ class Pairs(NamedTuple):
 
     Attributes:
         found, truth: (P) row numbers.
-        iou: (P) intersection over union; over the detection's own area where the truth is a crowd.
+        iou: (P) intersection over union; relative to the detection's own area if the truth is a crowd.
     """
 
     found: Integers
@@ -43,9 +43,9 @@ class Matches(NamedTuple):
 def overlapping(
     found_boxes: Floats, found_group: Integers, truth_boxes: Floats, truth_group: Integers, crowd: Flags, least: float
 ) -> Pairs:
-    """Pairs of a group with an IoU of at least `least`, by detection, then truth; boxes (D, 4), (G, 4) are xywh.
+    """Pairs within a group with an IoU of at least `least`, by detection, then truth; boxes (D, 4), (G, 4) are xywh.
 
-    Groups of detections (D) may come in any order, those of truths (G) ascend.
+    Groups of detections (D) may be in any order, those of truths (G) are ascending.
     """
     parts = [Pairs(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))]
     for found, truth in pairs_in_parts(found_group, truth_group):
@@ -63,13 +63,13 @@ def pairs_in_parts(found_group: Integers, truth_group: Integers) -> Iterator[tup
     ends = np.cumsum(count[rows])
     total = int(ends[-1]) if len(rows) else 0
     for part in np.split(rows, np.searchsorted(ends, np.arange(PART, total, PART))):
-        first = np.cumsum(count[part]) - count[part]  # of each detection's pairs, among those of this part
+        first = np.cumsum(count[part]) - count[part]  # of each detection's pairs, within this part
         within = np.arange(count[part].sum()) - np.repeat(first, count[part])
         yield np.repeat(part, count[part]), np.repeat(start[part], count[part]) + within
 
 
 def intersection_over_union(found: Floats, truth: Floats, crowd: Flags) -> Floats:
-    """(P, 4), (P, 4) xywh, (P) -> (P); rounded as COCO's bbIou does, which decides ties."""
+    """(P, 4), (P, 4) xywh, (P) -> (P); rounded like COCO's bbIou, which decides ties."""
     corner = np.minimum(found[:, :2] + found[:, 2:], truth[:, :2] + truth[:, 2:])
     width, height = (corner - np.maximum(found[:, :2], truth[:, :2])).T
     inside = width * height
@@ -80,14 +80,14 @@ def intersection_over_union(found: Floats, truth: Floats, crowd: Flags) -> Float
 
 
 def match(pairs: Pairs, rank: Integers, crowd: Flags, ignored: Flags, thresholds: Floats) -> Matches:
-    """Give each detection the truth it overlaps most, those of higher score first, at each threshold on its own.
+    """Assign to each detection the truth it overlaps most, higher scores first, at each threshold independently.
 
-    A truth is found once, a crowd any number of times. A truth that counts goes before an ignored one, whatever the
-    overlaps; of equal overlaps the later truth is taken. As groups know nothing of each other, all detections of one
-    rank choose in one step, so there are 100 steps at most.
+    A truth is found once, a crowd any number of times. A truth that counts takes precedence over an ignored one,
+    whatever the overlaps; for equal overlaps the later truth is taken. As groups are independent, all detections of one
+    rank choose in one step, so there are at most 100 steps.
 
     Args:
-        pairs: as `overlapping` gives them.
+        pairs: from `overlapping`.
         rank: (D) of a detection in its group.
         crowd, ignored: (G) truths that may be found many times; those that are neither right nor wrong to find.
         thresholds: (T) ascending.
@@ -95,7 +95,7 @@ def match(pairs: Pairs, rank: Integers, crowd: Flags, ignored: Flags, thresholds
     order = np.lexsort((pairs.iou, pairs.found, rank[pairs.found]))  # stable: of equal overlaps the later truth is last
     found, truth, iou = (values[order] for values in pairs)
     near = iou[:, None] >= thresholds
-    wish = np.arange(len(order)) + len(order) * ~ignored[truth]  # the highest of a detection's is granted
+    wish = np.arange(len(order)) + len(order) * ~ignored[truth]  # a detection gets its highest
     steps = np.searchsorted(rank[found], np.arange(rank.max(initial=-1) + 2))
 
     free = np.ones((len(crowd), len(thresholds)), bool)

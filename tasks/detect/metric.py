@@ -1,4 +1,4 @@
-"""COCO's mAP as a metric: detections and truths gathered batch by batch, and over all processes."""
+"""COCO's mAP as a metric: collects detections and truths batch by batch, and across processes."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -19,19 +19,19 @@ from tasks.detect.error_kinds import best_threshold
 class CocoMAP(Metric):
     """COCO's twelve numbers and each class's AP, over all images.
 
-    Until it is computed the next time, `image_ids`, `result`, `truths` and `found` are there for what comes after, with
-    the ids of the data set's files, by ascending image id; the result's categories ascend by id, too. A reset leaves
-    them: it comes before pictures and files are made.
+    Until the next compute(), `image_ids`, `result`, `truths` and `found` stay available to later steps, with the ids of
+    the data set's files, by ascending image id; the result's categories also ascend by id. reset() keeps them: it runs
+    before pictures and files are made.
 
     Args:
         classes: (name, category id in the data set's files) in the order of the class numbers.
-        official: let pycocotools compute.
+        official: compute with pycocotools.
     """
 
     full_state_update = False
     higher_is_better = True
 
-    # On the CPU, wherever the network is: MPS knows no float64. Integers apart, for ids may be larger than floats hold.
+    # On the CPU, wherever the network is: MPS has no float64. Integers separately: ids may exceed a float's precision.
     images: list[Tensor]  # (N) int64 ids
     found_ids: list[Tensor]  # (D, 2) int64 image id, class number
     found_values: list[Tensor]  # (D, 5) float64 x, y, width, height, score
@@ -52,7 +52,7 @@ class CocoMAP(Metric):
             self.add_state(state, [], dist_reduce_fx="cat")
 
     def update(self, detections: Detections, annotations: Sequence[Annotations]) -> None:
-        """Add images' detections, in their files' pixels, and what their files say."""
+        """Add images' detections, in their files' pixels, and annotations."""
         images = torch.tensor([each.image_id for each in annotations])
         boxes, scores, labels = (values.detach().cpu() for values in detections)
         row, place = torch.nonzero(labels >= 0, as_tuple=True)
@@ -71,10 +71,10 @@ class CocoMAP(Metric):
         self.truth_values.append(torch.cat((boxes, areas[:, None]), 1))
 
     def compute(self) -> dict[str, Any]:
-        """The twelve by name and `AP/<class>` as fractions, None where there is no truth; `images`.
+        """The twelve numbers by name and `AP/<class>` as fractions, None without truth; `images`.
 
         Raises:
-            ValueError: for an image that was given twice.
+            ValueError: for an image that was added twice.
         """
         images, counts = np.unique(joined(self.images, 1), return_counts=True)
         for image in images[counts > 1][:1]:
@@ -92,18 +92,18 @@ class CocoMAP(Metric):
         return {**self.result.numbers, **each, "images": len(images)}
 
     def best_threshold(self) -> float | None:
-        """After compute(): the score from which on F1 is best over all classes at an IoU of 0.5; None without a hit."""
+        """After compute(): the score threshold with the best F1 over all classes at IoU 0.5; None without a hit."""
         return best_threshold(self.truths, self.found, self.image_ids, self.result.categories)
 
     def all_truths(self) -> Truths:
-        """By image id, so that it does not matter which process had which images."""
+        """By image id, so that the distribution of images over processes does not matter."""
         ids, values = joined(self.truth_ids, 3), joined(self.truth_values, 5)
         order = np.argsort(ids[:, 0], kind="stable")
         image, label, crowd = ids[order].T
         return Truths(image, self.categories[label], values[order, :4], values[order, 4], crowd.astype(np.bool_))
 
     def all_found(self) -> Found:
-        """Likewise by image id; within an image best first, as they came."""
+        """Also by image id; within an image best first, as added."""
         ids, values = joined(self.found_ids, 2), joined(self.found_values, 5)
         order = np.argsort(ids[:, 0], kind="stable")
         image, label = ids[order].T
@@ -111,15 +111,15 @@ class CocoMAP(Metric):
 
 
 def joined(state: list[Tensor] | Tensor, columns: int) -> NDArray[Any]:
-    """A state's rows (N, columns): one tensor if it was gathered from several processes, else one for each batch."""
+    """A state's rows (N, columns): one tensor if gathered from several processes, else one per batch."""
     whole = torch.cat(state) if isinstance(state, list) else state
     return whole.numpy().reshape(-1, columns)
 
 
 def gather(part: Tensor, group: Any = None) -> list[Tensor]:
-    """A state of all processes, through the CPU: tensors of a backend like NCCL would have to be on its device.
+    """A state of all processes, gathered through the CPU: backends like NCCL would need tensors on their device.
 
-    A process that had no image sends torchmetrics' placeholder, whose type must not spread to the others: left out.
+    A process without images sends torchmetrics' placeholder; it is dropped, so that its dtype does not spread.
     """
     parts: list[Any] = [None] * torch.distributed.get_world_size(group)
     torch.distributed.all_gather_object(parts, part.cpu(), group)

@@ -1,4 +1,4 @@
-"""What model.json says of how boxes are made and chosen."""
+"""Checks the entries of model.json that define how boxes are decoded and selected."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,7 +7,7 @@ from tasks.common.entries import is_list, is_moderate, is_one_of, is_whole, shor
 
 
 def problem(task: Mapping[str, Any], form: str) -> str:
-    """What is wrong with how boxes are made and chosen."""
+    """What is wrong with how boxes are decoded and selected; '' if nothing."""
     threshold = task.get("threshold")
     if threshold is not None and not (is_moderate(threshold) and 0 <= threshold <= 1):
         return f"threshold {short(threshold)} is not a number from 0 to 1, or null"

@@ -17,13 +17,13 @@ BOX_LOSSES = ("smooth_l1", "giou")
 
 
 def check_least(name: str, value: float, least: float) -> None:
-    """Refuse a number below what makes sense."""
+    """Raises a ValueError for a number below its minimum."""
     if not isinstance(value, float | int) or value < least:
         raise ValueError(f"task.loss.{name}={value} must be {least} or more")
 
 
 def giou_loss(boxes: Tensor, others: Tensor) -> Tensor:
-    """1 - generalised IoU (R) of boxes (R, 4), absolute xyxy; torchvision's loss indexes by masks, which waits.
+    """1 - generalised IoU (R) of boxes (R, 4), absolute xyxy; torchvision's loss indexes by masks, which syncs.
 
     Rezatofighi et al., CVPR 2019.
     """
@@ -36,15 +36,15 @@ def giou_loss(boxes: Tensor, others: Tensor) -> Tensor:
 
 
 def area(sides: Tensor) -> Tensor:
-    """(R) of width and height (R, 2); the backward pass of `prod` would wait for the device."""
+    """(R) from width and height (R, 2); the backward pass of `prod` would sync with the device."""
     width, height = sides.unbind(1)
     return width * height
 
 
 def looked_at(mask: Tensor) -> Tensor | slice:
-    """Which entries of a mask, flattened, a loss is taken of: on the CPU those that are set, which are few.
+    """Which entries of a flattened mask the loss is computed for: on the CPU only those that are set, which are few.
 
-    Elsewhere all of them, to be masked afterwards: counting them would sync with the device in every step.
+    On other devices all of them, to be masked afterwards: counting them would sync with the device in every step.
     """
     return torch.from_numpy(mask.numpy().ravel().nonzero()[0]) if mask.device.type == "cpu" else slice(None)
 
@@ -55,15 +55,15 @@ def at_most(wanted: Tensor, limit: int) -> int:
 
 
 class MultiBox(nn.Module, ABC):
-    """A class for every anchor and a box for the matched ones, both divided by the number of matches in the batch.
+    """Classes of all anchors and boxes of the matched ones, both divided by the number of matches in the batch.
 
     Attributes:
-        activation: by which logits become scores, "softmax" or "sigmoid"; column 0 is left out afterwards.
+        activation: that turns logits into scores, "softmax" or "sigmoid"; column 0 is dropped afterwards.
 
     Args:
         threshold: IoU from which an anchor is matched (tasks/detect/assign.py).
         box: "smooth_l1" of the offsets, summed over the four; or "giou" of the boxes (Rezatofighi et al., CVPR 2019).
-        box_weight: of that loss beside the classes'.
+        box_weight: of that loss relative to the classes' loss.
 
     Raises:
         ValueError: for an unknown box loss, or a threshold outside 0-1.
@@ -90,7 +90,7 @@ class MultiBox(nn.Module, ABC):
 
         Args:
             anchors: (A, 4) absolute xyxy.
-            boxes: (N, T, 5) absolute xyxy and class number from 0, -1 where there is no box.
+            boxes: (N, T, 5) absolute xyxy and class number from 0, -1 for padding.
         """
         logits, offsets = outputs.logits.float(), outputs.offsets.float()
         with torch.no_grad():
@@ -98,7 +98,7 @@ class MultiBox(nn.Module, ABC):
             there = matched >= 0
             whose = matched.clamp(min=0)
             labels = (boxes[..., 4].long() + 1).gather(1, whose) * there  # (N, A), 0 for background
-            sound = boxes[..., :4].where(boxes[..., 4:] >= 0, anchors[0])  # where there is no box, one that has an area
+            sound = boxes[..., :4].where(boxes[..., 4:] >= 0, anchors[0])  # padding gets a box with an area
             rows = looked_at(there)
             truth = sound.gather(1, whose[..., None].expand(-1, -1, 4)).flatten(0, 1)[rows]  # (R, 4)
             around = anchors.expand(len(boxes), -1, -1).flatten(0, 1)[rows]
@@ -107,9 +107,9 @@ class MultiBox(nn.Module, ABC):
         return {"boxes": self.box_weight * located / matches, "classes": self.classify(logits, labels) / matches}
 
     def distance(self, outputs: RawBoxes, wanted: RawBoxes, temperature: float) -> Tensor:
-        """A scalar: all anchors' classes against a teacher's, and the offsets where it sees an object.
+        """A scalar: the classes of all anchors against a teacher's, and the offsets where the teacher sees an object.
 
-        Both are divided by the number of those anchors, as the loss is by the number of matches.
+        Both are divided by the number of the latter anchors, as the loss is by the number of matches.
         """
         seen = self.sees(wanted.logits)  # (N, A)
         each = F.smooth_l1_loss(outputs.offsets.float(), wanted.offsets.float(), reduction="none")
@@ -129,26 +129,26 @@ class MultiBox(nn.Module, ABC):
 
     @abstractmethod
     def diverge(self, logits: Tensor, wanted: Tensor, temperature: float) -> Tensor:
-        """How far each anchor's classes are from a teacher's: (N, A) of logits (N, A, C + 1)."""
+        """Divergence of each anchor's classes from a teacher's: (N, A) from logits (N, A, C + 1)."""
 
     @abstractmethod
     def sees(self, logits: Tensor) -> Tensor:
-        """Whether logits (N, A, C + 1) take each anchor (N, A) for an object."""
+        """Whether each anchor (N, A) is an object according to logits (N, A, C + 1)."""
 
     @abstractmethod
     def scores(self, logits: Tensor) -> Tensor:
-        """Scores (…, C) that logits (…, C + 1) trained by this loss mean."""
+        """Scores (…, C) from logits (…, C + 1) trained with this loss."""
 
 
 class SoftmaxMultiBox(MultiBox):
-    """Cross-entropy of the matched anchors and of each image's most mistaken others (hard-negative mining).
+    """Cross-entropy of the matched anchors and each image's hardest unmatched ones (hard-negative mining).
 
-    Where there are fewer others than wanted, all are taken; torchvision then counts the matched ones twice.
+    If there are fewer unmatched anchors than requested, all are used; torchvision then counts the matched ones twice.
 
     Args:
         threshold, box, box_weight: see MultiBox.
-        negatives: how many others for each match.
-        least_negatives: at least so many in every image, also in one without boxes, from which SSD would learn nothing.
+        negatives: number of unmatched anchors per match.
+        least_negatives: minimum per image, even if it has no boxes; SSD would learn nothing from such an image.
     """
 
     activation = "softmax"
@@ -168,7 +168,7 @@ class SoftmaxMultiBox(MultiBox):
         self.negatives, self.least_negatives = negatives, least_negatives
 
     def classify(self, logits: Tensor, labels: Tensor) -> Tensor:
-        with torch.no_grad():  # gradients are needed of the chosen anchors only
+        with torch.no_grad():  # only the chosen anchors need gradients
             matched = labels > 0
             mistaken = -logits.log_softmax(2)[..., 0]  # (N, A): the loss as background, never negative
             matches = matched.sum(1, keepdim=True, dtype=torch.float32)
@@ -194,12 +194,12 @@ class SoftmaxMultiBox(MultiBox):
 class FocalMultiBox(MultiBox):
     """Sigmoid focal loss of all anchors, as in TensorFlow's configuration of MobileNetV3's SSDLite.
 
-    The background has no score of its own: its column is trained towards zero and left out.
+    The background has no score: its column is trained towards zero and dropped.
 
     Args:
         threshold, box, box_weight: see MultiBox. TensorFlow divides the offsets' loss by four: box_weight=0.25.
-        alpha: weight of the matched anchors' class against 1 - alpha of everything else.
-        gamma: how much less weighs what is already right; from 1 on, below which gradients are infinite at a loss of 0.
+        alpha: weight of the matched anchors' class; everything else has 1 - alpha.
+        gamma: how strongly easy examples are down-weighted; at least 1: below, gradients at a loss of 0 are infinite.
     """
 
     activation = "sigmoid"
@@ -227,15 +227,15 @@ class FocalMultiBox(MultiBox):
         return binary_divergence(logits[..., 1:], wanted[..., 1:], temperature, dim=2)
 
     def sees(self, logits: Tensor) -> Tensor:
-        """Some class is more likely there than not."""
+        """Some class is more likely present than not."""
         return (logits[..., 1:] > 0).any(2)
 
     def absent(self, logits: Tensor) -> Tensor:
-        """Loss of each logit whose class is not there."""
+        """Loss of each logit whose class is absent."""
         return (1 - self.alpha) * logits.sigmoid() ** self.gamma * F.softplus(logits)
 
     def present(self, logits: Tensor) -> Tensor:
-        """Loss of each logit whose class is there."""
+        """Loss of each logit whose class is present."""
         return self.alpha * (-logits).sigmoid() ** self.gamma * F.softplus(-logits)
 
     def scores(self, logits: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""The same scores by the official script, pycocotools' COCOeval."""
+"""The same scores from the official script, pycocotools' COCOeval."""
 
 import contextlib
 import io
@@ -15,13 +15,13 @@ Rows = list[dict[str, Any]]
 
 
 def evaluate_officially(truths: Truths, found: Found, images: Integers, categories: Integers) -> Result:
-    """What `coco_map.evaluate` computes, computed by pycocotools."""
+    """The result of `coco_map.evaluate`, computed by pycocotools."""
     with contextlib.redirect_stdout(io.StringIO()):
         return score(*(index(rows, images, categories) for rows in (truth_rows(truths), found_rows(found))))
 
 
 def score(truths: COCO, found: COCO) -> Result:
-    """Run the script as its manual does; it prints."""
+    """Run the script as in its manual; it prints."""
     evaluation = COCOeval(truths, found, "bbox")
     evaluation.evaluate()
     evaluation.accumulate()
@@ -34,7 +34,7 @@ def score(truths: COCO, found: COCO) -> Result:
 
 
 def index(rows: Rows, images: Integers, categories: Integers) -> COCO:
-    """Annotations or results as pycocotools holds them."""
+    """Annotations or results in pycocotools' representation."""
     coco = COCO()
     coco.dataset = {
         "images": [{"id": image} for image in images.tolist()],
@@ -46,7 +46,7 @@ def index(rows: Rows, images: Integers, categories: Integers) -> COCO:
 
 
 def truth_rows(truths: Truths) -> Rows:
-    """Annotations, numbered from 1: pycocotools takes an object with number 0 for one that was not found."""
+    """Annotations, numbered from 1: pycocotools treats an object with number 0 as not found."""
     columns = (column.tolist() for column in truths)
     return [
         {"id": number, "image_id": image, "category_id": category, "bbox": box, "area": area, "iscrowd": int(crowd)}
@@ -55,7 +55,7 @@ def truth_rows(truths: Truths) -> Rows:
 
 
 def found_rows(found: Found) -> Rows:
-    """Results with what pycocotools adds to them."""
+    """Results with the keys that pycocotools adds to them."""
     columns = (column.tolist() for column in found)
     return [
         {"id": number, "image_id": image, "category_id": category, "bbox": box, "score": value, "iscrowd": 0}

@@ -1,4 +1,4 @@
-"""What is left of the boxes found in an image."""
+"""Writes and draws the boxes found in an image."""
 
 import json
 from collections import Counter
@@ -20,7 +20,7 @@ class DetectOutput(Output):
 
     Args:
         classes: (name, category id in the data set's files) in the order of the class numbers.
-        threshold: score from which boxes are drawn and counted: where F1 was best in validation; None if it is unknown.
+        threshold: score from which boxes are drawn and counted: the best F1's in validation; None if unknown.
     """
 
     layer: ClassVar[Layer] = Layer.OUTLINES
@@ -43,7 +43,7 @@ class DetectOutput(Output):
         return {**found, "names": [self.names[label] for label in found["labels"]]}
 
     def write(self, found: Found, folder: Path, name: Path) -> dict[str, Any]:
-        """All boxes as JSON (COCO's results, without an image id); returns how many are sure, and the path."""
+        """Write all boxes as JSON (COCO's results, no image id); returns the number of confident ones and the path."""
         path = folder / "boxes" / f"{name}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         entries = [
@@ -61,7 +61,7 @@ class DetectOutput(Output):
         return {"found": int((found["scores"] >= self.shown).sum()), "boxes": str(path)}
 
     def overlay(self, image: Pixels, found: Found, covered: bool) -> Pixels:
-        """The image with the boxes that are sure."""
+        """The image with its confident boxes."""
         sure = found["scores"] >= self.shown
         boxes, scores, labels = (found[key][sure] for key in ("boxes", "scores", "labels"))
         return np.asarray(draw_boxes(image, boxes, labels, scores, self.names, framed=covered, legend=False))
@@ -70,18 +70,18 @@ class DetectOutput(Output):
         return {**found, "boxes": found["boxes"] * scale}
 
     def legend(self, found: Found) -> list[Entry]:
-        """The classes of the boxes drawn with their numbers, the most frequent first."""
+        """The classes of the drawn boxes with their counts, most frequent first."""
         counts = Counter(found["labels"][found["scores"] >= self.shown].tolist())
         return [(colour_of(label), f"{self.names[label]}: {count}") for label, count in counts.most_common()]
 
     def note(self) -> str:
-        """From which score on boxes are drawn, and why."""
+        """The score threshold for drawing boxes, and its origin."""
         why = "where F1 was best in validation"
         if self.threshold is None:
             why = "a default: no validation has said where F1 is best"
         return f"boxes     drawn and counted from a score of {self.shown:.3g} on, {why}"
 
     def summary(self, found: Found) -> str:
-        """How many boxes of each class are sure."""
+        """Number of confident boxes of each class."""
         counts = Counter(self.names[label] for label in found["labels"][found["scores"] >= self.shown].tolist())
         return ", ".join(f"{count} {name}" for name, count in counts.most_common()) or "nothing"

@@ -9,20 +9,20 @@ from numpy.typing import NDArray
 from tasks.common.parity import Counts, Parity, Result
 
 SAME_BOX = 0.9  # IoU with a partner
-SURE = 0.3  # score from which boxes must have one, or half of the image's best; half of that score will do for it
-SCORES = 10  # logits reach about 10: a share of them in a logit is so many times that share in a score
-OVERLAPS = 0.1  # by which IoUs may differ at most: beyond it, suppression would not be checked any more
+SURE = 0.3  # score from which boxes need one, or half of the image's best; the partner needs only half of that score
+SCORES = 10  # logits reach about 10: a relative error in a logit is up to 10 times as large in its score
+OVERLAPS = 0.1  # largest allowed IoU difference: with more, suppression would not really be checked
 
 
 class Candidates(NamedTuple):
-    """What the checkpoint's boxes were chosen from.
+    """The boxes from which the checkpoint selected.
 
     Attributes:
-        seen: (A, 4) boxes in the pixels of the network's input, in which suppression works.
+        seen: (A, 4) boxes in the pixels of the network's input, where suppression is done.
         boxes: (A, 4) the same in the photo's pixels.
         scores: (A, C).
-        overlap: IoU with a better box of its class above which a box goes.
-        detections: how many are kept at most.
+        overlap: IoU with a better box of its class above which a box is suppressed.
+        detections: maximum number kept.
         kept: boxes (K, 4) in the network's input, scores (K) and labels (K) that the checkpoint keeps of these.
     """
 
@@ -35,7 +35,7 @@ class Candidates(NamedTuple):
 
 
 class SameBoxes(Parity):
-    """The share of the sure boxes, of both sides and all images, that have a partner."""
+    """The share of confident boxes, of both sides and all images, that have a partner."""
 
     least: ClassVar[Mapping[str, float]] = {"fp32": 0.99, "fp16": 0.95, "bf16": 0.9, "int8": 0.6}
 
@@ -47,13 +47,13 @@ class SameBoxes(Parity):
 
 
 def same_boxes(ours: Result, theirs: Result, made_of: Candidates | None, ties: float) -> Counts:
-    """How many sure boxes, of both sides, the other side has as well, of how many.
+    """Number of confident boxes, of both sides, that the other side also has, and their total number.
 
-    One that the other side lacks is as good if that kept a box in its place which the checkpoint scores as high. A box
-    of the file's that should have been suppressed by another of the file's has no partner.
+    A box missing on the other side is accepted if that side kept another one in its place that the checkpoint scores
+    as high. A box of the file that another box of the file should have suppressed has no partner.
 
     Args:
-        ties: share by which logits may differ; of scores and overlaps it is SCORES times as much.
+        ties: share by which logits may differ; scores and overlaps may differ by SCORES times as much.
     """
     found, count = 0, 0
     sure_from = min(SURE, max(ours["scores"].max(initial=0), theirs["scores"].max(initial=0)) / 2)
@@ -80,7 +80,7 @@ def same_boxes(ours: Result, theirs: Result, made_of: Candidates | None, ties: f
 
 
 def candidates_of(result: Result, made_of: Candidates, margin: float) -> NDArray[np.int64]:
-    """(K) which of the checkpoint's candidates each box is; -1 for what is none of them."""
+    """(K) the checkpoint's candidate that each box corresponds to; -1 for none."""
     places = np.full(len(result["labels"]), -1)
     for number, (box, score, label) in enumerate(
         zip(result["boxes"], result["scores"], result["labels"].tolist(), strict=True)
@@ -102,10 +102,10 @@ def replaced(
     made_of: Candidates,
     margin: float,
 ) -> NDArray[np.bool_]:
-    """(K) which candidates that one side kept the other had to leave out: for a box as good, or because it was full.
+    """(K) candidates kept on one side that the other had to drop: for an equally good box, or because it was full.
 
     Args:
-        places, other_places: of the boxes among the candidates.
+        places, other_places: indices of the boxes among the candidates.
     """
     known = other_places >= 0
     overlap = iou(made_of.seen[places], made_of.seen[other_places[known]])
@@ -119,7 +119,7 @@ def replaced(
 
 
 def unsuppressed(result: Result, places: NDArray[np.int64], made_of: Candidates, margin: float) -> NDArray[np.bool_]:
-    """(K) which boxes, the best first, overlap a better one of their class by more than suppression lets stand."""
+    """(K) boxes, best first, that overlap a better one of their class by more than suppression allows."""
     overlap = iou(made_of.seen[places], made_of.seen[places])
     same = result["labels"][:, None] == result["labels"]
     known = (places >= 0) & (places >= 0)[:, None]

@@ -1,4 +1,4 @@
-"""What a scoring leaves beside metrics.json: predictions.json, the table of errors, precision-recall curves."""
+"""Files written next to metrics.json by scoring: predictions.json, the table of errors, precision-recall curves."""
 
 import csv
 from collections.abc import Sequence
@@ -14,13 +14,13 @@ from tasks.detect.results import write_results
 
 
 def publish(metric: CocoMAP, folder: Path) -> list[str]:
-    """Write the files; returns what to say of them."""
+    """Write the files; returns lines that describe them."""
     class_names = sorted(metric.evaluated, key=metric.evaluated.__getitem__)  # results ascend by category id
     write_results(metric.found, folder / "predictions.json")
     kinds = errors(metric.truths, metric.found, metric.image_ids, metric.result.categories)
     write_errors(kinds, class_names, folder / "errors.csv")
     said = []
-    if (folder / "pictures").is_dir():  # where pictures are wanted
+    if (folder / "pictures").is_dir():  # if pictures are requested
         said.append(write_curves(metric, class_names, folder / "pictures" / "precision_recall.png"))
     counts = ", ".join(f"{kind} {count}" for kind, count in zip(KINDS, kinds.counts.sum(0), strict=True))
     where = (
@@ -34,7 +34,7 @@ def publish(metric: CocoMAP, folder: Path) -> list[str]:
 
 
 def write_curves(metric: CocoMAP, class_names: Sequence[str], path: Path) -> str:
-    """Draw precision over recall at IoU 0.5 and 0.75; returns what to say of the picture."""
+    """Draw precision over recall at IoU 0.5 and 0.75; returns a line that describes the picture."""
     precision = metric.result.precision  # (10, 101, K, 4, 3), by ascending category id
     averages = list(metric.result.average_precision(AT_50).values())
     curves = precision_recall(precision[0, :, :, 0, 2], precision[5, :, :, 0, 2], class_names, averages)
@@ -42,7 +42,7 @@ def write_curves(metric: CocoMAP, class_names: Sequence[str], path: Path) -> str
 
 
 def write_errors(kinds: Errors, class_names: Sequence[str], path: Path) -> None:
-    """A line for each class, and one for all."""
+    """Write a row for each class, and one for all."""
     with path.open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
         table.writerow(["class", *KINDS])

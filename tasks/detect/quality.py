@@ -1,4 +1,4 @@
-"""How well the boxes of one image were found: which are right, wrong and missed."""
+"""How well the boxes of one image were found: right, wrong and missed ones."""
 
 from typing import NamedTuple
 
@@ -17,7 +17,7 @@ NEAR = 0.5  # overlap from which a box is right
 
 
 class Matches(NamedTuple):
-    """Which of the found boxes (D) are wrong and which of the true ones (K) missed, and how many are right."""
+    """Which of the found boxes (D) are wrong, which of the true ones (K) were missed, and how many are right."""
 
     wrong: Flags
     missed: Flags
@@ -27,7 +27,7 @@ class Matches(NamedTuple):
         return int(self.wrong.sum() + self.missed.sum())
 
     def quality(self) -> float:
-        """F1, the harmonic mean of precision and recall; 1 where nothing is there and nothing was found."""
+        """F1, the harmonic mean of precision and recall; 1 if there is nothing and nothing was found."""
         counted = 2 * self.right + self.errors()
         return 2 * self.right / counted if counted else 1.0
 
@@ -35,9 +35,9 @@ class Matches(NamedTuple):
 def match(
     boxes: Boxes, labels: Labels, scores: NDArray[np.float64], truth: Boxes, true_labels: Labels, crowd: Flags
 ) -> Matches:
-    """Each found box takes the truth of its class that it covers best, by COCO's rules (tasks/detect/matching.py).
+    """Match each found box to the truth of its class that it covers best, by COCO's rules (tasks/detect/matching.py).
 
-    A box that is left over is wrong, unless it lies in a crowd of its class.
+    An unmatched box is wrong, unless it is in a crowd of its class.
     """
     by_class = np.argsort(true_labels, kind="stable")
     true_labels, crowd = true_labels[by_class], crowd[by_class]

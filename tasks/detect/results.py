@@ -1,4 +1,4 @@
-"""COCO's results files: what was found (cocodataset.org/#format-results)."""
+"""COCO's results files (cocodataset.org/#format-results)."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -15,15 +15,15 @@ from tasks.data.files.json_rows import read_json
 from tasks.detect.arrange import Found
 
 NONE: Mapping[str, Any] = MappingProxyType({})
-AT_ONCE = 10_000  # detections turned into text at a time
+AT_ONCE = 10_000  # detections formatted at a time
 Rows = list[dict[str, Any]]
 
 
 def write_results(found: Found, path: Path) -> None:
-    """Write COCO's results, as its server takes them; read again, they are the same numbers to the last bit.
+    """Write COCO's results in the format of its server; reading them back gives exactly the same numbers.
 
     Raises:
-        ValueError: for a box or score that is not finite: JSON has no word for it.
+        ValueError: for a box or score that is not finite, which JSON cannot represent.
     """
     for row in np.flatnonzero(~(np.isfinite(found.boxes).all(1) & np.isfinite(found.scores)))[:1]:
         raise ValueError(f"image {found.image[row]} has a box {found.boxes[row]} with the score {found.scores[row]}")
@@ -40,17 +40,17 @@ def write_results(found: Found, path: Path) -> None:
 
 
 def read_results(path: Path, images: Ids, categories: Ids, stems: Mapping[str, Any] = NONE) -> tuple[Found, str]:
-    """Read anyone's results for a data set of these image and category ids.
+    """Read a results file from any source, for a data set with these image and category ids.
 
-    Results of categories that are not listed are left out, as pycocotools leaves them out; the second value is a line
-    that says so.
+    Results of categories that are not listed are dropped, as in pycocotools; the second return value is a line that
+    reports this.
 
     Args:
         stems: file name without suffix -> image id, for a message.
 
     Raises:
-        UserError: for a file that is not one, and the first result that lacks something, or is of an image that is not
-            listed, which pycocotools refuses as well.
+        UserError: for a file in another format, and for the first result that is incomplete or of an unlisted image,
+            which pycocotools rejects as well.
     """
     rows = read_rows(path)
     image = images.places(column(rows, "image_id", is_id, "a whole number or a text", path))
@@ -83,7 +83,7 @@ def read_rows(path: Path) -> Rows:
 
 
 def column(rows: Rows, key: str, fits: Callable[[Any], bool], what: str, path: Path) -> list[Any]:
-    """The rows' values of a key; a UserError names the first row that has none or one that does not fit."""
+    """The rows' values of a key; raises a UserError that names the first row with a missing or invalid value."""
     for place, row in enumerate(rows):
         if key not in row:
             raise UserError(f"{path}: {describe(place, row)} has no {key}")
@@ -93,7 +93,7 @@ def column(rows: Rows, key: str, fits: Callable[[Any], bool], what: str, path: P
 
 
 def describe(place: int, row: dict[str, Any]) -> str:
-    """What finds a row in its file: its place and its ids."""
+    """Identifies a row in its file: by its position and ids."""
     ids = ", ".join(f"{key} {short(row[key])}" for key in ("id", "image_id", "category_id") if key in row)
     return f"entry {place} ({ids})" if ids else f"entry {place}"
 

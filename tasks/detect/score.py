@@ -19,7 +19,7 @@ from tasks.detect.truths import read_truths
 
 
 def main() -> None:
-    """Print the twelve numbers and each category's; exit status 2 and one line for a file that is wrong."""
+    """Print the twelve numbers and each category's; one line and exit status 2 for an invalid file."""
     parser = argparse.ArgumentParser(prog="python -m tasks.detect.score", description="COCO's mAP of a results file.")
     parser.add_argument("instances", type=Path, help="annotations, as COCO's instances_val2017.json")
     parser.add_argument("predictions", type=Path, help="a list of image_id, category_id, bbox and score")
@@ -57,7 +57,7 @@ def score(instances_path: Path, predictions_path: Path, official: bool) -> None:
 
 
 def show(result: Result, names: Sequence[str]) -> None:
-    """A table of the categories by ascending id, a table of the twelve."""
+    """Print a table of the categories by ascending id, and a table of the twelve numbers."""
     each = Table("category", box=None)
     twelve = Table("all categories", box=None)
     for name in ("AP", "AP50"):

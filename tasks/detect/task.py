@@ -31,13 +31,13 @@ EVALUATORS = ("mobilevision", "pycocotools")
 
 
 class DetectTask(Task):
-    """A box and a class for every object.
+    """Predicts a box and a class for every object.
 
     Args:
-        features: what the backbone announces.
+        features: of the backbone.
         head: builds the head: `head(features, num_classes)`.
-        loss: of its outputs, and what its logits mean as scores.
-        select: which boxes are kept.
+        loss: of the head's outputs; also defines how logits become scores.
+        select: selects the boxes to keep.
         evaluator: "mobilevision", or "pycocotools" for the official code; their numbers are the same.
         classes: (name, category id in the data set's files) in the order of the class numbers.
     """
@@ -74,7 +74,7 @@ class DetectTask(Task):
         return self.loss_parts(outputs, batch)[0]
 
     def loss_parts(self, outputs: RawBoxes, batch: Mapping[str, Any]) -> tuple[Tensor, dict[str, Tensor]]:
-        """The loss, and its terms: of the `classes`, and of the `boxes`."""
+        """The loss and its terms, for the `classes` and the `boxes`."""
         anchors = self.anchors(outputs, tuple(batch["image"].shape[-2:]))
         terms = self.criterion.terms(outputs, anchors, batch[self.target])
         return terms["boxes"] + terms["classes"], terms
@@ -83,7 +83,7 @@ class DetectTask(Task):
         return self.criterion.distance(outputs, wanted, temperature)
 
     def check_teacher(self, teacher: Task) -> None:
-        """Raises a ValueError for other classes, other anchors, or logits that mean other scores."""
+        """Raises a ValueError for other classes, other anchors, or logits that become scores in another way."""
         super().check_teacher(teacher)
         assert isinstance(teacher, DetectTask)
         if (teacher.head.reductions, teacher.head.anchors.shapes) != (self.head.reductions, self.head.anchors.shapes):
@@ -102,7 +102,7 @@ class DetectTask(Task):
         return self.too_small(data.object_sides(), data.input_size())
 
     def too_small(self, sides: NDArray[np.float64], size: tuple[int, int]) -> str:
-        """A line on objects that no anchor fits or that fall between the cells; empty where there are none.
+        """A line on objects that are too small for any anchor or that fall between the cells; '' if there are none.
 
         Args:
             sides: (K, 2) width and height of the objects in the pixels of the network's images.
@@ -132,7 +132,7 @@ class DetectTask(Task):
 
     def tensors(self, outputs: RawBoxes, size: tuple[int, int], form: str) -> dict[str, Tensor]:
         """`logits` (N, A, C + 1) and `offsets` (N, A, 4), or decoded to `boxes` (N, A, 4), xyxy in the images' pixels,
-        and `scores` (N, A, C), or the `boxes` (N, D, 4), `scores` and `labels` (N, D) that are kept, -1 for none.
+        and `scores` (N, A, C), or the selected `boxes` (N, D, 4), `scores` and `labels` (N, D), labels -1 for padding.
         """
         if form == "raw":
             return {"logits": outputs.logits, "offsets": outputs.offsets}
@@ -173,7 +173,7 @@ class DetectTask(Task):
         anchors = self.head.anchors
         return {
             "classes": [{"name": name, "id": category} for name, category in self.classes],
-            "threshold": self.output.threshold,  # of scores, where F1 was best in validation
+            "threshold": self.output.threshold,  # score with the best F1 in validation
             "holes": [number for number, name in enumerate(self.class_names) if name == HOLE],
             "score": self.criterion.activation,
             "anchors": {"cells": [[*cells] for cells in self.head.cells(size)], "shapes": anchors.shapes},
@@ -183,7 +183,7 @@ class DetectTask(Task):
         }
 
     def scores(self, logits: Tensor) -> Tensor:
-        """What logits (A, C + 1) mean: scores (A, C), zero for classes that only fill a gap between category ids."""
+        """Scores (A, C) from logits (A, C + 1), zero for classes that only fill a gap between category ids."""
         scores = self.criterion.scores(logits)
         return scores if self.real is None else scores * self.real
 
@@ -194,7 +194,7 @@ class DetectTask(Task):
         return CocoMAP(self.classes, official=self.evaluator == "pycocotools")
 
     def calibrate(self, metric: Metric) -> None:
-        """The score from which on F1 is best, for overlays; unknown where nothing was found."""
+        """Set the score threshold with the best F1, for overlays; unknown if nothing was found."""
         assert isinstance(metric, CocoMAP)
         self.output.threshold = metric.best_threshold()
 
@@ -208,7 +208,7 @@ class DetectTask(Task):
         return BestMedianWorst(count, images, self.class_names)
 
     def results(self, metric: Metric, folder: Path) -> list[str]:
-        """Writes predictions.json, precision-recall curves and the table of errors."""
+        """Write predictions.json, precision-recall curves and the table of errors."""
         assert isinstance(metric, CocoMAP)
         return publish(metric, folder)
 

@@ -1,4 +1,4 @@
-"""An instances file as scoring needs it: whatever pycocotools scores, read to the same numbers."""
+"""Reads an instances file for scoring: accepts whatever pycocotools scores, and reads the same numbers."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,14 +17,14 @@ Row = Mapping[str, Any]
 
 
 class TruthFile(NamedTuple):
-    """What is scored against.
+    """The ground truth for scoring.
 
     Attributes:
         categories: (name, id) by ascending id.
         category_ids, image_ids: of the file.
-        truths: its objects, those of images and categories that it does not list left out.
+        truths: its objects, without those of unlisted images and categories.
         stems: file name without suffix -> id, for messages.
-        notes: lines on what was left out or read otherwise.
+        notes: lines on what was dropped or interpreted differently.
     """
 
     categories: list[tuple[str, int]]
@@ -36,10 +36,10 @@ class TruthFile(NamedTuple):
 
 
 def read_truths(path: Path) -> TruthFile:
-    """Read an instances file for scoring: images need no more than an id.
+    """Read an instances file for scoring: images need only an id.
 
     Raises:
-        UserError: for what is not JSON, has no images or categories, or an object without a box of four numbers.
+        UserError: for a file that is not JSON or has no images or categories, or an object without a valid box.
     """
     content = parse(path)
     images, annotations, categories = (rows(content, key, path) for key in ("images", "annotations", "categories"))
@@ -81,7 +81,7 @@ def read_truths(path: Path) -> TruthFile:
 
 
 def listed_rows(annotations: Sequence[Row], images: Ids, categories: Ids, path: Path) -> Integers:
-    """Places of the annotations whose image and category are listed."""
+    """Positions of the annotations whose image and category are listed."""
     known = [
         ids.places(column(annotations, key, "annotation", path)) >= 0
         for key, ids in (("image_id", images), ("category_id", categories))
@@ -90,7 +90,7 @@ def listed_rows(annotations: Sequence[Row], images: Ids, categories: Ids, path: 
 
 
 def last_of_each(annotations: Sequence[Row]) -> list[Row] | None:
-    """For each annotation the last one of its id, which is what pycocotools looks at; None if all ids differ."""
+    """For each annotation the last one with its id, which is the one pycocotools uses; None if all ids differ."""
     last = {str(row["id"]): row for row in annotations if "id" in row}
     if len(last) == sum("id" in row for row in annotations):
         return None

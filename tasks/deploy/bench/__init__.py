@@ -1,1 +1,1 @@
-"""What networks cost: parameters, multiply-adds, file, memory, and time from a photo to results, stage by stage."""
+"""The cost of networks: parameters, multiply-adds, file size, memory, and latency per stage from photo to results."""

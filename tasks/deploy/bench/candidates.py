@@ -1,4 +1,4 @@
-"""What is to be measured: exported files, checkpoints, or the network of the configuration."""
+"""What to measure: exported files, checkpoints, or the configured network."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -28,10 +28,10 @@ class Candidate(NamedTuple):
 
     Attributes:
         name: in the table.
-        job: what tasks/deploy/bench/child.py is told.
-        learner: the network, to be counted; None where its description cannot be built here.
+        job: input of tasks/deploy/bench/child.py.
+        learner: the network, for counting; None if its description cannot be built here.
         files: that hold its weights.
-        score: by its metric's name, of a metrics.json beside it; empty where there is none.
+        score: by metric name, from a metrics.json next to the file; empty if there is none.
     """
 
     name: str
@@ -41,11 +41,11 @@ class Candidate(NamedTuple):
     score: dict[str, float]
 
     def bytes(self) -> int | None:
-        """Of its files; None without any."""
+        """Total size of its files; None without files."""
         return sum(path.stat().st_size for path in self.files) if self.files else None
 
     def costs(self, height: int, width: int) -> dict[str, int | None]:
-        """Parameters and multiply-adds of one image of this size; None where they are unknown."""
+        """Parameters and multiply-adds for one image of this size; None if unknown."""
         if self.learner is None:
             return {"params": None, "multiply_adds": None}
         heads = EveryHead({name: task.head for name, task in self.learner.each_task()}).to("meta")
@@ -54,13 +54,13 @@ class Candidate(NamedTuple):
 
 
 def candidates(run: Run, settings: BenchmarkSettings, overrides: Sequence[str]) -> list[Candidate]:
-    """All files that the settings name; without any the network of the run.
+    """All files named in the settings, or the network of the run if there are none.
 
     Args:
-        overrides: as they were typed.
+        overrides: as typed.
 
     Raises:
-        UserError: for files that are not there, not of this task or damaged; for networks that cannot be built.
+        UserError: for files that are missing, damaged or of another task, and networks that cannot be built.
     """
     common = {key: getattr(settings, key) for key in ("threads", "warmup", "photo", "size")}
     names = short_names([str(path) for path in (*settings.checkpoints, *settings.models)])
@@ -70,20 +70,20 @@ def candidates(run: Run, settings: BenchmarkSettings, overrides: Sequence[str]) 
 
 
 def of_checkpoint(run: Run, overrides: Sequence[str], path: Path, name: str, common: Mapping[str, Any]) -> Candidate:
-    """A checkpoint's network, as it was configured and with what was typed on top."""
+    """A checkpoint's network, as configured, with the typed overrides on top."""
     run, _ = with_checkpoint(run.changed(checkpoint=str(path), model=None), overrides)
     card = open_checkpoint(path, run.task)["mobilevision"]
     folder = path.parent.parent
-    best = path.name == "best.ckpt" or not path.with_name("best.ckpt").is_file()  # which is what a run scores
+    best = path.name == "best.ckpt" or not path.with_name("best.ckpt").is_file()  # the checkpoint that a run scores
     metrics = folder / "metrics.json" if best else None
     return of_network(name, run, classes_of(card), sources_of(card), common, [path], metrics)
 
 
 def of_run(run: Run, classes: int | None, common: Mapping[str, Any]) -> Candidate:
-    """The network of a run, its weights as they are initialised.
+    """The network of a run with its initial weights.
 
     Args:
-        classes: so many for each kind of label; None for the data set's.
+        classes: number for each kind of label; None for the data set's classes.
     """
     candidate = of_network("", *with_classes(run, classes), {}, common, [], None)
     assert candidate.learner is not None
@@ -103,7 +103,7 @@ def of_network(
     """A network in PyTorch."""
     tree = run.stored
     if select(tree, "backbone.pretrained"):
-        tree = put(tree, "backbone.pretrained", False)  # nothing to download: what it costs is the same
+        tree = put(tree, "backbone.pretrained", False)  # no download needed: the cost is the same
     if common["size"] is not None:
         fit = {"_target_": "tasks.data.transforms.letterbox.Stretch", "size": common["size"]}
         tree = put(tree, "data.fit", fit)
@@ -115,18 +115,18 @@ def of_network(
 
 
 def plain_of(entries: Sequence[Any]) -> list[Any]:
-    """Classes as lists and strings, which JSON takes."""
+    """Classes as JSON-compatible lists and strings."""
     return [entry if isinstance(entry, str) else list(entry) for entry in entries]
 
 
 def with_classes(run: Run, count: int | None) -> tuple[Run, Mapping[str, Sequence[Any]]]:
-    """A run whose heads are settled, and the classes of its network by kind of label.
+    """A run with resolved heads, and its network's classes by kind of label.
 
     Args:
-        count: so many of each kind; None for the data set's.
+        count: number of each kind; None for the data set's classes.
 
     Raises:
-        UserError: for a data set that is not there, or has no labels of this kind.
+        UserError: for a data set that is missing or has no labels of this kind.
     """
     if is_multitask(run.stored):
         run = run.changed(targets=[infos()[head].target for head in run.stored["heads"] or infos()])
@@ -146,13 +146,13 @@ def with_classes(run: Run, count: int | None) -> tuple[Run, Mapping[str, Sequenc
 
 
 def of_file(task: str, path: Path, name: str, common: Mapping[str, Any]) -> Candidate:
-    """An exported file, with the network that it was made of."""
+    """An exported file, with the network it was made from."""
     manifest = read_manifest(path)
     if manifest["task"] != task:
         raise UserError(f"model={path} was exported by tasks.{manifest['task']}, not tasks.{task}")
     try:
         learner: Learner | None = build_again(card_of(path), path).learner
-    except UserError:  # it is gone, of a newer version, or needs what is not installed; the file runs nevertheless
+    except UserError:  # missing, newer version or missing package; the file still runs
         learner = None
     files = [path.with_name(file) for file in manifest.get("sha256") or [path.name]]
     score = score_of(path.with_name("metrics.json"), list(manifest["tasks"]))
@@ -160,7 +160,7 @@ def of_file(task: str, path: Path, name: str, common: Mapping[str, Any]) -> Cand
 
 
 def score_of(metrics: Path | None, tasks: Sequence[str]) -> dict[str, float]:
-    """The main score of a run by its name; `score`, the mean, of several tasks; empty without such a file."""
+    """The main score of a run by name (for several tasks `score`, the mean); empty without such a file."""
     if metrics is None or not metrics.is_file():
         return {}
     try:

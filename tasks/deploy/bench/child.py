@@ -1,7 +1,7 @@
 """The process in which one network is measured, with nothing else in its memory: JSON lines in, JSON lines out.
 
-The first line is the job; it is answered with what was opened. Each further line is a number of seconds to measure for,
-and is answered with the milliseconds of every run: [[prepare, network, finish], …].
+The first line is the job; the answer describes what was opened. Each further line is a number of seconds to measure
+for; the answer is the milliseconds of every run: [[prepare, network, finish], …].
 """
 
 import contextlib
@@ -21,9 +21,9 @@ from tasks.deploy.bench.stages import Stages, photo_of
 
 
 def main() -> None:
-    """Answer until there are no more lines."""
+    """Answer until the input ends."""
     answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what libraries print is no answer
+    os.dup2(2, 1)  # keeps library output out of the answers
 
     def say(answer: Any) -> None:
         answers.write(json.dumps(answer) + "\n")
@@ -35,15 +35,15 @@ def main() -> None:
         say(opened)
         for line in sys.stdin:
             say(runs(stages, photo, json.loads(line)))
-    except (UserError, ValueError) as error:  # decode.py, which ships alone, knows no UserError
+    except (UserError, ValueError) as error:  # decode.py ships without the project and has no UserError
         say({"error": str(error)})
 
 
 def open_job(job: dict[str, Any]) -> tuple[Stages, Pixels, dict[str, Any]]:
-    """What is to be measured, warm; the photo; and what can be said before anything is timed.
+    """The stages to measure, warmed up; the photo; and everything known before timing.
 
     Raises:
-        UserError: for what cannot be opened, or refuses the photo.
+        UserError: if something cannot be opened or rejects the photo.
     """
     photo = photo_of(job["photo"])
     opener = opener_of(job)
@@ -71,7 +71,7 @@ def open_job(job: dict[str, Any]) -> tuple[Stages, Pixels, dict[str, Any]]:
 
 
 def opener_of(job: dict[str, Any]) -> Callable[[], Stages]:
-    """What opens the job's network or file; its runtime is imported by now, and not counted as memory of its own."""
+    """A function that opens the job's network or file. Imports the runtime now, so that its memory is not counted."""
     if "model" not in job:
         from tasks.deploy.bench.of_network import NetworkStages
 
@@ -80,13 +80,13 @@ def opener_of(job: dict[str, Any]) -> Callable[[], Stages]:
     from tasks.deploy.bench.of_file import MODULES, FileStages
 
     path = Path(job["model"])
-    with contextlib.suppress(ImportError):  # told when the file is opened, with how to install it
+    with contextlib.suppress(ImportError):  # reported when the file is opened, with how to install it
         importlib.import_module(MODULES[runtime_of(path)])
     return lambda: FileStages(path, job["threads"], job["size"])
 
 
 def runs(stages: Stages, photo: Pixels, seconds: float) -> list[tuple[float, float, float]]:
-    """Milliseconds of each stage of each run in so many seconds; one at least, behind one that is not counted."""
+    """Milliseconds of each stage for all runs within `seconds`; at least one, after one uncounted warm-up run."""
     stages.timed(photo)
     times: list[tuple[float, float, float]] = []
     end = time.perf_counter() + seconds

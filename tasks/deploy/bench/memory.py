@@ -1,4 +1,4 @@
-"""How much memory a process has held at most."""
+"""Peak memory of a process."""
 
 import contextlib
 from pathlib import Path
@@ -7,15 +7,15 @@ STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
 def forget_peak() -> None:
-    """Let the peak begin anew at what is held now (proc(5)); nothing where there is no such thing."""
+    """Reset the peak to the current memory (proc(5)); does nothing where that is not supported."""
     with contextlib.suppress(OSError):
         CLEAR.write_text("5")
 
 
 def peak() -> int | None:
-    """Bytes of resident memory at most; None where nobody knows.
+    """Peak resident memory in bytes; None if unknown.
 
-    Linux hands ru_maxrss of the process that started this one down to it: what counts there is VmHWM.
+    On Linux ru_maxrss is inherited from the parent process, so VmHWM is used there.
     """
     if STATUS.is_file():
         lines = dict(line.split(":", 1) for line in STATUS.read_text().splitlines())

@@ -1,4 +1,4 @@
-"""An exported file in its runtime, timed as mode=predict runs it: without PyTorch, unless the runtime is PyTorch's."""
+"""An exported file in its runtime, timed as in mode=predict: without PyTorch, unless the runtime is PyTorch's."""
 
 from importlib.metadata import version
 from pathlib import Path
@@ -16,7 +16,7 @@ MODULES = {"onnx": "onnxruntime", "openvino": "openvino", "executorch": "executo
 
 
 class Seen(NamedTuple):
-    """An image as the file takes it, (1, 3, H, W); where the photo lies in it; the photo's (height, width)."""
+    """The input image (1, 3, H, W); the position of the photo in it; the photo's (height, width)."""
 
     images: Images
     place: tuple[int, int, int, int]
@@ -24,15 +24,15 @@ class Seen(NamedTuple):
 
 
 class FileStages(Stages):
-    """A file beside its model.json.
+    """A file next to its model.json.
 
     Args:
         path: the file.
-        threads: that work on an image.
-        size: height and width that the photo is brought to; None for what the file's own rule makes of it.
+        threads: per image.
+        size: height and width that the photo is resized to; None for the file's own rule.
 
     Raises:
-        UserError: for a file that cannot be opened, or that takes several images at once.
+        UserError: for a file that cannot be opened or takes several images at once.
     """
 
     def __init__(self, path: Path, threads: int, size: list[int] | None) -> None:
@@ -42,7 +42,7 @@ class FileStages(Stages):
             raise UserError(f"model={path} takes {takes['batch']} images at once; what is measured is one")
         fixed = takes["height"] is not None and takes["width"] is not None
         if size is None and takes["resize"]["rule"] == "none" and fixed:
-            size = [takes["height"], takes["width"]]  # whatever brings photos to it costs its time
+            size = [takes["height"], takes["width"]]  # photos must be resized to it anyway: timed
         if size is not None:
             takes["resize"] = {"rule": "stretch", "height": size[0], "width": size[1]}
         self.outputs = {name: output_of(name, entry) for name, entry in self.manifest["tasks"].items()}

@@ -1,4 +1,4 @@
-"""A network in PyTorch, timed as mode=predict runs it."""
+"""A network in PyTorch, timed as in mode=predict."""
 
 from importlib.metadata import version
 from typing import Any, NamedTuple
@@ -16,20 +16,20 @@ from tasks.predict.checkpoint import best_device, preprocess
 
 
 class Seen(NamedTuple):
-    """An image as the network sees it, (1, 3, H, W) uint8 on its device, and how the photo lies in it."""
+    """The network's input image, (1, 3, H, W) uint8 on its device, and the position of the photo in it."""
 
     images: Tensor
     places: tuple[Tensor, Tensor] | None
 
 
 class NetworkStages(Stages):
-    """A configuration's network, with its checkpoint's weights if it has one.
+    """A configured network, with its checkpoint's weights if it has one.
 
     Args:
-        job: `task`, `config`, `classes` and `sources` as tasks/deploy/bench/candidates.py makes them.
+        job: `task`, `config`, `classes` and `sources` from tasks/deploy/bench/candidates.py.
 
     Raises:
-        UserError: for what cannot be built, or weights that do not fit.
+        UserError: if it cannot be built or the weights do not fit.
     """
 
     def __init__(self, job: dict[str, Any]) -> None:
@@ -68,6 +68,6 @@ class NetworkStages(Stages):
         return torch.accelerator.max_memory_allocated() if self.device == "cuda" else None
 
     def wait(self) -> None:
-        """Until an accelerator has done what it was told: it works behind the clock's back."""
+        """Wait for the accelerator, which runs asynchronously."""
         if self.device != "cpu":
             torch.accelerator.synchronize()

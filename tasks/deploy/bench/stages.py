@@ -1,4 +1,4 @@
-"""From a photo to what a user wants, in the three stages that are timed."""
+"""From a photo to the user's results, in the three timed stages."""
 
 from abc import ABC, abstractmethod
 from typing import Any
@@ -10,9 +10,9 @@ from tasks.common.stopwatch import Stopwatch
 from tasks.data.files.images import read_rgb
 
 NAMES = ("prepare", "network", "finish")
-TILE = 48  # pixels of a made-up photo that are alike
+TILE = 48  # side of a uniform tile in a made-up photo, in pixels
 NOISE = 24
-WALL = Stopwatch(threads=0)  # what the caller waits for, whoever works
+WALL = Stopwatch(threads=0)  # wall-clock time, whichever thread does the work
 
 
 class Stages(ABC):
@@ -20,7 +20,7 @@ class Stages(ABC):
 
     Attributes:
         runtime: and its version.
-        precision: what it computes in: "fp32", "int8", …
+        precision: of the computation: "fp32", "int8", …
         device: "cpu", or the accelerator's kind.
     """
 
@@ -30,26 +30,26 @@ class Stages(ABC):
 
     @abstractmethod
     def prepare(self, photo: Pixels) -> Any:
-        """What the network sees of a photo (H, W, 3) RGB, and whatever finish() must know of how it was made."""
+        """The network's input for a photo (H, W, 3) RGB, and whatever finish() needs to know about how it was made."""
 
     @abstractmethod
     def network(self, prepared: Any) -> Any:
-        """Raw outputs, or what else an exported file gives."""
+        """Raw outputs, or whatever else an exported file returns."""
 
     @abstractmethod
     def finish(self, outputs: Any, prepared: Any) -> Any:
-        """Results in the photo's pixels: a label map, the boxes that are kept, the five likeliest classes."""
+        """Results in the photo's pixels: a label map, the selected boxes, the top five classes."""
 
     @abstractmethod
     def seen(self, prepared: Any) -> tuple[int, int]:
-        """(height, width) of what the network sees."""
+        """(height, width) of the network's input."""
 
     def memory(self) -> int | None:
-        """Bytes that the accelerator's memory has held at most; None without one."""
+        """Peak accelerator memory in bytes; None without one."""
         return None
 
     def timed(self, photo: Pixels) -> tuple[float, float, float]:
-        """Milliseconds of each stage, in one run of all three."""
+        """Milliseconds of each stage, from one run of all three."""
         prepared, before = WALL.timed(lambda: self.prepare(photo))
         outputs, between = WALL.timed(lambda: self.network(prepared))
         _, after = WALL.timed(lambda: self.finish(outputs, prepared))

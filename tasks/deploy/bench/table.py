@@ -1,4 +1,4 @@
-"""What was measured, as a table, as files, and as a picture. Read by the table of -m as well: nothing heavy here."""
+"""Measurements as a table, as files and as a picture. Also used by the table of -m, so it imports nothing heavy."""
 
 import csv
 import json
@@ -14,7 +14,7 @@ from rich.table import Table
 from tasks.common.charts import Point, draw_front, write_chart
 
 Row = dict[str, Any]
-NUMBERS = (  # of a line: key, heading, unit, digits
+NUMBERS = (  # per row: key, heading, unit, digits
     ("params", "params\nM", 1e6, 2),
     ("multiply_adds", "MAdds\nM", 1e6, 0),
     ("file_bytes", "file\nMB", 1e6, 1),
@@ -29,7 +29,7 @@ SCORES = ("mIoU", "mAP", "top1", "score")
 
 
 def publish(folder: Path, rows: Sequence[Row]) -> None:
-    """Print the table; leave it as benchmark.csv and benchmark.json, and the picture as pareto.png."""
+    """Print the table; write benchmark.csv, benchmark.json and the picture pareto.png."""
     columns = list(dict.fromkeys(key for row in rows for key in row))
     with (folder / "benchmark.csv").open("w", newline="", encoding="utf-8") as file:
         table = csv.DictWriter(file, columns)
@@ -47,7 +47,7 @@ def publish(folder: Path, rows: Sequence[Row]) -> None:
 
 
 def show(rows: Sequence[Row]) -> None:
-    """The table on the terminal, scores behind it."""
+    """Print the table, scores last."""
     first = rows[0]
     threads = "thread" if first["threads"] == 1 else "threads"
     print(f"milliseconds on {first['threads']} {threads}, from a photo of {first['photo']} to results in its pixels")
@@ -64,13 +64,13 @@ def show(rows: Sequence[Row]) -> None:
 
 
 def worth_of(rows: Sequence[Row]) -> str | None:
-    """What the picture shows against latency: a score that all have, or multiply-adds in its place; None for none."""
+    """What the picture plots against latency: a score that all rows have, or else multiply-adds; None if neither."""
     shared = (key for key in (*SCORES, "multiply_adds") if all(row.get(key) is not None for row in rows))
     return next(shared, None)
 
 
 def short_names(paths: Sequence[str]) -> dict[str, str]:
-    """As little of the end of each path as tells them apart; of other names all."""
+    """The shortest path suffixes that are still distinct; full names if there are none."""
     parts = {path: path.split("/") for path in paths}
     for depth in range(1, max(map(len, parts.values()), default=0)):
         names = {path: "/".join(own[-depth:]) for path, own in parts.items()}
@@ -80,5 +80,5 @@ def short_names(paths: Sequence[str]) -> dict[str, str]:
 
 
 def scaled(value: float | None, unit: float, digits: int) -> str:
-    """A number in units."""
+    """Format a number in units."""
     return "–" if value is None else f"{value / unit:,.{digits}f}"

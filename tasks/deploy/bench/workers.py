@@ -1,4 +1,4 @@
-"""The processes in which networks are measured, seen from the one that starts them."""
+"""The measuring processes, as seen from the process that starts them."""
 
 import json
 import os
@@ -15,24 +15,24 @@ THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")  # read
 
 
 class Worker:
-    """A process of tasks/deploy/bench/child.py that waits, idle, for what it is told.
+    """A process of tasks/deploy/bench/child.py that idles until it gets a request.
 
     Args:
         name: of its network, for messages.
-        said: what it prints beside its answers.
+        said: file with everything it prints besides its answers.
     """
 
     def __init__(self, name: str, process: subprocess.Popen[str], said: IO[str]) -> None:
         self.name, self.process, self.said = name, process, said
 
     def ask(self, line: Any) -> Any:
-        """Its answer.
+        """Send a line and return the answer.
 
         Raises:
-            UserError: with its error, or with its last words if it has ended.
+            UserError: with its error, or with its last output if it has ended.
         """
         assert self.process.stdin is not None and self.process.stdout is not None
-        with suppress(BrokenPipeError):  # it has ended; what it said is read below
+        with suppress(BrokenPipeError):  # it has ended; its output is read below
             self.process.stdin.write(json.dumps(line) + "\n")
             self.process.stdin.flush()
         answer = self.process.stdout.readline()
@@ -49,9 +49,9 @@ class Worker:
 
 @contextmanager
 def worker(name: str, threads: int) -> Iterator[Worker]:
-    """A fresh process that computes with so many threads and does not outlive the block."""
+    """A fresh process limited to `threads` threads, ended when the block exits."""
     environment = {**os.environ, **dict.fromkeys(THREADS, str(threads))}
-    for bound in ("OMP_PROC_BIND", "OMP_PLACES"):  # every worker would be tied to the same core
+    for bound in ("OMP_PROC_BIND", "OMP_PLACES"):  # would pin every worker to the same core
         environment.pop(bound, None)
     command = [sys.executable, "-m", "tasks.deploy.bench.child"]
     with (
@@ -65,5 +65,5 @@ def worker(name: str, threads: int) -> Iterator[Worker]:
             yield Worker(name, process, said)
         finally:
             process.kill()
-            with suppress(BrokenPipeError):  # of a line that it has not read
+            with suppress(BrokenPipeError):  # for a line it has not read
                 process.stdin.close()

@@ -1,1 +1,1 @@
-"""Static int8 of exported files: ranges from images, how many operators it reaches, what must stay in float."""
+"""Static int8 for exported files: calibrated ranges, operators that run in int8, layers that stay in float."""

@@ -1,4 +1,4 @@
-"""The layers of an exported network, whatever its format: which there are, and what kind each is."""
+"""The layers of an exported network in any format, and the kind of each."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Literal, NamedTuple
@@ -6,17 +6,17 @@ from typing import Literal, NamedTuple
 Operator = Literal["input", "conv", "gemm", "add", "mul", "pool", "other"]
 Kind = Literal["first", "last", "boxes", "excite", "depthwise", "other"]
 WEIGHTED = ("conv", "gemm")
-LAYERS = ("conv", "gemm", "add", "mul")  # what int8 makes faster and less exact; pooling and reshaping only pass it on
+LAYERS = ("conv", "gemm", "add", "mul")  # faster but less exact in int8; pooling and reshaping only pass it on
 MOST_IN_GATE = 2  # convolutions of a squeeze-and-excite
 
 
 class Node(NamedTuple):
-    """One operator of a graph, or the images that it is for.
+    """One operator of a graph, or the image input.
 
     Attributes:
-        inputs: names of the operators that it reads.
-        depthwise: of a convolution, whether every channel is its own group.
-        outputs: names of the file's outputs that it is.
+        inputs: names of the operators whose outputs it reads.
+        depthwise: for a convolution, whether every channel is its own group.
+        outputs: names of the file's outputs that it provides.
     """
 
     name: str
@@ -27,10 +27,10 @@ class Node(NamedTuple):
 
 
 class Layer(NamedTuple):
-    """An operator that can work in int8.
+    """An operator that can run in int8.
 
     Attributes:
-        kind: "excite" of the squeeze-and-excite, and other gates that a pooling opens; "boxes" the last layer before
+        kind: "excite" for squeeze-and-excite and other gates computed from a pooling; "boxes" for the last layer before
             box offsets, "last" before any other output.
     """
 
@@ -41,22 +41,22 @@ class Layer(NamedTuple):
 
     @property
     def counted(self) -> str:
-        """What it is counted as."""
+        """The category it is counted under."""
         return "depthwise" if self.depthwise else self.operator
 
 
 class Graph:
-    """Operators that depend on the images, in an order in which each comes after those that it reads.
+    """Operators that depend on the images, in topological order.
 
-    The core lies between the first layer with weights and the last ones, those included: normalisation before it, and
-    sums of logits, resizing, box decoding and softmax behind it, work with numbers that 256 levels are too few for.
+    The core spans from the first layer with weights to the last ones, inclusive: normalisation before it, and sums of
+    logits, resizing, box decoding and softmax after it, need more than 256 levels.
     """
 
     def __init__(self, nodes: Iterable[Node]) -> None:
         self.nodes: dict[str, Node] = {}
         self.readers: dict[str, list[str]] = {}
         for node in nodes:
-            computed = tuple(name for name in node.inputs if name in self.nodes)  # not from constants alone
+            computed = tuple(name for name in node.inputs if name in self.nodes)  # excludes constants
             if computed or node.operator == "input":
                 self.nodes[node.name], self.readers[node.name] = node._replace(inputs=computed), []
             for name in computed:
@@ -70,7 +70,7 @@ class Graph:
         self.last = {name for name in weighted if name not in before}
 
     def layers(self) -> list[Layer]:
-        """The core's layers in order; sums and products only of two computed tensors."""
+        """The core's layers in order; sums and products only if both inputs are computed."""
         excite = set(self.gates())
         return [
             Layer(node.name, self.kind(node, excite), node.operator, node.depthwise)
@@ -79,7 +79,7 @@ class Graph:
         ]
 
     def kind(self, node: Node, excite: Collection[str]) -> Kind:
-        """What a layer is for the network."""
+        """The role of a layer in the network."""
         if node.name in self.first:
             return "first"
         if node.name in self.last:
@@ -91,7 +91,7 @@ class Graph:
         return "depthwise" if node.depthwise else "other"
 
     def gates(self) -> Iterator[str]:
-        """Products one of whose factors comes from a pooling, and the layers in between."""
+        """Products with a factor that comes from a pooling, and the layers in between."""
         for node in self.nodes.values():
             if node.operator == "mul" and len(node.inputs) > 1:
                 layers = [layer for factor in node.inputs for layer in self.gate(factor)]
@@ -99,7 +99,7 @@ class Graph:
                     yield from (node.name, *layers)
 
     def gate(self, name: str) -> list[str]:
-        """The layers with weights from a pooling to here; none if there is no pooling near."""
+        """The layers with weights between a pooling and this node; empty if there is no pooling nearby."""
         layers: list[str] = []
         while self.nodes[name].operator != "pool":
             node = self.nodes[name]
@@ -112,7 +112,7 @@ class Graph:
 
 
 def closure(names: Iterable[str], following: Mapping[str, Iterable[str]]) -> set[str]:
-    """All that is reached from these names in one step or more."""
+    """Everything reachable from these names in at least one step."""
     reached: set[str] = set()
     waiting = list(names)
     while waiting:

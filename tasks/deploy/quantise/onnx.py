@@ -1,4 +1,4 @@
-"""int8 for ONNX Runtime: pairs of QuantizeLinear and DequantizeLinear, which it merges with the layers into kernels."""
+"""int8 for ONNX Runtime: QuantizeLinear/DequantizeLinear pairs, which it fuses with the layers into int8 kernels."""
 
 import tempfile
 from collections.abc import Collection, Iterable, Sequence
@@ -13,7 +13,7 @@ from tasks.deploy.quantise.quantiser import PROBES, Floats, Images, Quantised, Q
 from tasks.deploy.runtimes import needed, readable
 
 # fmt: off
-KERNELS = [  # that work in int8, or only move it
+KERNELS = [  # work in int8, or only move it
     "Conv", "Gemm", "MatMul", "Add", "Mul", "GlobalAveragePool", "AveragePool", "MaxPool",
     "Relu", "Clip", "Resize", "Concat", "Split", "Transpose", "Reshape", "Flatten", "Squeeze", "Unsqueeze",
 ]
@@ -23,18 +23,18 @@ EXECUTED = {"QLinearConv": "conv", "QGemm": "gemm", "QLinearMatMul": "gemm", "QL
 
 
 class OnnxQuantiser(Quantiser):
-    """int8 weights by output channel, uint8 activations with a zero point, as the instructions for it (VNNI) multiply.
+    """int8 weights per output channel, uint8 activations with a zero point, as the VNNI instructions multiply.
 
-    A range is the mean over groups of images of each group's extremes. CamVid's mIoU (0.616 in float) and BCCD's mAP
-    (0.586) were 0.613 and 0.584 so; 0.607 and 0.584 by the extremes of all images, 0.611 and 0.574 by the mean of each
-    image's; of ONNX Runtime's own methods 0.607 and 0.587 by entropy, 0.617 and 0.570 by percentile 99.99.
+    A range is the mean over groups of images of each group's extremes. This gave a CamVid mIoU of 0.613 (0.616 in
+    float) and a BCCD mAP of 0.584 (0.586 in float); the extremes of all images 0.607 and 0.584, the mean of each
+    image's 0.611 and 0.574; ONNX Runtime's own methods 0.607 and 0.587 (entropy), 0.617 and 0.570 (percentile 99.99).
 
     Args:
         source: the float file.
-        batches: images (N, 3, H, W) to calibrate with.
+        batches: calibration images (N, 3, H, W).
 
     Raises:
-        UserError: for a missing package, too few images, or a tensor that has no finite range.
+        UserError: for a missing package, too few images, or a tensor without a finite range.
     """
 
     def __init__(self, source: Path, batches: Sequence[Images]) -> None:
@@ -95,7 +95,7 @@ class OnnxQuantiser(Quantiser):
         return [np.concatenate(parts) for parts in zip(*runs, strict=True)]
 
     def copied(self, outputs: Iterable[str] | None = None) -> Any:
-        """The model to be changed; with these outputs, if they are given, instead of its own."""
+        """A copy of the model to modify; with these outputs, if given, instead of its own."""
         model = self.onnx.ModelProto()
         model.CopyFrom(self.model)
         if outputs is not None:
@@ -104,7 +104,7 @@ class OnnxQuantiser(Quantiser):
         return model
 
     def quantised(self, model: Any, keep: Collection[str]) -> Any:
-        """A copy of the model with its core in int8, but for the layers of these names."""
+        """A copy of the model with its core in int8, except the layers of these names."""
         layers = {layer.name for layer in self.layers}
         with_constants = {name for name, node in self.graph.nodes.items() if node.operator in LAYERS} - layers
         wanted = set(self.graph.core) - with_constants - set(keep)
@@ -126,7 +126,7 @@ class OnnxQuantiser(Quantiser):
         return quantizer.model.model
 
     def channels(self, keep: Collection[str]) -> dict[str, int]:
-        """How many channels the inputs of those of these layers have that have weights."""
+        """Number of input channels of those of these layers that have weights."""
         shapes = {value.name: value.type.tensor_type.shape.dim for value in self.model.graph.value_info}
         return {
             node.name: shapes[node.input[0]][1].dim_value
@@ -135,11 +135,11 @@ class OnnxQuantiser(Quantiser):
         }
 
     def float_output(self, name: str) -> Any:
-        """The declaration of an output of any shape."""
+        """Declare an output of any shape."""
         return self.onnx.helper.make_tensor_value_info(name, self.onnx.TensorProto.FLOAT, None)
 
     def executed(self, path: Path) -> dict[str, int]:
-        """The kernels that a session of this file really runs in int8, by sort."""
+        """Number of kernels that a session of this file actually runs in int8, by category."""
         with tempfile.TemporaryDirectory() as folder:
             optimised = Path(folder) / "optimised.onnx"
             self.session(str(path), optimised)
@@ -149,7 +149,7 @@ class OnnxQuantiser(Quantiser):
         )
 
     def session(self, model: str | bytes, optimised: Path | None = None) -> Any:
-        """A session on one thread, whose optimised graph may be written."""
+        """A single-threaded session; writes its optimised graph to `optimised` if given."""
         options = self.runtime.SessionOptions()
         options.log_severity_level = 3  # errors
         options.intra_op_num_threads = 1

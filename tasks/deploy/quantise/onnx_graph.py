@@ -1,4 +1,4 @@
-"""ONNX graphs read as layers, and changed where ONNX Runtime would round more than it is told to."""
+"""Reads ONNX graphs as layers, and changes them where ONNX Runtime would quantise more than requested."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -20,7 +20,7 @@ OPERATORS: dict[str, Operator] = {
 
 
 def name_nodes(nodes: Iterable[Any]) -> None:
-    """A name for each node that has none."""
+    """Name every unnamed node."""
     for number, node in enumerate(nodes):
         node.name = node.name or f"{node.op_type}_{number}"
 
@@ -43,18 +43,18 @@ def nodes_of(graph: Any) -> list[Node]:
 
 
 def grouped(node: Any) -> bool:
-    """Whether a node is a convolution of several groups; in MobileNets those are the depthwise ones."""
+    """Whether a node is a convolution with several groups; in MobileNets these are the depthwise ones."""
     return any(attribute.name == "group" and attribute.i > 1 for attribute in node.attribute)
 
 
 def dequantise_by_channel(graph: Any, channels: Mapping[str, int]) -> None:
-    """Give float layers a dequantisation of their own, whose one scale is repeated for every channel of their input.
+    """Give float layers their own dequantisation, with one scale repeated for every channel of their input.
 
-    Behind a DequantizeLinear of one scale and before a QuantizeLinear ONNX Runtime rounds the weights of a float layer
-    nevertheless, and by one scale for all channels (its weight_bias_quantization.cc).
+    Between a DequantizeLinear with one scale and a QuantizeLinear, ONNX Runtime still quantises the weights of a float
+    layer, with one scale for all channels (see its weight_bias_quantization.cc).
 
     Args:
-        channels: of each float layer's input.
+        channels: number of input channels of each float layer.
     """
     from onnx import helper, numpy_helper
 
@@ -74,5 +74,5 @@ def dequantise_by_channel(graph: Any, channels: Mapping[str, int]) -> None:
 
 
 def without_weights(node: Any, makers: Mapping[str, str]) -> bool:
-    """Whether a product is one of two computed tensors, as in suppression: no layer of the network."""
+    """Whether a product multiplies two computed tensors, as in suppression: not a layer of the network."""
     return node.op_type in ("Gemm", "MatMul") and all(tensor in makers for tensor in node.input[:2])

@@ -1,4 +1,4 @@
-"""int8 for OpenVINO: NNCF quantises the whole core, and what is to stay in float is put back afterwards."""
+"""int8 for OpenVINO: NNCF quantises the whole core, then layers that should stay in float are restored."""
 
 import contextlib
 import io
@@ -24,25 +24,25 @@ OPERATORS: dict[str, Operator] = {
     "AvgPool": "pool",
     "AdaptiveAvgPool": "pool",
 }
-INT8 = ("i8", "u8")  # as the CPU plugin names what an operator executes in
+INT8 = ("i8", "u8")  # the CPU plugin's names of the int8 execution types
 
 
 class OpenVinoQuantiser(Quantiser):
-    """int8 weights by output channel, activations symmetric around zero; ranges as NNCF's defaults have them.
+    """int8 weights per output channel, activations symmetric around zero; ranges by NNCF's defaults.
 
-    NNCF's correction of biases is left out: it gained nothing here (CamVid 0.613 with it, 0.615 without; BCCD 0.585
-    and 0.587) and belongs to a network all of whose layers are int8.
+    NNCF's bias correction is left out: it gained nothing here (CamVid 0.613 with it, 0.615 without; BCCD 0.585 and
+    0.587) and assumes that all layers of a network are int8.
 
     Args:
         source: the float file.
-        batches: images (N, 3, H, W) to calibrate with.
+        batches: calibration images (N, 3, H, W).
 
     Raises:
-        UserError: for a missing package, too few images, or a tensor that has no finite range.
+        UserError: for a missing package, too few images, or a tensor without a finite range.
     """
 
     def __init__(self, source: Path, batches: Sequence[Images]) -> None:
-        logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # NNCF imports it for nothing
+        logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # NNCF imports it needlessly
         with needed("openvino", "precision=int8"):
             import nncf
             import openvino
@@ -69,7 +69,7 @@ class OpenVinoQuantiser(Quantiser):
     def collect(self) -> Any:
         """The model with the whole core in int8."""
         outside = [name for name in self.graph.nodes if name not in set(self.graph.core)]
-        with contextlib.redirect_stdout(io.StringIO()):  # bars
+        with contextlib.redirect_stdout(io.StringIO()):  # hides progress bars
             return self.nncf.quantize(
                 self.model.clone(),
                 self.nncf.Dataset(self.images),
@@ -93,7 +93,7 @@ class OpenVinoQuantiser(Quantiser):
         return [np.concatenate(parts) for parts in zip(*runs, strict=True)]
 
     def quantised(self, keep: Collection[str]) -> Any:
-        """The int8 model, with the layers of these names put back to their float inputs and weights."""
+        """The int8 model, with the layers of these names restored to float inputs and weights."""
         model = self.int8.clone()
         for operator in model.get_ops():
             name = operator.get_friendly_name()
@@ -108,13 +108,13 @@ class OpenVinoQuantiser(Quantiser):
         return model
 
     def compiled(self, model: Any) -> Any:
-        """A model or its file on one thread, with float32 where it is not int8."""
+        """Compile a model or its file for one thread, with float32 for everything that is not int8."""
         return self.openvino.Core().compile_model(
             model, "CPU", {"INFERENCE_NUM_THREADS": 1, "INFERENCE_PRECISION_HINT": "f32"}
         )
 
     def executed(self, path: Path) -> dict[str, int]:
-        """The layers that the compiled model really runs in int8, by sort; it may have merged several into one."""
+        """Number of layers that the compiled model actually runs in int8, by category; it may have fused several."""
         names: set[str] = set()
         for operator in self.compiled(path).get_runtime_model().get_ops():
             if operator.get_rt_info()["runtimePrecision"].astype(str) in INT8:
@@ -123,7 +123,7 @@ class OpenVinoQuantiser(Quantiser):
 
 
 def nodes_of(model: Any) -> list[Node]:
-    """An OpenVINO model's operators; results are what they return."""
+    """An OpenVINO model's operators; results are merged into the operators they return."""
     outputs: dict[str, tuple[str, ...]] = {}
     for output in model.outputs:
         name = output.get_node().input_value(0).get_node().get_friendly_name()
@@ -142,10 +142,10 @@ def nodes_of(model: Any) -> list[Node]:
 
 
 def without_weights(operator: Any) -> bool:
-    """Whether a product is one of two computed tensors, as in suppression: no layer of the network."""
+    """Whether a product multiplies two computed tensors, as in suppression: not a layer of the network."""
     if operator.get_type_name() != "MatMul":
         return False
     weights = operator.input_value(1).get_node()
-    while weights.get_type_name() in ("Convert", "Reshape", "Transpose"):  # of weights kept in another type or shape
+    while weights.get_type_name() in ("Convert", "Reshape", "Transpose"):  # weights stored in another type or shape
         weights = weights.input_value(0).get_node()
     return bool(weights.get_type_name() != "Constant")

@@ -1,4 +1,4 @@
-"""Which layers stay in float: each one's loss in int8 is measured, and as many of the worst as it takes are kept."""
+"""Which layers stay in float: measures each layer's loss in int8 and keeps as many of the worst as necessary."""
 
 import tempfile
 from collections.abc import Callable, Sequence
@@ -13,7 +13,7 @@ from tasks.deploy.quantise.openvino import OpenVinoQuantiser
 from tasks.deploy.quantise.quantiser import Floats, Images, Quantised, Quantiser
 
 SENSITIVE = ("first", "last", "boxes", "excite")  # kinds that may always stay in float
-OTHERS = 4  # one in so many of the other layers may as well, the worst of them
+OTHERS = 4  # the worst one in OTHERS of the other layers may stay in float too
 
 
 @dataclass(frozen=True)
@@ -23,8 +23,8 @@ class Plan:
     Attributes:
         kept: names of those layers, most sensitive first.
         score: of the file.
-        fits: whether it is within the budget of the float file's score.
-        table: (layer, loss, whether it is kept), most sensitive first.
+        fits: whether the score is within the budget of the float file's score.
+        table: (layer, loss, whether it stays in float), most sensitive first.
         quantised: how much of it is int8.
     """
 
@@ -36,17 +36,17 @@ class Plan:
 
 
 def open_quantiser(source: Path, batches: Sequence[Images]) -> Quantiser:
-    """What makes int8 files of a float file, by its suffix, .onnx or .xml; it collects ranges from uint8 images now.
+    """The quantiser for a float file, chosen by its suffix, .onnx or .xml; collects ranges from uint8 images now.
 
     Raises:
-        UserError: for a missing package, too few images, or a tensor that has no finite range.
+        UserError: for a missing package, too few images, or a tensor without a finite range.
     """
     make = OnnxQuantiser if source.suffix == ".onnx" else OpenVinoQuantiser
     return make(source, batches)
 
 
 def sensitivity(quantiser: Quantiser) -> list[tuple[Layer, float]]:
-    """Each layer with its loss, worst first: the error of the last layers' outputs when it alone is int8."""
+    """Each layer with its loss, worst first: the error of the last layers' outputs when only this layer is int8."""
     names = [layer.name for layer in quantiser.layers]
     exact = quantiser.last_outputs(names)
     losses = [
@@ -57,7 +57,7 @@ def sensitivity(quantiser: Quantiser) -> list[tuple[Layer, float]]:
 
 
 def difference(exact: Sequence[Floats], rounded: Sequence[Floats]) -> float:
-    """The root of the mean squared error over the deviation of the exact numbers, of the output where it is largest."""
+    """The root mean squared error relative to the deviation of the exact values; the worst over all outputs."""
     return max(
         float(np.sqrt(np.mean((ours - theirs) ** 2)) / max(np.std(ours), np.finfo(np.float32).tiny))
         for ours, theirs in zip(exact, rounded, strict=True)
@@ -70,14 +70,14 @@ def mixed_plan(
     """Write the file that keeps the fewest of the most sensitive layers in float and stays within the budget.
 
     Candidates are the first and last layers, squeeze-and-excites, box regressions, and the worst quarter of the others
-    but for sums, which ONNX Runtime adds up in int8 wherever they lie between int8 layers.
-    Their number is doubled until the score fits, then halved towards the last one that did not: a score may cost a
-    pass over the data set.
+    except sums, which ONNX Runtime computes in int8 whenever they are between int8 layers.
+    The number of candidates is doubled until the score fits, then bisected towards the last one that did not, since a
+    score may cost a pass over the data set.
 
     Args:
-        score: of a file.
+        score: returns the score of a file.
         exact: the float file's score.
-        budget: how much less the file's may be.
+        budget: how far the file's score may be below it.
     """
     ranked = sensitivity(quantiser)
     others = [layer.name for layer, _ in ranked if layer.kind not in SENSITIVE and layer.operator != "add"]
@@ -102,7 +102,7 @@ def mixed_plan(
 
 
 def score_of(quantiser: Quantiser, target: Path, keep: Sequence[str], score: Callable[[Path], float]) -> float:
-    """The score of a file that keeps these layers in float, written beside the target and taken away again."""
+    """The score of a file that keeps these layers in float, written to a temporary folder."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / target.name
         quantiser.write(path, keep)

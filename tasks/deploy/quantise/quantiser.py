@@ -1,4 +1,4 @@
-"""What int8 needs of a file format: ranges collected once, then files with some of the layers left in float."""
+"""What int8 requires of a file format: ranges collected once, then files with some of the layers left in float."""
 
 from abc import ABC, abstractmethod
 from collections import Counter
@@ -14,17 +14,17 @@ from tasks.deploy.quantise.graph import Layer
 
 Images = NDArray[np.uint8]
 Floats = NDArray[np.float32]
-LEAST = 8  # images to calibrate with
-PROBES = 4  # of them, for last_outputs
+LEAST = 8  # minimum number of calibration images
+PROBES = 4  # number of them used by last_outputs
 
 
 @dataclass(frozen=True)
 class Quantised:
-    """How much of a file works in int8, counted in what its runtime really executes.
+    """How much of a file runs in int8, counted from what its runtime actually executes.
 
     Attributes:
-        int8: operators of each sort (conv, depthwise, gemm, add, mul) that do.
-        possible: those that could.
+        int8: number of operators per category (conv, depthwise, gemm, add, mul) that run in int8.
+        possible: number that could.
     """
 
     int8: dict[str, int]
@@ -36,11 +36,11 @@ class Quantised:
 
 
 class Quantiser(ABC):
-    """Makes int8 files of one float file.
+    """Makes int8 files from one float file.
 
     Attributes:
         source: the float file; its input is uint8 images (N, 3, H, W).
-        layers: what can work in int8, in order.
+        layers: operators that can run in int8, in order.
     """
 
     source: Path
@@ -48,39 +48,39 @@ class Quantiser(ABC):
 
     @abstractmethod
     def write(self, target: Path, keep: Collection[str] = ()) -> Quantised:
-        """An int8 file in which the layers of these names stay in float."""
+        """Write an int8 file in which the layers of these names stay in float."""
 
     @abstractmethod
     def last_outputs(self, keep: Collection[str]) -> list[Floats]:
-        """What the last layers with weights give for a few of the images, in int8 but for the layers of these names."""
+        """Outputs of the last layers with weights for a few of the images, in int8 except the layers of these names."""
 
     def possible(self) -> dict[str, int]:
-        """How many operators of each sort could work in int8."""
+        """Number of operators that could run in int8, by category."""
         return count(layer.counted for layer in self.layers)
 
     def check_known(self, keep: Collection[str]) -> None:
-        """Raises a UserError for a name of no layer."""
+        """Raises a UserError for the name of an unknown layer."""
         names = {layer.name for layer in self.layers}
         for name in keep:
             if name not in names:
                 raise UserError(f"{self.source} has no layer {name} that could stay in float")
 
     def refuse_unless(self, finite: bool, what: str) -> None:
-        """Raises a UserError for numbers that have no int8 range."""
+        """Raises a UserError for values that have no int8 range."""
         if not finite:
             raise UserError(f"{self.source}: {what} is not finite for the calibration images, so it cannot be int8")
 
 
 def count(sorts: Iterable[str]) -> dict[str, int]:
-    """How many there are of each, by name."""
+    """Count occurrences by name."""
     return dict(sorted(Counter(sorts).items()))
 
 
 def in_batches(batches: Sequence[Images], batch: int) -> list[Images]:
-    """Calibration images in batches of the size that a file takes; what is left over is left out.
+    """Calibration images in batches of the file's size; an incomplete last batch is dropped.
 
     Raises:
-        UserError: for too few of them.
+        UserError: for too few images.
     """
     images = np.concatenate(batches) if batches else np.empty((0, 3, 1, 1), np.uint8)
     if len(images) < max(LEAST, batch):
