@@ -42,7 +42,7 @@ RUNS: dict[str, Attack] = {  # each made the marker before there was a gate
 }
 REFUSED: dict[str, Attack] = {  # what must not pass either, whether or not it would do harm today
     "resolver": lambda marker, _: {"optimizer": "${oc.create:{_target_: " + MKDIR + ", path: " + str(marker) + "}}"},
-    "a module of ours": lambda marker, _: {"optimizer": make(marker, "tasks.app.runner.os.mkdir")},
+    "a module of ours": lambda marker, _: {"optimizer": make(marker, "tasks.app.cli.os.mkdir")},
     "system": lambda *_: {"optimizer": {"_target_": "os.system", "command": "true"}},
     "torch.load": lambda _, payload: {"optimizer": {"_target_": "torch.load", "f": str(payload)}},
     "torch.hub": lambda *_: {"backbone": {"_target_": "torch.hub.load", "repo_or_dir": "a/b", "model": "c"}},

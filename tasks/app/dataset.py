@@ -1,0 +1,100 @@
+"""Opens the data set of a run and checks it before anything is trained or scored."""
+
+import sys
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from rich.progress import track
+
+from tasks.app.resolve import Settings
+from tasks.common.errors import UserError
+from tasks.common.task_info import infos
+from tasks.config.heads import is_multitask, resolve_heads
+from tasks.config.proportion import check_epoch
+from tasks.data.loading.opened import check_boxes, report_overlap, set_white
+from tasks.data.loading.splits import Splits
+from tasks.engine.instantiate import make
+from tasks.engine.settings import Run
+
+
+def open_dataset(run: Run, settings: Settings, first: bool, trained: Iterable[str] = ()) -> tuple[Run, Splits]:
+    """Open and check the data set: its folders, and each file once unless check=false.
+
+    Args:
+        first: whether this process is the one that reports and checks files.
+        trained: heads of the checkpoint from which training starts.
+
+    Returns:
+        The run, with the heads of multitask resolved, and the data.
+
+    Raises:
+        UserError: for anything that would make training or scoring fail.
+    """
+    run, dataset = make_dataset(run, trained)
+    val, train = dataset.val(), dataset.train() if run.mode in ("train", "search") else None
+    if run.mode in ("train", "evaluate", "search"):
+        check_boxes(val, "score against")
+    if train is not None:
+        check_boxes(train, "learn from")
+        if first:
+            report_overlap(train, val)
+    if run.mode == "export" and settings.export.precision == "int8":
+        with suppress(UserError):  # without training images, those of val are used
+            train = dataset.train()
+    for samples in (train, val):
+        set_white(samples, run.data.white)
+    if run.mode == "train" and train is not None:
+        check_epoch(
+            len(train),
+            repeat=run.data.repeat,
+            epochs=run.trainer.max_epochs,
+            confirmed=run.learner.confirmed,
+        )
+    broken: frozenset[str] = frozenset()
+    if settings.command.check and first:
+        look_through("val", val, allowed=0)
+        if train is not None and run.mode in ("train", "search"):
+            broken = look_through("train", train, allowed=run.data.max_broken)
+    return run, Splits(dataset.classes, train, val, broken, getattr(dataset, "sources", {}))
+
+
+def make_dataset(run: Run, trained: Iterable[str]) -> tuple[Run, Any]:
+    """The data set, and the run with those heads of multitask that it has labels for.
+
+    Raises:
+        UserError: for a data set without the labels that the run's heads learn from.
+    """
+    choices: Any = HydraConfig.get().runtime.choices
+    name = f"dataset={choices['dataset']}"
+    if is_multitask(run.stored):
+        run = run.changed(targets=[infos()[head].target for head in run.stored["heads"] or infos()])
+    dataset = make(run.data.dataset, "dataset")
+    if is_multitask(run.stored):
+        heads = resolve_heads(run.stored, dataset.classes, trained, name)
+        targets = [infos()[head].target for head in heads]
+        run = run.changed(heads=heads, targets=[target for target in targets if target in dataset.classes])
+    missing = [target for target in run.data.targets if target not in dataset.classes]
+    if missing:
+        raise UserError(f"{name} has no labels of kind {missing[0]}, only {', '.join(dataset.classes)}")
+    return run, dataset
+
+
+def look_through(name: str, samples: Any, allowed: int) -> frozenset[str]:
+    """Check every file of a split; unreadable ones are printed and returned.
+
+    Raises:
+        UserError: if there are more than `allowed`.
+    """
+    broken: set[str] = set()
+    steps = track(samples.check(), f"checking {name}", len(samples), disable=not sys.stdout.isatty(), transient=True)
+    for index, problem in enumerate(steps):
+        if not isinstance(problem, UserError):
+            continue
+        if len(broken) == allowed:
+            more = f" (after {allowed} more; data.max_broken={allowed} allows no more)" if allowed else ""
+            raise UserError(f"{problem}{more}")
+        broken.add(samples.name(index))
+        print(f"skipped ({len(broken)}): {problem}", flush=True)
+    return frozenset(broken)
