@@ -166,9 +166,7 @@ def build_data(settings: DataSettings, seed: int, splits: Splits) -> DataModule:
         UserError: for a transform that cannot be built.
     """
     with user_errors(), warnings.catch_warnings():
-        warnings.filterwarnings(
-            "error", message=r"Argument\(s\) .* not valid for transform"
-        )  # albumentations continues
+        warnings.filterwarnings("error", message=r"Argument\(s\) .* not valid for transform")  # albumentations warns
         return DataModule(
             splits.train,
             splits.val,
