@@ -1,4 +1,4 @@
-"""Checks of a checkpoint before a run resumes: unchecked, wrong state would be lost or silently wrong."""
+"""Checks the checkpoint that a run resumes from; unchecked, state could be lost or silently wrong."""
 
 import copy
 import re

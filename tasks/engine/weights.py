@@ -138,7 +138,7 @@ def start(run: Run, learner: Learner) -> list[str]:
 
 
 def check_statistics(run: Run, learner: Learner, trained: Mapping[str, Any], has: Sequence[str]) -> None:
-    """Check that a checkpoint with separate statistics continues with batchnorm=separate and what frozen heads need.
+    """Check that training from separate statistics keeps them separate, with those that frozen heads need.
 
     Raises:
         UserError: if not.
