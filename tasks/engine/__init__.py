@@ -1,1 +1,1 @@
-"""Training and scoring: the LightningModule, its optimisers and callbacks, the loop around them."""
+"""Training and scoring: the LightningModule, its optimisers and callbacks, and the loop around them."""

@@ -1,4 +1,4 @@
-"""The running average of a network's weights, which is what is scored and saved."""
+"""Running average of a network's weights; the average is what is scored and saved."""
 
 from typing import Any
 
@@ -11,8 +11,8 @@ from torch import Tensor
 class AverageWeights(WeightAveraging):
     """Exponential moving average of weights and statistics after every optimiser step, in float32.
 
-    The decay rises as (1 + step) / (10 + step) up to its value, so that short trainings forget their start. Steps are
-    counted in Python: nothing waits for the device.
+    The decay rises as (1 + step) / (10 + step) up to its value, so that short trainings forget their initial weights.
+    Steps are counted in Python, so nothing waits for the device.
 
     Raises:
         ValueError: for a decay outside 0-1.
@@ -23,30 +23,30 @@ class AverageWeights(WeightAveraging):
             raise ValueError(f"ema={decay} must lie between 0 and 1, or be null")
         super().__init__()
         self.decay = decay
-        self.steps = 0  # in the average
-        self.trained: list[Tensor] = []  # the network's weights while the average is in their place
+        self.steps = 0  # that the average contains
+        self.trained: list[Tensor] = []  # the network's own weights while the average replaces them
 
     def pairs(self, module: LightningModule) -> list[tuple[Tensor, Tensor]]:
-        """Each tensor of the average with the network's own."""
+        """Pairs each tensor of the average with the network's own."""
         assert self._average_model is not None
         average = self._average_model.module
         averages, currents = ([*net.parameters(), *net.buffers()] for net in (average, module))
         return [(a.detach(), b.detach()) for a, b in zip(averages, currents, strict=True)]
 
     def on_fit_start(self, _trainer: Trainer, module: LightningModule) -> None:
-        """The network is on its device by now; its average follows."""
+        """Move the average to the network's device."""
         assert self._average_model is not None
         self._average_model.to(module.device)
 
     @torch.no_grad()
     def on_train_batch_end(self, trainer: Trainer, module: LightningModule, *_: Any) -> None:
-        if trainer.global_step == self._latest_update_step:  # gradients accumulate
+        if trainer.global_step == self._latest_update_step:  # accumulating gradients: no optimiser step
             return
         assert self._average_model is not None
         pairs = self.pairs(module)
         floating = [pair for pair in pairs if pair[0].is_floating_point()] if self.steps else []
         copied = [pair for pair in pairs if not pair[0].is_floating_point()] if self.steps else pairs
-        for average, current in copied:  # counters of batch normalisation; at the first step everything
+        for average, current in copied:  # batch normalisation counters; everything at the first step
             average.copy_(current)
         if floating:
             keep = min(self.decay, (1 + self.steps) / (10 + self.steps))
@@ -62,7 +62,7 @@ class AverageWeights(WeightAveraging):
         self.steps = int(self._average_model.n_averaged)
 
     def on_validation_epoch_start(self, _trainer: Trainer, module: LightningModule) -> None:
-        """Put the average in the network's place; it stays as it is, also where the network is of half precision."""
+        """Copy the average into the network; the average stays float32 even if the network is half precision."""
         if self._average_model is not None:
             self.trained = [current.clone() for _, current in self.pairs(module)]
             self._copy_average_to_current(module)

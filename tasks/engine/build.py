@@ -1,4 +1,4 @@
-"""From a configuration to objects; what cannot be built is told to the user in one line."""
+"""Builds objects from a configuration; build errors are reported in one line."""
 
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -32,13 +32,13 @@ from tasks.engine.sync_norms import SyncNorms
 
 @contextmanager
 def user_errors() -> Iterator[None]:
-    """Errors while the configuration's objects are built become one line: their root's message, with where it was.
+    """Turn errors while building the configuration's objects into one line: the root cause's message and location.
 
-    Only for building: in a forward pass or a training an error is a fault of the code. Those of a user's own class,
-    bugs of ours and a lack of memory stay as they are.
+    Only for building: an error in a forward pass or in training is a fault of the code. Errors in a user's own class,
+    bugs of ours and out-of-memory errors are left unchanged.
 
     Raises:
-        UserError: instead of the others.
+        UserError: instead of all other errors.
     """
     try:
         yield
@@ -69,22 +69,22 @@ def build(
     sources: Mapping[str, Sequence[str]] | None = None,
     inactive_heads: Sequence[str] = (),
 ) -> Learner:
-    """Backbone, heads and tasks as the settings say; weights as they are initialised.
+    """Build a learner with backbone, heads and tasks from the settings, with initial weights.
 
     Args:
         classes: of the data set, by kind of label.
-        sources: of a mixture: names of the data sets that have labels of each kind.
+        sources: for a mixture, the names of the data sets that have each kind of label.
         inactive_heads: names of heads that the data has no labels for.
 
     Raises:
-        UserError: for choices that do not fit together.
+        UserError: for incompatible choices.
     """
     with user_errors():
         count_parameters(settings, classes)
         backbone = make_backbone(settings.backbone)
         tasks = [make_task(name, part, backbone.features, classes) for name, part in settings.heads.items()]
         optimizer, scheduler = make(settings.optimizer, "optimizer"), make(settings.scheduler, "scheduler")
-        scheduler(optimizer([torch.nn.Parameter(torch.zeros(1))]), 1)  # a wrong value says so now, not in the training
+        scheduler(optimizer([torch.nn.Parameter(torch.zeros(1))]), 1)  # wrong values fail now, not in training
         backbone.keep({name for task in tasks for name in task.head.maps})
         learner = Learner(
             backbone,
@@ -100,10 +100,10 @@ def build(
 
 
 def count_parameters(settings: LearnerSettings, classes: Mapping[str, Sequence[Any]]) -> None:
-    """Count the parameters of a wide network before memory is taken for them.
+    """Count the parameters of a wide network before allocating them.
 
     Raises:
-        UserError: for more than a machine has room for, unless `confirm` is true.
+        UserError: for more than a machine can hold, unless `confirm` is true.
     """
     if not any(map(is_wide, (settings.backbone, *(part.head for part in settings.heads.values())))):
         return
@@ -116,7 +116,7 @@ def count_parameters(settings: LearnerSettings, classes: Mapping[str, Sequence[A
 
 
 def make_backbone(spec: Spec) -> Backbone:
-    """The backbone of a configuration's group."""
+    """Build the backbone from its spec."""
     backbone: Backbone = make(spec, "backbone")
     return backbone
 
@@ -124,10 +124,10 @@ def make_backbone(spec: Spec) -> Backbone:
 def make_task(
     name: str, part: HeadSettings, features: Mapping[str, Feature], classes: Mapping[str, Sequence[Any]]
 ) -> Task:
-    """A task with its head, for the classes of its kind of label.
+    """Build a task with its head, for the classes of its kind of label.
 
     Raises:
-        ValueError: for a head that reads maps which the backbone lacks, and the like; with the head's name.
+        ValueError: for example if the head reads maps that the backbone does not have; names the head.
     """
     where = f"{name}." if name else ""
     head, task = make(part.head, f"{where}head"), make(part.task, f"{where}task", _partial_=True)
@@ -141,13 +141,13 @@ def make_task(
 def make_domains(
     backbone: Backbone, tasks: Sequence[Task], settings: LearnerSettings, sources: Mapping[str, Sequence[str]]
 ) -> dict[str, int]:
-    """Give the backbone statistics for each data set of a mixture, if `batchnorm` says so.
+    """Give the backbone separate statistics for each data set of a mixture, if `batchnorm` asks for it.
 
     Returns:
-        By task, the number of the first data set that has its labels; see Learner.
+        By task, the index of the first data set that has its labels; see Learner.
 
     Raises:
-        ValueError: without a mixture.
+        ValueError: if the data is not a mixture.
     """
     if not settings.separate_statistics:
         return {}
@@ -160,13 +160,13 @@ def make_domains(
 
 
 def build_data(settings: DataSettings, seed: int, splits: Splits) -> DataModule:
-    """The data set's splits as loaders.
+    """Build the data module with loaders for the data set's splits.
 
     Raises:
         UserError: for a transform that cannot be built.
     """
     with user_errors(), warnings.catch_warnings():
-        warnings.filterwarnings("error", message=r"Argument\(s\) .* not valid for transform")  # albumentations goes on
+        warnings.filterwarnings("error", message=r"Argument\(s\) .* not valid for transform")  # albumentations warns
         return DataModule(
             splits.train,
             splits.val,
@@ -180,12 +180,12 @@ def build_data(settings: DataSettings, seed: int, splits: Splits) -> DataModule:
 
 
 def make_trainer(settings: TrainerSettings, callbacks: Sequence[Callback], *, log: bool) -> lightning.Trainer:
-    """The trainer of the settings, without what Lightning would add by itself.
+    """Build the trainer, without Lightning's default extras.
 
-    It validates at least as often as asked for, and always behind the last epoch.
+    It validates at least as often as requested, and always after the last epoch.
 
     Raises:
-        UserError: for what Lightning refuses: an accelerator that is not there, a missing logger, …
+        UserError: for anything Lightning rejects: an unavailable accelerator, a missing logger, …
     """
     epochs, every = settings.max_epochs, settings.check_every
     with user_errors():
@@ -200,7 +200,7 @@ def make_trainer(settings: TrainerSettings, callbacks: Sequence[Callback], *, lo
             enable_progress_bar=False,
             enable_model_summary=False,
             enable_checkpointing=any(isinstance(callback, ModelCheckpoint) for callback in callbacks),
-            use_distributed_sampler=False,  # our samplers deal the batches out
+            use_distributed_sampler=False,  # our samplers distribute the batches
         )
         trainer.strategy.checkpoint_io = CheckpointFiles()
     return trainer

@@ -1,4 +1,4 @@
-"""What happens around training: checkpoints, random numbers, unreadable images, a length."""
+"""Training callbacks: checkpoints, random numbers, unreadable images, a limit on epochs."""
 
 import shutil
 import time
@@ -20,14 +20,14 @@ from tasks.engine.together import any_process, time_to_ask
 
 
 class Best(ModelCheckpoint):
-    """`best.ckpt`: the weights with the highest score so far, or the last ones while no epoch has a score.
+    """`best.ckpt`: the weights with the highest score so far, or the latest while no epoch has a score.
 
-    A resumed run takes the old one along into its own folder.
+    A resumed run copies the previous best.ckpt into its own folder.
 
     Args:
         folder: of the checkpoints.
-        score: what is monitored.
-        resumed: the checkpoint that is resumed; the old best lies beside it.
+        score: name of the monitored metric.
+        resumed: path of the checkpoint being resumed; the previous best.ckpt is next to it.
     """
 
     def __init__(self, folder: Path, score: str, resumed: str | None = None) -> None:
@@ -36,7 +36,7 @@ class Best(ModelCheckpoint):
         self.told = False
 
     def check_monitor_top_k(self, trainer: Trainer, current: Tensor | None = None) -> bool:
-        """Whether an epoch's weights are to be kept: those of no score until one has a score."""
+        """Whether to keep an epoch's weights; an epoch without a score counts until one has a score."""
         if current is None or not current.isnan():
             return super().check_monitor_top_k(trainer, current)
         if self.best_model_score is not None and self.best_model_score > -torch.inf:
@@ -47,7 +47,7 @@ class Best(ModelCheckpoint):
         return True
 
     def _save_checkpoint(self, trainer: Trainer, filepath: str) -> None:
-        """Weights and metadata alone; what a resumed run needs is in last.ckpt."""
+        """Save only weights and metadata; last.ckpt has what a resumed run needs."""
         trainer.save_checkpoint(filepath, storage_options=WEIGHTS)
         self._last_global_step_saved = trainer.global_step
         self._last_checkpoint_saved = filepath
@@ -56,7 +56,7 @@ class Best(ModelCheckpoint):
         score = state_dict["best_model_score"]
         if score is None or not self.old.is_file():
             return
-        self.new = Path(str(self.dirpath)) / "best.ckpt"  # the first process's folder, which all have agreed on
+        self.new = Path(str(self.dirpath)) / "best.ckpt"  # the first process's folder, broadcast to all
         if is_first() and self.old.resolve() != self.new.resolve():
             self.new.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(self.old, self.new)
@@ -65,21 +65,21 @@ class Best(ModelCheckpoint):
 
 
 class Last(ModelCheckpoint):
-    """`last.ckpt` after every epoch: everything a run needs to go on."""
+    """`last.ckpt` after every epoch: everything needed to resume a run."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder, "last", every_n_epochs=1, save_on_train_epoch_end=True, enable_version_counter=False)
 
     def load_state_dict(self, _state: dict[str, Any]) -> None:
-        """Nothing to take over: the file of the resumed run stays where it is."""
+        """Restore nothing: the file of the resumed run stays where it is."""
 
 
 class SaveOften(Callback):
-    """`last.ckpt` within an epoch as well, so that a process that is killed loses minutes and no hours.
+    """Writes `last.ckpt` within an epoch as well, so that a killed process loses minutes, not hours.
 
     Args:
-        checkpoint: the file.
-        minutes: from one to the next; it is written after the next optimiser step.
+        checkpoint: path of the file.
+        minutes: between writes; each happens after the next optimiser step.
     """
 
     def __init__(self, checkpoint: Path, minutes: float) -> None:
@@ -101,7 +101,7 @@ class SaveOften(Callback):
 
 
 class Reseed(Callback):
-    """Random numbers of a step (dropout) depend on seed, step and process alone: a resumed run draws the same."""
+    """Makes a step's random numbers (dropout) depend only on seed, step and process: a resumed run draws the same."""
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
@@ -111,11 +111,11 @@ class Reseed(Callback):
 
 
 class NoteBroken(Callback):
-    """Names each unreadable training image once, and counts them.
+    """Reports each unreadable training image once, and counts them.
 
     Args:
-        limit: how many there may be in one process; one more ends the training.
-        known: names of those that were found before.
+        limit: largest number allowed in one process; one more ends the training.
+        known: names of images already found unreadable.
     """
 
     def __init__(self, limit: int, known: Iterable[str] = ()) -> None:
@@ -123,27 +123,27 @@ class NoteBroken(Callback):
         self.seen = set(known)
 
     def on_train_start(self, trainer: Trainer, _module: LightningModule) -> None:
-        self.seen |= set(trainer.strategy.broadcast(sorted(self.seen)))  # the first process alone has checked the files
+        self.seen |= set(trainer.strategy.broadcast(sorted(self.seen)))  # only the first process checked the files
 
     def on_train_batch_start(self, trainer: Trainer, _module: LightningModule, batch: Any, _index: int) -> None:
         for name, message in batch.get("broken", ()):
             if name not in self.seen:
                 self.seen.add(name)
                 print(f"skipped ({len(self.seen)}): {message}", flush=True)
-        if not self.limit or not time_to_ask(trainer):  # without a limit the first one is an error by itself
+        if not self.limit or not time_to_ask(trainer):  # without a limit, the first one already raises
             return
         if any_process(trainer, len(self.seen) > self.limit):
             raise UserError(f"{len(self.seen)} unreadable training images; data.max_broken={self.limit} allows no more")
 
 
 class StartFromMean(Callback):
-    """Running statistics start as the mean of all batches (backbones/running_statistics.py)."""
+    """Starts running statistics as the mean of all batches (backbones/running_statistics.py)."""
 
     def __init__(self) -> None:
         self.starts: list[CumulativeStart] = []
 
     def on_train_start(self, _trainer: Trainer, module: LightningModule) -> None:
-        """Weights are loaded and layers converted by now (trainer.sync_batchnorm)."""
+        """Start once weights are loaded and layers converted (trainer.sync_batchnorm)."""
         self.starts = start_from_mean(module)
 
     def on_train_end(self, *_: Any) -> None:
@@ -153,7 +153,7 @@ class StartFromMean(Callback):
 
 
 class StopAfter(Callback):
-    """End after so many epochs of a longer plan, as if interrupted there."""
+    """Ends a longer training after the given number of epochs, as if interrupted there."""
 
     def __init__(self, epochs: int) -> None:
         self.epochs = epochs

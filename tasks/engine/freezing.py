@@ -1,4 +1,4 @@
-"""Parts of a network that stay as they are: no gradients, and statistics that do not move."""
+"""Freezes parts of a network: no gradients, and no updates of statistics."""
 
 from collections.abc import Collection
 
@@ -6,10 +6,10 @@ from tasks.engine.learner import Learner
 
 
 def freeze(learner: Learner, reinitialized: Collection[str] = ()) -> None:
-    """Freeze what a learner's `frozen` names.
+    """Freeze the parts that a learner's `frozen` names.
 
     Args:
-        reinitialized: names of tensors that nothing was loaded into; they learn nevertheless.
+        reinitialized: names of tensors that were not loaded; these are trained even so.
     """
     modules: set[str] = set()
     for part in sorted(learner.frozen):

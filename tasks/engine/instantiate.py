@@ -1,4 +1,4 @@
-"""From a spec, a dict with `_target_`, to what it names."""
+"""Builds the object that a spec, a dict with `_target_`, describes."""
 
 from typing import Any
 
@@ -8,15 +8,15 @@ from tasks.config.tree import Spec
 
 
 def make(spec: Spec | None, key: str = "", **arguments: Any) -> Any:
-    """What a spec builds; None for none.
+    """Build the object of a spec; None for None.
 
     Args:
-        spec: `_target_` and arguments, among which may be specs and lists of specs.
-        key: where it stands in the configuration, for messages.
-        arguments: further ones, or others than the spec has; `_partial_=True` for a function that takes the rest.
+        spec: `_target_` and arguments, which may include specs and lists of specs.
+        key: path in the configuration, for messages.
+        arguments: added to the spec's or overriding them; `_partial_=True` returns a function of the remaining ones.
 
     Raises:
-        hydra.errors.InstantiationException: for whatever goes wrong; its cause is the error itself.
+        hydra.errors.InstantiationException: for any error; its cause is the original error.
     """
     if spec is None:
         return None

@@ -1,4 +1,4 @@
-"""The one LightningModule: a backbone and the tasks that learn from it."""
+"""The LightningModule of all commands: a backbone and the tasks that learn from it."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, cast
@@ -20,22 +20,22 @@ Batch = Mapping[str, Any]
 class Learner(lightning.LightningModule):
     """Trains and scores one or several tasks on the maps of one backbone.
 
-    The backbone runs once per batch and computes only the maps that the tasks' heads read. Where images of several data
-    sets make one batch, a head sees the maps of those images alone that have its labels (`rows` of the batch).
+    The backbone runs once per batch and computes only the maps that the tasks' heads read. If a batch mixes images of
+    several data sets, a head gets only the maps of images that have its labels (`rows` of the batch).
 
     Args:
         backbone: announces the maps.
         tasks: each reads its own labels from the batch.
-        optimizer: built from parameter groups, see make_optimizer.
-        scheduler: built from optimiser and number of steps; stepped after every batch.
-        balance: makes one loss of several, built from the names of the tasks that are trained; None adds them up.
-        frozen: what is not trained: "backbone", names of tasks; see freezing.freeze.
-        inactive_heads: names of tasks that there are no labels for: neither trained nor scored.
-        domains: by task, the number of the data set by whose statistics images of no data set are normalised; empty
-            unless the backbone has statistics for each (backbones/domain_norm.py).
+        optimizer: called with parameter groups, see make_optimizer.
+        scheduler: called with the optimiser and the number of steps; stepped after every batch.
+        balance: combines several losses into one; called with the names of the trained tasks. None sums them.
+        frozen: what is not trained: "backbone" and names of tasks; see freezing.freeze.
+        inactive_heads: names of tasks without labels, which are neither trained nor scored.
+        domains: by task, the index of the data set whose statistics normalise images of no particular data set; empty
+            unless the backbone has separate statistics (backbones/domain_norm.py).
 
     Attributes:
-        frozen_modules: names of the modules that never go into training mode.
+        frozen_modules: names of the modules that are never put into training mode.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class Learner(lightning.LightningModule):
         self.inactive_heads = frozenset(inactive_heads)
         self.domains = dict(domains or {})
         self.frozen_modules: frozenset[str] = frozenset()
-        self.steps = 1  # of the whole training, once it is configured
+        self.steps = 1  # of the whole training; set in configure_optimizers
 
     def each_task(self) -> list[tuple[str, Task]]:
         """The tasks by name."""
@@ -70,27 +70,27 @@ class Learner(lightning.LightningModule):
         return cast(Task, self.tasks[name])
 
     def each_metric(self) -> list[tuple[str, Metric]]:
-        """The metrics of the tasks that are scored, by name."""
+        """The metrics of the scored tasks, by name."""
         active = ((name, metric) for name, metric in self.metrics.items() if name not in self.inactive_heads)
         return [(name, cast(Metric, metric)) for name, metric in active]
 
     @property
     def main_score(self) -> str:
-        """What the best checkpoint has most of: the task's score, or `score`, the mean of several."""
+        """Metric that selects the best checkpoint: the task's score, or `score`, the mean of several tasks' scores."""
         return "score" if len(self.tasks) > 1 else self.each_task()[0][1].score
 
     @property
     def score_keys(self) -> list[str]:
-        """Where each task's main score stands in scores()."""
+        """Keys of the tasks' main scores in scores()."""
         several = len(self.tasks) > 1
         return [f"{name}/{task.score}" if several else task.score for name, task in self.each_task()]
 
     def forward(self, images: Tensor) -> dict[str, Any]:
-        """Every task's raw outputs for (N, 3, H, W) uint8 images; see Task.mirror."""
+        """Raw outputs of every task for (N, 3, H, W) uint8 images; see Task.mirror."""
         if not self.domains:
             return self.outputs(images, self.each_task())
         outputs: dict[str, Any] = {}
-        for domain in sorted(set(self.domains.values())):  # a pass for each data set's statistics
+        for domain in sorted(set(self.domains.values())):  # one pass per data set's statistics
             tasks = [(name, task) for name, task in self.each_task() if self.domains[name] == domain]
             outputs |= self.outputs(images, tasks, [0] * domain + [len(images)])
         return outputs
@@ -98,10 +98,10 @@ class Learner(lightning.LightningModule):
     def outputs(
         self, images: Tensor, tasks: Sequence[tuple[str, Task]], counts: Sequence[int] | None = None
     ) -> dict[str, Any]:
-        """These tasks' raw outputs from one pass of the backbone, and a second one for horizontal-flip TTA.
+        """Raw outputs of these tasks from one pass of the backbone, or two with horizontal-flip TTA.
 
         Args:
-            counts: how many of the images are of each data set, see Backbone.forward.
+            counts: number of images of each data set, see Backbone.forward.
         """
         maps = self.backbone(images, counts)
         outputs = {name: task.head(maps) for name, task in tasks}
@@ -111,11 +111,11 @@ class Learner(lightning.LightningModule):
         return outputs
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
-        """The loss of each trained task, on the images of a training batch that have its labels."""
+        """Loss of each trained task, on the images of a training batch that have its labels."""
         return self.losses_and_terms(batch)[0]
 
     def losses_and_terms(self, batch: Batch) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """The same, and what each is the sum of where that is more than one term: `boxes`, or `detect/boxes`."""
+        """losses(), and the terms of each loss that sums several, named like `boxes` or `detect/boxes`."""
         maps = self.backbone(batch["image"], batch.get("counts"))
         losses: dict[str, Tensor] = {}
         terms: dict[str, Tensor] = {}
@@ -131,7 +131,7 @@ class Learner(lightning.LightningModule):
         return losses, terms
 
     def shared(self) -> list[nn.Parameter]:
-        """The weight of the last convolution that every task's outputs depend on."""
+        """Weight of the last convolution that every task's outputs depend on."""
         taps = self.backbone.taps
         deepest = min(max(taps[name].block for name in task.head.maps) for _, task in self.each_task())
         weights = [
@@ -140,7 +140,7 @@ class Learner(lightning.LightningModule):
         return weights[-1:]
 
     def training_step(self, batch: Batch, _batch_index: int) -> Tensor:
-        if len(self.tasks) == 1:  # blended images would be wrong for another task's labels
+        if len(self.tasks) == 1:  # blending would invalidate other tasks' labels
             batch = self.each_task()[0][1].mix(batch, self.trainer.global_step / self.steps)
         losses, terms = self.losses_and_terms(batch)
         loss: Tensor = self.balance(losses, self.shared)
@@ -152,7 +152,7 @@ class Learner(lightning.LightningModule):
         return loss
 
     def validation_step(self, batch: Batch, _batch_index: int) -> dict[str, Any]:
-        """Scores a batch and returns the predictions of the tasks that it has labels for; none of an empty batch."""
+        """Score a batch; return the predictions of the tasks that it has labels for, {} for an empty batch."""
         if not batch:
             return {}
         scored = {name: self.each(name) for name, _ in self.each_metric() if labelled(self.each(name), batch)}
@@ -164,11 +164,11 @@ class Learner(lightning.LightningModule):
         return predictions
 
     def predictions(self, images: Tensor, places: tuple[Tensor, Tensor] | None) -> dict[str, Any]:
-        """What each task makes of (N, 3, H, W) uint8 images; in their files' pixels where it is said how they lie."""
+        """Each task's predictions for (N, 3, H, W) uint8 images, in file pixels if `places` is given."""
         return self.predicted(self(images), images, places)
 
     def predicted(self, outputs: Mapping[str, Any], images: Tensor, places: Any) -> dict[str, Any]:
-        """What tasks make of their outputs."""
+        """Predictions of the tasks from their raw outputs."""
         (height, width), lie = images.shape[-2:], None if places is None else Places(*places)
         return {name: self.each(name).predict(raw, (height, width), lie) for name, raw in outputs.items()}
 
@@ -180,16 +180,16 @@ class Learner(lightning.LightningModule):
         by_task = self.scores_by_task()
         for name, scores in by_task.items():
             self.expect_all_images(self.each(name).target, scores["images"])
-            if self.trainer.is_global_zero:  # which writes the checkpoints
+            if self.trainer.is_global_zero:  # only this process writes checkpoints
                 self.each(name).calibrate(cast(Metric, self.metrics[name]))
         given = {key: float(value) for key, value in self.scores().items() if value is not None}
         main = [scores[self.each(name).score] for name, scores in by_task.items()]
         known = [float(score) for score in main if score is not None]
-        given[self.main_score] = sum(known) / len(known) if known else float("nan")  # never missing: it picks the best
+        given[self.main_score] = sum(known) / len(known) if known else float("nan")  # never missing: selects the best
         self.log_dict({f"val/{key}": value for key, value in given.items()})
 
     def scores(self) -> dict[str, Any]:
-        """Of the images scored since the evaluation began, by the names of metrics.json."""
+        """Scores of all images since the evaluation began, named as in metrics.json."""
         by_task = self.scores_by_task()
         if len(self.tasks) == 1:
             return {key: value for scores in by_task.values() for key, value in scores.items()}
@@ -199,41 +199,45 @@ class Learner(lightning.LightningModule):
         return entries
 
     def scores_by_task(self) -> dict[str, dict[str, Any]]:
-        """The same without the number of all images. Metrics compute once; none of the few images of a limited
-        evaluation may have a task's labels, in any process: it is left out.
+        """Scores of each task; metrics compute only once. A limited evaluation leaves out a task if no image in any
+        process has its labels.
         """
         return {name: metric.compute() for name, metric in self.each_metric() if self.has_scores(metric)}
 
     def has_scores(self, metric: Metric) -> bool:
-        """Whether a metric has seen an image, in any process; of a whole evaluation it must have."""
+        """Whether a metric was updated in any process; always true in a full evaluation."""
         return not self.limited() or self.trainer.strategy.reduce_boolean_decision(metric.update_called, all=False)
 
     @property
     def data(self) -> Any:
-        """The trainer's data module, which knows its images and steps; None where the trainer was given loaders."""
+        """The trainer's data module, which knows its images and steps; None if the trainer was given loaders."""
         return getattr(self.trainer, "datamodule", None)
 
     def limited(self) -> bool:
-        """Whether only some of the images are scored; a limit of int 1 is one batch, a float 1.0 all of them."""
+        """Whether only some images are scored. A limit of int 1 means one batch, float 1.0 means all."""
         limit = self.trainer.limit_val_batches
         return self.trainer.sanity_checking or not (isinstance(limit, float) and limit == 1.0)
 
     def expect_all_images(self, target: str, images: int) -> None:
-        """Every image with this kind of label must be scored exactly once, however many processes share the work."""
+        """Check that every image with this kind of label was scored exactly once, whatever the number of processes.
+
+        Raises:
+            RuntimeError: if not.
+        """
         if self.data is not None and not self.limited() and images != self.data.val_images(target):
             raise RuntimeError(f"scored {images} images of {self.data.val_images(target)} with {target}")
 
     def train(self, mode: bool = True) -> "Learner":
         """Set training or evaluation mode; frozen modules stay in evaluation mode."""
         super().train(mode)
-        if mode and self.frozen_modules:  # by name: trainer.sync_batchnorm puts other modules in their places
+        if mode and self.frozen_modules:  # by name, as trainer.sync_batchnorm replaces modules
             for name, module in self.named_modules():
                 if name in self.frozen_modules:
                     module.training = False
         return self
 
     def make_optimizer(self) -> Optimizer:
-        """The optimiser of what is trained; biases and normalisation are left out of weight decay."""
+        """Build the optimiser of all trained parameters; biases and normalisation get no weight decay."""
         assert self.optimizer is not None
         trained = [parameter for parameter in self.parameters() if parameter.requires_grad]
         return self.optimizer(
@@ -252,12 +256,12 @@ class Learner(lightning.LightningModule):
 
 
 def labelled(task: Task, batch: Batch) -> bool:
-    """Whether a batch has this task's labels; where nothing is said of it, it has."""
+    """Whether a batch has this task's labels; true for a batch without `rows`."""
     return "rows" not in batch or task.target in batch["rows"]
 
 
 def taken(tensors: Mapping[str, Tensor], rows: Tensor | None) -> dict[str, Tensor]:
-    """These rows of each tensor; None for all of them."""
+    """Select rows of each tensor; None selects all."""
     if rows is None:
         return dict(tensors)
     return {name: tensor[rows] for name, tensor in tensors.items()}

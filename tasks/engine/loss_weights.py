@@ -1,4 +1,4 @@
-"""How the losses of several tasks become the one that is trained on."""
+"""Ways to combine the losses of several tasks into the training loss."""
 
 import math
 from abc import ABC, abstractmethod
@@ -15,10 +15,10 @@ Shared = Callable[[], Sequence[nn.Parameter]]
 
 
 class Balance(nn.Module, ABC):
-    """Weighs losses.
+    """Base class: combines the tasks' losses into one.
 
     Args:
-        names: of the tasks that are trained.
+        names: of the trained tasks.
     """
 
     def __init__(self, names: Iterable[str]) -> None:
@@ -27,28 +27,28 @@ class Balance(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, losses: Mapping[str, Tensor], shared: Shared) -> Tensor:
-        """The scalar to call backward on.
+        """Combined loss: the scalar to call backward on.
 
         Args:
-            losses: scalars by task; a task without labels in this batch may be missing, in all processes alike.
-            shared: gives the parameters by which the tasks' gradients are compared.
+            losses: scalars by task; a task without labels in this batch may be missing, then in all processes.
+            shared: returns the parameters at which the tasks' gradients are compared.
         """
 
     @abstractmethod
     def weights(self) -> dict[str, Tensor]:
-        """The weight of each task's loss at present, detached."""
+        """Current weight of each task's loss, detached."""
 
 
 class FixedWeights(Balance):
     """Sum of weight × loss.
 
     Args:
-        weights: by task; those not named weigh 1. Tasks that are not trained in this run may be named: the
-            configuration lists all that there are.
+        weights: by task; 1 by default. May include tasks that this run does not train: the configuration lists all
+            tasks.
 
     Raises:
-        ValueError: for a task that does not exist, for a weight that is no finite number from 0, and where all tasks
-            that are trained weigh 0.
+        ValueError: for an unknown task, a weight that is not a finite number of at least 0, or if all trained tasks
+            weigh 0.
     """
 
     def __init__(self, names: Iterable[str], weights: Mapping[str, float] | None = None) -> None:
@@ -71,21 +71,21 @@ class FixedWeights(Balance):
 
 
 class Uncertainty(Balance):
-    """Sum of exp(-s) · loss + s / 2 with a learnt s = log σ² of each task (Kendall, Gal and Cipolla, CVPR 2018).
+    """Sum of exp(-s) · loss + s / 2 with a learnt s = log σ² per task (Kendall, Gal and Cipolla, CVPR 2018).
 
-    That is eq. 10's term of a likelihood with a softmax. A loss that stays L is led to the weight 1 / 2L.
+    This is the term of a softmax likelihood in eq. 10. For a loss that stays at L, the weight converges to 1 / 2L.
 
     Args:
-        start: s at the beginning by task; those not named start at 0, with weight 1. Other tasks may be named as well.
+        start: initial s by task; 0 by default, which is weight 1. May include tasks that are not trained.
 
     Raises:
-        ValueError: for a task that does not exist or a value that is no finite number.
+        ValueError: for an unknown task, or a value that is not a finite number.
     """
 
     def __init__(self, names: Iterable[str], start: Mapping[str, float] | None = None) -> None:
         super().__init__(names)
         given = by_task("start", start or {}, self.names)
-        self.log_variance = nn.ParameterDict(  # scalars: the optimiser leaves them out of weight decay
+        self.log_variance = nn.ParameterDict(  # scalars: exempt from weight decay
             {name: nn.Parameter(torch.tensor(float(given.get(name, 0.0)))) for name in self.names}
         )
 
@@ -98,26 +98,28 @@ class Uncertainty(Balance):
 
 
 class GradNorm(Balance):
-    """Weights that make the tasks learn at one pace (Chen et al., GradNorm, ICML 2018, algorithm 1).
+    """Weights that make all tasks learn at the same pace (Chen et al., GradNorm, ICML 2018, algorithm 1).
 
-    With g the norm of a task's gradient in the shared parameters, and r its share of the first loss that is left,
-    divided by the mean of these, the paper's objective is the sum of |w g - mean(w g) · r^alpha|, the second term
-    taken as constant. Its gradient in w is g · sign(w g - …), which grows with the losses' scale: a rate that suits
-    one network would throw another's weights below 0. So the step is taken in log w, in units of the mean norm,
+    Let g be the norm of a task's gradient with respect to the shared parameters, and r the ratio of its loss to its
+    first loss, divided by the mean ratio of all tasks. The paper minimises the sum of |w g - mean(w g) · r^alpha|, with
+    the second term held constant. Its gradient in w is g · sign(w g - …), which grows with the scale of the losses: a
+    rate that suits one network would push another's weights below 0. So the step is taken in log w, in units of the
+    mean norm,
 
         w <- w · exp(-rate · sign(w g - mean(w g) · r^alpha) · w g / mean(w g))
 
-    which keeps every weight positive. The weights are then scaled back to their sum, the number of tasks. Norms and
-    losses are means over all processes, so that the weights are the same in each.
+    which keeps every weight positive. The weights are then rescaled to keep their sum, the number of tasks. Norms and
+    losses are averaged over all processes, so the weights are the same in each.
 
     Args:
-        alpha: 0 makes the norms equal; more speeds up those that lag behind (the paper: 1.5, or 0.12 for like tasks).
+        alpha: 0 makes the norms equal; larger values speed up slower tasks (in the paper 1.5, or 0.12 for similar
+            tasks).
         rate: of the step above.
-        every: training batches from one step to the next.
+        every: number of training batches between steps.
 
     Raises:
         ValueError: for a value out of range.
-        UserError: in training, where the tasks share no parameter that learns.
+        UserError: in training, if the tasks share no trainable parameter.
     """
 
     def __init__(self, names: Iterable[str], alpha: float, rate: float, every: int) -> None:
@@ -132,10 +134,10 @@ class GradNorm(Balance):
         self.first: Tensor
         self.batches: Tensor
         self.register_buffer("weight", torch.ones(len(self.names)))
-        self.register_buffer("first", torch.zeros(len(self.names)))  # losses of the first batch; 0: not seen yet
+        self.register_buffer("first", torch.zeros(len(self.names)))  # losses of the first batch; 0: none yet
         self.register_buffer("batches", torch.tensor(0))
-        self.seen = 0  # the same number; reading the buffer would wait for the device in every step
-        register: Callable[..., object] = self.register_load_state_dict_post_hook  # torch leaves it untyped
+        self.seen = 0  # equals `batches`, but reading it does not wait for the device
+        register: Callable[..., object] = self.register_load_state_dict_post_hook  # untyped in torch
         register(count_on)
 
     def forward(self, losses: Mapping[str, Tensor], shared: Shared) -> Tensor:
@@ -149,7 +151,7 @@ class GradNorm(Balance):
         return total
 
     def adjust(self, indices: list[int], losses: Sequence[Tensor], shared: Sequence[nn.Parameter]) -> None:
-        """One step of these tasks' weights, which are those of the next batch."""
+        """Update these tasks' weights for the next batch."""
         learning = [parameter for parameter in shared if parameter.requires_grad]
         if not learning:
             raise UserError(
@@ -161,7 +163,7 @@ class GradNorm(Balance):
             norms.append(torch.nn.utils.get_total_norm(gradients).float())
         with torch.no_grad():
             seen = over_processes(torch.stack([torch.stack(norms), torch.stack([*losses]).float()]))
-            sound = seen.isfinite().all()  # half precision overflows at times; the optimiser leaves that batch out, too
+            sound = seen.isfinite().all()  # half precision can overflow; the optimiser skips such a batch too
             g, loss = seen
             tiny = torch.finfo(g.dtype).tiny
             known = taken(self.first, indices)
@@ -182,18 +184,18 @@ class GradNorm(Balance):
 
 
 def count_on(balance: nn.Module, _keys: object) -> None:
-    """Go on counting batches from a state that was loaded."""
+    """Continue the batch count from a loaded state."""
     assert isinstance(balance, GradNorm)
     balance.seen = int(balance.batches)
 
 
 def taken(values: Tensor, indices: Sequence[int]) -> Tensor:
-    """Some entries of a vector; a list as an index would have to be copied to the device first."""
+    """Select entries of a vector; indexing with a list would first copy the list to the device."""
     return torch.stack([values[index] for index in indices])
 
 
 def over_processes(values: Tensor) -> Tensor:
-    """The mean of a tensor over all processes."""
+    """Mean of a tensor over all processes."""
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         torch.distributed.all_reduce(values)
         values = values / torch.distributed.get_world_size()
@@ -201,10 +203,10 @@ def over_processes(values: Tensor) -> Tensor:
 
 
 def by_task(key: str, values: Mapping[str, float], names: Sequence[str], least: float = -math.inf) -> dict[str, float]:
-    """Checked values of balance.<key> by task.
+    """Validate the values of balance.<key> and return them by task.
 
     Raises:
-        ValueError: for a task that does not exist, or no finite number from `least`.
+        ValueError: for an unknown task, or a value that is not a finite number of at least `least`.
     """
     choices = list(dict.fromkeys((*infos(), *names)))
     if not isinstance(values, Mapping):

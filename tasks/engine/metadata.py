@@ -1,4 +1,4 @@
-"""What every checkpoint of a training says of itself."""
+"""Metadata in every checkpoint of a training."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,7 +9,7 @@ from tasks.engine.learner import Learner
 
 
 class SaveMetadata(Callback):
-    """Writes the metadata into each checkpoint, with what the tasks have found out since (a threshold to draw by).
+    """Writes the metadata into each checkpoint, with values the tasks have determined (such as a drawing threshold).
 
     Args:
         metadata: see make_card of tasks/checkpoint/checkpoint.py.

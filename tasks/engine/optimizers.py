@@ -1,4 +1,4 @@
-"""RMSprop as TensorFlow computes it, which is how MobileNetV2 and V3 were trained."""
+"""RMSprop as TensorFlow computes it; MobileNetV2 and V3 were trained with it."""
 
 import math
 from collections.abc import Callable, Iterable
@@ -10,11 +10,11 @@ from torch.optim import Optimizer
 
 
 class RMSpropTF(Optimizer):
-    """RMSprop with epsilon inside the root, mean squares that start at 1, and the rate inside the momentum.
+    """RMSprop with epsilon inside the root, mean squares initialised to 1, and the learning rate inside the momentum.
 
         s <- decay * s + (1 - decay) * g²        m <- momentum * m + lr * g / sqrt(s + epsilon)        w <- w - m
 
-    torch.optim.RMSprop adds epsilon outside the root, which with the papers' 0.002 is another algorithm.
+    torch.optim.RMSprop adds epsilon outside the root; with the papers' 0.002 that is a different algorithm.
 
     Args:
         params: parameters or groups of them.
@@ -49,7 +49,7 @@ class RMSpropTF(Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
-        """One update of every parameter that has a gradient."""
+        """Update every parameter that has a gradient."""
         loss = None
         if closure is not None:
             with torch.enable_grad():

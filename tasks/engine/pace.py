@@ -9,17 +9,17 @@ from tasks.common.console import report
 from tasks.common.errors import UserError
 from tasks.data.loading.datamodule import DataModule
 
-ENTRY = "run"  # of a checkpoint
+ENTRY = "run"  # key in a checkpoint
 
 
 class KeepPace(Callback):
-    """Notes processes, images and steps of an epoch in each checkpoint, and compares them when a run is resumed.
+    """Saves the processes, images and steps per epoch in each checkpoint, and compares them when a run is resumed.
 
-    After whole epochs another number of steps is exact: as many epochs are done, and the schedule goes on from their
-    share of all. Within an epoch it is not: other images would be skipped.
+    Between epochs, a changed number of steps can be converted exactly: the same number of epochs is done, and the
+    schedule continues from the same fraction. Within an epoch it cannot: the wrong images would be skipped.
 
     Args:
-        resumed: the checkpoint that is resumed, for messages.
+        resumed: path of the checkpoint being resumed, for messages.
     """
 
     def __init__(self, resumed: str | None) -> None:
@@ -29,10 +29,10 @@ class KeepPace(Callback):
         checkpoint[ENTRY] = pace(trainer)
 
     def on_load_checkpoint(self, trainer: Trainer, _module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Rescale the progress of another number of steps.
+        """Rescale the progress if the number of steps per epoch has changed.
 
         Raises:
-            UserError: where that is not exact, or the checkpoint has something else as its pace.
+            UserError: if that would not be exact, or the checkpoint's pace is invalid.
         """
         before, now = checkpoint.get(ENTRY), pace(trainer)
         if before is None or before == now:
@@ -61,7 +61,7 @@ class KeepPace(Callback):
         report(f"resumed from {was}; here {here}: the schedule goes on from the same epoch")
 
     def on_train_start(self, trainer: Trainer, _module: LightningModule) -> None:
-        """The rate of the step that comes next, by the schedule's new length."""
+        """Set the learning rate of the next step from the schedule's new length."""
         for config in trainer.lr_scheduler_configs if self.rescaled else ():
             scheduler = config.scheduler
             assert isinstance(scheduler, LambdaLR)
@@ -73,7 +73,7 @@ class KeepPace(Callback):
 
 
 def pace(trainer: Trainer) -> dict[str, int]:
-    """Processes, images, and batches and steps of an epoch."""
+    """Number of processes and images, batch size, and batches and steps per epoch."""
     data: Any = getattr(trainer, "datamodule", None)
     assert isinstance(data, DataModule) and data.train is not None
     batches = data.epoch_batches()
@@ -87,18 +87,18 @@ def pace(trainer: Trainer) -> dict[str, int]:
 
 
 def is_pace(found: object) -> bool:
-    """Whether an entry of a checkpoint holds whole numbers by name, as pace() gives them."""
+    """Whether a checkpoint entry maps names to positive integers, as pace() returns them."""
     return isinstance(found, dict) and all(type(value) is int and 0 < value < 2**63 for value in found.values())
 
 
 def text(pace: dict[str, int]) -> str:
-    """A pace in words."""
+    """Format a pace for messages."""
     found = {key: pace.get(key, 0) for key in ("steps", "processes", "batch_size", "images")}
     return "{steps} steps an epoch ({processes} × {batch_size} of {images:,} images)".format(**found)
 
 
 def rescale(checkpoint: dict[str, Any], now: dict[str, int]) -> None:
-    """Count the steps of the epochs that are done as if all had been of this pace."""
+    """Rewrite the step counts in a checkpoint as if all completed epochs had run at pace `now`."""
     fit = checkpoint["loops"]["fit_loop"]
     epochs = fit["epoch_progress"]["current"]["processed"]
     steps, batches = epochs * now["steps"], epochs * now["batches"]

@@ -1,4 +1,4 @@
-"""What a training shows: a bar, a line per epoch, and pictures in the end."""
+"""Training output: a progress bar, one line per epoch, and pictures at the end."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -12,26 +12,26 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from tasks.engine.learner import Learner
 
-SHOW_EVERY = 0.5  # seconds, where there is a terminal
+SHOW_EVERY = 0.5  # seconds between updates of the bar
 
 
 class Epoch:
-    """What is counted while an epoch runs."""
+    """Counters of the current epoch."""
 
     def __init__(self) -> None:
         self.images = self.steps = 0
         self.waited = 0.0
         self.loss = torch.zeros(())
         self.start = self.mark = time.perf_counter()
-        self.scored = ""  # the numbers when it was scored
+        self.scored = ""  # numbers() when validation started
 
     @property
     def seconds(self) -> float:
-        """To the end of the last step."""
+        """Time from the start of the epoch to the end of the last step."""
         return self.mark - self.start
 
     def numbers(self) -> str:
-        """As the terminal has them; waits for the device."""
+        """Format the counters for the terminal; waits for the device."""
         seconds = max(self.seconds, 1e-9)
         return (
             f"loss {self.loss.item() / max(1, self.steps):.3f}  {self.images / seconds:.1f} images/s  "
@@ -40,7 +40,7 @@ class Epoch:
 
 
 class ShowProgress(Callback):
-    """A bar where there is a terminal, and one line per epoch: loss, rate, speed, share of time waiting for data."""
+    """Shows a bar on terminals and one line per epoch: loss, learning rate, speed, share of time waiting for data."""
 
     def __init__(self, score: str) -> None:
         self.score = score
@@ -76,10 +76,10 @@ class ShowProgress(Callback):
         epoch.images += len(batch["image"]) * trainer.world_size
         epoch.steps += 1
         self.done += 1
-        loss = outputs["loss"].detach() * trainer.accumulate_grad_batches  # Lightning has divided it
+        loss = outputs["loss"].detach() * trainer.accumulate_grad_batches  # Lightning divided it
         epoch.loss = epoch.loss.to(loss.device) + loss
         epoch.mark = time.perf_counter()
-        module.log_dict(  # into metrics.csv, beside the loss
+        module.log_dict(  # into metrics.csv, next to the loss
             {
                 "train/lr": trainer.optimizers[0].param_groups[0]["lr"],  # of the next step
                 "train/images_per_second": epoch.images / max(epoch.seconds, 1e-9),
@@ -110,11 +110,11 @@ class ShowProgress(Callback):
 
 
 class Pictures(Callback):
-    """Saves the pictures of each task that is scored, in a folder for each where there are several tasks.
+    """Saves pictures of each scored task, in one folder per task if there are several.
 
     Args:
-        count: how many of each task.
-        images: the numbers in the data set of the images that have a kind of label (`Task.target`).
+        count: number of pictures per task.
+        images: indices in the data set of the images that have a kind of label (`Task.target`).
     """
 
     def __init__(self, folder: Path, learner: Learner, count: int, images: Callable[[str], Sequence[int]]) -> None:
@@ -126,7 +126,7 @@ class Pictures(Callback):
         self, _trainer: Trainer, _learner: LightningModule, outputs: Any, batch: Any, *_: Any
     ) -> None:
         for name, gallery in self.galleries.items():
-            if name in outputs:  # a mixture's batch has labels for some tasks
+            if name in outputs:  # a batch of a mixture may have labels for only some tasks
                 gallery.add(batch, outputs[name])
 
     def on_validation_end(self, trainer: Trainer, _learner: LightningModule) -> None:

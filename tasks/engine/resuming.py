@@ -1,4 +1,4 @@
-"""What a resumed run needs of its checkpoint; anything else there would be lost or wrong in silence."""
+"""Checks the checkpoint that a run resumes from; unchecked, state could be lost or silently wrong."""
 
 import copy
 import re
@@ -22,13 +22,13 @@ AVERAGED = {"current_model_state": "weights beside their average", "averaging_st
 
 
 def check_resumable(checkpoint: Mapping[str, Any], path: str | Path, averaged: bool) -> None:
-    """All that a run goes on with is there, and as it was saved.
+    """Check that a checkpoint has all the state needed to resume, unchanged since it was saved.
 
     Args:
         averaged: whether the run keeps an average of its weights.
 
     Raises:
-        UserError: if the checkpoint lacks state needed to resume, or was changed.
+        UserError: if state is missing or was changed.
     """
     needed = NEEDED | (AVERAGED if averaged else {})
     lacking = [what for key, what in needed.items() if key not in checkpoint]
@@ -48,10 +48,10 @@ def check_resumable(checkpoint: Mapping[str, Any], path: str | Path, averaged: b
 
 
 def epochs_done(checkpoint: Mapping[str, Any], path: str | Path, max_epochs: int) -> int:
-    """How many epochs the run has behind it.
+    """Number of completed epochs.
 
     Raises:
-        UserError: for more than it is to have in all.
+        UserError: if it exceeds `max_epochs`.
     """
     done = int(checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"])
     if done > max_epochs:
@@ -62,10 +62,10 @@ def epochs_done(checkpoint: Mapping[str, Any], path: str | Path, max_epochs: int
 
 
 def check_state(checkpoint: Mapping[str, Any], path: str | Path, learner: Learner, trainer: Trainer) -> None:
-    """What a run goes on with fits the run: entry by entry, before Lightning takes it.
+    """Check that a checkpoint's state fits the run, entry by entry, before Lightning loads it.
 
     Raises:
-        UserError: at the first entry that is of another kind or shape, with its name.
+        UserError: for the first entry of a wrong type or shape, with its name.
     """
     ours = learner.state_dict()
     optimizer = learner.make_optimizer()
@@ -109,7 +109,7 @@ def check_state(checkpoint: Mapping[str, Any], path: str | Path, learner: Learne
 
 
 def wrong_callback(callbacks: Mapping[Any, Any]) -> str:
-    """Where a callback's saved state is none; nothing if there is no such place."""
+    """Key of the first invalid callback state, or ''."""
     for name, state in callbacks.items():
         named = isinstance(name, str) and isinstance(state, dict)
         if not named or (name.startswith("Best{") and "best_model_score" not in state):
@@ -118,7 +118,7 @@ def wrong_callback(callbacks: Mapping[Any, Any]) -> str:
 
 
 def differs(theirs: object, ours: object, where: str) -> str:
-    """Where something lacks a key of ours, or has a value of another kind or shape; nothing if it does not."""
+    """Path of the first key of ours that is missing, or has a value of another type or shape; '' if none."""
     if isinstance(ours, Mapping):
         if not isinstance(theirs, Mapping):
             return where
@@ -136,7 +136,7 @@ def differs(theirs: object, ours: object, where: str) -> str:
 
 
 def differs_in_optimizer(states: object, optimizer: torch.optim.Optimizer) -> str:
-    """Where an optimiser's saved state is of another kind than this optimiser's; nothing if it is not."""
+    """Path of the first entry of a saved optimiser state that does not match this optimiser, or ''."""
     groups = optimizer.state_dict()["param_groups"]
     wanted = [{"state": {}, "param_groups": [{"params": group["params"], "lr": 0.0} for group in groups]}]
     if wrong := differs(states, wanted, "optimizer_states"):
@@ -171,11 +171,11 @@ def differs_in_optimizer(states: object, optimizer: torch.optim.Optimizer) -> st
     return ""
 
 
-PROBE = (2, 3)  # a shape that no count of steps has
+PROBE = (2, 3)  # a shape that no step counter has
 
 
 def state_after_a_step(optimizer: torch.optim.Optimizer, group: Mapping[str, Any]) -> dict[str, Any]:
-    """What an optimiser keeps of a parameter of a group, by name, for one of shape PROBE."""
+    """State that an optimiser keeps for one parameter of a group, by name, probed with a parameter of shape PROBE."""
     probe = torch.nn.Parameter(torch.zeros(PROBE, device=group["params"][0].device))
     probe.grad = torch.zeros_like(probe)
     alike = copy.copy(optimizer)
@@ -185,7 +185,11 @@ def state_after_a_step(optimizer: torch.optim.Optimizer, group: Mapping[str, Any
 
 
 def is_kept(value: object, kind: object, parameter: Tensor) -> bool:
-    """Whether a saved entry is of the kind that an optimiser keeps of a parameter."""
+    """Whether a saved entry has the type and shape that the optimiser keeps for a parameter.
+
+    Args:
+        kind: the entry in state_after_a_step().
+    """
     if not isinstance(kind, Tensor):
         return kind is None or isinstance(value, int | float | Tensor)
     if not isinstance(value, Tensor):

@@ -8,7 +8,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 
 def poly(optimizer: Optimizer, total_steps: int, *, power: float, warmup: float) -> LambdaLR:
-    """(1 - progress)^power, as DeepLab trains; warmup is the share of steps spent rising from 0."""
+    """(1 - progress)^power, as in DeepLab; `warmup` is the fraction of steps spent rising from 0."""
     return annealed(optimizer, total_steps, warmup, lambda progress, _: (1 - progress) ** power)
 
 
@@ -25,7 +25,10 @@ def constant(optimizer: Optimizer, total_steps: int, *, warmup: float) -> Lambda
 def step(
     optimizer: Optimizer, total_steps: int, *, milestones: Sequence[float], factor: float, warmup: float
 ) -> LambdaLR:
-    """The rate times `factor` behind each milestone, a share of all steps: ResNet's and SENet's /10 every 30 epochs.
+    """Multiplies the rate by `factor` after each milestone, as ResNet and SENet divide it by 10 every 30 epochs.
+
+    Args:
+        milestones: as fractions of all steps.
 
     Raises:
         ValueError: for a milestone outside 0-1.
@@ -47,14 +50,14 @@ def exponential(
     staircase: bool,
     warmup: float,
 ) -> LambdaLR:
-    """The rate times `decay` each `every` epochs: MobileNetV2's 0.98 each epoch, V3's 0.99 each three.
+    """Multiplies the rate by `decay` every `every` epochs: MobileNetV2 by 0.98 every epoch, V3 by 0.99 every three.
 
     Args:
-        epochs: that the steps are spread over.
-        staircase: at once at the end of each interval, or bit by bit.
+        epochs: number of epochs in `total_steps`.
+        staircase: decay at the end of each interval instead of continuously.
 
     Raises:
-        ValueError: for an interval or a number of epochs that is not positive.
+        ValueError: if the interval or the number of epochs is not positive.
     """
     if every <= 0 or epochs <= 0:
         raise ValueError(f"scheduler.every={every} and scheduler.epochs={epochs} must be above 0")
@@ -67,7 +70,7 @@ def exponential(
 
 
 def annealed(optimizer: Optimizer, total_steps: int, warmup: float, shape: Callable[[float, int], float]) -> LambdaLR:
-    """Warm-up, then `shape` of the progress since then, from 0 to 1, and of the step.
+    """Linear warm-up, then `shape(progress, step)`, with progress from 0 to 1 after the warm-up.
 
     Raises:
         ValueError: for a warm-up outside 0-1.

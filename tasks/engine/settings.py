@@ -1,4 +1,4 @@
-"""Settings of a run, as types: what is built, trained, scored. Checked when they are made, without torch."""
+"""Typed settings of a run: what is built, trained and scored. Validated on construction, without torch."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,12 +20,12 @@ BUILT = ("trainer", "dataset", "backbone", "optimizer", "scheduler")
 
 @dataclass(frozen=True)
 class Source:
-    """Where weights come from; at most one of them, but for `model` with the checkpoint that it is compared with.
+    """Where weights come from. At most one is set, except that `model` may have a `checkpoint` to compare with.
 
     Attributes:
-        checkpoint: ours, to start from, to score or to predict with.
-        resume: ours, of a run to go on with.
-        weights: torchvision's name of them, or a file.
+        checkpoint: one of our checkpoints, to start from, score or predict with.
+        resume: one of our checkpoints, of the run to resume.
+        weights: torchvision's name of the weights, or a file.
         model: an exported file.
     """
 
@@ -36,10 +36,10 @@ class Source:
 
     @classmethod
     def of(cls, tree: Tree) -> Self:
-        """Of a whole configuration. The several files that mode=benchmark may have are not taken.
+        """Read from a complete configuration. Lists of files, which mode=benchmark allows, are ignored.
 
         Raises:
-            UserError: for a combination that means nothing, and for a checkpoint that is not there.
+            UserError: for a meaningless combination, or a checkpoint that does not exist.
         """
         mode = tree["mode"]
         for key in ("checkpoint", "model"):
@@ -69,7 +69,7 @@ class Source:
 
 @dataclass(frozen=True)
 class HeadSettings:
-    """What is built for a head, and whether its weights stay as they are."""
+    """Specs of a head and its task, and whether its weights are frozen."""
 
     head: Spec
     task: Spec
@@ -78,16 +78,16 @@ class HeadSettings:
 
 @dataclass(frozen=True)
 class LearnerSettings:
-    """What a Learner is built from.
+    """Everything a Learner is built from.
 
     Attributes:
-        backbone: without `frozen`.
-        frozen: whether the backbone's weights stay as they are.
-        heads: by name; the one of a single task has the name "".
-        balance: of several heads' losses; None for one head.
-        datasets: names of a mixture's.
-        separate_statistics: whether batch normalisation has statistics for each data set of a mixture.
-        confirmed: whether a network may be out of all proportion.
+        backbone: its spec, without `frozen`.
+        frozen: whether the backbone's weights are frozen.
+        heads: by name; the head of a single-task run is named "".
+        balance: of the losses of several heads; None for one head.
+        datasets: names of the data sets of a mixture.
+        separate_statistics: whether batch normalisation keeps statistics per data set of a mixture.
+        confirmed: whether the network may be disproportionately large.
     """
 
     backbone: Spec
@@ -103,10 +103,10 @@ class LearnerSettings:
 
     @classmethod
     def of(cls, tree: Tree) -> Self:
-        """Of a whole configuration, resolved, be it that inside a checkpoint.
+        """Read from a complete, resolved configuration, including one stored in a checkpoint.
 
         Raises:
-            UserError: for a value outside its rule, and where there is nothing to build.
+            UserError: for a value that violates its rule, or if there is nothing to build.
         """
         check_values(tree, {}, run.NETWORK | run.RUN_WHERE_PRESENT | networks.RULES)
         check_values(tree, {}, learning.RULES | learning.of_each_task(infos()))
@@ -126,13 +126,13 @@ class LearnerSettings:
 
     @property
     def names_of_frozen(self) -> list[str]:
-        """ "backbone" and the names of heads, if they are to stay as they are."""
+        """Names of the frozen heads, and "backbone" if it is frozen."""
         heads = [name for name, part in self.heads.items() if part.frozen]
         return heads + (["backbone"] if self.frozen else [])
 
 
 def heads_of(tree: Tree) -> dict[str, HeadSettings]:
-    """What is built for each head; all that there are where it is not settled yet which."""
+    """Settings of each head; of all known heads if the list is not resolved yet."""
     if not is_multitask(tree):
         return {"": HeadSettings(spec_of(tree, "head"), spec_of(tree, "task"))}
     names = infos() if tree["heads"] is None else tree["heads"]
@@ -144,7 +144,7 @@ def heads_of(tree: Tree) -> dict[str, HeadSettings]:
 
 @dataclass(frozen=True)
 class DistillationSettings:
-    """A teacher, and how much is learnt from it."""
+    """A teacher, and how strongly the student learns from it."""
 
     teacher: str
     weights: str | None
@@ -153,10 +153,10 @@ class DistillationSettings:
 
     @classmethod
     def of(cls, tree: Tree) -> Self | None:
-        """Of a whole configuration; None for no teacher.
+        """Read from a complete configuration; None without a teacher.
 
         Raises:
-            UserError: for a teacher that is not there, or brings its weights and gets others.
+            UserError: if the teacher does not exist, or brings its own weights but is given others.
         """
         if select(tree, "distill.teacher") is None:
             return None
@@ -175,18 +175,18 @@ class DistillationSettings:
                 raise UserError(
                     "distill.weights=… is for torchvision's networks; distill.teacher=<file.ckpt> brings its own"
                 )
-            if tree["mode"] == "train" and not Path(own.teacher).is_file():  # elsewhere it may be gone
+            if tree["mode"] == "train" and not Path(own.teacher).is_file():  # in other modes it may be gone
                 raise UserError(f"distill.teacher={own.teacher}: no such file")
         return own
 
 
 @dataclass(frozen=True)
 class TrainerSettings:
-    """The trainer, and those of its arguments that are looked at here.
+    """The trainer's spec, and the arguments that our code reads.
 
     Attributes:
         spec: with all arguments.
-        logger: None for none.
+        logger: None for no logger.
     """
 
     spec: Spec
@@ -198,10 +198,10 @@ class TrainerSettings:
 
     @classmethod
     def of(cls, tree: Tree) -> Self:
-        """Of a whole configuration, resolved.
+        """Read from a complete, resolved configuration.
 
         Raises:
-            UserError: for a value outside its rule, and for arguments that other keys stand for here.
+            UserError: for a value that violates its rule, or a trainer argument that another key of ours replaces.
         """
         check_values(tree, {}, trainer.RULES)
         check_instead(tree)
@@ -218,18 +218,18 @@ class TrainerSettings:
 
 @dataclass(frozen=True)
 class Run:
-    """What a command does: trains, scores, predicts or exports this network with this data.
+    """One run of a command: trains, scores, predicts with or exports this network on this data.
 
     Attributes:
         task: the command: segment, detect, classify or multitask.
         mode: train, evaluate, predict, export, benchmark or search.
         seed: of weights, order and augmentation.
-        ema: decay of the weights' running average; None for none.
-        stop_after: epochs after which the training ends, as if interrupted; None for none.
-        save_minutes: how often last.ckpt is written within an epoch; None for never.
-        pictures: validation images drawn in the end.
+        ema: decay of the weights' running average; None for no average.
+        stop_after: number of epochs after which training ends as if interrupted; None to finish.
+        save_minutes: interval at which last.ckpt is written within an epoch; None for never.
+        pictures: number of validation images drawn at the end.
         output_dir: where loggers write.
-        stored: the configuration as checkpoints have it: nested dicts, in which a few interpolations are left.
+        stored: the configuration as stored in checkpoints: nested dicts with a few interpolations left.
     """
 
     task: str
@@ -250,14 +250,14 @@ class Run:
 
     @classmethod
     def of(cls, task: str, tree: Tree, output_dir: object = "") -> Self:
-        """Of a whole configuration as it is stored.
+        """Read from a complete configuration in its stored form.
 
         Args:
             output_dir: where loggers write.
 
         Raises:
-            UserError: for a value outside its rule, a class that does not belong where it is, a combination that
-                means nothing, a file that is not there.
+            UserError: for a value that violates its rule, a class in the wrong place, a meaningless combination, or a
+                file that does not exist.
         """
         whole = resolved(tree, output_dir)
         parts = [f"{name}." for name in infos()] if is_multitask(whole) else [""]
@@ -289,5 +289,5 @@ class Run:
         return settings
 
     def changed(self, **keys: Any) -> Self:
-        """With other values at the top of the configuration, checked anew."""
+        """Copy with other values for top-level keys of the configuration, validated again."""
         return type(self).of(self.task, {**self.stored, **keys}, self.output_dir)

@@ -1,4 +1,4 @@
-"""How a training ends before its time: by a signal, or because its loss runs away."""
+"""Early ends of a training: by a signal, or because the loss diverges."""
 
 import math
 import signal
@@ -14,19 +14,19 @@ from tasks.common.errors import Diverged, Stopped
 from tasks.data.loading.sharing import Waiting
 from tasks.engine.together import any_process, time_to_ask
 
-EXPLODED = 10  # times the loss of the first batch; below 1 that counts as 1, so that a trained network may learn anew
-GRACE = 10  # seconds that a stop waits for a batch that does not come
+EXPLODED = 10  # times the first batch's loss, taken as at least 1 so that a trained network may learn a new task
+GRACE = 10  # seconds that a stop waits for the next batch
 REMEDY = "a lower optimizer.lr, a longer scheduler.warmup or trainer.gradient_clip_val may help"
 
 
 class WatchLoss(Callback):
-    """Notes a loss that explodes; one that is not finite at the end of an epoch ends the training at once.
+    """Reports an exploding loss; a loss that is not finite at the end of an epoch ends the training at once.
 
-    That epoch's `last.ckpt` is not written: the one of the epoch before stays.
+    In that case `last.ckpt` of the epoch is not written: the previous epoch's file is kept.
 
     Attributes:
-        exploded: what to say if the last epoch's mean loss is over EXPLODED times the loss of the training's first
-            batch (or 1 where that is less); nothing if it is not.
+        exploded: message if the last epoch's mean loss exceeds EXPLODED times the loss of the training's first batch
+            (or EXPLODED, if that loss is below 1), else ''.
     """
 
     def __init__(self) -> None:
@@ -36,7 +36,7 @@ class WatchLoss(Callback):
         self.exploded = ""
 
     def on_train_batch_end(self, trainer: Trainer, _m: LightningModule, outputs: Any, *_: Any) -> None:
-        loss = outputs["loss"].detach() * trainer.accumulate_grad_batches  # Lightning has divided it
+        loss = outputs["loss"].detach() * trainer.accumulate_grad_batches  # Lightning divided it
         self.first = loss if self.first is None else self.first
         self.total, self.batches = self.total + loss, self.batches + 1
         if not trainer.is_last_batch:
@@ -63,11 +63,11 @@ class WatchLoss(Callback):
 
 
 class StopOnSignal(Callback):
-    """Ctrl-C and SIGTERM end the training with a `last.ckpt` that goes on as if nothing had happened.
+    """Ends the training on Ctrl-C or SIGTERM, with a `last.ckpt` that resumes as if nothing had happened.
 
-    It stops after the next optimiser step (of several processes after at most EVERY of them); after the last step of an
-    epoch, when validation is done and the epoch's own `last.ckpt` is written. If no batch comes for GRACE seconds, it
-    does not wait for a step. A second signal ends the process at once.
+    Training stops after the next optimiser step (with several processes, within EVERY steps). After the last step of
+    an epoch, it stops once validation is done and the epoch's own `last.ckpt` is written. If no batch arrives for GRACE
+    seconds, it does not wait for a step. A second signal ends the process at once.
     """
 
     def __init__(self, checkpoint: Path) -> None:
@@ -93,10 +93,10 @@ class StopOnSignal(Callback):
         self.before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def save_between_steps(self, trainer: Trainer) -> None:
-        """Write `last.ckpt` while the next training batch is waited for, with what on_train_batch_end would write.
+        """Write `last.ckpt` while waiting for the next training batch, as on_train_batch_end would.
 
-        Nothing is written where that cannot be: in a validation, between the batches of a step, at an epoch's start,
-        or where other processes would have to write, too. The checkpoint that is there stays.
+        Nothing is written if that is impossible: during validation, between the batches of one step, at the start of an
+        epoch, or if other processes would have to write too. An existing checkpoint is kept.
         """
         loop = trainer.fit_loop.epoch_loop
         done = loop.batch_progress
@@ -121,8 +121,8 @@ class StopOnSignal(Callback):
             raise Stopped(self.received or signal.SIGTERM, self.checkpoint)
 
     def on_exception(self, *_: Any) -> None:
-        """Stop the clock: Lightning puts back the handlers of before, and SIGALRM would end the process."""
-        if getattr(signal, "SIGALRM", None) in self.before:  # Windows has none
+        """Stop the timer: Lightning restores the previous handlers, and SIGALRM would then end the process."""
+        if getattr(signal, "SIGALRM", None) in self.before:  # Windows has no SIGALRM
             signal.setitimer(signal.ITIMER_REAL, 0)
 
     def teardown(self, *_: Any, **__: Any) -> None:

@@ -1,4 +1,4 @@
-"""What a run says on the terminal."""
+"""Terminal output of a run."""
 
 import copy
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ from tasks.engine.learner import Learner
 
 
 def describe(learner: Learner, data: DataModule) -> dict[str, Any]:
-    """A line for each network and one for the data; returns what they cost: each task's alone, and all as one."""
+    """Print a line per network and one for the data; return the costs of each task's network and of all combined."""
     height, width = data.input_size()
     costs: dict[str, Any] = {"height": height, "width": width}
     heads = {name: copy.deepcopy(task.head).to("meta") for name, task in learner.each_task()}
@@ -49,14 +49,14 @@ def describe(learner: Learner, data: DataModule) -> dict[str, Any]:
 
 
 def on_meta(backbone: Backbone) -> Backbone:
-    """A copy that computes nothing but shapes; of one that has statistics for each data set, the ordinary network."""
+    """Copy on the meta device, which computes only shapes; separate statistics are joined into ordinary layers."""
     backbone = copy.deepcopy(backbone).to("meta")
     join_domains(backbone)
     return backbone
 
 
 class EveryHead(nn.Module):
-    """All heads on the same maps."""
+    """Runs all heads on the same maps."""
 
     def __init__(self, heads: Mapping[str, nn.Module]) -> None:
         super().__init__()
@@ -66,17 +66,17 @@ class EveryHead(nn.Module):
         return [head(maps) for head in self.heads]
 
 
-IN_LINE = 6  # scores in a line: what a terminal is wide enough for
-PER_CLASS = ("iou", "AP")  # before the class in the names of scores
+IN_LINE = 6  # scores per line that fit a terminal
+PER_CLASS = ("iou", "AP")  # prefixes of the class in score names
 
 
 def per_class(key: str) -> bool:
-    """Whether a score's name is that of one class."""
+    """Whether a score is of a single class, by its name."""
     return any(f"{kind}/" in key for kind in PER_CLASS)
 
 
 def show(scores: dict[str, Any]) -> None:
-    """A table of the scores: per-class ones first, the rest below."""
+    """Print the scores: tables of per-class scores, then the rest."""
     for kind in PER_CLASS:
         table = Table("class", box=None)
         table.add_column(kind, justify="right")

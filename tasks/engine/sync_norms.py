@@ -1,14 +1,14 @@
-"""Batch normalisation over all processes, for layers that hold their activation as well."""
+"""Batch normalisation over all processes, including layers that contain their activation."""
 
 import torch
 from lightning.pytorch.plugins import TorchSyncBatchNorm
 
 
 class SyncNorms(TorchSyncBatchNorm):
-    """Lightning's conversion, which would drop the activations that timm's BatchNormAct2d holds."""
+    """Lightning's conversion, but keeps the activations inside timm's BatchNormAct2d, which Lightning drops."""
 
     def apply(self, model: torch.nn.Module) -> torch.nn.Module:
-        """The same network with torch.nn.SyncBatchNorm layers."""
+        """Convert a network's layers to torch.nn.SyncBatchNorm."""
         if any(type(module).__name__ == "BatchNormAct2d" for module in model.modules()):
             from timm.layers import convert_sync_batchnorm
 

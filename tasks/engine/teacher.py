@@ -1,4 +1,4 @@
-"""Teachers for knowledge distillation: our own checkpoints, or torchvision's networks for classes of images."""
+"""Teachers for knowledge distillation: our own checkpoints, or torchvision's image classifiers."""
 
 from collections.abc import Callable
 from typing import Any
@@ -20,7 +20,7 @@ from tasks.engine.trained import load_trained
 
 
 class Trained(nn.Module):
-    """A trained learner as images to the raw outputs of its one task."""
+    """Wraps a trained single-task learner: maps images to the task's raw outputs."""
 
     def __init__(self, learner: Learner) -> None:
         super().__init__()
@@ -32,10 +32,10 @@ class Trained(nn.Module):
 
 
 class Normalised(nn.Module):
-    """A network that wants normalised floats, given uint8 images.
+    """Feeds uint8 images to a network that expects normalised floats.
 
     Args:
-        mean, std: of RGB in 0-1.
+        mean, std: of the RGB channels, in 0-1.
     """
 
     def __init__(self, network: Callable[[Tensor], Tensor], mean: list[float], std: list[float]) -> None:
@@ -57,10 +57,10 @@ class Normalised(nn.Module):
 
 
 def make_distillation(settings: DistillationSettings, task: Task) -> Distillation:
-    """The teacher of the settings, for a student's task.
+    """Build the configured teacher for a student's task.
 
     Raises:
-        UserError: for a teacher that cannot be read, or whose outputs are others.
+        UserError: if the teacher cannot be read, or its outputs do not match the student's.
     """
     name = settings.teacher
     if name.endswith(".ckpt"):
@@ -76,7 +76,7 @@ def make_distillation(settings: DistillationSettings, task: Task) -> Distillatio
 
 
 def ours(path: str, task: Task) -> nn.Module:
-    """The network of a checkpoint of the same task."""
+    """Load a teacher from one of our checkpoints of the same task."""
     learner, _ = load_trained(open_checkpoint(path, task.name), path)
     try:
         task.check_teacher(learner.each(task.name))
@@ -86,10 +86,10 @@ def ours(path: str, task: Task) -> nn.Module:
 
 
 def torchvisions(name: str, weights: str | None, classes: int) -> nn.Module:
-    """A torchvision classification network by name, with weights by name (downloaded) or from a file."""
+    """Load a torchvision classifier by name, with weights by name (downloaded) or from a file."""
     from torchvision import models
 
-    if name not in models.list_models(module=models):  # that is, of classification
+    if name not in models.list_models(module=models):  # classification models only
         raise UserError(f"distill.teacher={name} is neither a .ckpt file nor a torchvision network (resnet50, …)")
     if weights is None:
         raise UserError(f"distill.teacher={name} needs distill.weights=<torchvision's name of the weights, or a file>")

@@ -1,4 +1,4 @@
-"""Training and scoring: what a run does, and what it leaves behind."""
+"""Training and scoring: the steps of a run, and the files it writes."""
 
 import copy
 import json
@@ -36,17 +36,17 @@ from tasks.engine.stopping import StopOnSignal, WatchLoss
 from tasks.engine.summary import describe, show
 from tasks.engine.weights import classes_of_inactive, load_for_inference, numbered_as_trained, start
 
-CHATTER = (  # warnings that do not apply here, and one of Lightning about itself
+CHATTER = (  # warnings that do not apply here, and one about Lightning's own code
     "does not have many workers",
     "smaller than the logging interval",
     "Checkpoint directory",
     "Experiment logs directory",
-    "your dataloader is not resumable",  # it is, by its sampler
+    "your dataloader is not resumable",  # it is resumable, through its sampler
     "LeafSpec",
-    "in eval mode at the start of training",  # what is frozen
-    "could not find the monitored key",  # there is no best without a validation
-    "was called before the ``update``",  # a process may be without an image of a data set
-    "sync_dist",  # the scores come from metrics that are synchronised already
+    "in eval mode at the start of training",  # frozen modules are
+    "could not find the monitored key",  # without validation there is no best
+    "was called before the ``update``",  # a process may have no image of a data set
+    "sync_dist",  # the metrics are already synchronised
 )
 logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
 
@@ -55,20 +55,20 @@ class Prepared(NamedTuple):
     """What a run works with.
 
     Attributes:
-        costs: of each task's network, and of all as one, as network.json has them.
+        costs: of each task's network and of all combined, as in network.json.
     """
 
     learner: Learner
     data: DataModule
-    metadata: dict[str, Any]  # of the checkpoints
+    metadata: dict[str, Any]  # stored in checkpoints
     costs: dict[str, Any]
 
 
 def prepare(run: Run, splits: Splits) -> Prepared:
-    """The network with weights as they are initialised, the data, and what the network costs, which is said.
+    """Build the network with initial weights and the data, and report the network's costs.
 
     Raises:
-        UserError: for what does not fit together.
+        UserError: for incompatible choices.
     """
     learner, data, metadata = ready(run, splits)
     if run.mode == "train" and len(learner.tasks) > 1:
@@ -77,7 +77,7 @@ def prepare(run: Run, splits: Splits) -> Prepared:
 
 
 def evaluate(run: Run, prepared: Prepared, folder: Path) -> None:
-    """Score a checkpoint, or weights.
+    """Score a checkpoint or weights.
 
     Raises:
         UserError: for weights that do not fit.
@@ -88,12 +88,12 @@ def evaluate(run: Run, prepared: Prepared, folder: Path) -> None:
 
 
 def train(run: Run, prepared: Prepared, splits: Splits, folder: Path) -> None:
-    """Train, and score the best weights.
+    """Train, then score the best weights.
 
     Raises:
-        UserError: before any training, for what does not fit.
-        Stopped: when a signal ended the training.
-        Diverged: when the loss ran away; of a finite one the best weights are scored before.
+        UserError: before training, for incompatible choices.
+        Stopped: if a signal ended the training.
+        Diverged: if the loss diverged; if it is still finite, the best weights are scored first.
     """
     learner, data, metadata, costs = prepared
     reinitialized = start(run, learner)
@@ -109,10 +109,10 @@ def train(run: Run, prepared: Prepared, splits: Splits, folder: Path) -> None:
             if line := entry.advice(data):
                 report(line)
     exploded = fit(run, learner, data, metadata | {"anew": reinitialized}, splits, folder)
-    folder = Path(learner.trainer.strategy.broadcast(str(folder)))  # the first process alone knew it
+    folder = Path(learner.trainer.strategy.broadcast(str(folder)))  # only the first process knew it
     checkpoints = folder / "checkpoints"
     written = [checkpoints / "best.ckpt", checkpoints / "last.ckpt", Path(str(run.source.resume))]
-    path = next(path for path in written if path.is_file())  # the best, if there was a validation
+    path = next(path for path in written if path.is_file())  # the best, if there was any validation
     load_state(learner, open_checkpoint(path, run.task), path)
     report(f"scoring   {path}")
     score(run, learner, data, costs, folder)
@@ -121,10 +121,10 @@ def train(run: Run, prepared: Prepared, splits: Splits, folder: Path) -> None:
 
 
 def ready(run: Run, splits: Splits) -> tuple[Learner, DataModule, dict[str, Any]]:
-    """The network with weights as they are initialised, the data, and the metadata of its checkpoints.
+    """Build the network with initial weights, the data, and the metadata of its checkpoints.
 
     Raises:
-        UserError: for what does not fit together.
+        UserError: for incompatible choices.
     """
     if run.keep_freed_memory:
         keep_freed_memory()
@@ -144,11 +144,11 @@ def ready(run: Run, splits: Splits) -> tuple[Learner, DataModule, dict[str, Any]
 
 
 def try_step(learner: Learner, batch: Any) -> None:
-    """One training step on a few images with a copy of the network, so that what cannot work says so before training.
+    """Compute the loss of a few images with a copy of the network, so that it fails before training starts.
 
     Raises:
-        UserError: for a map that is too small to be normalised.
-        ImageSizeError: for images of a size that network or teacher refuse.
+        UserError: for a map too small to be normalised.
+        ImageSizeError: for an image size that the network or the teacher rejects.
     """
     with torch.random.fork_rng():
         trial = copy.deepcopy(learner).cpu().train()
@@ -164,7 +164,7 @@ def try_step(learner: Learner, batch: Any) -> None:
 
 
 def check_mix(learner: Learner) -> None:
-    """Raises a UserError for images that would be blended for one head and make the other heads' labels wrong."""
+    """Raises a UserError if one head's task blends images, which would invalidate the other heads' labels."""
     for name, task in learner.each_task():
         if task.blends:
             raise UserError(
@@ -173,10 +173,10 @@ def check_mix(learner: Learner) -> None:
 
 
 def check_sizes(learner: Learner, trained: tuple[int, ...], scored: tuple[int, int]) -> None:
-    """Where outputs depend on the images' size, as boxes do by their anchors, it is one in training and in scoring.
+    """Check that training and scoring use one image size if outputs depend on it, as boxes do through their anchors.
 
     Raises:
-        UserError: if it is not.
+        UserError: if the sizes differ.
     """
     fixed = [task.target for _, task in learner.each_task() if task.info.one_size]
     if trained != scored and fixed:
@@ -188,7 +188,7 @@ def check_sizes(learner: Learner, trained: tuple[int, ...], scored: tuple[int, i
 
 
 def give_teacher(settings: DistillationSettings, learner: Learner) -> None:
-    """Let the tasks learn from a teacher as well."""
+    """Add distillation from a teacher to the tasks."""
     from tasks.engine.teacher import make_distillation
 
     for _, task in learner.each_task():
@@ -196,15 +196,15 @@ def give_teacher(settings: DistillationSettings, learner: Learner) -> None:
 
 
 def fit(run: Run, learner: Learner, data: DataModule, metadata: Mapping[str, Any], splits: Splits, folder: Path) -> str:
-    """Fit, leaving best.ckpt, last.ckpt and training.json in the folder.
+    """Fit, and write best.ckpt, last.ckpt and training.json into the folder.
 
     Returns:
-        What to say of a loss that has exploded; nothing of one that has not.
+        Message about an exploded loss, or ''.
     """
     checkpoints = folder / "checkpoints"
     resume = run.source.resume
     if resume is None or Path(resume).resolve().parent != checkpoints.resolve():
-        # overwrite=true: what an older run has left must not pass for this one's
+        # overwrite=true: files of an older run must not be mistaken for this run's
         for name in ("best.ckpt", "last.ckpt"):
             (checkpoints / name).unlink(missing_ok=True)
     watch = WatchLoss()
@@ -236,7 +236,7 @@ def fit(run: Run, learner: Learner, data: DataModule, metadata: Mapping[str, Any
         raise Stopped(stop.received, checkpoints / "last.ckpt")
     if trainer.is_global_zero and data.train is not None:
         used = {
-            "seconds": round(time.perf_counter() - begin, 3),  # of a resumed run: since then
+            "seconds": round(time.perf_counter() - begin, 3),  # of a resumed run: since it resumed
             "last_epoch_seconds": round(progress.epoch.seconds, 3) if progress.epoch is not None else 0.0,
             "epochs": trainer.current_epoch,
             "images": len(data.train),
@@ -264,13 +264,13 @@ def score(run: Run, learner: Learner, data: DataModule, costs: dict[str, Any], f
 def scored(
     settings: TrainerSettings, learner: Learner, data: DataModule, callbacks: Sequence[lightning.Callback] = ()
 ) -> dict[str, Any]:
-    """The scores of all validation images, as metrics.json has them.
+    """Scores of all validation images, as in metrics.json.
 
     Raises:
-        Stopped: when a signal ended it.
+        Stopped: if a signal ended it.
     """
     trainer = make_trainer(settings, callbacks, log=False)
-    trainer.limit_val_batches = 1.0  # what is published is the score of all images
+    trainer.limit_val_batches = 1.0  # published scores are of all images
     start = time.perf_counter()
     try:
         trainer.validate(learner, data, verbose=False)

@@ -1,4 +1,4 @@
-"""The network of a checkpoint: its metadata checked, the network built again, its weights loaded."""
+"""Restores a checkpoint's network: checks the metadata, rebuilds the network, loads its weights."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,35 +14,35 @@ from tasks.engine.weights import classes_of, sources_of
 
 
 class Trained(NamedTuple):
-    """A network with the configuration that it was built from, resolved."""
+    """A network with the resolved configuration that it was built from."""
 
     learner: Learner
     config: Tree
 
 
 def build_again(metadata: Mapping[str, Any], path: str | Path) -> Trained:
-    """The network that metadata describes, its weights as they are initialised; nothing is downloaded.
+    """Build the network that metadata describes, with initial weights; nothing is downloaded.
 
     Args:
         metadata: of a checkpoint, or card.json of an exported file.
         path: of the file, for messages.
 
     Raises:
-        UserError: for a class where another belongs, a value outside its rule, and parts that do not fit together.
+        UserError: for a class in the wrong place, a value that violates its rule, or incompatible parts.
     """
     config = rebuilt(metadata, path)
     return Trained(build(LearnerSettings.of(config), classes_of(metadata), sources_of(metadata)), config)
 
 
 def load_trained(checkpoint: Mapping[str, Any], path: str | Path) -> Trained:
-    """The trained network of a checkpoint, in evaluation mode.
+    """Load the trained network of a checkpoint, in evaluation mode.
 
     Args:
-        checkpoint: as open_checkpoint() or read_ours() gives it.
+        checkpoint: as returned by open_checkpoint() or read_ours().
         path: of the file, for messages.
 
     Raises:
-        UserError: as build_again(), and for weights that do not fit.
+        UserError: as in build_again(), or for weights that do not fit.
     """
     metadata = checkpoint["mobilevision"]
     trained = build_again(metadata, path)

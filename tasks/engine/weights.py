@@ -1,4 +1,4 @@
-"""The weights that a network starts from, or is scored with."""
+"""Loads the weights that a network starts from or is scored with."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -17,15 +17,15 @@ from tasks.engine.settings import Run
 
 
 def with_checkpoint(run: Run, overrides: Sequence[str]) -> tuple[Run, list[str]]:
-    """The settings of the checkpoint to resume, evaluate or predict with, with what was typed on top.
+    """Settings of the checkpoint to resume, evaluate or predict with, with the typed overrides applied.
 
-    Multitask also trains on with the checkpoint's backbone and heads, to which others may be added.
+    Multitask training may also start from the checkpoint's backbone and heads, and add other heads.
 
     Returns:
         The settings and the names of the checkpoint's heads.
 
     Raises:
-        UserError: for a checkpoint of another task, and for a value in it outside its rule, with the file's name.
+        UserError: for a checkpoint of another task, or a stored value that violates its rule, with the file's name.
     """
     if run.source.model is not None:
         card = card_of(run.source.model)
@@ -54,7 +54,7 @@ def with_checkpoint(run: Run, overrides: Sequence[str]) -> tuple[Run, list[str]]
 
 
 def of_file(run: Run, tree: Tree, path: str) -> Run:
-    """The settings that a file's configuration makes, with what was typed on top."""
+    """Settings from a file's configuration after overrides; errors name the file."""
     try:
         return Run.of(run.task, tree, run.output_dir)
     except UserError as error:
@@ -62,7 +62,7 @@ def of_file(run: Run, tree: Tree, path: str) -> Run:
 
 
 def check_known(names: Sequence[str], has: Sequence[str], path: str) -> None:
-    """Raises a UserError for a data set that a checkpoint has no statistics of, where it keeps them apart."""
+    """Raises a UserError for a data set that a checkpoint with separate statistics has no statistics for."""
     for name in names or [""]:
         if name not in has:
             raise UserError(
@@ -72,12 +72,12 @@ def check_known(names: Sequence[str], has: Sequence[str], path: str) -> None:
 
 
 def sources_of(card: Mapping[str, Any]) -> dict[str, list[str]]:
-    """Of a checkpoint trained on a mixture: names of the data sets that had labels of each kind."""
+    """For a checkpoint trained on a mixture, the data sets that have each kind of label."""
     return {entry["target"]: entry["datasets"] for entry in card["tasks"].values() if entry.get("datasets")}
 
 
 def classes_of_inactive(run: Run, heads: Sequence[str]) -> dict[str, Sequence[Any]]:
-    """The classes of heads that the data has no labels for, from the checkpoint that they come from."""
+    """Classes of heads that the data has no labels for, read from the checkpoint that contains them."""
     if not heads:
         return {}
     path = run.source.resume or run.source.checkpoint
@@ -87,15 +87,15 @@ def classes_of_inactive(run: Run, heads: Sequence[str]) -> dict[str, Sequence[An
 
 
 def classes_of(card: Mapping[str, Any]) -> dict[str, Sequence[Any]]:
-    """The classes that a checkpoint was trained for, by kind of label."""
+    """Classes that a checkpoint was trained on, by kind of label."""
     return {entry["target"]: entry["classes"] for entry in card["tasks"].values()}
 
 
 def start(run: Run, learner: Learner) -> list[str]:
-    """Weights to start a training from, with a report of what was loaded.
+    """Load the weights that a training starts from, and report what was loaded.
 
     Returns:
-        Names of the tensors that there was nothing for.
+        Names of the tensors not found in the checkpoint.
 
     Raises:
         UserError: for weights that do not fit.
@@ -138,10 +138,10 @@ def start(run: Run, learner: Learner) -> list[str]:
 
 
 def check_statistics(run: Run, learner: Learner, trained: Mapping[str, Any], has: Sequence[str]) -> None:
-    """A checkpoint that keeps statistics apart is trained on in the same way, with those that frozen heads need.
+    """Check that training from separate statistics keeps them separate, with those that frozen heads need.
 
     Raises:
-        UserError: if it is not.
+        UserError: if not.
     """
     if not run.learner.separate_statistics:
         raise UserError(
@@ -155,13 +155,13 @@ def check_statistics(run: Run, learner: Learner, trained: Mapping[str, Any], has
 
 
 def load_for_inference(run: Run, learner: Learner) -> None:
-    """All weights of a network that is scored or predicts: our checkpoint, or a whole network of torchvision's layout.
+    """Load all weights for scoring or prediction: our checkpoint, or a whole network in torchvision's layout.
 
-    Of an exported file only the classes are looked at.
+    For an exported file, only the classes are compared.
 
     Raises:
-        UserError: for weights that do not fit, that leave a layer as it was initialised, or that were trained for
-            other classes or another order of them.
+        UserError: for weights that do not fit, that leave a layer at its initial values, or that were trained on
+            different classes or in a different order.
     """
     source, path = run.source, run.source.checkpoint
     if source.model is not None:
@@ -190,7 +190,7 @@ def load_for_inference(run: Run, learner: Learner) -> None:
 
 
 def same_classes(trained: Sequence[Any], here: Sequence[Any], path: str) -> None:
-    """Raises a UserError at the first class that a checkpoint knows otherwise than the data set."""
+    """Raises a UserError at the first class that differs between checkpoint and data set."""
     if len(trained) != len(here):
         raise UserError(f"{path} knows {len(trained)} classes, the data set has {len(here)}")
     for number, (theirs, ours) in enumerate(zip(meaning(trained), meaning(here), strict=True)):
@@ -199,7 +199,7 @@ def same_classes(trained: Sequence[Any], here: Sequence[Any], path: str) -> None
 
 
 def meaning(classes: Sequence[Any]) -> list[Any]:
-    """Classes without the ids of label maps, which number a data set's files and not what the network gives."""
+    """Classes without label-map ids, which belong to a data set's files and not to the network's output."""
     return [[entry[0], *entry[2:]] if len(entry) == 3 and not isinstance(entry, str) else entry for entry in classes]
 
 
@@ -214,10 +214,10 @@ def numbered_as_trained(run: Run, classes: Mapping[str, Sequence[Any]]) -> Mappi
 
 
 def take_weights(learner: Learner, source: str) -> list[str]:
-    """Other people's weights into the backbone and, where they go on as the head does, into the head.
+    """Load third-party weights into the backbone and, as far as the layouts match, into the head.
 
     Returns:
-        Names of the head's tensors for which there was nothing.
+        Names of the head's tensors that were not found.
     """
     try:
         loaded = load_weights(learner.backbone, source)

@@ -1,1 +1,1 @@
-"""Latencies: layer by layer from a table, and of whole networks."""
+"""Latencies: summed layer by layer from a table, or measured on whole networks."""

@@ -1,4 +1,4 @@
-"""What a network costs: parameters, multiply-adds, or milliseconds looked up layer by layer."""
+"""Costs of a network: parameters, multiply-adds, or milliseconds looked up layer by layer."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -13,14 +13,14 @@ from tasks.latency.settings import LatencySettings
 from tasks.latency.table import Conditions, LatencyTable, format_conditions, machine
 from tasks.latency.units import Unit, counted, units_of
 
-TOGETHER = 16  # units that are measured in turn; all at once would fill the memory
+TOGETHER = 16  # number of units measured in turn; all at once would fill the memory
 
 
 class Meter(ABC):
-    """Costs of networks; smaller is better.
+    """Measures a cost of networks; smaller is better.
 
     Attributes:
-        name, unit: of the costs.
+        name, unit: of the cost.
     """
 
     name: str
@@ -28,10 +28,10 @@ class Meter(ABC):
 
     @abstractmethod
     def of(self, learner: Learner) -> float:
-        """The cost of one pass over one image; the network may be without values, on the meta device."""
+        """Cost of one pass over one image; the network may be on the meta device."""
 
     def format(self, cost: float) -> str:
-        """A cost with its unit."""
+        """Format a cost with its unit."""
         return readable(cost, self.unit)
 
 
@@ -58,12 +58,12 @@ class Madds(Meter):
 
 
 class Latency(Meter):
-    """Milliseconds: the sum over a network's units, each of which is measured once and then looked up.
+    """Milliseconds: the sum over a network's units, each measured once and then looked up.
 
     Args:
-        runtime: measures units that the table lacks.
+        runtime: measures units missing from the table.
         table: of that runtime.
-        seconds: for each unit.
+        seconds: of measuring per unit.
         size: (height, width) of the image.
     """
 
@@ -74,24 +74,24 @@ class Latency(Meter):
 
     @property
     def factor(self) -> float:
-        """Whole networks' time over their units', where search=latency has found it for this size."""
+        """Ratio of whole networks' time to the sum of their units, as search=latency measured for this size, or 1."""
         return self.table.factors.get(sized(self.size), 1.0)
 
     def of(self, learner: Learner) -> float:
         return self.factor * self.sum(units_of(learner, self.size))
 
     def sum(self, units: Sequence[Unit]) -> float:
-        """Milliseconds of units, one by one."""
+        """Total milliseconds of units; measures those missing from the table."""
         missing = {unit.key: unit for unit in units if unit.key not in self.table.ms}
         if missing:
             self.measure(list(missing.values()))
         return sum(self.table.ms[unit.key] for unit in units)
 
     def measure(self, units: Sequence[Unit]) -> None:
-        """Put units into the table.
+        """Measure units and add them to the table.
 
         Raises:
-            UserError: where the table is another machine's.
+            UserError: if the table is from another machine.
         """
         if self.table.foreign:
             there = format_conditions(self.table.conditions)
@@ -105,10 +105,10 @@ class Latency(Meter):
 
 
 def make_meter(settings: LatencySettings, name: str, size: tuple[int, int]) -> Meter:
-    """What measures "latency", "madds" or "params" of networks.
+    """Make the meter for "latency", "madds" or "params".
 
     Args:
-        settings: how milliseconds are measured, and where they are kept.
+        settings: how milliseconds are measured, and where they are stored.
         size: (height, width) of the image.
 
     Raises:
@@ -126,5 +126,5 @@ def make_meter(settings: LatencySettings, name: str, size: tuple[int, int]) -> M
 
 
 def sized(size: tuple[int, int]) -> str:
-    """A (height, width) in a table."""
+    """Key of a (height, width) in a table."""
     return f"{size[0]}×{size[1]}"

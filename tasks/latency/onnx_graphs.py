@@ -1,4 +1,4 @@
-"""Graphs in which ONNX Runtime runs a unit as it would inside a network."""
+"""Builds graphs in which ONNX Runtime runs a unit as it would inside a network."""
 
 import warnings
 from typing import Any
@@ -23,7 +23,7 @@ ACTS: dict[type[nn.Module], tuple[str, dict[str, float]]] = {
 
 
 class Graph:
-    """A graph in the making; names are of its tensors."""
+    """A graph under construction; names refer to its tensors."""
 
     def __init__(self) -> None:
         self.nodes: list[NodeProto] = []
@@ -32,28 +32,28 @@ class Graph:
         self.outputs: list[Any] = []
 
     def add(self, kind: str, *inputs: str, **attributes: Any) -> str:
-        """Append a node; returns the name of its output."""
+        """Append a node; return the name of its output."""
         name = f"t{len(self.nodes)}"
         self.nodes.append(helper.make_node(kind, list(inputs), [name], **attributes))
         return name
 
     def weight(self, value: Tensor) -> str:
-        """Append a constant; returns its name."""
+        """Append a constant; return its name."""
         name = f"w{len(self.weights)}"
         self.weights.append(numpy_helper.from_array(value.numpy(), name))
         return name
 
     def input(self, name: str, shape: Shape, dtype: int = TensorProto.FLOAT) -> str:
-        """Declare an input; returns its name."""
+        """Declare an input; return its name."""
         self.inputs.append(helper.make_tensor_value_info(name, dtype, shape))
         return name
 
     def output(self, name: str) -> None:
-        """Declare an output, of whatever shape."""
+        """Declare an output, of any shape."""
         self.outputs.append(helper.make_empty_tensor_value_info(name))
 
     def conv(self, x: str, conv: nn.Conv2d) -> str:
-        """A convolution; normalisations are folded, so that each has a bias."""
+        """Append a convolution; each has a bias, since normalisation is folded into it."""
         bias = conv.bias if conv.bias is not None else torch.zeros(conv.out_channels)
         return self.add(
             "Conv",
@@ -68,14 +68,14 @@ class Graph:
         )
 
     def act(self, x: str, act: nn.Module) -> str:
-        """An activation."""
+        """Append an activation."""
         if isinstance(act, nn.ReLU6):
             return self.add("Clip", x, self.weight(torch.tensor(0.0)), self.weight(torch.tensor(6.0)))
         kind, attributes = ACTS[type(act)]
         return self.add(kind, x, **attributes)
 
     def layer(self, module: nn.Module, inputs: list[str]) -> list[str] | None:
-        """The nodes of a single layer, as tasks/deploy exports it; None for what is none."""
+        """Append the nodes of a single layer, as tasks/deploy exports it; None if the module is not a single layer."""
         x = inputs[0]
         if isinstance(module, Normalise):
             levels = self.add("Cast", x, to=TensorProto.FLOAT)
@@ -95,7 +95,7 @@ class Graph:
         return None
 
     def include(self, graph: GraphProto, inputs: list[str]) -> list[str]:
-        """Append the nodes of another graph; returns the names of its outputs."""
+        """Append the nodes of another graph; return the names of its outputs."""
         graph = compose.add_prefix_graph(graph, f"n{len(self.nodes)}_")
         renamed = dict(zip((value.name for value in graph.input), inputs, strict=True))
         for node in graph.node:
@@ -105,33 +105,33 @@ class Graph:
         return [value.name for value in graph.output]
 
     def before(self, x: str, shape: Shape) -> str:
-        """What gives a map in a network: a convolution, so that the map lies in memory as convolutions have it."""
+        """Append a producer of a map, as in a network: a convolution, so that the map has the memory layout of one."""
         if shape[1] == 3:
-            return self.add("Relu", x)  # a normalised image comes from no convolution
+            return self.add("Relu", x)  # a normalised image does not come from a convolution
         return self.conv(x, nn.Conv2d(shape[1], shape[1], 1, groups=shape[1]))
 
     def behind(self, x: str, shape: Shape) -> str:
-        """What takes a map in a network, a convolution, as far as one cell."""
+        """Append a consumer of a map, as in a network: a convolution that computes a single cell."""
         if shape[1] == 3:
             return self.add("MaxPool", x, kernel_shape=[1, 1], strides=shape[2:])
         return self.conv(x, nn.Conv2d(shape[1], shape[1], 1, stride=(shape[2], shape[3]), groups=shape[1]))
 
     def model(self) -> ModelProto:
-        """The finished graph."""
+        """Finish the graph."""
         graph = helper.make_graph(self.nodes, "unit", self.inputs, self.outputs, self.weights)
         return helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
 
 
 def model_of(unit: Unit, copies: int, *, empty: bool) -> ModelProto:
-    """So many copies of a unit side by side, each between what stands before and behind it in a network.
+    """Copies of a unit side by side, each between a producer and a consumer as in a network.
 
     Args:
-        empty: leave the units out: what is left is what the rest costs.
+        empty: leave out the units, to measure what the rest costs.
     """
     graph = Graph()
     image = isinstance(unit.module, Normalise)
     dtype = TensorProto.UINT8 if image else TensorProto.FLOAT
-    other: GraphProto | None = None  # of a unit that is no single layer
+    other: GraphProto | None = None  # of a unit that is not a single layer
     for copy in range(copies):
         inputs = []
         for number, shape in enumerate(unit.shapes):
@@ -148,13 +148,13 @@ def model_of(unit: Unit, copies: int, *, empty: bool) -> ModelProto:
             outputs = found
             shapes = counted(unit).shapes
         for name, shape in zip(outputs, shapes, strict=True):
-            whole = isinstance(unit.module, OnMaps) and not empty  # a head's outputs are the network's
+            whole = isinstance(unit.module, OnMaps) and not empty  # a head's outputs are network outputs
             graph.output(name if whole else graph.behind(name, shape))
     return graph.model()
 
 
 def exported(unit: Unit) -> GraphProto:
-    """A unit of any kind as tasks/deploy exports it, which takes PyTorch seconds."""
+    """Export a unit of any kind as tasks/deploy does; this takes seconds."""
     inputs = tuple(example(unit, shape) for shape in unit.shapes)
     with still(), warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")

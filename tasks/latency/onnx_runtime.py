@@ -17,30 +17,31 @@ from tasks.deploy.writers import write_onnx
 from tasks.engine.learner import Learner
 from tasks.latency.units import Unit
 
-COPIES = 3  # of a unit in its graph: ONNX Runtime's own work for a call weighs less
+COPIES = 3  # of a unit in its graph, to reduce the share of ONNX Runtime's overhead per call
 
 
 class OnnxRuntime:
     """Runs what tasks/deploy exports: normalisations folded, one image at a time.
 
-    A layer alone would take and give maps in another order than its neighbours in a network do, and the call itself
-    would take longer than many a layer. So a unit's time is the difference between two graphs, with it and without.
+    A single layer would use another memory layout for its maps than it does between its neighbours in a network, and
+    the call itself would take longer than many layers. So a unit's time is the difference between a graph with it and
+    one without.
 
     Args:
-        threads: that work on an image.
+        threads: number that work on an image.
 
     Attributes:
-        name: what a table says of it.
+        name: of the runtime in a table.
 
     Raises:
-        UserError: where the extra is missing.
+        UserError: if the extra is not installed.
     """
 
     def __init__(self, threads: int) -> None:
         with needed("onnx", "latency.runtime=onnx"):
-            import onnx  # noqa: F401 - graphs are built with it
+            import onnx  # noqa: F401 - used to build graphs
             import onnxruntime
-            import onnxscript  # noqa: F401 - what PyTorch's exporter is made of
+            import onnxscript  # noqa: F401 - required by PyTorch's exporter
         self.threads = threads
         self.options = onnxruntime.SessionOptions()
         self.options.log_severity_level = 3
@@ -53,11 +54,11 @@ class OnnxRuntime:
 
     @contextmanager
     def ready(self) -> Iterator[None]:
-        """Around measuring."""
+        """Context for measuring."""
         yield
 
     def unit(self, unit: Unit) -> Terms:
-        """Copies of a unit less what is around them."""
+        """Time of copies of a unit minus that of their surroundings."""
         from tasks.latency.onnx_graphs import model_of  # needs onnx
 
         both = (model_of(unit, COPIES, empty=empty).SerializeToString() for empty in (False, True))
@@ -65,14 +66,14 @@ class OnnxRuntime:
         return [Term(1 / COPIES, full), Term(-1 / COPIES, rest)]
 
     def whole(self, network: Learner, size: tuple[int, int]) -> Callable[[], object]:
-        """A pass over an image of this (height, width)."""
+        """Callable for one pass over an image of this (height, width)."""
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "model.onnx"
             write_onnx(trace(network, batch=1, size=size), path, {}, "fp32")
             return self.call(str(path))
 
     def call(self, model: bytes | str) -> Callable[[], object]:
-        """A run of a model on inputs of some value."""
+        """Callable that runs a model on random inputs."""
         session = self.session(model)
         generator = np.random.default_rng(0)
         inputs: dict[str, Any] = {

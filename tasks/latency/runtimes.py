@@ -1,4 +1,4 @@
-"""What runs units and networks, by name."""
+"""Runtimes for units and networks, by name."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -15,30 +15,30 @@ class Runtime(Protocol):
     """Runs one image at a time on the CPU.
 
     Attributes:
-        name: with its version.
-        threads: that work on an image.
+        name: including the version.
+        threads: number that work on an image.
     """
 
     name: str
     threads: int
 
     def ready(self) -> AbstractContextManager[None]:
-        """Around preparing and measuring."""
+        """Context for preparing and measuring."""
 
     def unit(self, unit: Unit) -> Terms:
-        """What the unit's time is the sum of; its weights are of some value."""
+        """Terms that sum to the unit's time; its weights have arbitrary values."""
 
     def whole(self, network: Learner, size: tuple[int, int]) -> Callable[[], object]:
-        """A pass over an image of this (height, width)."""
+        """Callable for one pass over an image of this (height, width)."""
 
 
 RUNTIMES: dict[str, Callable[[int], Runtime]] = {"torch": TorchRuntime, "onnx": OnnxRuntime}
 
 
 def make_runtime(name: str, threads: int) -> Runtime:
-    """The runtime of this name.
+    """Make the runtime of this name.
 
     Raises:
-        UserError: where it is not installed.
+        UserError: if it is not installed.
     """
     return RUNTIMES[name](threads)

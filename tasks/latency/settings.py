@@ -1,4 +1,4 @@
-"""How milliseconds are measured, and where they are kept. Checked when made, without torch."""
+"""How milliseconds are measured, and where they are stored. Validated on construction, without torch."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -24,9 +24,9 @@ class LatencySettings:
         runtime: torch or onnx.
         threads: of the runtime.
         precision: of weights and activations.
-        table: the file of measured units; None for outputs/latency/<runtime>_<threads>_<precision>.json.
-        other_machine: whether the table may have been measured elsewhere.
-        seconds: for each unit.
+        table: path of the table of measured units; None for outputs/latency/<runtime>_<threads>_<precision>.json.
+        other_machine: whether the table may be from another machine.
+        seconds: of measuring per unit.
     """
 
     runtime: str
@@ -38,10 +38,10 @@ class LatencySettings:
 
     @classmethod
     def of(cls, tree: Tree) -> Self:
-        """Of a whole configuration, resolved.
+        """Read from a complete, resolved configuration.
 
         Raises:
-            UserError: for a value outside its rule.
+            UserError: for a value that violates its rule.
         """
         check_values(tree, RULES, {})
         return cls(**arguments(cls, tree["latency"]))

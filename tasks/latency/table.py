@@ -1,4 +1,4 @@
-"""What units were measured to take, in a file that says on which machine and by what."""
+"""Measured times of units, in a file that also records the machine and the runtime."""
 
 import json
 import os
@@ -9,12 +9,12 @@ from typing import Any, NamedTuple
 
 from tasks.common.errors import UserError
 
-MOST = 1e9  # milliseconds: more is no measurement
-CPU_INFO = Path("/proc/cpuinfo")  # Linux; elsewhere Python says less
+MOST = 1e9  # milliseconds; larger values are invalid
+CPU_INFO = Path("/proc/cpuinfo")  # Linux; on other systems Python knows less
 
 
 class Conditions(NamedTuple):
-    """What times depend on besides the unit."""
+    """What times depend on, apart from the unit."""
 
     machine: str
     runtime: str
@@ -25,22 +25,22 @@ class Conditions(NamedTuple):
 class LatencyTable:
     """Milliseconds of units by key.
 
-    Several processes may use one file: it is replaced as a whole, and what others have added stays. Should two write at
-    the same instant, what one of them has added is measured again some day.
+    Several processes may share one file: it is replaced as a whole, and entries of other processes are kept. If two
+    write at the same instant, the entries of one are lost and measured again later.
 
     Args:
         path: the file; it need not exist.
-        here: of this process.
-        foreign: take a file of other conditions as it is; nothing can be added to it.
+        here: conditions of this process.
+        foreign: accept a file measured under other conditions; nothing can be added to it.
 
     Raises:
-        UserError: for a file that is no table, or one of other conditions.
+        UserError: for a file that is not a table, or one measured under other conditions.
     """
 
     def __init__(self, path: Path, here: Conditions, *, foreign: bool) -> None:
         self.path, self.conditions = path, here
         self.ms: dict[str, float] = {}
-        self.factors: dict[str, float] = {}  # from sums to whole networks, by the images' size
+        self.factors: dict[str, float] = {}  # from sums to whole networks, by image size
         if path.exists():
             table = read(path)
             found = Conditions(**{key: table[key] for key in Conditions._fields})
@@ -53,7 +53,7 @@ class LatencyTable:
         self.foreign = self.conditions != here
 
     def add(self, ms: Mapping[str, float], factors: Mapping[str, float] | None = None) -> None:
-        """Keep what was measured, in the file too; of a unit that another process has measured, what that has found."""
+        """Add measurements, also to the file; if another process has measured the same unit, its value wins."""
         there = read(self.path) if self.path.exists() else {"ms": {}, "factors": {}}
         self.ms = {**self.ms, **ms, **there["ms"]}
         self.factors = {**self.factors, **there["factors"], **(factors or {})}
@@ -65,10 +65,10 @@ class LatencyTable:
 
 
 def read(path: Path) -> dict[str, Any]:
-    """A table's file.
+    """Read a table's file.
 
     Raises:
-        UserError: for anything else, with the row where a time is none.
+        UserError: if it is not a table; names the row of an invalid time.
     """
     said = f"latency.table={path} is no table of latencies"
     try:
@@ -80,7 +80,7 @@ def read(path: Path) -> dict[str, Any]:
     for key in (*Conditions._fields, "factors", "ms"):
         if key not in table:
             raise UserError(f"{said}: {key} is missing")
-    for key, least in (("factors", 1e-3), ("ms", 0)):  # a unit that is lost in the noise takes 0
+    for key, least in (("factors", 1e-3), ("ms", 0)):  # 0 is a unit too fast to measure
         if not isinstance(table[key], dict):
             raise UserError(f"{said}: {key} holds a {type(table[key]).__name__}")
         for name, value in table[key].items():
@@ -90,7 +90,7 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def machine() -> str:
-    """This machine in words: its processor, and how many of them."""
+    """Describe this machine: its processor and number of cores."""
     name = platform.processor()
     if CPU_INFO.exists():
         lines = [line.partition(":") for line in CPU_INFO.read_text().splitlines()]
@@ -99,6 +99,6 @@ def machine() -> str:
 
 
 def format_conditions(conditions: Conditions) -> str:
-    """Conditions in a line."""
+    """Format conditions in one line."""
     threads = "one thread" if conditions.threads == 1 else f"{conditions.threads} threads"
     return f"{conditions.machine}, {conditions.runtime}, {threads}, {conditions.precision}"

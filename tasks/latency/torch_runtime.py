@@ -18,13 +18,13 @@ LAST = torch.channels_last
 
 
 class TorchRuntime:
-    """Runs as mode=predict does: in inference mode, channels last.
+    """Runs units and networks as mode=predict does: in inference mode, channels last.
 
     Args:
-        threads: that work on an image.
+        threads: number that work on an image.
 
     Attributes:
-        name: what a table says of it.
+        name: of the runtime in a table.
     """
 
     def __init__(self, threads: int) -> None:
@@ -33,7 +33,7 @@ class TorchRuntime:
 
     @contextmanager
     def ready(self) -> Iterator[None]:
-        """Around measuring: so many threads, and memory that is kept (pages that fault in are no layer's own cost)."""
+        """Context for measuring: sets the threads, and keeps freed memory, as page faults are no cost of a layer."""
         threads = torch.get_num_threads()
         torch.set_num_threads(self.threads)
         keep_freed_memory()
@@ -44,19 +44,19 @@ class TorchRuntime:
             torch.set_num_threads(threads)
 
     def unit(self, unit: Unit) -> Terms:
-        """The unit's layers, called as they are."""
+        """Time of the unit's layers, called directly."""
         module = with_values(unit.module).to(memory_format=LAST)
         inputs = [example(unit, shape).contiguous(memory_format=LAST) for shape in unit.shapes]
         return [Term(1, partial(module, *inputs))]
 
     def whole(self, network: Learner, size: tuple[int, int]) -> Callable[[], object]:
-        """A pass over an image of this (height, width)."""
+        """Callable for one pass over an image of this (height, width)."""
         image = torch.randint(256, (1, 3, *size), dtype=torch.uint8).contiguous(memory_format=LAST)
         return partial(network.to(memory_format=LAST), image)
 
 
 def with_values(module: nn.Module) -> nn.Module:
-    """A copy on the CPU of a module without values, its weights as they are initialised."""
+    """Copy a module from the meta device to the CPU, with initial weights."""
     module = copy.deepcopy(module).to_empty(device="cpu").eval()
     for part in module.modules():
         if callable(reset := getattr(part, "reset_parameters", None)):
@@ -65,5 +65,5 @@ def with_values(module: nn.Module) -> nn.Module:
 
 
 def example(unit: Unit, shape: Shape) -> Tensor:
-    """An input of a unit: an image, or a map."""
+    """Random input of a unit: an image or a map."""
     return torch.randint(256, shape, dtype=torch.uint8) if isinstance(unit.module, Normalise) else torch.randn(shape)

@@ -1,4 +1,4 @@
-"""The units that a network's costs are looked up by: single layers, and each head as a whole."""
+"""Units by which a network's costs are looked up: single layers, and each head as a whole."""
 
 import copy
 import hashlib
@@ -19,7 +19,7 @@ Shape = tuple[int, ...]
 
 
 class Normalise(nn.Module):
-    """What a backbone does first: uint8 images (N, 3, H, W) to normalised float ones."""
+    """The first step of a backbone: normalises uint8 images (N, 3, H, W) to floats."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -30,7 +30,7 @@ class Normalise(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Values of about ImageNet's size."""
+        """Set values of about ImageNet's magnitude."""
         self.mean.fill_(120.0)
         self.std.fill_(60.0)
 
@@ -39,7 +39,7 @@ class Normalise(nn.Module):
 
 
 class Shortcut(nn.Module):
-    """The end of an inverted residual: x (N, expanded, H, W) is projected and added to `before` (N, out, H, W)."""
+    """The end of an inverted residual: projects x (N, expanded, H, W) and adds `before` (N, out, H, W)."""
 
     def __init__(self, project: nn.Module) -> None:
         super().__init__()
@@ -51,7 +51,7 @@ class Shortcut(nn.Module):
 
 
 class Inside(nn.Module):
-    """A block that heads look into, called for these of its maps."""
+    """A block with inner maps that heads read; returns the maps at `places`."""
 
     def __init__(self, block: TappedBlock, places: Sequence[str]) -> None:
         super().__init__()
@@ -78,8 +78,8 @@ class Unit(NamedTuple):
     """A part of a network.
 
     Attributes:
-        key: says all that its costs depend on.
-        module: on the meta device, without values.
+        key: describes everything that its costs depend on.
+        module: on the meta device.
         shapes: of its inputs, for one image.
     """
 
@@ -89,17 +89,17 @@ class Unit(NamedTuple):
 
 
 class Counted(NamedTuple):
-    """What a unit gives, and its multiply-adds as heads/sizes.py counts them."""
+    """Shapes of a unit's outputs, and its multiply-adds as heads/sizes.py counts them."""
 
     shapes: tuple[Shape, ...]
     madds: int
 
 
-COUNTED: dict[str, Counted] = {}  # by key: a pass on the meta device takes longer than all else
+COUNTED: dict[str, Counted] = {}  # by key, since a pass on the meta device is the slowest step
 
 
 def counted(unit: Unit) -> Counted:
-    """The unit's outputs and multiply-adds; each unit runs once."""
+    """Count a unit's output shapes and multiply-adds; each unit runs only once."""
     if unit.key not in COUNTED:
         dtype = torch.uint8 if isinstance(unit.module, Normalise) else torch.float32
         inputs = [torch.empty(shape, dtype=dtype, device="meta") for shape in unit.shapes]
@@ -111,13 +111,13 @@ def counted(unit: Unit) -> Counted:
 
 
 class Chain:
-    """Collects units while the shapes of maps are followed through a network."""
+    """Collects units while following the shapes of maps through a network."""
 
     def __init__(self) -> None:
         self.units: list[Unit] = []
 
     def add(self, module: nn.Module, *shapes: Shape) -> tuple[Shape, ...]:
-        """Append a unit with inputs of these shapes; returns the shapes of its outputs."""
+        """Append a unit with inputs of these shapes; return the shapes of its outputs."""
         if isinstance(module, nn.Identity):
             return shapes
         sizes = ", ".join("×".join(map(str, shape[1:])) for shape in shapes)
@@ -126,7 +126,7 @@ class Chain:
         return counted(unit).shapes
 
     def add_block(self, block: nn.Module, x: Shape, places: Sequence[str]) -> dict[str, Shape]:
-        """Append the layers of a block; returns its maps' shapes by place."""
+        """Append the layers of a block; return its maps' shapes by place."""
         maps: dict[str, Shape] = {}
         if isinstance(block, InvertedResidual | UniversalBottleneck):
             before = x
@@ -143,9 +143,9 @@ class Chain:
 
 
 def units_of(learner: Learner, size: tuple[int, int]) -> list[Unit]:
-    """The parts of a network in the order in which they run, for one image of this (height, width).
+    """Units of a network in the order in which they run, for one image of this (height, width).
 
-    Blocks that are no inverted residuals are units as a whole.
+    Blocks other than inverted residuals are one unit each.
     """
     backbone, heads = learner.backbone, [task.head for _, task in learner.each_task()]
     if not backbone.mean.is_meta:
@@ -166,7 +166,7 @@ def units_of(learner: Learner, size: tuple[int, int]) -> list[Unit]:
 
 
 def described(module: nn.Module) -> str:
-    """In words what a module computes; of one that is no single layer a fingerprint."""
+    """Describe what a module computes; a module that is not a single layer gets a fingerprint."""
     if isinstance(module, Normalise):
         return "normalise"
     if isinstance(module, Shortcut):
@@ -185,7 +185,7 @@ def described(module: nn.Module) -> str:
 
 
 def fingerprint(module: nn.Module) -> str:
-    """Of the types and plain attributes of a module and all that is in it."""
+    """Hash of the types and plain attributes of a module and its submodules."""
     said = []
     for path, part in module.named_modules():
         plain = {key: str(value) for key, value in vars(part).items() if is_plain(value) and key[0] != "_"}
@@ -195,7 +195,7 @@ def fingerprint(module: nn.Module) -> str:
 
 
 def is_plain(value: object) -> bool:
-    """Whether a value is a number, a word, None or a list of them."""
+    """Whether a value is a number, a string, None or a list of these."""
     if isinstance(value, list | tuple):
         return all(is_plain(each) for each in value)
     return value is None or isinstance(value, bool | int | float | str)

@@ -1,4 +1,4 @@
-"""How long whole networks take for an image, measured in turn."""
+"""Latency of whole networks for one image, measured in turn."""
 
 import copy
 from collections.abc import Mapping
@@ -9,14 +9,14 @@ from tasks.latency.runtimes import Runtime, make_runtime
 from tasks.latency.settings import LatencySettings
 from tasks.latency.torch_runtime import TorchRuntime
 
-SECONDS, VISITS = 1.0, 15  # for each network
+SECONDS, VISITS = 1.0, 15  # per network
 
 
 def whole(learners: Mapping[str, Learner], settings: LatencySettings, size: tuple[int, int]) -> dict[str, float]:
-    """Milliseconds for one image, by the networks' names; a mirror image (Task.mirror) is left out.
+    """Milliseconds for one image, by network name, without horizontal-flip TTA (Task.mirror).
 
     Args:
-        settings: of which runtime and threads count here.
+        settings: only runtime and threads are used.
         size: (height, width) of the image.
 
     Raises:
@@ -31,7 +31,7 @@ def torch_latency(learner: Learner, size: tuple[int, int]) -> float:
 
 
 def in_turn(learners: Mapping[str, Learner], runtime: Runtime, size: tuple[int, int]) -> dict[str, float]:
-    """Milliseconds of networks in a runtime."""
+    """Milliseconds of networks in a runtime, measured in turn."""
     with runtime.ready():
         calls = [[Term(1, runtime.whole(single_pass(learner), size))] for learner in learners.values()]
         times = Stopwatch(runtime.threads, swept=False).measure(calls, SECONDS, VISITS)
@@ -39,7 +39,7 @@ def in_turn(learners: Mapping[str, Learner], runtime: Runtime, size: tuple[int, 
 
 
 def single_pass(learner: Learner) -> Learner:
-    """A copy on the CPU that looks at an image once."""
+    """Copy to the CPU that runs once per image, without horizontal-flip TTA."""
     network = copy.deepcopy(learner).cpu().eval()
     for _, task in network.each_task():
         task.mirror = False

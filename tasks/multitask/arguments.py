@@ -1,4 +1,4 @@
-"""datasets=[coco,cityscapes] on the command line, in Hydra's own words."""
+"""Translates datasets=[coco,cityscapes] on the command line into Hydra overrides."""
 
 import re
 from collections.abc import Sequence
@@ -10,13 +10,13 @@ NAME = re.compile(r"[A-Za-z]\w*")
 
 
 def spelled_out(arguments: Sequence[str]) -> list[str]:
-    """The arguments with `datasets=[a,b]` or `datasets={name:a,other:b}` as a choice of `dataset` for each.
+    """Expand `datasets=[a,b]` or `datasets={name:a,other:b}` into a choice of `dataset` for each.
 
-    Other arguments stay, `datasets.a.root=…` and `data.draw.a=…` behind them; a mixture takes the one data set's place.
-    Where a checkpoint brings the mixture, `datasets.a.root=…` is what to change of it.
+    All other arguments follow, such as `datasets.a.root=…` and `data.draw.a=…`; the mixture replaces the single data
+    set. If a checkpoint brings the mixture, `datasets.a.root=…` changes its settings.
 
     Raises:
-        UserError: for anything but such a list.
+        UserError: if `datasets=…` is not such a list.
     """
     sets = [pair for argument in arguments if argument.startswith(KEY) for pair in named(argument)]
     rest = [argument for argument in arguments if not argument.startswith(KEY)]
@@ -29,10 +29,10 @@ def spelled_out(arguments: Sequence[str]) -> list[str]:
 
 
 def named(argument: str) -> list[tuple[str, str]]:
-    """Names of the data sets and their options of the group `dataset`.
+    """Names of the data sets, each with its option of the group `dataset`.
 
     Raises:
-        UserError: for anything but a list of options, or of names with options; for a name that comes twice.
+        UserError: for anything but a list of options, or of names with options, or for a duplicate name.
     """
     text = "".join(argument.removeprefix(KEY).split())
     inner = text[1:-1].split(",")

@@ -22,7 +22,7 @@ from tasks.common.task_info import infos
 from tasks.multitask.arguments import spelled_out
 from tasks.multitask.runs import SHARED, Runs
 
-OURS = {  # what this command says itself, and with what
+OURS = {  # keys that this command sets itself, with the reason
     "mode": "each network is trained",
     "resume": "each network is trained from its start",
     "stop_after": "minutes=… says how long",
@@ -34,12 +34,12 @@ OURS = {  # what this command says itself, and with what
 
 
 class Wanted(NamedTuple):
-    """What was typed.
+    """The parsed arguments.
 
     Attributes:
-        minutes: of training, of each side.
+        minutes: of training for each side.
         heads: None for all that the data has labels for.
-        output: a folder that is not there yet.
+        output: a folder that does not exist yet.
         overrides: everything else, for tasks.multitask.
     """
 
@@ -50,7 +50,7 @@ class Wanted(NamedTuple):
 
 
 def main() -> None:
-    """Train, time, print the table; exit status 2 and one line for what is wrong."""
+    """Train, time and print the table; user errors are printed in one line with exit status 2."""
     if {"--help", "-h"} & set(sys.argv[1:]):
         print(__doc__)
         return
@@ -62,12 +62,12 @@ def main() -> None:
 
 
 def wanted(arguments: Sequence[str]) -> Wanted:
-    """The arguments, checked as far as they are this command's own.
+    """Parse the arguments and validate those of this command.
 
     Raises:
-        UserError: for what it does not understand, or would overrule.
+        UserError: for an argument that it cannot parse, or a key that it sets itself.
     """
-    spelled_out(arguments)  # says what is wrong with datasets=[…]
+    spelled_out(arguments)  # raises for a malformed datasets=[…]
     own: dict[str, str] = {}
     overrides = []
     for argument in arguments:
@@ -87,7 +87,7 @@ def wanted(arguments: Sequence[str]) -> Wanted:
 
 
 def minutes_of(value: str | None) -> float:
-    """How long each side trains.
+    """Parse how long each side trains.
 
     Raises:
         UserError: for anything but a number above 0.
@@ -104,10 +104,10 @@ def minutes_of(value: str | None) -> float:
 
 
 def heads_of(value: str) -> list[str] | None:
-    """The heads to compare; None for all that the data has labels for.
+    """Parse the heads to compare; None for all that the data has labels for.
 
     Raises:
-        UserError: for anything but a list of two heads or more.
+        UserError: for anything but a list of at least two heads.
     """
     if value == "null":
         return None
@@ -125,7 +125,7 @@ def heads_of(value: str) -> list[str] | None:
 
 
 def several(heads: Sequence[str]) -> None:
-    """Raises a UserError for less than two heads."""
+    """Raises a UserError for fewer than two heads."""
     if len(heads) < 2:
         raise UserError(
             f"heads=[{','.join(heads)}] is one network, with nothing to compare; take two of the heads or more"
@@ -133,10 +133,10 @@ def several(heads: Sequence[str]) -> None:
 
 
 def compare(asked: Wanted) -> None:
-    """Train all networks, time them, write and print the table.
+    """Train all networks, time them, and write and print the table.
 
     Raises:
-        UserError: for what a run refuses, in its words.
+        UserError: if a run fails, with its own message.
     """
     runs = Runs(asked.output, asked.overrides)
     paces = {SHARED: runs.time(SHARED, asked.heads)}

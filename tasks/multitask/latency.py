@@ -1,4 +1,4 @@
-"""How long trained networks take for an image, on one thread, in turn: a busy machine slows all of them."""
+"""Latency of trained networks for one image on one thread, measured in turn so that a busy machine slows all alike."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -22,14 +22,14 @@ ROUNDS, WARM_UP = 31, 5
 
 
 class Latency(NamedTuple):
-    """Milliseconds for one image: raw outputs of all heads, and with what makes predictions of them."""
+    """Milliseconds for one image: for the raw outputs of all heads, and for the predictions too."""
 
     network: float
     whole: float
 
 
 def latencies(folders: Mapping[str, Path]) -> dict[str, Latency]:
-    """Of the networks that these runs have trained, by name; for the first image that is scored."""
+    """Latencies of the networks trained by these runs, by name, for the first validation image."""
     paths = {name: folder / "checkpoints" / "last.ckpt" for name, folder in folders.items()}
     networks = {name: load_trained(open_checkpoint(path, "multitask"), path) for name, path in paths.items()}
     batch = first_batch(networks[SHARED].config)
@@ -49,7 +49,7 @@ def latencies(folders: Mapping[str, Path]) -> dict[str, Latency]:
 
 
 def first_batch(tree: Tree) -> Mapping[str, Any]:
-    """The first image that is scored, as the network sees it: `image` (1, 3, H, W) uint8, maybe `places`."""
+    """The first validation image as network input: `image` (1, 3, H, W) uint8, and possibly `places`."""
     settings = DataSettings.of(tree)
     dataset = make(settings.dataset, "dataset")
     data = build_data(settings, tree["seed"], Splits(dataset.classes, None, dataset.val()))

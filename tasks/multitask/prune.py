@@ -1,4 +1,4 @@
-"""A checkpoint of fewer heads: python -m tasks.multitask.prune <best.ckpt> --keep segment detect --output <new.ckpt>"""
+"""Prunes heads: python -m tasks.multitask.prune <best.ckpt> --keep segment detect --output <new.ckpt>"""
 
 import argparse
 import sys
@@ -12,7 +12,7 @@ from tasks.config.heads import of_one_head, with_data_sets
 
 
 def main() -> None:
-    """Write the checkpoint; exit status 2 and one line for what is wrong."""
+    """Write the checkpoint; user errors are printed in one line with exit status 2."""
     parser = argparse.ArgumentParser(
         prog="python -m tasks.multitask.prune",
         description="A checkpoint with some of a multitask checkpoint's heads and the layers that they read. "
@@ -31,11 +31,11 @@ def main() -> None:
 
 
 def prune(path: Path, keep: Sequence[str], output: Path) -> str:
-    """Write the checkpoint of fewer heads; returns what has been kept and dropped.
+    """Write a checkpoint with fewer heads; return a message about what was kept and dropped.
 
     Raises:
-        UserError: for a file that is no checkpoint of several heads, a head that it lacks, nothing to drop, or an
-            output that is there already.
+        UserError: if the file is not a multitask checkpoint, a head is missing, nothing would be dropped, or the output
+            already exists.
     """
     from tasks.checkpoint.checkpoint import load_state, open_checkpoint
     from tasks.checkpoint.saving import save
@@ -63,7 +63,7 @@ def prune(path: Path, keep: Sequence[str], output: Path) -> str:
 
 
 def of_heads(checkpoint: Mapping[str, Any], keep: Sequence[str]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Description and state of a checkpoint with these of its heads, and of a mixture the data sets that they need."""
+    """Metadata and state of a checkpoint reduced to these heads, and to the data sets of a mixture that they need."""
     from backbones.domain_norm import state_of_domains
 
     card, state = checkpoint["mobilevision"], dict(checkpoint["state_dict"])

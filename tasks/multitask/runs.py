@@ -1,4 +1,4 @@
-"""The trainings of a comparison: each a `python -m tasks.multitask` of its own, one behind the other."""
+"""The trainings of a comparison, one after another, each a separate `python -m tasks.multitask` process."""
 
 import json
 import subprocess
@@ -11,18 +11,18 @@ from typing import Any, NamedTuple
 from tasks.common.errors import UserError
 from tasks.config.overrides import quoted
 
-SHARED = "shared"  # the network with all heads; the separate ones are called like their heads
-PATIENCE = 20  # seconds that a run has to end itself
+SHARED = "shared"  # the network with all heads; each separate network is named after its head
+PATIENCE = 20  # seconds that a run has to exit by itself
 
 
 class Pace(NamedTuple):
-    """Seconds of a training: until its first epoch, and of each epoch."""
+    """Duration of a training in seconds: before its first epoch, and per epoch."""
 
     before: float
     epoch: float
 
     def epochs(self, seconds: float) -> int:
-        """How many epochs fit into this time; one at least."""
+        """Number of epochs that fit into this time, at least one."""
         return max(1, int((seconds - self.before) / self.epoch))
 
 
@@ -30,7 +30,7 @@ class Runs:
     """Runs with the same overrides.
 
     Args:
-        folder: gets a folder of results for each, and beside it what the run said, <name>.log.
+        folder: gets a folder of results per run, and the run's output next to it as <name>.log.
         overrides: of tasks.multitask.
     """
 
@@ -38,10 +38,10 @@ class Runs:
         self.folder, self.overrides = folder, list(overrides)
         self.without: dict[
             str, list[str]
-        ] = {}  # overrides of a separate run: no data sets that its head has no use for
+        ] = {}  # overrides of a separate run: leaves out data sets that its head does not need
 
     def time(self, name: str, heads: Sequence[str] | None) -> Pace:
-        """How long a first epoch takes, and what comes before it, in a trial of nothing but that."""
+        """Measure the duration of one epoch, and of what comes before it, in a trial run of one epoch."""
         print(f"{name:9} timing an epoch", flush=True)
         folder = self.folder / "trials" / name
         self.run(folder, heads, 1, "pictures=0")
@@ -49,13 +49,13 @@ class Runs:
         return Pace(used["seconds"] - used["last_epoch_seconds"], used["last_epoch_seconds"])
 
     def heads_of_trial(self, name: str) -> list[str]:
-        """The heads that a trial has found labels for."""
+        """The heads that a trial found labels for."""
         costs = read(self.folder / "trials" / name / "network.json")
         return [key for key in costs if key not in ("height", "width", SHARED)]
 
     def leave_out_data(self, heads: Sequence[str]) -> None:
-        """Find out from the shared trial's checkpoint which data sets of a mixture each separate network needs."""
-        from tasks.checkpoint.checkpoint import open_checkpoint  # imports torch: seconds
+        """Leave out data sets of a mixture that a separate network does not need, by the shared trial's checkpoint."""
+        from tasks.checkpoint.checkpoint import open_checkpoint  # imports torch, which takes seconds
 
         card = open_checkpoint(self.folder / "trials" / SHARED / "checkpoints" / "last.ckpt", "multitask")[
             "mobilevision"
@@ -75,7 +75,7 @@ class Runs:
             self.without[name] = [*(f"~{key}" for key in keys), *apart]
 
     def train(self, name: str, heads: Sequence[str], epochs: int) -> Path:
-        """A whole training; returns its folder."""
+        """Run a whole training; return its folder."""
         print(f"{name:9} training {epochs} {'epochs' if epochs > 1 else 'epoch'}", flush=True)
         self.run(self.folder / name, heads, epochs)
         used = read(self.folder / name / "training.json")["seconds"]
@@ -83,10 +83,10 @@ class Runs:
         return self.folder / name
 
     def run(self, folder: Path, heads: Sequence[str] | None, epochs: int, *more: str) -> None:
-        """Train for so many epochs, without a score on the way: the time is the training's.
+        """Train for this number of epochs without validation in between, so that the time is only the training's.
 
         Raises:
-            UserError: with the run's own line, if it fails.
+            UserError: if the run fails, with its own error line.
         """
         command = [
             *(sys.executable, "-m", "tasks.multitask", *self.overrides),
@@ -107,7 +107,7 @@ class Runs:
 
 @contextmanager
 def child(command: Sequence[str], said: Any) -> Iterator[subprocess.Popen[bytes]]:
-    """A process that does not outlive the block, whatever ends it."""
+    """Start a process that does not outlive the block, however the block ends."""
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT) as process:
         try:
             yield process
@@ -121,12 +121,12 @@ def child(command: Sequence[str], said: Any) -> Iterator[subprocess.Popen[bytes]
 
 
 def reason(said: str, status: int) -> str:
-    """Why a run failed: its line that begins with `error:`, or else its last."""
+    """Why a run failed: its last line that begins with `error:`, or else its last line."""
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
     return (errors or lines or [f"exit status {status}"])[-1]
 
 
 def read(path: Path) -> Any:
-    """A JSON file of a run's."""
+    """Read a JSON file of a run."""
     return json.loads(path.read_text())

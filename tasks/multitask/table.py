@@ -1,4 +1,4 @@
-"""The table of a comparison: what separate networks cost and score, their sum, and the shared one beside it."""
+"""Table of a comparison: costs and scores of the separate networks, their sum, and the shared network."""
 
 import csv
 import json
@@ -20,9 +20,9 @@ HEADINGS = {"multiply_adds": "MAdds", "network_ms": "network\nms", "whole_ms": "
 
 
 def tabulate(heads: Sequence[str], folders: Mapping[str, Path], latencies: Mapping[str, Latency]) -> dict[str, Row]:
-    """The rows by name: each separate network, their sum, the shared one, and its share of the sum.
+    """Rows by name: each separate network, their sum, the shared network, and its ratio to the sum.
 
-    The scores of the sum are those of the separate networks, to stand above the shared one's.
+    The sum's row repeats the scores of the separate networks, so that they appear above the shared network's.
     """
     costs = read(folders[SHARED] / "network.json")
     rows = {name: row_of(name, heads, folders[name], costs[name], latencies[name]) for name in (*heads, SHARED)}
@@ -34,18 +34,18 @@ def tabulate(heads: Sequence[str], folders: Mapping[str, Path], latencies: Mappi
 
 
 def row_of(name: str, heads: Sequence[str], folder: Path, cost: Mapping[str, int], latency: Latency) -> Row:
-    """What one network costs, how long it was trained, and the main scores of its heads."""
+    """Costs, training time and main scores of one network."""
     training, metrics = read(folder / "training.json"), read(folder / "metrics.json")
     row: Row = {**cost, "network_ms": latency.network, "whole_ms": latency.whole}
     row |= {"minutes": training["seconds"] / 60, "epochs": training["epochs"]}
     for head in heads if name == SHARED else [name]:
-        prefix = f"{head}/" if name == SHARED else ""  # a network of one head has no names in front
+        prefix = f"{head}/" if name == SHARED else ""  # scores of a single head have no prefix
         row |= {f"{head}/{score}": metrics[f"{prefix}{score}"] for score in infos()[head].scores}
     return row
 
 
 def write(folder: Path, rows: Mapping[str, Row]) -> None:
-    """comparison.json, and the same as comparison.csv."""
+    """Write comparison.json, and the same data as comparison.csv."""
     (folder / "comparison.json").write_text(json.dumps(rows, indent=2) + "\n")
     with (folder / "comparison.csv").open("w", newline="", encoding="utf-8") as file:
         table = csv.DictWriter(file, ["network", *rows[SHARED]])
@@ -54,7 +54,7 @@ def write(folder: Path, rows: Mapping[str, Row]) -> None:
 
 
 def show(rows: Mapping[str, Row]) -> None:
-    """The table on the terminal."""
+    """Print the table."""
     table = Table("", box=None, pad_edge=False, padding=(0, 1, 0, 0))
     for key in rows[SHARED]:
         table.add_column(HEADINGS.get(key, key.rpartition("/")[2]), justify="right")
@@ -64,7 +64,7 @@ def show(rows: Mapping[str, Row]) -> None:
 
 
 def text(key: str, value: float | None, ratio: bool) -> str:
-    """A cell."""
+    """Format a cell."""
     if value is None:
         return ""
     if ratio:

@@ -1,1 +1,1 @@
-"""Predictions for photos, one after the other."""
+"""Predictions for photos, one by one."""

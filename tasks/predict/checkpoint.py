@@ -1,4 +1,4 @@
-"""Prediction on any images: label maps, overlays and an index of what was done."""
+"""Prediction on arbitrary images: label maps, overlays and an index of the results."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,15 +19,15 @@ from tasks.predict.photos import predict_each
 
 
 def predict(run: Run, images: Sequence[Path], folder: Path, *, upright: bool) -> None:
-    """Predict every image with the checkpoint's network and write what each task makes of it.
+    """Predict every image with the checkpoint's network, and write the output of each task.
 
-    Files that are no images, or are damaged, are named, skipped and counted in the end.
+    Files that are damaged or not images are reported and skipped; their number is printed at the end.
 
     Args:
-        upright: whether photos are turned as their EXIF data says.
+        upright: whether photos are rotated according to their EXIF orientation.
 
     Raises:
-        UserError: for a checkpoint that does not fit, or if not one image could be read.
+        UserError: for a checkpoint that does not fit, or if no image could be read.
     """
     if run.source.checkpoint is not None:
         card = open_checkpoint(run.source.checkpoint, run.task)["mobilevision"]
@@ -48,13 +48,13 @@ def predict(run: Run, images: Sequence[Path], folder: Path, *, upright: bool) ->
 
 
 def predict_one(learner: Learner, image: Pixels, fit: Any, folder: Path, name: Path) -> tuple[dict[str, Any], str]:
-    """Write what all tasks make of an image (H, W, 3).
+    """Predict an image (H, W, 3) with all tasks and write their outputs.
 
     Args:
-        fit: makes the image what the network sees; None for nothing, unless it is very large (`LARGEST`).
+        fit: resizes the image to the network's input; None leaves it, unless it is very large (`LARGEST`).
 
     Returns:
-        What the index says of the image, and a line for the terminal.
+        The image's row of the index, and a line for the terminal.
     """
     found, shown, row = find(learner, image, fit)
     outputs = {key: task.output for key, task in learner.each_task()}
@@ -65,12 +65,12 @@ def predict_one(learner: Learner, image: Pixels, fit: Any, folder: Path, name: P
 
 
 class Prediction(NamedTuple):
-    """What was found in an image.
+    """Predictions for an image.
 
     Attributes:
         found: by task.
-        image: the pixels (H, W, 3) that it was found in.
-        row: what the index says of a very large image.
+        image: the pixels (H, W, 3) that `found` refers to.
+        row: columns of the index for a very large image.
     """
 
     found: dict[str, Found]
@@ -80,7 +80,7 @@ class Prediction(NamedTuple):
 
 @torch.inference_mode()
 def find(learner: Learner, image: Pixels, fit: Any) -> Prediction:
-    """What all tasks find in an image (H, W, 3).
+    """Predict an image (H, W, 3) with all tasks.
 
     Args:
         fit: see predict_one.
@@ -97,14 +97,14 @@ def find(learner: Learner, image: Pixels, fit: Any) -> Prediction:
 def preprocess(
     learner: Learner, image: Pixels, fit: Any
 ) -> tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor] | None]:
-    """An image (H, W, 3) as the network sees it, (1, 3, h, w) on its device, and how it lies in that (place_of)."""
+    """Network input for an image (H, W, 3): (1, 3, h, w) on its device, and the image's place in it (place_of)."""
     seen = image if fit is None else fit(image)
     batch = torch.from_numpy(seen.copy()).permute(2, 0, 1)[None].to(learner.device)
     return batch, place_of(image, fit, learner.device)
 
 
 def place_of(image: Pixels, fit: Any, device: torch.device) -> tuple[torch.Tensor, torch.Tensor] | None:
-    """heads.boxes.Places of a batch of one, where it is known how the image lies in what the network sees."""
+    """heads.boxes.Places of a batch of one; None if `fit` does not report the image's place in the input."""
     if not hasattr(fit, "place"):
         return None
     height, width = image.shape[:2]
@@ -115,7 +115,7 @@ def place_of(image: Pixels, fit: Any, device: torch.device) -> tuple[torch.Tenso
 
 
 def best_device(accelerator: str) -> torch.device:
-    """The accelerator, if there is one and it is wanted (`trainer.accelerator`)."""
+    """The accelerator, if there is one and `trainer.accelerator` is not cpu; else the CPU."""
     if accelerator == "cpu":
         return torch.device("cpu")
     return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")

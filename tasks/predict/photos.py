@@ -1,4 +1,4 @@
-"""A set of photos, one after the other: read ahead, damaged ones skipped and named, and an index of what was done."""
+"""Predicts a set of photos one by one: reads ahead, skips and reports damaged files, writes an index."""
 
 import csv
 import io
@@ -24,18 +24,18 @@ def predict_each(
     upright: bool,
     white: float | None = None,
 ) -> None:
-    """Predict every photo; index.csv has a line of each as soon as it is done.
+    """Predict every photo; each gets its line in index.csv as soon as it is done.
 
     Args:
-        images: files; those that are no images, or are damaged, are named, skipped and counted in the end.
-        predict_one: of a photo (H, W, 3) and where its results go; gives what the index says of it, and a line for the
-            terminal.
-        folder: of the results.
-        upright: whether photos are turned as their EXIF orientation says.
-        white: the value that is white in photos of more than 8 bits a channel; None for what they say.
+        images: files; damaged files and non-images are reported and skipped, and their number is printed at the end.
+        predict_one: called with a photo (H, W, 3) and the name for its results; returns its row of the index and a line
+            for the terminal.
+        folder: for the results.
+        upright: whether photos are rotated according to their EXIF orientation.
+        white: the white value of photos with more than 8 bits per channel; None to read it from the file.
 
     Raises:
-        UserError: for a photo that is refused, and if not one could be read.
+        UserError: if `predict_one` rejects a photo, or no photo could be read.
     """
     names = unique_names(images)
     index, skipped = Index(folder / "index.csv"), 0
@@ -63,10 +63,10 @@ def predict_each(
 def decoded(
     images: Sequence[Path], names: Sequence[Path], *, upright: bool, white: float | None
 ) -> Iterator[tuple[Path, Path, Pixels | UserError]]:
-    """Images decoded a few ahead of the network; an error stands in for what could not be read.
+    """Decode images a few ahead of the network; yields an error in place of an unreadable image.
 
     Args:
-        upright: turned as their EXIF orientation says.
+        upright: whether to rotate them according to their EXIF orientation.
         white: see read_rgb.
     """
 
@@ -77,7 +77,7 @@ def decoded(
             return error
 
     with thread_pool(2) as pool:
-        ahead = 2  # each may have hundreds of megabytes
+        ahead = 2  # each may take hundreds of megabytes
         waiting = [pool.submit(read, path) for path in images[:ahead]]
         for number, (path, name) in enumerate(zip(images, names, strict=True)):
             if number + ahead < len(images):
@@ -86,7 +86,7 @@ def decoded(
 
 
 def unique_names(images: Sequence[Path]) -> list[Path]:
-    """Where each image's results go: its path below the folder that all images share, without suffix if unambiguous."""
+    """Name for each image's results: its path below the common folder of all images, without suffix if unambiguous."""
     shared = Path(os.path.commonpath([path.absolute().parent for path in images]))
     below = [path.absolute().relative_to(shared) for path in images]
     count = Counter(path.with_suffix("") for path in below)
@@ -95,9 +95,9 @@ def unique_names(images: Sequence[Path]) -> list[Path]:
 
 
 class Index:
-    """A CSV file, one line per photo: what it was, what became of it, where the results lie.
+    """A CSV file with one line per photo: the photo, its status and the paths of its results.
 
-    It is whole whenever the process is killed: a line is written in one go, and for a new column the file is replaced.
+    It stays complete if the process is killed: each line is written at once, and a new column replaces the file.
     """
 
     def __init__(self, path: Path) -> None:
@@ -106,7 +106,7 @@ class Index:
         self.columns: dict[str, None] = {}
 
     def add(self, row: dict[str, Any]) -> None:
-        """Add a line; its new columns come last."""
+        """Add a line; new columns are appended on the right."""
         self.rows.append(row)
         if row.keys() <= self.columns.keys():
             with self.path.open("ab") as file:
@@ -118,7 +118,7 @@ class Index:
         beside.replace(self.path)
 
     def lines(self, rows: Sequence[dict[str, Any]]) -> bytes:
-        """Rows as UTF-8; bytes of file names that are not are escaped."""
+        """Encode rows as UTF-8; bytes of file names that are not UTF-8 are escaped."""
         text = io.StringIO(newline="")
         csv.DictWriter(text, list(self.columns)).writerows(rows)
         return text.getvalue().encode(errors="backslashreplace")

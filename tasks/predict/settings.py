@@ -1,4 +1,4 @@
-"""Settings of predictions for photos. Checked when they are made, without torch."""
+"""Settings of predictions for photos. Validated on construction, without torch."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -11,11 +11,11 @@ from tasks.config.tree import Tree
 
 @dataclass(frozen=True)
 class PredictionSettings:
-    """Which photos, and how they are read.
+    """Which photos to predict, and how to read them.
 
     Attributes:
         input: an image, a folder or a glob.
-        upright: whether photos are turned as their EXIF data says.
+        upright: whether photos are rotated according to their EXIF orientation.
     """
 
     input: str
@@ -23,10 +23,10 @@ class PredictionSettings:
 
     @classmethod
     def of(cls, tree: Tree) -> Self:
-        """Of a whole configuration, resolved.
+        """Read from a complete, resolved configuration.
 
         Raises:
-            UserError: for a value outside its rule, and for nothing to predict.
+            UserError: for a value that violates its rule, or if there is nothing to predict.
         """
         check_values(tree, PREDICTION, {})
         if tree["mode"] == "predict" and tree["input"] is None:

@@ -1,1 +1,1 @@
-"""A network fitted to data and device: NetAdapt, block search, and what networks cost."""
+"""Fits a network to data and device: NetAdapt, block search, and costs of networks."""

@@ -19,7 +19,7 @@ from tasks.search.arguments import spelled_out, task_of
 
 
 def main() -> None:
-    """Find the task, then go on as its command does; exit status 2 and one line for what is wrong."""
+    """Find the task, then run its command; user errors are printed in one line with exit status 2."""
     if {"--help", "-h"} & set(sys.argv[1:]):
         print(__doc__)
         return

@@ -1,4 +1,4 @@
-"""Which task's command line a search goes by: `task=…`, or the task that its checkpoint was trained for."""
+"""Finds the task whose command line a search uses: `task=…`, or the task of its checkpoint."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,15 +9,15 @@ from tasks.search.rules import KINDS
 
 
 def task_of(arguments: Sequence[str]) -> str:
-    """The task; classify where nothing says otherwise.
+    """The task; classify by default.
 
     Raises:
-        UserError: for a task that there is not, or a checkpoint that cannot be read or has several heads.
+        UserError: for an unknown task, or a checkpoint that cannot be read or has several heads.
     """
     given = dict(argument.partition("=")[::2] for argument in arguments)
     task = given.get("task")
     if task is None and "checkpoint" in given:
-        from tasks.checkpoint.checkpoint import read_ours  # imports torch: a second
+        from tasks.checkpoint.checkpoint import read_ours  # imports torch, which takes a second
 
         path = given["checkpoint"].strip("'\"")
         if not Path(path).is_file():
@@ -30,10 +30,10 @@ def task_of(arguments: Sequence[str]) -> str:
 
 
 def spelled_out(arguments: Sequence[str]) -> list[str]:
-    """The arguments with what makes them a search.
+    """Add the arguments that make the command a search.
 
     Raises:
-        UserError: without a kind of search, or with another mode.
+        UserError: if the kind of search is missing, or a mode is given.
     """
     keys = [argument.partition("=")[0] for argument in arguments]
     if "mode" in keys:

@@ -1,4 +1,4 @@
-"""Networks beside the one that was found: its seed, and the seed with plain width multipliers trained for as long."""
+"""Networks to compare with the found one: its seed, and the seed at plain width multipliers trained for as long."""
 
 from bisect import bisect_left
 from pathlib import Path
@@ -18,14 +18,14 @@ from tasks.search.found import as_training, read, seed_score, train
 from tasks.search.networks import Networks
 from tasks.search.records import Kind, Record
 
-GRID = 0.05  # of width multipliers
+GRID = 0.05  # step between width multipliers
 
 
 class Baseline(NamedTuple):
-    """A network that was trained, and scored on the validation images.
+    """A network that was trained and scored on the validation images.
 
     Attributes:
-        seconds: of its training; of the one that was found, its search included.
+        seconds: of its training; for the found network, including the search.
     """
 
     name: str
@@ -36,17 +36,17 @@ class Baseline(NamedTuple):
 
 
 def seed_baseline(splits: Splits, networks: Networks) -> Baseline:
-    """The checkpoint's network; how long it was trained is 0 where its run does not say."""
+    """The checkpoint's network; its training time is 0 if its run did not record it."""
     used = Path(str(networks.run.source.checkpoint)).parent.parent / "training.json"
     seconds = float(read(used)["seconds"]) if used.is_file() else 0.0
     return Baseline("seed", "seed", networks.seed_plan, seed_score(networks.run, splits, networks.score), seconds)
 
 
 def with_width(run: Run, width: float) -> Run:
-    """The run of the seed network with another width multiplier.
+    """The seed network's run with another width multiplier.
 
     Raises:
-        UserError: for a network that has none.
+        UserError: for a network without a width multiplier.
     """
     backbone = run.learner.backbone
     if "width" not in backbone:
@@ -60,7 +60,7 @@ def plan_at(networks: Networks, width: float) -> Plan:
 
 
 def equal_width(networks: Networks, meter: Meter, plan: Plan) -> float:
-    """The width multiplier with which the seed costs most nearly what a plan's network does."""
+    """The width multiplier at which the seed's cost is closest to that of a plan's network."""
     wanted = meter.of(networks.outline(plan))
     grid = [round(GRID * n, 2) for n in range(2, 1 + round(networks.run.learner.backbone["width"] / GRID))]
 
@@ -72,12 +72,12 @@ def equal_width(networks: Networks, meter: Meter, plan: Plan) -> float:
 
 
 def width_baseline(splits: Splits, networks: Networks, width: float, minutes: float, folder: Path) -> Baseline:
-    """The seed with another width multiplier, trained from scratch for so long: one epoch is timed first."""
+    """The seed at another width multiplier, trained from scratch for `minutes`, after timing one epoch."""
     name = f"width {width:g}"
     run = with_width(networks.run, width)
 
     def training(epochs: int) -> Run:
-        """Of so many epochs, scored once in the end."""
+        """Run of this number of epochs, scored once at the end."""
         tree = put(as_training(run.stored, None), "trainer.max_epochs", epochs)
         return Run.of(run.task, put(tree, "trainer.check_val_every_n_epoch", epochs), run.output_dir)
 
@@ -90,10 +90,10 @@ def width_baseline(splits: Splits, networks: Networks, width: float, minutes: fl
 
 
 def records_of(baselines: list[Baseline], networks: Networks, costs: dict[str, float]) -> list[Record]:
-    """What is written and drawn of them.
+    """Records of the networks, for table and plot.
 
     Args:
-        costs: by their names.
+        costs: by name.
     """
     records = []
     for each in baselines:
@@ -115,7 +115,7 @@ def records_of(baselines: list[Baseline], networks: Networks, costs: dict[str, f
 
 
 def show(records: list[Record], cost: str, score: str) -> None:
-    """The table on the terminal."""
+    """Print the table."""
     table = Table(box=None, pad_edge=False)
     table.add_column("")
     for heading in (score, cost, "params M", "MAdds M", "minutes"):

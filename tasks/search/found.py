@@ -1,4 +1,4 @@
-"""What a search has found becomes a network like any other: a table, a checkpoint, and a training."""
+"""Turns a found network into an ordinary one: a table, a checkpoint, and a training."""
 
 import json
 from pathlib import Path
@@ -21,7 +21,7 @@ OF_THE_SEARCH = ("search", "target", "latency", "budget")
 
 
 def as_training(tree: Tree, checkpoint: Path | None) -> dict[str, Any]:
-    """A search's stored configuration as that of a training, from a checkpoint's weights or from scratch."""
+    """Convert a search's stored configuration to one of a training, from a checkpoint's weights or from scratch."""
     own = {key: value for key, value in tree.items() if key not in OF_THE_SEARCH}
     path = None if checkpoint is None else str(checkpoint)
     return own | {"mode": "train", "checkpoint": path, "weights": None, "budget": {}}
@@ -43,7 +43,7 @@ def write_network(networks: Networks, plan: Plan, state: dict[str, Any], origin:
 
 
 class Trained(NamedTuple):
-    """What a training gave: the main score on the validation images, and how long it took."""
+    """Results of a training: the main score on the validation images, and its duration."""
 
     score: float
     seconds: float
@@ -51,10 +51,10 @@ class Trained(NamedTuple):
 
 
 def train(run: Run, splits: Splits, folder: Path, score: str) -> Trained:
-    """An ordinary training in a folder.
+    """Run an ordinary training in a folder.
 
     Args:
-        score: the name of the main score.
+        score: name of the main score.
     """
     folder.mkdir(parents=True, exist_ok=True)
     tree = resolved(run.stored, run.output_dir)
@@ -65,7 +65,7 @@ def train(run: Run, splits: Splits, folder: Path, score: str) -> Trained:
 
 
 def keep_trained(folder: Path) -> None:
-    """Put what a training has left into found.ckpt."""
+    """Save the weights of a finished training as found.ckpt."""
     checkpoints = folder / "checkpoints"
     path = next(path for path in (checkpoints / "best.ckpt", checkpoints / "last.ckpt") if path.is_file())
     checkpoint = read_ours(path)
@@ -73,7 +73,7 @@ def keep_trained(folder: Path) -> None:
 
 
 def seed_score(run: Run, splits: Splits, score: str) -> float:
-    """The score of the seed, a search's checkpoint, on the validation images."""
+    """Score the seed, which is the search's checkpoint, on the validation images."""
     path = str(run.source.checkpoint)
     learner, data, _ = training.ready(run, splits)
     load_state(learner, open_checkpoint(path, run.task), path)
@@ -81,5 +81,5 @@ def seed_score(run: Run, splits: Splits, score: str) -> float:
 
 
 def read(path: Path) -> Any:
-    """A JSON file of a run's."""
+    """Read a JSON file of a run."""
     return json.loads(path.read_text())

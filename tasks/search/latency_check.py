@@ -1,4 +1,4 @@
-"""search=latency: how well layers' times predict whole networks."""
+"""search=latency: checks how well layers' times predict whole networks."""
 
 import csv
 import random
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 
 
 class Compared(NamedTuple):
-    """A network.
+    """Predicted and measured time of a network.
 
     Attributes:
-        changes: what is other than in the run's.
-        units: milliseconds of its units, added up.
-        whole: milliseconds of the network.
+        changes: differences from the run's network.
+        units: sum of its units' milliseconds.
+        whole: milliseconds of the whole network.
     """
 
     name: str
@@ -42,13 +42,13 @@ class Compared(NamedTuple):
 
 
 def report_latency(settings: LatencyCheckSettings, networks: Networks, folder: Path) -> None:
-    """Compare random networks' sums with measurements of them; print, write latency.csv and latency.png.
+    """Compare sums over units with measured times of random networks; print, and write latency.csv and latency.png.
 
-    What whole networks take over their sums, the median, goes into the table: from then on it is part of what networks
-    with images of this size are said to cost.
+    The median ratio of whole time to sum is stored in the table; from then on it scales the latency of networks for
+    this image size.
 
     Raises:
-        UserError: for a table of another machine.
+        UserError: for a table from another machine.
     """
     meter = make_meter(settings.latency, "latency", networks.size)
     assert isinstance(meter, Latency)
@@ -74,7 +74,7 @@ def report_latency(settings: LatencyCheckSettings, networks: Networks, folder: P
 
 
 def show(found: Sequence[Compared], factor: float) -> None:
-    """The networks from fast to slow, and how well they were predicted."""
+    """Print the networks from fast to slow, and how well they were predicted."""
     table = Table("network", box=None)
     for heading in ("sum ms", f"× {factor:.3f}", "whole ms", "error"):
         table.add_column(heading, justify="right")
@@ -91,13 +91,13 @@ def show(found: Sequence[Compared], factor: float) -> None:
 
 
 def rank_correlation(one: Sequence[float], other: Sequence[float]) -> float:
-    """Spearman's, of values without ties."""
+    """Spearman's rank correlation, for values without ties."""
     ranks = np.array([np.argsort(np.argsort(values)) for values in (one, other)])
     return float(np.corrcoef(ranks)[0, 1])
 
 
 def write(path: Path, found: Sequence[Compared], factor: float) -> None:
-    """A CSV file with a line for each network."""
+    """Write a CSV file with a line per network."""
     with path.open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
         table.writerow(["name", "sum_ms", "predicted_ms", "whole_ms", "error", "changes"])
@@ -108,7 +108,7 @@ def write(path: Path, found: Sequence[Compared], factor: float) -> None:
 
 
 def draw(figure: "Figure", found: Sequence[Compared], factor: float) -> None:
-    """What was predicted against what was measured, and the line on which they are the same."""
+    """Plot measured against predicted time, with the line on which they agree."""
     axes = figure.subplots()
     prepare(axes, f"{factor:.3f} times the sum of the units, ms", "whole network, ms")
     predicted, measured = [factor * each.units for each in found], [each.whole for each in found]

@@ -1,4 +1,4 @@
-"""Networks like the configuration's, with other blocks."""
+"""Builds networks like the configured one, with other blocks."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -17,23 +17,23 @@ from tasks.engine.instantiate import make
 from tasks.engine.learner import Learner
 from tasks.engine.settings import Run
 
-RESOLUTION = {"output_stride": 32, "skip_strides": 0, "dilation_rule": "paper"}  # of a table, unless the seed says
+RESOLUTION = {"output_stride": 32, "skip_strides": 0, "dilation_rule": "paper"}  # of a table, unless the seed sets them
 
 
 class Networks:
-    """Builds candidates: heads, resolution and training are the run's, the blocks are a plan's.
+    """Builds candidates with the run's head, resolution and training, and a plan's blocks.
 
     Args:
         run: of the seed network.
         classes: of the data set, by kind of label.
-        size: (height, width) of the images that are scored.
+        size: (height, width) of the scored images.
 
     Attributes:
         seed_plan: of the run's own network.
         passes: see find_passes.
 
     Raises:
-        UserError: for a backbone that is no chain of inverted residuals with shortcuts between bottlenecks.
+        UserError: for a backbone that is not a chain of inverted residuals with shortcuts between bottlenecks.
     """
 
     def __init__(self, run: Run, classes: Mapping[str, Sequence[Any]], size: tuple[int, int]) -> None:
@@ -54,7 +54,7 @@ class Networks:
         self.passes = self.find_passes()
 
     def find_passes(self) -> tuple[bool, ...]:
-        """Whether each block keeps the resolution, so that it has a shortcut where its channels allow one."""
+        """Whether each block keeps the resolution, and so has a shortcut if its channels allow one."""
         blocks = tuple(block._replace(out=self.seed_plan.stem) for block in self.seed_plan.blocks)
         with torch.device("meta"), uninitialised():
             network = InvertedBackbone(self.seed_plan._replace(blocks=blocks), **self.resolution)
@@ -62,41 +62,41 @@ class Networks:
 
     @property
     def score(self) -> str:
-        """The name of the task's main score."""
+        """Name of the task's main score."""
         result: str = self.make_task.func.info.score
         return result
 
     @property
     def seed_name(self) -> str:
-        """What the run's backbone is called."""
+        """Class name of the run's backbone."""
         return str(self.run.learner.backbone["_target_"].rpartition(".")[2])
 
     def sizes(self, plan: Plan) -> tuple[int, int]:
-        """Parameters, and multiply-adds of one image, of a plan's network with its head."""
+        """Parameters, and multiply-adds for one image, of a plan's network including its head."""
         learner = self.outline(plan)
         ((_, task),) = learner.each_task()
         size = measure(learner.backbone, task.head, *self.size)
         return size.params, size.madds
 
     def stored(self, plan: Plan, origin: str | None = None) -> dict[str, Any]:
-        """The stored configuration with this plan's network in the place of its own, as a table inside it.
+        """The stored configuration with its network replaced by this plan's, as an inline table.
 
         Args:
-            origin: a line on where the network comes from.
+            origin: a line about where the network comes from.
         """
         own = self.run.stored["backbone"]
-        resolution = {key: own.get(key, default) for key, default in RESOLUTION.items()}  # unresolved, as it is stored
+        resolution = {key: own.get(key, default) for key, default in RESOLUTION.items()}  # unresolved, as stored
         backbone = table_spec(plan, resolution, origin) | {"frozen": own.get("frozen", False)}
         return {**self.run.stored, "backbone": backbone}
 
     def build(self, plan: Plan) -> Learner:
-        """A plan's network, its weights as they are initialised from the run's seed."""
+        """Build a plan's network, with weights initialised from the run's seed."""
         with torch.random.fork_rng():
             torch.manual_seed(self.run.seed)
             return build(replace(self.run.learner, backbone=table_spec(plan, self.resolution)), self.classes)
 
     def outline(self, plan: Plan) -> Learner:
-        """A plan's network on the meta device: shapes without values. Quick: a search makes thousands."""
+        """Build a plan's network on the meta device, without values. Fast, since a search makes thousands."""
         with uninitialised():
             with torch.device("meta"):
                 backbone = InvertedBackbone(plan, **self.resolution)
@@ -108,7 +108,7 @@ class Networks:
 
 
 def table_spec(plan: Plan, resolution: Mapping[str, Any], origin: str | None = None) -> dict[str, Any]:
-    """What builds a plan's network."""
+    """Spec of a backbone that builds a plan's network."""
     return {
         "_target_": "backbones.table.TableBackbone",
         "_convert_": "all",

@@ -1,4 +1,4 @@
-"""What a search has tried: a table, and a picture of score against cost."""
+"""Records of the networks that a search tried: a table, and a plot of score against cost."""
 
 import csv
 import math
@@ -21,16 +21,16 @@ AXES = {"latency": ("milliseconds", 1), "madds": ("million multiply-adds", 1e6),
 
 
 class Record(NamedTuple):
-    """A network that was scored, or that was to be.
+    """A network that was scored, or was going to be.
 
     Attributes:
-        kind: "width" is the seed with another width multiplier; a "step" or a "candidate" is what a search tries.
-        score: the task's own; None where there is none.
-        cost: in the unit of what the search is about.
-        madds: multiply-adds of one image.
-        seconds: that training and scoring took.
+        kind: "width" is the seed with another width multiplier; "step" and "candidate" are networks a search tries.
+        score: the task's main score; None if there is none.
+        cost: in the unit of the search's target.
+        madds: multiply-adds for one image.
+        seconds: spent on training and scoring.
         state: such as complete, pruned, failed.
-        what: what is other than in the seed.
+        what: differences from the seed.
     """
 
     name: str
@@ -45,10 +45,10 @@ class Record(NamedTuple):
 
 
 def write_history(path: Path, records: Sequence[Record], cost: str) -> None:
-    """A CSV file with a line for each network, in the order given.
+    """Write a CSV file with a line per network, in the given order.
 
     Args:
-        cost: "latency", in a column latency_ms; "params" and "madds" have columns of their own anyway.
+        cost: "latency" is written to a column latency_ms; "params" and "madds" already have columns.
     """
     cost_name = "latency_ms" if cost == "latency" else cost
     rows = [record._asdict() for record in records]
@@ -61,20 +61,20 @@ def write_history(path: Path, records: Sequence[Record], cost: str) -> None:
 
 
 def draw(path: Path, records: Sequence[Record], cost: str, score_name: str, of: str = "") -> str:
-    """Score against cost of the networks that have a score: the Pareto front, the seed, the line of its widths.
+    """Plot score against cost of all scored networks: the Pareto front, the seed, and the line of its widths.
 
     Args:
         cost: "latency", "madds" or "params".
-        score_name: what the scores are called.
-        of: what the costs are those of.
+        score_name: label of the scores.
+        of: what the costs refer to.
 
     Returns:
-        A line that says where the picture is, or what is missing to make it; "" for networks without a score.
+        A line with the picture's path, or with what is missing to draw it; "" if no network has a score.
     """
     heading, unit = AXES[cost]
     seeds = [record for record in records if record.kind == "seed"]
     if any(record.kind == "width" for record in records):
-        records = [*records, *(seed._replace(name="", kind="width") for seed in seeds)]  # their line ends there
+        records = [*records, *(seed._replace(name="", kind="width") for seed in seeds)]  # end of their line
     points = [
         Point(record.name, record.cost / unit, record.score, STYLES[record.kind])
         for record in records

@@ -1,4 +1,4 @@
-"""Rules for the values of a search's settings, by its kind."""
+"""Rules for the values of a search's settings, by kind of search."""
 
 from tasks.common.labels import is_number
 from tasks.config.rules import POSITIVE, Rule, Rules, is_size, list_of, one_of, whole

@@ -1,4 +1,4 @@
-"""`python -m tasks.search` after its checks: each kind of search gets what it needs."""
+"""`python -m tasks.search` after its checks: dispatches to each kind of search."""
 
 from pathlib import Path
 from typing import assert_never
@@ -11,10 +11,10 @@ from tasks.search.settings import BlockSettings, LatencyCheckSettings, NarrowSet
 
 
 def search(run: Run, settings: SearchSettings, splits: Splits, folder: Path) -> None:
-    """Search as the settings say.
+    """Run the search that the settings describe.
 
     Raises:
-        UserError: for what cannot be searched, or a target that cannot be reached.
+        UserError: for a network that cannot be searched, or a target that cannot be reached.
     """
     if run.distillation is not None and run.distillation.teacher == "seed":
         run = run.changed(distill={**run.stored["distill"], "teacher": run.source.checkpoint})
@@ -23,7 +23,7 @@ def search(run: Run, settings: SearchSettings, splits: Splits, folder: Path) -> 
 
 
 def of_kind(settings: SearchSettings, splits: Splits, networks: Networks, folder: Path) -> None:
-    """Give each kind of search what it needs; block search alone imports Optuna."""
+    """Dispatch by kind of search; only block search imports Optuna."""
     match settings:
         case NarrowSettings():
             from tasks.search.narrow.command import narrow

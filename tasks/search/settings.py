@@ -1,4 +1,4 @@
-"""Settings of a search, by its kind. Checked when made, without torch."""
+"""Settings of each kind of search. Validated on construction, without torch."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,8 +19,8 @@ class Target(NamedTuple):
 
     Attributes:
         name: latency, madds or params.
-        amount: what it may be.
-        typed: that, as it was typed.
+        amount: the most it may be.
+        typed: the amount as typed.
     """
 
     name: str
@@ -29,10 +29,10 @@ class Target(NamedTuple):
 
     @classmethod
     def of(cls, tree: Tree) -> Self:
-        """Of a whole configuration, resolved.
+        """Read from a complete, resolved configuration.
 
         Raises:
-            UserError: unless there is exactly one.
+            UserError: unless there is exactly one target.
         """
         given = targets_of(tree)
         if len(given) != 1:
@@ -45,13 +45,14 @@ class Target(NamedTuple):
 
 @dataclass(frozen=True)
 class ProxySettings:
-    """The short trainings that tell networks apart.
+    """The short trainings by which networks are compared.
 
     Attributes:
-        holdout: share of the training images that is kept for scoring.
-        images: of those held out, how many are scored at most.
-        subset: share of the rest that is trained on.
-        side: images are shrunk to this shorter side, where they have labels only; None leaves them.
+        holdout: fraction of the training images held out for scoring.
+        images: largest number of held-out images that are scored.
+        subset: fraction of the remaining images that is trained on.
+        side: length to which the shorter side of images is reduced, for images with class labels only; None keeps
+            their size.
     """
 
     holdout: float
@@ -65,13 +66,13 @@ class NarrowSettings:
     """search=netadapt.
 
     Attributes:
-        step: share of the seed's cost that each step saves at least.
-        steps: of the optimiser, for each proposal.
-        lr: as a share of optimizer.lr, for them.
-        importance: training batches that tell which channels matter.
-        widths: multipliers of the seed to compare with; "equal" for that of the same cost.
-        minutes: for each of those; None for as long as the search and its last training took.
-        workers: processes; None for one per core.
+        step: fraction of the seed's cost that each step saves at least.
+        steps: optimiser steps for each proposal.
+        lr: learning rate of these steps, as a fraction of optimizer.lr.
+        importance: number of training batches used to estimate the channels' importance.
+        widths: width multipliers of the seed to compare with; "equal" for the one of the same cost.
+        minutes: training time for each of these; None for as long as the search and the final training took.
+        workers: number of processes; None for one per core.
     """
 
     target: Target
@@ -87,7 +88,7 @@ class NarrowSettings:
 
     @classmethod
     def of(cls, tree: Tree) -> Self:
-        """Of a whole configuration, resolved and checked."""
+        """Read from a complete, resolved and validated configuration."""
         if tree["checkpoint"] is None:
             raise UserError("search=netadapt narrows a trained network: checkpoint=<best.ckpt> is missing")
         own = tree["search"]
@@ -105,14 +106,14 @@ class BlockSettings:
 
     Attributes:
         choices: for each stage, by kernel, expansion, excite, act, filters and layers.
-        widths: some of filters, tried first.
+        widths: values of `filters` that are tried first.
         objective: product or pareto.
         exponent: of cost / target in the product.
-        trials: candidates of the whole study.
+        trials: number of candidates in the whole study.
         epochs: of each candidate's training.
-        prune_after: epochs that each gets before the median of the others' may end it; None: all get all.
-        study: the journal to go on with; None for study.log of this run.
-        workers: processes.
+        prune_after: epochs before a candidate below the median of the others is stopped; None trains all to the end.
+        study: path of the journal to continue; None for study.log of this run.
+        workers: number of processes.
     """
 
     target: Target
@@ -130,7 +131,7 @@ class BlockSettings:
 
     @classmethod
     def of(cls, tree: Tree) -> Self:
-        """Of a whole configuration, resolved and checked."""
+        """Read from a complete, resolved and validated configuration."""
         if find_spec("optuna") is None:
             raise UserError('search=blocks needs optuna: pip install "mobilevision[search]"')
         own = tree["search"]
@@ -148,8 +149,8 @@ class WidthSettings:
     """search=width.
 
     Attributes:
-        narrowest, widest, step: the multipliers that are tried.
-        sizes: (height, width) of the images; None for that of the data.
+        narrowest, widest, step: range of the multipliers that are tried.
+        sizes: (height, width) of the images; None for the data's own.
     """
 
     target: Target
@@ -161,7 +162,7 @@ class WidthSettings:
 
     @classmethod
     def of(cls, tree: Tree) -> Self:
-        """Of a whole configuration, resolved and checked."""
+        """Read from a complete, resolved and validated configuration."""
         return cls(target=Target.of(tree), latency=LatencySettings.of(tree), **arguments(cls, tree["search"]))
 
 
@@ -170,8 +171,8 @@ class LatencyCheckSettings:
     """search=latency.
 
     Attributes:
-        networks: how many are compared.
-        choices: that they are made of, as in BlockSettings.
+        networks: number of networks compared.
+        choices: from which they are made, as in BlockSettings.
     """
 
     latency: LatencySettings
@@ -180,7 +181,7 @@ class LatencyCheckSettings:
 
     @classmethod
     def of(cls, tree: Tree) -> Self:
-        """Of a whole configuration, resolved and checked."""
+        """Read from a complete, resolved and validated configuration."""
         if given := targets_of(tree):
             name, typed = next(iter(given.items()))
             raise UserError(f"target.{name}={typed}: search=latency has no target")
@@ -197,10 +198,10 @@ BY_KIND: dict[str, type[SearchSettings]] = {
 
 
 def search_settings(tree: Tree) -> SearchSettings:
-    """Of a whole configuration, resolved.
+    """Read from a complete, resolved configuration.
 
     Raises:
-        UserError: for a value outside its rule, a target that is missing or one of several, several heads.
+        UserError: for a value that violates its rule, no target or more than one, or several heads.
     """
     if is_multitask(tree):
         raise UserError("a search is for one task: python -m tasks.search task=segment, detect or classify")
@@ -214,10 +215,10 @@ def search_settings(tree: Tree) -> SearchSettings:
 
 
 def targets_of(tree: Tree) -> dict[str, Any]:
-    """The targets that are given, by name."""
+    """The given targets, by name."""
     return {name: tree["target"][name] for name in COSTS if tree["target"][name] is not None}
 
 
 def choices_of(tree: Tree) -> dict[str, list[Any]]:
-    """What is chosen from for each stage, see tasks/search/block/space.py."""
+    """The choices for each stage, see tasks/search/block/space.py."""
     return {knob: list(tree["search"][knob]) for knob in KNOBS}

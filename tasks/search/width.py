@@ -1,4 +1,4 @@
-"""search=width: the widest multiplier, and the image size, with which a network costs no more than its target."""
+"""search=width: finds the largest width multiplier, and the image size, at which a network meets its target."""
 
 from bisect import bisect_left
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ from tasks.search.settings import WidthSettings
 
 
 class Fitting(NamedTuple):
-    """The widest network for images of a size, and what it costs."""
+    """The widest network for an image size, and its costs."""
 
     size: tuple[int, int]
     width: float
@@ -28,10 +28,10 @@ class Fitting(NamedTuple):
 
 
 def search_width(settings: WidthSettings, networks: Networks, folder: Path) -> None:
-    """Find, print and write the widest network of each size; the one with the most multiply-adds is the found one.
+    """Find, print and write the widest network for each size; the one with the most multiply-adds is the found network.
 
     Raises:
-        UserError: for a network without width multiplier, or a target that the narrowest one exceeds.
+        UserError: for a network without width multiplier, or if even the narrowest exceeds the target.
     """
     name, wanted, typed = settings.target
     with_width(networks.run, 1.0)
@@ -74,7 +74,7 @@ def search_width(settings: WidthSettings, networks: Networks, folder: Path) -> N
 
 
 def show(found: list[Fitting], best: Fitting) -> None:
-    """The table on the terminal."""
+    """Print the table."""
     table = Table(box=None, pad_edge=False)
     for heading in ("image", "width", "params M", "MAdds M", "ms", ""):
         table.add_column(heading, justify="right")

@@ -1,1 +1,1 @@
-"""search=blocks: the blocks of a network chosen by short trainings."""
+"""search=blocks: chooses the blocks of a network by short trainings."""

@@ -1,4 +1,4 @@
-"""Candidates of a block search in one process: each is built, trained briefly, scored, and told to the study."""
+"""Candidates of a block search in one process: builds, briefly trains and scores each, and reports it to the study."""
 
 import time
 from collections.abc import Callable
@@ -25,17 +25,17 @@ from tasks.search.settings import BlockSettings
 
 
 class Candidates:
-    """Tries one network after the other, until the study has as many as are wanted.
+    """Tries one network after another until the study has enough.
 
     Args:
         settings: of the search.
         splits: the data set.
-        networks: around the seed.
-        path: the study's journal; the front's weights are in a folder beside it.
+        networks: builder of networks around the seed.
+        path: the study's journal; the weights of the Pareto front are in a folder next to it.
 
     Raises:
-        UserError: for settings that contradict each other, a target that no network of the space reaches, or a study
-            of another search.
+        UserError: for contradictory settings, a target that no network of the space reaches, or a study of another
+            search.
     """
 
     def __init__(self, settings: BlockSettings, splits: Splits, networks: Networks, path: Path) -> None:
@@ -66,17 +66,17 @@ class Candidates:
         self.weights = path.with_name(f"{path.stem}_weights")
         self.weights.mkdir(exist_ok=True)
         if not all(self.file(trial.number).is_file() for trial in self.front()):
-            for trial in self.front():  # once more: another process may have found better ones meanwhile
+            for trial in self.front():  # again: another process may have changed the front meanwhile
                 self.state(trial.number)
 
     def cost(self, point: Point) -> float:
-        """What the network of a point costs."""
+        """Cost of a point's network."""
         return self.meter.of(self.networks.outline(self.space.plan(point)))
 
     def check_reachable(self, goal: float) -> None:
-        """Raises a UserError for a goal below what the cheapest choices everywhere cost."""
+        """Raises a UserError for a goal below the cost of the cheapest choices everywhere."""
         narrowest = min(self.settings.choices["filters"])
-        if self.cost(self.space.width(narrowest)) <= goal:  # most goals need no more measuring
+        if self.cost(self.space.width(narrowest)) <= goal:  # enough for most goals, without more measuring
             return
         choices = self.space.choices.items()
         point = {key: min(values, key=lambda value: self.cost({key: value})) for key, values in choices}
@@ -91,8 +91,8 @@ class Candidates:
         """Try networks until there are enough.
 
         Args:
-            rest: called while the last ones are tried elsewhere.
-            done: called behind each; what it raises ends the work.
+            rest: called while other processes try the last ones.
+            done: called after each; an exception from it ends the work.
         """
         while (trial := self.study.next(self.settings.trials, rest)) is not None:
             self.try_network(trial)
@@ -111,11 +111,11 @@ class Candidates:
             scores.append(score)
             trial.report(self.worth(score, cost), epoch + 1)
             last, named = epoch + 1 == self.settings.epochs, "name" in trial.user_attrs
-            if not last and not named and trial.should_prune():  # what is named makes the picture's line
+            if not last and not named and trial.should_prune():  # named ones form the line in the picture
                 raise TrialPruned
 
         learner, values = self.networks.build(plan), None
-        try:  # of several objectives Optuna prunes nothing
+        try:  # Optuna does not prune with several objectives
             score = self.proxy.train(learner, epochs=self.settings.epochs, each_epoch=None if self.several else judge)
         except TrialPruned:
             score = scores[-1]
@@ -128,14 +128,14 @@ class Candidates:
         self.drop_beaten()
 
     def worth(self, score: float, cost: float) -> float:
-        """The objective of MnasNet (section 3): accuracy, and a little of the cost."""
+        """MnasNet's objective (section 3): the score, weighted by a power of cost / target."""
         result: float = score * (cost / self.goal) ** self.settings.exponent
         return result
 
     def best(self) -> FrozenTrial:
-        """The trial that is worth most; of a Pareto front, the one with the best score within the goal.
+        """The trial with the highest objective; for a Pareto front, the one with the best score within the goal.
 
-        Where none is within, the cheapest.
+        If none is within the goal, the cheapest.
         """
         complete = self.complete()
         if not self.several:
@@ -146,24 +146,24 @@ class Candidates:
         return max(within, key=lambda trial: (trial.values[0], -trial.values[1]))
 
     def finished(self) -> list[FrozenTrial]:
-        """The trials that count: trained to the end, or pruned."""
+        """The trials that count: trained to the end or pruned."""
         return [trial for trial in self.study.trials() if trial.state in FINISHED]
 
     def complete(self) -> list[FrozenTrial]:
-        """The trials that were trained to the end."""
+        """The trials trained to the end."""
         return [trial for trial in self.study.trials() if trial.state == TrialState.COMPLETE]
 
     def front(self) -> list[FrozenTrial]:
-        """Those of them that no other beats in score and cost."""
+        """The complete trials on the Pareto front of score and cost."""
         trials = self.complete()
         points = [Dot(str(t.number), t.user_attrs["cost"], t.user_attrs["score"]) for t in trials]
         return [trials[number] for number in front(points)]
 
     def state(self, number: int) -> dict[str, Any]:
-        """The tensors of a trial on the front.
+        """Load the tensors of a trial on the front.
 
         Raises:
-            UserError: where the file is gone, or none of torch.save.
+            UserError: if the file is missing, or was not written by torch.save.
         """
         if not self.file(number).is_file():
             raise UserError(f"{self.file(number)} is missing: the folder belongs to its study, {self.path}")
@@ -173,17 +173,17 @@ class Candidates:
             raise UserError(str(error)) from None
 
     def file(self, number: int) -> Path:
-        """Where a trial's weights are."""
+        """Path of a trial's weights."""
         return self.weights / f"{number}.pt"
 
     def keep(self, number: int, learner: Learner) -> None:
-        """Write a trial's weights; the file is whole or not there."""
+        """Write a trial's weights; the file is complete or does not exist."""
         part = self.file(number).with_suffix(".part")
         torch.save({name: tensor.cpu() for name, tensor in learner.state_dict().items()}, part)
         part.replace(self.file(number))
 
     def drop_beaten(self) -> None:
-        """Remove the weights of trials that are finished and not on the front; they never will be."""
+        """Remove the weights of finished trials that are not on the front, as they can never return to it."""
         best = {trial.number for trial in self.front()}
         for trial in self.study.trials():
             if trial.state.is_finished() and trial.number not in best:

@@ -1,7 +1,7 @@
-"""Block search: kernels, expansions, squeeze-and-excites, activations, filters and layers of each stage.
+"""Block search over kernels, expansions, squeeze-and-excites, activations, filters and layers of each stage.
 
 Tan et al., MnasNet: Platform-aware neural architecture search for mobile, CVPR 2019; the first half of MobileNetV3's
-search (Howard et al., ICCV 2019, section 4.1). What is tried next is Optuna's to say, here and in any other process or
+search (Howard et al., ICCV 2019, section 4.1). Optuna chooses what is tried next, here and in every other process or
 machine that shares the study.
 """
 
@@ -26,17 +26,17 @@ from tasks.search.block.outcome import Progress, write_results
 from tasks.search.networks import Networks
 from tasks.search.settings import BlockSettings
 
-PAUSE = 0.5  # seconds between looks at what others do
-PATIENCE = 10  # seconds that a worker has to end itself
+PAUSE = 0.5  # seconds between checks of other processes
+PATIENCE = 10  # seconds that a worker has to exit by itself
 
 
 def search_blocks(settings: BlockSettings, splits: Splits, networks: Networks, folder: Path) -> None:
     """Try candidates until there are enough; then write the best one, the front, the history and a picture.
 
         found.yaml, found.ckpt                 the best
-        front/trial_7.yaml, .ckpt …            what no other beats in score and cost
+        front/trial_7.yaml, .ckpt …            those on the Pareto front of score and cost
         history.csv, search.png
-        study.log, study_weights/              what a search goes on from
+        study.log, study_weights/              from which a search resumes
 
     Raises:
         UserError: for a target that no network of the space reaches, or a study that does not fit.
@@ -59,7 +59,7 @@ def search_blocks(settings: BlockSettings, splits: Splits, networks: Networks, f
 
 @contextmanager
 def in_order(path: Path) -> Iterator[None]:
-    """Ctrl-C and SIGTERM leave the block like an exception, and it is said how to go on."""
+    """On Ctrl-C and SIGTERM, leave the block as by an exception and print how to resume."""
 
     def leave(number: int, _frame: Any) -> None:
         print(f"{signal.Signals(number).name}: the search goes on with search.study={path}", file=sys.stderr)
@@ -75,14 +75,14 @@ def in_order(path: Path) -> Iterator[None]:
 
 @contextmanager
 def workers(run: Run, settings: BlockSettings, splits: Splits, size: tuple[int, int], path: Path) -> Iterator[None]:
-    """The processes beside this one, which do not outlive the block; one that fails leaves its work to the others."""
+    """Run the other processes, which do not outlive the block; if one fails, the others take over its work."""
     context = multiprocessing.get_context("spawn")
     processes: list[SpawnProcess] = []
     try:
         for _ in range(settings.workers - 1):
             process = context.Process(target=work, args=(run, settings, splits, size, path))
             process.start()
-            processes.append(process)  # not before: what has not been started cannot be ended
+            processes.append(process)  # not earlier: only started processes can be terminated
         yield
         for process in processes:
             process.join()
@@ -97,8 +97,8 @@ def workers(run: Run, settings: BlockSettings, splits: Splits, size: tuple[int, 
 
 
 def work(run: Run, settings: BlockSettings, splits: Splits, size: tuple[int, int], path: Path) -> None:
-    """Try candidates in a process of its own, until there are enough or the first process is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the first process as well, which ends this one
+    """Try candidates in a separate process until there are enough or the first process has ended."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C also reaches the first process, which ends this one
     torch.set_num_threads(1)
     parent = multiprocessing.parent_process()
 

@@ -1,4 +1,4 @@
-"""What a study is of: everything that decides a candidate's score. A study goes on with the same alone."""
+"""Identity of a study: everything that affects a candidate's score. A study resumes only with the same identity."""
 
 import hashlib
 import json
@@ -15,21 +15,21 @@ from tasks.config.tree import resolved, select
 from tasks.data.loading.splits import Splits
 from tasks.search.networks import Networks
 
-FORMAT = 2  # of what is written here: a study of an older one cannot be compared
+FORMAT = 2  # version of the identity; a study with an older one cannot be compared
 SCORING = (
     *("target", "head", "task", "optimizer", "scheduler", "seed", "targets", "channels_last", "white"),
     *("trainer.gradient_clip_val", "data", "backbone.frozen"),
 )
-NO_MATTER = (  # may differ when a study goes on
+NO_MATTER = (  # may differ when a study resumes
     *("search.trials", "search.study", "search.workers", "search.widths"),
     *("data.workers", "data.cache", "data.eval_batch_size"),
 )
-LOOKED_AT = 32  # images whose labels and sizes are compared; names are those of all
+LOOKED_AT = 32  # images whose labels and sizes are compared; names are compared for all
 CHUNK = 1 << 20
 
 
 def identity(splits: Splits, networks: Networks) -> dict[str, Any]:
-    """A study's description by dotted keys, the same on every machine: files by their content, not by their paths."""
+    """A study's identity by dotted keys, the same on every machine: files by content, not by path."""
     whole = resolved(networks.run.stored, networks.run.output_dir)
     said: dict[str, Any] = {"format": FORMAT, "network": table_of(networks.seed_plan), **networks.resolution}
     said["image size"] = list(networks.size)
@@ -42,7 +42,7 @@ def identity(splits: Splits, networks: Networks) -> dict[str, Any]:
 
 
 def teacher(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """What a study has of a teacher: nothing of its settings where there is none."""
+    """Part of the identity about the teacher; without a teacher, its other settings are left out."""
     if settings["teacher"] is None:
         return {"distill.teacher": None}
     files: Mapping[str, Any] = {key: digest(settings[key]) for key in ("teacher", "weights")}
@@ -50,7 +50,7 @@ def teacher(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def digest(value: str | None) -> str | None:
-    """The SHA-256 of a file; another value, such as a network's name, as it is."""
+    """SHA-256 of a file; any other value, such as a network's name, is returned unchanged."""
     if value is None or not Path(value).is_file():
         return value
     found = hashlib.sha256()
@@ -61,15 +61,15 @@ def digest(value: str | None) -> str | None:
 
 
 def contents(samples: Any) -> str:
-    """How many images a data set has, and a hash of their names, and of sizes and labels of some, evenly spread.
+    """Number of images in a data set, and a hash of all names and of the sizes and labels of some evenly spread ones.
 
-    Pixels do not count: decoders differ between machines.
+    Pixels are not hashed, since decoders differ between machines.
     """
     found = hashlib.sha256(json.dumps([samples.name(index) for index in range(len(samples))]).encode())
     for index in np.unique(np.linspace(0, len(samples) - 1, LOOKED_AT).round().astype(int)).tolist():
         try:
             arrays = samples.read(index)
-        except UserError:  # data.max_broken may allow it
+        except UserError:  # data.max_broken may allow this
             arrays = {}
         for key in sorted(arrays):
             array = np.ascontiguousarray(arrays[key])

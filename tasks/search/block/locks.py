@@ -1,4 +1,4 @@
-"""What processes that share a file hold: locks that the system takes back from a process however it ends."""
+"""Locks for processes that share a file; the system releases them however a process ends."""
 
 import os
 from collections.abc import Iterator
@@ -9,16 +9,16 @@ from tasks.common.errors import UserError
 
 
 class Locks:
-    """Numbered locks: each a byte of one file that a process has locked (POSIX record locks).
+    """Numbered locks: each is a locked byte of one file (POSIX record locks).
 
-    A process id in the study would not do: another process may have it by now, and other machines know nothing of it.
-    A process must open the file only once: closing it anywhere gives all its locks back.
+    A process id stored in the study would not do: ids are reused, and other machines cannot check them. A process must
+    open the file only once: closing it anywhere releases all of the process's locks.
 
     Args:
-        path: the file, made where it is not there.
+        path: the file; created if missing.
 
     Raises:
-        UserError: where there are no such locks.
+        UserError: if the system has no such locks.
     """
 
     def __init__(self, path: Path) -> None:
@@ -30,14 +30,14 @@ class Locks:
         self.file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
 
     def take(self, number: int) -> None:
-        """Hold a lock, as soon as nobody else does."""
+        """Take a lock; wait until it is free."""
         try:
             self.fcntl.lockf(self.file, self.fcntl.LOCK_EX, 1, number)
         except OSError as error:
             raise UserError(f"{self.path}: no locks on this file system ({error.strerror})") from None
 
     def try_to_take(self, number: int) -> bool:
-        """Hold a lock if no other process does; whether it is so."""
+        """Take a lock if no other process holds it; return whether it was taken."""
         try:
             self.fcntl.lockf(self.file, self.fcntl.LOCK_EX | self.fcntl.LOCK_NB, 1, number)
         except (BlockingIOError, PermissionError):
@@ -45,12 +45,12 @@ class Locks:
         return True
 
     def give_back(self, number: int) -> None:
-        """Let go of a lock."""
+        """Release a lock."""
         self.fcntl.lockf(self.file, self.fcntl.LOCK_UN, 1, number)
 
     @contextmanager
     def held(self, number: int) -> Iterator[None]:
-        """Hold a lock meanwhile."""
+        """Hold a lock within the block."""
         self.take(number)
         try:
             yield

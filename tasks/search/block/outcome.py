@@ -1,4 +1,4 @@
-"""What a block search says on the way, and what it leaves behind."""
+"""Progress output and results of a block search."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from tasks.search.records import Kind, Record, draw, write_history
 
 
 class Progress:
-    """Prints a line for each candidate that is finished, whoever tried it."""
+    """Prints a line for each finished candidate, whichever process tried it."""
 
     def __init__(self, candidates: Candidates, path: Path) -> None:
         self.candidates = candidates
@@ -20,7 +20,7 @@ class Progress:
         report(f"study     {path}: {candidates.settings.trials} candidates{done}")
 
     def show(self) -> None:
-        """The lines of those that were finished since the last call."""
+        """Print the candidates finished since the last call."""
         trials = self.candidates.finished()
         new = [trial for trial in trials if trial.number not in self.shown]
         for trial in new:
@@ -28,24 +28,24 @@ class Progress:
             report(f"{f'{len(self.shown)}/{self.candidates.settings.trials}':9} {self.line(trial)}")
 
     def line(self, trial: FrozenTrial) -> str:
-        """What is said of a candidate; history.csv says what it is."""
+        """Format a candidate's results; history.csv describes the network."""
         said, cost = trial.user_attrs, self.candidates.meter.format(trial.user_attrs["cost"])
         ended = "  ended early" if trial.state == TrialState.PRUNED else ""
         return f"{name_of(trial):10}  score {said['score']:.4f}  {cost}  {said['seconds']:.0f} s{ended}"
 
 
 def name_of(trial: FrozenTrial) -> str:
-    """The seed, a width, or a number."""
+    """Name of a trial: the seed, a width, or a number."""
     return str(trial.user_attrs.get("name", f"trial {trial.number}"))
 
 
 def file_name(trial: FrozenTrial) -> str:
-    """A name without what files and command lines trip over."""
+    """Name of a trial, safe for files and command lines."""
     return name_of(trial).replace(" ", "_").replace(".", "_")
 
 
 def write_results(candidates: Candidates, folder: Path) -> None:
-    """What the search has found."""
+    """Write the networks, history and picture of a search, and report them."""
     networks, meter, best, front = candidates.networks, candidates.meter, candidates.best(), candidates.front()
     (folder / "front").mkdir(exist_ok=True)
     files = {folder / "front" / file_name(trial): trial for trial in front} | {folder / "found": best}
@@ -64,13 +64,13 @@ def write_results(candidates: Candidates, folder: Path) -> None:
 
 
 def describe(trial: FrozenTrial, candidates: Candidates) -> str:
-    """Score and cost of a candidate."""
+    """Format score and cost of a candidate."""
     score, cost = trial.user_attrs["score"], candidates.meter.format(trial.user_attrs["cost"])
     return f"{candidates.networks.score} {score:.4f} on held-out training images, {cost}"
 
 
 def record_of(candidates: Candidates, trial: FrozenTrial) -> Record:
-    """A candidate as the history and the picture have it."""
+    """Record of a candidate, for history and picture."""
     said, name = trial.user_attrs, name_of(trial)
     kind: Kind = "seed" if name == "seed" else "width" if name.startswith("width") else "candidate"
     return Record(

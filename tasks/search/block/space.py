@@ -1,6 +1,6 @@
-"""The networks around a network that a block search chooses from: MobileNetV3's choices, stage by stage.
+"""Search space of a block search: variations of a network by MobileNetV3's choices, stage by stage.
 
-MnasNet (Tan et al., CVPR 2019), section 4.1: the layers of a stage share their choices, stages differ.
+MnasNet (Tan et al., CVPR 2019), section 4.1: the layers of a stage share their choices; stages differ.
 """
 
 import math
@@ -13,7 +13,7 @@ from backbones.inverted import Block, Plan
 from backbones.table import known
 from tasks.common.errors import UserError
 
-TABLE = "table"  # as the seed's rows have it
+TABLE = "table"  # as in the seed's rows
 NEUTRAL: dict[str, Any] = {
     "kernel": TABLE,
     "expansion": TABLE,
@@ -22,39 +22,39 @@ NEUTRAL: dict[str, Any] = {
     "filters": 1.0,
     "layers": 0,
 }
-Point = dict[str, Any]  # what is chosen, by "stage1.kernel" and the like
+Point = dict[str, Any]  # the choices, by keys like "stage1.kernel"
 
 
 class Row(NamedTuple):
-    """A row of the seed's table, with the channels that it has before it there."""
+    """A row of the seed's table, with its number of input channels there."""
 
     before: int
     block: Block
 
 
 class Space:
-    """What a search chooses for each stage of a network; a stage's rows share their number of channels (`out`).
+    """The choices of a search for each stage of a network; a stage's rows share their number of channels (`out`).
 
         kernel     of the depthwise convolutions
-        expansion  channels inside a block, as a multiple of those before it
+        expansion  channels inside a block, as a multiple of its input channels
         excite     whether there are squeeze-and-excites; new ones have a quarter of the expansion inside
-        act        the blocks' activation
+        act        activation of the blocks
         filters    multiplies the stage's channels; the stem follows the first stage, the last convolution the last
-        layers     blocks more or less than the seed has, one at least
+        layers     number of blocks added to or removed from the seed's, keeping at least one
 
-    `table` leaves each row what it is in the seed. The same filters everywhere and nothing else is what a width
-    multiplier makes of the seed by the paper's rule.
+    `table` keeps each row as in the seed. Changing only filters, to the same value everywhere, gives the network that a
+    width multiplier makes of the seed by the paper's rule.
 
     Args:
-        seed: the network in the middle.
-        choices: values for each of these six, the same for every stage; that of the seed is among them.
+        seed: the network to vary.
+        choices: values for each of these six, the same for every stage, including the seed's.
 
     Attributes:
-        choices: by "stage1.kernel" and the like: the values that make networks of their own, where there are several.
-        count: how many points there are.
+        choices: by keys like "stage1.kernel", the values that make different networks, if there are several.
+        count: number of points.
 
     Raises:
-        UserError: for choices that leave out the seed.
+        UserError: for choices that do not include the seed.
     """
 
     def __init__(self, seed: Plan, choices: Mapping[str, Sequence[Any]]) -> None:
@@ -70,31 +70,31 @@ class Space:
         self.count = math.prod(len(values) for values in self.choices.values())
 
     def distinct(self, key: str, values: Sequence[Any]) -> tuple[Any, ...]:
-        """The first of those values each that make the same network, where nothing else is changed."""
+        """Drop values that make the same network as an earlier value, if nothing else is changed."""
         plans = [self.built({**self.neutral, key: value}) for value in values]
         return tuple(value for n, value in enumerate(values) if plans[n] not in plans[:n])
 
     def plan(self, point: Mapping[str, Any]) -> Plan:
-        """The network of a point."""
+        """Network of a point; missing choices are the seed's."""
         return self.built({**self.neutral, **point})
 
     def points(self) -> Iterator[Point]:
-        """All points, one after the other."""
+        """Iterate over all points."""
         for values in product(*self.choices.values()):
             yield dict(zip(self.choices, values, strict=True))
 
     def width(self, width: float) -> Point:
-        """The point that is the seed with this width multiplier: one of `filters`, and all else `table`."""
+        """Point of the seed at this width multiplier, one of `filters`; all other choices are `table`."""
         wanted = {key: width if key.endswith(".filters") else value for key, value in self.neutral.items()}
         return {key: self.like(key, wanted[key]) for key in self.choices}
 
     def like(self, key: str, value: Any) -> Any:
-        """The choice that makes the same network as this value, where nothing else is changed."""
+        """The choice that makes the same network as this value, if nothing else is changed."""
         plan = self.built({**self.neutral, key: value})
         return next(v for v in self.choices[key] if self.built({**self.neutral, key: v}) == plan)
 
     def changes(self, point: Mapping[str, Any]) -> str:
-        """In words, where a point differs from the seed."""
+        """Describe how a point differs from the seed."""
         stages: dict[str, list[str]] = {}
         for key, value in point.items():
             stage, _, knob = key.partition(".")
@@ -104,7 +104,7 @@ class Space:
         return "; ".join(f"{stage} {', '.join(changed)}" for stage, changed in stages.items()) or "the seed"
 
     def built(self, point: Mapping[str, Any]) -> Plan:
-        """The network of a point that leaves nothing out."""
+        """Network of a point that has all choices."""
         stem = channels = times(self.seed.stem, point["stage1.filters"])
         blocks: list[Block] = []
         for number, rows in enumerate(self.stages, 1):
@@ -117,7 +117,7 @@ class Space:
 
 
 def stages_of(plan: Plan) -> Iterator[list[Row]]:
-    """The rows of each stage: neighbours with as many channels, none but the first with a stride."""
+    """Rows of each stage: consecutive rows of equal channels, of which only the first may have a stride."""
     rows: list[Row] = []
     before = plan.stem
     for block in plan.blocks:
@@ -130,7 +130,7 @@ def stages_of(plan: Plan) -> Iterator[list[Row]]:
 
 
 def with_layers(rows: Sequence[Row], more: int) -> list[Row]:
-    """Fewer rows, or the last one repeated; the first, which may have the stride, always stays."""
+    """Remove rows, or repeat the last; the first row, which may have the stride, is always kept."""
     if more <= 0:
         return list(rows[: max(1, len(rows) + more)])
     last = rows[-1]
@@ -138,7 +138,12 @@ def with_layers(rows: Sequence[Row], more: int) -> list[Row]:
 
 
 def changed(row: Row, before: int, chosen: Mapping[str, Any]) -> Block:
-    """A row as it is chosen, behind so many channels."""
+    """Block of a row with the choices applied.
+
+    Args:
+        before: number of input channels.
+        chosen: value of each choice.
+    """
     block = row.block
     if chosen["expansion"] != TABLE:
         expanded = make_divisible(before * chosen["expansion"])
@@ -156,7 +161,7 @@ def changed(row: Row, before: int, chosen: Mapping[str, Any]) -> Block:
 
 
 def excited(block: Block, expanded: int, chosen: Any) -> int:
-    """Width inside the squeeze-and-excite of a row with a new expansion: a quarter, or the seed's share."""
+    """Width inside the squeeze-and-excite of a row with a new expansion: a quarter of it, or the seed's ratio."""
     if chosen is False or (chosen == TABLE and not block.excite_hidden):
         return 0
     quarter = make_divisible(expanded // 4)
@@ -166,5 +171,5 @@ def excited(block: Block, expanded: int, chosen: Any) -> int:
 
 
 def times(channels: int, width: float) -> int:
-    """Channels with a multiplier; as they are without one, whatever they can be divided by."""
+    """Multiply channels and make them divisible; a width of 1 leaves them unchanged, whatever their divisor."""
     return channels if width == 1 else make_divisible(channels * width)

@@ -1,4 +1,4 @@
-"""A study of Optuna's that processes share and that goes on behind a kill: no trial is lost, and none runs twice."""
+"""An Optuna study that processes share and that survives a kill: no trial is lost, and none runs twice."""
 
 import json
 import os
@@ -22,16 +22,16 @@ from tasks.config.targets import name_of_today
 from tasks.search.block.locks import Locks
 from tasks.search.block.space import Point, Space
 
-JOURNAL, STUDY, TRIALS = 0, 1, 2  # numbers of the locks: on the file, on what follows from it, on trial 0 and so on
-DRAWS = 20  # of a network before all that are left are looked through: the sampler may give one that it has given
-LONG = 100  # characters: a whole network says nothing in a message
+JOURNAL, STUDY, TRIALS = 0, 1, 2  # lock numbers: the file, decisions based on it, trial 0 and following
+DRAWS = 20  # of a network, as the sampler may repeat one, before looking through all remaining ones
+LONG = 100  # characters; longer values, such as a whole network, are left out of messages
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 
 
 class JournalLock(JournalFileOpenLock):
-    """Optuna's lock on the journal, but for one that ends with its process, which Optuna waits 30 seconds for.
+    """Optuna's lock on the journal, but freed when its process ends; Optuna itself waits 30 seconds for such a lock.
 
-    Whoever gets it cuts off the half line that a killed process may have left, which nothing could be written behind.
+    Taking it removes an incomplete last line left by a killed process, since nothing could be appended to it.
     """
 
     def __init__(self, journal: Path, locks: Locks) -> None:
@@ -52,22 +52,22 @@ class JournalLock(JournalFileOpenLock):
 
 
 class Study:
-    """Trials of a space's networks, in a journal file that further processes may share, on other machines as well.
+    """Trials of a space's networks, in a journal file that other processes may share, even on other machines.
 
-    A trial belongs to the process that holds its lock. One that is running in the journal and that nobody holds was
-    interrupted: it is written off, and its network is the next to be tried.
+    A trial belongs to the process that holds its lock. A trial that is running according to the journal but whose lock
+    is free was interrupted: it is marked as failed, and its network is tried next.
 
     Args:
-        path: the journal; made where it is not there. The locks are in a file beside it.
-        space: what is chosen from.
-        directions: of each value of a trial.
-        says: what the study is of; another one is refused.
-        first: names and points to begin with.
-        prune_after: epochs that each candidate gets before the median of the others' may end it; None: it never does.
-        seed: of what is drawn.
+        path: the journal; created if missing. The locks are in a file next to it.
+        space: of the choices.
+        directions: one per value of a trial.
+        says: the study's identity; a journal with another one is rejected.
+        first: points to start with, by name.
+        prune_after: epochs before a candidate below the median of the others is stopped; None to never stop one.
+        seed: of the sampler.
 
     Raises:
-        UserError: for a file that is no journal, or of another search.
+        UserError: for a file that is not a journal, or one of another search.
     """
 
     def __init__(
@@ -103,7 +103,7 @@ class Study:
             except (ValueError, KeyError, TypeError, AssertionError, RecursionError):
                 raise UserError(f"search.study={path} is no journal of a study") from None
             found = self.study.user_attrs.get("search")
-            if found is None:  # last what tells that it is all there
+            if found is None:  # written last, as a completeness marker
                 for name, point in first.items():
                     self.study.enqueue_trial(point, user_attrs={"name": name}, skip_if_exists=True)
                 self.study.set_user_attr("search", says)
@@ -111,7 +111,7 @@ class Study:
             check_same(found, says, path)
 
     def agreed(self, key: str, value: float) -> float:
-        """A value that all processes go by: the first one's, where measuring it again would give another."""
+        """Value shared by all processes: the first one stored, since measuring again would give another."""
         with self.locks.held(STUDY):
             if key not in self.study.user_attrs:
                 self.study.set_user_attr(key, value)
@@ -119,14 +119,15 @@ class Study:
             return result
 
     def trials(self) -> list[FrozenTrial]:
-        """All trials so far, in their order."""
+        """All trials so far, in order."""
         return self.study.get_trials(deepcopy=False)
 
     def next(self, wanted: int, rest: Callable[[], None]) -> Trial | None:
-        """A trial for this process to run; None when so many are finished, complete or pruned.
+        """Next trial for this process to run; None once enough are finished, complete or pruned.
 
         Args:
-            rest: called again and again while enough trials are running elsewhere; one of them may be interrupted yet.
+            wanted: number of trials to finish.
+            rest: called repeatedly while enough trials are running elsewhere, since one may still be interrupted.
         """
         while True:
             with self.locks.held(STUDY):
@@ -140,21 +141,21 @@ class Study:
             rest()
 
     def requeue(self) -> None:
-        """Write off the trials that were interrupted; their networks are next."""
+        """Mark interrupted trials as failed and enqueue their networks again."""
         trials = self.trials()
         again = {trial.user_attrs.get("again") for trial in trials}
         for trial in trials:
             if trial.state != TrialState.RUNNING or not self.locks.try_to_take(TRIALS + trial.number):
                 continue
             point = {**trial.system_attrs.get("fixed_params", {}), **trial.params}
-            if point and trial.number not in again:  # it is, if whoever did this was interrupted in turn
+            if point and trial.number not in again:  # already enqueued if a process was interrupted in this loop
                 name = {key: value for key, value in trial.user_attrs.items() if key == "name"}
                 self.study.enqueue_trial(point, user_attrs={**name, "again": trial.number})
             self.study.tell(trial.number, state=TrialState.FAIL)
             self.locks.give_back(TRIALS + trial.number)
 
     def new(self) -> Trial:
-        """A trial of a network that is in no other, held by this process."""
+        """Start a trial of a network that was not tried yet, locked by this process."""
         trials = self.trials()
         tried = [trial.params for trial in trials if trial.state in (*FINISHED, TrialState.RUNNING)]
         for _ in range(DRAWS):
@@ -167,9 +168,9 @@ class Study:
         return self.asked()
 
     def asked(self) -> Trial:
-        """A trial as Optuna gives it, held by this process.
+        """Start a trial as Optuna draws it, locked by this process.
 
-        What is drawn depends on the trial's number: a sampler that began anew behind a kill would draw the same again.
+        The draw depends on the trial's number: a sampler restarted after a kill would otherwise repeat its draws.
         """
         self.study.sampler = TPESampler(seed=self.seed + len(self.trials()), constant_liar=True)
         trial = self.study.ask(self.distributions)
@@ -178,21 +179,21 @@ class Study:
         return trial
 
     def end(self, trial: Trial, values: Sequence[float] | None) -> None:
-        """Finish a trial: complete with these values, or pruned."""
+        """Finish a trial as complete with these values, or as pruned if they are None."""
         with self.locks.held(STUDY):
             self.study.tell(trial, values, TrialState.PRUNED if values is None else TrialState.COMPLETE)
             self.locks.give_back(TRIALS + trial.number)
 
 
 def pruner(after: int | None) -> BasePruner:
-    """What ends trials early, from so many epochs on: those that are below the median of the others by then."""
+    """Pruner that stops trials below the median of the others after this number of epochs; None never stops any."""
     return NopPruner() if after is None else MedianPruner(n_startup_trials=4, n_warmup_steps=after)
 
 
 def check_same(found: Mapping[str, Any], says: Mapping[str, Any], path: Path) -> None:
-    """Raises a UserError for the first difference between what a study is of and what is asked for.
+    """Raises a UserError for the first difference between a study's stored identity and the requested one.
 
-    Classes may have had other names when the study was begun.
+    Old class names in the study are translated to the current ones.
     """
     found = {key: name_of_today(value) if key.endswith("_target_") else value for key, value in found.items()}
     for key in dict.fromkeys((*says, *found)):

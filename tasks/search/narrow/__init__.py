@@ -1,1 +1,1 @@
-"""search=netadapt: a trained network narrowed step by step."""
+"""search=netadapt: narrows a trained network step by step."""

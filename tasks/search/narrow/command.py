@@ -1,4 +1,4 @@
-"""search=netadapt from a checkpoint to files: the narrowed network, trained, beside its seed and plain widths."""
+"""search=netadapt, from a checkpoint to files: trains the narrowed network and compares it with seed and widths."""
 
 import time
 from collections.abc import Mapping
@@ -23,14 +23,15 @@ from tasks.search.settings import NarrowSettings
 def narrow(settings: NarrowSettings, splits: Splits, networks: Networks, folder: Path) -> None:
     """Narrow the checkpoint's network to its target, train it, and compare it.
 
-        found.yaml, found.ckpt      the network as far as it has come, behind every step, so that a search can go on
-                                    from there; in the end with the weights of its training
-        steps.png                   the way there, scored on held-out training images
-        checkpoints, metrics.json   of its training, and whatever else a training leaves
-        history.csv, search.png     the steps; the seed, the network and width multipliers on the validation images
+        found.yaml, found.ckpt      the network so far, written after every step so that a search can continue from
+                                    there; at the end with its trained weights
+        steps.png                   the steps, scored on held-out training images
+        checkpoints, metrics.json   of the training, with all other files that a training writes
+        history.csv, search.png     the steps; seed, found network and width multipliers on the validation images
 
     Raises:
-        UserError: for a target that cannot be reached, a checkpoint that does not fit, widths that the seed has not.
+        UserError: for a target that cannot be reached, a checkpoint that does not fit, or `widths` for a seed without
+            a width multiplier.
     """
     run, cost = networks.run, settings.target.name
     if settings.widths:
@@ -39,7 +40,7 @@ def narrow(settings: NarrowSettings, splits: Splits, networks: Networks, folder:
     begin = time.perf_counter()
 
     def excess(plan: Plan) -> float:
-        """What a network takes when it is measured as a whole, as a share of the target; other costs are exact."""
+        """Latency of a network measured as a whole, as a fraction of the target; 0 for other costs, which are exact."""
         if cost != "latency":
             return 0.0
         found = costs_of(settings, networks, meter, {"seed": networks.seed_plan, "found": plan})
@@ -78,21 +79,21 @@ def narrow(settings: NarrowSettings, splits: Splits, networks: Networks, folder:
 
 
 def seed_state(networks: Networks) -> dict[str, Any]:
-    """The checkpoint's tensors, all of them."""
+    """All tensors of the checkpoint."""
     learner, path = networks.build(networks.seed_plan), str(networks.run.source.checkpoint)
     load_state(learner, open_checkpoint(path, networks.run.task), path)
     return {name: tensor.clone() for name, tensor in learner.state_dict().items()}
 
 
 def costs_of(settings: NarrowSettings, networks: Networks, meter: Meter, plans: Mapping[str, Plan]) -> dict[str, float]:
-    """What networks cost as a whole: milliseconds are measured, in turn."""
+    """Costs of whole networks; milliseconds are measured in turn."""
     if meter.name == "latency":
         return whole({name: networks.build(plan) for name, plan in plans.items()}, settings.latency, networks.size)
     return {name: meter.of(networks.outline(plan)) for name, plan in plans.items()}
 
 
 def steps_of(adapted: Adapted, networks: Networks) -> list[Record]:
-    """What is written and drawn of the way; the seed is step 0."""
+    """Records of the steps, for table and plot; the seed is step 0."""
     records = []
     for number, step in enumerate(adapted.steps):
         params, madds = networks.sizes(step.plan)

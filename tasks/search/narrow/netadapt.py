@@ -1,7 +1,7 @@
-"""NetAdapt: a trained network narrowed step by step until it costs little enough.
+"""NetAdapt: narrows a trained network step by step until it meets its target.
 
 Yang et al., NetAdapt: Platform-aware neural network adaptation for mobile applications, ECCV 2018; with MobileNetV3's
-proposals and its choice of the one that loses least for what it saves (Howard et al., ICCV 2019, section 4.2).
+proposals, and its choice of the one that loses the least score per saved cost (Howard et al., ICCV 2019, section 4.2).
 """
 
 import shutil
@@ -30,12 +30,12 @@ State = dict[str, Tensor]
 
 
 class Step(NamedTuple):
-    """A network on the way, the seed's first.
+    """An intermediate network; the first one is the seed.
 
     Attributes:
-        what: has shrunk.
-        score: on training images that are held out.
-        tried: how many proposals there were.
+        what: the width that has shrunk.
+        score: on held-out training images.
+        tried: number of proposals.
         seconds: since the search began.
     """
 
@@ -48,7 +48,7 @@ class Step(NamedTuple):
 
 
 class Adapted(NamedTuple):
-    """What came out: the network, its tensors, and the way there."""
+    """Result of a search: the network, its tensors, and the steps that led to it."""
 
     plan: Plan
     state: State
@@ -69,12 +69,13 @@ def adapt(
 
     Args:
         state: the seed's tensors.
-        excess: a network's cost found in another way, as a share of the target; above 1 the search goes on.
-        keep: is given what there is behind every step.
-        folder: for what passes between processes; gone in the end.
+        excess: returns a network's cost, measured in another way, as a fraction of the target; above 1 the search
+            continues.
+        keep: called after every step with the result so far.
+        folder: for files exchanged between processes; removed at the end.
 
     Raises:
-        UserError: for a target that cannot be reached, or needs no search.
+        UserError: for a target that cannot be reached, or that the seed already meets.
     """
     plan, begin = networks.seed_plan, time.perf_counter()
     cost = first = meter.of(networks.outline(plan))
@@ -115,7 +116,7 @@ def adapt(
 
 
 def check_goal(networks: Networks, meter: Meter, cost: float, goal: float) -> None:
-    """Raises a UserError for a goal that the seed has reached already, or that no widths can reach."""
+    """Raises a UserError for a goal that the seed already meets, or that no widths can reach."""
     costs = f"target.{meter.name}: the seed network costs {meter.format(cost)}"
     if cost <= goal:
         raise UserError(f"{costs}, which is within {meter.format(goal)} already")
@@ -125,13 +126,13 @@ def check_goal(networks: Networks, meter: Meter, cost: float, goal: float) -> No
 
 
 def best_of(choices: list[Proposal], scores: list[float], cost: float, score: float) -> int:
-    """The number of the proposal with the largest ΔAcc / |Δcost|."""
+    """Index of the proposal with the largest ΔAcc / |Δcost|."""
     gains = [(after - score) / (cost - choice.cost) for choice, after in zip(choices, scores, strict=True)]
     return gains.index(max(gains))
 
 
 def number_of_workers(settings: NarrowSettings, networks: Networks) -> int:
-    """Processes to try proposals in: one per core, but one where an accelerator does the work."""
+    """Number of processes that try proposals: one per core, or one if an accelerator does the work."""
     if best_device(networks.run.trainer.accelerator).type != "cpu":
         return 1
     return settings.workers or len(cores())

@@ -1,4 +1,4 @@
-"""What NetAdapt may do next: for each width, the most channels with which the network costs little enough."""
+"""Proposals of a NetAdapt step: for each width, the most channels that keep the cost within the limit."""
 
 from bisect import bisect_left
 from functools import cache
@@ -11,7 +11,7 @@ from tasks.search.networks import Networks
 
 
 class Proposal(NamedTuple):
-    """A network that differs from the present one in a width."""
+    """A network that differs from the current one in one width."""
 
     width: Width
     channels: int
@@ -23,7 +23,7 @@ class Proposal(NamedTuple):
 
 
 def proposals(networks: Networks, meter: Meter, plan: Plan, limit: float) -> list[Proposal]:
-    """A proposal for each width that can bring the cost to the limit or below."""
+    """One proposal per width that can bring the cost down to the limit."""
     found = []
     for width in widths_of(plan, networks.passes):
         choices = allowed(plan, networks.passes, width)
@@ -32,7 +32,7 @@ def proposals(networks: Networks, meter: Meter, plan: Plan, limit: float) -> lis
         def cost(channels: int, width: Width = width) -> float:
             return meter.of(networks.outline(narrowed(plan, width, channels)))
 
-        # a wider network costs more but for the noise of measuring: whatever is found here has been tried
+        # cost grows with width except for measuring noise; in any case, the cost at `place` has been checked
         place = bisect_left(choices, True, key=lambda channels: cost(channels) <= limit)
         if place < len(choices):
             channels = choices[place]
@@ -41,7 +41,7 @@ def proposals(networks: Networks, meter: Meter, plan: Plan, limit: float) -> lis
 
 
 def smallest(networks: Networks, plan: Plan) -> Plan:
-    """A plan with as few channels everywhere as may be."""
+    """The plan with the fewest channels allowed everywhere."""
     while True:
         before = plan
         for width in widths_of(plan, networks.passes):

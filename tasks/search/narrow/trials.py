@@ -1,4 +1,4 @@
-"""Proposals tried: weights cut, a short training, a score. Several at once, each in a process with one thread."""
+"""Tries proposals: cuts weights, trains briefly, scores. Several run at once, each in a process with one thread."""
 
 import multiprocessing
 import os
@@ -27,14 +27,14 @@ from tasks.search.settings import NarrowSettings
 
 
 class Job(NamedTuple):
-    """A proposal for a worker, in plain values and files.
+    """A proposal for a worker, as plain values and files.
 
     Attributes:
-        table: of the present network.
-        present: its tensors, and the importances of its channels.
-        width, channels: what shrinks, and to how many.
-        result: the file that gets the proposal's tensors.
-        draw: of training images.
+        table: of the current network.
+        present: file with its tensors and the importances of its channels.
+        width, channels: the width to shrink, and its new number of channels.
+        result: file for the proposal's tensors.
+        draw: number of the draw of training images.
     """
 
     table: dict[str, Any]
@@ -51,7 +51,7 @@ class Trials:
     Args:
         settings: of the search.
         splits: the data set.
-        networks: around the seed.
+        networks: builder of networks around the seed.
     """
 
     def __init__(self, settings: NarrowSettings, splits: Splits, networks: Networks) -> None:
@@ -60,20 +60,20 @@ class Trials:
         self.proxy = Proxy(networks.run, settings.proxy, splits)
 
     def loaded(self, table: dict[str, Any], state: dict[str, Any]) -> Learner:
-        """A table's network with these tensors."""
+        """Build a table's network and load these tensors."""
         learner = self.networks.build(plan_of(table))
         learner.load_state_dict(state)
         return learner
 
     def look(self, table: dict[str, Any], state: dict[str, Any], draw: int, path: Path) -> None:
-        """Write a network's tensors and the importances of its channels."""
+        """Write a network's tensors and the importances of its channels to a file."""
         learner = self.loaded(table, state)
         self.proxy.start(learner)
         found = importances(learner, self.proxy.batches(draw, self.settings.importance))
         torch.save({"state": state, "importance": {name: values.cpu() for name, values in found.items()}}, path)
 
     def tried(self, job: Job) -> float:
-        """The score of a proposal behind its short training."""
+        """Score of a proposal after its short training."""
         present = torch.load(job.present, weights_only=True)
         plan = plan_of(job.table)
         kept = kept_channels(job.width, job.channels, present["importance"], len(plan.blocks))
@@ -85,34 +85,37 @@ class Trials:
         return score
 
 
-WORKER: list[Trials] = []  # of a worker process: its own
+WORKER: list[Trials] = []  # in a worker process: its Trials
 
 
 def start_worker(run: Run, settings: NarrowSettings, splits: Splits, size: tuple[int, int]) -> None:
-    """Make a process ready to try proposals; it ends with the one that started it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches that one as well
+    """Prepare a worker process to try proposals; it ends with its parent."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent too
     threading.Thread(target=leave_with, args=(multiprocessing.parent_process(),), daemon=True).start()
     torch.set_num_threads(1)
     WORKER.append(Trials(settings, splits, Networks(run, splits.classes, size)))
 
 
 def leave_with(parent: Any) -> None:
-    """End this process when another one has ended, however it did: nobody would tell it any more."""
+    """End this process as soon as its parent ends for any reason, since nothing else would."""
     parent.join()
     os._exit(1)
 
 
 def tried_by_worker(job: Job) -> float:
-    """The score of a proposal, in a worker process."""
+    """Score of a proposal, in a worker process."""
     return WORKER[0].tried(job)
 
 
 @contextmanager
 def workers(count: int, trials: Trials, splits: Splits) -> Iterator[Callable[[Sequence[Job]], Iterator[float]]]:
-    """Something that tries jobs and yields their scores in order: so many processes, or this one alone.
+    """Yields a function that tries jobs and iterates over their scores in order.
+
+    Args:
+        count: number of processes; 1 uses this process.
 
     Raises:
-        UserError: when a process ends before its work is done.
+        UserError: if a process ends before its work is done.
     """
     if count == 1:
         yield lambda jobs: map(trials.tried, jobs)

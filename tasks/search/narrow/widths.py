@@ -1,4 +1,4 @@
-"""The widths of a network that can shrink alone: channels that shortcuts and depthwise layers tie are one width."""
+"""Widths of a network that can shrink independently; shortcuts and depthwise layers tie channels into one width."""
 
 from typing import NamedTuple
 
@@ -9,12 +9,12 @@ DIVISOR = 8  # of channels, as in all MobileNets
 
 
 class Width(NamedTuple):
-    """Channels that must stay as many as each other.
+    """Layers that must have the same number of channels.
 
     Attributes:
-        channels: how many there are.
-        stem, last: whether the first and the last convolution's are among them.
-        expansions, bottlenecks: of which blocks, from 0 on.
+        channels: their number.
+        stem, last: whether the first and the last convolution belong to the width.
+        expansions, bottlenecks: indices of the blocks whose expansion or bottleneck belongs to it.
     """
 
     channels: int
@@ -34,23 +34,23 @@ class Width(NamedTuple):
 
 
 class Structure(NamedTuple):
-    """What must stay when a width shrinks: by block, whether it has a shortcut, and whether an expansion layer."""
+    """What must not change when a width shrinks: which blocks have a shortcut, and which an expansion layer."""
 
     shortcuts: tuple[bool, ...]
     expands: tuple[bool, ...]
 
 
 def widths_of(plan: Plan, passes: tuple[bool, ...]) -> list[Width]:
-    """All widths of a network, from the image on.
+    """All widths of a network, from input to output.
 
     Args:
-        passes: whether each block has a shortcut where its channels allow one.
+        passes: whether each block has a shortcut if its channels allow one.
     """
     shortcuts = structure_of(plan, passes).shortcuts
-    bottleneck = 0  # number of the width that the next block's input belongs to
+    bottleneck = 0  # index of the width that the next block's input belongs to
     found = [Width(plan.stem, True, False, (), ())]
     for number, block in enumerate(plan.blocks):
-        if block.expanded == channels_into(plan, number):  # no expansion layer: the depthwise layer's are the input's
+        if block.expanded == channels_into(plan, number):  # no expansion layer: depthwise layer as wide as the input
             own = found[bottleneck]
             found[bottleneck] = own._replace(expansions=(*own.expansions, number))
         else:
@@ -64,12 +64,12 @@ def widths_of(plan: Plan, passes: tuple[bool, ...]) -> list[Width]:
 
 
 def channels_into(plan: Plan, number: int) -> int:
-    """Channels that a block reads."""
+    """Number of input channels of a block."""
     return plan.blocks[number - 1].out if number else plan.stem
 
 
 def narrowed(plan: Plan, width: Width, channels: int) -> Plan:
-    """A plan with so many channels in a width; squeeze-and-excites there shrink by the same share."""
+    """Plan with `channels` in a width; its squeeze-and-excites shrink in proportion."""
     share = channels / width.channels
     blocks = list(plan.blocks)
     for number in width.expansions:
@@ -87,7 +87,7 @@ def narrowed(plan: Plan, width: Width, channels: int) -> Plan:
 
 
 def structure_of(plan: Plan, passes: tuple[bool, ...]) -> Structure:
-    """Where a network has layers that depend on its widths."""
+    """Find the layers of a network whose existence depends on its widths."""
     into = [channels_into(plan, number) for number in range(len(plan.blocks))]
     return Structure(
         tuple(may and block.out == inside for may, block, inside in zip(passes, plan.blocks, into, strict=True)),
@@ -96,7 +96,7 @@ def structure_of(plan: Plan, passes: tuple[bool, ...]) -> Structure:
 
 
 def allowed(plan: Plan, passes: tuple[bool, ...], width: Width) -> list[int]:
-    """The numbers of channels that a width may shrink to and leave all layers where they are, from the widest on."""
+    """Numbers of channels, from the largest, that a width may shrink to without adding or removing layers."""
     structure = structure_of(plan, passes)
     steps = range((width.channels - 1) // DIVISOR * DIVISOR, 0, -DIVISOR)
     return [channels for channels in steps if structure_of(narrowed(plan, width, channels), passes) == structure]
