@@ -2,10 +2,8 @@
 
 import copy
 import json
-import logging
 import signal
 import time
-import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -30,25 +28,12 @@ from tasks.engine.learner import Learner
 from tasks.engine.metadata import SaveMetadata
 from tasks.engine.pace import KeepPace
 from tasks.engine.progress import Pictures, ShowProgress
+from tasks.engine.quiet import quiet_lightning
 from tasks.engine.resuming import check_state, epochs_done
 from tasks.engine.settings import DistillationSettings, Run, TrainerSettings
 from tasks.engine.stopping import StopOnSignal, WatchLoss
 from tasks.engine.summary import describe, show
 from tasks.engine.weights import classes_of_inactive, load_for_inference, numbered_as_trained, start
-
-CHATTER = (  # warnings that do not apply here, and one about Lightning's own code
-    "does not have many workers",
-    "smaller than the logging interval",
-    "Checkpoint directory",
-    "Experiment logs directory",
-    "your dataloader is not resumable",  # it is resumable, through its sampler
-    "LeafSpec",
-    "in eval mode at the start of training",  # frozen modules are
-    "could not find the monitored key",  # without validation there is no best
-    "was called before the ``update``",  # a process may have no image of a data set
-    "sync_dist",  # the metrics are already synchronised
-)
-logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
 
 
 class Prepared(NamedTuple):
@@ -129,8 +114,7 @@ def ready(run: Run, splits: Splits) -> tuple[Learner, DataModule, dict[str, Any]
     if run.keep_freed_memory:
         keep_freed_memory()
     give_way_to_accelerator(run.trainer.accelerator)
-    for chatter in CHATTER:
-        warnings.filterwarnings("ignore", message=f".*{chatter}.*")
+    quiet_lightning()
     lightning.seed_everything(run.seed, verbose=False)
     inactive = [name for name in run.learner.heads if name and infos()[name].target not in splits.classes]
     classes = dict(splits.classes) | classes_of_inactive(run, inactive)

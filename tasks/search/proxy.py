@@ -1,34 +1,36 @@
-"""Short trainings that tell networks apart: on part of the training images, scored on others that are held out."""
+"""Short trainings that compare networks: on part of the training images, scored on others that are held out."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
 from itertools import islice
 from typing import Any
 
 import numpy as np
 import torch
+from lightning import Callback, Trainer
 from lightning.fabric.utilities import move_data_to_device
-from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler
 from torch.optim.swa_utils import update_bn
 
 from tasks.common.distillation import Distillation
 from tasks.common.errors import UserError
 from tasks.common.task import Task
 from tasks.common.task_info import infos
-from tasks.data.loading.batches import Batch, EvalDataset
+from tasks.data.loading.batches import Batch
 from tasks.data.loading.mixture import as_mixture
 from tasks.data.loading.progressive import shrunk
-from tasks.data.loading.samplers import EvalBatches
 from tasks.data.loading.splits import Splits
 from tasks.data.loading.subset import Subset
-from tasks.engine.build import build_data
+from tasks.engine.build import build_data, make_trainer
 from tasks.engine.learner import Learner
+from tasks.engine.quiet import quiet_lightning
+from tasks.engine.schedules import constant
 from tasks.engine.settings import Run
 from tasks.engine.teacher import make_distillation
 from tasks.predict.checkpoint import best_device
 from tasks.search.settings import ProxySettings
 
-NORM_BATCHES = 8  # that BatchNorm's statistics are taken from before a score: a momentum of 0.01 is too slow for them
+NORM_BATCHES = 8  # for BatchNorm's statistics before a score: with a momentum of 0.01 they follow too slowly
 
 
 class Proxy:
@@ -36,11 +38,11 @@ class Proxy:
 
     Args:
         run: of the training: optimiser, schedule, augmentation, seed.
-        settings: which of the images are trained on, and which are scored.
+        settings: which images are trained on, and which are scored.
         splits: the data set; only its training images are used.
 
     Attributes:
-        steps: optimiser steps of an epoch.
+        steps: training batches in an epoch, all of them full.
 
     Raises:
         UserError: for a data set that is too small, or a side where labels have places in the image.
@@ -61,52 +63,57 @@ class Proxy:
                 f"{len(order)} training images leave {len(scored)} to score and {len(trained)} to train on in batches "
                 f"of {batch_size}: change search.holdout, search.subset or data.batch_size"
             )
-        self.trained = Subset(splits.train, trained)
+        quiet_lightning()
         self.run, self.side = run, side
-        self.data = build_data(run.data, run.seed, Splits(splits.classes, self.trained, Subset(splits.train, scored)))
-        self.data.setup("fit")
         self.steps = len(trained) // batch_size
+        self.trained = Subset(splits.train, trained)
+        data = replace(run.data, workers=0, repeat=1, progressive=None)
+        self.data = build_data(data, run.seed, Splits(splits.classes, self.trained, Subset(splits.train, scored)))
+        self.data.setup("fit")
         self.distillation: Distillation | None = None  # made for the first network, shared by all
         self.device = best_device(run.trainer.accelerator)
 
     def train(self, learner: Learner, *, epochs: int, each_epoch: Callable[[int, float], None] | None = None) -> float:
-        """Train a network as the configuration says, but for so many epochs; its score in the end.
+        """Train a network with the run's settings for `epochs` epochs; returns its final score.
 
         Args:
-            each_epoch: is told every epoch's number, from 0 on, and score; what it raises ends the training.
-        """
-        task = self.start(learner)
-        optimizer = learner.make_optimizer()
-        assert learner.scheduler is not None
-        scheduler = learner.scheduler(optimizer, epochs * self.steps)
-        score = 0.0
-        for epoch in range(epochs):
-            for step, batch in enumerate(self.batches(epoch, self.steps)):
-                self.step(learner, task.mix(batch, (epoch + step / self.steps) / epochs), optimizer, scheduler)
-            if each_epoch is not None or epoch + 1 == epochs:
-                score = self.settle_and_score(learner)
-            if each_epoch is not None:
-                each_epoch(epoch, score)
-        return score
-
-    def fine_tune(self, learner: Learner, *, steps: int, lr: float, draw: int = 0) -> None:
-        """Train a network a little, with a constant learning rate.
-
-        Args:
-            draw: another number draws other images.
+            each_epoch: called with every epoch's number, from 0, and score; its exceptions end the training.
         """
         self.start(learner)
-        optimizer = learner.make_optimizer()
-        for group in optimizer.param_groups:
-            group["lr"] = lr
-        for batch in self.batches(draw, steps):
-            self.step(learner, batch, optimizer, None)
+        scores = Scores(self, each_epoch)
+        trainer = self.trainer([scores], max_epochs=epochs, check_every=epochs if each_epoch is None else 1)
+        trainer.fit(learner, self.data)
+        return scores.score
+
+    def fine_tune(self, learner: Learner, *, steps: int, lr: float, draw: int = 0) -> None:
+        """Train a network for a few steps at a constant learning rate.
+
+        Args:
+            draw: the epoch whose images are drawn first.
+        """
+        self.start(learner)
+        learner.optimizer = partial(learner.optimizer, lr=lr) if learner.optimizer else None
+        learner.scheduler = partial(constant, warmup=0.0)
+        epochs = draw - (-steps // self.steps)
+        trainer = self.trainer([], max_epochs=epochs, max_steps=steps, limit_val_batches=0)
+        trainer.fit_loop.epoch_progress.current.processed = draw  # type: ignore[attr-defined]
+        trainer.fit(learner, self.data)
+
+    def score(self, learner: Learner, *, settle: bool = False) -> float:
+        """The task's main score on the held-out images; 0 if it has none.
+
+        Args:
+            settle: whether BatchNorm's statistics are taken afresh before.
+        """
+        scores = Scores(self, settle=settle)
+        self.trainer([scores]).validate(learner, self.data, verbose=False)
+        return scores.score
 
     def start(self, learner: Learner) -> Task:
-        """Make a network ready for training; its task."""
+        """Make a network ready for training; returns its task."""
         torch.manual_seed(self.run.seed)
         ((_, task),) = learner.each_task()
-        task.mirror = False  # a second pass would tell candidates apart no better
+        task.mirror = False  # a second pass would not tell candidates apart any better
         task.prepare(self.trained)
         if (teacher := self.run.distillation) is not None:
             self.distillation = self.distillation or make_distillation(teacher, task)
@@ -114,53 +121,75 @@ class Proxy:
         learner.to(self.device).train()
         return task
 
-    def step(
-        self, learner: Learner, batch: Mapping[str, Any], optimizer: Optimizer, scheduler: LRScheduler | None
-    ) -> None:
-        """One step of the optimiser."""
-        loss = sum(learner.losses(batch).values())
-        assert isinstance(loss, torch.Tensor)
-        optimizer.zero_grad()
-        loss.backward()
-        if clip := self.run.trainer.spec.get("gradient_clip_val"):
-            torch.nn.utils.clip_grad_norm_(learner.parameters(), clip)
-        optimizer.step()
-        if scheduler is not None:
-            scheduler.step()
+    def trainer(
+        self, callbacks: Sequence[Callback], *, max_epochs: int = 1, check_every: int = 1, **limits: int
+    ) -> Trainer:
+        """The run's trainer on one device, without logs and checkpoints."""
+        spec = {
+            **self.run.trainer.spec,
+            "devices": 1,
+            "num_nodes": 1,
+            "strategy": "auto",
+            "num_sanity_val_steps": 0,
+            "max_epochs": max_epochs,
+            "limit_train_batches": self.steps,
+            "limit_val_batches": 1.0,
+            **limits,
+        }
+        settings = replace(
+            self.run.trainer, spec=spec, max_epochs=max_epochs, check_every=check_every, sync_batchnorm=False
+        )
+        shrink = [] if self.side is None else [Shrink(self.side)]
+        return make_trainer(settings, [*shrink, *callbacks], log=False)
 
     def batches(self, epoch: int, count: int) -> Iterator[Batch]:
-        """So many training batches on the device, from the beginning of an epoch on, and of the next ones."""
-        augmented, make_order = self.data.augmented(), self.data.order()
+        """The first training batches of an epoch, and of the next ones if it has fewer, on the device."""
+        samples, order = self.data.augmented(), self.data.order()(seed=self.run.seed)
         while count > 0:
-            order = make_order(seed=self.run.seed)
             order.set_epoch(epoch)
             for draws in islice(order, min(count, self.steps)):
-                yield self.ready(augmented[draws])
+                batch = move_data_to_device(samples[draws], self.device)
+                yield batch if self.side is None else batch | {"image": shrunk(batch["image"], self.side)}
             count, epoch = count - self.steps, epoch + 1
 
-    def ready(self, batch: Batch) -> Batch:
-        """A batch on the device, at the size that it is trained and scored at."""
-        batch = move_data_to_device(batch, self.device)
-        return batch if self.side is None else batch | {"image": shrunk(batch["image"], self.side)}
-
-    def settle_and_score(self, learner: Learner) -> float:
-        """Take BatchNorm's statistics anew, then score."""
-        with torch.no_grad():
+    def settle(self, learner: Learner) -> None:
+        """Take BatchNorm's statistics afresh."""
+        with torch.inference_mode(False), torch.no_grad():
             update_bn([batch["image"] for batch in self.batches(0, min(NORM_BATCHES, self.steps))], learner)
-        score = self.score(learner)
-        learner.train()
-        return score
 
-    @torch.no_grad()
-    def score(self, learner: Learner) -> float:
-        """The task's main score on the images that are held out; 0 where it has none."""
-        ((name, task),) = learner.each_task()
-        learner.eval().to(self.device)
-        metric = task.metric().to(self.device)
-        samples = EvalDataset(self.data.val, self.data.fit)
-        for indices in EvalBatches(self.data.alike(), self.data.eval_batch_size, rank=0, world=1):
-            batch = self.ready(samples[indices])
-            predictions = learner.predictions(batch["image"], batch.get("places"))
-            metric.update(predictions[name], task.truth(batch))
-        score = metric.compute()[task.score]
-        return 0.0 if score is None else float(score)
+
+class Scores(Callback):
+    """Keeps the score of a validation on the held-out images.
+
+    Attributes:
+        score: the task's main score; 0 if it has none.
+    """
+
+    def __init__(
+        self, proxy: Proxy, each_epoch: Callable[[int, float], None] | None = None, *, settle: bool = True
+    ) -> None:
+        self.proxy, self.each_epoch, self.settle = proxy, each_epoch, settle
+        self.score = 0.0
+
+    def on_validation_start(self, _trainer: Trainer, learner: Any) -> None:
+        if self.settle:
+            self.proxy.settle(learner)
+
+    def on_validation_end(self, trainer: Trainer, learner: Any) -> None:
+        ((name, scores),) = learner.scores_by_task().items()
+        self.score = float(scores[learner.each(name).score] or 0.0)
+        if self.each_epoch is not None:
+            self.each_epoch(trainer.current_epoch, self.score)
+
+
+class Shrink(Callback):
+    """Shrinks images to a shorter side, on the device."""
+
+    def __init__(self, side: int) -> None:
+        self.side = side
+
+    def on_train_batch_start(self, _trainer: Trainer, _learner: Any, batch: Any, _index: int) -> None:
+        batch["image"] = shrunk(batch["image"], self.side)
+
+    def on_validation_batch_start(self, _t: Trainer, _l: Any, batch: Any, _index: int, _loader: int = 0) -> None:
+        batch["image"] = shrunk(batch["image"], self.side)

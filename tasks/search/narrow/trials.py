@@ -80,7 +80,7 @@ class Trials:
         narrow = self.networks.build(narrowed(plan, job.width, job.channels))
         narrow.load_state_dict(cut(present["state"], narrow.state_dict(), kept))
         self.proxy.fine_tune(narrow, steps=self.settings.steps, lr=self.lr, draw=job.draw)
-        score = self.proxy.settle_and_score(narrow)
+        score = self.proxy.score(narrow, settle=True)
         torch.save({name: tensor.cpu() for name, tensor in narrow.state_dict().items()}, job.result)
         return score
 
