@@ -34,9 +34,7 @@ class Mix:
         self.probability, self.until = probability, until
 
     def __call__(self, images: Tensor, labels: Tensor, classes: int) -> tuple[Tensor, Tensor]:
-        """Mix images (N, 3, H, W) uint8 and labels (N); returns images of the same kind and, if mixed, shares (N,
-        classes).
-        """
+        """Mix images (N, 3, H, W) uint8 and labels (N); if mixed, labels become shares (N, classes)."""
         if not self.kinds or torch.rand(()).item() >= self.probability:
             return images, labels
         mix, alpha = self.kinds[int(torch.randint(len(self.kinds), ()))]

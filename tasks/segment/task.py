@@ -115,9 +115,7 @@ class SegmentTask(Task):
         return EvenlySpread(count, images, self.target, self.picture)
 
     def picture(self, image: Tensor, prediction: Tensor, truth: Tensor | None) -> Image.Image:
-        """Picture of an image (3, H, W) uint8 at the size of prediction (H, W), with truth and errors if there is a
-        truth.
-        """
+        """Draw image (3, H, W) uint8 at the size of prediction (H, W), with truth and errors if there is a truth."""
         labels = prediction.cpu().numpy()
         return draw(
             resized(image.permute(1, 2, 0).cpu().numpy(), labels.shape),
@@ -138,8 +136,7 @@ class SegmentTask(Task):
 
 
 def size_of_files(places: Places, size: tuple[int, int]) -> tuple[int, int]:
-    """The common (height, width) of a batch's files, whose images must fill the network's input of size (height,
-    width).
+    """Common (height, width) of a batch's files, whose images must fill the input of this (height, width).
 
     Raises:
         UserError: if the sizes differ, or the images do not fill the input.

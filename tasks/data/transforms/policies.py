@@ -1,4 +1,4 @@
-"""TrivialAugment (Müller and Hutter, ICCV 2021) and RandAugment (Cubuk et al., NeurIPS 2020) built from albumentations."""
+"""TrivialAugment (Müller and Hutter, ICCV 2021) and RandAugment (Cubuk et al., NeurIPS 2020) from albumentations."""
 
 import math
 from collections.abc import Callable
