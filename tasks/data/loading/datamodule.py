@@ -272,7 +272,7 @@ class DataModule(lightning.LightningDataModule):
         return self.loader(EvalDataset(self.val, self.fit), sampler, 0 if self.cache else self.workers)
 
     def loader(self, dataset: Dataset[Batch], sampler: Iterable[Any], workers: int) -> DataLoader[Batch]:
-        """A loader whose sampler makes whole batches (Lightning passes the epoch to samplers, not to batch samplers)."""
+        """A loader whose sampler makes whole batches (Lightning passes the epoch to samplers, not batch samplers)."""
         return WorkerLoader(
             dataset,
             sampler=sampler,

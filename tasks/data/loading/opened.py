@@ -17,7 +17,7 @@ def parts_of(samples: Any) -> list[Any]:
 
 
 def set_white(samples: Any, white: float | None) -> None:
-    """Set the white value with which samples read files of more than 8 bits per channel; None leaves it to the files."""
+    """Set the value of white in files of more than 8 bits per channel; None leaves it to the files."""
     for part in parts_of(samples):
         if hasattr(part, "white"):
             part.white = white
