@@ -67,8 +67,7 @@ class Files:
 
 
 def decode(path: Path, view: View | None = None, white: float | None = None) -> Pixels:
-    """Decode an image file to (H, W, 3) uint8 RGB, or to what a view makes of it; a view that can read files gets the
-    path.
+    """Decode an image file to (H, W, 3) uint8 RGB, or apply a view, which gets the path if it can read files itself.
 
     Args:
         white: see read_rgb.

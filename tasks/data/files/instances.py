@@ -18,9 +18,7 @@ OBJECTS = 1000  # smaller ids are label ids: their pixels are a group of objects
 
 
 class Found(NamedTuple):
-    """The objects of one file: label ids (K), boxes (K, 4) x, y, width, height, pixel counts (K), and whether groups
-    (K).
-    """
+    """The objects of one file: label ids (K), boxes (K, 4) x, y, width, height, pixel counts (K), group flags (K)."""
 
     size: tuple[int, int]
     label_ids: NDArray[np.int64]

@@ -13,10 +13,7 @@ Array = NDArray[Any]  # of floats
 IDS = {label.name: label.label_id for label in CLASSES} | {"ego vehicle": 1}
 NEAREST, FARTHEST = 0.7, 120.0  # metres; nearer and farther points are clamped to these
 SHIFT = 4  # cv2's fractional bits of coordinates
-ROUGHNESS, SNOW = (
-    np.full(256, 0.03, np.float32),
-    np.zeros(256, np.float32),
-)  # of surfaces and their snow cover, by label
+ROUGHNESS, SNOW = np.full(256, 0.03, np.float32), np.zeros(256, np.float32)  # of surfaces, and snow cover, by label
 ROUGHNESS[[IDS["vegetation"], IDS["terrain"]]] = 0.08
 SNOW[[IDS[name] for name in ("road", "sidewalk", "terrain", "vegetation")]] = 0.4, 0.72, 0.85, 0.2
 

@@ -49,7 +49,5 @@ def void_outside(transforms: Iterable[Any]) -> None:
 
 
 def shifted(apply: Callable[..., NDArray[Any]], mask: NDArray[Any], *arguments: Any, **parameters: Any) -> NDArray[Any]:
-    """Apply a transform to a uint8 label map so that its fill of 0 becomes 255: classes move up by one, void to 0, and
-    back.
-    """
+    """Apply a transform to a uint8 label map with its fill of 0 as 255: classes move up by one, void to 0, and back."""
     return apply(mask + 1, *arguments, **parameters) - 1

@@ -138,8 +138,7 @@ def stretching(fit: View) -> PlacedView:
 
 
 def move(sample: Arrays, fit: PlacedView) -> Arrays:
-    """A sample with its `image` (H, W, 3) fitted; `bboxes` (K, 5), xyxy and class number, and `mask` (H, W) are moved
-    with it.
+    """Fit a sample's `image` (H, W, 3) and move its `bboxes` (K, 5), xyxy and class number, and `mask` (H, W) with it.
 
     The mask is void where there is no image.
     """
