@@ -6,10 +6,9 @@ from torchmetrics import Metric
 
 
 class Accuracy(Metric):
-    """Share of images whose true class has the highest score, and one of the five highest.
+    """Share of images whose true class has the highest score (top-1) or one of the five highest (top-5).
 
-    Of equal scores the lower class number comes first, so that no order is left to chance. A score that is no number
-    is never right.
+    Of equal scores the lower class number comes first, so that the result is deterministic. NaN is never right.
     """
 
     full_state_update = False
@@ -25,7 +24,7 @@ class Accuracy(Metric):
             self.add_state(state, torch.zeros((), dtype=torch.int64), dist_reduce_fx="sum")
 
     def update(self, scores: Tensor, labels: Tensor) -> None:
-        """Add scores (N, C), larger for likelier classes, and true classes (N).
+        """Add scores (N, C), higher is likelier, and true classes (N).
 
         Raises:
             ValueError: for a label outside [0, C).
@@ -46,7 +45,7 @@ class Accuracy(Metric):
 
 
 def ranks(scores: Tensor, labels: Tensor) -> Tensor:
-    """(N) how many classes stand before the true one: scores (N, C), labels (N).
+    """Number of classes ranked above the true one (N), from scores (N, C) and labels (N).
 
     Raises:
         ValueError: for a label outside [0, C).

@@ -1,4 +1,4 @@
-"""Pictures of classification: a sheet of right and of most confidently wrong images, and the confusion matrix."""
+"""Pictures of classification: a sheet of right and most confidently wrong images, and the confusion matrix."""
 
 import heapq
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,7 +16,7 @@ from tasks.common.legend import shortened
 RIGHT, WRONG = (30, 120, 50), (180, 30, 30)
 TILE, LINE, GAP = 128, 17, 6
 COLUMNS = 8
-NAMED = 40  # classes up to which the confusion matrix has names and numbers
+NAMED = 40  # most classes for which the confusion matrix has names and numbers
 
 
 class Shown(NamedTuple):
@@ -30,11 +30,11 @@ class Shown(NamedTuple):
 
 
 class RightAndWrong(Gallery):
-    """Keeps the confusion matrix, right images evenly spread over the data set, and the most confidently wrong.
+    """Keeps the confusion matrix, right images evenly spread over the data set, and the most confidently wrong images.
 
     Args:
         count: how many of each kind.
-        images: numbers in the data set of those scored.
+        images: data set indices of the scored images.
         class_names: by label.
         target: key of the labels in a batch.
     """
@@ -49,7 +49,7 @@ class RightAndWrong(Gallery):
         self.kept = [(self.matrix, self.right, self.wrong)]
 
     def add(self, batch: Mapping[str, Any], predictions: Tensor) -> None:
-        """Look at a batch with its logits (N, classes)."""
+        """Add a batch and its logits (N, classes)."""
         likeliest = predictions.argmax(1, keepdim=True)
         predicted, probabilities = likeliest[:, 0].tolist(), predictions.softmax(1).gather(1, likeliest)[:, 0].tolist()
         truths = batch[self.target].tolist()
@@ -77,14 +77,14 @@ class RightAndWrong(Gallery):
 
 
 def tile(image: Tensor) -> Pixels:
-    """An image (3, H, W) uint8 small enough for the sheet."""
+    """Thumbnail of an image (3, H, W) uint8, small enough for the sheet."""
     picture = Image.fromarray(np.ascontiguousarray(image.permute(1, 2, 0).cpu().numpy()))
     picture.thumbnail((TILE, TILE))
     return np.asarray(picture)
 
 
 def sheet(right: Sequence[Shown], wrong: Sequence[Shown], names: Sequence[str]) -> Image.Image:
-    """Right images above, wrong ones below, each with what was predicted, how surely, and what it is."""
+    """Right images above, wrong ones below, each with predicted class, probability and true class."""
     parts = [("right", RIGHT, right), ("most confidently wrong", WRONG, wrong)]
     height = sum(2 * LINE + GAP + rows(part) * (TILE + 2 * LINE + GAP) for _, _, part in parts)
     canvas = Image.new("RGB", (COLUMNS * (TILE + GAP) + GAP, height), "white")
@@ -105,25 +105,25 @@ def sheet(right: Sequence[Shown], wrong: Sequence[Shown], names: Sequence[str]) 
 
 
 def rows(part: Sequence[Shown]) -> int:
-    """How many rows of the sheet these images take."""
+    """Number of sheet rows that these images take."""
     return -(-len(part) // COLUMNS)
 
 
 def enlarged(pixels: Pixels) -> Image.Image:
-    """Small images at a whole multiple of their size, so that their pixels stay square."""
+    """Scale small images by a whole factor, so that their pixels stay square."""
     times = max(1, TILE // max(pixels.shape[:2]))
     picture = Image.fromarray(pixels)
     return picture.resize((picture.width * times, picture.height * times), Image.Resampling.NEAREST)
 
 
 def write(pen: ImageDraw.ImageDraw, place: tuple[int, int], text: str, colour: Any) -> None:
-    """A line as long as a tile is wide."""
+    """Write a line of text, shortened to the width of a tile."""
     font = ImageFont.load_default(LINE - 5)
     pen.text(place, shortened(text, font, TILE), colour, font)
 
 
 def confusion(matrix: NDArray[np.int64], names: Sequence[str]) -> Image.Image:
-    """The matrix (classes, classes), truth down and prediction across, each row shaded by its shares."""
+    """Picture of the matrix (classes, classes), truth down and prediction across, each row shaded by its shares."""
     classes = len(names)
     shares = matrix / np.maximum(1, matrix.sum(1, keepdims=True))
     diagonal = np.eye(classes, dtype=bool)[..., None]

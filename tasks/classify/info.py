@@ -1,4 +1,4 @@
-"""Image classification, described."""
+"""Description of image classification as a task."""
 
 from collections.abc import Mapping
 from typing import Any

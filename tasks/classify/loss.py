@@ -1,4 +1,4 @@
-"""Cross-entropy of images' classes, in which classes may weigh differently."""
+"""Cross-entropy for image classes, with optional class weights."""
 
 from collections.abc import Sequence
 
@@ -13,14 +13,14 @@ class ImageCrossEntropy(nn.Module):
     """Cross-entropy, averaged over the images.
 
     Args:
-        label_smoothing: share of the target spread over all classes.
-        balance: weighs a class by its share of the training images to the power of -balance, so that a mean image
-            weighs 1: 0 for no weights, 0.5 for the inverse square root, 1 for equal shares of the loss.
-        weight: of each class, in their order; or "balanced", which is a balance of 1. Used as given: doubling all
+        label_smoothing: share of the target that is spread over all classes.
+        balance: weight of a class is its share of the training images to the power of -balance, scaled so that the mean
+            weight over images is 1: 0 for no weights, 0.5 for the inverse square root, 1 for equal shares of the loss.
+        weight: one weight per class, in class order; or "balanced", the same as balance=1. Used as given: doubling all
             weights doubles the loss (unlike `nn.CrossEntropyLoss`, which divides by the batch's weights).
 
     Raises:
-        ValueError: for a balance outside 0-1, a weight that is no list of numbers from 0, or both at once.
+        ValueError: for a balance outside 0-1, a weight that is not a list of non-negative numbers, or both at once.
     """
 
     def __init__(
@@ -41,16 +41,16 @@ class ImageCrossEntropy(nn.Module):
         self.register_buffer("weights", None if weight is None else torch.tensor([*weight]).float(), persistent=False)
 
     def check_classes(self, count: int) -> None:
-        """Raises a ValueError for weights of another number of classes."""
+        """Raises a ValueError if the number of weights is not the number of classes."""
         if self.weights is not None and len(self.weights) != count:
             raise ValueError(f"task.loss.weight has {len(self.weights)} numbers for {count} classes")
 
     def weigh(self, images: Tensor) -> None:
-        """Set the class weights from the training labels: images (C) of each class. A mean image weighs 1."""
+        """Set the class weights from the training images (C) of each class. The mean weight over images is 1."""
         self.weights = class_weights(images, self.balance)
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
-        """A scalar.
+        """The loss, a scalar.
 
         Args:
             logits: (N, C).

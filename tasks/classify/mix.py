@@ -8,15 +8,15 @@ from torch.distributions import Beta
 
 
 class Mix:
-    """Each image is blended with its neighbour in the batch, and so are their labels.
+    """Blends each image and its label with its neighbour's in the batch.
 
-    Where both kinds are wanted, each batch gets one of them by the toss of a coin.
+    If both kinds are enabled, each batch gets one of them with equal probability.
 
     Args:
-        mixup: alpha of the Beta distribution of the weights, for whole images laid over each other; 0 for none.
-        cutmix: alpha for rectangles pasted in, whose area has that distribution; 0 for none.
-        probability: share of the batches that are mixed at all.
-        until: share of the steps behind which nothing is mixed any more.
+        mixup: alpha of the Beta distribution of the weights with which whole images are blended; 0 for none.
+        cutmix: alpha of the Beta distribution of the area of pasted rectangles; 0 for none.
+        probability: share of the batches that are mixed.
+        until: share of the steps after which mixing stops.
 
     Raises:
         ValueError: for a negative alpha, or a probability or share outside 0-1.
@@ -34,26 +34,26 @@ class Mix:
         self.probability, self.until = probability, until
 
     def __call__(self, images: Tensor, labels: Tensor, classes: int) -> tuple[Tensor, Tensor]:
-        """Images (N, 3, H, W) uint8 and labels (N) to images of the same kind and, if mixed, shares (N, classes)."""
+        """Mix images (N, 3, H, W) uint8 and labels (N); if mixed, labels become shares (N, classes)."""
         if not self.kinds or torch.rand(()).item() >= self.probability:
             return images, labels
         mix, alpha = self.kinds[int(torch.randint(len(self.kinds), ()))]
         mixed, share = mix(images, Beta(alpha, alpha).sample().item())
         own = (
             labels[:, None] == torch.arange(classes, device=labels.device)
-        ).float()  # one_hot would look at the labels
+        ).float()  # one_hot would read the labels' values
         return mixed, share * own + (1 - share) * own.roll(1, 0)
 
     @staticmethod
     def overlay(images: Tensor, share: float) -> tuple[Tensor, float]:
-        """Each image at this share, the neighbour's at the rest."""
+        """Blend each image at this share with its neighbour at the rest."""
         pixels = images.float()
         mixed = torch.lerp(pixels.roll(1, 0), pixels, share).round_().to(images.dtype)
         return mixed.contiguous(memory_format=torch.channels_last), share
 
     @staticmethod
     def paste(images: Tensor, share: float) -> tuple[Tensor, float]:
-        """A rectangle of the neighbour, of about 1 - share of the area; returns the share that is really left."""
+        """Paste a rectangle of the neighbour, about 1 - share of the area; returns the share that is actually left."""
         height, width = images.shape[-2:]
         side = math.sqrt(1 - share)
         y, x = int(torch.randint(height, ())), int(torch.randint(width, ()))

@@ -1,4 +1,4 @@
-"""What is left of an image's class."""
+"""What a classification produces: files, captions, JSON."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -61,7 +61,7 @@ class ClassifyOutput(Output):
         return self.ranked(found)[:SHOWN]
 
     def ranked(self, found: Found) -> list[tuple[int, str, float]]:
-        """Number, name and probability of all classes, the likeliest first; of equals the lower number."""
+        """Number, name and probability of all classes, likeliest first; the lower number first if equal."""
         ((role, values),) = found.items()
         values = values.astype(np.float64)
         order = np.argsort(-values, kind="stable").tolist()
@@ -72,7 +72,7 @@ class ClassifyOutput(Output):
 
 
 def captioned(image: Pixels, name: str, probability: str) -> Pixels:
-    """The image (H, W, 3) below a strip with a class and its probability; a long name is shortened."""
+    """The image (H, W, 3) below a strip with class and probability; long names are shortened."""
     font = ImageFont.load_default(max(12, min(32, round(max(image.shape[:2]) / 40))))
     margin, high = 4, math.ceil(font.getbbox("Ag")[3] * 1.4)
     room = image.shape[1] - 2 * margin - font.getlength(f" {probability}")

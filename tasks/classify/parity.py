@@ -1,4 +1,4 @@
-"""Whether an exported file finds an image's likeliest class to be the checkpoint's."""
+"""Whether an exported file predicts the same likeliest class as the checkpoint."""
 
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
@@ -9,7 +9,7 @@ from tasks.common.parity import Counts, Parity, Result
 
 
 class SameClass(Parity):
-    """The share of the images with the same likeliest class."""
+    """Share of the images with the same likeliest class."""
 
     least: ClassVar[Mapping[str, float]] = {"fp32": 0.99, "fp16": 0.95, "bf16": 0.9, "int8": 0.75}
 
@@ -21,7 +21,7 @@ class SameClass(Parity):
 
 
 def same_class(ours: Result, theirs: Result, ties: float) -> Counts:
-    """Whether our likeliest class is theirs, or one that is as likely there but for this share of the largest value."""
+    """Whether our likeliest class is theirs, or within this share of the largest value of being theirs."""
     first, second = (next(iter(result.values())) for result in (ours, theirs))
     near = second.max() - ties * np.abs(second).max()
     return int(second[first.argmax()] >= near and bool(np.isfinite(second).all())), 1

@@ -29,7 +29,7 @@ class ClassifyTask(Task):
         head: builds the head: `head(features, num_classes)`, giving logits (N, classes).
         loss: `loss(logits, target)` with class numbers (N) or shares of each class (N, classes).
         mix: blends training images; None for none.
-        mirror: whether an image is scored and predicted together with its mirror image, the logits averaged. Papers'
+        mirror: whether to average the logits of an image and its mirror image, when scoring and predicting. Papers'
             scores are without.
         classes: names in the order of the labels.
     """
@@ -57,7 +57,7 @@ class ClassifyTask(Task):
         self.criterion, self.mixer = loss, mix
 
     def prepare(self, samples: Any) -> None:
-        """Count the training images of each class where the loss weighs classes."""
+        """Count the training images of each class if the loss weighs classes."""
         if isinstance(self.criterion, ImageCrossEntropy) and self.criterion.balance:
             numbers = torch.from_numpy(samples.class_labels())
             self.criterion.weigh(torch.bincount(numbers, minlength=len(self.class_names)))
@@ -67,7 +67,7 @@ class ClassifyTask(Task):
         return self.mixer is not None and bool(self.mixer.kinds)
 
     def mix(self, batch: Mapping[str, Any], done: float) -> Mapping[str, Any]:
-        """Mixup or CutMix, by the task's settings."""
+        """Apply mixup or CutMix as the task's settings say."""
         if self.mixer is None or done >= self.mixer.until:
             return batch
         images, target = self.mixer(batch["image"], batch[self.target], len(self.class_names))
@@ -82,7 +82,7 @@ class ClassifyTask(Task):
         return divergence(outputs, wanted, temperature, dim=1).mean()
 
     def predict(self, outputs: Tensor, _size: tuple[int, int], _places: Places | None = None) -> Tensor:
-        """The logits (N, classes): probabilities would lose their order where they underflow or round to equals."""
+        """The logits (N, classes): probabilities would lose their order if they underflow or round to equal values."""
         return outputs.float()
 
     def tensors(self, outputs: Tensor, _size: tuple[int, int], form: str) -> dict[str, Tensor]:
@@ -92,7 +92,7 @@ class ClassifyTask(Task):
     def from_tensors(
         self, tensors: Mapping[str, Tensor], form: str, _size: tuple[int, int], _places: Places | None = None
     ) -> Tensor:
-        """Logits again; of probabilities, their logarithms."""
+        """The logits, or the logarithms of probabilities."""
         if form == "raw":
             return tensors["logits"].float()
         return tensors["probabilities"].clamp(min=torch.finfo(torch.float32).tiny).log()

@@ -1,1 +1,1 @@
-"""Data sets, read in their official layouts; nothing here knows a task."""
+"""Data sets in their official layouts, independent of tasks."""

@@ -24,21 +24,21 @@ def colourise(labels: Pixels, colours: Colours) -> Pixels:
 def overlay(image: Pixels, labels: Pixels, colours: Colours, opacity: float = 0.55) -> Pixels:
     """The classes' colours laid over the image (H, W, 3)."""
     laid = np.empty_like(image)
-    for first in range(0, len(image), STRIP):  # of all rows at once the floats would take 16 times the image's memory
+    for first in range(0, len(image), STRIP):  # floats for all rows at once would take 16 times the image's memory
         rows = slice(first, first + STRIP)
         laid[rows] = opacity * colourise(labels[rows], colours) + (1 - opacity) * image[rows]
     return laid
 
 
 def resized(image: Pixels, size: tuple[int, ...]) -> Pixels:
-    """An image (H, W, 3) at another (height, width)."""
+    """Resize an image (H, W, 3) to (height, width)."""
     if image.shape[:2] == size:
         return image
     return np.asarray(Image.fromarray(image).resize((size[1], size[0]), Image.Resampling.BICUBIC))
 
 
 def errors(image: Pixels, labels: Pixels, truth: Pixels) -> Pixels:
-    """Where the prediction errs: wrong pixels red, the rest a dark grey copy of the image (H, W, 3), void black."""
+    """Prediction errors: wrong pixels red, the rest a dark grey copy of the image (H, W, 3), void black."""
     grey = (image.mean(2, keepdims=True) * 0.4).astype(np.uint8)
     picture = np.repeat(grey, 3, axis=2)
     picture[labels != truth] = WRONG
@@ -49,7 +49,7 @@ def errors(image: Pixels, labels: Pixels, truth: Pixels) -> Pixels:
 def draw(
     image: Pixels, labels: Pixels, truth: Pixels | None, class_names: Sequence[str], colours: Colours
 ) -> Image.Image:
-    """Image and prediction, with truth and errors where there is a truth, and a legend of the classes in sight."""
+    """Image and prediction, plus truth and errors if there is a truth, and a legend of the visible classes."""
     panels = [("image", image), ("prediction", colourise(labels, colours))]
     if truth is not None:
         right, known = (labels == truth).sum(), max(1, int((truth != VOID).sum()))
@@ -76,7 +76,7 @@ def draw(
 
 
 def place_legend(names: Sequence[str], font: Font, line: int, width: int) -> list[tuple[int, int]]:
-    """Where each name's swatch goes, from left to right and line by line."""
+    """Position of each name's swatch, left to right and line by line."""
     places, x, y = [], 4, 0
     for name in names:
         need = line + round(font.getlength(name)) + line

@@ -1,4 +1,4 @@
-"""Semantic segmentation, described."""
+"""Description of semantic segmentation as a task."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -11,11 +11,11 @@ class PixelCrossEntropy(nn.Module):
     """Cross-entropy of resized logits, averaged over all labelled pixels.
 
     Args:
-        stride: logits and labels meet at 1/stride of the labels' size. 1 is the papers' way; 4 takes a sixteenth of
-            the work, which shows in a small network's training step on a CPU.
-        label_smoothing: share of the target spread over all classes.
-        balance: weighs a class by its share of the training pixels to the power of -balance, so that thin and rare
-            things count: 0 for no weights, 0.5 for the inverse square root, 1 for equal shares of the loss.
+        stride: logits and labels are compared at 1/stride of the labels' size. Papers use 1; 4 takes a sixteenth of the
+            work, which is noticeable in a small network's training step on a CPU.
+        label_smoothing: share of the target that is spread over all classes.
+        balance: weight of a class is its share of the training pixels to the power of -balance, so that thin and rare
+            objects count: 0 for no weights, 0.5 for the inverse square root, 1 for equal shares of the loss.
 
     Raises:
         ValueError: for a stride below 1, or a balance outside 0-1.
@@ -31,11 +31,11 @@ class PixelCrossEntropy(nn.Module):
         self.register_buffer("weights", None, persistent=False)
 
     def weigh(self, pixels: Tensor) -> None:
-        """Set the class weights from the training labels: pixels (C) of each class. A mean pixel weighs 1."""
+        """Set the class weights from the training pixels (C) of each class. The mean weight over pixels is 1."""
         self.weights = class_weights(pixels, self.balance)
 
     def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """A scalar.
+        """The loss, a scalar.
 
         Args:
             logits: (N, C, h, w) of any size.
@@ -45,9 +45,7 @@ class PixelCrossEntropy(nn.Module):
         labels = labels[:, offset :: self.stride, offset :: self.stride].long()
         if logits.shape[-2:] != labels.shape[-2:]:
             logits = F.interpolate(logits, labels.shape[-2:], mode="bilinear", align_corners=False)
-        pixels = logits.permute(0, 2, 3, 1).flatten(
-            0, 2
-        )  # a view of channels-last logits, and twice as fast from there
+        pixels = logits.permute(0, 2, 3, 1).flatten(0, 2)  # a view of channels-last logits; twice as fast this way
         total = F.cross_entropy(
             pixels,
             labels.flatten(),
@@ -56,4 +54,4 @@ class PixelCrossEntropy(nn.Module):
             reduction="sum",
             label_smoothing=self.label_smoothing,
         )
-        return total / (labels != VOID).sum().clamp(min=1)  # a batch of nothing but void gives 0, not NaN
+        return total / (labels != VOID).sum().clamp(min=1)  # an all-void batch gives 0, not NaN

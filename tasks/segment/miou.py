@@ -13,8 +13,8 @@ from tasks.common.labels import VOID
 class MeanIoU(Metric):
     """Intersection over union of each class and their mean, from one confusion matrix over all images.
 
-    A pixel whose truth is void counts nowhere, whatever was predicted there. A class that neither the labels nor the
-    predictions hold elsewhere has no IoU: its value is None and the mean is taken without it.
+    Pixels whose truth is void are not counted, whatever was predicted there. A class that occurs neither in labels nor
+    in predictions elsewhere has no IoU: its value is None and it is left out of the mean.
     """
 
     full_state_update = False
@@ -33,9 +33,9 @@ class MeanIoU(Metric):
         self.add_state("images", torch.zeros((), dtype=torch.int64), dist_reduce_fx="sum")
 
     def update(self, labels: Tensor, truth: Tensor) -> None:
-        """Add predictions and their truth, both (N, H, W) integers; the next call's images may have another size.
+        """Add predictions and their truth, both (N, H, W) integers; image sizes may differ between calls.
 
-        Raises ValueError as `confusion` does, or if the tensors have another number of dimensions.
+        Raises ValueError as `confusion` does, or if the tensors do not have three dimensions.
         """
         if labels.dim() != 3:
             raise ValueError(f"labels must have the shape (N, H, W), got {tuple(labels.shape)}")
@@ -43,14 +43,14 @@ class MeanIoU(Metric):
         self.images += len(labels)
 
     def compute(self) -> dict[str, float | int | None]:
-        """`mIoU`, `pixel_accuracy` and `iou/<class>` as fractions, None where there is nothing to divide; `images`."""
-        matrix = self.matrix.tolist()  # from here on Python's integers and float64, on every device
+        """`mIoU`, `pixel_accuracy` and `iou/<class>` as fractions, None if undefined; `images`."""
+        matrix = self.matrix.tolist()  # from here on Python integers and float64, on every device
         ious: dict[str, float | None] = {}
         for k, name in enumerate(self.class_names):
             union = sum(matrix[k]) + sum(row[k] for row in matrix) - matrix[k][k]
             ious[f"iou/{name}"] = matrix[k][k] / union if union else None
         total, defined = 0.0, 0
-        for iou in ious.values():  # added as the official script does: sum() compensates since Python 3.12
+        for iou in ious.values():  # added like the official script: sum() compensates since Python 3.12
             if iou is not None:
                 total, defined = total + iou, defined + 1
         pixels = sum(map(sum, matrix))
@@ -63,12 +63,12 @@ class MeanIoU(Metric):
 
 
 def confusion(labels: Tensor, truth: Tensor, classes: int, ignore: int = VOID) -> Tensor:
-    """How often each class was predicted as each: integers of equal shape -> (C, C) int64, truth down, labels across.
+    """Confusion matrix (C, C) int64 of integer tensors of equal shape: truth down, labels across.
 
     Pixels whose truth is `ignore` (0 to 255) are left out. Raises ValueError for any other value outside [0, classes).
 
-    All pairs of bytes are counted unseen: to pick the valid pixels first, as is usual, takes longer than counting. What
-    is void or wrong shows in the 256 x 256 counts.
+    All pairs of bytes are counted without filtering: picking the valid pixels first, as is usual, takes longer than
+    counting. Void and invalid values show in the 256 x 256 counts.
     """
     if labels.shape != truth.shape:
         raise ValueError(f"labels {tuple(labels.shape)} and truth {tuple(truth.shape)} have different shapes")
@@ -93,11 +93,11 @@ def confusion(labels: Tensor, truth: Tensor, classes: int, ignore: int = VOID) -
 
 
 def _count_pairs(a: Tensor, b: Tensor) -> Tensor:
-    """Two rows of bytes -> (256, 256) int64."""
+    """Count the pairs of two rows of bytes -> (256, 256) int64."""
     if a.device.type != "cpu":
         return torch.bincount(a.int().mul_(256).add_(b), minlength=2**16).view(256, 256)
     counts = torch.zeros(256, 256, dtype=torch.int64)
-    part = 2**24  # OpenCV counts in float32, exact so far
+    part = 2**24  # OpenCV counts in float32, exact up to here
     for start in range(0, len(a), part):
         bytes_ = [x[start : start + part].numpy() for x in (a, b)]
         counts += torch.from_numpy(cv2.calcHist(bytes_, [0, 1], None, [256, 256], [0, 256, 0, 256])).long()

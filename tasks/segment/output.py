@@ -1,4 +1,4 @@
-"""What is left of a predicted label map."""
+"""What a predicted label map produces: files, overlays, legends."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -35,7 +35,7 @@ class SegmentOutput(Output):
         return {"labels": found["labels"], "names": self.names}
 
     def write(self, found: Found, folder: Path, name: Path) -> dict[str, Any]:
-        """A label map, ids as in the data set's files; returns its path."""
+        """Write a label map with ids as in the data set's files; returns its path."""
         return {"labels": save_png(self.ids[found["labels"]], folder / "labels" / f"{name}.png")}
 
     def overlay(self, image: Pixels, found: Found, _covered: bool) -> Pixels:
@@ -48,7 +48,7 @@ class SegmentOutput(Output):
         return {**found, "labels": labels[rows][:, columns]}
 
     def legend(self, found: Found) -> list[Entry]:
-        """The classes in sight, the largest area first, with their shares of the image."""
+        """The visible classes, largest area first, with their shares of the image."""
         areas = np.bincount(found["labels"].ravel(), minlength=len(self.names))[: len(self.names)]
         shares = areas / found["labels"].size
         return [

@@ -1,4 +1,4 @@
-"""Whether an exported file's label maps are the checkpoint's."""
+"""Whether an exported file's label maps match the checkpoint's."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
@@ -10,11 +10,11 @@ from tasks.common.parity import Counts, Parity, Result
 
 
 class Logits(NamedTuple):
-    """What the checkpoint's label map was made of.
+    """Logits from which the checkpoint's label map was made.
 
     Attributes:
         values: (C, h, w).
-        size: (height, width) at which each pixel's largest class was taken.
+        size: (height, width) at which the argmax was taken.
     """
 
     values: NDArray[np.float32]
@@ -22,7 +22,7 @@ class Logits(NamedTuple):
 
 
 class SamePixels(Parity):
-    """The share of the pixels with the same label, in the worst image."""
+    """Share of the pixels with the same label, in the worst image."""
 
     least: ClassVar[Mapping[str, float]] = {"fp32": 0.999, "fp16": 0.99, "bf16": 0.97, "int8": 0.85}
 
@@ -37,10 +37,10 @@ class SamePixels(Parity):
 
 
 def same_pixels(ours: Result, theirs: Result, made_of: Logits | None, ties: float) -> Counts:
-    """How many pixels have the same label, of how many; none of a map of another size.
+    """Number of pixels with the same label and of all pixels; the first is 0 for maps of different sizes.
 
     Args:
-        ties: a label is as good as another whose logit is larger by at most this share of the largest logit.
+        ties: a label counts as equal to another whose logit is larger by at most this share of the largest logit.
     """
     labels, others = ours["labels"], theirs["labels"]
     if labels.shape != others.shape:
@@ -49,7 +49,7 @@ def same_pixels(ours: Result, theirs: Result, made_of: Logits | None, ties: floa
     tied = 0
     if made_of is not None and ties and len(rows):
         first, second = labels[rows, columns], others[rows, columns]
-        known = second < len(made_of.values)  # whatever else a file gives as a label
+        known = second < len(made_of.values)  # a file may give any other number as a label
         at = [
             (2 * places[known] + 1) * new // (2 * old)
             for places, new, old in zip((rows, columns), made_of.size, labels.shape, strict=True)
@@ -60,7 +60,7 @@ def same_pixels(ours: Result, theirs: Result, made_of: Logits | None, ties: floa
 
 
 def logits_at(made_of: Logits, labels: NDArray[Any], rows: NDArray[Any], columns: NDArray[Any]) -> NDArray[np.float32]:
-    """The logits of these labels (K) at these pixels (K), interpolated as in the label map."""
+    """Logits of these labels (K) at these pixels (K), interpolated as in the label map."""
     values, (height, width) = made_of.values, made_of.size
     above, below, down = (part[rows] for part in neighbours(values.shape[1], height))
     left, right, across = (part[columns] for part in neighbours(values.shape[2], width))
@@ -71,7 +71,7 @@ def logits_at(made_of: Logits, labels: NDArray[Any], rows: NDArray[Any], columns
 
 
 def neighbours(old: int, new: int) -> tuple[NDArray[Any], NDArray[Any], NDArray[np.float32]]:
-    """Which two of the old pixels each new one lies between, and its distance from the first; rounded as torch does."""
+    """The two old pixels each new one lies between, and its distance from the first; rounded as torch does."""
     at = np.maximum((np.arange(new, dtype=np.float32) + np.float32(0.5)) * np.float32(old / new) - np.float32(0.5), 0)
     first = np.minimum(at.astype(int), old - 1)
     return first, np.minimum(first + 1, old - 1), at - first.astype(np.float32)

@@ -59,7 +59,7 @@ class SegmentTask(Task):
         self.criterion = loss
 
     def prepare(self, samples: Any) -> None:
-        """Count the training pixels of each class where the loss weighs classes."""
+        """Count the training pixels of each class if the loss weighs classes."""
         if self.criterion.balance:
             self.criterion.weigh(torch.from_numpy(samples.class_pixels(len(self.classes))))
 
@@ -68,16 +68,16 @@ class SegmentTask(Task):
         return result
 
     def distance(self, outputs: Tensor, wanted: Tensor, temperature: float) -> Tensor:
-        """The divergence of the softened classes, averaged over the logits' pixels; void ones count like others."""
+        """The divergence of the softened classes, averaged over the logits' pixels, void ones included."""
         if wanted.shape[-2:] != outputs.shape[-2:]:
             wanted = F.interpolate(wanted, outputs.shape[-2:], mode="bilinear", align_corners=False)
         return divergence(outputs, wanted, temperature, dim=1).mean()
 
     def predict(self, outputs: Tensor, size: tuple[int, int], places: Places | None = None) -> Tensor:
-        """Train ids (N, H, W), uint8, at the size of the images, or of their files straight from the logits.
+        """Train ids (N, H, W), uint8, at the size of the images, or straight from the logits at that of their files.
 
         Raises:
-            ValueError: for files of several sizes, and images that do not fill what the network saw.
+            ValueError: for files of several sizes, or images that do not fill the network's input.
         """
         return labels_from_logits(outputs.contiguous(), size if places is None else size_of_files(places, size))
 
@@ -115,7 +115,7 @@ class SegmentTask(Task):
         return EvenlySpread(count, images, self.target, self.picture)
 
     def picture(self, image: Tensor, prediction: Tensor, truth: Tensor | None) -> Image.Image:
-        """Image (3, H, W) uint8 at the size of prediction (H, W), and truth and errors where there is a truth."""
+        """Draw image (3, H, W) uint8 at the size of prediction (H, W), with truth and errors if there is a truth."""
         labels = prediction.cpu().numpy()
         return draw(
             resized(image.permute(1, 2, 0).cpu().numpy(), labels.shape),
@@ -136,10 +136,10 @@ class SegmentTask(Task):
 
 
 def size_of_files(places: Places, size: tuple[int, int]) -> tuple[int, int]:
-    """The one (height, width) of a batch's files, whose images fill what the network saw, of this (height, width).
+    """Common (height, width) of a batch's files, whose images must fill the input of this (height, width).
 
     Raises:
-        UserError: where they are of several sizes, or do not fill it.
+        UserError: if the sizes differ, or the images do not fill the input.
     """
     height, width = size
     if any(place != [0, 0, width, height] for place in places.boxes.tolist()):

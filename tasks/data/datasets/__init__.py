@@ -1,1 +1,1 @@
-"""Data sets: one file for each layout on disk."""
+"""Data sets: one file per layout on disk."""

@@ -1,4 +1,4 @@
-"""Image files with boxes, as detection data sets have them."""
+"""Image files with boxes, as in detection data sets."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -20,7 +20,7 @@ SIDEWAYS = 5  # EXIF orientations from here on swap height and width
 
 
 def is_upright(said: tuple[int, int], stored: tuple[int, int], turn: int) -> bool:
-    """Whether an annotated (height, width) is that of the upright photo, and not of the stored one."""
+    """Whether an annotated (height, width) is that of the upright photo and not of the stored one."""
     return said != stored and turn >= SIDEWAYS and said == stored[::-1]
 
 
@@ -29,8 +29,8 @@ class BoxedFiles(Files):
 
     Args:
         folder, files: see Files.
-        boxes: of all of them.
-        source: the file that the boxes come from, for messages; of one image where there are several.
+        boxes: of all images.
+        source: the file of the boxes, for messages; one image's file if there are several.
     """
 
     def __init__(self, folder: Path, files: Sequence[str], boxes: PackedBoxes, source: Path) -> None:
@@ -38,23 +38,23 @@ class BoxedFiles(Files):
         self.boxes, self.source = boxes, source
 
     def size(self, index: int) -> tuple[int, int]:
-        """(height, width) of the image, as its data set says."""
+        """(height, width) of the image, as annotated."""
         height, width = self.boxes.sizes[index].tolist()
         return height, width
 
     def annotations(self, index: int) -> Annotations:
-        """The boxes as the file has them: what is scored against."""
+        """The boxes as in the file, to score against."""
         return self.boxes.annotations(index)
 
     def read(self, index: int, view: View | None = None) -> dict[str, NDArray[Any]]:
-        """`image` (H, W, 3) uint8 RGB as stored, or upright if only that has the annotated size; `bboxes` (K, 5)
+        """`image` (H, W, 3) uint8 RGB as stored, or upright if only that matches the annotated size; `bboxes` (K, 5)
         float32, xyxy and class number.
 
         Args:
             view: makes the image from its path; the boxes stay those of the file.
 
         Raises:
-            UserError: for a file that cannot be decoded, or has another size than its data set says.
+            UserError: for a file that cannot be decoded, or whose size differs from the annotated one.
         """
         path, said = self.path(index), self.size(index)
         if view is None:
@@ -70,12 +70,12 @@ class BoxedFiles(Files):
         return {"image": image, "bboxes": self.boxes.to_train(index)}
 
     def check(self) -> Iterator[UserError | None]:
-        """Look at every file's header and end once; yields what is wrong with it, or None.
+        """Check every file's header and end once; yields the error, or None.
 
         Raises:
-            UserError: at the end, if boxes refer to upright photos, and some photos' sizes do not tell.
+            UserError: at the end, if some boxes refer to upright photos and other photos are ambiguous in size.
         """
-        turned: list[tuple[int, bool | None]] = []  # of photos with an EXIF turn: whether boxes are on the upright one
+        turned: list[tuple[int, bool | None]] = []  # photos with an EXIF turn: whether boxes are on the upright one
 
         def problem(index: int) -> UserError | None:
             try:
@@ -93,13 +93,13 @@ class BoxedFiles(Files):
         self.report_turns(turned)
 
     def report_turns(self, turned: Sequence[tuple[int, bool | None]]) -> None:
-        """Say what the boxes of photos with an EXIF turn are taken to refer to.
+        """Report how the boxes of photos with an EXIF turn are interpreted.
 
         Args:
-            turned: their numbers, and whether the boxes are on the upright photo; None where the size does not tell.
+            turned: their numbers, and whether the boxes are on the upright photo; None if the size does not tell.
 
         Raises:
-            UserError: where some are, and others may be.
+            UserError: if some are, and others may be.
         """
         upright = sum(on is True for _, on in turned)
         unknown = [index for index, on in turned if on is None]
@@ -120,7 +120,7 @@ class BoxedFiles(Files):
             print(f"{self.source.name}: {upright} photos are read upright, as their annotated sizes tell", flush=True)
 
     def wrong_size(self, index: int, height: int, width: int) -> UserError:
-        """An image whose size is not the one that its boxes refer to."""
+        """Error for an image whose size is not the one its boxes refer to."""
         said = self.size(index)
         return UserError(
             f"{self.path(index)} is {width}×{height}, but {self.source} says {said[1]}×{said[0]} "
@@ -131,12 +131,12 @@ class BoxedFiles(Files):
 def are_missing(
     lost: Sequence[int], folder: Path, files: Sequence[str], ids: NDArray[np.int64], source: Path, why: str = ""
 ) -> UserError:
-    """What to say of files that are not there.
+    """Error for missing files.
 
     Args:
-        lost: places of them among all files.
+        lost: their indices among all files.
         ids: of all images.
-        why: the first is not found.
+        why: reason why the first is not found.
     """
     first = lost[0]
     more = f" ({len(lost)} of {len(files)} images are missing)" if len(lost) > 1 else ""
@@ -145,7 +145,7 @@ def are_missing(
 
 
 def absent(folder: Path, files: Sequence[str]) -> list[int]:
-    """Places of the files that are not below the folder; each folder is listed once."""
+    """Indices of the files that are not below the folder; each folder is listed once."""
     split = [os.path.split(file) for file in files]
     listed = {parent: {path.name for path in (folder / parent).glob("*")} for parent in {parent for parent, _ in split}}
     return [place for place, (parent, name) in enumerate(split) if name not in listed[parent]]

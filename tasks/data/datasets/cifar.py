@@ -1,4 +1,4 @@
-"""CIFAR-10 and CIFAR-100 (Krizhevsky, 2009), read from the official archives or what they unpack to."""
+"""CIFAR-10 and CIFAR-100 (Krizhevsky, 2009), read from the official archives or their unpacked folders."""
 
 import pickle
 import tarfile
@@ -18,7 +18,7 @@ from tasks.data.files.walk import found_in
 
 SIDE = 32
 PIXELS = 3 * SIDE * SIDE
-LARGEST = 1_000_000_000  # bytes, unpacked; the real ones are a fifth of it
+LARGEST = 1_000_000_000  # bytes, unpacked; five times the real ones
 # fmt: off
 CLASSES = {
     "cifar10": ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"),
@@ -39,7 +39,7 @@ CLASSES = {
 
 
 class Release(NamedTuple):
-    """One of the forms in which a set is published: a folder, or the archive of that folder."""
+    """One published form of a set: a folder, or the archive of that folder."""
 
     folder: str
     archive: str
@@ -66,7 +66,7 @@ RELEASES = {
 
 
 class LabelledArrays:
-    """Images of one size in memory, each of one class.
+    """Images of one size in memory, each with one class.
 
     Args:
         name: of the split.
@@ -85,30 +85,30 @@ class LabelledArrays:
         return len(self.images)
 
     def name(self, index: int) -> str:
-        """The split and the place in it."""
+        """The split and the index in it."""
         return f"{self.split}_{index:05d}"
 
     def size(self, index: int) -> tuple[int, int]:
-        """(height, width), of each image the same."""
+        """(height, width), the same for all images."""
         height, width = self.images[index].shape[:2]
         return height, width
 
     def read(self, index: int, view: View | None = None) -> dict[str, NDArray[Any]]:
-        """`image` (H, W, 3) uint8 RGB and `label` () int64; a view is given the pixels."""
+        """`image` (H, W, 3) uint8 RGB and `label` () int64; a view gets the pixels."""
         image = self.images[index].copy()
         return {"image": image if view is None else view(image), "label": np.asarray(self.labels[index])}
 
     def check(self) -> Iterator[None]:
-        """All of them were looked at when they were read."""
+        """Nothing to check: all images were checked when read."""
         yield from [None] * len(self)
 
 
 class CIFAR:
-    """50,000 training and 10,000 test images, 32×32; of CIFAR-100 the fine labels.
+    """50,000 training and 10,000 test images, 32×32; CIFAR-100 has its fine labels.
 
     Args:
         root: the folder with an archive (`cifar-10-python.tar.gz`, `cifar-10-binary.tar.gz`, …), which is read in
-            place, or with the folder that it unpacks to.
+            place, or with its unpacked folder.
         name: which of the two sets.
     """
 
@@ -127,14 +127,14 @@ class CIFAR:
         return self.split("train")
 
     def val(self) -> LabelledArrays:
-        """The test images, which are what is scored."""
+        """The test images, which are scored."""
         return self.split("test")
 
     def split(self, split: Literal["train", "test"]) -> LabelledArrays:
         """All images of a split.
 
         Raises:
-            UserError: if there is no archive or folder, or it is damaged.
+            UserError: if archive and folder are missing, or damaged.
         """
         place, release = self.find()
         names = release.train if split == "train" else release.test
@@ -150,7 +150,7 @@ class CIFAR:
         return LabelledArrays(split, np.ascontiguousarray(np.concatenate(images)), np.concatenate(labels))
 
     def find(self) -> tuple[Path, Release]:
-        """The first folder or archive that is there."""
+        """The first existing folder, or else archive."""
         for kind in ("folder", "archive"):
             for release in RELEASES[self.name]:
                 place = self.root / getattr(release, kind)
@@ -162,7 +162,7 @@ class CIFAR:
         """Pixels (N, 3072) and labels (N,) of one file.
 
         Raises:
-            ValueError, …: for what is no such file.
+            ValueError, …: if it is not such a file.
         """
         if binary:  # rows of a label, or a coarse and a fine one, and the pixels
             columns = PIXELS + (2 if self.name == "cifar100" else 1)
@@ -179,7 +179,7 @@ class CIFAR:
         return pixels, numbers
 
     def layout(self) -> str:
-        """What is looked for beside what is there."""
+        """The expected files and what was found."""
         wanted = "".join(f"  {self.root}/{r.archive} or {self.root}/{r.folder}/\n" for r in RELEASES[self.name])
         return f"expected one of:\n{wanted}found: {found_in(self.root)}\nset dataset.root=… or the variable DATA_ROOT"
 
@@ -188,7 +188,7 @@ def from_folder(folder: Path, names: Sequence[str]) -> dict[str, bytes]:
     """Contents of the named files.
 
     Raises:
-        UserError: for a missing one.
+        UserError: for a missing file.
     """
     for name in names:
         if not (folder / name).is_file():
@@ -200,7 +200,7 @@ def from_archive(archive: Path, names: Sequence[str]) -> dict[str, bytes]:
     """Contents of the named files, in that order, reading no further than the last of them.
 
     Raises:
-        UserError: for a missing file, or an archive that was cut off.
+        UserError: for a missing file, or a truncated archive.
     """
     contents: dict[str, bytes] = {}
     try:

@@ -1,4 +1,4 @@
-"""Cityscapes (Cordts et al., CVPR 2016) in its official layout, and every data set laid out like it."""
+"""Cityscapes (Cordts et al., CVPR 2016) in its official layout, and data sets with the same layout."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -20,7 +20,7 @@ MAX_LABEL_ID = 33
 
 
 class LabelClass(NamedTuple):
-    """One evaluated class. Its train id is its place in CLASSES."""
+    """One evaluated class. Its train id is its index in CLASSES."""
 
     name: str
     label_id: int
@@ -51,14 +51,14 @@ CLASSES = (  # the 19 classes of the benchmark, with the label ids of the files 
 )
 # fmt: on
 TRAIN_ID_CLASSES = tuple(label._replace(label_id=number) for number, label in enumerate(CLASSES))
-THINGS = tuple(label for label in CLASSES if label.label_id >= 24)  # whose objects are told apart, and have boxes
+THINGS = tuple(label for label in CLASSES if label.label_id >= 24)  # with separate objects, which have boxes
 LabelKind = Literal["labelIds", "labelTrainIds"]
 NOT_AN_ID = 254
-OBJECT_FILES = ("instanceIds", "polygons")  # of either the boxes are made; the first that is there
+OBJECT_FILES = ("instanceIds", "polygons")  # sources of boxes, first existing one wins
 
 
 def lookup_table(kind: LabelKind) -> Pixels:
-    """(256,) table from a file's ids to train ids; 255 is void, 254 an id that such a file cannot hold."""
+    """(256,) table from a file's ids to train ids; 255 is void, 254 an id that is invalid in such a file."""
     table = np.full(256, NOT_AN_ID, np.uint8)
     if kind == "labelTrainIds":
         table[: len(CLASSES)] = np.arange(len(CLASSES))
@@ -75,7 +75,7 @@ class LabelledImages:
     Args:
         images, labels: paths, pair by pair.
         kind: what the label files hold.
-        boxes: of the images' objects, if they are to be read.
+        boxes: of the images' objects, if requested.
         targets: kinds of labels that are read: mask, boxes.
 
     Attributes:
@@ -101,7 +101,7 @@ class LabelledImages:
         return len(self.images)
 
     def name(self, index: int) -> str:
-        """What the image is called in pictures and lists."""
+        """Name of the image in pictures and lists."""
         return Path(self.images[index]).stem.removesuffix("_leftImg8bit")
 
     def size(self, index: int) -> tuple[int, int]:
@@ -109,19 +109,19 @@ class LabelledImages:
         return image_size(self.images[index])
 
     def annotations(self, index: int) -> Annotations:
-        """The boxes of all objects and groups of an image: what is scored against."""
+        """The boxes of all objects and groups of an image, to score against."""
         assert self.boxes is not None
         return self.boxes.annotations(index)
 
     def read(self, index: int, view: Callable[[Path | Pixels], Pixels] | None = None) -> dict[str, NDArray[Any]]:
-        """`image` (H, W, 3) RGB uint8, and of what was asked for `mask` (H, W) of train ids, uint8, and `bboxes` (K, 5)
-        float32, xyxy and class number.
+        """`image` (H, W, 3) RGB uint8, and if requested `mask` (H, W) of train ids, uint8, and `bboxes` (K, 5) float32,
+        xyxy and class number.
 
         Args:
             view: makes the image from its path; the labels stay those of the file.
 
         Raises:
-            UserError: for a file that cannot be decoded, an id outside the map, sizes that differ.
+            UserError: for a file that cannot be decoded, an unknown id, or sizes that differ.
         """
         image = decode(Path(self.images[index]), view, self.white)
         sample: dict[str, NDArray[Any]] = {"image": image}
@@ -137,11 +137,11 @@ class LabelledImages:
 
     @staticmethod
     def wrong_size(labels: str, size: Sequence[int], labelled: Sequence[int]) -> UserError:
-        """Labels whose height and width are not their image's."""
+        """Error for labels whose height and width are not their image's."""
         return UserError(f"{labels} is {labelled[1]}×{labelled[0]}, its image {size[1]}×{size[0]}")
 
     def train_ids(self, ids: Pixels, index: int) -> Pixels:
-        """Train ids of one label file's ids."""
+        """Convert one label file's ids to train ids."""
         mask = self.table[ids]
         if (mask == NOT_AN_ID).any():
             wrong = sorted(set(np.unique(ids).tolist()) & set(np.flatnonzero(self.table == NOT_AN_ID).tolist()))
@@ -152,7 +152,7 @@ class LabelledImages:
         return mask
 
     def class_pixels(self, classes: int) -> NDArray[np.int64]:
-        """(classes,) how many pixels of each class all label files hold together; void is left out."""
+        """(classes,) number of pixels of each class over all label files, without void."""
 
         def count(index: int) -> NDArray[np.int64]:
             return np.bincount(self.train_ids(read_labels(self.labels[index]), index).ravel(), minlength=256)
@@ -162,10 +162,10 @@ class LabelledImages:
             return result
 
     def check(self) -> Iterator[int]:
-        """Look at every pair once (image header, all label ids, the objects' sizes) and yield its number.
+        """Check every pair once (image header, all label ids, the objects' sizes) and yield its index.
 
         Raises:
-            UserError: at the first file that training or scoring would trip over; at the end, if every pixel is void.
+            UserError: at the first file that training or scoring would fail on; at the end, if every pixel is void.
         """
         seen: set[int] = set()
 
@@ -176,19 +176,19 @@ class LabelledImages:
                 if size != ids.shape:
                     raise self.wrong_size(self.labels[index], size, ids.shape)
                 mask = self.train_ids(ids, index)
-                if len(seen) < 2:  # of more classes than one there is nothing to say
+                if len(seen) < 2:  # two or more classes need no report
                     seen.update(np.unique(mask[mask != VOID]).tolist())
             if self.boxes is not None and size != (said := tuple(self.boxes.sizes[index])):
                 raise self.wrong_size(f"instances of {self.name(index)}", size, said)
             return index
 
-        with thread_pool() as pool:  # decoding releases the interpreter's lock
+        with thread_pool() as pool:  # decoding releases the GIL
             yield from pool.map(look_at, range(len(self)))
         if "mask" in self.targets and len(seen) < 2:
             self.report_classes(seen)
 
     def report_classes(self, seen: set[int]) -> None:
-        """Say that all labelled pixels are of one class.
+        """Report that all labelled pixels are of one class.
 
         Raises:
             UserError: if there is no labelled pixel.
@@ -210,9 +210,9 @@ class Cityscapes:
     Args:
         root: the folder that holds leftImg8bit and gtFine.
         train_split, val_split: folder names; the test split has no labels to score against.
-        labels: "labelIds" as downloaded (mapped in memory), "labelTrainIds" as the official scripts write them,
-            or "auto" for the first of the two that is there.
-        targets: kinds of labels that are read: mask, boxes (of gtFine/<split>/<city>/*_gtFine_instanceIds.png, or of
+        labels: "labelIds" as downloaded (mapped in memory), "labelTrainIds" as the official scripts write them, or
+            "auto" for the first of the two that exists.
+        targets: kinds of labels to read: mask, boxes (of gtFine/<split>/<city>/*_gtFine_instanceIds.png, or of
             *_gtFine_polygons.json).
 
     Raises:
@@ -239,7 +239,7 @@ class Cityscapes:
             raise UserError(f"dataset.targets={targets} is not a list of some of mask, boxes, label")
         self.root, self.labels = Path(root), labels
         self.train_split, self.val_split, self.targets = train_split, val_split, tuple(targets)
-        if self.numbering() == "labelTrainIds":  # predicted label maps are numbered as the data set's
+        if self.numbering() == "labelTrainIds":  # predicted label maps use the data set's numbering
             self.classes = {**self.classes, "mask": TRAIN_ID_CLASSES}
 
     def files(self, split: str) -> LabelledImages:
@@ -285,17 +285,17 @@ class Cityscapes:
         return self.files(self.train_split)
 
     def val(self) -> LabelledImages:
-        """The pairs that are scored."""
+        """The pairs to score."""
         return self.files(self.val_split)
 
     def numbering(self) -> LabelKind:
-        """What the label files hold, judged by one image of any split; label ids where there is none."""
+        """Kind of the label files, judged by one image of any split; label ids if there is none."""
         splits = (self.root / "leftImg8bit" / split for split in (self.train_split, self.val_split))
         image = next((image for split in splits for image in split.glob("*/*_leftImg8bit.png")), None)
         return self.label_kind(image or self.root / "leftImg8bit" / "train" / "none" / "none_leftImg8bit.png")
 
     def label_kind(self, image: Path) -> LabelKind:
-        """Which of the two label files this data set has, judged by one image."""
+        """Kind of the label files, judged by this image."""
         if self.labels != "auto":
             return self.labels
         return (
@@ -305,13 +305,13 @@ class Cityscapes:
         )
 
     def label_of(self, image: Path, kind: str) -> Path:
-        """Where the label of an image lies."""
+        """Path of the label of an image."""
         stem = image.name.removesuffix("_leftImg8bit.png")
         suffix = "json" if kind == "polygons" else "png"
         return self.root / "gtFine" / image.parent.parent.name / image.parent.name / f"{stem}_gtFine_{kind}.{suffix}"
 
     def layout(self) -> str:
-        """The expected tree beside what is there."""
+        """The expected tree and what was found."""
         found = (
             sorted(str(path.relative_to(self.root)) for path in self.root.glob("*"))[:8] if self.root.is_dir() else []
         )

@@ -1,4 +1,4 @@
-"""COCO (Lin et al., ECCV 2014) in its official layout, and every data set with a JSON of its format."""
+"""COCO (Lin et al., ECCV 2014) in its official layout, and data sets with JSON of its format."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -31,7 +31,7 @@ class Coco(InstanceFiles):
         self.root, self.splits = Path(root), {"train": train_split, "val": val_split}
 
     def source(self, split: str) -> Source | None:
-        """Where a split lies; None where its file is not there."""
+        """Location of a split; None if its file does not exist."""
         name = self.splits[split]
         annotations = self.root / "annotations" / f"instances_{name}.json"
         if not annotations.is_file():
@@ -40,17 +40,17 @@ class Coco(InstanceFiles):
         return Source(below if below.is_dir() else self.root / name, annotations)
 
     def missing(self, split: str) -> UserError:
-        """The file that is not there, and the expected tree beside what is there."""
+        """Error with the missing file, the expected tree and what was found."""
         file = self.root / "annotations" / f"instances_{self.splits[split]}.json"
         use = ": only mode=evaluate works without it" if split == "train" and self.source("val") else ""
         return UserError(f"no data set at {self.root}: {file} is missing{use}\n{self.layout()}")
 
     def without_images(self, source: Source) -> UserError:
-        """The folder that is not there, and the expected tree beside what is there."""
+        """Error with the missing folder, the expected tree and what was found."""
         return UserError(f"no images for {source.annotations}: {source.images} is missing\n{self.layout()}")
 
     def layout(self) -> str:
-        """The expected tree beside what is there."""
+        """The expected tree and what was found."""
         train, val = self.splits.values()
         return (
             f"expected:\n  {self.root}/annotations/instances_{{{train},{val}}}.json\n"
@@ -61,14 +61,14 @@ class Coco(InstanceFiles):
 
 
 class CocoJson(InstanceFiles):
-    """Images and JSON files wherever they lie.
+    """Images and JSON files at any location.
 
     Args:
-        train, val: each split's `images`, a folder, and `annotations`, a file; mode=evaluate needs val alone.
+        train, val: each split's `images`, a folder, and `annotations`, a file; mode=evaluate needs only val.
         numbering: of the classes, see InstanceFiles.
 
     Raises:
-        UserError: for a split that is anything else.
+        UserError: for a split of any other form.
     """
 
     def __init__(
@@ -85,10 +85,10 @@ class CocoJson(InstanceFiles):
                 raise self.missing(split)
 
     def source(self, split: str) -> Source | None:
-        """Where a split lies; None where nothing is said of its file.
+        """Location of a split; None if its file is not set.
 
         Raises:
-            UserError: for a file that is not there.
+            UserError: for a missing file.
         """
         images, annotations = self.named[split].get("images"), self.named[split].get("annotations")
         if annotations is None:
@@ -101,9 +101,9 @@ class CocoJson(InstanceFiles):
         return source
 
     def missing(self, split: str) -> UserError:
-        """What has to be set."""
+        """Error that says what has to be set."""
         return UserError(f"set dataset.{split}.images=<folder> and dataset.{split}.annotations=<file.json>")
 
     def without_images(self, source: Source) -> UserError:
-        """The folder that is not there."""
+        """Error with the missing folder."""
         return UserError(f"no images for {source.annotations}: no such folder as {source.images}")

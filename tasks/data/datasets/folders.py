@@ -10,9 +10,9 @@ from tasks.data.files.walk import files_below, folders_in, found_in, images_in
 
 
 class Folders:
-    """Images of each class in a folder of its name, in any depth below it.
+    """Images of each class in a folder of its name, at any depth below it.
 
-    The classes are the folders of the training split, sorted by name; those of the validation split where there is no
+    The classes are the folders of the training split, sorted by name; those of the validation split if there is no
     training split, which is enough to score a model.
 
     Args:
@@ -55,10 +55,10 @@ class Folders:
         return samples
 
     def val(self) -> LabelledFiles:
-        """The images that are scored.
+        """The images to score.
 
         Raises:
-            UserError: for a missing or empty split, or a class that the training split lacks.
+            UserError: for a missing or empty split, or a class that is not in the training split.
         """
         return self.split(self.val_split)
 
@@ -94,7 +94,7 @@ class Folders:
         return names
 
     def layout(self) -> str:
-        """The expected tree beside what is there."""
+        """The expected tree and what was found."""
         return (
             f"expected:\n  {self.root}/{{{self.train_split},{self.val_split}}}/<class>/*.jpg (or .png, …)\n"
             f"found: {found_in(self.root)}\n"

@@ -1,4 +1,4 @@
-"""ImageNet, the 1000 classes of ILSVRC 2012 (Russakovsky et al., arXiv:1409.0575), and fast.ai's parts of it."""
+"""ImageNet, the 1000 classes of ILSVRC 2012 (Russakovsky et al., arXiv:1409.0575), and fast.ai's subsets."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -22,12 +22,12 @@ VAL_NAME = re.compile(r"ILSVRC2012_val_(\d{8})\.JPEG")
 class ImageNet:
     """Training images in folders of their WordNet id; validation images likewise, or all in one folder.
 
-    Three layouts are told apart by what is there: class folders in `train` and `val`; the official archives unpacked,
-    with the devkit for the validation labels; Kaggle's download. A label is the class's place among all 1000, also
-    where only some of them are there.
+    Three layouts are detected: class folders in `train` and `val`; the unpacked official archives, with the devkit for
+    the validation labels; Kaggle's download. A label is the class's index among all 1000, even if only some of them are
+    present.
 
     Args:
-        root: the folder that holds them.
+        root: the folder that holds the images.
     """
 
     def __init__(self, root: str | Path) -> None:
@@ -42,15 +42,15 @@ class ImageNet:
         """The training images.
 
         Raises:
-            UserError: for a missing or empty folder, or a class that is none of the 1000.
+            UserError: for a missing or empty folder, or a class that is not one of the 1000.
         """
         return self.class_folders(self.find(TRAIN))
 
     def val(self) -> LabelledFiles:
-        """The images that are scored.
+        """The images to score.
 
         Raises:
-            UserError: for a missing or empty folder, a class that is none of the 1000, or missing labels.
+            UserError: for a missing or empty folder, a class that is not one of the 1000, or missing labels.
         """
         folder = self.find(VAL)
         if folders_in(folder):
@@ -61,7 +61,7 @@ class ImageNet:
         return LabelledFiles(folder, images, self.labels_of_flat(images, folder))
 
     def find(self, places: Sequence[str]) -> Path:
-        """The first of several folders that is there."""
+        """The first of several folders that exists."""
         for place in places:
             if (self.root / place).is_dir():
                 return self.root / place
@@ -105,7 +105,7 @@ class ImageNet:
         return [truth[image.split(".")[0]] for image in images]
 
     def layout(self) -> str:
-        """The expected trees beside what is there."""
+        """The expected trees and what was found."""
         return (
             "expected one of:\n"
             f"  {self.root}/{{train,val}}/<wnid>/*.JPEG\n"
@@ -121,9 +121,9 @@ class ImageNet:
 
 
 class Imagenette(Folders):
-    """fast.ai's Imagenette and Imagewoof: ten classes of ImageNet, numbered by themselves, with their names."""
+    """fast.ai's Imagenette and Imagewoof: ten classes of ImageNet with their names, numbered from 0."""
 
     @cached_property
     def classes(self) -> Mapping[str, Sequence[str]]:
-        """Names of the classes; a folder that is none of ImageNet's keeps its own."""
+        """Names of the classes; a folder that is not one of ImageNet's keeps its name."""
         return {"label": [synsets().get(folder, folder) for folder in self.folders]}

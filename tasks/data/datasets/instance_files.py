@@ -1,4 +1,4 @@
-"""Splits of images with boxes in instance files of COCO's format, wherever they lie."""
+"""Splits of images with boxes in instance files of COCO's format, at any location."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -21,11 +21,11 @@ from tasks.data.files.names import locate
 from tasks.data.files.opening import shown
 
 Numbering = Literal["dense", "ids"]
-HIGHEST = 9_999  # id that dataset.numbering=ids takes: every hole below it is a class to compute
+HIGHEST = 9_999  # highest id for dataset.numbering=ids: every gap below it is a class to compute
 
 
 class Source(NamedTuple):
-    """Where a split lies: the folder of its images, which need not be there, and its JSON file, which is."""
+    """Location of a split: the folder of its images, which may be missing, and its JSON file, which exists."""
 
     images: Path
     annotations: Path
@@ -34,15 +34,15 @@ class Source(NamedTuple):
 class InstanceFiles(ABC):
     """Two splits, each of a folder of images and an instances file.
 
-    The categories are those of the training file; those of the validation file where there is none, which is enough to
-    score a model.
+    The categories are those of the training file; those of the validation file if there is no training file, which is
+    enough to score a model.
 
     Args:
-        numbering: "dense" numbers the file's categories by ascending id; "ids" takes id - 1 and fills the holes with
-            classes named "-", as COCO's 90 ids with 80 categories are numbered in most published weights.
+        numbering: "dense" numbers the file's categories by ascending id; "ids" uses id - 1 and fills the gaps with
+            classes named "-", as most published weights number COCO's 90 ids with 80 categories.
 
     Raises:
-        UserError: for another numbering.
+        UserError: for an unknown numbering.
     """
 
     def __init__(self, numbering: Numbering) -> None:
@@ -52,22 +52,22 @@ class InstanceFiles(ABC):
 
     @abstractmethod
     def source(self, split: str) -> Source | None:
-        """Where "train" or "val" lies; None where its file is not there."""
+        """Location of "train" or "val"; None if its file does not exist."""
 
     @abstractmethod
     def missing(self, split: str) -> UserError:
-        """What to say of a split whose file is not there."""
+        """Error for a split whose file is missing."""
 
     @abstractmethod
     def without_images(self, source: Source) -> UserError:
-        """What to say of a split whose images are not there."""
+        """Error for a split whose images are missing."""
 
     @cached_property
     def instances(self) -> Mapping[str, Instances]:
         """The splits' files, read once.
 
         Raises:
-            UserError: for what is wrong with them, or if there is none.
+            UserError: for an error in them, or if there is none.
         """
         sources = {split: source for split in ("train", "val") if (source := self.source(split)) is not None}
         if not sources:
@@ -100,17 +100,17 @@ class InstanceFiles(ABC):
         """The training images.
 
         Raises:
-            UserError: for a missing split, what is wrong with its file, or no box in it.
+            UserError: for a missing split, an error in its file, or no box in it.
         """
         files = self.files("train")
         files.boxes.must_teach(self.instances["train"].path)
         return files
 
     def val(self) -> BoxedFiles:
-        """The images that are scored.
+        """The images to score.
 
         Raises:
-            UserError: for a missing split, or what is wrong with its file.
+            UserError: for a missing split, or an error in its file.
         """
         return self.files("val")
 
@@ -147,10 +147,10 @@ class InstanceFiles(ABC):
 
 
 def find_files(folder: Path, files: list[str], ids: NDArray[np.int64], source: Path) -> tuple[list[str], list[str]]:
-    """The files' names as they are below the folder, and lines on those that are written otherwise.
+    """The files' names as they are below the folder, and notes about those written differently.
 
     Raises:
-        UserError: for a file that is not there, or may be one of several.
+        UserError: for a missing or ambiguous file.
     """
     missing = absent(folder, files)
     if not missing:
@@ -166,10 +166,10 @@ def find_files(folder: Path, files: list[str], ids: NDArray[np.int64], source: P
 
 
 def complete_sizes(sizes: NDArray[np.int64], folder: Path, files: Sequence[str]) -> NDArray[np.int64]:
-    """(N, 2) heights and widths, those that are 0 from the files' headers.
+    """(N, 2) heights and widths, with 0 replaced by the sizes in the files' headers.
 
     Raises:
-        UserError: for a file that is no image.
+        UserError: for a file that is not an image.
     """
     places = np.flatnonzero(~sizes.all(1))
     with thread_pool() as pool:
@@ -180,7 +180,7 @@ def complete_sizes(sizes: NDArray[np.int64], folder: Path, files: Sequence[str])
 
 
 def same_categories(train: Instances, val: Instances) -> None:
-    """Raises a UserError for a category of the validation file that the training file lacks or calls otherwise."""
+    """Raises a UserError for a validation category that is missing in the training file or has another name there."""
     known = {number: name.removesuffix(f" ({number})") for name, number in train.categories}  # see told_apart()
     for full_name, number in val.categories:
         name = full_name.removesuffix(f" ({number})")

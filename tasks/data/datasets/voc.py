@@ -1,4 +1,4 @@
-"""Pascal VOC (Everingham et al., IJCV 2010) in its official layout, and every data set laid out like it."""
+"""Pascal VOC (Everingham et al., IJCV 2010) in its official layout, and data sets with the same layout."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
@@ -19,11 +19,11 @@ CLASSES = (
     "diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor",
 )  # fmt: skip
 LARGEST_XML = 32_000_000  # bytes
-BELOW = (".", "VOC2012", "VOCdevkit/VOC2012", "VOC2007", "VOCdevkit/VOC2007")  # where the downloads unpack to
+BELOW = (".", "VOC2012", "VOCdevkit/VOC2012", "VOC2007", "VOCdevkit/VOC2007")  # folders that the downloads unpack to
 
 
 class Object(NamedTuple):
-    """One object of an annotation file: its box is x, y, width, height, counted from 0."""
+    """One object of an annotation file; its box is x, y, width, height, counted from 0."""
 
     name: str
     box: tuple[float, float, float, float]
@@ -31,7 +31,7 @@ class Object(NamedTuple):
 
 
 class Marked(NamedTuple):
-    """What an annotation file says of its image."""
+    """Content of an annotation file."""
 
     size: tuple[int, int]  # height, width
     objects: list[Object]
@@ -40,8 +40,8 @@ class Marked(NamedTuple):
 class Voc:
     """`<root>/VOC2012/` or `<root>` itself, with JPEGImages, Annotations/*.xml and ImageSets/Main/<split>.txt.
 
-    It is scored by COCO's rules, not by VOC's own metric. Difficult objects are left out of training; in scoring they
-    are ignored as COCO ignores crowds: finding one is neither right nor wrong.
+    Scored by COCO's rules, not by VOC's own metric. Difficult objects are left out of training and ignored in scoring
+    as COCO ignores crowds: finding one is neither right nor wrong.
 
     Args:
         root: the folder, or the one above it.
@@ -50,7 +50,7 @@ class Voc:
             names in the order of their numbers.
 
     Raises:
-        UserError: for classes that are none of these.
+        UserError: for any other classes.
     """
 
     def __init__(
@@ -81,24 +81,24 @@ class Voc:
 
     @property
     def classes(self) -> Mapping[str, Sequence[Sequence[str | int]]]:
-        """[name, category id] of the classes; the ids, which VOC does not have, count from 1."""
+        """[name, category id] of the classes; ids count from 1, since VOC has none."""
         return {"boxes": [[name, number] for number, name in enumerate(self.names, 1)]}
 
     def train(self) -> BoxedFiles:
         """The training images.
 
         Raises:
-            UserError: for a missing split or file, what is wrong in one, or no box in any.
+            UserError: for a missing split or file, an error in one, or no box in any.
         """
         files = self.files(self.train_split)
         files.boxes.must_teach(self.list_of(self.train_split))
         return files
 
     def val(self) -> BoxedFiles:
-        """The images that are scored.
+        """The images to score.
 
         Raises:
-            UserError: for a missing split or file, or what is wrong in one.
+            UserError: for a missing split or file, or an error in one.
         """
         return self.files(self.val_split)
 
@@ -124,7 +124,7 @@ class Voc:
             np.array([number[thing.name] for thing in objects], np.int64),
             boxes[:, 2] * boxes[:, 3],
             np.array([thing.difficult for thing in objects], np.bool_),
-            ids=owners,  # the boxes have none; messages name their file
+            ids=owners,  # the boxes have no ids; messages name their file
         )
         files = [file_of.get(stem, f"{stem}.jpg") for stem in stems]
         images, source = self.folder / "JPEGImages", self.folder / "Annotations"
@@ -137,7 +137,7 @@ class Voc:
         return samples
 
     def list_of(self, split: str) -> Path:
-        """The file that names a split's images."""
+        """The file that lists a split's images."""
         return self.folder / "ImageSets" / "Main" / f"{split}.txt"
 
     def xml(self, stem: str) -> Path:
@@ -145,7 +145,7 @@ class Voc:
         return self.folder / "Annotations" / f"{stem}.xml"
 
     def stems(self, split: str) -> list[str]:
-        """Names of a split's images, without suffix."""
+        """Names of a split's images without suffix."""
         path = self.list_of(split)
         if not path.is_file():
             raise UserError(f"no data set at {self.root}: {path} is missing\n{self.layout()}")
@@ -159,18 +159,18 @@ class Voc:
         return stems
 
     def stem_of(self, line: str) -> str:
-        """The image that a line of a list names: "Screenshot (3)", or what stands before VOC's -1, 0 or 1."""
+        """The image named by a line of a list: "Screenshot (3)", or the part before VOC's -1, 0 or 1."""
         name, _, flag = line.rpartition(" ")
         if flag in ("-1", "0", "1") and name.strip() and not self.xml(line).is_file():
             return name.strip()
         return line
 
     def marked(self, stems: Iterable[str]) -> list[Marked]:
-        """What the images' annotation files say."""
+        """Content of the images' annotation files."""
         return [read_annotation(self.xml(stem)) for stem in stems]
 
     def layout(self) -> str:
-        """The expected tree beside what is there."""
+        """The expected tree and what was found."""
         return (
             f"expected:\n  {self.folder}/JPEGImages/*.jpg\n  {self.folder}/Annotations/*.xml\n"
             f"  {self.folder}/ImageSets/Main/{{{self.train_split},{self.val_split}}}.txt\n"
@@ -180,7 +180,7 @@ class Voc:
 
 
 def check_classes(classes: object) -> str | list[str]:
-    """What Voc's `classes` may be: one of two words, or different names."""
+    """Check Voc's `classes`: one of two words, or distinct names."""
     if classes in ("official", "found"):
         return str(classes)
     if isinstance(classes, str) or not isinstance(classes, Sequence) or not classes:
@@ -196,7 +196,7 @@ def read_annotation(path: Path) -> Marked:
     """An annotation file. VOC counts pixels from 1 and includes the last: its 1 to 10 is 0 to 10 here.
 
     Raises:
-        UserError: if it cannot be read, lacks something, or has an image without pixels or a box of negative size.
+        UserError: if it cannot be read, is incomplete, or has an image without pixels or a box of negative size.
     """
     try:
         root = ElementTree.fromstring(read_xml(path))  # it resolves no external entities
@@ -214,8 +214,8 @@ def read_xml(path: Path) -> bytes:
     """The text of an XML file.
 
     Raises:
-        UserError: if it cannot be read, is larger than any annotation, or defines entities: a few nested ones would
-            fill all memory.
+        UserError: if it cannot be read, is implausibly large, or defines entities: a few nested ones would fill all
+            memory.
     """
     try:
         with open_file(path) as file:
@@ -240,7 +240,7 @@ def read_object(node: ElementTree.Element, path: Path) -> Object:
 
 
 def text(node: ElementTree.Element, key: str, path: Path) -> str:
-    """What stands at a place below a node."""
+    """Text of an element below a node."""
     found = node.findtext(key)
     if found is None:
         raise UserError(f"{path}: {node.tag} lacks {key}")

@@ -1,4 +1,4 @@
-"""The boxes of a whole split in a few arrays: as they are for scoring, repaired for training."""
+"""The boxes of a whole split in a few arrays: unchanged for scoring, repaired for training."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,17 +10,17 @@ from numpy.typing import NDArray
 from tasks.common.annotations import Annotations
 from tasks.common.errors import UserError
 
-NOTICED = 0.5  # pixels by which a box stands out of its image; files round, and less than that is rounding
-SMALLEST = 1.0  # pixels a side: less than that shows nothing
+NOTICED = 0.5  # pixels that a box may exceed its image by; less is rounding in the file
+SMALLEST = 1.0  # pixels a side: less shows nothing
 
 
 class Repairs(NamedTuple):
-    """Ids of the annotations that were repaired, by what was wrong.
+    """Ids of the repaired annotations, by defect.
 
     Attributes:
-        clipped: stood out of the image.
-        empty: less than a pixel wide or high within it: left out of training.
-        broken: NaN or infinite: left out altogether.
+        clipped: exceeded the image.
+        empty: less than a pixel wide or high within the image: left out of training.
+        broken: NaN or infinite: left out entirely.
     """
 
     clipped: NDArray[np.int64]
@@ -28,7 +28,7 @@ class Repairs(NamedTuple):
     broken: NDArray[np.int64]
 
     def line(self, file: Path, name: Callable[[int], str] = "annotation {}".format) -> str:
-        """One line that says so, with the name of an id; nothing where nothing was wrong."""
+        """One line that reports the repairs, with the first id named by `name`; '' if there are none."""
         parts = [
             f"{len(ids)} {what} ({name(ids[0])}{', …' if len(ids) > 1 else ''})"
             for what, ids in zip(("clipped", "without area left out", "not finite left out"), self, strict=True)
@@ -38,15 +38,15 @@ class Repairs(NamedTuple):
 
 
 class PackedBoxes:
-    """All boxes of a split, image after image; worker processes share them without copying.
+    """All boxes of a split, image by image; worker processes share them without copying.
 
-    Training sees them clipped to their image, without crowds and without what is then less than a pixel wide or high;
-    scoring sees them as they are, as COCO's evaluation does. Boxes with NaN are left out of both.
+    For training they are clipped to their image, without crowds and without boxes that are then less than a pixel wide
+    or high. Scoring uses them unchanged, like COCO's evaluation. Boxes with NaN are left out of both.
 
     Args:
         image_ids: (N,) of the images.
-        sizes: (N, 2) their heights and widths.
-        owners: (A,) place of each box's image, in any order.
+        sizes: (N, 2) heights and widths of the images.
+        owners: (A,) index of each box's image, in any order.
         boxes: (A, 4) x, y, width, height in pixels.
         labels: (A,) class numbers.
         areas: (A,) of the objects.
@@ -81,16 +81,16 @@ class PackedBoxes:
         self.repairs = Repairs(ids[order][outside & kept], ids[order][empty & ~self.crowd], ids[~finite])
 
     def to_train(self, index: int) -> NDArray[np.float32]:
-        """(K, 5) xyxy and class number of an image's boxes, repaired and without crowds; a copy."""
+        """(K, 5) xyxy and class number of an image's boxes, repaired, without crowds, copied."""
         return self.taught[self.taught_ends[index] : self.taught_ends[index + 1]].copy()
 
     def must_teach(self, file: Path) -> None:
-        """Raises a UserError with the name of the boxes' file if there is nothing to train with."""
+        """Raises a UserError that names the boxes' file if there is no box to train with."""
         if not len(self.taught):
             raise UserError(f"{file} has no box to learn from")
 
     def annotations(self, index: int) -> Annotations:
-        """An image's boxes as the file has them."""
+        """An image's boxes as in the file."""
         part = slice(self.ends[index], self.ends[index + 1])
         height, width = self.sizes[index].tolist()
         return Annotations(
@@ -105,7 +105,7 @@ class PackedBoxes:
 
 
 def pack(boxes: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
-    """Each image's boxes (K, 5) to (N, T, 5), T the most of an image and at least 1; fill-up rows are of class -1."""
+    """Pad each image's boxes (K, 5) to (N, T, 5), T the largest K and at least 1; padding rows have class -1."""
     packed = np.zeros((len(boxes), max(1, *map(len, boxes)), 5), np.float32)
     packed[:, :, 4] = -1
     for row, some in zip(packed, boxes, strict=True):

@@ -1,4 +1,4 @@
-"""Boxes of COCO's annotations, from `bbox` or, where there is none, from the object's polygons or mask."""
+"""Boxes of COCO's annotations, from `bbox` or, if missing, from the object's polygons or mask."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,8 +14,8 @@ from tasks.data.files.json_rows import Row, as_number, entry, is_json_number
 
 Boxes = NDArray[np.float64]
 Box = tuple[float, float, float, float]
-MOSTLY_INSIDE = 0.2  # share of boxes that may reach out of their images, to be clipped: more are another format's
-LONGEST = 2**31  # of a side in a run-length mask, and of a run in it: pycocotools has 32 bits
+MOSTLY_INSIDE = 0.2  # share of boxes that may exceed their images and are clipped: more means another format
+LONGEST = 2**31  # limit of sides and runs of a run-length mask: pycocotools uses 32 bits
 
 
 def lacks_box(row: Row) -> bool:
@@ -24,9 +24,9 @@ def lacks_box(row: Row) -> bool:
 
 
 def read_boxes(rows: Sequence[Row], path: Path) -> Boxes:
-    """The boxes (A, 4) x, y, width, height; NaN where there is none.
+    """The boxes (A, 4) x, y, width, height; NaN for missing ones.
 
-    Numbers may be written as text, and [[x, y, width, height]] is read as what is in it.
+    Numbers may be written as text, and [[x, y, width, height]] is read as its only item.
 
     Raises:
         UserError: for anything else.
@@ -38,7 +38,7 @@ def read_boxes(rows: Sequence[Row], path: Path) -> Boxes:
 
 
 def read_box(row: Row, place: int, path: Path) -> Sequence[float]:
-    """The box of one annotation; NaN where it has none."""
+    """The box of one annotation; NaN if it has none."""
     if lacks_box(row):
         return box_of_segmentation(row.get("segmentation")) or (np.nan,) * 4
     box: Any = row["bbox"]
@@ -66,7 +66,7 @@ def box_of_segmentation(segmentation: Any) -> Box | None:
 
 
 def box_of_mask(mask: Row) -> Box | None:
-    """x, y, width, height of a mask in runs (pycocotools' rleToBbox); None for an empty or damaged one."""
+    """x, y, width, height of a run-length mask (pycocotools' rleToBbox); None for an empty or damaged one."""
     size, counts = mask.get("size"), mask.get("counts")
     if not (
         isinstance(size, list) and len(size) == 2 and all(type(side) is int and 0 < side < LONGEST for side in size)
@@ -77,7 +77,7 @@ def box_of_mask(mask: Row) -> Box | None:
         return None
     height, width = size
     ends = np.cumsum(np.array(runs, np.float64)).astype(np.int64)
-    starts, ends = ends[0::2][: len(runs) // 2], ends[1::2]  # of the runs of ones, down the columns
+    starts, ends = ends[0::2][: len(runs) // 2], ends[1::2]  # of the runs of ones, column by column
     starts, ends = starts[ends > starts], ends[ends > starts]
     if not len(ends) or ends[-1] > height * width:
         return None
@@ -89,7 +89,7 @@ def box_of_mask(mask: Row) -> Box | None:
 
 
 def unpack_runs(text: str) -> list[int] | None:
-    """The runs of pycocotools' compressed masks (rleFrString); None for a damaged text."""
+    """The runs of a compressed mask of pycocotools (rleFrString); None for a damaged string."""
     runs: list[int] = []
     value, shift = 0, 0
     for character in text:
@@ -107,15 +107,15 @@ def unpack_runs(text: str) -> list[int] | None:
 
 
 def check_meaning(boxes: Boxes, sizes: NDArray[np.int64], path: Path) -> None:
-    """Refuse boxes that are no x, y, width, height in pixels.
+    """Raise if boxes are not x, y, width, height in pixels.
 
     Args:
         boxes: (A, 4) as in the file.
         sizes: (A, 2) height and width of each box's image.
 
     Raises:
-        UserError: if all are within their images as x1, y1, x2, y2, and over a fifth not as x, y, width, height; and
-            if all are fractions of the image.
+        UserError: if all boxes fit into their images as x1, y1, x2, y2, but over a fifth do not as x, y, width, height;
+            or if all are fractions of the image.
     """
     finite = np.isfinite(boxes).all(1)
     boxes, sizes = boxes[finite], sizes[finite]

@@ -30,28 +30,28 @@ from tasks.data.files.json_rows import (
     texts,
 )  # fmt: skip
 
-# Polygons are three quarters of COCO's files; without them the rest is read in half the time and memory. A key cannot
-# be within a string, whose quotes are escaped. Where a list holds more than numbers the match ends too early; a bracket
-# is then left over, so that the rest is no JSON, and parse() takes the file as it is.
+# Polygons are three quarters of COCO's files; without them the rest is read in half the time and memory. The key cannot
+# match within a string, where quotes are escaped. If a list holds more than numbers the match ends too early and leaves
+# a bracket, so that the rest is not valid JSON and parse() reads the whole file.
 POLYGONS = re.compile(rb'"segmentation"\s*:\s*\[[\[\]\d.,\seE+-]*\]')
 
 
 class Instances(NamedTuple):
-    """A file's content.
+    """Content of a file.
 
     Attributes:
         path: of the file.
-        categories: (name, id), by ascending id; categories that share a name have their id behind it: "name (3)".
+        categories: (name, id), by ascending id; categories that share a name have their id appended: "name (3)".
         image_ids: (N,).
-        files: their names.
-        sizes: (N, 2) height, width; 0 where the file has none.
-        owners: (A,) place of each annotation's image.
+        files: file names of the images.
+        sizes: (N, 2) height, width; 0 if missing.
+        owners: (A,) index of each annotation's image.
         boxes: (A, 4) x, y, width, height.
-        kinds: (A,) place of each annotation's category.
-        areas: (A,) width · height where the file has none.
+        kinds: (A,) index of each annotation's category.
+        areas: (A,) width · height if missing in the file.
         crowd: (A,) bool.
-        ids: (A,) of the annotations; their places, counted from 1, where these are no whole numbers.
-        notes: lines on what was read in another way than it is written, or left out.
+        ids: (A,) of the annotations; their positions from 1 if these are not integers.
+        notes: lines about what was reinterpreted or left out.
     """
 
     path: Path
@@ -69,13 +69,13 @@ class Instances(NamedTuple):
 
 
 def read_instances(path: Path) -> Instances:
-    """All of a file but its segmentations, from which boxes are made only where there are none.
+    """Read a file without its segmentations, which are only used to make missing boxes.
 
-    Numbers may be written as text, and ids as 7.0 or "7"; what has no box at all is left out and counted.
+    Numbers may be written as text, and ids as 7.0 or "7"; annotations without any box are left out and counted.
 
     Raises:
-        UserError: for what is not JSON, a missing key, a value that is none, an id that is there twice or refers to
-            nothing, a box or an area of negative size.
+        UserError: for invalid JSON, a missing key, an invalid value, a duplicate id or one that refers to nothing, a
+            box or an area of negative size.
     """
     content = parse(path)
     images, annotations, categories = (rows(content, key, path) for key in ("images", "annotations", "categories"))
@@ -118,13 +118,13 @@ def read_instances(path: Path) -> Instances:
 
 
 def parse(path: Path, *, polygons: bool = False) -> Row:
-    """The file, without polygons unless they are asked for.
+    """Parse the file, without polygons unless requested.
 
     Raises:
         UserError: if it cannot be read, or is not a JSON object.
     """
     enabled = gc.isenabled()
-    gc.disable()  # millions of new objects, none of them garbage: looking through them takes half of the time
+    gc.disable()  # millions of new objects, none of them garbage: collection would take half of the time
     try:
         written = read_text(path)
         try:
@@ -142,14 +142,14 @@ def parse(path: Path, *, polygons: bool = False) -> Row:
 
 
 def named(categories: Sequence[Row], ids: Ids, path: Path) -> list[tuple[str, int]]:
-    """(name, id) of the categories by ascending id; one without a name is called by its id."""
+    """(name, id) of the categories by ascending id; the name defaults to the id."""
     complete = [row if "name" in row else {**row, "name": row["id"]} for row in categories]
     names = texts(complete, "name", "category", path)
     return told_apart([(names[place], int(ids.numbers[place])) for place in np.argsort(ids.numbers)])
 
 
 def read_sizes(images: Sequence[Row], path: Path) -> NDArray[np.int64]:
-    """(N, 2) heights and widths; 0 where an image has neither."""
+    """(N, 2) heights and widths; 0 if an image has neither."""
     complete = [row if "height" in row or "width" in row else {**row, "height": -1, "width": -1} for row in images]
     sizes = np.stack([numbers(complete, key, "image", path) for key in ("height", "width")], 1)
     absent = np.array([row is not old for row, old in zip(complete, images, strict=True)], np.bool_)
@@ -160,7 +160,7 @@ def read_sizes(images: Sequence[Row], path: Path) -> NDArray[np.int64]:
 
 
 def annotation_ids(annotations: Sequence[Row]) -> NDArray[np.int64]:
-    """(A,) ids for messages; places counted from 1 where the file's are missing or no whole numbers."""
+    """(A,) ids for messages; positions from 1 if the file's are missing or not integers."""
     values = [row.get("id") for row in annotations]
     whole = all(map(is_integer, values))
     return np.array(values if whole else range(1, len(values) + 1), np.int64)
@@ -178,10 +178,10 @@ def check_sides(boxes: NDArray[np.float64], annotations: Sequence[Row], path: Pa
 
 
 def read_areas(annotations: Sequence[Row], boxes: NDArray[np.float64], path: Path) -> NDArray[np.float64]:
-    """The objects' areas (A,): width · height of the boxes (A, 4) where the file has none that is finite.
+    """The objects' areas (A,): width · height of the boxes (A, 4) if the file has no finite area.
 
     Raises:
-        UserError: for one that is not a number, or negative.
+        UserError: for an area that is not a number or is negative.
     """
     values = [np.nan if (area := row.get("area")) is None else as_number(area) for row in annotations]
     for place, area in enumerate(values):
@@ -200,16 +200,16 @@ def read_crowds(annotations: Sequence[Row], path: Path) -> NDArray[np.bool_]:
     if not all(value in (0, 1) for value in values):
         values = [as_integer(value) for value in values]
     for place, value in enumerate(values):
-        if value not in (0, 1):  # as are true and false
+        if value not in (0, 1):  # true and false are equal to these
             name = entry("annotation", annotations[place], place)
             raise UserError(f"{path}: {name} has iscrowd {short(annotations[place]['iscrowd'])}, which is not 0 or 1")
     return np.array(values, np.bool_)
 
 
 def told_apart(categories: Sequence[tuple[str, int]]) -> list[tuple[str, int]]:
-    """(name, id) of categories, the id also in a name that several have, or that means a gap between ids.
+    """(name, id) of categories, with the id appended to names that are not unique or that mark a gap between ids.
 
-    Tables and metrics go by names.
+    Tables and metrics use names as keys.
     """
     times = Counter(name for name, _ in categories)
     return [(f"{name} ({number})" if times[name] > 1 or name == HOLE else name, number) for name, number in categories]

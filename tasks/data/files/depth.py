@@ -1,4 +1,4 @@
-"""Images with more than 8 bits a channel, brought to 8: by the range that their file declares, or that is set."""
+"""Images with more than 8 bits per channel, scaled to 8 by the range that their file declares or the user sets."""
 
 import struct
 from pathlib import Path
@@ -13,13 +13,13 @@ from tasks.common.labels import Pixels
 from tasks.data.files.opening import open_file, shown
 
 FULL = 2**16 - 1
-USED = 2**14  # a 16-bit file whose values stay below this may as well be a camera's 14, 12 or 10 bits
+USED = 2**14  # a 16-bit file with only values below this may hold a camera's 14, 12 or 10 bits
 MAX_SAMPLE_VALUE = 281  # TIFF 6.0's tag
-SCALED = ("PPM", "JPEG2000")  # formats that declare their range: Pillow has scaled the values to 16 bits
+SCALED = ("PPM", "JPEG2000")  # formats that declare their range: Pillow scales the values to 16 bits
 
 
 def is_deep(image: Image.Image) -> bool:
-    """Whether an opened file has more than 8 bits a channel."""
+    """Whether an opened file has more than 8 bits per channel."""
     if image.mode[0] in "IF" or declared_most(image) > 255:
         return True
     arguments: Any = image.tile[0][3] if image.tile else ""  # type: ignore[attr-defined]
@@ -28,7 +28,7 @@ def is_deep(image: Image.Image) -> bool:
 
 
 def declared_most(image: Image.Image) -> int:
-    """The maxval of an opened PGM or PPM file, which Pillow scales by; 0 for others, and once it is decoded."""
+    """The maxval of an opened PGM or PPM file, which Pillow scales by; 0 for other formats, and after decoding."""
     arguments: Any = image.tile[0][3] if image.format == "PPM" and image.tile else ()  # type: ignore[attr-defined]
     if arguments == "I;16B":
         return FULL
@@ -39,28 +39,28 @@ def read_deep(image: Image.Image, path: str | Path, white: float | None) -> Pixe
     """The pixels of a deep file, (H, W, 3).
 
     Args:
-        white: the value that is white, of those in the file; None for what it declares, or else its 16 bits.
+        white: the value of white in the file; None for what the file declares, or else 16 bits.
 
     Raises:
-        UserError: for values beyond white, and where nothing says what white is.
+        UserError: for values above white, or if white is unknown.
     """
     most = declared_most(image)
     if image.mode[0] in "IF":
         declared = white_of(image, path) if white is None else white
         values = np.asarray(image)
-        if white is not None and most:  # back to those in the file
+        if white is not None and most:  # back to the file's values
             values = np.round(values * (most / FULL)).astype(np.int64)
         return np.repeat(scaled(values, declared, image, path)[..., None], 3, axis=2)
     if white is not None and white != (most or FULL):
         return scaled(read_colours(path), white, image, path)
-    pixels = np.asarray(image.convert("RGB"))  # the higher byte of each
+    pixels = np.asarray(image.convert("RGB"))  # the high byte of each
     if white is None and not most and int(pixels.max()) << 8 < USED:
         check_used(int(read_colours(path).max()), path)
     return pixels
 
 
 def white_of(image: Image.Image, path: str | Path) -> float | None:
-    """The white that a file of one channel declares; None where it does not."""
+    """The white that a single-channel file declares; None if it does not."""
     if image.format == "TIFF":
         tags = image.tag_v2  # type: ignore[attr-defined]
         bits, most = (tags.get(258) or (0,))[0], tags.get(MAX_SAMPLE_VALUE)
@@ -75,7 +75,7 @@ def white_of(image: Image.Image, path: str | Path) -> float | None:
 
 
 def significant_bits(path: str | Path) -> int:
-    """What the sBIT chunk of a grey PNG says (its specification, 11.3.2.7); 0 where there is none."""
+    """Value of the sBIT chunk of a grey PNG (PNG specification, 11.3.2.7); 0 if there is none."""
     with open_file(path) as file:
         file.seek(8)
         while len(head := file.read(8)) == 8:
@@ -114,7 +114,7 @@ def scaled(values: NDArray[Any], white: float | None, image: Image.Image, path: 
 
 
 def check_used(highest: int, path: str | Path) -> None:
-    """Raises a UserError for 16-bit values that would be nearly black, though they may mean another depth."""
+    """Raises a UserError for 16-bit values that would be nearly black but may be of another depth."""
     if 0 < highest < USED:
         raise UserError(
             f"cannot read image {shown(path)}: its 16-bit values end at {highest:,} of {FULL:,}, and nothing says "
@@ -123,12 +123,12 @@ def check_used(highest: int, path: str | Path) -> None:
 
 
 def likely(highest: float) -> str:
-    """The white that values up to this most likely have."""
+    """The most likely white for values up to this."""
     return next((str(white) for white in (1.0, 255, 1023, 4095, 16383, FULL) if highest <= white), f"{highest:g}")
 
 
 def read_colours(path: str | Path) -> NDArray[Any]:
-    """(H, W, 3) RGB in 16 bits, which Pillow does not have."""
+    """Read (H, W, 3) RGB in 16 bits, which Pillow does not support."""
     import cv2
 
     with open_file(path) as file:

@@ -1,6 +1,6 @@
 """The classes of ImageNet's devkit, from its MATLAB file.
 
-SciPy reads it in a process of its own, with bounds on memory and time: a damaged file can crash it or keep it busy.
+SciPy reads it in a separate process with limits on memory and time: a damaged file can crash or hang it.
 """
 
 import json
@@ -15,17 +15,17 @@ SECONDS = 60
 
 
 def read_synsets(meta: Path) -> dict[int, str]:
-    """The devkit's number of each class -> WordNet id.
+    """Devkit class number -> WordNet id.
 
     Args:
         meta: meta.mat, whose structure array `synsets` has the fields ILSVRC2012_ID and WNID.
 
     Raises:
         FileNotFoundError: for a missing file.
-        ValueError: for one that SciPy cannot read, or without that array.
+        ValueError: for a file that SciPy cannot read, or without that array.
     """
     meta.stat()
-    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}  # each of its threads takes address space
+    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}  # each thread takes address space
     command = [sys.executable, "-P", __file__, str(meta)]
     try:
         done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=SECONDS)
@@ -50,7 +50,7 @@ def main(path: str) -> None:
     try:
         entries = np.atleast_1d(loadmat(path, squeeze_me=True, variable_names=["synsets"])["synsets"])
         json.dump({int(entry["ILSVRC2012_ID"]): str(entry["WNID"]) for entry in entries}, sys.stdout)
-    except Exception as error:  # SciPy's refusals have no common class
+    except Exception as error:  # SciPy's errors have no common class
         sys.exit(f"{type(error).__name__}: {error}")
 
 

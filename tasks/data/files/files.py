@@ -19,7 +19,7 @@ View = Callable[[Path | Pixels], Pixels]
 class Texts:
     """A list of strings in two blocks of memory.
 
-    Python counts references inside each string, so a million of them would be copied into every forked worker.
+    Python's reference counts lie inside each string, so a million strings would be copied into every forked worker.
     """
 
     def __init__(self, texts: Sequence[str]) -> None:
@@ -38,8 +38,8 @@ class Files:
     """Image files below one folder.
 
     Args:
-        folder: where they lie.
-        files: their paths from there, one by one.
+        folder: the folder of the images.
+        files: their paths relative to it.
 
     Attributes:
         white: see read_rgb.
@@ -54,11 +54,11 @@ class Files:
         return len(self.files)
 
     def path(self, index: int) -> Path:
-        """Where the image lies."""
+        """Path of the image."""
         return self.folder / self.files[index]
 
     def name(self, index: int) -> str:
-        """The path below the folder, fit for a file name."""
+        """The path below the folder, usable as a file name."""
         return self.files[index].replace("/", "__")
 
     def pixels(self, index: int, view: View | None = None) -> Pixels:
@@ -67,7 +67,7 @@ class Files:
 
 
 def decode(path: Path, view: View | None = None, white: float | None = None) -> Pixels:
-    """An image file (H, W, 3) uint8 RGB, or what a view makes of it; a view is given the path if it can read it alone.
+    """Decode an image file to (H, W, 3) uint8 RGB, or apply a view, which gets the path if it can read files itself.
 
     Args:
         white: see read_rgb.
@@ -79,7 +79,7 @@ def decode(path: Path, view: View | None = None, white: float | None = None) -> 
 
 
 class LabelledFiles(Files):
-    """Image files below one folder, each of one class.
+    """Image files below one folder, each with one class.
 
     Args:
         folder, files: see Files.
@@ -110,7 +110,7 @@ class LabelledFiles(Files):
         return {"image": self.pixels(index, view), "label": np.asarray(self.labels[index])}
 
     def check(self) -> Iterator[UserError | None]:
-        """Look at every file's header and end once; yields what is wrong with it, or None."""
+        """Check every file's header and end once; yields the error, or None."""
 
         def problem(index: int) -> UserError | None:
             try:

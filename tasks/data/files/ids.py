@@ -1,4 +1,4 @@
-"""Ids of a JSON file's objects as whole numbers, whether the file has them as 7, 7.0, "7", "000007" or a text."""
+"""Ids of a JSON file's objects as integers, whether written as 7, 7.0, "7", "000007" or text."""
 
 from collections.abc import Hashable, Sequence
 from pathlib import Path
@@ -15,21 +15,21 @@ Integers = NDArray[np.int64]
 
 
 class Ids:
-    """The ids of some objects, in their order.
+    """The ids of some objects, in order.
 
     Args:
-        numbers: (N,) the ids, or what stands for them.
-        texts: the ids, where they are texts that are no numbers.
+        numbers: (N,) the ids, or their substitutes.
+        texts: the ids, if they are texts that are not numbers.
 
     Attributes:
-        note: one line on how they were read; empty for whole numbers.
+        note: one line about how they were read; '' for integers.
     """
 
     def __init__(self, numbers: Integers, texts: Sequence[str] | None = None, note: str = "") -> None:
         self.numbers, self.texts, self.note = numbers, texts, note
 
     def places(self, values: Sequence[Any]) -> Integers:
-        """The place of each value among the ids; -1 for one that is none of them."""
+        """Index of each value among the ids; -1 for unknown ones."""
         if self.texts is None and all(map(is_integer, values)):
             order = np.argsort(self.numbers, kind="stable")
             wanted = np.array(values, np.int64)
@@ -41,17 +41,17 @@ class Ids:
         return np.array([known.get(self.key(value), -1) for value in values], np.int64)
 
     def key(self, value: Any) -> Hashable:
-        """How a value is looked up."""
+        """Key to look up a value by."""
         return as_integer(value) if self.texts is None else as_text(value)
 
     def some(self) -> str:
-        """The first of them, for a message."""
+        """The first ids, for a message."""
         ids = [str(number) for number in np.sort(self.numbers)[:8]] if self.texts is None else self.texts[:8]
         return ", ".join(ids) + (", …" if len(self.numbers) > 8 else "")
 
 
 def as_text(value: Any) -> str | None:
-    """An id as text; None for what can be none."""
+    """An id as text; None for an invalid id."""
     if isinstance(value, str):
         return value.strip()
     number = as_integer(value)
@@ -59,13 +59,13 @@ def as_text(value: Any) -> str | None:
 
 
 def read_ids(rows: Sequence[Row], what: str, path: Path, *, unique: bool = True) -> Ids:
-    """The rows' ids. Texts that are no numbers are numbered from 1 in the order of the alphabet.
+    """The rows' ids. Texts that are not numbers are numbered from 1 in alphabetical order.
 
     Args:
-        unique: whether an id may be there only once.
+        unique: whether duplicates are an error.
 
     Raises:
-        UserError: for a value that is no id, for one that is there twice, and where there are no rows.
+        UserError: for an invalid id, a duplicate, or no rows.
     """
     if not rows:
         raise UserError(f"{path} lists no {what}")
@@ -94,10 +94,10 @@ def read_ids(rows: Sequence[Row], what: str, path: Path, *, unique: bool = True)
 
 
 def refer(values: Sequence[Any], ids: Ids, rows: Sequence[Row], key: str, path: Path) -> Integers:
-    """Places of values among ids.
+    """Indices of values among ids.
 
     Raises:
-        UserError: for a value that is none of them, with the annotation that has it.
+        UserError: for an unknown value, with the annotation that has it.
     """
     places = ids.places(values)
     unknown = np.flatnonzero(places < 0)

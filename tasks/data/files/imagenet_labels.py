@@ -1,4 +1,4 @@
-"""Labels of ImageNet's 1000 classes (ILSVRC 2012), and the lists that give them to validation images."""
+"""Labels of ImageNet's 1000 classes (ILSVRC 2012), and the lists that assign them to validation images."""
 
 import csv
 from functools import cache
@@ -12,7 +12,7 @@ TRUTH = "ILSVRC2012_validation_ground_truth.txt"
 
 @cache
 def synsets() -> dict[str, str]:
-    """WordNet id -> name of the 1000 classes in their official order, which is that of the ids."""
+    """WordNet id -> name of the 1000 classes in their official order, sorted by id."""
     table = Path(__file__).with_name("imagenet.tsv").read_text(encoding="utf-8")
     return dict(line.split("\t") for line in table.splitlines()[1:])
 
@@ -26,7 +26,7 @@ def label_of() -> dict[str, int]:
 def read_devkit(devkit: Path) -> dict[str, int]:
     """Image name -> label, from the official ground truth.
 
-    That numbers the classes in an order of its own, which only `meta.mat` explains.
+    It has its own numbering of the classes, defined in `meta.mat`.
 
     Raises:
         UserError: for a missing or damaged file.

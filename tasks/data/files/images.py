@@ -16,18 +16,18 @@ from tasks.data.files.opening import KINDS, check_png_end, opened, shown
 from tasks.data.files.walk import SUFFIXES, files_below
 
 JPEG_END = b"\xff\xd9"
-JPEG_TAIL = 4096  # of a file: cameras write some bytes behind the end
-LOSSY = ("JPEG", "MPO", "JPEG2000", "AVIF")  # of a label map they would change the ids
+JPEG_TAIL = 4096  # bytes searched for the end marker: some cameras append bytes after it
+LOSSY = ("JPEG", "MPO", "JPEG2000", "AVIF")  # would change the ids of a label map
 TURNS = {2: (0, True), 3: (2, False), 4: (2, True), 5: (3, True), 6: (3, False), 7: (1, True), 8: (1, False)}
 
 
 def find_images(pattern: str) -> list[Path]:
-    """Files named by a path, a folder (searched through) or a glob, in the order of their names.
+    """Files named by a path, a folder (searched recursively) or a glob, sorted by name.
 
-    A folder gives its files with an image's suffix, also those that will not open; a path or a glob what it names.
+    A folder gives its files with an image suffix, even unreadable ones; a path or a glob gives what it names.
 
     Raises:
-        UserError: if that is nothing.
+        UserError: if nothing is found.
     """
     path = Path(pattern).expanduser()
     try:
@@ -57,11 +57,11 @@ def read_rgb(path: str | Path, *, upright: bool = False, white: float | None = N
     """An image file as (H, W, 3) uint8 RGB; grey, palette, CMYK and deeper files are converted, alpha is dropped.
 
     Args:
-        upright: turn it as its EXIF orientation says, as viewers show a phone's photo.
-        white: the value that is white in files of more than 8 bits a channel; None for what the file says.
+        upright: apply its EXIF orientation, as viewers do.
+        white: the value of white in files of more than 8 bits per channel; None for what the file declares.
 
     Raises:
-        UserError: if it cannot be decoded to the end, or nothing says which of its values is white.
+        UserError: if it cannot be fully decoded, or its white is unknown.
     """
     with opened(path) as image:
         if is_deep(image):
@@ -73,8 +73,8 @@ def read_rgb(path: str | Path, *, upright: bool = False, white: float | None = N
 
 
 def as_rgb(image: Image.Image) -> Pixels:
-    """An image of 8 bits a channel as (H, W, 3) uint8 RGB; alpha is dropped."""
-    if image.mode in ("La", "RGBa"):  # premultiplied: Pillow takes a step between
+    """An image of 8 bits per channel as (H, W, 3) uint8 RGB; alpha is dropped."""
+    if image.mode in ("La", "RGBa"):  # premultiplied: Pillow needs an intermediate step
         image = image.convert(image.mode.upper())
     return np.asarray(image.convert("RGB"))
 
@@ -88,7 +88,7 @@ def orientation(image: Image.Image) -> int:
 
 
 def turned(pixels: Pixels, turn: int) -> Pixels:
-    """Pixels (H, W, 3) stored with this EXIF orientation, upright."""
+    """Turn pixels (H, W, 3) stored with this EXIF orientation upright."""
     if turn == 1:
         return pixels
     quarters, mirrored = TURNS[turn]
@@ -100,7 +100,7 @@ def read_labels(path: str | Path) -> Pixels:
     """A label file as (H, W) uint8 ids.
 
     Raises:
-        UserError: if it cannot be decoded, is compressed with losses, or has colours instead of ids.
+        UserError: if it cannot be decoded, has lossy compression, or has colours instead of ids.
     """
     with opened(path, "labels") as image:
         if image.format in LOSSY:
@@ -143,12 +143,12 @@ def opened_size(path: str | Path) -> tuple[tuple[int, int], int]:
 
 
 def look(path: str | Path, white: float | None = None) -> tuple[tuple[int, int], int]:
-    """(height, width) and EXIF orientation of a file that seems whole: its header and its end are looked at.
+    """(height, width) and EXIF orientation of a file whose header and end are checked.
 
-    A file of more than 8 bits a channel is decoded, because its range must be known.
+    A file of more than 8 bits per channel is decoded, because its range must be known.
 
     Raises:
-        UserError: if it is no image, or cut off.
+        UserError: if it is not an image, or is truncated.
     """
     with opened(path) as image:
         size, turn = (image.height, image.width), orientation(image)
@@ -157,13 +157,13 @@ def look(path: str | Path, white: float | None = None) -> tuple[tuple[int, int],
             check_png_end(file)  # decoding everything would take minutes
         whole = image.format not in ("JPEG", "MPO") or file is None or has_jpeg_end(file)
         deep = is_deep(image)
-    if deep or not whole:  # an end with much behind it, or a picture that lacks nothing else
+    if deep or not whole:  # many bytes may follow the end marker, or only the marker may be missing
         read_rgb(path, white=white)
     return size, turn
 
 
 def has_jpeg_end(file: IO[bytes]) -> bool:
-    """Whether the marker of the end is among a JPEG file's last bytes."""
+    """Whether the end marker is among a JPEG file's last bytes."""
     size = file.seek(0, os.SEEK_END)
     file.seek(max(0, size - JPEG_TAIL))
     return JPEG_END in file.read()

@@ -1,4 +1,4 @@
-"""Boxes around the objects of Cityscapes' instanceIds files, or of its polygons files."""
+"""Boxes of the objects in Cityscapes' instanceIds or polygons files."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,11 +14,11 @@ from tasks.data.files.opening import opened
 from tasks.data.files.polygons import draw_ids
 
 MAX_ID = 2**16 - 1
-OBJECTS = 1000  # an id below is a label's: its pixels are a group in which nobody told one object from the next
+OBJECTS = 1000  # smaller ids are label ids: their pixels are a group of objects that were not separated
 
 
 class Found(NamedTuple):
-    """The objects of one file: label ids (K), boxes (K, 4) x, y, width, height, pixels (K), and whether groups (K)."""
+    """The objects of one file: label ids (K), boxes (K, 4) x, y, width, height, pixel counts (K), group flags (K)."""
 
     size: tuple[int, int]
     label_ids: NDArray[np.int64]
@@ -28,15 +28,15 @@ class Found(NamedTuple):
 
 
 def pack_instances(files: Sequence[Path], labels: Mapping[str, int]) -> PackedBoxes:
-    """Boxes of all objects of some labels, from one file per image.
+    """Boxes of all objects of the given labels, from one file per image.
 
-    An object's box holds every pixel of it that can be seen, and its area is their number. A group is a crowd. None is
-    left out for being small: who trains at a lower resolution loses the smallest there. Images are numbered from 1.
+    An object's box encloses all its visible pixels, and its area is their number. A group is a crowd. Small objects are
+    kept: training at a lower resolution drops the smallest there. Images are numbered from 1.
 
     Args:
-        files: 16-bit images of ids: a label's id · 1000 + number for an object, the label's id for a group; or polygons
+        files: 16-bit images of ids: label id · 1000 + number for an object, the label id for a group; or polygons
             (.json), which are drawn as such an image.
-        labels: ids of the labels that count by name, in the order of their class numbers.
+        labels: ids of the evaluated labels by name, in the order of their class numbers.
 
     Raises:
         UserError: for a file that cannot be read.
@@ -47,7 +47,7 @@ def pack_instances(files: Sequence[Path], labels: Mapping[str, int]) -> PackedBo
         ids = draw_ids(file, labels, OBJECTS) if file.suffix == ".json" else read_ids(file)
         return find_objects(ids, label_ids)
 
-    with thread_pool() as pool:  # decoding releases the interpreter's lock
+    with thread_pool() as pool:  # decoding releases the GIL
         found = list(pool.map(find, files))
     owners = np.repeat(np.arange(len(files)), [len(one.label_ids) for one in found])
     number = np.zeros(max(label_ids) + 1, np.int64)

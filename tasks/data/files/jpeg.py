@@ -1,4 +1,4 @@
-"""JPEG files decoded only as far as a crop needs them (ITU-T T.81): without the rows below it, at a smaller scale."""
+"""JPEG files decoded only as far as a crop needs (ITU-T T.81): without the rows below it, at a smaller scale."""
 
 import os
 from pathlib import Path
@@ -9,21 +9,21 @@ from tasks.common.labels import Pixels
 from tasks.data.files.opening import MAX_PIXELS, PIXELS_PER_BYTE, open_file
 
 START, END, SCAN = b"\xff\xd8", b"\xff\xd9", 0xDA
-MULTIPLE = b"MPF\0"  # further pictures follow behind the first one (CIPA DC-007)
+MULTIPLE = b"MPF\0"  # more pictures follow the first one (CIPA DC-007)
 BASELINE, EXTENDED, PROGRESSIVE = 0xC0, 0xC1, 0xC2
-FRAMES = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # those three are tables, not frames
+FRAMES = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # these three are tables, not frames
 
 
 class Jpeg:
-    """A JPEG file in memory, its header read.
+    """A JPEG file in memory with its header parsed.
 
     Attributes:
-        height, width: of the picture as stored; an EXIF orientation changes nothing.
-        band: height in pixels of one row of coded blocks; 0 where rows cannot be left out.
+        height, width: of the picture as stored, ignoring EXIF orientation.
+        band: height in pixels of one row of coded blocks; 0 if rows cannot be skipped.
 
     Raises:
-        ValueError: for what is left to Pillow: other formats, CMYK, 12 bits, lossless or arithmetic coding,
-            files that were cut off, and more pixels than there can be.
+        ValueError: for what Pillow must handle: other formats, CMYK, 12 bits, lossless or arithmetic coding, truncated
+            files, and impossibly many pixels.
     """
 
     def __init__(self, path: Path) -> None:
@@ -37,12 +37,12 @@ class Jpeg:
             scan = self.read_header()
         except IndexError as error:
             raise ValueError("no JPEG header") from error
-        self.end = self.data.rfind(END, scan)  # no marker occurs within a scan: there ff is followed by 00
-        if self.end < 0:  # libjpeg would fill up with grey what was cut off
+        self.end = self.data.rfind(END, scan)  # no marker occurs within a scan, where ff is followed by 00
+        if self.end < 0:  # libjpeg would fill the truncated part with grey
             raise ValueError("no end of image")
 
     def read_header(self) -> int:
-        """Walk through the segments (B.1.1.4) up to the first scan; returns where that begins."""
+        """Walk through the segments (B.1.1.4) up to the first scan; returns its offset."""
         data, at, components, several = self.data, 2, 0, False
         while data[at + 1] != SCAN:
             if data[at] != 0xFF:
@@ -63,17 +63,17 @@ class Jpeg:
             raise ValueError("no JPEG header")
         if self.height * self.width > min(MAX_PIXELS, len(data) * PIXELS_PER_BYTE["JPEG"]):
             raise ValueError("more pixels than there can be")
-        in_one_scan = data[at + 4] == components  # else the other colours follow behind the last row
+        in_one_scan = data[at + 4] == components  # otherwise the other colours follow the last row
         self.band = 8 * blocks if kind != PROGRESSIVE and in_one_scan and not several else 0
         return at
 
     def decode(self, rows: int, reduce: int) -> Pixels | None:
         """The first `rows` rows or more, (H, W, 3) BGR, at 1/`reduce` of the size; None if libjpeg cannot.
 
-        To be called once: it may change the header in memory.
+        Call it only once: it may change the header in memory.
 
         Args:
-            rows: of the picture at full size.
+            rows: rows of the picture at full size.
             reduce: 1, 2, 4 or 8. The inverse cosine transform of 8×8 coefficients then gives 4×4, 2×2 or 1 pixels.
         """
         import cv2
@@ -88,7 +88,7 @@ class Jpeg:
         # One band more than needed: its colours are interpolated into the last row above it.
         height = self.band and (-(-rows // self.band) + 1) * self.band
         if 0 < height < self.height:
-            # A decoder that is told of fewer rows stops behind them. With the end marker it would search for it and
+            # A decoder given fewer rows stops after them. With the end marker it would search for it and
             # report the rest as extraneous bytes.
             self.data[self.height_at : self.height_at + 2] = divmod(height, 256)
             data = data[: self.end]
@@ -102,5 +102,5 @@ class Jpeg:
 
 
 def word(data: bytearray, at: int) -> int:
-    """Two bytes, the higher one first."""
+    """Big-endian 16-bit number."""
     return data[at] << 8 | data[at + 1]

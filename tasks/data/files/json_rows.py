@@ -1,4 +1,4 @@
-"""Lists of objects in JSON files: each key's values as a column, with errors that name the file and the object."""
+"""Lists of objects in JSON files, read by column, with errors that name file and object."""
 
 import json
 import math
@@ -24,7 +24,7 @@ def read_text(path: Path) -> bytes:
     """The bytes of a text file.
 
     Raises:
-        UserError: if it cannot be read, or is packed.
+        UserError: if it cannot be read, or is compressed.
     """
     try:
         with open_file(path) as file:
@@ -40,7 +40,7 @@ def parse_json(text: bytes, path: Path) -> Any:
     """The content of a JSON file.
 
     Raises:
-        UserError: if it is not JSON, or nested without end.
+        UserError: if it is not JSON, or too deeply nested.
     """
     try:
         return json.loads(text)
@@ -57,9 +57,9 @@ def read_json(path: Path) -> Any:
 
 
 def as_number(value: object) -> float | int | None:
-    """A finite or infinite number, also one that is written as text; None for anything else.
+    """A finite or infinite number, possibly written as text; None for anything else.
 
-    Python's own float() also takes "1_0" and other scripts' digits.
+    Python's float() would also accept "1_0" and digits of other scripts.
     """
     if is_json_number(value):
         return value  # type: ignore[return-value]
@@ -67,7 +67,7 @@ def as_number(value: object) -> float | int | None:
 
 
 def rows(content: Row, key: str, path: Path) -> Sequence[Row]:
-    """One of the file's lists of objects."""
+    """The file's list of objects under this key."""
     if key not in content:
         raise UserError(f"{path} lacks {key}; it has {', '.join(content) or 'nothing'}")
     values = content[key]
@@ -86,7 +86,7 @@ def column(rows: Sequence[Row], key: str, what: str, path: Path) -> list[Any]:
 
 
 def entry(what: str, row: Row, place: int) -> str:
-    """What finds a row in its file."""
+    """Description that locates a row in its file."""
     return f"{what} {short(row['id'])}" if "id" in row else f"{what} number {place}"
 
 
@@ -94,7 +94,7 @@ def texts(rows: Sequence[Row], key: str, what: str, path: Path) -> list[str]:
     """The values of a key that every row must have, as text.
 
     Raises:
-        UserError: for half of a surrogate pair, which JSON can hold but no file and no terminal.
+        UserError: for a lone surrogate, which JSON can hold but file names and terminals cannot.
     """
     values = [str(value) for value in column(rows, key, what, path)]
     for place, value in enumerate(values):
@@ -107,7 +107,7 @@ def texts(rows: Sequence[Row], key: str, what: str, path: Path) -> list[str]:
 
 
 def is_integer(value: object) -> bool:
-    return type(value) is int and abs(value) < 2**63  # JSON's true is an int to isinstance
+    return type(value) is int and abs(value) < 2**63  # isinstance would accept true as an int
 
 
 def is_json_number(value: object) -> bool:
@@ -115,7 +115,7 @@ def is_json_number(value: object) -> bool:
 
 
 def as_integer(value: object) -> int | None:
-    """A whole number below 2^63, also written as 1.0 or "1"; None for anything else."""
+    """An integer below 2^63, possibly written as 1.0 or "1"; None for anything else."""
     if is_integer(value):
         return value  # type: ignore[return-value]
     if isinstance(value, str) and WHOLE.fullmatch(value.strip()):
@@ -127,7 +127,7 @@ def as_integer(value: object) -> int | None:
 
 
 def numbers(rows: Sequence[Row], key: str, what: str, path: Path) -> NDArray[np.int64]:
-    """The values of a key that must be whole numbers; 640.0 and "640" are."""
+    """The values of a key that must be integers; 640.0 and "640" are accepted."""
     values = column(rows, key, what, path)
     if not all(map(is_integer, values)):
         found = [as_integer(value) for value in values]

@@ -1,4 +1,4 @@
-"""Image files found by the names that annotation tools write: Windows' separators, a storage's prefix, another case."""
+"""Finds image files by the names that annotation tools write: Windows separators, storage prefixes, different case."""
 
 import unicodedata
 from collections import defaultdict
@@ -11,16 +11,17 @@ from tasks.data.files.walk import files_below
 
 
 def locate(folder: Path, names: Sequence[str], missing: Sequence[int]) -> tuple[dict[int, str], str]:
-    """Find the missing ones of some names in a folder: by a storage's prefix less, or by a folder on disk more.
+    """Find missing files in a folder: by removing a storage prefix, or by adding a folder that exists on disk.
 
-    One of the two paths must be the end of the other; train/1.jpg is not val/1.jpg. Of a prefix only what must goes.
+    One of the two paths must be the end of the other; train/1.jpg is not val/1.jpg. As little of a prefix as possible
+    is removed.
 
     Args:
         names: of all files.
-        missing: places of those that are not there as they are written.
+        missing: indices of those that do not exist as written.
 
     Returns:
-        The files, by place, of those that are found; and why the first of the others is not.
+        The files found, by index; and why the first of the others was not.
     """
     by_path: dict[str, set[str]] = defaultdict(set)
     by_end: dict[str, set[str]] = defaultdict(set)
@@ -50,7 +51,7 @@ def locate(folder: Path, names: Sequence[str], missing: Sequence[int]) -> tuple[
 
 
 def ends(name: str) -> list[str]:
-    """The ends of a path in folders, the longest first, in one case and one form of Unicode."""
+    """The trailing parts of a path, longest first, normalised in case and Unicode form."""
     plain = unicodedata.normalize("NFC", unquote(name)).replace("\\", "/").casefold()
     parts = [part for part in plain.split("/") if part not in ("", ".", "..")]
     parts[-1:] = [parts[-1].split("?")[0] or parts[-1].rpartition("=")[2]] if parts else []

@@ -1,4 +1,4 @@
-"""Image files opened with care: regular files alone, formats that run no program, no more pixels than a limit."""
+"""Safe opening of image files: only regular files, formats that run no program, a limited number of pixels."""
 
 import os
 import stat
@@ -19,8 +19,8 @@ from tasks.common.errors import UserError
 MAX_PIXELS = 500_000_000  # of one image: 22,000 × 22,000, or 1.5 GB as RGB
 # Pillow would try every format it knows, EPS among them, which starts Ghostscript.
 FORMATS = ("PNG", "JPEG", "BMP", "PPM", "GIF", "WEBP", "TIFF", "JPEG2000", "AVIF", "TGA", "DIB")
-# No more pixels than these fit into a byte, at one bit a pixel: a JPEG block of 64 pixels needs a bit, deflate packs
-# 1032 bytes into one, LZW 4096 into 12 bits, PackBits 128 into two.
+# Most pixels per byte, at one bit per pixel: a JPEG block of 64 pixels needs a bit, deflate packs 1032 bytes into one,
+# LZW 4096 into 12 bits, PackBits 128 into two.
 PIXELS_PER_BYTE = {
     "JPEG": 512,
     "PNG": 8 * 1032,
@@ -36,7 +36,7 @@ UNCOMPRESSED = (
     "PPM",
     "TGA",
     "TIFF",
-)  # where Pillow's decoder "raw" reads the file; AVIF's, what it decoded
+)  # Pillow's "raw" decoder reads the file itself here; for AVIF it reads decoded data
 PNG_END = b"\0\0\0\0IEND\xaeB\x60\x82"
 KINDS = {
     stat.S_IFDIR: "a folder",
@@ -51,13 +51,13 @@ DAMAGE = (
     Image.DecompressionBombError, Image.DecompressionBombWarning,
 )  # fmt: skip
 
-# Pillow refuses images of more than twice its number, and warns above once: the limit is ours, the warning is noise.
+# Pillow raises above twice its limit and warns above the limit itself: we set the limit and silence the warning.
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS // 2
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 
 def open_file(path: str | Path) -> BufferedReader:
-    """A regular file opened for reading; a pipe or a device would never end.
+    """Open a regular file for reading; a pipe or a device might never end.
 
     Raises:
         OSError: for anything else.
@@ -70,27 +70,27 @@ def open_file(path: str | Path) -> BufferedReader:
 
 
 def without_waiting(path: str, flags: int) -> int:
-    """A file descriptor; opening a pipe would otherwise wait for someone who writes."""
+    """Open a file descriptor without blocking; opening a pipe would wait for a writer."""
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 @cache
 def formats() -> list[str]:
-    """Those of the formats that this Pillow was built with."""
+    """The allowed formats that this Pillow supports."""
     Image.init()
     return [name for name in FORMATS if name in Image.OPEN]
 
 
 @contextmanager
 def opened(path: str | Path, what: str = "image") -> Iterator[Image.Image]:
-    """An image file with its header read. The body of the `with` may decode it.
+    """Open an image file and read its header. The body of the `with` may decode it.
 
     Args:
-        what: the file is, for messages.
+        what: what the file is, for messages.
 
     Raises:
-        UserError: for a file that is no image, or is damaged, also where the body of the `with` finds that out. What
-            our own lines there do wrong keeps its traceback.
+        UserError: for a file that is not an image or is damaged, even if only the body of the `with` finds out. Bugs in
+            our own code there keep their traceback.
     """
     try:
         with open_file(path) as file, Image.open(file, formats=formats()) as image:
@@ -109,14 +109,14 @@ def opened(path: str | Path, what: str = "image") -> Iterator[Image.Image]:
 
 
 def is_ours(error: BaseException) -> bool:
-    """Whether a line of ours went wrong: files are decoded in Pillow's, and what we raise of damage is OSError."""
+    """Whether our own code failed: files are decoded in Pillow's, and we raise OSError for damage."""
     *_, (frame, _) = traceback.walk_tb(error.__traceback__)
     ours = frame.f_globals.get("__name__", "").startswith("tasks.")
     return ours and not isinstance(error, OSError | MemoryError)
 
 
 def pixels_per_byte(image: Image.Image) -> int | None:
-    """How many pixels of an opened file a byte can hold at most; None where that has no limit."""
+    """Most pixels that a byte of an opened file can hold; None if unlimited."""
     tiles = getattr(image, "tile", None)
     if tiles and tiles[0][0] == "raw" and image.format in UNCOMPRESSED:
         return 8 if image.mode in ("1", "L", "P") else 1
@@ -124,14 +124,14 @@ def pixels_per_byte(image: Image.Image) -> int | None:
 
 
 def check_png_end(file: IO[bytes]) -> None:
-    """Look for the end of a PNG file; some programs and file systems leave bytes behind it.
+    """Look for the end of a PNG file; some programs and file systems append bytes after it.
 
     Raises:
-        OSError: if it was cut off.
+        OSError: if it is truncated.
     """
     size = file.seek(0, os.SEEK_END)
     file.seek(max(0, size - len(PNG_END)))
-    if file.read() == PNG_END:  # nearly always; else the chunks are walked through
+    if file.read() == PNG_END:  # the usual case; otherwise the chunks are walked through
         return
     at = 8
     while at + 12 <= size:
@@ -167,6 +167,6 @@ def reason(path: str | Path, error: BaseException) -> str:
 
 
 def shown(path: str | Path) -> str:
-    """A path for a message of one line: without line breaks, and with bytes that are no UTF-8 escaped."""
+    """A path for a one-line message: line breaks and bytes that are not UTF-8 are escaped."""
     text = str(path)
     return text if text.isprintable() else repr(text)

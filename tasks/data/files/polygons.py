@@ -14,8 +14,8 @@ from tasks.data.files.json_rows import read_json
 from tasks.data.files.opening import MAX_PIXELS
 
 FARTHEST = 1e6  # pixels: NaN and infinity are farther
-GROUP = "group"  # behind a label's name: one polygon around several objects
-OUTSIDE = "license plate"  # the one label that the official script draws nothing for
+GROUP = "group"  # suffix of a label: one polygon around several objects
+OUTSIDE = "license plate"  # the only label that the official script does not draw
 
 
 def draw_ids(path: Path, label_ids: Mapping[str, int], objects: int) -> NDArray[np.integer]:
@@ -23,11 +23,11 @@ def draw_ids(path: Path, label_ids: Mapping[str, int], objects: int) -> NDArray[
 
     Args:
         path: JSON with imgHeight, imgWidth, and objects of a label and a polygon [[x, y], …].
-        label_ids: of the labels whose objects are told apart; all others only cover them.
-        objects: an object's id is its label's id · objects + its number; a group's is its label's.
+        label_ids: of the labels whose objects are separated; all others only cover them.
+        objects: an object's id is its label id · objects + its number; a group's is its label id.
 
     Raises:
-        UserError: for a file that cannot be read, or that has anything else in it.
+        UserError: for a file that cannot be read, or has other content.
     """
     content = read_json(path)
     try:
@@ -50,7 +50,7 @@ def draw_ids(path: Path, label_ids: Mapping[str, int], objects: int) -> NDArray[
 
 
 def own_id(entry: Mapping[str, Any], label_ids: Mapping[str, int], objects: int, seen: Counter[str]) -> int:
-    """The id of one polygon's pixels; 0 where its label is none of those whose objects are told apart."""
+    """The id of one polygon's pixels; 0 if its label's objects are not separated."""
     label = str(entry["label"])
     if label in label_ids:
         seen[label] += 1

@@ -1,4 +1,4 @@
-"""What every data set offers, one sample at a time; nothing here needs torch."""
+"""Interface of every data set, one sample at a time; nothing here needs torch."""
 
 from typing import Any, Protocol
 
@@ -8,20 +8,19 @@ from tasks.common.annotations import Annotations
 from tasks.data.files.files import View
 
 Arrays = dict[str, NDArray[Any]]
-KINDS = ("mask", "boxes", "label")  # of labels that data sets of ours have; a plug-in's task may learn from others
+KINDS = ("mask", "boxes", "label")  # kinds of labels of our data sets; a plug-in's task may use others
 
 
 def key_of(kind: str) -> str:
-    """Albumentations' name of the arrays of a kind of label."""
+    """Albumentations' key for a kind of label."""
     return "bboxes" if kind == "boxes" else kind
 
 
 class Samples(Protocol):
-    """What a data set's split offers: arrays by albumentations' names for them (image, mask, bboxes, label, …).
+    """A data set's split: arrays by albumentations' keys (image, mask, bboxes, label, …).
 
-    `read(index, view)` lets a view make the image from its file (or from decoded pixels) where it can do so faster or
-    better than by decoding all of it; the labels stay those of the file. `annotations` is for samples that have
-    `bboxes`.
+    `read(index, view)` lets a view make the image from its file (or from decoded pixels), which can be faster or better
+    than decoding all of it; the labels stay those of the file. `annotations` is for samples that have `bboxes`.
     """
 
     def __len__(self) -> int: ...

@@ -1,4 +1,4 @@
-"""Pickles of arrays from other people, read without running what they ask for."""
+"""Reads pickles of arrays from untrusted files without executing anything they request."""
 
 import io
 import pickle
@@ -10,17 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 MOST = 1_000_000  # entries of lists and dictionaries, five times CIFAR-100's: shared lists multiply level by level
-PLAIN = re.compile(r"[|<>=]?[biuf][1248]")  # types of numbers
+PLAIN = re.compile(r"[|<>=]?[biuf][1248]")  # number types
 
 
 def load(content: bytes) -> Any:
-    """A pickle of numbers, texts, lists, dictionaries and numpy arrays; bytes stay bytes.
+    """Load a pickle of numbers, texts, lists, dictionaries and numpy arrays; bytes stay bytes.
 
-    No class is looked up, no function of numpy is called while it is read: an array is noted down as its shape, type
-    and bytes, and made afterwards.
+    No class is looked up and no numpy function is called while reading: an array is recorded as its shape, type and
+    bytes, and built afterwards.
 
     Raises:
-        pickle.UnpicklingError: for a pickle that asks for anything else, or is damaged.
+        pickle.UnpicklingError: for a pickle that requests anything else, or is damaged.
     """
     try:
         return made(CheckedUnpickler(io.BytesIO(content), encoding="bytes").load(), iter(range(MOST)))
@@ -32,7 +32,7 @@ def load(content: bytes) -> Any:
 
 
 class NotedType:
-    """What a pickle says of a numpy.dtype: its name, and the byte order that comes with its state."""
+    """Record of a numpy.dtype: its name, and the byte order from its state."""
 
     def __init__(self, name: Any, *_: Any) -> None:
         self.name, self.order = as_text(name), ""
@@ -41,7 +41,7 @@ class NotedType:
         self.order = as_text(state[1])
 
     def dtype(self) -> np.dtype[Any]:
-        """The type; only those of plain numbers are made."""
+        """The type; only plain number types are allowed."""
         text = (self.order if self.order in ("<", ">") else "") + self.name
         if not PLAIN.fullmatch(text):
             raise pickle.UnpicklingError(f"it asks for an array of {self.name}")
@@ -49,7 +49,7 @@ class NotedType:
 
 
 class NotedArray:
-    """What a pickle says of a numpy array."""
+    """Record of a numpy array."""
 
     def __init__(self, *_: Any) -> None:
         self.state: Any = None
@@ -59,7 +59,7 @@ class NotedArray:
         self.state = state
 
     def array(self) -> NDArray[Any]:
-        """The array: one, however often the pickle refers to it."""
+        """The array, built once however often the pickle refers to it."""
         if self.made is None:
             self.made = self.make()
         return self.made
@@ -73,14 +73,14 @@ class NotedArray:
 
 
 class NotedClass:
-    """Stands where a pickle names numpy.ndarray; nothing can be made of it."""
+    """Placeholder for numpy.ndarray; it cannot be instantiated."""
 
 
 class CheckedUnpickler(pickle.Unpickler):
-    """Makes notes of arrays; a pickle that wants more could run anything."""
+    """Records arrays; a pickle that needs more could run anything."""
 
     def find_class(self, module: str, name: str) -> Any:
-        """The few names that an array of bytes needs."""
+        """Resolve the few names that an array of bytes needs."""
         if module in ("numpy.core.multiarray", "numpy._core.multiarray") and name == "_reconstruct":
             return NotedArray
         if module == "numpy" and name in ("ndarray", "dtype"):
@@ -91,10 +91,10 @@ class CheckedUnpickler(pickle.Unpickler):
 
 
 def made(value: Any, left: Iterator[int], depth: int = 0) -> Any:
-    """A value with arrays where there are notes of them.
+    """A value with arrays in place of their records.
 
     Args:
-        left: has an item for every entry that may still be made.
+        left: has one item for each entry that may still be created.
     """
     if depth > 20:
         raise pickle.UnpicklingError("it is nested too deeply")
@@ -119,7 +119,7 @@ def as_text(value: Any) -> str:
 
 
 def encode_latin1(text: str, encoding: str) -> bytes:
-    """What a pickle may ask of `_codecs.encode`."""
+    """Replacement for `_codecs.encode`."""
     if as_text(encoding) != "latin1":
         raise pickle.UnpicklingError(f"it asks for the encoding {encoding!r}")
     return text.encode("latin1")

@@ -1,4 +1,4 @@
-"""Which files of a folder are images."""
+"""Finds the image files of a folder."""
 
 import os
 from pathlib import Path
@@ -7,22 +7,22 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".ppm")
 
 
 def folders_in(folder: Path) -> list[str]:
-    """Names of the folders in a folder, sorted; hidden ones and those of other programs are left out."""
+    """Names of the folders in a folder, sorted, without hidden ones and those of other programs."""
     with os.scandir(folder) as entries:
         return sorted(entry.name for entry in entries if entry.is_dir() and is_of_data(entry.name))
 
 
 def images_in(folder: Path) -> list[str]:
-    """Names of the image files right in a folder, sorted; hidden ones are left out."""
+    """Names of the image files directly in a folder, sorted, without hidden ones."""
     with os.scandir(folder) as entries:
         return sorted(entry.name for entry in entries if is_image(entry.name) and not entry.is_dir())
 
 
 def files_below(folder: Path) -> list[str]:
-    """Paths of all image files below a folder, from there, sorted.
+    """Relative paths of all image files below a folder, sorted.
 
-    A folder with an image's name that holds no image is one of them, so that reading it says what it is. A second
-    link to a folder that was searched already is left out, not only one that leads in a circle.
+    A folder with an image suffix that holds no image is included, so that reading it reports what it is. Any further
+    link to a folder already searched is left out, not only one that forms a cycle.
     """
     found: list[str] = []
     odd: list[str] = []
@@ -41,17 +41,17 @@ def files_below(folder: Path) -> list[str]:
 
 
 def is_of_data(name: str) -> bool:
-    """Whether a folder's name is not one that file managers, notebooks and network drives leave behind."""
+    """Whether a folder's name is not one that file managers, notebooks or network drives create."""
     return not name.startswith(".") and name not in ("__MACOSX", "@eaDir")
 
 
 def is_image(name: str) -> bool:
-    """Whether a file's name is an image's; macOS leaves `._name.jpg` beside each."""
+    """Whether a file name is an image's; macOS creates `._name.jpg` beside each."""
     return name.lower().endswith(SUFFIXES) and not name.startswith(".")
 
 
 def found_in(root: Path) -> str:
-    """What is there, for a message."""
+    """Content of a folder, for a message."""
     if not root.is_dir():
         return "no such folder"
     names = sorted(path.name for path in root.iterdir())

@@ -1,4 +1,4 @@
-"""Training batches: samples drawn, read, augmented and put together."""
+"""Training batches: samples are drawn, read, augmented and collated."""
 
 import random
 import warnings
@@ -24,9 +24,9 @@ from tasks.data.transforms.label_fill import void_outside
 from tasks.data.transforms.letterbox import move, placed
 
 Crop = Callable[[Path | Pixels, np.random.Generator], Pixels]
-# Boxes of which a transform leaves less than a tenth, or less than what is large enough in a file, are too little to
-# learn from; a hundredth of a pixel is for albumentations' rounding. Without filter_invalid_bboxes its release 2.0.8
-# would refuse what has no width.
+# Boxes are dropped if a transform leaves less than a tenth of them, or less than the smallest side accepted in a file;
+# a hundredth of a pixel allows for albumentations' rounding. Without filter_invalid_bboxes its release 2.0.8 would
+# raise on boxes without width.
 SIDE = SMALLEST - 0.01
 BOXES = albumentations.BboxParams(
     "pascal_voc", min_width=SIDE, min_height=SIDE, min_visibility=0.1, clip=True, filter_invalid_bboxes=True
@@ -40,11 +40,11 @@ class TrainDataset(Dataset[Batch]):
 
     Args:
         augment: albumentations transforms, in order.
-        crop: makes the image from its file before they see it (tasks/data/transforms/crop.py).
-        replace_broken: a file that cannot be read is noted in the batch's `broken` (name, reason) and the next image
-            takes its place; otherwise it is an error.
-        fit: for samples with boxes or masks: makes the augmented image as it is when scored. Others go without.
-        fit_all: the others as well, where they share a batch with such samples.
+        crop: makes the image from its file before `augment` (tasks/data/transforms/crop.py).
+        replace_broken: a file that cannot be read is listed in the batch's `broken` (name, reason) and replaced by the
+            next image; otherwise it is an error.
+        fit: resizes augmented samples with boxes or masks as in scoring. Others are not resized.
+        fit_all: resize the others as well, if they share a batch with such samples.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class TrainDataset(Dataset[Batch]):
         self.fit, self.fit_all = fit, fit_all
         void_outside(augment)
         self.mosaics = [transform for transform in augment if isinstance(transform, albumentations.Mosaic)]
-        with warnings.catch_warnings():  # transforms that move no pixel leave the boxes alone
+        with warnings.catch_warnings():  # transforms that move no pixels ignore boxes
             warnings.filterwarnings("ignore", message="Got processor for bboxes")
             self.augment = albumentations.Compose(list(augment), bbox_params=BOXES)
 
@@ -72,16 +72,16 @@ class TrainDataset(Dataset[Batch]):
         return batch | {"boxes": torch.from_numpy(pack(boxes))} if boxes else batch
 
     def sample(self, draw: Draw, broken: list[tuple[str, str]]) -> tuple[Arrays, str]:
-        """A drawn sample as the network sees it, and its name; what could not be read for it goes to `broken`.
+        """A drawn sample as the network's input, and its name; unreadable files are added to `broken`.
 
         Raises:
-            UserError: for a crop or a fit that labels cannot follow, or transforms that leave no (H, W, 3) uint8 image.
+            UserError: for a crop or a fit that labels cannot follow, or transforms whose result is not (H, W, 3) uint8.
         """
         generator = np.random.default_rng(draw.seed)
         sample, index = self.read(draw.image, generator, broken)
         if self.crop is not None and ("bboxes" in sample or "mask" in sample):
             raise UserError("data.crop changes the image alone: use data.augment where there are boxes or masks")
-        # One generator for all transforms: seeded one by one they would all throw the same dice.
+        # One generator for all transforms: seeded one by one they would all draw the same random numbers.
         self.augment.set_random_state(generator, random.Random(hash(draw.seed)))
         others = {mosaic.metadata_key: self.others(mosaic, generator, broken) for mosaic in self.mosaics}
         sample = self.augment(**sample, **others)
@@ -92,25 +92,25 @@ class TrainDataset(Dataset[Batch]):
     def others(
         self, mosaic: albumentations.Mosaic, generator: np.random.Generator, broken: list[tuple[str, str]]
     ) -> Sequence[Arrays]:
-        """Samples to fill a mosaic with, any of the data set's; they are read when it asks for them."""
+        """Random samples of the data set to fill a mosaic with, read lazily."""
         rows, columns = mosaic.grid_yx
         indices = generator.integers(len(self.samples), size=rows * columns - 1)
         return ReadLate(lambda place: self.read(int(indices[place]), generator, broken)[0], len(indices))
 
     def fitted(self, sample: Arrays) -> Arrays:
-        """A sample with boxes or a mask as `fit` makes it; others as they are, unless all are fitted.
+        """Apply `fit` to a sample with boxes or a mask; others are unchanged, unless all are fitted.
 
         Raises:
             UserError: for a fit that boxes or masks cannot follow.
         """
         if "bboxes" in sample:
-            sample["bboxes"] = sample["bboxes"].reshape(-1, 5)  # albumentations drops the fifth column of no boxes
+            sample["bboxes"] = sample["bboxes"].reshape(-1, 5)  # without boxes albumentations drops the fifth column
         if self.fit is None or not (self.fit_all or "bboxes" in sample or "mask" in sample):
             return sample
         return move(sample, placed(self.fit))
 
     def read(self, index: int, generator: np.random.Generator, broken: list[tuple[str, str]]) -> tuple[Arrays, int]:
-        """A sample and its number: the wanted one, or the first behind it that can be read."""
+        """A sample and its index: the requested one, or the next readable one."""
         crop = self.crop
         for number in range(index, index + len(self.samples)):
             number %= len(self.samples)
@@ -126,7 +126,7 @@ class TrainDataset(Dataset[Batch]):
 
 
 def check_pixels(image: Any) -> None:
-    """Raises a UserError for what is no (H, W, 3) uint8 image: that is what a network is scored on."""
+    """Raises a UserError for anything but an (H, W, 3) uint8 image, which networks are scored on."""
     if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
         shape = "×".join(str(side) for side in getattr(image, "shape", ()))
         raise UserError(
@@ -136,7 +136,7 @@ def check_pixels(image: Any) -> None:
 
 
 class ReadLate(Sequence[Arrays]):
-    """Samples that are read when they are looked at."""
+    """Samples that are read on access."""
 
     def __init__(self, read: Callable[[int], Arrays], length: int) -> None:
         self.read, self.length = read, length
@@ -151,7 +151,7 @@ class ReadLate(Sequence[Arrays]):
 
 
 class MixedTrainDataset(Dataset[Batch]):
-    """Training batches of a mixture: `rows` has the rows with each kind of label, which holds labels of those alone.
+    """Training batches of a mixture: `rows` lists the rows with each kind of label, whose tensor has only those rows.
 
     A batch of 3 + 2 samples, the first set with boxes, the second with masks and classes:
 
@@ -162,7 +162,7 @@ class MixedTrainDataset(Dataset[Batch]):
 
     Args:
         samples: the mixture's.
-        parts: each data set's samples as the network sees them; what takes a sample's place is of its own set.
+        parts: each data set's training samples; a broken sample is replaced by one of its own set.
     """
 
     def __init__(self, samples: MixedSamples, parts: Sequence[TrainDataset]) -> None:

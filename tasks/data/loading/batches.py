@@ -1,4 +1,4 @@
-"""Samples to batches: what a worker process does."""
+"""Samples to batches, in the worker processes."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -22,7 +22,7 @@ Batch = dict[str, Any]
 
 
 def collate(samples: Sequence[Arrays], names: Sequence[str]) -> Batch:
-    """Arrays of equal shape to one batch: `image` (N, 3, H, W) with channels last in memory, the rest stacked.
+    """Stack arrays of equal shape into one batch: `image` (N, 3, H, W) with channels last in memory, the rest as is.
 
     Raises:
         UserError: for images of different sizes.
@@ -40,14 +40,14 @@ def collate(samples: Sequence[Arrays], names: Sequence[str]) -> Batch:
 
 
 class EvalDataset(Dataset[Batch]):
-    """Evaluation batches: a list of indices in, a batch out; each image as it is, or as `fit` makes it.
+    """Evaluation batches: a list of indices in, a batch out; each image unchanged, or resized by `fit`.
 
-    Boxes and masks are those of the files, whatever the images' size. Samples with boxes give `annotations`, a list,
-    and `places`: where each file's image lies in the one of the batch, (N, 4) float32 x, y, width, height, and the
-    files' sizes, (N, 2) float32 height, width. So do samples with masks whose images are fitted; their files must be of
-    one size. A batch of a mixture is of one data set, and says of which, as in training: `counts`, `rows`.
+    Boxes and masks are in file pixels, whatever the images' size. Samples with boxes give `annotations`, a list, and
+    `places`: where each file's image lies in the batch's image, (N, 4) float32 x, y, width, height, and the files'
+    sizes, (N, 2) float32 height, width. Samples with masks also give `places` if the images are fitted; their files
+    must be of one size. A batch of a mixture holds one data set only, given by `counts` and `rows` as in training.
 
-    No indices make an empty batch, without a key.
+    An empty list of indices gives an empty dict.
     """
 
     def __init__(self, samples: Samples, fit: View | None = None) -> None:
@@ -63,28 +63,28 @@ class EvalDataset(Dataset[Batch]):
         if "mask" in batch and self.fit is not None:
             stretching(self.fit)
             batch["places"] = self.places([sample["mask"].shape for sample in arrays])
-        if "bboxes" in arrays[0]:  # scored as their file has them, not as they were repaired for training
+        if "bboxes" in arrays[0]:  # scored as in their file, not as repaired for training
             batch["annotations"] = [self.samples.annotations(index) for index in indices]
             batch["places"] = self.places([(truth.height, truth.width) for truth in batch["annotations"]])
         return batch | of_one_set(self.samples, indices) if self.samples.names else batch
 
     def places(self, sizes: Sequence[tuple[int, ...]]) -> tuple[Tensor, Tensor]:
-        """Where files of these sizes lie in the images of a batch, and the sizes: see heads.boxes.Places."""
+        """Position of files of these sizes in the images of a batch, and the sizes: see heads.boxes.Places."""
         places = [(0, 0, w, h) if self.fit is None else placed(self.fit).place(h, w) for h, w in sizes]
         return torch.tensor(places).float(), torch.tensor(sizes).float()
 
 
 def of_one_set(samples: MixedSamples, indices: Sequence[int]) -> Batch:
-    """`counts` and `rows` of a batch whose samples are all of one set of a mixture."""
+    """`counts` and `rows` of a batch whose samples all belong to one set of a mixture."""
     number, _ = samples.place(indices[0])
     counts = tuple(len(indices) if place == number else 0 for place in range(len(samples.parts)))
     return {"counts": counts, "rows": {kind: torch.arange(len(indices)) for kind in samples.parts[number].kinds}}
 
 
 class InMemory:
-    """Samples decoded once and kept; workers forked later share them.
+    """Samples decoded once and kept in memory; workers forked later share them.
 
-    What cannot be read says so when it is asked for.
+    Read errors are raised on access.
     """
 
     def __init__(self, samples: Samples) -> None:
@@ -120,5 +120,5 @@ class InMemory:
 
     def class_labels(self) -> NDArray[np.int64]:
         """(N,) class numbers of all images."""
-        labels: NDArray[np.int64] = self.samples.class_labels()  # type: ignore[attr-defined]  # those with classes
+        labels: NDArray[np.int64] = self.samples.class_labels()  # type: ignore[attr-defined]  # samples with classes
         return labels

@@ -32,25 +32,26 @@ class DataModule(lightning.LightningDataModule):
     """Loaders for training and scoring.
 
     Args:
-        train, val: samples; train may be None where nothing is trained.
+        train, val: samples; train may be None if nothing is trained.
         augment: albumentations transforms by name, applied in order to training samples.
         crop: makes a training image from its file, before `augment`; None decodes all of it.
         fit: makes an image to score from its file (resize.py, letterbox.py of tasks/data/transforms); None leaves it
-            unchanged. Training samples with boxes or masks are fitted alike, behind `augment`; of a mixture, all.
+            unchanged. Training samples with boxes or masks are fitted the same way after `augment`; in a mixture, all
+            samples.
         progressive: (side, share of the steps) pairs: training images are shrunk to that side until that share is done
-            (tasks/data/loading/progressive.py): a pass costs less while little is known. None for none.
+            (tasks/data/loading/progressive.py), which makes early epochs cheaper. None for none.
         max_broken: how many training images may be unreadable, each replaced by its neighbour.
         batch_size, eval_batch_size: per process.
         repeat: see TrainBatches.
         workers: processes that decode and augment; None takes one per core, at most 8.
         cache: keep decoded images in memory.
         seed: of order and augmentation.
-        draw: how often each data set of a mixture is drawn; those not named once.
+        draw: how often each data set of a mixture is drawn; 1 for those not named.
         balance: for image labels: see BalancedBatches.
         own_augment: transforms by name for one data set of a mixture, instead of `augment`.
 
     Raises:
-        UserError: for a data set that is not in the mixture.
+        UserError: for a data set name that is not in the mixture.
     """
 
     def __init__(
@@ -87,7 +88,7 @@ class DataModule(lightning.LightningDataModule):
         self.cache, self.seed, self.balance = cache, seed, balance or 0.0
 
     def check_names(self, key: str, named: Iterable[str]) -> None:
-        """Raises a UserError for a data set that is not there, whose choices or transforms would never be used."""
+        """Raises a UserError for a data set that does not exist, whose settings would never be used."""
         for name in named:
             if name not in self.val.names:
                 names = ", ".join(self.val.names)
@@ -95,7 +96,7 @@ class DataModule(lightning.LightningDataModule):
                 raise UserError(f"data.{key}.{name}: no such data set; {choices}")
 
     def setup(self, stage: str) -> None:
-        """Decode what is to be kept in memory, before workers are forked."""
+        """Decode the samples to keep in memory, before workers are forked."""
         if self.trainer is not None:
             keep_coordinates(self.trainer)
         if self.cache and stage == "fit":
@@ -108,7 +109,7 @@ class DataModule(lightning.LightningDataModule):
         """Samples of each data set in a training batch.
 
         Raises:
-            UserError: if one has none.
+            UserError: if a data set has none.
         """
         assert self.train is not None
         if not self.train.names:
@@ -116,7 +117,7 @@ class DataModule(lightning.LightningDataModule):
         return shared_out(self.batch_size, {name: self.draw.get(name, 1) for name in self.train.names})
 
     def train_batches(self) -> TrainBatches:
-        """The order of the training samples, from where the trainer stands: at the start, or where a run is resumed."""
+        """The order of the training samples from the trainer's position: the start, or where a run is resumed."""
         assert self.trainer is not None
         loop = self.trainer.fit_loop
         done = loop.epoch_loop.batch_progress
@@ -130,7 +131,7 @@ class DataModule(lightning.LightningDataModule):
         )
 
     def order(self) -> Callable[..., TrainBatches]:
-        """What makes the order of the training samples, from TrainBatches' options: mixed, balanced or neither."""
+        """Factory of the training order, called with TrainBatches' options: mixed, balanced or neither."""
         assert self.train is not None
         if self.train.names:
             return partial(MixedBatches, self.train.sizes, self.counts())
@@ -139,16 +140,16 @@ class DataModule(lightning.LightningDataModule):
         return partial(TrainBatches, len(self.train), self.batch_size)
 
     def total_steps(self) -> int:
-        """Optimiser steps of the whole training.
+        """Number of optimiser steps of the whole training.
 
-        Lightning's own estimate would make the loader before a resumed run knows its epoch.
+        Lightning's own estimate would create the loader before a resumed run knows its epoch.
         """
         assert self.trainer is not None and self.trainer.max_epochs is not None
         steps = self.trainer.max_epochs * -(-self.epoch_batches() // self.trainer.accumulate_grad_batches)
         return steps if self.trainer.max_steps == -1 else min(steps, self.trainer.max_steps)
 
     def epoch_batches(self) -> int:
-        """Training batches of one process in one epoch.
+        """Number of training batches of one process in one epoch.
 
         Raises:
             UserError: if a limit leaves none.
@@ -161,10 +162,10 @@ class DataModule(lightning.LightningDataModule):
         return batches
 
     def try_augmentation(self) -> Batch:
-        """Make the first training batch here and now, so that a transform that cannot work says so before training.
+        """Make the first training batch in this process, so that a broken transform fails before training starts.
 
         Raises:
-            UserError: with what the transforms said.
+            UserError: with the transforms' error message.
         """
         assert self.train is not None
         if self.train.names:
@@ -183,13 +184,13 @@ class DataModule(lightning.LightningDataModule):
         return self.loader(self.augmented(), self.train_batches(), self.workers)
 
     def augmented(self) -> Dataset[Batch]:
-        """The training samples as the network sees them."""
+        """The training samples, augmented: the network's input."""
         assert self.train is not None
         replace = self.max_broken > 0
         if not self.train.names:
             return TrainDataset(self.train, self.augment, self.crop, replace, self.fit)
         placed = any(kind in ("mask", "boxes") for part in self.train.parts for kind in part.kinds)
-        fit_all = placed or hasattr(self.fit, "place")  # so that one data set alone sees what it sees in a mixture
+        fit_all = placed or hasattr(self.fit, "place")  # so that a single data set is fitted as in a mixture
         parts = [
             TrainDataset(
                 part, self.own_augment.get(part.set_name, self.augment), self.crop, replace, self.fit, fit_all=fit_all
@@ -199,17 +200,17 @@ class DataModule(lightning.LightningDataModule):
         return MixedTrainDataset(self.train, parts)
 
     def on_after_batch_transfer(self, batch: Batch, _loader: int) -> Batch:
-        """Shrink training images as far as `progressive` says, on the device."""
+        """Shrink training images as `progressive` says, on the device."""
         assert self.trainer is not None
         if not self.progressive or not self.trainer.training:
             return batch
         return self.at_size(batch, self.trainer.global_step / self.total_steps())
 
     def at_size(self, batch: Batch, done: float) -> Batch:
-        """A training batch at the size that it has after this share of the steps.
+        """A training batch at its size after this share of the steps.
 
         Raises:
-            UserError: for labels that would have to shrink as well.
+            UserError: for labels that would have to be shrunk as well.
         """
         side = next((side for side, share in self.progressive if done < share), None)
         if side is None:
@@ -219,7 +220,7 @@ class DataModule(lightning.LightningDataModule):
         return batch | {"image": shrunk(batch["image"], side)}
 
     def object_sides(self) -> NDArray[np.float64]:
-        """(K, 2) width and height of every object that is trained on, in the pixels of the images that are scored."""
+        """(K, 2) width and height of every training object, in pixels of the scored images."""
         assert self.train is not None
         sides = []
         for boxes in (getattr(part.samples, "boxes", None) for part in self.train.parts):
@@ -233,7 +234,7 @@ class DataModule(lightning.LightningDataModule):
         return np.concatenate(sides) if sides else np.empty((0, 2))
 
     def input_size(self) -> tuple[int, int]:
-        """(height, width) of the first image as it is scored.
+        """(height, width) of the first image to score.
 
         Raises:
             UserError: for a fit that the labels of a data set cannot follow.
@@ -241,25 +242,25 @@ class DataModule(lightning.LightningDataModule):
         if self.fit is None:
             return self.val.size(0)
         scored = EvalDataset(self.val, self.fit)
-        batches = [scored[[index]] for index in self.val.starts]  # one of each data set says what is wrong
+        batches = [scored[[index]] for index in self.val.starts]  # one image of each data set is enough to find errors
         height, width = batches[0]["image"].shape[-2:]
         return height, width
 
     def val_numbers(self, target: str) -> Sequence[int]:
-        """The validation images that have this kind of label, by their numbers."""
+        """Indices of the validation images that have this kind of label."""
         return self.val.having(target)
 
     def val_images(self, target: str) -> int:
-        """How many validation images have this kind of label."""
+        """Number of validation images that have this kind of label."""
         return len(self.val_numbers(target))
 
     def alike(self) -> list[Hashable]:
-        """What the images of a scored batch have in common: data set, size, and the size of masks."""
+        """For each image, what all images of a scored batch must share: data set, size, and size of masks."""
         shapes = [shape for part in self.val.parts for shape in self.shapes(part)]
         return [(self.val.place(index)[0], shape) for index, shape in enumerate(shapes)]
 
     def shapes(self, samples: Samples) -> list[Hashable]:
-        """The size of each file, where image or mask are scored at it; of fitted images that have no masks, none."""
+        """The size of each file, if image or mask are scored at it; None for fitted images without masks."""
         if self.fit is not None and "mask" not in samples.read(0):
             return [None] * len(samples)
         return [samples.size(index) for index in range(len(samples))]
@@ -271,7 +272,7 @@ class DataModule(lightning.LightningDataModule):
         return self.loader(EvalDataset(self.val, self.fit), sampler, 0 if self.cache else self.workers)
 
     def loader(self, dataset: Dataset[Batch], sampler: Iterable[Any], workers: int) -> DataLoader[Batch]:
-        """A loader whose sampler makes whole batches (Lightning tells the epoch to samplers, not to batch samplers)."""
+        """A loader whose sampler makes whole batches (Lightning passes the epoch to samplers, not batch samplers)."""
         return WorkerLoader(
             dataset,
             sampler=sampler,
@@ -285,19 +286,19 @@ class DataModule(lightning.LightningDataModule):
 
 
 def in_order(transforms: Mapping[str, albumentations.BasicTransform]) -> list[albumentations.BasicTransform]:
-    """Transforms without those that were taken out (`name: null`)."""
+    """Transforms without the disabled ones (`name: null`)."""
     return [transform for transform in transforms.values() if transform is not None]
 
 
 def in_memory(samples: Samples) -> Samples:
-    """Samples decoded and kept, if they are not yet."""
+    """Samples decoded and kept in memory, unless they are already."""
     return samples if isinstance(samples, InMemory) else InMemory(samples)
 
 
 def start_worker(_worker: int) -> None:
-    """A worker may use any core but only one at a time, and leaves signals to the trainer.
+    """Let a worker use any core, but one at a time, and leave signals to the trainer.
 
-    Ctrl-C reaches every process of a terminal; the workers must go on until the training has stopped in order.
+    Ctrl-C reaches every process of a terminal; the workers must continue until training has stopped cleanly.
     """
     use_all_cores()
     cv2.setNumThreads(0)

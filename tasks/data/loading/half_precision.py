@@ -9,10 +9,10 @@ EXACT = ("boxes", "places")  # bfloat16 has 8 bits: 427 would become 428, 1001 w
 
 
 class HalfExceptCoordinates(HalfPrecision):
-    """Lightning's half precision, which would convert all of a batch."""
+    """Lightning's half precision, which would convert everything in a batch."""
 
     def convert_input(self, data: Any) -> Any:
-        """A batch whose numbers are converted but for coordinates, which are labels: no layer sees them."""
+        """Convert a batch except for its coordinates, which are labels and never reach a layer."""
         converted = super().convert_input(data)
         if not isinstance(data, dict):
             return converted
@@ -20,7 +20,7 @@ class HalfExceptCoordinates(HalfPrecision):
 
 
 def keep_coordinates(trainer: lightning.Trainer) -> None:
-    """Let a trainer of half precision leave coordinates as they are; to be called before its strategy is set up."""
+    """Make a half-precision trainer leave coordinates unchanged; call before its strategy is set up."""
     plugin = trainer.precision_plugin
     if type(plugin) is HalfPrecision:
         trainer.strategy.precision_plugin = HalfExceptCoordinates(plugin.precision)

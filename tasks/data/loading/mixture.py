@@ -1,4 +1,4 @@
-"""Several data sets as one, each with labels of its own kinds: what is not labelled is never made up."""
+"""Several data sets as one, each with its own kinds of labels: missing labels are never filled in."""
 
 import re
 from bisect import bisect_right
@@ -16,12 +16,12 @@ from tasks.data.files.samples import KINDS, Arrays, Samples, key_of
 
 
 class Part:
-    """A data set's split within a mixture: labels of the wanted kinds alone, names that no other set has.
+    """A data set's split within a mixture: only the requested kinds of labels, names unique across sets.
 
     Args:
-        set_name: of the data set in the mixture; goes before the images' names.
+        set_name: of the data set in the mixture; prefix of the images' names.
         samples: the split.
-        kinds: of labels that are wanted of it.
+        kinds: requested kinds of its labels.
     """
 
     def __init__(self, set_name: str, samples: Any, kinds: Sequence[str]) -> None:
@@ -32,7 +32,7 @@ class Part:
         return len(self.samples)
 
     def name(self, index: int) -> str:
-        """The image's name behind its data set's, fit for a file name."""
+        """The data set's name and the image's, usable as a file name."""
         return f"{self.set_name}__{self.samples.name(index)}"
 
     def size(self, index: int) -> tuple[int, int]:
@@ -41,7 +41,7 @@ class Part:
         return height, width
 
     def read(self, index: int, view: View | None = None) -> Arrays:
-        """`image`, and the labels that are wanted."""
+        """`image` and the requested labels."""
         return {key: array for key, array in self.samples.read(index, view).items() if key in self.keys}
 
     def annotations(self, index: int) -> Annotations:
@@ -51,7 +51,7 @@ class Part:
 
 
 class MixedSamples:
-    """The splits of several data sets, one after the other."""
+    """The splits of several data sets, concatenated."""
 
     def __init__(self, parts: Sequence[Part]) -> None:
         self.parts, self.sizes = list(parts), [len(part) for part in parts]
@@ -63,12 +63,12 @@ class MixedSamples:
         return sum(self.sizes)
 
     def place(self, index: int) -> tuple[int, int]:
-        """The number of a sample's data set, and the sample's own number in there."""
+        """Number of a sample's data set, and the sample's index in it."""
         number = bisect_right(self.starts, index) - 1
         return number, index - self.starts[number]
 
     def having(self, kind: str) -> list[int]:
-        """The samples with this kind of label."""
+        """Indices of the samples with this kind of label."""
         return [
             index
             for part, start, size in zip(self.parts, self.starts, self.sizes, strict=True)
@@ -77,7 +77,7 @@ class MixedSamples:
         ]
 
     def name(self, index: int) -> str:
-        """What the image is called in pictures and lists; no two of them alike."""
+        """Unique name of the image in pictures and lists."""
         number, place = self.place(index)
         return self.parts[number].name(place)
 
@@ -87,24 +87,24 @@ class MixedSamples:
         return self.parts[number].size(place)
 
     def read(self, index: int, view: View | None = None) -> Arrays:
-        """The sample as its data set gives it, without labels that are not wanted."""
+        """The sample of its data set, with only the requested labels."""
         number, place = self.place(index)
         return self.parts[number].read(place, view)
 
     def annotations(self, index: int) -> Annotations:
-        """The boxes that are scored against; images are numbered anew where several sets have boxes."""
+        """The boxes to score against; images are renumbered if several sets have boxes."""
         number, place = self.place(index)
         truth = self.parts[number].annotations(place)
         return truth._replace(image_id=index + 1) if self.several_with_boxes else truth
 
     def check(self) -> Iterator[Any]:
-        """Look at every file once, set by set, as each of them does it."""
+        """Check every file once, set by set, with each set's own check."""
         for part in self.parts:
             with named(part.set_name):
                 yield from part.samples.check()
 
     def class_pixels(self, classes: int) -> NDArray[np.int64]:
-        """(classes,) how many pixels of each class the sets with masks hold together."""
+        """(classes,) number of pixels of each class over all sets with masks."""
         result: NDArray[np.int64] = np.sum(
             [part.samples.class_pixels(classes) for part in self.parts if "mask" in part.kinds], axis=0
         )
@@ -115,12 +115,12 @@ class MixedSamples:
         return np.concatenate([part.samples.class_labels() for part in self.parts if "label" in part.kinds])
 
     def kept(self, keep: Callable[[Samples], Samples]) -> "MixedSamples":
-        """The same mixture, each set's samples kept in another form."""
+        """The same mixture with `keep` applied to each set's samples."""
         return MixedSamples([Part(part.set_name, keep(part.samples), part.kinds) for part in self.parts])
 
 
 class Alone(MixedSamples):
-    """The split of one data set: a mixture of one, without a name. All its samples have the same kinds of labels."""
+    """The split of a single data set: a mixture of one, without a name. All samples have the same kinds of labels."""
 
     def __init__(self, samples: Any) -> None:
         super().__init__([Part("", samples, KINDS)])
@@ -145,19 +145,19 @@ class Alone(MixedSamples):
 
 
 def as_mixture(samples: Any) -> MixedSamples:
-    """Samples as a mixture, which those of one data set are made to."""
+    """Samples as a mixture; those of a single data set are wrapped."""
     return samples if isinstance(samples, MixedSamples) else Alone(samples)
 
 
 class Mixture:
-    """Data sets that are trained on together. Two may feed one head where their classes are the same.
+    """Data sets that are trained on together. Two may feed one head if their classes are the same.
 
     Args:
         sets: data sets by name.
-        targets: kinds of labels that are wanted: mask, boxes, label.
+        targets: requested kinds of labels: mask, boxes, label.
 
     Raises:
-        UserError: without a data set, for one that has no label of a wanted kind, or for two whose classes differ.
+        UserError: without a data set, for one without labels of a requested kind, or for two whose classes differ.
     """
 
     def __init__(self, sets: Mapping[str, Any], targets: Sequence[str]) -> None:
@@ -166,7 +166,7 @@ class Mixture:
         self.sets = dict(sets.items())
         self.kinds: dict[str, list[str]] = {}
         self.classes: dict[str, Sequence[Any]] = {}
-        owners: dict[str, str] = {}  # the first set with a kind
+        owners: dict[str, str] = {}  # the first set that has a kind
         for name, dataset in self.sets.items():
             if not hasattr(dataset, "train"):
                 whole = [other for other in self.sets if hasattr(self.sets[other], "train")]
@@ -195,11 +195,11 @@ class Mixture:
 
     @property
     def sources(self) -> dict[str, list[str]]:
-        """Names of the sets that give each kind of label."""
+        """Names of the sets that have each kind of label."""
         return {kind: [name for name, kinds in self.kinds.items() if kind in kinds] for kind in self.classes}
 
     def without(self, name: str, kind: str = "") -> str:
-        """What to type so that a data set, or one kind of its labels, stays out."""
+        """What to type to leave out a data set, or one kind of its labels."""
         kept = [other for other in self.kinds.get(name, ()) if other != kind]
         if kept and hasattr(self.sets[name], "targets"):
             return f"leave those of {name} out with datasets.{name}.targets=[{','.join(kept)}]"
@@ -210,14 +210,14 @@ class Mixture:
         return self.split("train")
 
     def val(self) -> MixedSamples:
-        """The samples of all sets that are scored."""
+        """The samples to score, of all sets."""
         return self.split("val")
 
     def split(self, split: str) -> MixedSamples:
         """One split of all sets.
 
         Raises:
-            UserError: for what is wrong with one of them, with its name.
+            UserError: for an error in one of them, with its name.
         """
         parts = []
         for name, dataset in self.sets.items():
@@ -228,7 +228,7 @@ class Mixture:
 
 @contextmanager
 def named(name: str) -> Iterator[None]:
-    """Errors of one data set say which one it is, and name its keys where they stand in a mixture."""
+    """Make errors of one data set name it, and give its keys as they are in a mixture."""
     try:
         yield
     except UserError as error:
@@ -237,10 +237,10 @@ def named(name: str) -> Iterator[None]:
 
 
 def difference(ours: Sequence[Any], theirs: Sequence[Any], owner: str, other: str) -> str:
-    """The first class that two sets know otherwise, said with their names; nothing where there is none.
+    """Message about the first class that differs between two sets, with their names; '' if none differs.
 
-    Classes are alike if name, place and category id are; ids of label maps and colours mean nothing. A name that both
-    have with another meaning goes before one that only one of them has.
+    Classes are equal if name, place and category id are; ids of label maps and colours are ignored. A name that both
+    have with different meanings is reported before one that only one of them has.
     """
     first, second = (
         [(c,) if isinstance(c, str) else tuple(c[: 1 if len(c) == 3 else 2]) for c in classes]

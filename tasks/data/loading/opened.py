@@ -1,4 +1,4 @@
-"""What is looked at when a data set is opened, whatever it is."""
+"""Checks of an opened data set, whatever its kind."""
 
 from pathlib import Path
 from typing import Any
@@ -12,19 +12,19 @@ from tasks.data.loading.mixture import as_mixture
 
 
 def parts_of(samples: Any) -> list[Any]:
-    """The samples of each data set; none of None, a split that is not read."""
+    """The samples of each data set; [] for None, a split that is not read."""
     return [] if samples is None else [part.samples for part in as_mixture(samples).parts]
 
 
 def set_white(samples: Any, white: float | None) -> None:
-    """Let samples read files of more than 8 bits a channel with this value as white; None leaves it to the files."""
+    """Set the value of white in files of more than 8 bits per channel; None leaves it to the files."""
     for part in parts_of(samples):
         if hasattr(part, "white"):
             part.white = white
 
 
 def check_boxes(samples: Any, use: str) -> None:
-    """Refuse samples that have boxes among their labels, but not one box.
+    """Raise if samples have boxes among their labels, but not a single box.
 
     Args:
         use: of the boxes, for the message.
@@ -40,14 +40,14 @@ def check_boxes(samples: Any, use: str) -> None:
 
 
 def report_overlap(train: Any, val: Any) -> None:
-    """Say how many images are both trained on and scored: their scores are no measure of anything new."""
+    """Report how many images are both trained on and scored: their scores say nothing about new images."""
     both = sum(shared(learned, scored) for learned in parts_of(train) for scored in parts_of(val))
     if both:
         print(f"{both} of {len(val)} validation images are also trained on: their scores say little", flush=True)
 
 
 def shared(train: Any, val: Any) -> int:
-    """How many files of `val` are among those of `train`."""
+    """Number of files of `val` that are also in `train`."""
     if isinstance(train, LabelledImages) and isinstance(val, LabelledImages):
         return int(np.isin(val.images, train.images).sum())
     if not (isinstance(train, Files) and isinstance(val, Files)):

@@ -1,4 +1,4 @@
-"""Images that grow while the training goes on (Howard et al., fast.ai's DAWNBench entry, 2018)."""
+"""Images that grow during training (Howard et al., fast.ai's DAWNBench entry, 2018)."""
 
 from collections.abc import Sequence
 
@@ -25,9 +25,9 @@ def check_progressive(pairs: Sequence[Sequence[float]]) -> list[tuple[int, float
 
 
 def shrunk(images: Tensor, side: int) -> Tensor:
-    """Images (N, 3, H, W) uint8 with this shorter side, antialiased; smaller ones stay as they are.
+    """Shrink images (N, 3, H, W) uint8 to this shorter side, antialiased; smaller ones are unchanged.
 
-    Other devices than the CPU may differ from it by 1 of 255.
+    Results on other devices may differ from the CPU's by 1 of 255.
     """
     height, width = images.shape[-2:]
     scale = side / min(height, width)

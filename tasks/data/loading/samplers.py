@@ -1,4 +1,4 @@
-"""Which images make which batch: the same for any number of processes, workers and restarts."""
+"""Order of images in batches: the same for any number of processes, workers and restarts."""
 
 import math
 from collections.abc import Hashable, Iterator, Mapping, Sequence
@@ -19,16 +19,16 @@ class Draw(NamedTuple):
 
 
 class TrainBatches(Sampler[list[Draw]]):
-    """Shuffled full batches, each a function of (seed, epoch, position) alone.
+    """Shuffled full batches, each a function of (seed, epoch, position) only.
 
-    Every image comes `repeat` times in an epoch; the last batch is filled up from the epoch's beginning. With several
-    processes each global batch is dealt out among them.
+    Every image occurs `repeat` times in an epoch; the last batch is filled up from the epoch's beginning. With several
+    processes each global batch is split among them.
 
     Args:
         size: images in the data set.
         batch_size: per process.
         repeat: passes over the data set in one epoch; small sets take several, so that epochs are worth their overhead.
-        epoch, skip: where to begin, for a resumed run: batches of that epoch already done.
+        epoch, skip: where a resumed run starts: the epoch, and its batches already done.
     """
 
     def __init__(
@@ -51,23 +51,23 @@ class TrainBatches(Sampler[list[Draw]]):
         return -(-self.size * self.repeat // (self.batch_size * self.world))
 
     def set_epoch(self, epoch: int) -> None:
-        """Lightning tells the epoch before each one begins."""
+        """Called by Lightning before each epoch."""
         self.epoch = epoch
 
     def __iter__(self) -> Iterator[list[Draw]]:
         epoch, order = self.epoch, np.resize(self.drawn(), len(self) * self.batch_size * self.world)
-        return (  # batch by batch: an epoch of ImageNet's as Python's objects takes seconds and 260 MB
+        return (  # batch by batch: an ImageNet epoch as Python objects takes seconds and 260 MB
             [Draw(int(order[position]), (self.seed, epoch, position)) for position in range(start, stop)]
             for start, stop in map(self.bounds, self.left())
         )
 
     def drawn(self) -> NDArray[np.int64]:
-        """The images of the epoch in their order, without those that fill up its last batch."""
+        """The epoch's images in order, without those that fill up its last batch."""
         generator = np.random.default_rng((self.seed, self.epoch))
         return np.concatenate([generator.permutation(self.size) for _ in range(self.repeat)])
 
     def left(self) -> range:
-        """The epoch's batches that are not yet done; a loader with workers asks twice, and nothing changes."""
+        """The epoch's remaining batches; a pure function, because a loader with workers calls it twice."""
         return range(self.begun[1] if self.epoch == self.begun[0] else 0, len(self))
 
     def bounds(self, number: int) -> tuple[int, int]:
@@ -77,10 +77,10 @@ class TrainBatches(Sampler[list[Draw]]):
 
 
 class BalancedBatches(TrainBatches):
-    """Batches in which rare classes come more often: a class's share of the draws is its share ** (1 - balance).
+    """Batches in which rare classes occur more often: a class's share of the draws is its share ** (1 - balance).
 
-    An epoch is as long as without. The images of a class take turns, each as often as any other of it, give or take
-    one: the counts of the classes are those of the largest remainders, and every order is a function of (seed, epoch).
+    The epoch length does not change. Images of a class are drawn equally often, give or take one. Class counts follow
+    the largest remainder method, and every order is a function of (seed, epoch).
 
     Args:
         labels: (N,) the images' class numbers.
@@ -109,14 +109,14 @@ class BalancedBatches(TrainBatches):
 
 
 class MixedBatches(TrainBatches):
-    """Batches of a mixture: of each data set a fixed number of samples, the sets one behind the other.
+    """Batches of a mixture: a fixed number of samples of each data set, grouped by data set.
 
-    Each set has an order of its own, a function of (seed, epoch) alone: permutations of its samples, one behind the
-    other for as long as the epoch lasts, which draws as many samples as all sets hold together. With several processes
-    each global batch is dealt out among them.
+    Each set has its own order, a function of (seed, epoch) only: permutations of its samples, concatenated until the
+    epoch ends. An epoch draws as many samples as all sets have together. With several processes each global batch is
+    split among them.
 
     Args:
-        sizes: samples in each data set, which lie one behind the other.
+        sizes: samples in each data set, in the order of concatenation.
         counts: samples of each in a batch, per process.
         options: see TrainBatches.
     """
@@ -137,26 +137,26 @@ class MixedBatches(TrainBatches):
         )
 
     def order(self, number: int) -> NDArray[np.int64]:
-        """The samples of one data set that the epoch draws, by their numbers in the mixture."""
+        """The samples that the epoch draws from one data set, as indices in the mixture."""
         size, drawn = self.sizes[number], len(self) * self.counts[number] * self.world
         generator = np.random.default_rng((self.seed, self.epoch, number))
         passes = [generator.permutation(size) for _ in range(-(-drawn // size))]
         return sum(self.sizes[:number]) + np.concatenate(passes)
 
     def share(self, batch: int, count: int) -> tuple[int, int]:
-        """First and last position of what this process's part of a global batch takes of one order."""
+        """Start and end, in one set's order, of this process's share of a global batch."""
         start = (batch * self.world + self.rank) * count
         return start, start + count
 
 
 def shared_out(batch_size: int, draw: Mapping[str, float]) -> tuple[int, ...]:
-    """How many samples of each data set a batch has: its share of the batch, by the largest remainder.
+    """Number of samples of each data set in a batch, by the largest remainder method.
 
     Args:
         draw: how often each data set is drawn, in any unit.
 
     Raises:
-        UserError: for a batch that has no sample of some data set, or a number that is none above 0.
+        UserError: for a data set without a sample in the batch, or a draw that is not a number above 0.
     """
     for name, often in draw.items():
         if isinstance(often, bool) or not isinstance(often, int | float) or not 0 < often < math.inf:
@@ -164,7 +164,7 @@ def shared_out(batch_size: int, draw: Mapping[str, float]) -> tuple[int, ...]:
     whole = sum(draw.values())
     shares = {name: batch_size * often / whole for name, often in draw.items()}
     counts = {name: math.floor(share) for name, share in shares.items()}
-    by_remainder = sorted(shares, key=lambda name: counts[name] - shares[name])  # the first of equal ones goes first
+    by_remainder = sorted(shares, key=lambda name: counts[name] - shares[name])  # ties keep their order
     for name in by_remainder[: batch_size - sum(counts.values())]:
         counts[name] += 1
     for name, count in counts.items():
@@ -178,14 +178,14 @@ def shared_out(batch_size: int, draw: Mapping[str, float]) -> tuple[int, ...]:
 
 
 class EvalBatches(Sampler[list[int]]):
-    """Every image exactly once over all processes, in batches of images that are alike.
+    """Every image exactly once over all processes, in batches of images with equal keys.
 
-    The batches are made first and dealt out to the processes then, so that an image meets the same neighbours, and the
-    network the same shapes, however many processes there are. A process that is left without has one batch of no image:
-    Lightning would skip its whole evaluation, and the others would wait for it.
+    The batches are made first and then distributed among the processes, so that an image has the same neighbours, and
+    the network the same input shapes, for any number of processes. A process left without batches gets one empty batch:
+    otherwise Lightning would skip its whole evaluation, and the others would wait for it.
 
     Args:
-        alike: of each image what it must have in common with the others of its batch, such as its size.
+        alike: for each image, what it must share with the others of its batch, such as its size.
     """
 
     def __init__(self, alike: Sequence[Hashable], batch_size: int, *, rank: int = 0, world: int = 1) -> None:

@@ -1,4 +1,4 @@
-"""Settings of the data: which set, how images become batches. Checked when they are made, without torch."""
+"""Settings of the data: which set, how images become batches. Checked on construction, without torch."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -11,18 +11,18 @@ from tasks.config.rules.values import check_splits, check_values
 from tasks.config.targets import targets
 from tasks.config.tree import Spec, Tree, select, spec_of
 
-FLOATS = ("ToFloat", "FromFloat", "Normalize", "ToTensorV2", "ToTensor3D")  # albumentations that leave no uint8 image
+FLOATS = ("ToFloat", "FromFloat", "Normalize", "ToTensorV2", "ToTensor3D")  # albumentations whose result is not uint8
 
 
 @dataclass(frozen=True)
 class DataSettings:
-    """The data set, and the arguments of DataModule; whatever is built is a spec.
+    """The data set and the arguments of DataModule; objects to build are specs.
 
     Attributes:
         dataset: the data set.
-        targets: the kinds of labels that are read.
-        white: the value that is white in images of more than 8 bits a channel; None for what files say.
-        augment, own_augment: specs by name, and of one data set of a mixture.
+        targets: the kinds of labels to read.
+        white: the value of white in images of more than 8 bits per channel; None for what files declare.
+        augment, own_augment: specs by name, for all data and for single data sets of a mixture.
     """
 
     dataset: Spec
@@ -44,10 +44,10 @@ class DataSettings:
 
     @classmethod
     def of(cls, tree: Tree) -> Self:
-        """Of a whole configuration, resolved.
+        """Read the settings from a whole resolved configuration.
 
         Raises:
-            UserError: for a value outside its rule, or a combination that means nothing.
+            UserError: for a value that breaks its rule, or a meaningless combination.
         """
         check_values(tree, DATA, DATA_WHERE_PRESENT | images.RULES)
         if select(tree, "dataset._target_") == "tasks.data.streets.dataset.Streets":
@@ -69,13 +69,13 @@ class DataSettings:
         return settings
 
     def loading(self) -> dict[str, Any]:
-        """The arguments of DataModule that need not be built."""
+        """The arguments of DataModule that are plain values."""
         built = ("dataset", "targets", "white", "augment", "own_augment", "crop", "fit")
         return {field.name: getattr(self, field.name) for field in fields(self) if field.name not in built}
 
 
 def check_augment(tree: Tree) -> None:
-    """Raises a UserError for a transform that trains on other pixels than are scored."""
+    """Raises a UserError for a transform that would make training pixels differ from scored ones."""
     for key in ("augment", "own_augment"):
         for path, target in targets(tree["data"].get(key) or {}):
             if target.startswith("albumentations.") and (name := target.rpartition(".")[2]) in FLOATS:

@@ -1,4 +1,4 @@
-"""How batches come from data workers: by shared memory, by pipes where that is full, without workers if need be."""
+"""How batches arrive from data workers: by shared memory, by pipes if that is full, or without workers."""
 
 import functools
 import multiprocessing
@@ -22,10 +22,9 @@ LESS = "fewer data.workers need less memory, data.workers=0 none of their own"
 
 
 def shareable(batch: Any) -> Any:
-    """A batch whose tensors lie in shared memory, or go through the worker's pipe if there is no room for them.
+    """Move a batch's tensors to shared memory, or send them through the worker's pipe if it is full.
 
-    Left to itself PyTorch moves them there in a thread of the worker that cannot report a failure: the trainer would
-    wait for the batch for ever.
+    PyTorch itself would move them in a worker thread that cannot report a failure: the trainer would wait forever.
     """
     if get_worker_info() is None:
         return batch
@@ -44,7 +43,7 @@ def shareable(batch: Any) -> Any:
 
 
 class ByValue:
-    """Stands in for a tensor and is pickled with its values; what is unpickled is the tensor, as it lay in memory."""
+    """Wrapper that pickles a tensor by value; unpickling gives the tensor with its memory layout."""
 
     def __init__(self, tensor: Tensor) -> None:
         self.tensor = tensor
@@ -55,7 +54,7 @@ class ByValue:
 
 
 def received(values: Any, order: list[int]) -> Tensor:
-    """The tensor of a ByValue, in the process that asked for the batch."""
+    """The tensor of a ByValue, in the receiving process."""
     tell_full()
     tensor = torch.from_numpy(values)
     return tensor.permute([order.index(axis) for axis in range(len(order))])
@@ -63,21 +62,21 @@ def received(values: Any, order: list[int]) -> Tensor:
 
 @functools.cache
 def tell_full() -> None:
-    """Say once that batches take the slower way."""
+    """Report once that batches take the slower way."""
     room = os.statvfs(SHARED).f_frsize * os.statvfs(SHARED).f_blocks if SHARED.exists() else 0
     print(f"{SHARED} ({room / 1e6:.3g} MB) is full: batches come by slower pipes; {REMEDY}", flush=True)
 
 
 class WorkerLoader(DataLoader[Any]):
-    """A loader that does without its workers where they cannot be started: no semaphores, processes, threads or memory
-    are left.
+    """A loader that continues without workers if they cannot be started for lack of semaphores, processes, threads or
+    memory.
     """
 
     def __iter__(self) -> Any:
         return Waiting(self.started())
 
     def started(self) -> Any:
-        """The batches, by workers or without."""
+        """The iterator over batches, with or without workers."""
         if self.num_workers == 0:
             return super().__iter__()
         before = multiprocessing.active_children()
@@ -99,10 +98,10 @@ class WorkerLoader(DataLoader[Any]):
 class Waiting(Iterator[Any]):
     """An iterator over batches.
 
-    `since` is when the current wait began; a stop signal during a wait kills hung workers.
+    A stop signal during a wait kills hung workers.
 
     Attributes:
-        since: time.monotonic(), None while nobody waits.
+        since: time.monotonic() at the start of the current wait, None if there is none.
     """
 
     since: float | None = None
@@ -121,10 +120,10 @@ class Waiting(Iterator[Any]):
             Waiting.since = None
 
     def kill_workers(self) -> None:
-        """End the workers at once; PyTorch would wait 5 s for each that hangs, and then for ever at the exit."""
+        """End the workers at once; PyTorch would wait 5 s for each hung one, and then forever at exit."""
         if not hasattr(self.batches, "_shutdown_workers") or not hasattr(signal, "SIGCHLD"):
             return
-        before = signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # PyTorch's handler would tell of workers killed
+        before = signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # PyTorch's handler would report the killed workers
         try:
             for child in multiprocessing.active_children():
                 if child.daemon:
@@ -135,9 +134,9 @@ class Waiting(Iterator[Any]):
 
 
 def lost_worker(error: BaseException) -> str:
-    """What to say of a data worker that was killed; nothing for other errors."""
+    """Message about a data worker that was killed; '' for other errors."""
     if error.__cause__ is not None and (said := lost_worker(error.__cause__)):
-        return said  # with the signal, which the later error has not
+        return said  # names the signal, which the later error does not
     killed = re.search(r"DataLoader worker \(pid (\d+)\) is killed by signal: ([\w ]+)", str(error))
     if killed is None:
         gone = re.search(r"DataLoader worker \(pid\(s\) ([\d, ]+)\) exited unexpectedly", str(error))

@@ -6,14 +6,14 @@ from typing import Any, NamedTuple
 
 
 class Splits(NamedTuple):
-    """What a command reads.
+    """The splits that a command reads.
 
     Attributes:
         classes: by kind of label.
-        train: training samples; None where nothing is trained.
+        train: training samples; None if nothing is trained.
         val: samples to score.
-        broken: names of training images that the check found unreadable, and said so.
-        sources: of a mixture: names of the data sets that have labels of each kind.
+        broken: names of training images that the check found and reported unreadable.
+        sources: for a mixture, names of the data sets that have labels of each kind.
     """
 
     classes: Mapping[str, Sequence[Any]]

@@ -1,4 +1,4 @@
-"""Some of a data set's samples, as a data set of their own."""
+"""A subset of a data set's samples."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,7 +12,7 @@ from tasks.data.files.samples import Arrays
 
 
 class Subset:
-    """Samples by their numbers in another data set, in this order."""
+    """Samples selected by their indices in another data set, in this order."""
 
     def __init__(self, samples: Any, numbers: Sequence[int]) -> None:
         self.samples, self.numbers = samples, list(numbers)
@@ -43,7 +43,7 @@ class Subset:
         return labels[self.numbers]
 
     def class_pixels(self, classes: int) -> NDArray[np.int64]:
-        """(classes,) pixels of each class in the whole data set, which is looked through once."""
+        """(classes,) pixels of each class in the whole data set, counted once."""
         if classes not in self.pixels:
             self.pixels[classes] = self.samples.class_pixels(classes)
         return self.pixels[classes]

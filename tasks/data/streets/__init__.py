@@ -1,4 +1,4 @@
-"""Street scenes drawn by our own code, in the official Cityscapes layout: the data set that needs no download."""
+"""Generated street scenes in the official Cityscapes layout: the data set that needs no download."""
 
 from tasks.data.streets.write import generate
 

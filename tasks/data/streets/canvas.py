@@ -1,4 +1,4 @@
-"""The canvas: each shape lands in the picture, the labels and the depth at once, so labels are what was painted."""
+"""The canvas: each shape is drawn into picture, labels and depth at once, so labels match the picture exactly."""
 
 from typing import Any, NamedTuple
 
@@ -11,19 +11,19 @@ from tasks.data.datasets.cityscapes import CLASSES
 
 Array = NDArray[Any]  # of floats
 IDS = {label.name: label.label_id for label in CLASSES} | {"ego vehicle": 1}
-NEAREST, FARTHEST = 0.7, 120.0  # metres; nearer and farther points are drawn as if they stood there
-SHIFT = 4  # cv2's bits for parts of a pixel
-ROUGHNESS, SNOW = np.full(256, 0.03, np.float32), np.zeros(256, np.float32)  # of surfaces, and their cover, by label
+NEAREST, FARTHEST = 0.7, 120.0  # metres; nearer and farther points are clamped to these
+SHIFT = 4  # cv2's fractional bits of coordinates
+ROUGHNESS, SNOW = np.full(256, 0.03, np.float32), np.zeros(256, np.float32)  # of surfaces, and snow cover, by label
 ROUGHNESS[[IDS["vegetation"], IDS["terrain"]]] = 0.08
 SNOW[[IDS[name] for name in ("road", "sidewalk", "terrain", "vegetation")]] = 0.4, 0.72, 0.85, 0.2
 
 
 class Weather(NamedTuple):
-    """What a kind of scene looks like."""
+    """Appearance of a kind of scene."""
 
-    sky: str  # its colours at the top and at the foot, and its clouds'
-    light: tuple[float, float, float]  # that falls on everything: times red, green, blue
-    grey: float  # how much colour is lost
+    sky: str  # colours of its top, its foot and its clouds
+    light: tuple[float, float, float]  # factors of red, green, blue for everything
+    grey: float  # share of colour that is lost
     air: str
     haze: tuple[float, float]  # range of its density, 1 / metres
 
@@ -45,25 +45,25 @@ class Shape(NamedTuple):
 
     colour: Array  # red, green, blue
     points: Array  # (…, corners, 3) metres: x to the right of the camera's path, y up from the ground, z ahead
-    glow: float = 0  # light of its own, 0 … 255: what glows stays bright at night
+    glow: float = 0  # emitted light, 0 … 255: stays bright at night
 
 
 Thing = list[tuple[str, list[Shape]]]  # classes and shapes of its objects, back to front
 
 
 class Canvas:
-    """A picture with labels, seen by a pinhole camera above a flat, bending road; at first it is all sky."""
+    """A picture with labels, seen by a pinhole camera above a flat, bending road; initially all sky."""
 
     def __init__(self, rng: np.random.Generator, kind: str, height: int, width: int) -> None:
         self.rng, self.kind, self.weather = rng, kind, WEATHERS[kind]
         self.focal, self.eye = width * rng.uniform(0.52, 0.6), rng.uniform(1.3, 2.1)  # pixels, metres
         self.centre, self.horizon = width * rng.uniform(0.36, 0.64), height * rng.uniform(0.38, 0.5)  # pixels
-        self.bend = rng.uniform(-0.0022, 0.0022)  # the road has moved sideways by bend * z^2 after z metres
+        self.bend = rng.uniform(-0.0022, 0.0022)  # the road is shifted sideways by bend * z^2 at z metres
         self.labels = np.full((height, width), IDS["sky"], np.uint8)
         self.instances = self.labels.astype(np.uint16)
         corners = [[0, 0], [width, 0], [width, height], [0, height]]
         self.objects: list[dict[str, Any]] = [{"label": "sky", "polygon": corners}]  # back to front
-        depth = np.arange(0.5, height)[:, None, None] / self.horizon - 1  # of the ground; of the sky, negative
+        depth = np.arange(0.5, height)[:, None, None] / self.horizon - 1  # of the ground; negative for the sky
         nearness = np.maximum(depth * self.horizon / (self.focal * self.eye), 1 / FARTHEST)
         self.nearness = np.repeat(nearness[..., 0], width, axis=1).astype(np.float32)  # 1 / metres
         top, foot, clouds = (np.array(getrgb(name)) + rng.normal(0, 6) for name in self.weather.sky.split())
@@ -72,14 +72,14 @@ class Canvas:
         self.pixels = np.insert(np.clip(sky, 0, 255), 3, 0, axis=2).astype(np.uint8)  # red, green, blue, glow
 
     def polygons(self, points: Array) -> list[NDArray[np.int32]]:
-        """(…, corners, 3) world points to polygons in the picture, as cv2 fills them."""
+        """Project (…, corners, 3) world points to polygons in the picture, as cv2 fills them."""
         x, y, z = points[..., 0], points[..., 1], np.maximum(points[..., 2], NEAREST)
         across, down = self.focal * (x / z + self.bend * z), self.focal * (self.eye - y) / z
         corners = np.stack([self.centre + across, self.horizon + down], axis=-1) - 0.5
         return list(np.rint(corners * (1 << SHIFT)).astype(np.int32).reshape(-1, *corners.shape[-2:]))
 
     def mask(self, shapes: list[Shape]) -> NDArray[np.uint8]:
-        """(height, width) 255 where shapes would be painted."""
+        """(height, width), 255 where shapes would be painted."""
         mask = np.zeros_like(self.labels)
         for shape in shapes:
             cv2.fillPoly(mask, self.polygons(shape.points), (255,), cv2.LINE_8, SHIFT)
@@ -94,7 +94,7 @@ class Canvas:
                 cv2.fillPoly(self.nearness, polygons, (nearness,), cv2.LINE_8, SHIFT)
         found = cv2.findContours(self.mask(shapes), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)[0]
         outlines, value = sorted((line for line in found if len(line) > 2), key=cv2.contourArea), IDS[label]
-        if value >= 24:  # objects that are told apart: one outline is one instance
+        if value >= 24:  # classes with separate objects: one outline is one instance
             outlines, value = outlines[-1:], value * 1000 + sum(other["label"] == label for other in self.objects)
         cv2.drawContours(self.labels, outlines, -1, (IDS[label],), cv2.FILLED)
         cv2.drawContours(self.instances, outlines, -1, (value,), cv2.FILLED)
@@ -117,7 +117,7 @@ class Canvas:
         image = image * (light.astype(np.float32) * (1 - glow) + glow) + cv2.GaussianBlur(image * glow, (0, 0), 4)
         clear = np.exp(-np.float32(rng.uniform(*self.weather.haze)) * z)[..., None]  # Koschmieder's law
         image = image * clear + np.array(getrgb(self.weather.air), np.float32) * (1 - clear)
-        if kind == "rain":  # a wet road mirrors; drops fall
+        if kind == "rain":  # wet road reflections and rain drops
             above = image[np.clip(2 * self.horizon - np.arange(size[0]), 0, size[0] - 1).astype(int)]
             wet = np.clip(0.38 + 0.2 * self.patches(30), 0.1, 0.7) * np.isin(labels, (IDS["road"], IDS["sidewalk"]))
             streak = cv2.line(np.zeros((15, 15), np.float32), (7 + int(rng.integers(-4, 5)), 0), (7, 14), 1)

@@ -1,4 +1,4 @@
-"""The generated street scenes as a data set: drawn at first use, read like Cityscapes, with scene labels."""
+"""The generated street scenes as a data set: drawn on first use, read like Cityscapes, with scene labels."""
 
 import csv
 from collections.abc import Callable, Sequence
@@ -15,7 +15,7 @@ from tasks.data.streets.write import KINDS, generate
 
 
 class Scenes(LabelledImages):
-    """Street images with any of `mask` (train ids per pixel), boxes and `label` (which light or weather)."""
+    """Street images with any of `mask` (train ids per pixel), boxes and `label` (light or weather)."""
 
     def __init__(self, pairs: LabelledImages, scenes: NDArray[np.int64]) -> None:
         images, labels = ([Path(path) for path in paths] for paths in (pairs.images, pairs.labels))
@@ -27,17 +27,17 @@ class Scenes(LabelledImages):
         return self.scenes
 
     def read(self, index: int, view: Callable[[Path | Pixels], Pixels] | None = None) -> dict[str, NDArray[Any]]:
-        """As Cityscapes', and `label` () int64 if asked for."""
+        """As Cityscapes, plus `label` () int64 if requested."""
         sample = super().read(index, view)
         return sample | {"label": self.scenes[index]} if "label" in self.targets else sample
 
 
 class Streets(Cityscapes):
-    """Street scenes of our own making, in Cityscapes' layout, with the light and weather of each in scenes.csv.
+    """Generated street scenes in Cityscapes' layout, with the light and weather of each in scenes.csv.
 
     Args:
-        root: where they lie, or are written once.
-        targets: kinds of labels that are read: mask, boxes, label.
+        root: folder of the scenes; they are written there once.
+        targets: kinds of labels to read: mask, boxes, label.
         train, val, height, width, seed: see generate.
 
     Raises:

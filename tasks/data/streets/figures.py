@@ -1,24 +1,24 @@
-"""What stands in a street, as tables of flat shapes: their colours, their outlines, and where they are found."""
+"""Figures of a street as tables of flat shapes: their colours, outlines and places."""
 
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-Outline = NDArray[np.float64]  # (…, corners, 2) metres across and up; one polygon within another leaves a ring
+Outline = NDArray[np.float64]  # (…, corners, 2) metres across and up; a polygon within another makes a ring
 
 
 class Part(NamedTuple):
-    """One or several polygons; the parts of a figure that have the same role share a colour of its palette."""
+    """One or several polygons; parts of a figure with the same role share a colour of its palette."""
 
     role: str  # in PALETTES, or a colour
     outline: Any
-    shade: float = 1  # times the colour
-    glow: float = 0  # light of its own, 0 … 255: what glows stays bright at night
+    shade: float = 1  # factor of the colour
+    glow: float = 0  # emitted light, 0 … 255: stays bright at night
 
 
 class Figure(NamedTuple):
-    """A thing of flat parts on an upright card, and the ranges it is placed in."""
+    """An object of flat parts on an upright card, and the ranges it is placed in."""
 
     objects: tuple[tuple[str, tuple[tuple[Part, ...], ...]], ...]  # class and looks of each object, back to front
     zone: str  # of the street
@@ -26,7 +26,7 @@ class Figure(NamedTuple):
     ahead: tuple[float, float]  # metres from the camera
     size: tuple[float, float] = (0.9, 1.1)
     turn: tuple[float, float] = (0, 0)  # degrees; 0 faces the camera, 90 the road
-    depth: float = 0  # metres that its first part reaches back, as a box
+    depth: float = 0  # metres that its first part extends back, as a box
     mirrored: bool = True  # at random; otherwise, it points towards the road
 
 
@@ -36,7 +36,7 @@ def box(left: float, low: float, right: float, high: float) -> Outline:
 
 
 def disc(x: float, y: float, radius: float | Outline, corners: int = 12, turn: float = 0) -> Outline:
-    """(corners, 2) of a regular polygon, or of a ragged one with radii (corners, 2); `turn` in full turns."""
+    """(corners, 2) of a regular polygon, or of a ragged one given radii (corners, 2); `turn` in full turns."""
     angles = 2 * np.pi * (np.arange(corners) / corners + turn)
     return np.stack([np.cos(angles), np.sin(angles)], axis=1) * radius + (x, y)
 
@@ -49,7 +49,7 @@ def limb(x: float, y: float, end_x: float, end_y: float, thickness: float = 0.07
 
 
 def crown(y: float, wide: float, tall: float) -> tuple[Part, ...]:
-    """A ragged ellipse of leaves, with lighter ones towards its top."""
+    """A ragged ellipse of leaves, lighter towards the top."""
     rng, half = np.random.default_rng(int(10 * wide)), np.array((wide, tall))
     leaves = [(0, 0, 1, 0.75), *((x, up, 0.22, 0.9 + 0.3 * up) for x, up in rng.uniform(-0.65, 0.65, (14, 2)))]
     blobs = [disc(x, up, size * rng.uniform(0.8, 1.15, (18, 1)), 18) * half + (0, y) for x, up, size, _ in leaves]
@@ -68,7 +68,7 @@ def vehicle(wide: float, tall: float, belt: float, roof: float) -> tuple[Part, .
 
 
 def house(length: float, floors: int, pitch: float) -> tuple[Part, ...]:
-    """A front with rows of windows under a roof; some windows are lit after dark."""
+    """A facade with rows of windows under a roof; some windows are lit after dark."""
     rng, top = np.random.default_rng(floors), 3 * floors + 0.5
     places = np.mgrid[0 : length - 1.5 : pitch, 0 : top - 2 : 3].reshape(2, -1).T[:, None]
     panes, lit = box(0.5, 0.9, rng.uniform(1.3, 1.7), rng.uniform(2, 2.6)) + places, rng.random(len(places)) < 0.4

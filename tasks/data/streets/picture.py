@@ -1,4 +1,4 @@
-"""One street scene from first number to finished arrays: the ground, what stands there, and its weather."""
+"""One street scene from seed to finished arrays: ground, figures and weather."""
 
 from typing import Any, NamedTuple
 
@@ -10,11 +10,11 @@ from tasks.data.streets.canvas import Array, Canvas, Shape, Thing
 from tasks.data.streets.figures import FIGURES, PALETTES, RED, WHITE
 
 TRAFFIC = {"cyclist": 2, "walker": 4, "car": 3, "bus": 3, "light": 2, "sign": 3, "bicycle": 1, "lamp": 2, "tree": 5}
-OVERLAP = 0.15  # of TRAFFIC, a thing stays away if a larger share of it would cover others or be covered
+OVERLAP = 0.15  # an object of TRAFFIC is left out if a larger share of it would overlap others
 
 
 class Picture(NamedTuple):
-    """A picture and its labels in the official forms."""
+    """A picture and its labels in the official formats."""
 
     image: NDArray[np.uint8]  # (height, width, 3) RGB
     labels: NDArray[np.uint8]  # (height, width) labelIds
@@ -23,10 +23,10 @@ class Picture(NamedTuple):
 
 
 def draw(kind: str, *, seed: tuple[int, ...], height: int, width: int) -> Picture:
-    """Draw a scene of a kind (`write.KINDS`); everything follows from the seed."""
+    """Draw a scene of a kind (`write.KINDS`), determined by the seed."""
     rng = np.random.default_rng(seed)
     canvas, street = Canvas(rng, kind, height, width), Street(rng, dark=kind in ("dusk", "night"))
-    distances = np.arange(45 if kind == "fog" else 80, 0, -15.0)  # beyond, a house cannot be told from the air
+    distances = np.arange(45 if kind == "fog" else 80, 0, -15.0)  # beyond, a house is indistinguishable from air
     things = [street.place("house", sign, z)[1] for z in distances for sign in (-1, 1)]
     things += [street.place(name, sign)[1] for name in ("bush", "bush", "bush", "fence") for sign in (-1, 1)]
     taken, traffic = np.zeros((height, width), bool), list[tuple[float, Thing]]()
@@ -40,7 +40,7 @@ def draw(kind: str, *, seed: tuple[int, ...], height: int, width: int) -> Pictur
     street.paint_ground(canvas)
     for label, shapes in (item for thing in things for item in thing):
         canvas.paint(label, shapes)
-    if rng.random() < 0.6:  # the camera car's own bonnet
+    if rng.random() < 0.6:  # the camera car's bonnet
         top = canvas.eye - (height * rng.uniform(0.9, 0.96) - canvas.horizon) / canvas.focal
         rim = [(x, top - 0.08 * abs(x) ** 3, 1) for x in np.linspace(-2, 2, 21)]
         canvas.paint("ego vehicle", [Shape(street.tone("paint") * 0.6, np.array([*rim, (9, -9, 1), (-9, -9, 1)]))])
@@ -48,11 +48,11 @@ def draw(kind: str, *, seed: tuple[int, ...], height: int, width: int) -> Pictur
 
 
 class Street:
-    """The zones of a street, which figures are placed into."""
+    """The zones of a street in which figures are placed."""
 
     def __init__(self, rng: np.random.Generator, *, dark: bool) -> None:
         self.rng, self.dark, self.middle, self.kerb = rng, dark, rng.uniform(-1.6, 1.6), rng.uniform(3, 4)
-        self.zones: dict[int, dict[str, float]] = {}  # left (-1), right (1): where each begins, metres off the middle
+        self.zones: dict[int, dict[str, float]] = {}  # left (-1), right (1): start of each, metres from the middle
         for sign in (-1, 1):
             slabs, grass, verge_first = rng.uniform(2.8, 4.2), rng.uniform(1.8, 3.2), rng.integers(2)
             walk, verge = self.kerb + verge_first * grass, self.kerb + (1 - verge_first) * slabs
@@ -60,13 +60,15 @@ class Street:
             self.zones[sign] = {"road": 0, "kerb": self.kerb, **zones}
 
     def tone(self, role: str) -> Array:
-        """One colour of a palette, a little lighter or darker, and a little off."""
+        """A random colour of a palette, slightly varied in brightness and hue."""
         names = PALETTES.get(role, role).split()
         colour = np.array(getrgb(names[int(self.rng.integers(len(names)))]))
         return np.clip(colour + self.rng.normal(0, 10) + self.rng.normal(0, 3, 3), 0, 255)
 
     def place(self, name: str, sign: int = 0, z: float = 0) -> tuple[float, Thing]:
-        """A figure somewhere in its zone, on the left (-1), the right (1) or either side, and its distance."""
+        """Place a figure randomly in its zone, on the left (-1), the right (1) or either side; returns its distance
+        too.
+        """
         kind, rng = FIGURES[name], self.rng
         sign, z = sign or int(rng.choice([-1, 1])), z or rng.uniform(*kind.ahead)
         x = self.middle + sign * (self.zones[sign][kind.zone] + rng.uniform(*kind.aside))
@@ -88,7 +90,7 @@ class Street:
         return z, thing
 
     def paint_ground(self, canvas: Canvas) -> None:
-        """Grass, pavements with their kerbs, the road and its marks."""
+        """Paint grass, pavements with kerbs, and the road with its markings."""
         colours = {role: self.tone(role) for role in ("grass", "slabs", "asphalt", WHITE)}
 
         def strip(role: str, left: float, right: float, near: float = 1, far: float = 90, shade: float = 1) -> Shape:

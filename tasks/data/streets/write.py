@@ -1,8 +1,7 @@
-"""Writes a set of street scenes in the layout of the Cityscapes downloads, whole or not at all.
+"""Writes a set of street scenes in the layout of the Cityscapes downloads, atomically.
 
-root/streets.json                                          what made it: seed, counts, size, version
-root/scenes.csv                                            split,image,scene
-root/leftImg8bit/{train,val}/<city>/<city>_SSSSSS_000019_leftImg8bit.png
+root/streets.json                                          its parameters: seed, counts, size, version root/scenes.csv
+split,image,scene root/leftImg8bit/{train,val}/<city>/<city>_SSSSSS_000019_leftImg8bit.png
 root/gtFine/{train,val}/<city>/<city>_SSSSSS_000019_gtFine_{labelIds,instanceIds}.png, _polygons.json
 """
 
@@ -24,17 +23,17 @@ import cv2
 from tasks.common.cpu import cores, use_all_cores
 from tasks.data.streets.picture import draw
 
-VERSION = 2  # raise it when the same seed gives other pictures
+VERSION = 2  # increase when the same seed gives different pictures
 KINDS = ("day", "dusk", "night", "fog", "rain", "snow")
 CITIES = {
     "train": ("arvenhold", "brunmere", "caldstadt", "dorlingen", "eskmouth", "falkenrode"),
     "val": ("gildern", "harrowby"),
 }
-SMALLEST = 64  # pixels; below, nothing can be recognised
+SMALLEST = 64  # pixels; below this nothing is recognisable
 
 
 class Job(NamedTuple):
-    """One picture to draw: everything it depends on, and where it goes below the root."""
+    """One picture to draw: everything it depends on, and its path below the root."""
 
     kind: str
     seed: tuple[int, int, int]
@@ -47,14 +46,14 @@ def generate(
     root: Path, *, seed: int = 0, train: int = 400, val: int = 80, height: int = 256, width: int = 512,
     workers: int | None = None,
 ) -> None:  # fmt: skip
-    """Draw `train` + `val` street scenes into `root`; a matching set that is already there is kept.
+    """Draw `train` + `val` street scenes into `root`; an existing matching set is kept.
 
-    The same arguments give the same bytes, however many `workers` (None: one for each core; 0 or 1: this process
-    alone). Pictures are numbered, so a smaller set is the beginning of a larger one.
+    The same arguments give the same bytes, however many `workers` (None: one per core; 0 or 1: only this process).
+    Pictures are numbered, so a smaller set is a prefix of a larger one.
 
     Raises:
         ValueError: a count or the seed is negative, or a side is shorter than 64 pixels.
-        FileExistsError: `root` holds something else.
+        FileExistsError: `root` contains something else.
     """
     arguments = {"seed": seed, "train": train, "val": val, "height": height, "width": width}
     for name, value in {**arguments, "workers": workers or 0}.items():
@@ -76,7 +75,7 @@ def generate(
         (draft / "streets.json").write_text(json.dumps(made_by, indent=2) + "\n")
         try:
             draft.rename(root)
-        except OSError:  # someone else was faster
+        except OSError:  # another process was faster
             if not _holds(root, made_by):
                 raise
     finally:
@@ -84,7 +83,7 @@ def generate(
 
 
 def _holds(root: Path, made_by: dict[str, object]) -> bool:
-    """Whether this very set is there already; anything else but an empty folder is in the way."""
+    """Whether this exact set exists already; raises FileExistsError for anything else but an empty folder."""
     if not root.exists() or (root.is_dir() and not any(root.iterdir())):
         return False
     try:
@@ -97,15 +96,15 @@ def _holds(root: Path, made_by: dict[str, object]) -> bool:
 
 
 def _job(split: str, index: int, seed: int, height: int, width: int) -> Job:
-    city = CITIES[split][index // len(KINDS) % len(CITIES[split])]  # each city sees every weather
+    city = CITIES[split][index // len(KINDS) % len(CITIES[split])]  # each city has every weather
     name = f"{split}/{city}/{city}_{index:06d}_000019"
     return Job(KINDS[index % len(KINDS)], (seed, list(CITIES).index(split), index), height, width, name)
 
 
 def _draw_all(folder: Path, jobs: list[Job], workers: int) -> None:
     main = getattr(sys.modules["__main__"], "__file__", None)
-    if workers > 1 and (main is None or Path(main).exists()):  # a program typed into stdin cannot be spawned
-        with suppress(BrokenExecutor, OSError):  # a script without a __main__ guard, a machine that allows no pool
+    if workers > 1 and (main is None or Path(main).exists()):  # a program read from stdin cannot be spawned
+        with suppress(BrokenExecutor, OSError):  # no __main__ guard, or a machine that allows no pool
             with ProcessPoolExecutor(min(workers, 16), get_context("spawn"), _one_thread) as pool:
                 list(pool.map(_draw_one, repeat(folder), jobs, chunksize=4))
             return
@@ -114,7 +113,7 @@ def _draw_all(folder: Path, jobs: list[Job], workers: int) -> None:
 
 
 def _one_thread() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the first process as well, which ends this one
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C also reaches the main process, which ends this one
     cv2.setNumThreads(1)  # the pool already fills the cores
     use_all_cores()
 

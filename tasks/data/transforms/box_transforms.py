@@ -1,6 +1,6 @@
-"""SSD's two ways of changing the objects' sizes (Liu et al., ECCV 2016, sections 2.2 and 3.6), for albumentations.
+"""SSD's two transforms that change object sizes (Liu et al., ECCV 2016, sections 2.2 and 3.6), for albumentations.
 
-Boxes are albumentations' own here: (K, 5) xyxy as fractions of the image, and the class number.
+Boxes are in albumentations' format here: (K, 5) xyxy as fractions of the image, and the class number.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,20 +14,20 @@ from numpy.typing import NDArray
 from tasks.common.errors import UserError
 from tasks.common.labels import Pixels
 
-TRIES = 40  # patches for one demand, before another demand is drawn
+TRIES = 40  # patches per requirement before another requirement is drawn
 
 
 class RandomIoUCrop(DualTransform):
-    """A patch that has much or little in common with an object, or the whole image.
+    """A patch that overlaps much or little with an object, or the whole image.
 
-    One of seven demands is drawn: the whole image; a patch whose intersection over union with one of its objects is at
-    least 0.1, 0.3, 0.5, 0.7 or 0.9; any patch. A patch has the objects whose middle lies in it, at least one of them,
-    and their boxes are clipped to it. In an image without objects any patch will do.
+    One of seven requirements is drawn: the whole image; a patch whose intersection over union with one of its objects
+    is at least 0.1, 0.3, 0.5, 0.7 or 0.9; any patch. A patch keeps the objects whose centre lies in it, at least one,
+    with their boxes clipped to it. In an image without objects any patch will do.
 
     Args:
         scale: least and greatest side of the patch, as fractions of the image's.
-        ratio: least and greatest width by height, both as such fractions.
-        overlaps: the demands beside the whole image; 0 is any patch.
+        ratio: least and greatest width / height, both as such fractions.
+        overlaps: the requirements other than the whole image; 0 is any patch.
         p: how often it is done.
 
     Raises:
@@ -53,12 +53,12 @@ class RandomIoUCrop(DualTransform):
         self.scale, self.ratio, self.overlaps = tuple(scale), tuple(ratio), tuple(overlaps)
 
     def get_params_dependent_on_data(self, params: dict[str, Any], data: Mapping[str, Any]) -> dict[str, Any]:
-        """`patch`: left, top, right, bottom in pixels; `kept` (K): the boxes whose middle lies in it."""
+        """`patch`: left, top, right, bottom in pixels; `kept` (K): the boxes whose centre lies in it."""
         height, width = params["shape"][:2]
         boxes = data["bboxes"][:, :4] * (width, height, width, height)
         middles = (boxes[:, :2] + boxes[:, 2:]) / 2
         whole = np.array([0, 0, width, height])
-        while True:  # one demand in seven is met at once
+        while True:  # one requirement in seven is met at once
             demand = self.random_generator.integers(len(self.overlaps) + 1)
             if demand == len(self.overlaps):
                 return {"patch": whole, "kept": np.ones(len(boxes), bool)}
@@ -70,7 +70,7 @@ class RandomIoUCrop(DualTransform):
                 return {"patch": patches[first], "kept": inside[first]}
 
     def draw(self, height: int, width: int) -> NDArray[np.int64]:
-        """Patches of a shape that is allowed, up to TRIES of them: (P, 4) xyxy in pixels."""
+        """Up to TRIES patches of allowed shape: (P, 4) xyxy in pixels."""
         sides = self.random_generator.uniform(*self.scale, (TRIES, 2))
         ratios = sides[:, 0] / sides[:, 1]
         sides = sides[(self.ratio[0] <= ratios) & (ratios <= self.ratio[1])]
@@ -86,7 +86,7 @@ class RandomIoUCrop(DualTransform):
     def apply_to_bboxes(
         self, bboxes: NDArray[np.float32], patch: NDArray[np.int64], kept: NDArray[np.bool_], **params: Any
     ) -> NDArray[np.float32]:
-        """The boxes that are kept, clipped to the patch."""
+        """The kept boxes, clipped to the patch."""
         height, width = params["shape"][:2]
         boxes = bboxes[kept]
         corner, size = np.tile(patch[:2], 2), np.tile(patch[2:] - patch[:2], 2)
@@ -95,10 +95,10 @@ class RandomIoUCrop(DualTransform):
 
 
 class RandomZoomOut(DualTransform):
-    """The image somewhere on a larger canvas, so that its objects become small.
+    """The image at a random place on a larger canvas, so that its objects become small.
 
     Args:
-        scale: least and greatest side of the canvas by the image's.
+        scale: least and greatest side of the canvas, relative to the image's.
         fill: the canvas's value.
         fill_mask: the canvas's class number in masks.
         p: how often it is done.
@@ -135,14 +135,14 @@ class RandomZoomOut(DualTransform):
         return self.put(mask, self.fill_mask, params["canvas"], params["corner"])
 
     def put(self, img: Pixels, fill: int, canvas: NDArray[np.int64], corner: NDArray[np.int64]) -> Pixels:
-        """An array (H, W, …) on a canvas of one value."""
+        """Put an array (H, W, …) on a canvas of one value."""
         left, top = corner
         large = np.full((canvas[1], canvas[0], *img.shape[2:]), fill, img.dtype)
         large[top : top + img.shape[0], left : left + img.shape[1]] = img
         return large
 
     def apply_to_bboxes(self, bboxes: NDArray[np.float32], **params: Any) -> NDArray[np.float32]:
-        """The boxes within the canvas."""
+        """The boxes, relative to the canvas."""
         size, canvas, corner = (
             np.tile(pair, 2) for pair in (params["shape"][1::-1], params["canvas"], params["corner"])
         )

@@ -1,4 +1,4 @@
-"""Random resized crops (Szegedy et al., arXiv:1409.4842, section 6), decoding no more of a file than the crop needs."""
+"""Random resized crops (Szegedy et al., arXiv:1409.4842, section 6) that decode only as much of a file as they need."""
 
 import math
 from pathlib import Path
@@ -26,7 +26,7 @@ class Box(NamedTuple):
 
 
 class RandomResizedCrop:
-    """A box of random area and shape, resized to a square, flipped now and then.
+    """A box of random area and shape, resized to a square and randomly flipped.
 
     The box is drawn as torchvision draws it, but before anything is decoded:
 
@@ -36,8 +36,8 @@ class RandomResizedCrop:
     Args:
         size: height and width of the result.
         scale: least and greatest area of the box, as fractions of the image's.
-        ratio: least and greatest width of the box by its height.
-        flip: how often the result is mirrored.
+        ratio: least and greatest width / height of the box.
+        flip: probability of mirroring the result.
         interpolation: always with antialiasing.
 
     Raises:
@@ -80,7 +80,7 @@ class RandomResizedCrop:
         return np.asarray(cv2.flip(result, 1), np.uint8) if generator.random() < self.flip else result
 
     def draw(self, height: int, width: int, generator: np.random.Generator) -> Box:
-        """A box within an image: the first of ten that fits, else the middle in the nearest shape that is allowed."""
+        """A box within an image: the first of ten that fits, else the middle in the nearest allowed shape."""
         low, high = math.log(self.ratio[0]), math.log(self.ratio[1])
         for _ in range(TRIES):
             area = height * width * generator.uniform(*self.scale)
@@ -108,7 +108,7 @@ def cut_box(source: Path | Jpeg | Pixels, box: Box, size: int, interpolation: In
 
 
 def open_image(source: Path | Pixels) -> Jpeg | Pixels:
-    """A JPEG file with its header read; of anything else the pixels."""
+    """A JPEG file with its header read, or the pixels of anything else."""
     if isinstance(source, np.ndarray):
         return source
     try:
@@ -120,7 +120,7 @@ def open_image(source: Path | Pixels) -> Jpeg | Pixels:
 def decode_part(jpeg: Jpeg, box: Box, size: int) -> Pixels:
     """The box of a JPEG file in RGB, at the smallest scale at which neither side is below `size`.
 
-    At a smaller scale its edges are moved to whole pixels there, by at most half a pixel of the result.
+    At a smaller scale its edges are rounded to whole pixels there, by at most half a pixel of the result.
 
     Raises:
         UserError: if it cannot be decoded.
@@ -129,7 +129,7 @@ def decode_part(jpeg: Jpeg, box: Box, size: int) -> Pixels:
 
     reduce = next((n for n in (8, 4, 2) if min(box.height, box.width) >= n * size), 1)
     pixels = jpeg.decode(box.top + box.height, reduce)
-    if pixels is None:  # Pillow knows what is wrong, or how to read it nevertheless
+    if pixels is None:  # Pillow can read it nevertheless, or reports what is wrong
         return copy_part(read_rgb(jpeg.path), box)
     top, left = round(box.top / reduce), round(box.left / reduce)
     bottom, right = round((box.top + box.height) / reduce), round((box.left + box.width) / reduce)
@@ -137,5 +137,5 @@ def decode_part(jpeg: Jpeg, box: Box, size: int) -> Pixels:
 
 
 def copy_part(image: Pixels, box: Box) -> Pixels:
-    """The box of an image, copied: the image may be one that cannot be written to."""
+    """A copy of the box of an image, because the image may be read-only."""
     return image[box.top : box.top + box.height, box.left : box.left + box.width].copy()

@@ -1,4 +1,4 @@
-"""Label maps are void where a transform has no image: albumentations' own filling is 0, which is a class."""
+"""Fills label maps with void where a transform has no image: albumentations fills with 0, which is a class."""
 
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -13,13 +13,13 @@ from tasks.common.labels import VOID
 
 
 def with_void(settings: Any) -> Any:
-    """Plain settings of transforms in which `fill_mask` is 255 wherever it is a parameter and was not given.
+    """Plain settings of transforms, with `fill_mask` set to 255 wherever it is a parameter and was not given.
 
-    That includes transforms inside of others (OneOf, Sequential, …) and those that hide pixels (CoarseDropout, …):
-    nothing is to be learnt there either.
+    That includes nested transforms (OneOf, Sequential, …) and those that hide pixels (CoarseDropout, …), where nothing
+    should be learnt either.
 
     Args:
-        settings: dicts and lists as they are instantiated; they stay as they are.
+        settings: dicts and lists as passed to instantiate; they are not changed.
     """
     if isinstance(settings, list | tuple):
         return [with_void(entry) for entry in settings]
@@ -30,15 +30,15 @@ def with_void(settings: Any) -> Any:
 
 
 def parameters(node: dict[Any, Any]) -> list[str]:
-    """Names of the parameters of what a node builds; those that it gives by position are left out."""
+    """Parameter names of what a node builds, without those given by position."""
     try:
         return list(signature(resolve_name(str(node["_target_"]))).parameters)[len(node.get("_args_", ())) :]
-    except (KeyError, ImportError, AttributeError, ValueError, TypeError):  # what cannot be built says so later
+    except (KeyError, ImportError, AttributeError, ValueError, TypeError):  # build errors are reported later
         return []
 
 
 def void_outside(transforms: Iterable[Any]) -> None:
-    """Make the transforms that have no such parameter, also inside of others, leave void where they have no image."""
+    """Make transforms without such a parameter, nested ones included, leave void where they have no image."""
     for transform in transforms:
         if isinstance(transform, albumentations.BaseCompose):
             void_outside(transform.transforms)
@@ -49,5 +49,5 @@ def void_outside(transforms: Iterable[Any]) -> None:
 
 
 def shifted(apply: Callable[..., NDArray[Any]], mask: NDArray[Any], *arguments: Any, **parameters: Any) -> NDArray[Any]:
-    """A transform of a uint8 label map whose filling of 0 becomes 255: classes move up by one, void to 0, and back."""
+    """Apply a transform to a uint8 label map with its fill of 0 as 255: classes move up by one, void to 0, and back."""
     return apply(mask + 1, *arguments, **parameters) - 1

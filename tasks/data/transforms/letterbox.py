@@ -1,4 +1,4 @@
-"""Images brought to one size, and where they then lie: what a network sees in training and in scoring."""
+"""Images resized to a fixed size, with their resulting position: the network's input in training and scoring."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,11 +13,11 @@ from tasks.data.files.images import read_rgb
 from tasks.data.files.samples import Arrays
 from tasks.data.transforms.resize import antialiased
 
-LONGEST = 16_384  # pixels a side: more is a slip, and no memory would hold a batch of it
+LONGEST = 16_384  # pixels a side: more is a typo, and a batch would not fit into any memory
 
 
 class Place(NamedTuple):
-    """Where an image lies in the one that the network sees, in that one's pixels."""
+    """Position of an image in the network's input, in pixels of the input."""
 
     x: int
     y: int
@@ -26,14 +26,14 @@ class Place(NamedTuple):
 
 
 class PlacedView(Protocol):
-    """A view that says where it puts an image of some height and width, so that boxes and masks can follow."""
+    """A view that reports where it puts an image of a given height and width, so that boxes and masks can follow."""
 
     def place(self, height: int, width: int) -> Place: ...
     def __call__(self, source: Path | Pixels) -> Pixels: ...
 
 
 class Stretch:
-    """The whole image at a fixed size, its shape given up: no pixel of the network's input is wasted.
+    """The whole image at a fixed size, ignoring the aspect ratio: no pixel of the network's input is wasted.
 
     Args:
         size: height and width of the result.
@@ -52,11 +52,11 @@ class Stretch:
         self.height, self.width = size
 
     def place(self, _height: int, _width: int) -> Place:
-        """Where an image of this size lies afterwards: everywhere."""
+        """Position of an image of this size: the whole input."""
         return Place(0, 0, self.width, self.height)
 
     def rule(self) -> dict[str, Any]:
-        """What another program must know to do the same."""
+        """What another program needs to know to do the same."""
         return {"rule": "stretch", "height": self.height, "width": self.width}
 
     def __call__(self, source: Path | Pixels) -> Pixels:
@@ -70,11 +70,11 @@ class Stretch:
 
 
 class Letterbox(Stretch):
-    """The whole image as large as it fits, its shape kept, in the middle of a canvas of one grey.
+    """The whole image as large as it fits, keeping the aspect ratio, centred on a grey canvas.
 
     Args:
         size: height and width of the result.
-        fill: the canvas's value; 114 is near the mean of photos, so that the edge is no strong feature.
+        fill: the canvas's value; 114 is near the mean of photos, so that the edge is not a strong feature.
 
     Raises:
         UserError: for values out of range.
@@ -87,13 +87,13 @@ class Letterbox(Stretch):
         self.fill = fill
 
     def place(self, height: int, width: int) -> Place:
-        """Where an image of this size lies afterwards."""
+        """Position of an image of this size in the canvas."""
         scale = min(self.height / height, self.width / width)
         down, across = max(1, round(height * scale)), max(1, round(width * scale))
         return Place((self.width - across) // 2, (self.height - down) // 2, across, down)
 
     def rule(self) -> dict[str, Any]:
-        """What another program must know to do the same."""
+        """What another program needs to know to do the same."""
         return {"rule": "letterbox", "height": self.height, "width": self.width, "fill": self.fill}
 
     def __call__(self, source: Path | Pixels) -> Pixels:
@@ -110,10 +110,10 @@ class Letterbox(Stretch):
 
 
 def placed(fit: View) -> PlacedView:
-    """The view, if it can say where it puts an image.
+    """The view, if it reports where it puts an image.
 
     Raises:
-        UserError: if it cannot.
+        UserError: if it does not.
     """
     if not hasattr(fit, "place"):
         raise UserError(
@@ -124,10 +124,10 @@ def placed(fit: View) -> PlacedView:
 
 
 def stretching(fit: View) -> PlacedView:
-    """The view, if all of the network's input is the image, so that a label map of any size lies right on it.
+    """The view, if the image fills the network's input, so that a label map of any size aligns with it.
 
     Raises:
-        UserError: if it is not.
+        UserError: if it does not.
     """
     if type(fit) is not Stretch:
         raise UserError(
@@ -138,9 +138,9 @@ def stretching(fit: View) -> PlacedView:
 
 
 def move(sample: Arrays, fit: PlacedView) -> Arrays:
-    """A sample with its `image` (H, W, 3) fitted; `bboxes` (K, 5), xyxy and class number, and `mask` (H, W) go along.
+    """Fit a sample's `image` (H, W, 3) and move its `bboxes` (K, 5), xyxy and class number, and `mask` (H, W) with it.
 
-    What the image does not cover is void in the mask.
+    The mask is void where there is no image.
     """
     height, width = sample["image"].shape[:2]
     place = fit.place(height, width)

@@ -1,4 +1,4 @@
-"""TrivialAugment (Müller and Hutter, ICCV 2021) and RandAugment (Cubuk et al., NeurIPS 2020) out of albumentations."""
+"""TrivialAugment (Müller and Hutter, ICCV 2021) and RandAugment (Cubuk et al., NeurIPS 2020) from albumentations."""
 
 import math
 from collections.abc import Callable
@@ -11,13 +11,13 @@ from tasks.common.labels import VOID
 
 
 class Reach(NamedTuple):
-    """How far each operation goes at full strength."""
+    """Range of each operation at full strength."""
 
     shear: float  # tangent of the angle
     shift: float  # share of the image's side
     turn: float  # degrees
     enhance: float  # of brightness, contrast and saturation: factors from 1 - enhance to 1 + enhance
-    bits: int  # taken away by posterising
+    bits: int  # removed by posterising
 
 
 TRIVIAL = Reach(shear=0.99, shift=32 / 224, turn=135, enhance=0.99, bits=6)  # the paper's "wide" space
@@ -25,7 +25,7 @@ RANDOM = Reach(shear=0.3, shift=150 / 331, turn=30, enhance=0.9, bits=4)
 
 
 def trivial_augment(fill: int = 128) -> A.OneOf:
-    """One operation for each image, its strength drawn evenly between none and all.
+    """One operation per image, its strength drawn uniformly between zero and full.
 
     Args:
         fill: the grey outside the image; label maps are void there.
@@ -34,13 +34,13 @@ def trivial_augment(fill: int = 128) -> A.OneOf:
 
 
 def rand_augment(count: int = 2, magnitude: float = 9, fill: int = 128) -> A.SomeOf:
-    """`count` operations for each image, one after the other, all of the same magnitude.
+    """`count` operations per image in sequence, all of the same magnitude.
 
     Args:
         magnitude: 0 to 30, as in the paper.
 
     Raises:
-        ValueError: for a magnitude outside that.
+        ValueError: for a magnitude out of range.
     """
     if not 0 <= magnitude <= 30:
         raise ValueError(f"magnitude={magnitude} must lie between 0 and 30")
@@ -49,7 +49,7 @@ def rand_augment(count: int = 2, magnitude: float = 9, fill: int = 128) -> A.Som
 
 
 def operations(low: float, high: float, reach: Reach, fill: int) -> list[BasicTransform]:
-    """The fourteen operations, each with a strength between low and high (0 to 1) and a sign by chance."""
+    """The fourteen operations, each with a strength between low and high (0 to 1) and a random sign."""
 
     def signed(make: Callable[[float, float], BasicTransform], full: float) -> A.OneOf:
         return A.OneOf([make(low * full, high * full), make(-high * full, -low * full)], p=1.0)
@@ -58,7 +58,7 @@ def operations(low: float, high: float, reach: Reach, fill: int) -> list[BasicTr
         return math.degrees(math.atan(tangent))
 
     def shear(axis: str) -> Callable[[float, float], BasicTransform]:
-        still = {"x": (0.0, 0.0), "y": (0.0, 0.0)}  # albumentations shears an axis that is left out by 1 degree
+        still = {"x": (0.0, 0.0), "y": (0.0, 0.0)}  # albumentations shears an omitted axis by 1 degree
         return lambda a, b: A.Affine(shear={**still, axis: (degrees(a), degrees(b))}, fill=fill, fill_mask=VOID, p=1.0)
 
     def shift(axis: str) -> Callable[[float, float], BasicTransform]:

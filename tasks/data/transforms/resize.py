@@ -1,4 +1,4 @@
-"""Images at another size; those that classification papers score: resized, the middle cut out (Krizhevsky, 2012)."""
+"""Resized images, and the views that classification papers score: resized, centre cropped (Krizhevsky, 2012)."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,15 +21,16 @@ FILTERS = {
 
 
 class ResizeCentreCrop:
-    """Byte for byte what torchvision's Resize and CenterCrop make of a Pillow image, with which scores are published.
+    """Byte-identical to torchvision's Resize and CenterCrop of a Pillow image, with which scores are published.
 
     Args:
-        resize: the shorter side's length; two numbers are height and width, whatever the shape; None keeps the size.
-        crop: height and width cut from the middle, filled up with black where the image is smaller; None cuts nothing.
-        interpolation: with antialiasing, as Pillow always does it.
+        resize: the shorter side's length; two numbers are height and width, ignoring the aspect ratio; None keeps the
+            size.
+        crop: height and width cut from the middle, padded with black where the image is smaller; None does not crop.
+        interpolation: with antialiasing, as always in Pillow.
 
     Raises:
-        UserError: for an interpolation that does not exist, or lengths below 1.
+        UserError: for an unknown interpolation, or lengths below 1.
     """
 
     def __init__(
@@ -52,13 +53,13 @@ class ResizeCentreCrop:
         self.filter = FILTERS[interpolation]
 
     def rule(self) -> dict[str, Any]:
-        """What another program must know to do the same."""
+        """What another program needs to know to do the same."""
         return {
             "rule": "resize_centre_crop",
             "lengths": self.lengths,
             "crop": self.crop,
             "interpolation": self.interpolation,
-            "pillow": int(pillow_version.split(".")[0]),  # its way with tall photos has changed
+            "pillow": int(pillow_version.split(".")[0]),  # its handling of tall photos has changed
         }
 
     def __call__(self, source: Path | Pixels) -> Pixels:
@@ -78,24 +79,24 @@ class ResizeCentreCrop:
         if len(self.lengths) == 2:
             return self.lengths[1], self.lengths[0]
         short = self.lengths[0]
-        longer = int(short * max(width, height) / min(width, height))  # torchvision cuts off the fraction
+        longer = int(short * max(width, height) / min(width, height))  # torchvision truncates
         return (short, longer) if width <= height else (longer, short)
 
 
 def middle(image: Image.Image, size: int) -> Pixels:
-    """The middle of an image, (size, size, 3); what lies outside of it is black."""
+    """The middle of an image, (size, size, 3), black outside of the image."""
     width, height = image.size
-    # Where the image is smaller, torchvision first fills it up and rounds down; else Python's rounding to even.
+    # If the image is smaller, torchvision first pads it and rounds down; otherwise it uses Python's rounding to even.
     left = -((size - width) // 2) if width < size else round((width - size) / 2)
     top = -((size - height) // 2) if height < size else round((height - size) / 2)
     return np.array(image.crop((left, top, left + size, top + size)))
 
 
 def antialiased(image: Pixels, height: int, width: int, interpolation: str = "bilinear") -> Pixels:
-    """(H, W, 3) to (height, width, 3) with antialiasing: within 1 of what Pillow gives, in a fraction of its time.
+    """(H, W, 3) to (height, width, 3) with antialiasing: within 1 of Pillow's result, in a fraction of the time.
 
-    Without antialiasing each new pixel would be made of 2×2 old ones, and the rest left out: what is two pixels wide
-    would come and go with its place. Small objects are what a detector finds hardest as it is.
+    Without antialiasing each new pixel would be made of 2×2 old ones and the rest ignored, so that details two pixels
+    wide would appear or vanish depending on position. Small objects are hard enough for a detector as it is.
 
     Args:
         interpolation: "bilinear" or "bicubic".
@@ -104,8 +105,8 @@ def antialiased(image: Pixels, height: int, width: int, interpolation: str = "bi
 
     if image.shape[:2] == (height, width):
         return image
-    # A copy, because the image may be one that cannot be written to; and torch must see channels last in memory: the
-    # batch dimension needs a stride that torch has made.
+    # Copied because the image may be read-only, and torch must recognise channels last in memory: the batch dimension
+    # needs a stride made by torch.
     batch = torch.from_numpy(np.array(image, order="C")).view(1, *image.shape).permute(0, 3, 1, 2)
     resized = torch.nn.functional.interpolate(batch, (height, width), mode=interpolation, antialias=True)
     return resized[0].permute(1, 2, 0).contiguous().numpy()
