@@ -23,19 +23,22 @@ TASKS = ["segment", "detect", "classify"]
 
 
 @pytest.fixture
-def none_named(monkeypatch):
-    """No plug-in is named now, and whatever a test names is forgotten after it."""
-    with monkeypatch.context() as patch:
-        patch.setenv(VARIABLE, "")
-        yield
+def none_named():
+    """No plug-in is named now, and whatever a test or its commands name is forgotten after it.
+
+    Not by `monkeypatch`, which would bring back what a command named between two of its patches.
+    """
+    before = os.environ.pop(VARIABLE, None)
+    yield
+    os.environ.pop(VARIABLE, None)
+    if before is not None:
+        os.environ[VARIABLE] = before
     store_heads()
 
 
 @pytest.fixture
-def named(none_named, monkeypatch):
-    monkeypatch.setenv(VARIABLE, "examples")
-    yield
-    monkeypatch.setenv(VARIABLE, "")
+def named(none_named):
+    os.environ[VARIABLE] = "examples"
 
 
 def well(result: Result) -> Result:
@@ -43,7 +46,7 @@ def well(result: Result) -> Result:
     return result
 
 
-def test_a_task_of_ones_own_trains_evaluates_exports_and_predicts(command, none_named, tmp_path, monkeypatch):
+def test_a_task_of_ones_own_trains_evaluates_exports_and_predicts(command, none_named, tmp_path):
     pytest.importorskip("onnxruntime")
     train, best = tmp_path / "train", tmp_path / "train/checkpoints/best.ckpt"
     settings = ("dataset.train=16", "dataset.val=8", "trainer.max_epochs=1", "trainer.accelerator=cpu")
@@ -67,7 +70,7 @@ def test_a_task_of_ones_own_trains_evaluates_exports_and_predicts(command, none_
     own = [config["backbone"], config["head"], config["task"], config["task"]["loss"], config["dataset"]]
     assert all(node["_target_"].startswith("examples.") for node in own)
 
-    monkeypatch.setenv(VARIABLE, "")  # the file says plugins: [examples]; that is not read
+    os.environ[VARIABLE] = ""  # the file says plugins: [examples]; that is not read
     assert config["plugins"] == ["examples"]
     with pytest.raises(UserError, match=r"best\.ckpt .*has a task of your own: tasks\.tags .*plugins=\[…\]"):
         read_ours(best)
@@ -87,18 +90,18 @@ def test_every_described_task_is_a_head_of_multitask(named):
     assert own["head"]["_target_"] == "examples.max_head.MaxHead" and list(config.targets)[-1] == "tags"
 
 
-def test_tasks_and_classes_are_known_while_their_package_is_named(none_named, monkeypatch):
+def test_tasks_and_classes_are_known_while_their_package_is_named(none_named):
     assert [*infos()] == TASKS and not is_plugged("examples.tiny_net.TinyNet") and module_of("detect") == "tasks.detect"
-    monkeypatch.setenv(VARIABLE, "examples")
+    os.environ[VARIABLE] = "examples"
     assert is_plugged("examples.tiny_net.TinyNet") and not is_plugged("examples_of_others.TinyNet")
 
 
 @pytest.mark.parametrize("slot", ["backbone", "head", "task", "dataset", "tags.task", "datasets.town"])
-def test_a_file_builds_own_classes_while_their_package_is_named(slot, named, monkeypatch):
+def test_a_file_builds_own_classes_while_their_package_is_named(slot, named):
     config = OmegaConf.to_container(OmegaConf.from_dotlist([f"{slot}._target_=examples.focal.FocalLoss"]))
     config["plugins"] = ["examples"]
     assert checked_config(config, "own.ckpt") == config
-    monkeypatch.setenv(VARIABLE, "")
+    os.environ[VARIABLE] = ""
     with pytest.raises(UserError, match=r"examples\.focal\.FocalLoss', which is not one of those that may be built"):
         checked_config(config, "own.ckpt")
 
@@ -122,15 +125,15 @@ def test_a_file_builds_them_nowhere_else(slot, named):
         ("examples.focal", "there is no package"),  # a module
     ],
 )
-def test_what_is_no_package_of_ones_own_is_refused(name, said, none_named, monkeypatch):
-    monkeypatch.setenv(VARIABLE, f"examples,{name}")
+def test_what_is_no_package_of_ones_own_is_refused(name, said, none_named):
+    os.environ[VARIABLE] = f"examples,{name}"
     with pytest.raises(UserError, match=f"^plugins: .*{said}"):
         plugins()
 
 
 @pytest.mark.parametrize("typed", ["plugins=[examples,b]", "plugins=['examples', b]", "plugins=examples,b"])
-def test_the_command_line_adds_to_the_variable(typed, none_named, monkeypatch):
-    monkeypatch.setenv(VARIABLE, "a,b")
+def test_the_command_line_adds_to_the_variable(typed, none_named):
+    os.environ[VARIABLE] = "a,b"
     take_from(["seed=1"])
     assert os.environ[VARIABLE] == "a,b"
     take_from([typed])

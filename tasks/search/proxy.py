@@ -1,6 +1,8 @@
 """Short trainings that compare networks: on part of the training images, scored on others that are held out."""
 
-from collections.abc import Callable, Iterator, Sequence
+import signal
+import threading
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from itertools import islice
@@ -30,6 +32,10 @@ from tasks.engine.teacher import make_distillation
 from tasks.predict.checkpoint import best_device
 from tasks.search.settings import ProxySettings
 
+TRAINER = (  # arguments of the run's trainer that short trainings share
+    *("_target_", "accelerator", "precision", "accumulate_grad_batches", "gradient_clip_val"),
+    *("gradient_clip_algorithm", "deterministic", "benchmark", "detect_anomaly"),
+)
 NORM_BATCHES = 8  # for BatchNorm's statistics before a score: with a momentum of 0.01 they follow too slowly
 
 
@@ -80,10 +86,9 @@ class Proxy:
             each_epoch: called with every epoch's number, from 0, and score; its exceptions end the training.
         """
         self.start(learner)
-        scores = Scores(self, each_epoch)
-        trainer = self.trainer([scores], max_epochs=epochs, check_every=epochs if each_epoch is None else 1)
-        trainer.fit(learner, self.data)
-        return scores.score
+        short = Short(self, settle=True, each_epoch=each_epoch)
+        self.trainer(short, max_epochs=epochs, check_every=1 if each_epoch else epochs).fit(learner, self.data)
+        return short.score
 
     def fine_tune(self, learner: Learner, *, steps: int, lr: float, draw: int = 0) -> None:
         """Train a network for a few steps at a constant learning rate.
@@ -92,10 +97,10 @@ class Proxy:
             draw: the epoch whose images are drawn first.
         """
         self.start(learner)
-        learner.optimizer = partial(learner.optimizer, lr=lr) if learner.optimizer else None
-        learner.scheduler = partial(constant, warmup=0.0)
-        epochs = draw - (-steps // self.steps)
-        trainer = self.trainer([], max_epochs=epochs, max_steps=steps, limit_val_batches=0)
+        assert learner.optimizer is not None
+        learner.optimizer, learner.scheduler = partial(learner.optimizer, lr=lr), partial(constant, warmup=0.0)
+        epochs = draw + steps  # an epoch has a step or more
+        trainer = self.trainer(Short(self), max_epochs=epochs, max_steps=steps, limit_val_batches=0)
         trainer.fit_loop.epoch_progress.current.processed = draw  # type: ignore[attr-defined]
         trainer.fit(learner, self.data)
 
@@ -105,9 +110,9 @@ class Proxy:
         Args:
             settle: whether BatchNorm's statistics are taken afresh before.
         """
-        scores = Scores(self, settle=settle)
-        self.trainer([scores]).validate(learner, self.data, verbose=False)
-        return scores.score
+        short = Short(self, settle=settle)
+        self.trainer(short).validate(learner, self.data, verbose=False)
+        return short.score
 
     def start(self, learner: Learner) -> Task:
         """Make a network ready for training; returns its task."""
@@ -121,26 +126,15 @@ class Proxy:
         learner.to(self.device).train()
         return task
 
-    def trainer(
-        self, callbacks: Sequence[Callback], *, max_epochs: int = 1, check_every: int = 1, **limits: int
-    ) -> Trainer:
+    def trainer(self, short: "Short", *, max_epochs: int = 1, check_every: int = 1, **limits: int) -> Trainer:
         """The run's trainer on one device, without logs and checkpoints."""
-        spec = {
-            **self.run.trainer.spec,
-            "devices": 1,
-            "num_nodes": 1,
-            "strategy": "auto",
-            "num_sanity_val_steps": 0,
-            "max_epochs": max_epochs,
-            "limit_train_batches": self.steps,
-            "limit_val_batches": 1.0,
-            **limits,
-        }
+        spec = {key: value for key, value in self.run.trainer.spec.items() if key in TRAINER}
+        spec |= {"devices": 1, "max_epochs": max_epochs, "num_sanity_val_steps": 0}
+        spec |= {"limit_train_batches": self.steps, "limit_val_batches": 1.0, **limits}
         settings = replace(
             self.run.trainer, spec=spec, max_epochs=max_epochs, check_every=check_every, sync_batchnorm=False
         )
-        shrink = [] if self.side is None else [Shrink(self.side)]
-        return make_trainer(settings, [*shrink, *callbacks], log=False)
+        return make_trainer(settings, [short], log=False)
 
     def batches(self, epoch: int, count: int) -> Iterator[Batch]:
         """The first training batches of an epoch, and of the next ones if it has fewer, on the device."""
@@ -148,48 +142,56 @@ class Proxy:
         while count > 0:
             order.set_epoch(epoch)
             for draws in islice(order, min(count, self.steps)):
-                batch = move_data_to_device(samples[draws], self.device)
-                yield batch if self.side is None else batch | {"image": shrunk(batch["image"], self.side)}
+                yield self.shrink(move_data_to_device(samples[draws], self.device))
             count, epoch = count - self.steps, epoch + 1
 
-    def settle(self, learner: Learner) -> None:
-        """Take BatchNorm's statistics afresh."""
-        with torch.inference_mode(False), torch.no_grad():
-            update_bn([batch["image"] for batch in self.batches(0, min(NORM_BATCHES, self.steps))], learner)
+    def shrink(self, batch: Batch) -> Batch:
+        """Give a batch the size at which it is trained and scored, in place."""
+        if self.side is not None:
+            batch["image"] = shrunk(batch["image"], self.side)
+        return batch
 
 
-class Scores(Callback):
-    """Keeps the score of a validation on the held-out images.
+class Short(Callback):
+    """What a short training or scoring does beside the Trainer.
+
+    It shrinks images, takes BatchNorm's statistics afresh before a score, and keeps the score. Signals stay with the
+    search: Lightning's handler would only note a SIGTERM.
+
+    Args:
+        settle: whether the statistics are taken afresh.
+        each_epoch: see Proxy.train.
 
     Attributes:
         score: the task's main score; 0 if it has none.
     """
 
     def __init__(
-        self, proxy: Proxy, each_epoch: Callable[[int, float], None] | None = None, *, settle: bool = True
+        self, proxy: Proxy, *, settle: bool = False, each_epoch: Callable[[int, float], None] | None = None
     ) -> None:
-        self.proxy, self.each_epoch, self.settle = proxy, each_epoch, settle
+        self.proxy, self.settle, self.each_epoch = proxy, settle, each_epoch
         self.score = 0.0
+        self.on_sigterm = signal.getsignal(signal.SIGTERM)
 
-    def on_validation_start(self, _trainer: Trainer, learner: Any) -> None:
+    def on_train_start(self, *_: Any) -> None:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, self.on_sigterm)
+
+    def on_validation_start(self, trainer: Trainer, learner: Any) -> None:
+        self.on_train_start()
         if self.settle:
-            self.proxy.settle(learner)
+            with torch.inference_mode(False), torch.no_grad(), trainer.precision_plugin.forward_context():
+                batches = self.proxy.batches(0, min(NORM_BATCHES, self.proxy.steps))
+                update_bn((batch["image"] for batch in batches), learner)
+
+    def on_train_batch_start(self, _trainer: Trainer, _learner: Any, batch: Batch, *_: Any) -> None:
+        self.proxy.shrink(batch)
+
+    def on_validation_batch_start(self, _trainer: Trainer, _learner: Any, batch: Batch, *_: Any) -> None:
+        self.proxy.shrink(batch)
 
     def on_validation_end(self, trainer: Trainer, learner: Any) -> None:
         ((name, scores),) = learner.scores_by_task().items()
         self.score = float(scores[learner.each(name).score] or 0.0)
         if self.each_epoch is not None:
             self.each_epoch(trainer.current_epoch, self.score)
-
-
-class Shrink(Callback):
-    """Shrinks images to a shorter side, on the device."""
-
-    def __init__(self, side: int) -> None:
-        self.side = side
-
-    def on_train_batch_start(self, _trainer: Trainer, _learner: Any, batch: Any, _index: int) -> None:
-        batch["image"] = shrunk(batch["image"], self.side)
-
-    def on_validation_batch_start(self, _t: Trainer, _l: Any, batch: Any, _index: int, _loader: int = 0) -> None:
-        batch["image"] = shrunk(batch["image"], self.side)

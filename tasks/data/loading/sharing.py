@@ -116,8 +116,21 @@ class Waiting(Iterator[Any]):
         except Stopped:
             self.kill_workers()
             raise
+        except RuntimeError:
+            self.name_killed()
+            raise
         finally:
             Waiting.since = None
+
+    def name_killed(self) -> None:
+        """Raise the error with the signal that killed a worker.
+
+        PyTorch's handler does, but Lightning removes it after the first `fit` or `validate` of a process.
+        """
+        for worker in getattr(self.batches, "_workers", ()):
+            if worker.exitcode is not None and worker.exitcode < 0:
+                name = signal.strsignal(-worker.exitcode)
+                raise RuntimeError(f"DataLoader worker (pid {worker.pid}) is killed by signal: {name}. ") from None
 
     def kill_workers(self) -> None:
         """End the workers at once; PyTorch would wait 5 s for each hung one, and then forever at exit."""

@@ -15,10 +15,11 @@ from tasks.config.tree import resolved, select
 from tasks.data.loading.splits import Splits
 from tasks.search.networks import Networks
 
-FORMAT = 2  # version of the identity; a study with an older one cannot be compared
+FORMAT = 3  # version of the identity; a study with an older one cannot be compared
 SCORING = (
     *("target", "head", "task", "optimizer", "scheduler", "seed", "targets", "channels_last", "white"),
-    *("trainer.gradient_clip_val", "data", "backbone.frozen"),
+    *("trainer.gradient_clip_val", "trainer.gradient_clip_algorithm", "trainer.precision"),
+    *("trainer.accumulate_grad_batches", "data", "backbone.frozen"),
 )
 NO_MATTER = (  # may differ when a study resumes
     *("search.trials", "search.study", "search.workers", "search.widths"),

@@ -432,7 +432,7 @@ def test_a_search_draws_as_a_training_does():
 
     data = module(0, train=Labelled(), balance=1.0)
     data.augmented = Drawn
-    proxy = SimpleNamespace(data=data, run=SimpleNamespace(seed=0), steps=3, side=None, device="cpu")
+    proxy = SimpleNamespace(data=data, run=SimpleNamespace(seed=0), steps=3, shrink=lambda batch: batch, device="cpu")
     drawn = [image for batch in Proxy.batches(proxy, 0, 3) for image in batch]
     assert drawn == [draw.image for batch in data.order()(seed=0) for draw in batch]
     assert drawn.count(5) == 3, "half the draws are of the class with one image"

@@ -108,14 +108,21 @@ def test_a_stop_does_not_wait_for_a_worker_that_hangs():
     assert not [child for child in multiprocessing.active_children() if child.is_alive()]
 
 
-def test_a_killed_worker_is_named():
+@pytest.mark.parametrize("handled", [True, False])
+def test_a_killed_worker_is_named(handled, monkeypatch):
+    """By PyTorch's handler of SIGCHLD, and without it: Lightning puts back the one from before a `fit`."""
     loader = WorkerLoader(Hanging(), batch_size=None, collate_fn=shareable, num_workers=1)
     batches = iter(loader)
     next(batches)
+    before = signal.getsignal(signal.SIGCHLD)
+    if not handled:
+        monkeypatch.setattr("torch.utils.data._utils.MP_STATUS_CHECK_INTERVAL", 0.2)  # instead of 5 s
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     (worker,) = multiprocessing.active_children()
     threading.Timer(0.3, worker.kill).start()
     with pytest.raises(RuntimeError) as error:
         next(batches)
+    signal.signal(signal.SIGCHLD, before)
     said = lost_worker(error.value)
     assert said.startswith(f"data worker {worker.pid} was ended by a signal (Killed): often the memory has run out")
     assert "data.workers=0" in said
