@@ -121,7 +121,7 @@ def announced(backbone: Backbone, side: int) -> list[dict[str, Any]]:
 
 
 @contextmanager
-def told_with_its_name(network: Network) -> Iterator[None]:
+def named_errors(network: Network) -> Iterator[None]:
     """Turns errors of a running network into a one-line ValueError that names it."""
     try:
         yield
@@ -137,7 +137,7 @@ def print_one(console: Console, network: Network, *, as_json: bool) -> None:
         ValueError: if it does not take images of this size.
     """
     (backbone, head), side = built(network), network.size
-    with told_with_its_name(network):
+    with named_errors(network):
         parts = parts_of(backbone, head, side, side)
     maps = announced(backbone, side)
     if as_json:
@@ -162,7 +162,7 @@ def print_several(console: Console, networks: Sequence[Network], *, as_json: boo
     """
     records = []
     for network in networks:
-        with told_with_its_name(network):
+        with named_errors(network):
             (counts,) = sizes([network])
         values = network._asdict() | counts._asdict()
         del values["build"]

@@ -46,8 +46,8 @@ class TagsTask(Task):
     def loss(self, outputs: Tensor, batch: Mapping[str, Any]) -> Tensor:
         return self.criterion(outputs, batch[self.target])
 
-    def distance(self, outputs: Tensor, wanted: Tensor, temperature: float) -> Tensor:
-        return binary_divergence(outputs, wanted, temperature, dim=1).mean()
+    def distance(self, outputs: Tensor, teacher: Tensor, temperature: float) -> Tensor:
+        return binary_divergence(outputs, teacher, temperature, dim=1).mean()
 
     def predict(self, outputs: Tensor, _size: tuple[int, int], _places: Places | None = None) -> Tensor:
         """The logits (N, classes)."""
@@ -73,7 +73,7 @@ class TagsTask(Task):
     def found(self, prediction: Tensor) -> Found:
         return {"logits": prediction[0].cpu().numpy()}
 
-    def card(self) -> dict[str, Any]:
+    def metadata(self) -> dict[str, Any]:
         return {"target": self.target, "classes": self.class_names}
 
 

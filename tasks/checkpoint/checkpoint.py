@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from backbones.domain_norm import state_for_domains, state_of_domains
 from backbones.torch_file import check_sound
 from tasks.checkpoint.digest import check_digest
-from tasks.checkpoint.metadata import FORMAT, check_card
+from tasks.checkpoint.metadata import FORMAT, check_metadata
 from tasks.checkpoint.reading import read_file
 from tasks.common.errors import UserError
 from tasks.config.heads import of_one_head, of_several
@@ -19,10 +19,10 @@ from tasks.config.stored import checked_config
 BALANCE = "balance."  # prefix of a learner's loss-weighting tensors, which are not part of the network
 
 
-def make_card(task: str, stored: Mapping[str, Any], tasks: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+def make_metadata(task: str, stored: Mapping[str, Any], tasks: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """A checkpoint's description as plain dicts, lists and strings: format, task, configuration, classes."""
-    cards = {name: dict(card) for name, card in tasks.items()}
-    return {"format": FORMAT, "task": task, "config": copy.deepcopy(dict(stored)), "tasks": cards}
+    entries = {name: dict(metadata) for name, metadata in tasks.items()}
+    return {"format": FORMAT, "task": task, "config": copy.deepcopy(dict(stored)), "tasks": entries}
 
 
 def open_checkpoint(path: str | Path, task: str) -> dict[str, Any]:
@@ -44,18 +44,18 @@ def read_ours(path: str | Path) -> dict[str, Any]:
     """
     try:
         checkpoint = read_file(path)
-        card, state = checkpoint.get("mobilevision"), checkpoint.get("state_dict")
-        if not isinstance(card, dict) or "state_dict" not in checkpoint:
+        metadata, state = checkpoint.get("mobilevision"), checkpoint.get("state_dict")
+        if not isinstance(metadata, dict) or "state_dict" not in checkpoint:
             raise UserError(f"{path} is no checkpoint of mobilevision; for torchvision's weights use weights={path}")
-        check_card(card, path)
-        card = {**card, "config": checked_config(card["config"], path)}
+        check_metadata(metadata, path)
+        metadata = {**metadata, "config": checked_config(metadata["config"], path)}
         if not isinstance(state, dict) or not all(isinstance(tensor, Tensor) for tensor in state.values()):
             raise UserError(f"{path} is damaged: its state_dict holds other things than tensors by name")
         check_digest(checkpoint, "weights", path)
         check_sound(state, path)
     except ValueError as error:
         raise UserError(str(error)) from error
-    return {**checkpoint, "mobilevision": card}
+    return {**checkpoint, "mobilevision": metadata}
 
 
 def converted(checkpoint: Mapping[str, Any], path: str | Path, task: str) -> dict[str, Any]:
@@ -64,21 +64,21 @@ def converted(checkpoint: Mapping[str, Any], path: str | Path, task: str) -> dic
     Raises:
         UserError: if the checkpoint does not have that head.
     """
-    card, state = checkpoint["mobilevision"], checkpoint["state_dict"]
+    metadata, state = checkpoint["mobilevision"], checkpoint["state_dict"]
     if task == "multitask":
-        return {**checkpoint, "mobilevision": {**of_several(card), "converted": True}}
-    if card["task"] != "multitask" or task not in card["tasks"]:
-        has = f" with {', '.join(card['tasks'])}" if card["task"] == "multitask" else ""
-        raise UserError(f"{path} was trained by tasks.{card['task']}{has}, not tasks.{task}")
-    if card["config"].get("batchnorm") == "separate":
-        sets = list(card["config"]["datasets"])
-        state = state_of_domains(state, [sets.index(name) for name in card["tasks"][task]["datasets"]] or [0])
-    return {**checkpoint, "mobilevision": {**of_one_head(card, task), "converted": True}, "state_dict": state}
+        return {**checkpoint, "mobilevision": {**of_several(metadata), "converted": True}}
+    if metadata["task"] != "multitask" or task not in metadata["tasks"]:
+        has = f" with {', '.join(metadata['tasks'])}" if metadata["task"] == "multitask" else ""
+        raise UserError(f"{path} was trained by tasks.{metadata['task']}{has}, not tasks.{task}")
+    if metadata["config"].get("batchnorm") == "separate":
+        sets = list(metadata["config"]["datasets"])
+        state = state_of_domains(state, [sets.index(name) for name in metadata["tasks"][task]["datasets"]] or [0])
+    return {**checkpoint, "mobilevision": {**of_one_head(metadata, task), "converted": True}, "state_dict": state}
 
 
-def kept_apart(card: Mapping[str, Any]) -> list[str]:
+def kept_apart(metadata: Mapping[str, Any]) -> list[str]:
     """The data sets with separate batch-norm statistics in a checkpoint, in order; empty if all share one set."""
-    return list(card["config"]["datasets"]) if card["config"].get("batchnorm") == "separate" else []
+    return list(metadata["config"]["datasets"]) if metadata["config"].get("batchnorm") == "separate" else []
 
 
 def for_data_sets(checkpoint: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
@@ -119,7 +119,7 @@ def without_other_heads(ours: Mapping[str, Tensor], checkpoint: Mapping[str, Any
 
 
 def start_from(
-    learner: nn.Module, checkpoint: Mapping[str, Any], path: str | Path, anew: Iterable[str] = ()
+    learner: nn.Module, checkpoint: Mapping[str, Any], path: str | Path, reinitialized: Iterable[str] = ()
 ) -> list[str]:
     """Load weights as the start of a training; last layers (`classify…`) of other classes stay newly initialised.
 
@@ -149,7 +149,7 @@ def start_from(
         for name, tensor in ours.items()
         if ".classify" in name
         and name in theirs
-        and (theirs[name].shape != tensor.shape or name.startswith(tuple(f"tasks.{task}." for task in anew)))
+        and (theirs[name].shape != tensor.shape or name.startswith(tuple(f"tasks.{task}." for task in reinitialized)))
     ]
     theirs.update((name, ours[name]) for name in new)
     theirs.update((name, tensor) for name, tensor in ours.items() if name.startswith(BALANCE))

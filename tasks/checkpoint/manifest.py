@@ -149,7 +149,7 @@ def read_json(path: Path) -> Any:
         raise UserError(f"{path} is no JSON file: {error}") from error
 
 
-def card_of(path: str | Path) -> dict[str, Any]:
+def metadata_of(path: str | Path) -> dict[str, Any]:
     """The checkpoint's description, used to score an exported file.
 
     Raises:
@@ -158,25 +158,25 @@ def card_of(path: str | Path) -> dict[str, Any]:
     manifest, beside = read_manifest(path), Path(path).with_name(CARD)
     if not beside.is_file():
         raise UserError(f"model={path}: {CARD} is missing beside it, by which data and metric are built")
-    card = read_json(beside)
-    if not isinstance(card, dict):
+    metadata = read_json(beside)
+    if not isinstance(metadata, dict):
         raise UserError(f"{beside} is damaged: it is not a table of names and values")
-    from tasks.checkpoint.metadata import check_card  # not needed by open_model()
+    from tasks.checkpoint.metadata import check_metadata  # not needed by open_model()
     from tasks.config.stored import checked_config
 
-    check_card(card, beside)
-    if card["task"] != manifest["task"]:
-        raise UserError(f"{beside} is of tasks.{short(card['task'])}, {NAME} of tasks.{manifest['task']}")
-    if card["tasks"].keys() != manifest["tasks"].keys():
+    check_metadata(metadata, beside)
+    if metadata["task"] != manifest["task"]:
+        raise UserError(f"{beside} is of tasks.{short(metadata['task'])}, {NAME} of tasks.{manifest['task']}")
+    if metadata["tasks"].keys() != manifest["tasks"].keys():
         raise UserError(f"{beside} is damaged: tasks are not {', '.join(manifest['tasks'])}, as in {NAME}")
     for name, task in manifest["tasks"].items():
-        entry = card["tasks"][name]
+        entry = metadata["tasks"][name]
         if len(entry["classes"]) != len(task["classes"]):
             raise UserError(f"{beside} and {NAME} know different numbers of classes of {name}")
         for number, (ours, theirs) in enumerate(zip(entry["classes"], map(plain_class, task["classes"]), strict=True)):
             if ours != theirs:
                 raise UserError(f"class {number} of {name} is {short(ours)} in {beside} and {short(theirs)} in {NAME}")
-    return {**card, "config": checked_config(card["config"], beside)}
+    return {**metadata, "config": checked_config(metadata["config"], beside)}
 
 
 def plain_class(entry: Any) -> Any:
@@ -206,11 +206,11 @@ def check_files(folder: Path, hashes: Mapping[str, str]) -> None:
 
 
 def write_manifest(
-    folder: Path, manifest: Mapping[str, Any], files: Iterable[str], card: Mapping[str, Any] | None = None
+    folder: Path, manifest: Mapping[str, Any], files: Iterable[str], metadata: Mapping[str, Any] | None = None
 ) -> None:
     """Write model.json with the hashes of the files that it describes; with a checkpoint's card, also card.json."""
-    if card is not None:
-        (folder / CARD).write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    if metadata is not None:
+        (folder / CARD).write_text(json.dumps(metadata, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     whole = {**manifest, "sha256": {name: sha256(folder / name) for name in files}}
     (folder / NAME).write_text(json.dumps(whole, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 

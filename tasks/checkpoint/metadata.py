@@ -15,35 +15,35 @@ BUILT = ("backbone", "optimizer", "scheduler", "data", "dataset", "trainer")  # 
 KINDS = {"format": int, "task": str, "config": dict, "tasks": dict}
 
 
-def check_card(card: Mapping[str, Any], path: str | Path) -> None:
-    """Raise UserError if an entry of the card is missing or has the wrong type."""
-    missing = KINDS.keys() - card.keys()
+def check_metadata(metadata: Mapping[str, Any], path: str | Path) -> None:
+    """Raise UserError if an entry of the metadata is missing or has the wrong type."""
+    missing = KINDS.keys() - metadata.keys()
     if missing:
         raise UserError(f"{path} is damaged: its description lacks {', '.join(sorted(missing))}")
-    wrong = next(wrong_entries(card), "")
-    if wrong.removeprefix("tasks.") in set(card["tasks"]) - set(infos()):
+    wrong = next(wrong_entries(metadata), "")
+    if wrong.removeprefix("tasks.") in set(metadata["tasks"]) - set(infos()):
         raise UserError(f"{path} is damaged, or has a task of your own: {wrong} is none; plugins=[…] names its package")
     if wrong:
         raise UserError(f"{path} is damaged: its {wrong} is not what a checkpoint says there")
-    if card["format"] > FORMAT:
-        raise UserError(f"{path} has checkpoint format {card['format']}; this version reads up to {FORMAT}")
+    if metadata["format"] > FORMAT:
+        raise UserError(f"{path} has checkpoint format {metadata['format']}; this version reads up to {FORMAT}")
 
 
-def wrong_entries(card: Mapping[str, Any]) -> Iterator[str]:
+def wrong_entries(metadata: Mapping[str, Any]) -> Iterator[str]:
     """Yield the keys of entries with the wrong type; later checks rely on earlier ones having passed."""
-    yield from (key for key, kind in KINDS.items() if not isinstance(card[key], kind) or card[key] is True)
-    config, tasks = card["config"], card["tasks"]
+    yield from (key for key, kind in KINDS.items() if not isinstance(metadata[key], kind) or metadata[key] is True)
+    config, tasks = metadata["config"], metadata["tasks"]
     yield from (f"config.{key}" for key in BUILT if not isinstance(config.get(key), dict))
-    if not isinstance(card.get("anew", []), list):
+    if not isinstance(metadata.get("anew", []), list):
         yield "anew"
     if not tasks:
         yield "tasks"
     for name, entry in tasks.items():
         if name not in infos() or not is_entry(name, entry):
             yield f"tasks.{name}"
-    if card["task"] == "multitask":
+    if metadata["task"] == "multitask":
         yield from wrong_heads(config, tasks)
-    elif card["task"] not in tasks:
+    elif metadata["task"] not in tasks:
         yield "task"
     elif len(tasks) > 1:
         yield "tasks"
@@ -84,4 +84,4 @@ def is_entry(task: str, entry: Any) -> bool:
     if not isinstance(entry, dict) or entry.get("target") != infos()[task].target:
         return False
     classes = entry.get("classes")
-    return isinstance(classes, list) and bool(classes) and all(map(infos()[task].classes.in_card, classes))
+    return isinstance(classes, list) and bool(classes) and all(map(infos()[task].classes.in_metadata, classes))

@@ -77,9 +77,9 @@ class ClassifyTask(Task):
         result: Tensor = self.criterion(outputs, batch[self.target])
         return result
 
-    def distance(self, outputs: Tensor, wanted: Tensor, temperature: float) -> Tensor:
+    def distance(self, outputs: Tensor, teacher: Tensor, temperature: float) -> Tensor:
         """The divergence of the softened classes, averaged over the images."""
-        return divergence(outputs, wanted, temperature, dim=1).mean()
+        return divergence(outputs, teacher, temperature, dim=1).mean()
 
     def predict(self, outputs: Tensor, _size: tuple[int, int], _places: Places | None = None) -> Tensor:
         """The logits (N, classes): probabilities would lose their order if they underflow or round to equal values."""
@@ -109,5 +109,5 @@ class ClassifyTask(Task):
     def found(self, prediction: Tensor) -> Found:
         return {"logits": prediction[0].cpu().numpy()}
 
-    def card(self) -> dict[str, Any]:
+    def metadata(self) -> dict[str, Any]:
         return {"target": self.target, "classes": self.class_names}

@@ -1,4 +1,4 @@
-"""How the classes of a task are stored: in a checkpoint's card, and in model.json of an exported file."""
+"""How the classes of a task are stored: in a checkpoint's metadata, and in model.json of an exported file."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -10,13 +10,13 @@ class ClassForm(NamedTuple):
     """The form of an entry in a list of classes.
 
     Attributes:
-        in_card: whether a value is a valid entry of a card, where entries are names or lists.
+        in_card: whether a value is a valid entry of metadata, where entries are names or lists.
         in_model_json: whether a value is a valid entry of model.json, where entries are names or objects with keys.
         text: describes the form in model.json, for messages.
         nameless: makes a given number of entries for a network whose data set is not available.
     """
 
-    in_card: Callable[[object], bool]
+    in_metadata: Callable[[object], bool]
     in_model_json: Callable[[object], bool]
     text: str
     nameless: Callable[[int], list[Any]]

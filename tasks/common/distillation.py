@@ -31,7 +31,7 @@ class Distillation:
         """Copies of a student share its teacher, because it never changes."""
         return self
 
-    def wanted(self, images: Tensor) -> Any:
+    def teacher_outputs(self, images: Tensor) -> Any:
         """The teacher's outputs for (N, 3, H, W) uint8 images."""
         self.teacher.to(images.device)
         with torch.no_grad():
@@ -42,21 +42,21 @@ class Distillation:
         return (1 - self.weight) * labels_loss + self.weight * distance
 
 
-def divergence(given: Tensor, wanted: Tensor, temperature: float, dim: int) -> Tensor:
+def divergence(student: Tensor, teacher: Tensor, temperature: float, dim: int) -> Tensor:
     """Kullback-Leibler divergence of softened distributions over classes, summed over the class dimension `dim`.
 
     It is multiplied by the squared temperature, as in the paper, so that the gradients keep their magnitude.
 
     Args:
-        given, wanted: logits of student and teacher.
+        student, teacher: logits.
     """
-    student, teacher = ((logits.float() / temperature).log_softmax(dim) for logits in (given, wanted))
+    student, teacher = ((logits.float() / temperature).log_softmax(dim) for logits in (student, teacher))
     return F.kl_div(student, teacher, reduction="none", log_target=True).sum(dim) * temperature**2
 
 
-def binary_divergence(given: Tensor, wanted: Tensor, temperature: float, dim: int) -> Tensor:
+def binary_divergence(student: Tensor, teacher: Tensor, temperature: float, dim: int) -> Tensor:
     """The same for independent binary classes, summed over the classes."""
-    student, teacher = (logits.float() / temperature for logits in (given, wanted))
+    student, teacher = (logits.float() / temperature for logits in (student, teacher))
     sure = teacher.sigmoid()
     there = sure * (F.logsigmoid(teacher) - F.logsigmoid(student))
     absent = (1 - sure) * (F.logsigmoid(-teacher) - F.logsigmoid(-student))

@@ -1,4 +1,4 @@
-"""Predicates for entries of untrusted files: classes, model.json, cards."""
+"""Predicates for entries of untrusted files: classes, model.json, checkpoints' metadata."""
 
 from collections.abc import Callable, Sequence
 from typing import Any

@@ -1,8 +1,8 @@
 """The user's own packages: their classes may be built, their tasks are found, their conf/ folder is searched.
 
 Only the user can name them, on every command: `plugins=[mypackage]` on the command line, or the environment variable
-MOBILEVISION_PLUGINS=mypackage,other. A checkpoint or card cannot: what it says about plug-ins is not read. A stored
-`_target_` inside such a package is built only while the package is named.
+MOBILEVISION_PLUGINS=mypackage,other. A checkpoint or card.json cannot: what it says about plug-ins is not read. A
+stored `_target_` inside such a package is built only while the package is named.
 
     mypackage/
       info.py            INFO = TaskInfo(…), if it adds a task (tasks/common/task_info.py); or <folder>/info.py

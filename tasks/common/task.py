@@ -59,7 +59,7 @@ class Task(nn.Module, ABC):
         """A scalar loss from the head's outputs and the batch's labels."""
 
     @abstractmethod
-    def distance(self, outputs: Any, wanted: Any, temperature: float) -> Tensor:
+    def distance(self, outputs: Any, teacher: Any, temperature: float) -> Tensor:
         """A scalar: the distance of the head's outputs from a teacher's for the same images.
 
         Args:
@@ -85,8 +85,8 @@ class Task(nn.Module, ABC):
         loss, parts = self.loss_parts(outputs, batch)
         if self.distillation is None:
             return loss, parts
-        wanted = self.distillation.wanted(batch["image"])
-        distance, weight = self.distance(outputs, wanted, self.distillation.temperature), self.distillation.weight
+        teacher = self.distillation.teacher_outputs(batch["image"])
+        distance, weight = self.distance(outputs, teacher, self.distillation.temperature), self.distillation.weight
         terms = {"labels": loss, **parts}
         taught = {name: (1 - weight) * term for name, term in terms.items()} | {"teacher": weight * distance}
         return self.distillation.together(loss, distance), taught
@@ -144,8 +144,8 @@ class Task(nn.Module, ABC):
     def calibrate(self, _metric: Metric) -> None:
         """Take the settings for drawing predictions from a metric, after compute()."""
 
-    def recall(self, _card: Mapping[str, Any]) -> None:
-        """Take the settings for drawing predictions from a checkpoint's card()."""
+    def recall(self, _metadata: Mapping[str, Any]) -> None:
+        """Take the settings for drawing predictions from a checkpoint's metadata()."""
 
     @abstractmethod
     def gallery(self, count: int, images: Sequence[int]) -> Gallery:
@@ -181,5 +181,5 @@ class Task(nn.Module, ABC):
         return batch
 
     @abstractmethod
-    def card(self) -> dict[str, Any]:
+    def metadata(self) -> dict[str, Any]:
         """What a checkpoint must store to rebuild the task (`classes`): plain lists and strings."""

@@ -1,6 +1,6 @@
 """Descriptions of tasks that need no PyTorch, and the list of tasks: each folder with an info.py describes one.
 
-These descriptions are sufficient to check configurations, read checkpoints' cards and run exported files. `infos()`
+These descriptions are sufficient to check configurations, read checkpoints' metadata and run exported files. `infos()`
 finds those of our own packages (tasks/segment/info.py, …) and of the user's plug-ins (tasks/common/plugins.py).
 """
 

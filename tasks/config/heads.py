@@ -77,17 +77,17 @@ def check_heads(tree: Tree) -> None:
         raise UserError(f"{frozen[0]}=true without weights to keep: checkpoint=<file.ckpt> brings them")
 
 
-def of_one_head(card: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """Convert the card of a multitask checkpoint as if its head `name` had been trained by its own command.
+def of_one_head(metadata: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Convert the metadata of a multitask checkpoint as if its head `name` had been trained by its own command.
 
     The other heads stay in `tasks`, because their tensors are in the checkpoint.
     """
-    config = {key: value for key, value in card["config"].items() if key not in (*infos(), "heads", "balance")}
-    own, entry = card["config"][name], card["tasks"][name]
+    config = {key: value for key, value in metadata["config"].items() if key not in (*infos(), "heads", "balance")}
+    own, entry = metadata["config"][name], metadata["tasks"][name]
     config |= {"head": own["head"], "task": own["task"], "targets": [own["target"]]}
     if len(entry.get("datasets") or ()) < 2:
         config["batchnorm"] = "shared"
-    return {**card, "task": name, "config": with_data_sets(config, entry.get("datasets"))}
+    return {**metadata, "task": name, "config": with_data_sets(config, entry.get("datasets"))}
 
 
 def with_data_sets(config: Mapping[str, Any], names: Iterable[str] | None) -> dict[str, Any]:
@@ -102,9 +102,9 @@ def with_data_sets(config: Mapping[str, Any], names: Iterable[str] | None) -> di
     return {**config, "data": data, "datasets": kept, "batchnorm": apart}
 
 
-def of_several(card: Mapping[str, Any]) -> dict[str, Any]:
-    """Convert the card of a single task's checkpoint as if tasks.multitask had trained it with one head."""
-    (name,) = card["tasks"]
-    config = {key: value for key, value in card["config"].items() if key not in ("head", "task")}
-    own = {"target": infos()[name].target, "frozen": False} | {key: card["config"][key] for key in ("head", "task")}
-    return {**card, "task": "multitask", "config": config | {"heads": [name], name: own}}
+def of_several(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """Convert the metadata of a single task's checkpoint as if tasks.multitask had trained it with one head."""
+    (name,) = metadata["tasks"]
+    config = {key: value for key, value in metadata["config"].items() if key not in ("head", "task")}
+    own = {"target": infos()[name].target, "frozen": False} | {key: metadata["config"][key] for key in ("head", "task")}
+    return {**metadata, "task": "multitask", "config": config | {"heads": [name], name: own}}

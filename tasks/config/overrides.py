@@ -85,16 +85,16 @@ def typed_keys(overrides: Iterable[str]) -> set[str]:
     return keys
 
 
-def add_heads(card: Mapping[str, Any], tree: Tree, overrides: Iterable[str]) -> dict[str, Any]:
+def add_heads(metadata: Mapping[str, Any], tree: Tree, overrides: Iterable[str]) -> dict[str, Any]:
     """The configuration to train a multitask checkpoint's network: its backbone and heads, and what was typed.
 
     Everything else comes from this command's configuration: data, optimiser, which parts are frozen.
     """
     together = dict(tree)
-    taken = [*BACKBONE, *(name for name in card["tasks"] if name in card["config"])]
+    taken = [*BACKBONE, *(name for name in metadata["tasks"] if name in metadata["config"])]
     for key in taken:
         keep = {"frozen": tree[key]["frozen"]} if "frozen" in tree[key] else {}
-        together[key] = deep_merge({key: tree[key]}, {key: card["config"][key]})[key] | keep
+        together[key] = deep_merge({key: tree[key]}, {key: metadata["config"][key]})[key] | keep
     for key in sorted(typed_keys(overrides)):
         if key.split(".")[0] in taken:
             together = put(together, key, typed_value(tree, key))

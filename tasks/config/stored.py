@@ -1,6 +1,6 @@
 """Checks a configuration stored in a checkpoint or exported file: it may only build, open and resolve what conf/ does.
 
-All our files are read through `read_ours` of tasks/checkpoint/checkpoint.py or `card_of` of
+All our files are read through `read_ours` of tasks/checkpoint/checkpoint.py or `metadata_of` of
 tasks/checkpoint/manifest.py, and both call this module. Refused are: a `_target_` that tasks/config/targets.py does not
 list for that key, interpolations that conf/ does not have, addresses, keys that control Hydra, and anything too deep
 or too large for a configuration.
@@ -86,7 +86,7 @@ def or_plugged(place: Place) -> str:
     return ", or plugins=[…] for a package of your own" if named else ""
 
 
-def rebuilt(card: Mapping[str, Any], path: str | Path) -> dict[str, Any]:
+def rebuilt(metadata: Mapping[str, Any], path: str | Path) -> dict[str, Any]:
     """The resolved configuration from which a checkpoint's network is rebuilt; building it downloads nothing.
 
     Args:
@@ -96,7 +96,7 @@ def rebuilt(card: Mapping[str, Any], path: str | Path) -> dict[str, Any]:
         UserError: for a class at the wrong key, and a value outside its rule.
     """
     try:
-        tree = resolved({**card["config"], "confirm": False})  # a file cannot confirm its own size
+        tree = resolved({**metadata["config"], "confirm": False})  # a file cannot confirm its own size
         check_places(tree)
     except UserError as error:
         raise UserError(f"{path}: {error}") from None

@@ -70,7 +70,7 @@ def of_pair(task: str, backbone: str, name: str) -> str:
     size = OWN_SIZE.get(backbone, SIZE)
     settings = composed(task, f"backbone={backbone}", "recipe=none", f"export.format={name}", "upright=false")
     try:
-        learner = unsettled(build(settings.run.learner, nameless(CLASSES)), size)
+        learner = randomised(build(settings.run.learner, nameless(CLASSES)), size)
         traced, fit = trace(learner, batch=1, size=size), Stretch(size)
         manifest = describe(task, learner, settings.export, traced, size, fit, None)
         with tempfile.TemporaryDirectory() as folder:
@@ -85,7 +85,7 @@ def of_pair(task: str, backbone: str, name: str) -> str:
     return f"{worst:.1e}" + ("" if all(row.holds for row in rows) else " DIFFERS")
 
 
-def unsettled(learner: Learner, size: tuple[int, int]) -> Learner:
+def randomised(learner: Learner, size: tuple[int, int]) -> Learner:
     """Set random weights whose outputs differ between images, and non-default running statistics."""
     generator = torch.Generator().manual_seed(0)
     learner.train()

@@ -95,9 +95,12 @@ def rule_of(fit: Any) -> Mapping[str, Any]:
     return {**rule, "filter": kernel, "antialias": kernel != "nearest", "convention": convention}
 
 
-def portable(card: Mapping[str, Any]) -> dict[str, Any]:
+def portable(metadata: Mapping[str, Any]) -> dict[str, Any]:
     """A checkpoint's metadata without the paths of its files."""
-    return {**card, "config": {key: value for key, value in card["config"].items() if key not in OF_THIS_MACHINE}}
+    return {
+        **metadata,
+        "config": {key: value for key, value in metadata["config"].items() if key not in OF_THIS_MACHINE},
+    }
 
 
 def rounded(values: torch.Tensor) -> list[float]:

@@ -49,9 +49,9 @@ def looked_at(mask: Tensor) -> Tensor | slice:
     return torch.from_numpy(mask.numpy().ravel().nonzero()[0]) if mask.device.type == "cpu" else slice(None)
 
 
-def at_most(wanted: Tensor, limit: int) -> int:
+def at_most(requested: Tensor, limit: int) -> int:
     """Upper bound for topk's k: the true maximum on the CPU; elsewhere `limit`, to avoid a device sync."""
-    return min(limit, math.ceil(wanted.numpy().max())) if wanted.device.type == "cpu" else limit
+    return min(limit, math.ceil(requested.numpy().max())) if requested.device.type == "cpu" else limit
 
 
 class MultiBox(nn.Module, ABC):
@@ -106,15 +106,15 @@ class MultiBox(nn.Module, ABC):
         matches = there.sum().clamp(min=1)
         return {"boxes": self.box_weight * located / matches, "classes": self.classify(logits, labels) / matches}
 
-    def distance(self, outputs: RawBoxes, wanted: RawBoxes, temperature: float) -> Tensor:
+    def distance(self, outputs: RawBoxes, teacher: RawBoxes, temperature: float) -> Tensor:
         """A scalar: the classes of all anchors against a teacher's, and the offsets where the teacher sees an object.
 
         Both are divided by the number of the latter anchors, as the loss is by the number of matches.
         """
-        seen = self.sees(wanted.logits)  # (N, A)
-        each = F.smooth_l1_loss(outputs.offsets.float(), wanted.offsets.float(), reduction="none")
+        seen = self.sees(teacher.logits)  # (N, A)
+        each = F.smooth_l1_loss(outputs.offsets.float(), teacher.offsets.float(), reduction="none")
         located = each.sum(2).where(seen, 0.0).sum()
-        classified = self.diverge(outputs.logits, wanted.logits, temperature).sum()
+        classified = self.diverge(outputs.logits, teacher.logits, temperature).sum()
         return (self.box_weight * located + classified) / seen.sum().clamp(min=1)
 
     def locate(self, offsets: Tensor, anchors: Tensor, boxes: Tensor) -> Tensor:
@@ -128,7 +128,7 @@ class MultiBox(nn.Module, ABC):
         """Summed loss of the classes: logits (N, A, C + 1), labels (N, A) from 1 on, 0 for background."""
 
     @abstractmethod
-    def diverge(self, logits: Tensor, wanted: Tensor, temperature: float) -> Tensor:
+    def diverge(self, logits: Tensor, teacher: Tensor, temperature: float) -> Tensor:
         """Divergence of each anchor's classes from a teacher's: (N, A) from logits (N, A, C + 1)."""
 
     @abstractmethod
@@ -172,16 +172,16 @@ class SoftmaxMultiBox(MultiBox):
             matched = labels > 0
             mistaken = -logits.log_softmax(2)[..., 0]  # (N, A): the loss as background, never negative
             matches = matched.sum(1, keepdim=True, dtype=torch.float32)
-            wanted = (self.negatives * matches).clamp(min=self.least_negatives)
-            order = mistaken.masked_fill(matched, -1.0).topk(at_most(wanted, matched.shape[1]), 1).indices
-            first = torch.arange(order.shape[1], device=order.device) < wanted  # in that order
+            requested = (self.negatives * matches).clamp(min=self.least_negatives)
+            order = mistaken.masked_fill(matched, -1.0).topk(at_most(requested, matched.shape[1]), 1).indices
+            first = torch.arange(order.shape[1], device=order.device) < requested  # in that order
             chosen = matched.scatter(1, order, first).logical_or_(matched).flatten()
             rows = looked_at(chosen)
         each = F.cross_entropy(logits.flatten(0, 1)[rows], labels.flatten()[rows], reduction="none")
         return each.where(chosen[rows], 0.0).sum()
 
-    def diverge(self, logits: Tensor, wanted: Tensor, temperature: float) -> Tensor:
-        return divergence(logits, wanted, temperature, dim=2)
+    def diverge(self, logits: Tensor, teacher: Tensor, temperature: float) -> Tensor:
+        return divergence(logits, teacher, temperature, dim=2)
 
     def sees(self, logits: Tensor) -> Tensor:
         """Some class is more likely than the background."""
@@ -223,8 +223,8 @@ class FocalMultiBox(MultiBox):
         right = logits.gather(2, labels[..., None])[..., 0]  # (N, A)
         return self.absent(logits).sum() + (self.present(right) - self.absent(right)).where(labels > 0, 0.0).sum()
 
-    def diverge(self, logits: Tensor, wanted: Tensor, temperature: float) -> Tensor:
-        return binary_divergence(logits[..., 1:], wanted[..., 1:], temperature, dim=2)
+    def diverge(self, logits: Tensor, teacher: Tensor, temperature: float) -> Tensor:
+        return binary_divergence(logits[..., 1:], teacher[..., 1:], temperature, dim=2)
 
     def sees(self, logits: Tensor) -> Tensor:
         """Some class is more likely present than not."""

@@ -79,8 +79,8 @@ class DetectTask(Task):
         terms = self.criterion.terms(outputs, anchors, batch[self.target])
         return terms["boxes"] + terms["classes"], terms
 
-    def distance(self, outputs: RawBoxes, wanted: RawBoxes, temperature: float) -> Tensor:
-        return self.criterion.distance(outputs, wanted, temperature)
+    def distance(self, outputs: RawBoxes, teacher: RawBoxes, temperature: float) -> Tensor:
+        return self.criterion.distance(outputs, teacher, temperature)
 
     def check_teacher(self, teacher: Task) -> None:
         """Raises a ValueError for other classes, other anchors, or logits that become scores in another way."""
@@ -198,8 +198,8 @@ class DetectTask(Task):
         assert isinstance(metric, CocoMAP)
         self.output.threshold = metric.best_threshold()
 
-    def recall(self, card: Mapping[str, Any]) -> None:
-        threshold = card.get("threshold")
+    def recall(self, metadata: Mapping[str, Any]) -> None:
+        threshold = metadata.get("threshold")
         self.output.threshold = None
         if isinstance(threshold, int | float) and not isinstance(threshold, bool) and 0 <= threshold <= 1:
             self.output.threshold = float(threshold)
@@ -216,7 +216,7 @@ class DetectTask(Task):
         boxes, scores, labels = (value.cpu().numpy() for value in prediction.of(0))
         return {"boxes": boxes, "scores": scores, "labels": labels}
 
-    def card(self) -> dict[str, Any]:
+    def metadata(self) -> dict[str, Any]:
         return {
             "target": self.target,
             "classes": [list(entry) for entry in self.classes],

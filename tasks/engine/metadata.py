@@ -12,7 +12,7 @@ class SaveMetadata(Callback):
     """Writes the metadata into each checkpoint, with values the tasks have determined (such as a drawing threshold).
 
     Args:
-        metadata: see make_card of tasks/checkpoint/checkpoint.py.
+        metadata: see make_metadata of tasks/checkpoint/checkpoint.py.
     """
 
     def __init__(self, metadata: Mapping[str, Any]) -> None:
@@ -20,5 +20,5 @@ class SaveMetadata(Callback):
 
     def on_save_checkpoint(self, _trainer: Trainer, learner: LightningModule, checkpoint: dict[str, Any]) -> None:
         assert isinstance(learner, Learner)
-        tasks = {name: {**entry, **learner.each(name).card()} for name, entry in self.metadata["tasks"].items()}
+        tasks = {name: {**entry, **learner.each(name).metadata()} for name, entry in self.metadata["tasks"].items()}
         checkpoint["mobilevision"] = {**self.metadata, "tasks": tasks}

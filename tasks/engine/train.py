@@ -12,7 +12,7 @@ import lightning
 import torch
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
-from tasks.checkpoint.checkpoint import load_state, make_card, open_checkpoint, read_ours
+from tasks.checkpoint.checkpoint import load_state, make_metadata, open_checkpoint, read_ours
 from tasks.common.console import report
 from tasks.common.cpu import give_way_to_accelerator, keep_freed_memory
 from tasks.common.errors import Diverged, Stopped, UserError
@@ -120,7 +120,7 @@ def ready(run: Run, splits: Splits) -> tuple[Learner, DataModule, dict[str, Any]
     classes = dict(splits.classes) | classes_of_inactive(run, inactive)
     learner = build(run.learner, numbered_as_trained(run, classes), splits.sources, inactive)
     data = build_data(run.data, run.seed, splits)
-    metadata = make_card(run.task, run.stored, {name: entry.card() for name, entry in learner.each_task()})
+    metadata = make_metadata(run.task, run.stored, {name: entry.metadata() for name, entry in learner.each_task()})
     for name, entry in learner.each_task():
         if splits.sources:
             metadata["tasks"][name]["datasets"] = list(splits.sources.get(entry.target, ()))

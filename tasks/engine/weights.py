@@ -5,7 +5,7 @@ from typing import Any
 
 from backbones.weights import load_head, load_weights
 from tasks.checkpoint.checkpoint import for_data_sets, kept_apart, load_state, open_checkpoint, start_from
-from tasks.checkpoint.manifest import card_of
+from tasks.checkpoint.manifest import metadata_of
 from tasks.common.console import report
 from tasks.common.errors import UserError
 from tasks.config.heads import head_configs, is_multitask, with_data_sets
@@ -28,29 +28,35 @@ def with_checkpoint(run: Run, overrides: Sequence[str]) -> tuple[Run, list[str]]
         UserError: for a checkpoint of another task, or a stored value that violates its rule, with the file's name.
     """
     if run.source.model is not None:
-        card = card_of(run.source.model)
-        return of_file(run, apply_overrides(card["config"], run.stored, overrides), run.source.model), list(
-            card["tasks"]
+        metadata = metadata_of(run.source.model)
+        return of_file(run, apply_overrides(metadata["config"], run.stored, overrides), run.source.model), list(
+            metadata["tasks"]
         )
     path = run.source.resume or run.source.checkpoint
     if path is None or (run.mode == "train" and run.source.resume is None and not is_multitask(run.stored)):
         return run, []
     checkpoint = open_checkpoint(path, run.task)
-    card = checkpoint["mobilevision"]
+    metadata = checkpoint["mobilevision"]
     if run.source.resume is not None:
-        check_resumable(checkpoint, path, averaged=card["config"].get("ema", run.ema) is not None)
+        check_resumable(checkpoint, path, averaged=metadata["config"].get("ema", run.ema) is not None)
     grows = run.mode == "train" and run.source.resume is None
-    tree = add_heads(card, run.stored, overrides) if grows else apply_overrides(card["config"], run.stored, overrides)
+    tree = (
+        add_heads(metadata, run.stored, overrides)
+        if grows
+        else apply_overrides(metadata["config"], run.stored, overrides)
+    )
     if select(tree, "backbone.pretrained"):
         tree = put(tree, "backbone.pretrained", False)  # the checkpoint has the weights: nothing to download
     if run.mode == "evaluate" and tree.get("datasets") and "datasets" not in typed_keys(overrides):
-        needed = {source for head in head_configs(tree) for source in card["tasks"].get(head, {}).get("datasets", ())}
+        needed = {
+            source for head in head_configs(tree) for source in metadata["tasks"].get(head, {}).get("datasets", ())
+        }
         tree = with_data_sets(tree, needed)
-    if run.mode == "evaluate" and (has := kept_apart(card)):
+    if run.mode == "evaluate" and (has := kept_apart(metadata)):
         names = list(tree.get("datasets") or ())
         check_known(names, has, path)
         tree["batchnorm"] = "separate" if len(names) > 1 else "shared"
-    return of_file(run, tree, path), list(card["tasks"])
+    return of_file(run, tree, path), list(metadata["tasks"])
 
 
 def of_file(run: Run, tree: Tree, path: str) -> Run:
@@ -71,9 +77,9 @@ def check_known(names: Sequence[str], has: Sequence[str], path: str) -> None:
             )
 
 
-def sources_of(card: Mapping[str, Any]) -> dict[str, list[str]]:
+def sources_of(metadata: Mapping[str, Any]) -> dict[str, list[str]]:
     """For a checkpoint trained on a mixture, the data sets that have each kind of label."""
-    return {entry["target"]: entry["datasets"] for entry in card["tasks"].values() if entry.get("datasets")}
+    return {entry["target"]: entry["datasets"] for entry in metadata["tasks"].values() if entry.get("datasets")}
 
 
 def classes_of_inactive(run: Run, heads: Sequence[str]) -> dict[str, Sequence[Any]]:
@@ -82,13 +88,13 @@ def classes_of_inactive(run: Run, heads: Sequence[str]) -> dict[str, Sequence[An
         return {}
     path = run.source.resume or run.source.checkpoint
     assert path is not None, "a head without labels comes from a checkpoint"
-    cards = open_checkpoint(path, run.task)["mobilevision"]["tasks"]
-    return {cards[name]["target"]: cards[name]["classes"] for name in heads}
+    entries = open_checkpoint(path, run.task)["mobilevision"]["tasks"]
+    return {entries[name]["target"]: entries[name]["classes"] for name in heads}
 
 
-def classes_of(card: Mapping[str, Any]) -> dict[str, Sequence[Any]]:
+def classes_of(metadata: Mapping[str, Any]) -> dict[str, Sequence[Any]]:
     """Classes that a checkpoint was trained on, by kind of label."""
-    return {entry["target"]: entry["classes"] for entry in card["tasks"].values()}
+    return {entry["target"]: entry["classes"] for entry in metadata["tasks"].values()}
 
 
 def start(run: Run, learner: Learner) -> list[str]:
@@ -113,7 +119,7 @@ def start(run: Run, learner: Learner) -> list[str]:
         check_statistics(run, learner, trained, has)
         checkpoint = for_data_sets(checkpoint, run.learner.datasets)
     known = [(name, entry) for name, entry in learner.each_task() if name in trained]
-    other = [name for name, entry in known if meaning(trained[name]["classes"]) != meaning(entry.card()["classes"])]
+    other = [name for name, entry in known if meaning(trained[name]["classes"]) != meaning(entry.metadata()["classes"])]
     for name in sorted(learner.frozen - {"backbone"}):
         if name not in trained:
             raise UserError(f"{name}.frozen=true, but {path} has no head {name}, only {', '.join(trained)}")
@@ -165,9 +171,9 @@ def load_for_inference(run: Run, learner: Learner) -> None:
     """
     source, path = run.source, run.source.checkpoint
     if source.model is not None:
-        trained = card_of(source.model)["tasks"]
+        trained = metadata_of(source.model)["tasks"]
         for name, entry in learner.each_task():
-            same_classes(trained[name]["classes"], entry.card()["classes"], source.model)
+            same_classes(trained[name]["classes"], entry.metadata()["classes"], source.model)
     if path is not None:
         checkpoint = open_checkpoint(path, run.task)
         trained = checkpoint["mobilevision"]["tasks"]
@@ -176,7 +182,7 @@ def load_for_inference(run: Run, learner: Learner) -> None:
                 raise UserError(f"{path} has no head {name}, only {', '.join(trained)}")
             entry.recall(trained[name])
             head = f"{path} ({name})" if len(trained) > 1 else path
-            same_classes(trained[name]["classes"], entry.card()["classes"], head)
+            same_classes(trained[name]["classes"], entry.metadata()["classes"], head)
         if "batchnorm" in run.stored and run.mode == "evaluate":
             checkpoint = for_data_sets(checkpoint, run.learner.datasets)
         load_state(learner, checkpoint, path)

@@ -33,7 +33,7 @@ OURS = {  # keys that this command sets itself, with the reason
 }
 
 
-class Wanted(NamedTuple):
+class Request(NamedTuple):
     """The parsed arguments.
 
     Attributes:
@@ -55,13 +55,13 @@ def main() -> None:
         print(__doc__)
         return
     try:
-        compare(wanted(sys.argv[1:]))
+        compare(parse(sys.argv[1:]))
     except UserError as error:
         print(visible(f"error: {error}"), file=sys.stderr)
         sys.exit(2)
 
 
-def wanted(arguments: Sequence[str]) -> Wanted:
+def parse(arguments: Sequence[str]) -> Request:
     """Parse the arguments and validate those of this command.
 
     Raises:
@@ -83,7 +83,7 @@ def wanted(arguments: Sequence[str]) -> Wanted:
     output = Path(own.get("output", time.strftime("outputs/multitask_compare/%Y-%m-%d_%H-%M-%S"))).absolute()
     if output.exists():
         raise UserError(f"output={output} is there already; name a new folder")
-    return Wanted(minutes_of(own.get("minutes")), heads_of(own.get("heads", "null")), output, overrides)
+    return Request(minutes_of(own.get("minutes")), heads_of(own.get("heads", "null")), output, overrides)
 
 
 def minutes_of(value: str | None) -> float:
@@ -132,7 +132,7 @@ def several(heads: Sequence[str]) -> None:
         )
 
 
-def compare(asked: Wanted) -> None:
+def compare(asked: Request) -> None:
     """Train all networks, time them, and write and print the table.
 
     Raises:

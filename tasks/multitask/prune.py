@@ -53,29 +53,29 @@ def prune(path: Path, keep: Sequence[str], output: Path) -> str:
         raise UserError(f"{output}: no such folder as {output.parent}")
     if output.exists():
         raise UserError(f"{output} is there already; --output names another file")
-    card, state = of_heads(checkpoint, keep)
-    learner, _ = build_again(card, path)
+    metadata, state = of_heads(checkpoint, keep)
+    learner, _ = build_again(metadata, path)
     load_state(learner, {"state_dict": state, "mobilevision": {"tasks": dict.fromkeys(has)}}, path)
     kept = dict(learner.state_dict())
-    save({"state_dict": kept, "mobilevision": card}, output)
+    save({"state_dict": kept, "mobilevision": metadata}, output)
     before, after = (sum(tensor.numel() for tensor in tensors.values()) for tensors in (state, kept))
-    return f"{output}: {', '.join(card['tasks'])}; dropped {', '.join(dropped)}; {after:,} of {before:,} numbers"
+    return f"{output}: {', '.join(metadata['tasks'])}; dropped {', '.join(dropped)}; {after:,} of {before:,} numbers"
 
 
 def of_heads(checkpoint: Mapping[str, Any], keep: Sequence[str]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Metadata and state of a checkpoint reduced to these heads, and to the data sets of a mixture that they need."""
     from backbones.domain_norm import state_of_domains
 
-    card, state = checkpoint["mobilevision"], dict(checkpoint["state_dict"])
-    tasks = {name: entry for name, entry in card["tasks"].items() if name in keep}
+    metadata, state = checkpoint["mobilevision"], dict(checkpoint["state_dict"])
+    tasks = {name: entry for name, entry in metadata["tasks"].items() if name in keep}
     needed = {name for entry in tasks.values() for name in entry.get("datasets", ())}
-    config, sets = card["config"] | {"heads": list(tasks)}, list(card["config"].get("datasets") or ())
+    config, sets = metadata["config"] | {"heads": list(tasks)}, list(metadata["config"].get("datasets") or ())
     if config.get("batchnorm") == "separate":
         state = state_of_domains(state, [sets.index(name) for name in sets if name in needed] or [0])
         config["batchnorm"] = "separate" if len(needed) > 1 else "shared"
     config = with_data_sets(config, [name for name in sets if name in needed])
-    card = {**card, "config": config, "tasks": tasks, "anew": [], "converted": False}
-    return (of_one_head(card, *tasks) if len(tasks) == 1 else card), state
+    metadata = {**metadata, "config": config, "tasks": tasks, "anew": [], "converted": False}
+    return (of_one_head(metadata, *tasks) if len(tasks) == 1 else metadata), state
 
 
 if __name__ == "__main__":

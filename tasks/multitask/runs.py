@@ -57,12 +57,12 @@ class Runs:
         """Leave out data sets of a mixture that a separate network does not need, by the shared trial's checkpoint."""
         from tasks.checkpoint.checkpoint import open_checkpoint  # imports torch, which takes seconds
 
-        card = open_checkpoint(self.folder / "trials" / SHARED / "checkpoints" / "last.ckpt", "multitask")[
+        metadata = open_checkpoint(self.folder / "trials" / SHARED / "checkpoints" / "last.ckpt", "multitask")[
             "mobilevision"
         ]
-        config = card["config"]
+        config = metadata["config"]
         for name in heads:
-            needed = card["tasks"][name].get("datasets") or list(config["datasets"])
+            needed = metadata["tasks"][name].get("datasets") or list(config["datasets"])
             others = [other for other in config["datasets"] if other not in needed]
             keys = [f"datasets.{other}" for other in others]
             keys += [

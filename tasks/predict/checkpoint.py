@@ -30,8 +30,8 @@ def predict(run: Run, images: Sequence[Path], folder: Path, *, upright: bool) ->
         UserError: for a checkpoint that does not fit, or if no image could be read.
     """
     if run.source.checkpoint is not None:
-        card = open_checkpoint(run.source.checkpoint, run.task)["mobilevision"]
-        classes, sources = classes_of(card), sources_of(card)
+        metadata = open_checkpoint(run.source.checkpoint, run.task)["mobilevision"]
+        classes, sources = classes_of(metadata), sources_of(metadata)
     else:
         classes, sources = make(run.data.dataset, "dataset").classes, {}
     learner = build(run.learner, classes, sources)

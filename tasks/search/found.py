@@ -9,7 +9,7 @@ import yaml
 from backbones.inverted import Plan
 from backbones.table import table_of
 from backbones.table_file import write_table
-from tasks.checkpoint.checkpoint import load_state, make_card, open_checkpoint, read_ours
+from tasks.checkpoint.checkpoint import load_state, make_metadata, open_checkpoint, read_ours
 from tasks.checkpoint.saving import save
 from tasks.config.tree import Tree, resolved
 from tasks.data.loading.splits import Splits
@@ -38,8 +38,8 @@ def write_network(networks: Networks, plan: Plan, state: dict[str, Any], origin:
     )
     tree = as_training(networks.stored(plan, origin), None)
     learner = networks.outline(plan)
-    card = make_card(task, tree, {name: entry.card() for name, entry in learner.each_task()})
-    save({"state_dict": state, "mobilevision": card}, path.with_suffix(".ckpt"))
+    metadata = make_metadata(task, tree, {name: entry.metadata() for name, entry in learner.each_task()})
+    save({"state_dict": state, "mobilevision": metadata}, path.with_suffix(".ckpt"))
 
 
 class Trained(NamedTuple):

@@ -67,11 +67,11 @@ class SegmentTask(Task):
         result: Tensor = self.criterion(outputs, batch[self.target])
         return result
 
-    def distance(self, outputs: Tensor, wanted: Tensor, temperature: float) -> Tensor:
+    def distance(self, outputs: Tensor, teacher: Tensor, temperature: float) -> Tensor:
         """The divergence of the softened classes, averaged over the logits' pixels, void ones included."""
-        if wanted.shape[-2:] != outputs.shape[-2:]:
-            wanted = F.interpolate(wanted, outputs.shape[-2:], mode="bilinear", align_corners=False)
-        return divergence(outputs, wanted, temperature, dim=1).mean()
+        if teacher.shape[-2:] != outputs.shape[-2:]:
+            teacher = F.interpolate(teacher, outputs.shape[-2:], mode="bilinear", align_corners=False)
+        return divergence(outputs, teacher, temperature, dim=1).mean()
 
     def predict(self, outputs: Tensor, size: tuple[int, int], places: Places | None = None) -> Tensor:
         """Train ids (N, H, W), uint8, at the size of the images, or straight from the logits at that of their files.
@@ -128,7 +128,7 @@ class SegmentTask(Task):
     def found(self, prediction: Tensor) -> Found:
         return {"labels": prediction[0].cpu().numpy()}
 
-    def card(self) -> dict[str, Any]:
+    def metadata(self) -> dict[str, Any]:
         return {
             "target": self.target,
             "classes": [[name, label_id, list(colour)] for name, label_id, colour in self.classes],

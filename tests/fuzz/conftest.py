@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from tasks.checkpoint.checkpoint import make_card
+from tasks.checkpoint.checkpoint import make_metadata
 from tasks.checkpoint.saving import save
 from tasks.engine.build import build
 from tasks.engine.instantiate import make
@@ -39,9 +39,9 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
         run = run_of(*arguments, task=task)
         torch.manual_seed(0)
         learner = build(run.learner, make(run.data.dataset).classes)
-        card = make_card(task, run.stored, {name: entry.card() for name, entry in learner.each_task()})
+        metadata = make_metadata(task, run.stored, {name: entry.metadata() for name, entry in learner.each_task()})
         checkpoints[task] = root / f"{task}.ckpt"
-        save({"state_dict": learner.state_dict(), "mobilevision": card}, checkpoints[task])
+        save({"state_dict": learner.state_dict(), "mobilevision": metadata}, checkpoints[task])
     photos = root / "photos"
     photos.mkdir()
     values = np.random.default_rng(0).integers(0, 255, (40, 48, 3)).astype(np.uint8)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from tasks.checkpoint.checkpoint import make_card
+from tasks.checkpoint.checkpoint import make_metadata
 from tasks.data.streets.dataset import Streets
 from tasks.engine.build import build
 from tests.test_config import run_of
@@ -66,8 +66,8 @@ def sound() -> Callable[[str], dict[str, Any]]:
             run = run_of(*SMALL, *(HEADS if task == "multitask" else ()), task=task)
             torch.manual_seed(0)
             learner = build(run.learner, Streets.classes)
-            card = make_card(task, run.stored, {name: entry.card() for name, entry in learner.each_task()})
-            made[task] = {"mobilevision": card, "state_dict": learner.state_dict()}
+            metadata = make_metadata(task, run.stored, {name: entry.metadata() for name, entry in learner.each_task()})
+            made[task] = {"mobilevision": metadata, "state_dict": learner.state_dict()}
         return copy.deepcopy(made[task])
 
     return of

@@ -15,7 +15,7 @@ from PIL import Image
 from backbones.torch_file import BEFORE_1_6, read_checkpoint
 from backbones.weights import load_weights
 from tasks import load
-from tasks.checkpoint.manifest import card_of, write_manifest
+from tasks.checkpoint.manifest import metadata_of, write_manifest
 from tasks.common.errors import UserError
 from tasks.deploy.runtimes import open_runner
 from tasks.engine.settings import DistillationSettings
@@ -49,14 +49,14 @@ def sent(sound, marker, tmp_path):
         checkpoint = sound(task)
         put(checkpoint["mobilevision"]["config"], "optimizer" if task == "segment" else "backbone", make(marker))
         torch.save(checkpoint | {"optimizer_states": []}, paths[name])
-    card = sound("segment")["mobilevision"]
-    put(card["config"], "data.fit", make(marker))
+    metadata = sound("segment")["mobilevision"]
+    put(metadata["config"], "data.fit", make(marker))
     paths["model.onnx"].write_bytes(b"no model")
-    classes = [{"name": n, "id": i, "colour": list(c)} for n, i, c in card["tasks"]["segment"]["classes"]]
+    classes = [{"name": n, "id": i, "colour": list(c)} for n, i, c in metadata["tasks"]["segment"]["classes"]]
     outputs = {"segment": {"outputs": {"logits": "logits"}, "classes": classes}}
     takes = {"batch": 1, "height": 32, "width": 32, "upright": False, "resize": {"rule": "none"}}
     said = {"format": 1, "task": "segment", "file": "model.onnx", "runtime": "onnx", "precision": "fp32"}
-    write_manifest(tmp_path, {**said, "outputs": "raw", "input": takes, "tasks": outputs}, ["model.onnx"], card)
+    write_manifest(tmp_path, {**said, "outputs": "raw", "input": takes, "tasks": outputs}, ["model.onnx"], metadata)
     return {name.partition(".")[0]: str(path) for name, path in paths.items()}
 
 
@@ -149,7 +149,7 @@ def test_files_of_torch_before_1_6_are_read(tmp_path):
 def test_a_description_that_is_too_deep_is_refused(tmp_path, sent, name):
     (tmp_path / name).write_text("[" * 200_000)
     with pytest.raises(UserError, match=rf"{name} is no JSON file"):
-        card_of(sent["model"])
+        metadata_of(sent["model"])
 
 
 @pytest.mark.parametrize("location", ["../secret.bin", "{folder}/secret.bin"])

@@ -13,7 +13,7 @@ from omegaconf import OmegaConf
 
 from backbones.table_file import UniqueKeyLoader, read_table
 from tasks.app.resolve import storable
-from tasks.checkpoint.checkpoint import make_card, open_checkpoint, read_ours
+from tasks.checkpoint.checkpoint import make_metadata, open_checkpoint, read_ours
 from tasks.common.errors import UserError
 from tasks.config.stored import checked_config, command_line, rebuilt, without
 from tests.security.attacks import REFUSED, RUNS
@@ -46,7 +46,7 @@ def test_each_of_them_would_run(name, sound, marker, payload, monkeypatch):
     from tasks.engine.settings import LearnerSettings
 
     monkeypatch.setattr("tasks.checkpoint.checkpoint.checked_config", lambda config, _: config)
-    monkeypatch.setattr("tasks.checkpoint.checkpoint.check_card", lambda *_: None)
+    monkeypatch.setattr("tasks.checkpoint.checkpoint.check_metadata", lambda *_: None)
     monkeypatch.setattr("tasks.config.stored.check_stored", lambda *_: None)
     monkeypatch.setattr("tasks.config.stored.check_places", lambda *_: None)
     monkeypatch.setattr("tasks.engine.settings.check_values", lambda *_: None)
@@ -85,7 +85,7 @@ CONFIGURATIONS = {
 def test_whatever_conf_makes_is_stored_and_read_again(name):
     task, *overrides = CONFIGURATIONS[name]
     config = configuration(*overrides, task=task)
-    stored = make_card(task, storable(config), {})["config"]
+    stored = make_metadata(task, storable(config), {})["config"]
     assert checked_config(stored, "ours.ckpt") == stored
     assert stored == OmegaConf.to_container(config, resolve=False)  # nothing of conf/ is resolved early
 
@@ -145,10 +145,10 @@ def test_a_number_of_thousands_of_digits_is_refused(sound):
 
 
 def test_a_class_of_another_place_is_refused_before_it_is_built(sound):
-    card = sound("segment")["mobilevision"]
-    put(card["config"], "task", {"_target_": "heads.select.Select"})
+    metadata = sound("segment")["mobilevision"]
+    put(metadata["config"], "task", {"_target_": "heads.select.Select"})
     with pytest.raises(UserError, match=r"^a\.ckpt: task: heads\.select\.Select does not belong there"):
-        rebuilt(card, "a.ckpt")
+        rebuilt(metadata, "a.ckpt")
 
 
 def test_nothing_is_downloaded_to_build_it_again(sound):
@@ -178,7 +178,7 @@ def test_no_code_goes_around_the_gate():
             assert text not in ("pickle.load", "pickle.loads", "eval", "exec", "torch.jit.load"), where
             assert not text.endswith(("load_from_checkpoint", "import_module")) or path.name in CONSTANT_IMPORTS, where
             if text == "OmegaConf.create":
-                assert ast.unparse(call.args[0]) != "card['config']" or path.name == "stored.py", where
+                assert ast.unparse(call.args[0]) != "metadata['config']" or path.name == "stored.py", where
 
 
 SUSPECT = re.compile(r"load\(|fit\(|eval\(|exec\(|import_module|load_from|OmegaConf\.create")
@@ -186,13 +186,16 @@ CONSTANT_IMPORTS = ("child.py", "__main__.py", "task_info.py")  # ours, and plug
 
 
 def test_both_doors_lead_through_the_gate():
-    for name, door in (("tasks/checkpoint/checkpoint.py", "read_ours"), ("tasks/checkpoint/manifest.py", "card_of")):
+    for name, door in (
+        ("tasks/checkpoint/checkpoint.py", "read_ours"),
+        ("tasks/checkpoint/manifest.py", "metadata_of"),
+    ):
         functions = {
             node.name: node
             for node in ast.walk(ast.parse((ROOT / name).read_text()))
             if isinstance(node, ast.FunctionDef)
         }
-        assert "checked_config(card['config']" in ast.unparse(functions[door]), door
+        assert "checked_config(metadata['config']" in ast.unparse(functions[door]), door
     for path in CODE:
         text = path.read_text()
         assert "read_checkpoint(" not in text or path.parent.name == "backbones" or path.name in READERS, path

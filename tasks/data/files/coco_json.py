@@ -145,7 +145,7 @@ def named(categories: Sequence[Row], ids: Ids, path: Path) -> list[tuple[str, in
     """(name, id) of the categories by ascending id; the name defaults to the id."""
     complete = [row if "name" in row else {**row, "name": row["id"]} for row in categories]
     names = texts(complete, "name", "category", path)
-    return told_apart([(names[place], int(ids.numbers[place])) for place in np.argsort(ids.numbers)])
+    return distinct([(names[place], int(ids.numbers[place])) for place in np.argsort(ids.numbers)])
 
 
 def read_sizes(images: Sequence[Row], path: Path) -> NDArray[np.int64]:
@@ -206,7 +206,7 @@ def read_crowds(annotations: Sequence[Row], path: Path) -> NDArray[np.bool_]:
     return np.array(values, np.bool_)
 
 
-def told_apart(categories: Sequence[tuple[str, int]]) -> list[tuple[str, int]]:
+def distinct(categories: Sequence[tuple[str, int]]) -> list[tuple[str, int]]:
     """(name, id) of categories, with the id appended to names that are not unique or that mark a gap between ids.
 
     Tables and metrics use names as keys.

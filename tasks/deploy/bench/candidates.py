@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from heads.sizes import measure
 from tasks.checkpoint.checkpoint import open_checkpoint
-from tasks.checkpoint.manifest import card_of, read_manifest
+from tasks.checkpoint.manifest import metadata_of, read_manifest
 from tasks.common.errors import UserError
 from tasks.common.task_info import infos, nameless
 from tasks.config.heads import is_multitask, resolve_heads
@@ -72,11 +72,11 @@ def candidates(run: Run, settings: BenchmarkSettings, overrides: Sequence[str]) 
 def of_checkpoint(run: Run, overrides: Sequence[str], path: Path, name: str, common: Mapping[str, Any]) -> Candidate:
     """A checkpoint's network, as configured, with the typed overrides on top."""
     run, _ = with_checkpoint(run.changed(checkpoint=str(path), model=None), overrides)
-    card = open_checkpoint(path, run.task)["mobilevision"]
+    metadata = open_checkpoint(path, run.task)["mobilevision"]
     folder = path.parent.parent
     best = path.name == "best.ckpt" or not path.with_name("best.ckpt").is_file()  # the checkpoint that a run scores
     metrics = folder / "metrics.json" if best else None
-    return of_network(name, run, classes_of(card), sources_of(card), common, [path], metrics)
+    return of_network(name, run, classes_of(metadata), sources_of(metadata), common, [path], metrics)
 
 
 def of_run(run: Run, classes: int | None, common: Mapping[str, Any]) -> Candidate:
@@ -151,7 +151,7 @@ def of_file(task: str, path: Path, name: str, common: Mapping[str, Any]) -> Cand
     if manifest["task"] != task:
         raise UserError(f"model={path} was exported by tasks.{manifest['task']}, not tasks.{task}")
     try:
-        learner: Learner | None = build_again(card_of(path), path).learner
+        learner: Learner | None = build_again(metadata_of(path), path).learner
     except UserError:  # missing, newer version or missing package; the file still runs
         learner = None
     files = [path.with_name(file) for file in manifest.get("sha256") or [path.name]]

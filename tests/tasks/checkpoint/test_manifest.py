@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.checkpoint.manifest import card_of, read_manifest, sha256, write_manifest
+from tasks.checkpoint.manifest import metadata_of, read_manifest, sha256, write_manifest
 from tasks.checkpoint.manifest_rules import problem_of
 from tasks.checkpoint.metadata import BUILT
 from tasks.common.entries import short
@@ -232,7 +232,7 @@ CARD = {
 
 
 @pytest.mark.parametrize(
-    ("card", "said"),
+    ("metadata", "said"),
     [
         ([], "is not a table of names and values"),
         ({}, "lacks config, format, task, tasks"),
@@ -254,14 +254,14 @@ CARD = {
         (CARD | {"tasks": {"classify": LABELS | {"classes": ["b", "a"]}}}, "class 0 of classify is b in"),
     ],
 )
-def test_a_damaged_card_is_refused(model, card, said):
+def test_a_damaged_card_is_refused(model, metadata, said):
     path = model.with_name("card.json")
-    path.write_text(json.dumps(card))
+    path.write_text(json.dumps(metadata))
     with pytest.raises(UserError, match=said) as error:
-        card_of(model)
+        metadata_of(model)
     assert str(path) in str(error.value)
     path.write_text(json.dumps(CARD))
-    assert card_of(model) == CARD
+    assert metadata_of(model) == CARD
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from torch import nn
 from torch.distributions import Bernoulli, Categorical, kl_divergence
 
 from heads.ssdlite import RawBoxes
-from tasks.checkpoint.checkpoint import make_card
+from tasks.checkpoint.checkpoint import make_metadata
 from tasks.common.distillation import Distillation, binary_divergence, divergence
 from tasks.common.errors import UserError
 from tasks.config.tree import put, resolved
@@ -67,8 +67,8 @@ def batch_of(count=3):
 
 def saved(learner, config, path, task):
     """A checkpoint as a run leaves it."""
-    cards = {name: entry.card() for name, entry in learner.each_task()}
-    torch.save({"state_dict": learner.state_dict(), "mobilevision": make_card(task, config, cards)}, path)
+    cards = {name: entry.metadata() for name, entry in learner.each_task()}
+    torch.save({"state_dict": learner.state_dict(), "mobilevision": make_metadata(task, config, cards)}, path)
     return str(path)
 
 
@@ -86,7 +86,7 @@ class Fixed(nn.Module):
 def test_a_teacher_is_frozen_and_weighed():
     teacher = Fixed(torch.tensor([2.0, 0.0]))
     distillation = Distillation(teacher.train(), weight=0.25, temperature=2.0)
-    wanted = distillation.wanted(torch.zeros(3, 3, 4, 4))
+    wanted = distillation.teacher_outputs(torch.zeros(3, 3, 4, 4))
     assert wanted.shape == (3, 2) and not wanted.requires_grad and not teacher.training
     assert distillation.together(torch.tensor(8.0), torch.tensor(2.0)).item() == 0.75 * 8 + 0.25 * 2
 

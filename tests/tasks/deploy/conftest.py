@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from tasks.app.resolve import Settings, composed
-from tasks.checkpoint.checkpoint import make_card
+from tasks.checkpoint.checkpoint import make_metadata
 from tasks.checkpoint.manifest import write_manifest
 from tasks.data.streets.dataset import Streets
 from tasks.data.transforms.letterbox import Stretch
@@ -124,7 +124,9 @@ def scenes(tmp_path_factory) -> tuple[str, ...]:
 def best(tmp_path_factory, scenes) -> Path:
     """A checkpoint of three heads, which the commands of one head take as well."""
     learner, made = network(*scenes)
-    metadata = make_card("multitask", made.run.stored, {name: entry.card() for name, entry in learner.each_task()})
+    metadata = make_metadata(
+        "multitask", made.run.stored, {name: entry.metadata() for name, entry in learner.each_task()}
+    )
     path = tmp_path_factory.mktemp("checkpoints") / "best.ckpt"
     torch.save({"mobilevision": metadata, "state_dict": learner.state_dict()}, path)
     return path

@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 from tasks.app.resolve import composed
-from tasks.checkpoint.checkpoint import make_card
+from tasks.checkpoint.checkpoint import make_metadata
 from tasks.checkpoint.manifest import write_manifest
 from tasks.common.charts import Point, front
 from tasks.common.errors import UserError
@@ -54,15 +54,15 @@ def write_checkpoint(folder: Path, classes: int = 3) -> Path:
     """A run's best.ckpt with untrained weights, and its metrics.json."""
     run = settings("classify", "data.fit.resize=36", "data.fit.crop=32").run
     learner = build(run.learner, nameless(classes), {})
-    card = make_card("classify", run.stored, {name: task.card() for name, task in learner.each_task()})
+    metadata = make_metadata("classify", run.stored, {name: task.metadata() for name, task in learner.each_task()})
     path = folder / "checkpoints" / "best.ckpt"
     path.parent.mkdir(parents=True)
-    torch.save({"mobilevision": card, "state_dict": learner.state_dict()}, path)
+    torch.save({"mobilevision": metadata, "state_dict": learner.state_dict()}, path)
     (folder / "metrics.json").write_text(json.dumps({"top1": 0.5, "images": 4}))
     return path
 
 
-def write_file(path: Path, card: dict, batch: int = 1) -> Path:
+def write_file(path: Path, metadata: dict, batch: int = 1) -> Path:
     """An ONNX file whose logits are the channels' means, with its model.json."""
     onnx = pytest.importorskip("onnx")
     helper, kind = onnx.helper, onnx.TensorProto
@@ -83,19 +83,19 @@ def write_file(path: Path, card: dict, batch: int = 1) -> Path:
     takes = {"name": "image", "batch": batch, "height": 32, "width": 32, "resize": {"rule": "none"}, "upright": False}
     task = {
         "outputs": {"logits": "logits"},
-        "classes": card["tasks"]["classify"]["classes"] if card else ["a", "b", "c"],
+        "classes": metadata["tasks"]["classify"]["classes"] if metadata else ["a", "b", "c"],
     }
     manifest = {"format": 1, "task": "classify", "file": path.name, "runtime": "onnx", "precision": "fp32"}
     manifest |= {"outputs": "raw", "input": takes, "tasks": {"classify": task}}
-    write_manifest(path.parent, manifest, [path.name], card)
+    write_manifest(path.parent, manifest, [path.name], metadata)
     return path
 
 
 def test_a_checkpoint_beside_its_exported_file(command, tmp_path):
     pytest.importorskip("onnxruntime")
     checkpoint = write_checkpoint(tmp_path / "run")
-    card = torch.load(checkpoint, weights_only=True)["mobilevision"]
-    file = write_file(tmp_path / "exported" / "model.onnx", card)
+    metadata = torch.load(checkpoint, weights_only=True)["mobilevision"]
+    file = write_file(tmp_path / "exported" / "model.onnx", metadata)
     (file.parent / "metrics.json").write_text(json.dumps({"top1": 0.25}))
     result = command(
         "classify", "mode=benchmark", *SHORT, "trainer.accelerator=cpu", f"checkpoint={checkpoint}", f"model={file}",
@@ -203,8 +203,8 @@ def test_wrong_input_is_one_line(tmp_path):
         found("segment", f"checkpoint={checkpoint}")
     with pytest.raises(UserError, match=r"benchmark.classes=<number of classes> measures without the data"):
         found("classify", "dataset=folders", "dataset.root=nowhere")
-    card = torch.load(checkpoint, weights_only=True)["mobilevision"]
-    file = write_file(tmp_path / "exported" / "model.onnx", card, batch=8)
+    metadata = torch.load(checkpoint, weights_only=True)["mobilevision"]
+    file = write_file(tmp_path / "exported" / "model.onnx", metadata, batch=8)
     with pytest.raises(UserError, match=r"model.onnx was exported by tasks.classify, not tasks.detect"):
         found("detect", f"model={file}")
     (candidate,) = found("classify", f"model={file}")

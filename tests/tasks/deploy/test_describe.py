@@ -49,13 +49,13 @@ def test_what_the_file_is(manifest, model, best):
 
 
 def test_the_classes_are_the_checkpoints(manifest, model, best):
-    tasks, card = manifest["tasks"], torch.load(best, weights_only=True)["mobilevision"]
+    tasks, metadata = manifest["tasks"], torch.load(best, weights_only=True)["mobilevision"]
     masks = [[entry["name"], entry["id"], entry["colour"]] for entry in tasks["segment"]["classes"]]
-    assert masks == card["tasks"]["segment"]["classes"] and len(masks) == 19
+    assert masks == metadata["tasks"]["segment"]["classes"] and len(masks) == 19
     boxes = [[entry["name"], entry["id"]] for entry in tasks["detect"]["classes"]]
-    assert boxes == card["tasks"]["detect"]["classes"] and len(boxes) == len(Streets.classes["boxes"])
+    assert boxes == metadata["tasks"]["detect"]["classes"] and len(boxes) == len(Streets.classes["boxes"])
     assert tasks["classify"]["classes"] == list(Streets.classes["label"])
-    assert json.loads(model.with_name("card.json").read_text())["tasks"] == card["tasks"]
+    assert json.loads(model.with_name("card.json").read_text())["tasks"] == metadata["tasks"]
 
 
 def test_outputs_have_the_names_of_the_file(manifest, model):

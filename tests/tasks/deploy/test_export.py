@@ -196,8 +196,8 @@ def test_a_file_without_its_description_is_used_by_the_one_inside(run, model):
 def fewer(best, tmp_path_factory) -> Path:
     """A checkpoint of the same network for one class less of scenes."""
     checkpoint = torch.load(best, weights_only=True)
-    card, state = checkpoint["mobilevision"], checkpoint["state_dict"]
-    card["tasks"]["classify"]["classes"] = card["tasks"]["classify"]["classes"][:-1]
+    metadata, state = checkpoint["mobilevision"], checkpoint["state_dict"]
+    metadata["tasks"]["classify"]["classes"] = metadata["tasks"]["classify"]["classes"][:-1]
     for name in ("weight", "bias"):
         state[f"tasks.classify.head.classify.{name}"] = state[f"tasks.classify.head.classify.{name}"][:-1]
     path = tmp_path_factory.mktemp("fewer") / "best.ckpt"
@@ -211,15 +211,15 @@ def test_other_classes_are_refused(run, model, best, fewer):
     assert f"{fewer} (classify) knows 5 classes, the data set has 6" in result.err
 
     beside = model.with_name("card.json")
-    card = json.loads(beside.read_text())
-    card["tasks"]["segment"]["classes"][3][0] = "hedge"
-    beside.write_text(json.dumps(card))
+    metadata = json.loads(beside.read_text())
+    metadata["tasks"]["segment"]["classes"][3][0] = "hedge"
+    beside.write_text(json.dumps(metadata))
     result, _ = run("b", "multitask", "mode=evaluate", f"model={model}")
     assert result.status == 2 and result.err.count("\n") == 1
     assert "class 3 of segment is ['hedge'" in result.err and str(beside) in result.err
 
-    card["tasks"]["segment"]["classes"].pop()
-    beside.write_text(json.dumps(card))
+    metadata["tasks"]["segment"]["classes"].pop()
+    beside.write_text(json.dumps(metadata))
     result, _ = run("c", "multitask", "mode=evaluate", f"model={model}")
     assert result.status == 2 and f"{beside} and model.json know different numbers of classes of segment" in result.err
 

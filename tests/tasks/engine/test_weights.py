@@ -5,7 +5,7 @@ import copy
 import pytest
 import torch
 
-from tasks.checkpoint.checkpoint import make_card
+from tasks.checkpoint.checkpoint import make_metadata
 from tasks.checkpoint.saving import save
 from tasks.common.errors import UserError
 from tasks.engine.build import build
@@ -28,7 +28,7 @@ def saved(tmp_path_factory):
     """A checkpoint of a network for three classes, with its tensors."""
     learner, run = made(THREE)
     path = tmp_path_factory.mktemp("saved") / "best.ckpt"
-    metadata = make_card("segment", run.stored, {name: task.card() for name, task in learner.each_task()})
+    metadata = make_metadata("segment", run.stored, {name: task.metadata() for name, task in learner.each_task()})
     save({"state_dict": learner.state_dict(), "mobilevision": metadata}, path)
     return path, copy.deepcopy(learner.state_dict())
 

@@ -15,7 +15,7 @@ import torch
 from tasks.checkpoint.metadata import BUILT
 from tasks.common.errors import UserError
 from tasks.common.task_info import infos
-from tasks.multitask.compare import compare, wanted
+from tasks.multitask.compare import compare, parse
 from tasks.multitask.latency import Latency
 from tasks.multitask.runs import SHARED, Pace, Runs, child, quoted, reason
 from tasks.multitask.table import RATIO, SUM, show, tabulate, write
@@ -46,14 +46,14 @@ ROOT = Path(__file__).parents[3]
 def test_what_is_refused_before_anything_runs(arguments, message, monkeypatch):
     monkeypatch.chdir(ROOT)
     with pytest.raises(UserError, match=".*".join(message.split("…"))):
-        wanted(arguments.split())
+        parse(arguments.split())
 
 
 def test_the_rest_goes_to_the_runs():
-    asked = wanted(["minutes=0.5", "heads=[detect, segment]", "output=there", "dataset=coco", "~experiment"])
+    asked = parse(["minutes=0.5", "heads=[detect, segment]", "output=there", "dataset=coco", "~experiment"])
     assert (asked.minutes, asked.heads, asked.output.name) == (0.5, ["detect", "segment"], "there")
     assert asked.overrides == ["dataset=coco", "~experiment"]
-    assert wanted(["minutes=1", "heads=null"]).heads is None
+    assert parse(["minutes=1", "heads=null"]).heads is None
 
 
 def test_a_mistake_is_one_line_without_torch():
@@ -95,7 +95,7 @@ def recorded(monkeypatch):
 
 def test_both_sides_train_equally_long(recorded, tmp_path, monkeypatch):
     monkeypatch.setattr(Runs, "leave_out_data", lambda *_: None)
-    compare(wanted(["minutes=1", f"output={tmp_path / 'out'}"]))
+    compare(parse(["minutes=1", f"output={tmp_path / 'out'}"]))
     assert recorded == [
         (f"trials/{SHARED}", None, 1, ("pictures=0",)),
         ("trials/segment", ["segment"], 1, ("pictures=0",)),
@@ -109,7 +109,7 @@ def test_both_sides_train_equally_long(recorded, tmp_path, monkeypatch):
 def test_a_data_set_for_one_head_is_not_compared(recorded, tmp_path, monkeypatch):
     monkeypatch.setattr(Runs, "heads_of_trial", lambda *_: ["detect"])
     with pytest.raises(UserError, match="nothing to compare"):
-        compare(wanted(["minutes=1", f"output={tmp_path / 'out'}"]))
+        compare(parse(["minutes=1", f"output={tmp_path / 'out'}"]))
     assert len(recorded) == 1
 
 
@@ -123,8 +123,8 @@ def test_a_separate_network_trains_on_the_data_sets_that_it_has_a_use_for(tmp_pa
         "segment": {"datasets": ["a"], "target": "mask", "classes": [["road", 7, [0, 0, 0]]]},
         "detect": {"datasets": ["b", "c"], "target": "boxes", "classes": [["car", 1]]},
     }
-    card = {"format": 1, "task": "multitask", "config": config, "tasks": heads}
-    torch.save({"mobilevision": card, "state_dict": {}}, path)
+    metadata = {"format": 1, "task": "multitask", "config": config, "tasks": heads}
+    torch.save({"mobilevision": metadata, "state_dict": {}}, path)
     runs = Runs(tmp_path, [])
     runs.leave_out_data(list(heads))
     assert runs.without["segment"] == ["~datasets.b", "~datasets.c", "~data.draw.b", "batchnorm=shared"]

@@ -124,12 +124,12 @@ def test_boxes_are_drawn_from_the_score_of_the_best_f1(image, predictions):
     assert task.output.summary(found) == "1 car" and "from a score of 0.3 on, a default" in task.output.note()
     for threshold, line in ((0.15, "1 car, 1 person"), (0.95, "nothing")):
         task.recall({"threshold": threshold})
-        assert task.output.summary(found) == line and task.card()["threshold"] == threshold
+        assert task.output.summary(found) == line and task.metadata()["threshold"] == threshold
         assert task.recipe((320, 320))["threshold"] == threshold
     assert "0.95 on, where F1 was best" in task.output.note() and task.output.legend(found) == []
     for nonsense in (2, "high", None, True, float("nan")):
         task.recall({"threshold": nonsense})
-        assert task.card()["threshold"] is None
+        assert task.metadata()["threshold"] is None
 
 
 def test_a_class_alone_needs_no_picture(image, predictions, tmp_path):

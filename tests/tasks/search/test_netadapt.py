@@ -77,8 +77,8 @@ def test_a_checkpoint_is_narrowed_trained_and_compared(task, seed, command, tmp_
         Image.open(folder / picture).verify()
     assert not (folder / "work").exists()
 
-    card = torch.load(folder / "found.ckpt", weights_only=True)["mobilevision"]
-    assert card["config"]["distill"]["teacher"] == (str(path) if taught else None)
+    metadata = torch.load(folder / "found.ckpt", weights_only=True)["mobilevision"]
+    assert metadata["config"]["distill"]["teacher"] == (str(path) if taught else None)
 
     # the table and its weights are a network like any other
     network = json.loads((folder / "network.json").read_text())[task]
