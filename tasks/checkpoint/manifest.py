@@ -15,7 +15,7 @@ from typing import Any
 from tasks.checkpoint.inside import read_inside
 from tasks.checkpoint.manifest_rules import SUFFIXES, problem_of
 from tasks.common.entries import short
-from tasks.common.errors import UserError
+from tasks.common.errors import UserError, check_file
 
 FORMAT = 1
 NAME, CARD = "model.json", "card.json"
@@ -41,8 +41,7 @@ def read_manifest(path: str | Path) -> dict[str, Any]:
     path = Path(path)
     if not path.name:
         raise UserError("model=: no file is named")
-    if not path.is_file():
-        raise UserError(f"model={path}: no such file")
+    check_file("model", path, [f"*{suffix}" for suffix in SUFFIXES])
     if path.name == NAME:
         manifest = checked(read_json(path), path)
         check_files(path.parent, manifest["sha256"])

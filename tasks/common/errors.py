@@ -2,6 +2,7 @@
 
 import re
 import signal
+from collections.abc import Sequence
 from pathlib import Path
 
 OUT_OF_MEMORY = ("out of memory", "DefaultCPUAllocator", "not enough memory", "OutOfMemoryError", "MemoryError")
@@ -11,6 +12,23 @@ class UserError(Exception):
     """Something wrong with a command, a file or a data set; the first line names it and the choices."""
 
     status = 2  # exit status of the command
+
+
+def check_file(key: str, path: str | Path, patterns: Sequence[str] = ("*.ckpt", "checkpoints/*.ckpt")) -> None:
+    """Check that a file named by a configuration key exists.
+
+    Args:
+        patterns: of the files to suggest for a folder.
+
+    Raises:
+        UserError: if it does not, or is a folder; with the files in it that may be meant.
+    """
+    path = Path(path)
+    if path.is_dir():
+        files = sorted(str(file) for pattern in patterns for file in path.glob(pattern))
+        raise UserError(f"{key}={path} is a folder; name a file" + (f" in it: {', '.join(files[:4])}" if files else ""))
+    if not path.is_file():
+        raise UserError(f"{key}={path}: no such file")
 
 
 class Diverged(UserError):

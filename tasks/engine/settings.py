@@ -2,10 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Self
 
-from tasks.common.errors import UserError
+from tasks.common.errors import UserError, check_file
 from tasks.common.task_info import infos
 from tasks.config.heads import check_heads, is_multitask
 from tasks.config.image_size import check_square
@@ -62,8 +61,8 @@ class Source:
         for key in ("checkpoint", "resume"):
             value = given.get(key)
             for path in value if isinstance(value, list) else [value]:
-                if path is not None and not Path(str(path)).is_file():
-                    raise UserError(f"{key}={path}: no such file")
+                if path is not None:
+                    check_file(key, str(path))
         return cls(**{key: str(value) for key, value in given.items() if not isinstance(value, list)})
 
 
@@ -175,8 +174,8 @@ class DistillationSettings:
                 raise UserError(
                     "distill.weights=… is for torchvision's networks; distill.teacher=<file.ckpt> brings its own"
                 )
-            if tree["mode"] == "train" and not Path(own.teacher).is_file():  # in other modes it may be gone
-                raise UserError(f"distill.teacher={own.teacher}: no such file")
+            if tree["mode"] == "train":  # in other modes it may be gone
+                check_file("distill.teacher", own.teacher)
         return own
 
 

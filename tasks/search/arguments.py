@@ -1,9 +1,8 @@
 """Finds the task whose command line a search uses: `task=…`, or the task of its checkpoint."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
-from tasks.common.errors import UserError
+from tasks.common.errors import UserError, check_file
 from tasks.common.task_info import infos
 from tasks.search.rules import KINDS
 
@@ -20,8 +19,7 @@ def task_of(arguments: Sequence[str]) -> str:
         from tasks.checkpoint.checkpoint import read_ours  # imports torch, which takes a second
 
         path = given["checkpoint"].strip("'\"")
-        if not Path(path).is_file():
-            raise UserError(f"checkpoint={path}: no such file")
+        check_file("checkpoint", path)
         task = read_ours(path)["mobilevision"]["task"]
     task = task or "classify"
     if task not in infos():

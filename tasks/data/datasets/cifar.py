@@ -180,8 +180,12 @@ class CIFAR:
 
     def layout(self) -> str:
         """The expected files and what was found."""
-        wanted = "".join(f"  {self.root}/{r.archive} or {self.root}/{r.folder}/\n" for r in RELEASES[self.name])
-        return f"expected one of:\n{wanted}found: {found_in(self.root)}\nset dataset.root=… or the variable DATA_ROOT"
+        places = "".join(f"  {self.root}/{r.archive} or {self.root}/{r.folder}/\n" for r in RELEASES[self.name])
+        folders = "; dataset=folders reads train/<class>/ and val/<class>/" if (self.root / "train").is_dir() else ""
+        return (
+            f"expected one of:\n{places}found: {found_in(self.root)}{folders}\n"
+            "set dataset.root=… or the variable DATA_ROOT"
+        )
 
 
 def from_folder(folder: Path, names: Sequence[str]) -> dict[str, bytes]:

@@ -9,12 +9,13 @@ from tasks.app.validate import check_recipe
 from tasks.common.errors import UserError
 from tests.test_config import CONF, configuration
 
-HERE = {"here.ckpt", "other.ckpt"}  # files that are there
+HERE = {"here.ckpt", "other.ckpt", "run/checkpoints/best.ckpt"}  # files that are there
 
 SINGLE = {  # what is typed for tasks.segment, and how the error begins or goes on
     "mode=evaluate": "mode=evaluate needs checkpoint=<file.ckpt>, or weights=",
     "mode=predict weights=a.pth": "mode=predict needs input=",
     "mode=evaluate checkpoint=gone.ckpt": r"checkpoint=gone\.ckpt: no such file",
+    "mode=evaluate checkpoint=run": r"checkpoint=run is a folder; name a file in it: run/checkpoints/best\.ckpt",
     "mode=evaluate checkpoint=here.ckpt weights=a.pth": "checkpoint=… and weights=… both say",
     "mode=evaluate checkpoint=[here.ckpt,other.ckpt]": "several files are for mode=benchmark",
     "resume=gone.ckpt": r"resume=gone\.ckpt: no such file",
@@ -48,6 +49,7 @@ SEVERAL = {
 def folder(tmp_path, monkeypatch):
     """The current folder, with the files of HERE."""
     for name in HERE:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     monkeypatch.chdir(tmp_path)
 
