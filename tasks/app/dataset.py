@@ -13,7 +13,7 @@ from tasks.common.errors import UserError
 from tasks.common.task_info import infos
 from tasks.config.heads import is_multitask, resolve_heads
 from tasks.config.proportion import check_epoch
-from tasks.data.loading.opened import check_boxes, report_overlap, set_white
+from tasks.data.loading.split_checks import check_boxes, report_overlap, set_white
 from tasks.data.loading.splits import Splits
 from tasks.engine.instantiate import make
 from tasks.engine.settings import Run

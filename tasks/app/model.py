@@ -11,7 +11,7 @@ from PIL import Image, ImageFile, ImageOps
 from tasks.common.errors import UserError
 from tasks.common.labels import Pixels
 from tasks.common.output import Found, Output
-from tasks.data.files.depth import is_deep
+from tasks.data.files.bit_depth import is_deep
 from tasks.data.files.images import as_rgb, read_rgb
 from tasks.deploy.decode import no_photo
 

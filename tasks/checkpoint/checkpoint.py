@@ -76,7 +76,7 @@ def converted(checkpoint: Mapping[str, Any], path: str | Path, task: str) -> dic
     return {**checkpoint, "mobilevision": {**of_one_head(metadata, task), "converted": True}, "state_dict": state}
 
 
-def kept_apart(metadata: Mapping[str, Any]) -> list[str]:
+def separate_statistics_of(metadata: Mapping[str, Any]) -> list[str]:
     """The data sets with separate batch-norm statistics in a checkpoint, in order; empty if all share one set."""
     return list(metadata["config"]["datasets"]) if metadata["config"].get("batchnorm") == "separate" else []
 
@@ -86,7 +86,7 @@ def for_data_sets(checkpoint: dict[str, Any], names: Sequence[str]) -> dict[str,
 
     A checkpoint with shared statistics is unchanged.
     """
-    has = kept_apart(checkpoint["mobilevision"])
+    has = separate_statistics_of(checkpoint["mobilevision"])
     if not has or has == list(names):
         return checkpoint
     numbers = [has.index(name) if name in has else 0 for name in names]

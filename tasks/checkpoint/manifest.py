@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from tasks.checkpoint.inside import read_inside
+from tasks.checkpoint.embedded import read_inside
 from tasks.checkpoint.manifest_rules import SUFFIXES, problem_of
 from tasks.common.entries import short
 from tasks.common.errors import UserError, check_file

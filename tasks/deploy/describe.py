@@ -70,7 +70,11 @@ def describe(
             "std": rounded(backbone.std / 255),
         },
         "tasks": {
-            name: {"outputs": traced.names[name], "pixels": infos()[name].forms[form].meaning, **task.recipe(size)}
+            name: {
+                "outputs": traced.names[name],
+                "pixels": infos()[name].forms[form].meaning,
+                **task.recipe(size),
+            }
             for name, task in learner.each_task()
         },
     }

@@ -17,7 +17,7 @@ from tasks.data.loading.datamodule import DataModule
 from tasks.data.loading.splits import Splits
 from tasks.deploy import decode
 from tasks.deploy.describe import describe, portable
-from tasks.deploy.golden import leave_golden
+from tasks.deploy.golden import write_golden
 from tasks.deploy.int8 import quantise
 from tasks.deploy.network import trace
 from tasks.deploy.parity_check import check_parity
@@ -27,7 +27,7 @@ from tasks.deploy.settings import ExportSettings
 from tasks.deploy.writers import WRITERS
 from tasks.engine.learner import Learner
 from tasks.engine.settings import Run
-from tasks.engine.train import ready
+from tasks.engine.train import build_all
 from tasks.engine.weights import load_for_inference
 
 GOLDEN = 3  # images for the self-test on a device
@@ -42,21 +42,21 @@ def export(run: Run, settings: ExportSettings, splits: Splits, folder: Path) -> 
         UserError: for what cannot be exported, and for a file whose results differ from the checkpoint's.
     """
     run, size = sized(run, settings, splits)
-    learner, data, metadata = ready(run, splits)
+    learner, data, metadata = build_all(run, splits)
     load_for_inference(run, learner)
     learner.eval()
     clear(folder)
-    unproved = folder / "unproved"
-    shutil.rmtree(unproved, ignore_errors=True)
-    unproved.mkdir()
+    unverified = folder / "unverified"
+    shutil.rmtree(unverified, ignore_errors=True)
+    unverified.mkdir()
     try:
-        manifest, runner = write(learner, metadata, run, settings, data, size, unproved)
+        manifest, runner = write(learner, metadata, run, settings, data, size, unverified)
         check_parity(learner, settings, run.trainer, data, manifest, runner, folder)
-        leave_golden(manifest, runner, pixels(data.val, GOLDEN), unproved / "golden")
-        for path in sorted(unproved.iterdir(), key=lambda path: path.name == NAME):  # last, as a completeness marker
+        write_golden(manifest, runner, pixels(data.val, GOLDEN), unverified / "golden")
+        for path in sorted(unverified.iterdir(), key=lambda path: path.name == NAME):  # last, as a completeness marker
             path.replace(folder / path.name)
     finally:
-        shutil.rmtree(unproved, ignore_errors=True)
+        shutil.rmtree(unverified, ignore_errors=True)
     report(f"exported  {folder / manifest['file']}")
 
 

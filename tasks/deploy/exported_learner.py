@@ -40,9 +40,9 @@ class ExportedLearner(Learner):
             for name, _ in tasks
         }
 
-    def predicted(self, outputs: Mapping[str, Any], images: Tensor, places: Any) -> dict[str, Any]:
+    def predictions_from(self, outputs: Mapping[str, Any], images: Tensor, places: Any) -> dict[str, Any]:
         (height, width), lie = images.shape[-2:], None if places is None else Places(*places)
         return {
-            name: self.each(name).from_tensors(tensors, self.form, (height, width), lie)
+            name: self.task(name).from_tensors(tensors, self.form, (height, width), lie)
             for name, tensors in outputs.items()
         }

@@ -13,7 +13,7 @@ from tasks.deploy.parity import Outcome, of_file
 from tasks.deploy.runtimes import Runner
 
 
-def leave_golden(manifest: Mapping[str, Any], runner: Runner, images: Sequence[Pixels], folder: Path) -> None:
+def write_golden(manifest: Mapping[str, Any], runner: Runner, images: Sequence[Pixels], folder: Path) -> None:
     """Write, for each image, the file's input, its outputs here and the results, to be reproduced on a device."""
     run = of_file(runner, manifest)
     for number, image in enumerate(images):

@@ -20,7 +20,7 @@ import torch
 
 from backbones.torch_file import load_plain
 from tasks.deploy.operators import check_operator
-from tasks.deploy.sizes import check_size
+from tasks.deploy.size_expressions import check_size
 
 LARGEST = 2**26  # bytes of the graph
 PARTS = {  # entries inside the archive's folder, and whether PyTorch gets them

@@ -28,7 +28,7 @@ def write_onnx(traced: Traced, path: Path, manifest: Mapping[str, Any], _precisi
         import onnx
         import onnxruntime  # noqa: F401 - what is written is run
         import onnxscript  # noqa: F401 - what PyTorch's exporter is made of
-    with still():
+    with silence_logging():
         exported = torch.onnx.export(
             traced.program,
             (),
@@ -57,7 +57,7 @@ def write_openvino(traced: Traced, path: Path, manifest: Mapping[str, Any], prec
     """
     with needed("openvino", "export.format=openvino"):
         import openvino
-    with still():
+    with silence_logging():
         model = openvino.convert_model(traced.program)
     model.reshape(openvino.PartialShape([-1 if side is None else side for side in traced.shape]))
     model.inputs[0].get_tensor().set_names({"image"})
@@ -74,10 +74,10 @@ def write_executorch(traced: Traced, path: Path, _manifest: Mapping[str, Any], _
     Raises:
         UserError: if the extra is not installed.
     """
-    with needed("executorch", "export.format=executorch"), quiet(), still():
+    with needed("executorch", "export.format=executorch"), quiet(), silence_logging():
         from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
         from executorch.exir import to_edge_transform_and_lower
-    with still():
+    with silence_logging():
         lowered = to_edge_transform_and_lower(traced.program, partitioner=[XnnpackPartitioner()])
         path.write_bytes(lowered.to_executorch().buffer)
     return [path.name]
@@ -85,7 +85,7 @@ def write_executorch(traced: Traced, path: Path, _manifest: Mapping[str, Any], _
 
 def write_torch(traced: Traced, path: Path, manifest: Mapping[str, Any], _precision: str) -> list[str]:
     """Write a .pt2 file, PyTorch's own program archive."""
-    with still():
+    with silence_logging():
         torch.export.save(traced.program, path, extra_files={"mobilevision": json.dumps(manifest)})
     return [path.name]
 
@@ -105,7 +105,7 @@ def versions(names: tuple[str, ...]) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def still() -> Iterator[None]:
+def silence_logging() -> Iterator[None]:
     """Silences exporters, which print and log their steps and warn of each other's deprecations."""
     level = logging.root.manager.disable
     logging.disable(logging.ERROR)

@@ -24,7 +24,7 @@ class AverageWeights(WeightAveraging):
         super().__init__()
         self.decay = decay
         self.steps = 0  # that the average contains
-        self.trained: list[Tensor] = []  # the network's own weights while the average replaces them
+        self.live_weights: list[Tensor] = []  # the network's own weights while the average replaces them
 
     def pairs(self, module: LightningModule) -> list[tuple[Tensor, Tensor]]:
         """Pairs each tensor of the average with the network's own."""
@@ -64,10 +64,10 @@ class AverageWeights(WeightAveraging):
     def on_validation_epoch_start(self, _trainer: Trainer, module: LightningModule) -> None:
         """Copy the average into the network; the average stays float32 even if the network is half precision."""
         if self._average_model is not None:
-            self.trained = [current.clone() for _, current in self.pairs(module)]
+            self.live_weights = [current.clone() for _, current in self.pairs(module)]
             self._copy_average_to_current(module)
 
     def on_validation_epoch_end(self, _trainer: Trainer, module: LightningModule) -> None:
-        for (_, current), trained in zip(self.pairs(module) if self.trained else (), self.trained, strict=True):
-            current.copy_(trained)
-        self.trained = []
+        for (_, current), live in zip(self.pairs(module) if self.live_weights else (), self.live_weights, strict=True):
+            current.copy_(live)
+        self.live_weights = []

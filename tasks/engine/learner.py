@@ -65,7 +65,7 @@ class Learner(lightning.LightningModule):
         """The tasks by name."""
         return [(name, cast(Task, task)) for name, task in self.tasks.items()]
 
-    def each(self, name: str) -> Task:
+    def task(self, name: str) -> Task:
         """The task of this name."""
         return cast(Task, self.tasks[name])
 
@@ -155,9 +155,9 @@ class Learner(lightning.LightningModule):
         """Score a batch; return the predictions of the tasks that it has labels for, {} for an empty batch."""
         if not batch:
             return {}
-        scored = {name: self.each(name) for name, _ in self.each_metric() if labelled(self.each(name), batch)}
+        scored = {name: self.task(name) for name, _ in self.each_metric() if labelled(self.task(name), batch)}
         outputs = self.outputs(batch["image"], list(scored.items()), batch.get("counts"))
-        predictions = self.predicted(outputs, batch["image"], batch.get("places"))
+        predictions = self.predictions_from(outputs, batch["image"], batch.get("places"))
         for name, metric in self.each_metric():
             if name in scored:
                 metric.update(predictions[name], scored[name].truth(batch))
@@ -165,12 +165,12 @@ class Learner(lightning.LightningModule):
 
     def predictions(self, images: Tensor, places: tuple[Tensor, Tensor] | None) -> dict[str, Any]:
         """Each task's predictions for (N, 3, H, W) uint8 images, in file pixels if `places` is given."""
-        return self.predicted(self(images), images, places)
+        return self.predictions_from(self(images), images, places)
 
-    def predicted(self, outputs: Mapping[str, Any], images: Tensor, places: Any) -> dict[str, Any]:
+    def predictions_from(self, outputs: Mapping[str, Any], images: Tensor, places: Any) -> dict[str, Any]:
         """Predictions of the tasks from their raw outputs."""
         (height, width), lie = images.shape[-2:], None if places is None else Places(*places)
-        return {name: self.each(name).predict(raw, (height, width), lie) for name, raw in outputs.items()}
+        return {name: self.task(name).predict(raw, (height, width), lie) for name, raw in outputs.items()}
 
     def on_validation_epoch_start(self) -> None:
         for _, metric in self.each_metric():
@@ -179,11 +179,11 @@ class Learner(lightning.LightningModule):
     def on_validation_epoch_end(self) -> None:
         by_task = self.scores_by_task()
         for name, scores in by_task.items():
-            self.expect_all_images(self.each(name).target, scores["images"])
+            self.check_all_scored(self.task(name).target, scores["images"])
             if self.trainer.is_global_zero:  # only this process writes checkpoints
-                self.each(name).calibrate(cast(Metric, self.metrics[name]))
+                self.task(name).calibrate(cast(Metric, self.metrics[name]))
         given = {key: float(value) for key, value in self.scores().items() if value is not None}
-        main = [scores[self.each(name).score] for name, scores in by_task.items()]
+        main = [scores[self.task(name).score] for name, scores in by_task.items()]
         known = [float(score) for score in main if score is not None]
         given[self.main_score] = sum(known) / len(known) if known else float("nan")  # never missing: selects the best
         self.log_dict({f"val/{key}": value for key, value in given.items()})
@@ -218,7 +218,7 @@ class Learner(lightning.LightningModule):
         limit = self.trainer.limit_val_batches
         return self.trainer.sanity_checking or not (isinstance(limit, float) and limit == 1.0)
 
-    def expect_all_images(self, target: str, images: int) -> None:
+    def check_all_scored(self, target: str, images: int) -> None:
         """Check that every image with this kind of label was scored exactly once, whatever the number of processes.
 
         Raises:

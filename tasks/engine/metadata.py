@@ -20,5 +20,5 @@ class SaveMetadata(Callback):
 
     def on_save_checkpoint(self, _trainer: Trainer, learner: LightningModule, checkpoint: dict[str, Any]) -> None:
         assert isinstance(learner, Learner)
-        tasks = {name: {**entry, **learner.each(name).metadata()} for name, entry in self.metadata["tasks"].items()}
+        tasks = {name: {**entry, **learner.task(name).metadata()} for name, entry in self.metadata["tasks"].items()}
         checkpoint["mobilevision"] = {**self.metadata, "tasks": tasks}

@@ -118,7 +118,7 @@ class Pictures(Callback):
     """
 
     def __init__(self, folder: Path, learner: Learner, count: int, images: Callable[[str], Sequence[int]]) -> None:
-        tasks = {name: learner.each(name) for name, _ in learner.each_metric()}
+        tasks = {name: learner.task(name) for name, _ in learner.each_metric()}
         self.galleries = {name: task.gallery(count, images(task.target)) for name, task in tasks.items()}
         self.folders = {name: folder / name if len(learner.tasks) > 1 else folder for name in tasks}
 

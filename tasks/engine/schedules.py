@@ -9,17 +9,17 @@ from torch.optim.lr_scheduler import LambdaLR
 
 def poly(optimizer: Optimizer, total_steps: int, *, power: float, warmup: float) -> LambdaLR:
     """(1 - progress)^power, as in DeepLab; `warmup` is the fraction of steps spent rising from 0."""
-    return annealed(optimizer, total_steps, warmup, lambda progress, _: (1 - progress) ** power)
+    return with_warmup(optimizer, total_steps, warmup, lambda progress, _: (1 - progress) ** power)
 
 
 def cosine(optimizer: Optimizer, total_steps: int, *, warmup: float) -> LambdaLR:
     """Half a cosine from the full rate to 0 (Loshchilov and Hutter, SGDR)."""
-    return annealed(optimizer, total_steps, warmup, lambda progress, _: 0.5 * (1 + math.cos(math.pi * progress)))
+    return with_warmup(optimizer, total_steps, warmup, lambda progress, _: 0.5 * (1 + math.cos(math.pi * progress)))
 
 
 def constant(optimizer: Optimizer, total_steps: int, *, warmup: float) -> LambdaLR:
     """The full rate after the warm-up."""
-    return annealed(optimizer, total_steps, warmup, lambda *_: 1.0)
+    return with_warmup(optimizer, total_steps, warmup, lambda *_: 1.0)
 
 
 def step(
@@ -35,7 +35,7 @@ def step(
     """
     if not all(0 < milestone < 1 for milestone in milestones):
         raise ValueError(f"scheduler.milestones={list(milestones)} are shares of all steps, between 0 and 1")
-    return annealed(
+    return with_warmup(
         optimizer, total_steps, warmup, lambda _, step: factor ** sum(step >= m * total_steps for m in milestones)
     )
 
@@ -66,10 +66,12 @@ def exponential(
         intervals = epochs * step / max(1, total_steps) / every
         return decay ** (math.floor(intervals) if staircase else intervals)
 
-    return annealed(optimizer, total_steps, warmup, shape)
+    return with_warmup(optimizer, total_steps, warmup, shape)
 
 
-def annealed(optimizer: Optimizer, total_steps: int, warmup: float, shape: Callable[[float, int], float]) -> LambdaLR:
+def with_warmup(
+    optimizer: Optimizer, total_steps: int, warmup: float, shape: Callable[[float, int], float]
+) -> LambdaLR:
     """Linear warm-up, then `shape(progress, step)`, with progress from 0 to 1 after the warm-up.
 
     Raises:

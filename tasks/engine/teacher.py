@@ -19,7 +19,7 @@ from tasks.engine.settings import DistillationSettings
 from tasks.engine.trained import load_trained
 
 
-class Trained(nn.Module):
+class TeacherOutputs(nn.Module):
     """Wraps a trained single-task learner: maps images to the task's raw outputs."""
 
     def __init__(self, learner: Learner) -> None:
@@ -79,10 +79,10 @@ def ours(path: str, task: Task) -> nn.Module:
     """Load a teacher from one of our checkpoints of the same task."""
     learner, _ = load_trained(open_checkpoint(path, task.name), path)
     try:
-        task.check_teacher(learner.each(task.name))
+        task.check_teacher(learner.task(task.name))
     except ValueError as error:
         raise UserError(f"distill.teacher={path} {error}") from error
-    return Trained(learner)
+    return TeacherOutputs(learner)
 
 
 def torchvisions(name: str, weights: str | None, classes: int) -> nn.Module:

@@ -29,7 +29,7 @@ from tasks.engine.metadata import SaveMetadata
 from tasks.engine.pace import KeepPace
 from tasks.engine.progress import Pictures, ShowProgress
 from tasks.engine.quiet import quiet_lightning
-from tasks.engine.resuming import check_state, epochs_done
+from tasks.engine.resume_checks import check_state, epochs_done
 from tasks.engine.settings import DistillationSettings, Run, TrainerSettings
 from tasks.engine.stopping import StopOnSignal, WatchLoss
 from tasks.engine.summary import describe, show
@@ -55,7 +55,7 @@ def prepare(run: Run, splits: Splits) -> Prepared:
     Raises:
         UserError: for incompatible choices.
     """
-    learner, data, metadata = ready(run, splits)
+    learner, data, metadata = build_all(run, splits)
     if run.mode == "train" and len(learner.tasks) > 1:
         check_mix(learner)
     return Prepared(learner, data, metadata, describe(learner, data))
@@ -105,7 +105,7 @@ def train(run: Run, prepared: Prepared, splits: Splits, folder: Path) -> None:
         raise Diverged(exploded)
 
 
-def ready(run: Run, splits: Splits) -> tuple[Learner, DataModule, dict[str, Any]]:
+def build_all(run: Run, splits: Splits) -> tuple[Learner, DataModule, dict[str, Any]]:
     """Build the network with initial weights, the data, and the metadata of its checkpoints.
 
     Raises:
@@ -239,7 +239,7 @@ def score(run: Run, learner: Learner, data: DataModule, costs: dict[str, Any], f
         show(scores)
         report(f"metrics   {folder / 'metrics.json'}")
         for name, metric in learner.each_metric():
-            for line in learner.each(name).results(metric, folder):
+            for line in learner.task(name).results(metric, folder):
                 report(line)
         if pictures:
             report(f"pictures  {folder / 'pictures'}")

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from backbones.weights import load_head, load_weights
-from tasks.checkpoint.checkpoint import for_data_sets, kept_apart, load_state, open_checkpoint, start_from
+from tasks.checkpoint.checkpoint import for_data_sets, load_state, open_checkpoint, separate_statistics_of, start_from
 from tasks.checkpoint.manifest import metadata_of
 from tasks.common.console import report
 from tasks.common.errors import UserError
@@ -12,7 +12,7 @@ from tasks.config.heads import head_configs, is_multitask, with_data_sets
 from tasks.config.overrides import add_heads, apply_overrides, typed_keys
 from tasks.config.tree import Tree, put, select
 from tasks.engine.learner import Learner
-from tasks.engine.resuming import check_resumable
+from tasks.engine.resume_checks import check_resumable
 from tasks.engine.settings import Run
 
 
@@ -52,7 +52,7 @@ def with_checkpoint(run: Run, overrides: Sequence[str]) -> tuple[Run, list[str]]
             source for head in head_configs(tree) for source in metadata["tasks"].get(head, {}).get("datasets", ())
         }
         tree = with_data_sets(tree, needed)
-    if run.mode == "evaluate" and (has := kept_apart(metadata)):
+    if run.mode == "evaluate" and (has := separate_statistics_of(metadata)):
         names = list(tree.get("datasets") or ())
         check_known(names, has, path)
         tree["batchnorm"] = "separate" if len(names) > 1 else "shared"
@@ -115,11 +115,15 @@ def start(run: Run, learner: Learner) -> list[str]:
         return []
     checkpoint = open_checkpoint(path, run.task)
     trained = checkpoint["mobilevision"]["tasks"]
-    if has := kept_apart(checkpoint["mobilevision"]):
+    if has := separate_statistics_of(checkpoint["mobilevision"]):
         check_statistics(run, learner, trained, has)
         checkpoint = for_data_sets(checkpoint, run.learner.datasets)
     known = [(name, entry) for name, entry in learner.each_task() if name in trained]
-    other = [name for name, entry in known if meaning(trained[name]["classes"]) != meaning(entry.metadata()["classes"])]
+    other = [
+        name
+        for name, entry in known
+        if without_label_ids(trained[name]["classes"]) != without_label_ids(entry.metadata()["classes"])
+    ]
     for name in sorted(learner.frozen - {"backbone"}):
         if name not in trained:
             raise UserError(f"{name}.frozen=true, but {path} has no head {name}, only {', '.join(trained)}")
@@ -199,12 +203,12 @@ def same_classes(trained: Sequence[Any], here: Sequence[Any], path: str) -> None
     """Raises a UserError at the first class that differs between checkpoint and data set."""
     if len(trained) != len(here):
         raise UserError(f"{path} knows {len(trained)} classes, the data set has {len(here)}")
-    for number, (theirs, ours) in enumerate(zip(meaning(trained), meaning(here), strict=True)):
+    for number, (theirs, ours) in enumerate(zip(without_label_ids(trained), without_label_ids(here), strict=True)):
         if theirs != ours:
             raise UserError(f"class {number} is {theirs} in {path} and {ours} in the data set")
 
 
-def meaning(classes: Sequence[Any]) -> list[Any]:
+def without_label_ids(classes: Sequence[Any]) -> list[Any]:
     """Classes without label-map ids, which belong to a data set's files and not to the network's output."""
     return [[entry[0], *entry[2:]] if len(entry) == 3 and not isinstance(entry, str) else entry for entry in classes]
 
@@ -215,7 +219,9 @@ def numbered_as_trained(run: Run, classes: Mapping[str, Sequence[Any]]) -> Mappi
     if run.mode != "export" or path is None or "mask" not in classes:
         return classes
     trained = classes_of(open_checkpoint(path, run.task)["mobilevision"]).get("mask", ())
-    alike = meaning(trained) == meaning([[name, number, list(colour)] for name, number, colour in classes["mask"]])
+    alike = without_label_ids(trained) == without_label_ids(
+        [[name, number, list(colour)] for name, number, colour in classes["mask"]]
+    )
     return {**classes, "mask": trained} if alike else classes
 
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from backbones.blocks import ConvNormAct, SqueezeExcite
 from tasks.deploy.fold import fold
-from tasks.deploy.writers import OPSET, still
+from tasks.deploy.writers import OPSET, silence_logging
 from tasks.latency.torch_runtime import example, with_values
 from tasks.latency.units import Normalise, OnMaps, Shape, Shortcut, Unit, counted
 
@@ -156,7 +156,7 @@ def model_of(unit: Unit, copies: int, *, empty: bool) -> ModelProto:
 def exported(unit: Unit) -> GraphProto:
     """Export a unit of any kind as tasks/deploy does; this takes seconds."""
     inputs = tuple(example(unit, shape) for shape in unit.shapes)
-    with still(), warnings.catch_warnings(), torch.no_grad():
+    with silence_logging(), warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
         graph = torch.export.export(with_values(unit.module), inputs).module(check_guards=False)
         fold(graph)

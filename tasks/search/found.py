@@ -75,7 +75,7 @@ def keep_trained(folder: Path) -> None:
 def seed_score(run: Run, splits: Splits, score: str) -> float:
     """Score the seed, which is the search's checkpoint, on the validation images."""
     path = str(run.source.checkpoint)
-    learner, data, _ = training.ready(run, splits)
+    learner, data, _ = training.build_all(run, splits)
     load_state(learner, open_checkpoint(path, run.task), path)
     return float(training.scored(run.trainer, learner, data)[score])
 

@@ -87,7 +87,9 @@ class Proxy:
         """
         self.start(learner)
         short = Short(self, settle=True, each_epoch=each_epoch)
-        self.trainer(short, max_epochs=epochs, check_every=1 if each_epoch else epochs).fit(learner, self.data)
+        self.trainer(short, max_epochs=epochs, check_every=1 if each_epoch else epochs).fit(
+            learner, self.data, weights_only=True
+        )
         return short.score
 
     def fine_tune(self, learner: Learner, *, steps: int, lr: float, draw: int = 0) -> None:
@@ -102,7 +104,7 @@ class Proxy:
         epochs = draw + steps  # an epoch has a step or more
         trainer = self.trainer(Short(self), max_epochs=epochs, max_steps=steps, limit_val_batches=0)
         trainer.fit_loop.epoch_progress.current.processed = draw  # type: ignore[attr-defined]
-        trainer.fit(learner, self.data)
+        trainer.fit(learner, self.data, weights_only=True)
 
     def score(self, learner: Learner, *, settle: bool = False) -> float:
         """The task's main score on the held-out images; 0 if it has none.
@@ -192,6 +194,6 @@ class Short(Callback):
 
     def on_validation_end(self, trainer: Trainer, learner: Any) -> None:
         ((name, scores),) = learner.scores_by_task().items()
-        self.score = float(scores[learner.each(name).score] or 0.0)
+        self.score = float(scores[learner.task(name).score] or 0.0)
         if self.each_epoch is not None:
             self.each_epoch(trainer.current_epoch, self.score)

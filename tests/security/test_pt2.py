@@ -17,7 +17,7 @@ from tasks.common.errors import UserError
 from tasks.deploy.operators import NAMES, check_operator, computes
 from tasks.deploy.pt2 import load_program
 from tasks.deploy.runtimes import open_runner
-from tasks.deploy.sizes import check_size
+from tasks.deploy.size_expressions import check_size
 from tests.security.conftest import Payload
 
 GRAPH, WEIGHTS = "models/model.json", "data/weights/model_weights_config.json"

@@ -11,7 +11,7 @@ from PIL import Image, ImageOps
 
 from tasks.common.errors import UserError
 from tasks.common.labels import Pixels
-from tasks.data.files.depth import is_deep, read_deep
+from tasks.data.files.bit_depth import is_deep, read_deep
 from tasks.data.files.opening import KINDS, check_png_end, opened, shown
 from tasks.data.files.walk import SUFFIXES, files_below
 

@@ -254,7 +254,7 @@ class DataModule(lightning.LightningDataModule):
         """Number of validation images that have this kind of label."""
         return len(self.val_numbers(target))
 
-    def alike(self) -> list[Hashable]:
+    def batch_keys(self) -> list[Hashable]:
         """For each image, what all images of a scored batch must share: data set, size, and size of masks."""
         shapes = [shape for part in self.val.parts for shape in self.shapes(part)]
         return [(self.val.place(index)[0], shape) for index, shape in enumerate(shapes)]
@@ -268,7 +268,7 @@ class DataModule(lightning.LightningDataModule):
     def val_dataloader(self) -> DataLoader[Batch]:
         assert self.trainer is not None
         rank, world = self.trainer.global_rank, self.trainer.world_size
-        sampler = EvalBatches(self.alike(), self.eval_batch_size, rank=rank, world=world)
+        sampler = EvalBatches(self.batch_keys(), self.eval_batch_size, rank=rank, world=world)
         return self.loader(EvalDataset(self.val, self.fit), sampler, 0 if self.cache else self.workers)
 
     def loader(self, dataset: Dataset[Batch], sampler: Iterable[Any], workers: int) -> DataLoader[Batch]:

@@ -58,15 +58,22 @@ def operations(low: float, high: float, reach: Reach, fill: int) -> list[BasicTr
         return math.degrees(math.atan(tangent))
 
     def shear(axis: str) -> Callable[[float, float], BasicTransform]:
-        still = {"x": (0.0, 0.0), "y": (0.0, 0.0)}  # albumentations shears an omitted axis by 1 degree
-        return lambda a, b: A.Affine(shear={**still, axis: (degrees(a), degrees(b))}, fill=fill, fill_mask=VOID, p=1.0)
+        neutral = {"x": (0.0, 0.0), "y": (0.0, 0.0)}  # albumentations shears an omitted axis by 1 degree
+        return lambda a, b: A.Affine(
+            shear={**neutral, axis: (degrees(a), degrees(b))}, fill=fill, fill_mask=VOID, p=1.0
+        )
 
     def shift(axis: str) -> Callable[[float, float], BasicTransform]:
         return lambda a, b: A.Affine(translate_percent={axis: (a, b)}, fill=fill, fill_mask=VOID, p=1.0)
 
     def jitter(name: str) -> Callable[[float, float], BasicTransform]:
-        still = {"brightness": (1.0, 1.0), "contrast": (1.0, 1.0), "saturation": (1.0, 1.0), "hue": (0.0, 0.0)}
-        return lambda a, b: A.ColorJitter(**{**still, name: (1 + a, 1 + b)}, p=1.0)
+        neutral = {
+            "brightness": (1.0, 1.0),
+            "contrast": (1.0, 1.0),
+            "saturation": (1.0, 1.0),
+            "hue": (0.0, 0.0),
+        }
+        return lambda a, b: A.ColorJitter(**{**neutral, name: (1 + a, 1 + b)}, p=1.0)
 
     bits = sorted(8 - round(strength * reach.bits) for strength in (low, high))
     return [

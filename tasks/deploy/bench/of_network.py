@@ -56,7 +56,7 @@ class NetworkStages(Stages):
 
     @torch.inference_mode()
     def finish(self, outputs: dict[str, Any], prepared: Seen) -> dict[str, Any]:
-        found = self.learner.predicted(outputs, prepared.images, prepared.places)
+        found = self.learner.predictions_from(outputs, prepared.images, prepared.places)
         tasks = dict(self.learner.each_task())
         return {name: tasks[name].output.gist(tasks[name].found(prediction)) for name, prediction in found.items()}
 

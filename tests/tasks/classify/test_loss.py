@@ -39,7 +39,7 @@ def test_weights_of_the_training_images():
 
     for options in (["task.loss.balance=1"], ["task.loss.weight=balanced"]):
         run = run_of("recipe=none", "backbone=mobilenet_v3_small", *options, task="classify")
-        task = build(run.learner, {"label": ["often", "rare", "never"]}).each("classify")
+        task = build(run.learner, {"label": ["often", "rare", "never"]}).task("classify")
         task.prepare(Photos())
         assert task.criterion.weights.tolist() == pytest.approx([1 / 1.8, 5, 0])
         assert not [name for name in task.state_dict() if "criterion" in name], "checkpoints stay as they were"

@@ -67,7 +67,7 @@ def test_outputs_have_the_names_of_the_file(manifest, model):
 
 def test_anchors_can_be_made_of_their_recipe(manifest, shipped):
     learner = shipped("torch", "raw").learner
-    head, recipe, (height, width) = learner.each("detect").head, manifest["tasks"]["detect"]["anchors"], SIZE
+    head, recipe, (height, width) = learner.task("detect").head, manifest["tasks"]["detect"]["anchors"], SIZE
     boxes = []
     for (rows, columns), shapes in zip(recipe["cells"], recipe["shapes"], strict=True):
         for row in range(rows):

@@ -63,7 +63,7 @@ def learner():
     torch.manual_seed(0)
     backbone = MobileNetV3(size="small", width=0.35)
     learner = Learner(backbone, make(backbone.features).values()).eval()
-    for row in learner.each("detect").head.classes:
+    for row in learner.task("detect").head.classes:
         torch.nn.init.normal_(row.classify.bias)  # scores that no rounding puts into another order
         torch.nn.init.normal_(row.classify.weight)
     return learner

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tasks.checkpoint.inside import read_inside
+from tasks.checkpoint.embedded import read_inside
 from tasks.common.errors import UserError
 from tasks.deploy.quantise.plan import mixed_plan, open_quantiser, sensitivity
 

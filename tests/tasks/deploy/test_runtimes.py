@@ -112,7 +112,7 @@ def test_an_image_and_its_mirror_image(tmp_path):
     images = noise(2)
     got = made.runner.run(images.numpy())
     all_near(got, tensors(made, images, "raw"))
-    learner.each("classify").mirror = False
+    learner.task("classify").mirror = False
     with pytest.raises(AssertionError):
         all_near(got, tensors(made, images, "raw"))
 

@@ -61,7 +61,7 @@ def test_objects_that_no_anchor_fits_are_counted():
     data = build_data(run.data, run.seed, Splits({}, samples, samples, frozenset(), {}))
     sides = data.object_sides()
     np.testing.assert_allclose(sides, [[8 / 5, 5 * 320 / 1200], [160, 160], [10, 10]], rtol=1e-6)
-    task = build(run.learner, {"boxes": [["x", 1]]}).each("detect")
+    task = build(run.learner, {"boxes": [["x", 1]]}).task("detect")
     line = task.too_small(sides, (320, 320))
     assert "of 3 at 320×320, 2 are smaller than the smallest anchor (32 pixels a side), 2 than a cell" in line
     assert "(16), the smallest 1.5: a larger image_size" in line and "\n" not in line

@@ -23,8 +23,8 @@ def settings_of(*words, task="segment"):
 def test_a_network_has_its_heads_for_the_data_sets_classes():
     learner = build(settings_of(*HEADS, task="multitask"), CLASSES)
     assert list(learner.tasks) == ["segment", "detect"] and learner.main_score == "score"
-    assert learner.each("segment").head.classify_low.out_channels == 2
-    assert learner.each("detect").head.outputs == 3, "and the background"
+    assert learner.task("segment").head.classify_low.out_channels == 2
+    assert learner.task("detect").head.outputs == 3, "and the background"
     assert set(learner.backbone.features) == {name for name, task in learner.each_task() for name in task.head.maps}
 
 

@@ -68,7 +68,7 @@ def losses_and_gradients(learner, batch: dict, names: tuple[str, ...]) -> dict:
     heads = {
         f"{name}.{key}": value.grad.clone()
         for name in names
-        for key, value in learner.each(name).named_parameters()
+        for key, value in learner.task(name).named_parameters()
         if value.grad is not None
     }
     return {**{name: losses[name].detach() for name in names}, **heads}
@@ -81,7 +81,7 @@ def test_poisoned_labels_reach_no_other_head(kind, name, monkeypatch):
     others = tuple(other for other in ("segment", "detect", "classify") if other != name)
     clean = losses_and_gradients(copy.deepcopy(learner), batch, others)
 
-    task = learner.each(name)
+    task = learner.task(name)
     part = {"image": batch["image"][batch["rows"][kind]], kind: poisoned(batch, kind)[kind]}
     try:
         harmed = float(task.loss(task.head(copy.deepcopy(learner.backbone)(part["image"])), part))
@@ -113,7 +113,7 @@ def test_a_head_is_shown_the_images_that_have_its_labels_and_no_others(monkeypat
 
         monkeypatch.setattr(task, "loss_parts", loss)
     learner.losses(batch)
-    assert all(torch.equal(seen[n], batch["image"][batch["rows"][learner.each(n).target]]) for n in seen)
+    assert all(torch.equal(seen[n], batch["image"][batch["rows"][learner.task(n).target]]) for n in seen)
     assert [len(seen[name]) for name in ("segment", "detect", "classify")] == [2, 3, 2]
 
 
@@ -135,7 +135,7 @@ def test_a_batch_without_labels_of_a_kind_leaves_that_head_alone():
     losses = learner.losses(batch)
     assert losses.keys() == {"segment", "classify"}
     sum(losses.values()).backward()
-    assert all(weight.grad is None for weight in learner.each("detect").parameters())
+    assert all(weight.grad is None for weight in learner.task("detect").parameters())
 
 
 def test_the_union_of_the_heads_maps_is_computed_in_one_pass(monkeypatch):
@@ -247,4 +247,4 @@ def test_only_the_process_that_writes_checkpoints_looks_for_the_best_threshold(f
     )
     entry = checkpoint["mobilevision"]["tasks"]["detect"]
     assert entry["threshold"] == (0.25 if first else None) and entry["datasets"] == ["a"]
-    assert learner.each("detect").output.threshold == (0.25 if first else None)
+    assert learner.task("detect").output.threshold == (0.25 if first else None)

@@ -9,7 +9,15 @@ from tasks.checkpoint.checkpoint import make_metadata
 from tasks.checkpoint.saving import save
 from tasks.common.errors import UserError
 from tasks.engine.build import build
-from tasks.engine.weights import check_known, classes_of, load_for_inference, meaning, same_classes, sources_of, start
+from tasks.engine.weights import (
+    check_known,
+    classes_of,
+    load_for_inference,
+    same_classes,
+    sources_of,
+    start,
+    without_label_ids,
+)
 from tests.test_config import run_of
 
 SMALL = ("recipe=none", "backbone=mobilenet_v3_small", "backbone.width=0.35", "head.hidden=16")
@@ -79,8 +87,8 @@ def test_what_is_scored_has_all_weights_and_the_same_classes(saved):
 
 
 def test_label_maps_may_have_other_numbers_for_the_same_classes():
-    assert meaning([["road", 7, [0, 0, 0]], ["car", 3]]) == [["road", [0, 0, 0]], ["car", 3]]
-    assert meaning(["cat", "dog"]) == ["cat", "dog"]
+    assert without_label_ids([["road", 7, [0, 0, 0]], ["car", 3]]) == [["road", [0, 0, 0]], ["car", 3]]
+    assert without_label_ids(["cat", "dog"]) == ["cat", "dog"]
     same_classes(THREE, [[name, number + 1, colour] for name, number, colour in THREE], "a.ckpt")
     with pytest.raises(UserError, match=r"^class 0 is \['cup', 5\] in a\.ckpt and \['cup', 6\] in the data set$"):
         same_classes([["cup", 5]], [["cup", 6]], "a.ckpt")  # a box's number is COCO's category

@@ -182,7 +182,7 @@ def test_a_whole_network_is_left_as_it_was(monkeypatch):
     monkeypatch.setattr(wholes, "SECONDS", 0.0)
     learner = learner_of("classify", "backbone=mobilenet_v3_small", "task.mirror=true").train()
     assert wholes.torch_latency(learner, SIZE) > 0
-    assert learner.training and learner.each("classify").mirror
+    assert learner.training and learner.task("classify").mirror
     network = wholes.single_pass(learner)
     passes = []
     network.backbone.register_forward_hook(lambda *_: passes.append(1))

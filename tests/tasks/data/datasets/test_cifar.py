@@ -199,7 +199,7 @@ def test_nothing_there(tmp_path):
         CIFAR(tmp_path, name="cifar100").train()
     assert "cifar-100-python.tar.gz" in str(error.value) and "found: notes.txt" in str(error.value)
     (tmp_path / "train").mkdir()
-    with pytest.raises(UserError, match="found: notes.txt, train; dataset=folders reads train/<class>/"):
+    with pytest.raises(UserError, match=r"found: notes\.txt, train; dataset=folders reads train/<class>/"):
         CIFAR(root=tmp_path, name="cifar100").val()
     with pytest.raises(UserError, match="not one of cifar10, cifar100"):
         CIFAR(tmp_path, name="cifar20")

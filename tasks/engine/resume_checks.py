@@ -78,7 +78,9 @@ def check_state(checkpoint: Mapping[str, Any], path: str | Path, learner: Learne
         "epoch": 0,
         "global_step": 0,
     }
-    wrong = next((found for key, entry in wanted.items() if (found := differs(checkpoint.get(key), entry, key))), "")
+    wrong = next(
+        (found for key, entry in wanted.items() if (found := first_difference(checkpoint.get(key), entry, key))), ""
+    )
     wrong = wrong or wrong_callback(checkpoint["callbacks"])
     wrong = wrong or differs_in_optimizer(checkpoint["optimizer_states"], optimizer)
     if not wrong and not re.match(
@@ -87,10 +89,10 @@ def check_state(checkpoint: Mapping[str, Any], path: str | Path, learner: Learne
         wrong = "pytorch-lightning_version"
     if not wrong and "current_model_state" in checkpoint:
         state, count = checkpoint["current_model_state"], checkpoint.get("averaging_state")
-        wrong = differs(state, ours, "current_model_state") or differs(
+        wrong = first_difference(state, ours, "current_model_state") or first_difference(
             count, {"n_averaged": torch.tensor(0)}, "averaging_state"
         )
-        wrong = wrong or differs(
+        wrong = wrong or first_difference(
             checkpoint["callbacks"].get("AverageWeights"), {"latest_update_step": 0}, "callbacks.AverageWeights"
         )
     if wrong:
@@ -117,18 +119,18 @@ def wrong_callback(callbacks: Mapping[Any, Any]) -> str:
     return ""
 
 
-def differs(theirs: object, ours: object, where: str) -> str:
+def first_difference(theirs: object, ours: object, where: str) -> str:
     """Path of the first key of ours that is missing, or has a value of another type or shape; '' if none."""
     if isinstance(ours, Mapping):
         if not isinstance(theirs, Mapping):
             return where
         inside = ((f"{where}.{key}", theirs.get(key), value) for key, value in ours.items())
-        return next((found for name, a, b in inside if (found := differs(a, b, name))), "")
+        return next((found for name, a, b in inside if (found := first_difference(a, b, name))), "")
     if isinstance(ours, list | tuple):
         if not isinstance(theirs, list | tuple) or len(theirs) != len(ours):
             return where
         pairs = enumerate(zip(theirs, ours, strict=True))
-        return next((found for n, (a, b) in pairs if (found := differs(a, b, f"{where}.{n}"))), "")
+        return next((found for n, (a, b) in pairs if (found := first_difference(a, b, f"{where}.{n}"))), "")
     if isinstance(ours, Tensor):
         return "" if isinstance(theirs, Tensor) and theirs.shape == ours.shape else where
     kinds = (int, float) if isinstance(ours, int | float) and not isinstance(ours, bool) else type(ours)
@@ -139,14 +141,14 @@ def differs_in_optimizer(states: object, optimizer: torch.optim.Optimizer) -> st
     """Path of the first entry of a saved optimiser state that does not match this optimiser, or ''."""
     groups = optimizer.state_dict()["param_groups"]
     wanted = [{"state": {}, "param_groups": [{"params": group["params"], "lr": 0.0} for group in groups]}]
-    if wrong := differs(states, wanted, "optimizer_states"):
+    if wrong := first_difference(states, wanted, "optimizer_states"):
         return wrong
     assert isinstance(states, list | tuple)
     (saved,) = states
     for theirs, mine in zip(saved["param_groups"], groups, strict=True):
         if theirs["params"] != mine["params"] or mine.keys() - theirs.keys():
             return "optimizer_states.0.param_groups"
-        if wrong := differs(theirs, mine, "optimizer_states.0.param_groups"):
+        if wrong := first_difference(theirs, mine, "optimizer_states.0.param_groups"):
             return wrong
     kept = [
         (parameter, state)

@@ -7,7 +7,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from tasks.checkpoint.inside import read_inside
+from tasks.checkpoint.embedded import read_inside
 from tasks.checkpoint.manifest import read_manifest, sha256
 from tasks.common.errors import UserError
 from tasks.deploy.model import open_model

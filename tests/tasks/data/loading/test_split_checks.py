@@ -12,7 +12,7 @@ from tasks.data.datasets.cityscapes import Cityscapes
 from tasks.data.datasets.coco import Coco
 from tasks.data.datasets.folders import Folders
 from tasks.data.files.instances import pack_instances
-from tasks.data.loading.opened import check_boxes, report_overlap, set_white
+from tasks.data.loading.split_checks import check_boxes, report_overlap, set_white
 
 
 def test_a_split_without_boxes_is_refused(coco):

@@ -9,7 +9,7 @@ from torch import nn
 from tasks.common.errors import UserError
 from tasks.engine.optimizers import RMSpropTF
 from tasks.engine.pace import KeepPace
-from tasks.engine.resuming import check_resumable, differs, differs_in_optimizer, wrong_callback
+from tasks.engine.resume_checks import check_resumable, differs_in_optimizer, first_difference, wrong_callback
 
 
 def whole() -> dict:
@@ -34,7 +34,7 @@ def test_a_checkpoint_without_what_a_run_goes_on_with_says_what_it_lacks(tmp_pat
 def test_entries_of_another_kind_are_named():
     ours = {"a": {"count": 1, "last": True}, "b": [1.0, None], "c": torch.zeros(2), "d": "2.6"}
     same = {"a": {"count": 3, "last": False, "more": 0}, "b": (2, "any"), "c": torch.ones(2), "d": "2.5"}
-    assert differs(same, ours, "x") == ""
+    assert first_difference(same, ours, "x") == ""
     for key, wrong, where in (
         ("a", "abc", "x.a"),
         ("a", {"count": 1}, "x.a.last"),
@@ -43,8 +43,8 @@ def test_entries_of_another_kind_are_named():
         ("c", torch.zeros(3), "x.c"),
         ("d", None, "x.d"),
     ):
-        assert differs({**same, key: wrong}, ours, "x") == where
-    assert differs(None, ours, "x") == "x"
+        assert first_difference({**same, key: wrong}, ours, "x") == where
+    assert first_difference(None, ours, "x") == "x"
 
 
 def test_an_optimisers_state_fits_its_parameters():
