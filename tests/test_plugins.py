@@ -9,6 +9,7 @@ from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
 
 from examples.shapes import NAMES
+from tasks.app.resolve import resolve
 from tasks.app.search_path import search_plugins, store_heads
 from tasks.checkpoint.checkpoint import read_ours
 from tasks.checkpoint.manifest import read_manifest
@@ -85,6 +86,8 @@ def test_every_described_task_is_a_head_of_multitask(named):
     store_heads()
     with initialize_config_module("conf", version_base="1.3"):
         config = compose("multitask", ["dataset=shapes", "tags.task.loss.gamma=3", "loss_weights.tags=2"])
+    weights = resolve("multitask", config).run.learner.balance["weights"]
+    assert weights == {"segment": 1, "detect": 1, "classify": 1, "tags": 2}
     own = OmegaConf.to_container(config.tags)
     assert own["target"] == "tags" and own["frozen"] is False and own["task"]["loss"]["gamma"] == 3
     assert own["head"]["_target_"] == "examples.max_head.MaxHead" and list(config.targets)[-1] == "tags"

@@ -1,4 +1,4 @@
-"""Checks what was typed: a recipe must exist, `image_size` and `wants` must have an effect."""
+"""Checks what was typed: a recipe must exist; `loss_weights`, `image_size` and `wants` must have an effect."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -24,7 +24,9 @@ def check_recipe(overrides: Iterable[str], folders: Iterable[Path]) -> None:
 
 
 def check_typed(tree: Tree, typed: set[str]) -> None:
-    """Refuse `image_size` and `wants` if nothing uses them; with a checkpoint they are checked once it is read.
+    """Refuse `loss_weights`, `image_size` and `wants` if nothing uses them.
+
+    With a checkpoint the last two are checked once it is read.
 
     Args:
         tree: the command's configuration as stored.
@@ -33,6 +35,9 @@ def check_typed(tree: Tree, typed: set[str]) -> None:
     Raises:
         UserError: for the first such key.
     """
+    unused = sorted(key for key in typed if key.partition(".")[0] == "loss_weights")
+    if unused and "weights" not in (tree.get("balance") or {}):
+        raise UserError(f"{unused[0]} is for balance=fixed; this one finds the weights itself")
     fixed = sorted(key for key in typed if key == "image_size" or key.startswith("wants."))
     if fixed and tree["model"] is not None and tree["mode"] != "benchmark":
         raise UserError(f"{fixed[0]}: model=… stays as it was exported; mode=export makes another")

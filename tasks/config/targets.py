@@ -18,7 +18,7 @@ TARGETS = ("tasks.", "heads.", "backbones.", "torch.optim.", "torch.nn.", "light
 OWN = ("backbone", "head", "task", "dataset")  # keys where a file may have a plug-in's class (tasks/common/plugins.py)
 
 RENAMED = {  # old module names in checkpoints and in commands that users kept
-    "backbones.mobilenet_v3": "backbones.mobilenet_v3_variants",
+    "backbones.mobilenet_v3": "backbones.mobilenet_v3_variants",  # which takes the ablations that its class once took
     "tasks.balance": "tasks.engine.loss_weights",
     "tasks.optimizers": "tasks.engine.optimizers",
     "tasks.schedules": "tasks.engine.schedules",

@@ -67,7 +67,7 @@ def clear(folder: Path) -> None:
     shutil.rmtree(folder / "golden", ignore_errors=True)
     for entry in FORMATS.values():
         (folder / f"model{entry.suffix}").unlink(missing_ok=True)
-    for name in ("model.bin", "decode.py", CARD, NAME):
+    for name in ("model.bin", "decode.py", "gate.json", "metrics.json", CARD, NAME):
         (folder / name).unlink(missing_ok=True)
 
 

@@ -12,8 +12,6 @@ from tasks.common.errors import UserError
 from tasks.deploy.fold import fold
 from tasks.engine.learner import Learner
 
-FORMS = ("raw", "decoded", "final")
-
 
 class Exported(nn.Module):
     """A learner's network in exportable form: returns a tuple of tensors, in the order of `names`.

@@ -114,7 +114,7 @@ class LearnerSettings:
             backbone={key: value for key, value in backbone.items() if key != "frozen"},
             frozen=bool(backbone.get("frozen")),
             heads=heads_of(tree),
-            balance=spec_of(tree, "balance") if is_multitask(tree) else None,
+            balance=balance_of(tree) if is_multitask(tree) else None,
             optimizer=spec_of(tree, "optimizer"),
             scheduler=spec_of(tree, "scheduler"),
             datasets=list(tree.get("datasets") or ()),
@@ -128,6 +128,16 @@ class LearnerSettings:
         """Names of the frozen heads, and "backbone" if it is frozen."""
         heads = [name for name, part in self.heads.items() if part.frozen]
         return heads + (["backbone"] if self.frozen else [])
+
+
+def balance_of(tree: Tree) -> Spec:
+    """How the losses of several heads are combined; fixed weights of plug-in tasks come from `loss_weights`."""
+    spec = spec_of(tree, "balance")
+    weights = spec.get("weights")
+    if not isinstance(weights, Mapping):
+        return spec
+    known = {name: weight for name, weight in (tree.get("loss_weights") or {}).items() if name in infos()}
+    return {**spec, "weights": {**known, **weights}}
 
 
 def heads_of(tree: Tree) -> dict[str, HeadSettings]:

@@ -24,7 +24,7 @@ SIDE = whole(1, most=LONGEST)
 def are_steps(value: Any) -> bool:
     """Whether a value is a list of pairs: an image side, and the share of the steps until which it applies."""
     return is_list(value) and all(
-        is_list(step) and len(step) == 2 and SIDE[0](step[0]) and is_number(step[1]) and 0 < step[1] <= 1
+        is_list(step) and len(step) == 2 and SIDE[0](step[0]) and is_number(step[1]) and 0 < step[1] < 1
         for step in value
     )
 

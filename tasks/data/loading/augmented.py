@@ -81,6 +81,7 @@ class TrainDataset(Dataset[Batch]):
         sample, index = self.read(draw.image, generator, broken)
         if self.crop is not None and ("bboxes" in sample or "mask" in sample):
             raise UserError("data.crop changes the image alone: use data.augment where there are boxes or masks")
+        check_follow(sample)
         # One generator for all transforms: seeded one by one they would all draw the same random numbers.
         self.augment.set_random_state(generator, random.Random(hash(draw.seed)))
         others = {mosaic.metadata_key: self.others(mosaic, generator, broken) for mosaic in self.mosaics}
@@ -123,6 +124,16 @@ class TrainDataset(Dataset[Batch]):
                     raise
                 broken.append((self.samples.name(number), str(error)))
         raise UserError(f"not one image can be read; the first: {broken[0][1]}")
+
+
+def check_follow(sample: Arrays) -> None:
+    """Raises a UserError for labels with places in the image that transforms would not move along, such as depth."""
+    for key, array in sample.items():
+        if key not in ("image", "mask", "bboxes") and np.ndim(array) > 1:
+            raise UserError(
+                f"labels of kind {key} have {np.ndim(array)} axes, but only mask and boxes are transformed with their "
+                "image: a task of your own learns from those, a number or a vector for each image"
+            )
 
 
 def check_pixels(image: Any) -> None:

@@ -204,7 +204,8 @@ class DataModule(lightning.LightningDataModule):
         assert self.trainer is not None
         if not self.progressive or not self.trainer.training:
             return batch
-        return self.at_size(batch, self.trainer.global_step / self.total_steps())
+        learner: Any = self.trainer.lightning_module  # knows the steps: total_steps() would make a sampler
+        return self.at_size(batch, self.trainer.global_step / learner.steps)
 
     def at_size(self, batch: Batch, done: float) -> Batch:
         """A training batch at its size after this share of the steps.

@@ -34,7 +34,7 @@ class Seen(Gallery):
 def learner(**targets):
     """Of tasks whose galleries are `Seen`, as far as pictures know it."""
     tasks = {name: SimpleNamespace(target=target, gallery=Seen) for name, target in targets.items()}
-    return SimpleNamespace(tasks=tasks, each=tasks.__getitem__, each_metric=lambda: list(tasks.items()))
+    return SimpleNamespace(tasks=tasks, task=tasks.__getitem__, each_metric=lambda: list(tasks.items()))
 
 
 def draw(folder, of, images, batches):

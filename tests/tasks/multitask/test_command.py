@@ -246,6 +246,7 @@ def test_pruning_keeps_what_the_other_heads_see(run, mixture, tmp_path, monkeypa
         (["heads=[detect,detect]"], "names detect twice"),
         (["backbone.frozen=true"], "backbone.frozen=true without weights to keep"),
         (["segment.frozen=true"], "segment.frozen=true without weights to keep"),
+        (["balance=gradnorm", "loss_weights.detect=2"], "loss_weights.detect is for balance=fixed"),
         (["balance.weights.segment=-1"], "balance.weights.segment=-1"),
         (["+data.draw.coco=3"], "data.draw.coco: no such data set; it is for mixtures"),
         (["batchnorm=separate"], "batchnorm=separate is for several data sets"),

@@ -304,6 +304,15 @@ def module(workers=0, train=None, val=None, **changes):
     return DataModule(train or Boxed(), val or Boxed(), **(options | changes))
 
 
+def test_labels_that_no_transform_would_move_along_are_refused():
+    class Deep(Boxed):
+        def read(self, index, view=None):
+            return {"image": np.zeros((8, 8, 3), np.uint8), "depth": np.zeros((8, 8), np.float32)}
+
+    with pytest.raises(UserError, match="labels of kind depth have 2 axes, but only mask and boxes are transformed"):
+        module(train=Deep(), augment={}).try_augmentation()
+
+
 def test_workers_change_nothing_about_boxes():
     def loaded(workers):
         data = module(workers)
