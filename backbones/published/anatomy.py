@@ -24,7 +24,7 @@ class Part(NamedTuple):
     maps: tuple[str, ...]
 
 
-def describe(part: nn.Module, x: Tensor, out: Tensor, counts: Counts, maps: tuple[str, ...] = ()) -> Part:
+def part_of(part: nn.Module, x: Tensor, out: Tensor, counts: Counts, maps: tuple[str, ...] = ()) -> Part:
     """Describe what a block did to a map."""
     layers = [module for module in part.modules() if isinstance(module, nn.Conv2d | nn.MaxPool2d)]
     kernels = [max(pair(layer.kernel_size)) for layer in layers]
@@ -60,7 +60,7 @@ def parts_of(backbone: Backbone, head: nn.Module, height: int, width: int) -> li
     for number, block in enumerate(backbone.blocks):
         counts, out = count(block, partial(block, x))
         names = tuple(name for name, tap in backbone.taps.items() if tap.block == number)
-        parts.append(describe(block, x, out, counts, names))
+        parts.append(part_of(block, x, out, counts, names))
         x = out
     counts, logits = count(head, partial(head, maps))
-    return [*parts, describe(head, maps["c5"], logits, counts)]
+    return [*parts, part_of(head, maps["c5"], logits, counts)]

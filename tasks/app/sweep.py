@@ -8,6 +8,8 @@ from typing import Any
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
+from tasks.common.table import print_table
+
 DETAILS = ("AR", "mAP_")  # of COCO's twelve metrics: in the file, not on the terminal
 
 
@@ -25,8 +27,8 @@ def compare(folder: Path) -> None:
     if rows:
         columns = list(dict.fromkeys(key for row in rows for key in row))
         columns = [key for key in columns if not key.rpartition("/")[0].endswith(("iou", "AP"))]
-        write(folder / "comparison.csv", columns, rows)
-        show(columns, rows)
+        write_csv(folder / "comparison.csv", columns, rows)
+        print_runs(columns, rows)
         print(f"table     {folder / 'comparison.csv'}")
     measured = runs_with("benchmark.json", folder)
     if measured:
@@ -75,7 +77,7 @@ def row_of(run: Path) -> dict[str, Any]:
     return result
 
 
-def write(path: Path, columns: list[str], rows: list[dict[str, Any]]) -> None:
+def write_csv(path: Path, columns: list[str], rows: list[dict[str, Any]]) -> None:
     """Write the table as CSV."""
     import csv
 
@@ -85,22 +87,17 @@ def write(path: Path, columns: list[str], rows: list[dict[str, Any]]) -> None:
         table.writerows(rows)
 
 
-def show(columns: list[str], rows: list[dict[str, Any]]) -> None:
-    """Print the table on the terminal, without details; overrides shared by all runs are printed above it."""
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
+def print_runs(columns: list[str], rows: list[dict[str, Any]]) -> None:
+    """Print the table without details; overrides shared by all runs are printed above it."""
     settings = columns[: columns.index("image") + 1]
     shared = [key for key in settings if len({str(row.get(key)) for row in rows}) == 1]
     print("  ".join(f"{key}={rows[0].get(key)}" for key in shared))
-    table = Table(box=None)
     shown = [key for key in columns if key not in shared and not key.rpartition("/")[2].startswith(DETAILS)]
-    for key in shown:
-        table.add_column(key, justify="left" if isinstance(rows[0].get(key), str) else "right")
-    for row in rows:
-        table.add_row(*(escape(text(row.get(key))) for key in shown))
-    Console().print(table)
+    print_table(
+        shown,
+        ([text(row.get(key)) for key in shown] for row in rows),
+        align="".join("l" if isinstance(rows[0].get(key), str) else "r" for key in shown) or "l",
+    )
 
 
 def text(value: Any) -> str:

@@ -97,9 +97,9 @@ def sheet(right: Sequence[Shown], wrong: Sequence[Shown], names: Sequence[str]) 
             y = top + number // COLUMNS * (TILE + 2 * LINE + GAP)
             picture = enlarged(shown.pixels)
             canvas.paste(picture, (x + (TILE - picture.width) // 2, y + TILE - picture.height))
-            write(pen, (x, y + TILE), f"{shown.probability:.2f} {names[shown.predicted]}", colour)
+            draw_text(pen, (x, y + TILE), f"{shown.probability:.2f} {names[shown.predicted]}", colour)
             if shown.predicted != shown.truth:
-                write(pen, (x, y + TILE + LINE), f"is {names[shown.truth]}", "black")
+                draw_text(pen, (x, y + TILE + LINE), f"is {names[shown.truth]}", "black")
         top += rows(part) * (TILE + 2 * LINE + GAP) + GAP
     return canvas
 
@@ -116,7 +116,7 @@ def enlarged(pixels: Pixels) -> Image.Image:
     return picture.resize((picture.width * times, picture.height * times), Image.Resampling.NEAREST)
 
 
-def write(pen: ImageDraw.ImageDraw, place: tuple[int, int], text: str, colour: Any) -> None:
+def draw_text(pen: ImageDraw.ImageDraw, place: tuple[int, int], text: str, colour: Any) -> None:
     """Write a line of text, shortened to the width of a tile."""
     font = ImageFont.load_default(LINE - 5)
     pen.text(place, shortened(text, font, TILE), colour, font)

@@ -50,7 +50,7 @@ def export(run: Run, settings: ExportSettings, splits: Splits, folder: Path) -> 
     shutil.rmtree(unverified, ignore_errors=True)
     unverified.mkdir()
     try:
-        manifest, runner = write(learner, metadata, run, settings, data, size, unverified)
+        manifest, runner = write_model(learner, metadata, run, settings, data, size, unverified)
         check_parity(learner, settings, run.trainer, data, manifest, runner, folder)
         write_golden(manifest, runner, pixels(data.val, GOLDEN), unverified / "golden")
         for path in sorted(unverified.iterdir(), key=lambda path: path.name == NAME):  # last, as a completeness marker
@@ -114,7 +114,7 @@ def sized(run: Run, settings: ExportSettings, splits: Splits) -> tuple[Run, tupl
     return run, (int(wanted[0]), int(wanted[1]))
 
 
-def write(
+def write_model(
     learner: Learner,
     metadata: Mapping[str, Any],
     run: Run,

@@ -5,11 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
-from rich.table import Table
 
 from tasks.common.console import report
 from tasks.common.errors import UserError
+from tasks.common.table import print_table
 from tasks.data.loading.datamodule import DataModule
 from tasks.deploy.decode import prepare
 from tasks.deploy.exported_learner import ExportedLearner
@@ -62,7 +61,7 @@ def mix(quantiser: Quantiser, gain: Callable[[Path], float], budget: float, path
         report(f"mixed     no layer has to stay in float for a budget of {budget:g}")
         return
     plan = mixed_plan(quantiser, path, gain, exact=0.0, budget=budget)
-    show(plan)
+    print_layers(plan)
     report(f"int8      {plan.quantised}")
 
 
@@ -84,12 +83,15 @@ def gain_of(
     return gain
 
 
-def show(plan: Plan) -> None:
+def print_layers(plan: Plan) -> None:
     """Print the layers that lose most in int8, and which of them stay in float."""
-    table = Table(box=None, title="error of the outputs with one layer alone in int8", title_justify="left")
-    for column in ("layer", "kind", "error", ""):
-        table.add_column(column, justify="right" if column == "error" else "left")
-    for layer, error, kept in plan.table[:SHOWN]:
-        table.add_row(layer.name, layer.kind, f"{error:.4f}", "float" if kept else "int8")
-    Console().print(table)
+    print_table(
+        ("layer", "kind", "error", ""),
+        (
+            (layer.name, layer.kind, f"{error:.4f}", "float" if kept else "int8")
+            for layer, error, kept in plan.table[:SHOWN]
+        ),
+        align="llrl",
+        title="error of the outputs with one layer alone in int8",
+    )
     report(f"mixed     {len(plan.kept)} of {len(plan.table)} layers stay in float: {', '.join(plan.kept)}")

@@ -6,13 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
-from rich.table import Table
 
 from tasks.common.console import report
 from tasks.common.errors import UserError
 from tasks.common.labels import Pixels
 from tasks.common.parity import Counts, parity_of
+from tasks.common.table import print_table
 from tasks.data.loading.datamodule import DataModule
 from tasks.data.transforms.resize import antialiased
 from tasks.deploy.decode import decode, prepare, selected
@@ -75,7 +74,7 @@ def check_parity(
     if manifest["outputs"] != "final":
         selects = {name: entry["select"] for name, entry in manifest["tasks"].items() if "select" in entry}
         table += [of_suppression(name, expected, rule, images[:SUPPRESSED]) for name, rule in selects.items()]
-    show(table, f"{manifest['file']} against the checkpoint on {len(images)} images")
+    print_differences(table, f"{manifest['file']} against the checkpoint on {len(images)} images")
     (folder / "gate.json").write_text(
         json.dumps([row._asdict() | {"holds": row.holds} for row in table], indent=2) + "\n"
     )
@@ -213,12 +212,19 @@ def of_metric(
     return rows, decides
 
 
-def show(table: Sequence[Difference], title: str) -> None:
+def print_differences(table: Sequence[Difference], title: str) -> None:
     """Print the table."""
-    shown = Table(box=None, title=title, title_justify="left")
-    for column, side in (("compared", "left"), ("worst", "right"), ("allowed", "right"), ("", "left")):
-        shown.add_column(column, justify=side)  # type: ignore[arg-type]
-    for row in table:
-        allowed = "–" if row.limit is None else f"{'≥' if row.at_least else '≤'} {row.limit:g}"
-        shown.add_row(row.what, f"{row.worst:.4g}", allowed, "ok" if row.holds else "DIFFERS")
-    Console().print(shown)
+    print_table(
+        ("compared", "worst", "allowed", ""),
+        (
+            (
+                row.what,
+                f"{row.worst:.4g}",
+                "–" if row.limit is None else f"{'≥' if row.at_least else '≤'} {row.limit:g}",
+                "ok" if row.holds else "DIFFERS",
+            )
+            for row in table
+        ),
+        align="lrrl",
+        title=title,
+    )

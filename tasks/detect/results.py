@@ -59,7 +59,7 @@ def read_results(path: Path, images: Ids, categories: Ids, stems: Mapping[str, A
         why = f"there is no such image_id in the data set ({images.some()})"
         if str(value) in stems:
             why += f"; the image of the file {value} has the id {short(stems[str(value)])}, which is to stand there"
-        raise UserError(f"{path}: {describe(int(place), rows[place])}: {why}")
+        raise UserError(f"{path}: {row_name(int(place), rows[place])}: {why}")
     category = categories.places(column(rows, "category_id", is_id, "a whole number or a text", path))
     boxes = np.array(column(rows, "bbox", is_box, "four numbers", path), np.float64).reshape(-1, 4)
     scores = np.array(column(rows, "score", is_number, "a number", path), np.float64)
@@ -86,13 +86,13 @@ def column(rows: Rows, key: str, fits: Callable[[Any], bool], what: str, path: P
     """The rows' values of a key; raises a UserError that names the first row with a missing or invalid value."""
     for place, row in enumerate(rows):
         if key not in row:
-            raise UserError(f"{path}: {describe(place, row)} has no {key}")
+            raise UserError(f"{path}: {row_name(place, row)} has no {key}")
         if not fits(row[key]):
-            raise UserError(f"{path}: {describe(place, row)} has the {key} {short(row[key])}, which is not {what}")
+            raise UserError(f"{path}: {row_name(place, row)} has the {key} {short(row[key])}, which is not {what}")
     return [row[key] for row in rows]
 
 
-def describe(place: int, row: dict[str, Any]) -> str:
+def row_name(place: int, row: dict[str, Any]) -> str:
     """Identifies a row in its file: by its position and ids."""
     ids = ", ".join(f"{key} {short(row[key])}" for key in ("id", "image_id", "category_id") if key in row)
     return f"entry {place} ({ids})" if ids else f"entry {place}"

@@ -7,12 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from tasks.common.console import run_command
 from tasks.common.errors import UserError, visible
+from tasks.common.table import print_table
 from tasks.detect.coco_map import AT_50, Result, evaluate
 from tasks.detect.results import read_results
 from tasks.detect.truths import read_truths
@@ -49,28 +47,22 @@ def score(instances_path: Path, predictions_path: Path, official: bool) -> None:
     else:
         result = evaluate(truths, found, images, categories)
     scored = time.perf_counter()
-    show(result, [name for name, _ in file.categories])
+    print_categories(result, [name for name, _ in file.categories])
     print(
         f"{len(images):,} images, {len(truths.image):,} objects, {len(found.image):,} detections: "
         f"read in {read - start:.2f} s, scored in {scored - read:.2f} s"
     )
 
 
-def show(result: Result, names: Sequence[str]) -> None:
+def print_categories(result: Result, names: Sequence[str]) -> None:
     """Print a table of the categories by ascending id, and a table of the twelve numbers."""
-    each = Table("category", box=None)
-    twelve = Table("all categories", box=None)
-    for name in ("AP", "AP50"):
-        each.add_column(name, justify="right")
-    twelve.add_column("", justify="right")
     half = result.average_precision(AT_50)
-    for name, (category, value) in zip(names, result.average_precision().items(), strict=True):
-        each.add_row(escape(name), text(value), text(half[category]))
-    for name, value in result.numbers.items():
-        twelve.add_row(name, text(value))
-    console = Console()
-    console.print(each)
-    console.print(twelve)
+    average = result.average_precision().items()
+    print_table(
+        ("category", "AP", "AP50"),
+        ((name, text(value), text(half[category])) for name, (category, value) in zip(names, average, strict=True)),
+    )
+    print_table(("all categories", ""), ((name, text(value)) for name, value in result.numbers.items()))
 
 
 def text(value: float | None) -> str:

@@ -4,20 +4,18 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 from torch import Tensor, nn
 
 from backbones.base import Backbone
 from backbones.domain_norm import join_domains
 from heads.sizes import measure
 from tasks.common.console import report
+from tasks.common.table import print_table
 from tasks.data.loading.datamodule import DataModule
 from tasks.engine.learner import Learner
 
 
-def describe(learner: Learner, data: DataModule) -> dict[str, Any]:
+def report_costs(learner: Learner, data: DataModule) -> dict[str, Any]:
     """Print a line per network and one for the data; return the costs of each task's network and of all combined."""
     height, width = data.input_size()
     costs: dict[str, Any] = {"height": height, "width": width}
@@ -75,16 +73,11 @@ def per_class(key: str) -> bool:
     return any(f"{kind}/" in key for kind in PER_CLASS)
 
 
-def show(scores: dict[str, Any]) -> None:
+def print_scores(scores: dict[str, Any]) -> None:
     """Print the scores: tables of per-class scores, then the rest."""
     for kind in PER_CLASS:
-        table = Table("class", box=None)
-        table.add_column(kind, justify="right")
-        for key, value in scores.items():
-            if f"{kind}/" in key:
-                table.add_row(escape(key.rpartition(f"{kind}/")[2]), "–" if value is None else f"{value:.4f}")
-        if table.row_count:
-            Console().print(table)
+        of_classes = ((key.rpartition(f"{kind}/")[2], value) for key, value in scores.items() if f"{kind}/" in key)
+        print_table(("class", kind), ((name, "–" if value is None else f"{value:.4f}") for name, value in of_classes))
     rest = [f"{key} {value:.4f}" for key, value in scores.items() if isinstance(value, float) and not per_class(key)]
     rest.append(f"images {scores['images']}")
     for first in range(0, len(rest), IN_LINE):

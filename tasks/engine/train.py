@@ -32,7 +32,7 @@ from tasks.engine.quiet import quiet_lightning
 from tasks.engine.resume_checks import check_state, epochs_done
 from tasks.engine.settings import DistillationSettings, Run, TrainerSettings
 from tasks.engine.stopping import StopOnSignal, WatchLoss
-from tasks.engine.summary import describe, show
+from tasks.engine.summary import print_scores, report_costs
 from tasks.engine.weights import classes_of_inactive, load_for_inference, numbered_as_trained, start
 
 
@@ -58,7 +58,7 @@ def prepare(run: Run, splits: Splits) -> Prepared:
     learner, data, metadata = build_all(run, splits)
     if run.mode == "train" and len(learner.tasks) > 1:
         check_mix(learner)
-    return Prepared(learner, data, metadata, describe(learner, data))
+    return Prepared(learner, data, metadata, report_costs(learner, data))
 
 
 def evaluate(run: Run, prepared: Prepared, folder: Path) -> None:
@@ -236,7 +236,7 @@ def score(run: Run, learner: Learner, data: DataModule, costs: dict[str, Any], f
     if learner.trainer.is_global_zero:
         write_text(folder / "network.json", json.dumps(costs, indent=2) + "\n")
         write_text(folder / "metrics.json", json.dumps(scores, indent=2) + "\n")
-        show(scores)
+        print_scores(scores)
         report(f"metrics   {folder / 'metrics.json'}")
         for name, metric in learner.each_metric():
             for line in learner.task(name).results(metric, folder):

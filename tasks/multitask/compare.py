@@ -149,11 +149,11 @@ def compare(asked: Request) -> None:
         folders[name] = runs.train(name, [name], paces[name].epochs(60 * asked.minutes / len(heads)))
 
     from tasks.multitask.latency import latencies  # imports torch and lightning: seconds
-    from tasks.multitask.table import show, tabulate, write
+    from tasks.multitask.table import print_comparison, tabulate, write_comparison
 
     rows = tabulate(heads, folders, latencies(folders))
-    write(asked.output, rows)
-    show(rows)
+    write_comparison(asked.output, rows)
+    print_comparison(rows)
     print(f"table     {asked.output / 'comparison.csv'}")
 
 

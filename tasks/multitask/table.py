@@ -6,9 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
+from tasks.common.table import print_table
 from tasks.common.task_info import infos
 from tasks.multitask.latency import Latency
 from tasks.multitask.runs import SHARED, read
@@ -44,7 +42,7 @@ def row_of(name: str, heads: Sequence[str], folder: Path, cost: Mapping[str, int
     return row
 
 
-def write(folder: Path, rows: Mapping[str, Row]) -> None:
+def write_comparison(folder: Path, rows: Mapping[str, Row]) -> None:
     """Write comparison.json, and the same data as comparison.csv."""
     (folder / "comparison.json").write_text(json.dumps(rows, indent=2) + "\n")
     with (folder / "comparison.csv").open("w", newline="", encoding="utf-8") as file:
@@ -53,14 +51,13 @@ def write(folder: Path, rows: Mapping[str, Row]) -> None:
         table.writerows({"network": name} | row for name, row in rows.items())
 
 
-def show(rows: Mapping[str, Row]) -> None:
+def print_comparison(rows: Mapping[str, Row]) -> None:
     """Print the table."""
-    table = Table("", box=None, pad_edge=False, padding=(0, 1, 0, 0))
-    for key in rows[SHARED]:
-        table.add_column(HEADINGS.get(key, key.rpartition("/")[2]), justify="right")
-    for name, row in rows.items():
-        table.add_row(name, *(text(key, row.get(key), name == RATIO) for key in rows[SHARED]))
-    Console().print(table)
+    keys = list(rows[SHARED])
+    print_table(
+        ["", *(HEADINGS.get(key, key.rpartition("/")[2]) for key in keys)],
+        ([name, *(text(key, row.get(key), name == RATIO) for key in keys)] for name, row in rows.items()),
+    )
 
 
 def text(key: str, value: float | None, ratio: bool) -> str:

@@ -4,12 +4,10 @@ from bisect import bisect_left
 from pathlib import Path
 from typing import NamedTuple
 
-from rich.console import Console
-from rich.table import Table
-
 from backbones.inverted import Plan
 from tasks.common.console import report
 from tasks.common.errors import UserError
+from tasks.common.table import print_table
 from tasks.config.tree import put
 from tasks.data.loading.splits import Splits
 from tasks.engine.settings import Run
@@ -114,19 +112,19 @@ def records_of(baselines: list[Baseline], networks: Networks, costs: dict[str, f
     return records
 
 
-def show(records: list[Record], cost: str, score: str) -> None:
+def print_records(records: list[Record], cost: str, score: str) -> None:
     """Print the table."""
-    table = Table(box=None, pad_edge=False)
-    table.add_column("")
-    for heading in (score, cost, "params M", "MAdds M", "minutes"):
-        table.add_column(heading, justify="right")
-    for record in records:
-        table.add_row(
-            record.name,
-            f"{record.score:.4f}",
-            f"{record.cost:.4g}",
-            f"{record.params / 1e6:.3f}",
-            f"{record.madds / 1e6:.2f}",
-            f"{record.seconds / 60:.1f}",
-        )
-    Console().print(table)
+    print_table(
+        ("", score, cost, "params M", "MAdds M", "minutes"),
+        (
+            (
+                record.name,
+                f"{record.score:.4f}",
+                f"{record.cost:.4g}",
+                f"{record.params / 1e6:.3f}",
+                f"{record.madds / 1e6:.2f}",
+                f"{record.seconds / 60:.1f}",
+            )
+            for record in records
+        ),
+    )

@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from rich.console import Console
-from rich.table import Table
 
 from tasks.common.charts import FRONT, PALE, prepare, write_chart
 from tasks.common.console import report
+from tasks.common.table import print_table
 from tasks.latency.meters import Latency, make_meter, sized
 from tasks.latency.table import format_conditions
 from tasks.latency.units import units_of
@@ -67,22 +66,25 @@ def report_latency(settings: LatencyCheckSettings, networks: Networks, folder: P
     factor = statistics.median(each.whole / each.units for each in found)
     if not meter.table.foreign:
         meter.table.add({}, {sized(networks.size): factor})
-    show(found, factor)
-    write(folder / "latency.csv", found, factor)
+    print_comparison(found, factor)
+    write_csv(folder / "latency.csv", found, factor)
     report(f"table     {folder / 'latency.csv'}")
     report(write_chart(folder / "latency.png", partial(draw, found=found, factor=factor), 7.6, 5.4))
 
 
-def show(found: Sequence[Compared], factor: float) -> None:
+def print_comparison(found: Sequence[Compared], factor: float) -> None:
     """Print the networks from fast to slow, and how well they were predicted."""
-    table = Table("network", box=None)
-    for heading in ("sum ms", f"× {factor:.3f}", "whole ms", "error"):
-        table.add_column(heading, justify="right")
-    for each in sorted(found, key=lambda each: each.whole):
-        predicted = factor * each.units
-        figures = (f"{ms:.3f}" for ms in (each.units, predicted, each.whole))
-        table.add_row(each.name, *figures, f"{predicted / each.whole - 1:+.1%}")
-    Console().print(table)
+    print_table(
+        ("network", "sum ms", f"× {factor:.3f}", "whole ms", "error"),
+        (
+            (
+                each.name,
+                *(f"{ms:.3f}" for ms in (each.units, factor * each.units, each.whole)),
+                f"{factor * each.units / each.whole - 1:+.1%}",
+            )
+            for each in sorted(found, key=lambda each: each.whole)
+        ),
+    )
     rank = rank_correlation([each.units for each in found], [each.whole for each in found])
     plain, scaled = ([abs(times * each.units / each.whole - 1) for each in found] for times in (1, factor))
     report(f"rank correlation {rank:.3f} (Spearman) over {len(found)} networks")
@@ -96,7 +98,7 @@ def rank_correlation(one: Sequence[float], other: Sequence[float]) -> float:
     return float(np.corrcoef(ranks)[0, 1])
 
 
-def write(path: Path, found: Sequence[Compared], factor: float) -> None:
+def write_csv(path: Path, found: Sequence[Compared], factor: float) -> None:
     """Write a CSV file with a line per network."""
     with path.open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)

@@ -5,13 +5,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from rich.console import Console
-from rich.table import Table
-
 from backbones.table import table_of
 from backbones.table_file import write_table
 from tasks.common.console import report
 from tasks.common.errors import UserError
+from tasks.common.table import print_table
 from tasks.latency.meters import Meter, make_meter
 from tasks.search.baselines import plan_at, with_width
 from tasks.search.networks import Networks
@@ -60,7 +58,7 @@ def search_width(settings: WidthSettings, networks: Networks, folder: Path) -> N
             f"which is above {meter.format(goal)}"
         )
     best = max(found, key=lambda fitting: fitting.costs["madds"])
-    show(found, best)
+    print_widths(found, best)
     plan = plan_at(networks, best.width)
     height, width = best.size
     origin = f"{networks.seed_name}, width {best.width:g}, for {meter.format(best.costs[name])} at {height}×{width}"
@@ -73,18 +71,20 @@ def search_width(settings: WidthSettings, networks: Networks, folder: Path) -> N
     report(f"table     {folder / 'found.yaml'}")
 
 
-def show(found: list[Fitting], best: Fitting) -> None:
+def print_widths(found: list[Fitting], best: Fitting) -> None:
     """Print the table."""
-    table = Table(box=None, pad_edge=False)
-    for heading in ("image", "width", "params M", "MAdds M", "ms", ""):
-        table.add_column(heading, justify="right")
-    for fitting in found:
-        table.add_row(
-            "×".join(map(str, fitting.size)),
-            f"{fitting.width:g}",
-            f"{fitting.costs['params'] / 1e6:.3f}",
-            f"{fitting.costs['madds'] / 1e6:.2f}",
-            f"{fitting.costs['latency']:.2f}" if "latency" in fitting.costs else "–",
-            "found" if fitting is best else "",
-        )
-    Console().print(table)
+    print_table(
+        ("image", "width", "params M", "MAdds M", "ms", ""),
+        (
+            (
+                "×".join(map(str, fitting.size)),
+                f"{fitting.width:g}",
+                f"{fitting.costs['params'] / 1e6:.3f}",
+                f"{fitting.costs['madds'] / 1e6:.2f}",
+                f"{fitting.costs['latency']:.2f}" if "latency" in fitting.costs else "–",
+                "found" if fitting is best else "",
+            )
+            for fitting in found
+        ),
+        align="r",
+    )

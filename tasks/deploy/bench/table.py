@@ -7,11 +7,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
-
 from tasks.common.charts import Point, draw_front, write_chart
+from tasks.common.table import print_table
 
 Row = dict[str, Any]
 NUMBERS = (  # per row: key, heading, unit, digits
@@ -36,7 +33,7 @@ def publish(folder: Path, rows: Sequence[Row]) -> None:
         table.writeheader()
         table.writerows(rows)
     (folder / "benchmark.json").write_text(json.dumps(rows, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    show(rows)
+    print_rows(rows)
     print(f"table     {folder / 'benchmark.csv'}")
     worth = worth_of(rows)
     if worth is not None and len(rows) > 1:
@@ -46,21 +43,22 @@ def publish(folder: Path, rows: Sequence[Row]) -> None:
         print(f"{write_chart(folder / 'pareto.png', draw, 7.6, 5.4)}: {heading} against latency")
 
 
-def show(rows: Sequence[Row]) -> None:
+def print_rows(rows: Sequence[Row]) -> None:
     """Print the table, scores last."""
     first = rows[0]
     threads = "thread" if first["threads"] == 1 else "threads"
     print(f"milliseconds on {first['threads']} {threads}, from a photo of {first['photo']} to results in its pixels")
     numbers = [*NUMBERS, *((name, name, 1, 4) for name in SCORES if any(name in row for row in rows))]
-    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
-    table.add_column("", overflow="fold")
-    for _, heading, _, _ in numbers:
-        table.add_column(heading, justify="right")
-    for row in rows:
-        where = row["precision"] if row["device"] == "cpu" else f"{row['precision']}, {row['device']}"
-        name = f"{row['name']}\n  {row['runtime']} {where}\n  {row['height']}×{row['width']}"
-        table.add_row(escape(name), *(scaled(row.get(key), unit, digits) for key, _, unit, digits in numbers))
-    Console().print(table)
+    print_table(
+        ["", *(heading for _, heading, _, _ in numbers)],
+        ([label(row), *(scaled(row.get(key), unit, digits) for key, _, unit, digits in numbers)] for row in rows),
+    )
+
+
+def label(row: Row) -> str:
+    """Name, runtime and size of a candidate, in three lines."""
+    where = row["precision"] if row["device"] == "cpu" else f"{row['precision']}, {row['device']}"
+    return f"{row['name']}\n  {row['runtime']} {where}\n  {row['height']}×{row['width']}"
 
 
 def worth_of(rows: Sequence[Row]) -> str | None:

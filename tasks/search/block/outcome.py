@@ -50,7 +50,7 @@ def write_results(candidates: Candidates, folder: Path) -> None:
     (folder / "front").mkdir(exist_ok=True)
     files = {folder / "front" / file_name(trial): trial for trial in front} | {folder / "found": best}
     for path, trial in files.items():
-        origin = f"{networks.seed_name} changed by a block search: {describe(trial, candidates)}"
+        origin = f"{networks.seed_name} changed by a block search: {origin_of(trial, candidates)}"
         plan, state = candidates.space.plan(trial.params), candidates.state(trial.number)
         write_network(networks, plan, state, origin, path)
     records = [record_of(candidates, trial) for trial in candidates.finished()]
@@ -58,12 +58,12 @@ def write_results(candidates: Candidates, folder: Path) -> None:
     write_history(folder / "history.csv", [*records, found], meter.name)
     drawn = [record for record in [*records, found] if record.state == "complete"]
     picture = draw(folder / "search.png", drawn, meter.name, f"{networks.score} on held-out images")
-    report(f"found     {folder / 'found.yaml'}: {name_of(best)}, {describe(best, candidates)}")
+    report(f"found     {folder / 'found.yaml'}: {name_of(best)}, {origin_of(best, candidates)}")
     report(f"front     {folder / 'front'}: {', '.join(map(name_of, front))}")
     report(f"history   {folder / 'history.csv'}\n{picture}")
 
 
-def describe(trial: FrozenTrial, candidates: Candidates) -> str:
+def origin_of(trial: FrozenTrial, candidates: Candidates) -> str:
     """Format score and cost of a candidate."""
     score, cost = trial.user_attrs["score"], candidates.meter.format(trial.user_attrs["cost"])
     return f"{candidates.networks.score} {score:.4f} on held-out training images, {cost}"

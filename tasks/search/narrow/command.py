@@ -12,7 +12,15 @@ from tasks.data.loading.splits import Splits
 from tasks.engine.settings import Run
 from tasks.latency.meters import Meter, make_meter
 from tasks.latency.whole import whole
-from tasks.search.baselines import Baseline, equal_width, records_of, seed_baseline, show, width_baseline, with_width
+from tasks.search.baselines import (
+    Baseline,
+    equal_width,
+    print_records,
+    records_of,
+    seed_baseline,
+    width_baseline,
+    with_width,
+)
 from tasks.search.found import as_training, keep_trained, train, write_network
 from tasks.search.narrow.netadapt import Adapted, adapt
 from tasks.search.networks import Networks
@@ -74,7 +82,7 @@ def narrow(settings: NarrowSettings, splits: Splits, networks: Networks, folder:
     records = records_of(baselines, networks, costs)
     write_history(folder / "history.csv", [*steps_of(adapted, networks), *records], cost)
     picture = draw(folder / "search.png", records, cost, networks.score, "of the whole network")
-    show(records, meter.unit, networks.score)
+    print_records(records, meter.unit, networks.score)
     report(f"history   {folder / 'history.csv'}\n{picture}")
 
 

@@ -18,7 +18,7 @@ from tasks.common.task_info import infos
 from tasks.multitask.compare import compare, parse
 from tasks.multitask.latency import Latency
 from tasks.multitask.runs import SHARED, Pace, Runs, child, quoted, reason
-from tasks.multitask.table import RATIO, SUM, show, tabulate, write
+from tasks.multitask.table import RATIO, SUM, print_comparison, tabulate, write_comparison
 
 ROOT = Path(__file__).parents[3]
 
@@ -222,10 +222,10 @@ def test_the_table(rows):
 
 def test_the_table_as_files_and_on_the_terminal(rows, tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
-    write(tmp_path, rows)
+    write_comparison(tmp_path, rows)
     assert json.loads((tmp_path / "comparison.json").read_text()) == rows
     lines = (tmp_path / "comparison.csv").read_text().splitlines()
     assert lines[0].startswith("network,params,multiply_adds,network_ms") and lines[1].startswith("segment,10,100,1.0")
-    show(rows)
+    print_comparison(rows)
     shown = capsys.readouterr().out
     assert "…" not in shown and "shared / sum   0.50" in shown and "0.6000" in shown
