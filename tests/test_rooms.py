@@ -39,7 +39,7 @@ ROOMS = {  # top to bottom: each imports rooms that stand below it, and these li
     "tasks.data.files": "tasks.common numpy PIL cv2 scipy",
     "tasks.data": "",
     "tasks.config": "tasks.common yaml",
-    "tasks.common": "heads.base heads.boxes backbones.terminal torch torchmetrics numpy PIL matplotlib",
+    "tasks.common": "heads.base heads.boxes backbones.terminal torch torchmetrics numpy PIL matplotlib rich",
     "heads": "backbones.base backbones.blocks torch torchvision.ops",
     "backbones": "torch torchvision",
 }

@@ -5,7 +5,7 @@ import torch
 from omegaconf import OmegaConf
 
 from backbones.errors import ImageSizeError
-from tasks.app.cli import explain_run, how_to_resume
+from tasks.app.messages import explain_run, how_to_resume
 from tasks.common.errors import Diverged, UserError, is_out_of_memory, visible
 
 SETTINGS = OmegaConf.create(
