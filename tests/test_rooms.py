@@ -14,21 +14,20 @@ ROOMS = {  # top to bottom: each imports rooms that stand below it, and these li
     "tasks": "tasks.app tasks.common",
     "tasks.app": "tasks backbones hydra omegaconf lightning rich numpy PIL",
     "tasks.search": "tasks.latency tasks.predict tasks.engine tasks.checkpoint tasks.data.loading tasks.config "
-    "tasks.common heads backbones torch lightning yaml optuna numpy rich matplotlib",
+    "tasks.common heads backbones torch lightning yaml optuna numpy matplotlib",
     "tasks.latency": "tasks.deploy tasks.engine tasks.config tasks.common heads backbones torch numpy onnx "
     "onnxruntime onnxscript",
     "tasks.deploy": "tasks.predict tasks.engine tasks.checkpoint tasks.data "
     "tasks.config tasks.common heads backbones torch numpy PIL rich onnx onnxruntime onnxscript "
     "openvino nncf executorch",
-    "tasks.multitask": "tasks.engine tasks.checkpoint tasks.data.loading tasks.config tasks.common backbones torch "
-    "rich",
+    "tasks.multitask": "tasks.engine tasks.checkpoint tasks.data.loading tasks.config tasks.common backbones torch",
     "tasks.predict": "tasks.engine tasks.checkpoint tasks.data.transforms tasks.data.files tasks.config "
     "tasks.common torch rich",
     "tasks.engine": "tasks.checkpoint tasks.data.loading tasks.data.transforms "
     "tasks.config tasks.common heads backbones torch torchmetrics torchvision lightning timm rich hydra",
     "tasks.checkpoint": "tasks.config tasks.common backbones torch lightning",
     "tasks.detect": "tasks.data.files tasks.common heads backbones torch torchvision torchmetrics pycocotools numpy "
-    "PIL rich matplotlib",
+    "PIL matplotlib",
     "tasks.segment": "tasks.common heads backbones torch torchmetrics numpy PIL cv2",
     "tasks.classify": "tasks.common heads backbones torch torchmetrics numpy PIL",
     "tasks.data.loading": "tasks.data.datasets tasks.data.transforms tasks.data.files tasks.config "

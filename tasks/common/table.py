@@ -16,9 +16,10 @@ def print_table(
     from rich.markup import escape
     from rich.table import Table
 
-    table = Table(box=None, pad_edge=False, title=title, title_justify="left")
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), title=title, title_justify="left")
     for heading, side in zip(headings, align.ljust(len(headings), align[-1]), strict=False):
-        table.add_column(escape(heading), justify="left" if side == "l" else "right", overflow="fold")
+        left = side == "l"
+        table.add_column(escape(heading), justify="left" if left else "right", overflow="fold" if left else "ellipsis")
     for row in rows:
         table.add_row(*map(escape, row))
     if table.row_count:
