@@ -1,4 +1,4 @@
-"""Checks a checkpoint's card and card.json before they are used.
+"""Checks a checkpoint's metadata and card.json before they are used.
 
 Needs no PyTorch, because mode=predict with an exported file does not either.
 """

@@ -98,10 +98,13 @@ def classes_of(metadata: Mapping[str, Any]) -> dict[str, Sequence[Any]]:
 
 
 def start(run: Run, learner: Learner) -> list[str]:
-    """Load the weights that a training starts from, and report what was loaded.
+    """Load the weights that a training starts from (`checkpoint=`, `weights=`), and report what was loaded.
+
+    With `resume=` nothing is loaded here: Lightning does that when training starts.
 
     Returns:
-        Names of the tensors not found in the checkpoint.
+        Names of the tensors that stay newly initialised: with `checkpoint=`, those not taken from it; with `resume=`,
+        those recorded when the resumed run started; with `weights=` always [].
 
     Raises:
         UserError: for weights that do not fit.
