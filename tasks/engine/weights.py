@@ -72,8 +72,8 @@ def check_known(names: Sequence[str], has: Sequence[str], path: str) -> None:
     for name in names or [""]:
         if name not in has:
             raise UserError(
-                f"{path} keeps the statistics of {', '.join(has)} apart: call the data set like the one whose it is to "
-                f"be scored with, datasets={{{has[0]}:…}}"
+                f"{path} keeps the statistics of {', '.join(has)} apart: name the data set after the one whose "
+                f"statistics to use, datasets={{{has[0]}:…}}"
             )
 
 
@@ -145,7 +145,7 @@ def start(run: Run, learner: Learner) -> list[str]:
         f"weights from {path}"
         + (f"; new heads: {', '.join(added)}" if added else "")
         + (f"; dropped: {', '.join(dropped)}" if dropped else "")
-        + (f"; made anew{'' if added else ' for other classes'}: {named}" if of_classes else "")
+        + (f"; reinitialized{'' if added else ' for other classes'}: {named}" if of_classes else "")
     )
     return new
 
@@ -241,5 +241,5 @@ def take_weights(learner: Learner, source: str) -> list[str]:
     missing: list[str] = []
     for _, task in learner.each_task():
         loaded, missing = load_head(task.head, loaded)
-    report(f"weights from {loaded}" + (f"; the head starts anew: {missing[0]} …" if missing else ""))
+    report(f"weights from {loaded}" + (f"; the head is reinitialized: {missing[0]} …" if missing else ""))
     return missing

@@ -57,7 +57,7 @@ def check_finite(tree: Tree) -> None:
     """Raise UserError for the first number of a configuration that is infinite or NaN."""
     for key, value in numbers(tree):
         if not abs(value) <= sys.float_info.max:  # math.isfinite fails for 10**400
-            raise UserError(f"{key}={value} is no finite number")
+            raise UserError(f"{key}={value} is not finite")
 
 
 def numbers(node: Any, key: str = "") -> Iterator[tuple[str, float]]:
