@@ -73,7 +73,7 @@ def test_a_task_of_ones_own_trains_evaluates_exports_and_predicts(command, none_
 
     os.environ[VARIABLE] = ""  # the file says plugins: [examples]; that is not read
     assert config["plugins"] == ["examples"]
-    with pytest.raises(UserError, match=r"best\.ckpt .*has a task of your own: tasks\.tags .*plugins=\[…\]"):
+    with pytest.raises(UserError, match=r"best\.ckpt .*needs plugins=\[…\] for a task of your own: unknown task tags"):
         read_ours(best)
     with pytest.raises(UserError, match=r"model\.json is damaged: task tags is not one of"):
         read_manifest(export / "model.onnx")

@@ -126,7 +126,8 @@ def start_from(
     So do heads missing in the checkpoint, with the backbone layers that only they use.
 
     Args:
-        anew: names of the tasks whose classes differ; in other tasks, last layers of another shape also stay new.
+        reinitialized: names of the tasks whose classes differ and whose last layers therefore stay new; in other tasks
+            only last layers of another shape do.
 
     Returns:
         Names of the tensors that stayed new.

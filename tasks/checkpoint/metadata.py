@@ -1,4 +1,4 @@
-"""Checks a checkpoint's card and card.json before they are used.
+"""Checks a checkpoint's metadata and card.json before they are used.
 
 Needs no PyTorch, because mode=predict with an exported file does not either.
 """
@@ -21,8 +21,8 @@ def check_metadata(metadata: Mapping[str, Any], path: str | Path) -> None:
     if missing:
         raise UserError(f"{path} is damaged: its description lacks {', '.join(sorted(missing))}")
     wrong = next(wrong_entries(metadata), "")
-    if wrong.removeprefix("tasks.") in set(metadata["tasks"]) - set(infos()):
-        raise UserError(f"{path} is damaged, or has a task of your own: {wrong} is none; plugins=[…] names its package")
+    if (task := wrong.removeprefix("tasks.")) in set(metadata["tasks"]) - set(infos()):
+        raise UserError(f"{path} is damaged, or needs plugins=[…] for a task of your own: unknown task {task}")
     if wrong:
         raise UserError(f"{path} is damaged: its {wrong} is not what a checkpoint says there")
     if metadata["format"] > FORMAT:

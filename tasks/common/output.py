@@ -76,7 +76,7 @@ class Output(ABC):
         return found
 
     def gist(self, found: Any, /) -> Any:
-        """The part of a prediction that a program keeps: the last step timed by mode=benchmark."""
+        """The part of a prediction that mode=benchmark times, in its last stage; for example the likeliest classes."""
         return found
 
 

@@ -1,4 +1,4 @@
-"""`python -m tasks.deploy [format …]`: every backbone under every head, exported and held against the network."""
+"""`python -m tasks.deploy [format …]`: every backbone under each task's default head, exported and compared."""
 
 import sys
 import tempfile

@@ -100,7 +100,10 @@ def rule_of(fit: Any) -> Mapping[str, Any]:
 
 
 def portable(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """A checkpoint's metadata without the paths of its files."""
+    """A checkpoint's metadata without the top-level keys in OF_THIS_MACHINE.
+
+    Paths in nested keys stay: dataset.root, distill.teacher, backbone.file.
+    """
     return {
         **metadata,
         "config": {key: value for key, value in metadata["config"].items() if key not in OF_THIS_MACHINE},

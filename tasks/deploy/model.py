@@ -31,7 +31,8 @@ class Model:
 
         Returns:
             segment: `labels` (H, W) uint8, train ids. detect: `boxes` (K, 4) float32 absolute xyxy, `scores` (K) and
-            `labels` (K), best first. classify: `logits` (C), or `probabilities` (C) if the file returns those.
+            `labels` (K), best first. classify: `logits` (C), or `probabilities` (C) if the file returns those. Plug-in
+            tasks: the same for outputs of these kinds, all others unchanged; see decode().
 
         Raises:
             UserError: for a file that cannot be decoded, an image that the exported file cannot take, and an array that

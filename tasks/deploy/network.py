@@ -140,5 +140,5 @@ def reason(error: Exception, batch: int | None, any_size: bool) -> str:
     if any_size:
         return f"export.size=dynamic: this network needs one size, export.size=[height,width] ({told})"
     if batch is None:
-        return f"export.batch=dynamic: this network needs a number of images ({told})"
+        return f"export.batch=dynamic: this network needs a fixed batch size ({told})"
     return f"this network cannot be exported: {told}"

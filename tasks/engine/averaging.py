@@ -1,4 +1,9 @@
-"""Running average of a network's weights; the average is what is scored and saved."""
+"""Running average of a network's weights; the average is what is scored and saved.
+
+In last.ckpt, `state_dict` is the average, `current_model_state` has the weights being trained and `averaging_state` the
+step count: Lightning's base class WeightAveraging swaps them on saving (on_save_checkpoint) and back on loading.
+best.ckpt has only the average.
+"""
 
 from typing import Any
 

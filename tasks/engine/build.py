@@ -35,10 +35,11 @@ def user_errors() -> Iterator[None]:
     """Turn errors while building the configuration's objects into one line: the root cause's message and location.
 
     Only for building: an error in a forward pass or in training is a fault of the code. Errors in a user's own class,
-    bugs of ours and out-of-memory errors are left unchanged.
+    bugs of ours, out-of-memory errors and errors of any type not listed below are left unchanged.
 
     Raises:
-        UserError: instead of all other errors.
+        UserError: instead of ValueError, TypeError, RuntimeError, ImportError, Hydra's InstantiationException and
+            Lightning's MisconfigurationException.
     """
     try:
         yield

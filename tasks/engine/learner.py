@@ -131,7 +131,11 @@ class Learner(lightning.LightningModule):
         return losses, terms
 
     def shared(self) -> list[nn.Parameter]:
-        """Weight of the last convolution that every task's outputs depend on."""
+        """Weight of the last convolution before the last block that every task depends on; [] if there is none.
+
+        That block itself is left out: a task's deepest map may leave from inside it, and its remaining layers are then
+        not shared.
+        """
         taps = self.backbone.taps
         deepest = min(max(taps[name].block for name in task.head.maps) for _, task in self.each_task())
         weights = [

@@ -54,7 +54,7 @@ class KeepPace(Callback):
         if trainer.max_steps != -1:
             raise UserError(
                 f"resume={self.resumed} is of {was}; here: {here}. With trainer.max_steps its schedule counts steps, "
-                "which now are others: go on with the same, or without trainer.max_steps"
+                "which have changed: go on with the same, or without trainer.max_steps"
             )
         rescale(checkpoint, now)
         self.rescaled = True

@@ -114,7 +114,7 @@ class Pictures(Callback):
 
     Args:
         count: number of pictures per task.
-        images: indices in the data set of the images that have a kind of label (`Task.target`).
+        images: function from a kind of label (`Task.target`) to the indices of the validation images that have it.
     """
 
     def __init__(self, folder: Path, learner: Learner, count: int, images: Callable[[str], Sequence[int]]) -> None:

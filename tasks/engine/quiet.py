@@ -1,4 +1,4 @@
-"""What Lightning says without need."""
+"""Silences Lightning warnings that do not apply here."""
 
 import logging
 import warnings

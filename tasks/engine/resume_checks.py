@@ -1,4 +1,16 @@
-"""Checks the checkpoint that a run resumes from; unchecked, state could be lost or silently wrong."""
+"""Checks the checkpoint that a run resumes from; unchecked, state could be lost or silently wrong.
+
+A resumed run ends bit-equal to an uninterrupted one, even if it stopped in the middle of an epoch, because:
+- Order and augmentation are stateless: samplers.TrainBatches makes each sample a function of (seed, epoch, position).
+  DataModule.train_batches() starts it at the restored epoch and skips its finished batches without reading them.
+- callbacks.Reseed seeds torch (dropout) before each batch from seed, batch index and process.
+- A last.ckpt within an epoch is written only after an optimiser step, in on_train_batch_end (StopOnSignal, SaveOften).
+  StopOnSignal.save_between_steps, while the next batch is awaited, first sets Lightning's counters back to that point.
+- Lightning restores weights, optimiser, schedule and loop counters; averaging.py the average and its step count;
+  WatchLoss.state_dict() the first loss and the epoch's running sum, so that the same loss counts as exploded.
+- pace.py refuses a change of steps per epoch, processes, batch size or images within an epoch; between epochs it
+  rescales the counters, and the run is then no longer bit-equal.
+"""
 
 import copy
 import re

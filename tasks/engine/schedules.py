@@ -1,4 +1,11 @@
-"""Learning-rate schedules over a known number of steps, each with a linear warm-up."""
+"""Learning-rate schedules over a known number of steps, each with a linear warm-up.
+
+A new schedule `x` is a function here that returns a LambdaLR (pace.py recomputes its rate if a resumed run has another
+number of steps per epoch). It also needs
+- conf/scheduler/x.yaml: `_target_`, `_partial_: true` and the values of its arguments,
+- its name in ALLOWED["scheduler"] of tasks/config/targets.py; otherwise its checkpoints cannot be opened,
+- a rule for each new key in tasks/config/rules/learning.py.
+"""
 
 import math
 from collections.abc import Callable, Sequence
@@ -8,7 +15,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 
 def poly(optimizer: Optimizer, total_steps: int, *, power: float, warmup: float) -> LambdaLR:
-    """(1 - progress)^power, as in DeepLab; `warmup` is the fraction of steps spent rising from 0."""
+    """(1 - progress)^power, as in DeepLab; `warmup` is the fraction of steps spent rising to the full rate."""
     return with_warmup(optimizer, total_steps, warmup, lambda progress, _: (1 - progress) ** power)
 
 
@@ -73,6 +80,8 @@ def with_warmup(
     optimizer: Optimizer, total_steps: int, warmup: float, shape: Callable[[float, int], float]
 ) -> LambdaLR:
     """Linear warm-up, then `shape(progress, step)`, with progress from 0 to 1 after the warm-up.
+
+    With r warm-up steps, step k = 0, 1, … of the warm-up has (k + 1) / (r + 1) of the full rate: it never starts at 0.
 
     Raises:
         ValueError: for a warm-up outside 0-1.

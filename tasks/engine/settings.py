@@ -165,7 +165,8 @@ class DistillationSettings:
         """Read from a complete configuration; None without a teacher.
 
         Raises:
-            UserError: if the teacher does not exist, or brings its own weights but is given others.
+            UserError: if there are several heads, if the teacher is a .ckpt that does not exist (checked only for
+                training), or if it is a .ckpt and `distill.weights` is set too.
         """
         if select(tree, "distill.teacher") is None:
             return None
@@ -230,7 +231,7 @@ class Run:
     """One run of a command: trains, scores, predicts with or exports this network on this data.
 
     Attributes:
-        task: the command: segment, detect, classify or multitask.
+        task: the command: segment, detect, classify, multitask, or the name of a plug-in task.
         mode: train, evaluate, predict, export, benchmark or search.
         seed: of weights, order and augmentation.
         ema: decay of the weights' running average; None for no average.

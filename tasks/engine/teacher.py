@@ -68,7 +68,7 @@ def make_distillation(settings: DistillationSettings, task: Task) -> Distillatio
     elif task.target == "label":
         teacher = torchvisions(name, settings.weights, len(task.class_names))
     else:
-        raise UserError(f"distill.teacher={name} is no .ckpt file of tasks.{task.name}, which alone can teach it")
+        raise UserError(f"distill.teacher={name} is not a .ckpt file of tasks.{task.name}, the only supported teacher")
     try:
         return Distillation(teacher, weight=settings.weight, temperature=settings.temperature)
     except ValueError as error:

@@ -166,8 +166,8 @@ def check_sizes(learner: Learner, trained: tuple[int, ...], scored: tuple[int, i
     if trained != scored and fixed:
         (height, width), (other_height, other_width) = trained, scored
         raise UserError(
-            f"training images are {height}×{width}, scored ones {other_height}×{other_width}; {fixed[0]} need one "
-            "size: image_size=[height,width] with data.fit (tasks.data.transforms.letterbox.Stretch) makes both"
+            f"training images are {height}×{width}, scored ones {other_height}×{other_width}; {fixed[0]} require one "
+            "fixed size: image_size=[height,width] with data.fit (tasks.data.transforms.letterbox.Stretch) makes both"
         )
 
 

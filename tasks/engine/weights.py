@@ -72,8 +72,8 @@ def check_known(names: Sequence[str], has: Sequence[str], path: str) -> None:
     for name in names or [""]:
         if name not in has:
             raise UserError(
-                f"{path} keeps the statistics of {', '.join(has)} apart: call the data set like the one whose it is to "
-                f"be scored with, datasets={{{has[0]}:…}}"
+                f"{path} keeps the statistics of {', '.join(has)} apart: name the data set after the one whose "
+                f"statistics to use, datasets={{{has[0]}:…}}"
             )
 
 
@@ -98,10 +98,13 @@ def classes_of(metadata: Mapping[str, Any]) -> dict[str, Sequence[Any]]:
 
 
 def start(run: Run, learner: Learner) -> list[str]:
-    """Load the weights that a training starts from, and report what was loaded.
+    """Load the weights that a training starts from (`checkpoint=`, `weights=`), and report what was loaded.
+
+    With `resume=` nothing is loaded here: Lightning does that when training starts.
 
     Returns:
-        Names of the tensors not found in the checkpoint.
+        Names of the tensors that stay newly initialised: with `checkpoint=`, those not taken from it; with `resume=`,
+        those recorded when the resumed run started; with `weights=` always [].
 
     Raises:
         UserError: for weights that do not fit.
@@ -142,7 +145,7 @@ def start(run: Run, learner: Learner) -> list[str]:
         f"weights from {path}"
         + (f"; new heads: {', '.join(added)}" if added else "")
         + (f"; dropped: {', '.join(dropped)}" if dropped else "")
-        + (f"; made anew{'' if added else ' for other classes'}: {named}" if of_classes else "")
+        + (f"; reinitialized{'' if added else ' for other classes'}: {named}" if of_classes else "")
     )
     return new
 
@@ -238,5 +241,5 @@ def take_weights(learner: Learner, source: str) -> list[str]:
     missing: list[str] = []
     for _, task in learner.each_task():
         loaded, missing = load_head(task.head, loaded)
-    report(f"weights from {loaded}" + (f"; the head starts anew: {missing[0]} …" if missing else ""))
+    report(f"weights from {loaded}" + (f"; the head is reinitialized: {missing[0]} …" if missing else ""))
     return missing

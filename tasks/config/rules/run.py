@@ -1,4 +1,8 @@
-"""Rules for keys that every command has: mode, data loading, export and benchmark."""
+"""Rules for general keys: mode, seed, data loading, prediction, export, benchmark.
+
+RULES are for keys that every command has; the *_WHERE_PRESENT rules are for keys that only some commands or newer
+checkpoints have.
+"""
 
 from collections.abc import Mapping
 from typing import Any

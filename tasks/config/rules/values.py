@@ -57,7 +57,7 @@ def check_finite(tree: Tree) -> None:
     """Raise UserError for the first number of a configuration that is infinite or NaN."""
     for key, value in numbers(tree):
         if not abs(value) <= sys.float_info.max:  # math.isfinite fails for 10**400
-            raise UserError(f"{key}={value} is no finite number")
+            raise UserError(f"{key}={value} is not finite")
 
 
 def numbers(node: Any, key: str = "") -> Iterator[tuple[str, float]]:
@@ -79,7 +79,7 @@ def check_value(tree: Tree, key: str, rule: Rule) -> None:
 
 
 def check_present(tree: Tree, key: str, rule: Rule) -> None:
-    """Raise UserError if a value is present, null or not, and violates its rule."""
+    """Raise UserError if a value is present, null or not, and violates its rule; values of foreign classes pass."""
     holds, text = rule
     if has(tree, key) and not holds(value := select(tree, key)) and is_ours(tree, key):
         raise UserError(f"{key}={value} is not {text}")

@@ -170,7 +170,7 @@ class Mixture:
         for name, dataset in self.sets.items():
             if not hasattr(dataset, "train"):
                 whole = [other for other in self.sets if hasattr(self.sets[other], "train")]
-                raise UserError(f"datasets.{name} is no data set; there are {', '.join(whole) or 'none'}")
+                raise UserError(f"datasets.{name} is not a data set; there are {', '.join(whole) or 'none'}")
             with named(name):
                 classes: Mapping[str, Sequence[Any]] = dataset.classes
             given = [kind for kind in getattr(dataset, "targets", classes) if kind in classes]

@@ -77,7 +77,7 @@ class TrainBatches(Sampler[list[Draw]]):
 
 
 class BalancedBatches(TrainBatches):
-    """Batches in which rare classes occur more often: a class's share of the draws is its share ** (1 - balance).
+    """Batches in which rare classes occur more often: the share of draws is proportional to share ** (1 - balance).
 
     The epoch length does not change. Images of a class are drawn equally often, give or take one. Class counts follow
     the largest remainder method, and every order is a function of (seed, epoch).
@@ -112,8 +112,8 @@ class MixedBatches(TrainBatches):
     """Batches of a mixture: a fixed number of samples of each data set, grouped by data set.
 
     Each set has its own order, a function of (seed, epoch) only: permutations of its samples, concatenated until the
-    epoch ends. An epoch draws as many samples as all sets have together. With several processes each global batch is
-    split among them.
+    epoch ends. An epoch draws `repeat` times the number of samples of all sets together, rounded up to whole batches.
+    With several processes each global batch is split among them.
 
     Args:
         sizes: samples in each data set, in the order of concatenation.

@@ -22,8 +22,8 @@ class Plan:
 
     Attributes:
         kept: names of those layers, most sensitive first.
-        score: of the file.
-        fits: whether the score is within the budget of the float file's score.
+        score: of the file, as mixed_plan()'s `score` returns it; for int8.py the difference from the checkpoint's.
+        fits: whether the score is at most the budget below the float file's; if False, `kept` has all candidates.
         table: (layer, loss, whether it stays in float), most sensitive first.
         quantised: how much of it is int8.
     """
@@ -67,7 +67,9 @@ def difference(exact: Sequence[Floats], rounded: Sequence[Floats]) -> float:
 def mixed_plan(
     quantiser: Quantiser, target: Path, score: Callable[[Path], float], *, exact: float, budget: float
 ) -> Plan:
-    """Write the file that keeps the fewest of the most sensitive layers in float and stays within the budget.
+    """Write the file that keeps the fewest of the most sensitive layers in float that the budget needs.
+
+    If the budget is exceeded even with all candidates in float, that file is written and Plan.fits is False.
 
     Candidates are the first and last layers, squeeze-and-excites, box regressions, and the worst quarter of the others
     except sums, which ONNX Runtime computes in int8 whenever they are between int8 layers.

@@ -258,11 +258,11 @@ def test_other_classes_of_the_same_number_get_a_new_last_layer(run, folders):
     _, trained = run("trained", "trainer.max_epochs=1", "pictures=0")
     start = f"checkpoint={trained / 'checkpoints' / 'best.ckpt'}"
     result, _ = run("same", start, "trainer.max_epochs=1", "pictures=0")
-    assert "made anew" not in result.out
+    assert "reinitialized" not in result.out
     for split in ("train", "val"):
         (folders / split / "red").rename(folders / split / "amber")
     result, _ = run("others", start, "trainer.max_epochs=1", "pictures=0")
-    assert result.status == 0 and "made anew for other classes: tasks.classify.head.classify" in result.out
+    assert result.status == 0 and "reinitialized for other classes: tasks.classify.head.classify" in result.out
 
 
 def test_photos_are_predicted_as_they_are_scored(run, folders):

@@ -210,7 +210,7 @@ def test_only_a_teacher_of_the_same_task_is_taken(tmp_path):
     for teacher, message in (
         (other, r"best\.ckpt was trained by tasks\.detect, not tasks\.segment"),
         ("nowhere.ckpt", r"no checkpoint at nowhere\.ckpt"),
-        ("resnet18", r"distill\.teacher=resnet18 is no \.ckpt file of tasks\.segment"),
+        ("resnet18", r"distill\.teacher=resnet18 is not a \.ckpt file of tasks\.segment"),
     ):
         config = configured("segment")
         with pytest.raises(UserError, match=message):

@@ -113,7 +113,7 @@ def test_a_number_of_hundreds_of_digits_is_outside_its_rule():
     tree = resolved(tree_of("dataset=folders", task="classify"))
     with pytest.raises(UserError, match=r"odd\.ckpt: optimizer\.lr=10+ is not "):
         check_stored(put(tree, "optimizer.lr", 10**400), "odd.ckpt")
-    with pytest.raises(UserError, match=r"odd\.ckpt: data\.own=10+ is no finite number"):
+    with pytest.raises(UserError, match=r"odd\.ckpt: data\.own=10+ is not finite"):
         check_stored(put(tree, "data.own", 10**400), "odd.ckpt")
     check_stored(put(tree, "data.own", 2**40), "odd.ckpt")
 

@@ -155,7 +155,7 @@ def test_other_classes_get_a_new_last_layer(run, coco, tmp_path):
     best = trained / "checkpoints" / "best.ckpt"
     result, _ = run("again", f"checkpoint={best}")
     assert result.status == 0, result.err
-    assert "made anew for other classes: tasks.detect.head.classes.0.classify.weight" in result.out
+    assert "reinitialized for other classes: tasks.detect.head.classes.0.classify.weight" in result.out
     result, _ = run("evaluate", "mode=evaluate", f"checkpoint={best}")
     assert result.status == 2 and "knows 3 classes, the data set has 4" in result.err
 

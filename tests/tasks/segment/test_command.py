@@ -213,7 +213,7 @@ MISTAKES = {
     "missing teacher": (["distill.teacher=absent.ckpt"], "distill.teacher=absent.ckpt: no such file"),
     "torchvision's teacher": (
         ["distill.teacher=resnet18"],
-        "distill.teacher=resnet18 is no .ckpt file of tasks.segment",
+        "distill.teacher=resnet18 is not a .ckpt file of tasks.segment",
     ),
     "distillation": (["distill.teachr=a.ckpt"], "did you mean teacher"),
     "foreign target": (["backbone._target_=os.system"], "is outside"),
