@@ -23,11 +23,10 @@ def check_file(key: str, path: str | Path, patterns: Sequence[str] = ("*.ckpt", 
     Raises:
         UserError: if it does not, or is a folder; with the files in it that may be meant.
     """
-    path = Path(path)
-    if path.is_dir():
-        files = sorted(str(file) for pattern in patterns for file in path.glob(pattern))
+    if Path(path).is_dir():
+        files = sorted(str(file) for pattern in patterns for file in Path(path).glob(pattern))
         raise UserError(f"{key}={path} is a folder; name a file" + (f" in it: {', '.join(files[:4])}" if files else ""))
-    if not path.is_file():
+    if not Path(path).is_file():
         raise UserError(f"{key}={path}: no such file")
 
 

@@ -66,7 +66,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_
     def go(name: str, *arguments: str, exports: bool = False) -> Result:
         with monkeypatch.context() as patch:
             if not exports:
-                patch.setattr("tasks.deploy.export.write", begins)
+                patch.setattr("tasks.deploy.export.write_model", begins)
             return ended(name, *arguments)
 
     def ended(name: str, *arguments: str) -> Result:

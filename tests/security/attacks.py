@@ -55,7 +55,7 @@ REFUSED: dict[str, Attack] = {  # what must not pass either, whether or not it w
     },
     "a transform that calls": lambda *_: {"data.augment.x": {"_target_": "albumentations.Lambda"}},
     "a submodule of albumentations": lambda *_: {"data.augment.x": {"_target_": "albumentations.core.utils.get_shape"}},
-    "a private name": lambda *_: {"optimizer": {"_target_": "tasks.engine.schedules.annealed"}},
+    "a private name": lambda *_: {"optimizer": {"_target_": "tasks.engine.schedules.with_warmup"}},
     "a name by interpolation": lambda *_: {"optimizer._target_": "${seed}"},
     "a name that is no text": lambda *_: {"optimizer._target_": 3},
     "the environment": lambda *_: {"dataset.root": "${oc.env:HOME}/data"},
