@@ -80,10 +80,19 @@ def imports(path: Path) -> set[str]:
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             found.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            whole = [f"{node.module}.{alias.name}" for alias in node.names]
-            found.update(name if name in CODE else node.module for name in whole)
+        elif isinstance(node, ast.ImportFrom):
+            base = ".".join([*package_of(path, node.level), *([node.module] if node.module else [])])
+            whole = [f"{base}.{alias.name}" for alias in node.names]
+            found.update(name if name in CODE or not node.module else base for name in whole)
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module"):
+            found.update(word.value for word in node.args if isinstance(word, ast.Constant))
     return {name for name in found if name.split(".")[0] not in sys.stdlib_module_names}
+
+
+def package_of(path: Path, level: int) -> list[str]:
+    """The package that a relative import of this many dots begins at; none for an absolute one."""
+    folders = path.relative_to(ROOT).parent.parts
+    return list(folders[: len(folders) - level + 1]) if level else []
 
 
 def wrong_arrows(module: str, imported: Iterable[str]) -> set[str]:
@@ -144,6 +153,7 @@ def test_the_rules_can_fail():
     assert wrong_arrows("tasks.segment.task", {"omegaconf", "tasks.data.files.boxes"}) != set()
     assert not wrong_arrows("tasks.segment.__main__", {"tasks.app.cli"})
     assert wrong_arrows("backbones.terminal", {"torch"}) == {"torch"}
+    assert package_of(ROOT / "tasks/common/errors.py", 2) == ["tasks"], "from .. import engine"
     circle = arrows_of_rooms(
         {"tasks.engine.train": {"tasks.deploy.parity_check"}, "tasks.deploy.export": {"tasks.engine.train"}}
     )

@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import sys
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -23,7 +24,7 @@ from tasks.app.resolve import resolve
 from tasks.app.runlog import NAME as RUN_LOG
 from tasks.app.runlog import run_log
 from tasks.app.search_path import search_plugins, store_heads
-from tasks.app.validate import check_recipe, check_typed
+from tasks.app.validate import check_choices, check_recipe, check_sections, check_typed
 from tasks.common.console import end_children, run_command
 from tasks.common.errors import Stopped, UserError, visible
 from tasks.common.plugins import conf_folders, take_from
@@ -68,6 +69,7 @@ class Command:
             search_plugins()
             store_heads()
             check_words(sys.argv[1:], keys_of(self.name))
+            check_choices(sys.argv[1:], (CONF, *conf_folders()))
             sys.argv[1:] = spelled_out(sys.argv[1:])
             self.jobs.typed = sys.argv[1:]
             hydra.main(version_base="1.3", config_path="pkg://conf", config_name=self.name)(self.job)()
@@ -98,7 +100,7 @@ class Command:
 
     def attempt(self, config: DictConfig) -> str:
         """Do a job; returns the user error instead of raising it, because Hydra would add its own headline."""
-        folder = Path(HydraConfig.get().runtime.output_dir)
+        folder, begin = Path(HydraConfig.get().runtime.output_dir), time.time()
         with run_log(folder, keep=writes(config)) as log:
             try:
                 self.work(config, folder)
@@ -108,7 +110,7 @@ class Command:
                 message = explain_run(error, config)
                 if self.full_error or not message:
                     raise
-                message = visible(message + how_to_resume(config, folder, error))
+                message = visible(message + how_to_resume(config, folder, error, begin))
                 log(f"error: {message}")
                 self.statuses.add(error.status if isinstance(error, UserError) else 2)
                 drop_unused(folder)
@@ -128,6 +130,7 @@ class Command:
             folders = (CONF, *conf_folders())
             check_recipe(typed, folders)
             check_added(HydraConfig.get(), config, folders)
+            check_sections(config)
             settings = resolve(self.name, config, folder)
             check_typed(settings.run.stored, typed_keys(typed))
             from tasks.app.runner import run

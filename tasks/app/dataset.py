@@ -36,6 +36,9 @@ def open_dataset(run: Run, settings: Settings, first: bool, trained: Iterable[st
     val, train = dataset.val(), dataset.train() if run.mode in ("train", "search") else None
     if run.mode in ("train", "evaluate", "search"):
         check_boxes(val, "score against")
+    for split, samples in (("training", train), ("validation", val)):
+        if samples is not None and len(samples) == 0:
+            raise UserError(f"{name_of_dataset()} has no {split} images")
     if train is not None:
         check_boxes(train, "learn from")
         if first:
@@ -60,17 +63,24 @@ def open_dataset(run: Run, settings: Settings, first: bool, trained: Iterable[st
     return run, Splits(dataset.classes, train, val, broken, getattr(dataset, "sources", {}))
 
 
+def name_of_dataset() -> str:
+    """The data set as it is typed, for messages."""
+    choices: Any = HydraConfig.get().runtime.choices
+    return f"dataset={choices['dataset']}"
+
+
 def make_dataset(run: Run, trained: Iterable[str]) -> tuple[Run, Any]:
     """The data set, and the run with those heads of multitask that it has labels for.
 
     Raises:
         UserError: for a data set without the labels that the run's heads learn from.
     """
-    choices: Any = HydraConfig.get().runtime.choices
-    name = f"dataset={choices['dataset']}"
+    name = name_of_dataset()
     if is_multitask(run.stored):
         run = run.changed(targets=[infos()[head].target for head in run.stored["heads"] or infos()])
     dataset = make(run.data.dataset, "dataset")
+    if missing := [name for name in ("classes", "train", "val") if not hasattr(dataset, name)]:
+        raise TypeError(f"the data set {type(dataset).__name__} has no {missing[0]}; see examples/shapes.py")
     if is_multitask(run.stored):
         heads = resolve_heads(run.stored, dataset.classes, trained, name)
         targets = [infos()[head].target for head in heads]

@@ -92,11 +92,16 @@ def without_memory(error: Exception, config: DictConfig) -> str:
     return f"out of memory ({what[:160]}): lower {' or '.join(keys)}"
 
 
-def how_to_resume(config: DictConfig, folder: Path, error: Exception) -> str:
-    """How to resume an interrupted training once the cause is fixed, or ''."""
+def how_to_resume(config: DictConfig, folder: Path, error: Exception, since: float) -> str:
+    """How to resume an interrupted training once the cause is fixed, or ''.
+
+    Args:
+        since: seconds of the system's clock at the start of the run; older checkpoints are another run's.
+    """
     last = folder / "checkpoints" / "last.ckpt"
     ran_away = isinstance(error, UserError) and error.status == 3
-    if config.mode != "train" or ran_away or not last.is_file() or (folder / "training.json").is_file():
+    done = (folder / "training.json").is_file()
+    if config.mode != "train" or ran_away or done or not last.is_file() or last.stat().st_mtime < since:
         return ""
     return "" if "resume=" in str(error) else f"; go on with resume={last}"
 

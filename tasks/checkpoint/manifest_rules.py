@@ -7,6 +7,7 @@ from tasks.common.entries import is_list, is_moderate, is_one_of, is_whole, shor
 from tasks.common.formats import FORMATS, OUTPUTS, PRECISIONS
 from tasks.common.task_info import infos
 
+OWN = "; plugins=[…] names the package of a task of your own"
 SUFFIXES = {entry.suffix: runtime for runtime, entry in FORMATS.items()}
 CHOICES = {"runtime": tuple(FORMATS), "precision": PRECISIONS, "outputs": OUTPUTS}
 RULES = ("none", "stretch", "letterbox", "resize_centre_crop")
@@ -25,7 +26,7 @@ def problem_of(manifest: Mapping[str, Any]) -> str:
             return f"{key} is not a table of names and values"
     for key, choices in {**CHOICES, "task": (*infos(), "multitask")}.items():
         if not is_one_of(manifest[key], choices):
-            return f"{key} {short(manifest[key])} is not one of {', '.join(choices)}"
+            return f"{key} {short(manifest[key])} is not one of {', '.join(choices)}" + OWN * (key == "task")
     return of_input(manifest["input"]) or of_files(manifest) or of_tasks(manifest)
 
 
@@ -108,7 +109,7 @@ def of_tasks(manifest: Mapping[str, Any]) -> str:
     names: list[str] = []
     for name, task in tasks.items():
         if name not in infos() or not isinstance(task, dict):
-            return f"task {short(name)} is not one of {', '.join(infos())}"
+            return f"task {short(name)} is not one of {', '.join(infos())}{OWN}"
         info = infos()[name]
         roles, outputs = info.forms[form].outputs, task.get("outputs")
         if not isinstance(outputs, dict) or set(outputs) != set(roles):

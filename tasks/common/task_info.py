@@ -95,7 +95,7 @@ def described(packages: tuple[str, ...]) -> Mapping[str, TaskInfo]:
     every = [info for package in packages for _, info in of_package(package)]
     for info in sorted(every, key=lambda info: info.order):
         if info.name in (*found, "multitask"):
-            raise UserError(f"plugins: there are two tasks called {info.name}")
+            raise UserError(f"plugins: there are two tasks called {info.name}, in {' and '.join(packages)}")
         found[info.name] = info
     return found
 

@@ -8,7 +8,7 @@ from tasks.common.labels import is_number
 
 Rule = tuple[Callable[[Any], bool], str]
 Rules = dict[str, Rule]
-LONGEST = 2**14  # pixels per side of an image
+SHORTEST, LONGEST = 4, 2**14  # pixels per side of an image; losses are taken at a quarter of it
 
 
 def is_whole(value: Any) -> bool:
@@ -21,7 +21,7 @@ def is_list(value: Any) -> bool:
 
 def is_size(value: Any) -> bool:
     """Whether a value is a height and a width."""
-    return is_list(value) and len(value) == 2 and all(is_whole(v) and 1 <= v <= LONGEST for v in value)
+    return is_list(value) and len(value) == 2 and all(is_whole(v) and SHORTEST <= v <= LONGEST for v in value)
 
 
 def whole(least: int, optional: bool = False, most: int | None = None) -> Rule:
@@ -81,4 +81,4 @@ TEXT: Rule = (lambda v: isinstance(v, str) and v.strip() != "", "a name")
 SHARE = number(0, 1)
 POSITIVE = number(above=0)
 FROM_ZERO = number(0)
-SIZE: Rule = (is_size, "[height, width], each between 1 and 16,384")
+SIZE: Rule = (is_size, "[height, width], each between 4 and 16,384")

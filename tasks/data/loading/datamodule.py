@@ -1,8 +1,10 @@
 """Data sets to batches: uint8, channels last in memory, augmented in worker processes."""
 
 import signal
+import traceback
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import albumentations
@@ -15,6 +17,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from tasks.common.cpu import cores, use_all_cores
 from tasks.common.errors import UserError
+from tasks.common.origin import needs_traceback
 from tasks.data.files.boxes import PackedBoxes
 from tasks.data.files.files import View
 from tasks.data.files.samples import Samples
@@ -178,6 +181,8 @@ class DataModule(lightning.LightningDataModule):
         except UserError:
             raise
         except Exception as error:
+            if not is_from_transforms(error):
+                raise
             raise UserError(f"data.augment: {type(error).__name__}: {' '.join(str(error).split())}") from error
 
     def train_dataloader(self) -> DataLoader[Batch]:
@@ -289,6 +294,13 @@ class DataModule(lightning.LightningDataModule):
 def in_order(transforms: Mapping[str, albumentations.BasicTransform]) -> list[albumentations.BasicTransform]:
     """Transforms without the disabled ones (`name: null`)."""
     return [transform for transform in transforms.values() if transform is not None]
+
+
+def is_from_transforms(error: Exception) -> bool:
+    """Whether albumentations raised an error; others are bugs in reading or cropping, and keep their traceback."""
+    folder = str(Path(albumentations.__file__).parent)
+    frames = traceback.extract_tb(error.__traceback__)
+    return any(frame.filename.startswith(folder) for frame in frames) and not needs_traceback(error)
 
 
 def in_memory(samples: Samples) -> Samples:

@@ -72,16 +72,17 @@ def test_a_fault_of_ours_is_not_explained():
 
 def test_how_a_training_goes_on(tmp_path):
     train, error = OmegaConf.create({"mode": "train"}), UserError("cannot read image a.png: no such file")
-    assert how_to_resume(train, tmp_path, error) == ""
+    assert how_to_resume(train, tmp_path, error, 0) == ""
     last = tmp_path / "checkpoints" / "last.ckpt"
     last.parent.mkdir()
     last.touch()
-    assert how_to_resume(train, tmp_path, error) == f"; go on with resume={last}"
-    assert how_to_resume(OmegaConf.create({"mode": "evaluate"}), tmp_path, error) == ""
-    assert how_to_resume(train, tmp_path, Diverged("it ran away")) == ""
-    assert how_to_resume(train, tmp_path, UserError("… resume=this")) == ""
+    assert how_to_resume(train, tmp_path, error, 0) == f"; go on with resume={last}"
+    assert how_to_resume(train, tmp_path, error, last.stat().st_mtime + 1) == "", "another run's"
+    assert how_to_resume(OmegaConf.create({"mode": "evaluate"}), tmp_path, error, 0) == ""
+    assert how_to_resume(train, tmp_path, Diverged("it ran away"), 0) == ""
+    assert how_to_resume(train, tmp_path, UserError("… resume=this"), 0) == ""
     (tmp_path / "training.json").touch()
-    assert how_to_resume(train, tmp_path, error) == "", "it was done"
+    assert how_to_resume(train, tmp_path, error, 0) == "", "it was done"
 
 
 def test_a_message_has_no_characters_that_a_terminal_obeys():

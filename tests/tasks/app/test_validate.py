@@ -5,7 +5,7 @@ import re
 import pytest
 
 from tasks.app.resolve import resolve
-from tasks.app.validate import check_recipe
+from tasks.app.validate import check_choices, check_recipe, check_sections
 from tasks.common.errors import UserError
 from tests.test_config import CONF, configuration
 
@@ -89,3 +89,20 @@ def test_recipes_that_are_typed_must_be_there():
     check_recipe(["recipe=none", "seed=1", "recipe=none,segment_streets"], [CONF])
     with pytest.raises(UserError, match=r"^recipe=segment_street: no such option; did you mean segment_streets"):
         check_recipe(["recipe=segment_street"], [CONF])
+
+
+@pytest.mark.parametrize("line", ["backbone=null", "backbone=3", "optimizer="])
+def test_an_option_is_named_where_none_is(line):
+    group = line.partition("=")[0]
+    with pytest.raises(UserError, match=f"^{line}: {group} is one of .*, "):
+        check_choices([line], [CONF])
+    check_choices(["backbone=mobilenet_v2", "recipe=none", "experiment=null"], [CONF])
+
+
+@pytest.mark.parametrize("line", ["distill=a.ckpt", "saving=5", "budget=null", "wants=16"])
+def test_a_value_in_the_place_of_a_section_is_refused(line):
+    key, _, value = line.partition("=")
+    config = configuration(task="segment")
+    check_sections(config)
+    with pytest.raises(UserError, match=rf"^{key}=.* stands in the place of a section; it has {key}\."):
+        check_sections({**config, key: value})

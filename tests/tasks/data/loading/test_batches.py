@@ -304,6 +304,15 @@ def module(workers=0, train=None, val=None, **changes):
     return DataModule(train or Boxed(), val or Boxed(), **(options | changes))
 
 
+def test_a_bug_in_reading_keeps_its_traceback():
+    class Wrong(Boxed):
+        def read(self, index, view=None):
+            return {}["gone"]
+
+    with pytest.raises(KeyError, match="gone"):
+        module(train=Wrong(), augment={}).try_augmentation()
+
+
 def test_labels_that_no_transform_would_move_along_are_refused():
     class Deep(Boxed):
         def read(self, index, view=None):
