@@ -14,6 +14,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
 from omegaconf import OmegaConf
 
+from tasks.app.runlog import NAME as RUN_LOG
 from tasks.app.sweep import compare
 from tasks.common.errors import Diverged, Stopped, UserError, visible
 from tasks.common.task_info import module_of
@@ -72,7 +73,8 @@ def run_own_command(task: str, folder: Path) -> None:
         *(word for word in words(hydra.overrides.hydra) if not word.lstrip("+~").startswith(SWEEPS)),
         *(f"hydra.run.dir={quoted(folder)}", f"hydra.job.num={hydra.job.num}"),
     ]
-    shutil.rmtree(folder / ".hydra", ignore_errors=True)  # the command claims the folder itself
+    shutil.rmtree(folder / ".hydra", ignore_errors=True)  # the command claims the folder itself,
+    (folder / RUN_LOG).unlink(missing_ok=True)  # and keeps its own log
     received: list[int] = []
     process: subprocess.Popen[bytes] | None = None
 

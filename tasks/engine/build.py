@@ -24,6 +24,7 @@ from tasks.data.loading.datamodule import DataModule
 from tasks.data.loading.settings import DataSettings
 from tasks.data.loading.splits import Splits
 from tasks.data.transforms.label_fill import with_void
+from tasks.engine import quiet  # noqa: F401 - before any trainer is made
 from tasks.engine.instantiate import make
 from tasks.engine.learner import Learner
 from tasks.engine.settings import HeadSettings, LearnerSettings, TrainerSettings

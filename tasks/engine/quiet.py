@@ -15,10 +15,10 @@ CHATTER = (  # warnings that do not apply here, and one about Lightning's own co
     "was called before the ``update``",  # a process may have no image of a data set
     "sync_dist",  # the metrics are already synchronised
 )
+logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # reports of devices and callbacks
 
 
 def quiet_lightning() -> None:
-    """Turn off those warnings, and reports of devices and callbacks."""
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    """Turn off those warnings."""
     for chatter in CHATTER:
         warnings.filterwarnings("ignore", message=f".*{chatter}.*")
