@@ -230,7 +230,7 @@ MISTAKES = {
         "data.augment: CropSizeError",
     ),
     "accelerator": (["trainer.accelerator=abacus"], "abacus"),
-    "no group": (["optimizer=null"], "must be a string"),
+    "no group": (["optimizer=null"], "optimizer=null: optimizer is one of adamw, rmsprop, sgd"),
     "removed key": (["~ema"], "ema"),
     "unknown weights": (["weights=imagenet"], "MobileNet_V3_Small_Weights.IMAGENET1K_V1"),
 }
