@@ -67,7 +67,10 @@ def check_parity(
     if manifest["input"]["batch"] != 1:
         table += of_batch(expected, runner, manifest, images[::2], limits)
     if settings.metric or manifest["precision"] == "int8":
-        rows, decides = of_metric(learner, settings, trainer, data, manifest, runner, folder)
+        exported = ExportedLearner(learner, runner, manifest)
+        before, after = scored(trainer, learner, data), scored(trainer, exported, data)
+        (folder / "metrics.json").write_text(json.dumps(after, indent=2) + "\n")
+        rows, decides = of_metric(learner.score_keys, before, after, settings, manifest["precision"])
         if manifest["precision"] == "int8" and decides:  # int8 is judged by the metric: results need not be identical
             table = [row._replace(limit=None) if row.at_least else row for row in table]
         table += rows
@@ -173,15 +176,17 @@ def of_batch(
 
 
 def of_metric(
-    learner: Learner,
+    keys: Sequence[str],
+    before: Mapping[str, Any],
+    after: Mapping[str, Any],
     settings: ExportSettings,
-    trainer: TrainerSettings,
-    data: DataModule,
-    manifest: dict[str, Any],
-    runner: Runner,
-    folder: Path,
+    precision: str,
 ) -> tuple[list[Difference], bool]:
-    """How much of each task's score the file loses over the data set; writes its scores as metrics.json.
+    """How much of each task's score the file loses over the data set.
+
+    Args:
+        keys: of the tasks' main scores.
+        before, after: scores of the checkpoint and of the file.
 
     Returns:
         A row for each task with a score, and whether the metric can decide: every task has a score above 0.
@@ -189,12 +194,9 @@ def of_metric(
     Raises:
         UserError: for images without labels if `export.metric=true` requests scores.
     """
-    before = scored(trainer, learner, data)
-    after = scored(trainer, ExportedLearner(learner, runner, manifest), data)
-    (folder / "metrics.json").write_text(json.dumps(after, indent=2) + "\n")
-    exact = manifest["precision"] == "fp32"
+    exact = precision == "fp32"
     rows = []
-    for key in learner.score_keys:
+    for key in keys:
         if before.get(key) is None or after.get(key) is None:
             continue
         report(
@@ -204,8 +206,8 @@ def of_metric(
         rows.append(Difference(f"loss of {key}", lost, SAME_SCORE if exact else settings.budget, at_least=False))
     if not rows and settings.metric:
         raise UserError(NOTHING_SCORED)
-    decides = len(rows) == len(learner.score_keys) and all(before[key] > 0 for key in learner.score_keys)
-    if not decides and manifest["precision"] == "int8":
+    decides = len(rows) == len(keys) and all(before[key] > 0 for key in keys)
+    if not decides and precision == "int8":
         report(
             "metric    cannot fall, for the checkpoint scores 0 or has no labels: the results themselves are compared"
         )
