@@ -65,6 +65,9 @@ class Model:
         self.path, self.tasks, self.find, self.view = path, dict(tasks), find, view
         self.own_backbone = backbone
 
+    def __repr__(self) -> str:
+        return f"Model({str(self.path)!r}: {', '.join(self.tasks)})"
+
     @property
     def backbone(self) -> Any:
         """The backbone: a module that maps images (N, 3, H, W) uint8 to named feature maps.

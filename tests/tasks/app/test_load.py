@@ -43,6 +43,7 @@ def test_the_numbers_of_mode_predict(command, reads, photos, tmp_path, task, pat
     assert done.status == 0, done.err
     assert reads == ([path] if source == "checkpoint" else [])
     model, out = load(path, "cpu"), tmp_path / "out"
+    assert repr(model) == f"Model({str(path)!r}: {', '.join(model.tasks)})"
     rows = list(csv.DictReader((out / "index.csv").open()))
     assert len(rows) == 2
     for result, row in zip(model.predict([row["image"] for row in rows]), rows, strict=True):
