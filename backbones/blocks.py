@@ -9,6 +9,7 @@ from torch import Tensor, nn
 ReLU = partial(nn.ReLU, inplace=True)
 ReLU6 = partial(nn.ReLU6, inplace=True)
 HardSwish = partial(nn.Hardswish, inplace=True)
+Swish = partial(nn.SiLU, inplace=True)
 Activation = Callable[[], nn.Module]
 
 

@@ -8,6 +8,8 @@ from backbones.blocks import Activation, HardSwish, ReLU, make_divisible
 from backbones.inverted import Block, InvertedBackbone, Normalisation, Plan, Tail, WidthRule
 from backbones.stages import DilationRule, check_choice
 
+ExciteWidth = Literal["expansion", "bottleneck"]
+
 
 class Row(NamedTuple):
     """One line of the paper's table 1 or 2."""
@@ -21,7 +23,6 @@ class Row(NamedTuple):
 
 
 RE, HS = ReLU, HardSwish
-STEM = 16
 # fmt: off
 LARGE = (  # table 1
     #   k  exp  out   SE   NL  s
@@ -66,6 +67,9 @@ class Table(NamedTuple):
         hidden: channels of the layer after the pooling; 0 for none.
         hidden_grows: whether those grow above width 1.0; the paper's 7.5M (Large 1.25) and 3.6M (Small 1.25) show it.
         act: of the stem, the last convolution and the hidden layer.
+        stem: channels of the first convolution.
+        excite_width: a quarter of which channels the squeeze-and-excite has inside: the block's "expansion" (section
+            5.3), or its input, the "bottleneck", as in MnasNet.
     """
 
     rows: tuple[Row, ...]
@@ -73,6 +77,8 @@ class Table(NamedTuple):
     hidden: int
     hidden_grows: bool
     act: Activation = HS
+    stem: int = 16
+    excite_width: ExciteWidth = "expansion"
 
 
 TABLES = {"large": Table(LARGE, 960, 1280, False), "small": Table(SMALL, 576, 1024, True)}
@@ -139,16 +145,16 @@ def plan_of(
     last, hidden = table.last, table.hidden
     if tail != "full":
         last, hidden = last // 2, hidden if paper else hidden // 2
-    in_table, channels = STEM, make_divisible(STEM * width)
+    in_table, channels = table.stem, make_divisible(table.stem * width)
     blocks = []
     for row in halved(table.rows, tail):
         expanded = make_divisible(row.expanded / in_table * channels if paper else row.expanded * width)
-        excite_hidden = make_divisible(expanded // 4) if row.excite else 0  # a quarter (section 5.3)
+        inside = make_divisible(expanded // 4) if table.excite_width == "expansion" else max(1, channels // 4)
         in_table, channels = row.out, make_divisible(row.out * width)
-        blocks.append(Block(row.kernel, expanded, channels, excite_hidden, row.act, row.stride))
+        blocks.append(Block(row.kernel, expanded, channels, inside if row.excite else 0, row.act, row.stride))
     hidden_width = max(1.0, width if table.hidden_grows else 1.0) if paper else width
     return Plan(
-        stem=make_divisible(STEM * width),
+        stem=make_divisible(table.stem * width),
         blocks=tuple(blocks),
         last=make_divisible(last * width) if paper or not hidden else 6 * channels,
         hidden=Hidden(make_divisible(hidden * hidden_width), table.act) if hidden else None,

@@ -6,12 +6,18 @@ from typing import Any
 from torch import nn
 
 from backbones.base import Hidden
-from backbones.blocks import Activation, HardSwish, ReLU, ReLU6
+from backbones.blocks import Activation, HardSwish, ReLU, ReLU6, Swish
 from backbones.inverted import Block, InvertedBackbone, Plan
 from backbones.stages import DilationRule
 from backbones.table_file import FORMAT, OTHERS, checked, read_table
 
-ACTS: dict[str | None, Activation | None] = {"relu": ReLU, "relu6": ReLU6, "hard_swish": HardSwish, None: None}
+ACTS: dict[str | None, Activation | None] = {
+    "relu": ReLU,
+    "relu6": ReLU6,
+    "hard_swish": HardSwish,
+    "swish": Swish,
+    None: None,
+}
 GATES: dict[str, Activation] = {"hard_sigmoid": nn.Hardsigmoid, "sigmoid": nn.Sigmoid}
 
 

@@ -20,7 +20,7 @@ from typing import Any
 import yaml
 
 FORMAT = 1
-ACTS = ("relu", "relu6", "hard_swish")
+ACTS = ("relu", "relu6", "hard_swish", "swish")
 GATES = ("hard_sigmoid", "sigmoid")
 LARGEST = 2**18  # bytes of a file; MobileNetV3's has 2,000
 WIDEST = 2**14  # channels: more is a typing error

@@ -71,6 +71,8 @@ class Graph:
         """Append an activation."""
         if isinstance(act, nn.ReLU6):
             return self.add("Clip", x, self.weight(torch.tensor(0.0)), self.weight(torch.tensor(6.0)))
+        if isinstance(act, nn.SiLU):
+            return self.add("Mul", x, self.add("Sigmoid", x))
         kind, attributes = ACTS[type(act)]
         return self.add(kind, x, **attributes)
 

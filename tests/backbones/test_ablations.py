@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from backbones.blocks import ReLU, Swish
 from backbones.expansions import ExpansionResidual
 from backbones.mobilenet_v2 import MobileNetV2
 from backbones.mobilenet_v3_variants import MobileNetV3
@@ -17,6 +18,7 @@ VARIANTS = {
     "no shortcut": lambda: MobileNetV2(shortcut="none"),
     "hard-swish everywhere": lambda: MobileNetV3(size="large", activation="hard_swish"),
     "relu": lambda: MobileNetV3(size="small", activation="relu"),
+    "swish": lambda: MobileNetV3(size="small", activation="swish", stem=32, excite_width="bottleneck"),
     "no squeeze-and-excite": lambda: MobileNetV3(size="small", excite=False),
     "original last stage": lambda: MobileNetV3(size="large", last_stage="original"),
     "strides left out": lambda: MobileNetV3(size="small", skip_strides=2),
@@ -92,14 +94,59 @@ def test_activations_and_gates_are_where_they_are_wanted():
     assert [(g.in_channels, g.out_channels) for g in gates[-3:]] == [(672, 168), (960, 240), (960, 240)]
 
 
+def plan_with(size="large", **choices):
+    with torch.device("meta"):
+        return MobileNetV3(size=size, **choices).plan
+
+
+def swishes(*arguments, **choices):
+    """Whether each block has a swish."""
+    return [block.act is not ReLU for block in plan_with(*arguments, **choices).blocks]
+
+
+@pytest.mark.parametrize(("size", "papers", "blocks"), [("large", 80, 6), ("small", 40, 3)])
+def test_hard_swish_from_a_number_of_channels(size, papers, blocks):
+    """Table 5 and figure 8: N = 80 is Large's own, N = 16 is everywhere."""
+    paper, swish = plan_with(size), plan_with(size, activation="swish")
+    assert plan_with(size, activation=f"hard_swish@{papers}") == paper
+    assert plan_with(size, activation=f"swish@{papers}") == swish != paper
+    assert plan_with(size, activation="hard_swish@16") == plan_with(size, activation="hard_swish")
+    assert {block.act for block in swish.blocks} == {ReLU, Swish} and swish.act is swish.hidden.act is Swish
+    assert (
+        swishes(size) == swishes(size, activation="swish") == [False] * blocks + [True] * (len(paper.blocks) - blocks)
+    )
+
+
+def test_hard_swish_begins_at_the_tables_channels_at_every_width():
+    late = plan_with(activation="hard_swish@112", width=0.5)
+    assert [block.act is not ReLU for block in late.blocks] == [False] * 10 + [True] * 5
+    assert late.act is late.hidden.act is not ReLU
+    assert swishes(activation="hard_swish@24", tail="segmentation") == [False] + [True] * 14
+
+
+def costs(**choices):
+    with torch.device("meta"):
+        backbone = MobileNetV3(size="large", **choices)
+        return measure(backbone, ClassificationHead(backbone.features, 1000), 224, 224)
+
+
+def test_a_stem_of_16_filters_saves_what_the_paper_says():
+    """Section 5.1: another 10 million multiply-adds; only the first block feels it."""
+    assert 10e6 <= costs(stem=32).madds - costs().madds <= 10.5e6
+    wide, own = plan_with(stem=32), plan_with()
+    assert wide.stem == wide.blocks[0].expanded == 32 and wide.blocks[0].out == 16 and wide.blocks[1:] == own.blocks[1:]
+
+
+def test_gates_relative_to_the_expansion_are_a_modest_increase():
+    """Section 5.3: more parameters than with MnasNet's rule, at hardly any cost."""
+    narrow, wide = costs(excite_width="bottleneck"), costs()
+    assert [block.excite_hidden for block in plan_with(excite_width="bottleneck").blocks[3:6]] == [6, 10, 10]
+    assert 1.1 < wide.params / narrow.params < 1.5 and 1 < wide.madds / narrow.madds < 1.01
+
+
 def test_the_efficient_last_stage_saves_what_the_paper_says():
     """Section 5.1: about 30 million multiply-adds less, a tenth of the whole."""
-    sizes = []
-    for last_stage in ("original", "efficient"):
-        with torch.device("meta"):
-            backbone = MobileNetV3(size="large", last_stage=last_stage)
-            sizes.append(measure(backbone, ClassificationHead(backbone.features, 1000), 224, 224))
-    assert 30e6 <= sizes[0].madds - sizes[1].madds <= 36e6
+    assert 30e6 <= costs(last_stage="original").madds - costs().madds <= 36e6
 
 
 def test_strides_left_out_see_small_images_as_larger_ones():
@@ -113,7 +160,15 @@ def test_strides_left_out_see_small_images_as_larger_ones():
     [
         (lambda: MobileNetV2(bottleneck="bent"), "bottleneck='bent' is not one of linear, relu6"),
         (lambda: MobileNetV2(shortcut="wide"), "shortcut='wide' is not one of bottleneck, expansion, none"),
-        (lambda: MobileNetV3(size="large", activation="swish"), "activation='swish' is not one of paper"),
+        (
+            lambda: MobileNetV3(size="small", activation="hard_swish@80"),
+            "activation='hard_swish@80' is not one of paper, relu, hard_swish, swish, hard_swish@16, hard_swish@24, "
+            "hard_swish@40, hard_swish@48, hard_swish@96, swish@16",
+        ),
+        (lambda: MobileNetV3(size="large", activation="relu@80"), "activation='relu@80' is not one of paper, relu"),
+        (lambda: MobileNetV3(size="large", stem=24), "stem=24 is not one of 16, 32"),
+        (lambda: MobileNetV3(size="large", excite_width="wide"), "excite_width='wide' is not one of expansion"),
+        (lambda: MobileNetV3(size="small", minimalistic=True, activation="swish"), "leave activation=paper"),
         (lambda: MobileNetV3(size="large", last_stage="old"), "last_stage='old' is not one of efficient, original"),
         (lambda: MobileNetV3(size="large", last_stage="original", tail="detection"), "tail=detection must be full"),
         (lambda: MobileNetV3(size="small", minimalistic=True, activation="hard_swish"), "leave activation=paper"),

@@ -36,6 +36,7 @@ RULES: Rules = {
     "backbone.thin_last": SWITCH,
     "backbone.minimalistic": SWITCH,
     "backbone.excite": SWITCH,
+    "backbone.stem": one_of(16, 32),
     "backbone.bias": SWITCH,
     "backbone.adapt": SWITCH,
     "backbone.resolution": whole(1, most=2**14),

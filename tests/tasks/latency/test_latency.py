@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from backbones.blocks import ConvNormAct, HardSwish, ReLU, ReLU6, SqueezeExcite
+from backbones.blocks import ConvNormAct, HardSwish, ReLU, ReLU6, SqueezeExcite, Swish
 from tasks.common.errors import UserError
 from tasks.common.stopwatch import Stopwatch, Term
 from tasks.common.task_info import nameless
@@ -66,6 +66,7 @@ def test_units_give_the_shapes_that_follow(task):
 LAYERS = {
     "stem": (ConvNormAct(3, 16, 3, stride=2, act=HardSwish), [(1, 3, 9, 12)]),
     "depthwise": (ConvNormAct(24, 24, 5, dilation=2, groups=24, act=ReLU6), [(1, 24, 9, 12)]),
+    "swish": (ConvNormAct(24, 40, act=Swish), [(1, 24, 5, 4)]),
     "linear": (ConvNormAct(24, 40, act=None), [(1, 24, 5, 4)]),
     "shortcut": (Shortcut(ConvNormAct(24, 16, act=ReLU)), [(1, 24, 5, 4), (1, 16, 5, 4)]),
     "excite": (SqueezeExcite(24, 8), [(1, 24, 5, 4)]),
