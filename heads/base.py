@@ -21,6 +21,11 @@ class Head(nn.Module, ABC):
 
     maps: tuple[str, ...]
 
+    @property
+    def title(self) -> str:
+        """Its name in reports."""
+        return type(self).__name__
+
     @abstractmethod
     def forward(self, maps: Mapping[str, Tensor]) -> Any:
         """Raw outputs: a tensor, or a named tuple of tensors, from maps (N, channels, H / reduction, W / reduction)."""

@@ -1,12 +1,13 @@
 """The cost of a network: parameters and multiply-adds, counted as in the papers."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from backbones.base import Backbone
+from backbones.base import Feature
 
 
 class Size(NamedTuple):
@@ -17,7 +18,25 @@ class Size(NamedTuple):
     madds: int
 
 
-def measure(backbone: Backbone, head: nn.Module, height: int, width: int) -> Size:
+class NoBackbone(nn.Module):
+    """Empty maps of these features, for a head that is counted by itself."""
+
+    def __init__(self, features: Mapping[str, Feature]) -> None:
+        super().__init__()
+        self.features = features
+
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        """From (N, 3, H, W)."""
+        count, _, height, width = images.shape
+        return {
+            name: images.new_empty(
+                count, feature.channels, *(-(-side // feature.reduction) for side in (height, width))
+            )
+            for name, feature in self.features.items()
+        }
+
+
+def measure(backbone: nn.Module, head: nn.Module, height: int, width: int) -> Size:
     """Count a network, on the meta device or any other; leaves it in evaluation mode.
 
     Multiply-adds are those of convolutions and matrix products (`torch.utils.flop_counter`, halved), without

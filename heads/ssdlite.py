@@ -1,7 +1,8 @@
-"""SSDLite: single-shot detection with depthwise-separable predictors (MobileNetV2, section 6.2; V3, section 6.3)."""
+"""SSDLite: single-shot detection with depthwise-separable predictors (MobileNetV2, section 6.2; V3, section 6.3).
+With full convolutions it is SSD (Liu et al., ECCV 2016), the papers' baseline.
+"""
 
 import math
-from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple
@@ -10,13 +11,13 @@ import torch
 from torch import Tensor, nn
 
 from backbones.base import Feature
-from backbones.blocks import ConvNormAct, ReLU6
 from heads.anchors import Anchors
 from heads.base import Head, first_announced
+from heads.ssd_layers import Convolution, Layers
 
 
 class RawBoxes(NamedTuple):
-    """SSDLite's output for a batch, in training and in inference.
+    """SSD's and SSDLite's output for a batch, in training and in inference.
 
     Attributes:
         logits: (N, A, C + 1); column 0 is the background.
@@ -44,12 +45,14 @@ class SSDLite(Head):
             In the papers c4_expanded, the expansion in the block that leads to stride 32, and c5.
         extras: channels of the additional maps after the last of those, each half the size of the one before.
         anchors: makes the anchors for a number of maps (heads/anchors.py).
+        convolution, kernel: of the predictors and the additional maps (heads/ssd_layers.py). The drawing shows
+            "separable"; "full" makes it SSD.
         norm_eps, norm_momentum: of the batch normalisations in this head; momentum as in PyTorch.
         prior: initial probability of every class, for the sigmoid losses; None for zero biases.
 
     Raises:
         ValueError: if the backbone does not have the maps, they are out of order, or the number of anchors differs; for
-            extras and prior out of range.
+            extras, prior, convolution and kernel out of range.
     """
 
     def __init__(
@@ -60,6 +63,8 @@ class SSDLite(Head):
         maps: Sequence[str | Sequence[str]] = (("c4_expanded", "c4"), "c5"),
         extras: Sequence[int] = (512, 256, 256, 128),
         anchors: Callable[[int], Anchors],
+        convolution: Convolution = "separable",
+        kernel: int = 3,
         norm_eps: float = 1e-3,
         norm_momentum: float = 0.03,
         prior: float | None = None,
@@ -77,11 +82,12 @@ class SSDLite(Head):
             raise ValueError(f"head.maps: {', '.join(self.maps)} are not in order, the finest first")
         self.reductions = [*reductions, *(reductions[-1] * 2**step for step in range(1, len(extras) + 1))]
         self.outputs = num_classes + 1
-        norm = partial(nn.BatchNorm2d, eps=norm_eps, momentum=norm_momentum)
+        self.convolution = convolution
+        layers = Layers(convolution, kernel, partial(nn.BatchNorm2d, eps=norm_eps, momentum=norm_momentum))
         channels = [features[name].channels for name in self.maps]
         self.extras = nn.ModuleList()
         for out in extras:
-            self.extras.append(halving(channels[-1], out, norm))
+            self.extras.append(layers.halving(channels[-1], out))
             channels.append(out)
         self.anchors = anchors(len(channels))
         per_cell = self.anchors.per_cell
@@ -89,10 +95,14 @@ class SSDLite(Head):
             raise ValueError(f"head.anchors has shapes for {len(per_cell)} maps; the head has {len(channels)}")
         pairs = list(zip(channels, per_cell, strict=True))
         self.classes = nn.ModuleList(
-            predictor(inside, count * self.outputs, norm, "classify") for inside, count in pairs
+            layers.predictor(inside, count * self.outputs, "classify") for inside, count in pairs
         )
-        self.boxes = nn.ModuleList(predictor(inside, count * 4, norm, "locate") for inside, count in pairs)
+        self.boxes = nn.ModuleList(layers.predictor(inside, count * 4, "locate") for inside, count in pairs)
         self.initialise(prior)
+
+    @property
+    def title(self) -> str:
+        return "SSD" if self.convolution == "full" else "SSDLite"
 
     def initialise(self, prior: float | None) -> None:
         """Normal weights with standard deviation 0.03, as in TensorFlow's configuration and torchvision."""
@@ -118,22 +128,6 @@ class SSDLite(Head):
         offsets = [unrolled(row(level), 4) for row, level in zip(self.boxes, levels, strict=True)]
         cells = tuple((level.shape[-2], level.shape[-1]) for level in levels)
         return RawBoxes(torch.cat(logits, 1), torch.cat(offsets, 1), cells)
-
-
-def halving(in_channels: int, out_channels: int, norm: partial[nn.BatchNorm2d]) -> nn.Sequential:
-    """An additional map of half the size."""
-    inside = out_channels // 2
-    return nn.Sequential(
-        ConvNormAct(in_channels, inside, act=ReLU6, norm=norm),
-        ConvNormAct(inside, inside, 3, stride=2, groups=inside, act=ReLU6, norm=norm),
-        ConvNormAct(inside, out_channels, act=ReLU6, norm=norm),
-    )
-
-
-def predictor(in_channels: int, out_channels: int, norm: partial[nn.BatchNorm2d], name: str) -> nn.Sequential:
-    """A depthwise convolution, and a 1×1 with bias and this name."""
-    depthwise = ConvNormAct(in_channels, in_channels, 3, groups=in_channels, act=ReLU6, norm=norm)
-    return nn.Sequential(OrderedDict([("depthwise", depthwise), (name, nn.Conv2d(in_channels, out_channels, 1))]))
 
 
 def unrolled(x: Tensor, values: int) -> Tensor:

@@ -42,7 +42,7 @@ def task_of(choice: str) -> str:
         f"dataset={name}" for name in ("imagenet", "imagenette", "folders", "cifar10", "cifar100")
     }
     boxes_only = choice.startswith("loss=") or choice in {f"dataset={name}" for name in ("coco", "coco_json", "voc")}
-    if boxes_only or option.startswith(("detect", "ssdlite")):
+    if boxes_only or option.startswith(("detect", "ssd")):
         return "detect"
     return "classify" if option.startswith("classif") or classes_only else "segment"
 

@@ -27,7 +27,7 @@ def report_costs(learner: Learner, data: DataModule) -> dict[str, Any]:
         twice = ", twice for the mirror image" if task.mirror else ""
         costs[name] = {"params": size.params, "multiply_adds": size.madds}
         report(
-            f"{name}: {type(learner.backbone).__name__} + {type(task.head).__name__}, {size.params / 1e6:.2f}M params, "
+            f"{name}: {type(learner.backbone).__name__} + {task.head.title}, {size.params / 1e6:.2f}M params, "
             f"{size.madds / 1e9:.3g}G multiply-adds at {height}×{width}{twice}"
         )
     if len(heads) > 1:

@@ -1,4 +1,4 @@
-"""Sizes of every published segmentation network, and a count by hand."""
+"""Sizes of every published network with a head, and a count by hand."""
 
 import pytest
 import torch
@@ -6,11 +6,14 @@ from torch import nn
 
 from backbones.base import Backbone, Feature, Tap
 from heads.__main__ import size_of
-from heads.published import DETECTION, SEGMENTATION
+from heads.published.detection import DETECTION, HEADS
+from heads.published.segmentation import SEGMENTATION
 from heads.sizes import measure
 
 
-@pytest.mark.parametrize("row", [*SEGMENTATION, *DETECTION], ids=lambda row: f"{row.name} {row.height}x{row.width}")
+@pytest.mark.parametrize(
+    "row", [*SEGMENTATION, *DETECTION, *HEADS], ids=lambda row: f"{row.name} {row.height}x{row.width}"
+)
 def test_published_sizes(row):
     size = size_of(row)
     assert size.params / 1e6 == pytest.approx(row.measured[0], rel=0.005)

@@ -3,6 +3,7 @@
 import pytest
 import torch
 from torchvision.models.detection import ssdlite320_mobilenet_v3_large
+from torchvision.models.detection.ssd import SSDHead
 
 from backbones.base import Feature
 from backbones.mobilenet_v2 import MobileNetV2
@@ -105,8 +106,47 @@ def test_a_prior_is_the_probability_at_the_start():
     assert torch.allclose(raw.logits.sigmoid(), torch.tensor(0.01), atol=1e-6)
 
 
+@pytest.mark.parametrize("kernel", [1, 3])
+def test_ssd_predicts_by_one_ordinary_convolution_each(kernel):
+    """Literal sizes, and torchvision's SSD head with the same weights."""
+    features = {"c4": Feature(8, 16), "c5": Feature(16, 32)}
+    ssd = SSDLite(features, 3, extras=(32,), anchors=anchors.paper, convolution="full", kernel=kernel).eval()
+    lite = SSDLite(features, 3, extras=(32,), anchors=anchors.paper).eval()
+    assert (ssd.title, lite.title) == ("SSD", "SSDLite")
+    assert ssd.anchors.shapes == lite.anchors.shapes and ssd.anchors.per_cell == [3, 6, 6]
+    shapes = {name: tuple(weight.shape) for name, weight in ssd.named_parameters() if weight.ndim == 4}
+    assert shapes == {
+        "extras.0.0.0.weight": (16, 16, 1, 1),
+        "extras.0.1.0.weight": (32, 16, 3, 3),
+        **{f"classes.{level}.classify.weight": (out, channels, kernel, kernel)
+           for level, (out, channels) in enumerate([(12, 8), (24, 16), (24, 32)])},
+        **{f"boxes.{level}.locate.weight": (out, channels, kernel, kernel)
+           for level, (out, channels) in enumerate([(12, 8), (24, 16), (24, 32)])},
+    }  # fmt: skip
+    maps = {"c4": torch.rand(2, 8, 6, 10), "c5": torch.rand(2, 16, 3, 5)}
+    with torch.no_grad():
+        raw, other = ssd(maps), lite(maps)
+        assert raw.cells == other.cells == ((6, 10), (3, 5), (2, 3))
+        assert raw.logits.shape == other.logits.shape and raw.offsets.shape == other.offsets.shape
+        if kernel == 3:
+            theirs = SSDHead([8, 16, 32], [3, 6, 6], 4)
+            theirs.load_state_dict(dict(zip(theirs.state_dict(), predictors(ssd), strict=True)))
+            expected = theirs([*maps.values(), ssd.extras[0](maps["c5"])])
+            assert torch.equal(raw.logits, expected["cls_logits"])
+            assert torch.equal(raw.offsets, expected["bbox_regression"])
+
+
+def predictors(head):
+    """Weights and biases of the classes, then those of the boxes."""
+    return [*head.classes.state_dict().values(), *head.boxes.state_dict().values()]
+
+
 def test_what_does_not_fit_is_told():
     with pytest.raises(ValueError, match="reads c4_expanded or c4; this backbone has c5"):
         SSDLite({"c5": Feature(8, 32)}, 3, anchors=anchors.paper)
     with pytest.raises(ValueError, match="scales has 2 values for 6 maps"):
         SSDLite({"c4": Feature(8, 16), "c5": Feature(8, 32)}, 3, anchors=lambda n: anchors.paper(n, scales=[0.1, 0.2]))
+    with pytest.raises(ValueError, match=r"convolution='half' is not one of separable, full"):
+        SSDLite({"c4": Feature(8, 16), "c5": Feature(8, 32)}, 3, anchors=anchors.paper, convolution="half")
+    with pytest.raises(ValueError, match=r"kernel=1 with head\.convolution=separable must be 3"):
+        SSDLite({"c4": Feature(8, 16), "c5": Feature(8, 32)}, 3, anchors=anchors.paper, kernel=1)

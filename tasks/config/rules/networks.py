@@ -55,6 +55,8 @@ RULES: Rules = {
     "head.extras": list_of(whole(2, most=CHANNELS), least=0),
     "head.norm_eps": number(above=0, most=1),
     "head.norm_momentum": number(above=0, most=1),
+    "head.convolution": one_of("separable", "full"),
+    "head.kernel": one_of(1, 3),
     "head.prior": optional(number(above=0, below=1)),
     "head.anchors.smallest": number(above=0, most=1),
     "head.anchors.largest": number(above=0, most=1),

@@ -87,7 +87,7 @@ def of_run(run: Run, classes: int | None, common: Mapping[str, Any]) -> Candidat
     """
     candidate = of_network("", *with_classes(run, classes), {}, common, [], None)
     assert candidate.learner is not None
-    heads = [type(entry.head).__name__ for _, entry in candidate.learner.each_task()]
+    heads = [entry.head.title for _, entry in candidate.learner.each_task()]
     return candidate._replace(name=" + ".join([type(candidate.learner.backbone).__name__, *heads]))
 
 
