@@ -1,4 +1,4 @@
-"""SE-ResNet-50, and ResNet-50 as its special case without gates.
+"""SE-ResNet-50 and -101, and ResNet-50 and -101 as their special case without gates.
 
 Deep Residual Learning (He et al., CVPR 2016), table 1; Squeeze-and-Excitation Networks (Hu et al., TPAMI 2019), with
 the choices of its ablations (tables 10 to 14).
@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from backbones.base import Backbone
-from backbones.blocks import ConvNormAct, ReLU
+from backbones.blocks import ConvNormAct, ReLU, make_divisible
 from backbones.inverted import initialise
 from backbones.stages import Stages, Step, check_choice
 
@@ -25,27 +25,27 @@ EXCITATIONS: dict[str, type[nn.Module]] = {"sigmoid": nn.Sigmoid, "tanh": nn.Tan
 
 
 class Row(NamedTuple):
-    """One stage of ResNet-50: `repeat` bottlenecks of this inner width, the first with the stride."""
+    """One stage: `repeats[depth]` bottlenecks of this inner width, the first with the stride."""
 
     stage: int
     width: int
-    repeat: int
+    repeats: dict[int, int]
     stride: int
 
 
 # fmt: off
 ROWS = (  # He et al., table 1
-    #  conv width n  s
-    Row(2,  64,  3, 1),
-    Row(3, 128,  4, 2),
-    Row(4, 256,  6, 2),
-    Row(5, 512,  3, 2),
+    #  conv width  n by depth     s
+    Row(2,  64, {50: 3, 101:  3}, 1),
+    Row(3, 128, {50: 4, 101:  4}, 2),
+    Row(4, 256, {50: 6, 101: 23}, 2),
+    Row(5, 512, {50: 3, 101:  3}, 2),
 )
 # fmt: on
 
 
 class Gate(NamedTuple):
-    """Position and kind of the gates in the blocks of one stage; see SEResNet50."""
+    """Position and kind of the gates in the blocks of one stage; see SEResNet."""
 
     place: Place
     reduction: int
@@ -66,8 +66,9 @@ class ChannelGate(nn.Module):
     def __init__(self, channels: int, gate: Gate) -> None:
         super().__init__()
         self.squeeze = gate.squeeze
-        self.reduce = nn.Conv2d(channels, channels // gate.reduction, 1, bias=gate.bias)
-        self.expand = nn.Conv2d(channels // gate.reduction, channels, 1, bias=gate.bias)
+        hidden = max(1, channels // gate.reduction)
+        self.reduce = nn.Conv2d(channels, hidden, 1, bias=gate.bias)
+        self.expand = nn.Conv2d(hidden, channels, 1, bias=gate.bias)
         self.excitation = EXCITATIONS[gate.excitation]()
 
     def forward(self, x: Tensor) -> Tensor:
@@ -115,7 +116,7 @@ class Bottleneck(nn.Module):
         self.gate = ChannelGate(channels.get(gate.place, out_channels), gate) if gate else nn.Identity()
         self.shortcut = (
             nn.Identity()
-            if in_channels == out_channels
+            if in_channels == out_channels and step.stride == 1
             else ConvNormAct(in_channels, out_channels, stride=step.stride, act=None, norm=norm)
         )
 
@@ -130,21 +131,23 @@ class Bottleneck(nn.Module):
         return self.gated("post", F.relu(x + identity))
 
 
-class SEResNet50(Backbone):
-    """SE-ResNet-50 for (N, 3, H, W) images: c1 is the stem's convolution, c2…c5 the stages with 256 to 2048 channels.
+class SEResNet(Backbone):
+    """SE-ResNet for (N, 3, H, W) images: c1 is the stem's convolution, c2…c5 the stages with 256 to 2048 channels.
 
     If output_stride turns stride into dilation, the block that lost its stride keeps the previous rate and the later
     ones dilate: the rule of both DeepLab and torchvision's `replace_stride_with_dilation`.
 
     Args:
-        reduction: factor by which the gates narrow, 2 to 32 (table 10); None omits them: ResNet-50.
+        depth: 50 or 101 layers.
+        width: multiplies the channels. Not in the papers: for trainings in miniature.
+        reduction: factor by which the gates narrow, 2 to 32 (table 10); None omits them: ResNet.
         gated_stages: those of 2, 3, 4, 5 whose blocks have a gate (table 13).
         squeeze: "avg" or "max" over the map (table 11), or "none" (section 7.1).
         excitation: the gate's last activation (table 12).
         place: of the gate in the block (table 14), see Bottleneck.
         bias: of the gates' two layers. The ablations have none (section 6).
-        stride_in: the convolution that has a block's stride: the first 1×1, as in both papers, or the 3×3, as
-            torchvision's weights require.
+        stride_in: the convolution that has a block's stride: the 3×3, as in torchvision's and timm's networks, whose
+            weights require it, or the first 1×1, as in both papers.
         output_stride, skip_strides: see Stages.
         norm_eps: 1e-5 as in torchvision's weights.
         norm_momentum: as in PyTorch: the weight of the new batch.
@@ -156,18 +159,21 @@ class SEResNet50(Backbone):
     def __init__(
         self,
         *,
+        depth: int = 50,
+        width: float = 1.0,
         reduction: int | None = 16,
         gated_stages: Sequence[int] = (2, 3, 4, 5),
         squeeze: Squeeze = "avg",
         excitation: Excitation = "sigmoid",
         place: Place = "standard",
         bias: bool = False,
-        stride_in: StrideIn = "1x1",
+        stride_in: StrideIn = "3x3",
         output_stride: int = 32,
         skip_strides: int = 0,
         norm_eps: float = 1e-5,
         norm_momentum: float = 0.1,
     ) -> None:
+        check_choice("depth", depth, (50, 101))
         check_choice("reduction", reduction, (None, 2, 4, 8, 16, 32))
         for stage in gated_stages:
             check_choice("gated_stages", stage, (2, 3, 4, 5))
@@ -178,19 +184,20 @@ class SEResNet50(Backbone):
         stages = Stages(output_stride=output_stride, skip_strides=skip_strides)
         norm = partial(nn.BatchNorm2d, eps=norm_eps, momentum=norm_momentum)
         gate = Gate(place, reduction, squeeze, excitation, bias) if reduction else None
-        stages.add_stem(64, 7, act=ReLU, norm=norm)
+        channels = make_divisible(64 * width)
+        stages.add_stem(channels, 7, act=ReLU, norm=norm)
         stages.add(nn.MaxPool2d(3, stages.step(2).stride, padding=1))
-        channels = 64
         for row in ROWS:
-            for repeat in range(row.repeat):
-                step = stages.step(row.stride if repeat == 0 else 1)
-                stages.announce(f"c{row.stage}", 4 * row.width)
+            inner = make_divisible(row.width * width)
+            for number in range(row.repeats[depth]):
+                step = stages.step(row.stride if number == 0 else 1)
+                stages.announce(f"c{row.stage}", 4 * inner)
                 stages.add(
                     Bottleneck(
-                        channels, row.width, step=step, stride_in=stride_in,
+                        channels, inner, step=step, stride_in=stride_in,
                         gate=gate if row.stage in gated_stages else None, norm=norm,
                     )
                 )  # fmt: skip
-                channels = 4 * row.width
+                channels = 4 * inner
         super().__init__(stages.modules, stages.features, stages.taps)
         initialise(self)

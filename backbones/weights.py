@@ -51,6 +51,7 @@ def torchvision_weights(name: str) -> Mapping[str, Tensor]:
                     ("MobileNet_V3_Small", ("IMAGENET1K_V1",)),
                     ("MNASNet1_0", ("IMAGENET1K_V1",)),
                     ("ResNet50", ("IMAGENET1K_V1", "IMAGENET1K_V2")),
+                    ("ResNet101", ("IMAGENET1K_V1", "IMAGENET1K_V2")),
                     ("SSDLite320_MobileNet_V3_Large", ("COCO_V1",)),
                 )
                 for version in versions

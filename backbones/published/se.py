@@ -1,7 +1,7 @@
-"""SE-ResNet-50, ResNet-50 and MobileNetV2 + CSE: published sizes.
+"""SE-ResNet, ResNet and MobileNetV2 + CSE: published sizes.
 
 SENet (Hu et al., TPAMI 2019) tables 10, 13 and 14; MobileNetV2 + CSE (Park, KIBME 2021); torchvision's page for its
-ResNet-50. Squeeze by maximum and the other excitations (tables 11 and 12) have the size of the network they change.
+ResNets. Squeeze by maximum and the other excitations (tables 11 and 12) have the size of the network they change.
 
 Left out, since CSE's text, table and code do not define such a network: "optimized" (0.425M, 0.541M) and "CSE only"
 (0.228M, 0.453M).
@@ -12,21 +12,27 @@ from functools import partial
 from backbones.mobilenet_v2 import MobileNetV2
 from backbones.mobilenet_v2_cse import MobileNetV2CSE
 from backbones.published.row import Published
-from backbones.se_resnet import SEResNet50
+from backbones.se_resnet import SEResNet
 
 STATISTICS = "the paper counts BatchNorm's means and variances, 0.053M, as parameters"
-ResNet50 = partial(SEResNet50, reduction=None)
+ResNet = partial(SEResNet, reduction=None)
+SEResNet50 = partial(SEResNet, stride_in="1x1")  # the paper's
 TextsCap = partial(MobileNetV2CSE, cap=16, stride="before_gate")
 Imagenette = partial(MobileNetV2CSE, layout="imagenette", resolution=224)
 GUESSED = "resolution and strides are not in the text; of those tried, these give the size"
 
 # fmt: off
 RESNETS = (
-    Published("resnet50", "", partial(ResNet50, stride_in="3x3"), "25.6M 4.09G", (25.557, 4089.2)),
-    Published("resnet50", "stride in 1×1", ResNet50, "25.6M 3.86G", (25.557, 3858.0)),
-    Published("se_resnet50", "", SEResNet50, "28.1M 3.87G", (28.072, 3860.5),
+    Published("resnet50", "", ResNet, "25.6M 4.09G", (25.557, 4089.2)),
+    Published("resnet50", "stride in 1×1", partial(ResNet, stride_in="1x1"), "25.6M 3.86G", (25.557, 3858.0)),
+    Published("resnet101", "", partial(ResNet, depth=101), "44.5M 7.8G", (44.549, 7801.4)),
+    Published("resnet101", "stride in 1×1", partial(ResNet, depth=101, stride_in="1x1"), "-", (44.549, 7570.2)),
+    Published("se_resnet101", "", partial(SEResNet, depth=101), "-", (49.293, 7806.1)),
+    Published("se_resnet101", "stride in 1×1", partial(SEResNet50, depth=101), "-", (49.293, 7574.9)),
+    Published("se_resnet50", "", SEResNet, "-", (28.072, 4091.7)),
+    # the paper's, stride in 1×1
+    Published("se_resnet50", "stride in 1×1", SEResNet50, "28.1M 3.87G", (28.072, 3860.5),
               note="3.87G counts the gates' products too"),
-    Published("se_resnet50", "stride in 3×3", partial(SEResNet50, stride_in="3x3"), "-", (28.072, 4091.7)),
     Published("se_resnet50", "gates with bias", partial(SEResNet50, bias=True), "-", (28.088, 3860.5)),
     # table 10
     Published("se_resnet50", "r=2", partial(SEResNet50, reduction=2), "45.7M", (45.677, 3878.1)),

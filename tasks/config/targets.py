@@ -17,7 +17,8 @@ TARGETS = ("tasks.", "heads.", "backbones.", "torch.optim.", "torch.nn.", "light
 
 OWN = ("backbone", "head", "task", "dataset")  # keys where a file may have a plug-in's class (tasks/common/plugins.py)
 
-RENAMED = {  # old module names in checkpoints and in commands that users kept
+RENAMED = {  # old names of modules and classes, in checkpoints and in commands that users kept
+    "backbones.se_resnet.SEResNet50": "backbones.se_resnet.SEResNet",  # whose depth is 50 by default
     "backbones.mobilenet_v3": "backbones.mobilenet_v3_variants",  # which takes the ablations that its class once took
     "tasks.balance": "tasks.engine.loss_weights",
     "tasks.optimizers": "tasks.engine.optimizers",
@@ -62,7 +63,7 @@ ALLOWED: dict[str, frozenset[str]] = {  # by configuration key, without the head
             "backbones.mobilenet_v2_cse.MobileNetV2CSE",
             "backbones.mobilenet_v3_variants.MobileNetV3",
             "backbones.mobilenet_v4.MobileNetV4ConvSmall",
-            "backbones.se_resnet.SEResNet50",
+            "backbones.se_resnet.SEResNet",
             "backbones.table.TableBackbone",
             "backbones.timm_features.TimmFeatures",
         }
@@ -159,7 +160,7 @@ def name_of_today(target: Any) -> Any:
     if not isinstance(target, str):
         return target
     module, _, name = target.rpartition(".")
-    return f"{RENAMED.get(module, module)}.{name}" if module else target
+    return RENAMED.get(target) or (f"{RENAMED.get(module, module)}.{name}" if module else target)
 
 
 def may_build(slot: str, target: str) -> bool:

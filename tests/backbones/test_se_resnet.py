@@ -1,13 +1,13 @@
-"""SE-ResNet-50: ResNet-50 against torchvision bit for bit, gates by hand, published sizes."""
+"""SE-ResNet: ResNet-50 and -101 against torchvision bit for bit, gates by hand, published sizes."""
 
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
-from torchvision.models import resnet50
+from torchvision.models import resnet50, resnet101
 
 from backbones.published.se import RESNETS
-from backbones.se_resnet import Bottleneck, ChannelGate, Gate, SEResNet50
+from backbones.se_resnet import Bottleneck, ChannelGate, Gate, SEResNet
 from backbones.stages import Step
 from backbones.weights import load_by_position
 from heads.classification import ClassificationHead
@@ -44,14 +44,28 @@ def torchvision_maps(network: nn.Module, images: torch.Tensor) -> dict[str, torc
     ],
 )
 def test_resnet50_equals_torchvision_bit_for_bit(stride_in, output_stride, replaced):
-    theirs = scrambled(resnet50(replace_stride_with_dilation=replaced))
+    theirs = scrambled(resnet50(num_classes=10, replace_stride_with_dilation=replaced))
     if stride_in == "1x1":  # torchvision has no such option: move its strides by hand
         for block in (theirs.layer2[0], theirs.layer3[0], theirs.layer4[0]):
             block.conv1.stride, block.conv2.stride = block.conv2.stride, block.conv1.stride
-    ours = SEResNet50(reduction=None, stride_in=stride_in, output_stride=output_stride).eval()
-    loaded = load_by_position(ours, theirs.state_dict(), "torchvision")
+    check_equal(SEResNet(reduction=None, stride_in=stride_in, output_stride=output_stride), theirs)
+
+
+def test_resnet101_equals_torchvision_bit_for_bit():
+    check_equal(SEResNet(depth=101, reduction=None), scrambled(resnet101(num_classes=10)))
+
+
+def test_width_multiplies_every_channel():
+    ours = SEResNet(depth=101, reduction=None, width=0.25)
+    assert [feature.channels for feature in ours.features.values()] == [16, 64, 128, 256, 512]
+    assert [block.conv3x3[0].out_channels for block in ours.blocks[2:]] == [16] * 3 + [32] * 4 + [64] * 23 + [128] * 3
+
+
+def check_equal(ours: SEResNet, theirs: nn.Module) -> None:
+    """Every map and the logits, with torchvision's weights loaded by position."""
+    loaded = load_by_position(ours.eval(), theirs.state_dict(), "torchvision")
     assert loaded.left == ("fc.weight", "fc.bias")
-    head = ClassificationHead(ours.features, 1000).eval()
+    head = ClassificationHead(ours.features, 10).eval()
     head.classify.load_state_dict(theirs.fc.state_dict())
     images = torch.randn(2, 3, 38, 67, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
@@ -63,20 +77,31 @@ def test_resnet50_equals_torchvision_bit_for_bit(stride_in, output_stride, repla
 
 
 PARAMS = {
-    "stride in 1×1": 25_557_032,
-    "r=2": 45_676_584,
-    "r=4": 35_616_808,
-    "r=8": 30_586_920,
-    "": 28_071_976,
-    "r=32": 26_814_504,
-    "gates with bias": 28_088_024,
-    "stage 2": 25_581_608,
-    "pre": 27_548_200,
-    "post": 28_071_976,
-    "identity": 28_071_976,
-    "conv3x3": 25_714_216,
+    "resnet50 ": 25_557_032,
+    "resnet50 stride in 1×1": 25_557_032,
+    "resnet101 ": 44_549_160,
+    "resnet101 stride in 1×1": 44_549_160,
+    "se_resnet50 ": 28_071_976,
+    "se_resnet50 stride in 1×1": 28_071_976,
+    "se_resnet50 r=2": 45_676_584,
+    "se_resnet50 r=4": 35_616_808,
+    "se_resnet50 r=8": 30_586_920,
+    "se_resnet50 r=32": 26_814_504,
+    "se_resnet50 gates with bias": 28_088_024,
+    "se_resnet50 stage 2": 25_581_608,
+    "se_resnet50 pre": 27_548_200,
+    "se_resnet50 post": 28_071_976,
+    "se_resnet50 identity": 28_071_976,
+    "se_resnet50 conv3x3": 25_714_216,
 }
-MADDS = {"stride in 1×1": 3.858, "stride in 3×3": 4.092, "no squeeze": 4.269}
+MADDS = {
+    "resnet50 ": 4.089,
+    "resnet50 stride in 1×1": 3.858,
+    "resnet101 ": 7.801,
+    "se_resnet50 ": 4.092,
+    "se_resnet50 stride in 1×1": 3.8605,
+    "se_resnet50 no squeeze": 4.269,
+}
 
 
 @pytest.mark.parametrize("row", RESNETS, ids=lambda row: f"{row.backbone} {row.variant}")
@@ -84,12 +109,11 @@ def test_published_sizes(row):
     with torch.device("meta"):
         backbone = row.build()
         head = ClassificationHead(backbone.features, row.classes)
-    size = measure(backbone, head, row.size, row.size)
+    size, name = measure(backbone, head, row.size, row.size), f"{row.backbone} {row.variant}"
     assert size.params / 1e6 == pytest.approx(row.measured[0], rel=0.0005)
     assert size.madds / 1e6 == pytest.approx(row.measured[1], rel=0.0005)
-    if row.backbone == "se_resnet50" or row.variant:
-        assert size.params == PARAMS.get(row.variant, size.params)
-        assert size.madds / 1e9 == pytest.approx(MADDS.get(row.variant, size.madds / 1e9), abs=0.0005)
+    assert size.params == PARAMS.get(name, size.params)
+    assert size.madds / 1e9 == pytest.approx(MADDS.get(name, size.madds / 1e9), abs=0.0005)
     for figure in row.paper.replace("-", "").split():
         printed, ours = float(figure[:-1]), size.params / 1e6 if figure.endswith("M") else size.madds / 1e9
         assert ours == pytest.approx(printed, rel=0.005), figure
@@ -97,6 +121,8 @@ def test_published_sizes(row):
 
 OPTIONS = [
     {"reduction": None},
+    {"width": 0.06},
+    {"width": 0.25, "reduction": 32, "place": "conv3x3"},
     {"output_stride": 8},
     {"skip_strides": 2, "bias": True},
     {"gated_stages": [3], "reduction": 2},
@@ -109,7 +135,7 @@ OPTIONS = [
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
 def test_announced_is_real_and_every_parameter_learns(options):
     with torch.device("meta"):
-        backbone = SEResNet50(**options)
+        backbone = SEResNet(**options)
         maps = backbone(torch.empty(2, 3, 64, 96))
     assert list(maps) == ["c1", "c2", "c3", "c4", "c5"]
     for name, feature in backbone.features.items():
@@ -121,7 +147,7 @@ def test_announced_is_real_and_every_parameter_learns(options):
 def test_announced_reductions():
     def reductions(**options):
         with torch.device("meta"):
-            return [feature.reduction for feature in SEResNet50(**options).features.values()]
+            return [feature.reduction for feature in SEResNet(**options).features.values()]
 
     assert reductions() == [2, 4, 8, 16, 32]
     assert reductions(output_stride=16) == [2, 4, 8, 16, 16]
@@ -130,7 +156,7 @@ def test_announced_reductions():
 
 def test_gates_stand_in_the_stages_asked_for():
     with torch.device("meta"):
-        backbone = SEResNet50(gated_stages=[2, 4])
+        backbone = SEResNet(gated_stages=[2, 4])
     gated = [isinstance(block.gate, ChannelGate) for block in backbone.blocks[2:]]
     assert gated == [True] * 3 + [False] * 4 + [True] * 6 + [False] * 3
 
@@ -191,13 +217,14 @@ def test_a_closed_gate_silences_what_stands_before_it(place):
 
 def test_he_initialisation():
     torch.manual_seed(0)
-    weight = SEResNet50().blocks[-1].conv3x3[0].weight
+    weight = SEResNet().blocks[-1].conv3x3[0].weight
     assert weight.std().item() == pytest.approx((2 / (512 * 9)) ** 0.5, rel=0.01)
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        ({"depth": 18}, "depth=18 is not one of 50, 101"),
         ({"reduction": 5}, "reduction=5 is not one of None, 2, 4, 8, 16, 32"),
         ({"gated_stages": [1]}, "gated_stages=1 is not one of 2, 3, 4, 5"),
         ({"squeeze": "mean"}, "squeeze='mean' is not one of avg, max, none"),
@@ -209,5 +236,5 @@ def test_he_initialisation():
 )
 def test_wrong_choices_are_named(options, message):
     with pytest.raises(ValueError) as error:
-        SEResNet50(**options)
+        SEResNet(**options)
     assert str(error.value) == message

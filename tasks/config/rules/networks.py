@@ -28,6 +28,7 @@ NAME = either(TEXT, list_of(TEXT))
 RULES: Rules = {
     "backbone.frozen": SWITCH,
     "backbone.pretrained": SWITCH,
+    "backbone.depth": one_of(50, 101),
     "backbone.width": POSITIVE,
     "backbone.output_stride": one_of(8, 16, 32),
     "backbone.skip_strides": one_of(0, 1, 2, 3),

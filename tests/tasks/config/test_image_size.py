@@ -96,7 +96,7 @@ def test_a_checkpoint_keeps_the_rule_and_those_of_before_their_values():
 @pytest.mark.parametrize(
     ("words", "problem"),
     [
-        ("backbone=resnet50 wants.tail=full", "SEResNet50 has no tail; it takes wants.output_stride, wants.skip_str"),
+        ("backbone=resnet50 wants.tail=full", "SEResNet has no tail; it takes wants.output_stride, wants.skip_str"),
         ("backbone=mobilenet_v2 wants.tail=full", r"backbone\.tail=full decides; it takes wants\.output_stride"),
         ("backbone=mobilenet_v2_cse wants.output_stride=16", "MobileNetV2CSE has no output_stride; it takes nothing"),
         ("backbone=timm wants.output_stride=16 backbone.output_stride=8", r"backbone\.output_stride=8 decides; it"),
