@@ -1,5 +1,5 @@
 """`python -m backbones`: the papers' networks with their sizes. With a name, one network block by block; with several,
-their sizes. The file of a block table is also a name.
+their sizes. The file of a block table is also a name. `formula k=3 c=64 n=128 h=56` prints the costs of convolutions.
 """
 
 import argparse
@@ -20,6 +20,7 @@ from rich.console import Console
 from torch import nn
 
 from backbones.base import Backbone
+from backbones.formula import print_formulas
 from backbones.printing import WIDTH, print_all, print_maps, print_parts, print_some
 from backbones.published.anatomy import parts_of
 from backbones.published.compare import compare
@@ -30,6 +31,7 @@ from backbones.table_file import read_table
 from backbones.terminal import run_printing
 from heads.classification import ClassificationHead
 
+SHARES = ("params_share", "madds_share")  # of the plain convolution
 TABLES = ("backbones.published.mobilenets", "backbones.published.se")
 
 
@@ -141,7 +143,7 @@ def print_one(console: Console, network: Network, *, as_json: bool) -> None:
         parts = parts_of(backbone, head, side, side)
     maps = announced(backbone, side)
     if as_json:
-        blocks = [part._asdict() for part in parts]
+        blocks = [part._asdict() | dict(zip(SHARES, part.shares, strict=True)) for part in parts]
         print(json.dumps({"backbone": network.backbone, "size": side, "blocks": blocks, "maps": maps}, indent=1))
         return
     name = ", ".join(filter(None, (network.backbone, network.variant)))
@@ -177,7 +179,10 @@ def main() -> int:
     """Print what the command line requests; the exit status is 2 for unknown names."""
     parser = argparse.ArgumentParser(prog="python -m backbones", description=__doc__)
     parser.add_argument(
-        "name", nargs="*", help="a network, as in backbone=…, or a block table's file; all of the papers' without"
+        "name",
+        nargs="*",
+        help="a network, as in backbone=…, or a block table's file; all of the papers' without; or "
+        "formula (for a file of this name: ./formula)",
     )
     parser.add_argument("--size", type=int, help="height and width of the images")
     parser.add_argument("--json", action="store_true", help="for machines: whole numbers, no table")
@@ -194,6 +199,11 @@ def main() -> int:
             print_all(console, known, found)
         return 0
     try:
+        if arguments.name[0] == "formula":
+            if arguments.size is not None:
+                raise ValueError("--size goes with names of networks; formula takes h= and w=")
+            print_formulas(console, arguments.name[1:], as_json=arguments.json)
+            return 0
         networks = [network(name, known) for name in arguments.name]
         if arguments.size is not None:
             networks = [each._replace(size=arguments.size) for each in networks]

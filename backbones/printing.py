@@ -7,7 +7,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from backbones.published.anatomy import Part
+from backbones.published.anatomy import Part, whole
 from backbones.published.row import Published
 
 WIDTH = 140  # in a terminal and in a pipe
@@ -16,6 +16,12 @@ params: all trainable ones, with 1000 classes unless the variant says otherwise;
 paper: as printed; MobileNetV2's widths 1.3, 0.75, 0.5 and 0.35 are the authors' page's, which leaves BatchNorm's out
 Δ: params and MAdds against the paper's
 check: the larger difference of params and MAdds to what the network's definition is known to give
+"""
+SHARES = """
+/plain: params without BatchNorm's and MAdds, relative to one plain k×k convolution with the block's input channels,
+output channels and stride, where k is its largest depthwise kernel. A depthwise separable convolution with n output
+channels has 1/n + 1/k² of it. An inverted residual is compared between its narrow ends and may exceed 100%: it does
+not save, it has t times as many channels inside. -: no depthwise convolution. all: every such block made plain
 """
 
 
@@ -31,6 +37,11 @@ def one_line_table(left: Sequence[str], right: Sequence[str], last: Sequence[str
 def percent(fraction: float | None) -> str:
     """Format a signed difference; '-' if None."""
     return "-" if fraction is None else f"{100 * fraction:+.2f}%"
+
+
+def share(fraction: float | None) -> str:
+    """Format a share; '-' if None."""
+    return "-" if fraction is None else f"{100 * fraction:.1f}%"
 
 
 def counted(record: Mapping[str, Any]) -> tuple[str, str, str]:
@@ -89,9 +100,11 @@ def print_some(console: Console, records: Sequence[Mapping[str, Any]]) -> None:
 
 def print_parts(console: Console, parts: Sequence[Part]) -> None:
     """Print the table of blocks, with their sum."""
+    plain = ("params\n/plain", "MAdds\n/plain") if whole(parts) else ()
     table = one_line_table(
-        ("#", "block", "input", "output"), ("kernel", "stride", "dilation", "params", "MAdds"), ("maps",)
+        ("#", "block", "input", "output"), ("kernel", "stride", "dilation", "params", "MAdds", *plain), ("maps",)
     )
+    table.columns[-1].no_wrap = False
     for number, part in enumerate(parts):
         table.add_row(
             str(number),
@@ -103,11 +116,14 @@ def print_parts(console: Console, parts: Sequence[Part]) -> None:
             str(part.dilation),
             f"{part.params:,}",
             f"{part.madds:,}",
+            *map(share, part.shares if plain else ()),
             " ".join(part.maps),
         )
     totals = sum(part.params for part in parts), sum(part.madds for part in parts)
-    table.add_row("", "all", *[""] * 5, *(f"{total:,}" for total in totals))
+    table.add_row("", "all", *[""] * 5, *(f"{total:,}" for total in totals), *map(share, whole(parts) or ()))
     console.print(table)
+    if plain:
+        console.print(SHARES.rstrip())
 
 
 def print_maps(console: Console, maps: Sequence[Mapping[str, Any]]) -> None:

@@ -45,6 +45,7 @@ ROOMS = {  # top to bottom: each imports rooms that stand below it, and these li
 FILES = {  # what single files may import beside, or (with "only") instead
     "backbones.__main__": "rich heads.classification",
     "backbones.errors": "only",
+    "backbones.formula": "rich",
     "backbones.printing": "rich",
     "backbones.table_file": "only yaml",
     "backbones.terminal": "only",

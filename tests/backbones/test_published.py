@@ -124,9 +124,10 @@ def test_one_network_block_by_block(command):
     assert status == 0 and max(map(len, out.splitlines())) <= 140 and "…" not in out
     fields = {tuple(line.split()) for line in out.splitlines()}
     assert (
-        "4", "InvertedResidual", "24×56×56", "40×28×28", "5", "2", "1", "10,328", "9,091,584", "c2_expanded", "c3_first"
+        "4", "InvertedResidual", "24×56×56", "40×28×28", "5", "2", "1", "10,328", "9,091,584", "41.5%", "48.3%",
+        "c2_expanded", "c3_first",
     ) in fields  # fmt: skip
-    assert ("all", "5,483,032", "216,589,760") in fields
+    assert ("all", "5,483,032", "216,589,760", "111.3%", "68.7%") in fields
     assert ("c3_depthwise", "120", "8", "6", "depthwise", "120×28×28") in fields
 
 
@@ -160,3 +161,40 @@ def test_size_and_what_is_refused(command):
     assert status == 2 and error.startswith("mobilenet_v2_cse at 64×64: ") and error.count("\n") == 1
     assert command("--size", "64")[0] == 2
     assert command("mobilenet_v1", "--size", "0")[0] == 2
+
+
+def test_shares_of_the_plain_convolution(command):
+    """V1's shares are the slides' 1/n + 1/k²; the whole is the paper's table 4: 29.3M params and 4,866M MAdds plain."""
+    found = json.loads(command("mobilenet_v1", "--json")[1])["blocks"]
+    assert found[0]["plain_params"] is found[0]["madds_share"] is found[-1]["plain_madds"] is None
+    for block in found[1:-1]:
+        out = block["output"][0]
+        assert block["params_share"] == block["madds_share"] == pytest.approx(1 / out + 1 / 9)
+    assert (found[2]["plain_params"], found[2]["plain_madds"]) == (9 * 64 * 128, 9 * 64 * 128 * 56 * 56)
+    bare = sum(block["plain_params"] or block["params_without_norm"] for block in found)
+    assert bare / 1e6 == pytest.approx(29.3, abs=0.05)
+    assert sum(block["plain_madds"] or block["madds"] for block in found) / 1e6 == pytest.approx(4866, rel=5e-4)
+
+
+@pytest.mark.parametrize(
+    ("name", "number", "params", "madds"),
+    [
+        ("mobilenet_v2", 3, "158.3%", "158.3%"),  # (2·24·144 + 9·144) / (9·24·24)
+        ("mobilenet_v4_conv_small", 3, "24.2%", "51.3%"),  # two 5×5: compared with one
+        ("mobilenet_v4_conv_small", 2, "-", "-"),  # fused: no depthwise convolution
+        ("mobilenet_v2_cse", 8, "23.8%", "12.7%"),  # the gate's 2·256·8 weights, applied once
+        ("mobilenet_v2_cse", 18, "-", "-"),  # a grouped 1×1
+        ("mnasnet_b1", 0, "-", "-"),
+    ],
+)
+def test_shares_of_other_blocks(name, number, params, madds, command):
+    _, out, _ = command(name)
+    assert max(map(len, out.splitlines())) <= 140 and "…" not in out and "\n/plain: " in out
+    line = next(line.split() for line in out.splitlines() if line.startswith(f"{number} "))
+    assert line[9:11] == [params, madds]
+
+
+def test_whole_networks_against_plain_ones(command):
+    lines = [line.split() for line in command("mobilenet_v1")[1].splitlines()]
+    assert ["all", "4,231,976", "568,740,352", "14.4%", "11.7%"] in lines
+    assert "/plain" not in command("resnet50")[1]  # nothing is depthwise
