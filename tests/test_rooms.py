@@ -46,6 +46,7 @@ FILES = {  # what single files may import beside, or (with "only") instead
     "backbones.__main__": "rich heads.classification",
     "backbones.errors": "only",
     "backbones.formula": "rich",
+    "backbones.manifold": "matplotlib",
     "backbones.printing": "rich",
     "backbones.table_file": "only yaml",
     "backbones.terminal": "only",
