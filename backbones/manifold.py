@@ -101,7 +101,8 @@ def draw(path: Path, losses: dict[int, Loss]) -> None:
         draw_spiral(above, loss.inverted[median])
         draw_spiral(below, loss.fitted[median])
         above.set_title(f"{dimension} dimension{'s' * (dimension > 1)}")
-        below.set_xlabel(f"{100 * loss.relu[median]:.2g}% lost")
+        share = float(loss.relu[median])
+        below.set_xlabel(f"{share:.2%} lost" if share >= 1e-4 else "less than 0.01% lost")
         if column == 1:
             above.set_ylabel("ReLU, then T⁻¹")
             below.set_ylabel("ReLU, then the\nbest linear layer")

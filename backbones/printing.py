@@ -20,8 +20,8 @@ check: the larger difference of params and MAdds to what the network's definitio
 SHARES = """
 /plain: params without BatchNorm's and MAdds, relative to one plain k×k convolution with the block's input channels,
 output channels and stride, where k is its largest depthwise kernel. A depthwise separable convolution with n output
-channels has 1/n + 1/k² of it. An inverted residual is compared between its narrow ends and may exceed 100%: it does
-not save, it has t times as many channels inside. -: no depthwise convolution. all: every such block made plain
+channels has 1/n + 1/k² of it. An inverted residual is compared between its narrow ends and may exceed 100%: it
+has t times as many channels inside. -: no depthwise convolution. all: against the network with these blocks plain
 """
 
 
