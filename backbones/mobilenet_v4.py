@@ -1,14 +1,15 @@
-"""MobileNetV4: Universal Models for the Mobile Ecosystem (Qin et al., ECCV 2024): Conv-Small."""
+"""MobileNetV4: Universal Models for the Mobile Ecosystem (Qin et al., ECCV 2024): the three without attention."""
 
+from collections.abc import Iterator
 from functools import partial
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from torch import nn
 
 from backbones.base import Backbone, Hidden
 from backbones.blocks import ConvNormAct, ReLU, make_divisible
 from backbones.inverted import initialise
-from backbones.stages import DilationRule, Stages
+from backbones.stages import DilationRule, Stages, check_choice
 from backbones.universal import FusedBottleneck, UniversalBottleneck
 
 
@@ -17,47 +18,101 @@ class Fused(NamedTuple):
 
     expanded: int
     out: int
+    linear: bool = True  # no activation after the projection
 
 
 class Universal(NamedTuple):
-    """One universal inverted bottleneck; a kernel of 0 omits that depthwise convolution."""
+    """`repeat` universal inverted bottlenecks, the first with the stride; a kernel of 0 omits that convolution."""
 
     start: int
     middle: int
     stride: int
     out: int
     factor: float
+    repeat: int
+
+
+class Table(NamedTuple):
+    """A network: channels of the first convolution, which has stride 2, and the blocks."""
+
+    stem: int
+    rows: tuple[Fused | Universal, ...]
+
+    def blocks(self) -> Iterator[Fused | Universal]:
+        """The rows with every repetition by itself, of stride 1."""
+        for row in self.rows:
+            yield row
+            if isinstance(row, Universal):
+                yield from (row._replace(stride=1),) * (row.repeat - 1)
 
 
 # fmt: off
-CONV_SMALL = (  # the paper's table of MNv4-Conv-S
-    Fused(32, 32),
-    Fused(96, 64),
-    #         start middle s  out  t
-    Universal(5, 5, 2,  96, 3.0),
-    Universal(0, 3, 1,  96, 2.0),
-    Universal(0, 3, 1,  96, 2.0),
-    Universal(0, 3, 1,  96, 2.0),
-    Universal(0, 3, 1,  96, 2.0),
-    Universal(3, 0, 1,  96, 4.0),
-    Universal(3, 3, 2, 128, 6.0),
-    Universal(5, 5, 1, 128, 4.0),
-    Universal(0, 5, 1, 128, 4.0),
-    Universal(0, 5, 1, 128, 3.0),
-    Universal(0, 3, 1, 128, 4.0),
-    Universal(0, 3, 1, 128, 4.0),
-)
+CONV_SMALL = Table(32, (  # MNv4-Conv-S
+    Fused(32, 32, linear=False),
+    Fused(96, 64, linear=False),
+    #   start middle s  out  t  n
+    Universal(5, 5, 2,  96, 3.0, 1),
+    Universal(0, 3, 1,  96, 2.0, 4),
+    Universal(3, 0, 1,  96, 4.0, 1),
+    Universal(3, 3, 2, 128, 6.0, 1),
+    Universal(5, 5, 1, 128, 4.0, 1),
+    Universal(0, 5, 1, 128, 4.0, 1),
+    Universal(0, 5, 1, 128, 3.0, 1),
+    Universal(0, 3, 1, 128, 4.0, 2),
+))
+CONV_MEDIUM = Table(32, (  # MNv4-Conv-M
+    Fused(128, 48),
+    #   start middle s  out  t  n
+    Universal(3, 5, 2,  80, 4.0, 1),
+    Universal(3, 3, 1,  80, 2.0, 1),
+    Universal(3, 5, 2, 160, 6.0, 1),
+    Universal(3, 3, 1, 160, 4.0, 2),
+    Universal(3, 5, 1, 160, 4.0, 1),
+    Universal(3, 3, 1, 160, 4.0, 1),
+    Universal(3, 0, 1, 160, 4.0, 1),
+    Universal(0, 0, 1, 160, 2.0, 1),
+    Universal(3, 0, 1, 160, 4.0, 1),
+    Universal(5, 5, 2, 256, 6.0, 1),
+    Universal(5, 5, 1, 256, 4.0, 1),
+    Universal(3, 5, 1, 256, 4.0, 2),
+    Universal(0, 0, 1, 256, 4.0, 1),
+    Universal(3, 0, 1, 256, 4.0, 1),
+    Universal(3, 5, 1, 256, 2.0, 1),
+    Universal(5, 5, 1, 256, 4.0, 1),
+    Universal(0, 0, 1, 256, 4.0, 2),
+    Universal(5, 0, 1, 256, 2.0, 1),
+))
+CONV_LARGE = Table(24, (  # MNv4-Conv-L
+    Fused(96, 48),
+    #   start middle s  out  t  n
+    Universal(3, 5, 2,  96, 4.0, 1),
+    Universal(3, 3, 1,  96, 4.0, 1),
+    Universal(3, 5, 2, 192, 4.0, 1),
+    Universal(3, 3, 1, 192, 4.0, 3),
+    Universal(3, 5, 1, 192, 4.0, 1),
+    Universal(5, 3, 1, 192, 4.0, 5),
+    Universal(3, 0, 1, 192, 4.0, 1),
+    Universal(5, 5, 2, 512, 4.0, 4),
+    Universal(5, 0, 1, 512, 4.0, 1),
+    Universal(5, 3, 1, 512, 4.0, 1),
+    Universal(5, 0, 1, 512, 4.0, 2),
+    Universal(5, 3, 1, 512, 4.0, 1),
+    Universal(5, 5, 1, 512, 4.0, 1),
+    Universal(5, 0, 1, 512, 4.0, 3),
+))
 # fmt: on
+SIZES = {"small": CONV_SMALL, "medium": CONV_MEDIUM, "large": CONV_LARGE}
 
 
-class MobileNetV4ConvSmall(Backbone):
-    """MobileNetV4-Conv-Small for (N, 3, H, W) images; c5 has 960 channels, the hidden layer after the pooling 1280.
+class MobileNetV4Conv(Backbone):
+    """MobileNetV4-Conv for (N, 3, H, W) images; c5 has 960 channels, the hidden layer after the pooling 1280.
 
     Inner maps are named as in InvertedBackbone, as far as a block has them: cN_first, cN_expanded (if the first block
     of the next level is a universal one), cN_depthwise (the level's last block with a middle depthwise convolution).
 
     Args:
-        width: multiplies the channels, except the 1280 (timm's narrower ones keep the stem's 32 as well).
+        size: "small", "medium" or "large", as in the authors' code. The paper runs them at 224, 256 and 384 pixels.
+        width: multiplies the channels, except the 1280 (timm's narrower ones keep the stem's as well).
         output_stride, skip_strides, dilation_rule: see Stages.
         norm_eps: 1e-3 as in TensorFlow's code.
         norm_momentum: as in PyTorch: the weight of the new batch.
@@ -69,6 +124,7 @@ class MobileNetV4ConvSmall(Backbone):
     def __init__(
         self,
         *,
+        size: Literal["small", "medium", "large"] = "small",
         width: float = 1.0,
         output_stride: int = 32,
         skip_strides: int = 0,
@@ -76,17 +132,20 @@ class MobileNetV4ConvSmall(Backbone):
         norm_eps: float = 1e-3,
         norm_momentum: float = 0.01,
     ) -> None:
+        check_choice("size", size, tuple(SIZES))
+        table = SIZES[size]
         stages = Stages(output_stride=output_stride, skip_strides=skip_strides, dilation_rule=dilation_rule)
         norm = partial(nn.BatchNorm2d, eps=norm_eps, momentum=norm_momentum)
-        channels = make_divisible(32 * width)
+        channels = make_divisible(table.stem * width)
         stages.add_stem(channels, act=ReLU, norm=norm)
-        for row in CONV_SMALL:
+        for row in table.blocks():
             out = make_divisible(row.out * width)
             if isinstance(row, Fused):
                 expanded, step = make_divisible(row.expanded * width), stages.step(2)
                 block: nn.Module = FusedBottleneck(
-                    channels, expanded, out, stride=step.stride, dilation=step.dilation, norm=norm
-                )
+                    channels, expanded, out, stride=step.stride, dilation=step.dilation,
+                    project_act=None if row.linear else ReLU, norm=norm,
+                )  # fmt: skip
             else:
                 expanded, before = make_divisible(row.factor * channels), stages.dilation
                 if row.stride == 2:

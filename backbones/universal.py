@@ -6,11 +6,15 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-from backbones.blocks import ConvNormAct, ReLU, TappedBlock
+from backbones.blocks import Activation, ConvNormAct, ReLU, TappedBlock
 
 
 class FusedBottleneck(nn.Module):
-    """A dense 3×3 convolution instead of expansion and depthwise convolution: cheaper with few channels."""
+    """A dense 3×3 convolution instead of expansion and depthwise convolution: cheaper with few channels.
+
+    Args:
+        project_act: after the projection; None: a linear bottleneck.
+    """
 
     def __init__(
         self,
@@ -20,11 +24,12 @@ class FusedBottleneck(nn.Module):
         *,
         stride: int,
         dilation: int,
+        project_act: Activation | None,
         norm: partial[nn.BatchNorm2d],
     ) -> None:
         super().__init__()
         self.expand = ConvNormAct(in_channels, expanded, 3, stride=stride, dilation=dilation, act=ReLU, norm=norm)
-        self.project = ConvNormAct(expanded, out_channels, act=ReLU, norm=norm)
+        self.project = ConvNormAct(expanded, out_channels, act=project_act, norm=norm)
 
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = self.project(self.expand(x))
@@ -38,7 +43,7 @@ class UniversalBottleneck(TappedBlock):
                                   "expanded"     "depthwise"            "out"
 
     With only the middle one it is MobileNetV2's block, with only the start one ConvNeXt's, with both "extra
-    depthwise". The start one has no activation.
+    depthwise", with none a transformer's feed-forward layers. The start one has no activation.
 
     Args:
         expanded: channels inside.

@@ -18,7 +18,8 @@ TARGETS = ("tasks.", "heads.", "backbones.", "torch.optim.", "torch.nn.", "light
 OWN = ("backbone", "head", "task", "dataset")  # keys where a file may have a plug-in's class (tasks/common/plugins.py)
 
 RENAMED = {  # old names of modules and classes, in checkpoints and in commands that users kept
-    "backbones.se_resnet.SEResNet50": "backbones.se_resnet.SEResNet",  # whose depth is 50 by default
+    "backbones.mobilenet_v4.MobileNetV4ConvSmall": "backbones.mobilenet_v4.MobileNetV4Conv",  # small by default
+    "backbones.se_resnet.SEResNet50": "backbones.se_resnet.SEResNet",  # depth 50 by default
     "backbones.mobilenet_v3": "backbones.mobilenet_v3_variants",  # which takes the ablations that its class once took
     "tasks.balance": "tasks.engine.loss_weights",
     "tasks.optimizers": "tasks.engine.optimizers",
@@ -57,12 +58,13 @@ TRANSFORMS = frozenset(f"albumentations.{name}" for name in OF_ALBUMENTATIONS.sp
 ALLOWED: dict[str, frozenset[str]] = {  # by configuration key, without the head's name; `task`: TaskInfo.builds
     "backbone": frozenset(
         {
+            "backbones.efficientnet_lite.EfficientNetLite0",
             "backbones.mnasnet.MNASNet",
             "backbones.mobilenet_v1.MobileNetV1",
             "backbones.mobilenet_v2.MobileNetV2",
             "backbones.mobilenet_v2_cse.MobileNetV2CSE",
             "backbones.mobilenet_v3_variants.MobileNetV3",
-            "backbones.mobilenet_v4.MobileNetV4ConvSmall",
+            "backbones.mobilenet_v4.MobileNetV4Conv",
             "backbones.se_resnet.SEResNet",
             "backbones.table.TableBackbone",
             "backbones.timm_features.TimmFeatures",

@@ -10,10 +10,12 @@ from omegaconf import OmegaConf
 from torch import nn
 
 from backbones.base import Backbone
+from backbones.efficientnet_lite import EfficientNetLite0
 from backbones.mnasnet import MNASNet
 from backbones.mobilenet_v1 import MobileNetV1
 from backbones.mobilenet_v3_variants import MobileNetV3
-from backbones.mobilenet_v4 import MobileNetV4ConvSmall
+from backbones.mobilenet_v4 import MobileNetV4Conv
+from backbones.published.shapes import count
 from backbones.timm_features import TimmFeatures
 from heads.classification import ClassificationHead
 
@@ -30,7 +32,20 @@ PAIRS = {
     "tf_mobilenetv3_large_minimal_100": (MobileNetV3, {"size": "large", "minimalistic": True}, {"pad_type": ""}),
     "tf_mobilenetv3_small_minimal_100": (MobileNetV3, {"size": "small", "minimalistic": True}, {"pad_type": ""}),
     "tf_mobilenetv3_large_100": (MobileNetV3, {"size": "large"}, {"pad_type": ""}),
-    "mobilenetv4_conv_small": (MobileNetV4ConvSmall, {"norm_eps": 1e-5}, {}),
+    "mobilenetv4_conv_small": (MobileNetV4Conv, {"size": "small", "norm_eps": 1e-5}, {}),
+    "mobilenetv4_conv_medium": (MobileNetV4Conv, {"size": "medium", "norm_eps": 1e-5}, {}),
+    "mobilenetv4_conv_large": (MobileNetV4Conv, {"size": "large", "norm_eps": 1e-5}, {}),
+    "efficientnet_lite0": (EfficientNetLite0, {"norm_eps": 1e-5}, {}),
+    "tf_efficientnet_lite0": (EfficientNetLite0, {}, {"pad_type": ""}),
+}
+
+
+# Number of timm's stage that ends with each of our maps.
+STAGES = {
+    "mobilenetv4_conv_small": {"c2": 0, "c3": 1, "c4": 2, "c5": 4},
+    "mobilenetv4_conv_medium": {"c2": 0, "c3": 1, "c4": 2, "c5": 4},
+    "mobilenetv4_conv_large": {"c2": 0, "c3": 1, "c4": 2, "c5": 4},
+    "efficientnet_lite0": {"c1": 0, "c2": 1, "c3": 2, "c4": 4, "c5_bottleneck": 6},
 }
 
 
@@ -71,10 +86,38 @@ def test_logits_equal_timms(name):
     ours = nn.ModuleList([backbone, ClassificationHead(backbone.features, 10)]).eval()
     copy_by_order(ours, theirs)
     images = torch.randn(2, 3, 70, 102, generator=torch.Generator().manual_seed(1))
+    found = {}
+    for key, stage in STAGES.get(name, {}).items():
+        theirs.blocks[stage].register_forward_hook(lambda _m, _i, out, key=key: found.update({key: out.clone()}))
     with torch.no_grad():
-        logits, expected = ours[1](ours[0](images)), theirs(images)
+        maps = ours[0](images)
+        logits, expected = ours[1](maps), theirs(images)
     assert expected.std() > 0.01, "logits that say nothing would always agree"
     torch.testing.assert_close(logits, expected, rtol=0, atol=1e-5)
+    assert found.keys() == STAGES.get(name, {}).keys()
+    for key, expected in found.items():
+        torch.testing.assert_close(maps[key], expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "madds"),
+    [
+        ("mobilenetv4_conv_small", 186_005_568),
+        ("mobilenetv4_conv_medium", 827_649_984),
+        ("mobilenetv4_conv_large", 2_171_341_312),
+        ("efficientnet_lite0", 385_187_552),
+    ],
+)
+def test_sizes_equal_timms(name, madds):
+    """Every parameter and multiply-add, with 1,000 classes at 224×224."""
+    build, options, _ = PAIRS[name]
+    with torch.device("meta"):
+        theirs, backbone = timm.create_model(name), build(**options)
+        both = nn.ModuleList([backbone, ClassificationHead(backbone.features, 1000)])
+        images = torch.empty(0, 3, 224, 224)
+        ours, _ = count(both, lambda: both[1](both[0](images)))
+        expected, _ = count(theirs, lambda: theirs(images))
+    assert ours == expected and ours.madds == madds
 
 
 @pytest.mark.parametrize(
