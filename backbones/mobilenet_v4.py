@@ -114,7 +114,7 @@ class MobileNetV4Conv(Backbone):
         size: "small", "medium" or "large", as in the authors' code. The paper runs them at 224, 256 and 384 pixels.
         width: multiplies the channels, except the 1280 (timm's narrower ones keep the stem's as well).
         output_stride, skip_strides, dilation_rule: see Stages.
-        norm_eps: 1e-3 as in TensorFlow's code.
+        norm_eps: 1e-3 as in TensorFlow's code; timm's weights need 1e-5.
         norm_momentum: as in PyTorch: the weight of the new batch.
 
     Raises:

@@ -43,7 +43,8 @@ class Networks:
         if not isinstance(seed, InvertedBackbone):
             raise UserError(
                 f"{type(seed).__name__} is no chain of inverted residuals, which is what a search changes: take "
-                "backbone=mobilenet_v2, mobilenet_v3_small, mobilenet_v3_large, mnasnet_a1, mnasnet_b1 or table"
+                "backbone=mobilenet_v2, mobilenet_v3_small, mobilenet_v3_large, mnasnet_a1, mnasnet_b1, "
+                "efficientnet_lite0 or table"
             )
         self.seed_plan = seed.plan
         with user_errors():
