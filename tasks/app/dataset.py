@@ -9,10 +9,12 @@ from hydra.core.hydra_config import HydraConfig
 from rich.progress import track
 
 from tasks.app.resolve import Settings
+from tasks.common.console import report
 from tasks.common.errors import UserError
 from tasks.common.task_info import infos
 from tasks.config.heads import is_multitask, resolve_heads
 from tasks.config.proportion import check_epoch
+from tasks.data.loading.holdout import hold_out
 from tasks.data.loading.split_checks import check_boxes, report_overlap, set_white
 from tasks.data.loading.splits import Splits
 from tasks.engine.instantiate import make
@@ -60,7 +62,13 @@ def open_dataset(run: Run, settings: Settings, first: bool, trained: Iterable[st
         look_through("val", val, allowed=0)
         if train is not None and run.mode in ("train", "search"):
             broken = look_through("train", train, allowed=run.data.max_broken)
-    return run, Splits(dataset.classes, train, val, broken, getattr(dataset, "sources", {}))
+    splits = Splits(dataset.classes, train, val, broken, getattr(dataset, "sources", {}))
+    if train is None or not run.data.holdout or run.mode not in ("train", "search"):
+        return run, splits
+    kept, held, record = hold_out(train, run.data.holdout)
+    if first:
+        report(f"held out  {len(held):,} of {len(train):,} training images")
+    return run, splits._replace(train=kept, held=held, holdout=record)
 
 
 def name_of_dataset() -> str:

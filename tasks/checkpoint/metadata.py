@@ -36,6 +36,8 @@ def wrong_entries(metadata: Mapping[str, Any]) -> Iterator[str]:
     yield from (f"config.{key}" for key in BUILT if not isinstance(config.get(key), dict))
     if not isinstance(metadata.get("anew", []), list):
         yield "anew"
+    if "holdout" in metadata and not is_holdout(metadata["holdout"]):
+        yield "holdout"
     if not tasks:
         yield "tasks"
     for name, entry in tasks.items():
@@ -50,6 +52,15 @@ def wrong_entries(metadata: Mapping[str, Any]) -> Iterator[str]:
     else:
         yield from (f"config.{key}" for key in ("head", "task") if not isinstance(config.get(key), dict))
     yield from wrong_data_sets(config, tasks)
+
+
+def is_holdout(record: Any) -> bool:
+    """Whether this is a record of held-out images: see record_of in tasks/data/loading/holdout.py."""
+    if not isinstance(record, dict) or record.keys() != {"share", "images", "held", "names"}:
+        return False
+    share, images, held, names = (record[key] for key in ("share", "images", "held", "names"))
+    counted = type(images) is int and type(held) is int and 0 < held < images
+    return counted and isinstance(share, float) and 0 < share < 1 and isinstance(names, str)
 
 
 def wrong_heads(config: Mapping[str, Any], tasks: Mapping[str, Any]) -> Iterator[str]:

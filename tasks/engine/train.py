@@ -24,6 +24,7 @@ from tasks.engine.averaging import AverageWeights
 from tasks.engine.build import build, build_data, make_trainer
 from tasks.engine.callbacks import Best, Last, NoteBroken, Reseed, SaveOften, StartFromMean, StopAfter
 from tasks.engine.freezing import freeze
+from tasks.engine.holdout_checks import check_same_split, check_unseen
 from tasks.engine.learner import Learner
 from tasks.engine.metadata import SaveMetadata
 from tasks.engine.pace import KeepPace
@@ -81,6 +82,8 @@ def train(run: Run, prepared: Prepared, splits: Splits, folder: Path) -> None:
         Diverged: if the loss diverged; if it is still finite, the best weights are scored first.
     """
     learner, data, metadata, costs = prepared
+    if splits.holdout is not None:
+        check_unseen(run.source, run.data.dataset, splits.holdout)
     reinitialized = start(run, learner)
     freeze(learner, reinitialized)
     if run.distillation is not None:
@@ -124,6 +127,8 @@ def build_all(run: Run, splits: Splits) -> tuple[Learner, DataModule, dict[str, 
     for name, entry in learner.each_task():
         if splits.sources:
             metadata["tasks"][name]["datasets"] = list(splits.sources.get(entry.target, ()))
+    if splits.holdout is not None:
+        metadata["holdout"] = dict(splits.holdout)
     return learner, data, metadata
 
 
@@ -211,6 +216,7 @@ def fit(run: Run, learner: Learner, data: DataModule, metadata: Mapping[str, Any
     trainer = make_trainer(run.trainer, callbacks, log=True)
     if resume is not None:
         checkpoint, epochs = read_ours(resume), run.trainer.max_epochs
+        check_same_split(checkpoint["mobilevision"].get("holdout"), splits.holdout, resume)
         check_state(checkpoint, resume, learner, trainer)
         if epochs_done(checkpoint, resume, epochs) == epochs:
             report(f"nothing is left to train: all {epochs} epochs are done")

@@ -1,6 +1,7 @@
 """Turns a found network into an ordinary one: a table, a checkpoint, and a training."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,8 +28,19 @@ def as_training(tree: Tree, checkpoint: Path | None) -> dict[str, Any]:
     return own | {"mode": "train", "checkpoint": path, "weights": None, "budget": {}}
 
 
-def write_network(networks: Networks, plan: Plan, state: dict[str, Any], origin: str, path: Path) -> None:
-    """Write a network as a table, <path>.yaml, and its weights as a checkpoint, <path>.ckpt."""
+def write_network(
+    networks: Networks,
+    plan: Plan,
+    state: dict[str, Any],
+    origin: str,
+    path: Path,
+    holdout: Mapping[str, Any] | None,
+) -> None:
+    """Write a network as a table, <path>.yaml, and its weights as a checkpoint, <path>.ckpt.
+
+    Args:
+        holdout: the record of the images that it was not trained on.
+    """
     file, task = path.with_suffix(".yaml"), networks.run.task
     write_table(
         file,
@@ -39,15 +51,25 @@ def write_network(networks: Networks, plan: Plan, state: dict[str, Any], origin:
     tree = as_training(networks.stored(plan, origin), None)
     learner = networks.outline(plan)
     metadata = make_metadata(task, tree, {name: entry.metadata() for name, entry in learner.each_task()})
+    if holdout is not None:
+        metadata["holdout"] = dict(holdout)
     save({"state_dict": state, "mobilevision": metadata}, path.with_suffix(".ckpt"))
 
 
 class Trained(NamedTuple):
-    """Results of a training: the main score on the validation images, and its duration."""
+    """Results of a training.
+
+    Attributes:
+        score: the main score on the validation images.
+        seconds: of the whole training.
+        epoch_seconds: of the last epoch, without validation.
+        scoring_seconds: of one validation.
+    """
 
     score: float
     seconds: float
     epoch_seconds: float
+    scoring_seconds: float
 
 
 def train(run: Run, splits: Splits, folder: Path, score: str) -> Trained:
@@ -61,7 +83,15 @@ def train(run: Run, splits: Splits, folder: Path, score: str) -> Trained:
     (folder / "config.yaml").write_text(yaml.safe_dump(tree, allow_unicode=True, sort_keys=False))
     training.train(run, training.prepare(run, splits), splits, folder)
     used = read(folder / "training.json")
-    return Trained(float(read(folder / "metrics.json")[score]), used["seconds"], used["last_epoch_seconds"])
+    scored = read(folder / "metrics.json")
+    return Trained(float(scored[score]), used["seconds"], used["last_epoch_seconds"], scored["seconds"])
+
+
+def train_repeatedly(run: Run, splits: Splits, folder: Path, score: str, repeats: int) -> list[Trained]:
+    """Train with the run's seed in a folder, and with the next seeds in its folders seed_1, seed_2, …"""
+    first = train(run, splits, folder, score)
+    seeds = range(run.seed + 1, run.seed + repeats)
+    return [first, *(train(run.changed(seed=seed), splits, folder / f"seed_{seed}", score) for seed in seeds)]
 
 
 def keep_trained(folder: Path) -> None:

@@ -40,12 +40,12 @@ NORM_BATCHES = 8  # for BatchNorm's statistics before a score: with a momentum o
 
 
 class Proxy:
-    """Trains and scores one network after the other, all on the same images. The validation images are never seen.
+    """Trains and scores one network after the other, all on the same images.
 
     Args:
         run: of the training: optimiser, schedule, augmentation, seed.
-        settings: which images are trained on, and which are scored.
-        splits: the data set; only its training images are used.
+        splits: the images to train on and those to score.
+        side: see ProxySettings.
 
     Attributes:
         steps: training batches in an epoch, all of them full.
@@ -54,27 +54,20 @@ class Proxy:
         UserError: for a data set that is too small, or a side where labels have places in the image.
     """
 
-    def __init__(self, run: Run, settings: ProxySettings, splits: Splits) -> None:
+    def __init__(self, run: Run, splits: Splits, *, side: int | None = None) -> None:
         if splits.train is None or as_mixture(splits.train).names:
             raise UserError("a search trains on one data set, which must have training images")
-        side, targets, batch_size = settings.side, run.data.targets, run.data.batch_size
+        targets, batch_size = run.data.targets, run.data.batch_size
         if side is not None and any(info.placed and info.target in targets for info in infos().values()):
             raise UserError(f"search.side={side} is for image labels; {targets[0]} need image_size or a crop")
-        order = np.random.default_rng((run.seed, 7)).permutation(len(splits.train)).tolist()
-        held = round(settings.holdout * len(order))
-        trained = order[held:][: max(1, round(settings.subset * (len(order) - held)))]
-        scored = sorted(order[:held][: settings.images])
-        if min(len(scored), len(trained) // batch_size) < 1:
-            raise UserError(
-                f"{len(order)} training images leave {len(scored)} to score and {len(trained)} to train on in batches "
-                f"of {batch_size}: change search.holdout, search.subset or data.batch_size"
-            )
+        if len(splits.train) < batch_size:
+            raise UserError(f"{len(splits.train)} training images make no batch of {batch_size}: lower data.batch_size")
         quiet_lightning()
         self.run, self.side = run, side
-        self.steps = len(trained) // batch_size
-        self.trained = Subset(splits.train, trained)
+        self.steps = len(splits.train) // batch_size
+        self.trained = splits.train
         data = replace(run.data, workers=0, repeat=1, progressive=None)
-        self.data = build_data(data, run.seed, Splits(splits.classes, self.trained, Subset(splits.train, scored)))
+        self.data = build_data(data, run.seed, splits)
         self.data.setup("fit")
         self.distillation: Distillation | None = None  # made for the first network, shared by all
         self.device = best_device(run.trainer.accelerator)
@@ -152,6 +145,25 @@ class Proxy:
         if self.side is not None:
             batch["image"] = shrunk(batch["image"], self.side)
         return batch
+
+
+def proxy_splits(run: Run, settings: ProxySettings, splits: Splits) -> Splits:
+    """Part of the training images to train on, and others to score. The validation images are never seen.
+
+    Raises:
+        UserError: for a data set that is too small.
+    """
+    images, batch_size = 0 if splits.train is None else len(splits.train), run.data.batch_size
+    order = np.random.default_rng((run.seed, 7)).permutation(images).tolist()
+    held = round(settings.holdout * images)
+    trained = order[held:][: max(1, round(settings.subset * (images - held)))]
+    scored = sorted(order[:held][: settings.images])
+    if min(len(scored), len(trained) // batch_size) < 1:
+        raise UserError(
+            f"{images} training images leave {len(scored)} to score and {len(trained)} to train on in batches "
+            f"of {batch_size}: change search.holdout, search.subset or data.batch_size"
+        )
+    return splits._replace(train=Subset(splits.train, trained), val=Subset(splits.train, scored))
 
 
 class Short(Callback):

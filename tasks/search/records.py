@@ -9,9 +9,10 @@ from typing import Literal, NamedTuple
 
 from tasks.common.charts import INK, Point, Style, draw_front, write_chart
 
-Kind = Literal["seed", "width", "step", "candidate", "found"]
+Kind = Literal["seed", "longer", "width", "step", "candidate", "found"]
 STYLES: dict[Kind, Style] = {
     "seed": Style("seed", INK),
+    "longer": Style("seed, longer", "#a05a00"),
     "width": Style("width multipliers", "#285aaa", joined=True),
     "step": Style("steps", named="none"),
     "candidate": Style("candidates", named="on the front"),
@@ -24,13 +25,15 @@ class Record(NamedTuple):
     """A network that was scored, or was going to be.
 
     Attributes:
-        kind: "width" is the seed with another width multiplier; "step" and "candidate" are networks a search tries.
-        score: the task's main score; None if there is none.
+        kind: "width" is the seed with another width multiplier, "longer" the seed trained for longer; "step" and
+            "candidate" are networks a search tries.
+        score: the task's main score, the mean of several trainings; None if there is none.
         cost: in the unit of the search's target.
         madds: multiply-adds for one image.
         seconds: spent on training and scoring.
         state: such as complete, pruned, failed.
         what: differences from the seed.
+        sd: standard deviation of the score over several trainings; None for a single one.
     """
 
     name: str
@@ -42,6 +45,7 @@ class Record(NamedTuple):
     seconds: float
     state: str
     what: str
+    sd: float | None = None
 
 
 def write_history(path: Path, records: Sequence[Record], cost: str) -> None:

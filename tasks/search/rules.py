@@ -1,15 +1,16 @@
 """Rules for the values of a search's settings, by kind of search."""
 
 from tasks.common.labels import is_number
-from tasks.config.rules import POSITIVE, Rule, Rules, is_size, list_of, one_of, whole
+from tasks.config.rules import POSITIVE, SWITCH, Rule, Rules, is_size, list_of, one_of, whole
 
 COSTS = ("latency", "madds", "params")
 KNOBS = ("kernel", "expansion", "excite", "act", "filters", "layers")
 SHARE: Rule = (lambda v: is_number(v) and 0 < v < 1, "a number between 0 and 1")
-PROXY: Rules = {"search.holdout": SHARE, "search.images": whole(1), "search.workers": whole(1, optional=True)}
+PROXY: Rules = {"search.images": whole(1), "search.workers": whole(1, optional=True)}
 KINDS: dict[str, Rules] = {
     "netadapt": PROXY
     | {
+        "search.score_on": one_of("holdout", "validation"),
         "search.step": SHARE,
         "search.steps": whole(1),
         "search.lr": POSITIVE,
@@ -19,9 +20,12 @@ KINDS: dict[str, Rules] = {
             lambda v: isinstance(v, list) and all(w == "equal" or (is_number(w) and w > 0) for w in v),
             "a list of numbers above 0, or equal",
         ),
+        "search.longer": SWITCH,
+        "search.repeats": whole(1),
     },
     "blocks": PROXY
     | {
+        "search.holdout": SHARE,
         "search.kernel": list_of(one_of("table", 3, 5, 7)),
         "search.expansion": list_of((lambda v: v == "table" or (is_number(v) and v > 0), "table or a number above 0")),
         "search.excite": list_of(one_of("table", True, False)),

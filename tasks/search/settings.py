@@ -57,8 +57,8 @@ class ProxySettings:
 
     holdout: float
     images: int
-    subset: float = 1.0
-    side: int | None = None
+    subset: float
+    side: int | None
 
 
 @dataclass(frozen=True)
@@ -66,24 +66,33 @@ class NarrowSettings:
     """search=netadapt.
 
     Attributes:
+        score_on: the images that score proposals: "holdout" for those held out from the seed's training, "validation"
+            for half of the validation images.
+        images: largest number of these.
         step: fraction of the seed's cost that each step saves at least.
         steps: optimiser steps for each proposal.
         lr: learning rate of these steps, as a fraction of optimizer.lr.
         importance: number of training batches used to estimate the channels' importance.
         widths: width multipliers of the seed to compare with; "equal" for the one of the same cost.
-        minutes: training time for each of these; None for as long as the search and the final training took.
+        longer: whether to compare with the seed trained for longer.
+        minutes: training time for each of these, including the seed's if it starts from it; None for as long as the
+            seed, the search and the last training took together.
+        repeats: number of last trainings, and of trainings of each of these, each with another seed.
         workers: number of processes; None for one per core.
     """
 
     target: Target
     latency: LatencySettings
-    proxy: ProxySettings
+    score_on: str
+    images: int
     step: float
     steps: int
     lr: float
     importance: int
     widths: Sequence[float | str]
+    longer: bool
     minutes: float | None
+    repeats: int
     workers: int | None
 
     @classmethod
@@ -95,7 +104,6 @@ class NarrowSettings:
         return cls(
             target=Target.of(tree),
             latency=LatencySettings.of(tree),
-            proxy=ProxySettings(own["holdout"], own["images"]),
             **arguments(cls, own),
         )
 

@@ -121,6 +121,7 @@ DATA_WHERE_PRESENT: Rules = {
     "data.own_augment": (lambda v: v is None or of_transforms(v), "transforms by name for data sets by name"),
     "data.crop": IS_BUILT,
     "data.fit": IS_BUILT,
+    "data.holdout": number(0, below=1),
 }
 RUN_WHERE_PRESENT: Rules = {
     "batchnorm": optional(one_of("shared", "separate")),

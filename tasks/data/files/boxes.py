@@ -80,6 +80,21 @@ class PackedBoxes:
         outside = (np.abs(clipped - whole) > NOTICED).any(1)
         self.repairs = Repairs(ids[order][outside & kept], ids[order][empty & ~self.crowd], ids[~finite])
 
+    def of(self, images: Sequence[int]) -> "PackedBoxes":
+        """The boxes of some images, in this order; without annotation ids, which only messages about the whole need."""
+        counts = np.diff(self.ends)[images]
+        rows = np.concatenate([np.arange(self.ends[index], self.ends[index + 1]) for index in images])
+        return PackedBoxes(
+            self.image_ids[images],
+            self.sizes[images],
+            np.repeat(np.arange(len(images)), counts),
+            self.boxes[rows],
+            self.labels[rows],
+            self.areas[rows],
+            self.crowd[rows],
+            np.zeros(len(rows), np.int64),
+        )
+
     def to_train(self, index: int) -> NDArray[np.float32]:
         """(K, 5) xyxy and class number of an image's boxes, repaired, without crowds, copied."""
         return self.taught[self.taught_ends[index] : self.taught_ends[index + 1]].copy()

@@ -23,6 +23,7 @@ class DataSettings:
         targets: the kinds of labels to read.
         white: the value of white in images of more than 8 bits per channel; None for what files declare.
         augment, own_augment: specs by name, for all data and for single data sets of a mixture.
+        holdout: share of the training images that are left out of training.
     """
 
     dataset: Spec
@@ -41,6 +42,7 @@ class DataSettings:
     balance: float | None = None
     draw: Mapping[str, float] | None = None
     own_augment: Mapping[str, Mapping[str, Spec | None] | None] | None = None
+    holdout: float = 0.0
 
     @classmethod
     def of(cls, tree: Tree) -> Self:
@@ -70,7 +72,7 @@ class DataSettings:
 
     def loading(self) -> dict[str, Any]:
         """The arguments of DataModule that are plain values."""
-        built = ("dataset", "targets", "white", "augment", "own_augment", "crop", "fit")
+        built = ("dataset", "targets", "white", "augment", "own_augment", "crop", "fit", "holdout")
         return {field.name: getattr(self, field.name) for field in fields(self) if field.name not in built}
 
 

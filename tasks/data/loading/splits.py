@@ -14,6 +14,8 @@ class Splits(NamedTuple):
         val: samples to score.
         broken: names of training images that the check found and reported unreadable.
         sources: for a mixture, names of the data sets that have labels of each kind.
+        held: training samples that data.holdout leaves out of `train`.
+        holdout: their split's record: see record_of in holdout.py.
     """
 
     classes: Mapping[str, Sequence[Any]]
@@ -21,3 +23,5 @@ class Splits(NamedTuple):
     val: Any
     broken: frozenset[str] = frozenset()
     sources: Mapping[str, Sequence[str]] = MappingProxyType({})
+    held: Any = None
+    holdout: Mapping[str, Any] | None = None

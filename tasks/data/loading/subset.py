@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.common.annotations import Annotations
+from tasks.data.files.boxes import PackedBoxes
 from tasks.data.files.files import View
 from tasks.data.files.samples import Arrays
 
@@ -36,6 +37,12 @@ class Subset:
     def annotations(self, index: int) -> Annotations:
         result: Annotations = self.samples.annotations(self.numbers[index])
         return result
+
+    @property
+    def boxes(self) -> PackedBoxes | None:
+        """The boxes of these images; None if the samples have none."""
+        boxes = getattr(self.samples, "boxes", None)
+        return boxes.of(self.numbers) if isinstance(boxes, PackedBoxes) else None
 
     def class_labels(self) -> NDArray[np.int64]:
         """(N,) class numbers of these images."""

@@ -20,7 +20,7 @@ from tasks.search.block.identity import identity
 from tasks.search.block.space import Point, Space
 from tasks.search.block.study import FINISHED, Study
 from tasks.search.networks import Networks
-from tasks.search.proxy import Proxy
+from tasks.search.proxy import Proxy, proxy_splits
 from tasks.search.settings import BlockSettings
 
 
@@ -40,6 +40,7 @@ class Candidates:
 
     def __init__(self, settings: BlockSettings, splits: Splits, networks: Networks, path: Path) -> None:
         self.settings, self.networks, self.path = settings, networks, path
+        self.holdout = splits.holdout
         self.meter = make_meter(settings.latency, settings.target.name, networks.size)
         self.space = Space(networks.seed_plan, settings.choices)
         first = {"seed": self.space.width(1.0)}
@@ -51,7 +52,8 @@ class Candidates:
                 first[f"width {width}"] = self.space.width(width)
         goal = settings.target.amount.of(self.cost(first["seed"]))
         self.check_reachable(goal)
-        self.proxy = Proxy(networks.run, settings.proxy, splits)
+        images = proxy_splits(networks.run, settings.proxy, splits)
+        self.proxy = Proxy(networks.run, images, side=settings.proxy.side)
         self.several = settings.objective == "pareto"
         self.study = Study(
             path,

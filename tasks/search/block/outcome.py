@@ -52,7 +52,7 @@ def write_results(candidates: Candidates, folder: Path) -> None:
     for path, trial in files.items():
         origin = f"{networks.seed_name} changed by a block search: {origin_of(trial, candidates)}"
         plan, state = candidates.space.plan(trial.params), candidates.state(trial.number)
-        write_network(networks, plan, state, origin, path)
+        write_network(networks, plan, state, origin, path, candidates.holdout)
     records = [record_of(candidates, trial) for trial in candidates.finished()]
     found = record_of(candidates, best)._replace(name="found", kind="found")
     write_history(folder / "history.csv", [*records, found], meter.name)

@@ -18,10 +18,10 @@ from backbones.table import table_of
 from tasks.common.console import report
 from tasks.common.cpu import cores
 from tasks.common.errors import UserError
-from tasks.data.loading.splits import Splits
 from tasks.latency.meters import Meter
 from tasks.predict.checkpoint import best_device
 from tasks.search.narrow.proposals import Proposal, proposals, smallest
+from tasks.search.narrow.scoring import Scoring
 from tasks.search.narrow.trials import Job, Trials, workers
 from tasks.search.networks import Networks
 from tasks.search.settings import NarrowSettings
@@ -34,7 +34,7 @@ class Step(NamedTuple):
 
     Attributes:
         what: the width that has shrunk.
-        score: on held-out training images.
+        score: on images that no network is trained on.
         tried: number of proposals.
         seconds: since the search began.
     """
@@ -57,7 +57,7 @@ class Adapted(NamedTuple):
 
 def adapt(
     settings: NarrowSettings,
-    splits: Splits,
+    images: Scoring,
     networks: Networks,
     meter: Meter,
     state: State,
@@ -81,13 +81,13 @@ def adapt(
     cost = first = meter.of(networks.outline(plan))
     goal = settings.target.amount.of(first)
     check_goal(networks, meter, first, goal)
-    trials = Trials(settings, splits, networks)
+    trials = Trials(settings, images.proposals, networks)
     score = trials.proxy.score(trials.loaded(table_of(plan), state))
     steps = [Step(plan, "", cost, score, 0, 0.0)]
-    report(f"seed      {meter.format(cost)}, score {score:.4f} on held-out training images; goal {meter.format(goal)}")
+    report(f"seed      {meter.format(cost)}, score {score:.4f} on {images.images}; goal {meter.format(goal)}")
     folder.mkdir()
     try:
-        with workers(number_of_workers(settings, networks), trials, splits) as try_all:
+        with workers(number_of_workers(settings, networks), trials, images.proposals) as try_all:
             while cost > goal:
                 table, limit = table_of(plan), max(goal, cost - settings.step * first)
                 choices = proposals(networks, meter, plan, limit)
@@ -126,9 +126,13 @@ def check_goal(networks: Networks, meter: Meter, cost: float, goal: float) -> No
 
 
 def best_of(choices: list[Proposal], scores: list[float], cost: float, score: float) -> int:
-    """Index of the proposal with the largest ΔAcc / |Δcost|."""
-    gains = [(after - score) / (cost - choice.cost) for choice, after in zip(choices, scores, strict=True)]
-    return gains.index(max(gains))
+    """Index of the proposal with the largest ΔAcc / |Δcost|; among equal ones, of the one that saves most.
+
+    If no score changes all ratios are 0, whatever is saved. The first of proposals that are equal in both is taken.
+    """
+    savings = [cost - choice.cost for choice in choices]
+    ranks = [((after - score) / saving, saving) for after, saving in zip(scores, savings, strict=True)]
+    return ranks.index(max(ranks))
 
 
 def number_of_workers(settings: NarrowSettings, networks: Networks) -> int:

@@ -50,14 +50,14 @@ class Trials:
 
     Args:
         settings: of the search.
-        splits: the data set.
+        splits: the images to train on and those to score.
         networks: builder of networks around the seed.
     """
 
     def __init__(self, settings: NarrowSettings, splits: Splits, networks: Networks) -> None:
         self.settings, self.networks = settings, networks
         self.lr = settings.lr * networks.run.learner.optimizer["lr"]
-        self.proxy = Proxy(networks.run, settings.proxy, splits)
+        self.proxy = Proxy(networks.run, splits)
 
     def loaded(self, table: dict[str, Any], state: dict[str, Any]) -> Learner:
         """Build a table's network and load these tensors."""

@@ -3,12 +3,14 @@
 import csv
 import itertools
 import json
+import statistics
 
 import pytest
 import torch
 from PIL import Image
 
 from backbones.table_file import read_table
+from tasks.engine import train
 
 QUICK = (
     "cpu.keep_freed_memory=false",
@@ -30,7 +32,7 @@ TASKS = {
     ),
 }
 SEARCH = (
-    *("search=netadapt", "search.step=0.05", "search.steps=1", "search.importance=1", "search.holdout=0.4"),
+    *("search=netadapt", "search.step=0.05", "search.steps=1", "search.importance=1"),
     *("search.workers=1", *QUICK),
 )
 SCORES = {"classify": "top1", "segment": "mIoU", "detect": "mAP"}
@@ -40,24 +42,35 @@ SCORES = {"classify": "top1", "segment": "mIoU", "detect": "mAP"}
 def seed(request, command, tmp_path, folders, cityscapes, coco):
     """The checkpoint of a training of a task."""
 
-    def train(task, *arguments):
+    def trained(task, *arguments):
         root = {"classify": folders, "segment": cityscapes, "detect": coco}[task]
         run = command(
-            task, *SMALL, *TASKS[task], f"dataset.root={root}", f"hydra.run.dir={tmp_path / 'seed'}", *arguments
+            *(task, *SMALL, *TASKS[task], "data.holdout=0.4", f"dataset.root={root}"),
+            *(f"hydra.run.dir={tmp_path / 'seed'}", *arguments),
         )
         assert run.status == 0, run.err
         return tmp_path / "seed" / "checkpoints" / "best.ckpt"
 
-    return train
+    return trained
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_a_checkpoint_is_narrowed_trained_and_compared(task, seed, command, tmp_path):
+def test_a_checkpoint_is_narrowed_trained_and_compared(task, seed, command, tmp_path, monkeypatch):
     path, folder = seed(task), tmp_path / "narrow"
-    widths = ["search.widths=[equal]", "search.minutes=0.01"] if task == "classify" else []
+    widths = ["search.widths=[equal]", "search.longer=true", "search.minutes=0.01"] if task == "classify" else []
+    repeated = ["search.repeats=2"] if task == "classify" else []
     taught = ["distill.teacher=seed"] if task == "segment" else []
+    given, teachers = train.give_teacher, []
+    monkeypatch.setattr(train, "give_teacher", lambda *all: (teachers.append(all[0].teacher), given(*all)))
     run = command(
-        "search", *SEARCH, f"checkpoint={path}", "target.madds=0.94x", f"hydra.run.dir={folder}", *widths, *taught
+        "search",
+        *SEARCH,
+        f"checkpoint={path}",
+        "target.madds=0.94x",
+        f"hydra.run.dir={folder}",
+        *widths,
+        *repeated,
+        *taught,
     )
     assert run.status == 0, run.err
 
@@ -72,13 +85,26 @@ def test_a_checkpoint_is_narrowed_trained_and_compared(task, seed, command, tmp_
     )
     found = next(row for row in rows if row["kind"] == "found")
     metrics = json.loads((folder / "metrics.json").read_text())
-    assert float(found["score"]) == metrics[SCORES[task]] and float(found["madds"]) == costs[-1]
+    scores = [metrics[SCORES[task]]]
+    if repeated:
+        scores.append(json.loads((folder / "seed_1" / "metrics.json").read_text())[SCORES[task]])
+        assert {row["kind"]: bool(row["sd"]) for row in rows if row["kind"] != "step"} == {
+            "seed": False, "found": True, "longer": True, "width": True,
+        }  # fmt: skip
+        minutes = {row["kind"]: float(row["seconds"]) for row in rows if row["kind"] in ("longer", "found")}
+        spent = json.loads((path.parent.parent / "training.json").read_text())["seconds"]
+        assert min(minutes.values()) > spent
+    assert float(found["score"]) == pytest.approx(statistics.fmean(scores)) and float(found["madds"]) == costs[-1]
     for picture in ("search.png", "steps.png"):
         Image.open(folder / picture).verify()
     assert not (folder / "work").exists()
 
     metadata = torch.load(folder / "found.ckpt", weights_only=True)["mobilevision"]
     assert metadata["config"]["distill"]["teacher"] == (str(path) if taught else None)
+    assert teachers == [str(path)] * len(taught)  # of the last training
+    assert metadata["holdout"] == torch.load(path, weights_only=True)["mobilevision"]["holdout"]
+    used = json.loads((folder / "training.json").read_text())["images"]
+    assert used == metadata["holdout"]["images"] - metadata["holdout"]["held"]
 
     # the table and its weights are a network like any other
     network = json.loads((folder / "network.json").read_text())[task]
