@@ -64,6 +64,7 @@ WRONG = {
     "built": ({"config": {"backbone": []}}, r"its config\.backbone"),
     "nothing built": ({"config": {}}, r"its config\.backbone"),
     "tensors made anew": ({"anew": 3}, "its anew"),
+    "held out": ({"holdout": {"share": 0.5, "images": 4, "held": 4, "names": ""}}, "its holdout"),
     "no head": ({"tasks": {}}, "its tasks"),
     "head": ({"tasks": {"classify": []}}, r"its tasks\.classify"),
     "classes": ({"tasks": {"classify": {"target": "label", "classes": "ab"}}}, r"its tasks\.classify"),

@@ -56,14 +56,18 @@ def run(command, folders, tmp_path):
 
 
 def test_train_evaluate_predict(run, command, folders, tmp_path):
-    result, folder = run("train", "task.mix.mixup=0.2", "task.loss.label_smoothing=0.1")
+    result, folder = run("train", "task.mix.mixup=0.2", "task.loss.label_smoothing=0.1", "data.holdout=0.25")
     assert result.status == 0, result.err
+    assert "held out  3 of 12 training images" in result.out
     scores = metrics(folder)
     assert scores["images"] == 9 and scores["top5"] == 1.0 and scores["top1"] > 0.5, "three colours are easily learnt"
     assert {path.name for path in (folder / "pictures").iterdir()} == {"right_and_wrong.png", "confusion.png"}
     assert "val/top1" in (folder / "metrics.csv").read_text()
     assert json.loads((folder / "network.json").read_text())["classify"]["params"] > 0
     best = folder / "checkpoints" / "best.ckpt"
+    split = torch.load(best, weights_only=True)["mobilevision"]["holdout"]
+    assert (split["share"], split["images"], split["held"]) == (0.25, 12, 3)
+    assert json.loads((folder / "training.json").read_text())["images"] == 9
 
     result = command("classify", "mode=evaluate", f"checkpoint={best}", f"hydra.run.dir={tmp_path / 'again'}")
     assert result.status == 0, result.err

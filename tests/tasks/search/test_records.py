@@ -27,10 +27,10 @@ def test_the_history_has_a_line_for_each_network(tmp_path):
     write_history(tmp_path / "history.csv", records, "latency")
     found = rows_of(tmp_path / "history.csv")
     assert list(found[0]) == [
-        "name", "kind", "score", "latency_ms", "params", "madds", "seconds", "state", "what",
+        "name", "kind", "score", "latency_ms", "params", "madds", "seconds", "state", "what", "sd",
     ]  # fmt: skip
     assert list(found[0].values()) == [
-        "seed", "seed", "0.75", "2.1235", "1500000", "60000000", "12.346", "complete", "",
+        "seed", "seed", "0.75", "2.1235", "1500000", "60000000", "12.346", "complete", "", "",
     ]  # fmt: skip
     assert (found[1]["score"], found[1]["state"], found[1]["what"]) == ("", "pruned", "kernel 5, expansion 3 → 4")
 
@@ -40,7 +40,7 @@ def test_a_cost_that_is_counted_anyway_stands_there_once(name, tmp_path):
     write_history(tmp_path / "history.csv", [record("seed", cost=60e6)], name)
     (found,) = rows_of(tmp_path / "history.csv")
     assert list(found) == [
-        "name", "kind", "score", *sorted({"madds", "params"}, key=lambda key: key != name), "seconds", "state", "what",
+        "name", "kind", "score", *sorted({"madds", "params"}, key=lambda key: key != name), "seconds", "state", "what", "sd",
     ]  # fmt: skip
     assert (found["params"], found["madds"]) == ("1500000", "60000000")
 
