@@ -40,7 +40,8 @@ def test_a_cost_that_is_counted_anyway_stands_there_once(name, tmp_path):
     write_history(tmp_path / "history.csv", [record("seed", cost=60e6)], name)
     (found,) = rows_of(tmp_path / "history.csv")
     assert list(found) == [
-        "name", "kind", "score", *sorted({"madds", "params"}, key=lambda key: key != name), "seconds", "state", "what", "sd",
+        "name", "kind", "score", *sorted({"madds", "params"}, key=lambda key: key != name), "seconds", "state", "what",
+        "sd",
     ]  # fmt: skip
     assert (found["params"], found["madds"]) == ("1500000", "60000000")
 

@@ -59,9 +59,9 @@ def test_another_data_set_is_noticed():
     *_, record = hold_out(Names("abcde"), 0.4)
     check_same_split(record, dict(record), "best.ckpt")
     check_same_split(None, None, "best.ckpt")
-    with pytest.raises(UserError, match="best.ckpt was trained with 0.4"):
+    with pytest.raises(UserError, match=r"best.ckpt was trained with 0.4"):
         check_same_split(record, None, "best.ckpt")
-    with pytest.raises(UserError, match="data.holdout=0.4: best.ckpt was trained with 0$"):
+    with pytest.raises(UserError, match=r"data.holdout=0.4: best.ckpt was trained with 0$"):
         check_same_split(None, record, "best.ckpt")
     with pytest.raises(UserError, match="has 6 training images, not the 5 as when"):
         check_same_split(record, hold_out(Names("abcdef"), 0.4)[2], "best.ckpt")
