@@ -1,13 +1,17 @@
-"""A photo 224×224 to its class on one CPU thread: MobileNetV2 and V3-Large exported, against torchvision's eager.
+"""A photo 224×224 to its class, one thread: ours in OpenVINO against torchvision's, eager and in the runtimes.
 
     python -m benchmarks.deploy_classes
 
-torchvision's networks are first trained for a minute each on generated street scenes, to tell light and weather: an
-untrained network gives nearly the same output for every photo, and rounding decides. V2 is also exported in int8.
+MobileNetV2 and V3-Large. torchvision's networks are first trained for a minute each on generated street scenes, to tell
+light and weather: an untrained network gives nearly the same output for every photo, and rounding decides. V2 is also
+exported in int8: its peer is torchvision's network in OpenVINO, in int8 by NNCF's defaults with the same photos.
 """
 
 import tempfile
 import time
+from collections.abc import Callable
+from copy import deepcopy
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,10 +23,12 @@ from torchvision.transforms.functional import normalize
 
 from backbones.base import IMAGENET_MEAN, IMAGENET_STD
 from benchmarks.exported import exported, in_int8, network
+from benchmarks.peers import FromBytes, in_onnxruntime, in_openvino, planes_of
 from benchmarks.timing import alternate, report
 from tasks.data.streets.picture import draw
 from tasks.data.streets.write import KINDS
 from tasks.deploy.decode import Array
+from tasks.deploy.model import Model
 
 SIZE, CLASSES = (224, 224), 1000
 TRAINED, TESTED, STEPS, BATCH = 96, 60, 40, 12
@@ -75,24 +81,48 @@ def measure(name: str, int8: bool) -> None:
         models = {"fp32": exported(learner, SIZE, Path(folder))}
         if int8:
             models["int8"] = in_int8(models["fp32"], Path(folder), photos.transpose(0, 3, 1, 2))
-    planes = torch.from_numpy(tests[:1]).permute(0, 3, 1, 2).contiguous()
-
-    @torch.inference_mode()
-    def eager() -> Array:
-        return theirs(normalize(planes / 255, IMAGENET_MEAN, IMAGENET_STD)).numpy()
-
     with torch.inference_mode():
         expected = theirs(normalised(tests)).argmax(1).numpy()
     print(f"{name}: {(expected == truth).mean():.1%} of {TESTED} photos are classified right")
-    sides = {}
     for kind, model in models.items():
-        found = np.array([model.predict(photo)["classify"]["logits"].argmax() for photo in tests])
-        print(f"  {kind}: {(found == expected).mean():.1%} of the classes are torchvision's")
-        assert kind == "int8" or (found == expected).all(), "classes differ"
-        sides[f"ours, OpenVINO {kind}"] = lambda model=model: model.predict(tests[0])
-    medians = alternate({**sides, "torchvision eager": eager}, rounds=60, clock=time.process_time)
-    for side in sides:
-        report("CPU time, one thread", {key: medians[key] for key in (side, "torchvision eager")})
+        theirs_too = peers(theirs, kind, photos)
+        for title, classify in {"ours": partial(logits_of, model), **theirs_too}.items():
+            same = (np.array([classify(photo).argmax() for photo in tests]) == expected).mean()
+            print(f"  {title}, {kind}: {same:.1%} of the classes are eager torchvision's")
+            assert kind == "int8" or same == 1, "classes differ"
+        sides = {"ours, OpenVINO": partial(logits_of, model, tests[0])}
+        sides |= {title: partial(classify, tests[0]) for title, classify in theirs_too.items()}
+        title = f"{name}, photo 224×224 → class, {kind} (CPU time, one thread)"
+        report(title, alternate(sides, 40, clock=time.process_time))
+
+
+def logits_of(model: Model, photo: Array) -> Array:
+    return model.predict(photo)["classify"]["logits"]
+
+
+@torch.inference_mode()
+def eager(model: nn.Module, photo: Array) -> Array:
+    return model(normalised(photo[None])).numpy()
+
+
+def peers(theirs: nn.Module, precision: str, photos: Array) -> dict[str, Callable[[Array], Array]]:
+    """torchvision's sides: eager, and its network with preprocessing in the runtimes; in int8 by NNCF's defaults."""
+    whole = FromBytes(theirs, nn.Identity())
+    example = torch.from_numpy(planes_of(photos[0]))
+    calibration = [planes_of(photo) for photo in photos] if precision == "int8" else ()
+    in_vino = in_openvino(whole, example, calibration=calibration)
+    sides: dict[str, Callable[[Array], Array]] = {
+        "torchvision eager": partial(eager, theirs),
+        "torchvision in OpenVINO": lambda photo: in_vino(planes_of(photo))[0],
+    }
+    if precision == "int8":
+        return sides
+    channels_last = deepcopy(theirs).to(memory_format=torch.channels_last)
+    in_onnx, _ = in_onnxruntime(whole, example)
+    return sides | {
+        "torchvision eager, channels_last": partial(eager, channels_last),
+        "torchvision in ONNX Runtime": lambda photo: in_onnx(planes_of(photo))[0],
+    }
 
 
 def main() -> None:

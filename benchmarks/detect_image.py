@@ -1,7 +1,13 @@
-"""An image 320×320 to its boxes, batch 1, eager: ours against torchvision's ssdlite320 with the same weights.
+"""An image 320×320 to its boxes, batch 1, eager: ours against torchvision's ssdlite320, also with channels_last.
 
-python -m benchmarks.detect_image
+    python -m benchmarks.detect_image
+
+The weights are the same. One more side of torchvision's has its loop over classes replaced by one `batched_nms`.
 """
+
+from copy import deepcopy
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -9,6 +15,7 @@ from torchvision.models.detection import ssdlite320_mobilenet_v3_large
 
 from backbones.mobilenet_v3 import MobileNetV3
 from backbones.weights import load_by_position, load_head
+from benchmarks.peers import batched
 from benchmarks.select_boxes import SIZE, scores
 from benchmarks.timing import alternate, report
 from heads import anchors
@@ -42,13 +49,22 @@ def main() -> None:
             boxes = head.anchors.boxes(raw.cells, SIZE, "cpu")
             return select(raw.logits, scores, raw.offsets, boxes, SIZE).of(0)
 
-    def rival() -> dict[str, Tensor]:
+    def rival(model: Any) -> dict[str, Tensor]:
         with torch.inference_mode():
-            return theirs([image / 255])[0]
+            return model([image / 255])[0]
 
-    assert torch.allclose(ours()[1], rival()["scores"], atol=1e-5), "scores differ"
+    channels_last, one_nms = (deepcopy(theirs).to(memory_format=torch.channels_last) for _ in range(2))
+    one_nms.postprocess_detections = batched(one_nms)
+    rivals = {
+        "torchvision": theirs,
+        "torchvision, channels_last": channels_last,
+        "the same with one batched_nms": one_nms,
+    }
+    for model in rivals.values():
+        assert torch.allclose(ours()[1], rival(model)["scores"], atol=1e-5), "scores differ"
     params = sum(parameter.numel() for parameter in network.parameters())
-    report(f"{params:,} params, the same scores", alternate({"ours": ours, "torchvision": rival}, rounds=30, warmup=5))
+    sides = {"ours": ours, **{name: partial(rival, model) for name, model in rivals.items()}}
+    report(f"image 320×320 → boxes, {params:,} params, the same scores", alternate(sides, rounds=30, warmup=5))
 
 
 if __name__ == "__main__":

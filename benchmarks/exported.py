@@ -1,6 +1,7 @@
 """Networks as written by mode=export, with torchvision's weights, for the benchmarks that compare the two."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +11,21 @@ from torch import Tensor
 
 from backbones.weights import load_by_position, load_head
 from tasks.app.resolve import composed
+from tasks.deploy.describe import describe
 from tasks.deploy.model import Model
 from tasks.deploy.network import trace
 from tasks.deploy.quantise.openvino import OpenVinoQuantiser
 from tasks.deploy.runtimes import open_runner
+from tasks.deploy.settings import ExportSettings
 from tasks.deploy.writers import WRITERS
 from tasks.engine.build import build
 from tasks.engine.learner import Learner
 
 Images = NDArray[np.uint8]
+SETTINGS = ExportSettings(
+    format="openvino", precision="fp32", outputs="raw", batch=1, size=None, images=16, metric=False, gate="fail",
+    mixed=False, tolerance=None, budget=0.01, calibration=128, threads=1, upright=False, white=None,
+)  # fmt: skip
 
 
 def network(
@@ -38,30 +45,35 @@ def network(
 
 
 def exported(
-    learner: Learner, size: tuple[int, int], folder: Path, *, form: str = "raw", precision: str = "fp32"
+    learner: Learner,
+    size: tuple[int, int],
+    folder: Path,
+    *,
+    runtime: str = "openvino",
+    form: str = "raw",
+    precision: str = "fp32",
 ) -> Model:
-    """Export a network to an OpenVINO file for one image at a time, opened with one thread.
+    """Export a network to a file for one image at a time, opened with one thread.
 
     Args:
         size: (height, width) of the images.
-        form: of the outputs: raw or decoded.
+        runtime: openvino or onnx.
+        form: of the outputs: raw, decoded or final.
         precision: fp32 or bf16.
     """
+    ((task, _),) = learner.each_task()
+    settings = replace(SETTINGS, format=runtime, outputs=form, precision=precision)
     traced = trace(learner, batch=1, size=size, form=form)
-    manifest = {
-        "precision": precision,
-        "input": {"batch": 1, "height": size[0], "width": size[1], "resize": {"rule": "none"}},
-        "tasks": {name: {"outputs": traced.names[name], **task.recipe(size)} for name, task in learner.each_task()},
-    }
-    path = folder / f"{precision}.xml"
-    WRITERS["openvino"](traced, path, manifest, precision)
+    manifest = describe(task, learner, settings, traced, size, None, None)
+    path = folder / f"{form}_{precision}{Path(manifest['file']).suffix}"
+    WRITERS[runtime](traced, path, manifest, precision)
     return Model(open_runner(path, manifest, threads=1), manifest)
 
 
 def in_int8(model: Model, folder: Path, images: Images) -> Model:
-    """An exported fp32 model of that folder in int8, with ranges from images (N, 3, height, width)."""
-    path, manifest = folder / "int8.xml", {**model.manifest, "precision": "int8"}
-    print(OpenVinoQuantiser(folder / "fp32.xml", [images]).write(path))
+    """A raw fp32 model of that folder in int8, with ranges from images (N, 3, height, width)."""
+    path, manifest = folder / "raw_int8.xml", {**model.manifest, "precision": "int8"}
+    print(OpenVinoQuantiser(folder / "raw_fp32.xml", [images]).write(path))
     return Model(open_runner(path, manifest, threads=1), manifest)
 
 

@@ -1,13 +1,16 @@
-"""JPEG file to a training image of 224 × 224 on one CPU thread: ours, and torchvision's reference pipeline.
+"""JPEG file to a training image of 224 × 224, one thread: ours against torchvision's with Pillow and decode_jpeg.
 
-    python -m benchmarks.input_pipeline <folder of JPEGs> [--limit 500]
+    python -m benchmarks.input_pipeline [<folder of JPEGs>] [--limit 500]
 
-Both sides read the file, draw a box, resize it with antialiasing and flip it. Before timing, both crop the same boxes,
-and the mean difference of their pixels is printed.
+Without a folder, generated street scenes of 375 × 500 are read. All sides read the file, draw a box, resize it with
+antialiasing and flip it: torchvision's reference on Pillow's images, its v2 transforms on the uint8 tensors of
+`torchvision.io.decode_jpeg`. Before timing, ours and Pillow crop the same boxes, and the mean difference of their
+pixels is printed.
 """
 
 import argparse
 import os
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -20,11 +23,12 @@ import cv2
 import numpy as np
 import torch
 from PIL import Image
+from torchvision.io import ImageReadMode, decode_jpeg, read_file
 from torchvision.transforms import v2
 from torchvision.transforms.functional import resized_crop
 
+from benchmarks.photos import jpegs
 from benchmarks.timing import alternate, report
-from tasks.data.files.images import find_images
 from tasks.data.transforms.crop import RandomResizedCrop, cut_box
 
 SIZE = 224
@@ -41,6 +45,11 @@ def reference(transform: Callable[[Image.Image], torch.Tensor], files: Sequence[
             transform(image.convert("RGB"))
 
 
+def on_tensors(transform: Callable[[torch.Tensor], torch.Tensor], files: Sequence[Path]) -> None:
+    for file in files:
+        transform(decode_jpeg(read_file(str(file)), mode=ImageReadMode.RGB))
+
+
 def difference(crop: RandomResizedCrop, files: Sequence[Path]) -> float:
     """Mean absolute difference of the two sides' pixels (0-255) for the same boxes."""
     generator, differences = np.random.default_rng(0), []
@@ -54,19 +63,21 @@ def difference(crop: RandomResizedCrop, files: Sequence[Path]) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder")
+    parser.add_argument("folder", nargs="?", type=Path)
     parser.add_argument("--limit", type=int, default=500, help="files taken, evenly from all")
     options = parser.parse_args()
     torch.set_num_threads(1)
     cv2.setNumThreads(0)
 
-    found = [file for file in find_images(options.folder) if file.suffix.lower() in (".jpg", ".jpeg")]
-    files = found[:: max(1, len(found) // options.limit)][: options.limit]
+    with tempfile.TemporaryDirectory() as generated:
+        measure(jpegs(options.folder, options.limit, Path(generated)))
+
+
+def measure(files: Sequence[Path]) -> None:
+    """Print the times of all sides, by the photos' longer side."""
     crop = RandomResizedCrop(SIZE)
-    steps = [v2.RandomResizedCrop(SIZE, antialias=True), v2.RandomHorizontalFlip(), v2.PILToTensor()]
-    print(
-        f"{len(files)} of {len(found)} files; the same boxes differ by {difference(crop, files):.2f} of 255 on average"
-    )
+    steps = [v2.RandomResizedCrop(SIZE, antialias=True), v2.RandomHorizontalFlip()]
+    print(f"{len(files)} files; the same boxes differ by {difference(crop, files):.2f} of 255 on average")
 
     longer = {file: max(Image.open(file).size) for file in files}
     groups = {
@@ -80,9 +91,10 @@ def main() -> None:
             continue
         sides = {
             "ours": partial(ours, crop, count(), group),
-            "torchvision": partial(reference, v2.Compose(steps), group),
+            "torchvision, Pillow": partial(reference, v2.Compose([*steps, v2.PILToTensor()]), group),
+            "torchvision, decode_jpeg and uint8 tensors": partial(on_tensors, v2.Compose(steps), group),
         }
-        medians = alternate(sides, clock=time.thread_time)
+        medians = alternate(sides, 7, 1, clock=time.thread_time)
         speeds = ", ".join(f"{side} {len(group) / seconds:.0f}" for side, seconds in medians.items())
         report(f"{name}: {len(group)} files; images/s per core: {speeds}", medians)
 

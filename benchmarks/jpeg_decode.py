@@ -1,9 +1,9 @@
 """JPEG file to a training crop of 224 × 224 on one CPU thread: our partial decoding, and OpenCV's.
 
-    python -m benchmarks.jpeg_decode <folder of JPEGs> [--files 16]
+    python -m benchmarks.jpeg_decode [<folder of JPEGs>] [--files 16]
 
-The folder's photos are re-encoded with a longer side of 500, 1000 and 4000 pixels (quality 90). All sides read a file,
-draw the same boxes and resize them with antialiasing:
+The folder's photos, or generated street scenes, are re-encoded with a longer side of 500, 1000 and 4000 pixels (quality
+90). All sides read a file, draw the same boxes and resize them with antialiasing:
 
     ours      skips the rows below the box, at the smallest sufficient scale (tasks/data/files/jpeg.py)
     reduced   cv2.IMREAD_REDUCED_COLOR_*, all rows, at that scale; Pillow reads the size first
@@ -25,8 +25,9 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from benchmarks.photos import jpegs
 from benchmarks.timing import alternate, report
-from tasks.data.files.images import Pixels, find_images
+from tasks.data.files.images import Pixels
 from tasks.data.transforms.crop import RandomResizedCrop
 from tasks.data.transforms.resize import antialiased
 
@@ -80,15 +81,15 @@ def write_again(photos: Sequence[Path], longer: int, folder: Path) -> list[Path]
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder")
+    parser.add_argument("folder", nargs="?", type=Path)
     parser.add_argument("--files", type=int, default=16, help="photos taken, evenly from all")
-    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
     cv2.setNumThreads(0)
 
-    found = [file for file in find_images(options.folder) if file.suffix.lower() in (".jpg", ".jpeg")]
-    photos, crop = found[:: max(1, len(found) // options.files)][: options.files], RandomResizedCrop(SIZE)
+    crop = RandomResizedCrop(SIZE)
     with tempfile.TemporaryDirectory() as folder:
+        photos = jpegs(options.folder, options.files, Path(folder))
         for longer in (500, 1000, 4000):
             files = write_again(photos, longer, Path(folder) / str(longer))
             sides = {cut.__name__: partial(each, cut, crop, files, count()) for cut in (ours, reduced, whole)}

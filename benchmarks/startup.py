@@ -8,9 +8,13 @@ import subprocess
 import sys
 import time
 
+from benchmarks.timing import report
+
 COMMANDS = {"--help": ["--help"], "--cfg job": ["--cfg", "job"], "mistyped key": ["backbone.widht=0.5"]}
 OURS = ["-m", "tasks.segment"]
 PEER = ["-c", "import torch, lightning; from tasks.app.cli import main; main('segment')"]
+
+PEER_NAME = "importing torch and lightning first"
 
 
 def seconds(command: list[str]) -> tuple[float, str]:
@@ -23,15 +27,14 @@ def seconds(command: list[str]) -> tuple[float, str]:
 def main(rounds: int = 7) -> None:
     """Print medians and ratios; both outputs must be equal."""
     for name, arguments in COMMANDS.items():
-        times: dict[str, list[float]] = {"ours": [], "peer": []}
+        times: dict[str, list[float]] = {"ours": [], PEER_NAME: []}
         for _ in range(rounds):
             ours, said = seconds(OURS + arguments)
             peer, also = seconds(PEER + arguments)
             assert said == also, (said, also)
             times["ours"].append(ours)
-            times["peer"].append(peer)
-        ours, peer = (statistics.median(values) for values in times.values())
-        print(f"{name:13} {ours:.2f} s, importing torch and lightning first {peer:.2f} s: {peer / ours:.1f} x")
+            times[PEER_NAME].append(peer)
+        report(name, {side: statistics.median(values) for side, values in times.items()})
 
 
 if __name__ == "__main__":

@@ -1,8 +1,11 @@
 """Fair timing: runs all sides in one process, in turn, and compares their medians."""
 
+import re
 import statistics
 import time
 from collections.abc import Callable, Mapping
+
+ROW = re.compile(r"  (?P<side>.+?) +(?P<ms>[\d.]+) ms +(?P<ratio>[\d.]+) x")
 
 
 def alternate(
@@ -30,4 +33,17 @@ def report(title: str, medians: dict[str, float]) -> None:
     ours, *_ = medians.values()
     print(title)
     for name, seconds in medians.items():
-        print(f"  {name:<44}{seconds * 1e3:10.2f} ms{seconds / ours:8.1f} x")
+        print(f"  {name:<44}{seconds * 1e3:10.2f} ms{seconds / ours:8.2f} x", flush=True)
+
+
+def reported(output: str) -> list[tuple[str, list[tuple[str, float, float]]]]:
+    """What `report` printed, from a script's output: titles, each with (side, milliseconds, ratio) of its sides."""
+    found: list[tuple[str, list[tuple[str, float, float]]]] = []
+    before = ""
+    for line in output.splitlines():
+        if row := ROW.fullmatch(line):
+            if not ROW.fullmatch(before):
+                found.append((before.strip(), []))
+            found[-1][1].append((row["side"], float(row["ms"]), float(row["ratio"])))
+        before = line
+    return found
