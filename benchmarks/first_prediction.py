@@ -52,7 +52,7 @@ def generate(folder: Path) -> tuple[str, str]:
     from tasks.engine.build import build
 
     run = composed("segment", "backbone=mobilenet_v3_small", "recipe=none").run
-    exported(build(run.learner, {"mask": Cityscapes.classes}).eval(), SIZE, folder, runtime="onnx")
+    exported(build(run.learner, Cityscapes.classes).eval(), SIZE, folder, runtime="onnx")
     photo = draw("day", seed=(0,), height=SIZE[0], width=SIZE[1]).image
     Image.fromarray(photo).save(folder / "photo.png")
     return str(folder / "raw_fp32.onnx"), str(folder / "photo.png")

@@ -35,7 +35,7 @@ class DataModule(lightning.LightningDataModule):
     """Loaders for training and scoring.
 
     Args:
-        train, val: samples; train may be None if nothing is trained.
+        train, val: samples; train may be None if nothing is trained or calibrated.
         augment: albumentations transforms by name, applied in order to training samples.
         crop: makes a training image from its file, before `augment`; None decodes all of it.
         fit: makes an image to score from its file (resize.py, letterbox.py of tasks/data/transforms); None leaves it

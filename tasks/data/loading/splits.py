@@ -10,7 +10,7 @@ class Splits(NamedTuple):
 
     Attributes:
         classes: by kind of label.
-        train: training samples; None if nothing is trained.
+        train: training samples; None if none are read. An int8 export reads them for calibration.
         val: samples to score.
         broken: names of training images that the check found and reported unreadable.
         sources: for a mixture, names of the data sets that have labels of each kind.
