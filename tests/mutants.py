@@ -41,7 +41,7 @@ FAULTS = (
           ("tasks/engine/test_callbacks.py",)),
     Fault("every step reseeded alike", "tasks/engine/callbacks.py",
           "torch.manual_seed(hash(", "torch.manual_seed(0 * hash(", ("tasks/engine/test_callbacks.py",)),
-    Fault("weight decay of biases and norms", "tasks/engine/learner.py", ', "weight_decay": 0.0}', "}",
+    Fault("weight decay of biases and norms", "tasks/config/rules/learning.py", '"biases": False}', '"biases": True}',
           ("tasks/engine/test_optimizers.py",)),
     Fault("cosine is a straight line", "tasks/engine/schedules.py", "0.5 * (1 + math.cos(math.pi * progress))",
           "1 - progress", ("tasks/engine/test_schedules.py",)),

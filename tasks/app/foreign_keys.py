@@ -85,7 +85,7 @@ scheduler=step scheduler.factor={}
     lr_gamma gamma decay_rate
 scheduler=step scheduler.milestones=[0.6,0.9]  # shares of all steps
     lr_step_size lr_steps milestones decay_epochs
-scheduler.warmup=0.05  # a share of all steps
+scheduler.warmup=0.05  # a share of all steps, or a whole number of them
     warmup warmup_epochs warmup_steps lr_warmup_epochs warmup_iters
 optimizer.momentum={}  # of optimizer=sgd or rmsprop
     momentum

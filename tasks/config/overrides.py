@@ -8,6 +8,7 @@ from typing import Any
 from tasks.common.errors import UserError
 from tasks.common.task_info import infos
 from tasks.config.heads import BACKBONE
+from tasks.config.rules.learning import DECAY
 from tasks.config.targets import check_targets
 from tasks.config.tree import Tree, put, resolved, select
 from tasks.config.unread import check_read
@@ -108,6 +109,7 @@ def resume_signature(tree: Tree) -> dict[str, Any]:
     Only the schedule is taken unresolved: it may depend on a run length that changes.
     """
     found: dict[str, Any] = {"names of datasets": list(tree.get("datasets") or ())}
+    found |= {f"optimizer.decay.{kind}": rule for kind, rule in DECAY.items()}  # older files lack the key
     whole = resolved(tree)
     for key in (*RESUME_KEYS, *infos()):
         found.update(leaves(select(tree if key == "scheduler" else whole, key), key))

@@ -38,6 +38,10 @@ RENAMED = {  # old names of modules and classes, in checkpoints and in commands 
     "tasks.data.resize": "tasks.data.transforms.resize",
 }
 
+RENAMED_ARGUMENTS = {  # by class; a mapping under the old name is another key of today
+    "tasks.engine.optimizers.RMSpropTF": {"decay": "alpha"},  # optimizer.decay: which parameters decay
+}
+
 OF_ALBUMENTATIONS = """
 AdditiveNoise AdvancedBlur Affine AtLeastOneBBoxRandomCrop AutoContrast BBoxSafeRandomCrop Blur CLAHE CenterCrop
 ChannelDropout ChannelShuffle ChromaticAberration CoarseDropout ColorJitter Compose ConstrainedCoarseDropout Crop
@@ -151,9 +155,13 @@ TRAINER = frozenset(OF_TRAINER.split())
 
 
 def renamed(node: Any) -> Any:
-    """Nested dicts and lists with every `_target_` under its current name."""
+    """Nested dicts and lists with every `_target_`, and every argument of RENAMED_ARGUMENTS, under its current name."""
     if isinstance(node, dict):
-        return {key: name_of_today(value) if key == "_target_" else renamed(value) for key, value in node.items()}
+        found = {key: name_of_today(value) if key == "_target_" else renamed(value) for key, value in node.items()}
+        for old, new in RENAMED_ARGUMENTS.get(str(found.get("_target_")), {}).items():
+            if old in found and not isinstance(found[old], Mapping):
+                found[new] = found.pop(old)
+        return found
     return [renamed(value) for value in node] if isinstance(node, list) else node
 
 

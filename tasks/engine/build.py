@@ -27,6 +27,7 @@ from tasks.data.transforms.label_fill import with_void
 from tasks.engine import quiet  # noqa: F401 - before any trainer is made
 from tasks.engine.instantiate import make
 from tasks.engine.learner import Learner
+from tasks.engine.schedules import ANY_LENGTH
 from tasks.engine.settings import HeadSettings, LearnerSettings, TrainerSettings
 from tasks.engine.sync_norms import SyncNorms
 
@@ -86,7 +87,7 @@ def build(
         backbone = make_backbone(settings.backbone)
         tasks = [make_task(name, part, backbone.features, classes) for name, part in settings.heads.items()]
         optimizer, scheduler = make(settings.optimizer, "optimizer"), make(settings.scheduler, "scheduler")
-        scheduler(optimizer([torch.nn.Parameter(torch.zeros(1))]), 1)  # wrong values fail now, not in training
+        scheduler(optimizer([torch.nn.Parameter(torch.zeros(1))]), ANY_LENGTH)  # wrong values fail now
         backbone.keep({name for task in tasks for name in task.head.maps})
         learner = Learner(
             backbone,
@@ -97,6 +98,7 @@ def build(
             frozen=settings.names_of_frozen,
             inactive_heads=inactive_heads,
             domains=make_domains(backbone, tasks, settings, sources or {}),
+            decay=settings.decay,
         )
     return learner.to(memory_format=torch.channels_last) if settings.channels_last else learner
 

@@ -13,6 +13,7 @@ from backbones.base import Backbone
 from heads.boxes import Places
 from tasks.common.task import Task
 from tasks.engine.loss_weights import Balance, FixedWeights
+from tasks.engine.weight_decay import parameter_groups
 
 Batch = Mapping[str, Any]
 
@@ -33,6 +34,7 @@ class Learner(lightning.LightningModule):
         inactive_heads: names of tasks without labels, which are neither trained nor scored.
         domains: by task, the index of the data set whose statistics normalise images of no particular data set; empty
             unless the backbone has separate statistics (backbones/domain_norm.py).
+        decay: which parameters decay, see weight_decay.parameter_groups.
 
     Attributes:
         frozen_modules: names of the modules that are never put into training mode.
@@ -48,12 +50,13 @@ class Learner(lightning.LightningModule):
         frozen: Iterable[str] = (),
         inactive_heads: Iterable[str] = (),
         domains: Mapping[str, int] | None = None,
+        decay: Mapping[str, bool | float] | None = None,
     ) -> None:
         super().__init__()
         self.backbone = backbone
         self.tasks = nn.ModuleDict({task.name: task for task in tasks})
         self.metrics = nn.ModuleDict({name: task.metric() for name, task in self.each_task()})
-        self.optimizer, self.scheduler = optimizer, scheduler
+        self.optimizer, self.scheduler, self.decay = optimizer, scheduler, dict(decay or {})
         self.frozen = frozenset(frozen)
         self.balance = (balance or FixedWeights)([name for name in self.tasks if name not in self.frozen])
         self.inactive_heads = frozenset(inactive_heads)
@@ -241,15 +244,9 @@ class Learner(lightning.LightningModule):
         return self
 
     def make_optimizer(self) -> Optimizer:
-        """Build the optimiser of all trained parameters; biases and normalisation get no weight decay."""
+        """Build the optimiser of all trained parameters, in groups by weight decay."""
         assert self.optimizer is not None
-        trained = [parameter for parameter in self.parameters() if parameter.requires_grad]
-        return self.optimizer(
-            [
-                {"params": [parameter for parameter in trained if parameter.ndim > 1]},
-                {"params": [parameter for parameter in trained if parameter.ndim <= 1], "weight_decay": 0.0},
-            ]
-        )
+        return self.optimizer(parameter_groups(self, self.decay))
 
     def configure_optimizers(self) -> Any:
         assert self.scheduler is not None

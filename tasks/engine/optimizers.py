@@ -12,13 +12,13 @@ from torch.optim import Optimizer
 class RMSpropTF(Optimizer):
     """RMSprop with epsilon inside the root, mean squares initialised to 1, and the learning rate inside the momentum.
 
-        s <- decay * s + (1 - decay) * g²        m <- momentum * m + lr * g / sqrt(s + epsilon)        w <- w - m
+        s <- alpha * s + (1 - alpha) * g²        m <- momentum * m + lr * g / sqrt(s + epsilon)        w <- w - m
 
     torch.optim.RMSprop adds epsilon outside the root; with the papers' 0.002 that is a different algorithm.
 
     Args:
         params: parameters or groups of them.
-        lr, decay, momentum, epsilon: as above.
+        lr, alpha, momentum, epsilon: as above. The names are torch.optim.RMSprop's; TensorFlow calls alpha decay.
         weight_decay: added to the gradient.
 
     Raises:
@@ -30,22 +30,22 @@ class RMSpropTF(Optimizer):
         params: Iterable[Tensor] | Iterable[dict[str, Any]],
         *,
         lr: float,
-        decay: float = 0.9,
+        alpha: float = 0.9,
         momentum: float = 0.9,
         epsilon: float = 0.002,
         weight_decay: float = 0.0,
     ) -> None:
         for name, value, least, most in (
             ("lr", lr, 0.0, math.inf),
-            ("decay", decay, 0.0, 1.0),
+            ("alpha", alpha, 0.0, 1.0),
             ("momentum", momentum, 0.0, 1.0),
             ("epsilon", epsilon, 0.0, math.inf),
             ("weight_decay", weight_decay, 0.0, math.inf),
         ):
             if not isinstance(value, int | float) or not least <= value <= most:
                 raise ValueError(f"{name}={value} must be a number from {least:g} to {most:g}")
-        defaults = {"lr": lr, "decay": decay, "momentum": momentum, "epsilon": epsilon, "weight_decay": weight_decay}
-        super().__init__(params, defaults)
+        constants = {"decay": alpha, "momentum": momentum, "epsilon": epsilon}  # `decay`: as in saved optimiser states
+        super().__init__(params, {"lr": lr, **constants, "weight_decay": weight_decay})
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]

@@ -28,6 +28,7 @@ from tasks.checkpoint.checkpoint import check_fit
 from tasks.checkpoint.digest import check_digest
 from tasks.common.errors import UserError
 from tasks.engine.learner import Learner
+from tasks.engine.schedules import ANY_LENGTH
 
 NEEDED = {"optimizer_states": "optimiser", "lr_schedulers": "schedule", "loops": "loops", "callbacks": "callbacks"}
 AVERAGED = {"current_model_state": "weights beside their average", "averaging_state": "average's count"}
@@ -84,7 +85,7 @@ def check_state(checkpoint: Mapping[str, Any], path: str | Path, learner: Learne
     assert learner.scheduler is not None
     wanted = {
         "loops": {"fit_loop": trainer.fit_loop.state_dict()},
-        "lr_schedulers": [learner.scheduler(optimizer, 1).state_dict()],
+        "lr_schedulers": [learner.scheduler(optimizer, ANY_LENGTH).state_dict()],
         "callbacks": {},
         "pytorch-lightning_version": "",
         "epoch": 0,

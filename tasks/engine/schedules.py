@@ -13,9 +13,13 @@ from collections.abc import Callable, Sequence
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
+from tasks.common.errors import UserError
+
+ANY_LENGTH = 2**40  # steps; to build a schedule whose length is not known yet
+
 
 def poly(optimizer: Optimizer, total_steps: int, *, power: float, warmup: float) -> LambdaLR:
-    """(1 - progress)^power, as in DeepLab; `warmup` is the fraction of steps spent rising to the full rate."""
+    """(1 - progress)^power, as in DeepLab; see with_warmup for `warmup`."""
     return with_warmup(optimizer, total_steps, warmup, lambda progress, _: (1 - progress) ** power)
 
 
@@ -83,12 +87,20 @@ def with_warmup(
 
     With r warm-up steps, step k = 0, 1, … of the warm-up has (k + 1) / (r + 1) of the full rate: it never starts at 0.
 
+    Args:
+        warmup: below 1 a share of all steps; from 1 a number of steps, the same in a shorter or longer training.
+
     Raises:
-        ValueError: for a warm-up outside 0-1.
+        ValueError: for a warm-up that is neither.
+        UserError: for one that the training is too short for: it would never have its full rate.
     """
-    if not 0 <= warmup < 1:
-        raise ValueError(f"scheduler.warmup={warmup} is a share of all steps, in [0, 1)")
-    rise = round(warmup * total_steps)
+    if not (0 <= warmup < 1 or (warmup >= 1 and warmup == int(warmup))):
+        raise ValueError(f"scheduler.warmup={warmup} is neither a share of all steps, below 1, nor a number of steps")
+    rise = round(warmup * total_steps) if warmup < 1 else int(warmup)
+    if warmup >= 1 and rise >= total_steps:
+        raise UserError(
+            f"scheduler.warmup={rise} steps: the training has {total_steps}; a share of them: scheduler.warmup=0.05"
+        )
 
     def factor(step: int) -> float:
         if step < rise:

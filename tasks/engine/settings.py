@@ -84,6 +84,7 @@ class LearnerSettings:
         frozen: whether the backbone's weights are frozen.
         heads: by name; the head of a single-task run is named "".
         balance: of the losses of several heads; None for one head.
+        decay: which parameters decay, see engine/weight_decay.py; empty in configurations of before.
         datasets: names of the data sets of a mixture.
         separate_statistics: whether batch normalisation keeps statistics per data set of a mixture.
         confirmed: whether the network may be disproportionately large.
@@ -94,6 +95,7 @@ class LearnerSettings:
     heads: Mapping[str, HeadSettings]
     balance: Spec | None
     optimizer: Spec
+    decay: Mapping[str, bool | float]
     scheduler: Spec
     datasets: Sequence[str]
     separate_statistics: bool
@@ -110,12 +112,14 @@ class LearnerSettings:
         check_values(tree, {}, run.NETWORK | run.RUN_WHERE_PRESENT | networks.RULES)
         check_values(tree, {}, learning.RULES | learning.of_each_task(infos()))
         backbone = spec_of(tree, "backbone")
+        optimizer, decay = split_decay(spec_of(tree, "optimizer"))
         return cls(
             backbone={key: value for key, value in backbone.items() if key != "frozen"},
             frozen=bool(backbone.get("frozen")),
             heads=heads_of(tree),
             balance=balance_of(tree) if is_multitask(tree) else None,
-            optimizer=spec_of(tree, "optimizer"),
+            optimizer=optimizer,
+            decay=decay,
             scheduler=spec_of(tree, "scheduler"),
             datasets=list(tree.get("datasets") or ()),
             separate_statistics=tree.get("batchnorm") == "separate",
@@ -128,6 +132,14 @@ class LearnerSettings:
         """Names of the frozen heads, and "backbone" if it is frozen."""
         heads = [name for name, part in self.heads.items() if part.frozen]
         return heads + (["backbone"] if self.frozen else [])
+
+
+def split_decay(spec: Spec) -> tuple[Spec, Mapping[str, bool | float]]:
+    """An optimiser's own arguments, and which parameters decay. A `decay` that is a number is an argument."""
+    decay = spec.get("decay")
+    if not isinstance(decay, Mapping):
+        return spec, {}
+    return {key: value for key, value in spec.items() if key != "decay"}, decay
 
 
 def balance_of(tree: Tree) -> Spec:

@@ -3,8 +3,9 @@
 Applied to keys that are present; the same rules hold for `head` and `task` within tasks.multitask.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
+from tasks.common.labels import is_number
 from tasks.config.rules import (
     FROM_ZERO,
     POSITIVE,
@@ -21,19 +22,27 @@ from tasks.config.rules import (
 )
 
 BELOW_ONE = number(0, below=1)
+DECAY: dict[str, bool] = {"norms": False, "depthwise": True, "biases": False}  # as in conf/base.yaml
 RULES: Rules = {
     "optimizer.lr": POSITIVE,
     "optimizer.betas": list_of(BELOW_ONE, 2),
     "optimizer.eps": FROM_ZERO,
     "optimizer.epsilon": POSITIVE,
     "optimizer.alpha": SHARE,
-    "optimizer.decay": SHARE,
+    "optimizer.decay": (
+        lambda v: isinstance(v, Mapping) and v.keys() <= DECAY.keys(),
+        f"for some of {', '.join(DECAY)} whether they decay",
+    ),
+    **{f"optimizer.decay.{kind}": either(SWITCH, FROM_ZERO) for kind in DECAY},
     "optimizer.momentum": BELOW_ONE,
     "optimizer.dampening": SHARE,
     "optimizer.weight_decay": FROM_ZERO,
     **{f"optimizer.{name}": optional(SWITCH) for name in ("foreach", "fused", "capturable", "differentiable")},
     **{f"optimizer.{name}": SWITCH for name in ("nesterov", "amsgrad", "maximize", "centered")},
-    "scheduler.warmup": (BELOW_ONE[0], "a share of all steps, from 0 and below 1"),
+    "scheduler.warmup": either(
+        (BELOW_ONE[0], "a share of all steps, from 0 and below 1"),
+        (lambda v: is_number(v) and 1 <= v < 2**31 and v == int(v), "a whole number of steps"),
+    ),
     "scheduler.power": POSITIVE,  # below 0 the rate grows without bound
     "scheduler.factor": number(above=0, most=1),  # below 0 the rate becomes negative
     "scheduler.decay": number(above=0, most=1),

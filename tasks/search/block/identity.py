@@ -11,6 +11,7 @@ import numpy as np
 from backbones.table import table_of
 from tasks.common.errors import UserError
 from tasks.config.overrides import leaves
+from tasks.config.rules.learning import DECAY
 from tasks.config.tree import resolved, select
 from tasks.data.loading.splits import Splits
 from tasks.search.networks import Networks
@@ -36,6 +37,9 @@ def identity(splits: Splits, networks: Networks) -> dict[str, Any]:
     said["image size"] = list(networks.size)
     for key in ("search", *SCORING):
         said.update(leaves(select(whole, key), key))
+    for kind, rule in DECAY.items():  # studies of before lack the key
+        if said.get(key := f"optimizer.decay.{kind}") is rule:
+            del said[key]
     if whole["target"]["latency"] is not None:
         said.update({f"latency.{key}": whole["latency"][key] for key in ("runtime", "threads", "precision")})
     said |= {"data set": contents(splits.train), "classes": {kind: list(all) for kind, all in splits.classes.items()}}

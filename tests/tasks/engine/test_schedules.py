@@ -5,6 +5,7 @@ from itertools import pairwise
 import pytest
 import torch
 
+from tasks.common.errors import UserError
 from tasks.engine import schedules
 from tasks.engine.schedules import constant, cosine, poly
 
@@ -26,8 +27,17 @@ def test_schedules_end_at_zero_after_their_warm_up():
     for found in (rates(poly, 10, power=0.9, warmup=0.2), rates(cosine, 10, warmup=0.2)):
         assert found[:3] == pytest.approx([1 / 3, 2 / 3, 1.0]) and found[-1] == 0
     assert rates(constant, 5, warmup=0.0) == [1.0] * 6
-    with pytest.raises(ValueError, match="warmup=2"):
-        rates(cosine, 10, warmup=2)
+    with pytest.raises(ValueError, match=r"warmup=1\.5 is neither a share of all steps, below 1, nor a number"):
+        rates(cosine, 10, warmup=1.5)
+
+
+def test_a_warm_up_of_steps_is_the_same_in_a_longer_training():
+    short, long = (rates(constant, steps, warmup=3) for steps in (5, 50))
+    assert short == pytest.approx([1 / 4, 2 / 4, 3 / 4, 1, 1, 1]) and long[:6] == short
+    assert rates(cosine, 13, warmup=3)[3::5] == pytest.approx([1, 0.5, 0]), "the cosine begins after it"
+    assert rates(constant, 2, warmup=1) == [0.5, 1, 1]
+    with pytest.raises(UserError, match=r"^scheduler\.warmup=3 steps: the training has 3; a share of them:"):
+        rates(constant, 3, warmup=3)
 
 
 def test_step_by_hand():

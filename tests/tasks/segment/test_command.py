@@ -224,7 +224,7 @@ MISTAKES = {
     "batch size": (["data.batch_size=0"], "data.batch_size=0 is not a whole number from 1 to 65,536"),
     "epochs": (["trainer.max_epochs=many"], "trainer.max_epochs=many is not a whole number"),
     "rate": (["optimizer.lr=-1"], "optimizer.lr=-1 is not a number above 0"),
-    "warm-up": (["scheduler.warmup=2"], "scheduler.warmup=2 is not a share of all steps"),
+    "warm-up": (["scheduler.warmup=1.5"], "scheduler.warmup=1.5 is not a share of all steps"),
     "crop": (
         ["+data.augment.big={_target_:albumentations.RandomCrop,height:99,width:99}"],
         "data.augment: CropSizeError",

@@ -1,0 +1,53 @@
+"""Which parameters decay: groups for an optimiser, by the kind of module that a parameter belongs to."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import nn
+from torch.nn.modules.batchnorm import _NormBase
+from torch.nn.modules.conv import _ConvNd
+
+from tasks.config.rules.learning import DECAY
+
+NORMS = (_NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)  # _NormBase: batch and instance normalisation
+OTHER_VECTORS = "other vectors"  # PReLU's slopes, layer scales, uncertainty's log variances: never decay
+
+
+def kind_of(module: nn.Module, name: str, parameter: nn.Parameter) -> str:
+    """`norms`, `biases`, `depthwise`, `weights` or OTHER_VECTORS.
+
+    Args:
+        module: that the parameter belongs to.
+        name: of the parameter in it.
+    """
+    if isinstance(module, NORMS):
+        return "norms"
+    if name == "bias":
+        return "biases"
+    if parameter.ndim <= 1:
+        return OTHER_VECTORS
+    depthwise = isinstance(module, _ConvNd) and module.groups == module.in_channels > 1
+    return "depthwise" if depthwise else "weights"
+
+
+def parameter_groups(root: nn.Module, decay: Mapping[str, bool | float] = DECAY) -> list[dict[str, Any]]:
+    """The trained parameters as groups for an optimiser.
+
+    First those that decay with the optimiser's own weight_decay, then those that do not, then a group for each other
+    weight decay. The first two are always there, so that a checkpoint's optimiser state keeps its place.
+
+    Args:
+        decay: for norms, depthwise and biases: True for the optimiser's weight_decay, False for none, or a number
+            instead of it. A missing kind is as in DECAY.
+    """
+    rules: dict[str, bool | float] = {**DECAY, **decay, "weights": True, OTHER_VECTORS: False}
+    groups: dict[float | None, list[nn.Parameter]] = {None: [], 0.0: []}  # None: the optimiser's own
+    seen: set[nn.Parameter] = set()
+    for module in root.modules():
+        for name, parameter in module.named_parameters(recurse=False):
+            if parameter.requires_grad and parameter not in seen:
+                rule = rules[kind_of(module, name, parameter)]
+                groups.setdefault(None if rule is True else float(rule), []).append(parameter)
+                seen.add(parameter)
+    own = {"params": groups.pop(None)}
+    return [own, *({"params": parameters, "weight_decay": weight} for weight, parameters in groups.items())]
