@@ -12,7 +12,7 @@ from tasks.config.overrides import resume_signature
 from tasks.config.rules.learning import DECAY
 from tasks.config.targets import renamed
 from tasks.config.tree import put
-from tasks.engine.build import build
+from tasks.engine.build import build, make_backbone
 from tasks.engine.instantiate import make
 from tasks.engine.optimizers import RMSpropTF
 from tasks.engine.settings import Run
@@ -191,6 +191,25 @@ def test_each_experiment_decays_what_its_source_does(experiment):
     one_of_each = (root[0].weight, root[1].weight, root[2].weight, root[0].bias)
     assert tuple(decay[parameter] for parameter in one_of_each) == EXPERIMENTS[experiment]
     assert decay[root[2].bias] == decay[root[2].weight] and decay[root[3].weight] == 0
+
+
+@pytest.mark.parametrize(
+    ("experiment", "momentum"),  # PyTorch's: 1 - the decay of the authors' code
+    [
+        ("classify_imagenet_v1", 0.0003),
+        ("classify_imagenet_v2", 0.003),
+        ("classify_imagenet_v3_large", 0.01),
+        ("detect_coco_torchvision", 0.03),
+        ("detect_coco_v3_large", 0.03),
+        ("segment_cityscapes_v3_large", 0.003),
+    ],
+)
+def test_each_papers_batch_normalisation(experiment, momentum):
+    choice = f"experiment={experiment}"
+    with torch.device("meta"):
+        backbone = make_backbone(Run.of(task_of(choice), storable(composed(choice))).learner.backbone)
+    norms = [module for module in backbone.modules() if isinstance(module, nn.BatchNorm2d)]
+    assert {(norm.momentum, norm.eps) for norm in norms} == {(momentum, 0.001)}
 
 
 def test_rmsprops_decay_of_before():
