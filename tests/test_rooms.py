@@ -51,7 +51,7 @@ FILES = {  # what single files may import beside, or (with "only") instead
     "backbones.table_file": "only yaml",
     "backbones.terminal": "only",
     "backbones.timm_features": "timm",
-    "heads.__main__": "rich backbones.printing backbones.terminal",
+    "heads.__main__": "rich backbones.printing backbones.published.shapes backbones.terminal",
     "heads.published.detection": "backbones",
     "heads.published.row": "backbones",
     "heads.published.segmentation": "backbones",

@@ -1,11 +1,13 @@
-"""Segmentation networks on Cityscapes: MobileNetV3's tables 7 and 8, with MobileNetV2's R-ASPP."""
+"""Segmentation networks: MobileNetV3's tables 7 and 8 (Cityscapes), MobileNetV2's table 7 (VOC 2012)."""
 
 from collections.abc import Callable
 from functools import partial
 
 from backbones.base import Backbone
+from backbones.mobilenet_v1 import MobileNetV1
 from backbones.mobilenet_v2 import MobileNetV2
 from backbones.mobilenet_v3 import MobileNetV3
+from heads.aspp import DeepLabV3
 from heads.lraspp import LRASPP, RASPP
 from heads.published.row import Published
 
@@ -32,6 +34,31 @@ def segmentation(
         *size,
         paper,
         (params, madds),
+        crop=(size[0] + 1, size[1] + 1),
+    )
+
+
+def voc(
+    name: str,
+    backbone: Callable[..., Backbone],
+    head: type[DeepLabV3] | type[RASPP],
+    paper: str,
+    params: float,
+    madds: float,
+    *,
+    output_stride: int = 16,
+) -> Published:
+    """A row of the VOC table: 21 classes; output stride 8 with six scales and mirrored images."""
+    return Published(
+        f"{name} {head.__name__} OS{output_stride}",
+        partial(backbone, output_stride=output_stride),
+        lambda backbone: head(backbone.features, 21),
+        513,
+        513,
+        paper,
+        (params, madds),
+        crop=(513, 513),
+        scales=(0.5, 0.75, 1.0, 1.25, 1.5, 1.75) if output_stride == 8 else (1.0,),
     )
 
 
@@ -60,5 +87,14 @@ SEGMENTATION = (
     segmentation("V3-S RF2 OS32", V3S_RF2, LRASPP, 128, "- 2.06B", 0.469, 1930, output_stride=32),
     segmentation("V3-L, no RF2", V3Large, LRASPP, 256, "-", 3.471, 16900),
     segmentation("V3-L, no RF2", V3Large, LRASPP, 128, "-", 3.223, 15800),
+)
+
+VOC = (  # V2's table 7; V2's heads read the map of 320 channels, the second last. V1's 941.9B are not reproduced
+    voc("V1", MobileNetV1, DeepLabV3, "11.15M 14.25B", 11.145, 12761),
+    voc("V1", MobileNetV1, DeepLabV3, "11.15M 941.9B", 11.145, 800700, output_stride=8),
+    voc("V2", MobileNetV2, DeepLabV3, "4.52M 5.8B", 4.523, 5364),
+    voc("V2", MobileNetV2, DeepLabV3, "4.52M 387B", 4.523, 327900, output_stride=8),
+    voc("V2", MobileNetV2, RASPP, "2.11M 2.75B", 2.114, 2741),
+    voc("V2", MobileNetV2, RASPP, "2.11M 152.6B", 2.114, 152300, output_stride=8),
 )
 # fmt: on

@@ -78,6 +78,7 @@ ALLOWED: dict[str, frozenset[str]] = {  # by configuration key, without the head
         {
             "heads.anchors.paper",
             "heads.anchors.torchvision",
+            "heads.aspp.DeepLabV3",
             "heads.classification.ClassificationHead",
             "heads.lraspp.LRASPP",
             "heads.lraspp.RASPP",

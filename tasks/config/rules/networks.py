@@ -52,6 +52,7 @@ RULES: Rules = {
     "head.pool_kernel": whole(1, optional=True, most=2**14),
     "head.pool_stride": list_of(whole(1, most=2**14), 2),
     "head.gate_bias": SWITCH,
+    "head.rates": list_of(whole(1, most=2**10)),
     "head.maps": (are_maps, "a list of maps' names"),
     "head.extras": list_of(whole(2, most=CHANNELS), least=0),
     "head.norm_eps": number(above=0, most=1),
