@@ -212,6 +212,20 @@ def test_each_papers_batch_normalisation(experiment, momentum):
     assert {(norm.momentum, norm.eps) for norm in norms} == {(momentum, 0.001)}
 
 
+def test_several_tasks_decay_alike():
+    """Every head's depthwise filters go with the backbone's; the loss weights of `balance` never decay."""
+    words = ("heads=[segment,detect]", "balance=uncertainty", "backbone.width=0.35", "optimizer.decay.depthwise=1e-6")
+    classes = {"mask": [["road", 1, [0, 0, 0]], ["car", 2, [9, 9, 9]]], "boxes": [["car", 1]]}
+    learner = build(run_of(*words, task="multitask").learner, classes)
+    names = {parameter: name for name, parameter in learner.named_parameters()}
+    groups = learner.make_optimizer().param_groups
+    assert [group["weight_decay"] for group in groups] == [0.01, 0, 1e-6]
+    assert {names[p].split(".")[0] for p in groups[1]["params"]} == {"backbone", "tasks", "balance"}
+    depthwise = [names[p] for p in groups[2]["params"]]
+    assert "backbone.blocks.1.depthwise.0.weight" in depthwise
+    assert {name.split(".")[1] for name in depthwise if name.startswith("tasks.")} == {"detect"}
+
+
 def test_rmsprops_decay_of_before():
     """`optimizer.decay` was the decay of its mean square."""
     old = {"_target_": "tasks.optimizers.RMSpropTF", "lr": 0.1, "decay": 0.8, "momentum": 0.9}
