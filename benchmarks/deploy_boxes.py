@@ -82,9 +82,11 @@ def peers(theirs: Any, image: Array) -> dict[str, Callable[[], Sequence[Array]]]
         features = list(theirs.backbone(planes / 255).values())
         places = theirs.anchor_generator(ImageList(planes / 255, [SIZE]), features)
 
+    @torch.inference_mode()
     def eager(model: Any) -> list[Array]:
         return arrays(model([torch.from_numpy(planes_of(image)[0]) / 255])[0])
 
+    @torch.inference_mode()
     def selected(select: Callable[..., Any]) -> list[Array]:
         logits, offsets = map(torch.from_numpy, network(planes_of(image)))
         return arrays(select({"cls_logits": logits, "bbox_regression": offsets}, places, [SIZE])[0])
@@ -112,16 +114,15 @@ def check(found: Found, boxes: Array, scores: Array, labels: Array) -> None:
     assert same.any(0).all() and same.any(1).all(), "boxes or labels differ"
 
 
-@torch.inference_mode()
 def measure(background: float) -> None:
     theirs, image = rival(background), photo(8)
     learner = network("detect", CHOICES, CLASSES, theirs.state_dict())
-    with tempfile.TemporaryDirectory() as folder, torch.inference_mode(False):
+    with tempfile.TemporaryDirectory() as folder:
         models = {
             title: exported(learner, SIZE, Path(folder), runtime=runtime, form="decoded")
             for runtime, title in (("openvino", "OpenVINO"), ("onnx", "ONNX Runtime"))
         }
-        theirs_too = peers(theirs, image)
+    theirs_too = peers(theirs, image)
     sides: dict[str, Callable[[], Any]] = {
         f"ours, {title}": lambda model=model: model.predict(image)["detect"] for title, model in models.items()
     }
