@@ -27,8 +27,8 @@ RESNETS = (
     Published("resnet50", "stride in 1×1", partial(ResNet, stride_in="1x1"), "25.6M 3.86G", (25.557, 3858.0)),
     Published("resnet101", "", partial(ResNet, depth=101), "44.5M 7.8G", (44.549, 7801.4)),
     Published("resnet101", "stride in 1×1", partial(ResNet, depth=101, stride_in="1x1"), "-", (44.549, 7570.2)),
-    Published("se_resnet101", "", partial(SEResNet, depth=101), "-", (49.293, 7806.1)),
-    Published("se_resnet101", "stride in 1×1", partial(SEResNet50, depth=101), "-", (49.293, 7574.9)),
+    Published("se_resnet101", "", partial(SEResNet, depth=101), "-", (49.292, 7806.1)),
+    Published("se_resnet101", "stride in 1×1", partial(SEResNet50, depth=101), "-", (49.292, 7574.9)),
     Published("se_resnet50", "", SEResNet, "-", (28.072, 4091.7)),
     # the paper's, stride in 1×1
     Published("se_resnet50", "stride in 1×1", SEResNet50, "28.1M 3.87G", (28.072, 3860.5),

@@ -76,6 +76,12 @@ def check_equal(ours: SEResNet, theirs: nn.Module) -> None:
         assert (tensor - expected[name]).abs().max() == 0, name
 
 
+def test_se_resnet101_with_biases_has_the_size_of_timms():
+    with torch.device("meta"):
+        parameters = SEResNet(depth=101, bias=True).parameters()
+    assert sum(parameter.numel() for parameter in parameters) == 49_326_872 - 2049 * 1000  # without the classifier
+
+
 PARAMS = {
     "resnet50 ": 25_557_032,
     "resnet50 stride in 1×1": 25_557_032,
