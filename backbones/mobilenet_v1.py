@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping
 from functools import partial
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from torch import nn
 
 from backbones.base import Backbone
 from backbones.blocks import ConvNormAct, ReLU6, TappedBlock, make_divisible
 from backbones.inverted import initialise
-from backbones.stages import DilationRule, Stages
+from backbones.stages import DilationRule, Stages, check_choice
 
 # fmt: off
 ROWS = (  # table 1, without the stem of 32 channels: (channels, stride)
@@ -20,6 +20,7 @@ ROWS = (  # table 1, without the stem of 32 channels: (channels, stride)
     (1024, 2), (1024, 1),  # the table prints a stride of 2 here, but its output does not shrink
 )
 # fmt: on
+DEPTHS = {"full": ROWS, "shallow": tuple(row for row in ROWS if row != (512, 1))}  # without five layers of 14×14×512
 
 
 class DepthwiseSeparable(TappedBlock):
@@ -47,10 +48,13 @@ class DepthwiseSeparable(TappedBlock):
 class MobileNetV1(Backbone):
     """MobileNetV1 for (N, 3, H, W) images; c1…c5 with cN_first and cN_depthwise, named as in InvertedBackbone.
 
-    The activation is ReLU6 as in the authors' code (the paper draws ReLU).
+    Its paper's baselines are the same network of plain 3×3 convolutions, which has no maps cN_depthwise (table 4), and
+    a shallow one (table 5). The activation is ReLU6 as in the authors' code (the paper draws ReLU).
 
     Args:
         width: multiplies the channels (section 3.3).
+        convolution: "separable", or "full": a 3×3 convolution in the place of each depthwise separable one.
+        depth: "full", or "shallow": without the five layers of 14×14×512.
         output_stride, skip_strides, dilation_rule: see Stages.
         norm_eps: 1e-3 as in TensorFlow's code.
         norm_momentum: as in PyTorch: the weight of the new batch; 0.01 as in Keras (slim: 0.0003).
@@ -63,24 +67,34 @@ class MobileNetV1(Backbone):
         self,
         *,
         width: float = 1.0,
+        convolution: Literal["separable", "full"] = "separable",
+        depth: Literal["full", "shallow"] = "full",
         output_stride: int = 32,
         skip_strides: int = 0,
         dilation_rule: DilationRule = "paper",
         norm_eps: float = 1e-3,
         norm_momentum: float = 0.01,
     ) -> None:
+        check_choice("convolution", convolution, ("separable", "full"))
+        check_choice("depth", depth, tuple(DEPTHS))
         stages = Stages(output_stride=output_stride, skip_strides=skip_strides, dilation_rule=dilation_rule)
         norm = partial(nn.BatchNorm2d, eps=norm_eps, momentum=norm_momentum)
         channels = make_divisible(32 * width)
         stages.add_stem(channels, act=ReLU6, norm=norm)
-        for row_channels, row_stride in ROWS:
+        for row_channels, row_stride in DEPTHS[depth]:
             out = make_divisible(row_channels * width)
             step = stages.step(row_stride)
             if row_stride == 2:
                 stages.announce(f"c{stages.level}_first", out)
-            stages.announce(f"c{stages.level}_depthwise", channels, "depthwise")
+            if convolution == "separable":
+                stages.announce(f"c{stages.level}_depthwise", channels, "depthwise")
             stages.announce(f"c{stages.level}", out)
-            stages.add(DepthwiseSeparable(channels, out, stride=step.stride, dilation=step.dilation, norm=norm))
+            stride, dilation = step.stride, step.dilation
+            stages.add(
+                DepthwiseSeparable(channels, out, stride=stride, dilation=dilation, norm=norm)
+                if convolution == "separable"
+                else ConvNormAct(channels, out, 3, stride=stride, dilation=dilation, act=ReLU6, norm=norm)
+            )
             channels = out
         super().__init__(stages.modules, stages.features, stages.taps)
         initialise(self)
