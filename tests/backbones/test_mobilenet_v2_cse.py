@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from backbones.cse import GatedResidual, ShortcutInvertedResidual, SpatialGate
+from backbones.errors import ImageSizeError
 from backbones.mobilenet_v2_cse import MobileNetV2CSE
 from backbones.published.se import CSE
 from heads.classification import ClassificationHead
@@ -25,6 +26,11 @@ AROUND_STRIDE_1 = 34 * 16 + 18 * 24 + 26 * 32 + 98 * 160
         (10, TEXTS, 363_024),
         (100, TEXTS, 478_314),
         (10, IMAGENETTE, 443_776),  # 0.444M
+        (10, {"resolution": 224}, 443_776),
+        (10, {"variant": "optimized"}, 425_498),  # 0.425M
+        (100, {"variant": "optimized"}, 540_788),  # 0.541M
+        (10, {"variant": "cse_only"}, 227_952),  # 0.228M
+        (10, {"variant": "cse_only", "resolution": 224}, 452_508),  # 0.453M
         (10, {"cap": 16}, 395_760),
         (10, {"cap": 16, "cap_bound": "lower"}, 503_280),
         (10, {**TEXTS, "cap_bound": "lower"}, 372_720),
@@ -69,6 +75,9 @@ OPTIONS = [
     {"shortcut": "same_shape", "resolution": 64},
     {"layout": "imagenette", "resolution": 64},
     {"layout": "imagenette", "resolution": 64, "stride": "depthwise"},
+    {"variant": "optimized"},
+    {"variant": "cse_only"},
+    {"variant": "cse_only", "resolution": 96},
 ]
 
 
@@ -161,12 +170,23 @@ def test_inverted_residual_keeps_its_expansion_and_its_shortcut():
     assert ShortcutInvertedResidual(4, 8, 6, stride=1, shortcut="same_shape", norm=norm).shortcut is None
 
 
-def test_images_of_another_size_are_refused_unless_the_network_adapts():
+@pytest.mark.parametrize(
+    ("size", "message"),
+    [
+        ((96, 96), "train with backbone.resolution=96 (a multiple of 8), or with backbone.adapt=true"),
+        ((64, 48), "train with image_size=[32,32], or with backbone.adapt=true"),
+        ((36, 36), "train with image_size=[32,32], or with backbone.adapt=true"),
+    ],
+)
+def test_images_of_another_size_are_refused_with_what_to_type(size, message):
+    with torch.device("meta"), pytest.raises(ImageSizeError) as error:
+        MobileNetV2CSE()(torch.zeros(1, 3, *size))
+    shown = "{}×{}".format(*size)
+    assert str(error.value) == f"images are {shown}, the network was built for 32×32: {message}"
+
+
+def test_a_network_that_adapts_takes_images_of_any_size():
     backbone = MobileNetV2CSE().eval()
-    with pytest.raises(
-        ValueError, match=r"^images are 64×48, the network was built for 32×32; set resolution, or adap"
-    ):
-        backbone(torch.zeros(1, 3, 64, 48))
     adapting = MobileNetV2CSE(adapt=True).eval()
     adapting.load_state_dict(backbone.state_dict())
     images = torch.randn(1, 3, 32, 32)
@@ -174,6 +194,19 @@ def test_images_of_another_size_are_refused_unless_the_network_adapts():
         assert torch.equal(adapting(images)["c5"], backbone(images)["c5"])
         assert adapting(torch.zeros(1, 3, 64, 48))["c5"].shape == (1, 1280, 8, 6)
         assert adapting(torch.zeros(1, 3, 37, 21))["c5"].shape[:2] == (1, 1280)
+
+
+def test_a_network_without_gates_takes_images_of_any_size():
+    with torch.device("meta"):
+        maps = MobileNetV2CSE(variant="optimized")(torch.zeros(1, 3, 40, 64))
+    assert maps["c5"].shape == (1, 1280, 5, 8)
+
+
+def test_the_layout_follows_the_resolution():
+    with torch.device("meta"):
+        reductions = {side: MobileNetV2CSE(resolution=side).features["c5"].reduction for side in (32, 64, 96, 160)}
+        assert MobileNetV2CSE(resolution=96, layout="cifar").features["c5"].reduction == 8
+    assert reductions == {32: 8, 64: 8, 96: 16, 160: 16}
 
 
 def test_convolution_without_normalisation_keeps_the_scale():
@@ -191,6 +224,9 @@ def test_convolution_without_normalisation_keeps_the_scale():
         ({"layout": "imagenet"}, "layout='imagenet' is not one of cifar, imagenette"),
         ({"resolution": 36}, "resolution=36 is not a multiple of 8, layout 'cifar''s reduction"),
         ({"resolution": 0}, "resolution=0 is not a multiple of 8, layout 'cifar''s reduction"),
+        ({"resolution": 72}, "resolution=72 is not a multiple of 16, layout 'imagenette''s reduction"),
+        ({"variant": "mixed"}, "variant='mixed' is not one of mix, optimized, cse_only"),
+        ({"variant": "optimized", "repeats": "table1"}, "repeats=table1 is for variant=mix; optimized has its own"),
         ({"cap": 0}, "cap=0 leaves the gates no width; it must be 1 or more"),
         ({"cap_bound": "both"}, "cap_bound='both' is not one of upper, lower"),
         ({"stride": 2}, "stride=2 is not one of after_gate, before_gate, depthwise"),
