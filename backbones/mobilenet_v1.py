@@ -20,7 +20,7 @@ ROWS = (  # table 1, without the stem of 32 channels: (channels, stride)
     (1024, 2), (1024, 1),  # the table prints a stride of 2 here, but its output does not shrink
 )
 # fmt: on
-DEPTHS = {"full": ROWS, "shallow": tuple(row for row in ROWS if row != (512, 1))}  # without five layers of 14×14×512
+SHALLOW = tuple(row for row in ROWS if row != (512, 1))  # table 5: without the five layers of 14×14×512
 
 
 class DepthwiseSeparable(TappedBlock):
@@ -54,7 +54,7 @@ class MobileNetV1(Backbone):
     Args:
         width: multiplies the channels (section 3.3).
         convolution: "separable", or "full": a 3×3 convolution in the place of each depthwise separable one.
-        depth: "full", or "shallow": without the five layers of 14×14×512.
+        shallow: leave out the five layers of 14×14×512.
         output_stride, skip_strides, dilation_rule: see Stages.
         norm_eps: 1e-3 as in TensorFlow's code.
         norm_momentum: as in PyTorch: the weight of the new batch; 0.01 as in Keras (slim: 0.0003).
@@ -68,7 +68,7 @@ class MobileNetV1(Backbone):
         *,
         width: float = 1.0,
         convolution: Literal["separable", "full"] = "separable",
-        depth: Literal["full", "shallow"] = "full",
+        shallow: bool = False,
         output_stride: int = 32,
         skip_strides: int = 0,
         dilation_rule: DilationRule = "paper",
@@ -76,12 +76,11 @@ class MobileNetV1(Backbone):
         norm_momentum: float = 0.01,
     ) -> None:
         check_choice("convolution", convolution, ("separable", "full"))
-        check_choice("depth", depth, tuple(DEPTHS))
         stages = Stages(output_stride=output_stride, skip_strides=skip_strides, dilation_rule=dilation_rule)
         norm = partial(nn.BatchNorm2d, eps=norm_eps, momentum=norm_momentum)
         channels = make_divisible(32 * width)
         stages.add_stem(channels, act=ReLU6, norm=norm)
-        for row_channels, row_stride in DEPTHS[depth]:
+        for row_channels, row_stride in SHALLOW if shallow else ROWS:
             out = make_divisible(row_channels * width)
             step = stages.step(row_stride)
             if row_stride == 2:

@@ -48,7 +48,7 @@ ROWS: tuple[Published, ...] = (
     V1("", MobileNetV1, "- 290M", (4.232, 290.7), 160),
     V1("", MobileNetV1, "- 186M", (4.232, 186.4), 128),
     V1("plain convolutions", partial(MobileNetV1, convolution="full"), "29.3M 4866M", (29.294, 4867.3)),
-    V1("shallow", partial(MobileNetV1, depth="shallow"), "2.9M 307M", (2.888, 307.3)),
+    V1("shallow", partial(MobileNetV1, shallow=True), "2.9M 307M", (2.888, 307.3)),
     V2("", MobileNetV2, "3.4M 300M", (3.505, 300.8)),
     V2("width 1.4", partial(MobileNetV2, width=1.4), "6.9M 585M", (6.109, 582.2),
        note="6.9M not reproducible; authors' page 6.06M"),

@@ -10,7 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from backbones.table_file import read_table
 from tasks.common.errors import UserError
 from tasks.config.budget import budgets_of
-from tasks.config.rules.run import COMMAND
+from tasks.config.rules.run import COMMAND, DATA
 from tasks.config.rules.values import check_values
 from tasks.config.stored import Place, may_be_resolved
 from tasks.config.targets import check_targets, renamed
@@ -92,6 +92,8 @@ def resolve(task: str, config: DictConfig, output_dir: object = "") -> Settings:
     Raises:
         UserError: as Settings.of.
     """
+    whole: dict[str, Any] = OmegaConf.to_container(config, resolve=False)  # type: ignore[assignment]
+    check_values(whole, {"image_size": DATA["image_size"]}, {})  # the backbone's resolution is derived from it now
     return Settings.of(Run.of(task, with_table(renamed(storable(config))), output_dir))
 
 

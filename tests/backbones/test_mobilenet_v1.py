@@ -55,7 +55,7 @@ def test_norm_is_tensorflows():
 
 @pytest.mark.parametrize(
     "choices",
-    [{"convolution": "full"}, {"depth": "shallow"}, {"convolution": "full", "depth": "shallow", "output_stride": 16}],
+    [{"convolution": "full"}, {"shallow": True}, {"convolution": "full", "shallow": True, "output_stride": 16}],
 )
 def test_baselines_announce_their_maps_and_learn(choices):
     backbone = MobileNetV1(width=0.25, **choices)
@@ -82,7 +82,7 @@ def test_the_plain_twin_has_the_same_maps_but_the_depthwise_ones():
 def test_the_shallow_network_has_one_layer_of_14_by_14():
     """Table 5: without the five layers of 14×14×512; every other layer as it is."""
     with torch.device("meta"):
-        shallow, full = MobileNetV1(depth="shallow"), MobileNetV1()
+        shallow, full = MobileNetV1(shallow=True), MobileNetV1()
     assert len(full.blocks) - len(shallow.blocks) == 5
     assert [shallow.features[f"c{level}"] for level in range(1, 6)] == [full.features[f"c{n}"] for n in range(1, 6)]
 
@@ -90,5 +90,3 @@ def test_the_shallow_network_has_one_layer_of_14_by_14():
 def test_a_baseline_that_does_not_exist():
     with pytest.raises(ValueError, match="convolution='plain' is not one of separable, full"):
         MobileNetV1(convolution="plain")
-    with pytest.raises(ValueError, match="depth='half' is not one of full, shallow"):
-        MobileNetV1(depth="half")

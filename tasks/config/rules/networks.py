@@ -38,6 +38,7 @@ RULES: Rules = {
     "backbone.minimalistic": SWITCH,
     "backbone.excite": SWITCH,
     "backbone.stem": one_of(16, 32),
+    "backbone.shallow": SWITCH,
     "backbone.bias": SWITCH,
     "backbone.adapt": SWITCH,
     "backbone.resolution": whole(1, most=2**14),

@@ -2,6 +2,7 @@
 
 import pytest
 
+from tasks.app.resolve import composed
 from tasks.common.errors import UserError
 from tasks.config.overrides import apply_overrides
 from tasks.config.stored import checked_config
@@ -50,6 +51,28 @@ def test_what_follows_from_image_size(command):
         Run.of(task, tree)
         check_read(tree, {word.split("=")[0] for word in typed})
         assert {key: select(resolved(tree), key) for key in expected} == expected
+
+
+def test_a_network_tied_to_one_size_follows_the_recipes_and_stays_as_it_was_trained():
+    """CSE's gates: `image_size` of a later command does not change a trained network."""
+    trained = {
+        ("dataset=cifar100",): 32,
+        ("dataset=cifar100", "image_size=[64,64]"): 64,
+        ("dataset=imagenette",): 160,
+        ("experiment=classify_imagenette_cse",): 224,
+    }
+    for words, side in trained.items():
+        stored = checked_config(tree_of("backbone=mobilenet_v2_cse", *words, task="classify"), "a.ckpt")
+        assert stored["backbone"]["resolution"] == side
+    other = tree_of("mode=evaluate", "image_size=[96,96]", task="classify")
+    opened = resolved(apply_overrides(stored, other, ["image_size=[96,96]"]))
+    assert opened["backbone"]["resolution"] == 224 and opened["data"]["fit"]["crop"] == 96
+
+
+@pytest.mark.parametrize("size", ["96", "[a,1]", "[96]"])
+def test_a_wrong_size_is_named_before_a_network_is_built_for_it(size):
+    with pytest.raises(UserError, match=r"^image_size=.* is not \[height, width\]"):
+        composed("classify", "backbone=mobilenet_v2_cse", "dataset=imagenette", f"image_size={size}")
 
 
 def test_what_is_typed_itself_wins():
