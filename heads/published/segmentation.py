@@ -7,10 +7,12 @@ from backbones.base import Backbone
 from backbones.mobilenet_v1 import MobileNetV1
 from backbones.mobilenet_v2 import MobileNetV2
 from backbones.mobilenet_v3 import MobileNetV3
+from backbones.se_resnet import SEResNet
 from heads.aspp import DeepLabV3
 from heads.lraspp import LRASPP, RASPP
 from heads.published.row import Published
 
+ResNet101 = partial(SEResNet, depth=101, reduction=None)
 V3Large = partial(MobileNetV3, size="large")
 V3Small = partial(MobileNetV3, size="small")
 
@@ -96,5 +98,7 @@ VOC = (  # V2's table 7; V2's heads read the map of 320 channels, the second las
     voc("V2", MobileNetV2, DeepLabV3, "4.52M 387B", 4.523, 327900, output_stride=8),
     voc("V2", MobileNetV2, RASPP, "2.11M 2.75B", 2.114, 2741),
     voc("V2", MobileNetV2, RASPP, "2.11M 152.6B", 2.114, 152300, output_stride=8),
+    # DeepLab's ResNet-101 begins with three 3×3 convolutions (64, 64, 128) for the 7×7: 0.12M and 7.1B more.
+    voc("ResNet-101", ResNet101, DeepLabV3, "58.16M 81.0B", 58.041, 71061),
 )
 # fmt: on
