@@ -8,6 +8,8 @@ from typing import Any
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
+from tasks.app.seeds import summarise
+from tasks.common.spread import written
 from tasks.common.table import print_table
 
 DETAILS = ("AR", "mAP_")  # of COCO's twelve metrics: in the file, not on the terminal
@@ -28,8 +30,10 @@ def compare(folder: Path) -> None:
         columns = list(dict.fromkeys(key for row in rows for key in row))
         columns = [key for key in columns if not key.rpartition("/")[0].endswith(("iou", "AP"))]
         write_csv(folder / "comparison.csv", columns, rows)
-        print_runs(columns, rows)
+        settings, results = parted(columns)
+        print_runs(settings, results, rows)
         print(f"table     {folder / 'comparison.csv'}")
+        summarise(folder, settings, results, rows, hidden=[key for key in results if is_detail(key)])
     measured = runs_with("benchmark.json", folder)
     if measured:
         from tasks.deploy.bench.table import publish
@@ -87,23 +91,24 @@ def write_csv(path: Path, columns: list[str], rows: list[dict[str, Any]]) -> Non
         table.writerows(rows)
 
 
-def print_runs(columns: list[str], rows: list[dict[str, Any]]) -> None:
+def parted(columns: list[str]) -> tuple[list[str], list[str]]:
+    """Columns of settings, of which the image's size is the last, and of results."""
+    place = columns.index("image") + 1
+    return columns[:place], columns[place:]
+
+
+def is_detail(key: str) -> bool:
+    """Whether a score is one that the terminal has no room for."""
+    return key.rpartition("/")[2].startswith(DETAILS)
+
+
+def print_runs(settings: list[str], results: list[str], rows: list[dict[str, Any]]) -> None:
     """Print the table without details; overrides shared by all runs are printed above it."""
-    settings = columns[: columns.index("image") + 1]
     shared = [key for key in settings if len({str(row.get(key)) for row in rows}) == 1]
     print("  ".join(f"{key}={rows[0].get(key)}" for key in shared))
-    shown = [key for key in columns if key not in shared and not key.rpartition("/")[2].startswith(DETAILS)]
+    shown = [key for key in (*settings, *results) if key not in shared and not is_detail(key)]
     print_table(
         shown,
-        ([text(row.get(key)) for key in shown] for row in rows),
+        ([written(row.get(key)) for key in shown] for row in rows),
         align="".join("l" if isinstance(rows[0].get(key), str) else "r" for key in shown) or "l",
     )
-
-
-def text(value: Any) -> str:
-    """Text of a cell: counts with separators, fractions with four decimals."""
-    if value is None:
-        return "–"
-    if isinstance(value, float):
-        return f"{value:.4f}"
-    return f"{value:,}" if isinstance(value, int) else str(value)

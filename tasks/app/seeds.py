@@ -1,0 +1,65 @@
+"""The runs of a sweep that differ only in their seed, as one row each: mean and standard deviation of the scores."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tasks.common.spread import Cell, Spread, write_tables, written
+from tasks.common.table import print_table
+
+SEED = "seed"
+
+
+def summarise(
+    folder: Path, settings: Sequence[str], columns: Sequence[str], rows: Sequence[Mapping[str, Any]], hidden: Sequence[str]
+) -> None:
+    """Print the table over seeds, and write it to summary.csv, .md and .tex; nothing if no runs differ only in seeds.
+
+    Args:
+        settings: the keys that were typed.
+        columns: further keys of the rows: costs and scores.
+        rows: one per run.
+        hidden: columns that the terminal has no room for.
+    """
+    groups = by_setting([key for key in settings if key != SEED], rows)
+    if SEED not in settings or len(groups) == len(rows):
+        return
+    differ = [key for key in settings if key != SEED and len({str(row.get(key)) for row in rows}) > 1]
+    numbers = [key for key in columns if any(is_number(row.get(key)) for row in rows)]
+    table = [[*(group[0].get(key) for key in differ), *(cell(group, key) for key in numbers)] for group in groups]
+    headings = [*differ, *numbers]
+    shown = [place for place, name in enumerate(headings) if name not in hidden]
+    print_table(
+        [headings[place] for place in shown],
+        ([written(row[place]) for place in shown] for row in table),
+        align="l" * len(differ) + "r",
+        title=f"mean ± standard deviation over seeds ({', '.join(str(len(group)) for group in groups)} runs each)"
+        if len({len(group) for group in groups}) > 1
+        else f"mean ± standard deviation over {len(groups[0])} seeds",
+    )
+    files = write_tables(folder / "summary", headings, table)
+    print(f"summary   {files[0]}, {', '.join(file.suffix for file in files[1:])}")
+
+
+def by_setting(keys: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> list[list[Mapping[str, Any]]]:
+    """Groups of runs with equal values of these keys, in order."""
+    groups: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}
+    for row in rows:
+        groups.setdefault(tuple(str(row.get(key)) for key in keys), []).append(row)
+    return list(groups.values())
+
+
+def cell(group: Sequence[Mapping[str, Any]], key: str) -> Cell:
+    """What the runs of a group have in a column: a count that they share, or the spread of their values."""
+    values = [row[key] for row in group if is_number(row.get(key))]
+    if not values:
+        return None
+    if all(isinstance(value, int) for value in values) and len(set(values)) == 1:
+        shared: int = values[0]
+        return shared
+    return Spread.of(values)
+
+
+def is_number(value: Any) -> bool:
+    """Whether a value of a run is a count or a score."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
