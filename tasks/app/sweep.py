@@ -13,6 +13,7 @@ from tasks.common.spread import written
 from tasks.common.table import print_table
 
 DETAILS = ("AR", "mAP_")  # of COCO's twelve metrics: in the file, not on the terminal
+UNVARIED = ("images", "seconds")  # which tell nothing about a network
 
 
 class Comparison(Callback):
@@ -33,7 +34,7 @@ def compare(folder: Path) -> None:
         settings, results = parted(columns)
         print_runs(settings, results, rows)
         print(f"table     {folder / 'comparison.csv'}")
-        summarise(folder, settings, results, rows, hidden=[key for key in results if is_detail(key)])
+        summarise(folder, settings, results, rows, hidden=[key for key in results if is_detail(key) or key in UNVARIED])
     measured = runs_with("benchmark.json", folder)
     if measured:
         from tasks.deploy.bench.table import publish

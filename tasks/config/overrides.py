@@ -24,6 +24,7 @@ WHOLE = ("augment", "datasets", "draw", "own_augment")  # their keys are chosen 
 GLOBAL_GROUPS = {
     "experiment": ("dataset", "datasets", "data", "trainer"),
     "recipe": ("data", "trainer"),
+    "scale": ("dataset", "data", "trainer"),
     "loss": ("task.loss",),
     "dataset": ("dataset", "datasets", "data.draw", "data.own_augment"),  # any data set replaces a mixture
 }

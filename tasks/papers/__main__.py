@@ -1,0 +1,101 @@
+"""The papers' tables and figures, each by one command.
+
+    python -m tasks.papers                                  lists them
+    python -m tasks.papers table=v3.6                       its rows: commands, the paper's figures, sizes as built here
+    python -m tasks.papers table=v3.6 scale=mini            trains all rows in miniature, three seeds; beside the paper's
+    python -m tasks.papers table=v3.6 scale=full            as in the paper, on the data sets below DATA_ROOT
+
+    rows=[1,2]  seeds=[0,1,2]  epochs=10 or minutes=30 (for the whole table)  workers=2 rows at the same time
+    scale=mini: root=<folder with cifar10-mini, coco-bccd, cityscapes-camvid>; scale=streets needs no data
+    output=<folder>: what it has is kept, so that a stopped table goes on; key=value: whatever the task takes
+"""
+
+import sys
+
+from tasks.common.console import report, run_command
+from tasks.common.errors import UserError, visible
+from tasks.papers.arguments import Request, parse
+from tasks.papers.catalogue import PAPERS, chosen, find
+from tasks.papers.scales import overrides_at
+from tasks.papers.table import Row, Table
+
+
+def main() -> None:
+    """List, show or run; user errors are printed in one line with exit status 2."""
+    if {"--help", "-h"} & set(sys.argv[1:]):
+        print(__doc__)
+        return
+    try:
+        answer(parse(sys.argv[1:]))
+    except UserError as error:
+        print(visible(f"error: {error}"), file=sys.stderr)
+        sys.exit(2)
+
+
+def answer(request: Request) -> None:
+    """Do what was asked.
+
+    Raises:
+        UserError: for an unknown table or row, missing data, or trainings that failed.
+    """
+    if request.table is None:
+        list_tables()
+        return
+    table = find(request.table)
+    rows = chosen(table, request.rows)
+    if request.scale is None:
+        from tasks.papers.show import show  # imports torch: seconds
+
+        show(table, rows)
+        return
+    run(request, request.scale, table, rows)
+
+
+def list_tables() -> None:
+    """Print every table with its commands, or why it has none."""
+    for paper, tables in PAPERS.values():
+        print(f"\n{paper}")
+        for table in tables:
+            print(f"  {table.key:18}{table.title}")
+            for command in table.commands():
+                print(f"  {'':18}  {command}")
+            if table.reason:
+                print(f"  {'':18}  ({table.reason})")
+
+
+def run(request: Request, scale: str, table: Table, rows: list[Row]) -> None:
+    """Train the rows, and print the table.
+
+    Raises:
+        UserError: for missing data, a folder with other runs, or trainings that failed.
+    """
+    from tasks.papers.results import publish
+    from tasks.papers.runs import Job, check_output, epochs_within, folder_name, run_all
+
+    jobs = [
+        Job(
+            table.task,
+            row.name,
+            (*overrides_at(scale, table, row, request.root), *request.overrides),
+            request.output / folder_name(row.name),
+        )
+        for row in rows
+    ]
+    check_output(
+        request.output,
+        {"table": table.key, "scale": scale, "overrides": request.overrides, "minutes": request.minutes}
+        | {"epochs": request.epochs},
+    )
+    epochs = request.epochs
+    if request.minutes is not None:
+        epochs = epochs_within(request.minutes, jobs, request.seeds, request.workers, request.output)
+    more = [] if epochs is None else [f"trainer.max_epochs={epochs}"]
+    report(f"training  {len(jobs)} rows, {len(request.seeds)} seeds{f', {epochs} epochs' if epochs else ''}: {request.output}")
+    failures = run_all(jobs, request.seeds, more, request.workers)
+    publish(table, rows, jobs, request.seeds, request.output)
+    if failures:
+        raise UserError(f"{len(failures)} of {len(jobs)} rows failed: {'; '.join(failures)}")
+
+
+if __name__ == "__main__":
+    run_command(main)
