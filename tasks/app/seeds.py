@@ -11,7 +11,11 @@ SEED = "seed"
 
 
 def summarise(
-    folder: Path, settings: Sequence[str], columns: Sequence[str], rows: Sequence[Mapping[str, Any]], hidden: Sequence[str]
+    folder: Path,
+    settings: Sequence[str],
+    columns: Sequence[str],
+    rows: Sequence[Mapping[str, Any]],
+    hidden: Sequence[str],
 ) -> None:
     """Print the table over seeds, and write it to summary.csv, .md and .tex; nothing if no runs differ only in seeds.
 

@@ -33,7 +33,16 @@ class Spread(NamedTuple):
 
 
 Cell = str | int | float | Spread | None
-ESCAPED = {"&": r"\&", "%": r"\%", "_": r"\_", "#": r"\#", "$": r"\$", "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}"}
+ESCAPED = {
+    "&": r"\&",
+    "%": r"\%",
+    "_": r"\_",
+    "#": r"\#",
+    "$": r"\$",
+    "{": r"\{",
+    "}": r"\}",
+    "~": r"\textasciitilde{}",
+}
 ESCAPED |= {"^": r"\textasciicircum{}", "\\": r"\textbackslash{}", "×": r"$\times$", "–": "--", "±": r"$\pm$"}
 
 
@@ -92,10 +101,8 @@ def latex(headings: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:
     sides = "".join("r" if is_number(rows, place) else "l" for place in range(len(headings)))
     lines = [[escaped(written(cell)) for cell in row] for row in (headings, *rows)]
     text = [f"{' & '.join(line)} \\\\\n" for line in lines]
-    return "".join(
-        [f"\\begin{{tabular}}{{{sides}}}\n\\toprule\n", text[0], "\\midrule\n", *text[1:]]
-        + ["\\bottomrule\n\\end{tabular}\n"]
-    )
+    begin, end = f"\\begin{{tabular}}{{{sides}}}\n\\toprule\n", "\\bottomrule\n\\end{tabular}\n"
+    return "".join([begin, text[0], "\\midrule\n", *text[1:], end])
 
 
 def is_number(rows: Sequence[Sequence[Cell]], place: int) -> bool:

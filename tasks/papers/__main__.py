@@ -1,13 +1,13 @@
 """The papers' tables and figures, each by one command.
 
-    python -m tasks.papers                                  lists them
-    python -m tasks.papers table=v3.6                       its rows: commands, the paper's figures, sizes as built here
-    python -m tasks.papers table=v3.6 scale=mini            trains all rows in miniature, three seeds; beside the paper's
-    python -m tasks.papers table=v3.6 scale=full            as in the paper, on the data sets below DATA_ROOT
+python -m tasks.papers                                  lists them
+python -m tasks.papers table=v3.6                       its rows: commands, the paper's figures, sizes as built here
+python -m tasks.papers table=v3.6 scale=mini            trains all rows in miniature, three seeds; beside the paper's
+python -m tasks.papers table=v3.6 scale=full            as in the paper, on the data sets below DATA_ROOT
 
-    rows=[1,2]  seeds=[0,1,2]  epochs=10 or minutes=30 (for the whole table)  workers=2 rows at the same time
-    scale=mini: root=<folder with cifar10-mini, coco-bccd, cityscapes-camvid>; scale=streets needs no data
-    output=<folder>: what it has is kept, so that a stopped table goes on; key=value: whatever the task takes
+rows=[1,2]  seeds=[0,1,2]  epochs=10 or minutes=30 (for the whole table)  workers=2 rows at the same time
+scale=mini: root=<folder with cifar10-mini, coco-bccd, cityscapes-camvid>; scale=streets needs no data
+output=<folder>: what it has is kept, so that a stopped table goes on; key=value: whatever the task takes
 """
 
 import sys
@@ -90,7 +90,8 @@ def run(request: Request, scale: str, table: Table, rows: list[Row]) -> None:
     if request.minutes is not None:
         epochs = epochs_within(request.minutes, jobs, request.seeds, request.workers, request.output)
     more = [] if epochs is None else [f"trainer.max_epochs={epochs}"]
-    report(f"training  {len(jobs)} rows, {len(request.seeds)} seeds{f', {epochs} epochs' if epochs else ''}: {request.output}")
+    length = f", {epochs} epochs" if epochs else ""
+    report(f"training  {len(jobs)} rows, {len(request.seeds)} seeds{length}: {request.output}")
     failures = run_all(jobs, request.seeds, more, request.workers)
     publish(table, rows, jobs, request.seeds, request.output)
     if failures:

@@ -60,8 +60,9 @@ def parse(arguments: Sequence[str]) -> Request:
     table, scale = own.get("table"), own.get("scale")
     if table is None and (own or overrides):
         raise UserError(f"{arguments[0]}: table=… is missing; python -m tasks.papers lists the tables")
-    if scale is None and (missing := sorted({*own, *(word.partition("=")[0] for word in overrides)} - {"table", "rows"})):
-        raise UserError(f"{missing[0]}=… is for a training: scale=mini, streets or full")
+    training = sorted({*own, *(word.partition("=")[0] for word in overrides)} - {"table", "rows"})
+    if scale is None and training:
+        raise UserError(f"{training[0]}=… is for a training: scale=mini, streets or full")
     if "epochs" in own and "minutes" in own:
         raise UserError("epochs=… and minutes=… both say how long; take one of them")
     name = f"{str(table).replace('.', '_')}_{scale}"

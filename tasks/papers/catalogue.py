@@ -27,12 +27,8 @@ def find(key: str) -> Table:
     if key in TABLES:
         return TABLES[key]
     near = difflib.get_close_matches(key, TABLES, n=3, cutoff=0.5) or [name for name in TABLES if name.startswith(key)]
-    raise UserError(f"table={key}: no such table; {choices('did you mean', near) if near else choices('there are', TABLES)}")
-
-
-def choices(words: str, names: Sequence[str] | dict[str, Table]) -> str:
-    """Words and names, as a list."""
-    return f"{words} {', '.join(names)}"
+    hint = f"did you mean {', '.join(near)}?" if near else f"there are {', '.join(TABLES)}"
+    raise UserError(f"table={key}: no such table; {hint}")
 
 
 def chosen(table: Table, names: Sequence[str] | None) -> list[Row]:

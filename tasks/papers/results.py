@@ -36,7 +36,14 @@ def costs_of(job: Job, seeds: Sequence[int]) -> tuple[float | None, float | None
 def publish(table: Table, rows: Sequence[Row], jobs: Sequence[Job], seeds: Sequence[int], output: Path) -> None:
     """Print the table beside the paper's and its conclusions; write table.csv, .md and .tex, and claims.md."""
     scores = {row.name: scores_of(table, job, seeds) for row, job in zip(rows, jobs, strict=True)}
-    headings = ["", *(f"paper {name}" for name in table.columns), f"{score_of(table)} %", "seeds", "params M", "MAdds M"]
+    headings = [
+        "",
+        *(f"paper {name}" for name in table.columns),
+        f"{score_of(table)} %",
+        "seeds",
+        "params M",
+        "MAdds M",
+    ]
     lines: list[list[Cell]] = []
     for row, job in zip(rows, jobs, strict=True):
         score, (params, madds) = scores[row.name], costs_of(job, seeds)

@@ -100,7 +100,9 @@ def run_all(jobs: Sequence[Job], seeds: Sequence[int], more: Sequence[str], work
                 process, job, begin = entry
                 running.remove(entry)
                 if process.returncode:
-                    failures.append(f"{job.name}: {reason(log_of(job).read_text(errors='replace'), process.returncode)}")
+                    failures.append(
+                        f"{job.name}: {reason(log_of(job).read_text(errors='replace'), process.returncode)}"
+                    )
                     report(f"failed    {failures[-1]} ({log_of(job)})")
                 else:
                     report(f"done      {job.name} in {(now() - begin) / 60:.1f} minutes; {len(waiting)} rows wait")
@@ -150,7 +152,9 @@ def check_output(output: Path, request: Mapping[str, Any]) -> None:
         before = json.loads(note.read_text())
         for key, value in request.items():
             if before.get(key) != value:
-                raise UserError(f"output={output} has runs with {key}={before.get(key)}, not {value}; name a new folder")
+                raise UserError(
+                    f"output={output} has runs with {key}={before.get(key)}, not {value}; name a new folder"
+                )
     elif output.exists() and any(output.iterdir()):
         raise UserError(f"output={output} has other files; name a new folder")
     output.mkdir(parents=True, exist_ok=True)

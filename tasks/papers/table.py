@@ -94,13 +94,13 @@ class Table(NamedTuple):
         """A command for each experiment, or the one that shows the table."""
         if not self.parts:
             return [self.command] if self.command else []
-        return [
-            " ".join(
-                [f"python -m tasks.{self.task}", *(["-m"] if swept_values(part.experiment) else [])]
-                + [f"experiment={part.experiment}", *part.overrides]
+        found = []
+        for part in self.parts:
+            sweeps = " -m" if swept_values(part.experiment) else ""
+            found.append(
+                f"python -m tasks.{self.task}{sweeps} experiment={' '.join((part.experiment, *part.overrides))}"
             )
-            for part in self.parts
-        ]
+        return found
 
 
 def swept_values(experiment: str) -> dict[str, list[str]]:

@@ -10,11 +10,13 @@ PHONES = "a phone's latency; here: mode=benchmark"
 TABLES = (
     Table("v3.1", "V3-Large", command="python -m backbones mobilenet_v3_large"),
     Table("v3.2", "V3-Small", command="python -m backbones mobilenet_v3_small"),
-    Table("v3.figure1", "accuracy and latency", "classify", ("top-1",), (Part("paper/v3_table3", ("-",) * 4),), reason=PHONES),
+    Table("v3.figure1", "accuracy and latency", "classify", ("top-1",), (Part("paper/v3_table3", ("-",) * 4),),
+          reason=PHONES),
     Table("v3.figure2", "accuracy and multiply-adds", "classify", ("top-1",), (Part("paper/v3_table3", ("-",) * 4),),
           reason="a figure without numbers"),
     Table("v3.figure3-4", "the blocks", command="python -m backbones mobilenet_v3_large"),
-    Table("v3.figure6", "sigmoid, swish and their hard versions", reason="formulas; torch.nn.Hardswish and Hardsigmoid are used"),
+    Table("v3.figure6", "sigmoid, swish and their hard versions",
+          reason="formulas; torch.nn.Hardswish and Hardsigmoid are used"),
     Table(
         "v3.figure5", "the last stage", "classify", ("top-1",), (Part("paper/v3_figure5", ("75.2", "-")),),
         (Claim("efficient", "≈", "original"),),
@@ -40,8 +42,9 @@ TABLES = (
         (Claim("mobilenet_v3_large", ">", "mobilenet_v2"), Claim("mobilenet_v3_small", ">", "V2 0.35")),
         reason="Proxyless and MnasNet-small are not among the networks",
     ),
-    Table("v3.4", "8-bit networks", command="python -m tasks.classify mode=export checkpoint=<best.ckpt> export.precision=int8 "
-          "dataset=imagenet", reason="needs networks trained on ImageNet"),
+    Table("v3.4", "8-bit networks",
+          command="python -m tasks.classify mode=export checkpoint=<best.ckpt> export.precision=int8 dataset=imagenet",
+          reason="needs networks trained on ImageNet"),
     Table(
         "v3.5", "non-linearities", "classify", ("top-1",),
         (Part("paper/v3_table5", ("75.2", "74.5", "-", "75.4", "-", "-", "75.0")),),
@@ -51,7 +54,8 @@ TABLES = (
         "v3.6", "SSDLite on COCO", "detect", ("mAP", "params", "MAdds"),
         (
             Part("paper/v3_table6", ("22.2 5.1M 1.3B", "22.1 4.3M 0.80B", "22.0 4.97M 0.62B", "16.0 2.49M 0.21B")),
-            Part("paper/v3_table6_halved", ("22.0 3.22M 0.51B", "16.1 1.77M 0.16B"), names=("V3-Large halved", "V3-Small halved")),
+            Part("paper/v3_table6_halved", ("22.0 3.22M 0.51B", "16.1 1.77M 0.16B"),
+                 names=("V3-Large halved", "V3-Small halved")),
             Part("paper/v3_table6_v2_035", ("13.7 0.93M 0.16B",), names=("V2 0.35",)),
             Part("paper/v3_table6_v2_050", ("16.6 1.54M 0.27B",), names=("V2 0.5",)),
         ),
@@ -65,11 +69,14 @@ TABLES = (
     Table(
         "v3.7", "Cityscapes, validation", "segment", SEGMENT,
         (
-            Part("paper/v3_table7_raspp", ("72.84 2.11M 21.29B", "72.56 1.15M 13.68B", "72.64 3.60M 18.43B", "71.91 1.76M 11.24B"),
+            Part("paper/v3_table7_raspp",
+                 ("72.84 2.11M 21.29B", "72.56 1.15M 13.68B", "72.64 3.60M 18.43B", "71.91 1.76M 11.24B"),
                  names=("1 V2", "2 V2 RF2", "5 V3-L", "6 V3-L RF2")),
-            Part("paper/v3_table7_lraspp", ("72.97 1.02M 12.83B", "72.74 0.98M 12.57B", "72.37 1.63M 10.33B", "72.36 1.51M 9.74B"),
+            Part("paper/v3_table7_lraspp",
+                 ("72.97 1.02M 12.83B", "72.74 0.98M 12.57B", "72.37 1.63M 10.33B", "72.36 1.51M 9.74B"),
                  names=("3 V2 LR 256", "4 V2 LR 128", "7 V3-L LR 256", "8 V3-L LR 128")),
-            Part("paper/v3_table7_narrow", ("68.57 0.28M 4.00B", "66.83 0.16M 2.54B"), names=("9 V2 0.5", "10 V2 0.35")),
+            Part("paper/v3_table7_narrow", ("68.57 0.28M 4.00B", "66.83 0.16M 2.54B"),
+                 names=("9 V2 0.5", "10 V2 0.35")),
             Part("segment_cityscapes_v3_small", ("68.38 0.47M 2.90B",), names=("11 V3-S",)),
         ),
         (
@@ -88,12 +95,14 @@ TABLES = (
     Table(
         "v3.figure7", "widths and image sizes", "classify", ("top-1",),
         (
-            Part("paper/v3_figure7_widths", ("64.2", "68.8", "73.3", "75.2", "76.6", "49.8", "58.0", "65.4", "67.5", "70.4")),
+            Part("paper/v3_figure7_widths",
+                 ("64.2", "68.8", "73.3", "75.2", "76.6", "49.8", "58.0", "65.4", "67.5", "70.4")),
             Part("paper/v3_figure7_sizes",
                  ("63.3", "68.4", "71.7", "73.7", "75.2", "76.0", "51.7", "57.3", "62.8", "-", "67.5", "68.5")),
         ),
     ),
-    Table("v3.figure8", "h-swish and latency", command="python -m tasks.classify -m experiment=paper/v3_table5 mode=benchmark", reason=PHONES),
+    Table("v3.figure8", "h-swish and latency",
+          command="python -m tasks.classify -m experiment=paper/v3_table5 mode=benchmark", reason=PHONES),
     Table(
         "v3.figure9", "from one component to the next", "classify", ("top-1",),
         (
