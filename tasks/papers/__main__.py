@@ -16,6 +16,7 @@ from tasks.common.console import report, run_command
 from tasks.common.errors import UserError, visible
 from tasks.papers.arguments import Request, parse
 from tasks.papers.catalogue import PAPERS, chosen, find
+from tasks.papers.page import page
 from tasks.papers.scales import overrides_at
 from tasks.papers.table import Row, Table
 
@@ -24,6 +25,9 @@ def main() -> None:
     """List, show or run; user errors are printed in one line with exit status 2."""
     if {"--help", "-h"} & set(sys.argv[1:]):
         print(__doc__)
+        return
+    if sys.argv[1:] == ["page"]:
+        print(page())
         return
     try:
         answer(parse(sys.argv[1:]))

@@ -82,10 +82,15 @@ def parse(arguments: Sequence[str]) -> Request:
 
 
 def listed(text: str) -> list[str]:
-    """The entries of "[a,b]" or "a,b"; a comma inside further brackets or a name with one does not part them."""
-    inner = text[1:-1] if text.startswith("[") and text.endswith("]") and not text.startswith("[[") else text
-    words, depth = [""], 0
-    for letter in inner:
+    """The entries of "[a,b]" or "a,b"; commas within an entry's own brackets do not separate."""
+    words, depth, closings = [""], 0, []
+    for place, letter in enumerate(text):
+        depth += (letter == "[") - (letter == "]")
+        if letter == "]" and depth == 0:
+            closings.append(place)
+    if text.startswith("[") and closings == [len(text) - 1]:
+        text = text[1:-1]
+    for letter in text:
         depth += (letter == "[") - (letter == "]")
         if letter == "," and not depth:
             words.append("")

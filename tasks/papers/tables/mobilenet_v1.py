@@ -21,7 +21,7 @@ TABLES = (
     Table(
         "v1.5", "narrow against shallow", "classify", CLASSIFY,
         (
-            Part("paper/v1_table5", ("70.6 4.2M 569M", "65.3 2.9M 307M")),
+            Part("paper/v1_table5", ("70.6 4.2M 569M", "65.3 2.9M 307M"), names=("whole", "shallow")),
             Part(V1, ("68.4 2.6M 325M",), ("backbone.width=0.75",), ("narrow",)),
         ),
         (Claim("narrow", ">", "shallow"),),
