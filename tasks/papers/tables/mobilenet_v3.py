@@ -28,8 +28,8 @@ TABLES = (
     ),
     Table(
         "v3.excite", "squeeze-and-excite (section 5.3)", "classify", ("top-1",),
-        (Part("paper/v3_excite", ("75.2", "-")),),
-        (Claim("true", ">", "false"),),
+        (Part("paper/v3_excite", ("75.2", "-"), names=("with", "without")),),
+        (Claim("with", ">", "without"),),
     ),
     Table(
         "v3.3", "ImageNet", "classify", CLASSIFY,
