@@ -11,7 +11,7 @@ class Spread(NamedTuple):
 
     mean: float
     sd: float | None
-    count: int
+    size: int
 
     @classmethod
     def of(cls, values: Iterable[float]) -> Self:

@@ -48,7 +48,7 @@ def publish(table: Table, rows: Sequence[Row], jobs: Sequence[Job], seeds: Seque
     for row, job in zip(rows, jobs, strict=True):
         score, (params, madds) = scores[row.name], costs_of(job, seeds)
         printed = ["–" if figure == "-" else figure for figure in row.printed]
-        lines.append([row.name, *printed, score, score.count if score else 0, params, madds])
+        lines.append([row.name, *printed, score, score.size if score else 0, params, madds])
     text = [[cell.format(2) if isinstance(cell, Spread) else figure(cell) for cell in line] for line in lines]
     print_table(headings, text, title=f"{table.key}: {table.title}")
     files = write_tables(output / "table", headings, lines)
