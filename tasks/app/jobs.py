@@ -142,7 +142,7 @@ class Jobs:
                 [word for word in self.typed if "=" in word and not word.startswith("-")]
             )
             if override.is_sweep_override()
-        } | {str(key) for key in hydra.get("sweeper", {}).get("params") or {}}
+        } | {str(key) for key in hydra.sweeper.get("params") or {}}
         own = " ".join(word for word in words(hydra.overrides.task) if word.partition("=")[0] in swept)
         return f"job {hydra.job.num}" + (f" ({own})" if own else "")
 

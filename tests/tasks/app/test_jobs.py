@@ -113,7 +113,7 @@ def test_a_signal_reaches_the_command_of_a_job_once(tmp_path, monkeypatch, numbe
         f"touch {tmp_path}/ready\nwhile [ ! -e {tmp_path}/got ]; do sleep 0.05; done\nsleep 0.3\n"
     )
     command.chmod(0o755)
-    hydra = OmegaConf.create({"job": {"num": 0}, "overrides": {"task": [], "hydra": []}})
+    hydra = OmegaConf.create({"job": {"num": 0}, "overrides": {"task": [], "hydra": []}, "sweeper": {}})
     monkeypatch.setattr("tasks.app.jobs.HydraConfig.get", lambda: hydra)
     monkeypatch.setattr(sys, "executable", str(command))
 
