@@ -84,7 +84,7 @@ def test_a_sweep_that_is_stopped_leaves_the_table_so_far(tmp_path, monkeypatch, 
     from tasks.app.jobs import Jobs
 
     hydra = OmegaConf.create(
-        {"job": {"num": 3}, "overrides": {"task": ["seed=3", "a=1"]}, "sweep": {"dir": str(tmp_path)}}
+        {"job": {"num": 3}, "overrides": {"task": ["seed=3", "a=1"]}, "sweep": {"dir": str(tmp_path)}, "sweeper": {}}
     )
     monkeypatch.setattr("tasks.app.jobs.HydraConfig.get", lambda: hydra)
     compared = []
