@@ -1,4 +1,4 @@
-"""Cost formulas of convolutions with numbers: `python -m backbones formula k=3 c=64 n=128 h=56`.
+"""Cost formulas of convolutions, and their values: `python -m backbones formula k=3 c=64 n=128 h=56`.
 
 MobileNets (Howard et al., 2017), section 3.1; MobileNetV2 (Sandler et al., 2018), table 1; Squeeze-and-Excitation
 Networks (Hu et al., TPAMI 2019), equation 5; for the fused block MobileNetV4 (Qin et al., ECCV 2024), section 4.
@@ -60,7 +60,7 @@ BLOCKS = {
 LEGEND = """
 params: weights of the convolutions, without biases and BatchNorm; MAdds: multiply-adds for one image
 h×w: input, H×W: output; s = t·c/r, rounded down: width inside squeeze-and-excite; t=1 has no expansion
-share: of the plain convolution's in the first line, from c to n channels
+share: relative to the first line, the plain convolution from c to n channels
 """
 
 
@@ -116,19 +116,19 @@ def costs(values: dict[str, int]) -> list[Cost]:
 
 
 def cost(block: str, name: str, layers: Sequence[Layer], symbols: dict[str, int]) -> Cost:
-    """The sum over layers."""
+    """The cost of some layers of a block together."""
     params = " + ".join(layer.weights for layer in layers)
     madds = " + ".join(layer.weights + f"·{layer.positions}" * (layer.positions != "1") for layer in layers)
     return Cost(block, name, params, evaluate(params, symbols), madds, evaluate(madds, symbols))
 
 
 def evaluate(formula: str, symbols: dict[str, int]) -> int:
-    """The number of a formula: a sum of products of symbols, their squares, their quotients and digits."""
+    """The value of a formula: a sum of products of factors."""
     return sum(math.prod(factor(text, symbols) for text in term.split("·")) for term in formula.split(" + "))
 
 
 def factor(text: str, symbols: dict[str, int]) -> int:
-    """The number of one factor: "k", "k²", "c/g" or "2"."""
+    """The value of one factor: "k", "k²", "c/g" or "2"; a quotient is rounded down."""
     if text.isdecimal():
         return int(text)
     over, _, under = text.partition("/")
@@ -158,7 +158,7 @@ def print_formulas(console: Console, words: Sequence[str], *, as_json: bool) -> 
     for line in found:
         name = f"  {line.layer}" if line.layer else line.block
         formulas = (line.params_formula, line.madds_formula)
-        params, madds = ("", "") if line.params_formula.count("+") > 1 else formulas  # the layers' below
+        params, madds = ("", "") if line.params_formula.count("+") > 1 else formulas  # too wide; its layers' follow
         table.add_row(
             name, params, f"{line.params:,}", f"{line.params / plain.params:.2%}",
             madds, f"{line.madds:,}", f"{line.madds / plain.madds:.2%}",

@@ -3,8 +3,8 @@
     python -m backbones.manifold --output manifold.png --dimensions 2 3 5 15 30 --seed 0
 
 A spiral in the plane is embedded into n dimensions by a random matrix T and passes a ReLU. The paper then returns to
-the plane by T⁻¹: the picture's first row. The figures and the second row show what no linear layer recovers: the share
-of the spiral's variance that remains as error of the best one, fitted by least squares.
+the plane by T⁻¹: the picture's first row. The second row shows the spiral as the best linear layer recovers it, fitted
+by least squares. The shares printed are what this layer does not recover of the spiral's variance.
 """
 
 import argparse
@@ -27,7 +27,7 @@ POINTS, TURNS = 1000, 2.5
 
 
 class Loss(NamedTuple):
-    """What one ReLU loses, for all draws of T.
+    """What one ReLU loses, for each draw of the matrix T.
 
     Attributes:
         relu: (draws,) share of the spiral's variance that the best linear layer does not recover.
@@ -51,7 +51,7 @@ def spiral() -> Tensor:
 
 
 def measure(dimension: int, draws: int, seed: int) -> Loss:
-    """Embed the spiral by `draws` random matrices into this many dimensions; the seed fixes them."""
+    """Embed the spiral into `dimension` dimensions by random matrices, as many as `draws`, and measure the loss."""
     plane = spiral().expand(draws, -1, -1)
     generator = torch.Generator().manual_seed(seed)
     embed = torch.randn(draws, 2, dimension, generator=generator, dtype=torch.float64)
@@ -127,9 +127,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Print the losses and write the picture; the exit status is 2 if it cannot be written."""
     parser = argparse.ArgumentParser(prog="python -m backbones.manifold", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--output", type=Path, default=Path("manifold.png"), help="the picture (manifold.png)")
-    parser.add_argument("--dimensions", type=whole_number, nargs="+", default=DIMENSIONS, help="2 3 5 15 30")
+    parser.add_argument("--dimensions", type=whole_number, nargs="+", default=DIMENSIONS, help="to embed into (2 3 5 15 30)")
     parser.add_argument("--draws", type=whole_number, default=100, help="of the random matrix, per dimension (100)")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=0, help="of the random matrices (0)")
     options = parser.parse_args(arguments)
     losses = {n: measure(n, options.draws, options.seed) for n in dict.fromkeys(options.dimensions)}
     print(f"Share of a spiral's variance lost, mean ± sd of {options.draws} random embeddings\n")

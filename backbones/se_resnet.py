@@ -1,7 +1,7 @@
 """SE-ResNet-50 and -101, and ResNet-50 and -101 as their special case without gates.
 
 Deep Residual Learning (He et al., CVPR 2016), table 1; Squeeze-and-Excitation Networks (Hu et al., TPAMI 2019), with
-the choices of its ablations (tables 10 to 14).
+the choices of its ablations (tables 10 to 16).
 """
 
 from collections.abc import Sequence

@@ -15,6 +15,8 @@ from heads.lraspp import check_hidden
 class DeepLabV3(Head):
     """Looks at the deep map through windows of several sizes at once, without a decoder.
 
+    torchvision's has another 3×3 convolution before the classes, rates 12, 24, 36, and dropout 0.5.
+
         high ─┬─ 1×1 ─────────────────────────── concat ── 1×1 hidden, BN, ReLU, dropout ── 1×1 classes ── logits
               ├─ 3×3, rate 6 ────────────────────┤
               ├─ 3×3, rate 12 ───────────────────┤         each branch: hidden channels, BN, ReLU
@@ -24,12 +26,10 @@ class DeepLabV3(Head):
     Args:
         features: of the backbone.
         num_classes: C, without void.
-        hidden: channels of each branch and of their merger.
+        hidden: channels of each branch, and after the concatenation.
         high: name of the map to read, or a list whose first existing map is used.
-        rates: of the 3×3 convolutions on a map at stride 16; doubled at stride 8, as in the paper, halved at 32.
+        rates: of the 3×3 convolutions on a map at stride 16; doubled at stride 8, as in the paper, halved at stride 32.
         dropout: before the classes; 0.1 as in DeepLab's code.
-
-    torchvision's has another 3×3 before the classes, rates 12, 24, 36, and dropout 0.5.
 
     Raises:
         ValueError: if the backbone does not have the map; for hidden, rates or dropout out of range.
@@ -67,9 +67,9 @@ class DeepLabV3(Head):
     def forward(self, maps: Mapping[str, Tensor]) -> Tensor:
         """Logits (N, classes, h, w), at the size of the high map."""
         high = maps[self.high]
-        point = self.point(high)  # (N, hidden, H/16, W/16)
+        point = self.point(high)  # (N, hidden, h, w)
         pooled = self.project_pooled(self.pool(high))
         pooled = F.interpolate(pooled, point.shape[-2:], mode="bilinear", align_corners=False)  # as in torchvision
         x = torch.cat([point, *(atrous(high) for atrous in self.atrous), pooled], 1)
-        logits: Tensor = self.classify(self.dropout(self.merge(x)))  # (N, classes, H/16, W/16)
+        logits: Tensor = self.classify(self.dropout(self.merge(x)))
         return logits

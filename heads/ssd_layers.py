@@ -12,18 +12,18 @@ Convolution = Literal["separable", "full"]
 
 
 class Layers:
-    """Makes the layers of one kind of head.
+    """Makes the layers of SSD or of SSDLite.
 
         separable (SSDLite)   predictor: 3×3 depthwise, 1×1    additional map: 1×1, 3×3 depthwise stride 2, 1×1
         full (SSD)            predictor: 3×3                   additional map: 1×1, 3×3 stride 2
 
     Args:
-        convolution: "separable", or "full" for ordinary convolutions.
-        kernel: of the predictors; 1 in TensorFlow's SSD with MobileNetV1, for full convolutions only.
-        norm: the batch normalisation. A full predictor has none.
+        convolution: "separable", or "full" for plain convolutions.
+        kernel: of the predictors: 3; full ones may also have 1, as TensorFlow's SSD with MobileNetV1.
+        norm: makes a batch normalisation. A full predictor has none.
 
     Raises:
-        ValueError: for another kind, or a kernel that it does not have.
+        ValueError: for another convolution or kernel.
     """
 
     def __init__(self, convolution: Convolution, kernel: int, norm: partial[nn.BatchNorm2d]) -> None:
@@ -49,7 +49,7 @@ class Layers:
         )
 
     def predictor(self, in_channels: int, out_channels: int, name: str) -> nn.Sequential:
-        """Ends in a convolution with bias and this name."""
+        """A predictor; its last convolution has a bias and, in the state dict, this name."""
         if self.convolution == "full":
             last = nn.Conv2d(in_channels, out_channels, self.kernel, padding=self.kernel // 2)
             return nn.Sequential(OrderedDict([(name, last)]))

@@ -45,8 +45,9 @@ class SSDLite(Head):
             In the papers c4_expanded, the expansion in the block that leads to stride 32, and c5.
         extras: channels of the additional maps after the last of those, each half the size of the one before.
         anchors: makes the anchors for a number of maps (heads/anchors.py).
-        convolution, kernel: of the predictors and the additional maps (heads/ssd_layers.py). The drawing shows
-            "separable"; "full" makes it SSD.
+        convolution: of the predictors and the additional maps (heads/ssd_layers.py). The drawing shows "separable";
+            "full" makes it SSD.
+        kernel: of the predictors.
         norm_eps, norm_momentum: of the batch normalisations in this head; momentum as in PyTorch.
         prior: initial probability of every class, for the sigmoid losses; None for zero biases.
 

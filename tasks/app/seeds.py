@@ -1,4 +1,4 @@
-"""The runs of a sweep that differ only in their seed, as one row each: mean and standard deviation of the scores."""
+"""One row for the runs of a sweep that differ only in their seed: mean and standard deviation of their scores."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,13 +17,13 @@ def summarise(
     rows: Sequence[Mapping[str, Any]],
     hidden: Sequence[str],
 ) -> None:
-    """Print the table over seeds, and write it to summary.csv, .md and .tex; nothing if no runs differ only in seeds.
+    """Print the table over seeds, and write it to summary.csv, .md and .tex, if runs differ only in their seed.
 
     Args:
-        settings: the keys that were typed.
-        columns: further keys of the rows: costs and scores.
+        settings: keys of the rows that were set: overrides, typed or swept, and the image size.
+        columns: their other keys: costs and scores.
         rows: one per run.
-        hidden: columns that the terminal has no room for.
+        hidden: columns to leave out on the terminal.
     """
     groups = by_setting([key for key in settings if key != SEED], rows)
     if SEED not in settings or len(groups) == len(rows):
@@ -54,7 +54,7 @@ def by_setting(keys: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> list[l
 
 
 def cell(group: Sequence[Mapping[str, Any]], key: str) -> Cell:
-    """What the runs of a group have in a column: a count that they share, or the spread of their values."""
+    """A group's cell in a column: the count that its runs share, or the spread of their values."""
     values = [row[key] for row in group if is_number(row.get(key))]
     if not values:
         return None

@@ -1,4 +1,4 @@
-"""Mean and standard deviation over the seeds of a training, and tables of them for papers: CSV, Markdown, LaTeX."""
+"""Mean and standard deviation over a training's seeds, and tables of them in CSV, Markdown and LaTeX."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -7,7 +7,12 @@ from typing import NamedTuple, Self
 
 
 class Spread(NamedTuple):
-    """Mean of some values and their sample standard deviation, which divides by n - 1; None for a single value."""
+    """Mean and deviation of some values.
+
+    Attributes:
+        sd: the sample standard deviation, which divides by size - 1; None for a single value.
+        size: the number of values.
+    """
 
     mean: float
     sd: float | None
@@ -15,7 +20,11 @@ class Spread(NamedTuple):
 
     @classmethod
     def of(cls, values: Iterable[float]) -> Self:
-        """Raises a ZeroDivisionError for no values."""
+        """The spread of these values.
+
+        Raises:
+            ZeroDivisionError: if there are none.
+        """
         found = list(values)
         mean = math.fsum(found) / len(found)
         squares = math.fsum((value - mean) ** 2 for value in found)
@@ -26,7 +35,10 @@ class Spread(NamedTuple):
         return f"{self.mean:.{digits}f}" + ("" if self.sd is None else f" {sign} {self.sd:.{digits}f}")
 
     def compare(self, other: "Spread") -> str:
-        """ "higher" or "lower" than another mean, or "equal within noise": by more than both deviations together."""
+        """Whether this mean is "higher" or "lower" than another, or "equal within noise".
+
+        A difference counts if it exceeds √(sd² + other sd²). A single value has no deviation: any difference counts.
+        """
         noise = math.hypot(self.sd or 0.0, other.sd or 0.0)
         difference = self.mean - other.mean
         return "equal within noise" if abs(difference) <= noise else "higher" if difference > 0 else "lower"
@@ -47,7 +59,7 @@ ESCAPED |= {"^": r"\textasciicircum{}", "\\": r"\textbackslash{}", "×": r"$\tim
 
 
 def written(cell: Cell) -> str:
-    """Text of a cell for people: counts with separators, fractions with four decimals, a dash for None."""
+    """Text of a cell for people: thousands separators in counts, four decimals in fractions, a dash for None."""
     if cell is None:
         return "–"
     if isinstance(cell, Spread):
@@ -60,7 +72,7 @@ def written(cell: Cell) -> str:
 def write_tables(stem: Path, headings: Sequence[str], rows: Sequence[Sequence[Cell]]) -> list[Path]:
     """Write a table as <stem>.csv, .md and .tex; returns the files.
 
-    In CSV a column with spreads becomes two, of which the second is named <heading> sd, with all digits.
+    In CSV, with all digits, a column of spreads becomes two: the means, and the deviations as "<heading> sd".
     """
     files = [stem.with_name(f"{stem.name}.{kind}") for kind in ("csv", "md", "tex")]
     files[0].write_text(csv_of(headings, rows), encoding="utf-8")
@@ -70,7 +82,7 @@ def write_tables(stem: Path, headings: Sequence[str], rows: Sequence[Sequence[Ce
 
 
 def csv_of(headings: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:
-    """The table as comma-separated values."""
+    """The table in CSV."""
     import csv
     import io
 
@@ -90,14 +102,14 @@ def csv_of(headings: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:
 
 
 def markdown(headings: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:
-    """The table in Markdown, numbers on the right."""
+    """The table in Markdown, numbers aligned on the right."""
     sides = ["---:" if is_number(rows, place) else "---" for place in range(len(headings))]
     lines = [list(headings), sides, *([written(cell).replace("|", r"\|") for cell in row] for row in rows)]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def latex(headings: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:
-    """The table in LaTeX, with booktabs' rules."""
+    """The table in LaTeX; it needs the package booktabs."""
     sides = "".join("r" if is_number(rows, place) else "l" for place in range(len(headings)))
     lines = [[escaped(written(cell)) for cell in row] for row in (headings, *rows)]
     text = [f"{' & '.join(line)} \\\\\n" for line in lines]
@@ -106,11 +118,11 @@ def latex(headings: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:
 
 
 def is_number(rows: Sequence[Sequence[Cell]], place: int) -> bool:
-    """Whether a column has numbers, in its cells that are not empty."""
+    """Whether a column has only numbers and spreads, apart from empty cells, and at least one."""
     cells = [row[place] for row in rows if row[place] is not None]
     return bool(cells) and not any(isinstance(cell, str) for cell in cells)
 
 
 def escaped(text: str) -> str:
-    """Text for LaTeX."""
+    """Text with LaTeX's special characters escaped."""
     return "".join(ESCAPED.get(letter, letter) for letter in text)

@@ -1,4 +1,4 @@
-"""Which parameters decay: groups for an optimiser, by the kind of module that a parameter belongs to."""
+"""Weight decay: an optimiser's groups of parameters, by the kind of each parameter (optimizer.decay)."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,11 +10,11 @@ from torch.nn.modules.conv import _ConvNd
 from tasks.config.rules.learning import DECAY
 
 NORMS = (_NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)  # _NormBase: batch and instance normalisation
-OTHER_VECTORS = "other vectors"  # PReLU's slopes, layer scales, uncertainty's log variances: never decay
+OTHER_VECTORS = "other vectors"  # PReLU's slopes, layer scales, log variances of balance=uncertainty: never decay
 
 
 def kind_of(module: nn.Module, name: str, parameter: nn.Parameter) -> str:
-    """`norms`, `biases`, `depthwise`, `weights` or OTHER_VECTORS.
+    """The kind of a parameter: "norms", "biases", "depthwise", "weights" or OTHER_VECTORS.
 
     Args:
         module: that the parameter belongs to.
@@ -33,8 +33,8 @@ def kind_of(module: nn.Module, name: str, parameter: nn.Parameter) -> str:
 def parameter_groups(root: nn.Module, decay: Mapping[str, bool | float] = DECAY) -> list[dict[str, Any]]:
     """The trained parameters as groups for an optimiser.
 
-    First those that decay with the optimiser's own weight_decay, then those that do not, then a group for each other
-    weight decay. The first two are always there, so that a checkpoint's optimiser state keeps its place.
+    The first group decays with the optimiser's own weight_decay, the second not at all; then there is one for each
+    other weight decay. The first two are always there, even if empty, as in the optimiser states of older checkpoints.
 
     Args:
         decay: for norms, depthwise and biases: True for the optimiser's weight_decay, False for none, or a number
