@@ -127,7 +127,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Print the losses and write the picture; the exit status is 2 if it cannot be written."""
     parser = argparse.ArgumentParser(prog="python -m backbones.manifold", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--output", type=Path, default=Path("manifold.png"), help="the picture (manifold.png)")
-    parser.add_argument("--dimensions", type=whole_number, nargs="+", default=DIMENSIONS, help="to embed into (2 3 5 15 30)")
+    parser.add_argument(
+        "--dimensions", type=whole_number, nargs="+", default=DIMENSIONS, help="of the spaces (2 3 5 15 30)"
+    )
     parser.add_argument("--draws", type=whole_number, default=100, help="of the random matrix, per dimension (100)")
     parser.add_argument("--seed", type=int, default=0, help="of the random matrices (0)")
     options = parser.parse_args(arguments)

@@ -32,7 +32,8 @@ def layers_of(k, c, n, h, w, stride, t, r, g):
     if k == 3:
         step = {"stride": stride, "dilation": 1, "norm": NORM}
         assert counted(DepthwiseSeparable(c, n, **step), c, h, w) == counted(found["separable convolution"], c, h, w)
-        assert counted(FusedBottleneck(c, t * c, n, **step), c, h, w) == counted(found["fused MBConv"], c, h, w)
+        fused = FusedBottleneck(c, t * c, n, project_act=None, **step)
+        assert counted(fused, c, h, w) == counted(found["fused MBConv"], c, h, w)
     return found
 
 
