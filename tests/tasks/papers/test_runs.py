@@ -75,7 +75,9 @@ def test_results_beside_the_papers(tmp_path, fake, capsys):
     rows = [row._replace(name=name) for row, name in zip(table.rows()[:2], ("linear", "relu6"), strict=True)]
     ran = jobs(tmp_path, "linear", "relu6")
     run_all(ran, [0, 1], [], workers=2)
-    table = table._replace(claims=(Claim("linear", ">", "relu6"), Claim("relu6", "≈", "linear"), Claim("V1", ">", "relu6")))
+    table = table._replace(
+        claims=(Claim("linear", ">", "relu6"), Claim("relu6", "≈", "linear"), Claim("V1", ">", "relu6"))
+    )
     publish(table, rows, ran, [0, 1, 2], tmp_path)
     with (tmp_path / "table.csv").open() as file:
         first = next(csv.DictReader(file))
@@ -126,6 +128,11 @@ def test_wrong_arguments(line, message):
 
 
 def test_arguments():
-    asked = parse("table=v2.4 scale=mini rows=[1,3] seeds=[0,5] data.batch_size=8 root=x".split())
-    assert (asked.rows, asked.seeds, asked.overrides, asked.root.name) == (["1", "3"], [0, 5], ["data.batch_size=8"], "x")
+    asked = parse(["table=v2.4", "scale=mini", "rows=[1,3]", "seeds=[0,5]", "data.batch_size=8", "root=x"])
+    assert (asked.rows, asked.seeds, asked.overrides, asked.root.name) == (
+        ["1", "3"],
+        [0, 5],
+        ["data.batch_size=8"],
+        "x",
+    )
     assert listed("[[2],[2,3]]") == listed("[2],[2,3]") == ["[2]", "[2,3]"]
