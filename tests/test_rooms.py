@@ -12,7 +12,8 @@ import pytest
 ROOT = Path(__file__).parent.parent
 ROOMS = {  # top to bottom: each imports rooms that stand below it, and these libraries
     "tasks": "tasks.app tasks.common",
-    "tasks.papers": "tasks.app tasks.multitask tasks.engine tasks.config tasks.common heads torch yaml hydra",
+    "tasks.papers": "tasks.app tasks.multitask tasks.engine tasks.config tasks.common heads "
+    "backbones.published.row torch yaml hydra",
     "tasks.app": "tasks backbones hydra omegaconf lightning rich numpy PIL",
     "tasks.search": "tasks.latency tasks.predict tasks.engine tasks.checkpoint tasks.data.loading tasks.config "
     "tasks.common heads backbones torch lightning yaml optuna numpy matplotlib",

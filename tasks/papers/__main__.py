@@ -1,8 +1,10 @@
 """The papers' tables and figures, each by one command.
 
 python -m tasks.papers                                  lists them
-python -m tasks.papers table=v3.6                       its rows: commands, the paper's figures, sizes as built here
-python -m tasks.papers table=v3.6 scale=mini            trains all rows in miniature, three seeds; beside the paper's
+python -m tasks.papers sizes                            whether the networks here have the sizes that are printed
+python -m tasks.papers page                             the list in Markdown
+python -m tasks.papers table=v3.6                       its rows: commands, the paper's figures, sizes as built
+python -m tasks.papers table=v3.6 scale=mini            trains all rows in miniature, with three seeds
 python -m tasks.papers table=v3.6 scale=full            as in the paper, on the data sets below DATA_ROOT
 
 rows=[1,2]  seeds=[0,1,2]  epochs=10 or minutes=30 (for the whole table)  workers=2 rows at the same time
@@ -15,7 +17,7 @@ import sys
 from tasks.common.console import report, run_command
 from tasks.common.errors import UserError, visible
 from tasks.papers.arguments import Request, parse
-from tasks.papers.catalogue import PAPERS, chosen, find
+from tasks.papers.catalogue import PAPERS, TABLES, chosen, find
 from tasks.papers.page import page
 from tasks.papers.scales import overrides_at
 from tasks.papers.table import Row, Table
@@ -28,6 +30,11 @@ def main() -> None:
         return
     if sys.argv[1:] == ["page"]:
         print(page())
+        return
+    if sys.argv[1:] == ["sizes"]:
+        from tasks.papers.sizes import print_sizes  # imports torch: seconds
+
+        print_sizes(TABLES.values())
         return
     try:
         answer(parse(sys.argv[1:]))

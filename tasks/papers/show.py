@@ -1,7 +1,6 @@
 """A table without training: each row's command, what the paper prints, and the size of the network built here."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import torch
 
@@ -11,20 +10,7 @@ from tasks.common.table import print_table
 from tasks.engine.build import make_backbone
 from tasks.engine.instantiate import make
 from tasks.engine.settings import Run
-from tasks.papers.table import Row, Table
-
-
-class Data(NamedTuple):
-    """What a network's size depends on.
-
-    Attributes:
-        classes: their number, without background.
-        size: image height and width if the recipe sets none.
-    """
-
-    classes: int
-    size: tuple[int, int]
-
+from tasks.papers.table import Data, Row, Table
 
 DATA = {  # by name of the data set's class
     "ImageNet": Data(1000, (224, 224)),
@@ -63,7 +49,7 @@ def size_of(table: Table, row: Row) -> Size:
     """Count the network of a row at the paper's image size, without allocating memory."""
     run = composed(table.task, *row.overrides).run
     (part,) = run.learner.heads.values()
-    data = data_of(run)
+    data = table.counted or data_of(run)
     with torch.device("meta"):
         backbone = make_backbone(run.learner.backbone)
         head = make(part.head, "head")(backbone.features, data.classes)

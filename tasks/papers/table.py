@@ -61,6 +61,18 @@ class Claim(NamedTuple):
     second: str
 
 
+class Data(NamedTuple):
+    """What a network's size depends on beside the network.
+
+    Attributes:
+        classes: their number, without background.
+        size: image height and width if the recipe sets none.
+    """
+
+    classes: int
+    size: tuple[int, int]
+
+
 class Table(NamedTuple):
     """A table or figure of a paper.
 
@@ -72,6 +84,7 @@ class Table(NamedTuple):
         parts: its experiments; none if it is not a training.
         claims: its conclusions that a miniature may confirm or not.
         mini: overrides in miniature.
+        counted: what the paper's sizes are counted with, if not the command's data set.
         command: what shows it instead, if it has no experiments.
         reason: why it, or some of its rows, cannot be run.
     """
@@ -83,6 +96,7 @@ class Table(NamedTuple):
     parts: tuple[Part, ...] = ()
     claims: tuple[Claim, ...] = ()
     mini: tuple[str, ...] = ()
+    counted: Data | None = None
     command: str = ""
     reason: str = ""
 

@@ -1,6 +1,6 @@
 """MobileNetV2: Inverted Residuals and Linear Bottlenecks (Sandler et al., CVPR 2018)."""
 
-from tasks.papers.table import Claim, Part, Table
+from tasks.papers.table import Claim, Data, Part, Table
 
 CLASSIFY = ("top-1", "params", "MAdds")
 FIGURE = "a figure without numbers"
@@ -57,6 +57,7 @@ TABLES = (
             Part("paper/v2_table7_resnet101", ("80.49 58.16M 81.0B",), names=("ResNet-101 ASPP",)),
         ),
         (Claim("V2", "≈", "V2 ASPP"), Claim("V2 ASPP", "≈", "V1 ASPP")),
+        counted=Data(21, (513, 513)),
         reason=f"{MASKS}; the paper's rows at stride 8 score several scales and mirrored images",
     ),
 )  # fmt: skip

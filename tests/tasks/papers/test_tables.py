@@ -98,13 +98,15 @@ SIZES = {  # params and multiply-adds in millions, as built, beside those printe
     ("v1.4", "full"): (29.294, 4866.6),
     ("v1.4", "separable"): (4.232, 568.7),
     ("v2.6", "mobilenet_v2"): (4.337, 788.8),
+    ("v2.7", "V2"): (2.114, 2741.4),
+    ("v3.6", "V3-Small halved"): (1.786, 162.3),
     ("v3.7", "8 V3-L LR 128"): (1.507, 9367.0),
     ("senet.10", "16"): (28.072, 3860.5),
     ("cse.2", "mix"): (0.363, 81.4),
 }
 
 
-@pytest.mark.parametrize(("key", "name"), SIZES, ids=" ".join)
+@pytest.mark.parametrize(("key", "name"), SIZES, ids=["-".join(names) for names in SIZES])
 def test_sizes_as_built(key, name):
     table = find(key)
     (row,) = chosen(table, [name])
