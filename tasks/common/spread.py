@@ -58,26 +58,26 @@ ESCAPED = {
 ESCAPED |= {"^": r"\textasciicircum{}", "\\": r"\textbackslash{}", "×": r"$\times$", "–": "--", "±": r"$\pm$"}
 
 
-def written(cell: Cell) -> str:
+def written(cell: Cell, digits: int = 4) -> str:
     """Text of a cell for people: thousands separators in counts, four decimals in fractions, a dash for None."""
     if cell is None:
         return "–"
     if isinstance(cell, Spread):
-        return cell.format()
+        return cell.format(digits)
     if isinstance(cell, float):
-        return f"{cell:.4f}"
+        return f"{cell:,.{digits}f}"
     return f"{cell:,}" if isinstance(cell, int) else cell
 
 
-def write_tables(stem: Path, headings: Sequence[str], rows: Sequence[Sequence[Cell]]) -> list[Path]:
+def write_tables(stem: Path, headings: Sequence[str], rows: Sequence[Sequence[Cell]], digits: int = 4) -> list[Path]:
     """Write a table as <stem>.csv, .md and .tex; returns the files.
 
     In CSV, with all digits, a column of spreads becomes two: the means, and the deviations as "<heading> sd".
     """
     files = [stem.with_name(f"{stem.name}.{kind}") for kind in ("csv", "md", "tex")]
     files[0].write_text(csv_of(headings, rows), encoding="utf-8")
-    files[1].write_text(markdown(headings, rows), encoding="utf-8")
-    files[2].write_text(latex(headings, rows), encoding="utf-8")
+    files[1].write_text(markdown(headings, rows, digits), encoding="utf-8")
+    files[2].write_text(latex(headings, rows, digits), encoding="utf-8")
     return files
 
 
@@ -101,23 +101,23 @@ def csv_of(headings: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:
     return text.getvalue()
 
 
-def markdown(headings: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:
+def markdown(headings: Sequence[str], rows: Sequence[Sequence[Cell]], digits: int = 4) -> str:
     """The table in Markdown, numbers aligned on the right."""
-    sides = ["---:" if is_number(rows, place) else "---" for place in range(len(headings))]
-    lines = [list(headings), sides, *([written(cell).replace("|", r"\|") for cell in row] for row in rows)]
+    sides = ["---:" if is_number_column(rows, place) else "---" for place in range(len(headings))]
+    lines = [list(headings), sides, *([written(cell, digits).replace("|", r"\|") for cell in row] for row in rows)]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
-def latex(headings: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:
+def latex(headings: Sequence[str], rows: Sequence[Sequence[Cell]], digits: int = 4) -> str:
     """The table in LaTeX; it needs the package booktabs."""
-    sides = "".join("r" if is_number(rows, place) else "l" for place in range(len(headings)))
-    lines = [[escaped(written(cell)) for cell in row] for row in (headings, *rows)]
+    sides = "".join("r" if is_number_column(rows, place) else "l" for place in range(len(headings)))
+    lines = [[escaped(written(cell, digits)) for cell in row] for row in (headings, *rows)]
     text = [f"{' & '.join(line)} \\\\\n" for line in lines]
     begin, end = f"\\begin{{tabular}}{{{sides}}}\n\\toprule\n", "\\bottomrule\n\\end{tabular}\n"
     return "".join([begin, text[0], "\\midrule\n", *text[1:], end])
 
 
-def is_number(rows: Sequence[Sequence[Cell]], place: int) -> bool:
+def is_number_column(rows: Sequence[Sequence[Cell]], place: int) -> bool:
     """Whether a column has only numbers and spreads, apart from empty cells, and at least one."""
     cells = [row[place] for row in rows if row[place] is not None]
     return bool(cells) and not any(isinstance(cell, str) for cell in cells)

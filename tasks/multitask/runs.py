@@ -1,29 +1,17 @@
 """The trainings of a comparison, one after another, each a separate `python -m tasks.multitask` process."""
 
 import json
-import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from tasks.common.errors import UserError
+from tasks.common.processes import Pace, Process, reason, start, stop
 from tasks.config.overrides import quoted
 
 SHARED = "shared"  # the network with all heads; each separate network is named after its head
-PATIENCE = 20  # seconds that a run has to exit by itself
-
-
-class Pace(NamedTuple):
-    """Duration of a training in seconds: before its first epoch, and per epoch."""
-
-    before: float
-    epoch: float
-
-    def epochs(self, seconds: float) -> int:
-        """Number of epochs that fit into this time, at least one."""
-        return max(1, int((seconds - self.before) / self.epoch))
 
 
 class Runs:
@@ -98,33 +86,20 @@ class Runs:
             f"hydra.run.dir={quoted(folder)}",
         ]
         log = folder.with_suffix(".log")
-        log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("w") as said, child(command, said) as process:
+        with child(command, log) as process:
             status = process.wait()
         if status:
             raise UserError(f"{folder.name}: {reason(log.read_text(errors='replace'), status)} ({log})")
 
 
 @contextmanager
-def child(command: Sequence[str], said: Any) -> Iterator[subprocess.Popen[bytes]]:
+def child(command: Sequence[str], log: Path) -> Iterator[Process]:
     """Start a process that does not outlive the block, however the block ends."""
-    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT) as process:
+    with start(command, log) as process:
         try:
             yield process
         finally:
-            if process.poll() is None:
-                process.terminate()
-                try:
-                    process.wait(PATIENCE)
-                except subprocess.TimeoutExpired:
-                    process.kill()
-
-
-def reason(said: str, status: int) -> str:
-    """Why a run failed: its last line that begins with `error:`, or else its last line."""
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
-    errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
-    return (errors or lines or [f"exit status {status}"])[-1]
+            stop([process])
 
 
 def read(path: Path) -> Any:

@@ -9,7 +9,7 @@ python -m tasks.papers table=v3.6 scale=full            as in the paper, on the 
 
 rows=[1,2]  seeds=[0,1,2]  epochs=10 or minutes=30 (for the whole table)  workers=2 rows at the same time
 scale=mini: root=<folder with cifar10-mini, coco-bccd, cityscapes-camvid>; scale=streets needs no data
-output=<folder>: what it has is kept, so that a stopped table goes on; key=value: whatever the task takes
+output=<folder>: finished runs are kept, so a stopped table continues; further key=value are passed to the task
 """
 
 import sys
@@ -53,6 +53,9 @@ def answer(request: Request) -> None:
         list_tables()
         return
     table = find(request.table)
+    if request.scale is None and not table.parts:
+        print("\n".join(lines_of(table)))
+        return
     rows = chosen(table, request.rows)
     if request.scale is None:
         from tasks.papers.show import show  # imports torch: seconds
@@ -63,15 +66,17 @@ def answer(request: Request) -> None:
 
 
 def list_tables() -> None:
-    """Print every table with its commands, or why it has none."""
+    """Print every table with its commands."""
     for paper, tables in PAPERS.values():
         print(f"\n{paper}")
         for table in tables:
-            print(f"  {table.key:18}{table.title}")
-            for command in table.commands():
-                print(f"  {'':18}  {command}")
-            if table.reason:
-                print(f"  {'':18}  ({table.reason})")
+            print("\n".join(f"  {line}" for line in lines_of(table)))
+
+
+def lines_of(table: Table) -> list[str]:
+    """A table's key and title, its commands, and what must be known about it."""
+    note = [f"({table.note})"] if table.note else []
+    return [f"{table.key:18}{table.title}", *(f"{'':20}{line}" for line in (*table.commands(), *note))]
 
 
 def run(request: Request, scale: str, table: Table, rows: list[Row]) -> None:
@@ -81,7 +86,7 @@ def run(request: Request, scale: str, table: Table, rows: list[Row]) -> None:
         UserError: for missing data, a folder with other runs, or trainings that failed.
     """
     from tasks.papers.results import publish
-    from tasks.papers.runs import Job, check_output, epochs_within, folder_name, run_all
+    from tasks.papers.runs import Job, claim, epochs_within, folder_name, remember, run_all
 
     jobs = [
         Job(
@@ -92,14 +97,12 @@ def run(request: Request, scale: str, table: Table, rows: list[Row]) -> None:
         )
         for row in rows
     ]
-    check_output(
-        request.output,
-        {"table": table.key, "scale": scale, "overrides": request.overrides, "minutes": request.minutes}
-        | {"epochs": request.epochs},
-    )
-    epochs = request.epochs
-    if request.minutes is not None:
+    asked = {"table": table.key, "scale": scale, "overrides": request.overrides, "root": str(request.root)}
+    note = claim(request.output, {**asked, "asked_epochs": request.epochs, "minutes": request.minutes})
+    epochs = note.get("epochs", request.epochs)
+    if epochs is None and request.minutes is not None:
         epochs = epochs_within(request.minutes, jobs, request.seeds, request.workers, request.output)
+        remember(request.output, {**note, "epochs": epochs})
     more = [] if epochs is None else [f"trainer.max_epochs={epochs}"]
     length = f", {epochs} epochs" if epochs else ""
     report(f"training  {len(jobs)} rows, {len(request.seeds)} seeds{length}: {request.output}")

@@ -63,6 +63,8 @@ def parse(arguments: Sequence[str]) -> Request:
     training = sorted({*own, *(word.partition("=")[0] for word in overrides)} - {"table", "rows"})
     if scale is None and training:
         raise UserError(f"{training[0]}=… is for a training: scale=mini, streets or full")
+    if scale == "full" and "root" in own:
+        raise UserError("root=… is for scale=mini; the papers' data sets lie below DATA_ROOT, or dataset.root=…")
     if "epochs" in own and "minutes" in own:
         raise UserError("epochs=… and minutes=… both say how long; take one of them")
     name = f"{str(table).replace('.', '_')}_{scale}"

@@ -32,20 +32,22 @@ def find(key: str) -> Table:
 
 
 def chosen(table: Table, names: Sequence[str] | None) -> list[Row]:
-    """The rows of a table with these names or numbers, from 1; all for None.
+    """The rows of a table with these names, or numbers from 1 unless a row's name is a number; all for None.
 
     Raises:
         UserError: for one that the table does not have.
     """
     rows = table.rows()
     if not rows:
-        instead = f": {table.command}" if table.command else f" ({table.reason})"
+        instead = f": {table.command}" if table.command else f" ({table.note})"
         raise UserError(f"table={table.key} is nothing to train{instead}")
     if names is None:
         return rows
-    known = {row.name: row for row in rows} | {str(number): row for number, row in enumerate(rows, 1)}
+    numbered = not any(row.name.isdecimal() for row in rows)
+    numbers = {str(number): row for number, row in enumerate(rows, 1)} if numbered else {}
+    known = {row.name: row for row in rows} | numbers
     for name in names:
         if name not in known:
-            listed = ", ".join(f"{number} ({row.name})" for number, row in enumerate(rows, 1))
-            raise UserError(f"rows: {table.key} has no row {name!r}; there are {listed}")
+            listed = ", ".join(f"{number} ({row.name})" for number, row in numbers.items())
+            raise UserError(f"rows: {table.key} has no row {name!r}; there are {listed or ', '.join(known)}")
     return [row for row in rows if row in [known[name] for name in names]]

@@ -11,7 +11,7 @@ def page() -> str:
     """A table for each paper: what is shown, the command, and why something cannot be run."""
     parts = [MARK]
     for paper, tables in PAPERS.values():
-        rows = [[table.key, table.title, commands(table), table.reason] for table in tables]
+        rows = [[table.key, table.title, commands(table), table.note] for table in tables]
         parts.append(f"\n### {paper}\n\n{markdown(('table=', 'shows', 'command', 'note'), rows)}")
     return "\n".join(parts)
 

@@ -11,6 +11,17 @@ from tasks.common.task_info import infos
 from tasks.papers.runs import Job
 from tasks.papers.table import Claim, Row, Table
 
+ERROR = "top-1 err"  # as SENet's tables call it
+DIGITS = 2  # of per cents and millions
+VERDICTS = {  # by relation, and how the first row's mean compares with the second's
+    ">": {"higher": "holds", "lower": "reversed", "equal within noise": "not shown, equal within noise"},
+    "≈": {
+        "higher": "does not hold, higher",
+        "lower": "does not hold, lower",
+        "equal within noise": "holds, equal within noise",
+    },
+}
+
 
 def score_of(table: Table) -> str:
     """The main score of a table's task."""
@@ -36,32 +47,25 @@ def costs_of(job: Job, seeds: Sequence[int]) -> tuple[float | None, float | None
 def publish(table: Table, rows: Sequence[Row], jobs: Sequence[Job], seeds: Sequence[int], output: Path) -> None:
     """Print the table beside the paper's and its conclusions; write table.csv, .md and .tex, and claims.md."""
     scores = {row.name: scores_of(table, job, seeds) for row, job in zip(rows, jobs, strict=True)}
-    headings = [
-        "",
-        *(f"paper {name}" for name in table.columns),
-        f"{score_of(table)} %",
-        "seeds",
-        "params M",
-        "MAdds M",
-    ]
+    errors = table.columns[0] == ERROR  # the paper prints these instead of scores
+    heading = f"{ERROR} %" if errors else f"{score_of(table)} %"
+    headings = ["", *(f"paper {name}" for name in table.columns), heading, "seeds", "params M", "MAdds M"]
     lines: list[list[Cell]] = []
     for row, job in zip(rows, jobs, strict=True):
         score, (params, madds) = scores[row.name], costs_of(job, seeds)
-        printed = ["–" if figure == "-" else figure for figure in row.printed]
-        lines.append([row.name, *printed, score, score.size if score else 0, params, madds])
-    text = [[cell.format(2) if isinstance(cell, Spread) else figure(cell) for cell in line] for line in lines]
-    print_table(headings, text, title=f"{table.key}: {table.title}")
-    files = write_tables(output / "table", headings, lines)
-    verdicts = [judged(claim, scores) for claim in table.claims if judged(claim, scores)]
-    for verdict in verdicts:
-        print(verdict)
+        count = score.size if score else 0
+        shown = score._replace(mean=100 - score.mean) if score and errors else score
+        lines.append([row.name, *row.cells(), shown, count, params, madds])
+    print_table(
+        headings,
+        ([written(cell, DIGITS) for cell in line] for line in lines),
+        title=f"{table.key}: {table.title}",
+    )
+    files = write_tables(output / "table", headings, lines, DIGITS)
+    verdicts = [verdict for claim in table.claims if (verdict := judged(claim, scores))]
+    print("\n".join(verdicts))
     (output / "claims.md").write_text("".join(f"- {verdict}\n" for verdict in verdicts), encoding="utf-8")
     print(f"table     {files[0]}, {', '.join(file.suffix for file in files[1:])}")
-
-
-def figure(cell: Cell) -> str:
-    """Text of a cell with two decimals."""
-    return f"{cell:,.2f}" if isinstance(cell, float) else written(cell)
 
 
 def judged(claim: Claim, scores: Mapping[str, Spread | None]) -> str:
@@ -73,8 +77,5 @@ def judged(claim: Claim, scores: Mapping[str, Spread | None]) -> str:
     if first is None or second is None:
         return ""
     found = first.compare(second)
-    if claim.relation == ">":
-        verdict = {"higher": "holds", "lower": "reversed"}.get(found, "not shown, equal within noise")
-    else:
-        verdict = "holds, equal within noise" if found.startswith("equal") else f"does not hold, {found}"
+    verdict = VERDICTS[claim.relation][found] if min(first.size, second.size) > 1 else "unknown, with one seed"
     return f"{claim.first} {claim.relation} {claim.second}: {verdict} ({first.format(2)} against {second.format(2)})"

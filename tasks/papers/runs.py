@@ -3,7 +3,7 @@
 import json
 import os
 import re
-import subprocess
+import shutil
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 from tasks.common.console import report
 from tasks.common.cpu import cores
 from tasks.common.errors import UserError
+from tasks.common.processes import Pace, Process, reason, start, stop
 from tasks.config.overrides import quoted
-from tasks.multitask.runs import PATIENCE, Pace, read, reason
 
-Process = subprocess.Popen[bytes]
+NOTE = "papers.json"  # what a folder's runs are of
 
 
 class Job(NamedTuple):
@@ -37,6 +37,11 @@ class Job(NamedTuple):
     def at(self, seed: int) -> Path:
         """The folder of a seed's run."""
         return self.folder / f"seed_{seed}"
+
+    @property
+    def log(self) -> Path:
+        """File with what the command prints."""
+        return self.folder.with_name(f"{self.folder.name}.log")
 
     def done(self, seed: int) -> bool:
         """Whether this seed was trained and scored."""
@@ -64,20 +69,25 @@ def folder_name(text: str) -> str:
 def epochs_within(minutes: float, jobs: Sequence[Job], seeds: Sequence[int], workers: int, output: Path) -> int:
     """The number of epochs, equal for all rows, with which all trainings take about so many minutes.
 
-    An epoch of each row is timed first, as many at the same time as later.
+    An epoch of each row is timed first, with as many rows at the same time as later; this is not part of the minutes.
 
     Raises:
-        UserError: if a trial fails.
+        UserError: if a row's trial fails.
     """
     report(f"timing an epoch of {len(jobs)} rows")
     trials = [job._replace(folder=output / "trials" / job.folder.name) for job in jobs]
-    run_all(trials, seeds[:1], ("trainer.max_epochs=1", "pictures=0"), workers)
-    paces = []
-    for trial in trials:
-        used = read(trial.at(seeds[0]) / "training.json")
-        paces.append(Pace(used["seconds"] - used["last_epoch_seconds"], used["last_epoch_seconds"]))
+    failures = run_all(trials, seeds[:1], ("trainer.max_epochs=1", "pictures=0"), workers)
+    if failures:
+        raise UserError(f"timing an epoch failed: {'; '.join(failures)}")
+    paces = [pace_of(trial.at(seeds[0])) for trial in trials]
     before, epoch = (len(seeds) * sum(values) for values in zip(*paces, strict=True))
     return max(1, int((60 * minutes * min(workers, len(jobs)) - before) / epoch))
+
+
+def pace_of(run: Path) -> Pace:
+    """The pace of a finished training of one epoch."""
+    used = json.loads((run / "training.json").read_text())
+    return Pace(used["seconds"] - used["last_epoch_seconds"], used["last_epoch_seconds"])
 
 
 def run_all(jobs: Sequence[Job], seeds: Sequence[int], more: Sequence[str], workers: int) -> list[str]:
@@ -86,76 +96,54 @@ def run_all(jobs: Sequence[Job], seeds: Sequence[int], more: Sequence[str], work
     A failed row does not stop the others. However this ends, its processes end too.
     """
     waiting = [(job, missing) for job in jobs if (missing := [seed for seed in seeds if not job.done(seed)])]
-    alone = min(workers, len(waiting)) == 1
-    environment = {**os.environ, "OMP_NUM_THREADS": str(max(1, len(cores()) // workers))}
-    running: list[tuple[Process, Job, float]] = []
+    together = max(1, min(workers, len(waiting)))
+    environment = {**os.environ, "OMP_NUM_THREADS": str(max(1, len(cores()) // together))}
+    running: dict[Job, tuple[Process, float]] = {}
     failures = []
     try:
         while waiting or running:
-            while waiting and len(running) < workers:
+            while waiting and len(running) < together:
                 job, missing = waiting.pop(0)
-                running.append((start(job.command(missing, more, alone=alone), log_of(job), environment), job, now()))
+                for seed in missing:
+                    shutil.rmtree(job.at(seed), ignore_errors=True)  # of a run that was stopped
+                process = start(job.command(missing, more, alone=together == 1), job.log, environment)
+                running[job] = process, time.perf_counter()
             time.sleep(0.2)
-            for entry in [entry for entry in running if entry[0].poll() is not None]:
-                process, job, begin = entry
-                running.remove(entry)
+            for job in [job for job, (process, _) in running.items() if process.poll() is not None]:
+                process, begin = running.pop(job)
                 if process.returncode:
-                    failures.append(
-                        f"{job.name}: {reason(log_of(job).read_text(errors='replace'), process.returncode)}"
-                    )
-                    report(f"failed    {failures[-1]} ({log_of(job)})")
+                    why = reason(job.log.read_text(errors="replace"), process.returncode)
+                    failures.append(f"{job.name}: {why}")
+                    report(f"failed    {failures[-1]} ({job.log})")
                 else:
-                    report(f"done      {job.name} in {(now() - begin) / 60:.1f} minutes; {len(waiting)} rows wait")
+                    minutes = (time.perf_counter() - begin) / 60
+                    report(f"done      {job.name} in {minutes:.1f} minutes; {len(waiting)} rows wait")
     finally:
-        for process, _, _ in running:
-            process.terminate()
-        for process, _, _ in running:
-            end(process)
+        stop(process for process, _ in running.values())
     return failures
 
 
-def now() -> float:
-    """Seconds on a clock that only goes forward."""
-    return time.perf_counter()
-
-
-def log_of(job: Job) -> Path:
-    """File with what a row's command prints."""
-    return job.folder.with_suffix(".log") if not job.folder.suffix else job.folder.with_name(f"{job.folder.name}.log")
-
-
-def start(command: Sequence[str], log: Path, environment: Mapping[str, str]) -> Process:
-    """Start a command that writes to a log."""
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("w") as said:
-        return subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT, env=dict(environment)
-        )
-
-
-def end(process: Process) -> None:
-    """Wait until a terminated process has ended; kill it if it takes too long."""
-    try:
-        process.wait(PATIENCE)
-    except subprocess.TimeoutExpired:
-        process.kill()
-
-
-def check_output(output: Path, request: Mapping[str, Any]) -> None:
-    """Note in the folder what it is for; if it was used before, for the same.
+def claim(output: Path, request: Mapping[str, Any]) -> dict[str, Any]:
+    """Note in a folder what its runs are of; returns the note. If it has runs already, they must be of the same.
 
     Raises:
-        UserError: if its runs are of another table, scale or length.
+        UserError: if they are of another table, scale or length, or the folder has other files.
     """
-    note = output / "papers.json"
-    if note.is_file():
-        before = json.loads(note.read_text())
+    path = output / NOTE
+    if path.is_file():
+        before: dict[str, Any] = json.loads(path.read_text())
         for key, value in request.items():
             if before.get(key) != value:
-                raise UserError(
-                    f"output={output} has runs with {key}={before.get(key)}, not {value}; name a new folder"
-                )
-    elif output.exists() and any(output.iterdir()):
+                was = f"{key}={before.get(key)}, not {value}"
+                raise UserError(f"output={output} has runs with {was}; name a new folder")
+        return before
+    if output.exists() and any(output.iterdir()):
         raise UserError(f"output={output} has other files; name a new folder")
     output.mkdir(parents=True, exist_ok=True)
-    note.write_text(json.dumps(dict(request), indent=2))
+    return remember(output, dict(request))
+
+
+def remember(output: Path, note: dict[str, Any]) -> dict[str, Any]:
+    """Write a folder's note; returns it."""
+    (output / NOTE).write_text(json.dumps(note, indent=2))
+    return note

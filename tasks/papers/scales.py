@@ -1,6 +1,5 @@
 """How large an experiment is run: as in the paper, or in miniature on a small data set."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -34,7 +33,7 @@ def overrides_at(scale: str, table: Table, row: Row, root: Path) -> list[str]:
         root: folder with the small data sets.
 
     Raises:
-        UserError: for a data set that is not there, or a scale that cannot show what the row is about.
+        UserError: for a data set that is not there.
     """
     if scale == FULL:
         return list(row.overrides)
@@ -60,8 +59,8 @@ def shrunk(word: str, factor: int) -> str:
     return f"{key}=[{','.join(map(str, sides))}]"
 
 
-def check_scale(scale: str, choices: Sequence[str] = (*SCALES, FULL)) -> str:
+def check_scale(scale: str) -> str:
     """Raises a UserError for an unknown scale; returns it otherwise."""
-    if scale not in choices:
-        raise UserError(f"scale={scale}: one of {', '.join(choices)}")
+    if scale not in (*SCALES, FULL):
+        raise UserError(f"scale={scale}: one of {', '.join((*SCALES, FULL))}")
     return scale

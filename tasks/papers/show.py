@@ -30,7 +30,7 @@ def show(table: Table, rows: Sequence[Row]) -> None:
         (
             (
                 row.name,
-                *("–" if figure == "-" else figure for figure in row.printed),
+                *row.cells(),
                 f"{size.params / 1e6:.3f}M",
                 f"{size.params_without_norm / 1e6:.3f}M",
                 f"{size.madds / 1e6:,.1f}M",
@@ -39,8 +39,8 @@ def show(table: Table, rows: Sequence[Row]) -> None:
         ),
         title=f"{table.key}: {table.title}",
     )
-    if table.reason:
-        print(f"({table.reason})")
+    if table.note:
+        print(f"({table.note})")
     for row in rows:
         print(f"python -m tasks.{table.task} {' '.join(row.overrides)}")
 

@@ -25,6 +25,10 @@ class Row(NamedTuple):
     overrides: tuple[str, ...]
     printed: tuple[str, ...]
 
+    def cells(self) -> list[str]:
+        """The paper's figures for a table; a dash for a missing one."""
+        return ["–" if figure == "-" else figure for figure in self.printed]
+
 
 class Part(NamedTuple):
     """An experiment of a table: a sweep, whose every combination is a row, or a single network.
@@ -54,7 +58,9 @@ class Part(NamedTuple):
 
 
 class Claim(NamedTuple):
-    """What a paper concludes from two rows, given by their names: the first scores higher, or as high ("≈")."""
+    """What a paper concludes from two rows, given by their names: that the first scores higher (">"), or about as high
+    ("≈": papers call up to a point of difference that, if the first is much cheaper).
+    """
 
     first: str
     relation: str
@@ -86,7 +92,7 @@ class Table(NamedTuple):
         mini: overrides in miniature.
         counted: what the paper's sizes are counted with, if not the command's data set.
         command: what shows it instead, if it has no experiments.
-        reason: why it, or some of its rows, cannot be run.
+        note: why it, or some of its rows, cannot be run, and what else must be known.
     """
 
     key: str
@@ -98,7 +104,7 @@ class Table(NamedTuple):
     mini: tuple[str, ...] = ()
     counted: Data | None = None
     command: str = ""
-    reason: str = ""
+    note: str = ""
 
     def rows(self) -> list[Row]:
         """The rows of all experiments."""

@@ -10,7 +10,7 @@ TABLES = (
     Table("v1.1", "the network", command="python -m backbones mobilenet_v1"),
     Table("v1.2", "where the cost is: by kind of layer", command="python -m backbones mobilenet_v1"),
     Table("v1.3", "one layer, plain and separable", command="python -m backbones formula k=3 c=512 n=512 h=14"),
-    Table("v1.figure1", "applications", reason="photos"),
+    Table("v1.figure1", "applications", note="photos"),
     Table("v1.figure2", "filters of the separable convolution",
           command="python -m backbones formula k=3 c=64 n=128 h=56"),
     Table(
@@ -38,30 +38,30 @@ TABLES = (
     ),
     Table(
         "v1.8", "against GoogLeNet and VGG 16", "classify", CLASSIFY, (Part(V1, ("70.6 4.2M 569M",)),),
-        reason="the other networks are not MobileNets; torchvision has them",
+        note="the other networks are not MobileNets; torchvision has them",
     ),
     Table(
         "v1.9", "a small one, against SqueezeNet and AlexNet", "classify", CLASSIFY,
         (Part(V1, ("60.2 1.32M 76M",), ("backbone.width=0.5", "image_size=[160,160]"), ("0.5 at 160",)),),
-        reason="the other networks are not MobileNets; torchvision has them",
+        note="the other networks are not MobileNets; torchvision has them",
     ),
     Table(
         "v1.figure4", "all widths at all sizes", "classify", ("top-1",), (Part("paper/v1_figure4", ("-",) * 16),),
-        reason="a figure without numbers",
+        note="the paper prints no numbers",
     ),
     Table(
         "v1.figure5", "the same by params", "classify", ("top-1",), (Part("paper/v1_figure4", ("-",) * 16),),
-        reason="a figure without numbers",
+        note="the paper prints no numbers",
     ),
     Table("v1.10", "Stanford Dogs",
-          reason="pretrained on photos that are not public; dataset=folders reads Stanford Dogs"),
-    Table("v1.11", "PlaNet: where a photo was taken", reason=PRIVATE),
-    Table("v1.12", "face attributes, distilled", reason=PRIVATE),
+          note="pretrained on photos that are not public; dataset=folders reads Stanford Dogs"),
+    Table("v1.11", "PlaNet: where a photo was taken", note=PRIVATE),
+    Table("v1.12", "face attributes, distilled", note=PRIVATE),
     Table(
         "v1.13", "SSD on COCO", "detect", ("mAP", "params", "MAdds"),
         (Part("paper/v1_table13", ("19.3 6.8M 1.2B",)),),
         counted=Data(90, (300, 300)),
-        reason="Faster R-CNN's rows: two stages are not part of this project",
+        note="Faster R-CNN's rows: two stages are not part of this project",
     ),
-    Table("v1.14", "FaceNet", reason=PRIVATE),
+    Table("v1.14", "FaceNet", note=PRIVATE),
 )  # fmt: skip

@@ -3,7 +3,7 @@
 from tasks.papers.table import Claim, Data, Part, Table
 
 CLASSIFY = ("top-1", "params", "MAdds")
-FIGURE = "a figure without numbers"
+FIGURE = "the paper prints no numbers"
 MASKS = "VOC's masks are not read yet: until then this trains on Cityscapes' classes"
 
 TABLES = (
@@ -12,7 +12,7 @@ TABLES = (
     Table("v2.1", "the bottleneck block", command="python -m backbones formula k=3 c=24 n=24 h=56 t=6"),
     Table("v2.2", "the network", command="python -m backbones mobilenet_v2"),
     Table("v2.3", "memory at each resolution", command="python -m backbones mobilenet_v2",
-          reason="the page has the shapes; ShuffleNet is not one of the networks"),
+          note="the command prints the shapes; ShuffleNet is not one of the networks"),
     Table(
         "v2.4", "ImageNet", "classify", CLASSIFY,
         (
@@ -20,32 +20,32 @@ TABLES = (
             Part("classify_imagenet_v1", ("70.6 4.2M 575M",), names=("V1",)),
         ),
         (Claim("V2", ">", "V1"), Claim("V2 1.4", ">", "V2")),
-        reason="ShuffleNet and NASNet-A are not among the networks (backbone=timm may have them)",
+        note="ShuffleNet and NASNet-A are not among the networks (backbone=timm may have them)",
     ),
     Table(
         "v2.figure5", "widths at image sizes", "classify", ("top-1",), (Part("paper/v2_figure5", ("-",) * 20),),
-        reason=FIGURE,
+        note=FIGURE,
     ),
     Table(
         "v2.figure6a", "linear bottlenecks", "classify", ("top-1",), (Part("paper/v2_figure6a", ("-", "-")),),
         (Claim("linear", ">", "relu6"),),
-        reason=FIGURE,
+        note=FIGURE,
     ),
     Table(
         "v2.figure6b", "shortcuts", "classify", ("top-1",), (Part("paper/v2_figure6b", ("-", "-", "-")),),
         (Claim("bottleneck", ">", "expansion"), Claim("expansion", ">", "none")),
-        reason=FIGURE,
+        note=FIGURE,
     ),
     Table(
         "v2.5", "SSD against SSDLite", "detect", ("mAP",), (Part("paper/v2_table5", ("-", "-")),),
         (Claim("ssdlite", "≈", "ssd"),),
-        reason="the paper prints costs of the head alone: python -m heads",
+        note="the paper prints costs of the head alone: python -m heads",
     ),
     Table(
         "v2.6", "SSDLite on COCO", "detect", ("mAP", "params", "MAdds"),
         (Part("paper/v2_table6", ("22.2 5.1M 1.3B", "22.1 4.3M 0.80B")),),
         (Claim("mobilenet_v2", "≈", "mobilenet_v1"),),
-        reason="SSD300, SSD512 and YOLOv2 have other backbones",
+        note="SSD300, SSD512 and YOLOv2 have other backbones",
     ),
     Table(
         "v2.7", "DeepLabv3 and R-ASPP on VOC 2012", "segment", ("mIoU", "params", "MAdds"),
@@ -58,6 +58,6 @@ TABLES = (
         ),
         (Claim("V2", "≈", "V2 ASPP"), Claim("V2 ASPP", "≈", "V1 ASPP")),
         counted=Data(21, (513, 513)),
-        reason=f"{MASKS}; the paper's rows at stride 8 score several scales and mirrored images",
+        note=f"{MASKS}; the paper's rows at stride 8 score several scales and mirrored images",
     ),
 )  # fmt: skip

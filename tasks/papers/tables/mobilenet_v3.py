@@ -5,18 +5,18 @@ from tasks.papers.table import Claim, Data, Part, Table
 CLASSIFY = ("top-1", "params", "MAdds")
 SEGMENT = ("mIoU", "params", "MAdds")
 LARGE, SMALL = "classify_imagenet_v3_large", "classify_imagenet_v3_small"
-PHONES = "a phone's latency; here: mode=benchmark"
+PHONES = "measured on phones; mode=benchmark measures this machine"
 
 TABLES = (
     Table("v3.1", "V3-Large", command="python -m backbones mobilenet_v3_large"),
     Table("v3.2", "V3-Small", command="python -m backbones mobilenet_v3_small"),
     Table("v3.figure1", "accuracy and latency", "classify", ("top-1",), (Part("paper/v3_table3", ("-",) * 4),),
-          reason=PHONES),
+          note=PHONES),
     Table("v3.figure2", "accuracy and multiply-adds", "classify", ("top-1",), (Part("paper/v3_table3", ("-",) * 4),),
-          reason="a figure without numbers"),
+          note="the paper prints no numbers"),
     Table("v3.figure3-4", "the blocks", command="python -m backbones mobilenet_v3_large"),
     Table("v3.figure6", "sigmoid, swish and their hard versions",
-          reason="formulas; torch.nn.Hardswish and Hardsigmoid are used"),
+          note="formulas; torch.nn.Hardswish and Hardsigmoid are used"),
     Table(
         "v3.figure5", "the last stage", "classify", ("top-1",), (Part("paper/v3_figure5", ("75.2", "-")),),
         (Claim("efficient", "≈", "original"),),
@@ -40,11 +40,11 @@ TABLES = (
             Part(LARGE, ("60.8 1.6M 59.2M",), ("backbone=mobilenet_v2", "backbone.width=0.35"), ("V2 0.35",)),
         ),
         (Claim("mobilenet_v3_large", ">", "mobilenet_v2"), Claim("mobilenet_v3_small", ">", "V2 0.35")),
-        reason="Proxyless and MnasNet-small are not among the networks",
+        note="Proxyless and MnasNet-small are not among the networks",
     ),
     Table("v3.4", "8-bit networks",
           command="python -m tasks.classify mode=export checkpoint=<best.ckpt> export.precision=int8 dataset=imagenet",
-          reason="needs networks trained on ImageNet"),
+          note="needs networks trained on ImageNet"),
     Table(
         "v3.5", "non-linearities", "classify", ("top-1",),
         (Part("paper/v3_table5", ("75.2", "74.5", "-", "75.4", "-", "-", "75.0")),),
@@ -65,7 +65,7 @@ TABLES = (
             Claim("V3-Small halved", ">", "V2 0.35"),
         ),
         counted=Data(90, (320, 320)),
-        reason="MnasNet's rows: backbone=mnasnet_a1",
+        note="MnasNet's rows: backbone=mnasnet_a1",
     ),
     Table(
         "v3.7", "Cityscapes, validation", "segment", SEGMENT,
@@ -91,7 +91,7 @@ TABLES = (
         "v3.8", "Cityscapes, test", "segment", SEGMENT,
         (Part("paper/v3_table8", ("72.6 1.51M 9.74B", "72.0 1.51M 7.74B", "69.4 0.47M 2.90B", "68.3 0.47M 2.06B")),),
         (Claim("mobilenet_v3_large 16", ">", "mobilenet_v3_large 32"),),
-        reason="scored on the validation images: the test set's labels are not public",
+        note="scored on the validation images: the test set's labels are not public",
     ),
     Table(
         "v3.figure7", "widths and image sizes", "classify", ("top-1",),
@@ -103,7 +103,7 @@ TABLES = (
         ),
     ),
     Table("v3.figure8", "h-swish and latency",
-          command="python -m tasks.classify -m experiment=paper/v3_table5 mode=benchmark", reason=PHONES),
+          command="python -m tasks.classify -m experiment=paper/v3_table5 mode=benchmark", note=PHONES),
     Table(
         "v3.figure9", "from one component to the next", "classify", ("top-1",),
         (
@@ -111,7 +111,7 @@ TABLES = (
             Part("paper/v3_excite", ("75.2", "-"), names=("V3-Large, again", "without squeeze-and-excite")),
             Part(LARGE, ("74.5",), ("backbone.activation=relu",), ("ReLU",)),
         ),
-        reason="the paper's figure also counts latencies of phones, and begins with a network that it does not define",
+        note="the paper's figure also counts latencies of phones, and begins with a network that it does not define",
     ),
     Table("v3.figure10", "Lite R-ASPP", command="python -m heads"),
 )  # fmt: skip

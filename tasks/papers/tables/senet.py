@@ -4,7 +4,7 @@ from tasks.papers.table import Claim, Part, Table
 
 ERRORS = ("top-1 err", "top-5 err", "params", "GFLOPs")
 MINI = ("backbone.width=0.25",)
-OTHERS = "SE modules for networks that are not among these backbones"
+OTHERS = "squeeze-and-excite in other networks is not built"
 
 TABLES = (
     Table("senet.figure1-5", "the block and its places", command="python -m backbones se_resnet50"),
@@ -14,11 +14,11 @@ TABLES = (
         (Part("paper/senet_table2", ("- 7.48 25.6M 3.86G", "- 6.62 28.1M 3.87G", "- 6.52 - -", "- - - -")),),
         (Claim("se_resnet50", ">", "resnet50"), Claim("se_resnet101", ">", "resnet101")),
         MINI,
-        reason=f"ResNet-50 and -101 only; {OTHERS}",
+        note=f"ResNet-50 and -101 only; {OTHERS}",
     ),
-    Table("senet.3", "MobileNet and ShuffleNet with gates", reason=OTHERS),
-    Table("senet.4-5", "CIFAR-10 and CIFAR-100", reason=OTHERS),
-    Table("senet.6-9", "Places365, COCO, and other networks", reason=OTHERS),
+    Table("senet.3", "MobileNet and ShuffleNet with gates", note=OTHERS),
+    Table("senet.4-5", "CIFAR-10 and CIFAR-100", note=OTHERS),
+    Table("senet.6-9", "Places365, COCO, and other networks", note=OTHERS),
     Table(
         "senet.10", "reduction ratio", "classify", ERRORS,
         (
@@ -65,5 +65,5 @@ TABLES = (
         (Part("paper/senet_table16", ("3.87G", "4.27G")),),
         (Claim("avg", ">", "none"),), MINI,
     ),
-    Table("senet.figure6-8", "activations of the gates", reason="needs networks trained on ImageNet"),
+    Table("senet.figure6-8", "activations of the gates", note="needs networks trained on ImageNet"),
 )  # fmt: skip

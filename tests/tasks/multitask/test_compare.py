@@ -154,7 +154,7 @@ def test_paths_with_anything_in_them():
 
 def test_no_run_outlives_the_command(tmp_path):
     sleeper = [sys.executable, "-c", "import time; time.sleep(60)"]
-    with (tmp_path / "log").open("w") as said, pytest.raises(KeyboardInterrupt), child(sleeper, said) as process:
+    with pytest.raises(KeyboardInterrupt), child(sleeper, tmp_path / "log") as process:
         raise KeyboardInterrupt
     assert process.poll() == -signal.SIGTERM
 

@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from tasks.common.errors import UserError
+from tasks.common.processes import start
 from tasks.common.spread import Spread
 from tasks.papers.arguments import listed, parse
 from tasks.papers.catalogue import find
 from tasks.papers.results import judged, publish
-from tasks.papers.runs import Job, check_output, epochs_within, folder_name, run_all
+from tasks.papers.runs import Job, claim, epochs_within, folder_name, run_all
 from tasks.papers.table import Claim
 
 FAKE = """
@@ -58,9 +59,12 @@ def test_what_is_there_is_kept_and_a_failure_stops_nothing(tmp_path, fake, capfd
     rows = jobs(tmp_path, "linear", "bad", "relu6")
     kept = rows[0].at(1)
     kept.mkdir(parents=True)
+    rows[0].at(0).mkdir()
+    (rows[0].at(0) / "run.log").touch()  # of a run that was stopped
     (kept / "metrics.json").write_text("{}")
     assert run_all(rows, [0, 1], [], workers=2) == ["bad: no such network"]
     assert (kept / "metrics.json").read_text() == "{}"
+    assert not (rows[0].at(0) / "run.log").exists()
     assert rows[0].done(0) and rows[2].done(0) and rows[2].done(1) and not rows[1].done(0)
 
 
@@ -68,6 +72,17 @@ def test_minutes_are_divided_among_all_trainings(tmp_path, fake):
     # each training takes 10 s and 20 s per epoch; four trainings, two at a time, in 10 minutes: 2 · 600 = 40 + 80 e
     assert epochs_within(10, jobs(tmp_path, "linear", "relu6"), [0, 1], 2, tmp_path) == 14
     assert not (tmp_path / "linear").exists()
+    with pytest.raises(UserError, match=r"^timing an epoch failed: bad: no such network"):
+        epochs_within(10, jobs(tmp_path, "bad"), [0, 1], 2, tmp_path)
+
+
+def test_a_single_row_has_all_cores(tmp_path, fake, monkeypatch):
+    started = []
+    monkeypatch.setattr("tasks.papers.runs.cores", lambda: range(8))
+    monkeypatch.setattr("tasks.papers.runs.start", lambda *words: started.append(words[2]) or start(*words))
+    run_all(jobs(tmp_path, "linear"), [0], [], workers=4)
+    run_all(jobs(tmp_path, "a", "b"), [0], [], workers=4)
+    assert [environment["OMP_NUM_THREADS"] for environment in started] == ["8", "4", "4"]
 
 
 def test_results_beside_the_papers(tmp_path, fake, capsys):
@@ -95,16 +110,29 @@ def test_conclusions():
     assert judged(Claim("a", "≈", "b"), scores).startswith("a ≈ b: holds, equal within noise")
     assert judged(Claim("c", ">", "a"), scores).startswith("c > a: reversed")
     assert judged(Claim("a", ">", "d"), scores) == ""
+    single = {"a": Spread(70, None, 1), "c": Spread(60, None, 1)}
+    assert judged(Claim("a", ">", "c"), single).startswith("a > c: unknown, with one seed")
+
+
+def test_errors_stand_beside_errors(tmp_path, fake):
+    table = find("senet.11")
+    ran = jobs(tmp_path, "max", "avg")
+    run_all(ran, [0], [], workers=1)
+    publish(table, table.rows(), ran, [0], tmp_path)
+    with (tmp_path / "table.csv").open() as file:
+        row = next(csv.DictReader(file))
+    assert (row["paper top-1 err"], float(row["top-1 err %"])) == ("22.57", pytest.approx(60.0))
+    assert "| max | 22.57 | 6.09 | 60.00 | 1 | 2.00 |" in (tmp_path / "table.md").read_text()
 
 
 def test_a_folder_belongs_to_one_table(tmp_path):
-    check_output(tmp_path / "new", {"table": "v2.4", "epochs": 5})
-    check_output(tmp_path / "new", {"table": "v2.4", "epochs": 5})
+    for _ in range(2):
+        assert claim(tmp_path / "new", {"table": "v2.4", "epochs": 5})["epochs"] == 5
     with pytest.raises(UserError, match=r"has runs with epochs=5, not 6; name a new folder"):
-        check_output(tmp_path / "new", {"table": "v2.4", "epochs": 6})
+        claim(tmp_path / "new", {"table": "v2.4", "epochs": 6})
     (tmp_path / "photo.jpg").touch()
     with pytest.raises(UserError, match="has other files"):
-        check_output(tmp_path, {})
+        claim(tmp_path, {})
     assert json.loads((tmp_path / "new" / "papers.json").read_text())["table"] == "v2.4"
 
 
@@ -116,6 +144,7 @@ def test_a_folder_belongs_to_one_table(tmp_path):
         ("table=v2.4 epochs=3", "epochs=… is for a training: scale=mini"),
         ("table=v2.4 scale=big", "scale=big: one of mini, streets, full"),
         ("table=v2.4 scale=mini epochs=3 minutes=3", "epochs=… and minutes=… both say how long"),
+        ("table=v2.4 scale=full root=x", "root=… is for scale=mini"),
         ("table=v2.4 scale=mini minutes=-1", "minutes=-1 is not a number above 0"),
         ("table=v2.4 scale=mini seeds=[0,x]", "seeds=x is not a whole number, 0 or more"),
         ("table=v2.4 scale=mini workers=0", "workers=0 is not a whole number, 1 or more"),

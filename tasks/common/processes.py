@@ -1,0 +1,52 @@
+"""Commands that a command starts: they write to a log, end with it, and give one line if they fail."""
+
+import subprocess
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+PATIENCE = 20  # seconds that a process has to exit by itself
+Process = subprocess.Popen[bytes]
+
+
+class Pace(NamedTuple):
+    """Duration of a training in seconds: before its first epoch, and per epoch."""
+
+    before: float
+    epoch: float
+
+    def epochs(self, seconds: float) -> int:
+        """Number of epochs that fit into this time, at least one."""
+        return max(1, int((seconds - self.before) / self.epoch))
+
+
+def start(command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None) -> Process:
+    """Start a command that reads nothing and writes to a log."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("w") as said:
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=said,
+            stderr=subprocess.STDOUT,
+            env=None if environment is None else dict(environment),
+        )
+
+
+def stop(processes: Iterable[Process]) -> None:
+    """End those that still run: all are asked to, and killed if they take too long."""
+    running = [process for process in processes if process.poll() is None]
+    for process in running:
+        process.terminate()
+    for process in running:
+        try:
+            process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            process.kill()
+
+
+def reason(said: str, status: int) -> str:
+    """Why a command failed: its last line that begins with `error:`, or else its last line."""
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
+    return (errors or lines or [f"exit status {status}"])[-1]
