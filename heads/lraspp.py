@@ -35,7 +35,7 @@ class LargePool(nn.Module):
 def check_hidden(hidden: object) -> None:
     """Raises a ValueError for an invalid width."""
     if not isinstance(hidden, int) or isinstance(hidden, bool) or hidden < 1:
-        raise ValueError(f"hidden={hidden} is not a whole number, 1 or more")
+        raise ValueError(f"head.hidden={hidden} is not a whole number, 1 or more")
 
 
 class LRASPP(Head):

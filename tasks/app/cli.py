@@ -24,8 +24,16 @@ from tasks.app.resolve import resolve
 from tasks.app.runlog import NAME as RUN_LOG
 from tasks.app.runlog import run_log
 from tasks.app.search_path import search_plugins, store_heads
-from tasks.app.validate import check_choices, check_recipe, check_sections, check_typed
-from tasks.common.console import end_children, run_command
+from tasks.app.validate import (
+    check_choices,
+    check_recipe,
+    check_scale,
+    check_sections,
+    check_sweep,
+    check_typed,
+    renamed_arguments,
+)
+from tasks.common.console import end_children, report, run_command
 from tasks.common.errors import Stopped, UserError, visible
 from tasks.common.plugins import conf_folders, take_from
 from tasks.common.task_info import infos
@@ -70,7 +78,10 @@ class Command:
             store_heads()
             check_words(sys.argv[1:], keys_of(self.name))
             check_choices(sys.argv[1:], (CONF, *conf_folders()))
+            check_scale(self.name, sys.argv[1:])
             sys.argv[1:] = spelled_out(sys.argv[1:])
+            if {"-m", "--multirun"} & set(sys.argv[1:]):
+                check_sweep(sys.argv[1:])
             self.jobs.typed = sys.argv[1:]
             hydra.main(version_base="1.3", config_path="pkg://conf", config_name=self.name)(self.job)()
         except UserError as error:
@@ -131,6 +142,8 @@ class Command:
             check_recipe(typed, folders)
             check_added(HydraConfig.get(), config, folders)
             check_sections(config)
+            for line in renamed_arguments(config, typed_keys(typed)):
+                report(line)
             settings = resolve(self.name, config, folder)
             check_typed(settings.run.stored, typed_keys(typed))
             from tasks.app.runner import run

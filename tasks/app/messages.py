@@ -42,11 +42,14 @@ def explain(error: Exception) -> str:
         return f"{error.override}: brackets, braces, commas, spaces and = must stand in quotes of their own: {quoted}"
     cause = error.__cause__
     if isinstance(error, MissingConfigException):
-        group, _, choice = str(error.missing_cfg_file).rpartition("/")
-        options = list(error.options or ())
+        group, choice, options = sought(error)
         return (
             f"{group}={choice}: no such option{suggestion(choice, options)}; there are {', '.join(options) or 'none'}"
         )
+    merged = re.search(r"Error merging override ([^=]+)=(.*)", str(error))
+    if merged and isinstance(cause, TypeError):
+        key = merged[1].lstrip("+")
+        return f"{key}={merged[2]} is a list in the place of a section; its keys are set by {key}.<name>=…"
     match = re.search(r"Could not override '([^']+)'", str(error))
     if match and isinstance(cause, OmegaConfBaseException):
         key = match[1].rpartition(".")[2] if cause.key is None else str(cause.key)
@@ -62,6 +65,17 @@ def explain(error: Exception) -> str:
             return f"{match[1]}: not a group of this command; tasks.multitask has it by head, {match[1]}@{key}=…"
         return f"{match[1]}: no such group{suggestion(match[1], groups)}; there are {', '.join(groups)}"
     return " ".join(str(error).split())
+
+
+def sought(error: MissingConfigException) -> tuple[str, str, list[str]]:
+    """Group, option and all options of a choice that is not there; those in folders of the group have their path."""
+    group, _, choice = str(error.missing_cfg_file).partition("/")
+    if not (CONF / group).is_dir():
+        group, _, choice = str(error.missing_cfg_file).rpartition("/")
+        return group, choice, list(error.options or ())
+    nested = sorted(path.relative_to(CONF / group).with_suffix("") for path in (CONF / group).glob("*/*.yaml"))
+    options = list(dict.fromkeys([*(error.options or ()), *(path.as_posix() for path in nested)]))
+    return group, choice, options
 
 
 def explain_run(error: Exception, config: DictConfig) -> str:

@@ -1,15 +1,18 @@
-"""Checks what was typed: a recipe must exist; `loss_weights`, `image_size` and `wants` must have an effect."""
+"""Checks what was typed: options must exist and fit the task, values of a sweep differ, and keys have an effect."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Glob
 from omegaconf import OmegaConf
 
 from tasks.common.errors import UserError
 from tasks.config.heads import is_multitask
 from tasks.config.heads_file import CONF
 from tasks.config.rules.values import suggestion
+from tasks.config.targets import RENAMED_ARGUMENTS
 from tasks.config.tree import Tree
 from tasks.config.unread import check_read
 
@@ -45,6 +48,35 @@ def check_choices(arguments: Iterable[str], folders: Iterable[Path]) -> None:
             raise UserError(f"{argument}: {group} is one of {', '.join(sorted(groups[group]))}")
 
 
+def check_scale(task: str, arguments: Iterable[str]) -> None:
+    """Refuse `scale=` of another task, whose keys this task's head does not have.
+
+    Raises:
+        UserError: for the first one, with this task's.
+    """
+    own = sorted(path.stem for path in (CONF / "scale").glob(f"{task}_*.yaml"))
+    for argument in arguments:
+        group, _, name = argument.partition("=")
+        if group == "scale" and name not in own and (CONF / "scale" / f"{name}.yaml").is_file():
+            there = f"its own are {', '.join(own)}" if own else "it has none of its own"
+            raise UserError(f"{argument} is for tasks.{name.partition('_')[0]}, not tasks.{task}; {there}")
+
+
+def check_sweep(arguments: Iterable[str]) -> None:
+    """Refuse a value that a sweep has twice: `seed=0,0` would be two equal runs, and count as two seeds.
+
+    Raises:
+        UserError: for the first one.
+    """
+    words = [word for word in arguments if "=" in word and not word.startswith("-")]
+    for override in OverridesParser.create().parse_overrides(words):
+        listed = override.is_choice_sweep() and not isinstance(override.value(), Glob)
+        values = list(map(str, override.sweep_string_iterator())) if listed else []
+        twice = next((value for value in values if values.count(value) > 1), None)
+        if twice is not None:
+            raise UserError(f"{override.input_line} has {twice} twice; each value is one run")
+
+
 def check_sections(config: Mapping[str, Any]) -> None:
     """Refuse a value in the place of a section of conf/base.yaml, whose keys would be lost.
 
@@ -58,6 +90,23 @@ def check_sections(config: Mapping[str, Any]) -> None:
         if not isinstance(config.get(key), Mapping):
             names = ", ".join(f"{key}.{name}=…" for name in section if not name.startswith("_"))
             raise UserError(f"{key}={config.get(key)} stands in the place of a section; it has {names}")
+
+
+def renamed_arguments(config: Mapping[str, Any], typed: set[str]) -> list[str]:
+    """A line for each argument that was typed under its old name, such as a number as RMSprop's `optimizer.decay`.
+
+    Raises:
+        UserError: if it was typed under its name of today as well.
+    """
+    lines = []
+    for section, built in config.items():
+        arguments = RENAMED_ARGUMENTS.get(str(built.get("_target_")), {}) if isinstance(built, Mapping) else {}
+        for old, new in arguments.items():
+            if f"{section}.{old}" in typed and not isinstance(built[old], Mapping):
+                lines.append(f"{section}.{old}={built[old]} is {section}.{new}={built[old]} today")
+                if f"{section}.{new}" in typed:
+                    raise UserError(f"{lines[-1]}; {section}.{new}={built[new]} was typed too")
+    return lines
 
 
 def check_typed(tree: Tree, typed: set[str]) -> None:

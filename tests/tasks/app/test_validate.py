@@ -3,9 +3,18 @@
 import re
 
 import pytest
+from hydra.errors import HydraException
 
+from tasks.app.messages import explain
 from tasks.app.resolve import resolve
-from tasks.app.validate import check_choices, check_recipe, check_sections
+from tasks.app.validate import (
+    check_choices,
+    check_recipe,
+    check_scale,
+    check_sections,
+    check_sweep,
+    renamed_arguments,
+)
 from tasks.common.errors import UserError
 from tests.test_config import CONF, configuration
 
@@ -106,3 +115,43 @@ def test_a_value_in_the_place_of_a_section_is_refused(line):
     check_sections(config)
     with pytest.raises(UserError, match=rf"^{key}=.* stands in the place of a section; it has {key}\."):
         check_sections({**config, key: value})
+
+
+def test_the_scale_of_another_task_is_refused():
+    with pytest.raises(UserError, match=r"^scale=detect_mini is for tasks.detect, not tasks.classify; its own are cl"):
+        check_scale("classify", ["scale=detect_mini"])
+    with pytest.raises(UserError, match=r"tasks.segment, not tasks.multitask; it has none of its own$"):
+        check_scale("multitask", ["scale=segment_mini"])
+    check_scale("detect", ["scale=detect_mini", "scale=mini"])  # Hydra names the options for the second
+
+
+def test_a_value_twice_in_a_sweep_is_refused():
+    for line in ("seed=0,1,0", "seed=choice(0,0)"):
+        with pytest.raises(UserError, match=r"^seed=.* has 0 twice; each value is one run$"):
+            check_sweep(["-m", line])
+    check_sweep(
+        ["-m", "seed=0,1", "seed=range(0,3)", "backbone=glob(*)", "image_size=[32,32]", "image_size=[1,1],[2,2]"]
+    )
+
+
+def test_an_old_name_that_is_typed_is_told():
+    config = configuration("optimizer=rmsprop", "optimizer.decay=0.8", "optimizer.alpha=0.5")
+    assert renamed_arguments(config, {"optimizer.decay"}) == ["optimizer.decay=0.8 is optimizer.alpha=0.8 today"]
+    with pytest.raises(UserError, match=r"is optimizer.alpha=0.8 today; optimizer.alpha=0.5 was typed too$"):
+        renamed_arguments(config, {"optimizer.decay", "optimizer.alpha"})
+    assert not renamed_arguments(configuration("optimizer=rmsprop"), {"optimizer.decay.norms"})
+
+
+UNKNOWN = {
+    "experiment=paper/v2_fig6a": r"^experiment=paper/v2_fig6a: no such option; did you mean .*paper/v2_figure6a",
+    "experiment=v2_figure6a": r"^experiment=v2_figure6a: no such option; did you mean .*paper/v2_figure6a",
+    "hydra/launcher=none": r"^hydra/launcher=none: no such option; there are basic",
+    "optimizer.decay=[norms]": r"^optimizer.decay=\[norms\] is a list .*; its keys are set by optimizer.decay.<n",
+}
+
+
+@pytest.mark.parametrize("line", UNKNOWN)
+def test_what_hydra_does_not_find_is_told_with_the_choices(line):
+    with pytest.raises(HydraException) as caught:
+        configuration(line)
+    assert re.search(UNKNOWN[line], explain(caught.value))

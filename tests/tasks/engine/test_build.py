@@ -55,7 +55,7 @@ def test_frozen_parts_by_name():
     ("words", "message"),
     [
         (("head.low=c9",), r"^the head reads c9; this backbone has c1, "),
-        (("head.hidden=0",), r"hidden=0 is not a whole number, 1 or more"),
+        (("head.hidden=0",), r"^head.hidden=0 is not a whole number, 1 or more"),
         (("optimizer.lr=-1",), r"Invalid learning rate: -1"),
         (("scheduler.warmup=1.5",), r"scheduler\.warmup=1\.5 is neither a share of all steps"),
         (("+backbone.depth=3",), r"unexpected keyword argument 'depth'"),
