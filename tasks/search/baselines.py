@@ -2,7 +2,7 @@
 
 import statistics
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,6 +19,7 @@ from tasks.search.networks import Networks
 from tasks.search.records import Kind, Record
 
 GRID = 0.05  # step between width multipliers
+NEAR = 3  # of them to measure on each side
 
 
 class Baseline(NamedTuple):
@@ -65,8 +66,15 @@ def plan_at(networks: Networks, width: float) -> Plan:
     return Networks(with_width(networks.run, width), networks.classes, networks.size).seed_plan
 
 
-def equal_width(networks: Networks, meter: Meter, plan: Plan) -> float:
-    """The width multiplier at which the seed's cost is closest to that of a plan's network."""
+def equal_width(
+    networks: Networks, meter: Meter, plan: Plan, costs: Callable[[Mapping[str, Plan]], Mapping[str, float]]
+) -> float:
+    """The width multiplier at which the seed's cost is closest to that of a plan's network.
+
+    Args:
+        meter: finds the neighbourhood; the latency of a whole network may differ from the sum over layers.
+        costs: of whole networks by name, as in the comparison.
+    """
     wanted = meter.of(networks.outline(plan))
     grid = [round(GRID * n, 2) for n in range(2, 1 + round(networks.run.learner.backbone["width"] / GRID))]
 
@@ -74,7 +82,9 @@ def equal_width(networks: Networks, meter: Meter, plan: Plan) -> float:
         return meter.of(networks.outline(plan_at(networks, width)))
 
     place = bisect_left(grid, True, key=lambda width: cost(width) >= wanted)
-    return min(grid[max(0, place - 1) : place + 1], key=lambda width: abs(cost(width) - wanted))
+    near = grid[max(0, place - NEAR) : place + NEAR]
+    whole = costs({"": plan, **{f"{width}": plan_at(networks, width) for width in near}})
+    return min(near, key=lambda width: abs(whole[f"{width}"] - whole[""]))
 
 
 def longer_baseline(

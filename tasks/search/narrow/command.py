@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -51,13 +52,14 @@ def narrow(settings: NarrowSettings, splits: Splits, networks: Networks, folder:
     if settings.widths:
         with_width(run, 1.0)
     meter = make_meter(settings.latency, cost, networks.size)
+    cost_of_whole = partial(costs_of, settings, networks, meter)
     begin = time.perf_counter()
 
     def excess(plan: Plan) -> float:
         """Latency of a network measured as a whole, as a fraction of the target; 0 for other costs, which are exact."""
         if cost != "latency":
             return 0.0
-        found = costs_of(settings, networks, meter, {"seed": networks.seed_plan, "found": plan})
+        found = cost_of_whole({"seed": networks.seed_plan, "found": plan})
         report(f"measured  {meter.format(found['found'])} as a whole; the seed {meter.format(found['seed'])}")
         return found["found"] / settings.target.amount.of(found["seed"])
 
@@ -83,9 +85,10 @@ def narrow(settings: NarrowSettings, splits: Splits, networks: Networks, folder:
     if settings.longer:
         baselines.append(longer_baseline(splits, networks, seed, minutes, repeats, folder / "longer"))
     for width in settings.widths:
-        multiplier = equal_width(networks, meter, adapted.plan) if width == "equal" else float(width)
+        equal = width == "equal"
+        multiplier = equal_width(networks, meter, adapted.plan, cost_of_whole) if equal else float(width)
         baselines.append(width_baseline(splits, networks, multiplier, minutes, repeats, folder / "widths"))
-    costs = costs_of(settings, networks, meter, {each.name: each.plan for each in baselines})
+    costs = cost_of_whole({each.name: each.plan for each in baselines})
     records = records_of(baselines, networks, costs)
     write_history(folder / "history.csv", [*steps_of(adapted, networks), *records], cost)
     picture = draw(folder / "search.png", records, cost, networks.score, "of the whole network")

@@ -1,5 +1,6 @@
 """What decides a NetAdapt search: the images that score proposals, the choice among them, and the baselines' time."""
 
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
@@ -8,12 +9,13 @@ from tasks.common.errors import UserError
 from tasks.data.loading.holdout import hold_out
 from tasks.data.loading.splits import Splits
 from tasks.engine.settings import Run
-from tasks.search.baselines import Baseline, baseline, epochs_in, print_records, records_of
+from tasks.latency.meters import make_meter
+from tasks.search.baselines import Baseline, baseline, epochs_in, equal_width, plan_at, print_records, records_of
 from tasks.search.found import Trained, as_training
 from tasks.search.narrow.netadapt import best_of
 from tasks.search.narrow.scoring import scoring
 from tests.tasks.data.loading.test_holdout import Names, names
-from tests.tasks.search.test_cut import networks
+from tests.tasks.search.test_cut import SIZE, networks
 
 
 def choices(*costs):
@@ -63,6 +65,20 @@ def test_a_time_is_filled_with_epochs():
     assert epochs_in(60, pace, check_every=1) == 3  # 54 s at 14 s
     assert epochs_in(60, pace, check_every=4) == 4  # at 11 s
     assert epochs_in(1, pace, check_every=1) == 1
+
+
+def test_an_equal_width_is_equal_as_a_whole():
+    """The sum over layers may lead to another width: here every whole network has a fixed cost, too."""
+    seed = networks("classify", "backbone=mobilenet_v3_small", "backbone.width=0.4")
+    params = make_meter(None, "params", SIZE)
+    plan = plan_at(seed, 0.25)
+
+    def costs(plans, fixed):
+        return {name: params.of(seed.outline(plan)) + (fixed if name else 0) for name, plan in plans.items()}
+
+    assert equal_width(seed, params, plan, partial(costs, fixed=0)) == 0.25
+    between = params.of(seed.outline(plan)) - params.of(seed.outline(plan_at(seed, 0.15)))
+    assert equal_width(seed, params, plan, partial(costs, fixed=between)) == 0.15
 
 
 def test_several_seeds_have_mean_and_deviation_and_the_seed_counts(capsys):
