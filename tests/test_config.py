@@ -76,12 +76,12 @@ def on_cityscapes(*overrides: str):
 
 def option_has_target(choice: str) -> bool:
     group, option = choice.split("=")
-    return group not in ("experiment", "recipe") and option != "none"
+    return group not in ("experiment", "recipe", "scale") and option != "none"
 
 
 GROUPS = (
     *("backbone", "head", "task", "loss", "balance", "dataset", "optimizer", "scheduler", "logger"),
-    *("experiment", "recipe"),
+    *("experiment", "recipe", "scale"),
 )
 
 
@@ -139,7 +139,7 @@ def leaves(node, path=""):
 
 
 @pytest.mark.parametrize(
-    "choice", [f"{group}={option}" for group in ("recipe", "experiment") for option in options(group)]
+    "choice", [f"{group}={option}" for group in ("recipe", "experiment", "scale") for option in options(group)]
 )
 def test_what_a_recipe_or_an_experiment_says_is_what_runs(choice):
     group, option = choice.split("=")
@@ -176,7 +176,7 @@ def test_what_a_stored_configuration_may_build_is_what_conf_builds():
         content = yaml.safe_load(path.read_text()) or {}
         content.pop("hydra", None)
         group = {"loss": "task"}.get(path.parent.name, path.parent.name)
-        place = () if group in ("conf", "experiment", "recipe") else (group,)
+        place = () if group in ("conf", "experiment", "paper", "recipe", "scale") else (group,)
         for slot, target in targets(content, place):
             assert may_build(slot, target), f"{path}: {target} is not in tasks/config/targets.py"
         for line in path.read_text().splitlines():

@@ -18,6 +18,7 @@ CONF = Path(__file__).parents[2] / "conf"
 NAMES = sorted(path.stem for path in (CONF / "backbone").glob("*.yaml"))
 CONFIGS = {name: OmegaConf.load(CONF / "backbone" / f"{name}.yaml") for name in NAMES}
 CONFIGS["table"].table = table_of(MobileNetV3(size="small").plan)  # a table has no network of its own
+CONFIGS["mobilenet_v2_cse"].resolution = 32  # which follows image_size in a command
 WANTS = OmegaConf.load(CONF / "base.yaml").wants
 
 
