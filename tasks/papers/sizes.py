@@ -34,7 +34,8 @@ def print_sizes(tables: Iterable[Table]) -> None:
 
 def compare(table: Table) -> Compared:
     """Compare every printed size of a table's rows."""
-    equal, different = 0, []
+    equal = 0
+    different: list[str] = []
     for row in table.rows():
         if any(name in COLUMNS and figure != "-" for name, figure in zip(table.columns, row.printed, strict=True)):
             ours, theirs = compare_row(table, row, size_of(table, row))
