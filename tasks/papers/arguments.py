@@ -1,6 +1,5 @@
 """The command line of python -m tasks.papers."""
 
-import math
 import os
 import time
 from collections.abc import Sequence
@@ -9,6 +8,7 @@ from typing import NamedTuple
 
 from tasks.common.cpu import cores
 from tasks.common.errors import UserError
+from tasks.multitask.compare import minutes_of
 from tasks.papers.scales import check_scale
 
 KEYS = ("table", "scale", "rows", "seeds", "epochs", "minutes", "workers", "root", "output")
@@ -110,18 +110,3 @@ def whole(key: str, text: str, least: int = 1) -> int:
     if not text.isdecimal() or int(text) < least:
         raise UserError(f"{key}={text} is not a whole number, {least} or more")
     return int(text)
-
-
-def minutes_of(text: str) -> float:
-    """A number of minutes.
-
-    Raises:
-        UserError: for anything but a number above 0.
-    """
-    try:
-        minutes = float(text)
-    except ValueError:
-        minutes = math.nan
-    if not 0 < minutes < math.inf:
-        raise UserError(f"minutes={text} is not a number above 0")
-    return minutes
