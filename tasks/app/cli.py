@@ -26,6 +26,7 @@ from tasks.app.runlog import run_log
 from tasks.app.search_path import search_plugins, store_heads
 from tasks.app.validate import (
     check_choices,
+    check_experiment,
     check_recipe,
     check_scale,
     check_sections,
@@ -78,6 +79,7 @@ class Command:
             store_heads()
             check_words(sys.argv[1:], keys_of(self.name))
             check_choices(sys.argv[1:], (CONF, *conf_folders()))
+            check_experiment(self.name, sys.argv[1:])
             check_scale(self.name, sys.argv[1:])
             sys.argv[1:] = spelled_out(sys.argv[1:])
             if {"-m", "--multirun"} & set(sys.argv[1:]):

@@ -8,6 +8,7 @@ from tasks.common.spread import Cell, Spread, write_tables, written
 from tasks.common.table import print_table
 
 SEED = "seed"
+RUNS = "runs"  # column with the number of finished runs, which a failed job makes smaller
 
 
 def summarise(
@@ -30,16 +31,16 @@ def summarise(
         return
     differ = [key for key in settings if key != SEED and len({str(row.get(key)) for row in rows}) > 1]
     numbers = [key for key in columns if any(is_number(row.get(key)) for row in rows)]
-    table = [[*(group[0].get(key) for key in differ), *(cell(group, key) for key in numbers)] for group in groups]
-    headings = [*differ, *numbers]
+    table = [
+        [*(group[0].get(key) for key in differ), len(group), *(cell(group, key) for key in numbers)] for group in groups
+    ]
+    headings = [*differ, RUNS, *numbers]
     shown = [place for place, name in enumerate(headings) if name not in hidden]
     print_table(
         [headings[place] for place in shown],
         ([written(row[place]) for place in shown] for row in table),
         align="l" * len(differ) + "r",
-        title=f"mean ± standard deviation over seeds ({', '.join(str(len(group)) for group in groups)} runs each)"
-        if len({len(group) for group in groups}) > 1
-        else f"mean ± standard deviation over {len(groups[0])} seeds",
+        title="mean ± standard deviation over seeds",
     )
     files = write_tables(folder / "summary", headings, table)
     print(f"summary   {files[0]}, {', '.join(file.suffix for file in files[1:])}")

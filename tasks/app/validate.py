@@ -1,5 +1,6 @@
 """Checks what was typed: options must exist and fit the task, values of a sweep differ, and keys have an effect."""
 
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from tasks.config.targets import RENAMED_ARGUMENTS
 from tasks.config.tree import Tree
 from tasks.config.unread import check_read
 
+OURS = ("segment", "detect", "classify", "multitask")  # commands whose experiments are in conf/
 OPTIONAL = {"recipe", "experiment", "search"}  # groups of which nothing may be chosen
 
 
@@ -60,6 +62,22 @@ def check_scale(task: str, arguments: Iterable[str]) -> None:
         if group == "scale" and name not in own and (CONF / "scale" / f"{name}.yaml").is_file():
             there = f"its own are {', '.join(own)}" if own else "it has none of its own"
             raise UserError(f"{argument} is for tasks.{name.partition('_')[0]}, not tasks.{task}; {there}")
+
+
+def check_experiment(task: str, arguments: Iterable[str]) -> None:
+    """Refuse `experiment=` of another of our tasks; the command in its header says whose it is.
+
+    Raises:
+        UserError: for the first one, with that command.
+    """
+    for argument in arguments:
+        group, _, name = argument.partition("=")
+        path = CONF / "experiment" / f"{name}.yaml"
+        if group != "experiment" or task not in OURS or not path.is_file():
+            continue
+        header = re.search(r"python -m tasks\.(\w+)", path.read_text(encoding="utf-8"))
+        if header and header[1] != task:
+            raise UserError(f"{argument} is for python -m tasks.{header[1]}, not tasks.{task}")
 
 
 def check_sweep(arguments: Iterable[str]) -> None:

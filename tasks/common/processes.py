@@ -46,7 +46,10 @@ def stop(processes: Iterable[Process]) -> None:
 
 
 def reason(said: str, status: int) -> str:
-    """Why a command failed: its last line that begins with `error:`, or else its last line."""
+    """Why a command failed: its first line that begins with `error:`, or else its last line.
+
+    A sweep ends in such a line too, which only counts the failed jobs.
+    """
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
-    return (errors or lines or [f"exit status {status}"])[-1]
+    return errors[0] if errors else lines[-1] if lines else f"exit status {status}"

@@ -13,6 +13,7 @@ output=<folder>: finished runs are kept, so a stopped table continues; further k
 """
 
 import sys
+from collections.abc import Sequence
 
 from tasks.common.console import report, run_command
 from tasks.common.errors import UserError, visible
@@ -97,6 +98,7 @@ def run(request: Request, scale: str, table: Table, rows: list[Row]) -> None:
         )
         for row in rows
     ]
+    check_composes(table.task, jobs[0].overrides)
     asked = {"table": table.key, "scale": scale, "overrides": request.overrides, "root": str(request.root)}
     note = claim(request.output, {**asked, "asked_epochs": request.epochs, "minutes": request.minutes})
     epochs = note.get("epochs", request.epochs)
@@ -110,6 +112,23 @@ def run(request: Request, scale: str, table: Table, rows: list[Row]) -> None:
     publish(table, rows, jobs, request.seeds, request.output)
     if failures:
         raise UserError(f"{len(failures)} of {len(jobs)} rows failed: {'; '.join(failures)}")
+
+
+def check_composes(task: str, overrides: Sequence[str]) -> None:
+    """Compose a row's command here, so that a mistyped key is one line instead of one per row.
+
+    Raises:
+        UserError: for what the row's command would refuse before it reads data.
+    """
+    from hydra.errors import HydraException
+
+    from tasks.app.messages import explain
+    from tasks.app.resolve import composed
+
+    try:
+        composed(task, *overrides)
+    except HydraException as error:
+        raise UserError(explain(error)) from None
 
 
 if __name__ == "__main__":

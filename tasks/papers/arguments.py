@@ -6,12 +6,23 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import OverrideParseException
+
 from tasks.common.cpu import cores
 from tasks.common.errors import UserError
 from tasks.multitask.compare import minutes_of
 from tasks.papers.scales import check_scale
 
 KEYS = ("table", "scale", "rows", "seeds", "epochs", "minutes", "workers", "root", "output")
+INSTEAD = {  # keys of the task that this command sets
+    "seed": "seeds=[0,1,2] are this command's",
+    "experiment": "table=… and rows=… choose it",
+    "mode": "a table is trained",
+    "hydra.sweep.dir": "output=… is this command's",
+    "hydra.sweep.subdir": "output=… is this command's",
+    "hydra.run.dir": "output=… is this command's",
+}
 
 
 class Request(NamedTuple):
@@ -53,6 +64,8 @@ def parse(arguments: Sequence[str]) -> Request:
         key, is_pair, value = argument.partition("=")
         if argument.startswith("-") or not is_pair:
             raise UserError(f"{argument}: not of the form key=value; keys are {', '.join(KEYS)}, and those of the task")
+        if key in own:
+            raise UserError(f"{argument}: {key} is given twice")
         if key in KEYS:
             own[key] = value
         else:
@@ -67,13 +80,14 @@ def parse(arguments: Sequence[str]) -> Request:
         raise UserError("root=… is for scale=mini; the papers' data sets lie below DATA_ROOT, or dataset.root=…")
     if "epochs" in own and "minutes" in own:
         raise UserError("epochs=… and minutes=… both say how long; take one of them")
+    check_overrides(overrides, has_length="epochs" in own or "minutes" in own)
     name = f"{str(table).replace('.', '_')}_{scale}"
     workers = whole("workers", own["workers"]) if "workers" in own else max(1, min(8, len(cores())))
     return Request(
         table=table,
         scale=None if scale is None else check_scale(scale),
         rows=None if "rows" not in own else listed(own["rows"]),
-        seeds=[whole("seeds", word, 0) for word in listed(own.get("seeds", "[0,1,2]"))],
+        seeds=seeds_of(own.get("seeds", "[0,1,2]")),
         epochs=whole("epochs", own["epochs"]) if "epochs" in own else None,
         minutes=minutes_of(own["minutes"]) if "minutes" in own else None,
         workers=workers,
@@ -81,6 +95,41 @@ def parse(arguments: Sequence[str]) -> Request:
         output=Path(own.get("output", time.strftime(f"outputs/papers/{name}_%Y-%m-%d_%H-%M-%S"))).absolute(),
         overrides=overrides,
     )
+
+
+def check_overrides(overrides: Sequence[str], *, has_length: bool) -> None:
+    """Refuse what this command sets itself, and sweeps: a row is a single network.
+
+    Args:
+        has_length: whether epochs=… or minutes=… says how long.
+
+    Raises:
+        UserError: for the first one.
+    """
+    for word in overrides:
+        key = word.partition("=")[0].lstrip("+~")
+        if key in INSTEAD or (key == "trainer.max_epochs" and has_length):
+            raise UserError(f"{word}: {INSTEAD.get(key, 'epochs=… or minutes=… says how long')}")
+        try:
+            (override,) = OverridesParser.create().parse_overrides([word])
+        except OverrideParseException:
+            raise UserError(
+                f"{word}: brackets, braces, commas, spaces and = must stand in quotes of their own"
+            ) from None
+        if override.is_sweep_override():
+            raise UserError(f"{word}: several values; a row of a table is one network, and only seeds=… repeats it")
+
+
+def seeds_of(text: str) -> list[int]:
+    """The seeds of "[0,1,2]".
+
+    Raises:
+        UserError: for one that is not a whole number, or is there twice, which would be the same training.
+    """
+    seeds = [whole("seeds", word, 0) for word in listed(text)]
+    if len(set(seeds)) < len(seeds):
+        raise UserError(f"seeds={text} has a seed twice")
+    return seeds
 
 
 def listed(text: str) -> list[str]:

@@ -26,6 +26,8 @@ def find(key: str) -> Table:
     """
     if key in TABLES:
         return TABLES[key]
+    if not key:
+        raise UserError("table= names no table; python -m tasks.papers lists them")
     near = difflib.get_close_matches(key, TABLES, n=3, cutoff=0.5) or [name for name in TABLES if name.startswith(key)]
     hint = f"did you mean {', '.join(near)}?" if near else f"there are {', '.join(TABLES)}"
     raise UserError(f"table={key}: no such table; {hint}")

@@ -4,6 +4,7 @@ import csv
 import json
 from pathlib import Path
 
+import pytest
 from omegaconf import OmegaConf
 
 from tasks.app.sweep import Comparison
@@ -44,6 +45,23 @@ def test_runs_of_several_networks_keep_their_names(tmp_path):
         write_run(tmp_path / str(number), overrides, "model.onnx", "model.xml")
     names = [row["name"] for row in end(tmp_path)]
     assert names == [f"{run}] {run}/best.ckpt {file}" for run in ("a", "b") for file in ("model.onnx", "model.xml")]
+
+
+def test_seeds_end_in_means(tmp_path, capsys):
+    for number, (width, seed, score) in enumerate([("0.5", 0, 0.5), ("0.5", 1, 0.7), ("1.0", 0, 0.9)]):
+        run = tmp_path / str(number)
+        (run / ".hydra").mkdir(parents=True)
+        OmegaConf.save(OmegaConf.create([f"backbone.width={width}", f"seed={seed}"]), run / ".hydra" / "overrides.yaml")
+        costs = {"height": 32, "width": 64, "classify": {"params": 1000, "multiply_adds": 5}}
+        (run / "network.json").write_text(json.dumps(costs))
+        (run / "metrics.json").write_text(json.dumps({"top1": score, "images": 80}))
+    Comparison().on_multirun_end(OmegaConf.create({"hydra": {"sweep": {"dir": str(tmp_path)}}}))
+    with (tmp_path / "summary.csv").open() as file:
+        half, whole = csv.DictReader(file)
+    assert (half["backbone.width"], half["runs"], half["params"]) == ("0.5", "2", "1000")
+    assert float(half["top1"]) == 0.6 and float(half["top1 sd"]) == pytest.approx(0.02**0.5)
+    assert (whole["runs"], whole["top1"], whole["top1 sd"]) == ("1", "0.9", "")
+    assert "0.6000 ± 0.1414" in capsys.readouterr().out and "$\\pm$" in (tmp_path / "summary.tex").read_text()
 
 
 def test_a_single_run_has_its_networks_name(tmp_path):

@@ -9,6 +9,7 @@ from tasks.app.messages import explain
 from tasks.app.resolve import resolve
 from tasks.app.validate import (
     check_choices,
+    check_experiment,
     check_recipe,
     check_scale,
     check_sections,
@@ -123,6 +124,13 @@ def test_the_scale_of_another_task_is_refused():
     with pytest.raises(UserError, match=r"tasks.segment, not tasks.multitask; it has none of its own$"):
         check_scale("multitask", ["scale=segment_mini"])
     check_scale("detect", ["scale=detect_mini", "scale=mini"])  # Hydra names the options for the second
+
+
+def test_an_experiment_of_another_task_names_its_command():
+    with pytest.raises(UserError, match=r"^experiment=paper/v3_table6 is for python -m tasks.detect, not tasks"):
+        check_experiment("classify", ["experiment=paper/v3_table6"])
+    check_experiment("detect", ["experiment=paper/v3_table6", "experiment=gone"])
+    check_experiment("tags", ["experiment=paper/v3_table6"])  # a plug-in's task may take what fits
 
 
 def test_a_value_twice_in_a_sweep_is_refused():

@@ -140,6 +140,7 @@ def test_a_run_that_fails_says_why(tmp_path):
 
 def test_reason():
     assert reason("a\nerror: this\nb\n", 2) == "this"
+    assert reason("error: job 0: this\nerror: 1 job failed\n", 2) == "job 0: this"
     assert reason("Traceback\nValueError: that\n\n", 1) == "ValueError: that"
     assert reason("", 3) == "exit status 3"
 

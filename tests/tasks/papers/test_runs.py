@@ -10,6 +10,7 @@ import pytest
 from tasks.common.errors import UserError
 from tasks.common.processes import start
 from tasks.common.spread import Spread
+from tasks.papers.__main__ import main
 from tasks.papers.arguments import listed, parse
 from tasks.papers.catalogue import find
 from tasks.papers.results import judged, publish
@@ -147,6 +148,12 @@ def test_a_folder_belongs_to_one_table(tmp_path):
         ("table=v2.4 scale=full root=x", "root=… is for scale=mini"),
         ("table=v2.4 scale=mini minutes=-1", "minutes=-1 is not a number above 0"),
         ("table=v2.4 scale=mini seeds=[0,x]", "seeds=x is not a whole number, 0 or more"),
+        ("table=v2.4 scale=mini seeds=0,1,0", "seeds=0,1,0 has a seed twice"),
+        ("table=v2.4 scale=mini seed=5", "seed=5: seeds=[0,1,2] are this command's"),
+        ("table=v2.4 scale=mini epochs=3 trainer.max_epochs=5", "trainer.max_epochs=5: epochs=… or minutes=… says"),
+        ("table=v2.4 scale=mini backbone.width=0.5,1.0", "backbone.width=0.5,1.0: several values; a row of a table is"),
+        ("table=v2.4 scale=mini image_size=[32", "image_size=[32: brackets, braces, commas"),
+        ("table=v2.4 table=v2.6", "table=v2.6: table is given twice"),
         ("table=v2.4 scale=mini workers=0", "workers=0 is not a whole number, 1 or more"),
     ],
 )
@@ -154,6 +161,23 @@ def test_wrong_arguments(line, message):
     with pytest.raises(UserError) as error:
         parse(line.split())
     assert str(error.value).startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("table=v3.8 scale=streets foo=3", "foo: no such key"),
+        ("table=v3.8 scale=streets optimizer.lr=-1", "optimizer.lr=-1"),
+        ("table=", "table= names no table"),
+    ],
+)
+def test_a_mistake_is_one_line_before_any_row_starts(line, message, tmp_path, capsys, monkeypatch):
+    output = [f"output={tmp_path / 'new'}"] if "scale" in line else []
+    monkeypatch.setattr("sys.argv", ["papers", *line.split(), *output])
+    with pytest.raises(SystemExit) as leave:
+        main()
+    assert leave.value.code == 2 and capsys.readouterr().err.startswith(f"error: {message}")
+    assert not (tmp_path / "new").exists()
 
 
 def test_arguments():
