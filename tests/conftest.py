@@ -3,6 +3,7 @@
 import copy
 import gc
 import json
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +19,7 @@ from PIL import Image
 import tasks  # noqa: F401 - keeps libraries offline, before any of them is imported
 
 torch.set_num_threads(1)
+os.environ.setdefault("MOBILEVISION_CACHE", "off")  # tests of the cache have their own
 gc.collect()
 gc.freeze()  # modules stay: looking through them again and again takes a twentieth of the time
 

@@ -1,20 +1,17 @@
 """Cityscapes (Cordts et al., CVPR 2016) in its official layout, and data sets with the same layout."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from tasks.common.annotations import Annotations
-from tasks.common.cpu import thread_pool
 from tasks.common.errors import UserError
 from tasks.common.labels import VOID, Pixels
-from tasks.data.files.boxes import PackedBoxes
-from tasks.data.files.files import decode
-from tasks.data.files.images import image_size, look, read_labels
+from tasks.data.datasets.annotated_files import AnnotatedFiles
+from tasks.data.files.images import read_labels
 from tasks.data.files.instances import pack_instances
+from tasks.data.files.masks import LabelFiles
 
 MAX_LABEL_ID = 33
 
@@ -69,139 +66,43 @@ def lookup_table(kind: LabelKind) -> Pixels:
     return table
 
 
-class LabelledImages:
-    """Pairs of image and label files; `read` decodes one of them.
+class TrainIds:
+    """Reads a label file of Cityscapes as train ids."""
 
-    Args:
-        images, labels: paths, pair by pair.
-        kind: what the label files hold.
-        boxes: of the images' objects, if requested.
-        targets: kinds of labels that are read: mask, boxes.
+    def __init__(self, kind: LabelKind) -> None:
+        self.kind, self.table = kind, lookup_table(kind)
 
-    Attributes:
-        white: see read_rgb.
-    """
-
-    white: float | None = None
-
-    def __init__(
-        self,
-        images: Sequence[Path],
-        labels: Sequence[Path],
-        kind: LabelKind,
-        boxes: PackedBoxes | None = None,
-        targets: Sequence[str] = ("mask",),
-    ) -> None:
-        self.images = np.array([str(path) for path in images])  # packed: workers share it without copying
-        self.labels = np.array([str(path) for path in labels])
-        self.kind, self.boxes, self.targets = kind, boxes, tuple(targets)
-        self.table = lookup_table(kind)
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def name(self, index: int) -> str:
-        """Name of the image in pictures and lists."""
-        return Path(self.images[index]).stem.removesuffix("_leftImg8bit")
-
-    def size(self, index: int) -> tuple[int, int]:
-        """(height, width) of the image, from its header."""
-        return image_size(self.images[index])
-
-    def annotations(self, index: int) -> Annotations:
-        """The boxes of all objects and groups of an image, to score against."""
-        assert self.boxes is not None
-        return self.boxes.annotations(index)
-
-    def read(self, index: int, view: Callable[[Path | Pixels], Pixels] | None = None) -> dict[str, NDArray[Any]]:
-        """`image` (H, W, 3) RGB uint8, and if requested `mask` (H, W) of train ids, uint8, and `bboxes` (K, 5) float32,
-        xyxy and class number.
-
-        Args:
-            view: makes the image from its path; the labels stay those of the file.
+    def __call__(self, path: Path) -> Pixels:
+        """(H, W) train ids, 255 for void.
 
         Raises:
-            UserError: for a file that cannot be decoded, an unknown id, or sizes that differ.
+            UserError: for a file that cannot be decoded, or an unknown id.
         """
-        image = decode(Path(self.images[index]), view, self.white)
-        sample: dict[str, NDArray[Any]] = {"image": image}
-        if "mask" in self.targets:
-            ids = read_labels(self.labels[index])
-            size = image.shape[:2] if view is None else self.size(index)
-            if size != ids.shape:
-                raise self.wrong_size(self.labels[index], size, ids.shape)
-            sample["mask"] = self.train_ids(ids, index)
-        if self.boxes is not None:
-            sample["bboxes"] = self.boxes.to_train(index)
-        return sample
-
-    @staticmethod
-    def wrong_size(labels: str, size: Sequence[int], labelled: Sequence[int]) -> UserError:
-        """Error for labels whose height and width are not their image's."""
-        return UserError(f"{labels} is {labelled[1]}×{labelled[0]}, its image {size[1]}×{size[0]}")
-
-    def train_ids(self, ids: Pixels, index: int) -> Pixels:
-        """Convert one label file's ids to train ids."""
+        ids = read_labels(path)
         mask = self.table[ids]
         if (mask == NOT_AN_ID).any():
             wrong = sorted(set(np.unique(ids).tolist()) & set(np.flatnonzero(self.table == NOT_AN_ID).tolist()))
             known = f"0-{MAX_LABEL_ID}" if self.kind == "labelIds" else f"0-{len(CLASSES) - 1} and {VOID}"
-            raise UserError(
-                f"{self.labels[index]} has id {wrong[0]}, which is no {self.kind[:-1]} of Cityscapes ({known})"
-            )
+            raise UserError(f"{path} has id {wrong[0]}, which is no {self.kind[:-1]} of Cityscapes ({known})")
         return mask
 
-    def class_pixels(self, classes: int) -> NDArray[np.int64]:
-        """(classes,) number of pixels of each class over all label files, without void."""
 
-        def count(index: int) -> NDArray[np.int64]:
-            return np.bincount(self.train_ids(read_labels(self.labels[index]), index).ravel(), minlength=256)
+class LabelMaps(LabelFiles):
+    """Cityscapes' label files."""
 
-        with thread_pool() as pool:
-            result: NDArray[np.int64] = np.sum(list(pool.map(count, range(len(self)))), axis=0)[:classes]
-            return result
+    def meaning(self) -> str:
+        ids = ", ".join(map(str, np.unique(read_labels(self.path(0)))[:8]))
+        assert isinstance(self.convert, TrainIds)
+        known = CLASSES if self.convert.kind == "labelIds" else TRAIN_ID_CLASSES
+        classes = ", ".join(str(label.label_id) for label in known[:5])
+        return f"{self.path(0)} has the ids {ids}; those of classes are {classes}, …"
 
-    def check(self) -> Iterator[int]:
-        """Check every pair once (image header, all label ids, the objects' sizes) and yield its index.
 
-        Raises:
-            UserError: at the first file that training or scoring would fail on; at the end, if every pixel is void.
-        """
-        seen: set[int] = set()
+class StreetFiles(AnnotatedFiles):
+    """Cityscapes' images, named without their suffix."""
 
-        def look_at(index: int) -> int:
-            size, _ = look(self.images[index], self.white)
-            if "mask" in self.targets:
-                ids = read_labels(self.labels[index])
-                if size != ids.shape:
-                    raise self.wrong_size(self.labels[index], size, ids.shape)
-                mask = self.train_ids(ids, index)
-                if len(seen) < 2:  # two or more classes need no report
-                    seen.update(np.unique(mask[mask != VOID]).tolist())
-            if self.boxes is not None and size != (said := tuple(self.boxes.sizes[index])):
-                raise self.wrong_size(f"instances of {self.name(index)}", size, said)
-            return index
-
-        with thread_pool() as pool:  # decoding releases the GIL
-            yield from pool.map(look_at, range(len(self)))
-        if "mask" in self.targets and len(seen) < 2:
-            self.report_classes(seen)
-
-    def report_classes(self, seen: set[int]) -> None:
-        """Report that all labelled pixels are of one class.
-
-        Raises:
-            UserError: if there is no labelled pixel.
-        """
-        ids = ", ".join(map(str, np.unique(read_labels(self.labels[0]))[:8]))
-        if not seen:
-            classes = ", ".join(str(label.label_id) for label in CLASSES[:5]) if self.kind == "labelIds" else "0, 1, 2"
-            raise UserError(
-                f"every pixel of all {len(self)} label files is void: there is nothing to learn from or to score "
-                f"({self.labels[0]} has the ids {ids}; those of classes are {classes}, …)"
-            )
-        name = CLASSES[next(iter(seen))].name
-        print(f"all labelled pixels of {len(self)} label files are of one class, {name} (ids {ids})", flush=True)
+    def name(self, index: int) -> str:
+        return Path(self.files[index]).stem.removesuffix("_leftImg8bit")
 
 
 class Cityscapes:
@@ -242,7 +143,7 @@ class Cityscapes:
         if self.numbering() == "labelTrainIds":  # predicted label maps use the data set's numbering
             self.classes = {**self.classes, "mask": TRAIN_ID_CLASSES}
 
-    def files(self, split: str) -> LabelledImages:
+    def files(self, split: str) -> StreetFiles:
         """All pairs of a split, in the order of their names."""
         if split == "test":
             raise UserError(
@@ -262,7 +163,9 @@ class Cityscapes:
             kinds = [name for name in OBJECT_FILES if self.label_of(images[0], name).exists()]
             objects = self.label_files(images, kinds[0] if kinds else OBJECT_FILES[0])
             boxes = pack_instances(objects, {label.name: label.label_id for label in THINGS})
-        return LabelledImages(images, labels, kind, boxes, self.targets)
+        masks = LabelMaps(labels, [label.name for label in CLASSES], TrainIds(kind)) if "mask" in self.targets else None
+        files = [str(image.relative_to(folder)) for image in images]
+        return StreetFiles(folder, files, source=self.root / "gtFine" / split, boxes=boxes, masks=masks)
 
     def label_files(self, images: Sequence[Path], kind: str) -> list[Path]:
         """The label file of each image.
@@ -280,11 +183,11 @@ class Cityscapes:
             raise UserError(f"image without label: {image} needs {label}{more}{masks}")
         return labels
 
-    def train(self) -> LabelledImages:
+    def train(self) -> StreetFiles:
         """The training pairs."""
         return self.files(self.train_split)
 
-    def val(self) -> LabelledImages:
+    def val(self) -> StreetFiles:
         """The pairs to score."""
         return self.files(self.val_split)
 

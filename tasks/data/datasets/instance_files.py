@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tasks.common.annotations import HOLE
 from tasks.common.cpu import thread_pool
 from tasks.common.errors import UserError
-from tasks.data.datasets.boxed_files import BoxedFiles, absent, are_missing
+from tasks.data.datasets.annotated_files import AnnotatedFiles, absent, are_missing
 from tasks.data.files.boxes import PackedBoxes
 from tasks.data.files.coco_boxes import check_meaning
 from tasks.data.files.coco_json import Instances, read_instances
@@ -96,17 +96,17 @@ class InstanceFiles(ABC):
         """[name, category id] of the classes."""
         return {"boxes": [[name, number] for name, number in self.categories]}
 
-    def train(self) -> BoxedFiles:
+    def train(self) -> AnnotatedFiles:
         """The training images.
 
         Raises:
             UserError: for a missing split, an error in its file, or no box in it.
         """
         files = self.files("train")
-        files.boxes.must_teach(self.instances["train"].path)
+        files.must_teach(self.instances["train"].path)
         return files
 
-    def val(self) -> BoxedFiles:
+    def val(self) -> AnnotatedFiles:
         """The images to score.
 
         Raises:
@@ -114,7 +114,7 @@ class InstanceFiles(ABC):
         """
         return self.files("val")
 
-    def files(self, split: str) -> BoxedFiles:
+    def files(self, split: str) -> AnnotatedFiles:
         """All images of a split, in the order of its file."""
         source = self.source(split)
         if source is None:
@@ -143,7 +143,7 @@ class InstanceFiles(ABC):
         for line in (*content.notes, *notes, boxes.repairs.line(source.annotations)):
             if line:
                 print(line, flush=True)
-        return BoxedFiles(source.images, files, boxes, source.annotations)
+        return AnnotatedFiles(source.images, files, source=source.annotations, boxes=boxes)
 
 
 def find_files(folder: Path, files: list[str], ids: NDArray[np.int64], source: Path) -> tuple[list[str], list[str]]:

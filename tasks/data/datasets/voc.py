@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 import numpy as np
 
 from tasks.common.errors import UserError
-from tasks.data.datasets.boxed_files import BoxedFiles, absent, are_missing
+from tasks.data.datasets.annotated_files import AnnotatedFiles, absent, are_missing
 from tasks.data.files.boxes import PackedBoxes
 from tasks.data.files.opening import open_file, reason
 from tasks.data.files.walk import found_in, images_in
@@ -84,17 +84,17 @@ class Voc:
         """[name, category id] of the classes; ids count from 1, since VOC has none."""
         return {"boxes": [[name, number] for number, name in enumerate(self.names, 1)]}
 
-    def train(self) -> BoxedFiles:
+    def train(self) -> AnnotatedFiles:
         """The training images.
 
         Raises:
             UserError: for a missing split or file, an error in one, or no box in any.
         """
         files = self.files(self.train_split)
-        files.boxes.must_teach(self.list_of(self.train_split))
+        files.must_teach(self.list_of(self.train_split))
         return files
 
-    def val(self) -> BoxedFiles:
+    def val(self) -> AnnotatedFiles:
         """The images to score.
 
         Raises:
@@ -102,7 +102,7 @@ class Voc:
         """
         return self.files(self.val_split)
 
-    def files(self, split: str) -> BoxedFiles:
+    def files(self, split: str) -> AnnotatedFiles:
         """All images of a split, in the order of its list, numbered from 1."""
         stems = self.stems(split)
         file_of = {Path(name).stem: name for name in images_in(self.folder / "JPEGImages")}
@@ -130,7 +130,7 @@ class Voc:
         images, source = self.folder / "JPEGImages", self.folder / "Annotations"
         if lost := absent(images, files):
             raise are_missing(lost, images, files, packed.image_ids, source)
-        samples = BoxedFiles(images, files, packed, source)
+        samples = AnnotatedFiles(images, files, source=source, boxes=packed)
         repaired = packed.repairs.line(self.list_of(split), lambda owner: self.xml(stems[owner]).name)
         if repaired:
             print(repaired, flush=True)

@@ -1,9 +1,9 @@
 """Image files with one label each, in lists that worker processes share without copying."""
 
-import os
 from collections.abc import Callable, Iterator, Sequence
+from copy import copy
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,26 +12,9 @@ from tasks.common.cpu import thread_pool
 from tasks.common.errors import UserError
 from tasks.common.labels import Pixels
 from tasks.data.files.images import image_size, look, read_rgb
+from tasks.data.files.texts import Texts
 
 View = Callable[[Path | Pixels], Pixels]
-
-
-class Texts:
-    """A list of strings in two blocks of memory.
-
-    Python's reference counts lie inside each string, so a million strings would be copied into every forked worker.
-    """
-
-    def __init__(self, texts: Sequence[str]) -> None:
-        encoded = [os.fsencode(text) for text in texts]
-        self.bytes = b"".join(encoded)
-        self.ends = np.cumsum([0, *map(len, encoded)], dtype=np.int64)
-
-    def __len__(self) -> int:
-        return len(self.ends) - 1
-
-    def __getitem__(self, index: int) -> str:
-        return os.fsdecode(self.bytes[self.ends[index] : self.ends[index + 1]])
 
 
 class Files:
@@ -65,6 +48,12 @@ class Files:
         """The image (H, W, 3) uint8 RGB, or what a view makes of it."""
         return decode(self.path(index), view, self.white)
 
+    def of(self, numbers: Sequence[int]) -> Self:
+        """Some of the images with their labels, in this order."""
+        part = copy(self)
+        part.files = self.files.of(numbers)
+        return part
+
 
 def decode(path: Path, view: View | None = None, white: float | None = None) -> Pixels:
     """Decode an image file to (H, W, 3) uint8 RGB, or apply a view, which gets the path if it can read files itself.
@@ -89,6 +78,11 @@ class LabelledFiles(Files):
     def __init__(self, folder: Path, files: Sequence[str], labels: Sequence[int]) -> None:
         super().__init__(folder, files)
         self.labels: NDArray[np.int64] = np.asarray(labels, np.int64)
+
+    def of(self, numbers: Sequence[int]) -> Self:
+        part = super().of(numbers)
+        part.labels = self.labels[list(numbers)]
+        return part
 
     def class_labels(self) -> NDArray[np.int64]:
         """(N,) class numbers of all images."""

@@ -1,12 +1,8 @@
 """Checks of an opened data set, whatever its kind."""
 
-from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from tasks.common.errors import UserError
-from tasks.data.datasets.cityscapes import LabelledImages
 from tasks.data.files.files import Files
 from tasks.data.loading.mixture import as_mixture
 
@@ -35,8 +31,7 @@ def check_boxes(samples: Any, use: str) -> None:
     for part in parts_of(samples):
         boxes = getattr(part, "boxes", None)
         if boxes is not None and boxes.crowd.all():
-            source = getattr(part, "source", None) or Path(part.labels[0]).parent
-            raise UserError(f"{source} has no box to {use}: add images with objects to this split")
+            raise UserError(f"{part.source} has no box to {use}: add images with objects to this split")
 
 
 def report_overlap(train: Any, val: Any) -> None:
@@ -48,8 +43,6 @@ def report_overlap(train: Any, val: Any) -> None:
 
 def shared(train: Any, val: Any) -> int:
     """Number of files of `val` that are also in `train`."""
-    if isinstance(train, LabelledImages) and isinstance(val, LabelledImages):
-        return int(np.isin(val.images, train.images).sum())
     if not (isinstance(train, Files) and isinstance(val, Files)):
         return 0
     folders = train.folder.resolve(), val.folder.resolve()

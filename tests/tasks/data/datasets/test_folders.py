@@ -9,7 +9,7 @@ from PIL import Image
 from tasks.common.errors import UserError
 from tasks.data.datasets.folders import Folders
 from tasks.data.datasets.imagenet import Imagenette
-from tasks.data.files.files import Texts
+from tasks.data.files.texts import Texts
 
 CIFAR = Path(__file__).parents[5] / "shared" / "data" / "cifar10-mini"
 

@@ -1,5 +1,7 @@
 """Boxes out of instanceIds files: by hand, and of the streets."""
 
+import re
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -61,8 +63,10 @@ def test_cityscapes_needs_the_files(cityscapes):
         Cityscapes(cityscapes, targets=["boxes"]).train()
     for path in cityscapes.glob("gtFine/*/*/*_labelIds.png"):
         Image.fromarray(np.zeros((48, 60), np.uint16)).save(str(path).replace("labelIds", "instanceIds"))
-    with pytest.raises(UserError, match=r"instances of ulm_000000_000019 is 60×48, its image 64×48"):
-        list(Cityscapes(cityscapes, targets=["boxes"]).train().check())
+    first, *_ = Cityscapes(cityscapes, targets=["boxes"]).train().check()
+    assert re.search(
+        r"ulm_000000_000019_leftImg8bit\.png is 64×48, but .*gtFine/train says 60×48 for image 1", str(first)
+    )
 
 
 def test_streets_have_any_of_their_labels(tmp_path):
@@ -73,7 +77,7 @@ def test_streets_have_any_of_their_labels(tmp_path):
     boxes, both = streets("boxes").train(), streets("mask", "boxes").train()
     assert set(boxes.read(0)) == {"image", "bboxes"} and set(both.read(0)) == {"image", "mask", "bboxes"}
     assert set(streets("mask", "label").train().read(0)) == {"image", "mask", "label"}
-    assert list(boxes.check()) == list(both.check()) == list(range(6))
+    assert list(boxes.check()) == list(both.check()) == [None] * 6
     counted = 0
     for i in range(6):
         truth, sample = boxes.annotations(i), both.read(i)

@@ -1,0 +1,91 @@
+"""What was parsed from many small files or a large one, kept for the next run.
+
+Files lie in MOBILEVISION_CACHE, else in XDG_CACHE_HOME/mobilevision or ~/.cache/mobilevision; MOBILEVISION_CACHE=off
+disables them. They hold arrays only (NumPy's format without pickle), and are found by the sources' paths, sizes and
+times of change, so that a changed source is parsed again.
+"""
+
+import hashlib
+import os
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Arrays = Mapping[str, NDArray[Any]]
+VARIABLE = "MOBILEVISION_CACHE"
+KEPT = 64  # files; the ones used longest ago are removed
+
+
+def cached(kind: str, sources: Iterable[tuple[str, int, int]], make: Callable[[], Arrays]) -> Arrays:
+    """The arrays that `make` returns, from the cache if it was called for the same sources before.
+
+    Args:
+        kind: what is parsed, and the version of the parser: "coco 1".
+        sources: path, size in bytes and time of change in nanoseconds of each file; see `stamps`.
+    """
+    folder = cache_folder()
+    if folder is None:
+        return make()
+    digest = hashlib.sha256(kind.encode())
+    for source in sources:
+        digest.update(repr(source).encode(errors="surrogateescape"))
+    path = folder / f"{kind.split()[0]}-{digest.hexdigest()[:32]}.npz"
+    with suppress(OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
+        with np.load(path, allow_pickle=False) as file:
+            arrays = dict(file)
+        os.utime(path)
+        return arrays
+    arrays = dict(make())
+    with suppress(OSError):
+        write(path, arrays)
+    return arrays
+
+
+def write(path: Path, arrays: Arrays) -> None:
+    """Write a file of the cache at once, and remove the oldest above KEPT."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".new-")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            np.savez(file, allow_pickle=False, **arrays)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+    kept = sorted(path.parent.glob("*.npz"), key=lambda file: file.stat().st_mtime_ns, reverse=True)
+    for old in kept[KEPT:]:
+        old.unlink(missing_ok=True)
+
+
+def cache_folder() -> Path | None:
+    """The folder of the cache; None if it is disabled."""
+    named = os.environ.get(VARIABLE, "")
+    if named == "off":
+        return None
+    if named:
+        return Path(named)
+    home = os.environ.get("XDG_CACHE_HOME", "")
+    try:
+        return (Path(home) if home else Path.home() / ".cache") / "mobilevision"
+    except RuntimeError:  # no home folder
+        return None
+
+
+def stamp(path: Path) -> tuple[str, int, int]:
+    """Absolute path, size and time of change of a file."""
+    found = path.stat()
+    return str(path.absolute()), found.st_size, found.st_mtime_ns
+
+
+def stamps(folder: Path, suffix: str = "") -> list[tuple[str, int, int]]:
+    """Stamps of all files directly in a folder whose names end so, sorted."""
+    place = str(folder.absolute())
+    with os.scandir(folder) as entries:
+        found = [(entry.name, entry.stat()) for entry in entries if entry.name.endswith(suffix) and entry.is_file()]
+    return sorted((f"{place}/{name}", status.st_size, status.st_mtime_ns) for name, status in found)
