@@ -45,6 +45,7 @@ RULES: Rules = {
     "dataset.train_split": TEXT,
     "dataset.val_split": TEXT,
     "dataset.labels": one_of("labelIds", "labelTrainIds", "auto"),
+    "dataset.layout": one_of("split_first", "class_first"),
     "dataset.numbering": one_of("dense", "ids"),
     "dataset.name": one_of("cifar10", "cifar100"),
     "dataset.classes": either(one_of("official", "found"), list_of(TEXT)),

@@ -9,11 +9,12 @@ from typing import IO
 import numpy as np
 from PIL import Image, ImageOps
 
+from tasks.common.console import report
 from tasks.common.errors import UserError
 from tasks.common.labels import Pixels
 from tasks.data.files.bit_depth import is_deep, read_deep
 from tasks.data.files.opening import KINDS, check_png_end, opened, shown
-from tasks.data.files.walk import SUFFIXES, files_below
+from tasks.data.files.walk import SUFFIXES, files_below, passed_over
 
 JPEG_END = b"\xff\xd9"
 JPEG_TAIL = 4096  # bytes searched for the end marker: some cameras append bytes after it
@@ -35,9 +36,13 @@ def find_images(pattern: str) -> list[Path]:
     except (OSError, ValueError):
         mode = 0
     if stat.S_ISDIR(mode):
-        found = [path / name for name in files_below(path)]
+        others: list[str] = []
+        found = [path / name for name in files_below(path, others)]
+        line = passed_over(others)
         if not found:
-            raise UserError(f"input={pattern}: no image in that folder ({', '.join(SUFFIXES)})")
+            raise UserError(f"input={pattern}: no image in that folder ({line or ', '.join(SUFFIXES)})")
+        if line:
+            report(f"input={pattern}: {line}")
     elif stat.S_ISREG(mode):
         found = [path]
     elif mode:

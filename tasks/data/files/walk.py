@@ -1,9 +1,17 @@
 """Finds the image files of a folder."""
 
 import os
+from collections import defaultdict
+from collections.abc import Iterable
 from pathlib import Path
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".ppm")
+SUFFIXES = (
+    *(".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".bmp", ".dib", ".webp", ".tif", ".tiff"),
+    *(".ppm", ".pgm", ".pbm", ".pnm", ".gif", ".avif", ".jp2", ".j2k", ".jpx", ".tga"),
+)
+KNOWN = frozenset(suffix[1:] for suffix in SUFFIXES)
+IPHONE = (".heic", ".heif")
+LEFTOVERS = ("thumbs.db", "desktop.ini")  # of Windows
 
 
 def folders_in(folder: Path) -> list[str]:
@@ -18,11 +26,14 @@ def images_in(folder: Path) -> list[str]:
         return sorted(entry.name for entry in entries if is_image(entry.name) and not entry.is_dir())
 
 
-def files_below(folder: Path) -> list[str]:
+def files_below(folder: Path, others: list[str] | None = None) -> list[str]:
     """Relative paths of all image files below a folder, sorted.
 
     A folder with an image suffix that holds no image is included, so that reading it reports what it is. Any further
     link to a folder already searched is left out, not only one that forms a cycle.
+
+    Args:
+        others: gets the relative paths of the files that are passed over, in no order; hidden ones are not among them.
     """
     found: list[str] = []
     odd: list[str] = []
@@ -36,7 +47,10 @@ def files_below(folder: Path) -> list[str]:
         folders[:] = sorted(name for name in folders if is_of_data(name))
         below = "" if place == str(folder) else os.path.relpath(place, folder) + "/"
         odd += [below + name for name in folders if is_image(name)]
-        found += [below + name for name in names if is_image(name)]
+        images = [name for name in names if is_image(name)]
+        found += [below + name for name in images]
+        if others is not None and len(images) < len(names):
+            others += [below + name for name in names if not is_image(name) and is_data(name)]
     return sorted(found + [name for name in odd if not any(file.startswith(f"{name}/") for file in found)])
 
 
@@ -45,9 +59,34 @@ def is_of_data(name: str) -> bool:
     return not name.startswith(".") and name not in ("__MACOSX", "@eaDir")
 
 
+def is_data(name: str) -> bool:
+    """Whether a file is neither hidden nor one that file managers create."""
+    return not name.startswith(".") and name.lower() not in LEFTOVERS
+
+
 def is_image(name: str) -> bool:
     """Whether a file name is an image's; macOS creates `._name.jpg` beside each."""
-    return name.lower().endswith(SUFFIXES) and not name.startswith(".")
+    _, dot, suffix = name.rpartition(".")
+    return dot == "." and not name.startswith(".") and (suffix in KNOWN or suffix.lower() in KNOWN)
+
+
+def passed_over(others: Iterable[str]) -> str:
+    """A line about the files that are no images by their suffix, the most frequent suffix first; '' if there are none.
+
+    >>> passed_over(["a.heic", "notes.txt", "b.heic"])
+    'passed over: 2 .heic (a.heic), 1 .txt (notes.txt); .heic is not read here: convert it to JPEG'
+    """
+    by_suffix: dict[str, list[str]] = defaultdict(list)
+    for name in others:
+        by_suffix[os.path.splitext(name)[1].lower()].append(name)  # noqa: PTH122 - of a text
+    if not by_suffix:
+        return ""
+    order = sorted(by_suffix, key=lambda suffix: (-len(by_suffix[suffix]), suffix))
+    parts = [f"{len(by_suffix[suffix])} {suffix or 'without suffix'} ({min(by_suffix[suffix])})" for suffix in order]
+    more = f" and {len(parts) - 5} other suffixes" if len(parts) > 5 else ""
+    phone = next((suffix for suffix in IPHONE if suffix in by_suffix), "")
+    convert = f"; {phone} is not read here: convert it to JPEG" if phone else ""
+    return f"passed over: {', '.join(parts[:5])}{more}{convert}"
 
 
 def found_in(root: Path) -> str:

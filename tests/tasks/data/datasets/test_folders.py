@@ -1,5 +1,6 @@
 """Class folders: numbering, what is refused by name, and lists that workers share."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -52,6 +53,99 @@ def test_other_split_names_and_files_that_are_no_images(pets):
     (pets / "test" / "cat" / "._a.jpg").touch()
     (pets / "test" / ".hidden").mkdir()
     assert len(Folders(pets, val_split="test").val()) == 2
+
+
+def test_what_is_no_image_by_its_suffix_is_said(pets, capsys):
+    (pets / "train/dog/IMG_1.HEIC").touch()
+    (pets / "train/cat/deep/photo").touch()
+    (pets / "train/cat/Thumbs.db").touch()
+    assert len(Folders(pets).train()) == 4
+    assert capsys.readouterr().out == (
+        f"{pets}/train: passed over: 1 without suffix (cat/deep/photo), 1 .heic (dog/IMG_1.HEIC); "
+        ".heic is not read here: convert it to JPEG\n"
+    )
+
+
+def test_a_class_without_validation_images_is_said(pets, capsys):
+    Folders(pets).val()
+    assert capsys.readouterr().out == "no validation image of 1 of 3 classes: cow\n"
+
+
+NUMBERED = [f"{name}/{name}_{number}.jpg" for name in ("cat", "dog") for number in range(8)]
+
+
+def names_of(samples):
+    return [samples.name(index) for index in range(len(samples))]
+
+
+def test_without_a_split_images_of_each_class_are_drawn(tmp_path):
+    dataset = Folders(write(tmp_path, *NUMBERED), val={"share": 0.25, "seed": 0, "group": None})
+    train, val = dataset.train(), dataset.val()
+    assert dataset.classes == {"label": ["cat", "dog"]}
+    assert np.bincount(train.labels).tolist() == [6, 6] and np.bincount(val.labels).tolist() == [2, 2]
+    assert sorted(names_of(train) + names_of(val)) == [name.replace("/", "__") for name in NUMBERED]
+    assert names_of(val) == names_of(Folders(tmp_path, train_split=".", val={"share": 0.25}).val())
+    assert names_of(val) != names_of(Folders(tmp_path, val={"share": 0.25, "seed": 1}).val())
+
+
+def test_validation_images_are_drawn_from_train_where_there_is_one(pets, capsys):
+    write(pets, "train/dog/c.png", "train/cow/2.bmp")
+    dataset = Folders(pets, val={"share": 0.4})
+    assert (len(dataset.train()), dataset.val().labels.tolist()) == (3, [0, 1, 2])
+    assert f"{pets}/val is not read: dataset.val.share=0.4 draws from train" in capsys.readouterr().out
+
+
+def test_class_folders_that_hold_the_splits(tmp_path):
+    write(tmp_path, *(f"{name}/{split}/{number}.jpg" for name in ("cat", "dog") for split, number in
+                      (("Train", 1), ("Train", 2), ("Test", 3))))  # fmt: skip
+    dataset = Folders(tmp_path, layout="class_first", train_split="Train", val_split="Test")
+    train, val = dataset.train(), dataset.val()
+    assert names_of(train) == ["cat__Train__1.jpg", "cat__Train__2.jpg", "dog__Train__1.jpg", "dog__Train__2.jpg"]
+    assert train.labels.tolist() == [0, 0, 1, 1] and names_of(val) == ["cat__Test__3.jpg", "dog__Test__3.jpg"]
+    with pytest.raises(
+        UserError, match=r"no folder of .* has a folder train; what is there is read with dataset\.layout"
+    ):
+        Folders(tmp_path, layout="class_first").train()
+
+
+@pytest.mark.parametrize("keys", [{}, {"val": {"share": 0.2}}])  # a share makes no class of a split
+@pytest.mark.parametrize(
+    ("files", "way"),
+    [
+        (["Train/cat/1.jpg", "Test/cat/2.jpg"], r"dataset\.train_split=Train dataset\.val_split=Test \(then test .*\), "
+         r"or dataset\.train_split=Train dataset\.val\.share=0\.2$"),
+        (["Training/cat/1.jpg"], r"dataset\.train_split=Training dataset\.val\.share=0\.2$"),
+        (["cat/Train/1.jpg", "cat/valid/2.jpg"], r"dataset\.layout=class_first dataset\.train_split=Train "
+         r"dataset\.val_split=valid$"),
+    ],
+)  # fmt: skip
+def test_other_layouts_are_answered_with_their_keys(tmp_path, files, way, keys):
+    with pytest.raises(UserError) as error:
+        Folders(write(tmp_path, *files), **keys).train()
+    first = str(error.value).splitlines()[0]
+    assert re.search(r"train is missing; what is there is read with " + way, first), first
+
+
+@pytest.mark.parametrize(
+    ("files", "way"),
+    [
+        (["train/cat/1.jpg", "valid/cat/2.jpg"], "dataset.train_split=train dataset.val_split=valid"),
+        (NUMBERED, "dataset.val.share=0.2, which draws a fifth of each class to score"),
+    ],
+)
+def test_test_images_and_others_are_never_scored_unasked(tmp_path, files, way):
+    with pytest.raises(UserError) as error:
+        Folders(write(tmp_path, *files)).val()
+    assert str(error.value).splitlines()[0].endswith(f" is missing; what is there is read with {way}")
+
+
+def test_a_class_called_train(tmp_path):
+    write(tmp_path, "train/1.jpg", "train/2.jpg", "bus/1.jpg", "bus/2.jpg")
+    with pytest.raises(
+        UserError, match=r"read with dataset\.train_split=\. dataset\.val\.share=0\.2, if train is a class"
+    ):
+        Folders(tmp_path).train()
+    assert Folders(tmp_path, train_split=".", val={"share": 0.5}).classes == {"label": ["bus", "train"]}
 
 
 def test_without_train_only_scoring_works(pets):

@@ -15,7 +15,7 @@ from PIL import Image, ImageOps, TiffImagePlugin, features
 from tasks.common.errors import UserError
 from tasks.data.files.images import find_images, image_size, look, read_labels, read_rgb, turned
 from tasks.data.files.jpeg import Jpeg
-from tasks.data.files.walk import files_below
+from tasks.data.files.walk import SUFFIXES, files_below
 
 
 def test_16_bits_are_scaled(tmp_path):
@@ -295,6 +295,28 @@ def test_labels_of_any_form_that_keeps_ids(tmp_path):
         (tmp_path / name).rename(tmp_path / "labels.png")  # whatever it is called
         with pytest.raises(UserError, match=rf"labels\.png.*{message}"):
             read_labels(tmp_path / "labels.png")
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_file_of_every_suffix_is_read(tmp_path, suffix):
+    path = tmp_path / f"a{suffix.upper()}"
+    image = Image.new("1" if suffix == ".pbm" else "RGB", (8, 6), "white")
+    more = {"save_all": True, "append_images": [image]} if suffix == ".mpo" else {}
+    image.save(path, "MPO" if suffix == ".mpo" else Image.registered_extensions()[suffix], **more)
+    assert find_images(str(tmp_path)) == [path] and (read_rgb(path) >= 254).all() and look(path) == ((6, 8), 1)
+
+
+def test_what_a_folder_has_beside_images_is_said(tmp_path, capsys):
+    for name in ("a.heic", "b.HEIC", "c.txt", "d", ".hidden", "e.mp4", "f.zip", "g.csv", "h.json"):
+        (tmp_path / name).touch()
+    with pytest.raises(UserError, match=r"no image in that folder \(passed over: 2 \.heic \(a\.heic\), 1 without"):
+        find_images(str(tmp_path))
+    Image.new("RGB", (2, 2)).save(tmp_path / "x.png")
+    assert len(find_images(str(tmp_path))) == 1
+    assert capsys.readouterr().out == (
+        f"input={tmp_path}: passed over: 2 .heic (a.heic), 1 without suffix (d), 1 .csv (g.csv), 1 .json (h.json), "
+        "1 .mp4 (e.mp4) and 2 other suffixes; .heic is not read here: convert it to JPEG\n"
+    )
 
 
 def test_hidden_files_are_no_input(tmp_path):
