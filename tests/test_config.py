@@ -41,7 +41,9 @@ def task_of(choice: str) -> str:
     classes_only = choice in {
         f"dataset={name}" for name in ("imagenet", "imagenette", "folders", "cifar10", "cifar100")
     }
-    boxes_only = choice.startswith("loss=") or choice in {f"dataset={name}" for name in ("coco", "coco_json", "voc")}
+    boxes_only = choice.startswith("loss=") or choice in {
+        f"dataset={name}" for name in ("coco", "coco_json", "voc", "yolo")
+    }
     if boxes_only or option.startswith(("detect", "ssd")):
         return "detect"
     return "classify" if option.startswith("classif") or classes_only else "segment"

@@ -37,7 +37,7 @@ ROOMS = {  # top to bottom: each imports rooms that stand below it, and these li
     "tasks.data.streets": "tasks.data.datasets tasks.common numpy cv2 PIL",
     "tasks.data.datasets": "tasks.data.files tasks.common numpy",
     "tasks.data.transforms": "tasks.data.files tasks.common torch albumentations numpy PIL cv2",
-    "tasks.data.files": "tasks.common numpy PIL cv2 scipy pycocotools",
+    "tasks.data.files": "tasks.common numpy PIL cv2 scipy pycocotools yaml",
     "tasks.data": "",
     "tasks.config": "tasks.common yaml",
     "tasks.common": "heads.base heads.boxes backbones.terminal torch torchmetrics numpy PIL matplotlib rich",

@@ -104,6 +104,7 @@ ALLOWED: dict[str, frozenset[str]] = {  # by configuration key, without the head
             "tasks.data.loading.mixture.Mixture",
             "tasks.data.streets.dataset.Streets",
             "tasks.data.datasets.voc.Voc",
+            "tasks.data.datasets.yolo.Yolo",
         }
     ),
     "data": TRANSFORMS

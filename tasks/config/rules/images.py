@@ -42,6 +42,7 @@ RULES: Rules = {
     "data.fit.interpolation": one_of("nearest", "bilinear", "bicubic", "lanczos"),
     "data.progressive": optional((are_steps, "a list of [side, share of the steps] pairs")),
     "dataset.root": TEXT,
+    "dataset.data": optional(TEXT),
     "dataset.train_split": TEXT,
     "dataset.val_split": TEXT,
     "dataset.labels": one_of("labelIds", "labelTrainIds", "auto"),
