@@ -1,88 +1,161 @@
-"""Pascal VOC (Everingham et al., IJCV 2010) in its official layout, and data sets with the same layout."""
+"""Pascal VOC (Everingham et al., IJCV 2010) in its official layout, and data sets with files of its format."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, NamedTuple
-from xml.etree import ElementTree
+from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
+from tasks.common.cpu import thread_pool
 from tasks.common.errors import UserError
-from tasks.data.datasets.annotated_files import AnnotatedFiles, absent, are_missing
+from tasks.common.palette import colour
+from tasks.data.datasets.annotated_files import AnnotatedFiles, Upright, size_of
+from tasks.data.datasets.class_names import check_classes, check_learned, listed, typed
+from tasks.data.datasets.drawn_split import DrawnSplit
+from tasks.data.datasets.voc_layout import Part, Target, VocLayout
 from tasks.data.files.boxes import PackedBoxes
-from tasks.data.files.opening import open_file, reason
-from tasks.data.files.walk import found_in, images_in
+from tasks.data.files.cache import stamp
+from tasks.data.files.images import opened_size
+from tasks.data.files.masks import LabelFiles
+from tasks.data.files.voc_masks import BACKGROUND, Legend, MaskClass, VocLabels, legend_in
+from tasks.data.files.voc_xml import Objects, read_annotations
 
 CLASSES = (
     "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow",
     "diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor",
 )  # fmt: skip
-LARGEST_XML = 32_000_000  # bytes
-BELOW = (".", "VOC2012", "VOCdevkit/VOC2012", "VOC2007", "VOCdevkit/VOC2007")  # folders that the downloads unpack to
-
-
-class Object(NamedTuple):
-    """One object of an annotation file; its box is x, y, width, height, counted from 0."""
-
-    name: str
-    box: tuple[float, float, float, float]
-    difficult: bool
-
-
-class Marked(NamedTuple):
-    """Content of an annotation file."""
-
-    size: tuple[int, int]  # height, width
-    objects: list[Object]
+WORDS = ("auto", "official", "found")
 
 
 class Voc:
-    """`<root>/VOC2012/` or `<root>` itself, with JPEGImages, Annotations/*.xml and ImageSets/Main/<split>.txt.
+    """`<root>/VOC2012/` or `<root>` itself, with JPEGImages, Annotations/*.xml, SegmentationClass/*.png and
+    ImageSets/{Main,Segmentation}/<split>.txt; or without lists: see VocLayout.
 
     Scored by COCO's rules, not by VOC's own metric. Difficult objects are left out of training and ignored in scoring
     as COCO ignores crowds: finding one is neither right nor wrong.
 
     Args:
         root: the folder, or the one above it.
-        train_split, val_split: lists in ImageSets/Main.
-        classes: "official" for the 20 of VOC; "found" for those of the training split's files, sorted by name; or their
-            names in the order of their numbers.
+        images, annotations: folders below it; None to look for the usual names.
+        train_split, val_split: names of lists or folders.
+        val: how validation images are drawn from the training images: see DrawnSplit.
+        classes: "official" for the 20 of VOC; "found" for those of the training split's files, sorted by name; "auto"
+            for the 20 if the training split has no others, else as found; or their names in the order of their numbers.
+            Label maps have the background before them; labelmap.txt or class_names.txt names the classes of own sets.
+        background: name of class 0 of label maps; None if these pixels are void.
+        first_pixel: what the files count pixels from; VOC counts from 1.
+        upright: see AnnotatedFiles.
+        targets: kinds of labels to read: mask, boxes.
 
     Raises:
-        UserError: for any other classes.
+        UserError: for any other value.
     """
 
     def __init__(
         self,
         root: str | Path,
         *,
+        images: str | None = None,
+        annotations: str | None = None,
         train_split: str = "train",
         val_split: str = "val",
-        classes: Literal["official", "found"] | Sequence[str] = "official",
+        val: Mapping[str, Any] | None = None,
+        classes: Literal["auto", "official", "found"] | Sequence[str] = "auto",
+        background: str | None = "background",
+        first_pixel: int = 1,
+        upright: Upright = "auto",
+        targets: Sequence[str] = ("boxes",),
     ) -> None:
-        self.root, self.train_split, self.val_split = Path(root), train_split, val_split
-        self.wanted = check_classes(classes)
-        places = [self.root / below for below in BELOW]
-        self.folder = next((place for place in places if (place / "JPEGImages").is_dir()), self.root)
+        if not isinstance(targets, Sequence) or not targets or not {*targets} <= {"mask", "boxes", "label"}:
+            raise UserError(f"dataset.targets={targets} is not a list of some of mask, boxes, label")
+        self.wanted, self.drawn = check_classes(classes, WORDS), DrawnSplit.of(val)
+        self.background, self.first_pixel, self.upright = background, first_pixel, upright
+        self.layout = VocLayout(
+            Path(root), images=images, annotations=annotations, train_split=train_split, val_split=val_split
+        )
+        kinds: tuple[Target, ...] = ("mask", "boxes")
+        wanted = tuple(kind for kind in kinds if kind in targets)
+        self.targets = tuple(kind for kind in wanted if self.layout.has(kind)) or wanted
+        self.splits = {"train": train_split, "val": val_split}
+        self.opened: dict[str, tuple[Part, Objects | None]] = {}
+
+    def open(self, side: Literal["train", "val"]) -> tuple[Part, Objects | None]:
+        """The images of a side and the content of their annotation files, read once."""
+        if side not in self.opened:
+            part = self.layout.part(self.splits[side], self.targets, whole=self.drawn is not None)
+            objects = None
+            if "boxes" in self.targets:
+                objects = read_annotations([stamp(part.folders.annotations / file) for file in part.xml])
+            self.opened[side] = part, objects
+        return self.opened[side]
+
+    @cached_property
+    def first(self) -> Literal["train", "val"]:
+        """The side that the classes come from: val if there is no other, which is enough to score a model."""
+        known = [self.layout.exists(self.splits[side], self.targets) for side in ("train", "val")]
+        return "val" if known == [False, True] and not self.drawn else "train"
 
     @cached_property
     def names(self) -> list[str]:
-        """Names of the classes, in the order of their numbers."""
-        if self.wanted == "official":
-            return list(CLASSES)
+        """Names of the boxes' classes, in the order of their numbers."""
         if not isinstance(self.wanted, str):
             return list(self.wanted)
-        split = self.train_split if self.list_of(self.train_split).is_file() else self.val_split
-        names = {thing.name for marked in self.marked(self.stems(split)) for thing in marked.objects}
-        if not names:
-            raise UserError(f"dataset.classes=found finds none: no image of {self.list_of(split)} has an object")
-        return sorted(names)
+        if self.wanted == "official":
+            return list(CLASSES)
+        part, objects = self.open(self.first)
+        found = objects.names if objects else []
+        if self.wanted == "auto" and {*found} <= {*CLASSES}:
+            print(
+                f"{part.source.name}: classes are the 20 of VOC (dataset.classes=found: those of the files)", flush=True
+            )
+            return list(CLASSES)
+        if not found:
+            raise UserError(f"dataset.classes=found finds none: no image of {part.source} has an object")
+        if self.wanted == "auto":
+            print(f"{part.source.name}: {len(found)} classes found: {listed(found)}", flush=True)
+        return found
+
+    @cached_property
+    def labels(self) -> VocLabels:
+        """What the label maps hold.
+
+        Raises:
+            UserError: if it is not known, or dataset.classes contradicts labelmap.txt.
+        """
+        own = None if isinstance(self.wanted, str) else self.wanted
+        legend = None if self.wanted == "official" else legend_in(self.layout.folder)
+        if legend is None:
+            if self.wanted == "found":
+                raise UserError(
+                    "dataset.classes=found: label maps have no names without labelmap.txt or class_names.txt in "
+                    f"{self.layout.folder}: name them, dataset.classes=[name of 1, name of 2, …]"
+                )
+            if own is None:
+                print("label maps: classes are the 20 of VOC (dataset.classes=[…] names others)", flush=True)
+            names = (BACKGROUND[0], *(own or CLASSES))
+            legend = Legend([MaskClass(name, number, colour(number)) for number, name in enumerate(names)])
+        else:
+            named = VocLabels(legend, background=None).classes
+            if own is not None and {*own} != {one.name for one in named}:
+                raise UserError(
+                    f"dataset.classes={own}, but {self.layout.folder / legend.source} has "
+                    f"{listed([one.name for one in named])}"
+                )
+        return VocLabels(legend, background=self.background, order=own)
 
     @property
-    def classes(self) -> Mapping[str, Sequence[Sequence[str | int]]]:
-        """[name, category id] of the classes; ids count from 1, since VOC has none."""
-        return {"boxes": [[name, number] for number, name in enumerate(self.names, 1)]}
+    def classes(self) -> Mapping[str, Sequence[Any]]:
+        """[name, category id] of the boxes' classes: ids count from 1, since VOC has none; name, index and colour of
+        the label maps' classes.
+        """
+        kinds: dict[str, Sequence[Any]] = {}
+        if "mask" in self.targets:
+            kinds["mask"] = self.labels.classes
+        if "boxes" in self.targets:
+            kinds["boxes"] = [[name, number] for number, name in enumerate(self.names, 1)]
+        return kinds
 
     def train(self) -> AnnotatedFiles:
         """The training images.
@@ -90,8 +163,9 @@ class Voc:
         Raises:
             UserError: for a missing split or file, an error in one, or no box in any.
         """
-        files = self.files(self.train_split)
-        files.must_teach(self.list_of(self.train_split))
+        files = self.files("train") if self.drawn is None else self.sides[0]
+        if files.boxes is not None:
+            files.must_teach(self.open("train")[0].source)
         return files
 
     def val(self) -> AnnotatedFiles:
@@ -100,150 +174,89 @@ class Voc:
         Raises:
             UserError: for a missing split or file, or an error in one.
         """
-        return self.files(self.val_split)
+        return self.files("val") if self.drawn is None else self.sides[1]
 
-    def files(self, split: str) -> AnnotatedFiles:
-        """All images of a split, in the order of its list, numbered from 1."""
-        stems = self.stems(split)
-        file_of = {Path(name).stem: name for name in images_in(self.folder / "JPEGImages")}
-        marked = self.marked(stems)
+    @cached_property
+    def sides(self) -> tuple[AnnotatedFiles, AnnotatedFiles]:
+        """The training images and those drawn from them to score."""
+        assert self.drawn is not None
+        files = self.files("train")
+        train, val = map(files.of, self.drawn.sides([files.files[index] for index in range(len(files))]))
+        if train.boxes is not None and val.boxes is not None and isinstance(self.wanted, str):
+            check_learned(self.names, train.boxes.labels, val.boxes.labels, files.source)
+        return train, val
+
+    def files(self, side: Literal["train", "val"]) -> AnnotatedFiles:
+        """All images of a side, in the order of its list or by name, numbered from 1."""
+        part, objects = self.open(side)
+        for line in part.notes:
+            print(line, flush=True)
+        folders, masks = part.folders, None
+        boxes = None if objects is None else self.boxes(part, objects)
+        if "mask" in self.targets:
+            names = [one.name for one in self.labels.classes]
+            masks = LabelFiles([folders.masks / file for file in part.masks], names, self.labels)
+        source = folders.masks if boxes is None else folders.annotations
+        return AnnotatedFiles(folders.images, part.files, source=source, boxes=boxes, masks=masks, upright=self.upright)
+
+    def boxes(self, part: Part, objects: Objects) -> PackedBoxes:
+        """The boxes of a part. VOC counts pixels from 1 and includes the last: its 1 to 10 is 0 to 10 here.
+
+        Raises:
+            UserError: for a class that is none of the data set's.
+        """
         number = {name: place for place, name in enumerate(self.names)}
-        for stem, one in zip(stems, marked, strict=True):
-            for thing in one.objects:
-                if thing.name not in number:
-                    some = f"{', '.join(self.names[:8])}{', …' if len(number) > 8 else ''}"
-                    raise UserError(f"{self.xml(stem)} has an object of class {thing.name}, which is none of {some}")
-        objects = [thing for one in marked for thing in one.objects]
-        boxes = np.array([thing.box for thing in objects], np.float64).reshape(-1, 4)
-        owners = np.repeat(np.arange(len(stems)), [len(one.objects) for one in marked])
+        labels = np.array([number.get(name, -1) for name in objects.names], np.int64)[objects.kinds]
+        for place in np.flatnonzero(labels < 0)[:1]:
+            raise self.unknown(objects.names[objects.kinds[place]], part, objects.owners[place])
+        corners = objects.corners
+        boxes = np.concatenate((corners[:, :2] - self.first_pixel, corners[:, 2:] - corners[:, :2] + 1), 1)
         packed = PackedBoxes(
-            np.arange(1, len(stems) + 1),
-            np.array([one.size for one in marked], np.int64),
-            owners,
+            np.arange(1, len(part.files) + 1),
+            complete_sizes(objects.sizes, part, upright=self.upright is True),
+            objects.owners,
             boxes,
-            np.array([number[thing.name] for thing in objects], np.int64),
+            labels,
             boxes[:, 2] * boxes[:, 3],
-            np.array([thing.difficult for thing in objects], np.bool_),
-            ids=owners,  # the boxes have no ids; messages name their file
+            objects.difficult,
+            ids=objects.owners,  # the boxes have no ids; messages name their file
         )
-        files = [file_of.get(stem, f"{stem}.jpg") for stem in stems]
-        images, source = self.folder / "JPEGImages", self.folder / "Annotations"
-        if lost := absent(images, files):
-            raise are_missing(lost, images, files, packed.image_ids, source)
-        samples = AnnotatedFiles(images, files, source=source, boxes=packed)
-        repaired = packed.repairs.line(self.list_of(split), lambda owner: self.xml(stems[owner]).name)
-        if repaired:
+        if repaired := packed.repairs.line(part.source, lambda owner: Path(part.xml[owner]).name):
             print(repaired, flush=True)
-        return samples
+        if self.first_pixel == 1 and (from_zero := np.flatnonzero((corners[:, :2] == 0).any(1))).size:
+            some = part.xml[objects.owners[from_zero[0]]]
+            print(
+                f"{part.source.name}: {len(from_zero)} boxes begin at pixel 0 ({some}), where VOC counts from 1: "
+                "dataset.first_pixel=0 if the tool that wrote them counts from 0",
+                flush=True,
+            )
+        return packed
 
-    def list_of(self, split: str) -> Path:
-        """The file that lists a split's images."""
-        return self.folder / "ImageSets" / "Main" / f"{split}.txt"
-
-    def xml(self, stem: str) -> Path:
-        """The annotation file of an image."""
-        return self.folder / "Annotations" / f"{stem}.xml"
-
-    def stems(self, split: str) -> list[str]:
-        """Names of a split's images without suffix."""
-        path = self.list_of(split)
-        if not path.is_file():
-            raise UserError(f"no data set at {self.root}: {path} is missing\n{self.layout()}")
-        try:
-            lines = path.read_text("utf-8").splitlines()
-        except UnicodeDecodeError as error:
-            raise UserError(f"{path} is not a text in UTF-8: {error}") from error
-        stems = [self.stem_of(line.strip()) for line in lines if line.strip()]
-        if not stems:
-            raise UserError(f"{path} names no image")
-        return stems
-
-    def stem_of(self, line: str) -> str:
-        """The image named by a line of a list: "Screenshot (3)", or the part before VOC's -1, 0 or 1."""
-        name, _, flag = line.rpartition(" ")
-        if flag in ("-1", "0", "1") and name.strip() and not self.xml(line).is_file():
-            return name.strip()
-        return line
-
-    def marked(self, stems: Iterable[str]) -> list[Marked]:
-        """Content of the images' annotation files."""
-        return [read_annotation(self.xml(stem)) for stem in stems]
-
-    def layout(self) -> str:
-        """The expected tree and what was found."""
-        return (
-            f"expected:\n  {self.folder}/JPEGImages/*.jpg\n  {self.folder}/Annotations/*.xml\n"
-            f"  {self.folder}/ImageSets/Main/{{{self.train_split},{self.val_split}}}.txt\n"
-            f"found: {found_in(self.folder)}\n"
-            "set dataset.root=… or the variable DATA_ROOT"
-        )
+    def unknown(self, name: str, part: Part, owner: int) -> UserError:
+        """Error for a class that is none of the data set's, with the way out."""
+        what = f"{part.folders.annotations / part.xml[owner]} has an object of class {name}, which is none of"
+        if self.wanted == "official":
+            return UserError(f"{what} VOC's 20: dataset.classes=found takes the classes of the files")
+        known = f"{what} {listed(self.names)}"
+        if not isinstance(self.wanted, str):
+            return UserError(f"{known}: add it to dataset.classes")
+        trained = self.open(self.first)[1]
+        have = {*(trained.names if trained else self.names), name}
+        return UserError(f"{known}: the training images have none; {typed(have)} scores it all the same")
 
 
-def check_classes(classes: object) -> str | list[str]:
-    """Check Voc's `classes`: one of two words, or distinct names."""
-    if classes in ("official", "found"):
-        return str(classes)
-    if isinstance(classes, str) or not isinstance(classes, Sequence) or not classes:
-        raise UserError(f"dataset.classes={classes} is not one of official, found, [name, …]")
-    names = [str(name) for name in classes]
-    for name in names:
-        if names.count(name) > 1:
-            raise UserError(f"dataset.classes={classes} names {name} {names.count(name)} times")
-    return names
-
-
-def read_annotation(path: Path) -> Marked:
-    """An annotation file. VOC counts pixels from 1 and includes the last: its 1 to 10 is 0 to 10 here.
+def complete_sizes(sizes: NDArray[np.int64], part: Part, *, upright: bool) -> NDArray[np.int64]:
+    """(N, 2) heights and widths, with 0 replaced by the sizes in the images' headers.
 
     Raises:
-        UserError: if it cannot be read, is incomplete, or has an image without pixels or a box of negative size.
+        UserError: for a file that is not an image.
     """
-    try:
-        root = ElementTree.fromstring(read_xml(path))  # it resolves no external entities
-        size = (int(text(root, "size/height", path)), int(text(root, "size/width", path)))
-        if not all(0 < side < 2**31 for side in size):
-            raise UserError(f"{path}: the image has width {size[1]} and height {size[0]}")
-        return Marked(size, [read_object(node, path) for node in root.iter("object")])
-    except ElementTree.ParseError as error:
-        raise UserError(f"{path} is not XML: {error}") from error
-    except (ValueError, LookupError, OverflowError) as error:  # an unknown encoding; "inf" as a whole number
-        raise UserError(f"{path}: {error}") from error
-
-
-def read_xml(path: Path) -> bytes:
-    """The text of an XML file.
-
-    Raises:
-        UserError: if it cannot be read, is implausibly large, or defines entities: a few nested ones would fill all
-            memory.
-    """
-    try:
-        with open_file(path) as file:
-            content = file.read(LARGEST_XML + 1)
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {reason(path, error)}") from error
-    if len(content) > LARGEST_XML:
-        raise UserError(f"cannot read {path}: it has more than {LARGEST_XML:,} bytes")
-    if b"<!ENTITY" in content.replace(b"\0", b""):  # in UTF-16 every other byte is 0
-        raise UserError(f"cannot read {path}: it defines XML entities, which no annotation needs")
-    return content
-
-
-def read_object(node: ElementTree.Element, path: Path) -> Object:
-    """One object."""
-    name = text(node, "name", path)
-    left, top, right, bottom = (float(text(node, f"bndbox/{edge}", path)) for edge in ("xmin", "ymin", "xmax", "ymax"))
-    box = (left - 1, top - 1, right - left + 1, bottom - top + 1)
-    if box[2] < 0 or box[3] < 0:
-        raise UserError(f"{path}: {name} from {left:g}, {top:g} to {right:g}, {bottom:g}: a negative width or height")
-    return Object(name, box, node.findtext("difficult", "0").strip().lower() in ("1", "true"))
-
-
-def text(node: ElementTree.Element, key: str, path: Path) -> str:
-    """Text of an element below a node."""
-    found = node.findtext(key)
-    if found is None:
-        raise UserError(f"{path}: {node.tag} lacks {key}")
-    if not found.strip():
-        raise UserError(f"{path}: {node.tag} has an empty {key}")
-    return found.strip()
+    places = np.flatnonzero(~sizes.all(1))
+    if not len(places):
+        return sizes
+    with thread_pool() as pool:
+        read = list(pool.map(lambda place: opened_size(part.folders.images / part.files[place]), places))
+    sizes = sizes.copy()
+    sizes[places] = [size_of(size, turn if upright else 1) for size, turn in read]
+    print(f"{part.source.name}: {len(places)} sizes that the XML files lack are taken from the images", flush=True)
+    return sizes
