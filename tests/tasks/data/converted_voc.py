@@ -12,8 +12,7 @@ EDGES = ("xmin", "ymin", "xmax", "ymax")
 def coco_to_voc_flat(annotations: Path, images: Path, out: Path) -> list[str]:
     """Write `<out>/images/` and `<out>/annotations/*.xml`; a crowd becomes a difficult object.
 
-    Boxes count from 1 and include the last pixel. Objects are in the file's order, so that both readers have them in the
-    same.
+    Boxes count from 1 and include the last pixel. The objects of an image keep their order.
 
     Returns:
         Names of the classes by ascending category id.

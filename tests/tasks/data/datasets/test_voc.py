@@ -154,7 +154,9 @@ def test_negative_boxes_and_missing_files_are_named(voc):
     with pytest.raises(UserError, match=r"image 1 is missing: no file .*2008_000002\.jpg"):
         Voc(voc).val()
     (root / "ImageSets" / "Main" / "val.txt").unlink()
-    with pytest.raises(UserError, match=r"val\.txt is missing; lists: train: dataset\.train_split=train dataset.*\nexpected:\n"):
+    with pytest.raises(
+        UserError, match=r"val\.txt is missing; lists: train: dataset\.train_split=train dataset.*\nexpected:\n"
+    ):
         Voc(voc).val()
 
 
