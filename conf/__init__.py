@@ -1,4 +1,4 @@
-"""Hydra configuration; tasks/config/image_size.py has its interpolations, heads_file.py there one of its files."""
+"""Hydra configuration; tasks/config has its interpolations (image_size.py, recipes.py) and a file (heads_file.py)."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,6 +7,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from tasks.app.search_path import store_heads
 from tasks.config.image_size import RULES
+from tasks.config.recipes import recipe_of
 
 
 def resolver(rule: Callable[..., Any]) -> Callable[..., Any]:
@@ -21,4 +22,5 @@ def resolver(rule: Callable[..., Any]) -> Callable[..., Any]:
 
 for name, rule in RULES.items():
     OmegaConf.register_new_resolver(name, resolver(rule), replace=True)
+OmegaConf.register_new_resolver("recipe_of", recipe_of, replace=True)
 store_heads()

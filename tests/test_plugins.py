@@ -14,7 +14,7 @@ from tasks.app.search_path import search_plugins, store_heads
 from tasks.checkpoint.checkpoint import read_ours
 from tasks.checkpoint.manifest import read_manifest
 from tasks.common.errors import UserError
-from tasks.common.plugins import VARIABLE, is_plugged, plugins, take_from
+from tasks.common.plugins import FOLDER, VARIABLE, conf_folders, is_plugged, plugins, take_from
 from tasks.common.task_info import infos, module_of
 from tasks.config.stored import checked_config
 from tasks.deploy.model import open_model
@@ -141,3 +141,28 @@ def test_the_command_line_adds_to_the_variable(typed, none_named):
     assert os.environ[VARIABLE] == "a,b"
     take_from([typed])
     assert os.environ[VARIABLE] == "a,b,examples"
+
+
+@pytest.fixture
+def no_folder():
+    """What a command names with --config-dir is forgotten after the test."""
+    yield
+    os.environ.pop(FOLDER, None)
+
+
+@pytest.mark.parametrize("typed", [["--config-dir={}"], ["--config-dir", "{}"], ["-cd", "{}"]])
+def test_a_folder_of_options_is_found_by_child_processes(typed, tmp_path, none_named, no_folder):
+    take_from([word.format(tmp_path) for word in typed])
+    assert os.environ[FOLDER] == str(tmp_path) and conf_folders() == [tmp_path]
+
+
+def test_an_option_of_ones_own_folder_is_among_those_that_a_mistake_lists(tmp_path, command, none_named, no_folder):
+    (tmp_path / "dataset").mkdir()
+    (tmp_path / "dataset/bolts.yaml").write_text("_target_: bolts.reader.Bolts\n")
+    own, there = f"--config-dir={tmp_path}", "; did you mean bolts?; there are bolts, cifar10"
+    assert there in command("segment", own, "dataset=bolt").err
+    assert "dataset is one of bolts, cifar10" in command("segment", own, "dataset=null").err
+    refused = command("segment", own, "dataset=bolts", f"hydra.run.dir={tmp_path / 'run'}")
+    assert refused.status == 2 and "bolts.reader.Bolts is outside tasks" in refused.err
+    assert refused.err.endswith("plugins=[bolts] allows your own\n")
+    assert command("segment", "--config-dir", "nowhere").err == "error: --config-dir nowhere: there is no such folder\n"

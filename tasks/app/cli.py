@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -27,7 +28,7 @@ from tasks.app.search_path import search_plugins, store_heads
 from tasks.app.validate import (
     check_choices,
     check_experiment,
-    check_recipe,
+    check_own_options,
     check_scale,
     check_sections,
     check_sweep,
@@ -40,6 +41,7 @@ from tasks.common.plugins import conf_folders, take_from
 from tasks.common.task_info import infos
 from tasks.config.heads_file import CONF, command_file
 from tasks.config.overrides import typed_keys
+from tasks.config.recipes import OWN
 from tasks.config.stored import command_line
 
 
@@ -79,6 +81,7 @@ class Command:
             store_heads()
             check_words(sys.argv[1:], keys_of(self.name))
             check_choices(sys.argv[1:], (CONF, *conf_folders()))
+            check_own_options(conf_folders())
             check_experiment(self.name, sys.argv[1:])
             check_scale(self.name, sys.argv[1:])
             sys.argv[1:] = spelled_out(sys.argv[1:])
@@ -141,9 +144,10 @@ class Command:
         typed = list(HydraConfig.get().overrides.task)
         with command_line(typed):
             folders = (CONF, *conf_folders())
-            check_recipe(typed, folders)
             check_added(HydraConfig.get(), config, folders)
             check_sections(config)
+            if line := fallback(HydraConfig.get().runtime.choices, config, typed):
+                report(line)
             for line in renamed_arguments(config, typed_keys(typed)):
                 report(line)
             settings = resolve(self.name, config, folder)
@@ -168,6 +172,13 @@ def keys_of(name: str) -> frozenset[str]:
     groups = {path.name for folder in (CONF, *conf_folders()) for path in folder.iterdir()}
     groups |= set(infos())  # heads of tasks.multitask
     return frozenset(re.findall(r"^([a-z]\w*):", text, re.MULTILINE)) | groups
+
+
+def fallback(choices: Any, config: DictConfig, typed: Sequence[str]) -> str:
+    """A line that names the recipe of a training if it is the one for all data sets without their own; else ''."""
+    recipe = str(choices.get("recipe"))
+    chosen = any(word.startswith(("recipe=", "resume=")) for word in typed)
+    return f"recipe={recipe}" if config.mode == "train" and recipe.endswith(f"_{OWN}") and not chosen else ""
 
 
 def drop_unused(folder: Path) -> None:

@@ -12,26 +12,12 @@ from omegaconf import OmegaConf
 from tasks.common.errors import UserError
 from tasks.config.heads import is_multitask
 from tasks.config.heads_file import CONF
-from tasks.config.rules.values import suggestion
 from tasks.config.targets import RENAMED_ARGUMENTS
 from tasks.config.tree import Tree
 from tasks.config.unread import check_read
 
 OURS = ("segment", "detect", "classify", "multitask")  # commands whose experiments are in conf/
 OPTIONAL = {"recipe", "experiment", "search"}  # groups of which nothing may be chosen
-
-
-def check_recipe(overrides: Iterable[str], folders: Iterable[Path]) -> None:
-    """Check that a typed recipe exists; the default one, named after the data set, is optional.
-
-    Raises:
-        UserError: if it does not.
-    """
-    names = sorted(path.stem for folder in folders for path in (folder / "recipe").glob("*.yaml"))
-    for override in overrides:
-        group, _, name = override.partition("=")
-        if group == "recipe" and name not in names and "," not in name:
-            raise UserError(f"recipe={name}: no such option{suggestion(name, names)}; there are {', '.join(names)}")
 
 
 def check_choices(arguments: Iterable[str], folders: Iterable[Path]) -> None:
@@ -48,6 +34,23 @@ def check_choices(arguments: Iterable[str], folders: Iterable[Path]) -> None:
         number = value.replace(".", "", 1).isdigit()
         if sign and group in groups.keys() - OPTIONAL and (number or value in ("null", "")):
             raise UserError(f"{argument}: {group} is one of {', '.join(sorted(groups[group]))}")
+
+
+def check_own_options(folders: Iterable[Path]) -> None:
+    """Refuse an option of the user's with the name of one of ours, which Hydra would take instead.
+
+    Args:
+        folders: of the user's groups.
+
+    Raises:
+        UserError: for the first one.
+    """
+    for folder in folders:
+        for path in sorted(folder.glob("*/**/*.yaml")):
+            name = path.relative_to(folder)
+            if (CONF / name).is_file() and not path.samefile(CONF / name):
+                choice = f"{name.parts[0]}={name.relative_to(name.parts[0]).with_suffix('').as_posix()}"
+                raise UserError(f"{path}: {choice} is one of ours already; give yours another name")
 
 
 def check_scale(task: str, arguments: Iterable[str]) -> None:

@@ -10,11 +10,14 @@ stored `_target_` inside such a package is built only while the package is named
       …                  classes for `_target_: mypackage.module.Class`
 
 examples/ has one of each kind: a task, a data set, a backbone, a head and a loss.
+
+Options without a package stand in a folder of Hydra's groups, <folder>/dataset/mine.yaml, that `--config-dir <folder>`
+or MOBILEVISION_CONFIG_DIR names. docs/own_data.md has an example of both.
 """
 
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,6 +25,7 @@ from pathlib import Path
 from tasks.common.errors import UserError
 
 VARIABLE, KEY = "MOBILEVISION_PLUGINS", "plugins="
+FOLDER, OPTIONS = "MOBILEVISION_CONFIG_DIR", ("--config-dir", "-cd")
 TAKEN = {"tasks", "heads", "backbones", "conf", "torch", "torchvision", "lightning", "albumentations", "hydra",
          "omegaconf", "numpy", "PIL", "cv2", "scipy", "yaml", "timm", "pip", "setuptools"}  # fmt: skip
 
@@ -42,13 +46,24 @@ def plugins() -> tuple[str, ...]:
     return names
 
 
-def take_from(arguments: Iterable[str]) -> None:
-    """Add the packages of `plugins=[…]` on the command line to the environment, where child processes find them."""
+def take_from(arguments: Sequence[str]) -> None:
+    """Add `plugins=[…]` and `--config-dir` of the command line to the environment, where child processes find them.
+
+    Raises:
+        UserError: for `--config-dir` without a folder.
+    """
     typed = [argument.removeprefix(KEY).strip("[]'\" ") for argument in arguments if argument.startswith(KEY)]
     names = [name for text in (os.environ.get(VARIABLE, ""), *typed) for name in text.split(",")]
     names = [name.strip(" '\"") for name in names]
     if typed:
         os.environ[VARIABLE] = ",".join(dict.fromkeys(filter(None, names)))
+    for index, argument in enumerate(arguments):
+        option, sign, value = argument.partition("=")
+        if option in OPTIONS:
+            value = value if sign else next(iter(arguments[index + 1 :]), "")
+            if not value or not Path(value).is_dir():
+                raise UserError(f"{option} {value}: there is no such folder")
+            os.environ[FOLDER] = str(Path(value).resolve())
 
 
 def is_plugged(target: str) -> bool:
@@ -73,5 +88,6 @@ def folders_of(package: str) -> list[Path]:
 
 
 def conf_folders() -> Sequence[Path]:
-    """The conf/ folders of those plug-ins that have one."""
-    return [folder / "conf" for name in plugins() for folder in folders_of(name) if (folder / "conf").is_dir()]
+    """The conf/ folders of those plug-ins that have one, and the folder of `--config-dir`."""
+    found = [folder / "conf" for name in plugins() for folder in folders_of(name) if (folder / "conf").is_dir()]
+    return [*found, Path(own)] if (own := os.environ.get(FOLDER)) else found

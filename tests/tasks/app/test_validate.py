@@ -10,7 +10,7 @@ from tasks.app.resolve import resolve
 from tasks.app.validate import (
     check_choices,
     check_experiment,
-    check_recipe,
+    check_own_options,
     check_scale,
     check_sections,
     check_sweep,
@@ -96,9 +96,11 @@ def test_what_is_sound_passes(folder):
 
 
 def test_recipes_that_are_typed_must_be_there():
-    check_recipe(["recipe=none", "seed=1", "recipe=none,segment_streets"], [CONF])
-    with pytest.raises(UserError, match=r"^recipe=segment_street: no such option; did you mean segment_streets"):
-        check_recipe(["recipe=segment_street"], [CONF])
+    with pytest.raises(HydraException) as caught:
+        configuration("recipe=segment_street")
+    said = explain(caught.value)
+    assert said.startswith("recipe=segment_street: no such option; did you mean segment_streets"), said
+    assert configuration("recipe=none").data.augment == {}
 
 
 @pytest.mark.parametrize("line", ["backbone=null", "backbone=3", "optimizer="])
@@ -163,3 +165,13 @@ def test_what_hydra_does_not_find_is_told_with_the_choices(line):
     with pytest.raises(HydraException) as caught:
         configuration(line)
     assert re.search(UNKNOWN[line], explain(caught.value))
+
+
+def test_an_option_with_the_name_of_one_of_ours_is_refused(tmp_path):
+    for name in ("dataset/mine.yaml", "dataset/coco.yaml"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    with pytest.raises(UserError, match=r"coco\.yaml: dataset=coco is one of ours already; give yours another name"):
+        check_own_options([tmp_path])
+    (tmp_path / "dataset/coco.yaml").unlink()
+    check_own_options([tmp_path, CONF])
