@@ -182,7 +182,7 @@ def test_what_a_stored_configuration_may_build_is_what_conf_builds():
         for slot, target in targets(content, place):
             assert may_build(slot, target), f"{path}: {target} is not in tasks/config/targets.py"
         for line in path.read_text().splitlines():
-            for text in re.findall(r"\$\{(?!hydra|now|dataset\})[^}]*\}", line):
+            for text in re.findall(r"\$\{(?!hydra|now|recipe_of|dataset\})[^}]*\}", line):
                 known = {DATA_ROOT, "${datasets}"}.union(*INTERPOLATIONS.values())
                 assert text in known or follows(text), f"{path}: {text} is not in tasks/config/targets.py"
 
