@@ -187,6 +187,7 @@ def quick_hydra(monkeypatch: pytest.MonkeyPatch, parsed: dict[str, Any]) -> None
 def command(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Callable[..., Result]:
     """`python -m tasks.<name> <arguments>` in this process: the same entry, without importing torch anew."""
     from tasks.app.cli import main
+    from tasks.doctor.__main__ import main as doctor
     from tasks.multitask.arguments import spelled_out
     from tasks.search.__main__ import main as search
 
@@ -197,7 +198,9 @@ def command(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) 
         capfd.readouterr()
         status = 0
         try:
-            if name == "search":
+            if name == "doctor":
+                doctor()
+            elif name == "search":
                 search()
             else:
                 main(name, spelled_out if name == "multitask" else list)

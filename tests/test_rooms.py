@@ -14,6 +14,8 @@ ROOMS = {  # top to bottom: each imports rooms that stand below it, and these li
     "tasks": "tasks.app tasks.common",
     "tasks.papers": "tasks.app tasks.multitask tasks.engine tasks.config tasks.common heads "
     "backbones.published.row torch yaml hydra",
+    "tasks.doctor": "tasks.app tasks.detect tasks.segment tasks.engine tasks.data tasks.config tasks.common heads "
+    "backbones torch hydra omegaconf rich numpy PIL",
     "tasks.app": "tasks backbones hydra omegaconf lightning rich numpy PIL",
     "tasks.search": "tasks.latency tasks.predict tasks.engine tasks.checkpoint tasks.data.loading tasks.config "
     "tasks.common heads backbones torch lightning yaml optuna numpy matplotlib",
@@ -32,6 +34,7 @@ ROOMS = {  # top to bottom: each imports rooms that stand below it, and these li
     "PIL matplotlib",
     "tasks.segment": "tasks.common heads backbones torch torchmetrics numpy PIL cv2",
     "tasks.classify": "tasks.common heads backbones torch torchmetrics numpy PIL",
+    "tasks.data.inspect": "tasks.data.loading tasks.data.datasets tasks.data.files tasks.common numpy PIL",
     "tasks.data.loading": "tasks.data.datasets tasks.data.transforms tasks.data.files tasks.config "
     "tasks.common torch lightning albumentations numpy cv2",
     "tasks.data.streets": "tasks.data.datasets tasks.common numpy cv2 PIL",

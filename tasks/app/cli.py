@@ -21,7 +21,7 @@ from tasks.app.folders import writes
 from tasks.app.foreign_keys import check_words
 from tasks.app.jobs import Jobs, in_sweep
 from tasks.app.messages import MISTAKES, explain, explain_run, how_to_resume
-from tasks.app.resolve import resolve
+from tasks.app.resolve import Settings, resolve
 from tasks.app.runlog import NAME as RUN_LOG
 from tasks.app.runlog import run_log
 from tasks.app.search_path import search_plugins, store_heads
@@ -152,9 +152,13 @@ class Command:
                 report(line)
             settings = resolve(self.name, config, folder)
             check_typed(settings.run.stored, typed_keys(typed))
-            from tasks.app.runner import run
+            self.do(settings, typed, folder)
 
-            run(settings, typed, folder)
+    def do(self, settings: Settings, _typed: list[str], folder: Path) -> None:
+        """Do what the settings say."""
+        from tasks.app.runner import run
+
+        run(settings, _typed, folder)
 
     def end(self) -> None:
         """Print the user errors, and leave with their exit status."""

@@ -25,10 +25,10 @@ from tasks.data.loading.augmented import Crop, MixedTrainDataset, TrainDataset
 from tasks.data.loading.batches import Batch, EvalDataset, InMemory
 from tasks.data.loading.half_precision import keep_coordinates
 from tasks.data.loading.mixture import as_mixture
+from tasks.data.loading.objects import boxes_at_input
 from tasks.data.loading.progressive import check_progressive, shrunk
 from tasks.data.loading.samplers import BalancedBatches, EvalBatches, MixedBatches, TrainBatches, shared_out
 from tasks.data.loading.sharing import WorkerLoader, shareable
-from tasks.data.transforms.letterbox import placed
 
 
 class DataModule(lightning.LightningDataModule):
@@ -230,13 +230,9 @@ class DataModule(lightning.LightningDataModule):
         assert self.train is not None
         sides = []
         for boxes in (getattr(part.samples, "boxes", None) for part in self.train.parts):
-            if not isinstance(boxes, PackedBoxes):
-                continue
-            owners = np.repeat(np.arange(len(boxes.sizes)), np.diff(boxes.taught_ends))
-            sizes, kind = np.unique(boxes.sizes, axis=0, return_inverse=True)
-            places = [(0, 0, w, h) if self.fit is None else placed(self.fit).place(h, w) for h, w in sizes.tolist()]
-            scale = np.array([place[2:] for place in places]) / sizes[:, ::-1]
-            sides.append((boxes.taught[:, 2:4] - boxes.taught[:, :2]) * scale[kind.ravel()[owners]])
+            if isinstance(boxes, PackedBoxes):
+                seen = boxes_at_input(boxes, self.fit)
+                sides.append(seen[:, 2:] - seen[:, :2])
         return np.concatenate(sides) if sides else np.empty((0, 2))
 
     def input_size(self) -> tuple[int, int]:

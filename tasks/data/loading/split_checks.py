@@ -12,6 +12,11 @@ def parts_of(samples: Any) -> list[Any]:
     return [] if samples is None else [part.samples for part in as_mixture(samples).parts]
 
 
+def named_parts(samples: Any) -> list[tuple[str, Any]]:
+    """The samples of each data set with its name in the mixture, '' for a single one."""
+    return [(part.set_name, part.samples) for part in as_mixture(samples).parts]
+
+
 def set_white(samples: Any, white: float | None) -> None:
     """Set the value of white in files of more than 8 bits per channel; None leaves it to the files."""
     for part in parts_of(samples):
