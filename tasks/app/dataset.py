@@ -17,6 +17,7 @@ from tasks.config.proportion import check_epoch
 from tasks.data.loading.holdout import hold_out
 from tasks.data.loading.split_checks import check_boxes, report_overlap, set_white
 from tasks.data.loading.splits import Splits
+from tasks.data.loading.upright import answer_for, follow, look_at_turns
 from tasks.engine.instantiate import make
 from tasks.engine.settings import Run
 
@@ -24,12 +25,14 @@ from tasks.engine.settings import Run
 def open_dataset(run: Run, settings: Settings, first: bool, trained: Iterable[str] = ()) -> tuple[Run, Splits]:
     """Open and check the data set: its folders, and each file once unless check=false.
 
+    Without that check, photos with an EXIF turn are still looked for: see tasks/data/loading/upright.py.
+
     Args:
         first: whether this process is the one that reports and checks files.
         trained: heads of the checkpoint from which training starts.
 
     Returns:
-        The run, with the heads of multitask resolved, and the data.
+        The run, with the heads of multitask and `upright` resolved, and the data.
 
     Raises:
         UserError: for anything that would make training or scoring fail.
@@ -50,6 +53,7 @@ def open_dataset(run: Run, settings: Settings, first: bool, trained: Iterable[st
             train = dataset.train()
     for samples in (train, val):
         set_white(samples, run.data.white)
+        follow(samples, run.upright)
     if run.mode == "train" and train is not None:
         check_epoch(
             len(train),
@@ -62,6 +66,12 @@ def open_dataset(run: Run, settings: Settings, first: bool, trained: Iterable[st
         look_through("val", val, allowed=0)
         if train is not None and run.mode in ("train", "search"):
             broken = look_through("train", train, allowed=run.data.max_broken)
+    elif first and run.mode in ("train", "evaluate", "search"):
+        for samples in (val, train):
+            if samples is not None:
+                look_at_turns(samples)
+    if run.upright is None:
+        run = run.changed(upright=answer_for((train, val)))
     splits = Splits(dataset.classes, train, val, broken, getattr(dataset, "sources", {}))
     if train is None or not run.data.holdout or run.mode not in ("train", "search"):
         return run, splits

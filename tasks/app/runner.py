@@ -17,6 +17,7 @@ from tasks.config.overrides import typed_keys
 from tasks.config.tree import resolved
 from tasks.config.unread import as_built
 from tasks.data.files.images import find_images
+from tasks.data.loading.upright import answer_without_data
 
 
 def run(settings: Settings, typed: Sequence[str], folder: Path) -> None:
@@ -53,7 +54,7 @@ def run(settings: Settings, typed: Sequence[str], folder: Path) -> None:
 
 def predict_images(settings: Settings, typed: Sequence[str], folder: Path) -> None:
     """`mode=predict`, with a checkpoint or an exported file."""
-    run, upright = settings.run, settings.prediction.upright
+    run = settings.run
     images = find_images(settings.prediction.input)
     if run.source.model is not None:  # without PyTorch
         from tasks.deploy.predicting import predict as predict_with_file
@@ -63,7 +64,7 @@ def predict_images(settings: Settings, typed: Sequence[str], folder: Path) -> No
             images,
             folder,
             threads=settings.export.threads,
-            upright=upright if "upright" in typed_keys(typed) else None,
+            upright=settings.prediction.upright if "upright" in typed_keys(typed) else None,
             white=run.data.white,
         )
         return
@@ -71,6 +72,7 @@ def predict_images(settings: Settings, typed: Sequence[str], folder: Path) -> No
     from tasks.predict.checkpoint import predict
 
     run, _ = with_checkpoint(run, typed)
+    upright = answer_without_data(run.data.dataset) if run.upright is None else run.upright
     predict(run, images, folder, upright=upright)
 
 
@@ -100,7 +102,7 @@ def run_with_data(settings: Settings, typed: Sequence[str], folder: Path) -> Non
     if run.mode == "export":
         from tasks.deploy.export import export
 
-        export(run, settings.export, dataset, folder)
+        export(run, Settings.of(run).export, dataset, folder)  # whose `upright` is resolved now
         return
     if settings.search is not None:
         from tasks.search.search import search

@@ -62,7 +62,7 @@ def describe(
             "batch": batch,
             "height": height,
             "width": width,
-            "upright": settings.upright,
+            "upright": bool(settings.upright),
             "white": settings.white,
             "resize": rule_of(fit),
             "normalisation": "inside the file: give it bytes, 0 to 255; it works with (byte / 255 - mean) / std",

@@ -20,7 +20,7 @@ class ExportSettings:
 
     Attributes:
         threads: of an exported file; None for the runtime's default.
-        upright, white: how images are read; stored in model.json.
+        upright, white: how images are read; stored in model.json. `upright` is None as long as it is not resolved.
     """
 
     format: str
@@ -36,7 +36,7 @@ class ExportSettings:
     budget: float
     calibration: int
     threads: int | None
-    upright: bool
+    upright: bool | None
     white: float | None
 
     @classmethod

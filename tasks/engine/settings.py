@@ -250,6 +250,8 @@ class Run:
         stop_after: number of epochs after which training ends as if interrupted; None to finish.
         save_minutes: interval at which last.ckpt is written within an epoch; None for never.
         pictures: number of validation images drawn at the end.
+        upright: whether mode=predict turns photos by their EXIF orientation, as those were that the network was trained
+            on; None as long as the data is not opened.
         output_dir: where loggers write.
         stored: the configuration as stored in checkpoints: nested dicts with a few interpolations left.
     """
@@ -267,6 +269,7 @@ class Run:
     save_minutes: float | None
     pictures: int
     keep_freed_memory: bool
+    upright: bool | None
     output_dir: str
     stored: Mapping[str, Any]
 
@@ -303,6 +306,7 @@ class Run:
             save_minutes=select(whole, "saving.minutes"),
             pictures=whole["pictures"],
             keep_freed_memory=whole["cpu"]["keep_freed_memory"],
+            upright=whole.get("upright"),
             output_dir=str(output_dir),
             stored=tree,
         )

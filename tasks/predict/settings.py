@@ -15,11 +15,11 @@ class PredictionSettings:
 
     Attributes:
         input: an image, a folder or a glob.
-        upright: whether photos are rotated according to their EXIF orientation.
+        upright: whether photos are rotated according to their EXIF orientation; None as in training.
     """
 
     input: str
-    upright: bool
+    upright: bool | None
 
     @classmethod
     def of(cls, tree: Tree) -> Self:

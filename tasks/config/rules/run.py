@@ -88,7 +88,7 @@ COMMAND: Rules = {
 }
 PREDICTION: Rules = {
     "input": A_PATH,
-    "upright": SWITCH,
+    "upright": optional(SWITCH),
 }
 EXPORT: Rules = {
     "runtime.threads": whole(1, optional=True, most=THREADS),

@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 from tasks.common.cpu import thread_pool
 from tasks.common.errors import UserError
 from tasks.common.labels import Pixels
-from tasks.data.files.images import image_size, look, read_rgb
+from tasks.data.files.images import look, opened_size, read_rgb
+from tasks.data.files.orientation import Size, Upright
 from tasks.data.files.texts import Texts
+from tasks.data.files.turns import Turns
 
 View = Callable[[Path | Pixels], Pixels]
 
@@ -26,12 +28,16 @@ class Files:
 
     Attributes:
         white: see read_rgb.
+        upright: whether images are turned by their EXIF orientation; "auto" of images without labels that have a place
+            in them is true: people label what viewers show.
+        turns: the orientations that were read so far.
     """
 
     white: float | None = None
 
-    def __init__(self, folder: Path, files: Sequence[str]) -> None:
-        self.folder, self.files = folder, Texts(files)
+    def __init__(self, folder: Path, files: Sequence[str], upright: Upright = False) -> None:
+        self.folder, self.files, self.upright = folder, Texts(files), upright
+        self.turns = Turns(np.zeros(len(self.files), np.int8))
 
     def __len__(self) -> int:
         return len(self.files)
@@ -45,25 +51,32 @@ class Files:
         return self.files[index].replace("/", "__")
 
     def pixels(self, index: int, view: View | None = None) -> Pixels:
-        """The image (H, W, 3) uint8 RGB, or what a view makes of it."""
-        return decode(self.path(index), view, self.white)
+        """The image (H, W, 3) uint8 RGB as `upright` says, or what a view makes of it."""
+        path = self.path(index)
+        turn = self.upright is not False and self.turns.at(index, path) != 1
+        return decode(path, view, self.white, upright=turn)
+
+    def follow(self, upright: bool) -> None:
+        """Read images without places upright or as stored, if nothing is said about them."""
+        if self.upright == "auto":
+            self.upright = upright
 
     def of(self, numbers: Sequence[int]) -> Self:
         """Some of the images with their labels, in this order."""
         part = copy(self)
-        part.files = self.files.of(numbers)
+        part.files, part.turns = self.files.of(numbers), self.turns.of(numbers)
         return part
 
 
-def decode(path: Path, view: View | None = None, white: float | None = None) -> Pixels:
+def decode(path: Path, view: View | None = None, white: float | None = None, *, upright: bool = False) -> Pixels:
     """Decode an image file to (H, W, 3) uint8 RGB, or apply a view, which gets the path if it can read files itself.
 
     Args:
-        white: see read_rgb.
+        white, upright: see read_rgb.
     """
-    if white is None:
+    if white is None and not upright:
         return (view or read_rgb)(path)
-    image = read_rgb(path, white=white)
+    image = read_rgb(path, upright=upright, white=white)
     return image if view is None else view(image)
 
 
@@ -73,10 +86,11 @@ class LabelledFiles(Files):
     Args:
         folder, files: see Files.
         labels: their classes' numbers.
+        upright: see Files; official sets are read as stored, as their published scores were made.
     """
 
-    def __init__(self, folder: Path, files: Sequence[str], labels: Sequence[int]) -> None:
-        super().__init__(folder, files)
+    def __init__(self, folder: Path, files: Sequence[str], labels: Sequence[int], *, upright: Upright = False) -> None:
+        super().__init__(folder, files, upright)
         self.labels: NDArray[np.int64] = np.asarray(labels, np.int64)
 
     def of(self, numbers: Sequence[int]) -> Self:
@@ -88,9 +102,9 @@ class LabelledFiles(Files):
         """(N,) class numbers of all images."""
         return self.labels
 
-    def size(self, index: int) -> tuple[int, int]:
-        """(height, width) of the image, from its header."""
-        return image_size(self.path(index))
+    def size(self, index: int) -> Size:
+        """(height, width) of the image as it is read, from its header."""
+        return opened_size(self.path(index)).seen(self.upright is not False)
 
     def read(self, index: int, view: View | None = None) -> dict[str, NDArray[Any]]:
         """`image` (H, W, 3) uint8 RGB and `label` () int64.
@@ -108,7 +122,7 @@ class LabelledFiles(Files):
 
         def problem(index: int) -> UserError | None:
             try:
-                look(self.path(index), self.white)
+                self.turns.known[index] = look(self.path(index), self.white).turn
             except UserError as error:
                 return error
             return None

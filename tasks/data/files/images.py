@@ -2,24 +2,25 @@
 
 import os
 import stat
+from collections.abc import Callable
 from glob import glob
 from pathlib import Path
 from typing import IO
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 from tasks.common.console import report
 from tasks.common.errors import UserError
 from tasks.common.labels import Pixels
 from tasks.data.files.bit_depth import is_deep, read_deep
 from tasks.data.files.opening import KINDS, check_png_end, opened, shown
+from tasks.data.files.orientation import Turned, as_stored, orientation, stored_size, turned
 from tasks.data.files.walk import SUFFIXES, files_below, passed_over
 
 JPEG_END = b"\xff\xd9"
 JPEG_TAIL = 4096  # bytes searched for the end marker: some cameras append bytes after it
 LOSSY = ("JPEG", "MPO", "JPEG2000", "AVIF")  # would change the ids of a label map
-TURNS = {2: (0, True), 3: (2, False), 4: (2, True), 5: (3, True), 6: (3, False), 7: (1, True), 8: (1, False)}
 
 
 def find_images(pattern: str) -> list[Path]:
@@ -58,23 +59,35 @@ def find_images(pattern: str) -> list[Path]:
     return sorted(found)
 
 
-def read_rgb(path: str | Path, *, upright: bool = False, white: float | None = None) -> Pixels:
+def read_rgb(
+    path: str | Path, *, upright: bool | Callable[[Turned], bool] = False, white: float | None = None
+) -> Pixels:
     """An image file as (H, W, 3) uint8 RGB; grey, palette, CMYK and deeper files are converted, alpha is dropped.
 
     Args:
-        upright: apply its EXIF orientation, as viewers do.
+        upright: apply its EXIF orientation, as viewers do; or what decides this once the header is read.
         white: the value of white in files of more than 8 bits per channel; None for what the file declares.
 
     Raises:
         UserError: if it cannot be fully decoded, or its white is unknown.
     """
     with opened(path) as image:
-        if is_deep(image):
-            turn = orientation(image) if upright else 1
-            return turned(read_deep(image, path, white), turn)
-        if upright:
-            ImageOps.exif_transpose(image, in_place=True)
-        return as_rgb(image)
+        turn = orientation(image) if upright is not False or image.format == "TIFF" else 1
+        if callable(upright):
+            upright = upright(Turned(stored_size(image), turn))
+        pixels = read_deep(image, path, white) if is_deep(image) else as_rgb(image)
+        return oriented(pixels, image, turn, upright)
+
+
+def oriented(pixels: Pixels, image: Image.Image, turn: int, upright: bool) -> Pixels:
+    """Decoded pixels upright or as stored, whatever Pillow did.
+
+    Args:
+        turn: orientation of the file before it was decoded: afterwards Pillow does not say it of a TIFF.
+    """
+    if image.format == "TIFF":  # Pillow turns it when it decodes
+        return pixels if upright else as_stored(pixels, turn)
+    return turned(pixels, turn) if upright else pixels
 
 
 def as_rgb(image: Image.Image) -> Pixels:
@@ -84,71 +97,63 @@ def as_rgb(image: Image.Image) -> Pixels:
     return np.asarray(image.convert("RGB"))
 
 
-def orientation(image: Image.Image) -> int:
-    """The EXIF orientation of an opened file, 1 to 8; 1 is as stored."""
-    if "exif" not in image.info and image.format not in ("TIFF", "MPO"):
-        return 1
-    value = image.getexif().get(0x0112, 1)
-    return value if value in TURNS else 1
-
-
-def turned(pixels: Pixels, turn: int) -> Pixels:
-    """Turn pixels (H, W, 3) stored with this EXIF orientation upright."""
-    if turn == 1:
-        return pixels
-    quarters, mirrored = TURNS[turn]
-    pixels = np.rot90(pixels, quarters)
-    return np.ascontiguousarray(pixels[:, ::-1] if mirrored else pixels)
-
-
 def read_labels(path: str | Path) -> Pixels:
-    """A label file as (H, W) uint8 ids.
+    """A label file as (H, W) uint8 ids, as stored: its EXIF orientation is left to AnnotatedFiles.
 
     Raises:
         UserError: if it cannot be decoded, has lossy compression, or has colours instead of ids.
     """
     with opened(path, "labels") as image:
+        turn = orientation(image)
         if image.format in LOSSY:
             raise UserError(
                 f"{shown(path)} is stored as {image.format}, which changes ids: label files are PNG (or TIFF, BMP)"
             )
-        if image.mode in ("L", "P", "1"):
-            return np.asarray(image, dtype=np.uint8)
-        values = np.asarray(image)
-        if values.ndim == 3:
-            channels = values[..., : {2: 1}.get(values.shape[2], 3)]
-            if image.mode not in ("LA", "RGB", "RGBA") or (channels != channels[..., :1]).any():
-                raise UserError(f"{shown(path)} has colours (mode {image.mode}); a label file has one id per pixel")
-            return np.ascontiguousarray(channels[..., 0])
-        if image.mode[0] != "I" or values.min() < 0 or values.max() > 255:
-            raise UserError(
-                f"{shown(path)} has values from {values.min():g} to {values.max():g} (mode {image.mode}); ids are 0-255"
-            )
-        return values.astype(np.uint8)
+        return oriented(ids_of(image, path), image, turn, False)
+
+
+def ids_of(image: Image.Image, path: str | Path) -> Pixels:
+    """The pixels of an opened label file as (H, W) uint8 ids.
+
+    Raises:
+        UserError: if it has colours, or values that are no ids.
+    """
+    if image.mode in ("L", "P", "1"):
+        return np.asarray(image, dtype=np.uint8)
+    values = np.asarray(image)
+    if values.ndim == 3:
+        channels = values[..., : {2: 1}.get(values.shape[2], 3)]
+        if image.mode not in ("LA", "RGB", "RGBA") or (channels != channels[..., :1]).any():
+            raise UserError(f"{shown(path)} has colours (mode {image.mode}); a label file has one id per pixel")
+        return np.ascontiguousarray(channels[..., 0])
+    if image.mode[0] != "I" or values.min() < 0 or values.max() > 255:
+        raise UserError(
+            f"{shown(path)} has values from {values.min():g} to {values.max():g} (mode {image.mode}); ids are 0-255"
+        )
+    return values.astype(np.uint8)
 
 
 def image_size(path: str | Path) -> tuple[int, int]:
-    """(height, width) from the file's header.
+    """(height, width) as stored, from the file's header.
+
+    Raises:
+        UserError: if it is no image.
+    """
+    return opened_size(path).size
+
+
+def opened_size(path: str | Path) -> Turned:
+    """(height, width) as stored and EXIF orientation, from the file's header.
 
     Raises:
         UserError: if it is no image.
     """
     with opened(path) as image:
-        return image.height, image.width
+        return Turned(stored_size(image), orientation(image))
 
 
-def opened_size(path: str | Path) -> tuple[tuple[int, int], int]:
-    """(height, width) and EXIF orientation from the file's header.
-
-    Raises:
-        UserError: if it is no image.
-    """
-    with opened(path) as image:
-        return (image.height, image.width), orientation(image)
-
-
-def look(path: str | Path, white: float | None = None) -> tuple[tuple[int, int], int]:
-    """(height, width) and EXIF orientation of a file whose header and end are checked.
+def look(path: str | Path, white: float | None = None) -> Turned:
+    """(height, width) as stored and EXIF orientation of a file whose header and end are checked.
 
     A file of more than 8 bits per channel is decoded, because its range must be known.
 
@@ -156,7 +161,7 @@ def look(path: str | Path, white: float | None = None) -> tuple[tuple[int, int],
         UserError: if it is not an image, or is truncated.
     """
     with opened(path) as image:
-        size, turn = (image.height, image.width), orientation(image)
+        found = Turned(stored_size(image), orientation(image))
         file: IO[bytes] | None = image.fp  # type: ignore[attr-defined]
         if image.format == "PNG" and file is not None:
             check_png_end(file)  # decoding everything would take minutes
@@ -164,7 +169,7 @@ def look(path: str | Path, white: float | None = None) -> tuple[tuple[int, int],
         deep = is_deep(image)
     if deep or not whole:  # many bytes may follow the end marker, or only the marker may be missing
         read_rgb(path, white=white)
-    return size, turn
+    return found
 
 
 def has_jpeg_end(file: IO[bytes]) -> bool:

@@ -10,6 +10,7 @@ import numpy as np
 from tasks.common.labels import Pixels
 from tasks.data.files.images import image_size
 from tasks.data.files.texts import Texts
+from tasks.data.files.turns import Turns
 
 
 class Masks(ABC):
@@ -31,7 +32,11 @@ class Masks(ABC):
 
     @abstractmethod
     def size(self, index: int) -> tuple[int, int]:
-        """(height, width) of the label map, without decoding it."""
+        """(height, width) of the label map as `read` returns it, without decoding it."""
+
+    def turn(self, index: int) -> int:  # noqa: ARG002 - of label maps that are no files
+        """EXIF orientation of the label map's file, 1 to 8: `read` leaves it as stored."""
+        return 1
 
     @abstractmethod
     def path(self, index: int) -> Path:
@@ -57,6 +62,10 @@ class LabelFiles(Masks):
 
     def __init__(self, paths: Sequence[Path], names: Sequence[str], convert: Callable[[Path], Pixels]) -> None:
         self.paths, self.names, self.convert = Texts([str(path) for path in paths]), tuple(names), convert
+        self.turns = Turns(np.zeros(len(self.paths), np.int8))
+
+    def turn(self, index: int) -> int:
+        return self.turns.at(index, self.path(index))
 
     def read(self, index: int) -> Pixels:
         return self.convert(self.path(index))
@@ -68,7 +77,9 @@ class LabelFiles(Masks):
         return Path(self.paths[index])
 
     def of(self, numbers: Sequence[int]) -> Self:
-        return type(self)([self.path(number) for number in numbers], self.names, self.convert)
+        part = type(self)([self.path(number) for number in numbers], self.names, self.convert)
+        part.turns = self.turns.of(numbers)
+        return part
 
 
 def count_classes(mask: Pixels) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
