@@ -6,6 +6,7 @@ from tasks.common.labels import is_number
 from tasks.config.rules import (
     LONGEST,
     SIZE,
+    SWITCH,
     TEXT,
     Rules,
     ascending,
@@ -54,7 +55,7 @@ RULES: Rules = {
     "dataset.annotations": optional(TEXT),
     "dataset.background": optional(TEXT),
     "dataset.first_pixel": one_of(0, 1),
-    "dataset.upright": one_of("auto", True, False),
+    "dataset.upright": either(SWITCH, one_of("auto")),
     "dataset.val.share": optional(number(above=0, below=1)),
     "dataset.val.seed": whole(0),
     "dataset.val.group": optional(TEXT),

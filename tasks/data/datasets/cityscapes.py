@@ -12,6 +12,7 @@ from tasks.data.datasets.annotated_files import AnnotatedFiles
 from tasks.data.files.images import read_labels
 from tasks.data.files.instances import pack_instances
 from tasks.data.files.masks import LabelFiles
+from tasks.data.files.orientation import Upright
 
 MAX_LABEL_ID = 33
 
@@ -115,6 +116,7 @@ class Cityscapes:
             "auto" for the first of the two that exists.
         targets: kinds of labels to read: mask, boxes (of gtFine/<split>/<city>/*_gtFine_instanceIds.png, or of
             *_gtFine_polygons.json).
+        upright: see AnnotatedFiles.
 
     Raises:
         UserError: for a missing or empty folder, an image without label, or the test split.
@@ -133,12 +135,13 @@ class Cityscapes:
         val_split: str = "val",
         labels: Literal["auto", "labelIds", "labelTrainIds"] = "auto",
         targets: Sequence[str] = ("mask",),
+        upright: Upright = "auto",
     ) -> None:
         if labels not in ("auto", "labelIds", "labelTrainIds"):
             raise UserError(f"dataset.labels={labels} is not one of auto, labelIds, labelTrainIds")
         if not isinstance(targets, Sequence) or not targets or not {*targets} <= {"mask", "boxes", "label"}:
             raise UserError(f"dataset.targets={targets} is not a list of some of mask, boxes, label")
-        self.root, self.labels = Path(root), labels
+        self.root, self.labels, self.upright = Path(root), labels, upright
         self.train_split, self.val_split, self.targets = train_split, val_split, tuple(targets)
         if self.numbering() == "labelTrainIds":  # predicted label maps use the data set's numbering
             self.classes = {**self.classes, "mask": TRAIN_ID_CLASSES}
@@ -165,7 +168,8 @@ class Cityscapes:
             boxes = pack_instances(objects, {label.name: label.label_id for label in THINGS})
         masks = LabelMaps(labels, [label.name for label in CLASSES], TrainIds(kind)) if "mask" in self.targets else None
         files = [str(image.relative_to(folder)) for image in images]
-        return StreetFiles(folder, files, source=self.root / "gtFine" / split, boxes=boxes, masks=masks)
+        source = self.root / "gtFine" / split
+        return StreetFiles(folder, files, source=source, boxes=boxes, masks=masks, upright=self.upright)
 
     def label_files(self, images: Sequence[Path], kind: str) -> list[Path]:
         """The label file of each image.

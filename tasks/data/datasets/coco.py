@@ -5,6 +5,7 @@ from pathlib import Path
 
 from tasks.common.errors import UserError
 from tasks.data.datasets.instance_files import InstanceFiles, Numbering, Source
+from tasks.data.files.orientation import Upright
 from tasks.data.files.walk import found_in
 
 
@@ -16,7 +17,7 @@ class Coco(InstanceFiles):
     Args:
         root: the folder that holds annotations.
         train_split, val_split: the splits' names.
-        numbering: of the classes, see InstanceFiles.
+        numbering, upright: see InstanceFiles.
     """
 
     def __init__(
@@ -26,8 +27,9 @@ class Coco(InstanceFiles):
         train_split: str = "train2017",
         val_split: str = "val2017",
         numbering: Numbering = "dense",
+        upright: Upright = "auto",
     ) -> None:
-        super().__init__(numbering)
+        super().__init__(numbering, upright)
         self.root, self.splits = Path(root), {"train": train_split, "val": val_split}
 
     def source(self, split: str) -> Source | None:
@@ -65,7 +67,7 @@ class CocoJson(InstanceFiles):
 
     Args:
         train, val: each split's `images`, a folder, and `annotations`, a file; mode=evaluate needs only val.
-        numbering: of the classes, see InstanceFiles.
+        numbering, upright: see InstanceFiles.
 
     Raises:
         UserError: for a split of any other form.
@@ -77,8 +79,9 @@ class CocoJson(InstanceFiles):
         train: Mapping[str, str | None] | None,
         val: Mapping[str, str | None] | None,
         numbering: Numbering = "dense",
+        upright: Upright = "auto",
     ) -> None:
-        super().__init__(numbering)
+        super().__init__(numbering, upright)
         self.named = {"train": train or {}, "val": val or {}}
         for split, named in self.named.items():
             if not isinstance(named, Mapping):

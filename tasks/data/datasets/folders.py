@@ -10,6 +10,7 @@ from tasks.common.errors import UserError
 from tasks.data.datasets.drawn_split import DrawnSplit
 from tasks.data.datasets.folder_layouts import advice, named_as_split
 from tasks.data.files.files import LabelledFiles
+from tasks.data.files.orientation import Upright
 from tasks.data.files.walk import files_below, folders_in, found_in, images_in, passed_over
 
 Layout = Literal["split_first", "class_first"]
@@ -29,6 +30,7 @@ class Folders:
         train_split, val_split: names of their folders; "." for the root itself.
         layout: whether split folders hold class folders, or class folders hold split folders.
         val: how validation images are drawn from the training images (DrawnSplit); without a share, val_split has them.
+        upright: whether photos are turned by their EXIF orientation; "auto" is true.
 
     Raises:
         UserError: for an unknown layout or an invalid `val`.
@@ -42,11 +44,12 @@ class Folders:
         val_split: str = "val",
         layout: Layout = "split_first",
         val: Mapping[str, Any] | None = None,
+        upright: Upright = False,
     ) -> None:
         if layout not in ("split_first", "class_first"):
             raise UserError(f"dataset.layout={layout} is not one of split_first, class_first")
         self.root, self.train_split, self.val_split = Path(root), train_split, val_split
-        self.layout, self.drawn = layout, DrawnSplit.of(val)
+        self.layout, self.drawn, self.upright = layout, DrawnSplit.of(val), upright
 
     @cached_property
     def folders(self) -> list[str]:
@@ -143,7 +146,7 @@ class Folders:
             raise UserError(f"no image in {place}/<class>/{f' ({line})' if line else ''}\n{self.expected()}")
         if line:
             report(f"{place}: {line}")
-        return LabelledFiles(place, files, labels)
+        return LabelledFiles(place, files, labels, upright=self.upright)
 
     def folder_of(self, split: str, name: str) -> Path:
         """The folder of a class's images."""

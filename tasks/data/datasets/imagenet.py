@@ -9,6 +9,7 @@ from tasks.common.errors import UserError
 from tasks.data.datasets.folders import Folders
 from tasks.data.files.files import LabelledFiles
 from tasks.data.files.imagenet_labels import TRUTH, label_of, read_devkit, read_solution, synsets
+from tasks.data.files.orientation import Upright
 from tasks.data.files.walk import files_below, folders_in, found_in, images_in
 
 KAGGLE = "ILSVRC/Data/CLS-LOC"
@@ -28,10 +29,11 @@ class ImageNet:
 
     Args:
         root: the folder that holds the images.
+        upright: whether photos are turned by their EXIF orientation; published scores are of photos as stored.
     """
 
-    def __init__(self, root: str | Path) -> None:
-        self.root = Path(root)
+    def __init__(self, root: str | Path, *, upright: Upright = False) -> None:
+        self.root, self.upright = Path(root), upright
 
     @property
     def classes(self) -> Mapping[str, Sequence[str]]:
@@ -58,7 +60,7 @@ class ImageNet:
         images = images_in(folder)
         if not images:
             raise UserError(f"no image in {folder}\n{self.layout()}")
-        return LabelledFiles(folder, images, self.labels_of_flat(images, folder))
+        return LabelledFiles(folder, images, self.labels_of_flat(images, folder), upright=self.upright)
 
     def find(self, places: Sequence[str]) -> Path:
         """The first of several folders that exists."""
@@ -84,7 +86,7 @@ class ImageNet:
             packed = next(folder.glob("n*.tar"), None)
             what = f"{packed} is not unpacked" if packed else f"no image in {folder}/<wnid>/"
             raise UserError(f"{what}\n{self.layout()}")
-        return LabelledFiles(folder, files, labels)
+        return LabelledFiles(folder, files, labels, upright=self.upright)
 
     def labels_of_flat(self, images: Sequence[str], folder: Path) -> list[int]:
         """Labels of the validation images from the devkit or from Kaggle's list."""

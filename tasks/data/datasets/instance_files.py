@@ -16,9 +16,10 @@ from tasks.data.datasets.annotated_files import AnnotatedFiles, absent, are_miss
 from tasks.data.files.boxes import PackedBoxes
 from tasks.data.files.coco_boxes import check_meaning
 from tasks.data.files.coco_json import Instances, read_instances
-from tasks.data.files.images import image_size
+from tasks.data.files.images import opened_size
 from tasks.data.files.names import locate
 from tasks.data.files.opening import shown
+from tasks.data.files.orientation import Upright
 
 Numbering = Literal["dense", "ids"]
 HIGHEST = 9_999  # highest id for dataset.numbering=ids: every gap below it is a class to compute
@@ -40,15 +41,16 @@ class InstanceFiles(ABC):
     Args:
         numbering: "dense" numbers the file's categories by ascending id; "ids" uses id - 1 and fills the gaps with
             classes named "-", as most published weights number COCO's 90 ids with 80 categories.
+        upright: see AnnotatedFiles.
 
     Raises:
         UserError: for an unknown numbering.
     """
 
-    def __init__(self, numbering: Numbering) -> None:
+    def __init__(self, numbering: Numbering, upright: Upright = "auto") -> None:
         if numbering not in ("dense", "ids"):
             raise UserError(f"dataset.numbering={numbering} is not one of dense, ids")
-        self.numbering = numbering
+        self.numbering, self.upright = numbering, upright
 
     @abstractmethod
     def source(self, split: str) -> Source | None:
@@ -126,8 +128,9 @@ class InstanceFiles(ABC):
         labels: NDArray[np.int64] = np.array([number[category] for _, category in content.categories], np.int64)
         files, notes = find_files(source.images, content.files, content.image_ids, source.annotations)
         sizes = content.sizes
-        if not sizes.all():
-            sizes = complete_sizes(sizes, source.images, files)
+        unsaid: NDArray[np.bool_] = (sizes == 0).any(1)
+        if unsaid.any():
+            sizes = complete_sizes(sizes, source.images, files, upright=self.upright is True)
             notes.append(f"{content.path.name}: sizes that it lacks are taken from the images")
         check_meaning(content.boxes, sizes[content.owners], content.path)
         boxes = PackedBoxes(
@@ -143,7 +146,9 @@ class InstanceFiles(ABC):
         for line in (*content.notes, *notes, boxes.repairs.line(source.annotations)):
             if line:
                 print(line, flush=True)
-        return AnnotatedFiles(source.images, files, source=source.annotations, boxes=boxes)
+        return AnnotatedFiles(
+            source.images, files, source=source.annotations, boxes=boxes, upright=self.upright, unsaid=unsaid
+        )
 
 
 def find_files(folder: Path, files: list[str], ids: NDArray[np.int64], source: Path) -> tuple[list[str], list[str]]:
@@ -165,15 +170,15 @@ def find_files(folder: Path, files: list[str], ids: NDArray[np.int64], source: P
     return [found.get(place, name) for place, name in enumerate(files)], [note]
 
 
-def complete_sizes(sizes: NDArray[np.int64], folder: Path, files: Sequence[str]) -> NDArray[np.int64]:
-    """(N, 2) heights and widths, with 0 replaced by the sizes in the files' headers.
+def complete_sizes(sizes: NDArray[np.int64], folder: Path, files: Sequence[str], *, upright: bool) -> NDArray[np.int64]:
+    """(N, 2) heights and widths, with 0 replaced by the sizes in the files' headers, of upright or stored photos.
 
     Raises:
         UserError: for a file that is not an image.
     """
     places = np.flatnonzero(~sizes.all(1))
     with thread_pool() as pool:
-        read = list(pool.map(lambda place: image_size(folder / files[place]), places))
+        read = list(pool.map(lambda place: opened_size(folder / files[place]).seen(upright), places))
     sizes = sizes.copy()
     sizes[places] = read
     return sizes

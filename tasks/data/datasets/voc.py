@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tasks.common.cpu import thread_pool
 from tasks.common.errors import UserError
 from tasks.common.palette import colour
-from tasks.data.datasets.annotated_files import AnnotatedFiles, Upright, size_of
+from tasks.data.datasets.annotated_files import AnnotatedFiles
 from tasks.data.datasets.class_names import check_classes, check_learned, listed, typed
 from tasks.data.datasets.drawn_split import DrawnSplit
 from tasks.data.datasets.voc_layout import Part, Target, VocLayout
@@ -19,6 +19,7 @@ from tasks.data.files.boxes import PackedBoxes
 from tasks.data.files.cache import stamp
 from tasks.data.files.images import opened_size
 from tasks.data.files.masks import LabelFiles
+from tasks.data.files.orientation import Upright
 from tasks.data.files.voc_masks import BACKGROUND, Legend, MaskClass, VocLabels, legend_in
 from tasks.data.files.voc_xml import Objects, read_annotations
 
@@ -197,7 +198,15 @@ class Voc:
             names = [one.name for one in self.labels.classes]
             masks = LabelFiles([folders.masks / file for file in part.masks], names, self.labels)
         source = folders.masks if boxes is None else folders.annotations
-        return AnnotatedFiles(folders.images, part.files, source=source, boxes=boxes, masks=masks, upright=self.upright)
+        return AnnotatedFiles(
+            folders.images,
+            part.files,
+            source=source,
+            boxes=boxes,
+            masks=masks,
+            upright=self.upright,
+            unsaid=None if objects is None else (objects.sizes == 0).any(1),
+        )
 
     def boxes(self, part: Part, objects: Objects) -> PackedBoxes:
         """The boxes of a part. VOC counts pixels from 1 and includes the last: its 1 to 10 is 0 to 10 here.
@@ -255,8 +264,8 @@ def complete_sizes(sizes: NDArray[np.int64], part: Part, *, upright: bool) -> ND
     if not len(places):
         return sizes
     with thread_pool() as pool:
-        read = list(pool.map(lambda place: opened_size(part.folders.images / part.files[place]), places))
+        read = list(pool.map(lambda place: opened_size(part.folders.images / part.files[place]).seen(upright), places))
     sizes = sizes.copy()
-    sizes[places] = [size_of(size, turn if upright else 1) for size, turn in read]
+    sizes[places] = read
     print(f"{part.source.name}: {len(places)} sizes that the XML files lack are taken from the images", flush=True)
     return sizes

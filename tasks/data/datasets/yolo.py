@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from tasks.common.errors import UserError
-from tasks.data.datasets.annotated_files import SIDEWAYS, AnnotatedFiles, Upright
+from tasks.data.datasets.annotated_files import AnnotatedFiles
 from tasks.data.datasets.drawn_split import DrawnSplit
 from tasks.data.files.boxes import PackedBoxes
 from tasks.data.files.image_lists import images_of
 from tasks.data.files.listings import Listings, Stamp
+from tasks.data.files.orientation import SIDEWAYS, Upright
 from tasks.data.files.sizes import sizes_of
 from tasks.data.files.yolo_files import Labelled, read_labelled
 from tasks.data.files.yolo_rows import Format
@@ -131,8 +132,8 @@ class Yolo:
         for line in (*images.notes, *labelled.notes, repairs):
             if line:
                 print(line, flush=True)
-        upright = self.upright is True
-        return AnnotatedFiles(folder, files, source=said.source, boxes=boxes, upright=upright)
+        unsaid = np.ones(len(files), np.bool_)
+        return AnnotatedFiles(folder, files, source=said.source, boxes=boxes, upright=self.upright, unsaid=unsaid)
 
     def way_out(self, split: str) -> str:
         """What to set when a split is missing."""

@@ -78,7 +78,7 @@ def turned(pixels: Array, turn: int) -> Array:
     if turn == 1:
         return pixels
     quarters, mirrored = TURNS[turn]
-    result: Array = np.rot90(pixels, quarters)  # type: ignore[assignment]
+    result = np.rot90(pixels, quarters)
     return np.ascontiguousarray(result[:, ::-1] if mirrored else result)  # type: ignore[return-value]
 
 

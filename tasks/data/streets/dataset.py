@@ -29,7 +29,7 @@ class Streets(Cityscapes):
         self, root: str | Path, *, targets: Sequence[str] = ("mask",),
         train: int, val: int, height: int, width: int, seed: int,
     ) -> None:  # fmt: skip
-        super().__init__(root, targets=targets)
+        super().__init__(root, targets=targets, upright=False)
         if not (self.root / "streets.json").exists():
             print(f"drawing {train + val} street scenes into {self.root} …", flush=True)
         try:

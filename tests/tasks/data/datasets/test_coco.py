@@ -394,15 +394,29 @@ def test_photos_are_upright_where_the_annotated_size_tells(coco, capsys):
         assert np.abs(seen.astype(int) - image).mean() < 9, "but for a second JPEG compression"
 
 
-def test_photos_whose_size_does_not_tell_are_said(coco, capsys):
+ASKED = (
+    "and nothing tells whether the boxes are on the upright picture{}: dataset.upright=true if the annotation tool "
+    "showed them upright (most do), false if as stored"
+)
+
+
+def test_photos_whose_size_does_not_tell_are_asked_about(coco, capsys):
     turn_photos(coco, (3, 1, 1, 1, 1, 1))
-    assert list(Coco(coco).train().check()) == [None] * 6
-    assert "1 photos have an EXIF turn (000000000100.jpg), and their sizes do not tell" in capsys.readouterr().out
+    one = "1 photo has an EXIF turn (000000000100.jpg) " + ASKED.format("")
+    samples = Coco(coco).train()
+    for look in (lambda: list(samples.check()), samples.look_at_turns, lambda: samples.read(0)):
+        with pytest.raises(UserError) as error:
+            look()
+        assert str(error.value) == one
+    stored, upright = (Coco(coco, upright=key).train() for key in (False, True))
+    assert list(stored.check()) == list(upright.check()) == [None] * 6
+    assert (stored.read(0)["image"][::-1, ::-1] == upright.read(0)["image"]).all()
     turn_photos(coco, (3, 8, 1, 1, 1, 1))
-    with pytest.raises(
-        UserError, match="of 1 photos are on the upright picture, as their sizes tell, but those of 1 oth"
-    ):
-        list(Coco(coco).train().check())
+    rest = "; of the others with one, 1 are upright, as their sizes tell"
+    with pytest.raises(UserError) as error:
+        Coco(coco).train().look_at_turns()
+    assert str(error.value) == "1 photo has an EXIF turn (000000000100.jpg) " + ASKED.format(rest)
+    assert capsys.readouterr().out == ""
 
 
 def test_a_file_that_is_not_json_is_named(coco):
