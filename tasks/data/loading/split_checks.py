@@ -3,8 +3,11 @@
 from typing import Any
 
 from tasks.common.errors import UserError
-from tasks.data.files.files import Files
+from tasks.data.files.opening import shown
 from tasks.data.loading.mixture import as_mixture
+from tasks.data.loading.same_files import paths_of, same_files
+
+MOST = 300_000  # images whose bytes are compared: their sizes are looked up in a second or two
 
 
 def parts_of(samples: Any) -> list[Any]:
@@ -40,21 +43,20 @@ def check_boxes(samples: Any, use: str) -> None:
 
 
 def report_overlap(train: Any, val: Any) -> None:
-    """Report how many images are both trained on and scored: their scores say nothing about new images."""
-    both = sum(shared(learned, scored) for learned in parts_of(train) for scored in parts_of(val))
-    if both:
-        print(f"{both} of {len(val)} validation images are also trained on: their scores say little", flush=True)
+    """Report how many images are both trained on and scored: their scores say nothing about new images.
 
-
-def shared(train: Any, val: Any) -> int:
-    """Number of files of `val` that are also in `train`."""
-    if not (isinstance(train, Files) and isinstance(val, Files)):
-        return 0
-    folders = train.folder.resolve(), val.folder.resolve()
-    if folders[0] not in (folders[1], *folders[1].parents) and folders[1] not in folders[0].parents:
-        return 0  # nearly always; a million paths would take a second
-    learned, scored = (
-        [f"{folder}/{samples.files[index]}" for index in range(len(samples))]
-        for folder, samples in zip(folders, (train, val), strict=True)
-    )
-    return len(set(scored).intersection(learned))
+    Files are compared by their bytes; in data sets of more than MOST images only by their paths.
+    """
+    learned, scored = ([path for part in parts_of(split) for path in paths_of(part)] for split in (train, val))
+    if len(learned) + len(scored) > MOST:
+        both = set(map(str, learned))
+        pairs = [(path, path) for path in scored if str(path) in both]
+    else:
+        pairs = same_files(learned, scored)
+    if pairs:
+        path, same = pairs[0]
+        other = "" if path == same else f" ({shown(path)} is {shown(same)}, byte for byte)"
+        print(
+            f"{len(pairs)} of {len(val)} validation images are also trained on{other}: their scores say little",
+            flush=True,
+        )

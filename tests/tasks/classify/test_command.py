@@ -10,6 +10,8 @@ import torch
 from PIL import Image
 from torchvision.models import mobilenet_v3_small
 
+from tasks.app.load import load
+
 TINY = (
     "dataset=folders",
     "backbone=mobilenet_v3_small",
@@ -269,20 +271,25 @@ def test_other_classes_of_the_same_number_get_a_new_last_layer(run, folders):
     assert result.status == 0 and "reinitialized for other classes: tasks.classify.head.classify" in result.out
 
 
-def test_photos_are_predicted_as_they_are_scored(run, folders):
-    """EXIF says that this one lies on its side; training, scoring and torchvision take it as stored."""
+@pytest.mark.parametrize("key", ["auto", "false"])
+def test_photos_are_predicted_as_they_were_trained_on(run, folders, key):
+    """EXIF says that this one lies on its side: upright it is 60 high, as stored 30."""
     exif = Image.Exif()
     exif[0x0112] = 6
     image = Image.open(folders / "val" / "red" / "red_0.jpg")
     image.resize((60, 30)).save(folders / "turned.jpg", exif=exif)
-    _, trained = run("trained", "trainer.max_epochs=1", "pictures=0")
-    arguments = (
-        "mode=predict",
-        f"checkpoint={trained / 'checkpoints' / 'best.ckpt'}",
-        f"input={folders / 'turned.jpg'}",
-    )
-    for setting, size in (("upright=false", ("30", "60")), ("upright=true", ("60", "30"))):
-        _, predicted = run(setting.replace("=", "_"), *arguments, *([] if setting == "upright=false" else [setting]))
+    result, trained = run("trained", "trainer.max_epochs=1", "pictures=0", f"dataset.upright={key}")
+    assert result.status == 0, result.err
+    best = trained / "checkpoints" / "best.ckpt"
+    assert torch.load(best, weights_only=True)["mobilevision"]["config"]["upright"] is (key == "auto")
+    upright, stored = ("60", "30"), ("30", "60")
+    model = load(best, device="cpu")
+    assert model.view.upright is (key == "auto")
+    as_trained = upright if key == "auto" else stored
+    for setting, size in (("", as_trained), ("upright=false", stored), ("upright=true", upright)):
+        words = ("mode=predict", f"checkpoint={best}", f"input={folders / 'turned.jpg'}", *filter(None, [setting]))
+        result, predicted = run(f"predicted_{setting[8:]}", *words)
+        assert result.status == 0, result.err
         row = next(csv.DictReader((predicted / "index.csv").open()))
         assert (row["height"], row["width"]) == size
 

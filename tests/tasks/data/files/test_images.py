@@ -13,8 +13,9 @@ import pytest
 from PIL import Image, ImageOps, TiffImagePlugin, features
 
 from tasks.common.errors import UserError
-from tasks.data.files.images import find_images, image_size, look, read_labels, read_rgb, turned
+from tasks.data.files.images import find_images, image_size, look, read_labels, read_rgb
 from tasks.data.files.jpeg import Jpeg
+from tasks.data.files.orientation import turned
 from tasks.data.files.walk import SUFFIXES, files_below
 
 
