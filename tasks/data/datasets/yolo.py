@@ -1,6 +1,5 @@
 """YOLO's format, a label file for each image: of Ultralytics, Roboflow, Darknet, LabelImg, CVAT and Label Studio."""
 
-import os
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -11,11 +10,11 @@ import numpy as np
 from tasks.common.errors import UserError
 from tasks.data.datasets.annotated_files import AnnotatedFiles
 from tasks.data.datasets.drawn_split import DrawnSplit
-from tasks.data.files.boxes import PackedBoxes
+from tasks.data.datasets.instance_classes import MaskClasses
+from tasks.data.datasets.yolo_split import below_one_folder, boxes_of, labelled_sizes, masks_of
 from tasks.data.files.image_lists import images_of
 from tasks.data.files.listings import Listings, Stamp
-from tasks.data.files.orientation import SIDEWAYS, Upright
-from tasks.data.files.sizes import sizes_of
+from tasks.data.files.orientation import Upright
 from tasks.data.files.yolo_files import Labelled, read_labelled
 from tasks.data.files.yolo_rows import Format
 from tasks.data.files.yolo_yaml import Description, describe
@@ -29,7 +28,8 @@ class Yolo:
         data: one of these two files instead.
         train_split, val_split: the splits' names there; val is also found as valid or validation.
         val: share, seed and group of validation images that are drawn from the training split, see DrawnSplit.
-        targets: kinds of labels to read.
+        targets: kinds of labels to read: boxes, also those around polygons; mask, label maps drawn from polygons.
+        background: name of the pixels without an object in label maps; None makes them void.
         upright: whether the labels are on photos rotated by their EXIF orientation, as Ultralytics reads them, or as
             stored. The files do not tell: "auto" refuses such photos.
 
@@ -46,6 +46,7 @@ class Yolo:
         val_split: str = "val",
         val: Mapping[str, Any] | None = None,
         targets: Sequence[str] = ("boxes",),
+        background: str | None = "background",
         upright: Upright = "auto",
     ) -> None:
         self.place = Path(root if data is None else data).absolute()
@@ -55,9 +56,11 @@ class Yolo:
                 f"dataset.{key}: no such file or folder; set dataset.data=<data.yaml> or dataset.root=<folder>"
             )
         self.splits = {"train": train_split, "val": val_split}
-        self.drawn, self.targets, self.upright = DrawnSplit.of(val), tuple(targets), upright
+        self.drawn, self.targets = DrawnSplit.of(val), tuple(targets)
+        self.background, self.upright = background, upright
         self.listings = Listings()
-        self.read: dict[str, AnnotatedFiles] = {}
+        self.read: dict[str, tuple[Sequence[Stamp], Labelled]] = {}
+        self.opened: dict[str, AnnotatedFiles] = {}
 
     @cached_property
     def description(self) -> Description:
@@ -71,10 +74,38 @@ class Yolo:
             print(note, flush=True)
         return found
 
-    @property
-    def classes(self) -> Mapping[str, Sequence[Sequence[str | int]]]:
-        """[name, number in the files] of the classes."""
-        return {"boxes": [[name, number] for number, name in enumerate(self.description.names)]}
+    @cached_property
+    def classes(self) -> Mapping[str, Sequence[Sequence[Any]]]:
+        """[name, number in the files] of the boxes' classes, and (name, id, colour) of those of label maps.
+
+        Raises:
+            UserError: if only label maps are wanted, and no row is a polygon.
+        """
+        found: dict[str, Sequence[Sequence[Any]]] = {}
+        if "mask" in self.targets:
+            if self.has_polygons():
+                found["mask"] = self.mask_classes.entries
+            elif "boxes" not in self.targets:
+                raise UserError(f"{self.description.source}: all objects are boxes; label maps are drawn of polygons")
+        if "boxes" in self.targets:
+            found["boxes"] = [list(category) for category in self.categories]
+        return found
+
+    @cached_property
+    def categories(self) -> list[tuple[str, int]]:
+        """(name, number in the files) of each class."""
+        return [(name, number) for number, name in enumerate(self.description.names)]
+
+    @cached_property
+    def mask_classes(self) -> MaskClasses:
+        """Classes of the label maps."""
+        return MaskClasses.of(self.categories, self.background)
+
+    def has_polygons(self) -> bool:
+        """Whether any object of a split that is named is a polygon."""
+        uses = ("train",) if self.drawn is not None else ("val", "train")
+        named = [self.splits[use] for use in uses if self.description.parts(self.splits[use])]
+        return any(self.labelled(split)[1].objects.counts.any() for split in named)
 
     def train(self) -> AnnotatedFiles:
         """The training images.
@@ -85,7 +116,8 @@ class Yolo:
         files = self.files("train")
         if self.drawn is not None:
             files = files.of(self.sides(files)[0])
-        files.must_teach(self.description.source)
+        if files.boxes is not None:
+            files.must_teach(self.description.source)
         return files
 
     def val(self) -> AnnotatedFiles:
@@ -106,78 +138,53 @@ class Yolo:
 
     def files(self, use: str) -> AnnotatedFiles:
         """All images of the split for "train" or "val"."""
-        if use not in self.read:
-            self.read[use] = self.open(self.splits[use])
-        return self.read[use]
+        if use not in self.opened:
+            self.opened[use] = self.open(self.splits[use])
+        return self.opened[use]
 
     def open(self, split: str) -> AnnotatedFiles:
-        """Read a split."""
-        said = self.description
-        what = f"{said.source}: {split}"
-        parts = said.parts(split)
-        if not parts:
-            raise UserError(
-                f"{said.source} names no split {split} (it has {', '.join(said.splits) or 'none'}): "
-                f"{self.way_out(split)}"
-            )
-        try:
-            images = images_of(parts, said.folders, self.listings, what)
-        except UserError as error:
-            raise UserError(f"{error}; {self.way_out(split)}") from error
-        form = Format(len(said.names), said.keypoints)
-        labelled = read_labelled(images.stamps, form, self.listings, what)
-        folder, files = below_one_folder([path for path, _, _ in images.stamps])
-        boxes = self.boxes(images.stamps, labelled)
-        repairs = boxes.repairs.line(said.source, lambda owner: labelled.labels[owner])
-        for line in (*images.notes, *labelled.notes, repairs):
-            if line:
-                print(line, flush=True)
+        """The images of a split with their labels.
+
+        Raises:
+            UserError: for a missing split or file, or an error in one.
+        """
+        images, labelled = self.labelled(split)
+        source = self.description.source
+        sizes = labelled_sizes(images, self.upright, source)
+        boxes = boxes_of(labelled.objects, sizes) if "boxes" in self.targets else None
+        masks = None
+        if "mask" in self.classes:
+            masks = masks_of(labelled, sizes, self.mask_classes, f"{source}: {split}")
+        if boxes is not None and (line := boxes.repairs.line(source, lambda owner: labelled.labels[owner])):
+            print(line, flush=True)
+        folder, files = below_one_folder([path for path, _, _ in images])
         unsaid = np.ones(len(files), np.bool_)
-        return AnnotatedFiles(folder, files, source=said.source, boxes=boxes, upright=self.upright, unsaid=unsaid)
+        return AnnotatedFiles(
+            folder, files, source=source, boxes=boxes, masks=masks, upright=self.upright, unsaid=unsaid
+        )
+
+    def labelled(self, split: str) -> tuple[Sequence[Stamp], Labelled]:
+        """The images of a split and their objects, read once."""
+        if split not in self.read:
+            said = self.description
+            what = f"{said.source}: {split}"
+            parts = said.parts(split)
+            if not parts:
+                has = ", ".join(said.splits) or "none"
+                raise UserError(f"{said.source} names no split {split} (it has {has}): {self.way_out(split)}")
+            try:
+                images = images_of(parts, said.folders, self.listings, what)
+            except UserError as error:
+                raise UserError(f"{error}; {self.way_out(split)}") from error
+            form = Format(len(said.names), said.keypoints)
+            labelled = read_labelled(images.stamps, form, self.listings, what)
+            for line in (*images.notes, *labelled.notes):
+                print(line, flush=True)
+            self.read[split] = images.stamps, labelled
+        return self.read[split]
 
     def way_out(self, split: str) -> str:
         """What to set when a split is missing."""
         key = next(key for key, name in self.splits.items() if name == split)
         drawn = "dataset.val.share=0.2 draws it from the training images, or " if key == "val" else ""
         return f"{drawn}dataset.{key}_split=<name> reads another"
-
-    def boxes(self, images: Sequence[Stamp], labelled: Labelled) -> PackedBoxes:
-        """The boxes in pixels; those of images that cannot be read are left out, which the check of the files reports.
-
-        Raises:
-            UserError: for photos with an EXIF turn, if nobody said how they are meant.
-        """
-        sizes, turns = sizes_of(images)
-        turned = np.flatnonzero(turns > 1)
-        if len(turned) and self.upright == "auto":
-            more = ", …" if len(turned) > 1 else ""
-            raise UserError(
-                f"{self.description.source}: {len(turned)} of {len(images)} photos have an EXIF turn "
-                f"({images[turned[0]][0]}{more}), and YOLO's files do not tell whether the labels are on the upright "
-                "picture: set dataset.upright=true if so, as Ultralytics trains, or dataset.upright=false for as stored"
-            )
-        if self.upright is True:
-            sideways = np.flatnonzero(turns >= SIDEWAYS)
-            sizes = sizes.copy()
-            sizes[sideways] = sizes[sideways, ::-1]
-        objects = labelled.objects
-        kept = np.isin(objects.owners, np.flatnonzero(sizes.all(1)))
-        owners = objects.owners[kept]
-        heights, widths = sizes[owners].T
-        sides = np.column_stack((widths, heights, widths, heights))
-        return PackedBoxes(
-            np.arange(1, len(images) + 1),
-            np.maximum(sizes, 1),
-            owners,
-            objects.boxes[kept] * sides,
-            objects.labels[kept],
-            objects.areas[kept] * heights * widths,
-            np.zeros(len(owners), bool),
-            ids=owners,  # rows have no ids; messages name their file
-        )
-
-
-def below_one_folder(paths: Sequence[str]) -> tuple[Path, list[str]]:
-    """The folder that holds all files, and their paths relative to it."""
-    folder = os.path.commonpath({os.path.dirname(path) for path in paths})  # noqa: PTH120 - of 50,000 paths
-    return Path(folder), [path[len(folder.rstrip("/")) + 1 :] for path in paths]

@@ -282,3 +282,52 @@ def test_two_folders_of_one_split(tmp_path):
     train = Yolo(data=said(root, "train: [one/images, two/images, one]\nnc: 1\n")).train()
     assert [train.name(index) for index in range(len(train))] == ["one__images__a.jpg", "two__images__a.jpg"]
     assert train.annotations(1).boxes.tolist() == [[30, 10, 20, 20]]
+
+
+POLYGONS = {  # of images 80 wide and 40 high; the second rectangle covers a part of the first
+    "train/a": "0 .125 .25 .5 .25 .5 .75 .125 .75\n1 .375 .5 1 .5 1 1 .375 1\n",
+    "train/b": "",
+    "val/c": "1 0 0 .25 0 .25 .25 0 .25\n",
+}
+
+
+def test_polygons_are_label_maps_and_boxes(tmp_path):
+    root = write(tmp_path, POLYGONS)
+    dataset = Yolo(data=said(root, "train: train\nval: val\nnames: [disc, box]\n"), targets=["mask", "boxes"])
+    assert [entry[:2] for entry in dataset.classes["mask"]] == [("background", 0), ("disc", 1), ("box", 2)]
+    assert dataset.classes["boxes"] == [["disc", 0], ["box", 1]]
+    train, val = dataset.train(), dataset.val()
+    expected = np.zeros((40, 80), np.uint8)
+    expected[10:30, 10:40] = 1
+    expected[20:, 30:] = 2
+    sample = train.read(0)
+    assert np.array_equal(sample["mask"], expected)
+    assert sample["bboxes"].tolist() == [[10, 10, 40, 30, 0], [30, 20, 80, 40, 1]]
+    assert not train.read(1)["mask"].any() and train.read(1)["bboxes"].shape == (0, 5)
+    assert list(train.check()) == [None, None] and np.count_nonzero(val.read(0)["mask"] == 2) == 200
+    void = Yolo(data=root / "data.yaml", targets=["mask"], background=None)
+    assert [entry[:2] for entry in void.classes["mask"]] == [("disc", 0), ("box", 1)] and "boxes" not in void.classes
+    samples = void.train()
+    assert samples.read(0).keys() == {"image", "mask"} and samples.size(1) == (40, 80)
+    assert (samples.read(1)["mask"] == 255).all() and samples.read(0)["mask"][20, 40] == 1
+
+
+def test_label_maps_of_upright_photos(tmp_path):
+    root = write(tmp_path, POLYGONS, exif=6)
+    data = said(root, "train: train\nnames: [disc, box]\n")
+    sample = Yolo(data=data, targets=["mask"], upright=True).train().read(0)
+    assert sample["image"].shape == (80, 40, 3) and sample["mask"].shape == (80, 40)
+    assert sample["mask"][20, 5] == 1 and sample["mask"][79, 39] == 2
+
+
+def test_boxes_are_no_label_maps(tmp_path):
+    root = write(tmp_path, {**POLYGONS, "train/b": "0 .5 .5 .5 .5\n"})
+    data = said(root, "train: train\nval: val\nnames: [disc, box]\n")
+    with pytest.raises(UserError, match=r"train: 1 of 3 rows are boxes without a polygon \(.*/train/labels/b\.txt\)"):
+        Yolo(data=data, targets=["mask"]).train()
+    assert len(Yolo(data=data).train()) == 2, "boxes alone"
+    root = write(tmp_path / "boxes", {"train/a": "0 .5 .5 .5 .5\n"})
+    data = said(root, "train: train\nnames: [disc]\n")
+    assert Yolo(data=data, targets=["mask", "boxes", "label"]).classes == {"boxes": [["disc", 0]]}
+    with pytest.raises(UserError, match=r"all objects are boxes; label maps are drawn of polygons"):
+        Yolo(data=data, targets=["mask"]).classes  # noqa: B018 - it is computed
