@@ -85,9 +85,9 @@ class Yolo:
         if "mask" in self.targets:
             if self.has_polygons():
                 found["mask"] = self.mask_classes.entries
-            elif "boxes" not in self.targets:
+            elif "boxes" not in self.targets:  # otherwise they are enough
                 raise UserError(f"{self.description.source}: all objects are boxes; label maps are drawn of polygons")
-        if "boxes" in self.targets:
+        if "boxes" in self.targets or not found:  # for another kind, the caller says that there are only boxes
             found["boxes"] = [list(category) for category in self.categories]
         return found
 

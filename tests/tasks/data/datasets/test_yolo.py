@@ -329,5 +329,6 @@ def test_boxes_are_no_label_maps(tmp_path):
     root = write(tmp_path / "boxes", {"train/a": "0 .5 .5 .5 .5\n"})
     data = said(root, "train: train\nnames: [disc]\n")
     assert Yolo(data=data, targets=["mask", "boxes", "label"]).classes == {"boxes": [["disc", 0]]}
+    assert Yolo(data=data, targets=["label"]).classes.keys() == {"boxes"}
     with pytest.raises(UserError, match=r"all objects are boxes; label maps are drawn of polygons"):
         Yolo(data=data, targets=["mask"]).classes  # noqa: B018 - it is computed
