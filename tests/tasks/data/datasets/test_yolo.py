@@ -202,6 +202,7 @@ def test_a_row_that_is_none_is_named_by_file_and_line(tmp_path, row, message):
         ("train: train\nnc: two\n", "nc: two is not a number of classes"),
         ("train: {a: b}\nnc: 2\n", "train is not a folder, a .txt list, or a list of them"),
         ("train: other/images\nnc: 2\n", "other/images: no such folder or list in .*; dataset.train_split=<name>"),
+        ("train: /x/other/images\nnc: 2\n", "/x/other/images: no such folder or list"),  # not the folder images
         ("val: valid\nnc: 2\n", r"names no split train \(it has val\)"),
         ("train: train/images/a.jpg\nnc: 2\n", "is neither a folder nor a .txt list"),
         ("train: train/labels\nnc: 2\n", "has no image"),
@@ -215,6 +216,7 @@ def test_a_row_that_is_none_is_named_by_file_and_line(tmp_path, row, message):
 )
 def test_a_description_that_is_none(tmp_path, text, message):
     root = write(tmp_path)
+    (root / "images").symlink_to(root / "train" / "images")
     (root / "list.txt").write_text("train/images/a.jpg\ntrain/images/x.jpg\n")
     (root / "twice.txt").write_text("train/images/a.jpg\n/x/train/images/a.jpg\n")
     with pytest.raises(UserError, match=message):
