@@ -101,6 +101,7 @@ ALLOWED: dict[str, frozenset[str]] = {  # by configuration key, without the head
             "tasks.data.datasets.folders.Folders",
             "tasks.data.datasets.imagenet.ImageNet",
             "tasks.data.datasets.imagenet.Imagenette",
+            "tasks.data.datasets.masks.MaskFolders",
             "tasks.data.loading.mixture.Mixture",
             "tasks.data.streets.dataset.Streets",
             "tasks.data.datasets.voc.Voc",

@@ -12,6 +12,7 @@ from tasks.config.rules import (
     ascending,
     either,
     is_list,
+    is_whole,
     list_of,
     number,
     one_of,
@@ -30,6 +31,17 @@ def are_steps(value: Any) -> bool:
     )
 
 
+def is_mapping(value: Any) -> bool:
+    return isinstance(value, dict) and len(value) > 0
+
+
+def are_ignored(value: Any) -> bool:
+    """Whether a value is a value of a label file, a colour, a list of those, or the word "others"."""
+    if is_list(value):
+        return all(is_whole(entry) or is_list(entry) or isinstance(entry, str) for entry in value)
+    return value in (None, "others") or is_whole(value)
+
+
 RULES: Rules = {
     "data.crop.size": SIDE,
     "data.crop.scale": ascending(number(above=0, most=1)),
@@ -44,14 +56,20 @@ RULES: Rules = {
     "data.progressive": optional((are_steps, "a list of [side, share of the steps] pairs")),
     "dataset.root": TEXT,
     "dataset.data": optional(TEXT),
-    "dataset.train_split": TEXT,
-    "dataset.val_split": TEXT,
+    "dataset.train_split": optional(TEXT),
+    "dataset.val_split": optional(TEXT),
+    "dataset.images": optional(TEXT),
+    "dataset.masks": optional(TEXT),
+    "dataset.template": optional(TEXT),
+    "dataset.ignore": (are_ignored, "a value or colour, a list of them, others, or null"),
+    "dataset.nearest": SWITCH,
+    "dataset.resize_masks": SWITCH,
+    "dataset.unlabelled": one_of("refuse", "skip"),
     "dataset.labels": one_of("labelIds", "labelTrainIds", "auto"),
     "dataset.layout": one_of("split_first", "class_first"),
     "dataset.numbering": one_of("dense", "ids"),
     "dataset.name": one_of("cifar10", "cifar100"),
-    "dataset.classes": either(one_of("auto", "official", "found"), list_of(TEXT)),
-    "dataset.images": optional(TEXT),
+    "dataset.classes": optional(either(TEXT, list_of(TEXT), (is_mapping, "{name: value or colour, …}"))),
     "dataset.annotations": optional(TEXT),
     "dataset.background": optional(TEXT),
     "dataset.first_pixel": one_of(0, 1),

@@ -1,0 +1,266 @@
+"""Images and label maps in any two folders, or one."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+from tasks.common.errors import UserError
+from tasks.common.palette import Colour, palette
+from tasks.data.datasets.annotated_files import AnnotatedFiles, Upright, size_of
+from tasks.data.datasets.drawn_split import DrawnSplit
+from tasks.data.datasets.mask_folders import Folders, find_folders
+from tasks.data.files.class_files import ClassFiles, ResizedMasks
+from tasks.data.files.class_lists import listed, read_list
+from tasks.data.files.class_scan import find_classes
+from tasks.data.files.class_values import ClassValues
+from tasks.data.files.images import opened_size
+from tasks.data.files.masks import LabelFiles, Masks
+from tasks.data.files.pairs import Pairs, find_pairs
+from tasks.data.files.walk import found_in
+
+CLASS_FILES = ("class_dict.csv", "_classes.csv", "labelmap.txt")  # found without being named
+Class = tuple[str, int, Colour]
+
+
+class MaskedImages(AnnotatedFiles):
+    """Images with label maps, which may have to be of their size."""
+
+    def check(self) -> Iterator[UserError | None]:
+        """As of AnnotatedFiles; before, the sizes of all files are compared.
+
+        Raises:
+            UserError: also with the number of label maps of another size than their image.
+        """
+        assert self.masks is not None
+        odd = [index for index in range(len(self)) if self.differs(index)]
+        if odd:
+            (height, width), _ = opened_size(self.path(odd[0]))
+            high, wide = self.masks.size(odd[0])
+            raise UserError(
+                f"{len(odd)} of {len(self)} label files have another size than their image, such as "
+                f"{self.masks.path(odd[0])}: {wide}×{high}, its image {width}×{height}; dataset.resize_masks=true "
+                "resizes them to it"
+            )
+        yield from super().check()
+
+    def differs(self, index: int) -> bool:
+        """Whether a label map is not of its image's size; False for files that cannot be read."""
+        assert self.masks is not None
+        try:
+            stored, turn = opened_size(self.path(index))
+            said = self.masks.size(index)
+        except UserError:
+            return False
+        return said != size_of(stored, turn if self.is_turned(said, stored, turn) else 1)
+
+
+class MaskFolders:
+    """Images with label files that are found by patterns of paths below one folder.
+
+    Args:
+        root: the folder of everything.
+        images: a folder of images, or a pattern with {stem}; both may hold {split} and other {names}. None for a usual
+            one: images, {split}/images, {split}, …
+        masks: likewise of the label files; with {stem} or {class}, a pattern of whole paths. A file for each {class}
+            holds the pixels of that class alone.
+        template: names of label files in the folder `masks`; None for what fits the images.
+        train_split, val_split: texts for {split}, or text files below root that name images; None for a usual one.
+        val: see DrawnSplit; drawn from the training images, or from all if there is no split.
+        classes: {name: value, values, colour or colours}, [name, …], a file that lists them, "palette" or "found"; None
+            for class_dict.csv or the like if there is one, otherwise "found".
+        ignore: values or colours that are void; "others" for all that are not listed.
+        background: name of class 0 if there is a file for each class; None if the pixels of no class are void.
+        nearest: an unlisted value or colour counts as the nearest listed one.
+        resize_masks: label maps of another size than their image are resized.
+        unlabelled: "skip" leaves out images without label file; "refuse" raises.
+        upright: see AnnotatedFiles.
+
+    Raises:
+        UserError: for missing folders, images without label files, or values that mean nothing.
+    """
+
+    def __init__(
+        self,
+        root: str | Path,
+        *,
+        images: str | None = None,
+        masks: str | None = None,
+        template: str | None = None,
+        train_split: str | None = None,
+        val_split: str | None = None,
+        val: Mapping[str, Any] | None = None,
+        classes: Any = None,
+        ignore: Any = None,
+        background: str | None = "background",
+        nearest: bool = False,
+        resize_masks: bool = False,
+        unlabelled: Literal["refuse", "skip"] = "refuse",
+        upright: Upright = "auto",
+    ) -> None:
+        if unlabelled not in ("refuse", "skip"):
+            raise UserError(f"dataset.unlabelled={unlabelled} is not one of refuse, skip")
+        self.root, self.drawn, self.template = Path(root), DrawnSplit.of(val), template
+        self.images, self.masks, self.train_split, self.val_split = images, masks, train_split, val_split
+        self.wanted, self.ignore, self.background = classes, ignore, background
+        self.nearest, self.resize_masks, self.unlabelled, self.upright = nearest, resize_masks, unlabelled, upright
+        self.made: dict[str, Pairs] = {}
+
+    @cached_property
+    def folders(self) -> Folders:
+        """The patterns and splits, with what was not given found."""
+        folders = find_folders(
+            self.root, self.images, self.masks, self.template, self.train_split, self.val_split, self.drawn is not None
+        )
+        if folders.found:
+            print(f"found {', '.join(folders.found)}", flush=True)
+        return folders
+
+    @cached_property
+    def values(self) -> ClassValues:
+        """What the values of label files mean. Not used if there is a file for each class."""
+        wanted, ignore = self.wanted, self.ignore
+        if wanted is None:
+            wanted = self.class_file() or "found"
+        if isinstance(wanted, str) and wanted not in ("found", "palette"):
+            return ClassValues(read_list(self.place_of(wanted)), ignore, nearest=self.nearest)
+        if isinstance(wanted, str):
+            paths = sorted({self.root / row[0] for split in self.folders.splits for row in self.pairs(split).labels})
+            classes, ignore = find_classes(paths, ignore, palette=wanted == "palette")
+            return ClassValues(classes, ignore, nearest=self.nearest)
+        return ClassValues(listed(wanted), ignore, nearest=self.nearest)
+
+    def class_file(self) -> str | None:
+        """The file that lists the classes, if there is exactly one of the usual names."""
+        there = [name for name in CLASS_FILES if any((folder / name).is_file() for folder in self.class_folders())]
+        if len(there) > 1:
+            raise UserError(f"{self.root} has {' and '.join(there)}: set dataset.classes to one")
+        if there:
+            print(f"classes of {self.place_of(there[0])}", flush=True)
+        return there[0] if there else None
+
+    def class_folders(self) -> list[Path]:
+        """Folders in which a file of classes is looked for."""
+        return [self.root, *(self.root / self.folders.masks_of(split).folder for split in self.folders.splits)]
+
+    def place_of(self, name: str) -> Path:
+        """Path of a file of classes.
+
+        Raises:
+            UserError: if there is none.
+        """
+        places = [folder / name for folder in self.class_folders()]
+        found = next((path for path in places if path.is_file()), None)
+        if found is None:
+            raise UserError(
+                f"dataset.classes={name}: no such file in {self.root} ({found_in(self.root)}); or palette, found, or "
+                "{name: value}"
+            )
+        return found
+
+    @cached_property
+    def class_names(self) -> list[str]:
+        """Texts for {class}, in the order of the class numbers."""
+        there = sorted({name for split in self.folders.splits for name in self.pairs(split).classes})
+        wanted = self.wanted
+        if wanted is None or wanted == "found":
+            return there
+        if not isinstance(wanted, list | tuple):
+            raise UserError(
+                f"dataset.classes={wanted}: with a file for each {{class}}, a list of names ({', '.join(there)})"
+            )
+        if missing := [str(name) for name in wanted if str(name) not in there]:
+            raise UserError(f"dataset.classes names {missing[0]}, but the label files are of {', '.join(there[:8])}")
+        return [str(name) for name in wanted]
+
+    @cached_property
+    def classes(self) -> Mapping[str, Sequence[Class]]:
+        """Name, id in label files and colour of each class."""
+        if not self.folders.by_class:
+            return {"mask": self.values.classes}
+        names = [*([self.background] if self.background else []), *self.class_names]
+        return {
+            "mask": [
+                (name, id, colour) for id, (name, colour) in enumerate(zip(names, palette(len(names)), strict=True))
+            ]
+        }
+
+    def pairs(self, split: str) -> Pairs:
+        """Images and label files of a split; '' if there is no split.
+
+        Raises:
+            UserError: if there are none, or images without a label file.
+        """
+        if split not in self.made:
+            folders = self.folders
+            found = find_pairs(self.root, folders.images_of(split), folders.masks_of(split))
+            self.made[split] = self.reported(folders.chosen(found, split), split)
+        return self.made[split]
+
+    def reported(self, found: Pairs, split: str) -> Pairs:
+        """The pairs; what has no partner is refused or printed."""
+        where, labels = self.root / self.folders.images_of(split).folder, self.folders.masks_of(split).text
+        if not found.images and not found.alone:
+            raise UserError(
+                f"no image in {where} (dataset.images={self.folders.images_of(split).text}): {found_in(where)}"
+            )
+        if not found.images:
+            raise UserError(
+                f"none of {len(found.alone)} images in {where} has a label file like {labels}, such as "
+                f"{found.alone[0]}; set dataset.masks and dataset.template"
+            )
+        if found.alone and self.unlabelled == "refuse":
+            raise UserError(
+                f"{len(found.alone)} of {len(found.alone) + len(found.images)} images in {where} have no label file "
+                f"like {labels}: {some(found.alone)}; dataset.unlabelled=skip leaves them out"
+            )
+        for names, what in (
+            (found.alone, "images left out, without label file"),
+            (found.lost, "label files without image"),
+        ):
+            if names:
+                print(f"{len(names)} {what}: {some(names)}", flush=True)
+        return found
+
+    def train(self) -> MaskedImages:
+        """The images to train on."""
+        return self.side(0) if self.drawn else self.samples(self.pairs(self.folders.train), self.folders.train)
+
+    def val(self) -> MaskedImages:
+        """The images to score."""
+        return self.side(1) if self.drawn else self.samples(self.pairs(self.folders.val), self.folders.val)
+
+    def side(self, number: int) -> MaskedImages:
+        """A drawn side of the training images: 0 to train on, 1 to score."""
+        assert self.drawn is not None
+        pairs = self.pairs(self.folders.train)
+        return self.samples(pairs, self.folders.train).of(self.drawn.sides(pairs.images)[number])
+
+    def samples(self, pairs: Pairs, split: str) -> MaskedImages:
+        """A split's images with their label maps."""
+        folder = self.root / self.folders.images_of(split).folder
+        files = [str((self.root / file).relative_to(folder)) for file in pairs.images]
+        masks = self.label_maps(pairs)
+        if self.resize_masks:
+            masks = ResizedMasks(masks, [str(self.root / file) for file in pairs.images], self.upright)
+        return MaskedImages(folder, files, source=self.root, masks=masks, upright=self.upright)
+
+    def label_maps(self, pairs: Pairs) -> Masks:
+        """The label maps of pairs, in their files' sizes."""
+        if not self.folders.by_class:
+            return LabelFiles([self.root / row[0] for row in pairs.labels], self.values.names, self.values)
+        place = {name: number for number, name in enumerate(pairs.classes)}
+        rows = [
+            [
+                str(self.root / row[place[name]]) if name in place and row[place[name]] else ""
+                for name in self.class_names
+            ]
+            for row in pairs.labels
+        ]
+        names = [name for name, _, _ in self.classes["mask"]]
+        return ClassFiles(rows, names, background=self.background is not None, nearest=self.nearest)
+
+
+def some(names: Sequence[str]) -> str:
+    """The first names, for a message."""
+    return ", ".join(names[:3]) + (", …" if len(names) > 3 else "")

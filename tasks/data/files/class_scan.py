@@ -1,0 +1,161 @@
+"""Finds the values or colours that label files hold, to name classes by."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.common.cpu import thread_pool
+from tasks.common.errors import UserError
+from tasks.common.labels import VOID
+from tasks.common.palette import Colour
+from tasks.data.files.cache import cached, stamp
+from tasks.data.files.class_lists import ListedClass, ignored
+from tasks.data.files.label_values import are_smoothed, edges, packed, read_values, unpacked
+from tasks.data.files.opening import opened
+
+BORDER = (224, 224, 192)  # colour of VOC's 255, which is void (VOC 2012 devkit, VOClabelcolormap)
+MOST_CLASSES = 255
+LIST = "list them: dataset.classes={name: value, …}"
+
+
+class Content(NamedTuple):
+    """What one label file holds.
+
+    Attributes:
+        codes: (K,) distinct values, or packed colours.
+        coloured: whether they are colours.
+        palette: (K, 3) their colours in the file's palette; (0, 3) without one.
+        edges: see label_values.edges.
+    """
+
+    codes: NDArray[np.int32]
+    coloured: bool
+    palette: NDArray[np.uint8]
+    edges: tuple[int, int]
+
+
+def find_classes(paths: Sequence[Path], ignore: Any, *, palette: bool = False) -> tuple[list[ListedClass], Any]:
+    """The classes that label files hold, named by number or by colour (#804080), and what is void.
+
+    Args:
+        ignore: values or colours that are void; None if the user did not say: then 255 is, if it has the colour of
+            VOC's borders.
+        palette: whether every file must have a palette.
+
+    Raises:
+        UserError: if the files do not tell: smoothed edges, values and colours, too many, or 255 beside others.
+    """
+    found = scan(paths, palette)
+    coloured, codes, steps = bool(found["coloured"]), found["codes"], found["edges"].tolist()
+    kind = "colours" if coloured else "values"
+    if are_smoothed(*steps) and len(codes) > 2:
+        raise UserError(
+            f"dataset.classes=found: the label files hold {len(codes)} {kind}, and most edges are smoothed, as if "
+            f"resized or saved as JPEG once: {LIST} with dataset.nearest=true"
+        )
+    void, colours = ignored(() if ignore is None else ignore, coloured)
+    left = ~np.isin(codes, packed(np.array(colours)) if colours else np.array(void, np.int32))
+    if ignore is None and not coloured and len(codes) > 2 - (0 not in codes) and VOID in codes:
+        if not (len(found["palette"]) and tuple(found["palette"][codes == VOID][0].tolist()) == BORDER):
+            raise UserError(
+                f"dataset.classes=found: the label files hold 255 beside {some(codes[codes != VOID])}: set "
+                "dataset.ignore=[255] if it is void, as usual, or dataset.ignore=[] if it is a class"
+            )
+        ignore, left = [VOID], left & (codes != VOID)
+    if not left.any():
+        raise UserError(f"dataset.classes=found: all {kind} of the label files are in dataset.ignore")
+    if left.sum() > MOST_CLASSES:
+        raise UserError(f"dataset.classes=found: the label files hold {left.sum():,} {kind}, {some(codes)}: {LIST}")
+    drawn = [colour_of(row) for row in found["palette"]] if len(found["palette"]) else [None] * len(codes)
+    places = np.flatnonzero(left).tolist()
+    if coloured:
+        colours = [colour_of(row) for row in unpacked(codes[places])]
+        classes = [ListedClass("#{:02x}{:02x}{:02x}".format(*colour), colours=(colour,)) for colour in colours]
+    else:
+        classes = [ListedClass(str(codes[k]), (int(codes[k]),), drawn=drawn[k]) for k in places]
+    names = ", ".join(one.name for one in classes[:12]) + (", …" if len(classes) > 12 else "")
+    without = "" if ignore in (None, [], ()) else f"; void: {ignore}"
+    print(f"{len(classes)} classes found in {len(paths):,} label files: {names}{without}", flush=True)
+    return classes, ignore
+
+
+def scan(paths: Sequence[Path], palette: bool) -> dict[str, NDArray[Any]]:
+    """What all label files hold together: `codes`, `coloured`, `palette` and `edges` of Content; kept in the cache.
+
+    Raises:
+        UserError: for files without a palette if there must be one, or values in some and colours in others.
+    """
+
+    def read() -> dict[str, NDArray[Any]]:
+        with thread_pool() as pool:
+            contents = list(pool.map(content_of, paths))
+        coloured = [content.coloured for content in contents]
+        if any(coloured) and not all(coloured):
+            grey, colour = paths[coloured.index(False)], paths[coloured.index(True)]
+            raise UserError(f"dataset.classes=found: {colour} has colours, {grey} values: {LIST}")
+        codes, first = np.unique(np.concatenate([content.codes for content in contents]), return_index=True)
+        own = [content for content in contents if len(content.palette)]
+        colours = np.empty((0, 3))
+        if len(own) == len(contents):
+            all_codes, all_colours = (np.concatenate([content[part] for content in own]) for part in (0, 2))
+            colours = all_colours[first]
+            other = (all_colours != colours[np.searchsorted(codes, all_codes)]).any(1)
+            if other.any():
+                index = all_codes[other][0]
+                raise UserError(
+                    f"dataset.classes=found: the palettes of the label files differ, so their indices mean nothing "
+                    f"({index} has several colours): list colours, like dataset.classes={{road: [128,64,128]}}"
+                )
+        return {
+            "codes": codes,
+            "coloured": np.array(any(coloured)),
+            "palette": np.array(colours, np.uint8).reshape(-1, 3),
+            "edges": np.sum([content.edges for content in contents], 0),
+        }
+
+    try:
+        found = dict(cached("masks 1", map(stamp, paths), read))
+    except OSError as error:
+        raise UserError(f"cannot read labels {error.filename}: {error.strerror}") from error
+    if palette and not len(found["palette"]):
+        raise UserError("dataset.classes=palette: some label files have no palette (not PNG mode P); try found")
+    return found
+
+
+def content_of(path: Path) -> Content:
+    """What a label file holds.
+
+    Raises:
+        UserError: if it cannot be decoded, or is JPEG.
+    """
+    with opened(path, "labels") as image:
+        mode = image.mode
+        coloured = mode in ("RGB", "RGBA") and has_colours(np.asarray(image))
+        table = (
+            np.array(image.getpalette("RGB") or [], np.uint8).reshape(-1, 3)
+            if mode == "P"
+            else np.empty((0, 3), np.uint8)
+        )
+    values = read_values(path, coloured=coloured)
+    codes = np.unique(packed(values) if coloured else values).astype(np.int32)
+    if len(table) and len(codes) and codes.max() >= len(table):
+        table = np.concatenate((table, np.zeros((codes.max() + 1 - len(table), 3), np.uint8)))
+    return Content(codes, coloured, table[codes] if len(table) else table, edges(values))
+
+
+def has_colours(pixels: NDArray[np.uint8]) -> bool:
+    """Whether the channels of (H, W, 3 or 4) differ anywhere; alpha does not count."""
+    return bool((pixels[..., :1] != pixels[..., 1:3]).any())
+
+
+def colour_of(row: Any) -> Colour:
+    red, green, blue = (int(part) for part in row)
+    return red, green, blue
+
+
+def some(codes: NDArray[np.integer]) -> str:
+    """The first codes, for a message."""
+    return ", ".join(map(str, codes[:8])) + (f" and {len(codes) - 8} more" if len(codes) > 8 else "")
