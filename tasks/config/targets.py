@@ -94,6 +94,7 @@ ALLOWED: dict[str, frozenset[str]] = {  # by configuration key, without the head
     ),
     "dataset": frozenset(
         {
+            "tasks.data.datasets.ade20k.ADE20K",
             "tasks.data.datasets.cifar.CIFAR",
             "tasks.data.datasets.cityscapes.Cityscapes",
             "tasks.data.datasets.coco.Coco",

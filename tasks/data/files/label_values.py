@@ -109,5 +109,5 @@ def edges(values: NDArray[Any]) -> tuple[int, int]:
 
 
 def are_smoothed(steps: int, between: int) -> bool:
-    """Whether edges, counted by `edges`, were smoothed: thin objects may lie between two others, but few edges are so."""
+    """Whether edges, counted by `edges`, were smoothed: thin objects may lie between two others, but few do."""
     return between > max(20, 0.3 * steps)

@@ -38,6 +38,8 @@ def find_pairs(root: Path, images: Pattern, masks: Pattern) -> Pairs:
     """
     masks_below = listed_below(root, masks.folder)
     found = candidates(root, images, masks)
+    if "class" in masks.names:  # {stem}/{class}.png is also {stem}/photo.png
+        masks_below = [file for file in masks_below if file not in found] or masks_below
     by_key = labels_by_key(masks, masks_below)
     classes = sorted({name for files in by_key.values() for name in files if name})
     columns = classes or [""]

@@ -152,10 +152,74 @@ def test_labels_without_a_class_are_refused_and_one_class_is_said(cityscapes, ca
     for path in cityscapes.glob("gtFine/val/*/*_labelIds.png"):
         Image.fromarray(np.array(Image.open(path)) // 12).save(path)  # ids 0 and 1, which are void
     with pytest.raises(
-        UserError, match=r"every pixel of all 5 label files is void: .*has the ids 0, 1; those of classes"
+        UserError,
+        match=r"every pixel of all 5 label files is void: .*has the ids 0, 1; those of classes.*dataset.classes=",
     ):
         list(Cityscapes(cityscapes).val().check())
     for path in cityscapes.glob("gtFine/val/*/*_labelIds.png"):
         Image.fromarray(np.full((48, 64), 7, np.uint8)).save(path)
     assert len(list(Cityscapes(cityscapes).val().check())) == 5
     assert capsys.readouterr().out == "all labelled pixels of 5 label files are of one class, road\n"
+
+
+def renumber(root, change, kind="labelTrainIds"):
+    """Replace every label file."""
+    for path in root.glob("gtFine/*/*/*_labelIds.png"):
+        ids = change(np.array(Image.open(path)))
+        path.unlink()
+        Image.fromarray(ids).save(str(path).replace("labelIds", kind))
+
+
+ROAD_OR_NOT = {"0 and 255": lambda ids: np.where(ids == 7, 0, 255), "0 and 1": lambda ids: ids == 7}
+
+
+@pytest.mark.parametrize("how", ROAD_OR_NOT)
+def test_binary_label_maps_do_not_pass_for_train_ids(cityscapes, how):
+    renumber(cityscapes, lambda ids: ROAD_OR_NOT[how](ids).astype(np.uint8))
+    with pytest.raises(
+        UserError, match=rf"hold only the ids {how.replace(' and', ',')}, which .* road.*dataset.classes="
+    ):
+        list(Cityscapes(cityscapes).train().check())
+    assert len(list(Cityscapes(cityscapes, classes="official").train().check())) == 6
+    white = 255 if how == "0 and 255" else 0
+    own = Cityscapes(cityscapes, classes={"other": white, "road": 255 - white if white else 1})
+    assert [name for name, _, _ in own.classes["mask"]] == ["other", "road"]
+    assert {*own.val().read(0)["mask"].ravel().tolist()} == {0, 1}
+
+
+@pytest.mark.parametrize("kind", ["labelTrainIds", "labelIds"])
+def test_own_numbers_do_not_pass_for_cityscapes(cityscapes, kind):
+    table = np.zeros(256, np.uint8)
+    table[[7, 11, 23]] = [8, 7, 11] if kind == "labelIds" else [1, 2, 0]
+    renumber(cityscapes, lambda ids: table[ids], kind)
+    if kind == "labelIds":  # 0 to 11, each in a pixel
+        path = next(cityscapes.glob("gtFine/train/*/*_labelIds.png"))
+        ids = np.array(Image.open(path))
+        ids[0, :12] = range(12)
+        Image.fromarray(ids).save(path)
+    with pytest.raises(UserError, match="hold only the ids 0, 1, 2"):
+        list(Cityscapes(cityscapes).train().check())
+    found = Cityscapes(cityscapes, classes="found")
+    assert len(found.classes["mask"]) == (12 if kind == "labelIds" else 3)
+    assert len(list(found.train().check())) == 6
+    with pytest.raises(UserError, match="only Cityscapes' own classes have boxes"):
+        Cityscapes(cityscapes, classes="found", targets=["mask", "boxes"])
+    with pytest.raises(UserError, match="are for classes of your own"):
+        Cityscapes(cityscapes, ignore=[255])
+
+
+def test_smoothed_label_maps_are_refused(cityscapes):
+    for path in cityscapes.glob("gtFine/train/*/*.png"):
+        with Image.open(path) as image:
+            soft = image.resize((32, 24), Image.Resampling.BILINEAR).resize((64, 48), Image.Resampling.BILINEAR)
+        soft.save(path)
+    with pytest.raises(UserError, match="ids that run smoothly into each other"):
+        list(Cityscapes(cityscapes).train().check())
+
+
+def test_photos_may_be_jpeg(cityscapes):
+    for path in cityscapes.glob("leftImg8bit/*/*/*.png"):
+        Image.open(path).save(path.with_suffix(".jpg"))
+        path.unlink()
+    samples = Cityscapes(cityscapes).train()
+    assert len(samples) == 6 and list(samples.check()) == [None] * 6 and samples.name(0) == "ulm_000000_000019"
