@@ -120,7 +120,7 @@ class LabelMaps(LabelFiles):
         """
         assert isinstance(self.convert, TrainIds)
         seen = np.flatnonzero(counts[:VOID])
-        if not is_first(seen) or len(seen) == len(CLASSES):
+        if not len(seen) or not is_first(seen) or len(seen) == len(CLASSES):
             return
         ids = {*seen.tolist(), *([VOID] if counts[VOID] and len(seen) == 1 else [])}
         if self.convert.kind == "labelIds":  # many ids are void: only the files tell
@@ -177,9 +177,9 @@ class StreetFiles(AnnotatedFiles):
             )
 
     def report_classes(self, counts: NDArray[np.int64]) -> None:
-        super().report_classes(counts)
         if isinstance(self.masks, LabelMaps) and isinstance(self.masks.convert, TrainIds) and not self.confirmed:
             self.masks.check_official(counts)
+        super().report_classes(counts)
 
     def name(self, index: int) -> str:
         return Path(self.files[index]).stem.removesuffix("_leftImg8bit")
