@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from tasks.common.errors import UserError
 from tasks.common.palette import Colour, palette
-from tasks.data.datasets.annotated_files import AnnotatedFiles, Upright, size_of
+from tasks.data.datasets.annotated_files import AnnotatedFiles
 from tasks.data.datasets.drawn_split import DrawnSplit
 from tasks.data.datasets.mask_folders import Folders, find_folders
 from tasks.data.files.class_files import ClassFiles, ResizedMasks
@@ -16,6 +16,7 @@ from tasks.data.files.class_scan import find_classes
 from tasks.data.files.class_values import ClassValues
 from tasks.data.files.images import opened_size
 from tasks.data.files.masks import LabelFiles, Masks
+from tasks.data.files.orientation import Turned, Upright, fits
 from tasks.data.files.pairs import Pairs, find_pairs
 from tasks.data.files.walk import found_in
 
@@ -35,7 +36,7 @@ class MaskedImages(AnnotatedFiles):
         assert self.masks is not None
         odd = [index for index in range(len(self)) if self.differs(index)]
         if odd:
-            (height, width), _ = opened_size(self.path(odd[0]))
+            height, width = opened_size(self.path(odd[0])).size
             high, wide = self.masks.size(odd[0])
             raise UserError(
                 f"{len(odd)} of {len(self)} label files have another size than their image, such as "
@@ -48,11 +49,12 @@ class MaskedImages(AnnotatedFiles):
         """Whether a label map is not of its image's size; False for files that cannot be read."""
         assert self.masks is not None
         try:
-            stored, turn = opened_size(self.path(index))
-            said = self.masks.size(index)
+            image = opened_size(self.path(index))
+            said = [Turned(self.masks.size(index), self.masks.turn(index))]
         except UserError:
             return False
-        return said != size_of(stored, turn if self.is_turned(said, stored, turn) else 1)
+        either = (True, False) if self.upright == "auto" else (bool(self.upright),)
+        return not any(fits(image, said, upright) for upright in either)
 
 
 class MaskFolders:

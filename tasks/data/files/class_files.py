@@ -14,9 +14,8 @@ from tasks.data.files.images import image_size, opened_size
 from tasks.data.files.label_values import read_values
 from tasks.data.files.masks import Masks
 from tasks.data.files.opening import shown
+from tasks.data.files.orientation import SIDEWAYS, Turned, fits
 from tasks.data.files.texts import Texts
-
-SIDEWAYS = 5  # EXIF orientations from here on swap height and width
 
 
 class ClassFiles(Masks):
@@ -103,12 +102,19 @@ class ResizedMasks(Masks):
         return mask[nearest(mask.shape[0], height)][:, nearest(mask.shape[1], width)]
 
     def size(self, index: int) -> tuple[int, int]:
-        (height, width), turn = opened_size(self.images[index])
-        if turn < SIDEWAYS or self.upright is False:
-            return height, width
-        high, wide = self.masks.size(index)
-        upright = self.upright is True or (high > wide) != (height > width)
-        return (width, height) if upright else (height, width)
+        image, mask = opened_size(self.images[index]), Turned(self.masks.size(index), self.turn(index))
+        if fits(image, [mask], True) or fits(image, [mask], False):
+            return mask.size
+        if self.upright == "auto":
+            (height, width), (high, wide) = image.size, mask.size
+            upright = image.turn >= SIDEWAYS and (mask.turn >= SIDEWAYS or (high > wide) != (height > width))
+        else:
+            upright = bool(self.upright)
+        size = image.seen(upright)
+        return size[::-1] if upright and mask.turn >= SIDEWAYS else size
+
+    def turn(self, index: int) -> int:
+        return self.masks.turn(index)
 
     def path(self, index: int) -> Path:
         return self.masks.path(index)
