@@ -38,8 +38,10 @@ def task_of(choice: str) -> str:
     group, option = choice.split("=")
     if group == "balance" or option.startswith("multitask") or choice == "dataset=mixed":
         return "multitask"
+    if option.startswith("multilabel"):
+        return "multilabel"
     classes_only = choice in {
-        f"dataset={name}" for name in ("imagenet", "imagenette", "folders", "cifar10", "cifar100")
+        f"dataset={name}" for name in ("imagenet", "imagenette", "folders", "table", "cifar10", "cifar100")
     }
     boxes_only = choice.startswith("loss=") or choice in {
         f"dataset={name}" for name in ("coco", "coco_json", "voc", "yolo")

@@ -20,7 +20,7 @@ from tasks.config.stored import checked_config
 from tasks.deploy.model import open_model
 from tests.conftest import Result
 
-TASKS = ["segment", "detect", "classify"]
+TASKS = ["segment", "detect", "classify", "multilabel"]
 
 
 @pytest.fixture
@@ -87,7 +87,7 @@ def test_every_described_task_is_a_head_of_multitask(named):
     with initialize_config_module("conf", version_base="1.3"):
         config = compose("multitask", ["dataset=shapes", "tags.task.loss.gamma=3", "loss_weights.tags=2"])
     weights = resolve("multitask", config).run.learner.balance["weights"]
-    assert weights == {"segment": 1, "detect": 1, "classify": 1, "tags": 2}
+    assert weights == {"segment": 1, "detect": 1, "classify": 1, "multilabel": 1, "tags": 2}
     own = OmegaConf.to_container(config.tags)
     assert own["target"] == "tags" and own["frozen"] is False and own["task"]["loss"]["gamma"] == 3
     assert own["head"]["_target_"] == "examples.max_head.MaxHead" and list(config.targets)[-1] == "tags"

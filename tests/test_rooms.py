@@ -34,6 +34,7 @@ ROOMS = {  # top to bottom: each imports rooms that stand below it, and these li
     "PIL matplotlib",
     "tasks.segment": "tasks.common heads backbones torch torchmetrics numpy PIL cv2",
     "tasks.classify": "tasks.common heads backbones torch torchmetrics numpy PIL",
+    "tasks.multilabel": "tasks.common heads backbones torch torchmetrics numpy PIL",
     "tasks.data.inspect": "tasks.data.loading tasks.data.datasets tasks.data.files tasks.common numpy PIL",
     "tasks.data.loading": "tasks.data.datasets tasks.data.transforms tasks.data.files tasks.config "
     "tasks.common torch lightning albumentations numpy cv2",

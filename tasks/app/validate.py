@@ -16,7 +16,7 @@ from tasks.config.targets import RENAMED_ARGUMENTS
 from tasks.config.tree import Tree
 from tasks.config.unread import check_read
 
-OURS = ("segment", "detect", "classify", "multitask")  # commands whose experiments are in conf/
+OURS = ("segment", "detect", "classify", "multilabel", "multitask")  # commands whose experiments are in conf/
 OPTIONAL = {"recipe", "experiment", "search"}  # groups of which nothing may be chosen
 
 

@@ -11,11 +11,8 @@ from torch import Tensor
 
 from tasks.common.gallery import Gallery
 from tasks.common.labels import Pixels
-from tasks.common.legend import shortened
+from tasks.common.thumbnails import COLUMNS, GAP, LINE, RIGHT, TILE, WRONG, draw_text, enlarged, tile
 
-RIGHT, WRONG = (30, 120, 50), (180, 30, 30)
-TILE, LINE, GAP = 128, 17, 6
-COLUMNS = 8
 NAMED = 40  # most classes for which the confusion matrix has names and numbers
 
 
@@ -76,13 +73,6 @@ class RightAndWrong(Gallery):
         yield "confusion", confusion(sum(matrix for matrix, _, _ in kept), self.class_names)
 
 
-def tile(image: Tensor) -> Pixels:
-    """Thumbnail of an image (3, H, W) uint8, small enough for the sheet."""
-    picture = Image.fromarray(np.ascontiguousarray(image.permute(1, 2, 0).cpu().numpy()))
-    picture.thumbnail((TILE, TILE))
-    return np.asarray(picture)
-
-
 def sheet(right: Sequence[Shown], wrong: Sequence[Shown], names: Sequence[str]) -> Image.Image:
     """Right images above, wrong ones below, each with predicted class, probability and true class."""
     parts = [("right", RIGHT, right), ("most confidently wrong", WRONG, wrong)]
@@ -107,19 +97,6 @@ def sheet(right: Sequence[Shown], wrong: Sequence[Shown], names: Sequence[str]) 
 def rows(part: Sequence[Shown]) -> int:
     """Number of sheet rows that these images take."""
     return -(-len(part) // COLUMNS)
-
-
-def enlarged(pixels: Pixels) -> Image.Image:
-    """Scale small images by a whole factor, so that their pixels stay square."""
-    times = max(1, TILE // max(pixels.shape[:2]))
-    picture = Image.fromarray(pixels)
-    return picture.resize((picture.width * times, picture.height * times), Image.Resampling.NEAREST)
-
-
-def draw_text(pen: ImageDraw.ImageDraw, place: tuple[int, int], text: str, colour: Any) -> None:
-    """Write a line of text, shortened to the width of a tile."""
-    font = ImageFont.load_default(LINE - 5)
-    pen.text(place, shortened(text, font, TILE), colour, font)
 
 
 def confusion(matrix: NDArray[np.int64], names: Sequence[str]) -> Image.Image:

@@ -105,6 +105,7 @@ ALLOWED: dict[str, frozenset[str]] = {  # by configuration key, without the head
             "tasks.data.datasets.masks.MaskFolders",
             "tasks.data.loading.mixture.Mixture",
             "tasks.data.streets.dataset.Streets",
+            "tasks.data.datasets.table.Table",
             "tasks.data.datasets.voc.Voc",
             "tasks.data.datasets.yolo.Yolo",
         }
@@ -142,7 +143,7 @@ ALLOWED: dict[str, frozenset[str]] = {  # by configuration key, without the head
 INTERPOLATIONS: dict[str, frozenset[str]] = {  # by first key of the configuration: interpolations in conf/
     "backbone": frozenset({"${wants.output_stride}", "${wants.skip_strides}", "${wants.tail}"}),
     "data": frozenset({"${image_size}"}),
-    "balance": frozenset({"${loss_weights.segment}", "${loss_weights.detect}", "${loss_weights.classify}"}),
+    "balance": frozenset({f"${{loss_weights.{head}}}" for head in ("segment", "detect", "classify", "multilabel")}),
     "dataset": frozenset({"${targets}", "${datasets}"}),
     "datasets": frozenset({"${targets}"}),
     "task": frozenset({"${metric}"}),

@@ -5,12 +5,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torchmetrics import Metric
 
 from heads.boxes import Detections
 from tasks.common.annotations import HOLE, Annotations
+from tasks.common.gathering import gather, joined
 from tasks.detect.arrange import Found, Integers, Truths
 from tasks.detect.coco_map import Result, evaluate
 from tasks.detect.error_kinds import best_threshold
@@ -108,19 +108,3 @@ class CocoMAP(Metric):
         order = np.argsort(ids[:, 0], kind="stable")
         image, label = ids[order].T
         return Found(image, self.categories[label], values[order, :4], values[order, 4])
-
-
-def joined(state: list[Tensor] | Tensor, columns: int) -> NDArray[Any]:
-    """A state's rows (N, columns): one tensor if gathered from several processes, else one per batch."""
-    whole = torch.cat(state) if isinstance(state, list) else state
-    return whole.numpy().reshape(-1, columns)
-
-
-def gather(part: Tensor, group: Any = None) -> list[Tensor]:
-    """A state of all processes, gathered through the CPU: backends like NCCL would need tensors on their device.
-
-    A process without images sends torchmetrics' placeholder; it is dropped, so that its dtype does not spread.
-    """
-    parts: list[Any] = [None] * torch.distributed.get_world_size(group)
-    torch.distributed.all_gather_object(parts, part.cpu(), group)
-    return [part for part in parts if part.shape != (0,)]

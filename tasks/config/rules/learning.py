@@ -56,6 +56,8 @@ RULES: Rules = {
     "task.loss.stride": whole(1, most=64),
     "task.loss.balance": SHARE,
     "task.loss.weight": optional(either(list_of(FROM_ZERO), one_of("balanced"))),
+    "task.loss.positive_weight": optional(list_of(POSITIVE)),
+    "task.threshold": number(above=0, below=1),
     "task.loss.reduction": one_of("mean"),
     "task.loss.threshold": number(above=0, most=1),
     "task.loss.box": one_of("smooth_l1", "giou"),

@@ -30,6 +30,7 @@ class AnnotatedFiles(OrientedFiles):
         boxes: of all images.
         masks: their label maps.
         labels: (N,) their class numbers.
+        multilabel: (N, C) uint8, 1 where an image has a class.
         upright: whether images (and label files that have one) are turned by their EXIF orientation, because the
             annotations are on the upright photo; "auto" for those whose annotated size says so. Photos whose size does
             not tell are refused by "auto". Images with nothing but image labels: see Files.
@@ -46,16 +47,18 @@ class AnnotatedFiles(OrientedFiles):
         boxes: PackedBoxes | None = None,
         masks: Masks | None = None,
         labels: NDArray[np.int64] | None = None,
+        multilabel: NDArray[np.uint8] | None = None,
         upright: Upright = "auto",
         unsaid: NDArray[np.bool_] | None = None,
     ) -> None:
         super().__init__(folder, files, source=source, boxes=boxes, masks=masks, upright=upright, unsaid=unsaid)
-        self.labels = labels
+        self.labels, self.multilabel = labels, multilabel
         self.counted: NDArray[np.int64] | None = None  # pixels of each class, once all label maps were read
 
     def of(self, numbers: Sequence[int]) -> Self:
         part = super().of(numbers)
         part.labels = None if self.labels is None else self.labels[list(numbers)]
+        part.multilabel = None if self.multilabel is None else self.multilabel[list(numbers)]
         part.counted = None
         return part
 
@@ -71,7 +74,7 @@ class AnnotatedFiles(OrientedFiles):
 
     def read(self, index: int, view: View | None = None) -> dict[str, NDArray[Any]]:
         """`image` (H, W, 3) uint8 RGB upright or as stored, as `upright` says; `mask` (H, W) uint8 class numbers, 255
-        for void; `bboxes` (K, 5) float32, xyxy and class number; `label` () int64.
+        for void; `bboxes` (K, 5) float32, xyxy and class number; `label` () int64; `multilabel` (C,) uint8.
 
         Args:
             view: makes the image from its path; the labels stay those of the file.
@@ -91,12 +94,19 @@ class AnnotatedFiles(OrientedFiles):
             sample["bboxes"] = self.boxes.to_train(index)
         if self.labels is not None:
             sample["label"] = np.asarray(self.labels[index])
+        if self.multilabel is not None:
+            sample["multilabel"] = self.multilabel[index]
         return sample
 
     def class_labels(self) -> NDArray[np.int64]:
         """(N,) class numbers of all images."""
         assert self.labels is not None
         return self.labels
+
+    def label_matrix(self) -> NDArray[np.uint8]:
+        """(N, C) 1 where an image has a class."""
+        assert self.multilabel is not None
+        return self.multilabel
 
     def class_pixels(self, classes: int) -> NDArray[np.int64]:
         """(classes,) number of pixels of each class over all label maps, without void."""

@@ -229,7 +229,11 @@ class Cityscapes:
     ) -> None:
         if labels not in ("auto", "labelIds", "labelTrainIds"):
             raise UserError(f"dataset.labels={labels} is not one of auto, labelIds, labelTrainIds")
-        if not isinstance(targets, Sequence) or not targets or not {*targets} <= {"mask", "boxes", "label"}:
+        if (
+            not isinstance(targets, Sequence)
+            or not targets
+            or not {*targets} <= {"mask", "boxes", "label", "multilabel"}
+        ):
             raise UserError(f"dataset.targets={targets} is not a list of some of mask, boxes, label")
         self.root, self.labels, self.upright = Path(root), labels, upright
         self.train_split, self.val_split, self.targets = train_split, val_split, tuple(targets)

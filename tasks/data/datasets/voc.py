@@ -69,7 +69,11 @@ class Voc:
         upright: Upright = "auto",
         targets: Sequence[str] = ("boxes",),
     ) -> None:
-        if not isinstance(targets, Sequence) or not targets or not {*targets} <= {"mask", "boxes", "label"}:
+        if (
+            not isinstance(targets, Sequence)
+            or not targets
+            or not {*targets} <= {"mask", "boxes", "label", "multilabel"}
+        ):
             raise UserError(f"dataset.targets={targets} is not a list of some of mask, boxes, label")
         self.wanted, self.drawn = check_classes(classes, WORDS), DrawnSplit.of(val)
         self.background, self.first_pixel, self.upright = background, first_pixel, upright

@@ -8,7 +8,7 @@ from tasks.common.annotations import Annotations
 from tasks.data.files.files import View
 
 Arrays = dict[str, NDArray[Any]]
-KINDS = ("mask", "boxes", "label")  # kinds of labels of our data sets; a plug-in's task may use others
+KINDS = ("mask", "boxes", "label", "multilabel")  # kinds of labels of our data sets; a plug-in's task may use others
 
 
 def key_of(kind: str) -> str:

@@ -122,3 +122,8 @@ class InMemory:
         """(N,) class numbers of all images."""
         labels: NDArray[np.int64] = self.samples.class_labels()  # type: ignore[attr-defined]  # samples with classes
         return labels
+
+    def label_matrix(self) -> NDArray[np.uint8]:
+        """(N, C) 1 where an image has a class."""
+        labels: NDArray[np.uint8] = self.samples.label_matrix()  # type: ignore[attr-defined]  # samples with classes
+        return labels

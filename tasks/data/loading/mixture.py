@@ -114,6 +114,10 @@ class MixedSamples:
         """Class numbers of all images of the sets with classes."""
         return np.concatenate([part.samples.class_labels() for part in self.parts if "label" in part.kinds])
 
+    def label_matrix(self) -> NDArray[np.uint8]:
+        """(N, C) 1 where an image has a class, of the sets with any number of classes per image."""
+        return np.concatenate([part.samples.label_matrix() for part in self.parts if "multilabel" in part.kinds])
+
     def kept(self, keep: Callable[[Samples], Samples]) -> "MixedSamples":
         """The same mixture with `keep` applied to each set's samples."""
         return MixedSamples([Part(part.set_name, keep(part.samples), part.kinds) for part in self.parts])

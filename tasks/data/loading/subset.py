@@ -49,6 +49,11 @@ class Subset:
         labels: NDArray[np.int64] = self.samples.class_labels()
         return labels[self.numbers]
 
+    def label_matrix(self) -> NDArray[np.uint8]:
+        """(N, C) 1 where one of these images has a class."""
+        labels: NDArray[np.uint8] = self.samples.label_matrix()
+        return labels[self.numbers]
+
     def class_pixels(self, classes: int) -> NDArray[np.int64]:
         """(classes,) pixels of each class in the whole data set, counted once."""
         if classes not in self.pixels:

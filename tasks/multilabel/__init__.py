@@ -1,0 +1,1 @@
+"""Any number of classes for every image: `python -m tasks.multilabel`."""
