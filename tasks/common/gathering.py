@@ -9,7 +9,7 @@ from torch import Tensor
 
 def joined(state: list[Tensor] | Tensor, columns: int) -> NDArray[Any]:
     """A state's rows (N, columns): one tensor if gathered from several processes, else one per batch."""
-    whole = torch.cat(state) if isinstance(state, list) else state
+    whole = torch.cat(state or [torch.zeros(0)]) if isinstance(state, list) else state
     return whole.numpy().reshape(-1, columns)
 
 

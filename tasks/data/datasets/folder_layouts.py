@@ -29,6 +29,8 @@ def advice(root: Path, train_split: str) -> str:
     if any(map(named_as_split, below)):
         keys = keys_of(below)
         return f"dataset.layout=class_first {keys}" if keys else ""
+    if tables := sorted(path.name for path in root.glob("*.csv")) if root.is_dir() else []:
+        return f"dataset=table dataset.table={tables[0]}, if it lists the images and their labels"
     if len(names) > 1 and all(images_in(root / name) for name in names):
         return "dataset.val.share=0.2, which draws a fifth of each class to score"
     return ""

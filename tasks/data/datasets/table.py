@@ -254,10 +254,11 @@ class Table:
 
 
 def strata(samples: AnnotatedFiles) -> list[int]:
-    """The class of each image by which validation images are drawn: its rarest one."""
+    """The class of each image by which validation images are drawn: its rarest one; -1 for what no other image has."""
     if samples.multilabel is None:
         assert samples.labels is not None
         return list(samples.labels.tolist())
     counts = samples.multilabel.sum(0, dtype=np.int64)
     ranked = np.where(samples.multilabel > 0, counts, len(samples) + 1)
-    return [int(row.argmin()) if row.min() <= len(samples) else -1 for row in ranked]
+    rarest = np.where(ranked.min(1) <= len(samples), ranked.argmin(1), len(counts))
+    return [int(own) if alike > 1 else -1 for own, alike in zip(rarest, np.bincount(rarest)[rarest], strict=True)]

@@ -139,6 +139,13 @@ def test_test_images_and_others_are_never_scored_unasked(tmp_path, files, way):
     assert str(error.value).splitlines()[0].endswith(f" is missing; what is there is read with {way}")
 
 
+def test_a_table_beside_the_images_is_named(tmp_path):
+    write(tmp_path, "images/1.jpg")
+    (tmp_path / "labels.csv").touch()
+    with pytest.raises(UserError, match=r"read with dataset=table dataset\.table=labels\.csv, if it lists the images"):
+        Folders(tmp_path).train()
+
+
 def test_a_class_called_train(tmp_path):
     write(tmp_path, "train/1.jpg", "train/2.jpg", "bus/1.jpg", "bus/2.jpg")
     with pytest.raises(
