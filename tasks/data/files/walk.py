@@ -9,7 +9,6 @@ SUFFIXES = (
     *(".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".bmp", ".dib", ".webp", ".tif", ".tiff"),
     *(".ppm", ".pgm", ".pbm", ".pnm", ".gif", ".avif", ".jp2", ".j2k", ".jpx", ".tga"),
 )
-KNOWN = frozenset(suffix[1:] for suffix in SUFFIXES)
 IPHONE = (".heic", ".heif")
 LEFTOVERS = ("thumbs.db", "desktop.ini")  # of Windows
 
@@ -66,8 +65,7 @@ def is_data(name: str) -> bool:
 
 def is_image(name: str) -> bool:
     """Whether a file name is an image's; macOS creates `._name.jpg` beside each."""
-    _, dot, suffix = name.rpartition(".")
-    return dot == "." and not name.startswith(".") and (suffix in KNOWN or suffix.lower() in KNOWN)
+    return name.lower().endswith(SUFFIXES) and not name.startswith(".")
 
 
 def passed_over(others: Iterable[str]) -> str:
