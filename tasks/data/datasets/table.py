@@ -10,12 +10,13 @@ import numpy as np
 
 from tasks.common.console import report
 from tasks.common.errors import UserError
-from tasks.data.datasets.annotated_files import AnnotatedFiles, Upright
+from tasks.data.datasets.annotated_files import AnnotatedFiles
 from tasks.data.datasets.drawn_split import DrawnSplit
 from tasks.data.datasets.table_columns import Columns, find_columns, obvious
 from tasks.data.datasets.table_labels import Labels, only_label, read_labels
 from tasks.data.files.csv_table import CsvTable, read_table
 from tasks.data.files.listed_files import elsewhere, find_listed
+from tasks.data.files.orientation import Upright
 from tasks.data.files.walk import found_in
 
 KINDS = ("label", "multilabel")
