@@ -96,10 +96,17 @@ def make_dataset(run: Run, trained: Iterable[str]) -> tuple[Run, Any]:
     name = name_of_dataset()
     if is_multitask(run.stored):
         run = run.changed(targets=[infos()[head].target for head in run.stored["heads"] or infos()])
-    dataset = make(run.data.dataset, "dataset")
+    spec = run.data.dataset
+    if spec.get("root", "") is None and "train" not in spec:  # those with train may name files instead
+        raise UserError("dataset.root=null is not a folder")
+    dataset = make(spec, "dataset")
     if missing := [name for name in ("classes", "train", "val") if not hasattr(dataset, name)]:
         raise TypeError(f"the data set {type(dataset).__name__} has no {missing[0]}; see examples/shapes.py")
     if is_multitask(run.stored):
+        for head in run.stored["heads"] or ():
+            how = getattr(dataset, "unread", {}).get(infos()[head].target)
+            if how:
+                raise UserError(f"{name} does not read labels of kind {infos()[head].target} here: {how}")
         heads = resolve_heads(run.stored, dataset.classes, trained, name)
         targets = [infos()[head].target for head in heads]
         run = run.changed(heads=heads, targets=[target for target in targets if target in dataset.classes])

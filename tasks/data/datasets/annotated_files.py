@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -195,5 +196,12 @@ def are_missing(
 def absent(folder: Path, files: Sequence[str]) -> list[int]:
     """Indices of the files that are not below the folder; each folder is listed once."""
     split = [os.path.split(file) for file in files]
-    listed = {parent: {path.name for path in (folder / parent).glob("*")} for parent in {parent for parent, _ in split}}
+    listed = {parent: names_in(folder / parent) for parent in {parent for parent, _ in split}}
     return [place for place, (parent, name) in enumerate(split) if name not in listed[parent]]
+
+
+def names_in(folder: Path) -> set[str]:
+    """Names of all that is in a folder; none if there is no such folder."""
+    with suppress(OSError, ValueError), os.scandir(folder) as entries:
+        return {entry.name for entry in entries}
+    return set()

@@ -1,9 +1,10 @@
-"""COCO (Lin et al., ECCV 2014) in its official layout, and data sets with JSON of its format."""
+"""COCO (Lin et al., ECCV 2014) in its official layout."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 
 from tasks.common.errors import UserError
+from tasks.data.datasets.coco_any import CocoJson as CocoJson  # its name in configurations
 from tasks.data.datasets.instance_files import InstanceFiles, Numbering, Source
 from tasks.data.files.orientation import Upright
 from tasks.data.files.walk import found_in
@@ -17,7 +18,10 @@ class Coco(InstanceFiles):
     Args:
         root: the folder that holds annotations.
         train_split, val_split: the splits' names.
-        numbering, upright: see InstanceFiles.
+        numbering, background, upright: see InstanceFiles.
+        targets: kinds of labels to read, of boxes and mask; None for boxes where they are among `wanted`, else label
+            maps. The benchmark's own 80 classes of label maps would be rivals of other sets' in mixtures.
+        wanted: kinds that the heads learn from.
     """
 
     def __init__(
@@ -27,10 +31,19 @@ class Coco(InstanceFiles):
         train_split: str = "train2017",
         val_split: str = "val2017",
         numbering: Numbering = "dense",
+        targets: Sequence[str] | None = None,
+        wanted: Sequence[str] = ("boxes",),
+        background: str | None = "background",
         upright: Upright = "auto",
     ) -> None:
-        super().__init__(numbering, upright)
+        read = (["mask"] if "mask" in wanted and "boxes" not in wanted else ["boxes"]) if targets is None else targets
+        super().__init__(numbering, targets=read, background=background, upright=upright)
         self.root, self.splits = Path(root), {"train": train_split, "val": val_split}
+
+    @property
+    def unread(self) -> dict[str, str]:
+        """How to read the kinds of labels that are not read."""
+        return {} if "mask" in self.targets else {"mask": "dataset.targets=[mask,boxes] reads them too"}
 
     def source(self, split: str) -> Source | None:
         """Location of a split; None if its file does not exist."""
@@ -60,53 +73,3 @@ class Coco(InstanceFiles):
             f"found: {found_in(self.root)}\n"
             "set dataset.root=… or the variable DATA_ROOT"
         )
-
-
-class CocoJson(InstanceFiles):
-    """Images and JSON files at any location.
-
-    Args:
-        train, val: each split's `images`, a folder, and `annotations`, a file; mode=evaluate needs only val.
-        numbering, upright: see InstanceFiles.
-
-    Raises:
-        UserError: for a split of any other form.
-    """
-
-    def __init__(
-        self,
-        *,
-        train: Mapping[str, str | None] | None,
-        val: Mapping[str, str | None] | None,
-        numbering: Numbering = "dense",
-        upright: Upright = "auto",
-    ) -> None:
-        super().__init__(numbering, upright)
-        self.named = {"train": train or {}, "val": val or {}}
-        for split, named in self.named.items():
-            if not isinstance(named, Mapping):
-                raise self.missing(split)
-
-    def source(self, split: str) -> Source | None:
-        """Location of a split; None if its file is not set.
-
-        Raises:
-            UserError: for a missing file.
-        """
-        images, annotations = self.named[split].get("images"), self.named[split].get("annotations")
-        if annotations is None:
-            return None
-        if images is None:
-            raise self.missing(split)
-        source = Source(Path(str(images)), Path(str(annotations)))  # a number may be a name
-        if not source.annotations.is_file():
-            raise UserError(f"dataset.{split}.annotations={annotations}: no such file")
-        return source
-
-    def missing(self, split: str) -> UserError:
-        """Error that says what has to be set."""
-        return UserError(f"set dataset.{split}.images=<folder> and dataset.{split}.annotations=<file.json>")
-
-    def without_images(self, source: Source) -> UserError:
-        """Error with the missing folder."""
-        return UserError(f"no images for {source.annotations}: no such folder as {source.images}")

@@ -4,22 +4,24 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tasks.common.annotations import HOLE
-from tasks.common.cpu import thread_pool
 from tasks.common.errors import UserError
-from tasks.data.datasets.annotated_files import AnnotatedFiles, absent, are_missing
+from tasks.common.labels import VOID
+from tasks.data.datasets.annotated_files import AnnotatedFiles
+from tasks.data.datasets.drawn_split import DrawnSplit
+from tasks.data.datasets.image_lists import complete_sizes, find_files
+from tasks.data.datasets.instance_classes import MaskClasses
 from tasks.data.files.boxes import PackedBoxes
 from tasks.data.files.coco_boxes import check_meaning
-from tasks.data.files.coco_json import Instances, read_instances
-from tasks.data.files.images import opened_size
-from tasks.data.files.names import locate
-from tasks.data.files.opening import shown
+from tasks.data.files.coco_cache import open_instances
+from tasks.data.files.coco_json import Instances
 from tasks.data.files.orientation import Upright
+from tasks.data.files.rasters import PolygonMasks
 
 Numbering = Literal["dense", "ids"]
 HIGHEST = 9_999  # highest id for dataset.numbering=ids: every gap below it is a class to compute
@@ -41,16 +43,33 @@ class InstanceFiles(ABC):
     Args:
         numbering: "dense" numbers the file's categories by ascending id; "ids" uses id - 1 and fills the gaps with
             classes named "-", as most published weights number COCO's 90 ids with 80 categories.
+        targets: kinds of labels to read: boxes, mask (drawn from polygons and run-length masks).
+        background: name of the pixels without an object in label maps; None makes them void.
         upright: see AnnotatedFiles.
+        drop_empty: whether categories without an annotation in either split are left out.
+        drawn: how to draw validation images from the training images; None if there is a validation file.
 
     Raises:
-        UserError: for an unknown numbering.
+        UserError: for an unknown numbering or target.
     """
 
-    def __init__(self, numbering: Numbering, upright: Upright = "auto") -> None:
+    def __init__(
+        self,
+        numbering: Numbering,
+        *,
+        targets: Sequence[str],
+        background: str | None,
+        upright: Upright,
+        drop_empty: bool = False,
+        drawn: DrawnSplit | None = None,
+    ) -> None:
         if numbering not in ("dense", "ids"):
             raise UserError(f"dataset.numbering={numbering} is not one of dense, ids")
-        self.numbering, self.upright = numbering, upright
+        if isinstance(targets, str) or not targets or not {*targets} <= {"mask", "boxes", "label"}:
+            raise UserError(f"dataset.targets={targets} is not a list of some of mask, boxes")
+        self.numbering, self.targets, self.background = numbering, tuple(targets), background
+        self.upright, self.drop_empty, self.drawn = upright, drop_empty, drawn
+        self.opened: dict[str, AnnotatedFiles] = {}
 
     @abstractmethod
     def source(self, split: str) -> Source | None:
@@ -74,7 +93,8 @@ class InstanceFiles(ABC):
         sources = {split: source for split in ("train", "val") if (source := self.source(split)) is not None}
         if not sources:
             raise self.missing("train")
-        read = {split: read_instances(source.annotations) for split, source in sources.items()}
+        outlines = "mask" in self.targets
+        read = {split: open_instances(source.annotations, outlines=outlines) for split, source in sources.items()}
         if len(read) == 2:
             same_categories(read["train"], read["val"])
         return read
@@ -83,9 +103,10 @@ class InstanceFiles(ABC):
     def categories(self) -> list[tuple[str, int]]:
         """(name, id) of each class, in the order of their numbers."""
         first = next(iter(self.instances.values()))
+        kept = self.used() if self.drop_empty else first.categories
         if self.numbering == "dense":
-            return first.categories
-        names = {number: name for name, number in first.categories}
+            return kept
+        names = {number: name for name, number in kept}
         for number in names:
             if not 1 <= number <= HIGHEST:
                 raise UserError(
@@ -93,10 +114,37 @@ class InstanceFiles(ABC):
                 )
         return [(names.get(number, HOLE), number) for number in range(1, max(names) + 1)]
 
+    def used(self) -> list[tuple[str, int]]:
+        """(name, id) of the categories that have an annotation in any split."""
+        found = {content.categories[kind][1] for content in self.instances.values() for kind in set(content.kinds)}
+        first = next(iter(self.instances.values()))
+        kept = [category for category in first.categories if category[1] in found]
+        if not kept:
+            raise UserError(f"{first.path}: no category has an annotation: dataset.drop_empty=true leaves none")
+        return kept
+
+    @cached_property
+    def mask_classes(self) -> MaskClasses:
+        """Classes of the label maps."""
+        return MaskClasses.of(self.categories, self.background)
+
     @property
-    def classes(self) -> Mapping[str, Sequence[Sequence[str | int]]]:
-        """[name, category id] of the classes."""
-        return {"boxes": [[name, number] for name, number in self.categories]}
+    def classes(self) -> Mapping[str, Sequence[Sequence[Any]]]:
+        """[name, category id] of the boxes' classes and (name, id, colour) of those of label maps, if they are read.
+
+        Raises:
+            UserError: if only label maps are wanted, and no object has an outline.
+        """
+        found: dict[str, Sequence[Sequence[Any]]] = {}
+        if "mask" in self.targets:
+            first = next(iter(self.instances.values()))
+            if any(content.outlined.any() for content in self.instances.values()):
+                found["mask"] = self.mask_classes.entries
+            elif "boxes" not in self.targets:
+                raise UserError(f"{first.path} has no polygons and no masks to draw label maps of (segmentation)")
+        if "boxes" in self.targets:
+            found["boxes"] = [[name, number] for name, number in self.categories]
+        return found
 
     def train(self) -> AnnotatedFiles:
         """The training images.
@@ -104,8 +152,9 @@ class InstanceFiles(ABC):
         Raises:
             UserError: for a missing split, an error in its file, or no box in it.
         """
-        files = self.files("train")
-        files.must_teach(self.instances["train"].path)
+        files = self.files("train") if self.drawn is None else self.files("train").of(self.sides[0])
+        if files.boxes is not None:
+            files.must_teach(self.instances["train"].path)
         return files
 
     def val(self) -> AnnotatedFiles:
@@ -114,9 +163,22 @@ class InstanceFiles(ABC):
         Raises:
             UserError: for a missing split, or an error in its file.
         """
-        return self.files("val")
+        return self.files("val") if self.drawn is None else self.files("train").of(self.sides[1])
+
+    @cached_property
+    def sides(self) -> tuple[list[int], list[int]]:
+        """Indices of the training images and of the validation images drawn from one file."""
+        assert self.drawn is not None
+        files = self.files("train")
+        return self.drawn.sides([files.files[index] for index in range(len(files))])
 
     def files(self, split: str) -> AnnotatedFiles:
+        """All images of a split, in the order of its file; opened once, though two splits may be drawn from it."""
+        if split not in self.opened:
+            self.opened[split] = self.open(split)
+        return self.opened[split]
+
+    def open(self, split: str) -> AnnotatedFiles:
         """All images of a split, in the order of its file."""
         source = self.source(split)
         if source is None:
@@ -124,8 +186,6 @@ class InstanceFiles(ABC):
         if not source.images.is_dir():
             raise self.without_images(source)
         content = self.instances[split]
-        number = {category: place for place, (_, category) in enumerate(self.categories)}
-        labels: NDArray[np.int64] = np.array([number[category] for _, category in content.categories], np.int64)
         files, notes = find_files(source.images, content.files, content.image_ids, source.annotations)
         sizes = content.sizes
         unsaid: NDArray[np.bool_] = (sizes == 0).any(1)
@@ -133,55 +193,66 @@ class InstanceFiles(ABC):
             sizes = complete_sizes(sizes, source.images, files, upright=self.upright is True)
             notes.append(f"{content.path.name}: sizes that it lacks are taken from the images")
         check_meaning(content.boxes, sizes[content.owners], content.path)
-        boxes = PackedBoxes(
+        boxes, masks = self.boxes(content, sizes), self.masks(content, sizes)
+        if boxes is not None:
+            notes.append(boxes.repairs.line(source.annotations))
+        if masks is not None and not content.outlined.all():
+            count = len(content.outlined) - content.outlined.sum()
+            notes.append(f"{content.path.name}: {count} objects have only a box, which is void in label maps")
+        for line in (*content.notes, *notes, self.phantoms()):
+            if line:
+                print(line, flush=True)
+        return AnnotatedFiles(
+            source.images,
+            files,
+            source=source.annotations,
+            boxes=boxes,
+            masks=masks,
+            upright=self.upright,
+            unsaid=unsaid,
+        )
+
+    def numbers(self, content: Instances) -> NDArray[np.int64]:
+        """(A,) class numbers of a file's annotations."""
+        number = {category: place for place, (_, category) in enumerate(self.categories)}
+        labels = np.array([number.get(category, -1) for _, category in content.categories], np.int64)
+        return labels[content.kinds]
+
+    def boxes(self, content: Instances, sizes: NDArray[np.int64]) -> PackedBoxes | None:
+        """The boxes of a file; None if they are not read."""
+        if "boxes" not in self.targets:
+            return None
+        return PackedBoxes(
             content.image_ids,
             sizes,
             content.owners,
             content.boxes,
-            labels[content.kinds],
+            self.numbers(content),
             content.areas,
             content.crowd,
             content.ids,
         )
-        for line in (*content.notes, *notes, boxes.repairs.line(source.annotations)):
-            if line:
-                print(line, flush=True)
-        return AnnotatedFiles(
-            source.images, files, source=source.annotations, boxes=boxes, upright=self.upright, unsaid=unsaid
+
+    def masks(self, content: Instances, sizes: NDArray[np.int64]) -> PolygonMasks | None:
+        """The label maps of a file; None if they are not read, or it has no outlines."""
+        if content.shapes is None or "mask" not in self.classes:
+            return None
+        classes = self.mask_classes
+        labels = np.where(content.outlined, self.numbers(content) + classes.first, VOID)
+        return PolygonMasks(
+            [name for name, *_ in classes.entries],
+            sizes,
+            content.owners,
+            labels,
+            content.shapes,
+            source=content.path,
+            background=classes.background,
+            name=lambda place: f"annotation {content.ids[place]}",
         )
 
-
-def find_files(folder: Path, files: list[str], ids: NDArray[np.int64], source: Path) -> tuple[list[str], list[str]]:
-    """The files' names as they are below the folder, and notes about those written differently.
-
-    Raises:
-        UserError: for a missing or ambiguous file.
-    """
-    missing = absent(folder, files)
-    if not missing:
-        return files, []
-    found, problem = locate(folder, files, missing)
-    lost = [place for place in missing if place not in found]
-    if lost:
-        raise are_missing(lost, folder, files, ids, source, problem)
-    some = f"{shown(files[missing[0]])} is {shown(found[missing[0]])}"
-    more = ", …" if len(missing) > 1 else ""
-    note = f"{source.name}: {len(missing)} file names are found by their end or in another case ({some}{more})"
-    return [found.get(place, name) for place, name in enumerate(files)], [note]
-
-
-def complete_sizes(sizes: NDArray[np.int64], folder: Path, files: Sequence[str], *, upright: bool) -> NDArray[np.int64]:
-    """(N, 2) heights and widths, with 0 replaced by the sizes in the files' headers, of upright or stored photos.
-
-    Raises:
-        UserError: for a file that is not an image.
-    """
-    places = np.flatnonzero(~sizes.all(1))
-    with thread_pool() as pool:
-        read = list(pool.map(lambda place: opened_size(folder / files[place]).seen(upright), places))
-    sizes = sizes.copy()
-    sizes[places] = read
-    return sizes
+    def phantoms(self) -> str:
+        """A line about categories without an annotation; '' if there is nothing to say."""
+        return ""
 
 
 def same_categories(train: Instances, val: Instances) -> None:

@@ -198,6 +198,8 @@ class OrientedFiles(Files):
         hint = against_key(image, said, self.upright)
         if self.boxes is None or label.size != self.size(index):
             assert self.masks is not None
+            if self.masks.path(index) == self.source:  # one file for all
+                return UserError(f"{self.path(index)} is {width}×{height}, but {self.source} says {wide}×{tall}{hint}")
             return UserError(f"{self.masks.path(index)} is {wide}×{tall}, its image {width}×{height}{hint}")
         return UserError(
             f"{self.path(index)} is {width}×{height}, but {self.source} says {wide}×{tall} "

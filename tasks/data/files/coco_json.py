@@ -4,7 +4,8 @@ import gc
 import json
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from reprlib import repr as short
 from typing import Any, NamedTuple
@@ -29,6 +30,7 @@ from tasks.data.files.json_rows import (
     rows,
     texts,
 )  # fmt: skip
+from tasks.data.files.shapes import Shapes
 
 # Polygons are three quarters of COCO's files; without them the rest is read in half the time and memory. The key cannot
 # match within a string, where quotes are escaped. If a list holds more than numbers the match ends too early and leaves
@@ -52,6 +54,8 @@ class Instances(NamedTuple):
         crowd: (A,) bool.
         ids: (A,) of the annotations; their positions from 1 if these are not integers.
         notes: lines about what was reinterpreted or left out.
+        shapes: the objects' outlines, of those without one the box; None if they were not requested.
+        outlined: (A,) bool, objects with an outline; all false if outlines were not requested.
     """
 
     path: Path
@@ -66,18 +70,30 @@ class Instances(NamedTuple):
     crowd: NDArray[np.bool_]
     ids: NDArray[np.int64]
     notes: list[str]
+    shapes: Shapes | None
+    outlined: NDArray[np.bool_]
 
 
-def read_instances(path: Path) -> Instances:
-    """Read a file without its segmentations, which are only used to make missing boxes.
+def read_instances(path: Path, *, outlines: bool = False) -> Instances:
+    """Read a file.
 
-    Numbers may be written as text, and ids as 7.0 or "7"; annotations without any box are left out and counted.
+    Numbers may be written as text, and ids as 7.0 or "7". Annotations without any box are left out and counted, and so
+    are those written twice, with the same id, image, category and box.
+
+    Args:
+        outlines: whether segmentations are read; otherwise they are only used to make missing boxes.
 
     Raises:
         UserError: for invalid JSON, a missing key, an invalid value, a duplicate id or one that refers to nothing, a
-            box or an area of negative size.
+            box or an area of negative size, an invalid outline.
     """
-    content = parse(path)
+    with without_collection():
+        return read_content(path, outlines)
+
+
+def read_content(path: Path, outlines: bool) -> Instances:
+    """See read_instances."""
+    content = parse(path, polygons=outlines)
     images, annotations, categories = (rows(content, key, path) for key in ("images", "annotations", "categories"))
     category_ids, image_ids = read_ids(categories, "category", path), read_ids(images, "image", path)
     sizes = read_sizes(images, path)
@@ -86,7 +102,7 @@ def read_instances(path: Path) -> Instances:
     kinds = refer(
         column(annotations, "category_id", "annotation", path), category_ids, annotations, "category_id", path
     )
-    if any(map(lacks_box, annotations)):
+    if not outlines and any(map(lacks_box, annotations)):
         annotations = rows(parse(path, polygons=True), "annotations", path)
     boxes = read_boxes(annotations, path)
     ids = annotation_ids(annotations)
@@ -101,20 +117,77 @@ def read_instances(path: Path) -> Instances:
         if places.any():
             some = f"annotation {ids[places][0]}{', …' if places.sum() > 1 else ''}"
             notes.append(f"{path.name}: {places.sum()} {what} ({some})")
+    doubled = are_doubled(annotations, np.column_stack((owners, kinds)), boxes) & ~none
+    if doubled.any():
+        some = f"annotation {ids[doubled][0]}{', …' if doubled.sum() > 1 else ''}"
+        notes.append(f"{path.name}: {doubled.sum()} annotations written twice are read once ({some})")
+    kept = np.flatnonzero(~none & ~doubled)
+    shapes, outlined = None, np.zeros(len(kept), np.bool_)
+    if outlines:
+        shapes, outlined = read_outlines([annotations[place] for place in kept.tolist()], boxes[kept], path)
     return Instances(
         path=path,
         categories=named(categories, category_ids, path),
         image_ids=image_ids.numbers,
         files=texts(images, "file_name", "image", path),
         sizes=sizes,
-        owners=owners[~none],
-        boxes=boxes[~none],
-        kinds=np.argsort(np.argsort(category_ids.numbers))[kinds[~none]],
-        areas=areas[~none],
-        crowd=crowd[~none],
-        ids=ids[~none],
+        owners=owners[kept],
+        boxes=boxes[kept],
+        kinds=np.argsort(np.argsort(category_ids.numbers))[kinds[kept]],
+        areas=areas[kept],
+        crowd=crowd[kept],
+        ids=ids[kept],
         notes=notes,
+        shapes=shapes,
+        outlined=outlined,
     )
+
+
+def read_outlines(
+    annotations: Sequence[Row], boxes: NDArray[np.float64], path: Path
+) -> tuple[Shapes, NDArray[np.bool_]]:
+    """Outlines of the annotations, their box for those without one; and which have one (A,)."""
+
+    def name(place: int) -> str:
+        return entry("annotation", annotations[place], place)
+
+    segments = [row.get("segmentation") for row in annotations]
+    shapes = Shapes.of(segments, path, name)
+    lacking = shapes.empty()
+    if lacking.any() and not lacking.all():
+        for place in np.flatnonzero(lacking & np.isfinite(boxes).all(1)).tolist():
+            x, y, width, height = boxes[place].tolist()
+            segments[place] = [[x, y, x + width, y, x + width, y + height, x, y + height]]
+        shapes = Shapes.of(segments, path, name)
+    return shapes, ~lacking
+
+
+def are_doubled(annotations: Sequence[Row], refers: NDArray[np.int64], boxes: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Annotations (A,) whose id, image, category and box an earlier one has.
+
+    Args:
+        refers: (A, 2) of image and category.
+    """
+    values = [row.get("id") for row in annotations]
+    doubled = np.zeros(len(values), np.bool_)
+    if all(map(is_integer, values)) and len(set(values)) < len(values):
+        whole = np.column_stack((np.array(values, np.float64), refers, boxes))
+        doubled[:] = True
+        doubled[np.unique(whole, axis=0, return_index=True)[1]] = False
+    return doubled
+
+
+@contextmanager
+def without_collection() -> Iterator[None]:
+    """Keep the garbage collector from running: millions of new objects, none of them garbage, would take it half of the
+    time."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def parse(path: Path, *, polygons: bool = False) -> Row:
@@ -123,21 +196,16 @@ def parse(path: Path, *, polygons: bool = False) -> Row:
     Raises:
         UserError: if it cannot be read, or is not a JSON object.
     """
-    enabled = gc.isenabled()
-    gc.disable()  # millions of new objects, none of them garbage: collection would take half of the time
+    written = read_text(path)
     try:
-        written = read_text(path)
-        try:
-            content = None if polygons else json.loads(POLYGONS.sub(b'"segmentation":0', written))
-        except (ValueError, RecursionError):
-            content = None
-        if content is None:
-            content = parse_json(written, path)
-    finally:
-        if enabled:
-            gc.enable()
+        content = None if polygons else json.loads(POLYGONS.sub(b'"segmentation":0', written))
+    except (ValueError, RecursionError):
+        content = None
+    if content is None:
+        content = parse_json(written, path)
     if not isinstance(content, dict):
-        raise UserError(f"{path} is no JSON object with images, annotations and categories")
+        some = f"it is a list of {len(content)}: write its only item instead" if isinstance(content, list) else ""
+        raise UserError(f"{path} is no JSON object with images, annotations and categories{some and '; '}{some}")
     return content
 
 

@@ -109,5 +109,6 @@ def refer(values: Sequence[Any], ids: Ids, rows: Sequence[Row], key: str, path: 
             why = f"which is not listed ({ids.some()})" + (
                 f"; so have {len(unknown) - 1} more" if len(unknown) > 1 else ""
             )
+            why += f": remove the annotation, or list its {key.removesuffix('_id')}"
         raise UserError(f"{path}: {entry('annotation', rows[place], int(place))} has {key} {short(value)}, {why}")
     return places

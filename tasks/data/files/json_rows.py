@@ -69,7 +69,8 @@ def as_number(value: object) -> float | int | None:
 def rows(content: Row, key: str, path: Path) -> Sequence[Row]:
     """The file's list of objects under this key."""
     if key not in content:
-        raise UserError(f"{path} lacks {key}; it has {', '.join(content) or 'nothing'}")
+        way = '; files of images without objects have "annotations": []' if key == "annotations" else ""
+        raise UserError(f"{path} lacks {key}; it has {', '.join(content) or 'nothing'}{way}")
     values = content[key]
     if not isinstance(values, list) or not all(isinstance(value, dict) for value in values):
         raise UserError(f"{path}: {key} is not a list of objects")
