@@ -199,7 +199,9 @@ class InstanceFiles(ABC):
         if masks is not None and not content.outlined.all():
             count = len(content.outlined) - content.outlined.sum()
             notes.append(f"{content.path.name}: {count} objects have only a box, which is void in label maps")
-        for line in (*content.notes, *notes, self.phantoms()):
+        if split == next(iter(self.instances)):
+            notes.append(self.phantoms())
+        for line in (*content.notes, *notes):
             if line:
                 print(line, flush=True)
         return AnnotatedFiles(
