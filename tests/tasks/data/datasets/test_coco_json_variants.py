@@ -77,7 +77,9 @@ def test_masks_alone_have_no_boxes_and_boxes_alone_no_masks(tmp_path):
 
 def test_crowds_of_run_lengths_are_of_their_class(tmp_path):
     runs = {"size": [6, 8], "counts": [7, 2, 4, 2, 4, 2, 27]}  # BOLT, column by column
-    dataset = opened(tmp_path, lambda made: made["annotations"][0].update(segmentation=runs, iscrowd=1), targets=["mask"])
+    dataset = opened(
+        tmp_path, lambda made: made["annotations"][0].update(segmentation=runs, iscrowd=1), targets=["mask"]
+    )
     assert dataset.val().read(0)["mask"].tolist() == TRUTH
 
 
@@ -194,7 +196,9 @@ def test_val_is_drawn_from_the_long_form_too(tmp_path):
     train = {"images": str(tmp_path / "images"), "annotations": str(file)}
     dataset = CocoJson(train=train, val={"share": 0.5, "group": r"a(\d)"})
     assert (len(dataset.train()), len(dataset.val())) == (3, 3)
-    with pytest.raises(UserError, match=r"dataset\.val\.share draws from the training images: leave out dataset\.val\.im"):
+    with pytest.raises(
+        UserError, match=r"dataset\.val\.share draws from the training images: leave out dataset\.val\.im"
+    ):
         CocoJson(train=train, val={"share": 0.5, "images": "there"})
 
 
