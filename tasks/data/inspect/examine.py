@@ -13,9 +13,10 @@ from tasks.common.cpu import thread_pool
 from tasks.common.errors import UserError
 from tasks.data.files.bit_depth import is_deep, read_deep
 from tasks.data.files.files import Files
-from tasks.data.files.images import as_rgb, orientation
+from tasks.data.files.images import as_rgb
 from tasks.data.files.masks import count_classes
 from tasks.data.files.opening import open_file, opened
+from tasks.data.files.orientation import orientation, stored_size
 from tasks.data.inspect.fingerprint import SIDE, Fingerprint, fingerprint
 
 REDUCED = 224  # pixels of the shorter side below which no picture is shrunk before it is hashed and averaged
@@ -150,7 +151,7 @@ def decode_small(path: Path, white: float | None) -> tuple[Image.Image, tuple[in
         UserError: if it cannot be decoded.
     """
     with opened(path) as image:
-        size, turn = (image.height, image.width), orientation(image)
+        size, turn = stored_size(image), orientation(image)
         if is_deep(image):
             return shrink(Image.fromarray(read_deep(image, path, white))), size, turn
         image.draft(None, (REDUCED, REDUCED))
