@@ -102,6 +102,7 @@ ALLOWED: dict[str, frozenset[str]] = {  # by configuration key, without the head
             "tasks.data.datasets.folders.Folders",
             "tasks.data.datasets.imagenet.ImageNet",
             "tasks.data.datasets.imagenet.Imagenette",
+            "tasks.data.datasets.labelme.Labelme",
             "tasks.data.datasets.masks.MaskFolders",
             "tasks.data.loading.mixture.Mixture",
             "tasks.data.streets.dataset.Streets",

@@ -6,18 +6,18 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-from tasks.common.cpu import thread_pool
 from tasks.common.errors import UserError
 from tasks.common.palette import colour
 from tasks.data.datasets.annotated_files import AnnotatedFiles
-from tasks.data.datasets.class_names import check_classes, check_learned, listed, typed
+from tasks.data.datasets.class_names import check_classes, listed, typed
 from tasks.data.datasets.drawn_split import DrawnSplit
-from tasks.data.datasets.voc_layout import Part, Target, VocLayout
+from tasks.data.datasets.header_sizes import complete_sizes
+from tasks.data.datasets.two_sides import Side, TwoSides
+from tasks.data.datasets.voc_layout import Target, VocLayout
+from tasks.data.datasets.voc_parts import Part
 from tasks.data.files.boxes import PackedBoxes
 from tasks.data.files.cache import stamp
-from tasks.data.files.images import opened_size
 from tasks.data.files.masks import LabelFiles
 from tasks.data.files.orientation import Upright
 from tasks.data.files.voc_masks import BACKGROUND, Legend, MaskClass, VocLabels, legend_in
@@ -30,7 +30,7 @@ CLASSES = (
 WORDS = ("auto", "official", "found")
 
 
-class Voc:
+class Voc(TwoSides):
     """`<root>/VOC2012/` or `<root>` itself, with JPEGImages, Annotations/*.xml, SegmentationClass/*.png and
     ImageSets/{Main,Segmentation}/<split>.txt; or without lists: see VocLayout.
 
@@ -75,7 +75,8 @@ class Voc:
             or not {*targets} <= {"mask", "boxes", "label", "multilabel"}
         ):
             raise UserError(f"dataset.targets={targets} is not a list of some of mask, boxes, label")
-        self.wanted, self.drawn = check_classes(classes, WORDS), DrawnSplit.of(val)
+        self.wanted = check_classes(classes, WORDS)
+        super().__init__(DrawnSplit.of(val), named=not isinstance(self.wanted, str))
         self.background, self.first_pixel, self.upright = background, first_pixel, upright
         self.layout = VocLayout(
             Path(root), images=images, annotations=annotations, train_split=train_split, val_split=val_split
@@ -86,7 +87,7 @@ class Voc:
         self.splits = {"train": train_split, "val": val_split}
         self.opened: dict[str, tuple[Part, Objects | None]] = {}
 
-    def open(self, side: Literal["train", "val"]) -> tuple[Part, Objects | None]:
+    def open(self, side: Side) -> tuple[Part, Objects | None]:
         """The images of a side and the content of their annotation files, read once."""
         if side not in self.opened:
             part = self.layout.part(self.splits[side], self.targets, whole=self.drawn is not None)
@@ -97,7 +98,7 @@ class Voc:
         return self.opened[side]
 
     @cached_property
-    def first(self) -> Literal["train", "val"]:
+    def first(self) -> Side:
         """The side that the classes come from: val if there is no other, which is enough to score a model."""
         known = [self.layout.exists(self.splits[side], self.targets) for side in ("train", "val")]
         return "val" if known == [False, True] and not self.drawn else "train"
@@ -162,36 +163,11 @@ class Voc:
             kinds["boxes"] = [[name, number] for number, name in enumerate(self.names, 1)]
         return kinds
 
-    def train(self) -> AnnotatedFiles:
-        """The training images.
+    def source_of(self, side: Side) -> Path:
+        """The list or the folder of a side's images."""
+        return self.open(side)[0].source
 
-        Raises:
-            UserError: for a missing split or file, an error in one, or no box in any.
-        """
-        files = self.files("train") if self.drawn is None else self.sides[0]
-        if files.boxes is not None:
-            files.must_teach(self.open("train")[0].source)
-        return files
-
-    def val(self) -> AnnotatedFiles:
-        """The images to score.
-
-        Raises:
-            UserError: for a missing split or file, or an error in one.
-        """
-        return self.files("val") if self.drawn is None else self.sides[1]
-
-    @cached_property
-    def sides(self) -> tuple[AnnotatedFiles, AnnotatedFiles]:
-        """The training images and those drawn from them to score."""
-        assert self.drawn is not None
-        files = self.files("train")
-        train, val = map(files.of, self.drawn.sides([files.files[index] for index in range(len(files))]))
-        if train.boxes is not None and val.boxes is not None and isinstance(self.wanted, str):
-            check_learned(self.names, train.boxes.labels, val.boxes.labels, files.source)
-        return train, val
-
-    def files(self, side: Literal["train", "val"]) -> AnnotatedFiles:
+    def files(self, side: Side) -> AnnotatedFiles:
         """All images of a side, in the order of its list or by name, numbered from 1."""
         part, objects = self.open(side)
         for line in part.notes:
@@ -222,11 +198,14 @@ class Voc:
         labels = np.array([number.get(name, -1) for name in objects.names], np.int64)[objects.kinds]
         for place in np.flatnonzero(labels < 0)[:1]:
             raise self.unknown(objects.names[objects.kinds[place]], part, objects.owners[place])
+        sizes = complete_sizes(
+            objects.sizes, part.folders.images, part.files, upright=self.upright is True, source=part.source.name
+        )
         corners = objects.corners
         boxes = np.concatenate((corners[:, :2] - self.first_pixel, corners[:, 2:] - corners[:, :2] + 1), 1)
         packed = PackedBoxes(
             np.arange(1, len(part.files) + 1),
-            complete_sizes(objects.sizes, part, upright=self.upright is True),
+            sizes,
             objects.owners,
             boxes,
             labels,
@@ -256,20 +235,3 @@ class Voc:
         trained = self.open(self.first)[1]
         have = {*(trained.names if trained else self.names), name}
         return UserError(f"{known}: the training images have none; {typed(have)} scores it all the same")
-
-
-def complete_sizes(sizes: NDArray[np.int64], part: Part, *, upright: bool) -> NDArray[np.int64]:
-    """(N, 2) heights and widths, with 0 replaced by the sizes in the images' headers.
-
-    Raises:
-        UserError: for a file that is not an image.
-    """
-    places = np.flatnonzero(~sizes.all(1))
-    if not len(places):
-        return sizes
-    with thread_pool() as pool:
-        read = list(pool.map(lambda place: opened_size(part.folders.images / part.files[place]).seen(upright), places))
-    sizes = sizes.copy()
-    sizes[places] = read
-    print(f"{part.source.name}: {len(places)} sizes that the XML files lack are taken from the images", flush=True)
-    return sizes

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from tasks.common.errors import UserError
+from tasks.data.datasets.voc_parts import Folders, Part, find_listed, labelled
 from tasks.data.files.stems import Stems, any_with, files_with, stem_of
 from tasks.data.files.voc_xml import of_cvat
 from tasks.data.files.walk import files_below, found_in
@@ -17,34 +18,6 @@ MASKS = ("SegmentationClass", "SegmentationClassPNG")  # labelme2voc writes arra
 NO_IMAGES = (*MASKS, "SegmentationObject", "SegmentationClassVisualization")
 VALID = ("valid", "validation")  # other names of the split val
 Target = Literal["boxes", "mask"]
-
-
-class Folders(NamedTuple):
-    """The folders of some images and of their labels."""
-
-    images: Path
-    annotations: Path
-    masks: Path
-
-
-class Part(NamedTuple):
-    """The images of a split.
-
-    Attributes:
-        folders: of them and their labels.
-        files: the images below their folder.
-        xml: the annotation file of each below its folder; empty if boxes are not read.
-        masks: the label map of each, likewise.
-        source: the list, or the folder, that names them.
-        notes: lines about what is left out.
-    """
-
-    folders: Folders
-    files: list[str]
-    xml: list[str]
-    masks: list[str]
-    source: Path
-    notes: list[str]
 
 
 class VocLayout:
@@ -133,7 +106,7 @@ class VocLayout:
         stems = Stems(folders.images, files)
         for file in files:
             stems.find(stem_of(file))  # raises for two images of a stem
-        part = self.labelled(folders, files, targets, folders.images)
+        part = labelled(folders, files, targets, folders.images)
         if part.xml and (folders == self.folders or folders.annotations != self.folders.annotations):
             lone = sorted(set(files_with(folders.annotations, ".xml")).difference(part.xml))
             if lone:
@@ -156,58 +129,7 @@ class VocLayout:
                 f"suffix){more}"
             )
         own = path.parent.name == "Segmentation"
-        return self.labelled(
-            folders, files, targets, path, must="mask" if own else "" if "mask" in targets else "boxes"
-        )
-
-    def labelled(
-        self, folders: Folders, files: list[str], targets: Sequence[str], source: Path, must: str = ""
-    ) -> Part:
-        """The images that have all kinds of labels; others are counted.
-
-        Args:
-            must: kind whose absence is an error.
-
-        Raises:
-            UserError: for such an image, or one label of two images.
-        """
-        notes: list[str] = []
-        found: dict[str, list[str]] = {"boxes": [], "mask": []}
-        suffixes = {"boxes": (folders.annotations, ".xml"), "mask": (folders.masks, ".png")}
-        for target in ("mask", "boxes"):
-            if target not in targets:
-                continue
-            folder, suffix = suffixes[target]
-            stems = Stems(folder, files_with(folder, suffix), loose=folder != folders.images)
-            labels = [stems.find(file) for file in files]
-            lacking = [file for file, label in zip(files, labels, strict=True) if label is None]
-            if lacking and len(lacking) == len(files) and must != target:
-                raise UserError(
-                    f"{folders.images} has {len(files)} images, but none of them has a {suffix} file in {folder} "
-                    "(dataset=auto looks for other layouts)"
-                )
-            if lacking and must == target:
-                more = f" (and {len(lacking) - 1} more)" if len(lacking) > 1 else ""
-                raise UserError(
-                    f"image without label: {folders.images / lacking[0]} needs "
-                    f"{folder / stem_of(lacking[0])}{suffix}{more}; it is listed in {source}"
-                )
-            if lacking:
-                some = f"{lacking[0]}{', …' if len(lacking) > 1 else ''}"
-                notes.append(f"{source.name}: {len(lacking)} images without {suffix} file left out ({some})")
-            kept = [place for place, label in enumerate(labels) if label is not None]
-            files = [files[place] for place in kept]
-            found["mask"] = [found["mask"][place] for place in kept] if found["mask"] else []
-            found[target] = [label for label in labels if label is not None]
-            self.check_shared(files, found[target], folder)
-        return Part(folders, files, found["boxes"], found["mask"], source, notes)
-
-    def check_shared(self, files: Sequence[str], labels: Sequence[str], folder: Path) -> None:
-        """Raises a UserError for one label file of two images; an image may be listed twice."""
-        owner: dict[str, str] = {}
-        for file, label in zip(files, labels, strict=True):
-            if owner.setdefault(label, file) != file:
-                raise UserError(f"{folder / label} would be the label of two images, {owner[label]} and {file}")
+        return labelled(folders, files, targets, path, must="mask" if own else "" if "mask" in targets else "boxes")
 
     def missing(self, split: str, targets: Sequence[str]) -> UserError:
         """Error for a split that is missing, with the way out."""
@@ -239,30 +161,6 @@ class VocLayout:
             f"found: {found_in(self.folder)}\n"
             "set dataset.root=… or the variable DATA_ROOT; dataset.images=… and dataset.annotations=… name its folders"
         )
-
-
-def find_listed(path: Path, stems: Stems) -> tuple[list[str], list[int]]:
-    """The image files of a list, and indices of those that are missing.
-
-    A line is an image's whole name, with or without suffix and folders. In VOC's lists of a class each ends in -1, 0 or
-    1.
-
-    Raises:
-        UserError: if it is no text, or names nothing.
-    """
-    try:
-        lines = [line.strip() for line in path.read_text("utf-8-sig").splitlines() if line.strip()]
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path} is not a text in UTF-8: {error}") from error
-    if not lines:
-        raise UserError(f"{path} names no image")
-    found = [stems.find(line) for line in lines]
-    parts = [line.rpartition(" ") for line in lines]
-    if not any(found) and all(name.strip() and flag in ("-1", "0", "1") for name, _, flag in parts):
-        lines = [name.strip() for name, _, _ in parts]
-        found = [stems.find(line) for line in lines]
-    lost = [place for place, file in enumerate(found) if file is None]
-    return [file or line for file, line in zip(found, lines, strict=True)], lost
 
 
 def first_of(folder: Path, names: Sequence[str]) -> Path | None:

@@ -216,7 +216,7 @@ def test_tools_deviate(tmp_path, capsys):
     assert found["polygon.jpg"] == found["roboflow.jpg"] == [[2, 1, 7, 7]]
     np.testing.assert_allclose(found["turned.jpg"], [[16.5, 13.5, 6, 12]], atol=1e-5)
     assert dataset.train().size(0) == (40, 60)
-    assert "5 sizes that the XML files lack are taken from the images" in capsys.readouterr().out
+    assert "5 sizes that the files lack are taken from the images" in capsys.readouterr().out
 
 
 def test_boxes_may_count_from_zero(tmp_path, capsys):
