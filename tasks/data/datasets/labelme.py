@@ -18,10 +18,9 @@ from tasks.data.datasets.header_sizes import complete_sizes
 from tasks.data.datasets.labelme_images import find_images
 from tasks.data.datasets.labelme_objects import Objects, draw_masks, join_shapes, pack_boxes
 from tasks.data.datasets.two_sides import Side, TwoSides
-from tasks.data.files.cache import stamp
 from tasks.data.files.labelme_json import LabelledShapes, read_shapes
 from tasks.data.files.orientation import Upright
-from tasks.data.files.stems import files_with
+from tasks.data.files.stems import files_with, stamps_of
 from tasks.data.files.walk import found_in
 
 BACKGROUND, IGNORED = "_background_", "__ignore__"  # labels with a meaning in LabelMe's own converters
@@ -92,7 +91,7 @@ class Labelme(TwoSides):
             files = files_with(folder, ".json")
             if not files:
                 raise UserError(f"no data set at {folder}: no JSON file of LabelMe (found: {found_in(folder)})")
-            self.opened[side] = folder, files, read_shapes([stamp(folder / file) for file in files])
+            self.opened[side] = folder, files, read_shapes(stamps_of(folder, files))
         return self.opened[side]
 
     def missing(self, split: str) -> UserError:

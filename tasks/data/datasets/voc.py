@@ -17,9 +17,9 @@ from tasks.data.datasets.two_sides import Side, TwoSides
 from tasks.data.datasets.voc_layout import Target, VocLayout
 from tasks.data.datasets.voc_parts import Part
 from tasks.data.files.boxes import PackedBoxes
-from tasks.data.files.cache import stamp
 from tasks.data.files.masks import LabelFiles
 from tasks.data.files.orientation import Upright
+from tasks.data.files.stems import stamps_of
 from tasks.data.files.voc_masks import BACKGROUND, Legend, MaskClass, VocLabels, legend_in
 from tasks.data.files.voc_xml import Objects, read_annotations
 
@@ -93,7 +93,7 @@ class Voc(TwoSides):
             part = self.layout.part(self.splits[side], self.targets, whole=self.drawn is not None)
             objects = None
             if "boxes" in self.targets:
-                objects = read_annotations([stamp(part.folders.annotations / file) for file in part.xml])
+                objects = read_annotations(stamps_of(part.folders.annotations, part.xml))
             self.opened[side] = part, objects
         return self.opened[side]
 

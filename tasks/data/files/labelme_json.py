@@ -74,14 +74,14 @@ def read_shapes(files: Sequence[tuple[str, int, int]]) -> LabelledShapes:
     Raises:
         UserError: see read_labelled.
     """
-    arrays = cached("labelme 1", files, partial(parse, [Path(path) for path, _, _ in files]))
+    arrays = cached("labelme 1", files, partial(parse, files))
     labels, images = unpack(arrays["labels"]), unpack(arrays["images"])
     return LabelledShapes(labels, images, **{key: arrays[key] for key in LabelledShapes._fields[2:]})
 
 
-def parse(paths: Sequence[Path]) -> Arrays:
+def parse(files: Sequence[tuple[str, int, int]]) -> Arrays:
     """The content of LabelMe's files as arrays."""
-    read = [read_labelled(path) for path in paths]
+    read = [read_labelled(Path(path)) for path, _, _ in files]
     shapes = [shape for each in read for shape in each.shapes]
     labels = sorted({shape.label for shape in shapes})
     number = {label: place for place, label in enumerate(labels)}

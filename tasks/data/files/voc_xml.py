@@ -52,14 +52,14 @@ def read_annotations(files: Sequence[tuple[str, int, int]]) -> Objects:
     Raises:
         UserError: see read_annotation.
     """
-    arrays = cached("voc 1", files, partial(parse, [Path(path) for path, _, _ in files]))
+    arrays = cached("voc 1", files, partial(parse, files))
     names = bytes(arrays["names"]).decode("utf-8", "surrogatepass").split("\0")
     return Objects(names[:-1], **{key: arrays[key] for key in Objects._fields[1:]})
 
 
-def parse(paths: Sequence[Path]) -> Arrays:
+def parse(files: Sequence[tuple[str, int, int]]) -> Arrays:
     """The content of annotation files as arrays; the names end in a zero byte each."""
-    marked = [read_annotation(path) for path in paths]
+    marked = [read_annotation(Path(path)) for path, _, _ in files]
     objects = [one for each in marked for one in each.objects]
     names = sorted({name for name, _, _ in objects})
     number = {name: place for place, name in enumerate(names)}
@@ -139,7 +139,13 @@ def read_object(node: ElementTree.Element, path: Path) -> tuple[str, Corners, bo
 
 def corners_of(node: ElementTree.Element, path: Path) -> Corners:
     """xmin, ymin, xmax, ymax of an object: of its box, or around its rotated box (labelImg2) or polygon."""
-    if node.find("bndbox") is None:
+    box = node.find("bndbox")
+    if box is not None:
+        written = [box.findtext(edge) for edge in EDGES]
+        if all(written):  # the usual case; what is missing is named below
+            left, top, right, bottom = (float(value or "") for value in written)
+            return left, top, right, bottom
+    else:
         if node.find("robndbox") is not None:
             x, y, width, height, angle = (
                 number_of(node, f"robndbox/{key}", path) for key in ("cx", "cy", "w", "h", "angle")
