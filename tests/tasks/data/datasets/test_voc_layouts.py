@@ -72,9 +72,14 @@ def test_a_flag_ends_a_name_only_where_all_lines_have_one_and_no_image_has_it(tm
     ):
         write_list(tmp_path, "train", *lines)
         assert list(content(Voc(tmp_path).train())) == files
-    for lines in (("photo -1", "photo"), ("photo 1", "other 1")):
+    for lines, lost in (
+        (("photo -1", "photo"), "photo -1"),
+        (("photo 1", "other 1"), "other 1"),
+        (("photo -1", "gone"), "photo -1"),
+        (("photo", "other.1"), "other.1"),
+    ):
         path = write_list(tmp_path, "train", *lines)
-        with pytest.raises(UserError, match=rf"^{path}: image [12] is missing: no file .*/(photo -1|other 1)\.jpg"):
+        with pytest.raises(UserError, match=rf"^{path}: image [12] is missing: no file .*/{lost}\.jpg"):
             Voc(tmp_path).train()
 
 
