@@ -14,6 +14,7 @@ from tasks.common.errors import UserError
 from tasks.common.task_info import infos
 from tasks.config.heads import is_multitask, resolve_heads
 from tasks.config.proportion import check_epoch
+from tasks.data.inspect.quick import quick_lines
 from tasks.data.loading.holdout import hold_out
 from tasks.data.loading.split_checks import check_boxes, report_overlap, set_white
 from tasks.data.loading.splits import Splits
@@ -66,6 +67,8 @@ def open_dataset(run: Run, settings: Settings, first: bool, trained: Iterable[st
         look_through("val", val, allowed=0)
         if train is not None and run.mode in ("train", "search"):
             broken = look_through("train", train, allowed=run.data.max_broken)
+            for line in quick_lines(train, val, dataset.classes):
+                report(line)
     elif first and run.mode in ("train", "evaluate", "search"):
         for samples in (val, train):
             if samples is not None:

@@ -113,8 +113,7 @@ def turns(split: Split) -> Iterator[Finding]:
         f"{many(len(rows), 'photo')} of {len(split.samples):,} with an EXIF turn ({listed})",
         len(rows),
         split.name,
-        "look at the samples drawn below: labels must lie on the objects; saving the photos upright "
-        "(ImageOps.exif_transpose) with labels on the upright picture settles it",
+        "look at doctor.html: dataset.upright=true if labels lie on the upright picture, false if on the stored one",
         [f"{split.file(index)} (EXIF {split.examined.turns[index]})" for index in rows[:EXAMPLES].tolist()],
         [(split.name, index) for index in rows[:EXAMPLES].tolist()],
     )

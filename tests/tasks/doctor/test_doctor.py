@@ -124,13 +124,14 @@ def test_every_fault_of_boxes_once(examined, faulty):
         assert example in each["examples"][0], key
         assert len(each["examples"]) == count, key
     notes = {("sizes", "train"), ("sizes", "val"), ("pixels", "train"), ("pixels", "val")}
-    assert set(found) - set(expected) - notes <= {("remark", "train"), ("boxes_unreached", "train")}
+    assert set(found) - set(expected) - notes <= {("refused", "train"), ("boxes_unreached", "train")}
+    assert "dataset.upright" in found["refused", "train"]["text"]
     check_page(folder / "doctor.html")
     levels = [
         line.split()[0] for line in result.out.splitlines() if line.split()[:1] in (["wrong"], ["look"], ["note"])
     ]
     assert levels == sorted(levels, key=["wrong", "look", "note"].index)
-    assert levels.count("wrong") == 4
+    assert levels.count("wrong") == 5
 
 
 class Tags(HTMLParser):
