@@ -17,6 +17,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from tasks.app.added_keys import check_added
+from tasks.app.auto import recognised
 from tasks.app.folders import writes
 from tasks.app.foreign_keys import check_words
 from tasks.app.jobs import Jobs, in_sweep
@@ -80,6 +81,7 @@ class Command:
             search_plugins()
             store_heads()
             check_words(sys.argv[1:], keys_of(self.name))
+            sys.argv[1:] = recognised(self.name, sys.argv[1:])
             check_choices(sys.argv[1:], (CONF, *conf_folders()))
             check_own_options(conf_folders())
             check_experiment(self.name, sys.argv[1:])

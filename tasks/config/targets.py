@@ -105,6 +105,7 @@ ALLOWED: dict[str, frozenset[str]] = {  # by configuration key, without the head
             "tasks.data.datasets.labelme.Labelme",
             "tasks.data.datasets.masks.MaskFolders",
             "tasks.data.loading.mixture.Mixture",
+            "tasks.data.recognise.auto.Auto",
             "tasks.data.streets.dataset.Streets",
             "tasks.data.datasets.table.Table",
             "tasks.data.datasets.voc.Voc",
