@@ -131,11 +131,11 @@ def just_above(overlap: float) -> float:
 
     Boxes of whole pixels can hit a limit like 0.55 exactly, so rounding decides.
     """
-    limit = torch.tensor(overlap, dtype=torch.float64)
+    limit = torch.tensor(overlap, dtype=torch.float64, device="cpu")  # where networks are built to count weights, too
     below = limit.float()
     if below > limit:
-        below = below.nextafter(torch.tensor(-1.0))
-    above = below.nextafter(torch.tensor(2.0))
+        below = below.nextafter(torch.tensor(-1.0, device="cpu"))
+    above = below.nextafter(torch.tensor(2.0, device="cpu"))
     return float((below.double() + above.double()) / 2)
 
 

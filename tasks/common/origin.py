@@ -4,6 +4,8 @@ import sysconfig
 import traceback
 from pathlib import Path
 
+from tasks.common.errors import UserError
+
 OURS = tuple(str(Path(__file__).parents[2] / room) + "/" for room in ("backbones", "heads", "tasks"))
 LIBRARIES = tuple({f"{sysconfig.get_path(name)}/" for name in ("stdlib", "platstdlib", "purelib", "platlib")})
 
@@ -18,6 +20,8 @@ def needs_traceback(error: BaseException) -> bool:
     while root.__cause__ is not None:
         root = root.__cause__
         chain.append(root)
+    if isinstance(root, UserError):  # a message, whoever wrote it
+        return False
     if any(is_elsewhere(frame.filename) for link in chain for frame in traceback.extract_tb(link.__traceback__)):
         return True
     frames = traceback.extract_tb(root.__traceback__)

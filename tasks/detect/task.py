@@ -66,9 +66,9 @@ class DetectTask(Task):
         if not isinstance(select, Select):
             raise ValueError(f"task.select={select} selects no boxes")
         self.criterion, self.select, self.evaluator = loss, select, evaluator
-        real = torch.tensor([float(name != HOLE) for name in self.class_names])
+        real = [float(name != HOLE) for name in self.class_names]
         self.real: Tensor | None
-        self.register_buffer("real", None if real.all() else real, persistent=False)
+        self.register_buffer("real", None if all(real) else torch.tensor(real), persistent=False)
 
     def loss(self, outputs: RawBoxes, batch: Mapping[str, Any]) -> Tensor:
         return self.loss_parts(outputs, batch)[0]

@@ -2,6 +2,7 @@
 
 import importlib
 import sysconfig
+from typing import Any
 
 import pytest
 from hydra.errors import InstantiationException
@@ -70,6 +71,16 @@ def test_a_lack_of_memory_is_told_by_the_command():
 def test_a_wrong_value_is_one_line(settings):
     with pytest.raises(UserError):
         made(settings)
+
+
+def test_a_message_of_the_users_own_class_needs_no_traceback(tmp_path):
+    code = "def check(error):\n    raise error('photos/7.jpg has no label')\n"
+    check: dict[str, Any] = {}
+    exec(compile(code, str(tmp_path / "reader.py"), "exec"), check)
+    for kind, kept in ((UserError, False), (ValueError, True)):
+        with pytest.raises(kind) as caught:
+            check["check"](kind)
+        assert needs_traceback(caught.value) == kept
 
 
 def test_errors_from_nowhere_are_not_ours():

@@ -11,11 +11,12 @@ from heads import anchors
 from heads.boxes import Places
 from heads.select import Select
 from heads.ssdlite import RawBoxes, SSDLite
+from tasks.common.errors import UserError
 from tasks.data.files.boxes import PackedBoxes
 from tasks.data.loading.splits import Splits
 from tasks.detect.multibox import SoftmaxMultiBox
 from tasks.detect.task import DetectTask
-from tasks.engine.build import build, build_data
+from tasks.engine.build import build, build_data, count_parameters
 from tests.test_config import run_of
 
 FEATURES = {"c4": Feature(8, 16), "c5": Feature(8, 32)}
@@ -66,3 +67,12 @@ def test_objects_that_no_anchor_fits_are_counted():
     assert "of 3 at 320×320, 2 are smaller than the smallest anchor (32 pixels a side), 2 than a cell" in line
     assert "(16), the smallest 1.5: a larger image_size" in line and "\n" not in line
     assert task.too_small(sides[1:2], (320, 320)) == "" and task.too_small(sides[:0], (320, 320)) == ""
+
+
+def test_a_detector_can_be_built_without_memory_to_count_its_weights():
+    with torch.device("meta"):
+        selected = Select(overlap=0.55)
+    assert selected.limit == Select(overlap=0.55).limit
+    run = run_of("backbone=mobilenet_v3_small", "backbone.width=90", "recipe=none", task="detect").learner
+    with pytest.raises(UserError, match=r"^backbone\.width=90: .* parameters"):
+        count_parameters(run, {"boxes": [["bolt", 1]]})
