@@ -74,4 +74,4 @@ def unclear(task: str, rest: Sequence[str], found: Found, readings: Sequence[Rea
     if found.others:
         ways = [f"  {one.layout}: {one.way}" for one in found.others]
         return "\n".join([f"{begin} has a layout that is not read here; to convert it:", *ways])
-    return f"{begin} has no layout that is known (there: {found.there}); README, Your own data, shows them"
+    return f"{begin} has no layout that is known (there: {found.there}); README has a table of those that are"
