@@ -96,5 +96,5 @@ def masks_of(labelled: Labelled, sizes: Sizes, classes: MaskClasses, what: str) 
 
 def below_one_folder(paths: Sequence[str]) -> tuple[Path, list[str]]:
     """The folder that holds all files, and their paths relative to it."""
-    folder = os.path.commonpath({os.path.dirname(path) for path in paths})  # noqa: PTH120 - of 50,000 paths
+    folder = os.path.commonpath({path.rpartition("/")[0] for path in paths})
     return Path(folder), [path[len(folder.rstrip("/")) + 1 :] for path in paths]

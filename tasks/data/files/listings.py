@@ -12,10 +12,10 @@ class Listings:
         self.folders: dict[str, dict[str, tuple[int, int]]] = {}
 
     def stamp(self, path: str) -> Stamp | None:
-        """Stamp of a file; None if there is none."""
-        folder, name = os.path.split(path)
+        """Stamp of a file, given by its absolute path; None if there is none."""
+        folder, _, name = path.rpartition("/")
         if folder not in self.folders:
-            self.folders[folder] = listed(folder)
+            self.folders[folder] = listed(folder or "/")
         found = self.folders[folder].get(name)
         return None if found is None else (path, *found)
 
@@ -24,7 +24,7 @@ def listed(folder: str) -> dict[str, tuple[int, int]]:
     """Bytes and time of change of each file directly in a folder, by name; {} if there is no such folder."""
     found: dict[str, tuple[int, int]] = {}
     try:
-        with os.scandir(folder or ".") as entries:
+        with os.scandir(folder) as entries:
             for entry in entries:
                 try:
                     if not entry.is_dir():

@@ -40,7 +40,7 @@ def replaced(images: str, labels: str) -> Callable[[str], str]:
 
 def as_text(image: str) -> str:
     """A path with the suffix .txt."""
-    return os.path.splitext(image)[0] + ".txt"  # noqa: PTH122 - of 50,000 paths
+    return image[: image.rfind(".")] + ".txt"
 
 
 RULES = (  # the first that finds any label file of a split: Ultralytics', beside the images, through links, Darknet's

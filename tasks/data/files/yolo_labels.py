@@ -3,6 +3,8 @@
 A row is `class cx cy w h`, a class and three or more points `x y`, or a box with keypoints (Ultralytics' data formats).
 """
 
+import os
+import stat
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -10,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.common.errors import UserError
-from tasks.data.files.opening import open_file, reason, shown
+from tasks.data.files.opening import reason, shown, without_waiting
 from tasks.data.files.yolo_rows import BOX, LEAST, ROUNDING, Format, first_fault
 
 LARGEST = 64_000_000  # bytes of one file
@@ -63,13 +65,18 @@ def read_text(path: str) -> bytes:
     if not path:
         return b""
     try:
-        with open_file(path) as file:
-            content = file.read(LARGEST + 1)
+        handle = without_waiting(path, os.O_RDONLY)  # a file object takes three times as long, 50,000 times
+        try:
+            status = os.fstat(handle)
+            if not stat.S_ISREG(status.st_mode):
+                raise OSError("not a regular file")
+            if status.st_size > LARGEST:
+                raise UserError(f"cannot read {shown(path)}: it has more than {LARGEST:,} bytes")
+            return os.read(handle, status.st_size).removeprefix(BOM)
+        finally:
+            os.close(handle)
     except OSError as error:
         raise UserError(f"cannot read {shown(path)}: {reason(path, error)}") from error
-    if len(content) > LARGEST:
-        raise UserError(f"cannot read {shown(path)}: it has more than {LARGEST:,} bytes")
-    return content.removeprefix(BOM)
 
 
 def parse(paths: Sequence[str], form: Format, first: int) -> Objects:
