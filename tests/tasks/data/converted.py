@@ -1,9 +1,14 @@
-"""Writes a data set in COCO's format in other formats, with all digits."""
+"""Writes a data set in COCO's format or in Cityscapes' layout in other formats, with all digits."""
 
 import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from tasks.data.datasets.cityscapes import CLASSES
 
 
 def coco_to_yolo(instances: Path, images: Path, out: Path, split: str) -> Path:
@@ -44,3 +49,29 @@ def coco_to_yolo(instances: Path, images: Path, out: Path, split: str) -> Path:
 def by_id(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Rows in the order of their ids."""
     return sorted(rows, key=lambda row: row["id"])
+
+
+def cityscapes_to_colours(root: Path, out: Path, frames: int = 51) -> Path:
+    """Write Cityscapes' label ids as colour masks: `<out>/images/<split>/` (links), `<out>/masks/<split>/*_mask.png`,
+    at most `frames` of each split.
+
+    The classes' official colours are listed in `<out>/class_dict.csv`; void is black.
+
+    Returns:
+        the folder.
+    """
+    table = np.zeros((256, 3), np.uint8)
+    for label in CLASSES:
+        table[label.label_id] = label.colour
+    splits = [sorted(folder.glob("*/*_leftImg8bit.png")) for folder in sorted(root.glob("leftImg8bit/*"))]
+    for image in (image for images in splits for image in images[:frames]):
+        split, city = image.parts[-3:-1]
+        stem = image.name.removesuffix("_leftImg8bit.png")
+        ids = np.asarray(Image.open(root / "gtFine" / split / city / f"{stem}_gtFine_labelIds.png"))
+        for kind in ("images", "masks"):
+            (out / kind / split).mkdir(parents=True, exist_ok=True)
+        (out / "images" / split / f"{stem}.png").symlink_to(image.resolve())
+        Image.fromarray(table[ids]).save(out / "masks" / split / f"{stem}_mask.png", compress_level=1)
+    rows = [f"{label.name},{','.join(map(str, label.colour))}\n" for label in CLASSES]
+    (out / "class_dict.csv").write_text("name,r,g,b\n" + "".join(rows))
+    return out

@@ -1,4 +1,4 @@
-"""The same annotations and scores from a set in COCO's format and from the same set in another."""
+"""The same annotations and scores from a data set in its own layout and from the same one in another."""
 
 from pathlib import Path
 
@@ -7,10 +7,13 @@ import pytest
 import torch
 
 from heads.boxes import Detections
+from tasks.data.datasets.cityscapes import Cityscapes
 from tasks.data.datasets.coco import Coco
+from tasks.data.datasets.masks import MaskFolders
 from tasks.data.datasets.yolo import Yolo
 from tasks.detect.metric import CocoMAP
-from tests.tasks.data.converted import coco_to_yolo
+from tasks.segment.miou import MeanIoU
+from tests.tasks.data.converted import cityscapes_to_colours, coco_to_yolo
 
 SHARED = Path(__file__).parents[4] / "shared" / "data"
 
@@ -79,3 +82,25 @@ def test_yolo(coco, tmp_path, real):
     found = list(detections(one, len(ours.classes["boxes"])))
     expected = scores(without_crowds(one), ours.classes["boxes"], found)
     assert scores(other, theirs.classes["boxes"], found) == expected and 0.05 < expected["mAP"] < 0.9
+
+
+@pytest.mark.parametrize("real", [False, True], ids=["miniature", "real"])
+def test_colour_masks(cityscapes, tmp_path, real):
+    root = SHARED / "cityscapes-camvid" if real else cityscapes
+    if not root.is_dir():
+        pytest.skip("needs the real frames in shared/data")
+    ours, theirs = Cityscapes(root), MaskFolders(cityscapes_to_colours(root, tmp_path / "colours"), ignore=[[0, 0, 0]])
+    names = [name for name, _, _ in ours.classes["mask"]]
+    assert names == [name for name, _, _ in theirs.classes["mask"]]
+    assert [colour for _, _, colour in ours.classes["mask"]] == [colour for _, _, colour in theirs.classes["mask"]]
+    generator = np.random.default_rng(0)
+    first, second, scored = ours.val(), theirs.val(), (MeanIoU(names), MeanIoU(names))
+    assert len(first) == len(second) and len(theirs.train()) == min(51, len(ours.train()))
+    for index in range(len(first)):
+        one, other = first.read(index), second.read(index)
+        assert (one["image"] == other["image"]).all() and (one["mask"] == other["mask"]).all()
+        wrong = generator.integers(0, len(names), one["mask"].shape, np.uint8)
+        predicted = np.where((one["mask"] == 255) | (wrong < 4), wrong, one["mask"])
+        for metric, truth in zip(scored, (one, other), strict=True):
+            metric.update(torch.from_numpy(predicted)[None], torch.from_numpy(truth["mask"])[None])
+    assert scored[0].compute() == scored[1].compute() and 0.3 < scored[0].compute()["mIoU"] < 0.95
