@@ -38,7 +38,7 @@ ROOMS = {  # top to bottom: each imports rooms that stand below it, and these li
     "tasks.data.inspect": "tasks.data.loading tasks.data.datasets tasks.data.files tasks.common numpy PIL",
     "tasks.data.loading": "tasks.data.datasets tasks.data.transforms tasks.data.files tasks.config "
     "tasks.common torch lightning albumentations numpy cv2",
-    "tasks.data.streets": "tasks.data.datasets tasks.common numpy cv2 PIL",
+    "tasks.data.streets": "tasks.data.datasets tasks.data.files tasks.common numpy cv2 PIL",
     "tasks.data.recognise": "tasks.data.datasets tasks.data.files tasks.common numpy",
     "tasks.data.datasets": "tasks.data.files tasks.common numpy",
     "tasks.data.transforms": "tasks.data.files tasks.common torch albumentations numpy PIL cv2",

@@ -8,6 +8,7 @@ import numpy as np
 
 from tasks.common.errors import UserError
 from tasks.data.datasets.cityscapes import Cityscapes, StreetFiles
+from tasks.data.files.orientation import Upright
 from tasks.data.streets.write import KINDS, generate
 
 
@@ -18,6 +19,7 @@ class Streets(Cityscapes):
         root: folder of the scenes; they are written there once.
         targets: kinds of labels to read: mask, boxes, label.
         train, val, height, width, seed: see generate.
+        upright: see AnnotatedFiles; the scenes have no EXIF turn, so that "auto" leaves open how other photos are read.
 
     Raises:
         UserError: if root holds something else, or cannot be written.
@@ -27,9 +29,9 @@ class Streets(Cityscapes):
 
     def __init__(
         self, root: str | Path, *, targets: Sequence[str] = ("mask",),
-        train: int, val: int, height: int, width: int, seed: int,
+        train: int, val: int, height: int, width: int, seed: int, upright: Upright = "auto",
     ) -> None:  # fmt: skip
-        super().__init__(root, targets=targets, upright=False)
+        super().__init__(root, targets=targets, upright=upright)
         if not (self.root / "streets.json").exists():
             print(f"drawing {train + val} street scenes into {self.root} …", flush=True)
         try:

@@ -25,7 +25,7 @@ def test_what_the_file_takes(manifest):
     assert [takes[key] for key in ("name", "type", "layout", "colours")] == ["image", "uint8", "NCHW", "RGB"]
     assert [takes[key] for key in ("batch", "height", "width")] == [1, *SIZE]
     resize = takes["resize"]
-    assert [resize[key] for key in ("rule", "height", "width")] == ["stretch", *SIZE] and takes["upright"] is False
+    assert [resize[key] for key in ("rule", "height", "width")] == ["stretch", *SIZE] and takes["upright"] is True
     assert resize["filter"] == "bilinear" and resize["antialias"] is True
     assert resize["convention"].startswith("PyTorch: interpolate") and "align_corners=False" in resize["convention"]
     assert takes["normalisation"].startswith("inside the file: give it bytes")

@@ -10,10 +10,13 @@ from cityscapesscripts.helpers.annotation import Annotation
 from cityscapesscripts.helpers.labels import id2label, name2label
 from cityscapesscripts.preparation.json2instanceImg import createInstanceImage
 from cityscapesscripts.preparation.json2labelImg import createLabelImage
+from omegaconf import OmegaConf
 from PIL import Image
 
 from tasks.data import streets
+from tasks.data.loading.upright import answer_for, answer_without_data, look_at_turns
 from tasks.data.streets import write
+from tasks.data.streets.dataset import Streets
 
 SIZE = {"height": 128, "width": 256}
 SCENES = {"day", "dusk", "night", "fog", "rain", "snow"}
@@ -190,3 +193,16 @@ def test_a_bad_argument_is_named(tmp_path: Path, wrong: dict[str, int]) -> None:
     with pytest.raises(ValueError, match=f"{next(iter(wrong))}={next(iter(wrong.values()))}"):
         streets.generate(tmp_path / "streets", **{"train": 1, "val": 1, **wrong})
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("key", "answer"), [({}, True), ({"upright": True}, True), ({"upright": False}, False)])
+def test_predictions_turn_photos_upright_unless_the_scenes_are_said_to_be_read_as_stored(root, key, answer):
+    scenes = Streets(root, train=18, val=6, seed=0, **SIZE, **key)
+    splits = scenes.train(), scenes.val()
+    for samples in splits:
+        look_at_turns(samples)
+    assert answer_for(splits) is answer
+
+
+def test_a_network_of_unopened_scenes_turns_photos_upright() -> None:
+    assert answer_without_data(OmegaConf.load("conf/dataset/streets.yaml")) is True
