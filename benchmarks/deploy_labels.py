@@ -28,7 +28,8 @@ from backbones.base import IMAGENET_MEAN, IMAGENET_STD
 from benchmarks.exported import exported, has_bf16, network
 from benchmarks.peers import FromBytes, in_onnxruntime, in_openvino, planes_of
 from benchmarks.timing import alternate, report
-from tasks.data.datasets.cityscapes import Cityscapes, lookup_table
+from tasks.data.datasets.cityscapes import Cityscapes
+from tasks.data.datasets.cityscapes_classes import lookup_table
 from tasks.data.streets.picture import draw
 from tasks.deploy.decode import Array
 from tasks.deploy.model import Model

@@ -25,7 +25,7 @@ from benchmarks.timing import alternate, report
 from heads.sizes import measure
 from tasks.app.resolve import composed
 from tasks.common.cpu import keep_freed_memory
-from tasks.data.datasets.cityscapes import CLASSES
+from tasks.data.datasets.cityscapes_classes import CLASSES
 from tasks.engine.build import build
 from tasks.engine.learner import Learner
 from tasks.engine.settings import LearnerSettings, Run

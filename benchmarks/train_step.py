@@ -45,7 +45,7 @@ def measure(options: argparse.Namespace) -> None:
 
     from backbones.mobilenet_v3 import MobileNetV3
     from heads.lraspp import LRASPP
-    from tasks.data.datasets.cityscapes import CLASSES
+    from tasks.data.datasets.cityscapes_classes import CLASSES
     from tasks.engine.learner import Learner
     from tasks.segment.loss import PixelCrossEntropy
     from tasks.segment.task import SegmentTask

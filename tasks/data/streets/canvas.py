@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL.ImageColor import getrgb
 
-from tasks.data.datasets.cityscapes import CLASSES
+from tasks.data.datasets.cityscapes_classes import CLASSES
 
 Array = NDArray[Any]  # of floats
 IDS = {label.name: label.label_id for label in CLASSES} | {"ego vehicle": 1}

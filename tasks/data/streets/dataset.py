@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from tasks.common.errors import UserError
-from tasks.data.datasets.cityscapes import Cityscapes, StreetFiles
+from tasks.data.datasets.cityscapes import Cityscapes
+from tasks.data.datasets.cityscapes_files import StreetFiles
 from tasks.data.files.orientation import Upright
 from tasks.data.streets.write import KINDS, generate
 

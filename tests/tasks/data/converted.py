@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from tasks.data.datasets.cityscapes import CLASSES
+from tasks.data.datasets.cityscapes_classes import CLASSES
 
 
 def coco_to_yolo(instances: Path, images: Path, out: Path, split: str) -> Path:

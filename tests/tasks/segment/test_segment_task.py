@@ -12,7 +12,7 @@ from backbones.base import Feature
 from heads.boxes import Places
 from heads.lraspp import LRASPP
 from tasks.common.errors import UserError
-from tasks.data.datasets.cityscapes import CLASSES
+from tasks.data.datasets.cityscapes_classes import CLASSES
 from tasks.segment.draw import colourise, draw, errors, overlay
 from tasks.segment.loss import PixelCrossEntropy
 from tasks.segment.task import SegmentTask

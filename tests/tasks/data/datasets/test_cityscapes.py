@@ -10,7 +10,8 @@ from PIL import Image
 
 from tasks.common.errors import UserError
 from tasks.common.labels import VOID
-from tasks.data.datasets.cityscapes import CLASSES, Cityscapes, lookup_table
+from tasks.data.datasets.cityscapes import Cityscapes
+from tasks.data.datasets.cityscapes_classes import CLASSES, lookup_table
 from tasks.data.files.images import find_images, read_labels, read_rgb
 
 CAMVID = Path(__file__).parents[5] / "shared" / "data" / "cityscapes-camvid"

@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 
 from tasks.common.errors import UserError
-from tasks.data.datasets.cityscapes import CLASSES, THINGS, Cityscapes
+from tasks.data.datasets.cityscapes import Cityscapes
+from tasks.data.datasets.cityscapes_classes import CLASSES, THINGS
 from tasks.data.files.instances import find_objects, pack_instances
 from tasks.data.streets.dataset import Streets
 

@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 
 from tasks.common.errors import UserError
-from tasks.data.datasets.cityscapes import THINGS, Cityscapes
+from tasks.data.datasets.cityscapes import Cityscapes
+from tasks.data.datasets.cityscapes_classes import THINGS
 from tasks.data.files.instances import pack_instances
 
 LABELS = {label.name: label.label_id for label in THINGS}
