@@ -7,8 +7,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tasks.common.errors import UserError
+from tasks.data.files.coco_annotations import read_crowds
 from tasks.data.files.coco_boxes import read_boxes
-from tasks.data.files.coco_json import named, parse, read_crowds
+from tasks.data.files.coco_lists import named
+from tasks.data.files.coco_parse import parse
 from tasks.data.files.ids import Ids, read_ids
 from tasks.data.files.json_rows import as_number, column, rows
 from tasks.detect.arrange import Integers, Truths

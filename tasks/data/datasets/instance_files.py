@@ -259,7 +259,7 @@ class InstanceFiles(ABC):
 
 def same_categories(train: Instances, val: Instances) -> None:
     """Raises a UserError for a validation category that is missing in the training file or has another name there."""
-    known = {number: name.removesuffix(f" ({number})") for name, number in train.categories}  # see told_apart()
+    known = {number: name.removesuffix(f" ({number})") for name, number in train.categories}  # see coco_lists.distinct
     for full_name, number in val.categories:
         name = full_name.removesuffix(f" ({number})")
         if number not in known:

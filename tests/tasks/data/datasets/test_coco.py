@@ -13,7 +13,8 @@ from tasks.common.errors import UserError
 from tasks.data.datasets import image_lists
 from tasks.data.datasets.coco import Coco, CocoJson
 from tasks.data.files.coco_boxes import box_of_segmentation, check_meaning
-from tasks.data.files.coco_json import POLYGONS, read_instances
+from tasks.data.files.coco_json import read_instances
+from tasks.data.files.coco_parse import POLYGONS
 from tasks.data.files.images import read_rgb
 from tasks.data.files.json_rows import as_integer, as_number
 from tasks.data.files.names import locate
