@@ -14,8 +14,9 @@ from tasks.common.errors import UserError
 from tasks.common.labels import VOID
 from tasks.data.datasets.annotated_files import AnnotatedFiles
 from tasks.data.datasets.drawn_split import DrawnSplit
-from tasks.data.datasets.image_lists import complete_sizes, find_files
+from tasks.data.datasets.header_sizes import complete_sizes
 from tasks.data.datasets.instance_classes import MaskClasses
+from tasks.data.datasets.instance_images import find_files
 from tasks.data.files.boxes import PackedBoxes
 from tasks.data.files.coco_boxes import check_meaning
 from tasks.data.files.coco_cache import open_instances
@@ -187,11 +188,10 @@ class InstanceFiles(ABC):
             raise self.without_images(source)
         content = self.instances[split]
         files, notes = find_files(source.images, content.files, content.image_ids, source.annotations)
-        sizes = content.sizes
-        unsaid: NDArray[np.bool_] = (sizes == 0).any(1)
-        if unsaid.any():
-            sizes = complete_sizes(sizes, source.images, files, upright=self.upright is True)
-            notes.append(f"{content.path.name}: sizes that it lacks are taken from the images")
+        unsaid: NDArray[np.bool_] = (content.sizes == 0).any(1)
+        sizes = complete_sizes(
+            content.sizes, source.images, files, upright=self.upright is True, source=content.path.name
+        )
         check_meaning(content.boxes, sizes[content.owners], content.path)
         boxes, masks = self.boxes(content, sizes), self.masks(content, sizes)
         if boxes is not None:

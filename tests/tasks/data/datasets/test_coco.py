@@ -10,7 +10,7 @@ from PIL import Image
 
 from tasks.common.cpu import thread_pool
 from tasks.common.errors import UserError
-from tasks.data.datasets import image_lists
+from tasks.data.datasets import header_sizes
 from tasks.data.datasets.coco import Coco, CocoJson
 from tasks.data.files.coco_boxes import box_of_segmentation, check_meaning
 from tasks.data.files.coco_json import read_instances
@@ -266,7 +266,7 @@ READ = {  # what other tools write, and is unambiguous
         each("images", lambda row: row.update(file_name=row["file_name"].upper())),
         "(000000000100.JPG is 000000000100.jpg, …)",
     ),
-    "no sizes": (each("images", lambda row: (row.pop("width"), row.pop("height"))), "sizes that it lacks"),
+    "no sizes": (each("images", lambda row: (row.pop("width"), row.pop("height"))), "sizes that the files lack"),
     "sizes as text": (each("images", lambda row: row.update(width=str(row["width"]), height=f"{row['height']}.0")), ""),
     "crowd null": (each("annotations", lambda row: row.update(iscrowd=row["iscrowd"] or None)), ""),
     "crowd as text": (each("annotations", lambda row: row.update(iscrowd=str(row["iscrowd"]))), ""),
@@ -481,7 +481,7 @@ def test_a_folder_is_listed_once(coco, monkeypatch):
 
 def test_sizes_are_read_by_threads_on_all_cores(coco, monkeypatch):
     pools = []
-    monkeypatch.setattr(image_lists, "thread_pool", lambda: pools.append(1) or thread_pool())
+    monkeypatch.setattr(header_sizes, "thread_pool", lambda: pools.append(1) or thread_pool())
     edit(coco, each("images", lambda row: (row.pop("width"), row.pop("height"))))
     Coco(coco).train()
     assert pools == [1]
