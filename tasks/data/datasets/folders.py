@@ -8,7 +8,7 @@ from typing import Any, Literal
 from tasks.common.console import report
 from tasks.common.errors import UserError
 from tasks.data.datasets.drawn_split import DrawnSplit
-from tasks.data.datasets.folder_layouts import advice, named_as_split
+from tasks.data.datasets.folder_layouts import advice, misread, named_as_split
 from tasks.data.files.files import LabelledFiles
 from tasks.data.files.orientation import Upright
 from tasks.data.files.walk import files_below, folders_in, found_in, images_in, passed_over
@@ -109,7 +109,9 @@ class Folders:
         with_images = set(samples.labels.tolist())
         for label, folder in enumerate(self.folders):
             if label not in with_images:
-                raise UserError(f"no image in {self.folder_of(self.train_split, folder)}/\n{self.expected()}")
+                raise UserError(
+                    f"no image in {self.folder_of(self.train_split, folder)}/{self.way_out()}\n{self.expected()}"
+                )
         return samples
 
     @cached_property
@@ -170,6 +172,12 @@ class Folders:
             loose = images_in(folder)
             what = f"{len(loose)} images lie in {folder} itself: each class needs a folder" if loose else ""
             raise UserError(f"{what or f'no class folder in {folder}'}{self.way_out()}\n{self.expected()}")
+        if self.layout == "split_first" and (keys := misread(folder, names)):
+            keys = keys if self.unsplit else keys.replace(f"dataset.root={self.root}/", "dataset.train_split=", 1)
+            raise UserError(
+                f"the folders of {folder} ({', '.join(names[:8])}) are no classes: class folders lie below them; what "
+                f"is there is read with {keys}"
+            )
         return names
 
     def not_there(self, split: str) -> UserError:

@@ -1,5 +1,6 @@
 """Images of each class in a folder of its name: by splits, with the splits inside, or without a split."""
 
+from tasks.data.datasets.folder_layouts import below_wrappers, misread, places_by_words
 from tasks.data.recognise.label_maps import IMAGES, MASKS
 from tasks.data.recognise.listing import Listing, join, known, low
 from tasks.data.recognise.reading import DRAWN, Reading, listed, said, splits_or_drawn
@@ -18,7 +19,15 @@ OTHERS = (
 
 
 def find(listing: Listing) -> list[Reading]:
-    """Class folders, unless the folder names are those of other layouts."""
+    """Class folders, unless the folder names are those of other layouts.
+
+    If one folder alone has images (PetImages, or images beside meta), they are looked for in it; not if it is called
+    images and a table may be about them.
+    """
+    place = below_wrappers(listing.root)
+    tables = low(place.name) in IMAGES and any(listing.every(".csv", depth=1))
+    if place != listing.root and low(place.name) not in MASKS and not tables:
+        return find(Listing(place))
     splits, root = listing.splits(), listing.root
     if "train" in splits:
         names = classes_in(listing, splits["train"])
@@ -34,6 +43,12 @@ def find(listing: Listing) -> list[Reading]:
         counts = {role: sum(listing.images_below(join(one, name)) for one in names) for role, name in splits.items()}
         keys = {"root": root, "layout": "class_first"} | splits_or_drawn(splits)
         return [Reading("class folders", "folders", keys, LABEL, [said(splits, counts), listed(names)])]
+    if misread(root, names):  # seg_train/seg_train, seg_test/seg_test
+        splits = places_by_words(root, names)
+        counts = {role: listing.images_below(name) for role, name in splits.items()}
+        keys = {"root": root, "layout": "split_first"} | splits_or_drawn(splits)
+        inside_train = listing.folders[splits["train"]]
+        return [Reading("class folders", "folders", keys, LABEL, [said(splits, counts), listed(inside_train)])]
     if len(names) > 1:
         keys = {"root": root, "layout": "split_first"} | DRAWN
         return [

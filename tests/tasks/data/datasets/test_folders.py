@@ -11,6 +11,7 @@ from tasks.common.errors import UserError
 from tasks.data.datasets.folders import Folders
 from tasks.data.datasets.imagenet import Imagenette
 from tasks.data.files.texts import Texts
+from tests.layouts.labels import write_image
 
 CIFAR = Path(__file__).parents[5] / "shared" / "data" / "cifar10-mini"
 
@@ -245,3 +246,40 @@ def test_real_images():
     assert np.bincount(train.labels).tolist() == [500] * 10
     assert len({train.name(i) for i in range(5000)}) == 5000
     assert len(list(val.check())) == 1000
+
+
+@pytest.mark.parametrize(
+    ("paths", "keys", "names"),
+    [
+        (  # Intel's scenes: each split lies in a folder of its name
+            ("seg_train/seg_train/{}/{}", "seg_test/seg_test/{}/{}", "seg_pred/seg_pred/{1}"),
+            "dataset.train_split=seg_train/seg_train dataset.val_split=seg_test/seg_test",
+            ["cat", "dog"],
+        ),
+        (("PetImages/{}/{}",), "dataset.root=ROOT/PetImages dataset.val.share=0.2", ["cat", "dog"]),
+        (("images/{}/{}",), "dataset.root=ROOT/images dataset.val.share=0.2", ["cat", "dog"]),  # Food-101
+    ],
+)
+def test_folders_that_only_hold_class_folders_are_no_classes(tmp_path, paths, keys, names):
+    for path in paths:
+        for name, tone in (("cat", 20), ("dog", 120)):
+            for number in range(4):
+                write_image(tmp_path / path.format(name, f"{name}_{number}.jpg"), tone)
+    (tmp_path / "meta").mkdir()
+    with pytest.raises(UserError) as caught:
+        Folders(tmp_path, val={"share": 0.2}).train()
+    line = str(caught.value).replace(str(tmp_path), "ROOT")
+    assert "are no classes" in line and f"is read with {keys}" in line
+    typed = dict(word.replace("ROOT", str(tmp_path)).removeprefix("dataset.").split("=") for word in keys.split())
+    share = typed.pop("val.share", None)
+    dataset = Folders(**({"root": tmp_path} | typed), val={"share": share and float(share)})
+    assert dataset.classes["label"] == names
+    assert (len(dataset.train()), len(dataset.val())) == ((6, 2) if share else (8, 8))
+
+
+def test_images_of_a_class_may_all_lie_deeper(tmp_path):
+    for name in ("cat", "dog"):
+        for session in ("monday", "tuesday"):
+            write_image(tmp_path / name / session / "a.jpg", 20)
+    assert Folders(tmp_path, val={"share": 0.5}).classes["label"] == ["cat", "dog"]
+    assert len(Folders(tmp_path, val={"share": 0.5}).train()) == 2

@@ -47,6 +47,11 @@ WRITERS = {
     "folders without a split": lambda root: labels.write_folders(root, "{name}/{file}"),
     "splits in class folders": lambda root: labels.write_folders(root, "{name}/{split}/{file}"),
     "a wrapped folder": lambda root: labels.write_folders(root / "export", "{name}/{file}"),
+    "folders beside others": lambda root: (
+        labels.write_folders(root / "images", "{name}/{file}"),
+        (root / "meta").mkdir(),
+    ),
+    "folders of split words": lambda root: labels.write_folders(root, "seg_{split}/seg_{split}/{name}/{file}"),
     "a table": labels.write_table,
 }
 
