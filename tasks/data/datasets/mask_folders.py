@@ -147,7 +147,7 @@ def usual_folders(root: Path, split: str) -> tuple[str, str]:
         return ".", "."
     raise UserError(
         f"no folders of images and of label files in {root} ({found_in(root)}): set dataset.images and dataset.masks, "
-        "such as dataset.images=photos/{split} dataset.masks=labels/{split}"
+        "such as dataset.images=photos/{split} dataset.masks=labels/{split}; dataset=auto looks for equal names"
     )
 
 

@@ -8,8 +8,10 @@ import numpy as np
 
 from tasks.common.errors import UserError
 from tasks.data.files.opening import opened
+from tasks.data.recognise import mask_pairs
 from tasks.data.recognise.listing import Listing, join, low, sample
 from tasks.data.recognise.reading import Reading, said, splits_or_drawn
+from tasks.data.recognise.split_texts import SPLITS
 
 IMAGES = ("images", "image", "imgs", "img", "jpegimages", "photos", "original_images")
 MASKS = (
@@ -50,7 +52,23 @@ def find(listing: Listing) -> list[Reading]:
         found.setdefault(
             (images, masks), Reading("label maps", "masks", keys | {"classes": file}, MASK, [*facts, fact])
         )
-    return list(found.values())
+    readings = list(found.values())
+    likely = [one for one in mask_pairs.find(listing) if not readings or one.rank > 0]
+    return readings + [of_pairs(listing, one) for one in likely if one.folder not in {masks for _, masks in found}]
+
+
+def of_pairs(listing: Listing, found: mask_pairs.Found) -> Reading:
+    """The reading of folders of unusual names."""
+    splits: dict[str, str] = {}
+    for text in found.counts:
+        if (role := SPLITS.get(low(text))) is not None:
+            splits.setdefault(role, text)
+    counts = {role: found.counts[text] for role, text in splits.items()}
+    whole = sum(found.counts.values())
+    facts = [said(splits, counts) if splits else f"{whole:,} images, {said({}, {})}"]
+    keys = {"root": listing.root, "images": found.images, "masks": found.masks} | splits_or_drawn(splits)
+    file, fact = classes_of(listing, found.folder, splits.get("train", ""), found.end)
+    return Reading("label maps", "masks", keys | {"classes": file}, MASK, [*facts, fact])
 
 
 MASK = frozenset({"mask"})
@@ -128,10 +146,10 @@ def contents(listing: Listing, paths: Sequence[str], every: int) -> str:
         try:
             with opened(listing.root / path) as image:
                 modes[image.mode] += 1
-                pixels = np.asarray(image.convert("RGB") if image.mode in ("RGB", "RGBA") else image)
+                pixels = np.asarray(image)
         except UserError as error:
             return f"{error}"
-        flat = pixels.reshape(-1, 3) if pixels.ndim == 3 else pixels.reshape(-1, 1)
+        flat = pixels.reshape(len(pixels) * pixels.shape[1], -1)
         values |= {tuple(row) if len(row) > 1 else row[0] for row in np.unique(flat, axis=0).tolist()}
     shown = ", ".join(str(value) for value in sorted(values, key=str)[:MOST_VALUES])
     more = ", …" if len(values) > MOST_VALUES else ""
