@@ -9,6 +9,7 @@ from tasks.common.console import report
 from tasks.common.errors import UserError
 from tasks.data.datasets.drawn_split import DrawnSplit
 from tasks.data.datasets.folder_layouts import advice, misread, named_as_split
+from tasks.data.datasets.two_sides import Side, TwoSides
 from tasks.data.files.files import LabelledFiles
 from tasks.data.files.orientation import Upright
 from tasks.data.files.walk import files_below, folders_in, found_in, images_in, passed_over
@@ -16,7 +17,7 @@ from tasks.data.files.walk import files_below, folders_in, found_in, images_in, 
 Layout = Literal["split_first", "class_first"]
 
 
-class Folders:
+class Folders(TwoSides[LabelledFiles]):
     """Images of each class in a folder of its name, at any depth below it.
 
         split_first   <root>/train/<class>/*      or, with val.share, <root>/<class>/*
@@ -46,10 +47,11 @@ class Folders:
         val: Mapping[str, Any] | None = None,
         upright: Upright = False,
     ) -> None:
+        super().__init__(DrawnSplit.of(val))
         if layout not in ("split_first", "class_first"):
             raise UserError(f"dataset.layout={layout} is not one of split_first, class_first")
         self.root, self.train_split, self.val_split = Path(root), train_split, val_split
-        self.layout, self.drawn, self.upright = layout, DrawnSplit.of(val), upright
+        self.layout, self.upright = layout, upright
 
     @cached_property
     def folders(self) -> list[str]:
@@ -81,30 +83,27 @@ class Folders:
         """Names of the classes."""
         return {"label": self.folders}
 
-    def train(self) -> LabelledFiles:
-        """The training images.
-
-        Raises:
-            UserError: for a missing split, or a class without images.
-        """
-        return self.all_of_train if self.drawn is None else self.all_of_train.of(self.sides[0])
-
     def val(self) -> LabelledFiles:
         """The images to score.
 
         Raises:
             UserError: for a missing or empty split, or a class that is not in the training split.
         """
-        samples = self.split(self.val_split) if self.drawn is None else self.all_of_train.of(self.sides[1])
+        samples = super().val()
         scored = set(samples.labels.tolist())
         if lacking := [name for label, name in enumerate(self.folders) if label not in scored]:
             some = ", ".join(lacking[:8]) + (f" and {len(lacking) - 8} more" if len(lacking) > 8 else "")
             report(f"no validation image of {len(lacking)} of {len(self.folders)} classes: {some}")
         return samples
 
-    @cached_property
-    def all_of_train(self) -> LabelledFiles:
-        """The training images and those drawn from them."""
+    def open_side(self, side: Side) -> LabelledFiles:
+        """All images of a split; of the training split, also those drawn to score.
+
+        Raises:
+            UserError: for a missing split, or a training class without images.
+        """
+        if side == "val":
+            return self.split(self.val_split)
         samples = self.split(self.train_split)
         with_images = set(samples.labels.tolist())
         for label, folder in enumerate(self.folders):
@@ -114,15 +113,16 @@ class Folders:
                 )
         return samples
 
-    @cached_property
-    def sides(self) -> tuple[list[int], list[int]]:
-        """Indices of the images to train on and of those to score."""
+    def draw(self) -> tuple[LabelledFiles, LabelledFiles]:
+        """The images to train on and those to score, drawn anew."""
         assert self.drawn is not None
         if self.layout == "split_first" and not self.unsplit and (unread := self.root / self.val_split).is_dir():
             report(f"{unread} is not read: dataset.val.share={self.drawn.share:g} draws from {self.train_split}")
-        samples = self.all_of_train
-        names = [samples.files[index] for index in range(len(samples))]
-        return self.drawn.sides(names, samples.labels.tolist())
+        return super().draw()
+
+    def strata(self) -> list[int]:
+        """The images' classes."""
+        return list(self.files("train").labels.tolist())
 
     def split(self, split: str) -> LabelledFiles:
         """All images of a split, class by class."""

@@ -1,6 +1,6 @@
 """Splits of images with boxes in instance files of COCO's format, at any location."""
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +17,7 @@ from tasks.data.datasets.drawn_split import DrawnSplit
 from tasks.data.datasets.header_sizes import complete_sizes
 from tasks.data.datasets.instance_classes import MaskClasses
 from tasks.data.datasets.instance_images import find_files
+from tasks.data.datasets.two_sides import AnnotatedSides, Side
 from tasks.data.files.boxes import PackedBoxes
 from tasks.data.files.coco_boxes import check_meaning
 from tasks.data.files.coco_cache import open_instances
@@ -35,7 +36,7 @@ class Source(NamedTuple):
     annotations: Path
 
 
-class InstanceFiles(ABC):
+class InstanceFiles(AnnotatedSides):
     """Two splits, each of a folder of images and an instances file.
 
     The categories are those of the training file; those of the validation file if there is no training file, which is
@@ -64,13 +65,13 @@ class InstanceFiles(ABC):
         drop_empty: bool = False,
         drawn: DrawnSplit | None = None,
     ) -> None:
+        super().__init__(drawn)
         if numbering not in ("dense", "ids"):
             raise UserError(f"dataset.numbering={numbering} is not one of dense, ids")
         if isinstance(targets, str) or not targets or not {*targets} <= {"mask", "boxes", "label"}:
             raise UserError(f"dataset.targets={targets} is not a list of some of mask, boxes")
         self.numbering, self.targets, self.background = numbering, tuple(targets), background
-        self.upright, self.drop_empty, self.drawn = upright, drop_empty, drawn
-        self.opened: dict[str, AnnotatedFiles] = {}
+        self.upright, self.drop_empty = upright, drop_empty
 
     @abstractmethod
     def source(self, split: str) -> Source | None:
@@ -147,46 +148,19 @@ class InstanceFiles(ABC):
             found["boxes"] = [[name, number] for name, number in self.categories]
         return found
 
-    def train(self) -> AnnotatedFiles:
-        """The training images.
+    @property
+    def train_source(self) -> Path:
+        """The JSON file of the training split."""
+        return self.instances["train"].path
 
-        Raises:
-            UserError: for a missing split, an error in its file, or no box in it.
-        """
-        files = self.files("train") if self.drawn is None else self.files("train").of(self.sides[0])
-        if files.boxes is not None:
-            files.must_teach(self.instances["train"].path)
-        return files
-
-    def val(self) -> AnnotatedFiles:
-        """The images to score.
-
-        Raises:
-            UserError: for a missing split, or an error in its file.
-        """
-        return self.files("val") if self.drawn is None else self.files("train").of(self.sides[1])
-
-    @cached_property
-    def sides(self) -> tuple[list[int], list[int]]:
-        """Indices of the training images and of the validation images drawn from one file."""
-        assert self.drawn is not None
-        files = self.files("train")
-        return self.drawn.sides([files.files[index] for index in range(len(files))])
-
-    def files(self, split: str) -> AnnotatedFiles:
-        """All images of a split, in the order of its file; opened once, though two splits may be drawn from it."""
-        if split not in self.opened:
-            self.opened[split] = self.open(split)
-        return self.opened[split]
-
-    def open(self, split: str) -> AnnotatedFiles:
+    def open_side(self, side: Side) -> AnnotatedFiles:
         """All images of a split, in the order of its file."""
-        source = self.source(split)
+        source = self.source(side)
         if source is None:
-            raise self.missing(split)
+            raise self.missing(side)
         if not source.images.is_dir():
             raise self.without_images(source)
-        content = self.instances[split]
+        content = self.instances[side]
         files, notes = find_files(source.images, content.files, content.image_ids, source.annotations)
         unsaid: NDArray[np.bool_] = (content.sizes == 0).any(1)
         sizes = complete_sizes(
@@ -199,7 +173,7 @@ class InstanceFiles(ABC):
         if masks is not None and not content.outlined.all():
             count = len(content.outlined) - content.outlined.sum()
             notes.append(f"{content.path.name}: {count} objects have only a box, which is void in label maps")
-        if split == next(iter(self.instances)):
+        if side == next(iter(self.instances)):
             notes.append(self.phantoms())
         for line in (*content.notes, *notes):
             if line:

@@ -17,7 +17,7 @@ from tasks.data.datasets.drawn_split import DrawnSplit
 from tasks.data.datasets.header_sizes import complete_sizes
 from tasks.data.datasets.labelme_images import find_images
 from tasks.data.datasets.labelme_objects import Objects, draw_masks, join_shapes, pack_boxes
-from tasks.data.datasets.two_sides import Side, TwoSides
+from tasks.data.datasets.two_sides import AnnotatedSides, Side
 from tasks.data.files.labelme_json import LabelledShapes, read_shapes
 from tasks.data.files.orientation import Upright
 from tasks.data.files.stems import files_with, stamps_of
@@ -28,7 +28,7 @@ BLACK = (0, 0, 0)
 VALID = ("valid", "validation")  # other names of the split val
 
 
-class Labelme(TwoSides):
+class Labelme(AnnotatedSides):
     """`<root>/**/*.json` beside their images, or with paths to them; or `<root>/{train,val}/` of the same.
 
     Rectangles, polygons and circles of one label and group are one object. The label `_background_` is the background,
@@ -66,7 +66,7 @@ class Labelme(TwoSides):
             raise UserError(f"dataset.targets={targets} is not a list of some of mask, boxes")
         self.root, self.images = Path(root), None if images is None else Path(root) / images
         self.wanted = check_classes(classes, ("found",))
-        super().__init__(DrawnSplit.of(val), named=not isinstance(self.wanted, str))
+        super().__init__(DrawnSplit.of(val))
         self.background, self.upright, self.targets = background, upright, tuple(targets)
         self.splits = {"train": train_split, "val": val_split}
         self.opened: dict[str, tuple[Path, list[str], LabelledShapes]] = {}
@@ -131,11 +131,16 @@ class Labelme(TwoSides):
             kinds["boxes"] = [[name, number] for number, name in numbered]
         return kinds
 
-    def source_of(self, side: Side) -> Path:
-        """The folder of a side's images."""
-        return self.open(side)[0]
+    def found_names(self) -> list[str] | None:
+        """See AnnotatedSides."""
+        return self.names if isinstance(self.wanted, str) else None
 
-    def files(self, side: Side) -> AnnotatedFiles:
+    @property
+    def train_source(self) -> Path:
+        """The folder of the training images."""
+        return self.open("train")[0]
+
+    def open_side(self, side: Side) -> AnnotatedFiles:
         """All images of a side, by the names of their JSON files, numbered from 1."""
         folder, jsons, content = self.open(side)
         images, files = find_images(folder, jsons, content, self.images)

@@ -10,6 +10,7 @@ from tasks.common.palette import Colour, palette
 from tasks.data.datasets.annotated_files import AnnotatedFiles
 from tasks.data.datasets.drawn_split import DrawnSplit
 from tasks.data.datasets.mask_folders import Folders, find_folders
+from tasks.data.datasets.two_sides import Side, TwoSides
 from tasks.data.files.class_files import ClassFiles, ResizedMasks
 from tasks.data.files.class_lists import listed, read_list
 from tasks.data.files.class_scan import find_classes
@@ -57,7 +58,7 @@ class MaskedImages(AnnotatedFiles):
         return not any(fits(image, said, upright) for upright in either)
 
 
-class MaskFolders:
+class MaskFolders(TwoSides[MaskedImages]):
     """Images with label files that are found by patterns of paths below one folder.
 
     Args:
@@ -102,7 +103,8 @@ class MaskFolders:
     ) -> None:
         if unlabelled not in ("refuse", "skip"):
             raise UserError(f"dataset.unlabelled={unlabelled} is not one of refuse, skip")
-        self.root, self.drawn, self.template = Path(root), DrawnSplit.of(val), template
+        super().__init__(DrawnSplit.of(val))
+        self.root, self.template = Path(root), template
         self.images, self.masks, self.train_split, self.val_split = images, masks, train_split, val_split
         self.wanted, self.ignore, self.background = classes, ignore, background
         self.nearest, self.resize_masks, self.unlabelled, self.upright = nearest, resize_masks, unlabelled, upright
@@ -224,22 +226,14 @@ class MaskFolders:
                 print(f"{len(names)} {what}: {some(names)}", flush=True)
         return found
 
-    def train(self) -> MaskedImages:
-        """The images to train on."""
-        return self.side(0) if self.drawn else self.samples(self.pairs(self.folders.train), self.folders.train)
+    def names_to_draw(self) -> Sequence[str]:
+        """The images' paths below the root."""
+        return self.pairs(self.folders.train).images
 
-    def val(self) -> MaskedImages:
-        """The images to score."""
-        return self.side(1) if self.drawn else self.samples(self.pairs(self.folders.val), self.folders.val)
-
-    def side(self, number: int) -> MaskedImages:
-        """A drawn side of the training images: 0 to train on, 1 to score."""
-        assert self.drawn is not None
-        pairs = self.pairs(self.folders.train)
-        return self.samples(pairs, self.folders.train).of(self.drawn.sides(pairs.images)[number])
-
-    def samples(self, pairs: Pairs, split: str) -> MaskedImages:
+    def open_side(self, side: Side) -> MaskedImages:
         """A split's images with their label maps."""
+        split = self.folders.train if side == "train" else self.folders.val
+        pairs = self.pairs(split)
         folder = self.root / self.folders.images_of(split).folder
         files = [str((self.root / file).relative_to(folder)) for file in pairs.images]
         masks = self.label_maps(pairs)

@@ -14,6 +14,7 @@ from tasks.data.datasets.annotated_files import AnnotatedFiles
 from tasks.data.datasets.drawn_split import DrawnSplit
 from tasks.data.datasets.table_columns import Columns, find_columns, obvious
 from tasks.data.datasets.table_labels import Labels, only_label, read_labels
+from tasks.data.datasets.two_sides import Side, TwoSides
 from tasks.data.files.csv_table import CsvTable, read_table
 from tasks.data.files.listed_files import elsewhere, find_listed
 from tasks.data.files.orientation import Upright
@@ -30,7 +31,7 @@ class Split(NamedTuple):
     folder: Path
 
 
-class Table:
+class Table(TwoSides[AnnotatedFiles]):
     """Images with one label (kind `label`) or any number of them (kind `multilabel`), from a CSV file.
 
         id,label          filename, cat, dog          image,tags
@@ -69,10 +70,11 @@ class Table:
         targets: Sequence[str] = ("label",),
         upright: Upright = "auto",
     ) -> None:
+        super().__init__(DrawnSplit.of(val))
         self.root, self.table, self.images, self.upright = Path(root), table, images, upright
         self.file, self.label, self.labels, self.separator = file, label, labels, separator
         self.split, self.train_split, self.val_split, self.merge = split, train_split, val_split, merge
-        self.val_keys, self.drawn = val or {}, DrawnSplit.of(val)
+        self.val_keys = val or {}
         self.targets = [kind for kind in KINDS if kind in targets] or [*KINDS]
         ways = {"split": split, "val.table": self.val_keys.get("table"), "val.share": self.val_keys.get("share")}
         if len(given := [f"dataset.{key}={value}" for key, value in ways.items() if value is not None]) > 1:
@@ -167,22 +169,13 @@ class Table:
         """Names of the classes of the training images."""
         return read_labels(self.splits[0].table, self.columns).names
 
-    @cached_property
-    def sides(self) -> tuple[AnnotatedFiles, AnnotatedFiles]:
-        """Training and validation images, drawn from all images."""
-        assert self.drawn is not None
-        samples = self.samples(self.splits[0])
-        names = [samples.files[index] for index in range(len(samples))]
-        train, val = self.drawn.sides(names, strata(samples))
-        return samples.of(train), samples.of(val)
-
     def train(self) -> AnnotatedFiles:
         """The training images.
 
         Raises:
             UserError: for what cannot be read, with file and row.
         """
-        samples = self.samples(self.splits[0]) if self.splits[1] is not None else self.sides[0]
+        samples = super().train()
         self.report_absent(samples, "training")
         return samples
 
@@ -192,10 +185,19 @@ class Table:
         Raises:
             UserError: for what cannot be read, with file and row, and a class that no training image has.
         """
-        split = self.splits[1]
-        samples = self.sides[1] if split is None else self.samples(split)
+        samples = super().val()
         self.report_absent(samples, "validation")
         return samples
+
+    def open_side(self, side: Side) -> AnnotatedFiles:
+        """All images of a side."""
+        split = self.splits[0] if side == "train" else self.splits[1]
+        assert split is not None
+        return self.samples(split)
+
+    def strata(self) -> list[int]:
+        """The classes by which the share is drawn."""
+        return strata(self.files("train"))
 
     def samples(self, split: Split) -> AnnotatedFiles:
         """The images of some rows."""

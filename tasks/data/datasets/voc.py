@@ -13,7 +13,7 @@ from tasks.data.datasets.annotated_files import AnnotatedFiles
 from tasks.data.datasets.class_names import check_classes, listed, typed
 from tasks.data.datasets.drawn_split import DrawnSplit
 from tasks.data.datasets.header_sizes import complete_sizes
-from tasks.data.datasets.two_sides import Side, TwoSides
+from tasks.data.datasets.two_sides import AnnotatedSides, Side
 from tasks.data.datasets.voc_layout import Target, VocLayout
 from tasks.data.datasets.voc_parts import Part
 from tasks.data.files.boxes import PackedBoxes
@@ -30,7 +30,7 @@ CLASSES = (
 WORDS = ("auto", "official", "found")
 
 
-class Voc(TwoSides):
+class Voc(AnnotatedSides):
     """`<root>/VOC2012/` or `<root>` itself, with JPEGImages, Annotations/*.xml, SegmentationClass/*.png and
     ImageSets/{Main,Segmentation}/<split>.txt; or without lists: see VocLayout.
 
@@ -76,7 +76,7 @@ class Voc(TwoSides):
         ):
             raise UserError(f"dataset.targets={targets} is not a list of some of mask, boxes, label")
         self.wanted = check_classes(classes, WORDS)
-        super().__init__(DrawnSplit.of(val), named=not isinstance(self.wanted, str))
+        super().__init__(DrawnSplit.of(val))
         self.background, self.first_pixel, self.upright = background, first_pixel, upright
         self.layout = VocLayout(
             Path(root), images=images, annotations=annotations, train_split=train_split, val_split=val_split
@@ -163,11 +163,16 @@ class Voc(TwoSides):
             kinds["boxes"] = [[name, number] for number, name in enumerate(self.names, 1)]
         return kinds
 
-    def source_of(self, side: Side) -> Path:
-        """The list or the folder of a side's images."""
-        return self.open(side)[0].source
+    def found_names(self) -> list[str] | None:
+        """See AnnotatedSides."""
+        return self.names if isinstance(self.wanted, str) else None
 
-    def files(self, side: Side) -> AnnotatedFiles:
+    @property
+    def train_source(self) -> Path:
+        """The list or the folder of the training images."""
+        return self.open("train")[0].source
+
+    def open_side(self, side: Side) -> AnnotatedFiles:
         """All images of a side, in the order of its list or by name, numbered from 1."""
         part, objects = self.open(side)
         for line in part.notes:

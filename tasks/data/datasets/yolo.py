@@ -11,6 +11,7 @@ from tasks.common.errors import UserError
 from tasks.data.datasets.annotated_files import AnnotatedFiles
 from tasks.data.datasets.drawn_split import DrawnSplit
 from tasks.data.datasets.instance_classes import MaskClasses
+from tasks.data.datasets.two_sides import AnnotatedSides, Side
 from tasks.data.datasets.yolo_split import below_one_folder, boxes_of, labelled_sizes, masks_of
 from tasks.data.files.image_lists import images_of
 from tasks.data.files.listings import Listings, Stamp
@@ -20,7 +21,7 @@ from tasks.data.files.yolo_rows import Format
 from tasks.data.files.yolo_yaml import Description, describe
 
 
-class Yolo:
+class Yolo(AnnotatedSides):
     """Images with a text file each: `class cx cy w h`, or a class and a polygon, as fractions of the image.
 
     Args:
@@ -55,12 +56,11 @@ class Yolo:
             raise UserError(
                 f"dataset.{key}: no such file or folder; set dataset.data=<data.yaml> or dataset.root=<folder>"
             )
-        self.splits = {"train": train_split, "val": val_split}
-        self.drawn, self.targets = DrawnSplit.of(val), tuple(targets)
-        self.background, self.upright = background, upright
+        self.splits: dict[Side, str] = {"train": train_split, "val": val_split}
+        super().__init__(DrawnSplit.of(val))
+        self.targets, self.background, self.upright = tuple(targets), background, upright
         self.listings = Listings()
         self.read: dict[str, tuple[Sequence[Stamp], Labelled]] = {}
-        self.opened: dict[str, AnnotatedFiles] = {}
 
     @cached_property
     def description(self) -> Description:
@@ -103,51 +103,22 @@ class Yolo:
 
     def has_polygons(self) -> bool:
         """Whether any object of a split that is named is a polygon."""
-        uses = ("train",) if self.drawn is not None else ("val", "train")
+        uses: tuple[Side, ...] = ("train",) if self.drawn is not None else ("val", "train")
         named = [self.splits[use] for use in uses if self.description.parts(self.splits[use])]
         return any(self.labelled(split)[1].objects.counts.any() for split in named)
 
-    def train(self) -> AnnotatedFiles:
-        """The training images.
+    @property
+    def train_source(self) -> Path:
+        """The file that describes the data set."""
+        return self.description.source
 
-        Raises:
-            UserError: for a missing split or file, an error in one, or no box in any.
-        """
-        files = self.files("train")
-        if self.drawn is not None:
-            files = files.of(self.sides(files)[0])
-        if files.boxes is not None:
-            files.must_teach(self.description.source)
-        return files
-
-    def val(self) -> AnnotatedFiles:
-        """The images to score.
-
-        Raises:
-            UserError: for a missing split or file, or an error in one.
-        """
-        if self.drawn is None:
-            return self.files("val")
-        files = self.files("train")
-        return files.of(self.sides(files)[1])
-
-    def sides(self, files: AnnotatedFiles) -> tuple[list[int], list[int]]:
-        """Numbers of the images to train on, and of those to score."""
-        assert self.drawn is not None
-        return self.drawn.sides([files.files[index] for index in range(len(files))])
-
-    def files(self, use: str) -> AnnotatedFiles:
-        """All images of the split for "train" or "val"."""
-        if use not in self.opened:
-            self.opened[use] = self.open(self.splits[use])
-        return self.opened[use]
-
-    def open(self, split: str) -> AnnotatedFiles:
+    def open_side(self, side: Side) -> AnnotatedFiles:
         """The images of a split with their labels.
 
         Raises:
             UserError: for a missing split or file, or an error in one.
         """
+        split = self.splits[side]
         images, labelled = self.labelled(split)
         source = self.description.source
         sizes = labelled_sizes(images, self.upright, source)
