@@ -1,9 +1,10 @@
 """Where a data set's images and label files are: the usual folders are found, others are named by keys."""
 
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import NamedTuple
 
 from tasks.common.errors import UserError
+from tasks.data.datasets.mask_lists import is_list, named
 from tasks.data.files.pairs import Pairs, find_template
 from tasks.data.files.patterns import ANY, Pattern
 from tasks.data.files.walk import folders_in, found_in, images_in
@@ -15,7 +16,6 @@ MASKS = (
 )  # fmt: skip
 BESIDE = ("annot", "_labels", "_masks", "masks", "_mask", "_annot", "labels")  # train with trainannot, train_labels
 TRAIN, VAL = ("train", "training"), ("val", "valid", "validation")
-LISTS = (".txt", ".lst")
 
 
 class Folders(NamedTuple):
@@ -102,11 +102,6 @@ def find_folders(
     return Folders(root, *patterns, train, val, splits or [train], found)
 
 
-def is_list(split: str) -> bool:
-    """Whether a split is a text file that names its images."""
-    return split.endswith(LISTS)
-
-
 def exists(root: Path, images: str, split: str) -> bool:
     """Whether a split has a folder or a list."""
     if is_list(split):
@@ -186,46 +181,3 @@ def find_splits(
             f"no training images in {before}: set dataset.train_split{f' to one of {there}' if there else ''}"
         )
     return train, val or ""
-
-
-def named(pairs: Pairs, file: Path) -> Pairs:
-    """The pairs whose images a text file names: by path, by name or by name without suffix, one in each line.
-
-    Raises:
-        UserError: for a name that is no image's, or several images'.
-    """
-    places: dict[str, set[int]] = {}
-    every = [*pairs.images, *pairs.alone]
-    for number, image in enumerate(every):
-        path = PurePosixPath(image)
-        for name in {image, str(path.with_suffix("")), path.name, path.stem}:
-            places.setdefault(name, set()).add(number)
-    lines = [line.strip() for line in file.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
-    chosen: list[int] = []
-    lost: list[str] = []
-    for line in lines:
-        place = found_by(places, line)
-        lost += [line] if place is None else []
-        chosen += [] if place is None else [place]
-    if lost or not lines:
-        what = f"{len(lost)} of {len(lines)} lines name no image, such as '{lost[0]}'" if lost else "it is empty"
-        raise UserError(f"{file}: {what} (images: {', '.join(every[:2])}, …)")
-    order = sorted(set(chosen))
-    kept = [number for number in order if number < len(pairs.images)]
-    return pairs._replace(
-        images=[pairs.images[number] for number in kept],
-        labels=[pairs.labels[number] for number in kept],
-        alone=[every[number] for number in order if number >= len(pairs.images)],
-        lost=[],
-    )
-
-
-def found_by(places: dict[str, set[int]], line: str) -> int | None:
-    """The number of the image that a line names: the whole line, its first word, or the end of its path."""
-    for text in (line, line.split()[0]):
-        path = text.lstrip("./").replace("\\", "/")
-        for start in range(path.count("/") + 1):
-            numbers = places.get("/".join(path.split("/")[start:]), set())
-            if len(numbers) == 1:
-                return next(iter(numbers))
-    return None

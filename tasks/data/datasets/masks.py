@@ -1,61 +1,27 @@
 """Images and label maps in any two folders, or one."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
 from tasks.common.errors import UserError
 from tasks.common.palette import Colour, palette
-from tasks.data.datasets.annotated_files import AnnotatedFiles
 from tasks.data.datasets.drawn_split import DrawnSplit
+from tasks.data.datasets.mask_class_files import place_of, usual_file
 from tasks.data.datasets.mask_folders import Folders, find_folders
+from tasks.data.datasets.mask_pairs import reported
+from tasks.data.datasets.masked_images import MaskedImages
 from tasks.data.datasets.two_sides import Side, TwoSides
 from tasks.data.files.class_files import ClassFiles, ResizedMasks
 from tasks.data.files.class_lists import listed, read_list
 from tasks.data.files.class_scan import find_classes
 from tasks.data.files.class_values import ClassValues
-from tasks.data.files.images import opened_size
 from tasks.data.files.masks import LabelFiles, Masks
-from tasks.data.files.orientation import Turned, Upright, fits
+from tasks.data.files.orientation import Upright
 from tasks.data.files.pairs import Pairs, find_pairs
-from tasks.data.files.walk import found_in
 
-CLASS_FILES = ("class_dict.csv", "_classes.csv", "labelmap.txt")  # found without being named
 Class = tuple[str, int, Colour]
-
-
-class MaskedImages(AnnotatedFiles):
-    """Images with label maps, which may have to be of their size."""
-
-    def check(self) -> Iterator[UserError | None]:
-        """As of AnnotatedFiles; before, the sizes of all files are compared.
-
-        Raises:
-            UserError: also with the number of label maps of another size than their image.
-        """
-        assert self.masks is not None
-        odd = [index for index in range(len(self)) if self.differs(index)]
-        if odd:
-            height, width = opened_size(self.path(odd[0])).size
-            high, wide = self.masks.size(odd[0])
-            raise UserError(
-                f"{len(odd)} of {len(self)} label files have another size than their image, such as "
-                f"{self.masks.path(odd[0])}: {wide}×{high}, its image {width}×{height}; dataset.resize_masks=true "
-                "resizes them to it"
-            )
-        yield from super().check()
-
-    def differs(self, index: int) -> bool:
-        """Whether a label map is not of its image's size; False for files that cannot be read."""
-        assert self.masks is not None
-        try:
-            image = opened_size(self.path(index))
-            said = [Turned(self.masks.size(index), self.masks.turn(index))]
-        except UserError:
-            return False
-        either = (True, False) if self.upright == "auto" else (bool(self.upright),)
-        return not any(fits(image, said, upright) for upright in either)
 
 
 class MaskFolders(TwoSides[MaskedImages]):
@@ -125,42 +91,18 @@ class MaskFolders(TwoSides[MaskedImages]):
         """What the values of label files mean. Not used if there is a file for each class."""
         wanted, ignore = self.wanted, self.ignore
         if wanted is None:
-            wanted = self.class_file() or "found"
+            wanted = usual_file(self.class_folders()) or "found"
         if isinstance(wanted, str) and wanted not in ("found", "palette"):
-            return ClassValues(read_list(self.place_of(wanted)), ignore, nearest=self.nearest)
+            return ClassValues(read_list(place_of(wanted, self.class_folders())), ignore, nearest=self.nearest)
         if isinstance(wanted, str):
             paths = sorted({self.root / row[0] for split in self.folders.splits for row in self.pairs(split).labels})
             classes, ignore = find_classes(paths, ignore, palette=wanted == "palette")
             return ClassValues(classes, ignore, nearest=self.nearest)
         return ClassValues(listed(wanted), ignore, nearest=self.nearest)
 
-    def class_file(self) -> str | None:
-        """The file that lists the classes, if there is exactly one of the usual names."""
-        there = [name for name in CLASS_FILES if any((folder / name).is_file() for folder in self.class_folders())]
-        if len(there) > 1:
-            raise UserError(f"{self.root} has {' and '.join(there)}: set dataset.classes to one")
-        if there:
-            print(f"classes of {self.place_of(there[0])}", flush=True)
-        return there[0] if there else None
-
     def class_folders(self) -> list[Path]:
         """Folders in which a file of classes is looked for."""
         return [self.root, *(self.root / self.folders.masks_of(split).folder for split in self.folders.splits)]
-
-    def place_of(self, name: str) -> Path:
-        """Path of a file of classes.
-
-        Raises:
-            UserError: if there is none.
-        """
-        places = [folder / name for folder in self.class_folders()]
-        found = next((path for path in places if path.is_file()), None)
-        if found is None:
-            raise UserError(
-                f"dataset.classes={name}: no such file in {self.root} ({found_in(self.root)}); or palette, found, or "
-                "{name: value}"
-            )
-        return found
 
     @cached_property
     def class_names(self) -> list[str]:
@@ -198,33 +140,10 @@ class MaskFolders(TwoSides[MaskedImages]):
         if split not in self.made:
             folders = self.folders
             found = find_pairs(self.root, folders.images_of(split), folders.masks_of(split))
-            self.made[split] = self.reported(folders.chosen(found, split), split)
+            chosen = folders.chosen(found, split)
+            images, labels = folders.images_of(split), folders.masks_of(split).text
+            self.made[split] = reported(chosen, self.root, images, labels, skip=self.unlabelled == "skip")
         return self.made[split]
-
-    def reported(self, found: Pairs, split: str) -> Pairs:
-        """The pairs; what has no partner is refused or printed."""
-        where, labels = self.root / self.folders.images_of(split).folder, self.folders.masks_of(split).text
-        if not found.images and not found.alone:
-            raise UserError(
-                f"no image in {where} (dataset.images={self.folders.images_of(split).text}): {found_in(where)}"
-            )
-        if not found.images:
-            raise UserError(
-                f"none of {len(found.alone)} images in {where} has a label file like {labels}, such as "
-                f"{found.alone[0]}; set dataset.masks and dataset.template"
-            )
-        if found.alone and self.unlabelled == "refuse":
-            raise UserError(
-                f"{len(found.alone)} of {len(found.alone) + len(found.images)} images in {where} have no label file "
-                f"like {labels}: {some(found.alone)}; dataset.unlabelled=skip leaves them out"
-            )
-        for names, what in (
-            (found.alone, "images left out, without label file"),
-            (found.lost, "label files without image"),
-        ):
-            if names:
-                print(f"{len(names)} {what}: {some(names)}", flush=True)
-        return found
 
     def names_to_draw(self) -> Sequence[str]:
         """The images' paths below the root."""
@@ -255,8 +174,3 @@ class MaskFolders(TwoSides[MaskedImages]):
         ]
         names = [name for name, _, _ in self.classes["mask"]]
         return ClassFiles(rows, names, background=self.background is not None, nearest=self.nearest)
-
-
-def some(names: Sequence[str]) -> str:
-    """The first names, for a message."""
-    return ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
