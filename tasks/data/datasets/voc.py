@@ -6,27 +6,23 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tasks.common.errors import UserError
-from tasks.common.palette import colour
 from tasks.data.datasets.annotated_files import AnnotatedFiles
 from tasks.data.datasets.class_names import check_classes, listed, typed
 from tasks.data.datasets.drawn_split import DrawnSplit
-from tasks.data.datasets.header_sizes import complete_sizes
 from tasks.data.datasets.two_sides import AnnotatedSides, Side
+from tasks.data.datasets.voc_boxes import pack_boxes
+from tasks.data.datasets.voc_classes import CLASSES, labels_in
 from tasks.data.datasets.voc_layout import Target, VocLayout
 from tasks.data.datasets.voc_parts import Part
-from tasks.data.files.boxes import PackedBoxes
 from tasks.data.files.masks import LabelFiles
 from tasks.data.files.orientation import Upright
 from tasks.data.files.stems import stamps_of
-from tasks.data.files.voc_masks import BACKGROUND, Legend, MaskClass, VocLabels, legend_in
+from tasks.data.files.voc_masks import VocLabels
 from tasks.data.files.voc_xml import Objects, read_annotations
 
-CLASSES = (
-    "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow",
-    "diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor",
-)  # fmt: skip
 WORDS = ("auto", "official", "found")
 
 
@@ -130,26 +126,7 @@ class Voc(AnnotatedSides):
         Raises:
             UserError: if it is not known, or dataset.classes contradicts labelmap.txt.
         """
-        own = None if isinstance(self.wanted, str) else self.wanted
-        legend = None if self.wanted == "official" else legend_in(self.layout.folder)
-        if legend is None:
-            if self.wanted == "found":
-                raise UserError(
-                    "dataset.classes=found: label maps have no names without labelmap.txt or class_names.txt in "
-                    f"{self.layout.folder}: name them, dataset.classes=[name of 1, name of 2, …]"
-                )
-            if own is None:
-                print("label maps: classes are the 20 of VOC (dataset.classes=[…] names others)", flush=True)
-            names = (BACKGROUND[0], *(own or CLASSES))
-            legend = Legend([MaskClass(name, number, colour(number)) for number, name in enumerate(names)])
-        else:
-            named = VocLabels(legend, background=None).classes
-            if own is not None and {*own} != {one.name for one in named}:
-                raise UserError(
-                    f"dataset.classes={own}, but {self.layout.folder / legend.source} has "
-                    f"{listed([one.name for one in named])}"
-                )
-        return VocLabels(legend, background=self.background, order=own)
+        return labels_in(self.layout.folder, self.wanted, self.background)
 
     @property
     def classes(self) -> Mapping[str, Sequence[Any]]:
@@ -178,7 +155,10 @@ class Voc(AnnotatedSides):
         for line in part.notes:
             print(line, flush=True)
         folders, masks = part.folders, None
-        boxes = None if objects is None else self.boxes(part, objects)
+        boxes = None
+        if objects is not None:
+            numbers = self.numbers(part, objects)
+            boxes = pack_boxes(part, objects, numbers, first_pixel=self.first_pixel, upright=self.upright is True)
         if "mask" in self.targets:
             names = [one.name for one in self.labels.classes]
             masks = LabelFiles([folders.masks / file for file in part.masks], names, self.labels)
@@ -193,8 +173,8 @@ class Voc(AnnotatedSides):
             unsaid=None if objects is None else (objects.sizes == 0).any(1),
         )
 
-    def boxes(self, part: Part, objects: Objects) -> PackedBoxes:
-        """The boxes of a part. VOC counts pixels from 1 and includes the last: its 1 to 10 is 0 to 10 here.
+    def numbers(self, part: Part, objects: Objects) -> NDArray[np.int64]:
+        """(A,) class numbers of a part's objects.
 
         Raises:
             UserError: for a class that is none of the data set's.
@@ -203,31 +183,7 @@ class Voc(AnnotatedSides):
         labels = np.array([number.get(name, -1) for name in objects.names], np.int64)[objects.kinds]
         for place in np.flatnonzero(labels < 0)[:1]:
             raise self.unknown(objects.names[objects.kinds[place]], part, objects.owners[place])
-        sizes = complete_sizes(
-            objects.sizes, part.folders.images, part.files, upright=self.upright is True, source=part.source.name
-        )
-        corners = objects.corners
-        boxes = np.concatenate((corners[:, :2] - self.first_pixel, corners[:, 2:] - corners[:, :2] + 1), 1)
-        packed = PackedBoxes(
-            np.arange(1, len(part.files) + 1),
-            sizes,
-            objects.owners,
-            boxes,
-            labels,
-            boxes[:, 2] * boxes[:, 3],
-            objects.difficult,
-            ids=objects.owners,  # the boxes have no ids; messages name their file
-        )
-        if repaired := packed.repairs.line(part.source, lambda owner: Path(part.xml[owner]).name):
-            print(repaired, flush=True)
-        if self.first_pixel == 1 and (from_zero := np.flatnonzero((corners[:, :2] == 0).any(1))).size:
-            some = part.xml[objects.owners[from_zero[0]]]
-            print(
-                f"{part.source.name}: {len(from_zero)} boxes begin at pixel 0 ({some}), where VOC counts from 1: "
-                "dataset.first_pixel=0 if the tool that wrote them counts from 0",
-                flush=True,
-            )
-        return packed
+        return labels
 
     def unknown(self, name: str, part: Part, owner: int) -> UserError:
         """Error for a class that is none of the data set's, with the way out."""

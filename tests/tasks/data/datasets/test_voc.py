@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 
 from tasks.common.errors import UserError
-from tasks.data.datasets.voc import CLASSES, Voc
+from tasks.data.datasets.voc import Voc
+from tasks.data.datasets.voc_classes import CLASSES
 
 OBJECT = (
     "<object><name>{}</name><difficult>{}</difficult><part><name>head</name><bndbox><xmin>2</xmin><ymin>2</ymin>"

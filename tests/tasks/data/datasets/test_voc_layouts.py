@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 
 from tasks.common.errors import UserError
-from tasks.data.datasets.voc import CLASSES, Voc
+from tasks.data.datasets.voc import Voc
+from tasks.data.datasets.voc_classes import CLASSES
 from tasks.data.files import cache, voc_xml
 
 SHARE = {"share": 0.25}

@@ -8,7 +8,8 @@ from PIL import Image
 
 from tasks.common.errors import UserError
 from tasks.common.palette import colour
-from tasks.data.datasets.voc import CLASSES, Voc
+from tasks.data.datasets.voc import Voc
+from tasks.data.datasets.voc_classes import CLASSES
 
 INDICES = np.array([[0, 0, 15, 15], [1, 1, 255, 255]], np.uint8).repeat(8, 0).repeat(8, 1)  # 16 × 32
 PALETTE = [value for number in range(256) for value in colour(number)]
