@@ -7,6 +7,7 @@ from typing import Any, Literal
 from tasks.common.errors import UserError
 from tasks.data.datasets.cityscapes_classes import CLASSES, THINGS, TRAIN_ID_CLASSES, LabelKind
 from tasks.data.datasets.cityscapes_files import LabelMaps, StreetFiles, TrainIds
+from tasks.data.datasets.targets import check_targets
 from tasks.data.files.class_lists import listed, read_list
 from tasks.data.files.class_scan import find_classes
 from tasks.data.files.class_values import ClassValues
@@ -62,14 +63,9 @@ class Cityscapes:
     ) -> None:
         if labels not in ("auto", "labelIds", "labelTrainIds"):
             raise UserError(f"dataset.labels={labels} is not one of auto, labelIds, labelTrainIds")
-        if (
-            not isinstance(targets, Sequence)
-            or not targets
-            or not {*targets} <= {"mask", "boxes", "label", "multilabel"}
-        ):
-            raise UserError(f"dataset.targets={targets} is not a list of some of mask, boxes, label")
+        self.targets = check_targets(targets, "mask, boxes, label")
         self.root, self.labels, self.upright = Path(root), labels, upright
-        self.train_split, self.val_split, self.targets = train_split, val_split, tuple(targets)
+        self.train_split, self.val_split = train_split, val_split
         if self.numbering() == "labelTrainIds":  # predicted label maps use the data set's numbering
             self.classes = {**self.classes, "mask": TRAIN_ID_CLASSES}
         self.confirmed, self.own = classes == "official", None

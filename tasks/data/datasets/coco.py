@@ -5,7 +5,8 @@ from pathlib import Path
 
 from tasks.common.errors import UserError
 from tasks.data.datasets.coco_any import CocoJson as CocoJson  # its name in configurations
-from tasks.data.datasets.instance_files import InstanceFiles, Numbering, Source
+from tasks.data.datasets.instance_categories import Numbering
+from tasks.data.datasets.instance_files import InstanceFiles, Source
 from tasks.data.files.orientation import Upright
 from tasks.data.files.walk import found_in
 

@@ -8,7 +8,8 @@ from typing import Any
 from tasks.common.errors import UserError
 from tasks.data.datasets.coco_exports import Export, find_export
 from tasks.data.datasets.drawn_split import DrawnSplit
-from tasks.data.datasets.instance_files import InstanceFiles, Numbering, Source
+from tasks.data.datasets.instance_categories import Numbering, ids_in_use
+from tasks.data.datasets.instance_files import InstanceFiles, Source
 from tasks.data.files.orientation import Upright
 
 NAMES = 3  # of categories without an annotation in a message
@@ -107,7 +108,7 @@ class CocoJson(InstanceFiles):
 
     def phantoms(self) -> str:
         """A line about categories that no split has an annotation of."""
-        used = {content.categories[kind][1] for content in self.instances.values() for kind in set(content.kinds)}
+        used = ids_in_use(self.instances)
         empty = [name for name, number in next(iter(self.instances.values())).categories if number not in used]
         if not empty or self.drop_empty or not used:
             return ""

@@ -4,19 +4,20 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.common.annotations import HOLE
 from tasks.common.errors import UserError
 from tasks.common.labels import VOID
 from tasks.data.datasets.annotated_files import AnnotatedFiles
 from tasks.data.datasets.drawn_split import DrawnSplit
 from tasks.data.datasets.header_sizes import complete_sizes
+from tasks.data.datasets.instance_categories import Numbering, numbered, same_categories
 from tasks.data.datasets.instance_classes import MaskClasses
 from tasks.data.datasets.instance_images import find_files
+from tasks.data.datasets.targets import check_targets
 from tasks.data.datasets.two_sides import AnnotatedSides, Side
 from tasks.data.files.boxes import PackedBoxes
 from tasks.data.files.coco_boxes import check_meaning
@@ -24,9 +25,6 @@ from tasks.data.files.coco_cache import open_instances
 from tasks.data.files.coco_json import Instances
 from tasks.data.files.orientation import Upright
 from tasks.data.files.rasters import PolygonMasks
-
-Numbering = Literal["dense", "ids"]
-HIGHEST = 9_999  # highest id for dataset.numbering=ids: every gap below it is a class to compute
 
 
 class Source(NamedTuple):
@@ -68,9 +66,8 @@ class InstanceFiles(AnnotatedSides):
         super().__init__(drawn)
         if numbering not in ("dense", "ids"):
             raise UserError(f"dataset.numbering={numbering} is not one of dense, ids")
-        if isinstance(targets, str) or not targets or not {*targets} <= {"mask", "boxes", "label"}:
-            raise UserError(f"dataset.targets={targets} is not a list of some of mask, boxes")
-        self.numbering, self.targets, self.background = numbering, tuple(targets), background
+        self.targets = check_targets(targets, "mask, boxes")
+        self.numbering, self.background = numbering, background
         self.upright, self.drop_empty = upright, drop_empty
 
     @abstractmethod
@@ -104,26 +101,7 @@ class InstanceFiles(AnnotatedSides):
     @cached_property
     def categories(self) -> list[tuple[str, int]]:
         """(name, id) of each class, in the order of their numbers."""
-        first = next(iter(self.instances.values()))
-        kept = self.used() if self.drop_empty else first.categories
-        if self.numbering == "dense":
-            return kept
-        names = {number: name for name, number in kept}
-        for number in names:
-            if not 1 <= number <= HIGHEST:
-                raise UserError(
-                    f"{first.path}: category id {number} is not between 1 and {HIGHEST:,}: use dataset.numbering=dense"
-                )
-        return [(names.get(number, HOLE), number) for number in range(1, max(names) + 1)]
-
-    def used(self) -> list[tuple[str, int]]:
-        """(name, id) of the categories that have an annotation in any split."""
-        found = {content.categories[kind][1] for content in self.instances.values() for kind in set(content.kinds)}
-        first = next(iter(self.instances.values()))
-        kept = [category for category in first.categories if category[1] in found]
-        if not kept:
-            raise UserError(f"{first.path}: no category has an annotation: dataset.drop_empty=true leaves none")
-        return kept
+        return numbered(self.instances, self.numbering, drop_empty=self.drop_empty)
 
     @cached_property
     def mask_classes(self) -> MaskClasses:
@@ -229,14 +207,3 @@ class InstanceFiles(AnnotatedSides):
     def phantoms(self) -> str:
         """A line about categories without an annotation; '' if there is nothing to say."""
         return ""
-
-
-def same_categories(train: Instances, val: Instances) -> None:
-    """Raises a UserError for a validation category that is missing in the training file or has another name there."""
-    known = {number: name.removesuffix(f" ({number})") for name, number in train.categories}  # see coco_lists.distinct
-    for full_name, number in val.categories:
-        name = full_name.removesuffix(f" ({number})")
-        if number not in known:
-            raise UserError(f"{val.path}: category {number} ({name}) is not listed in {train.path}")
-        if name != known[number]:
-            raise UserError(f"{val.path}: category {number} is {name}, but {known[number]} in {train.path}")

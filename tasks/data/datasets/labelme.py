@@ -17,6 +17,7 @@ from tasks.data.datasets.drawn_split import DrawnSplit
 from tasks.data.datasets.header_sizes import complete_sizes
 from tasks.data.datasets.labelme_images import find_images
 from tasks.data.datasets.labelme_objects import Objects, draw_masks, join_shapes, pack_boxes
+from tasks.data.datasets.targets import check_targets
 from tasks.data.datasets.two_sides import AnnotatedSides, Side
 from tasks.data.files.labelme_json import LabelledShapes, read_shapes
 from tasks.data.files.orientation import Upright
@@ -62,12 +63,11 @@ class Labelme(AnnotatedSides):
         upright: Upright = "auto",
         targets: Sequence[str] = ("boxes",),
     ) -> None:
-        if isinstance(targets, str) or not targets or not {*targets} <= {"mask", "boxes", "label"}:
-            raise UserError(f"dataset.targets={targets} is not a list of some of mask, boxes")
+        self.targets = check_targets(targets, "mask, boxes")
         self.root, self.images = Path(root), None if images is None else Path(root) / images
         self.wanted = check_classes(classes, ("found",))
         super().__init__(DrawnSplit.of(val))
-        self.background, self.upright, self.targets = background, upright, tuple(targets)
+        self.background, self.upright = background, upright
         self.splits = {"train": train_split, "val": val_split}
         self.opened: dict[str, tuple[Path, list[str], LabelledShapes]] = {}
 

@@ -12,6 +12,7 @@ from tasks.common.errors import UserError
 from tasks.data.datasets.annotated_files import AnnotatedFiles
 from tasks.data.datasets.class_names import check_classes, listed, typed
 from tasks.data.datasets.drawn_split import DrawnSplit
+from tasks.data.datasets.targets import check_targets
 from tasks.data.datasets.two_sides import AnnotatedSides, Side
 from tasks.data.datasets.voc_boxes import pack_boxes
 from tasks.data.datasets.voc_classes import CLASSES, labels_in
@@ -65,12 +66,7 @@ class Voc(AnnotatedSides):
         upright: Upright = "auto",
         targets: Sequence[str] = ("boxes",),
     ) -> None:
-        if (
-            not isinstance(targets, Sequence)
-            or not targets
-            or not {*targets} <= {"mask", "boxes", "label", "multilabel"}
-        ):
-            raise UserError(f"dataset.targets={targets} is not a list of some of mask, boxes, label")
+        asked = check_targets(targets, "mask, boxes, label")
         self.wanted = check_classes(classes, WORDS)
         super().__init__(DrawnSplit.of(val))
         self.background, self.first_pixel, self.upright = background, first_pixel, upright
@@ -78,7 +74,7 @@ class Voc(AnnotatedSides):
             Path(root), images=images, annotations=annotations, train_split=train_split, val_split=val_split
         )
         kinds: tuple[Target, ...] = ("mask", "boxes")
-        wanted = tuple(kind for kind in kinds if kind in targets)
+        wanted = tuple(kind for kind in kinds if kind in asked)
         self.targets = tuple(kind for kind in wanted if self.layout.has(kind)) or wanted
         self.splits = {"train": train_split, "val": val_split}
         self.opened: dict[str, tuple[Part, Objects | None]] = {}

@@ -19,7 +19,8 @@ def labels_in(folder: Path, wanted: str | Sequence[str], background: str | None)
 
     Args:
         folder: that may have a labelmap.txt or class_names.txt.
-        wanted: names of the classes; "official" for the 20, "found" for those of that file; "auto" too, or the 20 without it.
+        wanted: names of the classes; "official" for the 20, "found" for those of that file, "auto"
+            for these or, without it, the 20.
         background: name of class 0; None if its pixels are void.
 
     Raises:
