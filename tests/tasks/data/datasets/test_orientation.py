@@ -151,11 +151,8 @@ def test_sizes_that_the_annotations_lack_tell_nothing(coco):
 
 
 def test_the_answer_for_prediction(coco, folders, cityscapes, capsys):
-    own = CocoJson(
-        train=None,
-        val={"images": str(coco / "val2017"), "annotations": str(coco / "annotations" / "instances_val2017.json")},
-    )
-    assert answer_for([own.val()]) and not answer_for([Coco(coco, upright=False).val()])
+    where = {"images": str(coco / "val2017"), "annotations": str(coco / "annotations" / "instances_val2017.json")}
+    assert answer_for([CocoJson(val=where).val()]) and not answer_for([Coco(coco, upright=False).val()])
     assert answer_for([None, Cityscapes(cityscapes).val()])
     labels = Folders(folders, upright="auto").val()
     follow(labels, False)  # the network was trained on photos as stored
@@ -166,12 +163,12 @@ def test_the_answer_for_prediction(coco, folders, cityscapes, capsys):
     exif = Image.Exif()
     exif[0x0112] = 6
     Image.open(name).save(name, exif=exif)  # the JSON has the stored size
-    told = own.val()
+    told = CocoJson(val=where).val()
     look_at_turns(told)
     assert not answer_for([told]) and told.seen == (0, 1, [])
     assert "1 photos with an EXIF turn are read as stored" in capsys.readouterr().out
     lay(sorted((coco / "val2017").iterdir())[1], 8)
-    told = own.val()
+    told = CocoJson(val=where).val()
     look_at_turns(told)
     assert (
         answer_for([told]) and "some photos with an EXIF turn are read upright and others as" in capsys.readouterr().out
