@@ -11,11 +11,12 @@ from typing import NamedTuple
 from tasks.common.errors import UserError
 from tasks.data.datasets.instance_files import Source
 from tasks.data.files.opening import open_file, shown
+from tasks.data.files.split_names import TRAIN, VAL
 from tasks.data.files.walk import found_in, is_image
 
 HEAD = 1 << 16  # bytes of a file in which one of its lists begins
 LISTS = re.compile(rb'"(images|annotations|categories)"\s*:\s*\[')
-WORDS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
+WORDS = dict.fromkeys(TRAIN, "train") | dict.fromkeys(VAL, "val") | {"test": "test"}
 WHOLE = "all"  # images that are in no split
 LONG_FORM = "dataset.{0}.images=<folder> dataset.{0}.annotations=<file.json>"
 

@@ -21,12 +21,12 @@ from tasks.data.datasets.targets import check_targets
 from tasks.data.datasets.two_sides import AnnotatedSides, Side
 from tasks.data.files.labelme_json import LabelledShapes, read_shapes
 from tasks.data.files.orientation import Upright
+from tasks.data.files.split_names import spellings
 from tasks.data.files.stems import files_with, stamps_of
 from tasks.data.files.walk import found_in
 
 BACKGROUND, IGNORED = "_background_", "__ignore__"  # labels with a meaning in LabelMe's own converters
 BLACK = (0, 0, 0)
-VALID = ("valid", "validation")  # other names of the split val
 
 
 class Labelme(AnnotatedSides):
@@ -73,7 +73,7 @@ class Labelme(AnnotatedSides):
 
     def folder_of(self, side: Side) -> Path | None:
         """The folder of a side; None if there is none."""
-        names = (self.splits[side], *(VALID if self.splits[side] == "val" else ()))
+        names = spellings(self.splits[side])
         return next((self.root / name for name in names if (self.root / name).is_dir()), None)
 
     def open(self, side: Side) -> tuple[Path, list[str], LabelledShapes]:

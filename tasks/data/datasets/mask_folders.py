@@ -7,6 +7,7 @@ from tasks.common.errors import UserError
 from tasks.data.datasets.mask_lists import is_list, named
 from tasks.data.files.pairs import Pairs, find_template
 from tasks.data.files.patterns import ANY, Pattern
+from tasks.data.files.split_names import TRAIN, VAL
 from tasks.data.files.walk import folders_in, found_in, images_in
 
 IMAGES = ("images", "image", "imgs", "img", "jpegimages", "photos")
@@ -15,7 +16,6 @@ MASKS = (
     "groundtruth", "ground_truth", "gt",
 )  # fmt: skip
 BESIDE = ("annot", "_labels", "_masks", "masks", "_mask", "_annot", "labels")  # train with trainannot, train_labels
-TRAIN, VAL = ("train", "training"), ("val", "valid", "validation")
 
 
 class Folders(NamedTuple):

@@ -7,6 +7,7 @@ from typing import Literal
 
 from tasks.common.errors import UserError
 from tasks.data.datasets.voc_parts import Folders, Part, find_listed, labelled
+from tasks.data.files.split_names import spellings
 from tasks.data.files.stems import Stems, any_with, files_with, stem_of
 from tasks.data.files.voc_xml import of_cvat
 from tasks.data.files.walk import files_below, found_in
@@ -16,7 +17,6 @@ IMAGES = ("JPEGImages", "images", "Images", "imgs", "img")  # VOC's name, and th
 ANNOTATIONS = ("Annotations", "annotations", "xmls", "xml", "labels")
 MASKS = ("SegmentationClass", "SegmentationClassPNG")  # labelme2voc writes arrays into the first
 NO_IMAGES = (*MASKS, "SegmentationObject", "SegmentationClassVisualization")
-VALID = ("valid", "validation")  # other names of the split val
 Target = Literal["boxes", "mask"]
 
 
@@ -70,8 +70,7 @@ class VocLayout:
 
     def folders_of(self, split: str) -> Folders | None:
         """The folders of a split that has its own: train/ or images/train/; None if it has none."""
-        names = [split, *(VALID if split == "val" else ())]
-        for name in names:
+        for name in spellings(split):
             if (self.folder / name / (self.named[0] or ".")).is_dir():
                 return self.inside(self.folder / name)
             whole = self.folders

@@ -9,9 +9,10 @@ import yaml
 
 from tasks.common.errors import UserError
 from tasks.data.files.opening import open_file, reason
+from tasks.data.files.split_names import VAL
 from tasks.data.files.walk import found_in
 
-ALIASES = {"val": ("val", "valid", "validation"), "valid": ("valid", "val", "validation")}
+ALIASES = {"val": VAL, "valid": ("valid", "val", "validation")}
 LISTS = ("classes.txt", "obj.names", "_darknet.labels")  # of class names, one a line
 LARGEST = 16_000_000  # bytes
 EMPTY = ("", "null", "~", "None")
@@ -77,7 +78,7 @@ def describe_folder(folder: Path) -> Description:
         )
     splits = {
         split: [below]
-        for split in ("train", "val", "valid", "validation", "test")
+        for split in ("train", *VAL, "test")
         for below in (f"images/{split}", f"{split}/images", split)[::-1]
         if (folder / below).is_dir()
     }

@@ -8,6 +8,7 @@ from typing import Any
 from tasks.common.errors import UserError
 from tasks.data.files.image_lists import images_of
 from tasks.data.files.listings import Listings
+from tasks.data.files.split_names import VAL
 from tasks.data.files.yolo_yaml import LISTS, Description, describe
 from tasks.data.recognise.listing import Listing, join, sample
 from tasks.data.recognise.reading import DRAWN, Reading, listed
@@ -39,7 +40,7 @@ def find(listing: Listing) -> list[Reading]:
     keys: dict[str, Any] = {"data": said.source} if described else {"root": listing.root}
     counts = counts_of(said)
     keys["train_split"] = "train"
-    val = next((name for name in ("val", "valid", "validation") if said.splits.get(name)), None)
+    val = next((name for name in VAL if said.splits.get(name)), None)
     keys |= {"val_split": val} if val else DRAWN
     parts = [f"{split}: {count:,} images" for split, count in counts.items()]
     parts += [] if val else ["no validation images: a fifth is drawn"]
