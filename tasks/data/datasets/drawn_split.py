@@ -65,6 +65,11 @@ class DrawnSplit(NamedTuple):
         train = [index for index in range(len(names)) if index not in chosen]
         if not train or not val:
             groups = f" in {len(members)} groups" if self.group else ""
+            if labels is not None and not self.group and len(by_class) == len(members) > 1:
+                raise UserError(
+                    f"dataset.val.share={self.share:g} draws images of each class, but none of the {len(by_class)} "
+                    "classes has two images, one to train on and one to score"
+                )
             raise UserError(
                 f"dataset.val.share={self.share:g} draws {len(val)} of {len(names)} images{groups} to score and leaves "
                 f"{len(train)} to train on: set another share"

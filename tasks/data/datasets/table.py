@@ -16,7 +16,7 @@ from tasks.data.datasets.table_columns import Columns, find_columns, obvious
 from tasks.data.datasets.table_labels import Labels, only_label, read_labels
 from tasks.data.datasets.two_sides import Side, TwoSides
 from tasks.data.files.csv_table import CsvTable, read_table
-from tasks.data.files.listed_files import elsewhere, find_listed
+from tasks.data.files.listed_files import elsewhere, find_below, find_listed
 from tasks.data.files.orientation import Upright
 from tasks.data.files.walk import found_in
 
@@ -205,11 +205,15 @@ class Table(TwoSides[AnnotatedFiles]):
         cells = table.column(self.columns.file)
         if "" in cells:
             raise table.error(cells.index(""), f"no file in column {self.columns.file}")
-        files, problems = find_listed(folder, cells)
+        as_written = find_listed(folder, cells)
+        files, problems = find_below(folder, cells, as_written) if as_written.problems else as_written
+        if found := as_written.problems.keys() - problems.keys():
+            row = min(found)
+            report(f"{table.path.name}: {len(found)} files are found below {folder} ({cells[row]} is {files[row]}, …)")
         if problems:
             row = min(problems)
             more = f" ({len(problems)} of {len(cells)} images are missing)" if len(problems) > 1 else ""
-            there = elsewhere(self.root, cells[row])
+            there = elsewhere(self.root, cells[row]) if folder != self.root else ""
             hint = f"; one is in {there}: dataset.images={there}" if there else ""
             raise table.error(row, f"{folder / cells[row]}: {problems[row]}{more}{hint}")
         labels = read_labels(table, self.columns, self.names)

@@ -1,7 +1,7 @@
 """Which columns of a table have the images' files and their labels."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from tasks.common.errors import UserError
@@ -10,10 +10,14 @@ from tasks.data.files.walk import is_image
 
 FILES = (
     *("file", "filename", "image", "img", "imagefile", "imagename", "imagepath", "path", "filepath", "imgpath"),
-    *("imageid", "imgid", "id", "name"),
+    *("imageid", "imgid", "imageindex", "idcode", "id", "name"),
 )
-LABELS = ("label", "labels", "class", "classname", "labelname", "category", "target", "tags", "tag", "species", "breed")
+LABELS = (
+    *("label", "labels", "class", "classname", "labelname", "category", "target", "tags", "tag"),
+    *("species", "breed", "findinglabels", "diagnosis"),
+)
 SWITCHES = {"0": 0, "1": 1, "0.0": 0, "1.0": 1, "false": 0, "true": 1}
+SIGNS = {"-1": 0, "1": 1, "-1.0": 0, "1.0": 1}  # of a table that has no 0
 SEPARATORS = ("|", ";", ",")
 
 
@@ -65,7 +69,7 @@ def find_columns(
         others = [name for name in table.columns if name != file]
         if label is not None:
             guessed.append(f"labels in {label}")
-        elif len(switches := [name for name in others if name and are_switches(table.column(name))]) > 1:
+        elif len(switches := switches_of(table, others)) > 1:
             labels = switches
             unread = [name or "one without a name" for name in others if name not in switches]
             guessed.append(f"a class in each of {listed(switches)}{'; not read: ' * bool(unread)}{listed(unread)}")
@@ -90,23 +94,34 @@ def obvious(table: CsvTable, names: Sequence[str], taken: Sequence[str | None]) 
     return next((plain[name] for name in names if name in plain), None)
 
 
-def are_switches(cells: Sequence[str]) -> bool:
-    """Whether all cells are 0 or 1."""
-    return {cell.lower() for cell in cells} <= SWITCHES.keys()
+def switches_of(table: CsvTable, names: Sequence[str]) -> list[str]:
+    """The columns of 0 and 1; of a table without a 0 in them those of -1 and 1."""
+    values = {name: {cell.lower() for cell in table.column(name)} for name in names if name}
+    switches = [name for name, own in values.items() if own <= SWITCHES.keys()]
+    if any(values[name] - SIGNS.keys() for name in switches):
+        return switches
+    return [name for name, own in values.items() if own <= SIGNS.keys()]
 
 
 def check_one_label(table: CsvTable, label: str) -> None:
-    """Raise UserError if the cells of a label column seem to hold several labels, and no key says otherwise.
-
-    They do if a cell has a separator, or if fewer words than cells differ: `haze road`, `haze`, `road`.
-    """
-    cells = sorted(set(table.column(label)))
-    marked = next(((cell, sign) for sign in SEPARATORS for cell in cells if sign in cell), None)
-    words = {word for cell in cells for word in cell.split()}
-    spaced = next((cell for cell in cells if " " in cell), None)
-    cell, sign = marked or (spaced or "", " ")
-    if marked or (spaced and len(words) < len(cells)):
+    """Raise UserError if the cells of a label column seem to hold several labels, and no key says otherwise."""
+    cell, sign = separated(table.column(label))
+    if sign:
         raise UserError(
             f"{table.path}, column {label}: {cell!r} seems to be several labels: \"dataset.separator='{sign}'\" "
             "separates them (python -m tasks.multilabel); \"dataset.separator=''\" takes each cell as one label"
         )
+
+
+def separated(cells: Iterable[str]) -> tuple[str, str]:
+    """A cell that seems to hold several labels, and what separates them; '' twice if none does.
+
+    They do if a cell has a separator, if fewer words than cells differ (`haze road`, `haze`, `road`), or if all words
+    are whole numbers (`16 0`).
+    """
+    cells = sorted(set(cells))
+    marked = next(((cell, sign) for sign in SEPARATORS for cell in cells if sign in cell), None)
+    words = {word for cell in cells for word in cell.split()}
+    spaced = next((cell for cell in cells if " " in cell), None)
+    several = spaced is not None and (len(words) < len(cells) or all(map(str.isdecimal, words)))
+    return marked or ((spaced, " ") if spaced is not None and several else ("", ""))

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.common.entries import is_printable
-from tasks.data.datasets.table_columns import SWITCHES, Columns
+from tasks.data.datasets.table_columns import SIGNS, SWITCHES, Columns
 from tasks.data.files.csv_table import CsvTable
 
 
@@ -79,13 +79,16 @@ def in_order(names: set[str]) -> list[str]:
 
 
 def of_columns(table: CsvTable, columns: Columns) -> Labels:
-    """The labels of a table with a column of 0 and 1 for each class."""
+    """The labels of a table with a column for each class: of 0 and 1, or throughout of -1 and 1."""
+    signs = all(cell in SIGNS for name in columns.classes for cell in table.column(name))
+    known = SIGNS if signs else SWITCHES
     values = np.zeros((len(table.cells), len(columns.classes)), np.uint8)
     for place, name in enumerate(columns.classes):
         cells = table.column(name)
         for row, cell in enumerate(cells):
-            if (value := SWITCHES.get(cell.lower())) is None:
-                raise table.error(row, f"{cell!r} in column {name}: a class's column has 0 or 1")
+            if (value := known.get(cell.lower())) is None:
+                other = "; -1 for 0 only where no column has a 0" if cell in SIGNS else ""
+                raise table.error(row, f"{cell!r} in column {name}: a class's column has 0 or 1{other}")
             values[row, place] = value
     rows, classes = np.nonzero(values)
     return Labels(list(columns.classes), rows, classes, len(table.cells))

@@ -50,7 +50,7 @@ def read_table(path: Path) -> CsvTable:
     """Read a table in UTF-8. Cells are separated by whichever of comma, semicolon and tab is most frequent in line 1.
 
     Raises:
-        UserError: for a file that is missing, no text in UTF-8 or without rows, a column without a name or named twice,
+        UserError: for a file that is missing, no text in UTF-8, without rows or with one column, a column named twice,
             and a row with another number of cells.
     """
     try:
@@ -73,6 +73,11 @@ def read_table(path: Path) -> CsvTable:
     for name in columns:
         if columns.count(name) > 1 and name:
             raise UserError(f"{shown(path)} has two columns called {name}")
+    if len(columns) == 1:
+        raise UserError(
+            f"{shown(path)} has one column ({columns[0]}): commas, semicolons or tabs separate columns, and line 1 names "
+            "them"
+        )
     table = CsvTable(path, columns, [cells for _, cells in rows], [line for line, _ in rows])
     for row, cells in enumerate(table.cells):
         if len(cells) != len(columns):

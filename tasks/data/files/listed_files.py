@@ -55,6 +55,32 @@ def by_name(folder: Path) -> dict[str, list[str]]:
     return found
 
 
+def find_below(folder: Path, names: Sequence[str], found: Listed) -> Listed:
+    """What was found, and for each name without a file the only one at any depth whose path ends in it.
+
+    As in find_listed, names may lack the suffix.
+    """
+    by_name: dict[str, list[str]] = defaultdict(list)
+    for file in files_below(folder) if folder.is_dir() else ():
+        for end in (file, file.rpartition(".")[0]):
+            by_name[end.rpartition("/")[2]].append(file)
+    files, problems = list(found.files), dict(found.problems)
+    for index in found.problems:
+        name = os.path.normpath(names[index].replace("\\", "/"))
+        there = [file for file in by_name.get(name.rpartition("/")[2], ()) if is_end(name, file)]
+        if len(there) == 1:
+            files[index] = there[0]
+            del problems[index]
+        elif there and problems[index].startswith("no "):
+            problems[index] = f"it may be {there[0]} or {there[1]}: dataset.images=<folder> says which"
+    return Listed(files, problems)
+
+
+def is_end(name: str, file: str) -> bool:
+    """Whether a path, with or without its suffix, ends in a name."""
+    return any(path == name or path.endswith(f"/{name}") for path in (file, file.rpartition(".")[0]))
+
+
 def elsewhere(folder: Path, name: str) -> str:
     """The folder below this one that has a file of this name, with or without suffix; '' if none has."""
     base = name.replace("\\", "/").rpartition("/")[2]

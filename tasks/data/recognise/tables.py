@@ -1,16 +1,16 @@
 """A table of image files and labels: one label, several in a cell, or a column of 0 and 1 for each class."""
 
 import csv
+import os
 from typing import Any
 
-from tasks.data.recognise.listing import ROLES, Listing, join, low
+from tasks.data.datasets.table import SPLITS
+from tasks.data.datasets.table_columns import FILES, LABELS, obvious, separated, switches_of
+from tasks.data.files.csv_table import CsvTable
+from tasks.data.recognise.listing import HEAD, ROLES, Listing, join, low
 from tasks.data.recognise.reading import DRAWN, Reading, listed
 
-FILES = ("file", "filename", "image", "img", "image_name", "imagename", "image_path", "path", "filepath", "image_id",
-         "imageid", "img_id", "id", "name")  # fmt: skip
-LABELS = ("label", "labels", "class", "class_name", "category", "target", "tags", "tag", "species", "breed")
 BOXES = {"xmin", "x_min", "x1", "bbox", "xmax"}
-SEPARATORS = ("|", ";", ",", " ")
 DELIMITERS = (",", ";", "\t")
 
 
@@ -31,44 +31,51 @@ def find(listing: Listing) -> list[Reading]:
 
 def reading(listing: Listing, path: str, val: str) -> Reading | None:
     """The reading of a table, with a table of validation images or with a share drawn; None if it is no such table."""
-    rows = rows_of(listing.head(path))
-    if len(rows) < 3:
+    text = listing.head(path)
+    rows = rows_of(text)
+    rows = rows[:-1] if len(text.encode()) >= HEAD else rows  # the last one may be cut off
+    if len(rows) < 2:
         return None
-    header, cells = [name.strip() for name in rows[0]], [row for row in rows[1:-1] if len(row) == len(rows[0])]
-    plain = [low(name).replace(" ", "_") for name in header]
-    if BOXES & {*plain} or "pixel_value" in plain or not cells:
+    header = [name.strip() for name in rows[0]]
+    cells = [[cell.strip() for cell in row] for row in rows[1:] if len(row) == len(header)]
+    plain = {low(name).replace(" ", "_") for name in header}
+    table = CsvTable(listing.root / path, header, cells, [*range(2, len(cells) + 2)])
+    if BOXES & plain or "pixel_value" in plain or not cells or (file := obvious(table, FILES, [])) is None:
         return None
-    file = next((plain.index(name) for name in FILES if name in plain), None)
-    if file is None:
-        return None
-    images = folder_of(listing, path, [row[file] for row in cells[:20]])
+    images = folder_of(listing, path, table.column(file)[:20])
     if images is None:
         return None
-    keys: dict[str, Any] = {"root": listing.root, "table": path, "images": images or ".", "file": header[file]}
-    label = next((plain.index(name) for name in LABELS if name in plain and plain.index(name) != file), None)
-    kinds = {"label"}
-    if label is not None:
-        keys["label"] = header[label]
-        texts = [row[label] for row in cells]
-        separator = separator_of(texts)
+    keys: dict[str, Any] = {"root": listing.root, "table": path, "images": images or ".", "file": file}
+    split = obvious(table, SPLITS, [file])
+    if (label := obvious(table, LABELS, [file, split])) is not None:
+        keys["label"], kinds = label, {"label"}
+        texts = table.column(label)
+        separator = separated(texts)[1]
         if separator:
             keys, kinds = keys | {"separator": separator}, {"multilabel"}
         names = sorted({name for text in texts for name in (text.split(separator) if separator else [text])})
-        fact = f"several labels in a cell of {header[label]}" if separator else f"a label in {header[label]}"
+        fact = f"several labels in a cell of {label}" if separator else f"a label in {label}"
     else:
-        columns = [k for k in range(len(header)) if k != file and {row[k].strip() for row in cells} <= {"0", "1"}]
-        if len(columns) < 2:
+        names = switches_of(table, [name for name in header if name not in (file, split)])
+        if len(names) < 2:
             return None
-        names = [header[k] for k in columns]
         keys["labels"] = names
-        single = all(sum(row[k].strip() == "1" for k in columns) == 1 for row in cells)
+        places = [header.index(name) for name in names]
+        single = all(sum(row[place] in ("1", "1.0") for place in places) == 1 for row in cells)
         kinds, fact = {"label", "multilabel"} if single else {"multilabel"}, "a column of 0 and 1 for each class"
-    if val:
+    roles = (
+        {ROLES[low(value)]: value for value in table.column(split) if low(value) in ROLES} if split and not val else {}
+    )
+    if "train" in roles and "val" in roles:
+        keys |= {"split": split, "train_split": roles["train"], "val_split": roles["val"]}
+        said = f"scored where {split} is {roles['val']}"
+    elif val:
+        said = f"scored on {val}"
         keys |= {"val.table": val, "val.images": folder_of(listing, val, []) or val.rpartition("/")[0] or images or "."}
     else:
         keys |= DRAWN
-    split = f"scored on {val}" if val else "no validation images: a fifth is drawn"
-    facts = [path, fact, split, listed(names)]
+        said = "no validation images: a fifth is drawn"
+    facts = [path, fact, said, listed(names)]
     return Reading("a table of labels", "table", keys, frozenset(kinds), facts)
 
 
@@ -80,7 +87,9 @@ def rows_of(text: str) -> list[list[str]]:
 
 
 def folder_of(listing: Listing, path: str, names: list[str]) -> str | None:
-    """The folder in which the named images lie, with or without suffix; None if there is none."""
+    """The folder in which the named images lie, with or without suffix; '' if they lie in several ones below the root;
+    None if there is none."""
+    names = [os.path.normpath(name.replace("\\", "/")) for name in names]
     beside = path.rpartition("/")[0]
     stem = path.rpartition("/")[2].rpartition(".")[0]
     for folder in (beside, join(beside, "images"), join(beside, stem), *listing.folders):
@@ -93,14 +102,7 @@ def folder_of(listing: Listing, path: str, names: list[str]) -> str | None:
         inner = (join(folder, name).rpartition("/") for name in names)
         if sum(name in listing.files.get(place, []) for place, _, name in inner) > len(names) / 2:
             return folder
-    return None
-
-
-def separator_of(texts: list[str]) -> str:
-    """What separates several labels of a cell; '' if a cell seems to be one label."""
-    for sign in SEPARATORS[:3]:
-        if any(sign in text for text in texts):
-            return sign
-    cells = set(texts)
-    words = {word for text in cells for word in text.split()}
-    return " " if any(" " in text for text in cells) and len(words) < len(cells) else ""
+    every = {
+        end for place in listing.files for name in listing.images(place) for end in (name, name.rpartition(".")[0])
+    }
+    return "" if sum(name.rpartition("/")[2] in every for name in names) > len(names) / 2 else None

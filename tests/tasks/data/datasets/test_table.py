@@ -197,3 +197,55 @@ def test_what_is_no_text(tmp_path):
     (root / "labels.csv").write_bytes("id,label\na,Bär\n".encode("latin-1"))
     with pytest.raises(UserError, match=r"labels\.csv is not text in UTF-8 \(byte 12\)"):
         Table(root, val=HALF).train()
+
+
+def test_minus_one_is_no_where_no_column_has_a_zero(tmp_path):
+    """CelebA's list_attr_celeba.csv."""
+    text = "image_id,bald,smiling\na.jpg,-1,1\nb.png,1,1\nc.jpg,-1,-1\nd.jpg,1,-1\n"
+    dataset = Table(write(tmp_path, text, *ABC), val=HALF, **MULTI)
+    assert dataset.classes == {"multilabel": ["bald", "smiling"]}
+    expected = {"a.jpg": [0, 1], "b.png": [1, 1], "c.jpg": [0, 0], "d.jpg": [1, 0]}
+    assert truth(dataset.train()) | truth(dataset.val()) == expected
+
+
+def test_minus_one_beside_zero_is_no_class(tmp_path):
+    """CheXpert's -1 is `uncertain`."""
+    text = "image_id,edema,mass,other\na.jpg,-1,1,0\nb.png,1,0,1\nc.jpg,0,1,1\nd.jpg,1,0,0\n"
+    root = write(tmp_path, text, *ABC)
+    assert Table(root, val=HALF, **MULTI).classes == {"multilabel": ["mass", "other"]}
+    with pytest.raises(UserError, match=r"row 2: '-1' in column edema: .* only where no column has a 0"):
+        Table(root, val=HALF, labels=["edema", "mass"], **MULTI).train()
+
+
+def test_files_are_found_in_several_folders_below(tmp_path, capsys):
+    """ChestX-ray14: images_001/images, images_002/images, …"""
+    text = "Image Index,Finding Labels\na.jpg,x|y\nb,x\nc.jpg,y\nd.jpg,y|x\n"
+    root = write(tmp_path, text, "p1/i/a.jpg", "p1/i/b.png", "p2/i/c.jpg", "p2/i/d.jpg")
+    dataset = Table(root, val=HALF, separator="|", **MULTI)
+    assert truth(dataset.train()) | truth(dataset.val()) == {
+        "p1__i__a.jpg": [1, 1], "p1__i__b.png": [1, 0], "p2__i__c.jpg": [0, 1], "p2__i__d.jpg": [1, 1],
+    }  # fmt: skip
+    assert f"4 files are found below {tmp_path} (a.jpg is p1/i/a.jpg, …)" in capsys.readouterr().out
+    (tmp_path / "p2/i/a.jpg").write_bytes((tmp_path / "p1/i/a.jpg").read_bytes())
+    with pytest.raises(
+        UserError, match=r"row 2: .* may be p./i/a.jpg or p./i/a.jpg: dataset\.images=<folder> says which"
+    ):
+        Table(root, val=HALF, separator="|", **MULTI).train()
+
+
+def test_whole_numbers_in_a_cell_are_several_labels(tmp_path):
+    root = write(tmp_path, "Id,Target\na,16 0\nb,7 1 2\nc,5\nd,3\n", *ABC)
+    with pytest.raises(UserError, match="'16 0' seems to be several labels"):
+        Table(root, val=HALF).train()
+
+
+def test_columns_that_nothing_separates_are_named(tmp_path):
+    root = write(tmp_path, "8\nbald smiling\na.jpg -1 1\n", *ABC)
+    with pytest.raises(UserError, match=r"has one column \(8\): commas, semicolons or tabs separate columns"):
+        Table(root, val=HALF).train()
+
+
+def test_no_class_with_two_images_is_said(tmp_path):
+    root = write(tmp_path, "id,label\na,p\nb,q\nc,r\nd,s\n", *ABC)
+    with pytest.raises(UserError, match="none of the 4 classes has two images, one to train on and one to score"):
+        Table(root, val=HALF).train()

@@ -187,3 +187,15 @@ def test_values_are_read_again_as_they_are(value):
 def test_auto_among_several_data_sets_is_refused(command, tmp_path):
     result = command("multitask", "datasets=[auto,streets]", f"hydra.run.dir={tmp_path / 'run'}")
     assert result.status == 2 and "dataset=auto is typed by itself on the command line" in result.err
+
+
+def test_a_table_with_a_split_and_images_in_several_folders(tmp_path):
+    for number in range(6):
+        labels.write_image(tmp_path / f"part_{number % 2}" / f"{number}.jpg", 20)
+    rows = [f"{number}.jpg,a{number % 2},{'Train' if number < 4 else 'Valid'}" for number in range(6)]
+    (tmp_path / "train.csv").write_text("\n".join(["Image Index,Finding Labels,split", *rows]))
+    words = recognised("classify", ["dataset=auto", f"dataset.root={tmp_path}"])
+    assert words[3:] == [
+        "dataset.images=.", "dataset.file='Image Index'", "dataset.label='Finding Labels'", "dataset.split=split",
+        "dataset.train_split=Train", "dataset.val_split=Valid",
+    ]  # fmt: skip
