@@ -63,6 +63,7 @@ RULES: Rules = {
     "dataset.template": optional(TEXT),
     "dataset.ignore": (are_ignored, "a value or colour, a list of them, others, or null"),
     "dataset.nearest": SWITCH,
+    "dataset.alpha": SWITCH,
     "dataset.resize_masks": SWITCH,
     "dataset.unlabelled": one_of("refuse", "skip"),
     "dataset.labels": optional(either(one_of("labelIds", "labelTrainIds", "auto"), list_of(TEXT))),

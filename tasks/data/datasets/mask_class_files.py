@@ -6,7 +6,7 @@ from pathlib import Path
 from tasks.common.errors import UserError
 from tasks.data.files.walk import found_in
 
-USUAL = ("class_dict.csv", "_classes.csv", "labelmap.txt")  # found without being named
+USUAL = ("class_dict.csv", "_classes.csv", "labelmap.txt", "label_colors.txt")  # found without being named
 
 
 def usual_file(folders: Sequence[Path]) -> str | None:

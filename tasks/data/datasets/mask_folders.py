@@ -104,19 +104,32 @@ def find_folders(
 
 def exists(root: Path, images: str, split: str) -> bool:
     """Whether a split has a folder or a list."""
-    if is_list(split):
-        return (root / split).is_file()
-    before = images.partition("{split}")[0] + split
-    return bool(split) and (root / before).is_dir()
+    return (root / split).is_file() if is_list(split) else split in splits_in(root, images)
+
+
+def splits_in(root: Path, images: str) -> list[str]:
+    """The texts for {split} for which there is a folder; [] if the pattern has no folder with {split}."""
+    *folders, _ = f"{images}/".split("/")
+    place = next((k for k, name in enumerate(folders) if "{split}" in name), None)
+    before = root.joinpath(*folders[:place])
+    if place is None or not before.is_dir():
+        return []
+    start, _, end = folders[place].partition("{split}")
+    names = folders_in(before)
+    if "{" in end:  # of another name: any text
+        return [name.removeprefix(start) for name in names if name.startswith(start)]
+    fit = (name for name in names if name.startswith(start) and name.endswith(end))
+    return [name[len(start) : len(name) - len(end)] for name in fit if len(name) > len(start + end)]
 
 
 def usual_split(root: Path, images: str | None) -> str:
     """The training split's folder of a usual name, in root or in a usual folder; '' for none."""
-    places = (
-        [images.partition("{")[0]] if images else ["", *(name for name in folders_in(root) if name.lower() in IMAGES)]
-    )
-    there = {name for place in places if (root / place).is_dir() for name in folders_in(root / place)}
-    return next((name for name in TRAIN if name in there), "")
+    if images and "{split}" in images:
+        there = splits_in(root, images)
+    else:
+        places = [images] if images else ["", *(name for name in folders_in(root) if name.lower() in IMAGES)]
+        there = [name for place in places if (root / place).is_dir() for name in folders_in(root / place)]
+    return next((name for usual in TRAIN for name in there if name.lower() == usual), "")
 
 
 def usual_folders(root: Path, split: str) -> tuple[str, str]:
@@ -162,11 +175,10 @@ def find_splits(
                 f"dataset.{key}={name}, but dataset.images={images} has no {{split}}, nor a folder of that name; a "
                 "list of images is a .txt file"
             )
-    before = root / images.partition("{split}")[0]
-    there = folders_in(before) if "{split}" in images and before.is_dir() else []
+    before, there = root / images.partition("{split}")[0], splits_in(root, images)
     train = train or (split if split in there else "")
     if val is None and not drawn:
-        fit = [name for name in VAL if name in there]
+        fit = [name for usual in VAL for name in there if name.lower() == usual]
         if len(fit) > 1:
             raise UserError(f"{before} has {' and '.join(fit)}: set dataset.val_split to one")
         val = fit[0] if fit else None

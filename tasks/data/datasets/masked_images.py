@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from tasks.common.errors import UserError
 from tasks.data.datasets.annotated_files import AnnotatedFiles
+from tasks.data.datasets.mask_palettes import differing_palettes
 from tasks.data.files.images import opened_size
 from tasks.data.files.orientation import Turned, fits
 
@@ -27,6 +28,8 @@ class MaskedImages(AnnotatedFiles):
                 f"{self.masks.path(odd[0])}: {wide}×{high}, its image {width}×{height}; dataset.resize_masks=true "
                 "resizes them to it"
             )
+        if line := differing_palettes(self.masks):
+            print(line, flush=True)
         yield from super().check()
 
     def differs(self, index: int) -> bool:

@@ -41,6 +41,7 @@ class MaskFolders(TwoSides[MaskedImages]):
         ignore: values or colours that are void; "others" for all that are not listed.
         background: name of class 0 if there is a file for each class; None if the pixels of no class are void.
         nearest: an unlisted value or colour counts as the nearest listed one.
+        alpha: label maps are the alpha channels of their files.
         resize_masks: label maps of another size than their image are resized.
         unlabelled: "skip" leaves out images without label file; "refuse" raises.
         upright: see AnnotatedFiles.
@@ -63,6 +64,7 @@ class MaskFolders(TwoSides[MaskedImages]):
         ignore: Any = None,
         background: str | None = "background",
         nearest: bool = False,
+        alpha: bool = False,
         resize_masks: bool = False,
         unlabelled: Literal["refuse", "skip"] = "refuse",
         upright: Upright = "auto",
@@ -74,6 +76,7 @@ class MaskFolders(TwoSides[MaskedImages]):
         self.images, self.masks, self.train_split, self.val_split = images, masks, train_split, val_split
         self.wanted, self.ignore, self.background = classes, ignore, background
         self.nearest, self.resize_masks, self.unlabelled, self.upright = nearest, resize_masks, unlabelled, upright
+        self.alpha = alpha
         self.made: dict[str, Pairs] = {}
 
     @cached_property
@@ -96,9 +99,9 @@ class MaskFolders(TwoSides[MaskedImages]):
             return ClassValues(read_list(place_of(wanted, self.class_folders())), ignore, nearest=self.nearest)
         if isinstance(wanted, str):
             paths = sorted({self.root / row[0] for split in self.folders.splits for row in self.pairs(split).labels})
-            classes, ignore = find_classes(paths, ignore, palette=wanted == "palette")
-            return ClassValues(classes, ignore, nearest=self.nearest)
-        return ClassValues(listed(wanted), ignore, nearest=self.nearest)
+            classes, ignore = find_classes(paths, ignore, palette=wanted == "palette", alpha=self.alpha)
+            return ClassValues(classes, ignore, nearest=self.nearest, alpha=self.alpha)
+        return ClassValues(listed(wanted), ignore, nearest=self.nearest, alpha=self.alpha)
 
     def class_folders(self) -> list[Path]:
         """Folders in which a file of classes is looked for."""

@@ -17,6 +17,8 @@ from tasks.data.files.opening import shown
 from tasks.data.files.orientation import SIDEWAYS, Turned, fits
 from tasks.data.files.texts import Texts
 
+MOST_CLASSES = 255  # the last number is void
+
 
 class ClassFiles(Masks):
     """One file for each class of an image: its pixels are not 0. A missing file has no pixel of its class; where two
@@ -27,12 +29,27 @@ class ClassFiles(Masks):
         names: of the classes, with that of the background first if there is one.
         background: whether class 0 is the pixels of no class; otherwise they are void.
         nearest: half-tones count as the nearer of black and white.
+        alpha: pixels are told by the files' alpha channel.
+
+    Raises:
+        UserError: for more classes than a label map can have.
     """
 
     def __init__(
-        self, paths: Sequence[Sequence[str]], names: Sequence[str], *, background: bool, nearest: bool = False
+        self,
+        paths: Sequence[Sequence[str]],
+        names: Sequence[str],
+        *,
+        background: bool,
+        nearest: bool = False,
+        alpha: bool = False,
     ) -> None:
-        self.names, self.background, self.nearest = tuple(names), background, nearest
+        self.names, self.background, self.nearest, self.alpha = tuple(names), background, nearest, alpha
+        if len(self.names) > MOST_CLASSES:
+            raise UserError(
+                f"dataset.masks: {len(self.names):,} texts for {{class}}, such as {', '.join(self.names[1:4])}; "
+                f"there may be {MOST_CLASSES} classes: files that hold one object each are to be merged first"
+            )
         self.paths = Texts([path for row in paths for path in row])
 
     def files(self, index: int) -> list[Path | None]:
@@ -58,7 +75,7 @@ class ClassFiles(Masks):
         Raises:
             UserError: for a file with more than two values.
         """
-        values = read_values(path, coloured=False, lossy=self.nearest)
+        values = read_values(path, coloured=False, lossy=self.nearest, alpha=self.alpha)
         if self.nearest:
             most = int(values.max())
             return np.asarray(values > (0 if most == 1 else 127 if most <= 255 else most // 2))
@@ -80,7 +97,7 @@ class ClassFiles(Masks):
 
     def of(self, numbers: Sequence[int]) -> Self:
         rows = [[str(path or "") for path in self.files(number)] for number in numbers]
-        return type(self)(rows, self.names, background=self.background, nearest=self.nearest)
+        return type(self)(rows, self.names, background=self.background, nearest=self.nearest, alpha=self.alpha)
 
 
 class ResizedMasks(Masks):

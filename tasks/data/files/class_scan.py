@@ -13,12 +13,15 @@ from tasks.common.labels import VOID
 from tasks.common.palette import Colour
 from tasks.data.files.cache import cached, stamp
 from tasks.data.files.class_lists import ListedClass, ignored
+from tasks.data.files.images import LOSSY
 from tasks.data.files.label_values import are_smoothed, edges, packed, read_values, unpacked
-from tasks.data.files.opening import opened
+from tasks.data.files.opening import opened, shown
 
 BORDER = (224, 224, 192)  # colour of VOC's 255, which is void (VOC 2012 devkit, VOClabelcolormap)
 MOST_CLASSES = 255
 LIST = "list them: dataset.classes={name: value, …}"
+BINARY = 'dataset.nearest=true "dataset.classes={background: 0, object: 255}" takes the nearer of black and white'
+NEAR, SHARE = 40, 0.95  # of black or white, for which this is proposed: so many of the pixels
 
 
 class Content(NamedTuple):
@@ -29,32 +32,37 @@ class Content(NamedTuple):
         coloured: whether they are colours.
         palette: (K, 3) their colours in the file's palette; (0, 3) without one.
         edges: see label_values.edges.
+        binary: whether most pixels are nearly black or white.
     """
 
     codes: NDArray[np.int32]
     coloured: bool
     palette: NDArray[np.uint8]
     edges: tuple[int, int]
+    binary: bool
 
 
-def find_classes(paths: Sequence[Path], ignore: Any, *, palette: bool = False) -> tuple[list[ListedClass], Any]:
+def find_classes(
+    paths: Sequence[Path], ignore: Any, *, palette: bool = False, alpha: bool = False
+) -> tuple[list[ListedClass], Any]:
     """The classes that label files hold, named by number or by colour (#804080), and what is void.
 
     Args:
         ignore: values or colours that are void; None if the user did not say: then 255 is, if it has the colour of
             VOC's borders.
         palette: whether every file must have a palette.
+        alpha: the values are those of the alpha channels.
 
     Raises:
         UserError: if the files do not tell: smoothed edges, values and colours, too many, or 255 beside others.
     """
-    found = scan(paths, palette)
+    found = scan(paths, palette, alpha)
     coloured, codes, steps = bool(found["coloured"]), found["codes"], found["edges"].tolist()
     kind = "colours" if coloured else "values"
     if are_smoothed(*steps) and len(codes) > 2:
         raise UserError(
             f"dataset.classes=found: the label files hold {len(codes)} {kind}, and most edges are smoothed, as if "
-            f"resized or saved as JPEG once: {LIST} with dataset.nearest=true"
+            f"resized or saved as JPEG once: {BINARY if bool(found['binary']) else f'{LIST} with dataset.nearest=true'}"
         )
     void, colours = ignored(() if ignore is None else ignore, coloured)
     left = ~np.isin(codes, packed(np.array(colours)) if colours else np.array(void, np.int32))
@@ -68,7 +76,10 @@ def find_classes(paths: Sequence[Path], ignore: Any, *, palette: bool = False) -
     if not left.any():
         raise UserError(f"dataset.classes=found: all {kind} of the label files are in dataset.ignore")
     if left.sum() > MOST_CLASSES:
-        raise UserError(f"dataset.classes=found: the label files hold {left.sum():,} {kind}, {some(codes)}: {LIST}")
+        raise UserError(
+            f"dataset.classes=found: the label files hold {left.sum():,} {kind}, {some(codes, coloured)}: {LIST}"
+            f"{see_through(paths[0])}"
+        )
     drawn = [colour_of(row) for row in found["palette"]] if len(found["palette"]) else [None] * len(codes)
     places = np.flatnonzero(left).tolist()
     if coloured:
@@ -82,7 +93,7 @@ def find_classes(paths: Sequence[Path], ignore: Any, *, palette: bool = False) -
     return classes, ignore
 
 
-def scan(paths: Sequence[Path], palette: bool) -> dict[str, NDArray[Any]]:
+def scan(paths: Sequence[Path], palette: bool, alpha: bool) -> dict[str, NDArray[Any]]:
     """What all label files hold together: `codes`, `coloured`, `palette` and `edges` of Content; kept in the cache.
 
     Raises:
@@ -91,7 +102,7 @@ def scan(paths: Sequence[Path], palette: bool) -> dict[str, NDArray[Any]]:
 
     def read() -> dict[str, NDArray[Any]]:
         with thread_pool() as pool:
-            contents = list(pool.map(content_of, paths))
+            contents = list(pool.map(lambda path: content_of(path, alpha), paths))
         coloured = [content.coloured for content in contents]
         if any(coloured) and not all(coloured):
             grey, colour = paths[coloured.index(False)], paths[coloured.index(True)]
@@ -114,10 +125,11 @@ def scan(paths: Sequence[Path], palette: bool) -> dict[str, NDArray[Any]]:
             "coloured": np.array(any(coloured)),
             "palette": np.array(colours, np.uint8).reshape(-1, 3),
             "edges": np.sum([content.edges for content in contents], 0),
+            "binary": np.array(all(content.binary for content in contents)),
         }
 
     try:
-        found = dict(cached("masks 1", map(stamp, paths), read))
+        found = dict(cached("masks 2 alpha" if alpha else "masks 2", map(stamp, paths), read))
     except OSError as error:
         raise UserError(f"cannot read labels {error.filename}: {error.strerror}") from error
     if palette and not len(found["palette"]):
@@ -125,25 +137,44 @@ def scan(paths: Sequence[Path], palette: bool) -> dict[str, NDArray[Any]]:
     return found
 
 
-def content_of(path: Path) -> Content:
+def content_of(path: Path, alpha: bool = False) -> Content:
     """What a label file holds.
 
     Raises:
         UserError: if it cannot be decoded, or is JPEG.
     """
     with opened(path, "labels") as image:
-        mode = image.mode
-        coloured = mode in ("RGB", "RGBA") and has_colours(np.asarray(image))
+        mode, lossy = image.mode, image.format in LOSSY
+        coloured = not alpha and mode in ("RGB", "RGBA") and has_colours(np.asarray(image))
         table = (
             np.array(image.getpalette("RGB") or [], np.uint8).reshape(-1, 3)
             if mode == "P"
             else np.empty((0, 3), np.uint8)
         )
-    values = read_values(path, coloured=coloured)
+    if lossy:
+        plain = is_binary(read_values(path, coloured=False, lossy=True))
+        raise UserError(
+            f"{shown(path)} is stored as {image.format}, which changes values at edges: "
+            f"{BINARY if plain else f'{LIST} with dataset.nearest=true'}"
+        )
+    values = read_values(path, coloured=coloured, alpha=alpha)
     codes = np.unique(packed(values) if coloured else values).astype(np.int32)
     if len(table) and len(codes) and codes.max() >= len(table):
         table = np.concatenate((table, np.zeros((codes.max() + 1 - len(table), 3), np.uint8)))
-    return Content(codes, coloured, table[codes] if len(table) else table, edges(values))
+    return Content(
+        codes, coloured, table[codes] if len(table) else table, edges(values), not coloured and is_binary(values)
+    )
+
+
+def is_binary(values: NDArray[Any]) -> bool:
+    """Whether most pixels of a label map are nearly black or white, as those of one class with soft edges are."""
+    return bool(((values <= NEAR) | (abs(values.astype(np.int32) - 255) <= NEAR)).mean() >= SHARE)
+
+
+def see_through(path: Path) -> str:
+    """What to say of photos that are cut out by an alpha channel."""
+    with opened(path, "labels") as image:
+        return "; if label maps are the alpha channels, dataset.alpha=true" if "A" in image.getbands() else ""
 
 
 def has_colours(pixels: NDArray[np.uint8]) -> bool:
@@ -156,6 +187,8 @@ def colour_of(row: Any) -> Colour:
     return red, green, blue
 
 
-def some(codes: NDArray[np.integer]) -> str:
-    """The first codes, for a message."""
-    return ", ".join(map(str, codes[:8])) + (f" and {len(codes) - 8} more" if len(codes) > 8 else "")
+def some(codes: NDArray[np.integer], coloured: bool = False) -> str:
+    """The first values or packed colours, for a message."""
+    return ", ".join(str(code) if not coloured else f"#{code:06x}" for code in codes[:8].tolist()) + (
+        f" and {len(codes) - 8} more" if len(codes) > 8 else ""
+    )

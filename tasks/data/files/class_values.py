@@ -24,14 +24,21 @@ class ClassValues:
         classes: with their values or colours.
         ignore: values or colours that are void; "others" for all that are not listed; None for none.
         nearest: an unlisted value or colour counts as the nearest listed or ignored one (Euclidean distance in RGB).
+        alpha: values are those of the files' alpha channel.
 
     Raises:
         UserError: if a value is both listed and ignored.
     """
 
-    def __init__(self, classes: Sequence[ListedClass], ignore: Any = None, *, nearest: bool = False) -> None:
-        self.listed, self.nearest, self.others = tuple(classes), nearest, ignore == OTHERS
+    def __init__(
+        self, classes: Sequence[ListedClass], ignore: Any = None, *, nearest: bool = False, alpha: bool = False
+    ) -> None:
+        self.listed, self.nearest, self.others, self.alpha = tuple(classes), nearest, ignore == OTHERS, alpha
         self.coloured = any(one.colours for one in classes)
+        if alpha and self.coloured:
+            raise UserError(
+                "dataset.alpha=true, but dataset.classes lists colours: an alpha channel has values, 0 to 255"
+            )
         void, void_colours = ignored(() if ignore is None or self.others else ignore, self.coloured)
         pairs = [
             (int(packed(np.array(value))) if self.coloured else value, number)
@@ -82,7 +89,7 @@ class ClassValues:
         Raises:
             UserError: for a file that cannot be read, or an unlisted value.
         """
-        values = read_values(path, coloured=self.coloured, lossy=self.nearest)
+        values = read_values(path, coloured=self.coloured, lossy=self.nearest, alpha=self.alpha)
         if self.coloured:
             return self.of_colours(packed(values), path)
         if not self.nearest and (odd := self.unknown[values]).any():

@@ -16,14 +16,15 @@ from tasks.data.files.opening import opened, shown
 MOST = 2**16 - 1  # the largest value of a label file
 
 
-def read_values(path: str | Path, *, coloured: bool, lossy: bool = False) -> NDArray[Any]:
+def read_values(path: str | Path, *, coloured: bool, lossy: bool = False, alpha: bool = False) -> NDArray[Any]:
     """A label file as (H, W) values, uint8 or uint16; or, if coloured, as (H, W, 3) uint8 colours.
 
     A palette file gives its indices as values and its palette's entries as colours; 1-bit files give 0 and 1. Alpha is
-    dropped.
+    dropped, unless it is all that there is.
 
     Args:
         lossy: also read JPEG and the like, whose values are only about those that were saved.
+        alpha: the values are those of the alpha channel.
 
     Raises:
         UserError: for a file that cannot be decoded, is lossy, or has colours instead of values or the other way round.
@@ -38,7 +39,36 @@ def read_values(path: str | Path, *, coloured: bool, lossy: bool = False) -> NDA
             raise UserError(
                 f"{shown(path)} has more than 8 bits per colour; save it with 8, or with one value per pixel"
             )
+        if alpha:
+            return alpha_of(image, path)
+        if image.mode in ("RGBA", "LA") and is_in_alpha(image):
+            raise UserError(
+                f"{shown(path)} has one colour and differs in its alpha channel only: dataset.alpha=true reads that"
+            )
         return colours_of(image, path) if coloured else values_of(image, path)
+
+
+def palette_of(path: str | Path) -> list[list[int]]:
+    """The colours of a file's palette; [] without one, and for a file that cannot be read."""
+    try:
+        with opened(path, "labels") as image:
+            flat = (image.getpalette("RGB") or []) if image.mode == "P" else []
+    except UserError:
+        return []
+    return [flat[place : place + 3] for place in range(0, len(flat), 3)]
+
+
+def alpha_of(image: Image.Image, path: str | Path) -> Pixels:
+    """The alpha channel (H, W) of an opened label file."""
+    if "A" not in image.getbands():
+        raise UserError(f"{shown(path)} has no alpha channel (mode {image.mode}), which dataset.alpha=true reads")
+    return np.asarray(image.getchannel("A"))
+
+
+def is_in_alpha(image: Image.Image) -> bool:
+    """Whether an opened file's pixels differ in nothing but their alpha."""
+    *colours, (least, most) = (image.getchannel(band).getextrema() for band in image.getbands())
+    return least != most and all(low == high for low, high in colours)
 
 
 def colours_of(image: Image.Image, path: str | Path) -> Pixels:

@@ -4,6 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
+from unicodedata import normalize
 
 from tasks.common.errors import UserError
 from tasks.data.files.patterns import ANY, Pattern, listed_below
@@ -140,7 +141,7 @@ def find_template(root: Path, images: Pattern, masks: str, split: Mapping[str, s
         below = PurePosixPath(place)
         for file in listed_below(root, place):
             name = str(PurePosixPath(file).relative_to(below)) if place != "." else file
-            stem, suffix = str(PurePosixPath(name).with_suffix("")), PurePosixPath(name).suffix
+            stem, suffix = normalize("NFC", str(PurePosixPath(name).with_suffix(""))), PurePosixPath(name).suffix
             for end in range(1, len(stem) + 1):
                 if stem[:end] in own and not is_same(file, suffix, stem, end, stems, place, own):
                     fits[stem[end:]] += 1

@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
+from unicodedata import normalize
 
 from tasks.common.errors import UserError
 from tasks.data.files.walk import SUFFIXES, is_of_data
@@ -58,9 +59,12 @@ class Pattern:
         return re.compile("".join(parts) + (r"\.[^./]+" if text != self.text else ""))
 
     def groups(self, path: str) -> dict[str, str] | None:
-        """The texts for the names in a path below the data set's folder; None if the path is another's."""
+        """The texts for the names in a path below the data set's folder; None if the path is another's.
+
+        Accents are composed, as on Linux and Windows: archives from macOS hold them as characters of their own.
+        """
         match = self.regex.fullmatch(path)
-        return None if match is None else match.groupdict()
+        return None if match is None else {name: normalize("NFC", text) for name, text in match.groupdict().items()}
 
 
 def listed_below(root: Path, folder: str) -> list[str]:

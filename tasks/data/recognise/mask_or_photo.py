@@ -1,6 +1,7 @@
 """Tells label maps from photos by what they hold."""
 
 from collections.abc import Sequence
+from unicodedata import normalize
 
 import numpy as np
 
@@ -34,10 +35,11 @@ def is_label_map(listing: Listing, images: tuple[str, Names], masks: tuple[str, 
 
 def path_of(listing: Listing, folder: str, names: Names, stem: str) -> str | None:
     """Path of the file of a stem; None if there is none."""
-    there = listing.images(folder)
-    if names.suffix == ANY:
-        return next((join(folder, name) for name in there if name.rpartition(".")[0] == stem), None)
-    return join(folder, names.of(stem)) if names.of(stem) in there else None
+    for name in listing.images(folder):
+        composed = normalize("NFC", name)
+        if (composed.rpartition(".")[0] if names.suffix == ANY else composed) == names.of(stem).removesuffix(ANY):
+            return join(folder, name)
+    return None
 
 
 def look(listing: Listing, path: str) -> tuple[tuple[int, ...], int, float]:

@@ -4,6 +4,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
+from unicodedata import normalize
 
 from tasks.data.files.patterns import ANY
 
@@ -37,7 +38,7 @@ def grouped(files: Sequence[str]) -> Mapping[Names, set[str]]:
     found: dict[Names, set[str]] = defaultdict(set)
     suffixes = Counter(name.rpartition(".")[2] for name in files)
     for name in files:
-        stem, _, suffix = name.rpartition(".")
+        stem, _, suffix = normalize("NFC", name).rpartition(".")
         suffix = f".{suffix}"
         found[Names("", "", suffix)].add(stem)
         for match in LAST_WORDS.finditer(stem):
@@ -46,12 +47,13 @@ def grouped(files: Sequence[str]) -> Mapping[Names, set[str]]:
         if (first := FIRST_WORD.match(stem)) and first.end() < len(stem):
             found[Names(first[0], "", suffix)].add(stem[first.end() :])
     if len(suffixes) > 1:
-        found[Names("", "", ANY)] = {name.rpartition(".")[0] for name in files}
+        found[Names("", "", ANY)] = stems_of(files, Names("", "", ANY))
     return {names: stems for names, stems in found.items() if len(stems) >= SHARE * len(files)}
 
 
 def stems_of(files: Sequence[str], names: Names) -> set[str]:
     """The differing parts of those files that have such names."""
+    files = [normalize("NFC", name) for name in files]
     if names.suffix == ANY:
         return {name.rpartition(".")[0] for name in files}
     start = len(names.before)

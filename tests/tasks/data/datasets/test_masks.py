@@ -247,3 +247,109 @@ def test_photos_that_are_stored_turned(tmp_path):
     assert_equal(MaskFolders(tmp_path, val=DRAWN))
     put(truth(0)[::2, ::2], tmp_path, "masks", "img0.png")
     assert masks_of(MaskFolders(tmp_path, val=DRAWN, resize_masks=True))[0].shape == SIZE
+
+
+FOLDERS_OF_SPLITS = {  # whatever their case, and within a name
+    "Train and Val": ("{split}/Images/{stem}.jpg", "{split}/Labels/{stem}.png", {"train": "Train", "val": "Val"}, {}),
+    "train_images": (
+        "{split}_images/{stem}.jpg",
+        "{split}_masks/{stem}.png",
+        {"train": "train", "val": "val"},
+        {"images": "{split}_images", "masks": "{split}_masks"},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FOLDERS_OF_SPLITS)
+def test_splits_in_folder_names(tmp_path, capsys, name):
+    image, mask, texts, keys = FOLDERS_OF_SPLITS[name]
+    for number in range(8):
+        words = {"stem": f"img{number}", "split": texts[split(number)]}
+        put(photo(number), tmp_path, image.format(**words))
+        put(truth(number), tmp_path, mask.format(**words))
+    assert_equal(MaskFolders(tmp_path, **keys))
+    assert f"dataset.train_split={texts['train']}, dataset.val_split={texts['val']}" in capsys.readouterr().out
+
+
+def test_a_class_of_the_validation_split_alone_is_found(tmp_path):
+    write(tmp_path, "{split}_images/{stem}.jpg", "{split}_masks/{stem}.png")
+    put(truth(7) + 4, tmp_path, "val_masks/img7.png")
+    dataset = MaskFolders(tmp_path, images="{split}_images", masks="{split}_masks")
+    assert [name for name, _, _ in dataset.classes["mask"]] == ["0", "1", "2", "4", "5", "6"]
+
+
+def test_the_texts_of_splits_are_named(tmp_path):
+    write(tmp_path, "{split}crop/{stem}.jpg", "{split}crop/{stem}.png")
+    (tmp_path / "valcrop").rename(tmp_path / "secondcrop")
+    with pytest.raises(UserError, match=r"dataset.val_split \(there: second, train\)"):
+        MaskFolders(tmp_path, images="{split}crop/{stem}.jpg", masks="{split}crop/{stem}.png").val()
+
+
+def test_accents_of_macos_names(tmp_path):
+    composed, apart = "Ba\u0308ume img", "B\u00e4ume img"
+    write(tmp_path, f"images/{composed}{{stem}}.jpg", f"masks/{apart}{{stem}}.png")
+    assert_equal(MaskFolders(tmp_path, val=DRAWN))
+
+
+@pytest.mark.parametrize("kind", ["one colour", "grey", "cut out"])
+def test_label_maps_in_the_alpha_channel(tmp_path, kind):
+    def change(mask):
+        alpha = np.where(mask == 1, 255, 0).astype(np.uint8)
+        noise = np.random.default_rng(0).integers(0, 256, (*mask.shape, 3), np.uint8)
+        return {
+            "one colour": np.dstack([np.full((*mask.shape, 3), 255, np.uint8), alpha]),
+            "grey": np.dstack([np.full_like(mask, 255), alpha]),
+            "cut out": np.dstack([noise, alpha]),
+        }[kind]
+
+    write(tmp_path, "images/{stem}.jpg", "masks/{stem}.png", change)
+    with pytest.raises(UserError, match=r"dataset\.alpha=true"):
+        MaskFolders(tmp_path, val=DRAWN).train()
+    assert_equal(MaskFolders(tmp_path, val=DRAWN, alpha=True), lambda mask: mask == 1)
+    named = MaskFolders(tmp_path, val=DRAWN, alpha=True, classes={"rest": 0, "disc": 255})
+    assert_equal(named, lambda mask: mask == 1)
+
+
+def test_files_without_alpha_are_refused(tmp_path):
+    write(tmp_path, "images/{stem}.jpg", "masks/{stem}.png")
+    with pytest.raises(UserError, match=r"img\d.png has no alpha channel \(mode L\)"):
+        MaskFolders(tmp_path, val=DRAWN, alpha=True).train()
+
+
+def test_listed_values_of_palettes_that_differ_are_said(tmp_path, capsys):
+    write(tmp_path, "images/{stem}.jpg", "masks/{stem}.png")
+    for number in range(8):
+        file = Image.fromarray(truth(number), "P")
+        file.putpalette([number // 5 * 10, 0, 0, 200, 10, 20, 30, 40, 250])
+        file.save(tmp_path / "masks" / f"img{number}.png")
+    dataset = MaskFolders(tmp_path, val=DRAWN, classes={"sky": 0, "disc": 1, "box": 2})
+    list(dataset.train().check())
+    assert "the palettes of label files differ: value 0 is [0, 0, 0] in " in capsys.readouterr().out
+    list(MaskFolders(tmp_path, val=DRAWN, classes={"disc": 1, "box": 2}, ignore="others").train().check())
+    assert "palettes" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("way", ["jpg", "soft"])
+def test_the_keys_proposed_for_soft_edges_of_black_and_white_work(tmp_path, way):
+    def change(mask):
+        image = Image.fromarray(np.where(np.kron(mask, np.ones((8, 8))) == 1, 255, 0).astype(np.uint8))
+        return np.asarray(image.resize((96, 60), Image.BILINEAR)) if way == "soft" else np.asarray(image)
+
+    suffix = "jpg" if way == "jpg" else "png"
+    write(tmp_path, "images/{stem}.jpg", f"masks/{{stem}}.{suffix}", change)
+    keys = {"val": DRAWN, "resize_masks": True}
+    with pytest.raises(UserError) as error:
+        MaskFolders(tmp_path, nearest=True, **keys).train()  # the first key alone is not enough
+    assert 'dataset.nearest=true "dataset.classes={background: 0, object: 255}"' in str(error.value)
+    classes = {"background": 0, "object": 255}
+    assert len(masks_of(MaskFolders(tmp_path, nearest=True, classes=classes, **keys))) == 8
+
+
+def test_a_file_for_each_of_many_objects_is_refused(tmp_path):
+    for number in range(8):
+        put(photo(number), tmp_path, f"img{number}/image.jpg")
+        for k in range(40):
+            put(truth(number), tmp_path, f"img{number}/object{number}_{k}.png")
+    dataset = MaskFolders(tmp_path, images="{stem}/image.jpg", masks="{stem}/{class}.png", val=DRAWN)
+    with pytest.raises(UserError, match=r"321 texts for {class}, such as object0_0, .* there may be 255 classes"):
+        dataset.train()
