@@ -19,6 +19,7 @@ DATA = {  # by name of the data set's class
     "cifar100": Data(100, (32, 32)),
     "Coco": Data(80, (320, 320)),
     "Cityscapes": Data(19, (1024, 2048)),
+    "Voc": Data(21, (513, 513)),
 }
 
 

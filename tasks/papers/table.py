@@ -71,7 +71,7 @@ class Data(NamedTuple):
     """What a network's size depends on beside the network.
 
     Attributes:
-        classes: their number, without background.
+        classes: their number; label maps may have a background, boxes have none.
         size: image height and width if the recipe sets none.
     """
 

@@ -82,6 +82,18 @@ def check_composes(table, row, tmp_path):
         assert run.learner.backbone["_target_"] == composed(table.task, *row.overrides).run.learner.backbone["_target_"]
 
 
+def test_table_7_of_v2_trains_on_voc_at_513_pixels(tmp_path):
+    table = find("v2.7")
+    (row,) = chosen(table, ["ResNet-101 ASPP"])
+    run = composed("segment", *row.overrides).run
+    assert run.data.dataset["_target_"] == "tasks.data.datasets.voc.Voc" and run.data.fit is None
+    assert [run.data.augment["crop"][side] for side in ("height", "width")] == [513, 513]
+    assert run.learner.optimizer["_target_"] == "torch.optim.SGD" and run.trainer.max_epochs == 120
+    (tmp_path / "cityscapes-camvid").mkdir()
+    mini = composed("segment", *overrides_at("mini", table, row, tmp_path)).run.data.dataset
+    assert mini["_target_"] == "tasks.data.datasets.cityscapes.Cityscapes"
+
+
 def test_image_sizes_shrink_with_the_miniature(tmp_path):
     (tmp_path / "cifar10-mini").mkdir()
     table = find("v1.7")
@@ -98,7 +110,8 @@ SIZES = {  # params and multiply-adds in millions, as built, beside those printe
     ("v1.4", "full"): (29.294, 4866.6),
     ("v1.4", "separable"): (4.232, 568.7),
     ("v2.6", "mobilenet_v2"): (4.337, 788.8),
-    ("v2.7", "V2"): (2.114, 2741.4),
+    ("v2.7", "V2"): (2.114, 2740.7),
+    ("v2.7", "V1 ASPP"): (11.145, 12760.9),
     ("v3.6", "V3-Small halved"): (1.786, 162.3),
     ("v3.7", "8 V3-L LR 128"): (1.507, 9367.0),
     ("senet.10", "16"): (28.072, 3860.5),
