@@ -8,7 +8,7 @@ from tasks.common.errors import UserError
 from tasks.data.datasets.cityscapes_classes import CLASSES, THINGS, TRAIN_ID_CLASSES, LabelKind
 from tasks.data.datasets.cityscapes_files import LabelMaps, StreetFiles, TrainIds
 from tasks.data.datasets.targets import check_targets
-from tasks.data.files.class_lists import listed, read_list
+from tasks.data.files.class_lists import listed, read_list, typed
 from tasks.data.files.class_scan import find_classes
 from tasks.data.files.class_values import ClassValues
 from tasks.data.files.instances import pack_instances
@@ -70,7 +70,7 @@ class Cityscapes:
             self.classes = {**self.classes, "mask": TRAIN_ID_CLASSES}
         self.confirmed, self.own = classes == "official", None
         if classes not in (None, "official"):
-            self.own = self.own_classes(classes, ignore, nearest)
+            self.own = self.own_classes(typed(classes), ignore, nearest)
             self.classes = {"mask": self.own.classes}
         elif ignore is not None or nearest:
             raise UserError("dataset.ignore and dataset.nearest are for classes of your own: set dataset.classes")

@@ -14,7 +14,7 @@ from tasks.data.datasets.mask_pairs import reported
 from tasks.data.datasets.masked_images import MaskedImages
 from tasks.data.datasets.two_sides import Side, TwoSides
 from tasks.data.files.class_files import ClassFiles, ResizedMasks
-from tasks.data.files.class_lists import listed, read_list
+from tasks.data.files.class_lists import listed, read_list, typed
 from tasks.data.files.class_scan import find_classes
 from tasks.data.files.class_values import ClassValues
 from tasks.data.files.masks import LabelFiles, Masks
@@ -74,7 +74,7 @@ class MaskFolders(TwoSides[MaskedImages]):
         super().__init__(DrawnSplit.of(val))
         self.root, self.template = Path(root), template
         self.images, self.masks, self.train_split, self.val_split = images, masks, train_split, val_split
-        self.wanted, self.ignore, self.background = classes, ignore, background
+        self.wanted, self.ignore, self.background = typed(classes), ignore, background
         self.nearest, self.resize_masks, self.unlabelled, self.upright = nearest, resize_masks, unlabelled, upright
         self.alpha = alpha
         self.made: dict[str, Pairs] = {}
@@ -96,7 +96,9 @@ class MaskFolders(TwoSides[MaskedImages]):
         if wanted is None:
             wanted = usual_file(self.class_folders()) or "found"
         if isinstance(wanted, str) and wanted not in ("found", "palette"):
-            return ClassValues(read_list(place_of(wanted, self.class_folders())), ignore, nearest=self.nearest)
+            return ClassValues(
+                read_list(place_of(wanted, self.class_folders())), ignore, nearest=self.nearest, alpha=self.alpha
+            )
         if isinstance(wanted, str):
             paths = sorted({self.root / row[0] for split in self.folders.splits for row in self.pairs(split).labels})
             classes, ignore = find_classes(paths, ignore, palette=wanted == "palette", alpha=self.alpha)
@@ -176,4 +178,4 @@ class MaskFolders(TwoSides[MaskedImages]):
             for row in pairs.labels
         ]
         names = [name for name, _, _ in self.classes["mask"]]
-        return ClassFiles(rows, names, background=self.background is not None, nearest=self.nearest)
+        return ClassFiles(rows, names, background=self.background is not None, nearest=self.nearest, alpha=self.alpha)

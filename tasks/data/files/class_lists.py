@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import yaml
+
 from tasks.common.errors import UserError
 from tasks.common.palette import Colour
 from tasks.data.files.label_values import MOST
@@ -27,6 +29,21 @@ class ListedClass(NamedTuple):
     values: tuple[int, ...] = ()
     colours: tuple[Colour, ...] = ()
     drawn: Colour | None = None  # colour in pictures, if its files have values
+
+
+def typed(classes: Any) -> Any:
+    """Classes as they were typed: a mapping or a list in quotes is one, since Hydra's command line has no names with
+    accents or other letters than a to z in braces.
+
+    Raises:
+        UserError: for a text that begins like one and is none.
+    """
+    if not isinstance(classes, str) or not classes.lstrip().startswith(("{", "[")):
+        return classes
+    try:
+        return yaml.safe_load(classes)
+    except yaml.YAMLError as error:
+        raise UserError(f"dataset.classes={classes} is none of {FORMS}") from error
 
 
 def listed(classes: Any) -> list[ListedClass]:

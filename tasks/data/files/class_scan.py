@@ -20,6 +20,7 @@ from tasks.data.files.opening import opened, shown
 BORDER = (224, 224, 192)  # colour of VOC's 255, which is void (VOC 2012 devkit, VOClabelcolormap)
 MOST_CLASSES = 255
 LIST = "list them: dataset.classes={name: value, …}"
+LIST_COLOURS = "list them: dataset.classes={name: [red,green,blue], …}"
 BINARY = 'dataset.nearest=true "dataset.classes={background: 0, object: 255}" takes the nearer of black and white'
 NEAR, SHARE = 40, 0.95  # of black or white, for which this is proposed: so many of the pixels
 
@@ -58,11 +59,12 @@ def find_classes(
     """
     found = scan(paths, palette, alpha)
     coloured, codes, steps = bool(found["coloured"]), found["codes"], found["edges"].tolist()
-    kind = "colours" if coloured else "values"
+    kind, listing = ("colours", LIST_COLOURS) if coloured else ("values", LIST)
     if are_smoothed(*steps) and len(codes) > 2:
+        way = BINARY if bool(found["binary"]) else f"{listing} with dataset.nearest=true"
         raise UserError(
             f"dataset.classes=found: the label files hold {len(codes)} {kind}, and most edges are smoothed, as if "
-            f"resized or saved as JPEG once: {BINARY if bool(found['binary']) else f'{LIST} with dataset.nearest=true'}"
+            f"resized or saved as JPEG once: {way}"
         )
     void, colours = ignored(() if ignore is None else ignore, coloured)
     left = ~np.isin(codes, packed(np.array(colours)) if colours else np.array(void, np.int32))
@@ -77,7 +79,7 @@ def find_classes(
         raise UserError(f"dataset.classes=found: all {kind} of the label files are in dataset.ignore")
     if left.sum() > MOST_CLASSES:
         raise UserError(
-            f"dataset.classes=found: the label files hold {left.sum():,} {kind}, {some(codes, coloured)}: {LIST}"
+            f"dataset.classes=found: the label files hold {left.sum():,} {kind}, {some(codes, coloured)}: {listing}"
             f"{see_through(paths[0])}"
         )
     drawn = [colour_of(row) for row in found["palette"]] if len(found["palette"]) else [None] * len(codes)

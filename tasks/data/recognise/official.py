@@ -17,10 +17,13 @@ def find_cityscapes(listing: Listing) -> list[Reading]:
 
 
 def find_ade20k(listing: Listing) -> list[Reading]:
-    """images/training beside annotations/training, with objectInfo150.txt or without."""
+    """images/training beside annotations/training, with objectInfo150.txt or names like ADE_train_1.png: others
+    have classes of their own."""
     for home in ("", "ADEChallengeData2016"):
         images, maps = join(home, "images"), join(home, "annotations")
-        if "training" in listing.folders.get(images, []) and listing.images(f"{maps}/training"):
+        labels = listing.images(f"{maps}/training")
+        named = "objectInfo150.txt" in listing.files.get(home, []) or any(name.startswith("ADE_") for name in labels)
+        if "training" in listing.folders.get(images, []) and named:
             splits = listing.splits(images)
             counts = {role: len(listing.images(f"{images}/{name}")) for role, name in splits.items()}
             keys = {"root": listing.root / home} | splits_or_drawn(splits)

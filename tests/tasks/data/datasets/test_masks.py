@@ -353,3 +353,15 @@ def test_a_file_for_each_of_many_objects_is_refused(tmp_path):
     dataset = MaskFolders(tmp_path, images="{stem}/image.jpg", masks="{stem}/{class}.png", val=DRAWN)
     with pytest.raises(UserError, match=r"321 texts for {class}, such as object0_0, .* there may be 255 classes"):
         dataset.train()
+
+
+def test_alpha_channels_with_a_file_of_classes_and_a_file_for_each_class(tmp_path):
+    def change(mask):
+        return np.dstack([np.full_like(mask, 255), np.where(mask == 1, 1, 0).astype(np.uint8)])
+
+    write(tmp_path, "images/{stem}.jpg", "masks/{stem}.png", change)
+    (tmp_path / "_classes.csv").write_text("Pixel Value, Class\n0, rest\n1, disc\n")
+    assert_equal(MaskFolders(tmp_path, val=DRAWN, alpha=True), lambda mask: mask == 1)
+    write(tmp_path / "each", "{stem}/image.jpg", "{stem}/disc.png", change)
+    keys = {"images": "{stem}/image.jpg", "masks": "{stem}/{class}.png", "alpha": True}
+    assert_equal(MaskFolders(tmp_path / "each", val=DRAWN, **keys), lambda mask: mask == 1)

@@ -6,7 +6,7 @@ from PIL import Image
 
 from tasks.common.errors import UserError
 from tasks.common.labels import VOID
-from tasks.data.files.class_lists import listed, read_list
+from tasks.data.files.class_lists import listed, read_list, typed
 from tasks.data.files.class_scan import find_classes
 from tasks.data.files.class_values import ClassValues
 from tasks.data.files.label_values import are_smoothed, edges
@@ -232,3 +232,12 @@ def test_deep_colours_are_refused(tmp_path):
     cv2.imwrite(str(tmp_path / "a.png"), np.ones((4, 4, 3), np.uint16))
     with pytest.raises(UserError, match="more than 8 bits per colour"):
         ClassValues(listed({"sky": 1}))(tmp_path / "a.png")
+
+
+def test_a_mapping_in_quotes_is_one():
+    """Hydra's command line has no names with accents in braces."""
+    assert typed("{Straße: 3, größer: [4, 5]}") == {"Straße": 3, "größer": [4, 5]}
+    assert typed("[Straße, Baum]") == ["Straße", "Baum"]
+    assert (typed("found"), typed(None), typed({"sky": 0})) == ("found", None, {"sky": 0})
+    with pytest.raises(UserError, match="is none of"):
+        typed("{Straße: 3")

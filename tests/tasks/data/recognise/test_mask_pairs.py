@@ -111,3 +111,10 @@ def test_label_maps_of_grey_and_alpha_are_described(tmp_path, capsys):
         Image.open(file).convert("LA").save(file)
     recognised("segment", ["dataset=auto", f"dataset.root={tmp_path}"])
     assert "label maps of mode LA with 3 values ((0, 255), (1, 255), (2, 255))" in capsys.readouterr().out
+
+
+def test_the_folders_of_ade20k_alone_do_not_make_its_classes(tmp_path):
+    label_maps.write_folders(tmp_path, "images/training/{stem}.jpg", "annotations/training/{stem}.png")
+    assert recognised("segment", ["dataset=auto", f"dataset.root={tmp_path}"])[0] == "dataset=masks"
+    label_maps.write_folders(tmp_path, "images/training/ADE_{stem}.jpg", "annotations/training/ADE_{stem}.png")
+    assert recognised("segment", ["dataset=auto", f"dataset.root={tmp_path}"])[0] == "dataset=ade20k"
