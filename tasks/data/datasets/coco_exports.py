@@ -78,7 +78,8 @@ def find_export(root: Path, draws: bool) -> Export:
         only = (trained or whole or by_split["test"])[0]
         raise UserError(
             f"dataset.root={shown(root)}: {shown(below(only, root))} is no validation file: dataset.val.share=0.2 "
-            f"draws validation images; to score on another file, {LONG_FORM.format('val')}"
+            f"draws validation images; to score on another file, without root: {LONG_FORM.format('train')} "
+            f"{LONG_FORM.format('val')}"
         )
     chosen = {"train": trained, "val": scored}
     sources = {split: Source(images_of(paths[0], root), paths[0]) for split, paths in chosen.items() if paths}

@@ -10,7 +10,7 @@ from tasks.data.datasets.voc_parts import Folders, Part, find_listed, labelled
 from tasks.data.files.split_names import spellings
 from tasks.data.files.stems import Stems, any_with, files_with, stem_of
 from tasks.data.files.voc_xml import of_cvat
-from tasks.data.files.walk import files_below, found_in
+from tasks.data.files.walk import files_below, folders_in, found_in
 
 BELOW = (".", "VOC2012", "VOCdevkit/VOC2012", "VOC2007", "VOCdevkit/VOC2007")  # folders that the downloads unpack to
 IMAGES = ("JPEGImages", "images", "Images", "imgs", "img")  # VOC's name, and those of LabelImg's users
@@ -47,6 +47,8 @@ class VocLayout:
         images = base / self.named[0] if self.named[0] else first_of(base, IMAGES) or base
         named = base / self.named[1] if self.named[1] else None
         found = named or next((base / name for name in ANNOTATIONS if has_xml(base / name)), None)
+        if found is None and images != base and not has_xml(images):
+            found = only_with_xml(base)
         masks = next((base / name for name in MASKS if has_png(base / name)), base / MASKS[0])
         return Folders(images, found or (images if has_xml(images) else base / ANNOTATIONS[0]), masks)
 
@@ -165,6 +167,12 @@ class VocLayout:
 def first_of(folder: Path, names: Sequence[str]) -> Path | None:
     """The first of some folders in a folder that exists."""
     return next((folder / name for name in names if (folder / name).is_dir()), None)
+
+
+def only_with_xml(folder: Path) -> Path | None:
+    """The only folder in a folder with XML files directly in it, as annots/ is in some sets."""
+    found = [folder / name for name in folders_in(folder) if any(files_with(folder / name, ".xml"))]
+    return found[0] if len(found) == 1 else None
 
 
 def has_xml(folder: Path) -> bool:

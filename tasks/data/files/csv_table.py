@@ -75,8 +75,8 @@ def read_table(path: Path) -> CsvTable:
             raise UserError(f"{shown(path)} has two columns called {name}")
     if len(columns) == 1:
         raise UserError(
-            f"{shown(path)} has one column ({columns[0]}): commas, semicolons or tabs separate columns, and line 1 names "
-            "them"
+            f"{shown(path)} has one column ({columns[0]}): commas, semicolons or tabs separate columns, and line 1 "
+            "names them"
         )
     table = CsvTable(path, columns, [cells for _, cells in rows], [line for line, _ in rows])
     for row, cells in enumerate(table.cells):

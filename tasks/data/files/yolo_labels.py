@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from tasks.common.errors import UserError
 from tasks.data.files.opening import reason, shown, without_waiting
-from tasks.data.files.yolo_rows import BOX, LEAST, ROUNDING, Format, first_fault
+from tasks.data.files.yolo_rows import BEYOND, BOX, LEAST, ORIENTED, ROUNDING, Format, first_fault
 
 LARGEST = 64_000_000  # bytes of one file
 AT_ONCE = 4096  # files parsed together
@@ -138,7 +138,8 @@ def check_rows(
     labels = values[starts]
     places = np.arange(len(values)) - np.repeat(starts, lengths)  # in its row
     used = (places > 0) & (np.repeat(polygon, lengths) | (places < BOX))
-    inside = (values >= -ROUNDING) & (values <= 1 + ROUNDING)
+    slack = np.repeat(np.where(polygon & (lengths == ORIENTED), BEYOND, ROUNDING), lengths)
+    inside = (values >= -slack) & (values <= 1 + slack)
     negative = (values[starts[~polygon, None] + np.arange(3, BOX)] < 0).any() if len(starts) else False
     known = (labels == np.floor(labels)) & (labels >= 0) & (labels < form.classes)
     return polygon, bool(negative) or not known.all() or not inside[used].all()

@@ -11,6 +11,8 @@ from tasks.common.errors import UserError
 from tasks.data.files.opening import shown
 
 BOX = 5  # numbers of a row that is a box
+ORIENTED = 9  # numbers of a row that is an oriented box: its four corners
+BEYOND = 0.5  # share of the image by which such a corner may lie outside, as it does for objects at the edge
 LEAST = 7  # numbers of a row that is a polygon: a class and three points
 ROUNDING = 0.01  # share of the image by which a number may lie outside 0-1, as Ultralytics tolerates
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
@@ -53,8 +55,9 @@ def fault(line: str, form: Format) -> str:
         return wrong_count(count, form)
     if not 0 <= label < form.classes or label % 1:
         return f"class {label:g} is none of the {form.classes} in names (0 to {form.classes - 1})"
+    slack = BEYOND if count == ORIENTED and not as_box else ROUNDING
     for value in rest[: BOX - 1] if as_box else rest:
-        if not -ROUNDING <= value <= 1 + ROUNDING:
+        if not -slack <= value <= 1 + slack:
             return f"{value:g} is not a fraction of the image, from 0 to 1: divide x by its width, y by its height"
     if as_box and min(rest[2:4]) < 0:
         return f"a box {rest[2]:g} wide and {rest[3]:g} high"

@@ -68,7 +68,14 @@ def describe_folder(folder: Path) -> Description:
     if found:
         some = ", ".join(path.name for path in found[:4])
         raise UserError(f"{folder} has {len(found)} descriptions ({some}): name one, dataset.data=<file>")
-    places = [folder, folder / "labels", folder / "train", folder / "train" / "labels", folder / "obj_train_data"]
+    places = [
+        folder,
+        folder / "labels",
+        folder / "images",
+        folder / "train",
+        folder / "train" / "labels",
+        folder / "obj_train_data",
+    ]
     lists = [place / name for place in places for name in LISTS] + sorted(folder.glob("*.names"))
     source = next((path for path in lists if path.is_file()), None)
     if source is None:

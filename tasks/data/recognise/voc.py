@@ -16,7 +16,10 @@ MASKS = ("SegmentationClass", "SegmentationClassPNG")
 
 def find_voc(listing: Listing) -> list[Reading]:
     """XML files of VOC's form in Annotations or beside the images, and label maps in SegmentationClass."""
-    home = next((place for place in ("", "VOC2012", "VOC2007", "VOCdevkit/VOC2012") if is_home(listing, place)), None)
+    usual = ("", "VOC2012", "VOC2007", "VOCdevkit/VOC2012")
+    home = next((place for place in usual if is_home(listing, place)), None)
+    homes = [place for place in listing.folders if is_home(listing, place)]
+    home = homes[0] if home is None and len(homes) == 1 else home
     folders = {folder for folder in listing.files if is_annotated(listing, folder)}
     masks = None if home is None else next((name for name in MASKS if listing.images(join(home, name))), None)
     if not folders and masks is None:

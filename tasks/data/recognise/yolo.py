@@ -40,9 +40,10 @@ def find(listing: Listing) -> list[Reading]:
     keys: dict[str, Any] = {"data": said.source} if described else {"root": listing.root}
     counts = counts_of(said)
     keys["train_split"] = "train"
-    val = next((name for name in VAL if said.splits.get(name)), None)
+    val = next((name for name in VAL if counts.get(name)), None)
     keys |= {"val_split": val} if val else DRAWN
     parts = [f"{split}: {count:,} images" for split, count in counts.items()]
+    parts += [f"{split} is named, but not there" for split in VAL if said.splits.get(split) and not counts.get(split)]
     parts += [] if val else ["no validation images: a fifth is drawn"]
     return [Reading(f"YOLO ({said.source.name})", "yolo", keys, kinds, [", ".join(parts), form, listed(said.names)])]
 

@@ -266,3 +266,14 @@ def test_a_file_is_read_once_and_again_when_it_changed(tmp_path, monkeypatch):
         assert before.name(index) == after.name(index)
     opened(tmp_path).val()
     assert len(reads) == 2, "another time of change, and without polygons"
+
+
+def test_annotations_in_a_mapping_of_ids(tmp_path):
+    """LIVECell's files of single cell types."""
+
+    def change(content):
+        content["annotations"] = {str(row["id"]): row for row in content["annotations"]}
+
+    write(tmp_path / "images", tmp_path / "all.json", count=4, change=change)
+    train = CocoJson(root=tmp_path, val={"share": 0.25}).train()
+    assert train.annotations(0).boxes.tolist() == [[1, 1, 3, 2], [3, 2, 3, 3]]

@@ -191,6 +191,16 @@ def test_a_row_that_is_none_is_named_by_file_and_line(tmp_path, row, message):
         Yolo(data=said(root, "train: train\nnames: [bolt, nut]\n")).train()
 
 
+def test_corners_of_oriented_boxes_may_lie_outside(tmp_path):
+    """Of objects at the edge: training clips them, as any box. Polygons with other numbers of points stay inside."""
+    root = write(tmp_path, {"train/a": "0 .5 .5 1.1 .25 1.1 .75 .5 .75\n", "train/b": "0 .5 .5 .5 .5\n"})
+    data = said(root, "train: train\nnames: [ship]\n")
+    assert boxes_of(Yolo(data=data).train()) == {"a": [[40, 10, 48, 20]], "b": [[20, 10, 40, 20]]}
+    (root / "train/labels/b.txt").write_text("0 .5 .5 1.6 .25 1.1 .75 .5 .75\n")
+    with pytest.raises(UserError, match=r"b\.txt, line 1: 1\.6 is not a fraction"):
+        Yolo(data=data).train()
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

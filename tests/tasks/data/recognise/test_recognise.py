@@ -9,8 +9,10 @@ import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from tasks.app.auto import recognised
+from tasks.app.resolve import resolve
 from tasks.common.errors import UserError
 from tasks.data.recognise.spelling import command, override
+from tasks.engine.instantiate import make
 from tests.layouts import boxes, foreign, label_maps, labels
 from tests.test_config import configuration
 
@@ -199,3 +201,24 @@ def test_a_table_with_a_split_and_images_in_several_folders(tmp_path):
         "dataset.images=.", "dataset.file='Image Index'", "dataset.label='Finding Labels'", "dataset.split=split",
         "dataset.train_split=Train", "dataset.val_split=Valid",
     ]  # fmt: skip
+
+
+def test_a_validation_folder_that_is_not_there_is_drawn(tmp_path):
+    """Roboflow's data.yaml names ../valid/images even if only train was exported."""
+    boxes.write_yolo(tmp_path)
+    text = (tmp_path / "data.yaml").read_text()
+    (tmp_path / "data.yaml").write_text(re.sub(r"(?m)^val(id)?:.*$", "val: ../nowhere/images", text))
+    words = recognised("detect", ["dataset=auto", f"dataset.root={tmp_path}"])
+    assert words[2:] == ["dataset.train_split=train", "dataset.val.share=0.2", "dataset.val.seed=0"]
+
+
+def test_xml_in_a_folder_of_any_name_and_a_set_in_a_folder_of_a_repository(tmp_path):
+    boxes.write_voc(tmp_path / "kangaroo", lists=False)
+    (tmp_path / "kangaroo/annotations").rename(tmp_path / "kangaroo/annots")
+    boxes.write_voc(tmp_path / "repository/BCCD")
+    labels.write_image(tmp_path / "repository/example.jpg", 20)
+    for folder, root in (("kangaroo", "kangaroo"), ("repository", "repository/BCCD")):
+        words = recognised("detect", ["dataset=auto", f"dataset.root={tmp_path / folder}"])
+        assert words[:2] == ["dataset=voc", f"dataset.root={tmp_path / root}"]
+        dataset = make(resolve("detect", configuration(*words, task="detect")).run.data.dataset, "dataset")
+        assert len(dataset.train()) > len(dataset.val()) > 0
