@@ -206,9 +206,14 @@ def same_classes(trained: Sequence[Any], here: Sequence[Any], path: str) -> None
     """Raises a UserError at the first class that differs between checkpoint and data set."""
     if len(trained) != len(here):
         raise UserError(f"{path} knows {len(trained)} classes, the data set has {len(here)}")
-    for number, (theirs, ours) in enumerate(zip(without_label_ids(trained), without_label_ids(here), strict=True)):
+    for number, (theirs, ours) in enumerate(zip(map(compared, trained), map(compared, here), strict=True)):
         if theirs != ours:
             raise UserError(f"class {number} is {theirs} in {path} and {ours} in the data set")
+
+
+def compared(entry: Any) -> Any:
+    """What must be alike of a class: the name alone if it is a label map's: ids and colours are those of its files."""
+    return entry[0] if len(entry) == 3 and not isinstance(entry, str) else entry
 
 
 def without_label_ids(classes: Sequence[Any]) -> list[Any]:
