@@ -144,8 +144,9 @@ class VocLayout:
             if b"<annotations>" in path.read_bytes()[:4096]:
                 return of_cvat(path)
         key = "val_split" if split == self.val_split else "train_split"
+        labels = "label maps" if "mask" in targets else "XML files"
         if not self.folders.images.is_dir() or not (self.has("boxes") or self.has("mask")):
-            return UserError(f"no data set at {self.root}: no images with XML files\n{self.layout(targets)}")
+            return UserError(f"no data set at {self.root}: no images with {labels}\n{self.layout(targets)}")
         return UserError(
             f"{self.root} has no list or folder of the split {split}: dataset.val.share=0.2 draws a fifth of the "
             f"images to score, or dataset.{key}=… names it (found: {found_in(self.folder)})"

@@ -39,7 +39,11 @@ FOLLOWS = {  # a recipe: what it has by itself, and what image_size=[160,160] ma
         {"data.fit.size": [192, 384], "data.augment.crop.size": [192, 384]},
         {"data.fit.size": [160, 160], "data.augment.crop.size": [160, 160]},
     ),
-    "multitask dataset=coco": ({"data.fit": None}, {"data.fit": STRETCH | {"size": [160, 160]}}),
+    "multitask dataset=coco": (
+        {"data.fit": STRETCH | {"size": [384, 384]}},
+        {"data.fit": STRETCH | {"size": [160, 160]}},
+    ),
+    "multitask dataset=coco recipe=none": ({"data.fit": None}, {"data.fit": STRETCH | {"size": [160, 160]}}),
 }
 
 

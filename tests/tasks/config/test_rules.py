@@ -36,7 +36,7 @@ WRONG = {  # task and choices of groups, then a key with values that cannot be m
         "task.loss.label_smoothing": (*NO_NUMBERS, 1),
         "data.batch_size": (0, -1, 1.5, "x", None, 10**9),
         "data.workers": (-1, "x", 10**6),
-        "dataset.labels": ("x", None, 1),
+        "dataset.labels": ("x", 1),
         "dataset.train_split": ("val",),
         "distill.weight": (*NO_NUMBERS, 1.1),
         "distill.temperature": (*NO_NUMBERS, 0),
