@@ -12,6 +12,7 @@ from tasks.data.recognise.spelling import command, override
 
 WORD = "dataset=auto"
 ROOT = "dataset.root="
+WANTED = {"mask": "label maps", "boxes": "boxes", "label": "class of each image", "multilabel": "labels of images"}
 
 
 def recognised(task: str, arguments: Sequence[str]) -> list[str]:
@@ -69,9 +70,11 @@ def unclear(task: str, rest: Sequence[str], found: Found, readings: Sequence[Rea
     if found.readings:
         tasks = [(one, info.name) for one in found.readings for info in infos().values() if info.target in one.kinds]
         lines = [line(reading, name) for reading, name in tasks]
-        wanted = " or ".join(sorted(kinds))
-        return "\n".join([f"{begin} has no labels of kind {wanted}, which tasks.{task} learns from; it fits:", *lines])
+        wanted = " or ".join(WANTED.get(kind, f"labels of kind {kind}") for kind in sorted(kinds))
+        return "\n".join([f"{begin} has no {wanted}, which tasks.{task} learns from; these commands fit:", *lines])
     if found.others:
         ways = [f"  {one.layout}: {one.way}" for one in found.others]
         return "\n".join([f"{begin} has a layout that is not read here; to convert it:", *ways])
+    if not any(found.root.iterdir()):
+        return f"{begin} is an empty folder"
     return f"{begin} has no layout that is known (there: {found.there}); README has a table of those that are"

@@ -189,7 +189,7 @@ def are_missing(
     """
     first = lost[0]
     more = f" ({len(lost)} of {len(files)} images are missing)" if len(lost) > 1 else ""
-    because = f": {why}" if why else ""
+    because = f": {why}" if why else ": put it there, or remove it from the list"
     return UserError(f"{source}: image {ids[first]} is missing: no file {shown(folder / files[first])}{more}{because}")
 
 

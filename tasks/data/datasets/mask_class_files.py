@@ -33,6 +33,11 @@ def place_of(name: str, folders: Sequence[Path]) -> Path:
         UserError: if there is none.
     """
     found = next((path for folder in folders if (path := folder / name).is_file()), None)
+    if found is None and ":" in name:
+        raise UserError(
+            f"dataset.classes={name} is one item of braces that the shell took apart: quote them, "
+            '"dataset.classes={name: value, …}"'
+        )
     if found is None:
         raise UserError(
             f"dataset.classes={name}: no such file in {folders[0]} ({found_in(folders[0])}); or palette, found, or "

@@ -41,8 +41,8 @@ def check_sides(boxes: NDArray[np.float64], annotations: Sequence[Row], path: Pa
     for place in wrong[:1]:
         name, more = entry("annotation", annotations[place], int(place)), len(wrong) - 1
         raise UserError(
-            f"{path}: {name} has bbox {annotations[place].get('bbox')}: a negative width or height"
-            + (f"; so have {more} more" if more else "")
+            f"{path}: {name} has bbox {annotations[place].get('bbox')}: a negative width or height "
+            "(boxes are [x, y, width, height]): correct or remove it" + (f"; so have {more} more" if more else "")
         )
 
 

@@ -72,7 +72,11 @@ def rows(content: Row, key: str, path: Path) -> Sequence[Row]:
         way = '; files of images without objects have "annotations": []' if key == "annotations" else ""
         raise UserError(f"{path} lacks {key}; it has {', '.join(content) or 'nothing'}{way}")
     values = content[key]
-    if isinstance(values, dict) and all("id" in value for value in values.values() if isinstance(value, dict)):
+    if (
+        isinstance(values, dict)
+        and values
+        and all("id" in value for value in values.values() if isinstance(value, dict))
+    ):
         values = list(values.values())  # by id, as LIVECell has them
     if not isinstance(values, list) or not all(isinstance(value, dict) for value in values):
         raise UserError(f"{path}: {key} is not a list of objects")

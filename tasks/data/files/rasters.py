@@ -6,7 +6,6 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pycocotools import mask as coco_mask
 
 from tasks.common.errors import UserError
 from tasks.common.labels import VOID, Pixels
@@ -69,6 +68,8 @@ class PolygonMasks(Masks):
 
     def draw(self, row: int, height: int, width: int) -> NDArray[np.bool_] | None:
         """(H, W) the pixels of an object; None if it has no outline."""
+        from pycocotools import mask as coco_mask
+
         if self.shapes.sizes[row].any():
             return np.asarray(coco_mask.decode(self.shapes.encoded(row)), np.bool_)
         rings = self.shapes.rings(row)

@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from pycocotools import mask as coco_mask
 
 from tasks.common.errors import UserError
 from tasks.data.files.coco_boxes import LONGEST, unpack_runs
@@ -99,6 +98,8 @@ class Shapes(NamedTuple):
             boxes[drawn] = np.concatenate((low, np.maximum.reduceat(points, firsts[drawn]) - low), 1)
         packed = np.flatnonzero(np.diff(self.run_ends))
         if len(packed):
+            from pycocotools import mask as coco_mask
+
             found = coco_mask.toBbox([self.encoded(int(place)) for place in packed])
             boxes[packed] = np.where(found[:, 2:].all(1, keepdims=True), found, np.nan)
         return boxes
@@ -180,4 +181,6 @@ def mask_of(mask: dict[str, Any], place: int, path: Path, name: Name) -> tuple[b
         )
     if isinstance(counts, str):
         return counts.encode(), size[0], size[1]
+    from pycocotools import mask as coco_mask
+
     return coco_mask.frPyObjects(mask, *size)["counts"], size[0], size[1]

@@ -133,7 +133,10 @@ def read_object(node: ElementTree.Element, path: Path) -> tuple[str, Corners, bo
     name = text(node, "name", path)
     left, top, right, bottom = corners = corners_of(node, path)
     if right - left + 1 < 0 or bottom - top + 1 < 0:
-        raise UserError(f"{path}: {name} from {left:g}, {top:g} to {right:g}, {bottom:g}: a negative width or height")
+        raise UserError(
+            f"{path}: {name} from {left:g}, {top:g} to {right:g}, {bottom:g}: a negative width or height: "
+            "correct or remove it"
+        )
     return name, corners, (node.findtext("difficult") or "0").strip().lower() in ("1", "true")
 
 

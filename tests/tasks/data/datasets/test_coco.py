@@ -127,7 +127,7 @@ WRONG = {
     "a category that is there twice": (lambda c: c["categories"][0].update(id=3), "category id 3 is there 2 times"),
     "a negative width": (
         lambda c: c["annotations"][0].update(bbox=[5, 5, -3, 4]),
-        "annotation 1000 has bbox [5, 5, -3, 4]: a negative width or height",
+        "annotation 1000 has bbox [5, 5, -3, 4]: a negative width or height (boxes are [x, y, width, height])",
     ),
     "three numbers": (
         lambda c: c["annotations"][0].update(bbox=[5, 5, 3]),
@@ -467,7 +467,8 @@ def test_missing_images_are_counted_before_training(coco):
         Coco(coco).train()
     assert str(error.value) == (
         f"{coco}/annotations/instances_train2017.json: image 103 is missing: "
-        f"no file {coco}/train2017/000000000103.jpg (2 of 6 images are missing)"
+        f"no file {coco}/train2017/000000000103.jpg (2 of 6 images are missing): "
+        "put it there, or remove it from the list"
     )
 
 

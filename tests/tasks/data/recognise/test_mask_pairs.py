@@ -94,7 +94,7 @@ def test_a_map_of_another_size_is_no_label_map(tmp_path):
     label_maps.write_folders(tmp_path, "a/{stem}.png", "b/{stem}.png")
     for file in (tmp_path / "b").iterdir():
         Image.open(file).resize((20, 20)).save(file)
-    with pytest.raises(UserError, match="has no labels of kind mask"):
+    with pytest.raises(UserError, match="has no label maps"):
         recognised("segment", ["dataset=auto", f"dataset.root={tmp_path}"])
 
 

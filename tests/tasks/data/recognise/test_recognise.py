@@ -125,7 +125,10 @@ def test_two_tables_are_listed(tmp_path):
 def test_labels_of_another_kind_name_the_task_that_learns_from_them(tmp_path):
     boxes.write_voc(tmp_path)
     lines = unclear("classify", tmp_path)
-    assert lines[0] == "dataset=auto: ROOT has no labels of kind label, which tasks.classify learns from; it fits:"
+    assert (
+        lines[0]
+        == "dataset=auto: ROOT has no class of each image, which tasks.classify learns from; these commands fit:"
+    )
     assert lines[2].startswith("    python -m tasks.detect dataset=voc dataset.root=ROOT")
 
 
