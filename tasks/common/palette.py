@@ -1,6 +1,9 @@
 """Colours for classes whose data set has none."""
 
+from collections.abc import Sequence
+
 Colour = tuple[int, int, int]
+BLACK = (0, 0, 0)  # of background, as in Pascal VOC's pictures
 
 
 def palette(count: int) -> list[Colour]:
@@ -9,6 +12,12 @@ def palette(count: int) -> list[Colour]:
     Its first is black, which pictures use for void.
     """
     return [colour(number % 255 + 1) for number in range(count)]
+
+
+def class_colours(names: Sequence[str]) -> list[Colour]:
+    """A colour for each class: black for the one called background, those of `palette` for the others."""
+    others = iter(palette(len(names)))
+    return [BLACK if name.casefold().strip("_ ") == "background" else next(others) for name in names]
 
 
 def colour(number: int) -> Colour:

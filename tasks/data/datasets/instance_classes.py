@@ -5,9 +5,7 @@ from typing import NamedTuple
 
 from tasks.common.errors import UserError
 from tasks.common.labels import VOID
-from tasks.common.palette import Colour, palette
-
-BLACK = (0, 0, 0)  # of the pixels without an object, as in Pascal VOC's pictures
+from tasks.common.palette import BLACK, Colour, palette
 
 
 class MaskClasses(NamedTuple):

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tasks.common.errors import UserError
 from tasks.common.labels import VOID
-from tasks.common.palette import Colour, palette
+from tasks.common.palette import BLACK, Colour, palette
 from tasks.data.datasets.annotated_files import AnnotatedFiles
 from tasks.data.datasets.class_names import check_classes, listed, typed
 from tasks.data.datasets.drawn_split import DrawnSplit
@@ -26,7 +26,6 @@ from tasks.data.files.stems import files_with, stamps_of
 from tasks.data.files.walk import found_in
 
 BACKGROUND, IGNORED = "_background_", "__ignore__"  # labels with a meaning in LabelMe's own converters
-BLACK = (0, 0, 0)
 
 
 class Labelme(AnnotatedSides):

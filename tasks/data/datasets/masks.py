@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tasks.common.errors import UserError
-from tasks.common.palette import Colour, palette
+from tasks.common.palette import Colour, class_colours
 from tasks.data.datasets.drawn_split import DrawnSplit
 from tasks.data.datasets.mask_class_files import place_of, usual_file
 from tasks.data.datasets.mask_folders import Folders, find_folders
@@ -132,7 +132,7 @@ class MaskFolders(TwoSides[MaskedImages]):
         names = [*([self.background] if self.background else []), *self.class_names]
         return {
             "mask": [
-                (name, id, colour) for id, (name, colour) in enumerate(zip(names, palette(len(names)), strict=True))
+                (name, id, colour) for id, (name, colour) in enumerate(zip(names, class_colours(names), strict=True))
             ]
         }
 

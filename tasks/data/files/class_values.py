@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from tasks.common.errors import UserError
 from tasks.common.labels import VOID, Pixels
-from tasks.common.palette import Colour, palette
+from tasks.common.palette import Colour, class_colours
 from tasks.data.files.class_lists import ListedClass, ignored
 from tasks.data.files.label_values import MOST, packed, read_values, unpacked
 from tasks.data.files.opening import shown
@@ -80,7 +80,7 @@ class ClassValues:
             ids = list(range(len(self.listed)))
         return [
             (one.name, own, one.colours[0] if one.colours else one.drawn or other)
-            for one, own, other in zip(self.listed, ids, palette(len(self.listed)), strict=True)
+            for one, own, other in zip(self.listed, ids, class_colours([one.name for one in self.listed]), strict=True)
         ]
 
     def __call__(self, path: Path) -> Pixels:
