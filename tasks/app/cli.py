@@ -38,7 +38,7 @@ from tasks.app.validate import (
 )
 from tasks.common.console import end_children, report, run_command
 from tasks.common.errors import Stopped, UserError, visible
-from tasks.common.plugins import conf_folders, take_from
+from tasks.common.plugins import conf_folders, take_from, without_folder
 from tasks.common.task_info import infos
 from tasks.config.heads_file import CONF, command_file
 from tasks.config.overrides import typed_keys
@@ -78,6 +78,7 @@ class Command:
         os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions reach us instead of being printed by Hydra
         try:
             take_from(sys.argv[1:])
+            sys.argv[1:] = without_folder(sys.argv[1:])
             search_plugins()
             store_heads()
             check_words(sys.argv[1:], keys_of(self.name))

@@ -66,6 +66,15 @@ def take_from(arguments: Sequence[str]) -> None:
             os.environ[FOLDER] = str(Path(value).resolve())
 
 
+def without_folder(arguments: Sequence[str]) -> list[str]:
+    """The arguments without `--config-dir`, which Hydra's parser takes only before or after all others."""
+    return [
+        argument
+        for before, argument in zip(["", *arguments], arguments, strict=False)
+        if before not in OPTIONS and argument.partition("=")[0] not in OPTIONS
+    ]
+
+
 def is_plugged(target: str) -> bool:
     """Whether a class, given by its dotted name, is in a package that the user has named."""
     return target.startswith(tuple(f"{name}." for name in plugins()))

@@ -16,7 +16,7 @@ import sys
 
 from tasks.common.console import run_command
 from tasks.common.errors import UserError, visible
-from tasks.common.plugins import take_from
+from tasks.common.plugins import take_from, without_folder
 from tasks.doctor.arguments import spelled_out, task_of
 from tasks.doctor.command import Doctor
 
@@ -28,8 +28,9 @@ def main() -> None:
         return
     try:
         take_from(sys.argv[1:])
-        task = task_of(sys.argv[1:])
-        sys.argv[1:] = spelled_out(sys.argv[1:])
+        arguments = without_folder(sys.argv[1:])
+        task = task_of(arguments)
+        sys.argv[1:] = spelled_out(arguments)
     except UserError as error:
         print(visible(f"error: {error}"), file=sys.stderr)
         sys.exit(2)

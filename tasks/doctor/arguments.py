@@ -9,7 +9,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 from tasks.app.resolve import composed
 from tasks.app.search_path import search_plugins
-from tasks.common.errors import UserError
+from tasks.common.console import report
+from tasks.common.errors import UserError, visible
 from tasks.common.task_info import infos
 from tasks.config.rules.values import suggestion
 from tasks.engine.instantiate import make
@@ -27,22 +28,52 @@ def task_of(arguments: Sequence[str]) -> str:
     names = [*infos(), "multitask"]
     if "task" not in given:
         search_plugins()
-        return next((name for name in infos() if has_labels(name, arguments)), next(iter(infos())))
+        return first_with_labels(arguments)
     task = given["task"]
     if task not in names:
         raise UserError(f"task={task}: no such task{suggestion(task, names)}; there are {', '.join(names)}")
     return task
 
 
-def has_labels(task: str, arguments: Sequence[str]) -> bool:
-    """Whether a task's command accepts these arguments and their data set has its kind of labels."""
+def first_with_labels(arguments: Sequence[str]) -> str:
+    """The first task whose labels the data set has.
+
+    Some readers have any kind of labels that is asked for until they look for the files, so the training images are
+    opened. If they open for no task, the first one's command says why.
+    """
+    errors: dict[str, str] = {}
+    for task in infos():
+        error = why_not(task, arguments)
+        if error == "":
+            for refused, why in errors.items():
+                report(visible(f"task={refused}: not here: {why}"))
+            return task
+        if error is not None:
+            errors[task] = error
+    first, *others = [*errors] or [next(iter(infos()))]
+    if others:
+        report(f"no task is given: read as for task={first}; task={', task='.join(others)} might do as well")
+    return first
+
+
+def why_not(task: str, arguments: Sequence[str]) -> str | None:
+    """The first line of why a task cannot open its training images; '' if it can.
+
+    None if its command refuses the arguments, or the data set has other kinds of labels.
+    """
     words = [argument for argument in arguments if not argument.startswith(("-", "hydra."))]
-    try:
-        with redirect_stdout(io.StringIO()):
+    with redirect_stdout(io.StringIO()):
+        try:
             dataset = make(composed(task, *words).run.data.dataset, "dataset")
-            return infos()[task].target in dataset.classes
-    except (UserError, HydraException, OmegaConfBaseException, ValueError):
-        return False  # if no task accepts them, the first one's command says why
+        except (UserError, HydraException, OmegaConfBaseException, ValueError):
+            return None
+        try:
+            if infos()[task].target not in dataset.classes:
+                return None
+            dataset.train()
+        except (UserError, OSError, ValueError) as error:
+            return str(error).partition("\n")[0]
+    return ""
 
 
 def spelled_out(arguments: Sequence[str]) -> list[str]:

@@ -26,6 +26,7 @@ td:first-child,th:first-child{text-align:left}
 .zero{color:#c8202c;font-weight:600}
 """
 HEADS = {"boxes": "Boxes of each class", "mask": "Label maps: images with each class", "label": "Images of each class"}
+WAYS = {None: "", False: ", as stored", True: ", upright"}
 MEANING = {
     "wrong": "stops training, or makes its scores mean something else",
     "look": "costs accuracy, or needs a decision",
@@ -91,9 +92,10 @@ def card(finding: Finding, splits: Mapping[str, Split], classes: Mapping[str, Se
     where = f"<b>{text(finding.split)}</b>: " if finding.split else ""
     examples = "".join(f"<li>{text(example)}</li>" for example in finding.examples)
     marks = finding.boxes or [None] * len(finding.images)
+    ways: Sequence[bool | None] = finding.upright or [None] * len(finding.images)
     drawn = [
-        (picture(splits[side], index, classes, mark), f"{side}/{splits[side].file(index)}")
-        for (side, index), mark in zip(finding.images, marks, strict=True)
+        (picture(splits[side], index, classes, mark, way), f"{side}/{splits[side].file(index)}{WAYS[way]}")
+        for (side, index), mark, way in zip(finding.images, marks, ways, strict=True)
     ]
     return (
         f'<div class="finding {finding.level}"><span class="level">{finding.level}</span>{where}{text(finding.text)}'

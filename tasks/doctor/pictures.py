@@ -6,11 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from tasks.common.errors import UserError
 from tasks.common.labels import VOID, nearest
 from tasks.common.palette import palette
+from tasks.data.files.images import read_rgb
+from tasks.data.files.orientation import turned
 from tasks.data.inspect.examine import decode_small
 from tasks.data.inspect.finding import Split
 from tasks.data.inspect.inspection import having
@@ -77,15 +80,23 @@ def spread(splits: Sequence[Split], kind: str, label: int, count: int) -> list[t
     return []
 
 
-def picture(split: Split, index: int, classes: Mapping[str, Sequence[Any]], mark: Sequence[float] | None = None) -> str:
+def picture(
+    split: Split,
+    index: int,
+    classes: Mapping[str, Sequence[Any]],
+    mark: Sequence[float] | None = None,
+    upright: bool | None = None,
+) -> str:
     """A sample with its labels drawn, or the image alone if its labels do not fit; '' if it cannot be decoded.
 
     Args:
         classes: of the data set, by kind of label.
         mark: xyxy of a box to point at, in the image's pixels.
+        upright: whether the photo is turned by its EXIF orientation, with the labels drawn where its files say;
+            None for as the data set reads it.
     """
     try:
-        sample = split.samples.read(index)
+        sample = split.samples.read(index) if upright is None else one_way(split.samples, index, upright)
     except UserError:
         try:
             small, *_ = decode_small(split.samples.path(index), split.samples.white)
@@ -112,6 +123,25 @@ def picture(split: Split, index: int, classes: Mapping[str, Sequence[Any]], mark
         corners = (min(x1, x2) - 2, min(y1, y2) - 2, max(x1, x2) + 2, max(y1, y2) + 2)
         ImageDraw.Draw(canvas).rectangle(corners, outline=MARK, width=3)
     return encoded(canvas)
+
+
+def one_way(samples: Any, index: int, upright: bool) -> dict[str, NDArray[Any]]:
+    """A sample whose photo is upright or as stored, whether or not its labels have that size.
+
+    Raises:
+        UserError: for a file that cannot be decoded.
+    """
+    image = read_rgb(samples.path(index), upright=upright, white=samples.white)
+    sample: dict[str, NDArray[Any]] = {"image": image}
+    if (masks := getattr(samples, "masks", None)) is not None:
+        mask = masks.read(index)
+        sample["mask"] = turned(mask, masks.turn(index)) if upright else mask
+    if (boxes := getattr(samples, "boxes", None)) is not None:
+        sample["bboxes"] = boxes.to_train(index)
+        if getattr(samples, "relative", False):
+            height, width = boxes.sizes[index].tolist()
+            sample["bboxes"][:, :4] *= np.array([image.shape[1] / width, image.shape[0] / height] * 2, np.float32)
+    return sample
 
 
 def colours_of(classes: Sequence[Any]) -> list[tuple[int, ...]]:

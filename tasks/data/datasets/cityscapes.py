@@ -90,7 +90,7 @@ class Cityscapes:
             found, ignore = find_classes(paths, ignore, palette=classes == "palette")
         else:
             found = read_list(self.root / classes) if isinstance(classes, str) else listed(classes)
-        return ClassValues(found, ignore, nearest=nearest)
+        return ClassValues(found, ignore, nearest=nearest, found=classes in ("found", "palette"))
 
     def files(self, split: str) -> StreetFiles:
         """All pairs of a split, in the order of their names."""

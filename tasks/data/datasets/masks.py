@@ -102,7 +102,7 @@ class MaskFolders(TwoSides[MaskedImages]):
         if isinstance(wanted, str):
             paths = sorted({self.root / row[0] for split in self.folders.splits for row in self.pairs(split).labels})
             classes, ignore = find_classes(paths, ignore, palette=wanted == "palette", alpha=self.alpha)
-            return ClassValues(classes, ignore, nearest=self.nearest, alpha=self.alpha)
+            return ClassValues(classes, ignore, nearest=self.nearest, alpha=self.alpha, found=True)
         return ClassValues(listed(wanted), ignore, nearest=self.nearest, alpha=self.alpha)
 
     def class_folders(self) -> list[Path]:

@@ -29,7 +29,10 @@ class OrientedFiles(Files):
 
     Attributes:
         seen: how the labels of photos with an EXIF turn lie; None before the files were looked at.
+        relative: whether the files give places as shares of the picture's width and height, as YOLO's do.
     """
+
+    relative = False
 
     def __init__(
         self,

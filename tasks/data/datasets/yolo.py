@@ -130,9 +130,11 @@ class Yolo(AnnotatedSides):
             print(line, flush=True)
         folder, files = below_one_folder([path for path, _, _ in images])
         unsaid = np.ones(len(files), np.bool_)
-        return AnnotatedFiles(
+        samples = AnnotatedFiles(
             folder, files, source=source, boxes=boxes, masks=masks, upright=self.upright, unsaid=unsaid
         )
+        samples.relative = True
+        return samples
 
     def labelled(self, split: str) -> tuple[Sequence[Stamp], Labelled]:
         """The images of a split and their objects, read once."""

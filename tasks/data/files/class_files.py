@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from tasks.common.errors import UserError
 from tasks.common.labels import VOID, Pixels, nearest
-from tasks.data.files.class_values import share
+from tasks.data.files.class_values import ClassValues, share
 from tasks.data.files.images import image_size, opened_size
 from tasks.data.files.label_values import read_values
 from tasks.data.files.masks import Masks
@@ -141,3 +141,6 @@ class ResizedMasks(Masks):
 
     def meaning(self) -> str:
         return self.masks.meaning()
+
+    def found(self) -> ClassValues | None:
+        return self.masks.found()

@@ -16,6 +16,7 @@ from tasks.data.files.class_lists import ListedClass, ignored
 from tasks.data.files.images import LOSSY
 from tasks.data.files.label_values import are_smoothed, edges, packed, read_values, unpacked
 from tasks.data.files.opening import opened, shown
+from tasks.data.files.stray_values import described, listing, strays
 
 BORDER = (224, 224, 192)  # colour of VOC's 255, which is void (VOC 2012 devkit, VOClabelcolormap)
 MOST_CLASSES = 255
@@ -31,12 +32,14 @@ class Content(NamedTuple):
     Attributes:
         codes: (K,) distinct values, or packed colours.
         coloured: whether they are colours.
+        pixels: (K,) number of pixels of each.
         palette: (K, 3) their colours in the file's palette; (0, 3) without one.
         edges: see label_values.edges.
         binary: whether most pixels are nearly black or white.
     """
 
     codes: NDArray[np.int32]
+    pixels: NDArray[np.int64]
     coloured: bool
     palette: NDArray[np.uint8]
     edges: tuple[int, int]
@@ -92,11 +95,42 @@ def find_classes(
     names = ", ".join(one.name for one in classes[:12]) + (", …" if len(classes) > 12 else "")
     without = "" if ignore in (None, [], ()) else f"; void: {ignore}"
     print(f"{len(classes)} classes found in {len(paths):,} label files: {names}{without}", flush=True)
+    if line := stray_line(classes, found["files"][places], found["pixels"], places, len(paths), ignore):
+        print(line, flush=True)
     return classes, ignore
 
 
+def stray_line(
+    classes: Sequence[ListedClass],
+    files: NDArray[Any],
+    pixels: NDArray[Any],
+    places: Sequence[int],
+    count: int,
+    ignore: Any,
+) -> str:
+    """A line about the first class that is hardly there; '' for none.
+
+    Args:
+        files: (C,) label files with each class.
+        pixels: (K,) of all values, also void ones.
+        places: (C,) of the classes among these.
+        count: of all label files.
+        ignore: what is void.
+    """
+    total, own = int(pixels.sum()), pixels[places]
+    odd = strays(files, own, of_files=count, of_pixels=total)
+    if not odd:
+        return ""
+    first = odd[0]
+    text = described(classes[first], int(files[first]), int(own[first]), of_files=count, of_pixels=total)
+    more = f" (and {len(odd) - 1} more)" if len(odd) > 1 else ""
+    left = listing([one for number, one in enumerate(classes) if number not in odd], ignore)
+    return f"{text}{more}: a mistake? {left} has it refused"
+
+
 def scan(paths: Sequence[Path], palette: bool, alpha: bool) -> dict[str, NDArray[Any]]:
-    """What all label files hold together: `codes`, `coloured`, `palette` and `edges` of Content; kept in the cache.
+    """What all label files hold together: `codes`, `pixels`, `coloured`, `palette` and `edges` of Content, and in
+    `files` how many have each code; kept in the cache.
 
     Raises:
         UserError: for files without a palette if there must be one, or values in some and colours in others.
@@ -109,21 +143,26 @@ def scan(paths: Sequence[Path], palette: bool, alpha: bool) -> dict[str, NDArray
         if any(coloured) and not all(coloured):
             grey, colour = paths[coloured.index(False)], paths[coloured.index(True)]
             raise UserError(f"dataset.classes=found: {colour} has colours, {grey} values: {LIST}")
-        codes, first = np.unique(np.concatenate([content.codes for content in contents]), return_index=True)
+        every = np.concatenate([content.codes for content in contents])
+        codes, first, place, files = np.unique(every, return_index=True, return_inverse=True, return_counts=True)
+        pixels = np.zeros(len(codes), np.int64)
+        np.add.at(pixels, place, np.concatenate([content.pixels for content in contents]))
         own = [content for content in contents if len(content.palette)]
         colours = np.empty((0, 3))
         if len(own) == len(contents):
-            all_codes, all_colours = (np.concatenate([content[part] for content in own]) for part in (0, 2))
+            all_colours = np.concatenate([content.palette for content in own])
             colours = all_colours[first]
-            other = (all_colours != colours[np.searchsorted(codes, all_codes)]).any(1)
+            other = (all_colours != colours[place]).any(1)
             if other.any():
-                index = all_codes[other][0]
+                index = every[other][0]
                 raise UserError(
                     f"dataset.classes=found: the palettes of the label files differ, so their indices mean nothing "
                     f"({index} has several colours): list colours, like dataset.classes={{road: [128,64,128]}}"
                 )
         return {
             "codes": codes,
+            "files": files,
+            "pixels": pixels,
             "coloured": np.array(any(coloured)),
             "palette": np.array(colours, np.uint8).reshape(-1, 3),
             "edges": np.sum([content.edges for content in contents], 0),
@@ -131,7 +170,7 @@ def scan(paths: Sequence[Path], palette: bool, alpha: bool) -> dict[str, NDArray
         }
 
     try:
-        found = dict(cached("masks 2 alpha" if alpha else "masks 2", map(stamp, paths), read))
+        found = dict(cached("masks 3 alpha" if alpha else "masks 3", map(stamp, paths), read))
     except OSError as error:
         raise UserError(f"cannot read labels {error.filename}: {error.strerror}") from error
     if palette and not len(found["palette"]):
@@ -160,12 +199,12 @@ def content_of(path: Path, alpha: bool = False) -> Content:
             f"{BINARY if plain else f'{LIST} with dataset.nearest=true'}"
         )
     values = read_values(path, coloured=coloured, alpha=alpha)
-    codes = np.unique(packed(values) if coloured else values).astype(np.int32)
+    distinct, pixels = np.unique(packed(values) if coloured else values, return_counts=True)
+    codes = distinct.astype(np.int32)
     if len(table) and len(codes) and codes.max() >= len(table):
         table = np.concatenate((table, np.zeros((codes.max() + 1 - len(table), 3), np.uint8)))
-    return Content(
-        codes, coloured, table[codes] if len(table) else table, edges(values), not coloured and is_binary(values)
-    )
+    own = table[codes] if len(table) else table
+    return Content(codes, pixels, coloured, own, edges(values), not coloured and is_binary(values))
 
 
 def is_binary(values: NDArray[Any]) -> bool:

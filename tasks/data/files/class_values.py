@@ -25,14 +25,22 @@ class ClassValues:
         ignore: values or colours that are void; "others" for all that are not listed; None for none.
         nearest: an unlisted value or colour counts as the nearest listed or ignored one (Euclidean distance in RGB).
         alpha: values are those of the files' alpha channel.
+        found: whether the classes were found in the files instead of listed by the user.
 
     Raises:
         UserError: if a value is both listed and ignored.
     """
 
     def __init__(
-        self, classes: Sequence[ListedClass], ignore: Any = None, *, nearest: bool = False, alpha: bool = False
+        self,
+        classes: Sequence[ListedClass],
+        ignore: Any = None,
+        *,
+        nearest: bool = False,
+        alpha: bool = False,
+        found: bool = False,
     ) -> None:
+        self.found, self.ignore = found, ignore
         self.listed, self.nearest, self.others, self.alpha = tuple(classes), nearest, ignore == OTHERS, alpha
         self.coloured = any(one.colours for one in classes)
         if alpha and self.coloured:

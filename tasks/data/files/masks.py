@@ -8,6 +8,7 @@ from typing import Self
 import numpy as np
 
 from tasks.common.labels import Pixels
+from tasks.data.files.class_values import ClassValues
 from tasks.data.files.images import image_size
 from tasks.data.files.texts import Texts
 from tasks.data.files.turns import Turns
@@ -50,6 +51,10 @@ class Masks(ABC):
         """What the files hold and what would be a class, for the message that every pixel is void; '' for nothing."""
         return ""
 
+    def found(self) -> ClassValues | None:
+        """The classes if they were found in the files, so that a mistake in one makes a class; None for others."""
+        return None
+
 
 class LabelFiles(Masks):
     """One label file for each image.
@@ -75,6 +80,10 @@ class LabelFiles(Masks):
 
     def path(self, index: int) -> Path:
         return Path(self.paths[index])
+
+    def found(self) -> ClassValues | None:
+        values = self.convert
+        return values if isinstance(values, ClassValues) and values.found else None
 
     def of(self, numbers: Sequence[int]) -> Self:
         part = type(self)([self.path(number) for number in numbers], self.names, self.convert)

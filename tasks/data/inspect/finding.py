@@ -58,6 +58,8 @@ class Finding:
         examples: up to three, named.
         images: (split's name, index) of the examples that can be drawn.
         boxes: (4,) xyxy in the image's pixels for each of `images`, drawn over it, or None.
+        upright: for each of `images` whether it is drawn upright (True) or as stored (False), to compare both; () for
+            as the data set reads it.
     """
 
     key: str
@@ -69,6 +71,7 @@ class Finding:
     examples: Sequence[str] = ()
     images: Sequence[tuple[str, int]] = ()
     boxes: Sequence[Any] = field(default=(), compare=False)
+    upright: Sequence[bool] = ()
 
     def record(self) -> dict[str, Any]:
         """For doctor.json."""

@@ -6,7 +6,7 @@ from contextlib import redirect_stdout
 from typing import Any
 
 from tasks.common.errors import UserError
-from tasks.data.inspect import of_boxes, of_copies, of_files, of_labels, of_problems
+from tasks.data.inspect import of_boxes, of_copies, of_files, of_labels, of_problems, of_strays
 from tasks.data.inspect.examine import Progress, examine
 from tasks.data.inspect.finding import Finding, Split
 from tasks.data.loading.split_checks import named_parts
@@ -67,6 +67,7 @@ def findings_of(splits: Sequence[Split], max_broken: int) -> list[Finding]:
         found += of_labels.balance(splits, kind)
         for split in having(splits, kind):
             found += of_labels.without_labels(split, kind)
+    found += of_strays.stray_classes(splits)
     found += of_files.folders(splits)
     for split in splits:
         per_split: tuple[Callable[[Split], Iterable[Finding]], ...] = (

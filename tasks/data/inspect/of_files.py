@@ -21,6 +21,7 @@ PICTURES = (  # suffixes of pictures that are never read
 )
 LONG = 3.0  # aspect ratio from which a resized image is distorted beyond what backbones have seen
 ODD = 4.0  # times the median area, or a fraction of it
+WAYS = (False, True)  # as stored, then upright
 TURNS = {3: "upside down", 6: "a quarter to the left", 8: "a quarter to the right"}
 
 
@@ -107,15 +108,21 @@ def turns(split: Split) -> Iterator[Finding]:
         return
     kinds = Counter(split.examined.turns[rows].tolist())
     listed = ", ".join(f"{count:,} with {turn}" + words(turn) for turn, count in sorted(kinds.items()))
+    placed = has_places(split.samples)
+    shown = [(split.name, index) for index in rows[:EXAMPLES].tolist()]
     yield Finding(
         "exif_turns",
-        "look" if has_places(split.samples) else "note",
+        "look" if placed else "note",
         f"{many(len(rows), 'photo')} of {len(split.samples):,} with an EXIF turn ({listed})",
         len(rows),
         split.name,
-        "look at doctor.html: dataset.upright=true if labels lie on the upright picture, false if on the stored one",
-        [f"{split.file(index)} (EXIF {split.examined.turns[index]})" for index in rows[:EXAMPLES].tolist()],
-        [(split.name, index) for index in rows[:EXAMPLES].tolist()],
+        "doctor.html shows each both ways with its labels: dataset.upright=false if they fit the picture as stored, "
+        "dataset.upright=true if they fit the upright one"
+        if placed
+        else "",
+        [f"{split.file(index)} (EXIF {split.examined.turns[index]})" for _, index in shown],
+        [each for each in shown for _ in WAYS],
+        upright=WAYS * len(shown),
     )
 
 

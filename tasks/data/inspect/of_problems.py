@@ -2,20 +2,32 @@
 
 from collections import defaultdict
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from tasks.common.errors import UserError
 from tasks.data.files.images import image_size
 from tasks.data.inspect.finding import EXAMPLES, Finding, Split, many
 
+
+class Words(NamedTuple):
+    """How a kind of problem is said: of one label file, of several, and what to do."""
+
+    one: str
+    several: str
+    advice: str
+
+
 TEXTS = {
-    "labels_unreadable": ("cannot be read", "save them again from the source"),
-    "values_no_class": (
-        "have values or colours that are no class",
-        "name them in the data set's classes, or as void; see the message",
+    "labels_unreadable": Words("cannot be read", "cannot be read", "save them again from the source"),
+    "values_no_class": Words(
+        "has values or colours that belong to no class",
+        "have values or colours that belong to no class",
+        "correct these files if they are mistakes; otherwise name the values in dataset.classes, or as void in "
+        "dataset.ignore",
     ),
-    "size_mismatch": (
-        "are on another size than their image",
+    "size_mismatch": Words(
+        "is on another size than its image",
+        "are on another size than their images",
         "export labels and images again from one source: places do not fit",
     ),
 }
@@ -28,15 +40,15 @@ def problems(split: Split) -> Iterator[Finding]:
         if index not in split.examined.errors:
             kinds[kind_of(split.samples, index)].append(index)
     for kind, rows in kinds.items():
-        text, advice = TEXTS[kind]
+        words = TEXTS[kind]
         yield Finding(
             kind,
             "wrong",
             f"{many(len(rows), 'label file' if kind != 'size_mismatch' else 'label')} of {len(split.samples):,} "
-            f"{text if len(rows) > 1 else text.replace('have', 'has').replace('are', 'is', 1)}",
+            f"{words.several if len(rows) > 1 else words.one}",
             len(rows),
             split.name,
-            advice,
+            words.advice,
             [split.problems[index] for index in rows[:EXAMPLES]],
             [(split.name, index) for index in rows[:EXAMPLES]],
         )

@@ -1,7 +1,10 @@
 """Classes by values and colours: lists of every form, label files of every mode, and what is refused."""
 
+import shlex
+
 import numpy as np
 import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from PIL import Image
 
 from tasks.common.errors import UserError
@@ -10,6 +13,7 @@ from tasks.data.files.class_lists import listed, read_list, typed
 from tasks.data.files.class_scan import find_classes
 from tasks.data.files.class_values import ClassValues
 from tasks.data.files.label_values import are_smoothed, edges
+from tasks.data.files.stray_values import strays
 
 IDS = np.array([[0, 0, 3, 7], [3, 3, 7, 255]], np.uint8)
 COLOURS = {"sky": [70, 130, 180], "road": [[128, 64, 128], [244, 35, 232]], "void": [0, 0, 0]}
@@ -185,6 +189,58 @@ def test_classes_found_in_files(tmp_path, capsys):
         find_classes([a, colour], None)
     with pytest.raises(UserError, match="some label files have no palette"):
         find_classes([a], None, palette=True)
+
+
+def typed_again(line: str) -> ClassValues:
+    """What a line of keys means that is pasted into a shell."""
+    keys = {}
+    for override in OverridesParser.create().parse_overrides(shlex.split(line)):
+        keys[override.key_or_group] = override.value()
+    return ClassValues(listed(keys["dataset.classes"]), keys.get("dataset.ignore"))
+
+
+def test_a_value_of_one_file_is_said_with_the_line_that_refuses_it(tmp_path, capsys):
+    ids = np.tile(np.array([0, 7], np.uint8), (32, 16))
+    paths = [save(tmp_path / f"{number}.png", ids) for number in range(8)]
+    find_classes(paths, None)
+    assert capsys.readouterr().out == "2 classes found in 8 label files: 0, 7\n"
+    odd = ids.copy()
+    odd[0, :16] = 77
+    save(paths[3], odd)
+    find_classes(paths, [255])
+    line = capsys.readouterr().out.splitlines()[1]
+    share = "0.2%"  # 16 of 8 × 1024 pixels
+    keys = '"dataset.classes={0: 0, 7: 7}" "dataset.ignore=[255]"'
+    assert line == f"value 77: one file of 8, {share} of the pixels: a mistake? {keys} has it refused"
+    again = typed_again(keys)
+    assert again(paths[0]).tolist() == (ids // 7).tolist()
+    with pytest.raises(UserError, match=r"3\.png has the value 77 in 1\.6% of its pixels"):
+        again(paths[3])
+    find_classes(paths[1:], None)
+    assert "mistake" not in capsys.readouterr().out, "seven files are few"
+
+
+def test_a_colour_of_one_file_is_said_with_the_line_that_refuses_it(tmp_path, capsys):
+    ids = np.tile(np.array([[128, 64, 128], [30, 80, 0], [1, 229, 0], [0, 0, 0]], np.uint8), (32, 8, 1))
+    paths = [save(tmp_path / f"{number}.png", ids) for number in range(8)]
+    ids[0, :8] = 9, 9, 9
+    save(paths[3], ids)
+    find_classes(paths, None)
+    line = capsys.readouterr().out.splitlines()[1]
+    assert line.startswith("colour #090909: one file of 8, 0.098% of the pixels: a mistake? ")
+    again = typed_again(line.partition("mistake? ")[2].removesuffix(" has it refused"))
+    assert sorted(one.colours for one in again.listed) == [
+        ((0, 0, 0),), ((1, 229, 0),), ((30, 80, 0),), ((128, 64, 128),),
+    ]  # fmt: skip
+    with pytest.raises(UserError, match=r"has the colour \[9,9,9\]"):
+        again(paths[3])
+
+
+def test_stray_values_by_hand():
+    files, pixels = [200, 1, 2, 3, 1, 0], [90_000, 900, 999, 10, 1_000, 0]
+    assert strays(files, pixels, of_files=200, of_pixels=100_000) == [1, 2]
+    assert strays(files, pixels, of_files=100, of_pixels=100_000) == [1]
+    assert strays([1], [5], of_files=8, of_pixels=1000) == [], "no class would be left"
 
 
 def with_palette(path, ids, colours):
