@@ -22,6 +22,7 @@ from tasks.app.folders import writes
 from tasks.app.foreign_keys import check_words
 from tasks.app.jobs import Jobs, in_sweep
 from tasks.app.messages import MISTAKES, explain, explain_run, how_to_resume
+from tasks.app.of_checkpoint import implied_data_set
 from tasks.app.resolve import Settings, resolve
 from tasks.app.runlog import NAME as RUN_LOG
 from tasks.app.runlog import run_log
@@ -62,6 +63,7 @@ class Command:
         mistakes: user errors, a line each.
         statuses: exit statuses of failed jobs.
         composed: whether Hydra has composed the configuration.
+        implied: arguments that were not typed, but follow from the checkpoint.
         jobs: of `-m`.
     """
 
@@ -71,6 +73,7 @@ class Command:
         self.mistakes: list[str] = []
         self.statuses: set[int] = set()
         self.composed = False
+        self.implied: list[str] = []
         self.jobs = Jobs()
 
     def run(self, spelled_out: Callable[[Sequence[str]], list[str]]) -> None:
@@ -91,6 +94,8 @@ class Command:
             if {"-m", "--multirun"} & set(sys.argv[1:]):
                 check_sweep(sys.argv[1:])
             self.jobs.typed = sys.argv[1:]
+            self.implied = implied_data_set(sys.argv[1:], (CONF, *conf_folders()))
+            sys.argv[1:] = [*sys.argv[1:], *self.implied]
             hydra.main(version_base="1.3", config_path="pkg://conf", config_name=self.name)(self.job)()
         except UserError as error:
             self.mistakes.append(str(error))
@@ -99,7 +104,7 @@ class Command:
         except (HydraException, OmegaConfBaseException, OSError) as error:
             if self.full_error or isinstance(error, InstantiationException):
                 raise
-            self.mistakes.append(explain(error))
+            self.mistakes.append(explain(error, sys.argv[1:]))
         except ValueError as error:
             if self.composed or self.full_error:
                 raise
@@ -144,7 +149,7 @@ class Command:
 
     def work(self, config: DictConfig, folder: Path) -> None:
         """Check what was typed, then do what the mode says."""
-        typed = list(HydraConfig.get().overrides.task)
+        typed = [word for word in HydraConfig.get().overrides.task if word not in self.implied]
         with command_line(typed):
             folders = (CONF, *conf_folders())
             check_added(HydraConfig.get(), config, folders)

@@ -1,7 +1,7 @@
 """Opens the data set of a run and checks it before anything is trained or scored."""
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -14,11 +14,12 @@ from tasks.common.errors import UserError
 from tasks.common.task_info import infos
 from tasks.config.heads import is_multitask, resolve_heads
 from tasks.config.proportion import check_epoch
+from tasks.config.tree import Spec
 from tasks.data.inspect.quick import quick_lines
 from tasks.data.loading.holdout import hold_out
 from tasks.data.loading.split_checks import check_boxes, report_overlap, set_white
 from tasks.data.loading.splits import Splits
-from tasks.data.loading.upright import answer_for, follow, look_at_turns
+from tasks.data.loading.upright import answer_for, both_counted, follow, look_at_turns
 from tasks.engine.instantiate import make
 from tasks.engine.settings import Run
 
@@ -48,7 +49,7 @@ def open_dataset(run: Run, settings: Settings, first: bool, trained: Iterable[st
     if train is not None:
         check_boxes(train, "learn from")
         if first:
-            report_overlap(train, val)
+            report_overlap(train, val, drawable=is_drawable(run.data.dataset))
     if run.mode == "export" and settings.export.precision == "int8":
         with suppress(UserError):  # without training images, those of val are used
             train = dataset.train()
@@ -64,15 +65,17 @@ def open_dataset(run: Run, settings: Settings, first: bool, trained: Iterable[st
         )
     broken: frozenset[str] = frozenset()
     if settings.command.check and first:
-        look_through("val", val, allowed=0)
+        with both_counted(train if run.mode in ("train", "search") else None):
+            look_through("val", val, allowed=0)
         if train is not None and run.mode in ("train", "search"):
             broken = look_through("train", train, allowed=run.data.max_broken)
             for line in quick_lines(train, val, dataset.classes):
                 report(line)
     elif first and run.mode in ("train", "evaluate", "search"):
-        for samples in (val, train):
-            if samples is not None:
-                look_at_turns(samples)
+        with both_counted(train):
+            look_at_turns(val)
+        if train is not None:
+            look_at_turns(train)
     if run.upright is None:
         run = run.changed(upright=answer_for((train, val)))
     splits = Splits(dataset.classes, train, val, broken, getattr(dataset, "sources", {}))
@@ -82,6 +85,12 @@ def open_dataset(run: Run, settings: Settings, first: bool, trained: Iterable[st
     if first:
         report(f"held out  {len(held):,} of {len(train):,} training images")
     return run, splits._replace(train=kept, held=held, holdout=record)
+
+
+def is_drawable(spec: Spec) -> bool:
+    """Whether a data set can draw its validation images, and was not told to."""
+    val = spec.get("val")
+    return isinstance(val, Mapping) and val.get("share") is None
 
 
 def name_of_dataset() -> str:

@@ -58,10 +58,13 @@ def words(overrides: Any) -> list[str]:
     return result
 
 
-def run_own_command(task: str, folder: Path) -> None:
+def run_own_command(task: str, typed: Sequence[str], folder: Path) -> None:
     """Run this job of a sweep as a separate command in the job's folder.
 
     Each signal is passed on to it once; the command handles it itself.
+
+    Args:
+        typed: overrides on the command line; a data set that follows from the checkpoint is left to the command.
 
     Raises:
         UserError: if it fails; the command has printed the reason. Diverged for a diverged loss.
@@ -69,7 +72,8 @@ def run_own_command(task: str, folder: Path) -> None:
     """
     hydra = HydraConfig.get()
     command = [
-        *(sys.executable, "-m", module_of(task), *words(hydra.overrides.task)),
+        *(sys.executable, "-m", module_of(task)),
+        *(word for word in words(hydra.overrides.task) if word in typed or not word.startswith("dataset=")),
         *(word for word in words(hydra.overrides.hydra) if not word.lstrip("+~").startswith(SWEEPS)),
         *(f"hydra.run.dir={quoted(folder)}", f"hydra.job.num={hydra.job.num}"),
     ]

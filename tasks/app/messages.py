@@ -1,6 +1,7 @@
 """One line for a user error; an empty message for a bug of ours, which keeps its traceback."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from hydra.errors import InstantiationException, MissingConfigException, OverrideParseException
@@ -32,8 +33,12 @@ MEMORY_KEYS = {  # keys that determine memory use, by mode
 }
 
 
-def explain(error: Exception) -> str:
-    """One line for a mistake found by Hydra or OmegaConf, with the closest names; '' if it is not a user error."""
+def explain(error: Exception, arguments: Sequence[str] = ()) -> str:
+    """One line for a mistake found by Hydra or OmegaConf, with the closest names; '' if it is not a user error.
+
+    Args:
+        arguments: of the command line.
+    """
     if isinstance(error, InstantiationException):
         return explained(error)
     if isinstance(error, OverrideParseException):
@@ -57,7 +62,11 @@ def explain(error: Exception) -> str:
         names = [str(name) for name in parent if name not in ("hydra", "_target_")]
         if match[1].startswith("datasets."):
             return f"{match[1]}: no data set of datasets=[…]; one of a checkpoint is changed with +{match[1]}=…"
-        return f"{match[1]}: no such key{suggestion(key, names)}; there are {', '.join(names) or 'none'}"
+        near = suggestion(key, names)
+        if match[1].startswith("dataset.") and arguments and not any("dataset=" in word for word in arguments):
+            value = next((word for word in arguments if word.lstrip("+").startswith(match[1])), match[1])
+            near = f" of the default data set; name yours: dataset=<option> dataset.root=… {value}"
+        return f"{match[1]}: no such key{near}; there are {', '.join(names) or 'none'}"
     if match:  # a group that does not exist: `bakbone=…`
         groups = sorted(path.name for path in CONF.iterdir() if path.is_dir() and not path.name.startswith("_"))
         if match[1] in groups:

@@ -93,7 +93,7 @@ def run_with_data(settings: Settings, typed: Sequence[str], folder: Path) -> Non
     run, trained = weights.with_checkpoint(run, typed)
     settings = Settings.of(run)
     if sweeping and needs_own_command(run):
-        run_own_command(run.task, folder)
+        run_own_command(run.task, typed, folder)
         return
     if not early:
         run, dataset = open_dataset(run, settings, first, trained)

@@ -70,6 +70,21 @@ def apply_overrides(stored: Tree, tree: Tree, overrides: Iterable[str]) -> dict[
     return together
 
 
+def left_behind(stored: Tree, tree: Tree, overrides: Iterable[str]) -> str:
+    """Keys of a checkpoint's data set that typing `dataset=` of the same class resets, for a report; '' if none."""
+    typed, before, here = typed_keys(overrides), stored.get("dataset"), tree.get("dataset")
+    if "dataset" not in typed or not isinstance(before, Mapping) or not isinstance(here, Mapping):
+        return ""
+    if before.get("_target_") != here.get("_target_"):
+        return ""
+    left = [
+        f"dataset.{key}={value}"
+        for key, value in before.items()
+        if key in here and here[key] != value and not any(f"{each}.".startswith(f"dataset.{key}.") for each in typed)
+    ]
+    return ", ".join(left)
+
+
 def typed_value(tree: Tree, key: str) -> Any:
     """The value typed for a key: a reference to another key is resolved here; a group's content is kept as written."""
     value = select(tree, key)

@@ -9,7 +9,7 @@ from tasks.checkpoint.manifest import metadata_of
 from tasks.common.console import report
 from tasks.common.errors import UserError
 from tasks.config.heads import head_configs, is_multitask, with_data_sets
-from tasks.config.overrides import add_heads, apply_overrides, typed_keys
+from tasks.config.overrides import add_heads, apply_overrides, left_behind, typed_keys
 from tasks.config.tree import Tree, put, select
 from tasks.engine.learner import Learner
 from tasks.engine.resume_checks import check_resumable
@@ -39,6 +39,8 @@ def with_checkpoint(run: Run, overrides: Sequence[str]) -> tuple[Run, list[str]]
     metadata = checkpoint["mobilevision"]
     if run.source.resume is not None:
         check_resumable(checkpoint, path, averaged=metadata["config"].get("ema", run.ema) is not None)
+    if run.mode == "evaluate" and (left := left_behind(metadata["config"], run.stored, overrides)):
+        report(f"dataset=… was typed, so {path}'s {left} is not taken; without dataset=… it is, below what is typed")
     grows = run.mode == "train" and run.source.resume is None
     tree = (
         add_heads(metadata, run.stored, overrides)

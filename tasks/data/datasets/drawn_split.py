@@ -3,10 +3,14 @@
 import hashlib
 import re
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Any, NamedTuple, Self
 
+from tasks.common.console import report
 from tasks.common.errors import UserError
+
+GROUP = "group "  # before a group's text, so that it is no image's name
+NAMED = 3  # groups in the report
 
 
 class DrawnSplit(NamedTuple):
@@ -64,6 +68,12 @@ class DrawnSplit(NamedTuple):
         chosen = set(val)
         train = [index for index in range(len(names)) if index not in chosen]
         if not train or not val:
+            if self.group and len(members) == 1:
+                only = next(iter(members)).removeprefix(GROUP)
+                raise UserError(
+                    f"dataset.val.group={self.group} puts all {len(names)} images in one group ({only}), which is not "
+                    "divided: match what differs from video to video, as in dataset.val.group='^[^_]+'"
+                )
             groups = f" in {len(members)} groups" if self.group else ""
             if labels is not None and not self.group and len(by_class) == len(members) > 1:
                 raise UserError(
@@ -74,7 +84,25 @@ class DrawnSplit(NamedTuple):
                 f"dataset.val.share={self.share:g} draws {len(val)} of {len(names)} images{groups} to score and leaves "
                 f"{len(train)} to train on: set another share"
             )
+        if self.group:
+            report(self.line(members, chosen))
         return train, sorted(val)
+
+    def line(self, members: Mapping[str, list[int]], val: Container[int]) -> str:
+        """What `group` found: how many groups there are and which are scored.
+
+        Args:
+            members: indices of images by group.
+            val: indices of the images that are scored.
+        """
+        groups = {key.removeprefix(GROUP): numbers for key, numbers in members.items() if key.startswith(GROUP)}
+        scored = [key for key, numbers in groups.items() if numbers[0] in val]
+        alone = len(members) - len(groups)
+        return (
+            f"dataset.val.group={self.group}: {len(groups)} groups, {len(scored)} of them in val"
+            + (f" ({', '.join(scored[:NAMED])}{', …' if len(scored) > NAMED else ''})" if scored else "")
+            + (f"; {alone} images in no group, drawn one by one" if alone else "")
+        )
 
     def drawn(self, members: Mapping[str, list[int]]) -> list[int]:
         """The images of some groups that are scored; at least one group stays for training."""
@@ -96,6 +124,6 @@ class DrawnSplit(NamedTuple):
         if not any(found):
             raise UserError(f"dataset.val.group={self.group} finds nothing in the images' names ({names[0]}, …)")
         return [
-            name if match is None else f"group {match[1] if pattern.groups else match[0]}"
+            name if match is None else f"{GROUP}{match[1] if pattern.groups else match[0]}"
             for name, match in zip(names, found, strict=True)
         ]

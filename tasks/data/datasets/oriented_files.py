@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tasks.common.cpu import thread_pool
 from tasks.common.errors import UserError
 from tasks.common.labels import Pixels
-from tasks.data.datasets.turn_reports import against_key, report_seen, untold
+from tasks.data.datasets.turn_reports import Untold, against_key, report_seen
 from tasks.data.files.boxes import PackedBoxes
 from tasks.data.files.files import Files, View, decode
 from tasks.data.files.images import opened_size, read_rgb
@@ -118,7 +118,7 @@ class OrientedFiles(Files):
         if upright == "auto":
             on = self.lies_upright(index, image, said) if self.placed else True
             if on is None:
-                raise untold([self.path(index)], self.placed)
+                raise Untold([self.path(index)], self.placed)
             upright = on
         sizes = [*said, *([Turned(self.size(index))] if self.boxes is not None and self.is_unsaid(index) else [])]
         if not fits(image, sizes, upright):
@@ -190,7 +190,7 @@ class OrientedFiles(Files):
         if self.upright != "auto":
             return
         if unknown := self.seen.unknown:
-            raise untold([self.path(index) for index in unknown], self.placed, self.seen)
+            raise Untold([self.path(index) for index in unknown], self.placed, self.seen)
         report_seen(self.source, self.seen, self.placed)
 
     def wrong_size(self, index: int, image: Turned, said: Sequence[Turned], upright: bool) -> UserError:

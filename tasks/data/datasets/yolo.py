@@ -1,6 +1,7 @@
 """YOLO's format, a label file for each image: of Ultralytics, Roboflow, Darknet, LabelImg, CVAT and Label Studio."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -121,7 +122,7 @@ class Yolo(AnnotatedSides):
         split = self.splits[side]
         images, labelled = self.labelled(split)
         source = self.description.source
-        sizes = labelled_sizes(images, self.upright, source)
+        sizes = labelled_sizes(images, self.upright, source, self.images_of_sides)
         boxes = boxes_of(labelled.objects, sizes) if "boxes" in self.targets else None
         masks = None
         if "mask" in self.classes:
@@ -135,6 +136,15 @@ class Yolo(AnnotatedSides):
         )
         samples.relative = True
         return samples
+
+    def images_of_sides(self) -> Mapping[str, Sequence[Stamp]]:
+        """The images of those splits that can be read, for a message that counts in all of them."""
+        uses: tuple[Side, ...] = ("train",) if self.drawn is not None else ("val", "train")
+        found = {}
+        for use in uses:
+            with suppress(UserError):
+                found[self.splits[use]] = self.labelled(self.splits[use])[0]
+        return found
 
     def labelled(self, split: str) -> tuple[Sequence[Stamp], Labelled]:
         """The images of a split and their objects, read once."""

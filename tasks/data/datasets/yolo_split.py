@@ -1,7 +1,7 @@
 """Boxes and label maps of the objects in YOLO's label files, in pixels."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,30 +21,43 @@ from tasks.data.files.yolo_labels import Objects
 Sizes = NDArray[np.int64]
 
 
-def labelled_sizes(images: Sequence[Stamp], upright: Upright, source: Path) -> Sizes:
+def labelled_sizes(
+    images: Sequence[Stamp], upright: Upright, source: Path, sides: Callable[[], Mapping[str, Sequence[Stamp]]]
+) -> Sizes:
     """Heights and widths (N, 2) of the pictures that the labels are on; 0 for files that cannot be read.
 
     Args:
         images: their stamps.
         upright: whether labels are on photos rotated by their EXIF orientation.
         source: the data set's description, for messages.
+        sides: gives the images of all splits that are read, by split, for a message.
 
     Raises:
         UserError: for photos with an EXIF turn, if nobody said how they are meant.
     """
     sizes, turns = sizes_of(images)
-    turned = np.flatnonzero(turns > 1)
-    if len(turned) and upright == "auto":
-        raise UserError(
-            f"{source}: {len(turned)} of {len(images)} photos have an EXIF turn ({images[turned[0]][0]}"
-            f"{dots(len(turned))}), and YOLO's files do not tell whether the labels are on the upright picture: set "
-            "dataset.upright=true if so, as Ultralytics trains, or dataset.upright=false for as stored"
-        )
+    if upright == "auto" and (turns > 1).any():
+        raise untold(sides(), source)
     if upright is True:
         sideways = np.flatnonzero(turns >= SIDEWAYS)
         sizes = sizes.copy()
         sizes[sideways] = sizes[sideways, ::-1]
     return sizes
+
+
+def untold(splits: Mapping[str, Sequence[Stamp]], source: Path) -> UserError:
+    """The error for photos with an EXIF turn if nobody said how they are meant, counted in all splits."""
+    photos, counts = list[str](), list[str]()
+    for split, images in splits.items():
+        turned = np.flatnonzero(sizes_of(images)[1] > 1)
+        if len(turned):
+            photos += [images[number][0] for number in turned.tolist()]
+            counts.append(f"{len(turned)} of {len(images)} photos{f' of {split}' if len(splits) > 1 else ''}")
+    return UserError(
+        f"{source}: {' and '.join(counts)} have an EXIF turn ({photos[0]}{dots(len(photos))}), and YOLO's files do not "
+        "tell whether the labels are on the upright picture: set dataset.upright=true if so, as Ultralytics trains, or "
+        "dataset.upright=false for as stored"
+    )
 
 
 def boxes_of(objects: Objects, sizes: Sizes) -> PackedBoxes:

@@ -42,10 +42,13 @@ def check_boxes(samples: Any, use: str) -> None:
             raise UserError(f"{part.source} has no box to {use}: add images with objects to this split")
 
 
-def report_overlap(train: Any, val: Any) -> None:
+def report_overlap(train: Any, val: Any, drawable: bool = False) -> None:
     """Report how many images are both trained on and scored: their scores say nothing about new images.
 
     Files are compared by their bytes; in data sets of more than MOST images only by their paths.
+
+    Args:
+        drawable: whether `dataset.val.share` could draw the images to score, and does not.
     """
     learned, scored = ([path for part in parts_of(split) for path in paths_of(part)] for split in (train, val))
     if len(learned) + len(scored) > MOST:
@@ -56,7 +59,9 @@ def report_overlap(train: Any, val: Any) -> None:
     if pairs:
         path, same = pairs[0]
         other = "" if path == same else f" ({shown(path)} is {shown(same)}, byte for byte)"
+        way = "; dataset.val.share=0.2 draws others, and dataset.val.group=<regex> keeps frames of a video together"
         print(
-            f"{len(pairs)} of {len(val)} validation images are also trained on{other}: their scores say little",
+            f"{len(pairs)} of {len(val)} validation images are also trained on{other}: their scores say little"
+            f"{way if drawable and 2 * len(pairs) > len(val) else ''}",
             flush=True,
         )

@@ -1,11 +1,13 @@
 """Whether a run reads photos upright: settled for its data before it reads them, and answered for its checkpoint."""
 
-from collections.abc import Iterable, Mapping
-from contextlib import nullcontext
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from tasks.common.errors import UserError
+from tasks.data.datasets.turn_reports import Untold
 from tasks.data.files.files import Files
 from tasks.data.loading.mixture import as_mixture, named
 
@@ -39,6 +41,27 @@ def look_at_turns(samples: Any) -> None:
         if hasattr(part.samples, "look_at_turns"):
             with named(part.set_name) if part.set_name else nullcontext():
                 part.samples.look_at_turns()
+
+
+@contextmanager
+def both_counted(train: Any) -> Iterator[None]:
+    """Inside, validation images are looked at: an error about their EXIF turns counts those of training images too.
+
+    Args:
+        train: training images; None if none are read.
+    """
+    try:
+        yield
+    except Untold as error:
+        if train is None:
+            raise
+        try:
+            look_at_turns(train)
+        except Untold as other:
+            raise error.with_training(other) from None
+        except UserError:
+            pass  # found again once these photos are settled
+        raise
 
 
 def answer_for(splits: Iterable[Any]) -> bool:

@@ -125,7 +125,7 @@ def test_a_signal_reaches_the_command_of_a_job_once(tmp_path, monkeypatch, numbe
     before, sender = signal.getsignal(number), threading.Thread(target=send)
     sender.start()
     with pytest.raises(Stopped):
-        run_own_command("classify", tmp_path)
+        run_own_command("classify", [], tmp_path)
     sender.join()
     assert (tmp_path / "got").read_text() == f"{signal.Signals(number).name.removeprefix('SIG')}\n"
     assert signal.getsignal(number) is before

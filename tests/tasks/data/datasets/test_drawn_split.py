@@ -29,6 +29,19 @@ def test_groups_stay_together():
     assert DrawnSplit(0.2, group=r"(clip\d)/frame").sides(FRAMES) == DrawnSplit(0.2, group=r"(clip\d)/").sides(FRAMES)
 
 
+def test_groups_are_said(capsys):
+    DrawnSplit(0.2).sides(FRAMES)
+    assert capsys.readouterr().out == ""
+    _, val = DrawnSplit(0.8, group=r"clip\d").sides([*FRAMES, "photo.png"])
+    clips = sorted({FRAMES[number].split("/")[0] for number in val if number < len(FRAMES)})
+    (line,) = capsys.readouterr().out.splitlines()
+    count = len(clips)
+    assert count > 3 and line.startswith(f"dataset.val.group=clip\\d: 5 groups, {count} of them in val (clip")
+    named = line.partition("(")[2].partition(", …)")[0].split(", ")
+    assert len(named) == 3 and set(named) < set(clips)
+    assert line.endswith(", …); 1 images in no group, drawn one by one")
+
+
 def test_each_class_has_its_share():
     names, labels = [f"{number}.jpg" for number in range(44)], [0] * 40 + [1] * 3 + [2]
     _, val = DrawnSplit(0.25).sides(names, labels)
@@ -43,7 +56,10 @@ def test_each_class_has_its_share():
         ({"share": True}, r"dataset\.val\.share=True"),
         ({"share": 0.2, "group": "("}, r"dataset\.val\.group=\( is no regular expression"),
         ({"share": 0.2, "group": "video"}, r"finds nothing in the images' names \(clip0/frame_0\.png"),
-        ({"share": 0.2, "group": "clip"}, r"draws 0 of 20 images in 1 groups to score"),
+        (
+            {"share": 0.2, "group": "clip"},
+            r"dataset\.val\.group=clip puts all 20 images in one group \(clip\), which is not divided: match what",
+        ),
     ],
 )
 def test_what_cannot_be_drawn(val, message):

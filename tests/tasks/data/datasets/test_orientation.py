@@ -173,3 +173,26 @@ def test_the_answer_for_prediction(coco, folders, cityscapes, capsys):
     assert (
         answer_for([told]) and "some photos with an EXIF turn are read upright and others as" in capsys.readouterr().out
     )
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_one_message_counts_the_photos_of_both_splits(check, coco, tmp_path, command):
+    photos = {
+        split: sorted((coco / f"{split}2017").glob("*.jpg"))[:count] for split, count in (("train", 2), ("val", 1))
+    }
+    for path in (path for paths in photos.values() for path in paths):
+        lay(path, 3)
+    words = (
+        f"dataset.root={coco}",
+        f"hydra.run.dir={tmp_path / 'run'}",
+        f"check={str(check).lower()}",
+        "data.workers=0",
+    )
+    said = command("detect", "dataset=coco", "dataset.upright=auto", *words)
+    names = ", ".join(path.name for path in (*photos["val"], *photos["train"]))
+    assert said.status == 2 and said.err.count("\n") == 1
+    assert f"3 photos have an EXIF turn ({names}; 1 in val, 2 in train) and nothing tells" in said.err
+    Image.open(photos["val"][0]).convert("L").convert("RGB").save(photos["val"][0], exif=Image.Exif())
+    said = command("detect", "dataset=coco", "dataset.upright=auto", *words)
+    names = ", ".join(path.name for path in photos["train"])
+    assert said.status == 2 and f"2 photos have an EXIF turn ({names}) and nothing tells" in said.err

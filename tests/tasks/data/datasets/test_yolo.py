@@ -267,6 +267,15 @@ def test_photos_with_an_exif_turn_need_an_answer(tmp_path):
     assert list(upright.check()) == list(stored.check()) == [None]
 
 
+def test_photos_with_an_exif_turn_are_counted_in_both_splits(tmp_path):
+    root = write(tmp_path, dict.fromkeys(("train/a", "train/b", "val/c"), ROWS["train/a"]), exif=6)
+    data = said(root, "train: train\nval: val\nnc: 2\n")
+    both = r"1 of 1 photos of val and 2 of 2 photos of train have an EXIF turn \(.*c\.jpg, …\), and YOLO's files"
+    for side in (Yolo(data=data).val, Yolo(data=data).train):
+        with pytest.raises(UserError, match=both):
+            side()
+
+
 def test_an_image_that_cannot_be_read_is_left_to_the_check(roboflow):
     (roboflow / "train" / "images" / "a.jpg").write_bytes(b"no image")
     with pytest.raises(UserError, match="has no box to learn from"):

@@ -38,6 +38,14 @@ def test_images_that_are_trained_on_and_scored_are_counted(folders, cityscapes, 
         assert capsys.readouterr().out == (
             f"{count} of {count} validation images are also trained on: their scores say little\n"
         )
+    same = Folders(folders, train_split="val")
+    report_overlap(same.train(), same.val(), drawable=True)
+    assert capsys.readouterr().out == (
+        "9 of 9 validation images are also trained on: their scores say little; dataset.val.share=0.2 draws others, "
+        "and dataset.val.group=<regex> keeps frames of a video together\n"
+    )
+    report_overlap(same.train().of([0, 1, 2, 3]), same.val(), drawable=True)
+    assert capsys.readouterr().out == "4 of 9 validation images are also trained on: their scores say little\n"
     (folders / "link").symlink_to("val")
     twice = Folders(folders, train_split="link")
     report_overlap(twice.train(), twice.val())
