@@ -179,7 +179,7 @@ def test_results_are_in_the_photos_pixels(task):
     prepared = stages.prepare(photo_of([36, 48]))
     results = stages.finish(stages.network(prepared), prepared)
     assert stages.seen(prepared) == (64, 96)
-    assert set(results) == ({"segment", "detect", "classify"} if task == "multitask" else {task})
+    assert set(results) == ({"segment", "detect", "classify", "multilabel"} if task == "multitask" else {task})
     if "segment" in results:
         labels = results["segment"]["labels"]
         assert labels.shape == (36, 48) and labels.dtype == np.uint8
