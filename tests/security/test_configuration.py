@@ -201,9 +201,10 @@ def test_both_doors_lead_through_the_gate():
     for path in CODE:
         text = path.read_text()
         assert "read_checkpoint(" not in text or path.parent.name == "backbones" or path.name in READERS, path
-        assert "with_name(CARD)" not in text or path.name == "manifest.py", path
+        assert "with_name(CARD)" not in text or path.name in ("manifest.py", "of_checkpoint.py"), path
 
 
+# of_checkpoint.py searches a card for names of our own data sets and builds nothing of it.
 READERS = ("checkpoint.py", "reading.py", "teacher.py", "candidates.py")  # the others take tensors alone
 
 

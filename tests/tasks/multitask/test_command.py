@@ -242,7 +242,7 @@ def test_pruning_keeps_what_the_other_heads_see(run, mixture, tmp_path, monkeypa
     ("arguments", "message"),
     [
         (["heads=[segment,count]"], "heads: count is not one of segment, detect, classify"),
-        (["heads=[]"], "heads=[] is not a list of some of segment, detect, classify, or null"),
+        (["heads=[]"], "heads=[] is not a list of some of segment, detect, classify, multilabel, or null"),
         (["heads=[detect,detect]"], "names detect twice"),
         (["backbone.frozen=true"], "backbone.frozen=true without weights to keep"),
         (["segment.frozen=true"], "segment.frozen=true without weights to keep"),
