@@ -114,7 +114,7 @@ class Folders(TwoSides[LabelledFiles]):
         return samples
 
     def draw(self) -> tuple[LabelledFiles, LabelledFiles]:
-        """The images to train on and those to score, drawn anew."""
+        """The images to train on and those to score, drawn again."""
         assert self.drawn is not None
         if self.layout == "split_first" and not self.unsplit and (unread := self.root / self.val_split).is_dir():
             report(f"{unread} is not read: dataset.val.share={self.drawn.share:g} draws from {self.train_split}")

@@ -62,7 +62,7 @@ class TwoSides(ABC, Generic[Samples]):
         return self.draw()
 
     def draw(self) -> tuple[Samples, Samples]:
-        """The training images and those drawn from them to score, drawn anew."""
+        """The training images and those drawn from them to score, drawn again."""
         assert self.drawn is not None
         files = self.files("train")
         train, val = self.drawn.sides(self.names_to_draw(), self.strata())
@@ -103,7 +103,7 @@ class AnnotatedSides(TwoSides[AnnotatedFiles]):
         return files
 
     def draw(self) -> tuple[AnnotatedFiles, AnnotatedFiles]:
-        """The training images and those drawn from them to score, drawn anew.
+        """The training images and those drawn from them to score, drawn again.
 
         Raises:
             UserError: for a class found in images to score alone.

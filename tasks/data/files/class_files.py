@@ -29,7 +29,7 @@ class ClassFiles(Masks):
         names: of the classes, with that of the background first if there is one.
         background: whether class 0 is the pixels of no class; otherwise they are void.
         nearest: half-tones count as the nearer of black and white.
-        alpha: pixels are told by the files' alpha channel.
+        alpha: the alpha channel holds the label map.
 
     Raises:
         UserError: for more classes than a label map can have.

@@ -149,10 +149,10 @@ def names_of(content: Mapping[str, Any], path: Path) -> tuple[list[str], list[st
         raise UserError(f"{path}: names is not a list of names, or names by number, {{0: bolt, 1: nut}}")
     if count is not None and int(count) != len(names):
         raise UserError(f"{path}: nc is {count}, but there are {len(names)} names ({', '.join(names[:8])})")
-    return told_apart(names), []
+    return distinct_names(names), []
 
 
-def told_apart(names: Sequence[str]) -> list[str]:
+def distinct_names(names: Sequence[str]) -> list[str]:
     """Names, with their number where two are equal."""
     times = Counter(names)
     return [f"{name} ({number})" if times[name] > 1 else name for number, name in enumerate(names)]
@@ -199,7 +199,7 @@ def read_names(path: Path) -> list[str]:
         names.pop()
     if not names or not all(names):
         raise UserError(f"{path} has {'an empty line' if names else 'no name'}: it lists the classes, one a line")
-    return told_apart(names)
+    return distinct_names(names)
 
 
 def read_text(path: Path) -> str:
