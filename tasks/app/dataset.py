@@ -17,6 +17,7 @@ from tasks.config.proportion import check_epoch
 from tasks.config.tree import Spec
 from tasks.data.inspect.quick import quick_lines
 from tasks.data.loading.holdout import hold_out
+from tasks.data.loading.share import take_share
 from tasks.data.loading.split_checks import check_boxes, report_overlap, set_white
 from tasks.data.loading.splits import Splits
 from tasks.data.loading.upright import answer_for, both_counted, follow, look_at_turns
@@ -79,12 +80,24 @@ def open_dataset(run: Run, settings: Settings, first: bool, trained: Iterable[st
     if run.upright is None:
         run = run.changed(upright=answer_for((train, val)))
     splits = Splits(dataset.classes, train, val, broken, getattr(dataset, "sources", {}))
-    if train is None or not run.data.holdout or run.mode not in ("train", "search"):
+    if train is None or run.mode not in ("train", "search"):
         return run, splits
-    kept, held, record = hold_out(train, run.data.holdout)
+    if run.data.holdout:
+        kept, held, record = hold_out(train, run.data.holdout)
+        if first:
+            report(f"held out  {len(held):,} of {len(train):,} training images")
+        splits = splits._replace(train=kept, held=held, holdout=record)
+    return run, with_share(run, splits, first)
+
+
+def with_share(run: Run, splits: Splits, first: bool) -> Splits:
+    """The data with the share of the training images that `data.share` keeps."""
+    if run.data.share == 1:
+        return splits
+    train, distinct = take_share(splits.train, run.data.share, run.seed, run.data.targets)
     if first:
-        report(f"held out  {len(held):,} of {len(train):,} training images")
-    return run, splits._replace(train=kept, held=held, holdout=record)
+        report(f"share     {distinct:,} of {len(train):,} training images, {len(train) / distinct:.3g} times an epoch")
+    return splits._replace(train=train, distinct=distinct)
 
 
 def is_drawable(spec: Spec) -> bool:

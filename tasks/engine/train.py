@@ -229,7 +229,7 @@ def fit(run: Run, learner: Learner, data: DataModule, metadata: Mapping[str, Any
             "seconds": round(time.perf_counter() - begin, 3),  # of a resumed run: since it resumed
             "last_epoch_seconds": round(progress.epoch.seconds, 3) if progress.epoch is not None else 0.0,
             "epochs": trainer.current_epoch,
-            "images": len(data.train),
+            "images": splits.distinct or len(data.train),
         }
         write_text(folder / "training.json", json.dumps(used, indent=2) + "\n")
     return watch.exploded

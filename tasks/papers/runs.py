@@ -123,13 +123,16 @@ def run_all(jobs: Sequence[Job], seeds: Sequence[int], more: Sequence[str], work
     return failures
 
 
-def claim(output: Path, request: Mapping[str, Any]) -> dict[str, Any]:
+def claim(output: Path, request: Mapping[str, Any], name: str = NOTE) -> dict[str, Any]:
     """Note in a folder what its runs are of; returns the note. If it has runs already, they must be of the same.
+
+    Args:
+        name: of the note's file.
 
     Raises:
         UserError: if they are of another table, scale or length, or the folder has other files.
     """
-    path = output / NOTE
+    path = output / name
     if path.is_file():
         before: dict[str, Any] = json.loads(path.read_text())
         for key, value in request.items():
@@ -140,10 +143,10 @@ def claim(output: Path, request: Mapping[str, Any]) -> dict[str, Any]:
     if output.exists() and any(output.iterdir()):
         raise UserError(f"output={output} has other files; name a new folder")
     output.mkdir(parents=True, exist_ok=True)
-    return remember(output, dict(request))
+    return remember(output, dict(request), name)
 
 
-def remember(output: Path, note: dict[str, Any]) -> dict[str, Any]:
+def remember(output: Path, note: dict[str, Any], name: str = NOTE) -> dict[str, Any]:
     """Write a folder's note; returns it."""
-    (output / NOTE).write_text(json.dumps(note, indent=2))
+    (output / name).write_text(json.dumps(note, indent=2))
     return note

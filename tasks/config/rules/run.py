@@ -122,6 +122,7 @@ DATA_WHERE_PRESENT: Rules = {
     "data.crop": IS_BUILT,
     "data.fit": IS_BUILT,
     "data.holdout": number(0, below=1),
+    "data.share": number(above=0, most=1),
 }
 RUN_WHERE_PRESENT: Rules = {
     "batchnorm": optional(one_of("shared", "separate")),

@@ -24,6 +24,7 @@ class DataSettings:
         white: the value of white in images of more than 8 bits per channel; None for what files declare.
         augment, own_augment: specs by name, for all data and for single data sets of a mixture.
         holdout: share of the training images that are left out of training.
+        share: of the rest that is trained on; see take_share.
     """
 
     dataset: Spec
@@ -43,6 +44,7 @@ class DataSettings:
     draw: Mapping[str, float] | None = None
     own_augment: Mapping[str, Mapping[str, Spec | None] | None] | None = None
     holdout: float = 0.0
+    share: float = 1.0
 
     @classmethod
     def of(cls, tree: Tree) -> Self:
@@ -72,7 +74,7 @@ class DataSettings:
 
     def loading(self) -> dict[str, Any]:
         """The arguments of DataModule that are plain values."""
-        built = ("dataset", "targets", "white", "augment", "own_augment", "crop", "fit", "holdout")
+        built = ("dataset", "targets", "white", "augment", "own_augment", "crop", "fit", "holdout", "share")
         return {field.name: getattr(self, field.name) for field in fields(self) if field.name not in built}
 
 

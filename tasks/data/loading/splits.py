@@ -16,6 +16,7 @@ class Splits(NamedTuple):
         sources: for a mixture, names of the data sets that have labels of each kind.
         held: training samples that data.holdout leaves out of `train`.
         holdout: their split's record: see record_of in holdout.py.
+        distinct: number of training images if data.share repeats a part of them; 0 if each is there once.
     """
 
     classes: Mapping[str, Sequence[Any]]
@@ -25,3 +26,4 @@ class Splits(NamedTuple):
     sources: Mapping[str, Sequence[str]] = MappingProxyType({})
     held: Any = None
     holdout: Mapping[str, Any] | None = None
+    distinct: int = 0

@@ -1,0 +1,67 @@
+"""What more data would bring: the same training on nested shares of the training images.
+
+python -m tasks.compare --data 0.1,0.3,1 segment dataset=cityscapes …    and whatever tasks.segment takes
+python -m tasks.compare --data 0.25,0.5,1 classify dataset.root=photos --seeds 0,1,2 --output outputs/curve
+
+Every training takes the same number of steps, so that a share costs as much time as all images, and only the data
+differs. Smaller shares are part of larger ones, stratified by class (data.share). Finished runs in --output are kept,
+so a stopped comparison continues. Writes learning_curve.json, .csv, .md, .tex and .png.
+
+--data SHARES     of the training images, each above 0 and up to 1; three or more for an extrapolation
+--seeds SEEDS     trainings of each share (default 0,1,2); each seed also draws its own images
+--workers N       shares that are trained at the same time (default: one per core)
+--output FOLDER   default: outputs/compare/<date and time>
+"""
+
+import sys
+
+from tasks.common.console import report, run_command
+from tasks.common.errors import UserError, visible
+from tasks.compare.arguments import CurveRequest, parse
+
+
+def main() -> None:
+    """Train and compare; user errors are printed in one line with exit status 2."""
+    if {"--help", "-h"} & set(sys.argv[1:]):
+        print(__doc__)
+        return
+    try:
+        draw_curve(parse(sys.argv[1:]))
+    except UserError as error:
+        print(visible(f"error: {error}"), file=sys.stderr)
+        sys.exit(2)
+
+
+def draw_curve(request: CurveRequest) -> None:
+    """Train all shares with all seeds, and publish the curve.
+
+    Raises:
+        UserError: for a folder with other runs, or trainings that failed.
+    """
+    from tasks.compare.learning_curve import publish
+    from tasks.papers.runs import Job, claim, run_all
+
+    asked = {"task": request.task, "overrides": request.overrides}
+    claim(request.output, asked, "compare.json")
+    jobs = [
+        Job(
+            request.task,
+            f"data.share={share:g}",
+            (*request.overrides, f"data.share={share:g}"),
+            request.output / f"share_{share:g}",
+        )
+        for share in request.shares
+    ]
+    count = len(jobs) * len(request.seeds)
+    report(f"training  {len(jobs)} shares × {len(request.seeds)} seeds = {count} trainings: {request.output}")
+    failures = run_all(jobs, request.seeds, ["pictures=0"], request.workers)
+    reasons = {failure.partition(": ")[2] for failure in failures}
+    if len(failures) == len(jobs) and len(reasons) == 1:
+        raise UserError(f"all trainings failed: {reasons.pop()}")
+    publish(request, jobs)
+    if failures:
+        raise UserError(f"{len(failures)} of {len(jobs)} shares failed: {'; '.join(failures)}")
+
+
+if __name__ == "__main__":
+    run_command(main)

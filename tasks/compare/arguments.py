@@ -1,0 +1,118 @@
+"""The command line of python -m tasks.compare."""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from tasks.common.cpu import cores
+from tasks.common.errors import UserError
+from tasks.common.task_info import infos
+from tasks.papers.arguments import listed, seeds_of, whole
+
+OPTIONS = ("--data", "--seeds", "--workers", "--output")
+INSTEAD = {  # keys of the task that this command sets
+    "seed": "--seeds says which",
+    "data.share": "--data says which",
+    "mode": "each share is trained",
+    "resume": "each share is trained from its start; finished runs of --output are kept",
+    "hydra.run.dir": "--output says where",
+    "hydra.sweep.dir": "--output says where",
+    "hydra.sweep.subdir": "--output says where",
+}
+
+
+class CurveRequest(NamedTuple):
+    """The parsed arguments of a learning curve.
+
+    Attributes:
+        task: whose command trains.
+        shares: of the training images, from the smallest.
+        seeds: of each share's trainings.
+        workers: shares that are trained at the same time.
+        output: folder for the runs; those it has already are kept.
+        overrides: everything else, for the task.
+    """
+
+    task: str
+    shares: list[float]
+    seeds: list[int]
+    workers: int
+    output: Path
+    overrides: list[str]
+
+
+def parse(arguments: Sequence[str]) -> CurveRequest:
+    """Parse the arguments.
+
+    Raises:
+        UserError: for a missing task, an unknown option, or a value out of range.
+    """
+    own, words = options_of(arguments)
+    if "--data" not in own:
+        raise UserError("nothing to compare: --data 0.1,0.3,1 trains on these shares of the training images")
+    names = [word for word in words if "=" not in word and not word.startswith("~")]
+    choices = [*infos(), "multitask"]
+    if len(names) != 1 or names[0] not in choices:
+        raise UserError(f"{' '.join(names) or 'no task'}: name one task to train, of {', '.join(choices)}")
+    overrides = [word for word in words if word not in names]
+    for word in overrides:
+        if (key := word.partition("=")[0].lstrip("+~")) in INSTEAD:
+            raise UserError(f"{word}: not here, {INSTEAD[key]}")
+    return CurveRequest(
+        task=names[0],
+        shares=shares_of(own["--data"]),
+        seeds=seeds_of(own.get("--seeds", "0,1,2")),
+        workers=whole("--workers", own["--workers"]) if "--workers" in own else max(1, min(8, len(cores()))),
+        output=Path(own.get("--output", time.strftime("outputs/compare/%Y-%m-%d_%H-%M-%S"))).absolute(),
+        overrides=overrides,
+    )
+
+
+def options_of(arguments: Sequence[str]) -> tuple[dict[str, str], list[str]]:
+    """The options with their values, and all other words.
+
+    Raises:
+        UserError: for an unknown option, one without a value, or one given twice.
+    """
+    own: dict[str, str] = {}
+    words: list[str] = []
+    rest = list(arguments)
+    while rest:
+        word = rest.pop(0)
+        if not word.startswith("-"):
+            words.append(word)
+            continue
+        name, is_pair, value = word.partition("=")
+        if name not in OPTIONS:
+            raise UserError(f"{word}: no such option; there are {', '.join(OPTIONS)}")
+        if name in own:
+            raise UserError(f"{name} is given twice")
+        if not is_pair:
+            if not rest or rest[0].startswith("-"):
+                raise UserError(f"{name} needs a value")
+            value = rest.pop(0)
+        own[name] = value
+    return own, words
+
+
+def shares_of(text: str) -> list[float]:
+    """The shares of "0.1,0.3,1", sorted.
+
+    Raises:
+        UserError: for anything but two or more different numbers above 0 and up to 1.
+    """
+    shares: list[float] = []
+    for word in listed(text):
+        try:
+            share = float(word)
+        except ValueError:
+            share = 0.0
+        if not 0 < share <= 1:
+            raise UserError(f"--data {text}: {word or 'nothing'} is no number above 0 and up to 1")
+        if share in shares:
+            raise UserError(f"--data {text} has {word} twice")
+        shares.append(share)
+    if len(shares) < 2:
+        raise UserError(f"--data {text}: one size is no curve; take three or more, such as 0.1,0.3,1")
+    return sorted(shares)
