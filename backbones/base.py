@@ -1,6 +1,7 @@
 """Interface of a backbone: images in, named feature maps out, each declared with its channels and reduction."""
 
 from collections.abc import Iterable, Sequence, Set
+from contextlib import nullcontext
 from typing import NamedTuple
 
 import torch
@@ -48,6 +49,10 @@ class Backbone(nn.Module):
         features: description of each named map.
         taps: where each named map leaves.
         mean, std: of the RGB channels in 0-1, used to normalise uint8 images.
+
+    Attributes:
+        all_taps: where each map leaves, also of those that are not computed.
+        frozen_blocks: number of leading blocks that run without gradients for now; of all blocks: the whole backbone.
     """
 
     def __init__(
@@ -63,7 +68,8 @@ class Backbone(nn.Module):
         self.mean: Tensor
         self.std: Tensor
         self.features = features
-        self.taps = taps
+        self.taps, self.all_taps = taps, dict(taps)
+        self.frozen_blocks = 0
         self.register_buffer("mean", 255 * torch.tensor(mean).view(3, 1, 1), persistent=False)
         self.register_buffer("std", 255 * torch.tensor(std).view(3, 1, 1), persistent=False)
 
@@ -98,7 +104,8 @@ class Backbone(nn.Module):
                 (domain_norm.py); others ignore it.
         """
         x = images if images.is_floating_point() else (images.to(self.mean.dtype) - self.mean) / self.std
-        with images_of_domains(counts):
+        whole = 0 < self.frozen_blocks >= len(self.blocks)
+        with images_of_domains(counts), torch.no_grad() if whole else nullcontext():
             return self.maps(x)
 
     def maps(self, x: Tensor) -> dict[str, Tensor]:
@@ -107,7 +114,8 @@ class Backbone(nn.Module):
         last = len(self.blocks) - 1
         for index, block in enumerate(self.blocks):
             taps = {name: tap.place for name, tap in self.taps.items() if tap.block == index}
-            inner = maps_of(block, x, {*taps.values()} if index == last else {*taps.values(), "out"})
+            with torch.no_grad() if index < self.frozen_blocks else nullcontext():
+                inner = maps_of(block, x, {*taps.values()} if index == last else {*taps.values(), "out"})
             maps |= {name: inner[place] for name, place in taps.items()}
             x = inner.get("out", x)
         return maps

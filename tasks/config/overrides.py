@@ -17,10 +17,13 @@ OF_THIS_COMMAND = ("mode", "checkpoint", "resume", "weights", "model", "input", 
                    "runtime", "export", "benchmark", "budget", "search", "target", "latency",
                    "confirm", "overwrite", "plugins", "trainer.num_nodes")  # fmt: skip
 RESUME_KEYS = ("backbone", "head", "task", "heads", "balance", "batchnorm", "distill", "optimizer", "scheduler",
-           "ema", "seed", "white", "data.batch_size", "data.repeat", "data.augment", "data.own_augment", "data.draw",
-           "data.crop", "data.progressive", "data.max_broken", "data.holdout", "data.share",
+           "finetune", "ema", "seed", "white", "data.batch_size", "data.repeat", "data.augment", "data.own_augment",
+           "data.draw", "data.crop", "data.progressive", "data.max_broken", "data.holdout", "data.share",
            "trainer.accumulate_grad_batches", "trainer.precision", "trainer.gradient_clip_val",
            "image_size")  # fmt: skip
+AS_BEFORE = {"optimizer.backbone": 1.0, "optimizer.layer_decay": 1.0, "finetune.name": None, "finetune.lr": 1.0,
+             "finetune.thaw": 0, "finetune.warmup": 0.0, "finetune.frozen_until": None,
+             "finetune.norms": "train"}  # fmt: skip
 WHOLE = ("augment", "datasets", "draw", "own_augment")  # their keys are chosen by the user
 GLOBAL_GROUPS = {
     "experiment": ("dataset", "datasets", "data", "trainer"),
@@ -126,7 +129,8 @@ def resume_signature(tree: Tree) -> dict[str, Any]:
     Only the schedule is taken unresolved: it may depend on a run length that changes.
     """
     found: dict[str, Any] = {"names of datasets": list(tree.get("datasets") or ())}
-    found |= {f"optimizer.decay.{kind}": rule for kind, rule in DECAY.items()}  # older files lack the key
+    found |= {f"optimizer.decay.{kind}": rule for kind, rule in DECAY.items()}  # older files lack the keys
+    found |= AS_BEFORE
     whole = resolved(tree)
     for key in (*RESUME_KEYS, *infos()):
         found.update(leaves(select(tree if key == "scheduler" else whole, key), key))

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, cast
 
 import lightning
+import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
@@ -12,7 +13,9 @@ from torchmetrics import Metric
 from backbones.base import Backbone
 from heads.boxes import Places
 from tasks.common.task import Task
+from tasks.engine.finetune import Finetune
 from tasks.engine.loss_weights import Balance, FixedWeights
+from tasks.engine.parts import parts_of, scale_rates, with_thaw
 from tasks.engine.weight_decay import parameter_groups
 
 Batch = Mapping[str, Any]
@@ -35,9 +38,12 @@ class Learner(lightning.LightningModule):
         domains: by task, the index of the data set whose statistics normalise images of no particular data set; empty
             unless the backbone has separate statistics (backbones/domain_norm.py).
         decay: which parameters decay, see weight_decay.parameter_groups.
+        finetune: how fast the parts learn, and when they start to.
 
     Attributes:
         frozen_modules: names of the modules that are never put into training mode.
+        reinitialized: names of tensors that were not loaded; set by freezing.freeze.
+        idle: parameters that are not trained in this step; set by thaw.Thaw.
     """
 
     def __init__(
@@ -51,6 +57,7 @@ class Learner(lightning.LightningModule):
         inactive_heads: Iterable[str] = (),
         domains: Mapping[str, int] | None = None,
         decay: Mapping[str, bool | float] | None = None,
+        finetune: Finetune | None = None,
     ) -> None:
         super().__init__()
         self.backbone = backbone
@@ -61,7 +68,10 @@ class Learner(lightning.LightningModule):
         self.balance = (balance or FixedWeights)([name for name in self.tasks if name not in self.frozen])
         self.inactive_heads = frozenset(inactive_heads)
         self.domains = dict(domains or {})
+        self.finetune = finetune or Finetune()
         self.frozen_modules: frozenset[str] = frozenset()
+        self.reinitialized: frozenset[str] = frozenset()
+        self.idle: list[nn.Parameter] = []
         self.steps = 1  # of the whole training; set in configure_optimizers
 
     def each_task(self) -> list[tuple[str, Task]]:
@@ -137,12 +147,12 @@ class Learner(lightning.LightningModule):
         """Weight of the last convolution before the last block that every task depends on; [] if there is none.
 
         That block itself is left out: a task's deepest map may leave from inside it, and its remaining layers are then
-        not shared.
+        not shared. Neither are blocks without gradients.
         """
-        taps = self.backbone.taps
+        taps, first = self.backbone.taps, self.backbone.frozen_blocks
         deepest = min(max(taps[name].block for name in task.head.maps) for _, task in self.each_task())
         weights = [
-            weight for block in self.backbone.blocks[:deepest] for weight in block.parameters() if weight.ndim == 4
+            weight for block in self.backbone.blocks[first:deepest] for weight in block.parameters() if weight.ndim == 4
         ]
         return weights[-1:]
 
@@ -151,6 +161,8 @@ class Learner(lightning.LightningModule):
             batch = self.each_task()[0][1].mix(batch, self.trainer.global_step / self.steps)
         losses, terms = self.losses_and_terms(batch)
         loss: Tensor = self.balance(losses, self.shared)
+        if self.idle and self.trainer.world_size > 1:  # DDP waits for a gradient of every parameter
+            loss = loss + 0 * torch.stack([parameter.flatten()[0] for parameter in self.idle]).sum()
         self.log_dict({"train/loss": loss} | {f"train/{name}": term for name, term in terms.items()})
         if len(self.tasks) > 1:
             weights = self.balance.weights()
@@ -244,15 +256,18 @@ class Learner(lightning.LightningModule):
         return self
 
     def make_optimizer(self) -> Optimizer:
-        """Build the optimiser of all trained parameters, in groups by weight decay."""
+        """Build the optimiser of all trained parameters, in groups by weight decay and part."""
         assert self.optimizer is not None
-        return self.optimizer(parameter_groups(self, self.decay))
+        parts = parts_of(self.backbone, self.finetune, self.reinitialized)
+        optimizer = self.optimizer(parameter_groups(self, self.decay, parts))
+        scale_rates(optimizer, self.finetune.lr)
+        return optimizer
 
     def configure_optimizers(self) -> Any:
         assert self.scheduler is not None
         optimizer = self.make_optimizer()
         self.steps = int(self.trainer.estimated_stepping_batches) if self.data is None else self.data.total_steps()
-        scheduler = self.scheduler(optimizer, self.steps)
+        scheduler = with_thaw(self.scheduler(optimizer, self.steps), self.steps, self.finetune.warmup)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
 

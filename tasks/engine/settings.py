@@ -13,6 +13,7 @@ from tasks.config.rules.places import check_places
 from tasks.config.rules.values import check_finite, check_half, check_instead, check_values
 from tasks.config.tree import Spec, Tree, need, resolved, select, spec_of
 from tasks.data.loading.settings import DataSettings
+from tasks.engine.finetune import OF_OPTIMIZER, Finetune, check_start
 
 BUILT = ("trainer", "dataset", "backbone", "optimizer", "scheduler")
 
@@ -85,6 +86,7 @@ class LearnerSettings:
         heads: by name; the head of a single-task run is named "".
         balance: of the losses of several heads; None for one head.
         decay: which parameters decay, see engine/weight_decay.py; empty in configurations of before.
+        finetune: how fast the parts learn, and when they start to.
         datasets: names of the data sets of a mixture.
         separate_statistics: whether batch normalisation keeps statistics per data set of a mixture.
         confirmed: whether the network may be disproportionately large.
@@ -96,6 +98,7 @@ class LearnerSettings:
     balance: Spec | None
     optimizer: Spec
     decay: Mapping[str, bool | float]
+    finetune: Finetune
     scheduler: Spec
     datasets: Sequence[str]
     separate_statistics: bool
@@ -112,7 +115,7 @@ class LearnerSettings:
         check_values(tree, {}, run.NETWORK | run.RUN_WHERE_PRESENT | networks.RULES)
         check_values(tree, {}, learning.RULES | learning.of_each_task(infos()))
         backbone = spec_of(tree, "backbone")
-        optimizer, decay = split_decay(spec_of(tree, "optimizer"))
+        optimizer, decay = split_optimizer(spec_of(tree, "optimizer"))
         return cls(
             backbone={key: value for key, value in backbone.items() if key != "frozen"},
             frozen=bool(backbone.get("frozen")),
@@ -120,6 +123,7 @@ class LearnerSettings:
             balance=balance_of(tree) if is_multitask(tree) else None,
             optimizer=optimizer,
             decay=decay,
+            finetune=Finetune.of(tree),
             scheduler=spec_of(tree, "scheduler"),
             datasets=list(tree.get("datasets") or ()),
             separate_statistics=tree.get("batchnorm") == "separate",
@@ -134,12 +138,12 @@ class LearnerSettings:
         return heads + (["backbone"] if self.frozen else [])
 
 
-def split_decay(spec: Spec) -> tuple[Spec, Mapping[str, bool | float]]:
+def split_optimizer(spec: Spec) -> tuple[Spec, Mapping[str, bool | float]]:
     """An optimiser's own arguments, and which parameters decay. A `decay` that is a number is an argument."""
     decay = spec.get("decay")
-    if not isinstance(decay, Mapping):
-        return spec, {}
-    return {key: value for key, value in spec.items() if key != "decay"}, decay
+    kinds = decay if isinstance(decay, Mapping) else {}
+    ours = (*OF_OPTIMIZER, "decay") if isinstance(decay, Mapping) else OF_OPTIMIZER
+    return {key: value for key, value in spec.items() if key not in ours}, kinds
 
 
 def balance_of(tree: Tree) -> Spec:
@@ -292,6 +296,7 @@ class Run:
         check_values(whole, run.RUN | run.LEARNING, {})
         check_half(whole)
         check_heads(whole)
+        check_start(whole)
         settings = cls(
             task=task,
             mode=whole["mode"],

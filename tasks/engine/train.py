@@ -34,6 +34,7 @@ from tasks.engine.resume_checks import check_state, epochs_done
 from tasks.engine.settings import DistillationSettings, Run, TrainerSettings
 from tasks.engine.stopping import StopOnSignal, WatchLoss
 from tasks.engine.summary import print_scores, report_costs
+from tasks.engine.thaw import Thaw
 from tasks.engine.weights import classes_of_inactive, load_for_inference, numbered_as_trained, start
 
 
@@ -203,6 +204,7 @@ def fit(run: Run, learner: Learner, data: DataModule, metadata: Mapping[str, Any
         *([StopAfter(run.stop_after)] if run.stop_after is not None else []),
         Reseed(run.seed),
         SaveMetadata(metadata),
+        *([Thaw()] if run.learner.finetune.thaw[1] > 0 else []),
         StartFromMean(),
         NoteBroken(run.data.max_broken, splits.broken),
         KeepPace(resume),

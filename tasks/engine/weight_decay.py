@@ -1,4 +1,4 @@
-"""Weight decay: an optimiser's groups of parameters, by the kind of each parameter (optimizer.decay)."""
+"""An optimiser's groups of parameters: weight decay by the kind of each (optimizer.decay), learning rate by part."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,6 +8,7 @@ from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.conv import _ConvNd
 
 from tasks.config.rules.learning import DECAY
+from tasks.engine.parts import ORDINARY, Part
 
 NORMS = (_NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)  # _NormBase: batch and instance normalisation
 OTHER_VECTORS = "other vectors"  # PReLU's slopes, layer scales, log variances of balance=uncertainty: never decay
@@ -30,24 +31,35 @@ def kind_of(module: nn.Module, name: str, parameter: nn.Parameter) -> str:
     return "depthwise" if depthwise else "weights"
 
 
-def parameter_groups(root: nn.Module, decay: Mapping[str, bool | float] = DECAY) -> list[dict[str, Any]]:
+def parameter_groups(
+    root: nn.Module, decay: Mapping[str, bool | float] = DECAY, parts: Mapping[nn.Parameter, Part] | None = None
+) -> list[dict[str, Any]]:
     """The trained parameters as groups for an optimiser.
 
     The first group decays with the optimiser's own weight_decay, the second not at all; then there is one for each
     other weight decay. The first two are always there, even if empty, as in the optimiser states of older checkpoints.
+    Parameters with a pace of their own follow, in groups that also have their `share` of the learning rate and the
+    share of all steps before they `thaw`.
 
     Args:
         decay: for norms, depthwise and biases: True for the optimiser's weight_decay, False for none, or a number
             instead of it. A missing kind is as in DECAY.
+        parts: of the parameters with a pace of their own.
     """
     rules: dict[str, bool | float] = {**DECAY, **decay, "weights": True, OTHER_VECTORS: False}
-    groups: dict[float | None, list[nn.Parameter]] = {None: [], 0.0: []}  # None: the optimiser's own
+    groups: dict[tuple[Part, float | None], list[nn.Parameter]] = {(ORDINARY, None): [], (ORDINARY, 0.0): []}
     seen: set[nn.Parameter] = set()
     for module in root.modules():
         for name, parameter in module.named_parameters(recurse=False):
             if parameter.requires_grad and parameter not in seen:
                 rule = rules[kind_of(module, name, parameter)]
-                groups.setdefault(None if rule is True else float(rule), []).append(parameter)
+                part = (parts or {}).get(parameter, ORDINARY)
+                groups.setdefault((part, None if rule is True else float(rule)), []).append(parameter)
                 seen.add(parameter)
-    own = {"params": groups.pop(None)}
-    return [own, *({"params": parameters, "weight_decay": weight} for weight, parameters in groups.items())]
+    ordered = sorted(groups.items(), key=lambda entry: entry[0][0] != ORDINARY)
+    return [
+        {"params": parameters}
+        | ({} if weight is None else {"weight_decay": weight})  # None: the optimiser's own
+        | ({} if part == ORDINARY else part._asdict())
+        for (part, weight), parameters in ordered
+    ]

@@ -13,6 +13,7 @@ from tasks.config.rules import (
     SWITCH,
     TEXT,
     Rules,
+    ascending,
     either,
     list_of,
     number,
@@ -25,6 +26,15 @@ BELOW_ONE = number(0, below=1)
 DECAY: dict[str, bool] = {"norms": False, "depthwise": True, "biases": False}  # as in conf/base.yaml
 RULES: Rules = {
     "optimizer.lr": POSITIVE,
+    "optimizer.backbone": POSITIVE,
+    "optimizer.layer_decay": number(above=0, most=1),
+    "finetune": (lambda v: isinstance(v, Mapping), "a section of keys"),
+    "finetune.name": optional(TEXT),
+    "finetune.lr": POSITIVE,
+    "finetune.thaw": either((BELOW_ONE[0], "a share of all steps, from 0 and below 1"), ascending(number(0, below=1))),
+    "finetune.warmup": BELOW_ONE,
+    "finetune.frozen_until": optional(TEXT),
+    "finetune.norms": one_of("train", "keep"),
     "optimizer.betas": list_of(BELOW_ONE, 2),
     "optimizer.eps": FROM_ZERO,
     "optimizer.epsilon": POSITIVE,

@@ -1,0 +1,62 @@
+"""Settings of a training that starts from loaded weights: what learns when, and how fast. Without torch."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from tasks.common.errors import UserError
+from tasks.config.tree import Tree, select
+
+OF_OPTIMIZER = ("backbone", "layer_decay")  # keys of `optimizer` that are not arguments of the optimiser
+NEEDS_WEIGHTS = {"thaw": 0, "frozen_until": None, "norms": "train", "warmup": 0, "lr": 1}  # keys, and their idle values
+
+
+@dataclass(frozen=True)
+class Finetune:
+    """How the parts of a network learn. The default trains everything alike.
+
+    Attributes:
+        backbone: learning rate of the backbone's last block, as a share of optimizer.lr.
+        layer_decay: factor from each block's learning rate to that of the block before it.
+        lr: factor of optimizer.lr for everything.
+        thaw: shares of all steps before which the backbone's last and first block are not trained.
+        warmup: share of all steps in which the learning rate of a thawed block rises.
+        frozen_until: name of a feature map; the blocks up to it are never trained.
+        norms: batch normalisation of the loaded backbone: train | keep, see freezing.freeze.
+    """
+
+    backbone: float = 1.0
+    layer_decay: float = 1.0
+    lr: float = 1.0
+    thaw: tuple[float, float] = (0.0, 0.0)
+    warmup: float = 0.0
+    frozen_until: str | None = None
+    norms: str = "train"
+
+    @classmethod
+    def of(cls, tree: Tree) -> Self:
+        """Read from a complete configuration whose values hold to their rules; older ones lack the keys."""
+        section: Mapping[str, Any] = tree.get("finetune") or {}
+        optimizer = {key: tree["optimizer"][key] for key in OF_OPTIMIZER if key in tree["optimizer"]}
+        thaw = section.get("thaw", 0)
+        first, last = thaw if isinstance(thaw, list | tuple) else (thaw, thaw)
+        given = {key: section[key] for key in ("lr", "warmup", "frozen_until", "norms") if key in section}
+        return cls(**optimizer, **given, thaw=(float(first), float(last)))
+
+
+def check_start(tree: Tree) -> None:
+    """Raise UserError for a training with a key about loaded weights that loads none."""
+    if tree["mode"] != "train" or loads_weights(tree):
+        return
+    for key, idle in NEEDS_WEIGHTS.items():
+        if (value := select(tree, f"finetune.{key}")) not in (None, idle):
+            raise UserError(
+                f"finetune.{key}={value} without weights to start from: weights=<file or name> or "
+                "checkpoint=<file.ckpt> brings them"
+            )
+
+
+def loads_weights(tree: Tree) -> bool:
+    """Whether a training starts from weights, of whichever kind."""
+    keys = ("checkpoint", "weights", "resume", "backbone.pretrained")
+    return any(select(tree, key) not in (None, False) for key in keys)

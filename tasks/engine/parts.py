@@ -1,0 +1,137 @@
+"""Parts of a network with a pace of their own: learning rates by block, and when each block starts to learn.
+
+Layer-wise decay as in ELECTRA (Clark et al., 2020, appendix A) and BEiT (Bao et al., 2021, appendix): with factor d, a
+block's learning rate is d times that of the block after it. Here the last block has the backbone's full share.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from torch import nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler
+
+from backbones.base import Backbone
+from tasks.engine.finetune import Finetune
+
+
+class Part(NamedTuple):
+    """What parameters have in common, beside their weight decay: a group of the optimiser.
+
+    Attributes:
+        share: of the learning rate.
+        thaw: share of all steps before which they are not trained.
+    """
+
+    share: float = 1.0
+    thaw: float = 0.0
+
+
+ORDINARY = Part()
+
+
+def blocks_of(backbone: Backbone) -> list[nn.Module]:
+    """The blocks of a backbone from the image on; the backbone itself if it has none, as timm's."""
+    return list(backbone.blocks) or [backbone]
+
+
+def block_parts(backbone: Backbone, finetune: Finetune) -> list[Part]:
+    """The part of each block, from the image on. The moments of thawing are evenly spaced over the trained blocks."""
+    count, begin = len(blocks_of(backbone)), frozen_blocks(backbone, finetune.frozen_until)
+    first, last = finetune.thaw
+    parts = []
+    for number in range(count):
+        behind = count - 1 - number  # blocks between this one and the heads
+        progress = min(1.0, behind / max(1, count - 1 - begin))
+        parts.append(Part(finetune.backbone * finetune.layer_decay**behind, first + progress * (last - first)))
+    return parts
+
+
+def frozen_blocks(backbone: Backbone, until: str | None) -> int:
+    """Number of leading blocks up to a map that leaves after a block; a block that a map leaves within is not counted.
+
+    Raises:
+        ValueError: for a map that the backbone does not have, or that nothing precedes.
+    """
+    if until is None:
+        return 0
+    if until not in backbone.all_taps or not len(backbone.blocks):
+        names = ", ".join(backbone.all_taps) if len(backbone.blocks) else "none, as it is not made of blocks"
+        raise ValueError(f"finetune.frozen_until={until} is not a map of this backbone; it has {names}")
+    block, place = backbone.all_taps[until]
+    count = block + (place == "out")
+    if count == 0:
+        raise ValueError(f"finetune.frozen_until={until}: this map leaves within the first block; take a later one")
+    return min(count, len(backbone.blocks))
+
+
+def check_parts(backbone: Backbone, finetune: Finetune) -> None:
+    """Check that a backbone has the blocks that the settings are about.
+
+    Raises:
+        ValueError: if not.
+    """
+    frozen_blocks(backbone, finetune.frozen_until)
+    if finetune.layer_decay != 1 and len(blocks_of(backbone)) == 1:
+        raise ValueError(
+            f"optimizer.layer_decay={finetune.layer_decay}: this backbone is a single block; optimizer.backbone=… "
+            "sets its learning rate"
+        )
+
+
+def parts_of(backbone: Backbone, finetune: Finetune, new: frozenset[str]) -> dict[nn.Parameter, Part]:
+    """The part of each parameter of the backbone that is not an ordinary one.
+
+    Args:
+        new: names of the learner's tensors that were not loaded; they learn like a head.
+    """
+    blocks = block_parts(backbone, finetune)
+    found: dict[nn.Parameter, Part] = {}
+    for name, parameter in backbone.named_parameters():
+        if f"backbone.{name}" in new:
+            continue
+        found[parameter] = blocks[block_number(name, len(blocks))]
+    return {parameter: part for parameter, part in found.items() if part != ORDINARY}
+
+
+def block_number(name: str, count: int) -> int:
+    """Number of the block that a backbone's tensor belongs to; the last one for tensors outside of the blocks."""
+    words = name.split(".")
+    return int(words[1]) if words[0] == "blocks" and count > 1 else count - 1
+
+
+def first_step(share: float, steps: int) -> int:
+    """The first optimiser step, counted from 0, in which a part is trained."""
+    return round(share * steps)
+
+
+def scale_rates(optimizer: Optimizer, factor: float) -> None:
+    """Multiply the learning rate of each group by the factor and by its own share; unchanged where both are 1."""
+    for group in optimizer.param_groups:
+        share = factor * group.get("share", 1.0)
+        if share != 1:
+            group["lr"] = group["lr"] * share
+
+
+def with_thaw(scheduler: LRScheduler, steps: int, warmup: float) -> LRScheduler:
+    """Let the rate of each group that thaws be 0 before, then rise linearly to the schedule's.
+
+    Args:
+        steps: of the whole training.
+        warmup: share of them in which a rate rises. With r such steps, step k = 0, 1, … after the thaw has
+            (k + 1) / (r + 1) of the schedule's rate.
+    """
+    rise = round(warmup * steps)
+    for number, group in enumerate(scheduler.optimizer.param_groups):
+        if not group.get("thaw"):
+            continue
+        assert isinstance(scheduler, LambdaLR)
+        scheduler.lr_lambdas[number] = risen(scheduler.lr_lambdas[number], first_step(group["thaw"], steps), rise)
+        group["lr"] = scheduler.base_lrs[number] * scheduler.lr_lambdas[number](scheduler.last_epoch)
+        scheduler._last_lr[number] = group["lr"]
+    return scheduler
+
+
+def risen(factor: Callable[[int], float], begin: int, rise: int) -> Callable[[int], float]:
+    """A schedule's factor by step, 0 before step `begin`, and with a linear rise after it."""
+    return lambda step: 0.0 if step < begin else factor(step) * min(1.0, (step - begin + 1) / (rise + 1))

@@ -1,0 +1,58 @@
+"""Parts that are not trained yet: heads first, then the backbone, from its last block to its first.
+
+Which blocks are idle is a function of the optimiser step alone, so a resumed run goes on to the bit. Their parameters
+are in the optimiser from the beginning, but have no gradient until they thaw: it leaves them and their state alone.
+"""
+
+from typing import Any
+
+from lightning import Callback, LightningModule, Trainer
+from torch import nn
+from torch.optim import Optimizer
+
+from tasks.engine.learner import Learner
+from tasks.engine.parts import block_number, block_parts, first_step
+
+
+class Thaw(Callback):
+    """Keeps blocks of the backbone idle until their step; the leading ones then run without gradients.
+
+    Attributes:
+        begins: first step of each block.
+    """
+
+    def __init__(self) -> None:
+        self.begins: list[int] = []
+        self.blocks: list[list[nn.Parameter]] = []
+        self.without_new = 0
+
+    def on_train_start(self, _trainer: Trainer, module: LightningModule) -> None:
+        """Count the steps once they are known; a resumed run may have more."""
+        assert isinstance(module, Learner)
+        parts = block_parts(module.backbone, module.finetune)
+        self.begins = [first_step(part.thaw, module.steps) for part in parts]
+        self.blocks = [[] for _ in parts]
+        new = [len(parts)]
+        for name, parameter in module.backbone.named_parameters():
+            number = block_number(name, len(parts))
+            if f"backbone.{name}" in module.reinitialized:
+                new.append(number)
+            elif parameter.requires_grad:
+                self.blocks[number].append(parameter)
+        self.without_new = min(new)  # gradients have to reach what is new
+
+    def on_train_batch_start(self, trainer: Trainer, module: LightningModule, *_: Any) -> None:
+        assert isinstance(module, Learner)
+        idle = [number for number, begin in enumerate(self.begins) if trainer.global_step < begin]
+        module.idle = [parameter for number in idle for parameter in self.blocks[number]]
+        module.backbone.frozen_blocks = min(len(idle), self.without_new)
+
+    def on_before_optimizer_step(self, _trainer: Trainer, module: LightningModule, _optimizer: Optimizer) -> None:
+        """Drop the gradients of idle parameters, before gradients are clipped."""
+        assert isinstance(module, Learner)
+        for parameter in module.idle:
+            parameter.grad = None
+
+    def on_train_end(self, _trainer: Trainer, module: LightningModule) -> None:
+        assert isinstance(module, Learner)
+        module.idle, module.backbone.frozen_blocks = [], 0

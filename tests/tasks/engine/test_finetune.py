@@ -1,0 +1,206 @@
+"""A start from loaded weights: what learns when, and how fast, and that a resumed run learns the same."""
+
+import itertools
+import os
+import signal
+import warnings
+
+import pytest
+import torch
+
+from tasks.common.errors import UserError
+from tasks.config.tree import resolved
+from tasks.engine.build import build, make_trainer
+from tasks.engine.freezing import freeze
+from tasks.engine.learner import Learner
+from tasks.engine.parts import with_thaw
+from tasks.engine.schedules import cosine
+from tasks.engine.settings import LearnerSettings
+from tasks.engine.thaw import Thaw
+from tests.tasks.classify.test_command import TINY, same_state
+from tests.test_config import run_of, tree_of
+
+SMALL = ("recipe=none", "backbone=mobilenet_v3_small", "backbone.width=0.35", "head.hidden=0", "head.dropout=0")
+CLASSES = {"label": ["u", "v"]}
+FROM = "weights=some.pth"
+
+
+def learner_of(*overrides: str) -> Learner:
+    torch.manual_seed(0)
+    return build(LearnerSettings.of(resolved(tree_of(*SMALL, FROM, *overrides, task="classify"))), CLASSES)
+
+
+def batch() -> dict:
+    generator = torch.Generator().manual_seed(1)
+    images = torch.randint(0, 256, (4, 3, 64, 64), generator=generator, dtype=torch.uint8)
+    return {"image": images, "label": torch.tensor([0, 1, 1, 0])}
+
+
+def rates(learner: Learner) -> dict[str, float]:
+    """The learning rate of each trained tensor."""
+    names = {parameter: name for name, parameter in learner.named_parameters()}
+    groups = learner.make_optimizer().param_groups
+    return {names[parameter]: group["lr"] for group in groups for parameter in group["params"]}
+
+
+def test_without_keys_of_ours_the_groups_are_those_of_before():
+    groups = learner_of().make_optimizer().param_groups
+    assert len(groups) == 2 and not {"share", "thaw"} & {key for group in groups for key in group}
+
+
+def test_rates_by_block():
+    """Blocks 0…12: the last has 0.5 × 0.1, the first 0.9 to the 12th of it; what is no block's goes with the last."""
+    learner = learner_of("optimizer.lr=0.1", "optimizer.backbone=0.5", "optimizer.layer_decay=0.9")
+    found = rates(learner)
+    assert len(learner.backbone.blocks) == 13
+    assert found["tasks.classify.head.classify.weight"] == 0.1
+    for number in range(13):
+        own = {rate for name, rate in found.items() if name.startswith(f"backbone.blocks.{number}.")}
+        assert len(own) == 1 and own.pop() == pytest.approx(0.05 * 0.9 ** (12 - number))
+    assert len(rates(learner_of())) == len(found)
+    freeze(learner, ["backbone.blocks.0.0.weight"])
+    assert rates(learner)["backbone.blocks.0.0.weight"] == 0.1, "what is new learns like a head"
+    assert rates(learner_of("optimizer.lr=0.1", "finetune.lr=0.5"))["tasks.classify.head.classify.weight"] == 0.05
+
+
+def test_blocks_up_to_a_map_are_never_trained():
+    learner = learner_of("finetune.frozen_until=c2")
+    freeze(learner)
+    block, place = learner.backbone.all_taps["c2"]
+    assert (block, place) == (1, "out")
+    trained = {name.split(".")[2] for name in rates(learner) if name.startswith("backbone.")}
+    assert trained == {str(number) for number in range(2, 13)}
+    assert [module.training for module in learner.train().backbone.blocks[:4]] == [False, False, True, True]
+    loss = sum(learner.losses(batch()).values())
+    loss.backward()
+    assert all(parameter.grad is None for parameter in learner.backbone.blocks[1].parameters())
+    assert all(parameter.grad is not None for parameter in learner.backbone.blocks[2].parameters())
+    with pytest.raises(UserError, match=r"^finetune\.frozen_until=c9 is not a map of this backbone; it has c1, "):
+        learner_of("finetune.frozen_until=c9")
+
+
+def test_statistics_that_are_kept():
+    learner = learner_of("finetune.norms=keep")
+    freeze(learner)
+    before = {name: tensor.clone() for name, tensor in learner.backbone.state_dict().items()}
+    learner.train()
+    sum(learner.losses(batch()).values()).backward()
+    after = learner.backbone.state_dict()
+    assert all(torch.equal(tensor, after[name]) for name, tensor in before.items())
+    assert learner.backbone.blocks[0][1].weight.grad is not None, "scale and shift are trained"
+    assert learner.backbone.training and learner.task("classify").training
+
+
+def fitted(tmp_path, learner: Learner, steps: int):
+    """Train on the same batch; the weights and statistics of backbone and head before each step, and at the end."""
+    learner.steps, seen = steps, []
+    training_step = learner.training_step
+
+    def note(*arguments):
+        seen.append({name: tensor.clone() for name, tensor in learner.state_dict().items()})
+        return training_step(*arguments)
+
+    learner.training_step = note
+    options = ["trainer.max_epochs=1", "trainer.accelerator=cpu", f"+trainer.default_root_dir={tmp_path}"]
+    trainer = make_trainer(run_of(*options).trainer, [Thaw()], log=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        trainer.fit(learner, torch.utils.data.DataLoader([batch() for _ in range(steps)], batch_size=None))
+    del learner.training_step
+    return [*seen, learner.state_dict()], trainer
+
+
+def moved(before, after, part: str) -> bool:
+    names = [name for name in before if name.startswith(part) and name.rpartition(".")[2] in ("weight", "bias")]
+    return any(not torch.equal(before[name], after[name]) for name in names)
+
+
+def test_the_backbone_thaws_block_by_block(tmp_path):
+    """10 steps: block 12 is trained from step 2 on, block 0 from step 8; the head always."""
+    learner = learner_of("finetune.thaw=[0.2,0.8]", "optimizer.lr=0.01", "scheduler=constant", "scheduler.warmup=0")
+    freeze(learner)
+    states, trainer = fitted(tmp_path, learner, 10)
+    for step, (before, after) in enumerate(itertools.pairwise(states)):
+        assert moved(before, after, "tasks.")
+        for number in (0, 6, 12):
+            assert moved(before, after, f"backbone.blocks.{number}.") == (step >= 8 - number // 2), (step, number)
+    assert not torch.equal(states[0]["backbone.blocks.0.1.running_mean"], states[2]["backbone.blocks.0.1.running_mean"])
+    optimizer = trainer.optimizers[0]
+    first = learner.backbone.blocks[0][0].weight
+    assert int(optimizer.state[first]["step"]) == 2 and not learner.idle and learner.backbone.frozen_blocks == 0
+
+
+def test_idle_blocks_run_without_gradients():
+    learner = learner_of("finetune.thaw=0.5")
+    learner.backbone.frozen_blocks = 13
+    assert not any(tensor.requires_grad for tensor in learner.backbone(batch()["image"]).values())
+    learner.backbone.frozen_blocks = 12
+    sum(learner.losses(batch()).values()).backward()
+    with_gradient = {name.split(".")[1] for name, p in learner.backbone.named_parameters() if p.grad is not None}
+    assert with_gradient == {"12"}
+
+
+def test_rates_rise_after_the_thaw():
+    """Twenty steps, thaw at 4, five steps of rise: 1/6, 2/6, … of the schedule's rate."""
+    learner = learner_of("finetune.thaw=0.2", "finetune.warmup=0.25", "optimizer.lr=1", "optimizer.backbone=0.5")
+    optimizer = learner.make_optimizer()
+    scheduler = with_thaw(cosine(optimizer, 20, warmup=0.0), 20, 0.25)
+    plain = cosine(torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0), 20, warmup=0.0)
+    heads, backbone = [], []
+    for step in range(20):
+        factor = plain.lr_lambdas[0](step)
+        rates = [group["lr"] for group in optimizer.param_groups]
+        heads.append(rates[0] == factor)
+        backbone.append(rates[-1] == pytest.approx(0.5 * factor * (0 if step < 4 else min(1, (step - 3) / 6))))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            scheduler.step()
+    assert all(heads) and all(backbone)
+
+
+def test_a_run_resumed_while_it_thaws_ends_as_if_never_stopped(command, folders, tmp_path, monkeypatch):
+    """Three steps an epoch, twelve in all; blocks thaw at steps 2 to 5, and it stops in the middle of the second."""
+    start = tmp_path / "start.pth"
+    torch.manual_seed(3)
+    torch.save(build(run_of(*TINY, task="classify").learner, {"label": ["a", "b", "c"]}).backbone.state_dict(), start)
+    keys = ("optimizer.backbone=0.5", "optimizer.layer_decay=0.9", "finetune.thaw=[0.2,0.4]", "finetune.warmup=0.2")
+    tiny = (*TINY, f"dataset.root={folders}", f"weights={start}", "trainer.max_epochs=4", "pictures=0", *keys)
+    result = command("classify", *tiny, f"hydra.run.dir={tmp_path / 'whole'}")
+    assert result.status == 0, result.err
+    step, calls = Learner.training_step, []
+
+    def step_and_kill(self, *arguments):
+        calls.append(1)
+        if len(calls) == 5:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return step(self, *arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Learner, "training_step", step_and_kill)
+        result = command("classify", *tiny, f"hydra.run.dir={tmp_path / 'half'}")
+    assert result.status == 128 + signal.SIGTERM, result
+    resume = f"resume={tmp_path / 'half' / 'checkpoints' / 'last.ckpt'}"
+    result = command("classify", resume, f"hydra.run.dir={tmp_path / 'rest'}", "pictures=0")
+    assert result.status == 0, result.err
+    ends = [tmp_path / name / "checkpoints" / "last.ckpt" for name in ("whole", "rest")]
+    assert same_state(*ends)
+    one, two = (torch.load(end, weights_only=True)["optimizer_states"][0]["state"] for end in ends)
+    assert one.keys() == two.keys() and all(torch.equal(one[n]["exp_avg"], two[n]["exp_avg"]) for n in one)
+    result = command("classify", resume, "finetune.thaw=0.5", f"hydra.run.dir={tmp_path / 'no'}")
+    assert result.status == 2 and "finetune.thaw: resume=… goes on with what the run was begun with" in result.err
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("finetune.thaw=1.5", r"finetune\.thaw=1\.5 is not a share of all steps, from 0 and below 1, or a list of 2"),
+        ("finetune.thaw=[0.5,0.1]", r"finetune\.thaw=\[0\.5, 0\.1\] is not"),
+        ("finetune.norms=freeze", r"finetune\.norms=freeze is not one of train, keep"),
+        ("optimizer.layer_decay=1.5", r"optimizer\.layer_decay=1\.5 is not a number above 0 to 1"),
+        ("optimizer.backbone=0", r"optimizer\.backbone=0 is not a number above 0"),
+        ("finetune.thaw=0.2 weights=null", r"finetune\.thaw=0\.2 without weights to start from"),
+    ],
+)
+def test_mistakes_are_one_line(line, said):
+    with pytest.raises(UserError, match=f"^{said}"):
+        run_of(*SMALL, FROM, *line.split(), task="classify")
