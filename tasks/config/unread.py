@@ -7,7 +7,8 @@ from tasks.common.errors import UserError
 from tasks.config.image_size import texts
 from tasks.config.tree import Tree
 
-OF_TRAINING = ("augment", "own_augment", "crop", "progressive")  # keys of data that do not apply to scored images
+# Keys of data that do not apply to scored images:
+OF_TRAINING = ("augment", "own_augment", "crop", "progressive", "scales")
 
 
 def check_read(tree: Tree, typed: Iterable[str]) -> None:

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import math
 import signal
 import time
 from collections.abc import Mapping, Sequence
@@ -91,7 +92,9 @@ def train(run: Run, prepared: Prepared, splits: Splits, folder: Path) -> None:
         give_teacher(run.distillation, learner)
     batch = data.try_augmentation()
     check_sizes(learner, tuple(batch["image"].shape[-2:]), data.input_size())
-    try_step(learner, batch)
+    try_step(learner, data.at_size(batch, 0.0))
+    for size in {min(data.scales, key=math.prod), max(data.scales, key=math.prod)} if data.scales else ():
+        try_step(learner, data.try_augmentation(size))
     for name, entry in learner.each_task():
         if name not in learner.inactive_heads | learner.frozen:
             entry.prepare(data.train)

@@ -21,6 +21,7 @@ from tasks.config.rules import (
 )
 
 SIDE = whole(1, most=LONGEST)
+SIZES = 12  # of training images: heads keep the anchors of a few more (heads/anchors.py)
 
 
 def are_steps(value: Any) -> bool:
@@ -29,6 +30,11 @@ def are_steps(value: Any) -> bool:
         is_list(step) and len(step) == 2 and SIDE[0](step[0]) and is_number(step[1]) and 0 < step[1] < 1
         for step in value
     )
+
+
+def are_sizes(value: Any) -> bool:
+    """Whether a value is a list of image sizes."""
+    return is_list(value) and 0 < len(value) <= SIZES and all(SIZE[0](size) for size in value)
 
 
 def is_mapping(value: Any) -> bool:
@@ -54,6 +60,7 @@ RULES: Rules = {
     "data.fit.crop": optional(SIDE),
     "data.fit.interpolation": one_of("nearest", "bilinear", "bicubic", "lanczos"),
     "data.progressive": optional((are_steps, "a list of [side, share of the steps] pairs")),
+    "data.scales": optional((are_sizes, f"a list of up to {SIZES} [height, width] from 4 to 16,384, or null")),
     "dataset.root": optional(TEXT),
     "dataset.data": optional(TEXT),
     "dataset.train_split": optional(TEXT),

@@ -20,6 +20,8 @@ from tasks.data.files.samples import Arrays, Samples, key_of
 from tasks.data.loading.batches import Batch, collate
 from tasks.data.loading.mixture import MixedSamples
 from tasks.data.loading.samplers import Draw
+from tasks.data.loading.scales import Size, at_size
+from tasks.data.transforms.crop import RandomResizedCrop
 from tasks.data.transforms.label_fill import void_outside
 from tasks.data.transforms.letterbox import move, placed
 
@@ -45,6 +47,9 @@ class TrainDataset(Dataset[Batch]):
             next image; otherwise it is an error.
         fit: resizes augmented samples with boxes or masks as in scoring. Others are not resized.
         fit_all: resize the others as well, if they share a batch with such samples.
+
+    A draw with a size makes samples of that size: `crop`, if it is square, and random resized crops of `augment` make
+    it from the file's pixels; whatever has another size afterwards is resized, framed as `fit` does.
     """
 
     def __init__(
@@ -59,6 +64,8 @@ class TrainDataset(Dataset[Batch]):
         self.samples, self.crop, self.replace_broken = samples, crop, replace_broken
         self.fit, self.fit_all = fit, fit_all
         void_outside(augment)
+        resized = [transform for transform in augment if isinstance(transform, albumentations.RandomResizedCrop)]
+        self.crop_sizes = [(transform, transform.size) for transform in resized]
         self.mosaics = [transform for transform in augment if isinstance(transform, albumentations.Mosaic)]
         with warnings.catch_warnings():  # transforms that move no pixels ignore boxes
             warnings.filterwarnings("ignore", message="Got processor for bboxes")
@@ -78,7 +85,9 @@ class TrainDataset(Dataset[Batch]):
             UserError: for a crop or a fit that labels cannot follow, or transforms whose result is not (H, W, 3) uint8.
         """
         generator = np.random.default_rng(draw.seed)
-        sample, index = self.read(draw.image, generator, broken)
+        for transform, own in self.crop_sizes:
+            transform.size = own if draw.size is None else draw.size
+        sample, index = self.read(draw.image, generator, broken, draw.size)
         if self.crop is not None and ("bboxes" in sample or "mask" in sample):
             raise UserError("data.crop changes the image alone: use data.augment where there are boxes or masks")
         check_follow(sample)
@@ -87,7 +96,7 @@ class TrainDataset(Dataset[Batch]):
         others = {mosaic.metadata_key: self.others(mosaic, generator, broken) for mosaic in self.mosaics}
         sample = self.augment(**sample, **others)
         check_pixels(sample["image"])
-        sample = self.fitted({key: array for key, array in sample.items() if key not in others})
+        sample = self.fitted({key: array for key, array in sample.items() if key not in others}, draw.size)
         return sample, self.samples.name(index)
 
     def others(
@@ -98,21 +107,27 @@ class TrainDataset(Dataset[Batch]):
         indices = generator.integers(len(self.samples), size=rows * columns - 1)
         return ReadLate(lambda place: self.read(int(indices[place]), generator, broken)[0], len(indices))
 
-    def fitted(self, sample: Arrays) -> Arrays:
-        """Apply `fit` to a sample with boxes or a mask; others are unchanged, unless all are fitted.
+    def fitted(self, sample: Arrays, size: Size | None) -> Arrays:
+        """Apply `fit` to a sample with boxes or a mask; others are unchanged, unless all are fitted or have a size.
 
         Raises:
             UserError: for a fit that boxes or masks cannot follow.
         """
         if "bboxes" in sample:
             sample["bboxes"] = sample["bboxes"].reshape(-1, 5)  # without boxes albumentations drops the fifth column
+        if size is not None:
+            return move(sample, at_size(self.fit, size))
         if self.fit is None or not (self.fit_all or "bboxes" in sample or "mask" in sample):
             return sample
         return move(sample, placed(self.fit))
 
-    def read(self, index: int, generator: np.random.Generator, broken: list[tuple[str, str]]) -> tuple[Arrays, int]:
+    def read(
+        self, index: int, generator: np.random.Generator, broken: list[tuple[str, str]], size: Size | None = None
+    ) -> tuple[Arrays, int]:
         """A sample and its index: the requested one, or the next readable one."""
         crop = self.crop
+        if size is not None and size[0] == size[1] and isinstance(crop, RandomResizedCrop):
+            crop = crop.at_size(size[0])
         for number in range(index, index + len(self.samples)):
             number %= len(self.samples)
             try:
@@ -183,7 +198,7 @@ class MixedTrainDataset(Dataset[Batch]):
         broken: list[tuple[str, str]] = []
         places = [self.samples.place(draw.image) for draw in draws]
         made = [
-            self.parts[number].sample(Draw(index, draw.seed), broken)
+            self.parts[number].sample(draw._replace(image=index), broken)
             for (number, index), draw in zip(places, draws, strict=True)
         ]
         batch = collate([{"image": sample["image"]} for sample, _ in made], [name for _, name in made])

@@ -26,8 +26,9 @@ from tasks.data.loading.batches import Batch, EvalDataset, InMemory
 from tasks.data.loading.half_precision import keep_coordinates
 from tasks.data.loading.mixture import as_mixture
 from tasks.data.loading.objects import boxes_at_input
-from tasks.data.loading.progressive import check_progressive, shrunk
+from tasks.data.loading.progressive import at_side, check_progressive
 from tasks.data.loading.samplers import BalancedBatches, EvalBatches, MixedBatches, TrainBatches, shared_out
+from tasks.data.loading.scales import Size
 from tasks.data.loading.sharing import WorkerLoader, shareable
 
 
@@ -43,6 +44,7 @@ class DataModule(lightning.LightningDataModule):
             samples.
         progressive: (side, share of the steps) pairs: training images are shrunk to that side until that share is done
             (tasks/data/loading/progressive.py), which makes early epochs cheaper. None for none.
+        scales: sizes (height, width), one of which is drawn for each training batch; None leaves the transforms' own.
         max_broken: how many training images may be unreadable, each replaced by its neighbour.
         batch_size, eval_batch_size: per process.
         repeat: see TrainBatches.
@@ -76,6 +78,7 @@ class DataModule(lightning.LightningDataModule):
         draw: Mapping[str, float] | None = None,
         own_augment: Mapping[str, Mapping[str, albumentations.BasicTransform]] | None = None,
         balance: float | None = None,
+        scales: Sequence[Sequence[int]] | None = None,
     ) -> None:
         super().__init__()
         self.train, self.val = None if train is None else as_mixture(train), as_mixture(val)
@@ -85,6 +88,7 @@ class DataModule(lightning.LightningDataModule):
         self.check_names("draw", self.draw)
         self.check_names("own_augment", self.own_augment)
         self.progressive = check_progressive(progressive or ())
+        self.scales = [(height, width) for height, width in scales or ()]
         self.crop, self.fit, self.max_broken = crop, fit, max_broken
         self.batch_size, self.eval_batch_size, self.repeat = batch_size, eval_batch_size, repeat
         self.workers = min(8, len(cores())) if workers is None else workers
@@ -131,6 +135,7 @@ class DataModule(lightning.LightningDataModule):
             world=self.trainer.world_size,
             epoch=loop.epoch_progress.current.processed,  # type: ignore[attr-defined]
             skip=0 if done.is_last_batch else done.current.ready,
+            image_sizes=self.scales,
         )
 
     def order(self) -> Callable[..., TrainBatches]:
@@ -164,8 +169,11 @@ class DataModule(lightning.LightningDataModule):
             raise UserError(f"trainer.limit_train_batches={limit} leaves none of {whole} batches")
         return batches
 
-    def try_augmentation(self) -> Batch:
+    def try_augmentation(self, size: Size | None = None) -> Batch:
         """Make the first training batch in this process, so that a broken transform fails before training starts.
+
+        Args:
+            size: one of `scales`; None leaves the images as the transforms make them.
 
         Raises:
             UserError: with the transforms' error message.
@@ -177,7 +185,7 @@ class DataModule(lightning.LightningDataModule):
         else:
             batch = next(iter(TrainBatches(len(self.train), min(4, self.batch_size), seed=self.seed)))
         try:
-            return self.at_size(self.augmented()[batch], 0.0)
+            return self.augmented()[[draw._replace(size=size) for draw in batch]]
         except UserError:
             raise
         except Exception as error:
@@ -213,17 +221,9 @@ class DataModule(lightning.LightningDataModule):
         return self.at_size(batch, self.trainer.global_step / learner.steps)
 
     def at_size(self, batch: Batch, done: float) -> Batch:
-        """A training batch at its size after this share of the steps.
-
-        Raises:
-            UserError: for labels that would have to be shrunk as well.
-        """
+        """A training batch at its size after this share of the steps."""
         side = next((side for side, share in self.progressive if done < share), None)
-        if side is None:
-            return batch
-        if "mask" in batch or "boxes" in batch:
-            raise UserError("data.progressive shrinks the images alone: it is for image labels")
-        return batch | {"image": shrunk(batch["image"], side)}
+        return batch if side is None else at_side(batch, side)
 
     def object_sides(self) -> NDArray[np.float64]:
         """(K, 2) width and height of every training object, in pixels of the scored images."""

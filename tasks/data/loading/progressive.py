@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tasks.common.errors import UserError
+from tasks.data.loading.batches import Batch
 
 
 def check_progressive(pairs: Sequence[Sequence[float]]) -> list[tuple[int, float]]:
@@ -22,6 +23,29 @@ def check_progressive(pairs: Sequence[Sequence[float]]) -> list[tuple[int, float
     if sorted(set(shares)) != shares:
         raise UserError(f"data.progressive: the shares {shares} must rise")
     return list(zip(sides, shares, strict=True))
+
+
+def at_side(batch: Batch, side: int) -> Batch:
+    """A batch whose images are shrunk to this shorter side, with its `boxes` and `mask`; see shrunk()."""
+    before, images = batch["image"].shape[-2:], shrunk(batch["image"], side)
+    if images.shape[-2:] == before:
+        return batch
+    (old_height, old_width), (height, width) = before, images.shape[-2:]
+    moved = batch | {"image": images}
+    if "boxes" in batch:
+        moved["boxes"] = boxes = batch["boxes"].clone()
+        boxes[..., 0:4:2] *= width / old_width
+        boxes[..., 1:4:2] *= height / old_height
+    if "mask" in batch:
+        mask = batch["mask"]
+        rows, columns = nearest_on(mask.device, old_height, height), nearest_on(mask.device, old_width, width)
+        moved["mask"] = mask[:, rows[:, None], columns]
+    return moved
+
+
+def nearest_on(device: torch.device, old: int, new: int) -> Tensor:
+    """tasks.common.labels.nearest, made on a device."""
+    return (2 * torch.arange(new, device=device) + 1) * old // (2 * new)
 
 
 def shrunk(images: Tensor, side: int) -> Tensor:

@@ -2,20 +2,22 @@
 
 import math
 from collections.abc import Hashable, Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import Sampler
 
 from tasks.common.errors import UserError
+from tasks.data.loading.scales import Size, drawn_size
 
 
 class Draw(NamedTuple):
-    """One training sample: which image, and the seed of its augmentation."""
+    """One training sample: which image, the seed of its augmentation, and its batch's size if that is drawn."""
 
     image: int
     seed: tuple[int, ...]
+    size: Size | None = None
 
 
 class TrainBatches(Sampler[list[Draw]]):
@@ -29,6 +31,7 @@ class TrainBatches(Sampler[list[Draw]]):
         batch_size: per process.
         repeat: passes over the data set in one epoch; small sets take several, so that epochs are worth their overhead.
         epoch, skip: where a resumed run starts: the epoch, and its batches already done.
+        image_sizes: one of which is drawn for each global batch; none leaves the size to the transforms.
     """
 
     def __init__(
@@ -42,9 +45,10 @@ class TrainBatches(Sampler[list[Draw]]):
         world: int = 1,
         epoch: int = 0,
         skip: int = 0,
+        image_sizes: Sequence[Size] = (),
     ) -> None:
         self.size, self.batch_size, self.seed, self.repeat = size, batch_size, seed, repeat
-        self.rank, self.world, self.epoch = rank, world, epoch
+        self.rank, self.world, self.epoch, self.image_sizes = rank, world, epoch, tuple(image_sizes)
         self.begun = (epoch, skip)
 
     def __len__(self) -> int:
@@ -57,9 +61,13 @@ class TrainBatches(Sampler[list[Draw]]):
     def __iter__(self) -> Iterator[list[Draw]]:
         epoch, order = self.epoch, np.resize(self.drawn(), len(self) * self.batch_size * self.world)
         return (  # batch by batch: an ImageNet epoch as Python objects takes seconds and 260 MB
-            [Draw(int(order[position]), (self.seed, epoch, position)) for position in range(start, stop)]
-            for start, stop in map(self.bounds, self.left())
+            [Draw(int(order[position]), (self.seed, epoch, position), size) for position in range(start, stop)]
+            for (start, stop), size in ((self.bounds(number), self.size_of(epoch, number)) for number in self.left())
         )
+
+    def size_of(self, epoch: int, number: int) -> Size | None:
+        """The size of a global batch's images."""
+        return drawn_size(self.image_sizes, self.seed, epoch, number)
 
     def drawn(self) -> NDArray[np.int64]:
         """The epoch's images in order, without those that fill up its last batch."""
@@ -89,7 +97,7 @@ class BalancedBatches(TrainBatches):
         options: see TrainBatches.
     """
 
-    def __init__(self, labels: NDArray[np.int64], batch_size: int, balance: float, **options: int) -> None:
+    def __init__(self, labels: NDArray[np.int64], batch_size: int, balance: float, **options: Any) -> None:
         super().__init__(len(labels), batch_size, **options)
         self.labels, self.balance = labels, balance
 
@@ -121,7 +129,7 @@ class MixedBatches(TrainBatches):
         options: see TrainBatches.
     """
 
-    def __init__(self, sizes: Sequence[int], counts: Sequence[int], **options: int) -> None:
+    def __init__(self, sizes: Sequence[int], counts: Sequence[int], **options: Any) -> None:
         super().__init__(sum(sizes), sum(counts), **options)
         self.sizes, self.counts = tuple(sizes), tuple(counts)
 
@@ -129,11 +137,11 @@ class MixedBatches(TrainBatches):
         epoch, orders = self.epoch, [self.order(number) for number in range(len(self.sizes))]
         return (
             [
-                Draw(int(order[position]), (self.seed, epoch, position, number))
+                Draw(int(order[position]), (self.seed, epoch, position, number), size)
                 for number, (order, count) in enumerate(zip(orders, self.counts, strict=True))
                 for position in range(*self.share(batch, count))
             ]
-            for batch in self.left()
+            for batch, size in ((batch, self.size_of(epoch, batch)) for batch in self.left())
         )
 
     def order(self, number: int) -> NDArray[np.int64]:

@@ -45,6 +45,7 @@ class DataSettings:
     own_augment: Mapping[str, Mapping[str, Spec | None] | None] | None = None
     holdout: float = 0.0
     share: float = 1.0
+    scales: Sequence[Sequence[int]] | None = None
 
     @classmethod
     def of(cls, tree: Tree) -> Self:
@@ -65,6 +66,8 @@ class DataSettings:
         if tree.get("datasets") and "sets" not in settings.dataset and not (tree["checkpoint"] or tree["resume"]):
             name = next(iter(tree["datasets"]))
             raise UserError(f"datasets.{name} is for a mixture, which datasets=[…] makes")
+        if settings.scales and settings.progressive:
+            raise UserError("data.scales and data.progressive both decide the size of training images: set one to null")
         if settings.balance and ("heads" in tree or list(settings.targets) != ["label"]):
             raise UserError(
                 f"data.balance={settings.balance} is for one data set with image labels; "

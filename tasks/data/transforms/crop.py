@@ -66,6 +66,12 @@ class RandomResizedCrop:
         self.size, self.scale, self.ratio = size, (scale[0], scale[1]), (ratio[0], ratio[1])
         self.flip, self.interpolation = flip, interpolation
 
+    def at_size(self, size: int) -> "RandomResizedCrop":
+        """The same with another size of the result."""
+        return RandomResizedCrop(
+            size, scale=self.scale, ratio=self.ratio, flip=self.flip, interpolation=self.interpolation
+        )
+
     def __call__(self, source: Path | Pixels, generator: np.random.Generator) -> Pixels:
         """An image file, or an image (H, W, 3) RGB, to (size, size, 3) RGB.
 

@@ -350,7 +350,6 @@ def test_workers_change_nothing_about_boxes():
             {"crop": lambda source, _: source, "train": Squares()},
             r"data\.crop changes .* where there are boxes or masks",
         ),
-        ({"progressive": [[16, 0.5]]}, r"data\.progressive shrinks the images alone"),
     ],
 )
 def test_what_boxes_cannot_follow_is_refused(changes, message):

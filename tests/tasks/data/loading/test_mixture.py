@@ -317,7 +317,6 @@ def test_images_of_a_batch_have_one_size():
         ({"own_augment": {"x": {}}}, r"data\.own_augment\.x: no such data set; there are cars, roads, photos"),
         ({"fit": Letterbox([20, 30])}, r"data\.fit=Letterbox cuts or frames"),
         ({"crop": lambda source, _: source}, r"data\.crop changes the image alone"),
-        ({"progressive": [[16, 0.5]]}, r"data\.progressive shrinks the images alone"),
         ({"batch_size": 2}, r"data\.batch_size=2 with"),
     ],
 )
