@@ -1,4 +1,4 @@
-"""Files of torch.save from untrusted sources: checked before they are opened, and read as plain data."""
+"""Checkpoint files from untrusted sources: checked before they are opened, and read as plain data."""
 
 import io
 import re
@@ -9,6 +9,9 @@ from typing import Any, BinaryIO, Literal
 
 import torch
 from torch import Tensor
+
+from backbones.safetensors_file import read_safetensors
+from backbones.weight_files import SUFFIX
 
 ZIP = b"PK\x03\x04"
 BEFORE_1_6 = (
@@ -25,10 +28,14 @@ PICKLED, OF_RECORD = 2**19, 2**11  # allowed bytes of a zip archive's pickle, an
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
     """Read a checkpoint as plain dicts, lists, numbers, strings and tensors, on the CPU; executes nothing from it.
 
+    Of a .safetensors file, whose tensors are sorted, these are the tensors.
+
     Raises:
         ValueError: if the file is missing, damaged or not such a checkpoint.
     """
     path = Path(path)
+    if path.suffix == SUFFIX:
+        return dict(read_safetensors(path)[0])
     if path.is_dir():
         raise ValueError(f"{path} is a folder, not a checkpoint")
     if not path.is_file():

@@ -7,15 +7,27 @@ from typing import NamedTuple
 from torch import Tensor, nn
 
 from backbones.base import Backbone
+from backbones.sources import HUB, TIMM, hub_file, timm_weights, torchvision_weights
+from backbones.state_dicts import AVERAGED, in_order, plain_state
 from backbones.torch_file import check_sound, read_checkpoint
+from backbones.weight_files import SUFFIX, WEIGHTS, published_file
+
+COUNTER = "num_batches_tracked"
 
 
 class Loaded(NamedTuple):
-    """Result of loading a checkpoint: number of tensors used, and the unused ones, by name and in order."""
+    """Result of loading a checkpoint.
+
+    Attributes:
+        taken: number of tensors used.
+        rest: the unused tensors, by name and in order.
+        notes: how the network differs from that of the weights in what tensors do not say.
+    """
 
     source: str
     taken: int
     rest: dict[str, Tensor]
+    notes: tuple[str, ...] = ()
 
     @property
     def left(self) -> tuple[str, ...]:
@@ -24,86 +36,69 @@ class Loaded(NamedTuple):
 
     def __str__(self) -> str:
         names = f", left out {len(self.left)} ({self.left[0]} … {self.left[-1]})" if self.left else ""
-        return f"{self.source}: {self.taken} tensors loaded{names}"
-
-
-def torchvision_weights(name: str) -> Mapping[str, Tensor]:
-    """A published torchvision checkpoint, downloaded with a hash check unless cached.
-
-    Args:
-        name: torchvision's own, such as "MobileNet_V3_Large_Weights.IMAGENET1K_V2".
-
-    Raises:
-        ValueError: for a name unknown to torchvision, or if the download fails.
-    """
-    from torchvision.models import get_weight
-
-    try:
-        weights = get_weight(name)
-    except (ValueError, AttributeError, KeyError) as error:
-        raise ValueError(
-            f"weights={name!r} is neither a file nor torchvision weights; known for these backbones: "
-            + ", ".join(
-                f"{model}_Weights.{version}"
-                for model, versions in (
-                    ("MobileNet_V2", ("IMAGENET1K_V1", "IMAGENET1K_V2")),
-                    ("MobileNet_V3_Large", ("IMAGENET1K_V1", "IMAGENET1K_V2")),
-                    ("MobileNet_V3_Small", ("IMAGENET1K_V1",)),
-                    ("MNASNet1_0", ("IMAGENET1K_V1",)),
-                    ("ResNet50", ("IMAGENET1K_V1", "IMAGENET1K_V2")),
-                    ("ResNet101", ("IMAGENET1K_V1", "IMAGENET1K_V2")),
-                    ("SSDLite320_MobileNet_V3_Large", ("COCO_V1",)),
-                )
-                for version in versions
-            )
-        ) from error
-    try:
-        state: Mapping[str, Tensor] = weights.get_state_dict(check_hash=True)
-    except OSError as error:
-        raise ValueError(f"cannot download {name}: {error}; weights=<file.pth> takes a file") from error
-    return state
+        return "; ".join([f"{self.source}: {self.taken} tensors loaded{names}", *self.notes])
 
 
 def load_by_position(backbone: Backbone, state: Mapping[str, Tensor], source: str) -> Loaded:
-    """Copy the tensors of a torchvision network into a backbone with the same layers.
+    """Copy the tensors of a network into a backbone with the same layers.
 
-    The backbone's n-th tensor takes the checkpoint's n-th: both list them from the image on. Tensors after the
-    backbone's last layer (dropped layers, the classifier) are left out and reported.
+    The backbone's n-th tensor takes the checkpoint's n-th: both list them from the image on. If the checkpoint has all
+    names of the backbone, they decide instead. Tensors after the backbone's last layer (dropped layers, the classifier)
+    are left out and reported. BatchNorm's counters stay 0 if the checkpoint has none.
 
     Raises:
         ValueError: at the first tensor whose kind or shape differs, with both names and shapes.
     """
-    ours, theirs = backbone.state_dict(), list(state.items())
+    ours = backbone.state_dict()
+    if ours.keys() <= state.keys():
+        theirs = [*((name, state[name]) for name in ours), *((k, v) for k, v in state.items() if k not in ours)]
+    else:
+        theirs = list(state.items())
+    if not any(kind(name) == COUNTER for name in state):
+        ours = {name: tensor for name, tensor in ours.items() if kind(name) != COUNTER}
     if len(theirs) < len(ours):
         raise ValueError(f"{source} has {len(theirs)} tensors, the backbone {len(ours)}: not the same network")
-    for (name, tensor), (their_name, their_tensor) in zip(ours.items(), theirs, strict=False):
-        kind, their_kind = name.rpartition(".")[2], their_name.rpartition(".")[2]
-        if kind != their_kind or tensor.shape != their_tensor.shape:
+    pairs = list(zip(ours.items(), theirs, strict=False))
+    for (name, tensor), (their_name, their_tensor) in pairs:
+        if kind(name) != kind(their_name) or tensor.shape != their_tensor.shape:
             raise ValueError(
                 f"{source}: {their_name} {tuple(their_tensor.shape)} does not fit {name} {tuple(tensor.shape)}; "
                 "width, width_rule, tail and the network itself must be those of the checkpoint"
             )
+    for (_, tensor), (_, their_tensor) in pairs:
         tensor.copy_(their_tensor)
     return Loaded(source, len(ours), dict(theirs[len(ours) :]))
 
 
+def kind(name: str) -> str:
+    """The last part of a tensor's name: weight, bias, running_mean, …"""
+    return name.rpartition(".")[2]
+
+
 def load_weights(backbone: Backbone, source: str) -> Loaded:
-    """Initialise a backbone from torchvision's weights by name, a file of torchvision's layout, or our checkpoint.
+    """Initialise a backbone from weights by name or a file.
+
+    Args:
+        source: torchvision's name of the weights; timm:<network>; hf://<owner>/<name>/<file>; a file of state dicts
+            (.pth, .pt, .safetensors), a checkpoint of ours, or a folder of tasks.publish.
 
     Raises:
-        ValueError: as the three functions above.
+        ValueError: as load_by_position, read_checkpoint, plain_state, and the functions of backbones/sources.py.
     """
-    if Path(source).suffix not in (".pth", ".pt", ".ckpt") and not Path(source).exists():
+    if source.startswith(TIMM):
+        fetched = timm_weights(source.removeprefix(TIMM), backbone)
+        check_sound(fetched.state, source)
+        return load_by_position(backbone, fetched.state, source)._replace(notes=fetched.notes)
+    path = hub_file(source) if source.startswith(HUB) else published_file(Path(source))
+    if path.suffix not in WEIGHTS and not path.exists():
         return load_by_position(backbone, torchvision_weights(source), source)
-    checkpoint = read_checkpoint(source)
-    state = checkpoint.get("state_dict", checkpoint.get("model", checkpoint))
-    if not isinstance(state, dict) or not any(isinstance(value, Tensor) for value in state.values()):
-        raise ValueError(f"{source} holds no tensors by name: it is no state dict")
-    state = {str(name): value for name, value in state.items() if isinstance(value, Tensor)}
+    state, wrapper = plain_state(read_checkpoint(path), source)
     check_sound(state, source)
     if any(name.startswith("tasks.") for name in state):  # ours; its heads may be of another task
-        state = {name: tensor for name, tensor in state.items() if name.startswith("backbone.")}
-    return load_by_position(backbone, state, source)
+        state = {name.removeprefix("backbone."): each for name, each in state.items() if name.startswith("backbone.")}
+    elif path.suffix == SUFFIX and not backbone.state_dict().keys() <= state.keys():
+        state = in_order(state, source)
+    return load_by_position(backbone, state, f"{source} ({wrapper})" if wrapper in AVERAGED else source)
 
 
 def load_head(head: nn.Module, loaded: Loaded) -> tuple[Loaded, list[str]]:
@@ -126,4 +121,4 @@ def load_head(head: nn.Module, loaded: Loaded) -> tuple[Loaded, list[str]]:
             tensor.copy_(their_tensor)
     left = {name: tensor for (name, tensor), fits in zip(loaded.rest.items(), same, strict=True) if not fits}
     new = [name for name, fits in zip(ours, same, strict=True) if not fits]
-    return Loaded(loaded.source, loaded.taken + sum(same), left), new
+    return Loaded(loaded.source, loaded.taken + sum(same), left, loaded.notes), new

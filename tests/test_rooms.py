@@ -51,14 +51,19 @@ ROOMS = {  # top to bottom: each imports rooms that stand below it, and these li
     "backbones": "torch torchvision",
 }
 FILES = {  # what single files may import beside, or (with "only") instead
-    "backbones.__main__": "rich heads.classification",
+    "backbones.command": "rich heads.classification",
     "backbones.errors": "only",
     "backbones.formula": "rich",
     "backbones.manifold": "matplotlib",
     "backbones.printing": "rich",
+    "backbones.published.weights": "only",
+    "backbones.safetensors_file": "safetensors",
+    "backbones.sources": "huggingface_hub",
     "backbones.table_file": "only yaml",
     "backbones.terminal": "only",
     "backbones.timm_features": "timm",
+    "backbones.weight_files": "only",
+    "backbones.weights_table": "only rich backbones.published.weights",
     "heads.__main__": "rich backbones.printing backbones.published.shapes backbones.terminal",
     "heads.published.detection": "backbones",
     "heads.published.row": "backbones",
@@ -130,7 +135,7 @@ def arrows_of_rooms(imported: Mapping[str, Iterable[str]]) -> dict[str, set[str]
     """Which rooms the modules of each room import; commands, which may start the application, are left out."""
     arrows: dict[str, set[str]] = {room: set() for room in ROOMS}
     for module, names in imported.items():
-        if not module.endswith(".__main__"):
+        if not module.endswith(".__main__") and module != "backbones.command":
             rooms = {room_of(name) for name in names if name.split(".")[0] in ("backbones", "heads", "tasks")}
             arrows[room_of(module)] |= rooms - {room_of(module)}
     return arrows

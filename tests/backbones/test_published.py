@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-from backbones.__main__ import built, rows, sizes
+from backbones.command import built, rows, sizes
 from backbones.published.compare import DIFFERS, compare
 from backbones.published.row import Figure, Published
 from backbones.published.shapes import Counts, count, no_images

@@ -1,0 +1,12 @@
+"""Names of files of weights. Nothing here imports PyTorch."""
+
+from pathlib import Path
+
+SUFFIX = ".safetensors"
+WEIGHTS = (".pth", ".pt", ".ckpt", SUFFIX)
+PUBLISHED = f"model{SUFFIX}"  # of tasks.publish, and of most repositories of the Hugging Face Hub
+
+
+def published_file(path: Path) -> Path:
+    """A folder's model.safetensors if it has one; any other path as it is."""
+    return path / PUBLISHED if (path / PUBLISHED).is_file() else path
