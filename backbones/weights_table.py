@@ -14,10 +14,10 @@ from backbones.published.weights import ROWS, PublishedWeights
 
 WIDTH = 140
 LEGEND = """
-A training with weights=<source> and the keys in the last column starts from them: torchvision's are downloaded with a
-hash check, timm's (pip install "mobilevision[timm]") from the Hugging Face Hub. MOBILEVISION_OFFLINE=1 forbids downloads
-score: ImageNet-1K top-1 or COCO val2017 box mAP as the publisher states it, in percent, for this image size; -: no
-source found
+A training with weights=<source> and the keys in the last column starts from them: torchvision's are downloaded with
+a hash check, timm's (pip install "mobilevision[timm]") from the Hugging Face Hub. MOBILEVISION_OFFLINE=1 forbids it.
+score: ImageNet-1K top-1 or COCO val2017 box mAP as the publisher states it, in percent, for this image size;
+-: no source found
 licence: timm's as its descriptions of the weights say; torchvision states none, and says that terms of the training
 data may apply (pytorch.org/vision/stable/models). ImageNet's terms are research and no commercial use
 """
