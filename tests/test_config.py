@@ -43,7 +43,7 @@ def task_of(choice: str) -> str:
     classes_only = choice in {
         f"dataset={name}" for name in ("imagenet", "imagenette", "folders", "table", "cifar10", "cifar100")
     }
-    boxes_only = choice.startswith("loss=") or choice in {
+    boxes_only = choice.startswith(("loss=", "match=")) or choice in {
         f"dataset={name}" for name in ("coco", "coco_json", "voc", "yolo")
     }
     if boxes_only or option.startswith(("detect", "ssd")):
@@ -84,7 +84,7 @@ def option_has_target(choice: str) -> bool:
 
 
 GROUPS = (
-    *("backbone", "head", "task", "loss", "balance", "dataset", "optimizer", "scheduler", "logger"),
+    *("backbone", "head", "task", "loss", "match", "balance", "dataset", "optimizer", "scheduler", "logger"),
     *("experiment", "recipe", "scale"),
 )
 
@@ -179,7 +179,7 @@ def test_what_a_stored_configuration_may_build_is_what_conf_builds():
     for path in sorted(CONF.rglob("*.yaml")):
         content = yaml.safe_load(path.read_text()) or {}
         content.pop("hydra", None)
-        group = {"loss": "task"}.get(path.parent.name, path.parent.name)
+        group = {"loss": "task", "match": "task"}.get(path.parent.name, path.parent.name)
         place = () if group in ("conf", "experiment", "paper", "recipe", "scale") else (group,)
         for slot, target in targets(content, place):
             assert may_build(slot, target), f"{path}: {target} is not in tasks/config/targets.py"

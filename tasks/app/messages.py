@@ -70,7 +70,7 @@ def explain(error: Exception, arguments: Sequence[str] = ()) -> str:
     if match:  # a group that does not exist: `bakbone=…`
         groups = sorted(path.name for path in CONF.iterdir() if path.is_dir() and not path.name.startswith("_"))
         if match[1] in groups:
-            key = {"loss": "detect.task.loss"}.get(match[1], f"segment.{match[1]}")
+            key = {"loss": "detect.task.loss", "match": "detect.task.loss.match"}.get(match[1], f"segment.{match[1]}")
             return f"{match[1]}: not a group of this command; tasks.multitask has it by head, {match[1]}@{key}=…"
         return f"{match[1]}: no such group{suggestion(match[1], groups)}; there are {', '.join(groups)}"
     return " ".join(str(error).split())

@@ -17,7 +17,7 @@ from tasks.config.tree import Tree
 from tasks.config.unread import check_read
 
 OURS = ("segment", "detect", "classify", "multilabel", "multitask")  # commands whose experiments are in conf/
-OPTIONAL = {"recipe", "experiment", "search"}  # groups of which nothing may be chosen
+OPTIONAL = {"recipe", "experiment", "search", "match"}  # groups of which nothing may be chosen
 
 
 def check_choices(arguments: Iterable[str], folders: Iterable[Path]) -> None:

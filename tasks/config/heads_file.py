@@ -1,7 +1,7 @@
 """multitask_heads: the part of tasks.multitask's configuration that has each task as a head.
 
-It is generated from the commands' own files. The choices of conf/detect.yaml for `task`, `head` and `loss` also apply
-to the head `detect` of tasks.multitask; the same holds for conf/<task>.yaml of a plug-in:
+It is generated from the commands' own files. The choices of conf/detect.yaml for `task`, `head`, `loss` and
+`match` also apply to the head `detect` of tasks.multitask; so do those of a plug-in's conf/<task>.yaml:
 
     defaults: [task@detect.task: detect, head@detect.head: ssdlite, loss@detect.task.loss: softmax, …]
     detect: {target: boxes, frozen: false}       # frozen: keeps the checkpoint's weights, and needs no data
@@ -20,7 +20,7 @@ from tasks.common.plugins import conf_folders
 from tasks.common.task_info import infos
 
 CONF = Path(__file__).parents[2] / "conf"
-PLACES = {"task": "task", "head": "head", "loss": "task.loss"}  # key of each group's choice within the head
+PLACES = {"task": "task", "head": "head", "loss": "task.loss", "match": "task.loss.match"}  # within a head
 
 
 def heads() -> dict[str, Any]:

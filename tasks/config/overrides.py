@@ -30,6 +30,7 @@ GLOBAL_GROUPS = {
     "recipe": ("data", "trainer"),
     "scale": ("dataset", "data", "trainer"),
     "loss": ("task.loss",),
+    "match": ("task.loss.match",),
     "dataset": ("dataset", "datasets", "data.draw", "data.own_augment"),  # any data set replaces a mixture
 }
 

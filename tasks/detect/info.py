@@ -42,7 +42,17 @@ INFO = TaskInfo(
     parity="tasks.detect.parity.SameBoxes",
     builds={
         "": ("tasks.detect.task.DetectTask",),
-        "loss": ("tasks.detect.multibox.FocalMultiBox", "tasks.detect.multibox.SoftmaxMultiBox"),
+        "loss": (
+            "tasks.detect.multibox.FocalMultiBox",
+            "tasks.detect.multibox.SoftmaxMultiBox",
+            "tasks.detect.soft_labels.QualityFocalMultiBox",
+            "tasks.detect.soft_labels.VarifocalMultiBox",
+        ),
+        "loss.match": (
+            "tasks.detect.matchers.ATSS",
+            "tasks.detect.matchers.ByIoU",
+            "tasks.detect.matchers.TaskAligned",
+        ),
         "select": ("heads.select.Select",),
     },
     shapes=shapes,

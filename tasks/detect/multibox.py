@@ -2,7 +2,8 @@
 
 import math
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from collections.abc import Sequence
+from typing import ClassVar, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -11,34 +12,16 @@ from torch import Tensor, nn
 from heads.boxes import decode, encode
 from heads.ssdlite import RawBoxes
 from tasks.common.distillation import binary_divergence, divergence
-from tasks.detect.assign import assign
+from tasks.detect.box_losses import OF_BOXES
+from tasks.detect.matchers import ByIoU, Matcher, Scene
 
-BOX_LOSSES = ("smooth_l1", "giou")
+BOX_LOSSES = ("smooth_l1", *OF_BOXES)
 
 
 def check_least(name: str, value: float, least: float) -> None:
     """Raises a ValueError for a number below its minimum."""
     if not isinstance(value, float | int) or value < least:
         raise ValueError(f"task.loss.{name}={value} must be {least} or more")
-
-
-def giou_loss(boxes: Tensor, others: Tensor) -> Tensor:
-    """1 - generalised IoU (R) of boxes (R, 4), absolute xyxy; torchvision's loss indexes by masks, which syncs.
-
-    Rezatofighi et al., CVPR 2019.
-    """
-    tiny = 1e-7
-    low, high = boxes[:, :2].maximum(others[:, :2]), boxes[:, 2:].minimum(others[:, 2:])
-    shared = area((high - low).clamp(min=0))
-    union = area(boxes[:, 2:] - boxes[:, :2]) + area(others[:, 2:] - others[:, :2]) - shared
-    around = area(boxes[:, 2:].maximum(others[:, 2:]) - boxes[:, :2].minimum(others[:, :2]))
-    return 1 - shared / (union + tiny) + (around - union) / (around + tiny)
-
-
-def area(sides: Tensor) -> Tensor:
-    """(R) from width and height (R, 2); the backward pass of `prod` would sync with the device."""
-    width, height = sides.unbind(1)
-    return width * height
 
 
 def looked_at(mask: Tensor) -> Tensor | slice:
@@ -54,6 +37,26 @@ def at_most(requested: Tensor, limit: int) -> int:
     return min(limit, math.ceil(requested.numpy().max())) if requested.device.type == "cpu" else limit
 
 
+class Matched(NamedTuple):
+    """The matches of a batch, of R anchors: on the CPU the matched ones, elsewhere all N · A.
+
+    Attributes:
+        labels: (N, A) class from 1 on, 0 for background.
+        quality: (N, A) score that each should have, if the matcher says one.
+        rows: the R anchors among all of the batch.
+        there: (R) which of them are matched.
+        truth: (R, 4) their boxes; anything where not matched.
+        around: (R, 4) the anchors themselves.
+    """
+
+    labels: Tensor
+    quality: Tensor | None
+    rows: Tensor | slice
+    there: Tensor
+    truth: Tensor
+    around: Tensor
+
+
 class MultiBox(nn.Module, ABC):
     """Classes of all anchors and boxes of the matched ones, both divided by the number of matches in the batch.
 
@@ -61,9 +64,11 @@ class MultiBox(nn.Module, ABC):
         activation: that turns logits into scores, "softmax" or "sigmoid"; column 0 is dropped afterwards.
 
     Args:
-        threshold: IoU from which an anchor is matched (tasks/detect/assign.py).
-        box: "smooth_l1" of the offsets, summed over the four; or "giou" of the boxes (Rezatofighi et al., CVPR 2019).
+        threshold: IoU from which an anchor is matched, if the matcher is ByIoU (tasks/detect/assign.py).
+        box: "smooth_l1" of the offsets, summed over the four; or of the boxes "giou", "diou" or "ciou"
+            (tasks/detect/box_losses.py).
         box_weight: of that loss relative to the classes' loss.
+        match: which anchors learn which box; None for ByIoU.
 
     Raises:
         ValueError: for an unknown box loss, or a threshold outside 0-1.
@@ -71,40 +76,64 @@ class MultiBox(nn.Module, ABC):
 
     activation: ClassVar[str]
 
-    def __init__(self, *, threshold: float = 0.5, box: str = "smooth_l1", box_weight: float = 1.0) -> None:
+    def __init__(
+        self,
+        *,
+        threshold: float = 0.5,
+        box: str = "smooth_l1",
+        box_weight: float = 1.0,
+        match: Matcher | None = None,
+    ) -> None:
         super().__init__()
         if box not in BOX_LOSSES:
             raise ValueError(f"task.loss.box={box} is not one of {', '.join(BOX_LOSSES)}")
         if not 0 < threshold <= 1:
             raise ValueError(f"task.loss.threshold={threshold} must lie between 0 and 1")
         check_least("box_weight", box_weight, 0)
+        if match is not None and not isinstance(match, Matcher):
+            raise ValueError(f"task.loss.match={match} matches no anchors; use match=iou or another of that group")
         self.threshold, self.box, self.box_weight = threshold, box, box_weight
+        self.match = match or ByIoU()
 
-    def forward(self, outputs: RawBoxes, anchors: Tensor, boxes: Tensor) -> Tensor:
+    def forward(
+        self, outputs: RawBoxes, anchors: Tensor, boxes: Tensor, maps: Sequence[tuple[int, int]] = ()
+    ) -> Tensor:
         """A scalar, the sum of terms()."""
-        terms = self.terms(outputs, anchors, boxes)
+        terms = self.terms(outputs, anchors, boxes, maps)
         return terms["boxes"] + terms["classes"]
 
-    def terms(self, outputs: RawBoxes, anchors: Tensor, boxes: Tensor) -> dict[str, Tensor]:
+    def terms(
+        self, outputs: RawBoxes, anchors: Tensor, boxes: Tensor, maps: Sequence[tuple[int, int]] = ()
+    ) -> dict[str, Tensor]:
         """Scalars: `boxes`, with its weight, and `classes`.
 
         Args:
             anchors: (A, 4) absolute xyxy.
             boxes: (N, T, 5) absolute xyxy and class number from 0, -1 for padding.
+            maps: for each map the number of its cells and of the anchors in each.
         """
         logits, offsets = outputs.logits.float(), outputs.offsets.float()
-        with torch.no_grad():
-            matched = assign(boxes, anchors, self.threshold)  # (N, A)
-            there = matched >= 0
-            whose = matched.clamp(min=0)
-            labels = (boxes[..., 4].long() + 1).gather(1, whose) * there  # (N, A), 0 for background
-            sound = boxes[..., :4].where(boxes[..., 4:] >= 0, anchors[0])  # padding gets a box with an area
-            rows = looked_at(there)
-            truth = sound.gather(1, whose[..., None].expand(-1, -1, 4)).flatten(0, 1)[rows]  # (R, 4)
-            around = anchors.expand(len(boxes), -1, -1).flatten(0, 1)[rows]
-        located = self.locate(offsets.flatten(0, 1)[rows], around, truth).where(there.flatten()[rows], 0.0).sum()
-        matches = there.sum().clamp(min=1)
-        return {"boxes": self.box_weight * located / matches, "classes": self.classify(logits, labels) / matches}
+        found = self.matched(logits, offsets, anchors, boxes, maps)
+        each = self.locate(offsets.flatten(0, 1)[found.rows], found.around, found.truth)
+        located = each.where(found.there, 0.0).sum()
+        matches = (found.labels > 0).sum().clamp(min=1)
+        return {"boxes": self.box_weight * located / matches, "classes": self.classify(logits, found.labels) / matches}
+
+    @torch.no_grad()
+    def matched(
+        self, logits: Tensor, offsets: Tensor, anchors: Tensor, boxes: Tensor, maps: Sequence[tuple[int, int]]
+    ) -> Matched:
+        """What each anchor learns; arguments as of terms(), with float32 logits and offsets."""
+        scene = Scene(boxes, anchors, maps, self.threshold, lambda: (self.scores(logits), decode(offsets, anchors)))
+        matched, quality = self.match(scene)
+        there = matched >= 0
+        whose = matched.clamp(min=0)
+        labels = (boxes[..., 4].long() + 1).gather(1, whose) * there
+        sound = boxes[..., :4].where(boxes[..., 4:] >= 0, anchors[0])  # padding gets a box with an area
+        rows = looked_at(there)
+        truth = sound.gather(1, whose[..., None].expand(-1, -1, 4)).flatten(0, 1)[rows]
+        around = anchors.expand(len(boxes), -1, -1).flatten(0, 1)[rows]
+        return Matched(labels, quality, rows, there.flatten()[rows], truth, around)
 
     def distance(self, outputs: RawBoxes, teacher: RawBoxes, temperature: float) -> Tensor:
         """A scalar: the classes of all anchors against a teacher's, and the offsets where the teacher sees an object.
@@ -119,8 +148,8 @@ class MultiBox(nn.Module, ABC):
 
     def locate(self, offsets: Tensor, anchors: Tensor, boxes: Tensor) -> Tensor:
         """Loss (R) of anchors' boxes: (R, 4) each."""
-        if self.box == "giou":
-            return giou_loss(decode(offsets, anchors), boxes)
+        if self.box in OF_BOXES:
+            return OF_BOXES[self.box](decode(offsets, anchors), boxes)
         return F.smooth_l1_loss(offsets, encode(boxes, anchors), reduction="none").sum(1)
 
     @abstractmethod
@@ -146,7 +175,7 @@ class SoftmaxMultiBox(MultiBox):
     If there are fewer unmatched anchors than requested, all are used; torchvision then counts the matched ones twice.
 
     Args:
-        threshold, box, box_weight: see MultiBox.
+        threshold, box, box_weight, match: see MultiBox.
         negatives: number of unmatched anchors per match.
         least_negatives: minimum per image, even if it has no boxes; SSD would learn nothing from such an image.
     """
@@ -161,8 +190,9 @@ class SoftmaxMultiBox(MultiBox):
         box_weight: float = 1.0,
         negatives: float = 3.0,
         least_negatives: int = 3,
+        match: Matcher | None = None,
     ) -> None:
-        super().__init__(threshold=threshold, box=box, box_weight=box_weight)
+        super().__init__(threshold=threshold, box=box, box_weight=box_weight, match=match)
         check_least("negatives", negatives, 0)
         check_least("least_negatives", least_negatives, 0)
         self.negatives, self.least_negatives = negatives, least_negatives
@@ -191,18 +221,33 @@ class SoftmaxMultiBox(MultiBox):
         return logits.softmax(-1)[..., 1:]
 
 
-class FocalMultiBox(MultiBox):
-    """Sigmoid focal loss of all anchors, as in TensorFlow's configuration of MobileNetV3's SSDLite.
+class SigmoidMultiBox(MultiBox):
+    """Losses with a score of its own for every class.
 
     The background has no score: its column is trained towards zero and dropped.
-
-    Args:
-        threshold, box, box_weight: see MultiBox. TensorFlow divides the offsets' loss by four: box_weight=0.25.
-        alpha: weight of the matched anchors' class; everything else has 1 - alpha.
-        gamma: how strongly easy examples are down-weighted; at least 1: below, gradients at a loss of 0 are infinite.
     """
 
     activation = "sigmoid"
+
+    def diverge(self, logits: Tensor, teacher: Tensor, temperature: float) -> Tensor:
+        return binary_divergence(logits[..., 1:], teacher[..., 1:], temperature, dim=2)
+
+    def sees(self, logits: Tensor) -> Tensor:
+        """Some class is more likely present than not."""
+        return (logits[..., 1:] > 0).any(2)
+
+    def scores(self, logits: Tensor) -> Tensor:
+        return logits[..., 1:].sigmoid()
+
+
+class FocalMultiBox(SigmoidMultiBox):
+    """Sigmoid focal loss of all anchors, as in TensorFlow's configuration of MobileNetV3's SSDLite.
+
+    Args:
+        threshold, box, box_weight, match: see MultiBox. TensorFlow divides the offsets' loss by four: box_weight=0.25.
+        alpha: weight of the matched anchors' class; everything else has 1 - alpha.
+        gamma: how strongly easy examples are down-weighted; at least 1: below, gradients at a loss of 0 are infinite.
+    """
 
     def __init__(
         self,
@@ -212,8 +257,9 @@ class FocalMultiBox(MultiBox):
         box_weight: float = 1.0,
         alpha: float = 0.75,
         gamma: float = 2.0,
+        match: Matcher | None = None,
     ) -> None:
-        super().__init__(threshold=threshold, box=box, box_weight=box_weight)
+        super().__init__(threshold=threshold, box=box, box_weight=box_weight, match=match)
         check_least("gamma", gamma, 1)
         if not 0 <= alpha <= 1:
             raise ValueError(f"task.loss.alpha={alpha} must lie between 0 and 1")
@@ -223,13 +269,6 @@ class FocalMultiBox(MultiBox):
         right = logits.gather(2, labels[..., None])[..., 0]  # (N, A)
         return self.absent(logits).sum() + (self.present(right) - self.absent(right)).where(labels > 0, 0.0).sum()
 
-    def diverge(self, logits: Tensor, teacher: Tensor, temperature: float) -> Tensor:
-        return binary_divergence(logits[..., 1:], teacher[..., 1:], temperature, dim=2)
-
-    def sees(self, logits: Tensor) -> Tensor:
-        """Some class is more likely present than not."""
-        return (logits[..., 1:] > 0).any(2)
-
     def absent(self, logits: Tensor) -> Tensor:
         """Loss of each logit whose class is absent."""
         return (1 - self.alpha) * logits.sigmoid() ** self.gamma * F.softplus(logits)
@@ -237,6 +276,3 @@ class FocalMultiBox(MultiBox):
     def present(self, logits: Tensor) -> Tensor:
         """Loss of each logit whose class is present."""
         return self.alpha * (-logits).sigmoid() ** self.gamma * F.softplus(-logits)
-
-    def scores(self, logits: Tensor) -> Tensor:
-        return logits[..., 1:].sigmoid()

@@ -76,7 +76,9 @@ class DetectTask(Task):
     def loss_parts(self, outputs: RawBoxes, batch: Mapping[str, Any]) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss and its terms, for the `classes` and the `boxes`."""
         anchors = self.anchors(outputs, tuple(batch["image"].shape[-2:]))
-        terms = self.criterion.terms(outputs, anchors, batch[self.target])
+        cells = (rows * columns for rows, columns in outputs.cells)
+        maps = list(zip(cells, self.head.anchors.per_cell, strict=True))
+        terms = self.criterion.terms(outputs, anchors, batch[self.target], maps)
         return terms["boxes"] + terms["classes"], terms
 
     def distance(self, outputs: RawBoxes, teacher: RawBoxes, temperature: float) -> Tensor:

@@ -48,6 +48,7 @@ def test_a_group_is_typed_as_a_whole():
         (["a.b=1", "+c=2", "~d"], {"a.b", "c", "d"}),
         (["optimizer=sgd"], {"optimizer"}),
         (["loss=focal"], {"task.loss"}),
+        (["match=atss"], {"task.loss.match"}),
         (["dataset=coco"], {"dataset", "datasets", "data.draw", "data.own_augment"}),
         (["+dataset@datasets.town=coco"], {"dataset", "datasets", "data.draw", "data.own_augment"}),
         (["hydra.run.dir=x", "hydra/launcher=y"], set()),

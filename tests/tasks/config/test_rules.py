@@ -62,6 +62,14 @@ WRONG = {  # task and choices of groups, then a key with values that cannot be m
         "task.loss.box_weight": NO_NUMBERS,
         "task.select.overlap": (*NO_NUMBERS, 2),
     },
+    ("detect", "loss=quality_focal", "match=task_aligned"): {
+        "task.loss.box": ("eiou", 1, None),
+        "task.loss.beta": (*NO_NUMBERS, 0.5),
+        "task.loss.match.alpha": NO_NUMBERS,
+        "task.loss.match.beta": NO_NUMBERS,
+        "task.loss.match.topk": (*NO_NUMBERS, 0, 1.5),
+        "task.loss.match.claim": ("x", 1, None),
+    },
     ("multitask", "balance=fixed"): {"balance.weights.segment": NO_NUMBERS, "detect.task.select.threshold": NO_NUMBERS},
     ("multitask", "balance=uncertainty"): {"balance.start.detect": (float("inf"), "x", None)},
 }

@@ -5,14 +5,23 @@ import torch
 from lightning.pytorch.plugins.precision import HalfPrecision
 from torch.utils._python_dispatch import TorchDispatchMode
 from torchvision.models.detection import ssdlite320_mobilenet_v3_large
-from torchvision.ops import box_iou, generalized_box_iou_loss, sigmoid_focal_loss
+from torchvision.ops import (
+    box_iou,
+    complete_box_iou_loss,
+    distance_box_iou_loss,
+    generalized_box_iou_loss,
+    sigmoid_focal_loss,
+)
 
 from heads import anchors as shapes
 from heads.boxes import encode
 from heads.ssdlite import RawBoxes
 from tasks.detect import multibox
 from tasks.detect.assign import assign
-from tasks.detect.multibox import FocalMultiBox, SoftmaxMultiBox, giou_loss
+from tasks.detect.box_losses import ciou_loss, diou_loss, giou_loss
+from tasks.detect.matchers import ATSS, TaskAligned
+from tasks.detect.multibox import FocalMultiBox, SoftmaxMultiBox
+from tasks.detect.soft_labels import QualityFocalMultiBox, VarifocalMultiBox
 
 SIZE = (160, 160)
 ANCHORS = shapes.paper(3).boxes([(10, 10), (5, 5), (3, 3)], SIZE, "cpu")
@@ -114,7 +123,11 @@ def test_focal_loss_is_torchvisions():
 
 
 @pytest.mark.parametrize(
-    "loss", [SoftmaxMultiBox(), SoftmaxMultiBox(box="giou"), FocalMultiBox(), FocalMultiBox(box="giou")]
+    "loss",
+    [
+        *(SoftmaxMultiBox(), SoftmaxMultiBox(box="giou"), FocalMultiBox(), FocalMultiBox(box="diou")),
+        *(QualityFocalMultiBox(box="ciou"), VarifocalMultiBox()),
+    ],
 )
 def test_perfect_outputs_cost_next_to_nothing(loss):
     torch.manual_seed(0)
@@ -151,7 +164,12 @@ def test_launches_do_not_grow_with_the_batch():
 
 
 @pytest.mark.parametrize(
-    "loss", [SoftmaxMultiBox(), SoftmaxMultiBox(box="giou", negatives=500), FocalMultiBox(), FocalMultiBox(box="giou")]
+    "loss",
+    [
+        *(SoftmaxMultiBox(), SoftmaxMultiBox(box="giou", negatives=500), FocalMultiBox(), FocalMultiBox(box="ciou")),
+        *(QualityFocalMultiBox(), QualityFocalMultiBox(box="diou", match=TaskAligned(claim=True))),
+        *(VarifocalMultiBox(match=ATSS(claim=True)), SoftmaxMultiBox(match=TaskAligned())),
+    ],
 )
 def test_masks_of_all_anchors_give_what_the_rows_of_some_do(loss, monkeypatch):
     torch.manual_seed(1)
@@ -168,24 +186,39 @@ def test_masks_of_all_anchors_give_what_the_rows_of_some_do(loss, monkeypatch):
         assert of_all.isfinite().all()
 
 
-def test_giou_is_torchvisions():
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        (giou_loss, generalized_box_iou_loss),
+        (diou_loss, distance_box_iou_loss),
+        (ciou_loss, complete_box_iou_loss),
+    ],
+)
+def test_losses_of_boxes_are_torchvisions(ours, theirs):
     torch.manual_seed(0)
     corners = torch.rand(2, 200, 2) * 40
     one, other = torch.cat((corners, corners + 1 + 30 * torch.rand(2, 200, 2)), 2).requires_grad_().unbind()
-    found = [loss(one, other) for loss in (giou_loss, generalized_box_iou_loss)]
+    found = [loss(one, other) for loss in (ours, theirs)]
     torch.testing.assert_close(*found)
     torch.testing.assert_close(*(torch.autograd.grad(loss.sum(), one)[0] for loss in found))
 
 
-def test_giou_asks_the_device_for_no_number():
+@pytest.mark.parametrize("loss", [giou_loss, ciou_loss])
+def test_losses_of_boxes_ask_the_device_for_no_number(loss):
     one = torch.tensor([[0.0, 0, 4, 4], [1, 1, 1, 5]], requires_grad=True)
     with torch.profiler.profile() as profile:
-        giou_loss(one, torch.tensor([[2.0, 2, 6, 6], [0, 0, 3, 3]])).sum().backward()
+        loss(one, torch.tensor([[2.0, 2, 6, 6], [0, 0, 3, 3]])).sum().backward()
     assert not {"aten::item", "aten::_local_scalar_dense", "aten::nonzero"} & {event.key for event in profile.events()}
 
 
 def test_what_makes_no_sense_is_refused():
-    with pytest.raises(ValueError, match="box=ciou is not one of smooth_l1, giou"):
-        FocalMultiBox(box="ciou")
+    with pytest.raises(ValueError, match="box=eiou is not one of smooth_l1, giou, diou, ciou"):
+        FocalMultiBox(box="eiou")
     with pytest.raises(ValueError, match="threshold=0 must lie between"):
         SoftmaxMultiBox(threshold=0)
+    with pytest.raises(ValueError, match="match=iou matches no anchors"):
+        SoftmaxMultiBox(match="iou")
+    with pytest.raises(ValueError, match=r"match\.topk=0 must be"):
+        ATSS(topk=0)
+    with pytest.raises(ValueError, match=r"beta=0\.5 must be 1 or more"):
+        QualityFocalMultiBox(beta=0.5)
