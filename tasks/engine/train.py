@@ -100,6 +100,8 @@ def train(run: Run, prepared: Prepared, splits: Splits, folder: Path) -> None:
             entry.prepare(data.train)
             if line := entry.advice(data):
                 report(line)
+    for line in data.sampling_lines():
+        report(line)
     exploded = fit(run, learner, data, metadata | {"anew": reinitialized}, splits, folder)
     folder = Path(learner.trainer.strategy.broadcast(str(folder)))  # only the first process knew it
     checkpoints = folder / "checkpoints"

@@ -117,6 +117,7 @@ RULES: Rules = RUN | LEARNING | NETWORK | DATA | COMMAND | PREDICTION | EXPORT |
 # Keys of some commands, and keys missing in older checkpoints:
 DATA_WHERE_PRESENT: Rules = {
     "data.balance": optional(number(0, 1)),
+    "data.repeat_factor": optional(number(0, 1)),
     "data.draw": (lambda v: v is None or isinstance(v, Mapping), "a number for each data set of a mixture"),
     "data.own_augment": (lambda v: v is None or of_transforms(v), "transforms by name for data sets by name"),
     "data.crop": IS_BUILT,

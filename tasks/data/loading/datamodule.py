@@ -27,7 +27,15 @@ from tasks.data.loading.half_precision import keep_coordinates
 from tasks.data.loading.mixture import as_mixture
 from tasks.data.loading.objects import boxes_at_input
 from tasks.data.loading.progressive import at_side, check_progressive
-from tasks.data.loading.samplers import BalancedBatches, EvalBatches, MixedBatches, TrainBatches, shared_out
+from tasks.data.loading.rarity import Often, often
+from tasks.data.loading.samplers import (
+    BalancedBatches,
+    EvalBatches,
+    MixedBatches,
+    TrainBatches,
+    WeightedBatches,
+    shared_out,
+)
 from tasks.data.loading.scales import Size
 from tasks.data.loading.sharing import WorkerLoader, shareable
 
@@ -52,7 +60,9 @@ class DataModule(lightning.LightningDataModule):
         cache: keep decoded images in memory.
         seed: of order and augmentation.
         draw: how often each data set of a mixture is drawn; 1 for those not named.
-        balance: for image labels: see BalancedBatches.
+        balance: how evenly classes are drawn: for image labels see BalancedBatches, for others class_uniform().
+        repeat_factor: share of the images below which a class is rare and drawn more often: see repeat_factors().
+        targets: the kinds of labels that are trained.
         own_augment: transforms by name for one data set of a mixture, instead of `augment`.
 
     Raises:
@@ -79,6 +89,8 @@ class DataModule(lightning.LightningDataModule):
         own_augment: Mapping[str, Mapping[str, albumentations.BasicTransform]] | None = None,
         balance: float | None = None,
         scales: Sequence[Sequence[int]] | None = None,
+        repeat_factor: float | None = None,
+        targets: Sequence[str] = (),
     ) -> None:
         super().__init__()
         self.train, self.val = None if train is None else as_mixture(train), as_mixture(val)
@@ -92,7 +104,9 @@ class DataModule(lightning.LightningDataModule):
         self.crop, self.fit, self.max_broken = crop, fit, max_broken
         self.batch_size, self.eval_batch_size, self.repeat = batch_size, eval_batch_size, repeat
         self.workers = min(8, len(cores())) if workers is None else workers
-        self.cache, self.seed, self.balance = cache, seed, balance or 0.0
+        self.cache, self.seed, self.targets = cache, seed, tuple(targets)
+        self.balance, self.repeat_factor = balance or 0.0, repeat_factor or 0.0
+        self.found_often: list[Often | None] | None = None
 
     def check_names(self, key: str, named: Iterable[str]) -> None:
         """Raises a UserError for a data set that does not exist, whose settings would never be used."""
@@ -139,13 +153,43 @@ class DataModule(lightning.LightningDataModule):
         )
 
     def order(self) -> Callable[..., TrainBatches]:
-        """Factory of the training order, called with TrainBatches' options: mixed, balanced or neither."""
+        """Factory of the training order, called with TrainBatches' options: mixed, balanced, weighted or none."""
         assert self.train is not None
+        weights = [None if often is None else often.weights for often in self.often()]
         if self.train.names:
-            return partial(MixedBatches, self.train.sizes, self.counts())
-        if self.balance:
+            return partial(MixedBatches, self.train.sizes, self.counts(), weights)
+        if self.balances_labels():
             return partial(BalancedBatches, self.train.class_labels(), self.batch_size, self.balance)
+        if weights[0] is not None:
+            return partial(WeightedBatches, weights[0], self.batch_size)
         return partial(TrainBatches, len(self.train), self.batch_size)
+
+    def balances_labels(self) -> bool:
+        """Whether each image has one class, so that classes can be drawn exactly as `balance` says."""
+        return bool(self.balance) and self.targets in ((), ("label",))
+
+    def often(self) -> list[Often | None]:
+        """How often the images of each data set are drawn, found once; None where all are drawn equally often."""
+        assert self.train is not None
+        if not (self.balance or self.repeat_factor) or (self.balances_labels() and not self.train.names):
+            return [None] * len(self.train.parts)
+        if self.found_often is None:
+            self.found_often = [
+                often(
+                    part.samples,
+                    [kind for kind in part.kinds if kind in self.targets],
+                    self.repeat_factor,
+                    self.balance,
+                )
+                for part in self.train.parts
+            ]
+        return self.found_often
+
+    def sampling_lines(self) -> list[str]:
+        """What is reported about images that are drawn more often."""
+        assert self.train is not None
+        lines = zip(self.train.parts, self.often(), strict=True)
+        return [f"{part.set_name}: {found.line}".removeprefix(": ") for part, found in lines if found is not None]
 
     def total_steps(self) -> int:
         """Number of optimiser steps of the whole training.

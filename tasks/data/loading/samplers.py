@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch.utils.data import Sampler
 
 from tasks.common.errors import UserError
+from tasks.data.loading.rarity import drawn_by_weight
 from tasks.data.loading.scales import Size, drawn_size
 
 
@@ -116,22 +117,49 @@ class BalancedBatches(TrainBatches):
         return generator.permutation(np.concatenate(order))
 
 
+class WeightedBatches(TrainBatches):
+    """Batches in which each image occurs as often as its weight says; the epoch length does not change.
+
+    Args:
+        weights: (N,) relative to each other, above 0.
+        batch_size: per process.
+        options: see TrainBatches.
+    """
+
+    def __init__(self, weights: NDArray[np.float64], batch_size: int, **options: Any) -> None:
+        super().__init__(len(weights), batch_size, **options)
+        self.weights = weights
+
+    def drawn(self) -> NDArray[np.int64]:
+        generator = np.random.default_rng((self.seed, self.epoch))
+        return drawn_by_weight(self.weights, self.size * self.repeat, generator)
+
+
 class MixedBatches(TrainBatches):
     """Batches of a mixture: a fixed number of samples of each data set, grouped by data set.
 
     Each set has its own order, a function of (seed, epoch) only: permutations of its samples, concatenated until the
-    epoch ends. An epoch draws `repeat` times the number of samples of all sets together, rounded up to whole batches.
+    epoch ends, or draws by weight. An epoch draws `repeat` times the number of samples of all sets together, rounded up
+    to whole batches.
     With several processes each global batch is split among them.
 
     Args:
         sizes: samples in each data set, in the order of concatenation.
         counts: samples of each in a batch, per process.
+        weights: (N,) of each set's samples, as in WeightedBatches; None where all are drawn equally often.
         options: see TrainBatches.
     """
 
-    def __init__(self, sizes: Sequence[int], counts: Sequence[int], **options: Any) -> None:
+    def __init__(
+        self,
+        sizes: Sequence[int],
+        counts: Sequence[int],
+        weights: Sequence[NDArray[np.float64] | None] | None = None,
+        **options: Any,
+    ) -> None:
         super().__init__(sum(sizes), sum(counts), **options)
         self.sizes, self.counts = tuple(sizes), tuple(counts)
+        self.weights = tuple(weights or [None] * len(sizes))
 
     def __iter__(self) -> Iterator[list[Draw]]:
         epoch, orders = self.epoch, [self.order(number) for number in range(len(self.sizes))]
@@ -148,6 +176,8 @@ class MixedBatches(TrainBatches):
         """The samples that the epoch draws from one data set, as indices in the mixture."""
         size, drawn = self.sizes[number], len(self) * self.counts[number] * self.world
         generator = np.random.default_rng((self.seed, self.epoch, number))
+        if (weights := self.weights[number]) is not None:
+            return sum(self.sizes[:number]) + drawn_by_weight(weights, drawn, generator)
         passes = [generator.permutation(size) for _ in range(-(-drawn // size))]
         return sum(self.sizes[:number]) + np.concatenate(passes)
 

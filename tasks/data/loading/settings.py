@@ -46,6 +46,7 @@ class DataSettings:
     holdout: float = 0.0
     share: float = 1.0
     scales: Sequence[Sequence[int]] | None = None
+    repeat_factor: float | None = None
 
     @classmethod
     def of(cls, tree: Tree) -> Self:
@@ -68,16 +69,13 @@ class DataSettings:
             raise UserError(f"datasets.{name} is for a mixture, which datasets=[…] makes")
         if settings.scales and settings.progressive:
             raise UserError("data.scales and data.progressive both decide the size of training images: set one to null")
-        if settings.balance and ("heads" in tree or list(settings.targets) != ["label"]):
-            raise UserError(
-                f"data.balance={settings.balance} is for one data set with image labels; "
-                "segmentation has task.loss.balance"
-            )
+        if settings.balance and settings.repeat_factor:
+            raise UserError("data.balance and data.repeat_factor both decide how often images are drawn: set one to 0")
         return settings
 
     def loading(self) -> dict[str, Any]:
         """The arguments of DataModule that are plain values."""
-        built = ("dataset", "targets", "white", "augment", "own_augment", "crop", "fit", "holdout", "share")
+        built = ("dataset", "white", "augment", "own_augment", "crop", "fit", "holdout", "share")
         return {field.name: getattr(self, field.name) for field in fields(self) if field.name not in built}
 
 

@@ -37,7 +37,7 @@ SINGLE = {  # what is typed for tasks.segment, and how the error begins or goes 
     "distill.teacher=gone.ckpt": r"distill\.teacher=gone\.ckpt: no such file",
     "distill.teacher=here.ckpt distill.weights=imagenet": r"distill\.weights=… is for torchvision's networks",
     "backbone.frozen=true": r"backbone\.frozen=true without weights to keep",
-    "data.balance=0.5": r"data\.balance=0\.5 is for one data set with image labels",
+    "data.balance=0.5 data.repeat_factor=0.1": r"data\.balance and data\.repeat_factor both decide how often",
     "mode=export checkpoint=here.ckpt export.precision=int3": r"export\.precision=int3 is not one of fp32, ",
     "mode=export checkpoint=here.ckpt export.mixed=true": r"export\.mixed=true is for export\.precision=int8",
     "backbone=table": r"backbone=table needs backbone\.file=<block table",

@@ -110,7 +110,7 @@ def test_as_a_head_of_multitask(command, root, tmp_path):
         ("task.threshold=1", "task.threshold=1 is not"),
         ("task.loss.positive_weight=[1,2]", "positive_weight has 2 numbers for 3 classes"),
         ("dataset.labels=[red,pink]", "has no column pink; its columns are id, split, red, green, blue"),
-        ("data.balance=0.5", "data.balance"),
+        ("data.repeat_factor=2", "data.repeat_factor=2 is not a number from 0 to 1"),
     ],
 )
 def test_mistakes_are_one_line(command, root, tmp_path, typed, said):
