@@ -14,6 +14,7 @@ from tasks.common.distillation import Distillation
 from tasks.common.gallery import Gallery
 from tasks.common.output import Found, Output
 from tasks.common.task_info import TaskInfo
+from tasks.common.views import MIRRORED, PLAIN, View
 
 
 class Task(nn.Module, ABC):
@@ -53,6 +54,26 @@ class Task(nn.Module, ABC):
 
     def prepare(self, samples: Any) -> None:
         """Called with the training samples before training, so that the loss can take statistics from them."""
+
+    @property
+    def views(self) -> Sequence[View]:
+        """The views of an image that scoring and prediction run the network on."""
+        return (PLAIN, MIRRORED) if self.mirror else (PLAIN,)
+
+    def merge(self, outputs: Mapping[View, Any]) -> Any:
+        """What predict() takes, from the head's outputs of each view: their mean."""
+        if len(outputs) == 1:
+            (only,) = outputs.values()
+            return only
+        return (outputs[PLAIN] + outputs[MIRRORED]) / 2
+
+    def use_one_view(self) -> None:
+        """Score and predict from the plain image alone from here on."""
+        self.mirror = False
+
+    def prepare_export(self) -> str:
+        """Turn off what an exported file does not do; returns a line about it, or ''."""
+        return ""
 
     @abstractmethod
     def loss(self, outputs: Any, batch: Mapping[str, Any]) -> Tensor:

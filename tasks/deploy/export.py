@@ -45,6 +45,9 @@ def export(run: Run, settings: ExportSettings, splits: Splits, folder: Path) -> 
     learner, data, metadata = build_all(run, splits)
     load_for_inference(run, learner)
     learner.eval()
+    for _, task in learner.each_task():
+        if line := task.prepare_export():
+            report(line)
     clear(folder)
     unverified = folder / "unverified"
     shutil.rmtree(unverified, ignore_errors=True)

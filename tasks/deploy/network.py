@@ -33,6 +33,8 @@ class Exported(nn.Module):
         self.learner.backbone.mean, self.learner.backbone.std = (
             value.detach().cpu().float() for value in (learner.backbone.mean, learner.backbone.std)
         )
+        for _, task in self.learner.each_task():
+            task.prepare_export()
         self.size, self.form, self.dtype = size, form, dtype
         self.names: dict[str, dict[str, str]] = {}
 

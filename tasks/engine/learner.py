@@ -13,6 +13,7 @@ from torchmetrics import Metric
 from backbones.base import Backbone
 from heads.boxes import Places
 from tasks.common.task import Task
+from tasks.common.views import View
 from tasks.engine.finetune import Finetune
 from tasks.engine.loss_weights import Balance, FixedWeights
 from tasks.engine.parts import parts_of, scale_rates, with_thaw
@@ -99,7 +100,7 @@ class Learner(lightning.LightningModule):
         return [f"{name}/{task.score}" if several else task.score for name, task in self.each_task()]
 
     def forward(self, images: Tensor) -> dict[str, Any]:
-        """Raw outputs of every task for (N, 3, H, W) uint8 images; see Task.mirror."""
+        """Raw outputs of every task for (N, 3, H, W) uint8 images; see Task.views."""
         if not self.domains:
             return self.outputs(images, self.each_task())
         outputs: dict[str, Any] = {}
@@ -111,17 +112,22 @@ class Learner(lightning.LightningModule):
     def outputs(
         self, images: Tensor, tasks: Sequence[tuple[str, Task]], counts: Sequence[int] | None = None
     ) -> dict[str, Any]:
-        """Raw outputs of these tasks from one pass of the backbone, or two with horizontal-flip TTA.
+        """Raw outputs of these tasks from one pass of the backbone, or one for each view that a task asks for.
 
         Args:
             counts: number of images of each data set, see Backbone.forward.
         """
-        maps = self.backbone(images, counts)
-        outputs = {name: task.head(maps) for name, task in tasks}
-        if not self.training and any(task.mirror for _, task in tasks):
-            mirrored = self.backbone(images.flip(-1), counts)
-            outputs |= {name: (outputs[name] + task.head(mirrored)) / 2 for name, task in tasks if task.mirror}
-        return outputs
+        if self.training:
+            maps = self.backbone(images, counts)
+            return {name: task.head(maps) for name, task in tasks}
+        views = {name: task.views for name, task in tasks}
+        found: dict[str, dict[View, Any]] = {name: {} for name in views}
+        for view in dict.fromkeys(view for own in views.values() for view in own):
+            maps = self.backbone(view.of(images), counts)
+            for name, task in tasks:
+                if view in views[name]:
+                    found[name][view] = task.head(maps)
+        return {name: task.merge(found[name]) for name, task in tasks}
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """Loss of each trained task, on the images of a training batch that have its labels."""

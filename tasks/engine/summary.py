@@ -11,6 +11,7 @@ from backbones.domain_norm import join_domains
 from heads.sizes import measure
 from tasks.common.console import report
 from tasks.common.table import print_table
+from tasks.common.views import MIRRORED, PLAIN
 from tasks.data.loading.datamodule import DataModule
 from tasks.engine.learner import Learner
 
@@ -24,7 +25,9 @@ def report_costs(learner: Learner, data: DataModule) -> dict[str, Any]:
         backbone = on_meta(learner.backbone)
         backbone.keep(task.head.maps)
         size = measure(backbone, heads[name], height, width)
-        twice = ", twice for the mirror image" if task.mirror else ""
+        views = len(task.views)
+        twice = ", twice for the mirror image" if task.views == (PLAIN, MIRRORED) else ""
+        twice = f", in {views} views when scored" if views > 2 else twice
         costs[name] = {"params": size.params, "multiply_adds": size.madds}
         report(
             f"{name}: {type(learner.backbone).__name__} + {task.head.title}, {size.params / 1e6:.2f}M params, "

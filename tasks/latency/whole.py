@@ -13,7 +13,7 @@ SECONDS, VISITS = 1.0, 15  # per network
 
 
 def whole(learners: Mapping[str, Learner], settings: LatencySettings, size: tuple[int, int]) -> dict[str, float]:
-    """Milliseconds for one image, by network name, without horizontal-flip TTA (Task.mirror).
+    """Milliseconds for one image, by network name, of the plain image alone (Task.views).
 
     Args:
         settings: only runtime and threads are used.
@@ -39,8 +39,8 @@ def in_turn(learners: Mapping[str, Learner], runtime: Runtime, size: tuple[int, 
 
 
 def single_pass(learner: Learner) -> Learner:
-    """Copy to the CPU that runs once per image, without horizontal-flip TTA."""
+    """Copy to the CPU that runs once per image, see Task.use_one_view."""
     network = copy.deepcopy(learner).cpu().eval()
     for _, task in network.each_task():
-        task.mirror = False
+        task.use_one_view()
     return network

@@ -113,7 +113,7 @@ class Proxy:
         """Make a network ready for training; returns its task."""
         torch.manual_seed(self.run.seed)
         ((_, task),) = learner.each_task()
-        task.mirror = False  # a second pass would not tell candidates apart any better
+        task.use_one_view()  # further passes would not tell candidates apart any better
         task.prepare(self.trained)
         if (teacher := self.run.distillation) is not None:
             self.distillation = self.distillation or make_distillation(teacher, task)

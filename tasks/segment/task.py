@@ -19,12 +19,16 @@ from tasks.common.gallery import EvenlySpread
 from tasks.common.labels import nearest
 from tasks.common.output import Found
 from tasks.common.task import Task
+from tasks.common.views import PLAIN, View
 from tasks.segment.draw import draw, resized
 from tasks.segment.info import INFO
 from tasks.segment.loss import PixelCrossEntropy
 from tasks.segment.miou import MeanIoU
 from tasks.segment.output import SegmentOutput
 from tasks.segment.parity import Logits
+from tasks.segment.views import labels_from_views
+
+LARGEST = 4.0  # scale of a view
 
 
 class SegmentTask(Task):
@@ -35,6 +39,11 @@ class SegmentTask(Task):
         head: builds the head: `head(features, num_classes)`, giving logits (N, classes, h, w).
         loss: `loss(logits, labels)` with labels (N, H, W), 255 for void.
         classes: (name, label id, colour) in the order of the train ids.
+        mirror: whether scoring and prediction also see the mirror image of each view.
+        scales: of the views; the probabilities of all views are averaged at the size of the files (labels_from_views).
+
+    Raises:
+        ValueError: for a scale that is not positive, above 4 or there twice.
     """
 
     info = INFO
@@ -45,8 +54,17 @@ class SegmentTask(Task):
         head: Callable[[Mapping[str, Feature], int], Head],
         loss: PixelCrossEntropy,
         classes: Sequence[Any],
+        mirror: bool = False,
+        scales: Sequence[float] = (1.0,),
     ) -> None:
         super().__init__()
+        self.mirror, self.scales = mirror, tuple(map(float, scales))
+        if (
+            not self.scales
+            or len({*self.scales}) < len(self.scales)
+            or not 0 < min(self.scales) <= max(self.scales) <= LARGEST
+        ):
+            raise ValueError(f"task.scales={[*scales]} must be different numbers above 0 and up to {LARGEST:g}")
         self.classes = [(str(name), int(label_id), tuple(colour)) for name, label_id, colour in classes]
         self.class_names = [name for name, _, _ in self.classes]
         self.colours = [colour for _, _, colour in self.classes]
@@ -58,14 +76,47 @@ class SegmentTask(Task):
             )
         self.criterion = loss
 
+    @property
+    def views(self) -> tuple[View, ...]:
+        sides = (False, True) if self.mirror else (False,)
+        return tuple(View(scale, mirrored) for scale in self.scales for mirrored in sides)
+
+    def merge(self, outputs: Mapping[View, Tensor]) -> Tensor | list[Tensor]:
+        """The logits of the only view, or of each view, mirrored ones turned back."""
+        upright = [logits.flip(-1) if view.mirrored else logits for view, logits in outputs.items()]
+        return upright if len(upright) > 1 else upright[0]
+
+    def use_one_view(self) -> None:
+        self.mirror, self.scales = False, (1.0,)
+
+    def prepare_export(self) -> str:
+        count = len(self.views)
+        if self.views == (PLAIN,):
+            return ""
+        self.use_one_view()
+        return (
+            f"{self.name} in the file sees the plain image alone: task.scales and task.mirror ({count} views) are of "
+            "mode=evaluate and mode=predict with the checkpoint"
+        )
+
+    def check_teacher(self, teacher: Task) -> None:
+        super().check_teacher(teacher)
+        teacher.use_one_view()  # its logits are compared, not its label maps
+
     def prepare(self, samples: Any) -> None:
         """Count the training pixels of each class if the loss weighs classes."""
         if self.criterion.balance:
             self.criterion.weigh(torch.from_numpy(samples.class_pixels(len(self.classes))))
 
     def loss(self, outputs: Tensor, batch: Mapping[str, Any]) -> Tensor:
-        result: Tensor = self.criterion(outputs, batch[self.target])
-        return result
+        return self.loss_parts(outputs, batch)[0]
+
+    def loss_parts(self, outputs: Tensor, batch: Mapping[str, Any]) -> tuple[Tensor, dict[str, Tensor]]:
+        """The loss and its terms, if it has several: `cross_entropy`, `dice`, `lovasz`."""
+        terms = self.criterion.terms(outputs, batch[self.target])
+        if len(terms) == 1:
+            return next(iter(terms.values())), {}
+        return torch.stack([*terms.values()]).sum(), terms
 
     def distance(self, outputs: Tensor, teacher: Tensor, temperature: float) -> Tensor:
         """The divergence of the softened classes, averaged over the logits' pixels, void ones included."""
@@ -73,13 +124,19 @@ class SegmentTask(Task):
             teacher = F.interpolate(teacher, outputs.shape[-2:], mode="bilinear", align_corners=False)
         return divergence(outputs, teacher, temperature, dim=1).mean()
 
-    def predict(self, outputs: Tensor, size: tuple[int, int], places: Places | None = None) -> Tensor:
+    def predict(self, outputs: Tensor | list[Tensor], size: tuple[int, int], places: Places | None = None) -> Tensor:
         """Train ids (N, H, W), uint8, at the size of the images, or straight from the logits at that of their files.
+
+        Args:
+            outputs: logits (N, C, h, w), or those of each view, see merge().
 
         Raises:
             ValueError: for files of several sizes, or images that do not fill the network's input.
         """
-        return labels_from_logits(outputs.contiguous(), size if places is None else size_of_files(places, size))
+        size = size if places is None else size_of_files(places, size)
+        if isinstance(outputs, list):
+            return labels_from_views(outputs, size)
+        return labels_from_logits(outputs.contiguous(), size)
 
     def tensors(self, outputs: Tensor, size: tuple[int, int], form: str) -> dict[str, Tensor]:
         """`logits` (N, C, h, w), or decoded to `labels` (N, H, W), train ids, uint8."""

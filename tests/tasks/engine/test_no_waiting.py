@@ -61,7 +61,14 @@ def images(count=2):
     return torch.zeros(count, 3, 64, 64, dtype=torch.uint8)
 
 
-@pytest.mark.parametrize("options", [[], ["task.loss.stride=4", "task.loss.label_smoothing=0.1"]])
+@pytest.mark.parametrize(
+    "options",
+    [
+        [],
+        ["task.loss.stride=4", "task.loss.label_smoothing=0.1"],
+        ["task.loss.ohem=0.3", "task.loss.ohem_threshold=0.7", "task.loss.dice=1", "task.loss.lovasz=1"],
+    ],
+)
 def test_segmentation(options):
     learner = build(run_of(*SINGLE, *options).learner, CLASSES)
     step(learner, {"image": images(), "mask": torch.zeros(2, 64, 64, dtype=torch.uint8)})
