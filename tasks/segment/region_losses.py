@@ -47,14 +47,13 @@ def lovasz_softmax(probabilities: Tensor, labels: Tensor, weights: Tensor | None
     """
     members = members_of(labels, probabilities.shape[1])
     known = (labels != VOID)[:, None]
-    errors = (members - probabilities).abs() * known  # void pixels have none, and come last
+    errors = (members - probabilities).abs() * known  # void pixels come last, with none
     errors, order = errors.t().sort(dim=1, descending=True)  # (C, P)
     with torch.no_grad():
         inside = members.t().gather(1, order) > 0
-        outside = ~inside & known[:, 0][order]
         size = inside.sum(1, keepdim=True)
         rest = size - inside.cumsum(1, dtype=torch.int32)
-        union = (size + outside.cumsum(1, dtype=torch.int32)).to(errors.dtype)
+        union = (size + (~inside).cumsum(1, dtype=torch.int32)).to(errors.dtype)
         growth = torch.where(inside, 1 / union.clamp(min=1), rest / (union * (union - 1)).clamp(min=1))
     return mean_of_present((errors * growth).sum(1), members, weights)
 
