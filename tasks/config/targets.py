@@ -80,6 +80,7 @@ ALLOWED: dict[str, frozenset[str]] = {  # by configuration key, without the head
             "heads.anchors.torchvision",
             "heads.aspp.DeepLabV3",
             "heads.classification.ClassificationHead",
+            "heads.fpn.LiteFPN",
             "heads.lraspp.LRASPP",
             "heads.lraspp.RASPP",
             "heads.ssdlite.SSDLite",

@@ -1,0 +1,84 @@
+"""Feature pyramid with a decoder, for segmentation (Kirillov et al., Panoptic Feature Pyramid Networks, 2019, 3.2).
+
+Its 3×3 convolutions are depthwise separable, as MobileNetV2 replaced them in SSD.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from backbones.base import Feature
+from backbones.blocks import ConvNormAct, ReLU
+from heads.base import Head, first_announced
+from heads.lraspp import check_hidden
+
+
+class LiteFPN(Head):
+    """From the deepest map to the finest: resized, added to the next finer one, smoothed.
+
+        c5 ── 1×1 ── gate ── smooth ── resize ─┐
+        c4 ── 1×1 ──────────────────────────── + ── smooth ── resize ─┐
+        c3 ── 1×1 ─────────────────────────────────────────────────── + ── smooth ── … ── 1×1 classes ── logits
+
+        1×1: to hidden channels, BN, ReLU; smooth: depthwise 3×3, BN, 1×1, BN, ReLU
+        gate: × the sigmoid of a 1×1 of the map's mean, for a view of the whole image, as in Lite R-ASPP
+
+    The paper's top-down path adds without smoothing and merges all levels at the finest size, with plain 3×3
+    convolutions; here one path does both. With a finest map at stride 4 thin objects keep their shape, and an output
+    stride of 32 is enough, since the finer maps bring the detail.
+
+    Args:
+        features: of the backbone.
+        num_classes: C, without void.
+        hidden: channels of every level.
+        maps: names of the maps to read, from the finest to the deepest, each one name or a list whose first existing
+            map is used.
+        dropout: of whole channels before the classes.
+
+    Raises:
+        ValueError: if the backbone does not have the maps; for hidden, maps or dropout out of range.
+    """
+
+    def __init__(
+        self,
+        features: Mapping[str, Feature],
+        num_classes: int,
+        *,
+        hidden: int = 64,
+        maps: Sequence[str | Sequence[str]] = (("c2", "c2_first"), "c3", "c4", ("c5_bottleneck", "c5")),
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        check_hidden(hidden)
+        if not 0 <= dropout < 1:
+            raise ValueError(f"head.dropout={dropout} does not lie between 0 and 1")
+        self.maps = tuple(first_announced(features, names) for names in maps)
+        if len(self.maps) < 2 or len(set(self.maps)) < len(self.maps):
+            raise ValueError(f"head.maps={[*self.maps]} must be two or more different maps, from the finest on")
+        sizes = [features[name].reduction for name in self.maps]
+        if sizes != sorted(sizes):
+            raise ValueError(f"head.maps={[*self.maps]} have reductions {sizes}: list the finest first")
+        self.levels = nn.ModuleList(ConvNormAct(features[name].channels, hidden, act=ReLU) for name in self.maps)
+        self.gate = nn.Conv2d(hidden, hidden, 1)
+        self.smooth = nn.ModuleList(separable(hidden) for _ in self.maps)
+        self.dropout = nn.Dropout2d(dropout)
+        self.classify = nn.Conv2d(hidden, num_classes, 1)
+
+    def forward(self, maps: Mapping[str, Tensor]) -> Tensor:
+        """Logits (N, classes, H / r, W / r) at the size of the finest map, of reduction r."""
+        levels = [level(maps[name]) for level, name in zip(self.levels, self.maps, strict=True)]
+        gate = torch.sigmoid(self.gate(F.adaptive_avg_pool2d(levels[-1], 1)))
+        x = self.smooth[-1](levels[-1] * gate)  # (N, hidden, H/32, W/32)
+        for level, smooth in zip(levels[-2::-1], [*self.smooth][-2::-1], strict=True):
+            x = smooth(level + F.interpolate(x, level.shape[-2:], mode="bilinear", align_corners=False))
+        logits: Tensor = self.classify(self.dropout(x))
+        return logits
+
+
+def separable(channels: int) -> nn.Sequential:
+    """A depthwise separable 3×3 convolution: both parts with batch normalisation, the second with ReLU."""
+    return nn.Sequential(
+        ConvNormAct(channels, channels, 3, groups=channels, act=None), ConvNormAct(channels, channels, act=ReLU)
+    )

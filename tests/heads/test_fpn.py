@@ -1,0 +1,52 @@
+"""The feature pyramid for segmentation: shapes, a size by hand, and what it refuses."""
+
+import pytest
+import torch
+
+from backbones.base import Feature
+from backbones.mobilenet_v2 import MobileNetV2
+from heads.fpn import LiteFPN
+
+FEATURES = {"c2": Feature(24, 4), "c3": Feature(32, 8), "c4": Feature(96, 16), "c5": Feature(1280, 32)}
+
+
+def test_logits_have_the_size_of_the_finest_map() -> None:
+    backbone = MobileNetV2(width=0.35)
+    head = LiteFPN(backbone.features, 5, hidden=16).eval()
+    assert head.maps == ("c2", "c3", "c4", "c5_bottleneck")
+    with torch.inference_mode():
+        logits = head(backbone.eval()(torch.zeros(2, 3, 70, 101, dtype=torch.uint8)))
+    assert logits.shape == (2, 5, 18, 26)
+
+
+def test_parameters_by_hand() -> None:
+    head = LiteFPN(FEATURES, 11, hidden=64, maps=["c2", "c3", "c4", "c5"])
+    levels = 64 * (24 + 32 + 96 + 1280) + 4 * 2 * 64
+    smooth = 4 * (9 * 64 + 2 * 64 + 64 * 64 + 2 * 64)
+    gate, classify = 64 * 64 + 64, 64 * 11 + 11
+    assert sum(parameter.numel() for parameter in head.parameters()) == levels + smooth + gate + classify
+
+
+def test_the_deepest_map_reaches_every_pixel() -> None:
+    torch.manual_seed(0)
+    head = LiteFPN(FEATURES, 2, hidden=8, maps=["c2", "c5"]).eval()
+    maps = {"c2": torch.rand(1, 24, 16, 16), "c5": torch.rand(1, 1280, 2, 2, requires_grad=True)}
+    head(maps)[0, 0, 0, 0].backward()  # the corner pixel's view of the opposite corner goes through the gate
+    assert maps["c5"].grad is not None
+    assert maps["c5"].grad[0, :, 1, 1].abs().sum() > 0
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"maps": ["c5", "c2"]}, "list the finest first"),
+        ({"maps": ["c5"]}, "two or more"),
+        ({"maps": ["c2", "c2"]}, "two or more different"),
+        ({"maps": ["c2", "c9"]}, "c9"),
+        ({"hidden": 0}, "head.hidden=0"),
+        ({"dropout": 1.0}, "head.dropout=1.0"),
+    ],
+)
+def test_what_it_refuses(options: dict[str, object], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        LiteFPN(FEATURES, 3, **options)  # type: ignore[arg-type]
