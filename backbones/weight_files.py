@@ -4,6 +4,7 @@ from pathlib import Path
 
 SUFFIX = ".safetensors"
 WEIGHTS = (".pth", ".pt", ".ckpt", SUFFIX)
+OURS = (".ckpt", SUFFIX)  # that may be a checkpoint of this project
 PUBLISHED = f"model{SUFFIX}"  # of tasks.publish, and of most repositories of the Hugging Face Hub
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from backbones.errors import ImageSizeError
+from backbones.weight_files import published_file
 from tasks.app.model import Model, View
 from tasks.checkpoint.manifest import NAME
 from tasks.checkpoint.manifest_rules import SUFFIXES
@@ -28,7 +29,8 @@ def load(path: str | Path, device: Any = None) -> Model:
         torch.Size([1, 32, 4, 8])
 
     Args:
-        path: a checkpoint of a training (.ckpt), or an exported file (.onnx, .xml, .pte, .pt2, or its model.json).
+        path: a checkpoint of a training (.ckpt), a folder of tasks.publish or its model.safetensors, or an exported
+            file (.onnx, .xml, .pte, .pt2, or its model.json).
         device: on which a checkpoint's network runs, as named by PyTorch; None for the accelerator if there is one,
             else the CPU. Exported files run on the CPU; those of ONNX Runtime and OpenVINO do not need PyTorch.
 
@@ -36,7 +38,7 @@ def load(path: str | Path, device: Any = None) -> Model:
         UserError: in one line, if the file is missing, damaged, newer than this code or not ours, if its configuration
             would build what conf/ does not, or if its runtime is not installed.
     """
-    path = Path(path)
+    path = published_file(Path(path))
     return of_export(path, device) if path.suffix in SUFFIXES or path.name == NAME else of_checkpoint(path, device)
 
 

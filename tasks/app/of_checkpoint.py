@@ -6,6 +6,7 @@ import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from backbones.weight_files import SUFFIX, published_file
 from tasks.checkpoint.manifest import CARD
 from tasks.config.targets import name_of_today
 
@@ -31,7 +32,7 @@ def implied_data_set(arguments: Sequence[str], folders: Iterable[Path]) -> list[
     if key not in typed or (key != "resume" and typed.get("mode", "train") == "train"):
         return []
     options = {target: name for name, target in options_of(folders)}
-    path = Path(typed[key].strip("'\"")).expanduser()
+    path = published_file(Path(typed[key].strip("'\"")).expanduser())
     found = {options[text] for text in map(name_of_today, texts_of(path)) if text in options}
     return [f"dataset={found.pop()}"] if len(found) == 1 else []
 
@@ -45,9 +46,13 @@ def options_of(folders: Iterable[Path]) -> Iterator[tuple[str, str]]:
 
 
 def texts_of(path: Path) -> set[str]:
-    """The texts in a checkpoint's pickle or an exported file's card; none of a file that is neither."""
+    """The texts in a checkpoint's pickle or header, or an exported file's card; none of a file that is neither."""
     card = path.with_name(CARD)
     try:
+        if path.suffix == SUFFIX:
+            with path.open("rb") as file:
+                size = int.from_bytes(file.read(8), "little")
+                return set(re.findall(r'"([\w.]+)\\"', file.read(min(size, LARGEST)).decode(errors="replace")))
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as file:
                 entry = next((each for each in file.infolist() if each.filename.endswith("/data.pkl")), None)

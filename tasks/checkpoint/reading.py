@@ -5,19 +5,21 @@ from pathlib import Path
 from typing import Any
 
 from backbones.torch_file import read_checkpoint
+from backbones.weight_files import SUFFIX, published_file
+from tasks.checkpoint.published import read_published
 
 FILES = 4  # kept at once: a search reads its seed, the network it found, and the trained result
 
 
 def read_file(path: str | Path) -> dict[str, Any]:
-    """read_checkpoint(), cached until the file changes.
+    """read_checkpoint(), or read_published() of a folder of tasks.publish, cached until the file changes.
 
     The result is shared: callers must not modify it, and must call forget() before passing it on to code that might.
 
     Raises:
         ValueError: as read_checkpoint().
     """
-    path = Path(path)
+    path = published_file(Path(path))
     try:
         status = path.stat()
     except OSError:
@@ -28,7 +30,7 @@ def read_file(path: str | Path) -> dict[str, Any]:
 @lru_cache(maxsize=FILES)
 def read_version(path: Path, *_version: int) -> dict[str, Any]:
     """The content of one version of a file."""
-    return read_checkpoint(path)
+    return read_published(path) if path.suffix == SUFFIX else read_checkpoint(path)
 
 
 def forget() -> None:

@@ -1,8 +1,10 @@
 """Checks that images held out by `data.holdout` were never trained on."""
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
+from backbones.weight_files import OURS
 from tasks.checkpoint.checkpoint import read_ours
 from tasks.checkpoint.reading import read_file
 from tasks.common.errors import UserError
@@ -41,7 +43,7 @@ def check_unseen(source: Source, dataset: Tree, here: Record) -> None:
         UserError: for a checkpoint of ours that was trained on the same data set with another split.
     """
     for key, path in (("checkpoint", source.checkpoint), ("weights", source.weights)):
-        if path is None or not path.endswith(".ckpt") or "mobilevision" not in read_file(path):
+        if path is None or not (path.endswith(OURS) and Path(path).is_file()) or "mobilevision" not in read_file(path):
             continue
         metadata = read_ours(path)["mobilevision"]
         theirs = set(folders_of(resolved(metadata["config"])["dataset"]))

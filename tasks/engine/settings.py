@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Self
 
+from backbones.weight_files import OURS, WEIGHTS, published_file
 from tasks.common.errors import UserError, check_file
 from tasks.common.task_info import infos
 from tasks.config.heads import check_heads, is_multitask
@@ -25,7 +27,7 @@ class Source:
     Attributes:
         checkpoint: one of our checkpoints, to start from, score or predict with.
         resume: one of our checkpoints, of the run to resume.
-        weights: torchvision's name of the weights, or a file.
+        weights: by name (torchvision's, timm:…, hf://…), or a file.
         model: an exported file.
     """
 
@@ -46,6 +48,9 @@ class Source:
             if isinstance(tree[key], list) and mode != "benchmark":
                 raise UserError(f"{key}={tree[key]}: several files are for mode=benchmark")
         given = {key: tree[key] for key in ("checkpoint", "resume", "weights", "model") if tree[key] is not None}
+        for key in given.keys() & {"checkpoint", "weights"}:
+            if not isinstance(given[key], list):
+                given[key] = str(published_file(Path(str(given[key]))) if "://" not in str(given[key]) else given[key])
         if mode in ("evaluate", "predict", "export") and not given.keys() & {"checkpoint", "model"}:
             if "weights" not in given:
                 raise UserError(f"mode={mode} needs checkpoint=<file.ckpt>, or weights=<of a whole network>")
@@ -64,6 +69,9 @@ class Source:
             for path in value if isinstance(value, list) else [value]:
                 if path is not None:
                     check_file(key, str(path))
+        weights = str(given.get("weights", ""))
+        if weights.endswith(WEIGHTS) and "://" not in weights:
+            check_file("weights", weights)
         return cls(**{key: str(value) for key, value in given.items() if not isinstance(value, list)})
 
 
@@ -196,7 +204,7 @@ class DistillationSettings:
             weight=need(tree, "distill.weight"),
             temperature=need(tree, "distill.temperature"),
         )
-        if own.teacher.endswith(".ckpt"):
+        if own.teacher.endswith(OURS):
             if own.weights is not None:
                 raise UserError(
                     "distill.weights=… is for torchvision's networks; distill.teacher=<file.ckpt> brings its own"

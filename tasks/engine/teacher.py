@@ -8,8 +8,9 @@ from torch import Tensor, nn
 
 from backbones.base import IMAGENET_MEAN, IMAGENET_STD
 from backbones.errors import ImageSizeError
+from backbones.sources import torchvision_weights
 from backbones.torch_file import check_sound, read_checkpoint
-from backbones.weights import torchvision_weights
+from backbones.weight_files import OURS, WEIGHTS
 from tasks.checkpoint.checkpoint import open_checkpoint
 from tasks.common.distillation import Distillation
 from tasks.common.errors import UserError, is_out_of_memory
@@ -63,7 +64,7 @@ def make_distillation(settings: DistillationSettings, task: Task) -> Distillatio
         UserError: if the teacher cannot be read, or its outputs do not match the student's.
     """
     name = settings.teacher
-    if name.endswith(".ckpt"):
+    if name.endswith(OURS):
         teacher = ours(name, task)
     elif task.target == "label":
         teacher = torchvisions(name, settings.weights, len(task.class_names))
@@ -95,7 +96,7 @@ def torchvisions(name: str, weights: str | None, classes: int) -> nn.Module:
         raise UserError(f"distill.teacher={name} needs distill.weights=<torchvision's name of the weights, or a file>")
     network = models.get_model(name, weights=None)
     try:
-        file = str(weights).endswith((".pth", ".pt"))
+        file = str(weights).endswith(WEIGHTS)
         network.load_state_dict(dict(read_checkpoint(weights) if file else torchvision_weights(weights)))
         check_sound(network.state_dict(), weights)
     except (ValueError, RuntimeError) as error:

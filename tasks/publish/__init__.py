@@ -1,0 +1,1 @@
+"""Publishes a checkpoint: a folder with weights, model card, labels and an example, without a pickle."""

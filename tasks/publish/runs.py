@@ -1,0 +1,153 @@
+"""What the folders of runs say: scores, costs, command and seeds. The card's numbers are read here, none is typed."""
+
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+
+from tasks.checkpoint.manifest import read_json
+from tasks.common.errors import UserError
+from tasks.common.spread import Spread
+from tasks.common.task_info import module_of
+from tasks.publish.private import without_folders
+
+ANY = ("seed", "resume", "logger", "cpu", "pictures", "traceback", "check", "overwrite", "saving", "confirm", "mode")
+NO_SCORES = ("images", "seconds")
+
+
+class Run(NamedTuple):
+    """A run's folder.
+
+    Attributes:
+        metrics: content of metrics.json.
+        costs: content of network.json.
+        config: content of config.yaml; {} if it is missing.
+        training: content of training.json; {} if the run did not train.
+    """
+
+    folder: Path
+    metrics: dict[str, Any]
+    costs: dict[str, Any]
+    config: dict[str, Any]
+    training: dict[str, Any]
+
+    @property
+    def scores(self) -> dict[str, float | None]:
+        """The scores by name, in order."""
+        return {key: value for key, value in self.metrics.items() if key not in NO_SCORES}
+
+
+def of_checkpoint(checkpoint: Path, metrics: Path | None) -> Run:
+    """The run that scored a checkpoint.
+
+    Raises:
+        UserError: if there is no metrics.json, or it is another checkpoint's.
+    """
+    folder = checkpoint.parent.parent if metrics is None else metrics.parent
+    again = (
+        f"score it (mode=evaluate checkpoint={checkpoint} hydra.run.dir=<folder>) and add metrics=<folder>/metrics.json"
+    )
+    if metrics is None and checkpoint.name != "best.ckpt" and checkpoint.with_name("best.ckpt").is_file():
+        raise UserError(f"{folder / 'metrics.json'} has the scores of best.ckpt, not of {checkpoint.name}: {again}")
+    if not (folder / "metrics.json").is_file():
+        raise UserError(f"{folder / 'metrics.json'}: no such file, from which the card's scores come: {again}")
+    return read_run(folder)
+
+
+def read_run(folder: Path) -> Run:
+    """Read a run's folder.
+
+    Raises:
+        UserError: if a file is missing, or is not what a run writes.
+    """
+    for name in ("metrics.json", "network.json"):
+        if not (folder / name).is_file():
+            raise UserError(
+                f"{folder / name}: no such file, which a finished run writes; the card's numbers come from it"
+            )
+    files = {name: read_json(folder / name) for name in ("metrics.json", "network.json")}
+    training = read_json(folder / "training.json") if (folder / "training.json").is_file() else {}
+    for name, content in {**files, "training.json": training}.items():
+        if not isinstance(content, dict):
+            raise UserError(f"{folder / name} is damaged: it is not a table of names and values")
+    metrics = files["metrics.json"]
+    for name, value in metrics.items():
+        if not isinstance(value, int | float | None) or isinstance(value, bool):
+            raise UserError(f"{folder / 'metrics.json'} is damaged: {name} is not a number or null")
+    if not isinstance(metrics.get("images"), int):
+        raise UserError(f"{folder / 'metrics.json'} is damaged: it lacks images, the number that was scored")
+    return Run(folder, metrics, files["network.json"], read_yaml(folder / "config.yaml", dict), training)
+
+
+def read_yaml(path: Path, kind: type) -> Any:
+    """Content of a YAML file of this kind; an empty one if the file is missing.
+
+    Raises:
+        UserError: if it is another kind.
+    """
+    if not path.is_file():
+        return kind()
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise UserError(f"{path} is no YAML file: {str(error).splitlines()[0]}") from error
+    if not isinstance(content, kind):
+        raise UserError(f"{path} is damaged: it is no {kind.__name__}")
+    return content
+
+
+def command_of(folder: Path, task: str) -> str:
+    """The command of a run, without this machine's folders; '' if it was not kept."""
+    words = read_yaml(folder / ".hydra" / "overrides.yaml", list)
+    if not words and not (folder / ".hydra" / "overrides.yaml").is_file():
+        return ""
+    return " ".join(["python -m", module_of(task), *(shlex.quote(without_folders(str(word))) for word in words)])
+
+
+def check_same(own: Run, others: Sequence[Run]) -> None:
+    """Check that runs differ in their seed alone.
+
+    Raises:
+        UserError: if two have the same seed, or a setting or the names of the scores differ.
+    """
+    seeds = {own.config.get("seed"): own.folder}
+    ours = dict(settings_of(own.config))
+    for run in others:
+        seed = run.config.get("seed")
+        if seed is None or seed in seeds:
+            raise UserError(
+                f"runs: {run.folder} has seed {seed}, as {seeds.get(seed, 'no config.yaml')} has: not another run"
+            )
+        seeds[seed] = run.folder
+        theirs = dict(settings_of(run.config))
+        differ = next((key for key in {**ours, **theirs} if ours.get(key) != theirs.get(key)), None)
+        if differ is not None:
+            raise UserError(
+                f"runs: {run.folder} is another training than {own.folder}: {differ}={theirs.get(differ)}, "
+                f"not {ours.get(differ)}; only seeds may differ"
+            )
+        if run.scores.keys() != own.scores.keys() or run.metrics["images"] != own.metrics["images"]:
+            raise UserError(f"runs: {run.folder} was scored by other images or metrics than {own.folder}")
+
+
+def settings_of(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the settings of a run that decide its result, by dotted key."""
+    for key, value in config.items():
+        name = f"{prefix}{key}"
+        if name in ANY or name == "data.workers":
+            continue
+        if isinstance(value, dict) and value:
+            yield from settings_of(value, f"{name}.")
+        else:
+            yield name, value
+
+
+def spreads(runs: Sequence[Run]) -> dict[str, Spread | None]:
+    """Each score's spread over runs; None if a run has no value."""
+    found = {}
+    for name in runs[0].scores:
+        values = [value for run in runs if (value := run.scores[name]) is not None]
+        found[name] = Spread.of(values) if len(values) == len(runs) else None
+    return found
