@@ -1,7 +1,6 @@
 """Checks that images held out by `data.holdout` were never trained on."""
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from backbones.weight_files import OURS
@@ -43,7 +42,7 @@ def check_unseen(source: Source, dataset: Tree, here: Record) -> None:
         UserError: for a checkpoint of ours that was trained on the same data set with another split.
     """
     for key, path in (("checkpoint", source.checkpoint), ("weights", source.weights)):
-        if path is None or not (path.endswith(OURS) and Path(path).is_file()) or "mobilevision" not in read_file(path):
+        if path is None or not path.endswith(OURS) or "://" in path or "mobilevision" not in read_file(path):
             continue
         metadata = read_ours(path)["mobilevision"]
         theirs = set(folders_of(resolved(metadata["config"])["dataset"]))
