@@ -118,6 +118,8 @@ ALLOWED: dict[str, frozenset[str]] = {  # by configuration key, without the head
         "tasks.data.transforms.box_transforms.RandomIoUCrop",
         "tasks.data.transforms.box_transforms.RandomZoomOut",
         "tasks.data.transforms.class_crop.ClassUniformCrop",
+        "tasks.data.transforms.class_mix.ClassMix",
+        "tasks.data.transforms.copy_paste.CopyPaste",
         "tasks.data.transforms.crop.RandomResizedCrop",
         "tasks.data.transforms.letterbox.Letterbox",
         "tasks.data.transforms.letterbox.Stretch",

@@ -66,7 +66,8 @@ class TrainDataset(Dataset[Batch]):
         void_outside(augment)
         resized = [transform for transform in augment if isinstance(transform, albumentations.RandomResizedCrop)]
         self.crop_sizes = [(transform, transform.size) for transform in resized]
-        self.mosaics = [transform for transform in augment if isinstance(transform, albumentations.Mosaic)]
+        counts = [(transform, others_of(transform)) for transform in augment]
+        self.combining = [(transform, count) for transform, count in counts if count is not None]
         with warnings.catch_warnings():  # transforms that move no pixels ignore boxes
             warnings.filterwarnings("ignore", message="Got processor for bboxes")
             self.augment = albumentations.Compose(list(augment), bbox_params=BOXES)
@@ -93,18 +94,15 @@ class TrainDataset(Dataset[Batch]):
         check_follow(sample)
         # One generator for all transforms: seeded one by one they would all draw the same random numbers.
         self.augment.set_random_state(generator, random.Random(hash(draw.seed)))
-        others = {mosaic.metadata_key: self.others(mosaic, generator, broken) for mosaic in self.mosaics}
+        others = {combine.metadata_key: self.others(count, generator, broken) for combine, count in self.combining}
         sample = self.augment(**sample, **others)
         check_pixels(sample["image"])
         sample = self.fitted({key: array for key, array in sample.items() if key not in others}, draw.size)
         return sample, self.samples.name(index)
 
-    def others(
-        self, mosaic: albumentations.Mosaic, generator: np.random.Generator, broken: list[tuple[str, str]]
-    ) -> Sequence[Arrays]:
-        """Random samples of the data set to fill a mosaic with, read lazily."""
-        rows, columns = mosaic.grid_yx
-        indices = generator.integers(len(self.samples), size=rows * columns - 1)
+    def others(self, count: int, generator: np.random.Generator, broken: list[tuple[str, str]]) -> Sequence[Arrays]:
+        """Random samples of the data set to combine with another, read lazily."""
+        indices = generator.integers(len(self.samples), size=count)
         return ReadLate(lambda place: self.read(int(indices[place]), generator, broken)[0], len(indices))
 
     def fitted(self, sample: Arrays, size: Size | None) -> Arrays:
@@ -139,6 +137,15 @@ class TrainDataset(Dataset[Batch]):
                     raise
                 broken.append((self.samples.name(number), str(error)))
         raise UserError(f"not one image can be read; the first: {broken[0][1]}")
+
+
+def others_of(transform: Any) -> int | None:
+    """How many other samples a transform combines with its own; None for most, which see no other."""
+    if isinstance(transform, albumentations.Mosaic):
+        rows, columns = transform.grid_yx
+        return int(rows * columns) - 1
+    others: int | None = getattr(transform, "others", None)
+    return others
 
 
 def check_follow(sample: Arrays) -> None:
