@@ -69,7 +69,8 @@ def run_of(*overrides: str, task: str = "segment"):
 @cache
 def composed(choice: str):
     """The configuration of one choice, for tests that only read it."""
-    return configuration(choice, task=task_of(choice))
+    start = ["weights=some.pth"] if choice.startswith("finetune=") else []
+    return configuration(choice, *start, task=task_of(choice))
 
 
 @cache
@@ -80,12 +81,12 @@ def on_cityscapes(*overrides: str):
 
 def option_has_target(choice: str) -> bool:
     group, option = choice.split("=")
-    return group not in ("experiment", "recipe", "scale") and option != "none"
+    return group not in ("experiment", "recipe", "scale", "finetune") and option != "none"
 
 
 GROUPS = (
     *("backbone", "head", "task", "loss", "match", "balance", "dataset", "optimizer", "scheduler", "logger"),
-    *("experiment", "recipe", "scale"),
+    *("experiment", "recipe", "scale", "finetune"),
 )
 
 
@@ -143,7 +144,8 @@ def leaves(node, path=""):
 
 
 @pytest.mark.parametrize(
-    "choice", [f"{group}={option}" for group in ("recipe", "experiment", "scale") for option in options(group)]
+    "choice",
+    [f"{group}={option}" for group in ("recipe", "experiment", "scale", "finetune") for option in options(group)],
 )
 def test_what_a_recipe_or_an_experiment_says_is_what_runs(choice):
     group, option = choice.split("=")
@@ -180,7 +182,7 @@ def test_what_a_stored_configuration_may_build_is_what_conf_builds():
         content = yaml.safe_load(path.read_text()) or {}
         content.pop("hydra", None)
         group = {"loss": "task", "match": "task"}.get(path.parent.name, path.parent.name)
-        place = () if group in ("conf", "experiment", "paper", "recipe", "scale") else (group,)
+        place = () if group in ("conf", "experiment", "paper", "recipe", "scale", "finetune") else (group,)
         for slot, target in targets(content, place):
             assert may_build(slot, target), f"{path}: {target} is not in tasks/config/targets.py"
         for line in path.read_text().splitlines():

@@ -18,6 +18,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from tasks.app.added_keys import check_added
 from tasks.app.auto import recognised
+from tasks.app.finetune import finetuned, null_as_none
 from tasks.app.folders import writes
 from tasks.app.foreign_keys import check_words
 from tasks.app.jobs import Jobs, in_sweep
@@ -86,6 +87,7 @@ class Command:
             store_heads()
             check_words(sys.argv[1:], keys_of(self.name))
             sys.argv[1:] = recognised(self.name, sys.argv[1:])
+            sys.argv[1:] = null_as_none(sys.argv[1:])
             check_choices(sys.argv[1:], (CONF, *conf_folders()))
             check_own_options(conf_folders())
             check_experiment(self.name, sys.argv[1:])
@@ -156,6 +158,7 @@ class Command:
             check_sections(config)
             if line := fallback(HydraConfig.get().runtime.choices, config, typed):
                 report(line)
+            config = finetuned(HydraConfig.get(), config, typed)
             for line in renamed_arguments(config, typed_keys(typed)):
                 report(line)
             settings = resolve(self.name, config, folder)

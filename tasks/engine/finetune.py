@@ -7,8 +7,19 @@ from typing import Any, Self
 from tasks.common.errors import UserError
 from tasks.config.tree import Tree, select
 
-OF_OPTIMIZER = ("backbone", "layer_decay")  # keys of `optimizer` that are not arguments of the optimiser
-NEEDS_WEIGHTS = {"thaw": 0, "frozen_until": None, "norms": "train", "warmup": 0, "lr": 1}  # keys, and their idle values
+OF_OPTIMIZER = (
+    "backbone",
+    "layer_decay",
+    "towards_start",
+)  # keys of `optimizer` that are not arguments of the optimiser
+NEEDS_WEIGHTS = {  # keys about loaded weights, with the values at which they do nothing
+    "finetune.name": None,
+    "finetune.thaw": 0,
+    "finetune.frozen_until": None,
+    "finetune.norms": "train",
+    "finetune.warmup": 0,
+    "optimizer.towards_start": 0,
+}
 
 
 @dataclass(frozen=True)
@@ -18,15 +29,17 @@ class Finetune:
     Attributes:
         backbone: learning rate of the backbone's last block, as a share of optimizer.lr.
         layer_decay: factor from each block's learning rate to that of the block before it.
+        towards_start: decay of loaded weights towards their start, see towards_start.TowardsStart; 0: towards 0.
         lr: factor of optimizer.lr for everything.
         thaw: shares of all steps before which the backbone's last and first block are not trained.
         warmup: share of all steps in which the learning rate of a thawed block rises.
         frozen_until: name of a feature map; the blocks up to it are never trained.
-        norms: batch normalisation of the loaded backbone: train | keep, see freezing.freeze.
+        norms: batch normalisation of the loaded backbone: train | keep | adapt | reestimate, see freezing.py, norms.py.
     """
 
     backbone: float = 1.0
     layer_decay: float = 1.0
+    towards_start: float = 0.0
     lr: float = 1.0
     thaw: tuple[float, float] = (0.0, 0.0)
     warmup: float = 0.0
@@ -49,9 +62,9 @@ def check_start(tree: Tree) -> None:
     if tree["mode"] != "train" or loads_weights(tree):
         return
     for key, idle in NEEDS_WEIGHTS.items():
-        if (value := select(tree, f"finetune.{key}")) not in (None, idle):
+        if (value := select(tree, key)) not in (None, idle):
             raise UserError(
-                f"finetune.{key}={value} without weights to start from: weights=<file or name> or "
+                f"{key.removesuffix('.name')}={value} without weights to start from: weights=<file or name> or "
                 "checkpoint=<file.ckpt> brings them"
             )
 

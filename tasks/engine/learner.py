@@ -264,7 +264,7 @@ class Learner(lightning.LightningModule):
     def make_optimizer(self) -> Optimizer:
         """Build the optimiser of all trained parameters, in groups by weight decay and part."""
         assert self.optimizer is not None
-        parts = parts_of(self.backbone, self.finetune, self.reinitialized)
+        parts = parts_of(self, self.backbone, self.finetune, self.reinitialized)
         optimizer = self.optimizer(parameter_groups(self, self.decay, parts))
         scale_rates(optimizer, self.finetune.lr)
         return optimizer

@@ -4,7 +4,7 @@ Layer-wise decay as in ELECTRA (Clark et al., 2020, appendix A) and BEiT (Bao et
 block's learning rate is d times that of the block after it. Here the last block has the backbone's full share.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import NamedTuple
 
 from torch import nn
@@ -21,10 +21,12 @@ class Part(NamedTuple):
     Attributes:
         share: of the learning rate.
         thaw: share of all steps before which they are not trained.
+        start: strength of their decay towards their start instead of 0; see towards_start.TowardsStart.
     """
 
     share: float = 1.0
     thaw: float = 0.0
+    start: float = 0.0
 
 
 ORDINARY = Part()
@@ -79,18 +81,23 @@ def check_parts(backbone: Backbone, finetune: Finetune) -> None:
         )
 
 
-def parts_of(backbone: Backbone, finetune: Finetune, new: frozenset[str]) -> dict[nn.Parameter, Part]:
-    """The part of each parameter of the backbone that is not an ordinary one.
+def parts_of(
+    network: nn.Module, backbone: Backbone, finetune: Finetune, new: Collection[str]
+) -> dict[nn.Parameter, Part]:
+    """The part of each parameter that is not an ordinary one.
 
     Args:
-        new: names of the learner's tensors that were not loaded; they learn like a head.
+        network: with `backbone` as its attribute of that name.
+        new: names of the network's tensors that were not loaded; they learn like a head, from wherever they start.
     """
     blocks = block_parts(backbone, finetune)
     found: dict[nn.Parameter, Part] = {}
-    for name, parameter in backbone.named_parameters():
-        if f"backbone.{name}" in new:
+    for name, parameter in network.named_parameters():
+        if name in new:
             continue
-        found[parameter] = blocks[block_number(name, len(blocks))]
+        of_backbone = name.startswith("backbone.")
+        part = blocks[block_number(name.removeprefix("backbone."), len(blocks))] if of_backbone else ORDINARY
+        found[parameter] = part._replace(start=finetune.towards_start)
     return {parameter: part for parameter, part in found.items() if part != ORDINARY}
 
 

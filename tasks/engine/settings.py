@@ -303,8 +303,8 @@ class Run:
         check_places(whole)
         check_values(whole, run.RUN | run.LEARNING, {})
         check_half(whole)
-        check_heads(whole)
         check_start(whole)
+        check_heads(whole)
         settings = cls(
             task=task,
             mode=whole["mode"],

@@ -14,6 +14,7 @@ import torch
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from tasks.checkpoint.checkpoint import load_state, make_metadata, open_checkpoint, read_ours
+from tasks.checkpoint.saving import save
 from tasks.common.console import report
 from tasks.common.cpu import give_way_to_accelerator, keep_freed_memory
 from tasks.common.errors import Diverged, Stopped, UserError
@@ -24,10 +25,11 @@ from tasks.data.loading.splits import Splits
 from tasks.engine.averaging import AverageWeights
 from tasks.engine.build import build, build_data, make_trainer
 from tasks.engine.callbacks import Best, Last, NoteBroken, Reseed, SaveOften, StartFromMean, StopAfter
-from tasks.engine.freezing import freeze
+from tasks.engine.freezing import freeze, loaded_norms
 from tasks.engine.holdout_checks import check_same_split, check_unseen
 from tasks.engine.learner import Learner
 from tasks.engine.metadata import SaveMetadata
+from tasks.engine.norms import AdaptStatistics, estimate_again
 from tasks.engine.pace import KeepPace
 from tasks.engine.progress import Pictures, ShowProgress
 from tasks.engine.quiet import quiet_lightning
@@ -36,6 +38,7 @@ from tasks.engine.settings import DistillationSettings, Run, TrainerSettings
 from tasks.engine.stopping import StopOnSignal, WatchLoss
 from tasks.engine.summary import print_scores, report_costs
 from tasks.engine.thaw import Thaw
+from tasks.engine.towards_start import TowardsStart
 from tasks.engine.weights import classes_of_inactive, load_for_inference, numbered_as_trained, start
 
 
@@ -86,7 +89,7 @@ def train(run: Run, prepared: Prepared, splits: Splits, folder: Path) -> None:
     learner, data, metadata, costs = prepared
     if splits.holdout is not None:
         check_unseen(run.source, run.data.dataset, splits.holdout)
-    reinitialized = start(run, learner)
+    reinitialized = start(run, learner, folder)
     freeze(learner, reinitialized)
     if run.distillation is not None:
         give_teacher(run.distillation, learner)
@@ -108,10 +111,26 @@ def train(run: Run, prepared: Prepared, splits: Splits, folder: Path) -> None:
     written = [checkpoints / "best.ckpt", checkpoints / "last.ckpt", Path(str(run.source.resume))]
     path = next(path for path in written if path.is_file())  # the best, if there was any validation
     load_state(learner, open_checkpoint(path, run.task), path)
+    if run.learner.finetune.norms == "reestimate" and path == checkpoints / "best.ckpt":
+        reestimate(learner, data, path)
     report(f"scoring   {path}")
     score(run, learner, data, costs, folder)
     if exploded:
         raise Diverged(exploded)
+
+
+def reestimate(learner: Learner, data: DataModule, path: Path) -> None:
+    """Estimate the backbone's batch-norm statistics again from training images, and put them into a checkpoint."""
+    trainer = learner.trainer
+    learner.to(trainer.strategy.root_device)
+    images = estimate_again(learner, data.train_dataloader(), trainer.precision_plugin.forward_context())
+    if trainer.is_global_zero:
+        checkpoint, state = read_ours(path), learner.state_dict()
+        names = [f"{name}.{kind}" for name in loaded_norms(learner) for kind in ("running_mean", "running_var")]
+        new = {name: state[name].to(checkpoint["state_dict"][name]) for name in names}
+        save({**checkpoint, "state_dict": checkpoint["state_dict"] | new}, path)
+    trainer.strategy.barrier()
+    report(f"statistics of batch norm estimated again from {images * trainer.world_size:,} training images")
 
 
 def build_all(run: Run, splits: Splits) -> tuple[Learner, DataModule, dict[str, Any]]:
@@ -210,6 +229,8 @@ def fit(run: Run, learner: Learner, data: DataModule, metadata: Mapping[str, Any
         Reseed(run.seed),
         SaveMetadata(metadata),
         *([Thaw()] if run.learner.finetune.thaw[1] > 0 else []),
+        *([AdaptStatistics()] if run.learner.finetune.norms == "adapt" else []),
+        *([TowardsStart(resume)] if run.learner.finetune.towards_start else []),
         StartFromMean(),
         NoteBroken(run.data.max_broken, splits.broken),
         KeepPace(resume),

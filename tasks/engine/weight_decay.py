@@ -38,8 +38,7 @@ def parameter_groups(
 
     The first group decays with the optimiser's own weight_decay, the second not at all; then there is one for each
     other weight decay. The first two are always there, even if empty, as in the optimiser states of older checkpoints.
-    Parameters with a pace of their own follow, in groups that also have their `share` of the learning rate and the
-    share of all steps before they `thaw`.
+    Parameters with a pace of their own follow, in groups that also have the fields of their Part.
 
     Args:
         decay: for norms, depthwise and biases: True for the optimiser's weight_decay, False for none, or a number
@@ -54,6 +53,8 @@ def parameter_groups(
             if parameter.requires_grad and parameter not in seen:
                 rule = rules[kind_of(module, name, parameter)]
                 part = (parts or {}).get(parameter, ORDINARY)
+                if part.start:  # it decays towards its start or, if it is of a kind that does not, not at all
+                    rule, part = 0.0, part if rule else part._replace(start=0.0)
                 groups.setdefault((part, None if rule is True else float(rule)), []).append(parameter)
                 seen.add(parameter)
     ordered = sorted(groups.items(), key=lambda entry: entry[0][0] != ORDINARY)

@@ -1,10 +1,18 @@
 """Loads the weights that a network starts from or is scored with."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from backbones.weights import load_head, load_weights
-from tasks.checkpoint.checkpoint import for_data_sets, load_state, open_checkpoint, separate_statistics_of, start_from
+from tasks.checkpoint.checkpoint import (
+    BALANCE,
+    for_data_sets,
+    load_state,
+    open_checkpoint,
+    separate_statistics_of,
+    start_from,
+)
 from tasks.checkpoint.manifest import metadata_of
 from tasks.common.console import report
 from tasks.common.errors import UserError
@@ -12,6 +20,7 @@ from tasks.config.heads import head_configs, is_multitask, with_data_sets
 from tasks.config.overrides import add_heads, apply_overrides, left_behind, typed_keys
 from tasks.config.tree import Tree, put, select
 from tasks.engine.learner import Learner
+from tasks.engine.load_report import LoadReport, Reinitialized
 from tasks.engine.resume_checks import check_resumable
 from tasks.engine.settings import Run
 
@@ -99,14 +108,17 @@ def classes_of(metadata: Mapping[str, Any]) -> dict[str, Sequence[Any]]:
     return {entry["target"]: entry["classes"] for entry in metadata["tasks"].values()}
 
 
-def start(run: Run, learner: Learner) -> list[str]:
+def start(run: Run, learner: Learner, folder: Path | None = None) -> list[str]:
     """Load the weights that a training starts from (`checkpoint=`, `weights=`), and report what was loaded.
 
     With `resume=` nothing is loaded here: Lightning does that when training starts.
 
+    Args:
+        folder: for weights.json, see load_report.LoadReport; None to write nothing.
+
     Returns:
-        Names of the tensors that stay newly initialised: with `checkpoint=`, those not taken from it; with `resume=`,
-        those recorded when the resumed run started; with `weights=` always [].
+        Names of the tensors that stay newly initialised: those not taken from the file; with `resume=`, those recorded
+        when the resumed run started.
 
     Raises:
         UserError: for weights that do not fit.
@@ -115,7 +127,7 @@ def start(run: Run, learner: Learner) -> list[str]:
     if source.resume is not None:
         return list(open_checkpoint(source.resume, run.task)["mobilevision"].get("anew", []))
     if source.weights is not None:
-        take_weights(learner, source.weights)
+        return start_from_weights(learner, source.weights, folder)
     if path is None:
         return []
     checkpoint = open_checkpoint(path, run.task)
@@ -134,22 +146,33 @@ def start(run: Run, learner: Learner) -> list[str]:
             raise UserError(f"{name}.frozen=true, but {path} has no head {name}, only {', '.join(trained)}")
         if name in other:
             raise UserError(f"{name}.frozen=true, but {path} knows other classes than the data set")
+    state = checkpoint["state_dict"]
+    ours = learner.state_dict()
     new = start_from(learner, checkpoint, path, other)
     added = [name for name in learner.tasks if name not in trained]
+    found = LoadReport.of_state(path, ours, state, new, ignored=BALANCE)
     dropped = [name for name in trained if name not in learner.tasks]
-    of_classes = [name for name in new if not name.startswith(tuple(f"tasks.{head}." for head in added))]
-    named = (
-        ", ".join(of_classes)
-        if len(of_classes) <= 4
-        else f"{of_classes[0]} … {of_classes[-1]} ({len(of_classes)} tensors)"
-    )
-    report(
-        f"weights from {path}"
-        + (f"; new heads: {', '.join(added)}" if added else "")
-        + (f"; dropped: {', '.join(dropped)}" if dropped else "")
-        + (f"; reinitialized{'' if added else ' for other classes'}: {named}" if of_classes else "")
-    )
+    report(found.line(added, dropped, "" if added else " for other classes"))
+    if folder is not None:
+        found.write(folder)
     return new
+
+
+def start_from_weights(learner: Learner, source: str, folder: Path | None) -> list[str]:
+    """start() with third-party weights.
+
+    Raises:
+        UserError: as take_weights(), and for a frozen head that they do not have.
+    """
+    found = take_weights(learner, source)
+    report(found.line())
+    if folder is not None:
+        found.write(folder)
+    for entry in found.reinitialized:
+        head = entry.name.split(".")[1]
+        if head in learner.frozen:
+            raise UserError(f"{head}.frozen=true, but weights={source} have nothing for {entry}")
+    return [entry.name for entry in found.reinitialized]
 
 
 def check_statistics(run: Run, learner: Learner, trained: Mapping[str, Any], has: Sequence[str]) -> None:
@@ -197,11 +220,11 @@ def load_for_inference(run: Run, learner: Learner) -> None:
         load_state(learner, checkpoint, path)
     if path is not None or source.model is not None:
         return
-    missing = take_weights(learner, str(source.weights))
-    if missing:
-        raise UserError(
-            f"weights={source.weights} has nothing for the head ({missing[0]} …): it can only be trained on"
-        )
+    found = take_weights(learner, str(source.weights))
+    report(found.line())
+    if found.reinitialized:
+        missing = found.reinitialized[0]
+        raise UserError(f"weights={source.weights} has nothing for the head ({missing} …): it can only be trained on")
 
 
 def same_classes(trained: Sequence[Any], here: Sequence[Any], path: str) -> None:
@@ -235,18 +258,32 @@ def numbered_as_trained(run: Run, classes: Mapping[str, Sequence[Any]]) -> Mappi
     return {**classes, "mask": trained} if alike else classes
 
 
-def take_weights(learner: Learner, source: str) -> list[str]:
+def take_weights(learner: Learner, source: str) -> LoadReport:
     """Load third-party weights into the backbone and, as far as the layouts match, into the head.
 
     Returns:
-        Names of the head's tensors that were not found.
+        What was loaded. The file's tensors that are left over after a head are offered to the next one.
+
+    Raises:
+        UserError: for weights that do not fit the backbone.
     """
     try:
         loaded = load_weights(learner.backbone, source)
     except ValueError as error:
         raise UserError(str(error)) from error
-    missing: list[str] = []
-    for _, task in learner.each_task():
+    matched = [f"backbone.{name}" for name in learner.backbone.state_dict()]
+    made: list[Reinitialized] = []
+    for head, task in learner.each_task():
+        rest = list(loaded.rest.items())
         loaded, missing = load_head(task.head, loaded)
-    report(f"weights from {loaded}" + (f"; the head is reinitialized: {missing[0]} …" if missing else ""))
-    return missing
+        ours = task.head.state_dict()
+        alike = len(rest) == len(ours)  # then the head took what it could, and the file's tensors stand beside its own
+        for (name, tensor), was in zip(ours.items(), rest if alike else [None] * len(ours), strict=True):
+            full = f"tasks.{head}.head.{name}"
+            if name in missing:
+                shape = tuple(was[1].shape) if was is not None and len(missing) < len(ours) else None
+                made.append(Reinitialized(full, tuple(tensor.shape), shape))
+            else:
+                matched.append(full)
+    left = {name: tuple(tensor.shape) for name, tensor in loaded.rest.items()}
+    return LoadReport(loaded.source, matched, made, left)

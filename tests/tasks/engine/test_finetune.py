@@ -4,6 +4,8 @@ import itertools
 import os
 import signal
 import warnings
+from contextlib import nullcontext
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -13,10 +15,12 @@ from tasks.config.tree import resolved
 from tasks.engine.build import build, make_trainer
 from tasks.engine.freezing import freeze
 from tasks.engine.learner import Learner
+from tasks.engine.norms import AdaptStatistics, estimate_again
 from tasks.engine.parts import with_thaw
 from tasks.engine.schedules import cosine
 from tasks.engine.settings import LearnerSettings
 from tasks.engine.thaw import Thaw
+from tasks.engine.towards_start import TowardsStart
 from tests.tasks.classify.test_command import TINY, same_state
 from tests.test_config import run_of, tree_of
 
@@ -91,6 +95,45 @@ def test_statistics_that_are_kept():
     assert learner.backbone.training and learner.task("classify").training
 
 
+def test_statistics_that_adapt_move_by_momentum_and_normalise_the_batch():
+    learner = learner_of("finetune.norms=adapt", "backbone.norm_momentum=0.25", "finetune.frozen_until=c1")
+    freeze(learner)
+    callback = AdaptStatistics()
+    callback.on_train_start(None, learner)
+    seen, norm, frozen = [], learner.backbone.blocks[2].project[1], learner.backbone.blocks[0][1]
+    norm.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].detach()))
+    norm.register_forward_hook(lambda _, __, output: seen.append(output.detach()))
+    norm.running_mean.fill_(3.0)
+    learner.train()
+    sum(learner.losses(batch()).values()).backward()
+    x, y = seen
+    mean = 0.75 * 3.0 + 0.25 * x.mean((0, 2, 3))
+    variance = 0.75 + 0.25 * x.var((0, 2, 3))
+    torch.testing.assert_close(norm.running_mean, mean)
+    torch.testing.assert_close(norm.running_var, variance)
+    torch.testing.assert_close(y, (x - mean[:, None, None]) / (variance[:, None, None] + norm.eps).sqrt())
+    assert not frozen.running_mean.any() and norm.weight.grad is not None
+    learner.eval()
+    learner(batch()["image"])
+    torch.testing.assert_close(norm.running_mean, mean)
+    callback.on_train_end()
+    assert len(norm._forward_pre_hooks) == 1
+
+
+def test_statistics_estimated_again_are_the_mean_of_the_batches():
+    learner = learner_of("finetune.norms=reestimate")
+    freeze(learner)
+    learner.trainer = SimpleNamespace(world_size=1)
+    norm, seen = learner.backbone.blocks[0][1], []
+    norm.running_mean.fill_(7.0)
+    norm.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    batches = [batch(), {"image": 255 - batch()["image"]}, {"image": batch()["image"][:2]}]
+    assert estimate_again(learner, batches, nullcontext()) == 10
+    torch.testing.assert_close(norm.running_mean, torch.stack([x.mean((0, 2, 3)) for x in seen]).mean(0))
+    torch.testing.assert_close(norm.running_var, torch.stack([x.var((0, 2, 3)) for x in seen]).mean(0))
+    assert norm.momentum == 0.01 and not norm.training and len(seen) == 3
+
+
 def fitted(tmp_path, learner: Learner, steps: int):
     """Train on the same batch; the weights and statistics of backbone and head before each step, and at the end."""
     learner.steps, seen = steps, []
@@ -158,12 +201,63 @@ def test_rates_rise_after_the_thaw():
     assert all(heads) and all(backbone)
 
 
+def pulled(learner: Learner, start: torch.Tensor | None = None) -> tuple[TowardsStart, torch.optim.Optimizer]:
+    """The callback at the beginning of a training, or at that of a resumed one with this start for all weights."""
+    optimizer, callback = learner.make_optimizer(), TowardsStart(None if start is None else "a.ckpt")
+    if start is not None:
+        callback.load_state_dict({name: start.expand_as(weight) for name, weight in learner.named_parameters()})
+    callback.on_train_start(SimpleNamespace(optimizers=[optimizer]), learner)
+    return callback, optimizer
+
+
+def test_loaded_weights_decay_towards_their_start():
+    """After k steps (1 - lr a)^k of the distance is left; what is new or never decays is not pulled."""
+    keys = ("optimizer.towards_start=0.5", "optimizer.backbone=0.5", "optimizer.lr=0.1")
+    learner, new = learner_of(*keys), "tasks.classify.head.classify.weight"
+    freeze(learner, [new])
+    learner.requires_grad_(True)
+    callback, optimizer = pulled(learner)
+    before = {name: weight.detach().clone() for name, weight in learner.named_parameters()}
+    with torch.no_grad():
+        for weight in learner.parameters():
+            weight += 1
+    for _ in range(3):
+        callback.on_before_optimizer_step(None, learner, optimizer)
+    after = {name: float((weight - before[name]).mean().detach()) for name, weight in learner.named_parameters()}
+    assert after["backbone.blocks.3.expand.0.weight"] == pytest.approx((1 - 0.1 * 0.5 * 0.5) ** 3, abs=1e-5)
+    assert after["backbone.blocks.0.1.weight"] == after[new] == pytest.approx(1)
+    groups = {name: group for group in optimizer.param_groups for name in named(learner, group)}
+    assert groups["backbone.blocks.3.expand.0.weight"]["weight_decay"] == 0
+    assert groups[new]["weight_decay"] == 0.01, "optimizer=adamw's own"
+
+
+def named(learner: Learner, group: dict) -> list[str]:
+    names = {parameter: name for name, parameter in learner.named_parameters()}
+    return [names[parameter] for parameter in group["params"]]
+
+
+def test_towards_zero_it_is_adamws_decay_and_a_damaged_start_is_named():
+    ours, theirs = learner_of("optimizer.towards_start=0.01"), learner_of()
+    callback, mine = pulled(ours, torch.zeros(()))
+    optimizer = theirs.make_optimizer()
+    for learner in (ours, theirs):
+        sum(learner.losses(batch()).values()).backward()
+    callback.on_before_optimizer_step(None, ours, mine)
+    mine.step()
+    optimizer.step()
+    for one, other in zip(ours.parameters(), theirs.parameters(), strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=1e-7)
+    with pytest.raises(UserError, match=r"^resume=a\.ckpt is damaged: its callbacks\.TowardsStart lacks"):
+        pulled(learner_of("optimizer.towards_start=0.01"), torch.zeros(2, 1, 1, 1, 1))
+
+
 def test_a_run_resumed_while_it_thaws_ends_as_if_never_stopped(command, folders, tmp_path, monkeypatch):
     """Three steps an epoch, twelve in all; blocks thaw at steps 2 to 5, and it stops in the middle of the second."""
     start = tmp_path / "start.pth"
     torch.manual_seed(3)
     torch.save(build(run_of(*TINY, task="classify").learner, {"label": ["a", "b", "c"]}).backbone.state_dict(), start)
     keys = ("optimizer.backbone=0.5", "optimizer.layer_decay=0.9", "finetune.thaw=[0.2,0.4]", "finetune.warmup=0.2")
+    keys += ("optimizer.towards_start=0.1",)
     tiny = (*TINY, f"dataset.root={folders}", f"weights={start}", "trainer.max_epochs=4", "pictures=0", *keys)
     result = command("classify", *tiny, f"hydra.run.dir={tmp_path / 'whole'}")
     assert result.status == 0, result.err
@@ -195,7 +289,7 @@ def test_a_run_resumed_while_it_thaws_ends_as_if_never_stopped(command, folders,
     [
         ("finetune.thaw=1.5", r"finetune\.thaw=1\.5 is not a share of all steps, from 0 and below 1, or a list of 2"),
         ("finetune.thaw=[0.5,0.1]", r"finetune\.thaw=\[0\.5, 0\.1\] is not"),
-        ("finetune.norms=freeze", r"finetune\.norms=freeze is not one of train, keep"),
+        ("finetune.norms=freeze", r"finetune\.norms=freeze is not one of train, keep, adapt, reestimate"),
         ("optimizer.layer_decay=1.5", r"optimizer\.layer_decay=1\.5 is not a number above 0 to 1"),
         ("optimizer.backbone=0", r"optimizer\.backbone=0 is not a number above 0"),
         ("finetune.thaw=0.2 weights=null", r"finetune\.thaw=0\.2 without weights to start from"),
