@@ -10,7 +10,7 @@ from torch import Tensor
 from tasks.common.ranks import is_first
 from tasks.common.writing import write_text
 
-SHOWN = 3  # tensors of a kind in the line
+SHOWN = 4  # tensors of a kind in the line
 
 
 class Reinitialized(NamedTuple):

@@ -21,6 +21,7 @@ from tasks.engine.schedules import cosine
 from tasks.engine.settings import LearnerSettings
 from tasks.engine.thaw import Thaw
 from tasks.engine.towards_start import TowardsStart
+from tests.tasks.app.test_distributed import run as run_processes
 from tests.tasks.classify.test_command import TINY, same_state
 from tests.test_config import run_of, tree_of
 
@@ -205,7 +206,7 @@ def pulled(learner: Learner, start: torch.Tensor | None = None) -> tuple[Towards
     """The callback at the beginning of a training, or at that of a resumed one with this start for all weights."""
     optimizer, callback = learner.make_optimizer(), TowardsStart(None if start is None else "a.ckpt")
     if start is not None:
-        callback.load_state_dict({name: start.expand_as(weight) for name, weight in learner.named_parameters()})
+        callback.load_state_dict({name: start.expand(weight.shape) for name, weight in learner.named_parameters()})
     callback.on_train_start(SimpleNamespace(optimizers=[optimizer]), learner)
     return callback, optimizer
 
@@ -246,16 +247,43 @@ def test_towards_zero_it_is_adamws_decay_and_a_damaged_start_is_named():
     mine.step()
     optimizer.step()
     for one, other in zip(ours.parameters(), theirs.parameters(), strict=True):
-        torch.testing.assert_close(one, other, rtol=0, atol=1e-7)
+        torch.testing.assert_close(one, other, rtol=0, atol=1e-6)
     with pytest.raises(UserError, match=r"^resume=a\.ckpt is damaged: its callbacks\.TowardsStart lacks"):
-        pulled(learner_of("optimizer.towards_start=0.01"), torch.zeros(2, 1, 1, 1, 1))
+        TowardsStart("a.ckpt").on_train_start(SimpleNamespace(optimizers=[mine]), ours)
 
 
-def test_a_run_resumed_while_it_thaws_ends_as_if_never_stopped(command, folders, tmp_path, monkeypatch):
-    """Three steps an epoch, twelve in all; blocks thaw at steps 2 to 5, and it stops in the middle of the second."""
-    start = tmp_path / "start.pth"
+@pytest.fixture
+def start(tmp_path):
+    """A file of weights for the tiny network, with statistics that look trained."""
     torch.manual_seed(3)
-    torch.save(build(run_of(*TINY, task="classify").learner, {"label": ["a", "b", "c"]}).backbone.state_dict(), start)
+    learner = build(run_of(*TINY, task="classify").learner, {"label": ["a", "b", "c"]})
+    for _ in range(20):
+        learner(torch.randint(0, 256, (8, 3, 32, 32), dtype=torch.uint8))
+    torch.save(learner.backbone.state_dict(), tmp_path / "start.pth")
+    return tmp_path / "start.pth"
+
+
+def test_two_processes_learn_what_one_does(command, folders, start, tmp_path):
+    """The statistics are kept and the head has none, so a batch of four is the sum of two of two."""
+    keys = ("finetune=gentle", "finetune.lr=1", "finetune.thaw=[0.2,0.6]", "optimizer=sgd", "head.dropout=0")
+    tiny = (*TINY, *keys, "optimizer.towards_start=0.1", f"dataset.root={folders}", f"weights={start}", "pictures=0")
+    tiny = (*tiny, "trainer.max_epochs=2", "trainer.check_val_every_n_epoch=2")
+    result = command("classify", *tiny, f"hydra.run.dir={tmp_path / 'one'}")
+    assert result.status == 0, result.err
+    two = ("trainer.devices=2", "trainer.strategy=ddp", "data.batch_size=2", f"hydra.run.dir={tmp_path / 'two'}")
+    run_processes("classify", *tiny, *two)
+    one, other = (
+        torch.load(tmp_path / name / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+        for name in ("one", "two")
+    )
+    begin = torch.load(start, weights_only=True)
+    assert not torch.equal(one["backbone.blocks.0.0.weight"], begin["blocks.0.0.weight"])
+    for name, tensor in one.items():
+        torch.testing.assert_close(tensor, other[name], rtol=1e-4, atol=1e-6, msg=name)
+
+
+def test_a_run_resumed_while_it_thaws_ends_as_if_never_stopped(command, folders, start, tmp_path, monkeypatch):
+    """Three steps an epoch, twelve in all; blocks thaw at steps 2 to 5, and it stops in the middle of the second."""
     keys = ("optimizer.backbone=0.5", "optimizer.layer_decay=0.9", "finetune.thaw=[0.2,0.4]", "finetune.warmup=0.2")
     keys += ("optimizer.towards_start=0.1",)
     tiny = (*TINY, f"dataset.root={folders}", f"weights={start}", "trainer.max_epochs=4", "pictures=0", *keys)
