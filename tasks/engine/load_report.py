@@ -32,12 +32,14 @@ class LoadReport(NamedTuple):
         matched: names of our tensors that were loaded, in order.
         reinitialized: those of ours that were not.
         left_out: names and shapes of the file's that nothing here takes.
+        notes: how the network differs from that of the weights in what tensors do not say.
     """
 
     source: str
     matched: list[str]
     reinitialized: list[Reinitialized]
     left_out: dict[str, tuple[int, ...]]
+    notes: tuple[str, ...] = ()
 
     @classmethod
     def of_state(
@@ -77,7 +79,7 @@ class LoadReport(NamedTuple):
             parts.append(f"reinitialized{why}: {listed(made)}")
         if left := [f"{name} {shape}" for name, shape in self.left_out.items() if not name.startswith(listed_above)]:
             parts.append(f"left out: {listed(left)}")
-        return "; ".join(parts)
+        return "; ".join([*parts, *self.notes])
 
     def write(self, folder: Path) -> None:
         """Write weights.json with every tensor by name and shape; only the first process does."""
@@ -86,6 +88,7 @@ class LoadReport(NamedTuple):
             "matched": self.matched,
             "reinitialized": [entry._asdict() for entry in self.reinitialized],
             "left_out": [{"name": name, "shape": shape} for name, shape in self.left_out.items()],
+            "notes": self.notes,
         }
         if is_first():
             write_text(folder / "weights.json", json.dumps(entries, indent=1) + "\n")

@@ -277,13 +277,12 @@ def take_weights(learner: Learner, source: str) -> LoadReport:
         rest = list(loaded.rest.items())
         loaded, missing = load_head(task.head, loaded)
         ours = task.head.state_dict()
-        alike = len(rest) == len(ours)  # then the head took what it could, and the file's tensors stand beside its own
+        alike = len(rest) == len(ours) and all(".classify" in f".{name}" for name in missing)  # of other classes
         for (name, tensor), was in zip(ours.items(), rest if alike else [None] * len(ours), strict=True):
             full = f"tasks.{head}.head.{name}"
             if name in missing:
-                shape = tuple(was[1].shape) if was is not None and len(missing) < len(ours) else None
-                made.append(Reinitialized(full, tuple(tensor.shape), shape))
+                made.append(Reinitialized(full, tuple(tensor.shape), None if was is None else tuple(was[1].shape)))
             else:
                 matched.append(full)
     left = {name: tuple(tensor.shape) for name, tensor in loaded.rest.items()}
-    return LoadReport(loaded.source, matched, made, left)
+    return LoadReport(loaded.source, matched, made, left, loaded.notes)

@@ -1,6 +1,7 @@
 """Weights to start from and weights to score with, of small checkpoints in files."""
 
 import copy
+import json
 
 import pytest
 import torch
@@ -114,3 +115,37 @@ def test_a_data_set_without_statistics_of_its_own_is_named():
             UserError, match=r"^a\.ckpt keeps the statistics of town, coco apart: .*datasets=\{town:…\}"
         ):
             check_known(names, ["town", "coco"], "a.ckpt")
+
+
+def test_what_is_loaded_is_told_in_shapes(tmp_path, capsys):
+    """The file is of a classifier of 5 classes with one tensor more; the network has 3."""
+    run = run_of("recipe=none", "backbone=mobilenet_v3_small", "backbone.width=0.35", "head.hidden=0", task="classify")
+    learner = build(run.learner, {"label": ["a", "b", "c"]})
+    channels = learner.task("classify").head.classify.weight.shape[1]
+    state = dict(learner.backbone.state_dict()) | {"fc.weight": torch.zeros(5, channels), "fc.bias": torch.zeros(5)}
+    torch.save(state, tmp_path / "five.pth")
+    run = run_of(*("recipe=none", "backbone=mobilenet_v3_small", "backbone.width=0.35", "head.hidden=0"),
+                 f"weights={tmp_path / 'five.pth'}", task="classify")  # fmt: skip
+    new = ["tasks.classify.head.classify.weight", "tasks.classify.head.classify.bias"]
+    assert start(run, learner, tmp_path) == new
+    count, last = len(learner.backbone.state_dict()), list(learner.backbone.state_dict())[-1]
+    assert capsys.readouterr().out == (
+        f"weights from {tmp_path / 'five.pth'}: {count} tensors (backbone.blocks.0.0.weight … backbone.{last}); "
+        f"reinitialized: {new[0]} (3, {channels}) (was (5, {channels})), {new[1]} (3,) (was (5,)); "
+        f"left out: fc.weight (5, {channels}), fc.bias (5,)\n"
+    )
+    written = json.loads((tmp_path / "weights.json").read_text())
+    assert len(written["matched"]) == count
+    assert written["reinitialized"][1] == {"name": new[1], "shape": [3], "was": [5]}
+    assert written["left_out"] == [{"name": "fc.weight", "shape": [5, channels]}, {"name": "fc.bias", "shape": [5]}]
+
+
+def test_of_our_checkpoint_too(saved, tmp_path):
+    path, state = saved
+    learner, run = made([*THREE, ["sky", 23, [9, 9, 9]]], 1, f"checkpoint={path}")
+    start(run, learner, tmp_path)
+    written = json.loads((tmp_path / "weights.json").read_text())
+    assert written["source"] == str(path) and len(written["matched"]) == len(state) - 4
+    assert written["reinitialized"][0] == {
+        "name": "tasks.segment.head.classify_low.weight", "shape": [4, 32, 1, 1], "was": [3, 32, 1, 1]
+    }  # fmt: skip
