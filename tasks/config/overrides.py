@@ -20,7 +20,7 @@ RESUME_KEYS = ("backbone", "head", "task", "heads", "balance", "batchnorm", "dis
            "finetune", "ema", "seed", "white", "data.batch_size", "data.repeat", "data.augment", "data.own_augment",
            "data.draw", "data.crop", "data.progressive", "data.scales", "data.balance", "data.repeat_factor",
            "data.max_broken", "data.holdout", "data.share", "trainer.accumulate_grad_batches", "trainer.precision",
-           "trainer.gradient_clip_val", "image_size")  # fmt: skip
+           "trainer.gradient_clip_val", "image_size", "norm_start")  # fmt: skip
 AS_BEFORE = {"optimizer.backbone": 1.0, "optimizer.layer_decay": 1.0, "optimizer.towards_start": 0.0,
              "finetune.name": None, "finetune.lr": 1.0,
              "finetune.thaw": 0, "finetune.warmup": 0.0, "finetune.frozen_until": None,

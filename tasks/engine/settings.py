@@ -259,6 +259,7 @@ class Run:
         mode: train, evaluate, predict, export, benchmark or search.
         seed: of weights, order and augmentation.
         ema: decay of the weights' running average; None for no average.
+        start_from_mean: whether batch norm's running statistics begin as the plain mean of all batches.
         stop_after: number of epochs after which training ends as if interrupted; None to finish.
         save_minutes: interval at which last.ckpt is written within an epoch; None for never.
         pictures: number of validation images drawn at the end.
@@ -277,6 +278,7 @@ class Run:
     trainer: TrainerSettings
     distillation: DistillationSettings | None
     ema: float | None
+    start_from_mean: bool
     stop_after: int | None
     save_minutes: float | None
     pictures: int
@@ -315,6 +317,7 @@ class Run:
             source=Source.of(whole),
             distillation=DistillationSettings.of(whole),
             ema=whole["ema"],
+            start_from_mean=whole.get("norm_start", "mean") == "mean",
             stop_after=whole["stop_after"],
             save_minutes=select(whole, "saving.minutes"),
             pictures=whole["pictures"],

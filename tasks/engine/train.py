@@ -231,7 +231,7 @@ def fit(run: Run, learner: Learner, data: DataModule, metadata: Mapping[str, Any
         *([Thaw()] if run.learner.finetune.thaw[1] > 0 else []),
         *([AdaptStatistics()] if run.learner.finetune.norms == "adapt" else []),
         *([TowardsStart(resume)] if run.learner.finetune.towards_start else []),
-        StartFromMean(),
+        *([StartFromMean()] if run.start_from_mean else []),
         NoteBroken(run.data.max_broken, splits.broken),
         KeepPace(resume),
         watch,

@@ -54,6 +54,7 @@ RULES: Rules = {
         (BELOW_ONE[0], "a share of all steps, from 0 and below 1"),
         (lambda v: is_number(v) and 1 <= v < 2**31 and v == int(v), "a whole number of steps"),
     ),
+    "scheduler.warmup_from": optional(number(above=0, most=1)),
     "scheduler.power": POSITIVE,  # below 0 the rate grows without bound
     "scheduler.factor": number(above=0, most=1),  # below 0 the rate becomes negative
     "scheduler.decay": number(above=0, most=1),

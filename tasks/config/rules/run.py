@@ -129,4 +129,5 @@ RUN_WHERE_PRESENT: Rules = {
     "batchnorm": optional(one_of("shared", "separate")),
     "saving.minutes": optional(POSITIVE),
     "metric": one_of(*METRICS),
+    "norm_start": one_of("mean", "initial"),
 }

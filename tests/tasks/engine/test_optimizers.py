@@ -169,6 +169,7 @@ EXPERIMENTS = {  # weight decay of weights, depthwise filters, norms, biases
     "classify_imagenet_se_resnet50": (1e-4, 1e-4, 0, 0),
     "classify_imagenet_v1": (4e-5, 0, 0, 0),
     "classify_imagenet_v2": (4e-5, 0, 0, 0),
+    "classify_imagenet_v2_torchvision": (4e-5, 4e-5, 4e-5, 4e-5),
     "classify_imagenet_v3_large": (1e-5, 0, 0, 0),
     "classify_imagenet_v3_small": (1e-5, 0, 0, 0),
     "detect_bccd": (0.05, 0.05, 0, 0),
@@ -178,6 +179,7 @@ EXPERIMENTS = {  # weight decay of weights, depthwise filters, norms, biases
     "segment_camvid": (0.05, 0.05, 0, 0),
     "segment_cityscapes_v3_large": (4e-5, 0, 0, 0),
     "segment_cityscapes_v3_small": (4e-5, 0, 0, 0),
+    "segment_voc_torchvision": (1e-6, 1e-6, 1e-6, 1e-6),
 }
 
 

@@ -87,3 +87,27 @@ def test_a_rate_never_rises_after_the_warm_up(schedule):
 def test_values_without_meaning_are_refused(schedule, options, message):
     with pytest.raises(ValueError, match=message):
         rates(schedule, 10, warmup=0.0, **options)
+
+
+def test_a_warm_up_from_a_share_is_torchs_linear_one():
+    found = rates(constant, 6, warmup=4, warmup_from=0.2)
+    assert found == pytest.approx([0.2, 0.4, 0.6, 0.8, 1, 1, 1])
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+    linear = torch.optim.lr_scheduler.LinearLR(optimizer, start_factor=0.2, total_iters=4)
+    theirs = []
+    for _ in range(7):
+        theirs.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        linear.step()
+    assert found == pytest.approx(theirs)
+    with pytest.raises(ValueError, match=r"warmup_from=0\.1 is a share above 0, and needs scheduler\.warmup above 0"):
+        rates(cosine, 10, warmup=0.0, warmup_from=0.1)
+
+
+def test_a_cosine_in_stairs_by_hand():
+    """Four epochs of three steps: (1 + cos 0°, 45°, 90°, 135°) / 2; the warm-up in the first epoch moves nothing."""
+    found = rates(cosine, 12, warmup=2, warmup_from=0.5, staircase=True, epochs=4)
+    stairs = [1, 0.8535534, 0.5, 0.1464466]
+    assert found == pytest.approx([0.5, 0.75, 1, *(rate for rate in stairs[1:] for _ in range(3)), 0])
+    with pytest.raises(ValueError, match=r"scheduler\.epochs=0 must be above 0"):
+        rates(cosine, 10, warmup=0.0, staircase=True, epochs=0)
