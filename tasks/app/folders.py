@@ -18,10 +18,10 @@ from tasks.config.overrides import quoted
 MARKS = (
     *(".hydra", "multirun.yaml", "config.yaml", "run.log", "checkpoints", "pictures", "labels", "boxes", "overlays"),
     *("metrics.json", "metrics.csv", "network.json", "training.json", "benchmark.json", "model.json", "card.json"),
-    *("index.csv", "errors.csv", "predictions.json", "comparison.csv", "study.log"),
+    *("index.csv", "errors.csv", "predictions.json", "comparison.csv", "study.log", "trials.log"),
 )
 DATA = ("root", "train.images", "val.images")
-RESULTS = ("metrics.json", "network.json", "training.json", "benchmark.json", "metrics.csv", "study.log")
+RESULTS = ("metrics.json", "network.json", "training.json", "benchmark.json", "metrics.csv", "study.log", "trials.log")
 INPUTS = ("resume", "search.study")  # files that a command continues from, in the folder that contains them
 SHARED = ("train", "evaluate")  # modes in which several processes form one run
 
@@ -175,7 +175,9 @@ def claimed(folder: Path, mark: str) -> bool:
 
 
 def goes_on(folder: Path, config: DictConfig) -> bool:
-    """Whether the command continues from a file in the folder."""
+    """Whether the command continues from a file in the folder; search=recipe does whenever there is its journal."""
+    if OmegaConf.select(config, "search.kind") == "recipe" and (folder / "trials.log").is_file():
+        return not config.overwrite
     paths = [OmegaConf.select(config, key) for key in INPUTS]
     return any(path is not None and Path(str(path)).resolve().is_relative_to(folder.resolve()) for path in paths)
 

@@ -107,7 +107,7 @@ def run_with_data(settings: Settings, typed: Sequence[str], folder: Path) -> Non
     if settings.search is not None:
         from tasks.search.search import search
 
-        search(run, settings.search, dataset, folder)
+        search(run, settings.search, dataset, folder, typed)
         return
     prepared = train.prepare(run, dataset)
     if run.mode == "train":

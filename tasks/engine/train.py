@@ -87,6 +87,31 @@ def train(run: Run, prepared: Prepared, splits: Splits, folder: Path) -> None:
         Diverged: if the loss diverged; if it is still finite, the best weights are scored first.
     """
     learner, data, metadata, costs = prepared
+    reinitialized = ready(run, prepared, splits, folder)
+    exploded = fit(run, learner, data, metadata | {"anew": reinitialized}, splits, folder)
+    folder = Path(learner.trainer.strategy.broadcast(str(folder)))  # only the first process knew it
+    checkpoints = folder / "checkpoints"
+    written = [checkpoints / "best.ckpt", checkpoints / "last.ckpt", Path(str(run.source.resume))]
+    path = next(path for path in written if path.is_file())  # the best, if there was any validation
+    load_state(learner, open_checkpoint(path, run.task), path)
+    if run.learner.finetune.norms == "reestimate" and path == checkpoints / "best.ckpt":
+        reestimate(learner, data, path)
+    report(f"scoring   {path}")
+    score(run, learner, data, costs, folder)
+    if exploded:
+        raise Diverged(exploded)
+
+
+def ready(run: Run, prepared: Prepared, splits: Splits, folder: Path) -> list[str]:
+    """Load the weights that training starts from, and try everything once; returns the tensors that stay new.
+
+    Args:
+        folder: gets what was loaded, weights.json.
+
+    Raises:
+        UserError: for incompatible choices.
+    """
+    learner, data, *_ = prepared
     if splits.holdout is not None:
         check_unseen(run.source, run.data.dataset, splits.holdout)
     reinitialized = start(run, learner, folder)
@@ -105,18 +130,7 @@ def train(run: Run, prepared: Prepared, splits: Splits, folder: Path) -> None:
                 report(line)
     for line in data.sampling_lines():
         report(line)
-    exploded = fit(run, learner, data, metadata | {"anew": reinitialized}, splits, folder)
-    folder = Path(learner.trainer.strategy.broadcast(str(folder)))  # only the first process knew it
-    checkpoints = folder / "checkpoints"
-    written = [checkpoints / "best.ckpt", checkpoints / "last.ckpt", Path(str(run.source.resume))]
-    path = next(path for path in written if path.is_file())  # the best, if there was any validation
-    load_state(learner, open_checkpoint(path, run.task), path)
-    if run.learner.finetune.norms == "reestimate" and path == checkpoints / "best.ckpt":
-        reestimate(learner, data, path)
-    report(f"scoring   {path}")
-    score(run, learner, data, costs, folder)
-    if exploded:
-        raise Diverged(exploded)
+    return reinitialized
 
 
 def reestimate(learner: Learner, data: DataModule, path: Path) -> None:
@@ -209,8 +223,19 @@ def give_teacher(settings: DistillationSettings, learner: Learner) -> None:
         task.distillation = make_distillation(settings, task)
 
 
-def fit(run: Run, learner: Learner, data: DataModule, metadata: Mapping[str, Any], splits: Splits, folder: Path) -> str:
+def fit(
+    run: Run,
+    learner: Learner,
+    data: DataModule,
+    metadata: Mapping[str, Any],
+    splits: Splits,
+    folder: Path,
+    callbacks: Sequence[lightning.Callback] = (),
+) -> str:
     """Fit, and write best.ckpt, last.ckpt and training.json into the folder.
+
+    Args:
+        callbacks: beside those of every training.
 
     Returns:
         Message about an exploded loss, or ''.
@@ -223,7 +248,7 @@ def fit(run: Run, learner: Learner, data: DataModule, metadata: Mapping[str, Any
             (checkpoints / name).unlink(missing_ok=True)
     watch = WatchLoss()
     stop, progress = StopOnSignal(checkpoints / "last.ckpt"), ShowProgress(learner.main_score)
-    callbacks = [
+    own = [
         *([AverageWeights(run.ema)] if run.ema is not None else []),
         *([StopAfter(run.stop_after)] if run.stop_after is not None else []),
         Reseed(run.seed),
@@ -241,7 +266,7 @@ def fit(run: Run, learner: Learner, data: DataModule, metadata: Mapping[str, Any
         *([SaveOften(checkpoints / "last.ckpt", run.save_minutes)] if run.save_minutes else []),
         stop,
     ]
-    trainer = make_trainer(run.trainer, callbacks, log=True)
+    trainer = make_trainer(run.trainer, [*own, *callbacks], log=True)
     if resume is not None:
         checkpoint, epochs = read_ours(resume), run.trainer.max_epochs
         check_same_split(checkpoint["mobilevision"].get("holdout"), splits.holdout, resume)

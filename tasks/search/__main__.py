@@ -1,5 +1,6 @@
-"""python -m tasks.search: a network fitted to data and device.
+"""python -m tasks.search: a network fitted to data and device, and a recipe fitted to data.
 
+    python -m tasks.search search=recipe task=segment dataset.root=<folder> minutes=30       how to train on your data
     python -m tasks.search search=netadapt checkpoint=<best.ckpt> target.latency=0.7x        narrow a trained network
     python -m tasks.search search=blocks dataset=cifar10 target.madds=40M search.trials=100  choose a network's blocks
     python -m tasks.search search=width task=segment target.latency=20ms                     the widest that fits
@@ -15,7 +16,7 @@ from tasks.app.cli import main as run_task
 from tasks.common.console import run_command
 from tasks.common.errors import UserError, visible
 from tasks.common.plugins import take_from
-from tasks.search.arguments import spelled_out, task_of
+from tasks.search.arguments import spelled_out, task_of, with_minutes
 
 
 def main() -> None:
@@ -23,6 +24,7 @@ def main() -> None:
     if {"--help", "-h"} & set(sys.argv[1:]):
         print(__doc__)
         return
+    sys.argv[1:] = with_minutes(sys.argv[1:])
     try:
         take_from(sys.argv[1:])
         task = task_of(sys.argv[1:])

@@ -39,3 +39,8 @@ def spelled_out(arguments: Sequence[str]) -> list[str]:
     if "search" not in keys and not any(argument.startswith("-") for argument in arguments):
         raise UserError(f"search=… is missing: one of {', '.join(KINDS)}")
     return ["mode=search", "hydra.job.name=search", *arguments]
+
+
+def with_minutes(arguments: Sequence[str]) -> list[str]:
+    """The arguments with `minutes=…` spelled out as `search.minutes=…`."""
+    return [f"search.{argument}" if argument.startswith("minutes=") else argument for argument in arguments]

@@ -1,11 +1,38 @@
 """Rules for the values of a search's settings, by kind of search."""
 
+import math
+
 from tasks.common.labels import is_number
-from tasks.config.rules import POSITIVE, SWITCH, Rule, Rules, is_size, list_of, one_of, whole
+from tasks.config.rules import (
+    POSITIVE,
+    SWITCH,
+    TEXT,
+    Rule,
+    Rules,
+    is_list,
+    is_size,
+    list_of,
+    number,
+    one_of,
+    optional,
+    whole,
+)
 
 COSTS = ("latency", "madds", "params")
 KNOBS = ("kernel", "expansion", "excite", "act", "filters", "layers")
 SHARE: Rule = (lambda v: is_number(v) and 0 < v < 1, "a number between 0 and 1")
+
+
+def multiples(least: float = -math.inf, *, above: float = -math.inf) -> Rule:
+    """A rule: the lowest and the highest multiple, with 1, the value itself, between them."""
+    inside = number(least, above=above)[0]
+    low = f"above {above:g}" if above > -math.inf else f"from {least:g}"
+    return (
+        lambda v: is_list(v) and len(v) == 2 and all(map(inside, v)) and v[0] <= 1 <= v[1] and v[0] < v[1],
+        f"[lowest, highest] multiple, {low}, with 1 between them",
+    )
+
+
 PROXY: Rules = {"search.images": whole(1), "search.workers": whole(1, optional=True)}
 KINDS: dict[str, Rules] = {
     "netadapt": PROXY
@@ -50,4 +77,17 @@ KINDS: dict[str, Rules] = {
         ),
     },
     "latency": {"search.networks": whole(3)},
+    "recipe": PROXY
+    | {
+        "search.minutes": optional(POSITIVE),
+        "search.trials": whole(1),
+        "search.epochs": whole(1, optional=True),
+        "search.prune": SWITCH,
+        "search.holdout": SHARE,
+        "search.lr": optional(multiples(above=0)),
+        "search.decay": optional(multiples(above=0)),
+        "search.augment": optional(multiples(0)),
+        "search.sizes": optional(list_of(POSITIVE)),
+        "search.finetune": optional(list_of(optional(TEXT))),
+    },
 }

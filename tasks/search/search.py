@@ -1,5 +1,6 @@
 """`python -m tasks.search` after its checks: dispatches to each kind of search."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import assert_never
 
@@ -7,23 +8,39 @@ from tasks.data.loading.splits import Splits
 from tasks.engine.build import build_data
 from tasks.engine.settings import Run
 from tasks.search.networks import Networks
-from tasks.search.settings import BlockSettings, LatencyCheckSettings, NarrowSettings, SearchSettings, WidthSettings
+from tasks.search.settings import (
+    BlockSettings,
+    LatencyCheckSettings,
+    NarrowSettings,
+    NetworkSearch,
+    RecipeSettings,
+    SearchSettings,
+    WidthSettings,
+)
 
 
-def search(run: Run, settings: SearchSettings, splits: Splits, folder: Path) -> None:
+def search(run: Run, settings: SearchSettings, splits: Splits, folder: Path, typed: Sequence[str] = ()) -> None:
     """Run the search that the settings describe.
+
+    Args:
+        typed: the command's arguments.
 
     Raises:
         UserError: for a network that cannot be searched, or a target that cannot be reached.
     """
+    if isinstance(settings, RecipeSettings):
+        from tasks.search.recipe.command import search_recipe
+
+        search_recipe(run, settings, splits, folder, typed)
+        return
     if run.distillation is not None and run.distillation.teacher == "seed":
         run = run.changed(distill={**run.stored["distill"], "teacher": run.source.checkpoint})
     networks = Networks(run, splits.classes, build_data(run.data, run.seed, splits).input_size())
     of_kind(settings, splits, networks, folder)
 
 
-def of_kind(settings: SearchSettings, splits: Splits, networks: Networks, folder: Path) -> None:
-    """Dispatch by kind of search; only block search imports Optuna."""
+def of_kind(settings: NetworkSearch, splits: Splits, networks: Networks, folder: Path) -> None:
+    """Dispatch by kind of search; of these only block search imports Optuna."""
     match settings:
         case NarrowSettings():
             from tasks.search.narrow.command import narrow

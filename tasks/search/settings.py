@@ -196,12 +196,59 @@ class LatencyCheckSettings:
         return cls(latency=LatencySettings.of(tree), networks=tree["search"]["networks"], choices=choices_of(tree))
 
 
-SearchSettings = NarrowSettings | BlockSettings | WidthSettings | LatencyCheckSettings
+@dataclass(frozen=True)
+class RecipeSettings:
+    """search=recipe.
+
+    Attributes:
+        minutes: wall clock of the command; None for as long as `trials` take.
+        trials: full trainings that the minutes are divided into, or their number.
+        epochs: of each training at the recipe's image size; None for as many as fit into the minutes.
+        prune: whether trainings below the others' median end early.
+        workers: number of processes.
+        holdout: fraction of the training images that score, unless data.holdout keeps some.
+        images: largest number of these.
+        lr, decay, augment: (lowest, highest) multiple of the recipe's own; None leaves it.
+        sizes: multiples of the image size.
+        finetune: options of that group; None stands for none of them.
+    """
+
+    minutes: float | None
+    trials: int
+    epochs: int | None
+    prune: bool
+    workers: int
+    holdout: float
+    images: int
+    lr: Sequence[float] | None
+    decay: Sequence[float] | None
+    augment: Sequence[float] | None
+    sizes: Sequence[float] | None
+    finetune: Sequence[str | None] | None
+
+    @classmethod
+    def of(cls, tree: Tree) -> Self:
+        """Read from a complete, resolved and validated configuration.
+
+        Raises:
+            UserError: without Optuna, or if nothing says how long a training is.
+        """
+        if find_spec("optuna") is None:
+            raise UserError('search=recipe needs optuna: pip install "mobilevision[search]"')
+        own = tree["search"]
+        if own["minutes"] is None and own["epochs"] is None:
+            raise UserError("search.minutes=null: search.epochs=… must say how long each training is")
+        return cls(**arguments(cls, own) | {"workers": own["workers"] or 1})
+
+
+NetworkSearch = NarrowSettings | BlockSettings | WidthSettings | LatencyCheckSettings
+SearchSettings = NetworkSearch | RecipeSettings
 BY_KIND: dict[str, type[SearchSettings]] = {
     "netadapt": NarrowSettings,
     "blocks": BlockSettings,
     "width": WidthSettings,
     "latency": LatencyCheckSettings,
+    "recipe": RecipeSettings,
 }
 
 
@@ -219,6 +266,9 @@ def search_settings(tree: Tree) -> SearchSettings:
     if kind not in KINDS:
         raise UserError(f"search.kind={kind}: choose it by search={', '.join(KINDS)}")
     check_values(tree, KINDS[kind], {})
+    if tree["data"].get("share", 1) != 1:
+        share = tree["data"]["share"]
+        raise UserError(f"data.share={share:g} is for trainings; a search takes all images: data.share=1")
     return BY_KIND[kind].of(tree)
 
 

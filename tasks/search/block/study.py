@@ -14,41 +14,19 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.pruners import BasePruner, MedianPruner, NopPruner
 from optuna.samplers import TPESampler
 from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from tasks.common.errors import UserError
 from tasks.config.targets import name_of_today
-from tasks.search.block.locks import Locks
 from tasks.search.block.space import Point, Space
+from tasks.search.journal import JOURNAL, JournalLock
+from tasks.search.locks import Locks
 
-JOURNAL, STUDY, TRIALS = 0, 1, 2  # lock numbers: the file, decisions based on it, trial 0 and following
+STUDY, TRIALS = JOURNAL + 1, JOURNAL + 2  # lock numbers: decisions based on the journal, trial 0 and following
 DRAWS = 20  # of a network, as the sampler may repeat one, before looking through all remaining ones
 LONG = 100  # characters; longer values, such as a whole network, are left out of messages
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
-
-
-class JournalLock(JournalFileOpenLock):
-    """Optuna's lock on the journal, but freed when its process ends; Optuna itself waits 30 seconds for such a lock.
-
-    Taking it removes an incomplete last line left by a killed process, since nothing could be appended to it.
-    """
-
-    def __init__(self, journal: Path, locks: Locks) -> None:
-        super().__init__(str(journal))
-        self.journal, self.locks = journal, locks
-
-    def acquire(self) -> bool:
-        self.locks.take(JOURNAL)
-        with self.journal.open("rb+") as file:
-            size = file.seek(0, os.SEEK_END)
-            if size and (file.seek(size - 1), file.read(1))[1] != b"\n":
-                file.seek(0)
-                file.truncate(file.read().rfind(b"\n") + 1)
-        return True
-
-    def release(self) -> None:
-        self.locks.give_back(JOURNAL)
 
 
 class Study:

@@ -25,7 +25,7 @@ class Locks:
         try:
             import fcntl
         except ImportError:  # Windows
-            raise UserError("search=blocks needs POSIX file locks, which this system lacks") from None
+            raise UserError("search=blocks and search=recipe need POSIX file locks, which this system lacks") from None
         self.fcntl, self.path = fcntl, path
         self.file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
 

@@ -1,0 +1,1 @@
+"""search=recipe: how to train on the user's data."""

@@ -1,0 +1,188 @@
+"""search=recipe: its processes, its time, and the real command on a tiny data set."""
+
+import csv
+import math
+import time
+from multiprocessing import Pipe
+from types import SimpleNamespace
+
+import pytest
+
+pytest.importorskip("optuna")
+
+from tasks.common.errors import UserError
+from tasks.search.arguments import with_minutes
+from tasks.search.recipe.command import Search, identity, within
+from tasks.search.recipe.study import RecipeStudy
+from tasks.search.recipe.trial import Pace
+from tasks.search.recipe.worker import End, Score
+from tests.tasks.search.test_recipe_study import SPACE
+
+TINY = (
+    *("task=classify", "dataset=folders", "backbone=mobilenet_v3_small", "backbone.width=0.35", "head.hidden=0"),
+    *("wants.skip_strides=2", "data.crop.size=32", "data.fit.resize=36", "data.fit.crop=32", "data.batch_size=4"),
+    *("data.workers=0", "trainer.accelerator=cpu", "search.sizes=null"),
+)
+
+
+class FakeWorker:
+    """A process that answers as it is told, and remembers what it was asked."""
+
+    def __init__(self, *answers):
+        self.answers, self.asked = list(answers), []
+        self.connection, self.theirs = Pipe()
+        self.process = SimpleNamespace(join=lambda: None, exitcode=-9)
+
+    def answer(self):
+        """Take what was sent, and answer if there is something left to say; without answers the process is dead."""
+        while self.theirs.poll():
+            self.asked.append(self.theirs.recv())
+            if self.answers:
+                self.theirs.send(self.answers.pop(0))
+            else:
+                self.theirs.close()
+                return
+
+
+@pytest.fixture
+def search(tmp_path, monkeypatch):
+    monkeypatch.setattr("tasks.search.recipe.command.epoch_batches", lambda *_: 10)
+    space = SimpleNamespace(**vars(SPACE), pixels=lambda _point: 1.0)
+
+    def make(**own):
+        settings = SimpleNamespace(**{"minutes": None, "trials": 3, "epochs": 2, "workers": 1, **own})
+        study = RecipeStudy(tmp_path, space, {}, prune=True, seed=0)
+        return Search(settings, None, None, space, study, tmp_path, time.monotonic())
+
+    return make
+
+
+def run(search, *workers, more=()):
+    """The search with these processes, and further ones for those that die."""
+    spare, pool = list(more), list(workers)
+    listen = search.listen
+
+    def answered(*arguments):
+        for worker in [*workers, *more]:
+            if not worker.theirs.closed:
+                worker.answer()
+        listen(*arguments)
+
+    search.listen = answered
+    search.go(pool, lambda: spare.pop(0))
+    return pool
+
+
+def test_minutes_are_short_for_the_searchs():
+    assert with_minutes(["search=recipe", "minutes=30"]) == ["search=recipe", "search.minutes=30"]
+
+
+def test_as_many_trials_as_asked_each_told_whether_to_go_on(search, capsys):
+    found = search()
+    worker = FakeWorker(Score(1, 0.4), Score(2, 0.5), End("complete", 0.5), *[End("complete", 0.6)] * 2)
+    run(found, worker)
+    first, *rest = worker.asked
+    assert (
+        first.name == "0"
+        and first.changes["trainer.max_epochs"] == 4
+        and first.changes["trainer.limit_train_batches"] == 5
+    )
+    assert rest[:2] == [False, False] and [job.name for job in rest[2:]] == ["1", "2"]
+    assert [outcome.score for outcome in found.study.outcomes()] == [0.5, 0.6, 0.6]
+    assert "of 20 steps (2 epochs) each" in capsys.readouterr().out
+
+
+def test_a_process_that_dies_is_a_failed_trial_and_is_replaced(search, capsys):
+    found = search()
+    spare = FakeWorker(End("complete", 0.6))
+    pool = run(found, FakeWorker(End("complete", 0.5)), more=[spare])
+    assert pool == [spare]
+    assert [(outcome.state, outcome.reason) for outcome in found.study.outcomes()] == [
+        ("complete", ""),
+        ("failed", "its process ended with -9"),
+        ("complete", ""),
+    ]
+    assert "failed    trial 1: its process ended with -9" in capsys.readouterr().out
+
+
+def test_what_never_works_is_an_error(search, tmp_path):
+    with pytest.raises(UserError, match=r"^the first 3 trials failed: no such thing \("):
+        run(search(trials=9), FakeWorker(*[End("failed", None, "no such thing")] * 3))
+    found = search(trials=9)  # what went well before is no such case
+    assert found.study.known == 3
+
+
+def test_the_pace_says_how_long_trials_are(search):
+    found = search(epochs=None, minutes=10, trials=6)
+    worker = FakeWorker(End("complete", pace=Pace(4.0, 0.5, 2.0)))
+    found.wants_more = lambda: False
+    run(found, worker)
+    assert worker.asked[0].changes is None
+    # 100 s for each: 4 to start, 8 to score, 88 for 176 steps of half a second
+    assert found.rung == pytest.approx(44, abs=0.2) and found.longest == pytest.approx(100, abs=0.2)
+    assert search(epochs=None, minutes=99).settled()  # when it goes on, they are as long
+
+
+def test_too_little_time_is_refused(search):
+    with pytest.raises(
+        UserError, match=r"^minutes=0.5 leave 10.0 s for each of 3 trials, which take 4.0 s to start and 4"
+    ):
+        run(search(epochs=None, minutes=0.5), FakeWorker(End("complete", pace=Pace(4.0, 0.5, 2.0))))
+    with pytest.raises(UserError, match=r"^search.minutes=0.001 are over before a step could be timed"):
+        search(epochs=None, minutes=0.001).go([FakeWorker()], None)
+    with pytest.raises(UserError, match=r"^scheduler.milestones: no .*pace.log"):
+        run(search(epochs=None, minutes=5), FakeWorker(End("failed", None, "scheduler.milestones: no")))
+
+
+def test_the_clock_ends_the_search(search):
+    found = search(minutes=10)
+    found.longest = 60.0
+    assert found.wants_more()
+    found.end = time.monotonic() + 50
+    assert not found.wants_more()  # another would not end in time
+    found.longest, found.end = 0.0, time.monotonic() + 0.2
+    silent = FakeWorker()
+    begin = time.monotonic()
+    found.go([silent], None)  # it trains on and on
+    assert time.monotonic() - begin < 5 and found.busy and math.isfinite(found.end)
+    assert found.study.outcomes() == []
+
+
+def test_the_identity_leaves_out_what_does_not_matter(monkeypatch):
+    monkeypatch.setattr("tasks.search.recipe.command.contents", str)
+    stored = {"search": {"minutes": 3, "lr": [0.1, 10]}, "data": {"workers": 2, "batch_size": 4}, "weights": None}
+    found = identity(SimpleNamespace(stored=stored), SimpleNamespace(train="a", val="b"))
+    assert found == {
+        "search.lr": [0.1, 10],
+        "data.batch_size": 4,
+        "weights": None,
+        "training images": "a",
+        "held-out images": "b",
+    }
+    assert within("cpu.bind", "cpu") and not within("cpus", "cpu")
+
+
+def test_a_search_finds_a_recipe_that_trains_and_goes_on(command, folders, tmp_path):
+    arguments = (*TINY, "search=recipe", f"dataset.root={folders}", "search.holdout=0.34", "search.epochs=2")
+    folder = tmp_path / "run"
+    result = command("search", *arguments, "minutes=null", "search.trials=2", f"hydra.run.dir={folder}")
+    assert result.status == 0, result.err
+    assert "scored    on 4 of 12 training images, held out; never on val" in result.out
+    assert "2 to the end, 0 ended early, 0 failed" in result.out
+    result = command(
+        *("search", *arguments, "minutes=null", "search.trials=3", "optimizer.lr=1e9", f"hydra.run.dir={folder}")
+    )
+    assert result.status == 2 and "has another search: optimizer.lr is " in result.err
+    result = command("search", *arguments, "minutes=null", "search.trials=3", f"hydra.run.dir={folder}")
+    assert result.status == 0, result.err
+    assert f"goes on   after 2 trials in {folder}" in result.out
+    with (folder / "history.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["trial"] for row in rows] == ["0", "1", "2"] and rows[0]["state"] == "complete"
+    assert (folder / "search.png").stat().st_size > 1000
+    result = command(
+        *("classify", "--config-dir", str(folder / "conf"), "experiment=found", f"dataset.root={folders}"),
+        *(word for word in TINY if not word.startswith(("task=", "search."))),
+        *("trainer.max_epochs=1", "pictures=0", f"hydra.run.dir={tmp_path / 'trained'}"),
+    )
+    assert result.status == 0, result.err

@@ -1,0 +1,147 @@
+"""The study of search=recipe: it goes on after a kill, learns from divergence, and is refused to another search."""
+
+from types import SimpleNamespace
+
+import pytest
+
+pytest.importorskip("optuna")
+
+from optuna.distributions import CategoricalDistribution, FloatDistribution
+from optuna.trial import TrialState
+
+from tasks.common.errors import UserError
+from tasks.search.recipe.outcome import command_of, draw, line_of, write_found, write_history
+from tasks.search.recipe.space import Dimension
+from tasks.search.recipe.study import RUNGS, Outcome, RecipeStudy
+
+START = {"lr": 0.01, "size": "32×32"}
+SPACE = SimpleNamespace(
+    start=START,
+    dimensions={
+        "lr": Dimension(FloatDistribution(0.001, 0.1, log=True), 0.01),
+        "size": Dimension(CategoricalDistribution(["32×32", "64×64"]), "32×32"),
+    },
+    changes=lambda point: {"optimizer.lr": point["lr"], "image_size": [64, 64]} if point != START else {},
+)
+
+
+def opened(folder, identity=None, *, prune=True):
+    return RecipeStudy(folder, SPACE, identity or {"seed": 0}, prune=prune, seed=3)
+
+
+def finish(study, trial, score, state="complete"):
+    for rung in range(1, RUNGS + 1):
+        trial.report(score, rung)
+    study.end(trial, state, score=score, seconds=2.0)
+
+
+def test_the_recipe_as_it_is_comes_first_and_what_was_interrupted_comes_again(tmp_path):
+    study = opened(tmp_path)
+    first = study.ask()
+    assert first.params == START and first.user_attrs["name"] == "recipe"
+    finish(study, first, 0.5)
+    lost = study.ask()
+    again = opened(tmp_path)  # as after a kill
+    assert again.known == 1 and [outcome.score for outcome in again.outcomes()] == [0.5]
+    trial = again.ask()
+    assert trial.number == 2 and trial.params == lost.params
+    finish(again, trial, 0.4)
+    assert [outcome.number for outcome in again.outcomes()] == [0, 2]
+    assert again.agreed("rung", 7.5) == 7.5 and opened(tmp_path).agreed("rung", 9.0) == 7.5
+
+
+def test_another_search_is_refused(tmp_path):
+    opened(tmp_path, {"seed": 0, "optimizer.lr": 0.01})
+    with pytest.raises(UserError, match=r"has another search: optimizer.lr is 0.01 there, 0.02 here; without hydra"):
+        opened(tmp_path, {"seed": 0, "optimizer.lr": 0.02})
+    (tmp_path / "no").mkdir()
+    (tmp_path / "no" / "trials.log").write_text("no journal\n")
+    with pytest.raises(UserError, match=r"trials.log is no journal of a search"):
+        opened(tmp_path / "no")
+
+
+def test_a_line_that_a_kill_cut_off_is_dropped(tmp_path):
+    study = opened(tmp_path)
+    finish(study, study.ask(), 0.5)
+    with (tmp_path / "trials.log").open("a") as file:
+        file.write('{"op_code": 4, "worker')
+    study = opened(tmp_path)
+    finish(study, study.ask(), 0.6)
+    assert [outcome.score for outcome in opened(tmp_path).outcomes()] == [0.5, 0.6]
+
+
+def test_a_trial_below_the_median_ends_early_but_not_at_its_first_score(tmp_path):
+    study = opened(tmp_path)
+    for _ in range(4):
+        finish(study, study.ask(), 0.5)
+    trial = study.ask()
+    trial.report(0.1, 1)
+    assert not trial.should_prune()
+    trial.report(0.1, 2)
+    assert trial.should_prune()
+    study.end(trial, "pruned", score=0.1, seconds=1.0)
+    assert study.outcomes()[-1].state == "pruned"
+    assert not opened(tmp_path, prune=False).study.pruner.prune(study.study, study.study.get_trials()[-1])
+
+
+def test_divergence_counts_as_a_bad_score_and_a_crash_as_nothing(tmp_path):
+    study = opened(tmp_path)
+    trial = study.ask()
+    study.end(trial, "diverged", score=None, seconds=1.0, reason="the loss is nan")
+    kept = study.study.get_trials()[0]
+    assert (kept.state, kept.intermediate_values) == (TrialState.PRUNED, {RUNGS: 0.0})
+    study.end(study.ask(), "failed", score=None, seconds=1.0, reason="its process ended with -9")
+    assert study.study.get_trials()[1].state == TrialState.FAIL
+    assert [(outcome.state, outcome.reason) for outcome in study.outcomes()] == [
+        ("failed", "the loss is nan"),
+        ("failed", "its process ended with -9"),
+    ]
+
+
+def test_what_matters_needs_some_whole_trials(tmp_path):
+    study = opened(tmp_path)
+    for number in range(10):
+        assert number != 7 or study.importances() == {}
+        trial = study.ask()
+        study.end(trial, "complete", score=1 - abs(trial.params["lr"] - 0.03), seconds=1.0)  # the size is no matter
+    found = study.importances()
+    assert set(found) == {"lr", "size"} and found["lr"] > found["size"]
+
+
+def outcome(number, lr, score, state="complete", reason=""):
+    return Outcome(number, {"lr": lr, "size": "64×64"}, score, state, 12.4, reason)
+
+
+def test_results(tmp_path):
+    best = outcome(3, 0.02, 0.75)
+    assert line_of(best, SPACE) == "trial 3   score 0.7500  lr 0.02  size 64×64  12 s"
+    assert line_of(Outcome(0, START, 0.5, "pruned", 3.0, ""), SPACE).endswith("size 32×32  3 s  ended early")
+    broken = outcome(4, 0.1, None, "failed", "the loss is nan")
+    assert line_of(broken, SPACE) == "failed    trial 4: the loss is nan  (lr 0.1  size 64×64)"
+    typed = ["search=recipe", "search.minutes=3", "task=segment", "dataset.root=my photos", "optimizer.lr=1", "ema=0.9",
+             "experiment=mine", "data.holdout=0.1", "image_size=[1,2]", "+trainer.x=1"]  # fmt: skip
+    run = SimpleNamespace(task="segment")
+    command = command_of(run, SPACE, best, tmp_path, typed)
+    assert command == (
+        f"python -m tasks.segment --config-dir {tmp_path}/conf experiment=found 'dataset.root=my photos' ema=0.9 "
+        "+trainer.x=1"
+    )
+    path = tmp_path / "conf" / "experiment" / "found.yaml"
+    write_found(path, SPACE, best, "mIoU 0.75", command, typed)
+    assert path.read_text() == (
+        f"# @package _global_\n# {command}\n# mIoU 0.75\ndefaults: [/experiment/mine, _self_]\n"
+        "optimizer: {lr: 0.02}\nimage_size: [64, 64]\n"
+    )
+    write_history(tmp_path / "history.csv", [best, broken], ["lr", "size"])
+    assert (tmp_path / "history.csv").read_text().splitlines()[1:] == [
+        "3,0.02,64×64,0.75,complete,12.4,",
+        "4,0.1,64×64,,failed,12.4,the loss is nan",
+    ]
+
+
+def test_the_picture_has_a_panel_per_dimension():
+    matplotlib = pytest.importorskip("matplotlib.figure")
+    figure = matplotlib.Figure()
+    draw(figure, [outcome(3, 0.02, 0.75), outcome(4, 0.1, 0.2, "pruned")], SPACE, {"lr": 0.8, "size": 0.2}, "mIoU")
+    assert [axes.get_xlabel() for axes in figure.axes] == ["importance (PED-ANOVA)", "lr", "size"]
+    assert figure.axes[1].get_xscale() == "log"
