@@ -34,10 +34,14 @@ class RightAndWrong(Gallery):
         images: data set indices of the scored images.
         class_names: by label.
         target: key of the labels in a batch.
+        temperature: divides the logits.
     """
 
-    def __init__(self, count: int, images: Sequence[int], class_names: Sequence[str], target: str) -> None:
+    def __init__(
+        self, count: int, images: Sequence[int], class_names: Sequence[str], target: str, temperature: float = 1.0
+    ) -> None:
         super().__init__()
+        self.temperature = temperature
         self.count, self.class_names, self.target = count, list(class_names), target
         self.wanted = set(images[:: max(1, len(images) // max(1, count))])
         self.matrix = np.zeros((len(class_names), len(class_names)), np.int64)
@@ -48,7 +52,8 @@ class RightAndWrong(Gallery):
     def add(self, batch: Mapping[str, Any], predictions: Tensor) -> None:
         """Add a batch and its logits (N, classes)."""
         likeliest = predictions.argmax(1, keepdim=True)
-        predicted, probabilities = likeliest[:, 0].tolist(), predictions.softmax(1).gather(1, likeliest)[:, 0].tolist()
+        shares = (predictions / self.temperature).softmax(1)
+        predicted, probabilities = likeliest[:, 0].tolist(), shares.gather(1, likeliest)[:, 0].tolist()
         truths = batch[self.target].tolist()
         np.add.at(self.matrix, (truths, predicted), 1)
         for row, index in enumerate(batch["index"]):

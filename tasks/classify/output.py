@@ -20,16 +20,17 @@ class ClassifyOutput(Output):
 
     Args:
         classes: names in the order of the labels.
+        temperature: divides logits before they become probabilities; None for none.
     """
 
     layer: ClassVar[Layer] = Layer.CAPTION
 
-    def __init__(self, classes: Sequence[str]) -> None:
-        self.names = list(classes)
+    def __init__(self, classes: Sequence[str], temperature: float | None = None) -> None:
+        self.names, self.temperature = list(classes), temperature
 
     @classmethod
     def of_model_json(cls, entry: Mapping[str, Any]) -> Self:
-        return cls(entry["classes"])
+        return cls(entry["classes"], entry.get("temperature"))
 
     def result(self, found: Found) -> dict[str, Any]:
         """`probabilities` (C), `labels` (C) class numbers, `names` (C); likeliest first."""
@@ -66,6 +67,7 @@ class ClassifyOutput(Output):
         values = values.astype(np.float64)
         order = np.argsort(-values, kind="stable").tolist()
         if role == "logits":
+            values = values / (self.temperature or 1.0)
             shares = np.exp(values - values.max())
             values = shares / shares.sum()
         return [(number, self.names[number], float(values[number])) for number in order]

@@ -1,22 +1,26 @@
 """Image classification as a task."""
 
+import csv
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torchmetrics import Metric
 
 from backbones.base import Feature
 from heads.base import Head
 from heads.boxes import Places
 from heads.classification import ClassificationHead
-from tasks.classify.accuracy import Accuracy
 from tasks.classify.draw import RightAndWrong
 from tasks.classify.info import INFO
 from tasks.classify.loss import ImageCrossEntropy
 from tasks.classify.mix import Mix
 from tasks.classify.output import ClassifyOutput
+from tasks.classify.scores import ClassifyScores
 from tasks.common.distillation import divergence
+from tasks.common.labels import is_number
 from tasks.common.output import Found
 from tasks.common.task import Task
 
@@ -31,6 +35,8 @@ class ClassifyTask(Task):
         mix: blends training images; None for none.
         mirror: whether to average the logits of an image and its mirror image, when scoring and predicting. Papers'
             scores are without.
+        calibrate: whether each validation finds a temperature for the logits (tasks/common/calibration.py). A
+            checkpoint stores that of its weights; predictions and exported files then apply it.
         classes: names in the order of the labels.
     """
 
@@ -44,11 +50,13 @@ class ClassifyTask(Task):
         mix: Mix | None,
         classes: Sequence[str],
         mirror: bool = False,
+        calibrate: bool = False,
     ) -> None:
         super().__init__()
-        self.mirror = mirror
+        self.mirror, self.calibrates = mirror, calibrate
+        self.temperature: float | None = None  # of the weights that were last validated, for their checkpoint
         self.class_names = [str(name) for name in classes]
-        self.output = ClassifyOutput(self.class_names)
+        self.output: ClassifyOutput = ClassifyOutput(self.class_names)
         self.head = head(features, len(self.class_names))
         if not isinstance(self.head, ClassificationHead):
             raise ValueError(f"{type(self.head).__name__} gives no logits for a whole image; use head=classification")
@@ -87,27 +95,57 @@ class ClassifyTask(Task):
 
     def tensors(self, outputs: Tensor, _size: tuple[int, int], form: str) -> dict[str, Tensor]:
         """`logits` (N, classes), or decoded to `probabilities` (N, classes)."""
-        return {"logits": outputs} if form == "raw" else {"probabilities": outputs.softmax(1)}
+        if form == "raw":
+            return {"logits": outputs}
+        temperature = self.output.temperature
+        return {"probabilities": (outputs if temperature is None else outputs / temperature).softmax(1)}
 
     def from_tensors(
         self, tensors: Mapping[str, Tensor], form: str, _size: tuple[int, int], _places: Places | None = None
     ) -> Tensor:
-        """The logits, or the logarithms of probabilities."""
+        """The logits, or from probabilities the same up to a constant of each image."""
         if form == "raw":
             return tensors["logits"].float()
-        return tensors["probabilities"].clamp(min=torch.finfo(torch.float32).tiny).log()
+        logits = tensors["probabilities"].clamp(min=torch.finfo(torch.float32).tiny).log()
+        return logits if self.output.temperature is None else logits * self.output.temperature
 
     def recipe(self, _size: tuple[int, int]) -> dict[str, Any]:
-        return {"classes": self.class_names}
+        temperature = self.output.temperature
+        return {"classes": self.class_names} | ({} if temperature is None else {"temperature": temperature})
 
-    def metric(self) -> Accuracy:
-        return Accuracy()
+    def metric(self) -> ClassifyScores:
+        return ClassifyScores(self.output, self.calibrates)
+
+    def calibrate(self, metric: Metric) -> None:
+        """Keep the temperature of the validated weights for their checkpoint."""
+        assert isinstance(metric, ClassifyScores)
+        self.temperature = metric.temperature
+
+    def recall(self, metadata: Mapping[str, Any]) -> None:
+        """Apply a checkpoint's temperature from here on, unless the configuration says not to."""
+        value = metadata.get("temperature")
+        known = float(value) if self.calibrates and is_number(value) and value > 0 else None
+        self.temperature = self.output.temperature = known
 
     def gallery(self, count: int, images: Sequence[int]) -> RightAndWrong:
-        return RightAndWrong(count, images, self.class_names, self.target)
+        return RightAndWrong(count, images, self.class_names, self.target, self.output.temperature or 1.0)
+
+    def results(self, metric: Metric, folder: Path) -> list[str]:
+        """Write classes.csv: precision, recall, F1 and AUROC of each class, the lowest F1 first."""
+        assert isinstance(metric, ClassifyScores)
+        path = folder / "classes.csv"
+        with path.open("w", newline="", encoding="utf-8") as file:
+            table = csv.writer(file)
+            table.writerow(
+                ["class", "images", "precision", "recall", "F1", "AUROC", "AUROC_SE", "right", "wrong", "missed"]
+            )
+            for each in sorted(metric.classes, key=lambda each: (each.f1 is None, each.f1, each.name)):
+                table.writerow(["" if value is None else value for value in each])
+        return [f"classes   {path} (precision, recall, F1 and AUROC of each, the lowest F1 first)"]
 
     def found(self, prediction: Tensor) -> Found:
         return {"logits": prediction[0].cpu().numpy()}
 
     def metadata(self) -> dict[str, Any]:
-        return {"target": self.target, "classes": self.class_names}
+        known = {} if self.temperature is None else {"temperature": self.temperature}
+        return {"target": self.target, "classes": self.class_names} | known

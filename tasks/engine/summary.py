@@ -68,7 +68,7 @@ class EveryHead(nn.Module):
 
 
 IN_LINE = 6  # scores per line that fit a terminal
-PER_CLASS = ("iou", "AP")  # prefixes of the class in score names
+PER_CLASS = ("iou", "AP", "boundary_F1")  # prefixes of the class in score names
 
 
 def per_class(key: str) -> bool:

@@ -26,6 +26,7 @@ from tasks.segment.loss import PixelCrossEntropy
 from tasks.segment.miou import MeanIoU
 from tasks.segment.output import SegmentOutput
 from tasks.segment.parity import Logits
+from tasks.segment.scores import WithBoundaries
 from tasks.segment.views import labels_from_views
 
 LARGEST = 4.0  # scale of a view
@@ -41,6 +42,7 @@ class SegmentTask(Task):
         classes: (name, label id, colour) in the order of the train ids.
         mirror: whether scoring and prediction also see the mirror image of each view.
         scales: of the views; the probabilities of all views are averaged at the size of the files (labels_from_views).
+        boundary: tolerance of boundary F1 as a share of an image's diagonal, 0.0075 in its paper; 0 for no such score.
 
     Raises:
         ValueError: for a scale that is not positive, above 4 or there twice.
@@ -56,9 +58,10 @@ class SegmentTask(Task):
         classes: Sequence[Any],
         mirror: bool = False,
         scales: Sequence[float] = (1.0,),
+        boundary: float = 0.0,
     ) -> None:
         super().__init__()
-        self.mirror, self.scales = mirror, tuple(map(float, scales))
+        self.mirror, self.scales, self.boundary = mirror, tuple(map(float, scales)), boundary
         if (
             not self.scales
             or len({*self.scales}) < len(self.scales)
@@ -166,7 +169,7 @@ class SegmentTask(Task):
         return {"classes": [{"name": name, "id": number, "colour": [*colour]} for name, number, colour in self.classes]}
 
     def metric(self) -> MeanIoU:
-        return MeanIoU(self.class_names)
+        return WithBoundaries(self.class_names, self.boundary) if self.boundary else MeanIoU(self.class_names)
 
     def gallery(self, count: int, images: Sequence[int]) -> EvenlySpread:
         return EvenlySpread(count, images, self.target, self.picture)

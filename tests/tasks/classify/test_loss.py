@@ -69,3 +69,31 @@ def test_a_balanced_sampler_has_a_share():
     run_of("recipe=none", "data.balance=0.5", task="classify")
     with pytest.raises(UserError, match=r"data.balance=2"):
         run_of("recipe=none", "data.balance=2", task="classify")
+
+
+def test_binary_cross_entropy_by_hand():
+    logits, labels = torch.tensor([[0.0, 2.0, -1.0]]), torch.tensor([1])
+    softplus = [torch.nn.functional.softplus(torch.tensor(x)).item() for x in (0.0, -2.0, -1.0)]
+    assert ImageCrossEntropy(binary=True)(logits, labels).item() == pytest.approx(sum(softplus) / 3)
+    shares = torch.tensor([[0.3, 0.7, 0.0]])
+    kept = F.binary_cross_entropy(logits.sigmoid(), shares)
+    torch.testing.assert_close(ImageCrossEntropy(binary=True)(logits, shares), kept)
+    both = F.binary_cross_entropy(logits.sigmoid(), torch.tensor([[1.0, 1.0, 0.0]]))
+    torch.testing.assert_close(ImageCrossEntropy(binary=True, target_threshold=0.2)(logits, shares), both)
+    one = F.binary_cross_entropy(logits.sigmoid(), torch.tensor([[0.0, 1.0, 0.0]]))
+    torch.testing.assert_close(ImageCrossEntropy(binary=True, target_threshold=0.5)(logits, shares), one)
+    smooth = F.binary_cross_entropy(logits.sigmoid(), torch.tensor([[0.1, 0.8, 0.1]]))  # timm's: 0.3 over 3 classes
+    torch.testing.assert_close(ImageCrossEntropy(binary=True, label_smoothing=0.3)(logits, labels), smooth)
+
+
+def test_binary_with_class_weights():
+    loss = ImageCrossEntropy(binary=True, weight=[1, 3, 0.5])
+    each = F.binary_cross_entropy(LOGITS.sigmoid(), F.one_hot(LABELS, 3).float(), reduction="none").mean(1)
+    torch.testing.assert_close(loss(LOGITS, LABELS), (each * torch.tensor([1, 3, 0.5, 1])).mean())
+    torch.testing.assert_close(loss(LOGITS, F.one_hot(LABELS, 3).float()), loss(LOGITS, LABELS))
+
+
+@pytest.mark.parametrize("settings", [{"target_threshold": 0.2}, {"binary": True, "target_threshold": 1.0}])
+def test_a_threshold_needs_binary(settings):
+    with pytest.raises(ValueError, match=r"task\.loss\.target_threshold=.* with task\.loss\.binary=true"):
+        ImageCrossEntropy(**settings)

@@ -42,6 +42,7 @@ WRONG = {  # task and choices of groups, then a key with values that cannot be m
         "task.loss.ohem": (*NO_NUMBERS, 0, 1.5),
         "task.loss.ohem_threshold": (*NO_NUMBERS, 1),
         "task.mirror": ("x", 1, None),
+        "task.boundary": (*NO_NUMBERS, 0.2),
         "task.scales": ([], 1.0, [0], [5], ["x"], None),
         "data.batch_size": (0, -1, 1.5, "x", None, 10**9),
         "data.workers": (-1, "x", 10**6),
@@ -59,6 +60,9 @@ WRONG = {  # task and choices of groups, then a key with values that cannot be m
     ("segment", "optimizer=sgd"): {"optimizer.momentum": (*NO_NUMBERS, 1), "optimizer.nesterov": ("x", 1)},
     ("classify",): {
         "task.mirror": ("x", 1, None),
+        "task.calibrate": ("x", 1, None),
+        "task.loss.binary": ("x", 1, None),
+        "task.loss.target_threshold": ("x", True, 1, -0.1),
         "task.mix.cutmix": NO_NUMBERS,
         "task.mix.mixup": NO_NUMBERS,
         "head.dropout": (*NO_NUMBERS, 1),

@@ -81,7 +81,15 @@ def test_detection(loss, box):
     step(learner, {"image": images(), "boxes": torch.zeros(2, 3, 5)})
 
 
-@pytest.mark.parametrize("options", [["task.mix.mixup=0.2"], ["task.mix.cutmix=1"], ["task.loss.label_smoothing=0.1"]])
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["task.mix.mixup=0.2"],
+        ["task.mix.cutmix=1"],
+        ["task.loss.label_smoothing=0.1"],
+        ["task.loss.binary=true", "task.loss.target_threshold=0.2"],
+    ],
+)
 def test_classification(options):
     learner = build(run_of(*SINGLE, *options, task="classify").learner, CLASSES)
     step(learner, {"image": images(), "label": torch.zeros(2, dtype=torch.int64)})
