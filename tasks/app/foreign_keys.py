@@ -142,6 +142,12 @@ seed={}
     manual_seed random_seed random_state
 backbone.frozen=true
     freeze freeze_backbone frozen
+finetune.frozen_until=c2  # blocks up to this map; finetune.thaw=0.1: all of the backbone, in the first tenth
+    freeze_at freeze_layers frozen_stages unfreeze unfreeze_at
+optimizer.layer_decay={}
+    layer_decay layer_lr_decay layerwise_decay llrd
+optimizer.backbone={}  # a share of optimizer.lr
+    lr_backbone backbone_lr backbone_lr_mult
 logger=csv, tensorboard or none
     wandb tensorboard log_wandb use_wandb visualizer
 experiment=<a file of conf/experiment>  # a whole configuration of your own: --config-dir and --config-name

@@ -166,6 +166,7 @@ class Learner(lightning.LightningModule):
         if len(self.tasks) == 1:  # blending would invalidate other tasks' labels
             batch = self.each_task()[0][1].mix(batch, self.trainer.global_step / self.steps)
         losses, terms = self.losses_and_terms(batch)
+        self.balance.paused = bool(self.idle) and not self.shared()
         loss: Tensor = self.balance(losses, self.shared)
         if self.idle and self.trainer.world_size > 1:  # DDP waits for a gradient of every parameter
             loss = loss + 0 * torch.stack([parameter.flatten()[0] for parameter in self.idle]).sum()

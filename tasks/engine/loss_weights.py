@@ -19,7 +19,12 @@ class Balance(nn.Module, ABC):
 
     Args:
         names: of the trained tasks.
+
+    Attributes:
+        paused: whether weights stay as they are, because no layer that the tasks share is trained yet (thaw.Thaw).
     """
+
+    paused = False
 
     def __init__(self, names: Iterable[str]) -> None:
         super().__init__()
@@ -143,7 +148,7 @@ class GradNorm(Balance):
     def forward(self, losses: Mapping[str, Tensor], shared: Shared) -> Tensor:
         indices = [self.names.index(name) for name in losses]
         total = (taken(self.weight, indices) * torch.stack(list(losses.values()))).sum()
-        if self.training and torch.is_grad_enabled():
+        if self.training and torch.is_grad_enabled() and not self.paused:
             if self.seen % self.every == 0:
                 self.adjust(indices, list(losses.values()), shared())
             self.seen += 1

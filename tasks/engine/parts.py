@@ -76,8 +76,8 @@ def check_parts(backbone: Backbone, finetune: Finetune) -> None:
     frozen_blocks(backbone, finetune.frozen_until)
     if finetune.layer_decay != 1 and len(blocks_of(backbone)) == 1:
         raise ValueError(
-            f"optimizer.layer_decay={finetune.layer_decay}: this backbone is a single block; optimizer.backbone=… "
-            "sets its learning rate"
+            f"optimizer.layer_decay={finetune.layer_decay}: this backbone is a single block, whose learning rate "
+            "optimizer.backbone=… sets; optimizer.layer_decay=1"
         )
 
 

@@ -22,7 +22,9 @@ from tasks.engine.settings import LearnerSettings
 from tasks.engine.thaw import Thaw
 from tasks.engine.towards_start import TowardsStart
 from tests.tasks.app.test_distributed import run as run_processes
-from tests.tasks.classify.test_command import TINY, same_state
+from tests.tasks.classify.test_command import TINY, metrics, same_state
+from tests.tasks.engine.test_learner import learner_of as several
+from tests.tasks.engine.test_learner import mixed_batch
 from tests.test_config import run_of, tree_of
 
 SMALL = ("recipe=none", "backbone=mobilenet_v3_small", "backbone.width=0.35", "head.hidden=0", "head.dropout=0")
@@ -252,6 +254,19 @@ def test_towards_zero_it_is_adamws_decay_and_a_damaged_start_is_named():
         TowardsStart("a.ckpt").on_train_start(SimpleNamespace(optimizers=[mine]), ours)
 
 
+def test_gradients_are_not_compared_before_a_shared_layer_is_trained():
+    learner = several("balance=gradnorm", "finetune.thaw=0.5", FROM)
+    learner.trainer, learner.log_dict = SimpleNamespace(world_size=1, global_step=0), lambda _: None
+    assert [parameter.ndim for parameter in learner.shared()] == [4]
+    learner.idle, learner.backbone.frozen_blocks = list(learner.backbone.parameters()), len(learner.backbone.blocks)
+    assert learner.shared() == []
+    learner.training_step(mixed_batch(), 0).backward()
+    assert learner.balance.seen == 0 and learner.balance.weight.tolist() == [1, 1, 1]
+    learner.idle, learner.backbone.frozen_blocks = [], 0
+    learner.training_step(mixed_batch(), 0)
+    assert learner.balance.seen == 1 and learner.balance.weight.tolist() != [1, 1, 1]
+
+
 @pytest.fixture
 def start(tmp_path):
     """A file of weights for the tiny network, with statistics that look trained."""
@@ -261,6 +276,24 @@ def start(tmp_path):
         learner(torch.randint(0, 256, (8, 3, 32, 32), dtype=torch.uint8))
     torch.save(learner.backbone.state_dict(), tmp_path / "start.pth")
     return tmp_path / "start.pth"
+
+
+def test_the_best_checkpoint_has_the_statistics_that_were_estimated_again(command, folders, start, tmp_path):
+    keys = ("finetune=gentle", "finetune.norms=reestimate", "trainer.max_epochs=1", "pictures=0")
+    tiny = (*TINY, *keys, f"dataset.root={folders}", f"weights={start}", "trainer.check_val_every_n_epoch=1")
+    result = command("classify", *tiny, f"hydra.run.dir={tmp_path / 'one'}")
+    assert result.status == 0, result.err
+    assert "statistics of batch norm estimated again from 12 training images" in result.out
+    best, last = (
+        torch.load(tmp_path / "one" / "checkpoints" / f"{name}.ckpt", weights_only=True)["state_dict"]
+        for name in ("best", "last")
+    )
+    changed = {name.rpartition(".")[2] for name in best if not torch.equal(best[name], last[name])}
+    assert changed == {"running_mean", "running_var"}
+    again = (f"checkpoint={tmp_path / 'one' / 'checkpoints' / 'best.ckpt'}", f"hydra.run.dir={tmp_path / 'two'}")
+    result = command("classify", "mode=evaluate", *again, "pictures=0")
+    assert result.status == 0, result.err
+    assert metrics(tmp_path / "one") == metrics(tmp_path / "two")
 
 
 def test_two_processes_learn_what_one_does(command, folders, start, tmp_path):
