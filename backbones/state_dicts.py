@@ -54,13 +54,16 @@ def without_counters(names: Iterable[str]) -> list[str]:
     return [name for name in names if name.rpartition(".")[2] not in COUNTERS]
 
 
-def in_order(state: Mapping[str, Tensor], source: str) -> dict[str, Tensor]:
+def in_order(state: Mapping[str, Tensor], source: str, of_timm: str = "") -> dict[str, Tensor]:
     """The tensors of a file that sorts them, in the order of the network that has these names.
+
+    Args:
+        of_timm: a network of timm's that is looked at first.
 
     Raises:
         ValueError: for names of no network known here.
     """
-    for names in orders():
+    for names in orders(of_timm):
         if set(without_counters(state)) <= set(names):
             return {name: state[name] for name in names if name in state}
     raise ValueError(
@@ -69,10 +72,12 @@ def in_order(state: Mapping[str, Tensor], source: str) -> dict[str, Tensor]:
     )
 
 
-def orders() -> Iterator[list[str]]:
+def orders(of_timm: str) -> Iterator[list[str]]:
     """Yield the names of the tensors of networks that our backbones have the layers of, in their order."""
     import torchvision
 
+    if of_timm:
+        yield names_of(lambda: timm_library().create_model(of_timm))
     for name in TORCHVISION:
         options = {"weights_backbone": None} if name.startswith("ssdlite") else {}
         library = torchvision.models.detection if options else torchvision.models

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from backbones.base import Backbone
 from backbones.sources import HUB, TIMM, hub_file, timm_weights, torchvision_weights
 from backbones.state_dicts import AVERAGED, in_order, plain_state
+from backbones.timm_features import TimmFeatures
 from backbones.torch_file import check_sound, read_checkpoint
 from backbones.weight_files import SUFFIX, WEIGHTS, published_file
 
@@ -97,7 +98,7 @@ def load_weights(backbone: Backbone, source: str) -> Loaded:
     if any(name.startswith("tasks.") for name in state):  # ours; its heads may be of another task
         state = {name.removeprefix("backbone."): each for name, each in state.items() if name.startswith("backbone.")}
     elif path.suffix == SUFFIX and not backbone.state_dict().keys() <= state.keys():
-        state = in_order(state, source)
+        state = in_order(state, source, backbone.name if isinstance(backbone, TimmFeatures) else "")
     return load_by_position(backbone, state, f"{source} ({wrapper})" if wrapper in AVERAGED else source)
 
 

@@ -100,7 +100,7 @@ def test_saved_as_safetensors_and_loaded_equal_bit_for_bit(tmp_path):
 
 
 def test_names_of_no_known_network_are_one_line(tmp_path, monkeypatch):
-    monkeypatch.setattr("backbones.state_dicts.orders", lambda: iter([["features.0.weight"]]))
+    monkeypatch.setattr("backbones.state_dicts.orders", lambda _: iter([["features.0.weight"]]))
     (tmp_path / "a.safetensors").write_bytes(safetensors_bytes({"stem.weight": torch.zeros(2)}, {}))
     with pytest.raises(
         ValueError, match=r"a\.safetensors sorts its tensors \(stem\.weight …\), and no network"
@@ -254,8 +254,11 @@ def test_timms_weights_for_timms_network(hub):
     (folder / "timm" / "mobilenetv2_050.lamb_in1k").mkdir(parents=True)
     file = folder / "timm" / "mobilenetv2_050.lamb_in1k" / "model.safetensors"
     file.write_bytes(safetensors_bytes(network.state_dict(), {}))
-    for source in ("timm:mobilenetv2_050", "timm:mobilenetv2_050.lamb_in1k", str(file)):
-        backbone = TimmFeatures(name="mobilenetv2_050").eval()
+    other = noisy(timm.create_model("lcnet_035"))  # in no list
+    (folder / "other.safetensors").write_bytes(safetensors_bytes(other.state_dict(), {}))
+    for source in ("timm:mobilenetv2_050.lamb_in1k", str(file), str(folder / "other.safetensors")):
+        network = other if "other" in source else network
+        backbone = TimmFeatures(name="lcnet_035" if "other" in source else "mobilenetv2_050").eval()
         loaded = load_weights(backbone, source)
         images = torch.randn(1, 3, 64, 64)
         with torch.no_grad():
