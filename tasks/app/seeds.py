@@ -20,6 +20,8 @@ def summarise(
 ) -> None:
     """Print the table over seeds, and write it to summary.csv, .md and .tex, if runs differ only in their seed.
 
+    Runs of several settings with one seed each get a line that says what they cannot tell.
+
     Args:
         settings: keys of the rows that were set: overrides, typed or swept, and the image size.
         columns: their other keys: costs and scores.
@@ -27,7 +29,9 @@ def summarise(
         hidden: columns to leave out on the terminal.
     """
     groups = by_setting([key for key in settings if key != SEED], rows)
-    if SEED not in settings or len(groups) == len(rows):
+    if len(groups) == len(rows):
+        if len(groups) > 1:
+            print("one seed  of each: what differs by chance is not told apart; seed=0,1,2 adds mean ± sd")
         return
     differ = [key for key in settings if key != SEED and len({str(row.get(key)) for row in rows}) > 1]
     numbers = [key for key in columns if any(is_number(row.get(key)) for row in rows)]
@@ -40,10 +44,24 @@ def summarise(
         [headings[place] for place in shown],
         ([written(row[place]) for place in shown] for row in table),
         align="l" * len(differ) + "r",
-        title="mean ± standard deviation over seeds",
+        title="mean ± sd (n - 1) over seeds",
     )
+    for line in missing(groups, differ):
+        print(line)
     files = write_tables(folder / "summary", headings, table)
     print(f"summary   {files[0]}, {', '.join(file.suffix for file in files[1:])}")
+
+
+def missing(groups: Sequence[Sequence[Mapping[str, Any]]], differ: Sequence[str]) -> list[str]:
+    """A line for each group that lacks a seed which another one has: its run failed, or never began."""
+    seeds = list(dict.fromkeys(str(row.get(SEED)) for group in groups for row in group))
+    lines = []
+    for group in groups:
+        own = {str(row.get(SEED)) for row in group}
+        if lacking := [seed for seed in seeds if seed not in own]:
+            name = " ".join(f"{key}={group[0].get(key)}" for key in differ)
+            lines.append(f"without   seed={','.join(lacking)} of {name}: {len(own)} of {len(seeds)} runs")
+    return lines
 
 
 def by_setting(keys: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> list[list[Mapping[str, Any]]]:

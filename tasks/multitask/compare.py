@@ -2,6 +2,7 @@
 
     python -m tasks.multitask.compare minutes=6                                all heads that the data has labels for
     python -m tasks.multitask.compare minutes=30 heads=[segment,detect] dataset=cityscapes
+    python -m tasks.multitask.compare minutes=6 seeds=[0,1,2]                  scores as mean ± sd; minutes of each seed
     python -m tasks.multitask.compare minutes=6 output=<folder> key=value …    and whatever tasks.multitask takes
 
 The shared network trains for so many minutes, each of n separate ones for an n-th of them, with the same data, recipe
@@ -39,12 +40,14 @@ class Request(NamedTuple):
     Attributes:
         minutes: of training for each side.
         heads: None for all that the data has labels for.
+        seeds: of every network's trainings; empty for one with the runs' own seed.
         output: a folder that does not exist yet.
         overrides: everything else, for tasks.multitask.
     """
 
     minutes: float
     heads: list[str] | None
+    seeds: list[int]
     output: Path
     overrides: list[str]
 
@@ -76,14 +79,31 @@ def parse(arguments: Sequence[str]) -> Request:
             raise UserError(f"{argument}: not of the form key=value")
         if key.lstrip("+~") in OURS:
             raise UserError(f"{argument}: not here, {OURS[key.lstrip('+~')]}")
-        if key in ("minutes", "heads", "output"):
+        if key in ("minutes", "heads", "seeds", "output"):
             own[key] = value
         else:
             overrides.append(argument)
     output = Path(own.get("output", time.strftime("outputs/multitask_compare/%Y-%m-%d_%H-%M-%S"))).absolute()
     if output.exists():
         raise UserError(f"output={output} is there already; name a new folder")
-    return Request(minutes_of(own.get("minutes")), heads_of(own.get("heads", "null")), output, overrides)
+    seeds = seeds_of(own.get("seeds", "[]"))
+    if seeds and (typed := [word for word in overrides if word.startswith("seed=")]):
+        raise UserError(f"{typed[0]}: not here, seeds={own['seeds']} says which")
+    return Request(minutes_of(own.get("minutes")), heads_of(own.get("heads", "null")), seeds, output, overrides)
+
+
+def seeds_of(value: str) -> list[int]:
+    """Parse the seeds.
+
+    Raises:
+        UserError: for anything but a list of different whole numbers.
+    """
+    words = [word.strip() for word in value.removeprefix("[").removesuffix("]").split(",")]
+    if words == [""]:
+        return []
+    if not all(map(str.isdecimal, words)) or len(set(words)) < len(words):
+        raise UserError(f"seeds={value} is not a list of different whole numbers, such as [0,1,2]")
+    return [int(word) for word in words]
 
 
 def minutes_of(value: str | None) -> float:
@@ -144,14 +164,19 @@ def compare(asked: Request) -> None:
     several(heads)
     runs.leave_out_data(heads)
     paces |= {name: runs.time(name, [name]) for name in heads}
-    folders = {SHARED: runs.train(SHARED, heads, paces[SHARED].epochs(60 * asked.minutes))}
-    for name in heads:
-        folders[name] = runs.train(name, [name], paces[name].epochs(60 * asked.minutes / len(heads)))
+    every: list[dict[str, Path]] = []
+    seeds: list[int | None] = [*asked.seeds]
+    for seed in seeds or [None]:
+        folders = {SHARED: runs.train(SHARED, heads, paces[SHARED].epochs(60 * asked.minutes), seed)}
+        for name in heads:
+            folders[name] = runs.train(name, [name], paces[name].epochs(60 * asked.minutes / len(heads)), seed)
+        every.append(folders)
 
     from tasks.multitask.latency import latencies  # imports torch and lightning: seconds
-    from tasks.multitask.table import print_comparison, tabulate, write_comparison
+    from tasks.multitask.table import over_seeds, print_comparison, tabulate, write_comparison
 
-    rows = tabulate(heads, folders, latencies(folders))
+    times = latencies(every[0])
+    rows = over_seeds([tabulate(heads, folders, times) for folders in every])
     write_comparison(asked.output, rows)
     print_comparison(rows)
     print(f"table     {asked.output / 'comparison.csv'}")

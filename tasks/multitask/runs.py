@@ -11,6 +11,7 @@ from tasks.common.errors import UserError
 from tasks.common.processes import Pace, Process, reason, start, stop
 from tasks.config.overrides import quoted
 
+SEED = "_seed_"  # between a network's name and its seed, in the name of a folder
 SHARED = "shared"  # the network with all heads; each separate network is named after its head
 
 
@@ -62,13 +63,19 @@ class Runs:
             apart = ["batchnorm=shared"] if others and len(needed) == 1 else []
             self.without[name] = [*(f"~{key}" for key in keys), *apart]
 
-    def train(self, name: str, heads: Sequence[str], epochs: int) -> Path:
-        """Run a whole training; return its folder."""
-        print(f"{name:9} training {epochs} {'epochs' if epochs > 1 else 'epoch'}", flush=True)
-        self.run(self.folder / name, heads, epochs)
-        used = read(self.folder / name / "training.json")["seconds"]
-        print(f"{'':9} done in {used / 60:.1f} minutes: {self.folder / name}", flush=True)
-        return self.folder / name
+    def train(self, name: str, heads: Sequence[str], epochs: int, seed: int | None = None) -> Path:
+        """Run a whole training; return its folder.
+
+        Args:
+            seed: None for the runs' own.
+        """
+        folder = self.folder / (name if seed is None else f"{name}{SEED}{seed}")
+        said = "" if seed is None else f", seed {seed}"
+        print(f"{name:9} training {epochs} {'epochs' if epochs > 1 else 'epoch'}{said}", flush=True)
+        self.run(folder, heads, epochs, *([] if seed is None else [f"seed={seed}"]))
+        used = read(folder / "training.json")["seconds"]
+        print(f"{'':9} done in {used / 60:.1f} minutes: {folder}", flush=True)
+        return folder
 
     def run(self, folder: Path, heads: Sequence[str] | None, epochs: int, *more: str) -> None:
         """Train for this number of epochs without validation in between, so that the time is only the training's.
@@ -79,7 +86,7 @@ class Runs:
         command = [
             *(sys.executable, "-m", "tasks.multitask", *self.overrides),
             *([f"heads=[{','.join(heads)}]"] if heads else []),
-            *self.without.get(folder.name, ()),
+            *self.without.get(folder.name.partition(SEED)[0], ()),
             f"trainer.max_epochs={epochs}",
             "trainer.limit_val_batches=0",
             *more,

@@ -1,11 +1,11 @@
 """Table of a comparison: costs and scores of the separate networks, their sum, and the shared network."""
 
-import csv
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tasks.common.spread import Spread, csv_of
 from tasks.common.table import print_table
 from tasks.common.task_info import infos
 from tasks.multitask.latency import Latency
@@ -42,13 +42,35 @@ def row_of(name: str, heads: Sequence[str], folder: Path, cost: Mapping[str, int
     return row
 
 
+def over_seeds(tables: Sequence[Mapping[str, Row]]) -> dict[str, Row]:
+    """One table of several trainings of the same networks: mean and deviation of scores, mean of minutes."""
+    first = tables[0]
+    if len(tables) == 1:
+        return dict(first)
+    rows: dict[str, Row] = {}
+    for name, row in first.items():
+        rows[name] = dict(row)
+        for key in row:
+            values = [table[name][key] for table in tables]
+            if "/" in key and None not in values:
+                rows[name][key] = Spread.of(values)
+            elif key == "minutes":
+                rows[name][key] = Spread.of(values).mean
+    return rows
+
+
+def plain(row: Row) -> Row:
+    """A row whose spreads are dicts of mean, sd and size."""
+    return {key: value._asdict() if isinstance(value, Spread) else value for key, value in row.items()}
+
+
 def write_comparison(folder: Path, rows: Mapping[str, Row]) -> None:
     """Write comparison.json, and the same data as comparison.csv."""
-    (folder / "comparison.json").write_text(json.dumps(rows, indent=2) + "\n")
-    with (folder / "comparison.csv").open("w", newline="", encoding="utf-8") as file:
-        table = csv.DictWriter(file, ["network", *rows[SHARED]])
-        table.writeheader()
-        table.writerows({"network": name} | row for name, row in rows.items())
+    record = {name: plain(row) for name, row in rows.items()}
+    (folder / "comparison.json").write_text(json.dumps(record, indent=2) + "\n")
+    keys = list(rows[SHARED])
+    table = [[name, *(row.get(key) for key in keys)] for name, row in rows.items()]
+    (folder / "comparison.csv").write_text(csv_of(["network", *keys], table), encoding="utf-8")
 
 
 def print_comparison(rows: Mapping[str, Row]) -> None:
@@ -60,10 +82,12 @@ def print_comparison(rows: Mapping[str, Row]) -> None:
     )
 
 
-def text(key: str, value: float | None, ratio: bool) -> str:
+def text(key: str, value: float | Spread | None, ratio: bool) -> str:
     """Format a cell."""
     if value is None:
         return ""
+    if isinstance(value, Spread):
+        return value.format()
     if ratio:
         return f"{value:.2f}"
     if key == "params":

@@ -47,21 +47,39 @@ def test_runs_of_several_networks_keep_their_names(tmp_path):
     assert names == [f"{run}] {run}/best.ckpt {file}" for run in ("a", "b") for file in ("model.onnx", "model.xml")]
 
 
-def test_seeds_end_in_means(tmp_path, capsys):
-    for number, (width, seed, score) in enumerate([("0.5", 0, 0.5), ("0.5", 1, 0.7), ("1.0", 0, 0.9)]):
-        run = tmp_path / str(number)
+def write_trained(sweep: Path, *runs: tuple[str, int, float]) -> None:
+    """What trainings leave, of (width, seed, score)."""
+    for number, (width, seed, score) in enumerate(runs):
+        run = sweep / str(number)
         (run / ".hydra").mkdir(parents=True)
         OmegaConf.save(OmegaConf.create([f"backbone.width={width}", f"seed={seed}"]), run / ".hydra" / "overrides.yaml")
         costs = {"height": 32, "width": 64, "classify": {"params": 1000, "multiply_adds": 5}}
         (run / "network.json").write_text(json.dumps(costs))
         (run / "metrics.json").write_text(json.dumps({"top1": score, "images": 80}))
+
+
+def test_one_seed_of_each_setting_has_no_spread(tmp_path, capsys):
+    write_trained(tmp_path, ("0.5", 0, 0.5), ("1.0", 0, 0.9))
+    Comparison().on_multirun_end(OmegaConf.create({"hydra": {"sweep": {"dir": str(tmp_path)}}}))
+    assert "one seed  of each: what differs by chance is not told apart" in capsys.readouterr().out
+    assert not (tmp_path / "summary.csv").exists()
+
+
+def test_seeds_end_in_means(tmp_path, capsys):
+    write_trained(tmp_path, ("0.5", 0, 0.5), ("0.5", 1, 0.7), ("1.0", 0, 0.9))
     Comparison().on_multirun_end(OmegaConf.create({"hydra": {"sweep": {"dir": str(tmp_path)}}}))
     with (tmp_path / "summary.csv").open() as file:
         half, whole = csv.DictReader(file)
     assert (half["backbone.width"], half["runs"], half["params"]) == ("0.5", "2", "1000")
     assert float(half["top1"]) == 0.6 and float(half["top1 sd"]) == pytest.approx(0.02**0.5)
     assert (whole["runs"], whole["top1"], whole["top1 sd"]) == ("1", "0.9", "")
-    assert "0.6000 ± 0.1414" in capsys.readouterr().out and "$\\pm$" in (tmp_path / "summary.tex").read_text()
+    said = capsys.readouterr().out
+    assert "without   seed=1 of backbone.width=1.0: 1 of 2 runs" in said and "one seed" not in said
+    assert (
+        "mean ± sd (n - 1) over seeds" in said
+        and "0.6000 ± 0.1414" in said
+        and "$\\pm$" in (tmp_path / "summary.tex").read_text()
+    )
 
 
 def test_a_single_run_has_its_networks_name(tmp_path):

@@ -14,11 +14,12 @@ import torch
 
 from tasks.checkpoint.metadata import BUILT
 from tasks.common.errors import UserError
+from tasks.common.spread import Spread
 from tasks.common.task_info import infos
 from tasks.multitask.compare import compare, parse
 from tasks.multitask.latency import Latency
 from tasks.multitask.runs import SHARED, Pace, Runs, child, quoted, reason
-from tasks.multitask.table import RATIO, SUM, print_comparison, tabulate, write_comparison
+from tasks.multitask.table import RATIO, SUM, over_seeds, print_comparison, tabulate, write_comparison
 
 ROOT = Path(__file__).parents[3]
 
@@ -41,6 +42,8 @@ ROOT = Path(__file__).parents[3]
         ("minutes=1 -m", "-m: not of the form key=value"),
         ("minutes=1 datasets=[coco", "datasets="),
         ("minutes=1 output=tests", "is there already"),
+        ("minutes=1 seeds=[0,0]", r"seeds=\[0,0\] is not a list of different whole numbers"),
+        ("minutes=1 seeds=[0,1] seed=2", r"seed=2: not here, seeds=\[0,1\] says which"),
     ],
 )
 def test_what_is_refused_before_anything_runs(arguments, message, monkeypatch):
@@ -103,6 +106,14 @@ def test_both_sides_train_equally_long(recorded, tmp_path, monkeypatch):
         (SHARED, ["segment", "detect"], 29, ()),  # 60 s: 1 + 29 · 2
         ("segment", ["segment"], 29, ()),  # 30 s each: 1 + 29 · 1
         ("detect", ["detect"], 29, ()),
+    ]
+
+
+def test_every_seed_trains_all_networks(recorded, tmp_path, monkeypatch):
+    monkeypatch.setattr(Runs, "leave_out_data", lambda *_: None)
+    compare(parse(["minutes=1", "seeds=[3,5]", f"output={tmp_path / 'out'}"]))
+    assert [(name, epochs, more) for name, _, epochs, more in recorded[3:]] == [
+        (f"{name}_seed_{seed}", 29, (f"seed={seed}",)) for seed in (3, 5) for name in (SHARED, "segment", "detect")
     ]
 
 
@@ -219,6 +230,21 @@ def test_the_table(rows):
     }  # fmt: skip
     assert rows[SHARED]["epochs"] == 7 and rows[SHARED]["segment/mIoU"] == 0.5
     assert rows[RATIO] == {"params": 0.5, "multiply_adds": 0.5, "network_ms": 0.5, "whole_ms": 0.5, "minutes": 0.8}
+
+
+def test_scores_over_seeds(rows, tmp_path, capsys):
+    assert over_seeds([rows]) == rows
+    other = {name: dict(row) for name, row in rows.items()}
+    other["segment"]["segment/mIoU"], other["segment"]["minutes"] = 0.7, 2.0
+    found = over_seeds([rows, other])
+    assert found["segment"]["segment/mIoU"] == Spread.of([0.6, 0.7]) and found["segment"]["minutes"] == 1.5
+    assert found[SUM]["detect/mAP"] is None and found["segment"]["epochs"] == 8
+    write_comparison(tmp_path, found)
+    kept = json.loads((tmp_path / "comparison.json").read_text())["segment"]["segment/mIoU"]
+    assert kept == {"mean": pytest.approx(0.65), "sd": pytest.approx(0.005**0.5), "size": 2}
+    assert "segment/mIoU,segment/mIoU sd" in (tmp_path / "comparison.csv").read_text()
+    print_comparison(found)
+    assert "0.6500 ±" in capsys.readouterr().out
 
 
 def test_the_table_as_files_and_on_the_terminal(rows, tmp_path, capsys, monkeypatch):
