@@ -64,7 +64,9 @@ class ClassMix(DualTransform):
         if data.get("mask") is None or data.get("bboxes") is not None:
             raise UserError("ClassMix is for label maps alone; images with boxes have CopyPaste (copy_paste.py)")
         place, image, mask = self.placed(data[self.metadata_key][0], params["shape"][:2])
-        return {"place": place, "other": image, "other_mask": mask, "region": np.isin(mask, self.chosen(mask))}
+        wanted = np.zeros(VOID + 1, bool)
+        wanted[self.chosen(mask)] = True
+        return {"place": place, "other": image, "other_mask": mask, "region": wanted[mask]}
 
     def chosen(self, mask: Pixels) -> NDArray[np.int64]:
         """Half of a label map's classes, rounded up."""
@@ -109,5 +111,5 @@ class ClassMix(DualTransform):
 def pasted(array: Pixels, place: tuple[slice, slice], other: Pixels, region: NDArray[np.bool_]) -> Pixels:
     """A copy of an array (H, W, …) with the region (h, w) of another at a place of that size."""
     result = array.copy()
-    result[place][region] = other[region]
+    np.copyto(result[place], other, where=region.reshape(region.shape + (1,) * (array.ndim - 2)))
     return result
