@@ -17,7 +17,7 @@ from optuna.trial import Trial
 from heads.sizes import measure as measure_cost
 from tasks.common.console import report
 from tasks.common.cpu import cores
-from tasks.common.errors import UserError
+from tasks.common.errors import Stopped, UserError
 from tasks.config.budget import budgets_of
 from tasks.config.overrides import leaves
 from tasks.data.loading.holdout import hold_out
@@ -82,7 +82,12 @@ def search_recipe(run: Run, settings: RecipeSettings, splits: Splits, folder: Pa
     pool = [Worker(run, splits, logs, threads) for _ in range(workers)]
     try:
         search.go(pool, lambda: Worker(run, splits, logs, threads))
+    except Stopped:
+        report(f"the search goes on with hydra.run.dir={folder}")
+        raise
     finally:
+        for worker in pool:
+            worker.process.terminate()
         for worker in pool:
             worker.stop()
     write_results(study, space, run, folder, typed)
@@ -249,10 +254,11 @@ def scored_apart(splits: Splits, settings: RecipeSettings) -> tuple[Splits, str]
     train, held, record = splits.train, splits.held, splits.holdout
     if held is None:
         train, held, record = hold_out(splits.train, settings.holdout, "search.holdout")
-    whole = len(train) + len(held)
+    count, whole = len(held), len(train) + len(held)
     if len(held) > settings.images and not isinstance(held, MixedSamples):
         held = Subset(held, range(settings.images))
-    line = f"scored    on {len(held):,} of {whole:,} training images, held out; never on val, whose score stays honest"
+    some = f"{len(held):,} of {count:,}" if len(held) < count else f"{count:,}"
+    line = f"scored    on {some} training images held out of {whole:,}; never on val, whose score stays honest"
     return splits._replace(train=train, val=held, held=None, holdout=record), line
 
 

@@ -167,7 +167,7 @@ def test_a_search_finds_a_recipe_that_trains_and_goes_on(command, folders, tmp_p
     folder = tmp_path / "run"
     result = command("search", *arguments, "minutes=null", "search.trials=2", f"hydra.run.dir={folder}")
     assert result.status == 0, result.err
-    assert "scored    on 4 of 12 training images, held out; never on val" in result.out
+    assert "scored    on 4 training images held out of 12; never on val" in result.out
     assert "2 to the end, 0 ended early, 0 failed" in result.out
     result = command(
         *("search", *arguments, "minutes=null", "search.trials=3", "optimizer.lr=1e9", f"hydra.run.dir={folder}")
