@@ -125,6 +125,20 @@ def torchvision(levels: int, *, smallest: float = 0.2, largest: float = 0.95) ->
     return Anchors(shapes)
 
 
+def listed(levels: int, *, shapes: Sequence[Sequence[Sequence[float]]]) -> Anchors:
+    """Anchors of exactly these shapes, as they are fitted to the boxes of a data set.
+
+    Args:
+        shapes: for each map, finest first, width and height of its anchors, relative to the image's shorter side.
+
+    Raises:
+        ValueError: if there are not as many lists as maps.
+    """
+    if len(shapes) != levels or not all(shapes):
+        raise ValueError(f"head.anchors.shapes has lists for {len(shapes)} maps, of {levels}; none may be empty")
+    return Anchors([[(float(width), float(height)) for width, height in level] for level in shapes])
+
+
 def of_ratio(scale: float, ratio: float) -> Shape:
     """A shape with this ratio and the area of a square of this scale."""
     return scale * math.sqrt(ratio), scale / math.sqrt(ratio)

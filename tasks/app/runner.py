@@ -6,6 +6,7 @@ from pathlib import Path
 from omegaconf import OmegaConf
 
 from tasks.app.dataset import open_dataset
+from tasks.app.fitted import fitted
 from tasks.app.folders import is_writer
 from tasks.app.jobs import in_sweep, needs_own_command, run_own_command
 from tasks.app.resolve import Settings
@@ -97,6 +98,7 @@ def run_with_data(settings: Settings, typed: Sequence[str], folder: Path) -> Non
         return
     if not early:
         run, dataset = open_dataset(run, settings, first, trained)
+    run = fitted(run, dataset, typed, first)
     if first:
         (folder / "config.yaml").write_text(OmegaConf.to_yaml(as_built(resolved(run.stored, run.output_dir))))
     if run.mode == "export":

@@ -76,6 +76,7 @@ ALLOWED: dict[str, frozenset[str]] = {  # by configuration key, without the head
     ),
     "head": frozenset(
         {
+            "heads.anchors.listed",
             "heads.anchors.paper",
             "heads.anchors.torchvision",
             "heads.aspp.DeepLabV3",

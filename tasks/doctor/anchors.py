@@ -12,8 +12,8 @@ from backbones.base import Feature
 from heads.ssdlite import SSDLite
 from tasks.data.files.boxes import SMALLEST, PackedBoxes
 from tasks.data.inspect.finding import EXAMPLES, Finding, Split, many
-from tasks.data.inspect.reach import best_overlap
 from tasks.data.loading.objects import boxes_at_input
+from tasks.detect.reach import best_overlap
 from tasks.engine.build import make_backbone, user_errors
 from tasks.engine.instantiate import make
 from tasks.engine.settings import HeadSettings, Run

@@ -128,6 +128,17 @@ def make_backbone(spec: Spec) -> Backbone:
     return backbone
 
 
+def detector_on_paper(settings: LearnerSettings, part: HeadSettings, count: int) -> tuple[Mapping[str, Feature], Any]:
+    """What the backbone announces, and a head for so many classes, neither with weights.
+
+    Raises:
+        UserError: for incompatible choices.
+    """
+    with torch.device("meta"), user_errors():
+        features = make_backbone(settings.backbone).features
+        return features, make(part.head, "head")(features, count)
+
+
 def make_task(
     name: str, part: HeadSettings, features: Mapping[str, Feature], classes: Mapping[str, Sequence[Any]]
 ) -> Task:

@@ -64,6 +64,7 @@ RULES: Rules = {
     "head.anchors.smallest": number(above=0, most=1),
     "head.anchors.largest": number(above=0, most=1),
     "head.anchors.scales": optional(list_of(number(above=0, most=2))),
+    "head.anchors.shapes": list_of(list_of(list_of(number(above=0, most=16), 2))),
     "head.anchors.ratios": list_of(number(above=0, most=100)),
     "head.anchors.reduce_first": SWITCH,
 }

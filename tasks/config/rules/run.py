@@ -27,6 +27,7 @@ from tasks.config.rules import (
 
 MODES = ("train", "evaluate", "predict", "export", "benchmark", "search")
 METRICS = ("mobilevision", "pycocotools")  # of detection
+FITTED = ("image_size", "head.maps", "head.extras", "head.anchors", "data.augment.crop.ratio", "trainer.max_epochs")
 THREADS = 1024
 
 
@@ -130,4 +131,6 @@ RUN_WHERE_PRESENT: Rules = {
     "saving.minutes": optional(POSITIVE),
     "metric": one_of(*METRICS),
     "norm_start": one_of("mean", "initial"),
+    "fitted.keys": list_of(one_of(*FITTED), least=0),
+    "fitted.pixels": whole(32 * 32, most=2**26),
 }

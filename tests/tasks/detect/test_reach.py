@@ -5,7 +5,7 @@ import torch
 from torchvision.ops import box_iou
 
 from heads.anchors import paper
-from tasks.data.inspect.reach import best_overlap
+from tasks.detect.reach import best_overlap
 
 
 def test_as_all_anchors_one_by_one():
