@@ -3,9 +3,13 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from omegaconf import OmegaConf
+
 from tasks.common.console import report
 from tasks.common.errors import UserError
 from tasks.config.heads import head_configs
+from tasks.config.heads_file import CONF
+from tasks.config.overrides import typed_keys
 from tasks.config.tree import Tree, put, select
 from tasks.data.loading.splits import Splits
 from tasks.engine.settings import HeadSettings, Run
@@ -13,6 +17,7 @@ from tasks.engine.settings import HeadSettings, Run
 DETECT = "tasks.detect.task.DetectTask"
 OF_HEAD = ("head.maps", "head.extras", "head.anchors")
 RATIO, JITTER = "data.augment.crop.ratio", 1.11  # of a training crop: the images', give or take a ninth
+DEFAULT_LOSS = "tasks.detect.multibox.SoftmaxMultiBox"  # of conf/detect.yaml
 SETS = ("experiment", "recipe", "scale")  # groups whose keys count as the recipe's, not as typed
 
 
@@ -29,18 +34,21 @@ def fitted(run: Run, splits: Splits, typed: Sequence[str], first: bool) -> Run:
         UserError: if the task finds no boxes, or the backbone has no map to find them on.
     """
     asked: list[str] = list(select(run.stored, "fitted.keys") or ())
-    if run.mode != "train" or run.source.resume is not None or not asked:
+    loss: str | None = select(run.stored, "fitted.loss")
+    if run.mode != "train" or run.source.resume is not None or not (asked or loss):
         return run
     heads = {name: run.learner.heads[name] for name in head_configs(run.stored)}
     name = next((name for name, part in heads.items() if part.task.get("_target_") == DETECT), None)
     if name is None:
         raise UserError(f"fitted.keys=[{','.join(asked)}]: tasks.{run.task} finds no boxes here; fitted.keys=[]")
+    prefix = f"{name}." if name else ""
+    if loss is not None and not is_typed(f"{prefix}task.loss", typed, below=False):
+        run = with_loss(run, f"{prefix}task.loss", loss, typed)
     packed = getattr(splits.train, "boxes", None)
     if packed is None or not len(getattr(packed, "taught", ())):
         if first:
             report("fitted    nothing: this data set does not list its boxes")
         return run
-    prefix = f"{name}." if name else ""
     keys = [key for key in asked if not is_typed(placed(key, prefix), typed)]
     own = None if run.source.checkpoint is None else head_of(run.source.checkpoint, run.task, name)
     values = {key: select(own, key) for key in keys if own is not None and key in OF_HEAD}
@@ -123,14 +131,25 @@ def placed(key: str, prefix: str) -> str:
     return f"{prefix}{key}" if key in OF_HEAD else key
 
 
-def is_typed(key: str, typed: Iterable[str]) -> bool:
+def is_typed(key: str, typed: Iterable[str], below: bool = True) -> bool:
     """Whether a key, one below it, or the group that holds it was typed."""
     for word in typed:
         group, _, package = word.partition("=")[0].lstrip("+~").partition("@")
-        name = package or group
-        if group not in SETS and (f"{name}.".startswith(f"{key}.") or key.startswith(f"{name}.")):
+        name = package or {"loss": "task.loss"}.get(group, group)
+        if group not in SETS and (f"{key}.".startswith(f"{name}.") or (below and name.startswith(f"{key}."))):
             return True
     return False
+
+
+def with_loss(run: Run, key: str, option: str, typed: Sequence[str]) -> Run:
+    """The run with this option of the group loss in the place of the default one; matching and typed values stay."""
+    before: Mapping[str, Any] = select(run.stored, key)
+    if before["_target_"] != DEFAULT_LOSS:
+        return run
+    chosen: Any = OmegaConf.to_container(OmegaConf.load(CONF / "loss" / f"{option}.yaml"))
+    words = typed_keys(typed)
+    kept = {name: value for name, value in before.items() if name == "match" or f"{key}.{name}" in words}
+    return run.changed(**put(run.stored, key, chosen | kept))
 
 
 def head_of(path: str, task: str, name: str) -> Tree | None:

@@ -12,6 +12,7 @@ from rich.progress import track
 
 from tasks.app.cli import Command
 from tasks.app.dataset import make_dataset, name_of_dataset
+from tasks.app.fitted import fitted
 from tasks.app.resolve import Settings
 from tasks.common.console import report
 from tasks.common.errors import UserError, visible
@@ -22,6 +23,7 @@ from tasks.data.inspect.finding import Finding, sorted_findings
 from tasks.data.inspect.inspection import findings_of, look_at
 from tasks.data.inspect.summary import summary
 from tasks.data.loading.split_checks import set_white
+from tasks.data.loading.splits import Splits
 from tasks.doctor.page import page
 from tasks.engine.settings import Run
 
@@ -39,7 +41,7 @@ class Doctor(Command):
         super().__init__(name)
         self.wrong = 0
 
-    def do(self, settings: Settings, _typed: list[str], folder: Path) -> None:
+    def do(self, settings: Settings, typed: list[str], folder: Path) -> None:
         """Inspect the data set and write the page."""
         begin = time.monotonic()
         run, dataset = make_dataset(settings.run, ())
@@ -50,6 +52,8 @@ class Doctor(Command):
         if "boxes" in classes:
             from tasks.doctor.anchors import anchor_findings  # imports torch: seconds
 
+            train = next((split.samples for split in splits if not split.is_scored), None)
+            run = fitted(run, Splits(dataset.classes, train, None), typed, True)  # as training would begin
             findings += anchor_findings(splits, run, classes)
         findings = sorted_findings(findings)
         self.wrong += sum(finding.level == "wrong" for finding in findings)

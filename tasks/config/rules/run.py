@@ -28,6 +28,7 @@ from tasks.config.rules import (
 MODES = ("train", "evaluate", "predict", "export", "benchmark", "search")
 METRICS = ("mobilevision", "pycocotools")  # of detection
 FITTED = ("image_size", "head.maps", "head.extras", "head.anchors", "data.augment.crop.ratio", "trainer.max_epochs")
+LOSSES = ("focal", "quality_focal", "softmax", "varifocal")  # conf/loss
 THREADS = 1024
 
 
@@ -133,4 +134,5 @@ RUN_WHERE_PRESENT: Rules = {
     "norm_start": one_of("mean", "initial"),
     "fitted.keys": list_of(one_of(*FITTED), least=0),
     "fitted.pixels": whole(32 * 32, most=2**26),
+    "fitted.loss": optional(one_of(*LOSSES)),
 }

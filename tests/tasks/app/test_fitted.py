@@ -24,7 +24,7 @@ def run(command, coco, tmp_path):
 
 
 def test_what_was_chosen_is_stored_and_scored_again(run, command, tmp_path):
-    result, folder = run("train", *TINY, "trainer.max_epochs=1")
+    result, folder = run("train", *TINY, "trainer.max_epochs=1", "match=atss", "task.loss.box=ciou")
     assert result.status == 0, result.err
     assert "fitted    image_size=[64,64] head.maps=[[c3_expanded,c3]]" in result.out
     assert "shapes at stride 8 by k-means reach" in result.out and "of 10 training boxes" in result.out
@@ -33,16 +33,22 @@ def test_what_was_chosen_is_stored_and_scored_again(run, command, tmp_path):
     assert config["trainer"]["max_epochs"] == 1, "typed"
     assert config["data"]["augment"]["crop"]["ratio"] == [0.901, 1.11]
     assert config["head"]["anchors"]["_target_"] == "heads.anchors.listed"
+    loss = config["task"]["loss"]
+    assert loss["_target_"].endswith("QualityFocalMultiBox") and loss["match"]["topk"] == 9
+    assert loss["box"] == "ciou" and loss["box_weight"] == 2, "typed, and the loss's own"
     assert "heads.anchors.listed" in (folder / "config.yaml").read_text()
     best = folder / "checkpoints" / "best.ckpt"
     again = command("detect", "mode=evaluate", f"checkpoint={best}", f"hydra.run.dir={tmp_path / 'again'}")
     assert again.status == 0, again.err
     assert "fitted" not in again.out and metrics(tmp_path / "again") == pytest.approx(metrics(folder), abs=1e-12)
 
-    result, more = run("more", *TINY, "trainer.max_epochs=1", f"checkpoint={best}")
+    result, more = run("more", *TINY, "trainer.max_epochs=1", "loss=softmax", f"checkpoint={best}")
     assert result.status == 0, result.err
     assert "fitted    head.maps, head.extras, head.anchors: as in" in result.out
     assert state(more / "checkpoints" / "best.ckpt")["mobilevision"]["config"]["head"] == config["head"]
+    assert state(more / "checkpoints" / "best.ckpt")["mobilevision"]["config"]["task"]["loss"]["negatives"] == 3, (
+        "typed"
+    )
 
 
 def test_a_resumed_run_keeps_what_was_chosen(run):
@@ -77,6 +83,8 @@ def test_typed_keys_stay(run):
 def test_typed(words, is_so):
     assert is_typed("head.anchors", words) == is_so
     assert is_typed("detect.head.anchors", ["head@detect.head=ssd"])
+    assert is_typed("task.loss", ["loss=focal"], below=False)
+    assert not is_typed("task.loss", ["task.loss.box=ciou"], below=False)
 
 
 @pytest.mark.parametrize(

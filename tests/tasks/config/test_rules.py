@@ -71,6 +71,7 @@ WRONG = {  # task and choices of groups, then a key with values that cannot be m
         "image_size": (320, [320], [0, 320], [320.0, 320.0], ["a", 1], [True, True], [10**6, 1], {"a": 1}),
         "fitted.keys": ("image_size", None, ["head"], [1]),
         "fitted.pixels": (*NO_NUMBERS, 1023),
+        "fitted.loss": ("mse", 1),
         "head.anchors.smallest": (*NO_NUMBERS, 0),
         "head.anchors.scales": ([0], [-1], [float("nan")], 0.5, "x"),
         "head.extras": ([1], [-1], None, "x", [1.5], [True]),
