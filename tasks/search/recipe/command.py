@@ -36,6 +36,7 @@ from tasks.search.recipe.trial import FIXED, Length, Pace, changed, epoch_batche
 from tasks.search.recipe.worker import End, Job, Score, Worker
 from tasks.search.settings import RecipeSettings
 
+FILLED = 0.95  # of the time is planned: no trial takes exactly as long as the one that was timed
 IN_A_ROW = 3  # failures from the start, after which the search ends
 NO_MATTER = (  # keys that may differ when a search goes on
     *("search.minutes", "search.trials", "search.workers", "data.workers", "data.cache", "data.eval_batch_size"),
@@ -118,7 +119,9 @@ class Search:
         self.rung = 0.0  # steps of a quarter of a trial at the recipe's image size
         self.busy: dict[Worker, Busy] = {}
         self.paces: list[Pace] = []
-        self.longest = 0.0  # seconds of a whole trial
+        self.longest = max(  # seconds of a whole trial
+            (outcome.seconds for outcome in study.outcomes() if outcome.state == "complete"), default=0.0
+        )
         self.failed = 0  # in a row, from the start
 
     def go(self, pool: list[Worker], another: Any) -> None:
@@ -233,7 +236,7 @@ class Search:
             return
         before, step, scoring = (max(values) for values in zip(*self.paces, strict=True))
         minutes, trials, workers = self.settings.minutes or 0.0, self.settings.trials, self.settings.workers
-        seconds = (self.end - time.monotonic()) * workers / trials
+        seconds = FILLED * (self.end - time.monotonic()) * workers / trials
         rung = (seconds - before - RUNGS * scoring) / (RUNGS * step)
         if rung < 1:
             raise UserError(

@@ -118,14 +118,16 @@ def test_the_pace_says_how_long_trials_are(search):
     found.wants_more = lambda: False
     run(found, worker)
     assert worker.asked[0].changes is None
-    # 100 s for each: 4 to start, 8 to score, 88 for 176 steps of half a second
-    assert found.rung == pytest.approx(44, abs=0.2) and found.longest == pytest.approx(100, abs=0.2)
+    # 95 of 100 s for each: 4 to start, 8 to score, 83 for 166 steps of half a second
+    assert found.rung == pytest.approx(41.5, abs=0.2) and found.longest == pytest.approx(95, abs=0.2)
+    del found.wants_more
+    assert found.wants_more()
     assert search(epochs=None, minutes=99).settled()  # when it goes on, they are as long
 
 
 def test_too_little_time_is_refused(search):
     with pytest.raises(
-        UserError, match=r"^minutes=0.5 leave 10.0 s for each of 3 trials, which take 4.0 s to start and 4"
+        UserError, match=r"^minutes=0.5 leave 9.5 s for each of 3 trials, which take 4.0 s to start and 4"
     ):
         run(search(epochs=None, minutes=0.5), FakeWorker(End("complete", pace=Pace(4.0, 0.5, 2.0))))
     with pytest.raises(UserError, match=r"^search.minutes=0.001 are over before a step could be timed"):
