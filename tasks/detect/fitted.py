@@ -60,14 +60,15 @@ def proportioned(ratio: float, pixels: float, most: int) -> Size:
 def candidates(features: Mapping[str, Feature]) -> dict[int, list[str]]:
     """The maps that a head may read, by reduction, the finest first; each as an entry of head.maps.
 
+    With output_stride=16, c5 has the reduction of c4, and takes its place: it is the deeper one.
+
     Raises:
         ValueError: if the backbone has none of them.
     """
     there: dict[int, list[str]] = {}
     for names in MAPS:
-        for name in names:
-            if name in features:
-                there.setdefault(features[name].reduction, [*names])
+        if first := next((name for name in names if name in features), None):
+            there[features[first].reduction] = [*names]
     if not there:
         known = ", ".join(name for names in MAPS for name in names)
         raise ValueError(f"fitted.keys: the backbone has none of {known}, only {', '.join(features)}")

@@ -77,9 +77,9 @@ def test_maps_are_as_fine_and_as_coarse_as_needed(across, maps, extras):
     assert reductions_of(FEATURES, maps, extras)[len(maps) :] == [64, 128][: len(extras)]
 
 
-def test_a_stride_that_two_maps_have_is_used_once():
+def test_of_two_maps_at_a_stride_the_deeper_one_is_used():
     features = {**FEATURES, "c5": Feature(8, 16)}  # output_stride=16
-    assert maps_for(features, np.full(20, 200.0)) == ([C4], [256])
+    assert maps_for(features, np.full(20, 200.0)) == ([C5], [256])
     with pytest.raises(ValueError, match=r"has none of c3_expanded, .*, only p4"):
         maps_for({"p4": Feature(8, 16)}, np.full(20, 60.0))
 
