@@ -93,7 +93,10 @@ def train(run: Run, prepared: Prepared, splits: Splits, folder: Path) -> None:
     checkpoints = folder / "checkpoints"
     written = [checkpoints / "best.ckpt", checkpoints / "last.ckpt", Path(str(run.source.resume))]
     path = next(path for path in written if path.is_file())  # the best, if there was any validation
-    load_state(learner, open_checkpoint(path, run.task), path)
+    best = open_checkpoint(path, run.task)
+    for name, entry in learner.each_task():
+        entry.recall(best["mobilevision"]["tasks"][name])  # what predictions with this checkpoint will apply
+    load_state(learner, best, path)
     if run.learner.finetune.norms == "reestimate" and path == checkpoints / "best.ckpt":
         reestimate(learner, data, path)
     report(f"scoring   {path}")

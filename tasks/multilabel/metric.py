@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torchmetrics import Metric
 
+from tasks.common.auroc import auroc
 from tasks.common.gathering import gather, joined
 from tasks.multilabel.average_precision import average_precision, f1
 
@@ -19,6 +20,7 @@ class ClassScores(NamedTuple):
     Attributes:
         images: that have it.
         right, wrong, missed: images where it was found and is there, found and is not, not found and is.
+        auroc, error: area under the ROC curve, and its standard error (tasks/common/auroc.py).
     """
 
     name: str
@@ -28,6 +30,8 @@ class ClassScores(NamedTuple):
     right: int
     wrong: int
     missed: int
+    auroc: float | None
+    error: float | None
 
 
 class MultiLabelScores(Metric):
@@ -98,7 +102,8 @@ def scores_of(
     """Scores of one class from its logits (N), whether they are found (N) and true (N)."""
     right, wrong, missed = (int(each.sum()) for each in (found & truth, found & ~truth, ~found & truth))
     precision = average_precision(logits, truth)
-    return ClassScores(name, int(truth.sum()), precision, f1(right, wrong, missed), right, wrong, missed)
+    area = auroc(logits, truth)
+    return ClassScores(name, int(truth.sum()), precision, f1(right, wrong, missed), right, wrong, missed, *area)
 
 
 def mean(values: Sequence[float | None]) -> float | None:

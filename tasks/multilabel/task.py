@@ -100,16 +100,16 @@ class MultiLabelTask(Task):
         return Labelled(count, images, self.class_names, self.target, self.threshold)
 
     def results(self, metric: Metric, folder: Path) -> list[str]:
-        """Write classes.csv: each class's images, AP and F1, the worst first."""
+        """Write classes.csv: each class's images, AP, F1 and AUROC, the worst first."""
         assert isinstance(metric, MultiLabelScores)
         path = folder / "classes.csv"
         order = sorted(metric.classes, key=lambda each: (each.precision is None, each.precision, each.name))
         with path.open("w", newline="", encoding="utf-8") as file:
             table = csv.writer(file)
-            table.writerow(["class", "images", "AP", "F1", "right", "wrong", "missed"])
+            table.writerow(["class", "images", "AP", "F1", "right", "wrong", "missed", "AUROC", "AUROC_SE"])
             for each in order:
                 table.writerow(["" if value is None else value for value in each])
-        return [f"classes   {path} (AP and F1 of each, the worst first)"]
+        return [f"classes   {path} (AP, F1 and AUROC of each, the worst first)"]
 
     def found(self, prediction: Tensor) -> Found:
         return {"logits": prediction[0].cpu().numpy()}

@@ -12,6 +12,7 @@ from tasks.multilabel.loss import BinaryCrossEntropy
 from tasks.multilabel.metric import MultiLabelScores
 from tasks.multilabel.output import MultiLabelOutput
 from tasks.multilabel.parity import SameLabels
+from tests.tasks.common.test_auroc import by_pairs
 
 
 def plain_average_precision(scores: Sequence[float], truth: Sequence[int]) -> float | None:
@@ -66,6 +67,8 @@ def test_equals_the_plain_definitions(threshold):
     assert result["F1_macro"] == pytest.approx(sum(scores) / 5, abs=1e-12)
     assert result["exact"] == sum((f == t).all() for f, t in zip(found, truth, strict=True)) / 97
     assert result["images"] == 97
+    for c, row in enumerate(metric.classes[:4]):
+        assert (row.auroc, row.error) == pytest.approx(by_pairs(logits[:, c], truth[:, c]), abs=1e-12)
 
 
 def test_the_order_of_images_does_not_matter():
