@@ -60,7 +60,7 @@ RULES: Rules = {
     "data.fit.crop": optional(SIDE),
     "data.fit.interpolation": one_of("nearest", "bilinear", "bicubic", "lanczos"),
     "data.progressive": optional((are_steps, "a list of [side, share of the steps] pairs")),
-    "data.scales": optional((are_sizes, f"a list of up to {SIZES} [height, width] from 4 to 16,384, or null")),
+    "data.scales": optional((are_sizes, f"a list of up to {SIZES} [height, width], each between 4 and 16,384")),
     "dataset.root": optional(TEXT),
     "dataset.data": optional(TEXT),
     "dataset.train_split": optional(TEXT),
