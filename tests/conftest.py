@@ -1,19 +1,17 @@
 """Shared by all tests: one thread (the tests' tensors are tiny), and data sets written in their official layouts."""
 
-import copy
 import gc
 import json
 import os
+import pickle
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 import torch
-import yaml
 from PIL import Image
 
 import tasks  # noqa: F401 - keeps libraries offline, before any of them is imported
@@ -153,34 +151,68 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("slow")
 
 
+class HydraMemory(NamedTuple):
+    """What Hydra has worked out in this session."""
+
+    texts: dict[str, bytes]  # pickled configurations, by their YAML text
+    defaults: dict[Any, Any]  # lists of the files to merge, by the chosen options of groups
+
+
 @pytest.fixture(scope="session")
-def parsed() -> dict[str, Any]:
-    """What YAML texts say, kept for the session: conf/ is read anew by every command."""
-    return {}
+def hydra_memory() -> HydraMemory:
+    return HydraMemory({}, {})
+
+
+OUR_SOURCES = {"pkg://hydra.conf", "pkg://conf", "structured://", ""}  # whose files no test changes
 
 
 @pytest.fixture(autouse=True)
-def quick_hydra(monkeypatch: pytest.MonkeyPatch, parsed: dict[str, Any]) -> None:
-    """Hydra parses each file of conf/ once, and composes once where `hydra.mode` is not typed.
+def quick_hydra(monkeypatch: pytest.MonkeyPatch, hydra_memory: HydraMemory) -> None:
+    """Hydra reads each file of conf/ once, looks up the files of a choice of options once, and composes once if
+    `hydra.mode` is not typed: it would compose a first time to look that key up, which conf/ leaves null.
 
-    It would compose a first time to look that key up, which conf/ leaves null.
+    tests/test_hydra.py compares with Hydra as it is.
     """
+    from hydra._internal import config_loader_impl
+    from hydra._internal.defaults_list import DefaultsList
     from hydra._internal.hydra import Hydra
-    from omegaconf import omegaconf
+    from omegaconf import OmegaConf
 
-    get_mode, load = Hydra.get_mode, yaml.load
+    get_mode, load, create = Hydra.get_mode, OmegaConf.load, config_loader_impl.create_defaults_list
 
     def mode(self: Hydra, config_name: str, overrides: list[str]) -> Any:
         return get_mode(self, config_name, overrides) if any("hydra.mode" in word for word in overrides) else None
 
-    def load_once(stream: Any, Loader: Any) -> Any:  # noqa: N803 - PyYAML's name
-        text = stream if isinstance(stream, str) else stream.read()
-        if text not in parsed:
-            parsed[text] = load(text, Loader=Loader)
-        return copy.deepcopy(parsed[text])
+    def load_once(file_: Any) -> Any:
+        if not hasattr(file_, "seek"):
+            return load(file_)
+        text = file_.read()
+        if text not in hydra_memory.texts:
+            file_.seek(0)  # an error names the file
+            hydra_memory.texts[text] = pickle.dumps(load(file_))
+        return pickle.loads(hydra_memory.texts[text])
+
+    def list_once(
+        repo: Any, config_name: str, overrides_list: list[Any], prepend_hydra: bool, skip_missing: bool
+    ) -> Any:
+        if {source.path for source in repo.get_sources()} - OUR_SOURCES:
+            return create(repo, config_name, overrides_list, prepend_hydra, skip_missing)
+        given = [override for override in overrides_list if not override.is_sweep_override()]
+        values = [
+            override
+            for override in given
+            if isinstance(override.value(), dict) or not repo.group_exists(override.key_or_group)
+        ]
+        options = [override for override in given if all(override is not value for value in values)]
+        key = (config_name, tuple(option.input_line for option in options), prepend_hydra, skip_missing)
+        if key not in hydra_memory.defaults:
+            hydra_memory.defaults[key] = create(repo, config_name, options, prepend_hydra, skip_missing)
+        found = hydra_memory.defaults[key]
+        return DefaultsList(found.defaults, found.defaults_tree, values, found.overrides)
 
     monkeypatch.setattr(Hydra, "get_mode", mode)
-    monkeypatch.setattr(omegaconf, "yaml", SimpleNamespace(**{**vars(yaml), "load": load_once}))
+    monkeypatch.setattr(OmegaConf, "load", staticmethod(load_once))
+    monkeypatch.setattr(config_loader_impl, "create_defaults_list", list_once)
 
 
 @pytest.fixture
