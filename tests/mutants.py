@@ -88,8 +88,8 @@ FAULTS = (
           ("tasks/common/test_distillation.py",)),
     # data
     Fault("augmentation is the same in each epoch", "tasks/data/loading/samplers.py",
-          "Draw(int(order[position]), (self.seed, epoch, position))",
-          "Draw(int(order[position]), (self.seed, 0, position))", ("tasks/data/loading/test_batches.py",)),
+          "Draw(int(order[position]), (self.seed, epoch, position), size)",
+          "Draw(int(order[position]), (self.seed, 0, position), size)", ("tasks/data/loading/test_batches.py",)),
     Fault("the last batch is left out", "tasks/data/loading/samplers.py",
           "-(-self.size * self.repeat // (self.batch_size * self.world))",
           "self.size * self.repeat // (self.batch_size * self.world)", ("tasks/data/loading/test_batches.py",)),

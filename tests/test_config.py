@@ -69,7 +69,7 @@ def run_of(*overrides: str, task: str = "segment"):
 @cache
 def composed(choice: str):
     """The configuration of one choice, for tests that only read it."""
-    start = ["weights=some.pth"] if choice.startswith("finetune=") else []
+    start = ["weights=MobileNet_V2_Weights.IMAGENET1K_V1"] if choice.startswith("finetune=") else []
     return configuration(choice, *start, task=task_of(choice))
 
 

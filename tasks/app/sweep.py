@@ -12,7 +12,7 @@ from tasks.app.seeds import summarise
 from tasks.common.spread import written
 from tasks.common.table import print_table
 
-DETAILS = ("AR", "mAP_")  # of COCO's twelve metrics: in the file, not on the terminal
+DETAILS = ("AR", "mAP_", "AUROC", "ECE", "NLL", "Brier")  # in the file; the terminal has no room for them
 UNVARIED = ("images", "seconds")  # which tell nothing about a network
 
 

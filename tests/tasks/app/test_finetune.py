@@ -21,13 +21,13 @@ def chosen(command, monkeypatch, tmp_path):
     return run
 
 
-WEIGHTS = "weights=some.pth"
+WEIGHTS = "weights=MobileNet_V2_Weights.IMAGENET1K_V1"
 
 
 def test_weights_choose_the_default_and_say_so(chosen):
     learner, said = chosen(WEIGHTS)
     assert (learner.finetune.backbone, learner.finetune.lr, learner.finetune.thaw) == (0.25, 0.5, (0.1, 0.1))
-    line = "finetune=default, as it starts from weights=some.pth: heads learn first, then the backbone, slower; "
+    line = f"finetune=default, as it starts from {WEIGHTS}: heads learn first, then the backbone, slower; "
     assert f"{line}finetune=null: all alike" in said.splitlines()
     learner, said = chosen(WEIGHTS, "finetune.thaw=0.3", "optimizer.backbone=0.1", task="segment")
     assert (learner.finetune.backbone, learner.finetune.thaw) == (0.1, (0.3, 0.3)), "what is typed comes on top"

@@ -23,7 +23,7 @@ HERE = {"here.ckpt", "other.ckpt", "run/checkpoints/best.ckpt"}  # files that ar
 
 SINGLE = {  # what is typed for tasks.segment, and how the error begins or goes on
     "mode=evaluate": "mode=evaluate needs checkpoint=<file.ckpt>, or weights=",
-    "mode=predict weights=a.pth": "mode=predict needs input=",
+    "mode=predict weights=MobileNet_V2_Weights.DEFAULT": "mode=predict needs input=",
     "mode=evaluate checkpoint=gone.ckpt": r"checkpoint=gone\.ckpt: no such file",
     "mode=evaluate checkpoint=run": r"checkpoint=run is a folder; name a file in it: run/checkpoints/best\.ckpt",
     "mode=evaluate checkpoint=here.ckpt weights=a.pth": "checkpoint=… and weights=… both say",
@@ -33,7 +33,7 @@ SINGLE = {  # what is typed for tasks.segment, and how the error begins or goes 
     "resume=here.ckpt checkpoint=other.ckpt": "resume=… brings its own weights",
     "resume=here.ckpt weights=a.pth": "resume=… brings its own weights",
     "mode=train model=a.onnx": "model=… is for mode=evaluate, predict and benchmark",
-    "mode=evaluate model=a.onnx weights=a.pth": "model=… brings its own weights",
+    "mode=evaluate model=a.onnx weights=MobileNet_V2_Weights.DEFAULT": "model=… brings its own weights",
     "distill.teacher=gone.ckpt": r"distill\.teacher=gone\.ckpt: no such file",
     "distill.teacher=here.ckpt distill.weights=imagenet": r"distill\.weights=… is for torchvision's networks",
     "backbone.frozen=true": r"backbone\.frozen=true without weights to keep",

@@ -230,7 +230,7 @@ WRONG = {
     "data.batch_size=1": "raise data.batch_size; take 2 or more",
     "metric=coco": "metric=coco is not one of mobilevision, pycocotools",
     "task.select.overlap=2": "overlap=2 is not a number from 0 to 1",
-    "task.loss.box=ciou": "task.loss.box=ciou is not one of smooth_l1, giou",
+    "task.loss.box=eiou": "task.loss.box=eiou is not one of smooth_l1, giou, diou, ciou",
     "head.maps=[c9]": "the head reads c9",
     "head.anchors.scales=[0.1]": "head.anchors.scales has 1 values for 4 maps",
     "image_size=[64]": "image_size=[64] is not [height, width]",
