@@ -139,7 +139,9 @@ class Search:
                 if worker not in self.busy and self.rung and self.wants_more():
                     self.begin(worker)
             if time.monotonic() >= self.end and not self.rung:
-                raise UserError(f"search.minutes={self.settings.minutes:g} are over before a step could be timed")
+                raise UserError(
+                    f"search.minutes={self.settings.minutes:g} are over before a step could be timed: more minutes"
+                )
             if not self.busy or time.monotonic() >= self.end:
                 return
             self.listen(pool, another)
@@ -235,8 +237,8 @@ class Search:
         if self.busy:
             return
         before, step, scoring = (max(values) for values in zip(*self.paces, strict=True))
-        minutes, trials, workers = self.settings.minutes or 0.0, self.settings.trials, self.settings.workers
-        seconds = FILLED * (self.end - time.monotonic()) * workers / trials
+        minutes, trials = self.settings.minutes or 0.0, self.settings.trials
+        seconds = FILLED * (self.end - time.monotonic()) / math.ceil(trials / self.settings.workers)
         rung = (seconds - before - RUNGS * scoring) / (RUNGS * step)
         if rung < 1:
             raise UserError(

@@ -1,5 +1,6 @@
 """One training of a recipe search: the real one, shorter, with its schedule to the end, scored on held-out images."""
 
+import math
 import shutil
 import statistics
 import time
@@ -39,12 +40,11 @@ class Length(NamedTuple):
 
     @classmethod
     def of(cls, rung: float, whole: int) -> "Length":
-        """A training of RUNGS times about `rung` steps, in epochs of `whole` batches or, if those are longer, parts."""
+        """A training of RUNGS times about `rung` steps, in equal epochs of `whole` batches at most."""
         steps = max(1, round(rung))
-        if steps < whole:
-            return cls(RUNGS, 1, steps)
-        every = round(steps / whole)
-        return cls(RUNGS * every, every, None)
+        every = math.ceil(steps / whole)
+        batches = round(steps / every)
+        return cls(RUNGS * every, every, batches if batches < whole else None)
 
     @property
     def changes(self) -> dict[str, Any]:

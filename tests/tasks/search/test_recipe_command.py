@@ -125,6 +125,13 @@ def test_the_pace_says_how_long_trials_are(search):
     assert search(epochs=None, minutes=99).settled()  # when it goes on, they are as long
 
 
+@pytest.mark.parametrize(("trials", "share"), [(2, 1), (4, 1), (5, 2)])
+def test_no_trial_is_longer_than_the_time(search, trials, share):
+    found = search(epochs=None, minutes=10, trials=trials, workers=4)
+    found.take_pace(End("complete", pace=Pace(4.0, 0.5, 2.0)))
+    assert found.longest == pytest.approx(0.95 * 600 / share, abs=0.5) and found.wants_more()
+
+
 def test_too_little_time_is_refused(search):
     with pytest.raises(
         UserError, match=r"^minutes=0.5 leave 9.5 s for each of 3 trials, which take 4.0 s to start and 4"

@@ -113,9 +113,10 @@ def test_every_option_of_finetune_sets_the_same_keys(tmp_path):
         space(f"weights={weights}", finetune=["gentel"])
 
 
-def test_a_trial_is_whole_epochs_or_equal_parts_of_one():
+def test_a_trial_is_equal_epochs_or_parts_of_them():
     assert Length.of(2.6, 10) == (4, 1, 3)  # 12 steps of the first epochs' batches
-    assert Length.of(24, 10) == (8, 2, None)
+    assert Length.of(15, 10) == (8, 2, 8)  # two whole epochs each would take a third longer than planned
+    assert Length.of(20, 10) == (8, 2, None)
     assert Length.of(0.2, 10) == (4, 1, 1)
     assert Length.of(10, 10) == (4, 1, None)
 
