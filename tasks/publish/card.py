@@ -13,10 +13,10 @@ PIPELINES = {  # names of the Hugging Face Hub, by kind of label
     "mask": "image-segmentation",
     "boxes": "object-detection",
     "label": "image-classification",
-    "labels": "image-classification",
+    "multilabel": "image-classification",
 }
 FINDS = {"mask": "the class of every pixel", "boxes": "objects with their boxes", "label": "the class of an image",
-         "labels": "all classes that are in an image"}  # fmt: skip
+         "multilabel": "all classes that are in an image"}  # fmt: skip
 
 
 class Subject(NamedTuple):

@@ -21,9 +21,11 @@ from tasks import load
 from tasks.checkpoint.checkpoint import make_metadata, read_ours
 from tasks.checkpoint.published import decoded, encoded, published_bytes
 from tasks.common.errors import UserError
+from tasks.common.task_info import infos
 from tasks.data.streets.dataset import Streets
 from tasks.engine.build import build
 from tasks.publish.__main__ import main
+from tasks.publish.card import FINDS, PIPELINES
 from tasks.publish.private import portable, without_folders
 from tests.tasks.deploy.conftest import enliven, network
 from tests.test_config import run_of
@@ -150,6 +152,11 @@ def test_the_card_says_what_the_files_say(published, single):
     classes = [entry[0] for entry in single["mobilevision"]["tasks"]["segment"]["classes"]]
     assert (published.folder / "labels.txt").read_text().splitlines() == classes
     assert f"load({str(published.folder)!r})" in published.out
+
+
+def test_every_task_is_described():
+    targets = {infos()[name].target for name in ("segment", "detect", "classify", "multilabel")}
+    assert targets == FINDS.keys() == PIPELINES.keys()
 
 
 def test_no_folder_of_this_machine_is_published(published, single, tmp_path):
