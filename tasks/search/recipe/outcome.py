@@ -14,7 +14,7 @@ from tasks.common.console import report
 from tasks.common.errors import UserError
 from tasks.common.table import print_table
 from tasks.common.task_info import infos, module_of
-from tasks.config.tree import put
+from tasks.config.tree import put, select
 from tasks.engine.settings import Run
 from tasks.search.recipe.space import Space
 from tasks.search.recipe.study import ENOUGH, Outcome, RecipeStudy
@@ -83,6 +83,7 @@ def write_results(study: RecipeStudy, space: Space, run: Run, folder: Path, type
     command = command_of(run, space, best, folder, typed)
     write_found(
         path,
+        run,
         space,
         best,
         f"{score} {best.score:.4f} on held-out training images after a short training",
@@ -123,13 +124,38 @@ def write_history(path: Path, outcomes: Sequence[Outcome], names: Sequence[str])
             table.writerow([each.number, *values, each.score, each.state, each.seconds, each.reason])
 
 
+def settings_of(run: Run, space: Space, best: Outcome) -> dict[str, Any]:
+    """What the found recipe sets, by dotted keys; a size that was found is not fitted to the boxes once more."""
+    sets = space.changes(dict(best.point))
+    fits: Sequence[str] = select(run.stored, "fitted.keys") or ()
+    if "image_size" in sets and "image_size" in fits:
+        sets["fitted.keys"] = [key for key in fits if key != "image_size"]
+    return sets
+
+
 def command_of(run: Run, space: Space, best: Outcome, folder: Path, typed: Sequence[str]) -> str:
     """The command that trains the found recipe: what was typed for the search, without what the recipe sets."""
-    sets = space.changes(dict(best.point))
+    sets = settings_of(run, space, best)
     words = [word for word in typed if not is_set(word.partition("=")[0].lstrip("+~"), sets)]
-    tuned = [f"finetune={best.point['finetune']}"] if "finetune" in best.point else []
     config = ["--config-dir", str(folder / "conf")]
-    return shlex.join(["python", "-m", module_of(run.task), *config, "experiment=found", *tuned, *words])
+    words = [*start_of(run, best, sets, words), *words]
+    return shlex.join(["python", "-m", module_of(run.task), *config, "experiment=found", *words])
+
+
+def start_of(run: Run, best: Outcome, sets: Mapping[str, Any], words: Sequence[str]) -> list[str]:
+    """Words that say how a start from weights learns: without them a training chooses by itself, as no trial does.
+
+    Args:
+        sets: what the found recipe sets.
+        words: the others of the command.
+    """
+    if all(select(run.stored, key) is None for key in ("weights", "checkpoint")):
+        return []
+    found = [f"finetune={best.point.get('finetune') or select(run.stored, 'finetune.name') or 'none'}"]
+    keys = [word.partition("=")[0] for word in words]
+    if "optimizer.lr" in keys and "finetune.lr" not in keys:  # a typed rate is otherwise taken as it is
+        found.append(f"finetune.lr={sets.get('finetune.lr', select(run.stored, 'finetune.lr'))}")
+    return found
 
 
 def is_set(key: str, sets: Mapping[str, Any]) -> bool:
@@ -138,10 +164,12 @@ def is_set(key: str, sets: Mapping[str, Any]) -> bool:
     return own or any(name == key or name.startswith(f"{key}.") for name in sets)
 
 
-def write_found(path: Path, space: Space, best: Outcome, origin: str, command: str, typed: Sequence[str]) -> None:
+def write_found(
+    path: Path, run: Run, space: Space, best: Outcome, origin: str, command: str, typed: Sequence[str]
+) -> None:
     """Write a recipe as an experiment, on top of the one that the search began with, if any."""
     tree: dict[str, Any] = {}
-    for key, value in space.changes(dict(best.point)).items():
+    for key, value in settings_of(run, space, best).items():
         tree = put(tree, key, value)
     below = [word.partition("=")[2] for word in typed if word.startswith("experiment=")]
     if below:

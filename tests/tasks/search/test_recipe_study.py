@@ -120,14 +120,14 @@ def test_results(tmp_path):
     assert line_of(broken, SPACE) == "failed    trial 4: the loss is nan  (lr 0.1  size 64×64)"
     typed = ["search=recipe", "search.minutes=3", "task=segment", "dataset.root=my photos", "optimizer.lr=1", "ema=0.9",
              "experiment=mine", "data.holdout=0.1", "image_size=[1,2]", "+trainer.x=1"]  # fmt: skip
-    run = SimpleNamespace(task="segment")
+    run = SimpleNamespace(task="segment", stored={"weights": None, "checkpoint": None})
     command = command_of(run, SPACE, best, tmp_path, typed)
     assert command == (
         f"python -m tasks.segment --config-dir {tmp_path}/conf experiment=found 'dataset.root=my photos' ema=0.9 "
         "+trainer.x=1"
     )
     path = tmp_path / "conf" / "experiment" / "found.yaml"
-    write_found(path, SPACE, best, "mIoU 0.75", command, typed)
+    write_found(path, run, SPACE, best, "mIoU 0.75", command, typed)
     assert path.read_text() == (
         f"# @package _global_\n# {command}\n# mIoU 0.75\ndefaults: [/experiment/mine, _self_]\n"
         "optimizer: {lr: 0.02}\nimage_size: [64, 64]\n"
@@ -137,6 +137,39 @@ def test_results(tmp_path):
         "3,0.02,64×64,0.75,complete,12.4,",
         "4,0.1,64×64,,failed,12.4,the loss is nan",
     ]
+
+
+@pytest.mark.parametrize(
+    ("finetune", "typed", "words"),
+    [
+        ({}, ["finetune=gentle"], ["finetune=gentle", "finetune.lr=0.125"]),  # search.finetune=null
+        ({}, [], ["finetune=none"]),  # as every trial was, without an option
+        ({"finetune": "head"}, ["finetune=gentle"], ["finetune=head"]),
+    ],
+)
+def test_a_start_from_weights_learns_as_the_trial_did(finetune, typed, words, tmp_path):
+    name, lr = ("gentle", 0.125) if typed else (None, 1.0)
+    run = SimpleNamespace(
+        task="segment", stored={"weights": "a.pth", "checkpoint": None, "finetune": {"name": name, "lr": lr}}
+    )
+    best = Outcome(0, START | finetune, 0.75, "complete", 1.0, "")
+    sets = {"finetune.lr": 1.0} if finetune else {}
+    space = SimpleNamespace(changes=lambda _: dict(sets))
+    command = command_of(run, space, best, tmp_path, [*typed, "weights=a.pth"])
+    expected = [word for word in words if not word.startswith("finetune.lr")]
+    assert command.split()[6:] == [*expected, "weights=a.pth"]
+    command = command_of(run, space, best, tmp_path, [*typed, "weights=a.pth", "optimizer.lr=0.01"])
+    lr = sets.get("finetune.lr", lr)
+    assert command.split()[6:] == [*expected, f"finetune.lr={lr}", "weights=a.pth", "optimizer.lr=0.01"]
+
+
+def test_a_size_that_was_found_is_not_fitted_again(tmp_path):
+    run = SimpleNamespace(task="detect", stored={"fitted": {"keys": ["image_size", "head.maps"]}})
+    best = outcome(3, 0.02, 0.75)
+    command = command_of(run, SPACE, best, tmp_path, ["fitted.keys=[image_size,head.maps]", "ema=0.9"])
+    assert command.split()[6:] == ["ema=0.9"]
+    write_found(tmp_path / "found.yaml", run, SPACE, best, "", command, [])
+    assert "fitted:\n  keys: [head.maps]\n" in (tmp_path / "found.yaml").read_text()
 
 
 def test_the_picture_has_a_panel_per_dimension():
