@@ -35,7 +35,7 @@ def fitted(run: Run, splits: Splits, typed: Sequence[str], first: bool) -> Run:
     """
     asked: list[str] = list(select(run.stored, "fitted.keys") or ())
     loss: str | None = select(run.stored, "fitted.loss")
-    if run.mode != "train" or run.source.resume is not None or not (asked or loss):
+    if not run.trains or run.source.resume is not None or not (asked or loss):
         return run
     heads = {name: run.learner.heads[name] for name in head_configs(run.stored)}
     name = next((name for name, part in heads.items() if part.task.get("_target_") == DETECT), None)
@@ -116,9 +116,15 @@ def choices(run: Run, part: HeadSettings, splits: Splits, keys: Sequence[str]) -
         ratio = boxes_fit.ratio_of(packed.sizes)
         values[RATIO] = [round(ratio / JITTER, 3), round(ratio * JITTER, 3)]
     if "trainer.max_epochs" in keys:
-        passes = boxes_fit.epochs_for(splits.distinct or len(splits.train))
-        values["trainer.max_epochs"] = max(1, round(passes / run.data.repeat))
+        values["trainer.max_epochs"] = epochs_of(splits, run.data.repeat)
     return values, line
+
+
+def epochs_of(splits: Splits, repeat: int) -> int:
+    """The number of epochs, the same for every share of the images: those of a share return more often in each."""
+    from tasks.detect.fitted import epochs_for
+
+    return max(1, round(epochs_for(len(splits.train)) / repeat))
 
 
 def zip_of(names: Sequence[str], values: Sequence[Any], keys: Iterable[str]) -> dict[str, Any]:

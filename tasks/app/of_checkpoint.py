@@ -29,7 +29,8 @@ def implied_data_set(arguments: Sequence[str], folders: Iterable[Path]) -> list[
     if "dataset" in names or not any(name.startswith("dataset.") for name in names):
         return []
     key = "resume" if "resume" in typed else "checkpoint" if "checkpoint" in typed else "model"
-    if key not in typed or (key != "resume" and typed.get("mode", "train") == "train"):
+    trains = typed.get("mode", "train") == "train" or typed.get("search") == "recipe"
+    if key not in typed or (key != "resume" and trains):
         return []
     options = {target: name for name, target in options_of(folders)}
     path = published_file(Path(typed[key].strip("'\"")).expanduser())

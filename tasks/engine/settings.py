@@ -287,6 +287,11 @@ class Run:
     output_dir: str
     stored: Mapping[str, Any]
 
+    @property
+    def trains(self) -> bool:
+        """Whether it trains as mode=train does, as the trials of search=recipe do too."""
+        return self.mode == "train" or (self.mode == "search" and select(self.stored, "search.kind") == "recipe")
+
     @classmethod
     def of(cls, task: str, tree: Tree, output_dir: object = "") -> Self:
         """Read from a complete configuration in its stored form.

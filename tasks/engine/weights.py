@@ -42,7 +42,7 @@ def with_checkpoint(run: Run, overrides: Sequence[str]) -> tuple[Run, list[str]]
             metadata["tasks"]
         )
     path = run.source.resume or run.source.checkpoint
-    if path is None or (run.mode == "train" and run.source.resume is None and not is_multitask(run.stored)):
+    if path is None or (run.trains and run.source.resume is None and not is_multitask(run.stored)):
         return run, []
     checkpoint = open_checkpoint(path, run.task)
     metadata = checkpoint["mobilevision"]

@@ -1,10 +1,11 @@
 """recipe=detect_own by the real command: what it chooses is stored, printed, and gives way to what is typed."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 
-from tasks.app.fitted import is_typed
+from tasks.app.fitted import epochs_of, is_typed
 from tests.tasks.segment.test_command import metrics, state
 
 TINY = (
@@ -49,6 +50,12 @@ def test_what_was_chosen_is_stored_and_scored_again(run, command, tmp_path):
     assert state(more / "checkpoints" / "best.ckpt")["mobilevision"]["config"]["task"]["loss"]["negatives"] == 3, (
         "typed"
     )
+
+
+def test_every_share_of_the_images_takes_the_same_steps():
+    share = SimpleNamespace(train=range(1000), distinct=50)
+    assert epochs_of(share, 1) == epochs_of(SimpleNamespace(train=range(1000), distinct=None), 1) == 60
+    assert epochs_of(share, 2) == 30
 
 
 def test_a_resumed_run_keeps_what_was_chosen(run):

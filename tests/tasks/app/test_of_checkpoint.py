@@ -34,6 +34,7 @@ def test_the_data_set_is_that_of_the_file(tmp_path):
     assert implied(file.replace("checkpoint", "resume"), key) == ["dataset=yolo"]
     for words in (
         (file, key),
+        ("mode=search", "search=recipe", file, key),  # whose trials start from it, as trainings do
         ("mode=evaluate", file),
         ("mode=evaluate", key),
         ("mode=evaluate", file, key, "dataset=voc"),

@@ -6,6 +6,7 @@ pytest.importorskip("optuna")
 
 from tasks.app.resolve import composed
 from tasks.common.errors import UserError
+from tasks.engine.weights import with_checkpoint
 from tasks.search.recipe.space import Space, finetune_options, scaled_size
 from tasks.search.recipe.strength import strengthened
 from tasks.search.recipe.trial import Length, changed
@@ -119,6 +120,13 @@ def test_a_trial_is_equal_epochs_or_parts_of_them():
     assert Length.of(20, 10) == (8, 2, None)
     assert Length.of(0.2, 10) == (4, 1, 1)
     assert Length.of(10, 10) == (4, 1, None)
+
+
+def test_a_trial_starts_from_a_checkpoint_as_a_training_does(tmp_path):
+    (tmp_path / "a.ckpt").touch()
+    _, run = space(f"checkpoint={tmp_path / 'a.ckpt'}")
+    assert run.trains and with_checkpoint(run, []) == (run, []), "its configuration is not taken"
+    assert not changed(run, {"search.kind": "netadapt"}).trains
 
 
 @pytest.mark.parametrize(
