@@ -16,6 +16,9 @@ for image in sys.argv[1:]:
             for box, score, name in list(zip(found["boxes"], found["scores"], names))[:10]:
                 left, top, right, bottom = (round(float(side)) for side in box)
                 print(f"  {name} {score:.2f} at {left}, {top}, {right}, {bottom}")
+        elif task == "multilabel":  # names are of what was found, probabilities of every class
+            for name, number in zip(names, found["labels"]):
+                print(f"  {name} {found['probabilities'][number]:.3f}")
         elif "probabilities" in found:
             for name, probability in list(zip(names, found["probabilities"]))[:5]:
                 print(f"  {name} {probability:.3f}")

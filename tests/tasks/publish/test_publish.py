@@ -26,6 +26,7 @@ from tasks.data.streets.dataset import Streets
 from tasks.engine.build import build
 from tasks.publish.__main__ import main
 from tasks.publish.card import FINDS, PIPELINES
+from tasks.publish.example import TEXT
 from tasks.publish.private import portable, without_folders
 from tests.tasks.deploy.conftest import enliven, network
 from tests.test_config import run_of
@@ -244,6 +245,16 @@ def test_the_example_predicts(publish, several, tmp_path, monkeypatch, capfd):
         "classify",
     ]
     assert "%" in out and " at " in out
+
+
+def test_the_example_pairs_names_of_several_labels_with_their_probabilities(tmp_path, monkeypatch, capfd):
+    found = {"probabilities": np.array([0.1, 0.7, 0.9]), "labels": np.array([2, 1]), "names": ["dog", "cat"]}
+    model = SimpleNamespace(predict=lambda _: {"multilabel": found})
+    monkeypatch.setattr("tasks.load", lambda _: model, raising=False)
+    (tmp_path / "example.py").write_text(TEXT)
+    monkeypatch.setattr(sys, "argv", ["example.py", "a.png"])
+    runpy.run_path(str(tmp_path / "example.py"))
+    assert capfd.readouterr().out == "a.png: multilabel\n  dog 0.900\n  cat 0.700\n"
 
 
 def test_the_spread_over_seeds(publish, single, tmp_path):
