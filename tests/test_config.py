@@ -66,10 +66,16 @@ def run_of(*overrides: str, task: str = "segment"):
     return Run.of(task, tree_of(*overrides, task=task))
 
 
+def needs_weights(choice: str) -> bool:
+    """Whether an option is for a start from weights, which the command line brings."""
+    group, option = choice.split("=")
+    return group == "finetune" or "\nfinetune:" in (CONF / group / f"{option}.yaml").read_text(encoding="utf-8")
+
+
 @cache
 def composed(choice: str):
     """The configuration of one choice, for tests that only read it."""
-    start = ["weights=MobileNet_V2_Weights.IMAGENET1K_V1"] if choice.startswith("finetune=") else []
+    start = ["weights=MobileNet_V2_Weights.IMAGENET1K_V1"] if needs_weights(choice) else []
     return configuration(choice, *start, task=task_of(choice))
 
 
