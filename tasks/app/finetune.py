@@ -9,6 +9,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
+from backbones.weight_files import SUFFIX, published_file
 from tasks.app.jobs import words
 from tasks.app.of_checkpoint import texts_of
 from tasks.common.console import report
@@ -38,10 +39,11 @@ def finetuned(hydra: HydraConf, config: DictConfig, typed: Sequence[str]) -> Dic
         config: composed.
         typed: overrides on the command line.
     """
-    if config.get("mode") != "train" or config.get("resume") is not None:
+    if config.get("mode") != "train":
         return config
-    keys = typed_keys(typed)
-    if (why := reason(config, keys)) and GROUP in hydra.runtime.choices and not decided(hydra, config, keys):
+    keys, begins = typed_keys(typed), config.get("resume") is None
+    why = reason(config, keys) if begins and GROUP in hydra.runtime.choices else ""
+    if why and not decided(hydra, config, keys):
         config = with_option(hydra, f"{GROUP}={CHOICE}")
         report(f"{GROUP}={CHOICE}, as {why}: heads learn first, then the backbone, slower; {GROUP}=null: all alike")
     if "optimizer.lr" in keys and "finetune.lr" not in keys and config.finetune.lr != 1:
@@ -55,9 +57,12 @@ def reason(config: DictConfig, keys: set[str]) -> str:
     if "weights" in keys and config.weights is not None:
         return f"it starts from weights={config.weights}"
     path = config.checkpoint
-    if "checkpoint" in keys and isinstance(path, str) and other_data(config, texts_of(Path(path).expanduser())):
-        return f"checkpoint={path} was trained on other data"
-    return ""
+    if "checkpoint" not in keys or not isinstance(path, str):
+        return ""
+    file = published_file(Path(path).expanduser())
+    if file.suffix == SUFFIX:  # its data set is not told by folders, which are not published
+        return f"checkpoint={path} is a published network" if texts_of(file) else ""
+    return f"checkpoint={path} was trained on other data" if other_data(config, texts_of(file)) else ""
 
 
 def decided(hydra: HydraConf, config: DictConfig, keys: set[str]) -> bool:

@@ -5,6 +5,7 @@ import torch
 
 from tasks.app.cli import Command
 from tasks.app.finetune import null_as_none
+from tasks.checkpoint.published import published_bytes
 
 
 @pytest.fixture
@@ -75,6 +76,30 @@ def test_a_checkpoint_of_other_data_chooses_it_as_well(chosen, tmp_path):
     assert "finetune=default" not in chosen(*words, "dataset.root=/here")[1]
     path.write_bytes(b"")
     assert "finetune=default" not in chosen(*words, "dataset.root=/there")[1], "reading the file says what is wrong"
+
+
+def test_a_published_network_chooses_it_as_folder_and_as_file(chosen, tmp_path):
+    config = {"mobilevision": {"config": {"dataset": {"_target_": "tasks.data.datasets.folders.Folders"}}}}
+    file = tmp_path / "model.safetensors"
+    file.write_bytes(published_bytes(config["mobilevision"], {"a": torch.zeros(1)}))
+    for path in (tmp_path, file):
+        line = f"finetune=default, as checkpoint={path} is a published network: heads"
+        assert line in chosen("dataset=folders", f"checkpoint={path}")[1]
+
+
+def test_a_reference_recipe_is_trained_as_it_is_written(chosen):
+    weights = "weights=MobileNet_V3_Large_Weights.IMAGENET1K_V1"
+    learner, said = chosen("experiment=segment_voc_torchvision", weights, task="segment")
+    assert "finetune=" not in said
+    assert (learner.finetune.backbone, learner.finetune.lr, learner.finetune.thaw) == (1, 1, (0, 0))
+
+
+def test_a_command_that_is_typed_again_to_resume_says_the_same(chosen, tmp_path):
+    learner, _ = chosen("finetune=gentle", "optimizer.lr=0.01", WEIGHTS)
+    assert learner.finetune.lr == 1
+    (tmp_path / "last.ckpt").touch()
+    learner, _ = chosen("finetune=gentle", "optimizer.lr=0.01", f"resume={tmp_path / 'last.ckpt'}")
+    assert learner.finetune.lr == 1, "or it would be refused: the run was begun with 1"
 
 
 @pytest.mark.parametrize(
