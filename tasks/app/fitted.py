@@ -42,7 +42,9 @@ def fitted(run: Run, splits: Splits, typed: Sequence[str], first: bool) -> Run:
     if name is None:
         raise UserError(f"fitted.keys=[{','.join(asked)}]: tasks.{run.task} finds no boxes here; fitted.keys=[]")
     prefix = f"{name}." if name else ""
-    if loss is not None and not is_typed(f"{prefix}task.loss", typed, below=False):
+    own = None if run.source.checkpoint is None else head_of(run.source.checkpoint, run.task, name)
+    begun = select(own, "task.loss._target_") if own is not None else None  # its scores go with its loss
+    if loss is not None and begun != DEFAULT_LOSS and not is_typed(f"{prefix}task.loss", typed, below=False):
         run = with_loss(run, f"{prefix}task.loss", loss, typed)
     packed = getattr(splits.train, "boxes", None)
     if packed is None or not len(getattr(packed, "taught", ())):
@@ -50,7 +52,6 @@ def fitted(run: Run, splits: Splits, typed: Sequence[str], first: bool) -> Run:
             report("fitted    nothing: this data set does not list its boxes")
         return run
     keys = [key for key in asked if not is_typed(placed(key, prefix), typed)]
-    own = None if run.source.checkpoint is None else head_of(run.source.checkpoint, run.task, name)
     values = {key: select(own, key) for key in keys if own is not None and key in OF_HEAD}
     if first and values:
         report(f"fitted    {', '.join(values)}: as in {run.source.checkpoint}, whose weights go with them")

@@ -50,6 +50,11 @@ def test_what_was_chosen_is_stored_and_scored_again(run, command, tmp_path):
     assert state(more / "checkpoints" / "best.ckpt")["mobilevision"]["config"]["task"]["loss"]["negatives"] == 3, (
         "typed"
     )
+    best = more / "checkpoints" / "best.ckpt"
+    result, softmax = run("softmax", *TINY, "trainer.max_epochs=1", "finetune=null", f"checkpoint={best}")
+    assert result.status == 0, result.err
+    loss = state(softmax / "checkpoints" / "best.ckpt")["mobilevision"]["config"]["task"]["loss"]
+    assert loss["_target_"].endswith("SoftmaxMultiBox"), "as its scores were trained"
 
 
 def test_every_share_of_the_images_takes_the_same_steps():
