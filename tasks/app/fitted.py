@@ -45,7 +45,9 @@ def fitted(run: Run, splits: Splits, typed: Sequence[str], first: bool) -> Run:
     own = None if run.source.checkpoint is None else head_of(run.source.checkpoint, run.task, name)
     begun = select(own, "task.loss._target_") if own is not None else None  # its scores go with its loss
     if loss is not None and begun != DEFAULT_LOSS and not is_typed(f"{prefix}task.loss", typed, below=False):
-        run = with_loss(run, f"{prefix}task.loss", loss, typed)
+        before, run = run, with_loss(run, f"{prefix}task.loss", loss, typed)
+        if first and run is not before:
+            report(f"fitted    {f'loss@{name}.task.loss' if name else 'loss'}={loss}")
     packed = getattr(splits.train, "boxes", None)
     if packed is None or not len(getattr(packed, "taught", ())):
         if first:

@@ -151,10 +151,11 @@ def parts_of(logits: NDArray[np.floating]) -> Iterator[slice]:
 
 
 def held_out(logits: NDArray[np.floating], labels: NDArray[np.int64], right: NDArray[np.bool_]) -> Sure:
-    """Every image with the temperature of the half that it is not in; halves take turns in the order given."""
+    """Every image with the temperature of the half that it is not in; which half is drawn, the same each time."""
+    drawn = np.random.default_rng(0).permutation(len(logits))
     temperatures = np.ones((len(logits), 1))
-    for half in (0, 1):
-        temperatures[half::2] = best_temperature(logits[1 - half :: 2], labels[1 - half :: 2]) or 1.0
+    for half, other in ((drawn[::2], drawn[1::2]), (drawn[1::2], drawn[::2])):
+        temperatures[half] = best_temperature(logits[other], labels[other]) or 1.0
     return sure_of(logits / temperatures, labels, right)
 
 

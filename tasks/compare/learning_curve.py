@@ -70,13 +70,20 @@ def publish(request: CurveRequest, jobs: Sequence[Job]) -> None:
 
 
 def size_of(share: float, job: Job, task: str, seeds: Sequence[int]) -> Size | None:
-    """The finished trainings of a share; None if there are none."""
+    """The finished trainings of a share; None if there are none.
+
+    Raises:
+        UserError: for one without the score.
+    """
     done = [job.at(seed) for seed in seeds if job.done(seed)]
     if not done:
         return None
     metrics = [read(run / "metrics.json") for run in done]
-    images = read(done[0] / "training.json")["images"]
-    return Size(share, images, {name: [float(row[name]) for row in metrics] for name in scores_of(task, metrics[0])})
+    images, names = read(done[0] / "training.json")["images"], scores_of(task, metrics[0])
+    for run, row in zip(done, metrics, strict=True):
+        if missing := [name for name in names if row.get(name) is None]:
+            raise UserError(f"{run / 'metrics.json'} has no {missing[0]}: no validation image has its labels")
+    return Size(share, images, {name: [float(row[name]) for row in metrics] for name in names})
 
 
 def scores_of(task: str, metrics: Mapping[str, Any]) -> list[str]:

@@ -58,8 +58,13 @@ class Finetune:
 
 
 def check_start(tree: Tree) -> None:
-    """Raise UserError for a training with a key about loaded weights that loads none."""
-    if tree["mode"] != "train" or loads_weights(tree):
+    """Raise UserError for a training with a key about loaded weights that loads none, or a warm-up after no thaw."""
+    if tree["mode"] != "train":
+        return
+    rise = select(tree, "finetune.warmup")
+    if rise and not any(Finetune.of(tree).thaw):
+        raise UserError(f"finetune.warmup={rise} is for blocks that thaw: finetune.thaw=0.1, or scheduler.warmup=…")
+    if loads_weights(tree):
         return
     for key, idle in NEEDS_WEIGHTS.items():
         if (value := select(tree, key)) not in (None, idle):

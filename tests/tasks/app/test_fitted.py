@@ -28,6 +28,7 @@ def test_what_was_chosen_is_stored_and_scored_again(run, command, tmp_path):
     result, folder = run("train", *TINY, "trainer.max_epochs=1", "match=atss", "task.loss.box=ciou")
     assert result.status == 0, result.err
     assert "fitted    image_size=[64,64] head.maps=[[c3_expanded,c3]]" in result.out
+    assert "fitted    loss=quality_focal" in result.out.splitlines()
     assert "shapes at stride 8 by k-means reach" in result.out and "of 10 training boxes" in result.out
     config = state(folder / "checkpoints" / "best.ckpt")["mobilevision"]["config"]
     assert config["image_size"] == [64, 64] and config["head"]["extras"] == []

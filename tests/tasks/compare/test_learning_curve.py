@@ -77,6 +77,14 @@ def test_a_failed_share_is_named_and_the_others_are_shown(compare):
     assert err == "error: 1 of 3 shares failed: data.share=0.3: no such network\n"
 
 
+def test_a_training_without_its_score_is_named(compare):
+    _, _, _, folder = compare("--data", "0.1,0.3,1", "segment")
+    results = folder / "share_1" / "seed_0" / "metrics.json"
+    results.write_text(json.dumps({"mIoU": None, "images": 0}))
+    status, _, err, _ = compare("--data", "0.1,0.3,1", "segment")
+    assert status == 2 and err == f"error: {results} has no mIoU: no validation image has its labels\n"
+
+
 def test_the_scores_of_several_heads():
     assert scores_of("multitask", {"segment/mIoU": 0.5, "detect/mAP": 0.2, "score": 0.35}) == [
         "segment/mIoU",
