@@ -48,7 +48,28 @@ def load_by_position(backbone: Backbone, state: Mapping[str, Tensor], source: st
     are left out and reported. BatchNorm's counters stay 0 if the checkpoint has none.
 
     Raises:
-        ValueError: at the first tensor whose kind or shape differs, with both names and shapes.
+        ValueError: at the first tensor whose kind or shape differs, with both names and shapes, and the network of ours
+            that the checkpoint fits, if there is one.
+    """
+    try:
+        ours, theirs = paired(backbone, state, source)
+    except ValueError as error:
+        from backbones.published.fitting import network_of  # builds networks
+
+        fits = network_of(state)
+        raise ValueError(f"{error}; these weights fit {fits}" if fits else str(error)) from None
+    for tensor, (_, their_tensor) in zip(ours, theirs, strict=False):
+        tensor.copy_(their_tensor)
+    return Loaded(source, len(ours), dict(theirs[len(ours) :]))
+
+
+def paired(
+    backbone: Backbone, state: Mapping[str, Tensor], source: str
+) -> tuple[list[Tensor], list[tuple[str, Tensor]]]:
+    """The backbone's tensors, and the checkpoint's with their names, of which the first ones fit them one by one.
+
+    Raises:
+        ValueError: at the first tensor whose kind or shape differs.
     """
     ours = backbone.state_dict()
     if ours.keys() <= state.keys():
@@ -59,16 +80,13 @@ def load_by_position(backbone: Backbone, state: Mapping[str, Tensor], source: st
         ours = {name: tensor for name, tensor in ours.items() if kind(name) != COUNTER}
     if len(theirs) < len(ours):
         raise ValueError(f"{source} has {len(theirs)} tensors, the backbone {len(ours)}: not the same network")
-    pairs = list(zip(ours.items(), theirs, strict=False))
-    for (name, tensor), (their_name, their_tensor) in pairs:
+    for (name, tensor), (their_name, their_tensor) in zip(ours.items(), theirs, strict=False):
         if kind(name) != kind(their_name) or tensor.shape != their_tensor.shape:
             raise ValueError(
                 f"{source}: {their_name} {tuple(their_tensor.shape)} does not fit {name} {tuple(tensor.shape)}; "
                 "width, width_rule, tail and the network itself must be those of the checkpoint"
             )
-    for (_, tensor), (_, their_tensor) in pairs:
-        tensor.copy_(their_tensor)
-    return Loaded(source, len(ours), dict(theirs[len(ours) :]))
+    return [*ours.values()], theirs
 
 
 def kind(name: str) -> str:

@@ -1,5 +1,6 @@
 """Errors that end a command without a traceback."""
 
+import difflib
 import re
 import signal
 from collections.abc import Sequence
@@ -27,7 +28,9 @@ def check_file(key: str, path: str | Path, patterns: Sequence[str] = ("*.ckpt", 
         files = sorted(str(file) for pattern in patterns for file in Path(path).glob(pattern))
         raise UserError(f"{key}={path} is a folder; name a file" + (f" in it: {', '.join(files[:4])}" if files else ""))
     if not Path(path).is_file():
-        raise UserError(f"{key}={path}: no such file")
+        there = [file.name for file in Path(path).parent.glob("*")] if Path(path).parent.is_dir() else []
+        near = difflib.get_close_matches(Path(path).name, there, n=1)
+        raise UserError(f"{key}={path}: no such file" + (f"; did you mean {near[0]}?" if near else ""))
 
 
 class Diverged(UserError):

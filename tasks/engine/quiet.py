@@ -5,6 +5,7 @@ import warnings
 
 CHATTER = (  # warnings that do not apply here, and one about Lightning's own code
     "does not have many workers",
+    "This DataLoader will create",  # counts the one core that the main thread is bound to, see tasks/common/cpu.py
     "smaller than the logging interval",
     "Checkpoint directory",
     "Experiment logs directory",

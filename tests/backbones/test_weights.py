@@ -27,14 +27,16 @@ def test_a_file_of_torchvisions_layout_loads_and_is_reported(checkpoint):
 
 
 def test_another_network_is_refused_with_both_shapes(checkpoint):
-    with pytest.raises(ValueError, match=r"features\.0\.0\.weight \(32, 3, 3, 3\) does not fit .* \(16, 3, 3, 3\)"):
+    shapes = r"features\.0\.0\.weight \(32, 3, 3, 3\) does not fit .* \(16, 3, 3, 3\)"
+    with pytest.raises(ValueError, match=f"{shapes}.*; these weights fit backbone=mobilenet_v2$"):
         load_weights(MobileNetV3(size="large"), str(checkpoint))
 
 
 def test_another_width_is_refused(tmp_path):
     path = tmp_path / "small.pth"
     torch.save(mobilenet_v3_small(width_mult=0.75).state_dict(), path)
-    with pytest.raises(ValueError, match="does not fit"):
+    fits = r"backbone=mobilenet_v3_small \(width 0\.75, torchvision's rule\)"
+    with pytest.raises(ValueError, match=f"does not fit .*; these weights fit {fits}$"):
         load_weights(MobileNetV3(size="small", width=0.75), str(path))  # the paper's 0.75 is another network
 
 

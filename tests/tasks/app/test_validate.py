@@ -28,6 +28,7 @@ SINGLE = {  # what is typed for tasks.segment, and how the error begins or goes 
     "mode=evaluate checkpoint=run": r"checkpoint=run is a folder; name a file in it: run/checkpoints/best\.ckpt",
     "mode=evaluate checkpoint=here.ckpt weights=a.pth": "checkpoint=… and weights=… both say",
     "mode=evaluate checkpoint=[here.ckpt,other.ckpt]": "several files are for mode=benchmark",
+    "weights=her.ckpt": r"weights=her\.ckpt: no such file; did you mean here\.ckpt\?",
     "resume=gone.ckpt": r"resume=gone\.ckpt: no such file",
     "resume=here.ckpt mode=predict checkpoint=here.ckpt input=x": "resume=… continues a training",
     "resume=here.ckpt checkpoint=other.ckpt": "resume=… brings its own weights",
