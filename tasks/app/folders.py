@@ -1,9 +1,7 @@
 """The output folder of a run: exclusive to it, created by one of its processes before anything is written."""
 
-import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -11,7 +9,8 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, read_write
 from omegaconf.errors import OmegaConfBaseException
 
-from tasks.common.errors import UserError, visible
+from tasks.common.console import refusing
+from tasks.common.errors import UserError
 from tasks.common.ranks import is_first
 from tasks.config.overrides import quoted
 
@@ -44,16 +43,17 @@ class OwnFolder(Callback):
         self.spare: tempfile.TemporaryDirectory[str] | None = None
         self.used: set[str] = set()
 
+    # Hydra only warns about errors in its callbacks: refusing() ends the process instead.
     def on_run_start(self, config: DictConfig, **_: Any) -> None:
         """Called before a single run."""
-        with refusing():
+        with refusing(OSError):
             folder = self.choose(config, "run")
             if writes(config):
                 self.lock = locked(folder)
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         """Called before a sweep. Its jobs are composed again, so they get the folder as if it had been typed."""
-        with refusing():
+        with refusing(OSError):
             folder = self.choose(config, "sweep")
             with read_write(config.hydra):
                 config.hydra.overrides.hydra.append(f"hydra.sweep.dir={quoted(folder)}")
@@ -63,7 +63,7 @@ class OwnFolder(Callback):
     def on_job_start(self, config: DictConfig, **_: Any) -> None:
         """Called before each job of a sweep, and before a single run."""
         folder = str(config.hydra.runtime.output_dir)
-        with refusing():
+        with refusing(OSError):
             if folder in self.used:
                 raise UserError(
                     f"hydra.sweep.subdir={Path(folder).name}: two jobs of the sweep would share this folder"
@@ -93,16 +93,6 @@ def writes(config: DictConfig) -> bool:
 def is_writer(mode: str) -> bool:
     """Whether this process writes the results of a run."""
     return is_first() or mode not in SHARED
-
-
-@contextmanager
-def refusing() -> Iterator[None]:
-    """Print a user error in one line and exit with status 2; Hydra only warns about errors in its callbacks."""
-    try:
-        yield
-    except (UserError, OSError) as error:
-        print(visible(f"error: {error}"), file=sys.stderr)
-        raise SystemExit(2) from None
 
 
 def own_folder(folder: Path, config: DictConfig, key: str) -> Path:

@@ -11,6 +11,13 @@ from tasks.checkpoint.manifest import CARD
 from tasks.config.targets import name_of_today
 
 LARGEST = 1 << 26  # bytes of a checkpoint's pickle, without its tensors: ours are 1 MB at most
+UNREADABLE = (
+    OSError,
+    ValueError,  # no pickle, or no UTF-8
+    zipfile.BadZipFile,
+    NotImplementedError,  # zip: a method of compression that Python does not have
+    RuntimeError,  # zip: encrypted
+)
 TARGET = re.compile(r"^_target_: *(\S+)", re.MULTILINE)
 
 
@@ -62,6 +69,6 @@ def texts_of(path: Path) -> set[str]:
                     return {text for _, text, _ in pickletools.genops(content) if isinstance(text, str)}
         if path.suffix != ".ckpt" and card.stat().st_size <= LARGEST:
             return set(re.findall(r'"([\w.]+)"', card.read_text(encoding="utf-8")))
-    except (OSError, ValueError, zipfile.BadZipFile, NotImplementedError, RuntimeError):
+    except UNREADABLE:
         return set()  # reading the file says what is wrong with it
     return set()

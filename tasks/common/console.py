@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 from backbones.terminal import run_printing
-from tasks.common.errors import Stopped
+from tasks.common.errors import Stopped, UserError, visible
 from tasks.common.ranks import is_first
 
 Result = TypeVar("Result")
@@ -38,6 +38,21 @@ def run_command(main: Callable[[], Result]) -> Result:
             sys.exit(128 + stopped.number)
 
     return run_printing(stoppable)
+
+
+@contextmanager
+def refusing(*others: type[Exception]) -> Iterator[None]:
+    """Print a user error in one line and exit with status 2.
+
+    Args:
+        others: further types of errors that are the user's here.
+    """
+    kinds: tuple[type[Exception], ...] = (UserError, *others)
+    try:
+        yield
+    except kinds as error:
+        print(visible(f"error: {error}"), file=sys.stderr)
+        raise SystemExit(2) from None
 
 
 @contextmanager

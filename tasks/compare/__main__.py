@@ -15,8 +15,8 @@ so a stopped comparison continues. Writes learning_curve.json, .csv, .md, .tex a
 
 import sys
 
-from tasks.common.console import report, run_command
-from tasks.common.errors import UserError, visible
+from tasks.common.console import refusing, report, run_command
+from tasks.common.errors import UserError
 from tasks.compare.arguments import CurveRequest, parse
 
 
@@ -25,11 +25,8 @@ def main() -> None:
     if {"--help", "-h"} & set(sys.argv[1:]):
         print(__doc__)
         return
-    try:
+    with refusing():
         draw_curve(parse(sys.argv[1:]))
-    except UserError as error:
-        print(visible(f"error: {error}"), file=sys.stderr)
-        sys.exit(2)
 
 
 def draw_curve(request: CurveRequest) -> None:

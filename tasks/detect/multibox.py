@@ -24,6 +24,12 @@ def check_least(name: str, value: float, least: float) -> None:
         raise ValueError(f"task.loss.{name}={value} must be {least} or more")
 
 
+def check_share(name: str, value: float) -> None:
+    """Raises a ValueError for a number outside 0 to 1."""
+    if not 0 <= value <= 1:
+        raise ValueError(f"task.loss.{name}={value} must lie between 0 and 1")
+
+
 def looked_at(mask: Tensor) -> Tensor | slice:
     """Which entries of a flattened mask the loss is computed for: on the CPU only those that are set, which are few.
 
@@ -261,8 +267,7 @@ class FocalMultiBox(SigmoidMultiBox):
     ) -> None:
         super().__init__(threshold=threshold, box=box, box_weight=box_weight, match=match)
         check_least("gamma", gamma, 1)
-        if not 0 <= alpha <= 1:
-            raise ValueError(f"task.loss.alpha={alpha} must lie between 0 and 1")
+        check_share("alpha", alpha)
         self.alpha, self.gamma = alpha, gamma
 
     def classify(self, logits: Tensor, labels: Tensor) -> Tensor:

@@ -1,15 +1,13 @@
 """Score a results file, anyone's: python -m tasks.detect.score <instances.json> <predictions.json> [--official]"""
 
 import argparse
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from tasks.common.console import run_command
-from tasks.common.errors import UserError, visible
+from tasks.common.console import refusing, run_command
 from tasks.common.table import print_table
 from tasks.detect.coco_map import AT_50, Result, evaluate
 from tasks.detect.results import read_results
@@ -23,11 +21,8 @@ def main() -> None:
     parser.add_argument("predictions", type=Path, help="a list of image_id, category_id, bbox and score")
     parser.add_argument("--official", action="store_true", help="let pycocotools compute; the numbers are the same")
     options = parser.parse_args()
-    try:
+    with refusing():
         score(options.instances, options.predictions, options.official)
-    except UserError as error:
-        print(visible(f"error: {error}"), file=sys.stderr)
-        sys.exit(2)
 
 
 def score(instances_path: Path, predictions_path: Path, official: bool) -> None:

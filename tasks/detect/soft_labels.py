@@ -17,7 +17,7 @@ from heads.boxes import decode
 from heads.ssdlite import RawBoxes
 from tasks.detect.box_losses import iou
 from tasks.detect.matchers import Matcher
-from tasks.detect.multibox import Matched, SigmoidMultiBox, check_least
+from tasks.detect.multibox import Matched, SigmoidMultiBox, check_least, check_share
 
 
 class SoftMultiBox(SigmoidMultiBox):
@@ -117,8 +117,7 @@ class VarifocalMultiBox(SoftMultiBox):
     ) -> None:
         super().__init__(threshold=threshold, box=box, box_weight=box_weight, match=match)
         check_least("gamma", gamma, 1)
-        if not 0 <= alpha <= 1:
-            raise ValueError(f"task.loss.alpha={alpha} must lie between 0 and 1")
+        check_share("alpha", alpha)
         self.alpha, self.gamma = alpha, gamma
 
     def absent(self, logits: Tensor) -> Tensor:

@@ -14,8 +14,7 @@ cannot be read at all.
 
 import sys
 
-from tasks.common.console import run_command
-from tasks.common.errors import UserError, visible
+from tasks.common.console import refusing, run_command
 from tasks.common.plugins import take_from, without_folder
 from tasks.doctor.arguments import spelled_out, task_of
 from tasks.doctor.command import Doctor
@@ -26,14 +25,11 @@ def main() -> None:
     if {"--help", "-h"} & set(sys.argv[1:]):
         print(__doc__)
         return
-    try:
+    with refusing():
         take_from(sys.argv[1:])
         arguments = without_folder(sys.argv[1:])
         task = task_of(arguments)
         sys.argv[1:] = spelled_out(arguments)
-    except UserError as error:
-        print(visible(f"error: {error}"), file=sys.stderr)
-        sys.exit(2)
     Doctor(task).run(list)
 
 

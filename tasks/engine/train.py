@@ -86,9 +86,9 @@ def train(run: Run, prepared: Prepared, splits: Splits, folder: Path) -> None:
         Stopped: if a signal ended the training.
         Diverged: if the loss diverged; if it is still finite, the best weights are scored first.
     """
-    learner, data, metadata, costs = prepared
-    reinitialized = ready(run, prepared, splits, folder)
-    exploded = fit(run, learner, data, metadata | {"anew": reinitialized}, splits, folder)
+    learner, data, _, costs = prepared
+    metadata = ready(run, prepared, splits, folder)
+    exploded = fit(run, learner, data, metadata, splits, folder)
     folder = Path(learner.trainer.strategy.broadcast(str(folder)))  # only the first process knew it
     checkpoints = folder / "checkpoints"
     written = [checkpoints / "best.ckpt", checkpoints / "last.ckpt", Path(str(run.source.resume))]
@@ -105,16 +105,19 @@ def train(run: Run, prepared: Prepared, splits: Splits, folder: Path) -> None:
         raise Diverged(exploded)
 
 
-def ready(run: Run, prepared: Prepared, splits: Splits, folder: Path) -> list[str]:
-    """Load the weights that training starts from, and try everything once; returns the tensors that stay new.
+def ready(run: Run, prepared: Prepared, splits: Splits, folder: Path) -> dict[str, Any]:
+    """Load the weights that training starts from, and try everything once.
 
     Args:
         folder: gets what was loaded, weights.json.
 
+    Returns:
+        The metadata of the training's checkpoints, with the names of the reinitialized tensors.
+
     Raises:
         UserError: for incompatible choices.
     """
-    learner, data, *_ = prepared
+    learner, data, metadata, _ = prepared
     if splits.holdout is not None:
         check_unseen(run.source, run.data.dataset, splits.holdout)
     reinitialized = start(run, learner, folder)
@@ -133,7 +136,7 @@ def ready(run: Run, prepared: Prepared, splits: Splits, folder: Path) -> list[st
                 report(line)
     for line in data.sampling_lines():
         report(line)
-    return reinitialized
+    return metadata | {"anew": reinitialized}  # the key of older files, too
 
 
 def reestimate(learner: Learner, data: DataModule, path: Path) -> None:

@@ -17,8 +17,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from tasks.common.console import run_command
-from tasks.common.errors import UserError, visible
+from tasks.common.console import refusing, run_command
+from tasks.common.errors import UserError
 from tasks.common.task_info import infos
 from tasks.multitask.arguments import spelled_out
 from tasks.multitask.runs import SHARED, Runs
@@ -57,11 +57,8 @@ def main() -> None:
     if {"--help", "-h"} & set(sys.argv[1:]):
         print(__doc__)
         return
-    try:
+    with refusing():
         compare(parse(sys.argv[1:]))
-    except UserError as error:
-        print(visible(f"error: {error}"), file=sys.stderr)
-        sys.exit(2)
 
 
 def parse(arguments: Sequence[str]) -> Request:

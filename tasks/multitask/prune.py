@@ -1,13 +1,12 @@
 """Prunes heads: python -m tasks.multitask.prune <best.ckpt> --keep segment detect --output <new.ckpt>"""
 
 import argparse
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tasks.common.console import run_command
-from tasks.common.errors import UserError, visible
+from tasks.common.console import refusing, run_command
+from tasks.common.errors import UserError
 from tasks.config.heads import of_one_head, with_data_sets
 
 
@@ -23,11 +22,8 @@ def main() -> None:
     parser.add_argument("--output", type=Path, help="default: beside the checkpoint, named after the heads")
     options = parser.parse_args()
     output = options.output or options.checkpoint.with_name(f"{options.checkpoint.stem}_{'_'.join(options.keep)}.ckpt")
-    try:
+    with refusing():
         print(prune(options.checkpoint, options.keep, output))
-    except UserError as error:
-        print(visible(f"error: {error}"), file=sys.stderr)
-        sys.exit(2)
 
 
 def prune(path: Path, keep: Sequence[str], output: Path) -> str:

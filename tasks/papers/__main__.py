@@ -15,8 +15,8 @@ output=<folder>: finished runs are kept, so a stopped table continues; further k
 import sys
 from collections.abc import Sequence
 
-from tasks.common.console import report, run_command
-from tasks.common.errors import UserError, visible
+from tasks.common.console import refusing, report, run_command
+from tasks.common.errors import UserError
 from tasks.papers.arguments import Request, parse
 from tasks.papers.catalogue import PAPERS, TABLES, chosen, find
 from tasks.papers.page import page
@@ -37,11 +37,8 @@ def main() -> None:
 
         print_sizes(TABLES.values())
         return
-    try:
+    with refusing():
         answer(parse(sys.argv[1:]))
-    except UserError as error:
-        print(visible(f"error: {error}"), file=sys.stderr)
-        sys.exit(2)
 
 
 def answer(request: Request) -> None:

@@ -18,8 +18,8 @@ Nothing is uploaded. Exit status: 0; 2 for a command or a file that cannot be us
 
 import sys
 
-from tasks.common.console import report, run_command
-from tasks.common.errors import UserError, visible
+from tasks.common.console import refusing, report, run_command
+from tasks.common.errors import visible
 from tasks.publish.arguments import parse
 
 
@@ -28,15 +28,12 @@ def main() -> None:
     if {"--help", "-h"} & set(sys.argv[1:]) or not sys.argv[1:]:
         print(__doc__)
         return
-    try:
+    with refusing():
         request = parse(sys.argv[1:])
         from tasks.publish.publish import publish  # imports torch: seconds
 
         for line in publish(request):
             report(visible(line))
-    except UserError as error:
-        print(visible(f"error: {error}"), file=sys.stderr)
-        sys.exit(2)
 
 
 if __name__ == "__main__":

@@ -13,8 +13,7 @@ which, else the checkpoint does. Milliseconds are PyTorch's; latency.runtime=onn
 import sys
 
 from tasks.app.cli import main as run_task
-from tasks.common.console import run_command
-from tasks.common.errors import UserError, visible
+from tasks.common.console import refusing, run_command
 from tasks.common.plugins import take_from
 from tasks.search.arguments import spelled_out, task_of, with_minutes
 
@@ -25,12 +24,9 @@ def main() -> None:
         print(__doc__)
         return
     sys.argv[1:] = with_minutes(sys.argv[1:])
-    try:
+    with refusing():
         take_from(sys.argv[1:])
         task = task_of(sys.argv[1:])
-    except UserError as error:
-        print(visible(f"error: {error}"), file=sys.stderr)
-        sys.exit(2)
     run_task(task, spelled_out)
 
 

@@ -60,7 +60,7 @@ def both_counted(train: Any) -> Iterator[None]:
         except Untold as other:
             raise error.with_training(other) from None
         except UserError:
-            pass  # found again once these photos are settled
+            pass  # found again once dataset.upright answers for these photos
         raise
 
 

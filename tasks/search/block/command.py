@@ -17,8 +17,7 @@ from typing import Any
 
 import torch
 
-from tasks.common.console import report
-from tasks.common.errors import UserError, visible
+from tasks.common.console import refusing, report
 from tasks.data.loading.splits import Splits
 from tasks.engine.settings import Run
 from tasks.search.block.candidates import Candidates
@@ -111,8 +110,5 @@ def work(run: Run, settings: BlockSettings, splits: Splits, size: tuple[int, int
         time.sleep(PAUSE)
 
     networks = Networks(run, splits.classes, size)
-    try:
+    with refusing():
         Candidates(settings, splits, networks, path).try_all(rest, stay)
-    except UserError as error:
-        print(visible(f"error: {error}"), file=sys.stderr)
-        raise SystemExit(2) from None

@@ -131,7 +131,7 @@ class Search:
             pool: of idle processes; dead ones are replaced here.
             another: makes a process.
         """
-        if not self.settled():
+        if not self.has_length():
             for worker in pool:
                 self.give(worker, Job("pace", None), None)
         while True:
@@ -146,7 +146,7 @@ class Search:
                 return
             self.listen(pool, another)
 
-    def settled(self) -> bool:
+    def has_length(self) -> bool:
         """Whether the length of the trials is known: as the study has it, or from search.epochs."""
         epochs = self.settings.epochs
         self.rung = self.study.agreed("rung", None if epochs is None else epochs * self.whole / RUNGS) or 0.0

@@ -105,12 +105,10 @@ def train_trial(run: Run, splits: Splits, folder: Path, callback: Callback) -> N
     Raises:
         UserError: for what the real command would refuse; Diverged for a loss that is not finite, or has exploded.
     """
-    learner, data, metadata, _ = prepared = training.prepare(run, splits)
-    reinitialized = training.ready(run, prepared, splits, folder)
+    learner, data, *_ = prepared = training.prepare(run, splits)
+    metadata = training.ready(run, prepared, splits, folder)
     try:
-        exploded = training.fit(
-            run, learner, data, metadata | {"anew": reinitialized}, splits, folder, callbacks=[callback]
-        )
+        exploded = training.fit(run, learner, data, metadata, splits, folder, callbacks=[callback])
     finally:
         shutil.rmtree(folder / "checkpoints", ignore_errors=True)
     if exploded:

@@ -26,7 +26,7 @@ TINY = (
 
 
 class FakeWorker:
-    """A process that answers as it is told, and remembers what it was asked."""
+    """A process with prepared answers, which records the jobs that it was given."""
 
     def __init__(self, *answers):
         self.answers, self.asked = list(answers), []
@@ -122,7 +122,7 @@ def test_the_pace_says_how_long_trials_are(search):
     assert found.rung == pytest.approx(41.5, abs=0.2) and found.longest == pytest.approx(95, abs=0.2)
     del found.wants_more
     assert found.wants_more()
-    assert search(epochs=None, minutes=99).settled()  # when it goes on, they are as long
+    assert search(epochs=None, minutes=99).has_length()  # when it goes on, they are as long
 
 
 @pytest.mark.parametrize(("trials", "share"), [(2, 1), (4, 1), (5, 2)])
