@@ -52,7 +52,9 @@ def test_what_is_written_is_read(model):
 
 
 def test_a_missing_file_is_named(model):
-    assert refused(model.with_name("other.onnx")) == f"model={model.with_name('other.onnx')}: no such file"
+    assert refused(model.with_name("other.onnx")) == (
+        f"model={model.with_name('other.onnx')}: no such file; did you mean model.onnx?"
+    )
     beside = model.with_name("model.json")
     content = beside.read_text()
     beside.unlink()
