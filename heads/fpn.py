@@ -4,6 +4,7 @@ Its 3×3 convolutions are depthwise separable, as MobileNetV2 replaced them in S
 """
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -26,8 +27,11 @@ class LiteFPN(Head):
         gate: × the sigmoid of a 1×1 of the map's mean, for a view of the whole image, as in Lite R-ASPP
 
     The paper's top-down path adds without smoothing and merges all levels at the finest size, with plain 3×3
-    convolutions; here one path does both. With a finest map at stride 4 thin objects keep their shape, and an output
-    stride of 32 is enough, since the finer maps bring the detail.
+    convolutions; here one path does both. With a finest map at stride 4 thin objects keep their shape (at stride 2, c1,
+    those of two pixels), and an output stride of 32 is enough, since the finer maps bring the detail.
+
+    A map is enlarged by the ratio of the strides and then cut, not stretched to the finer map's size: where the image's
+    sides are no multiples of 32 the last cells of a deep map lie partly outside, and stretching would shift all others.
 
     Args:
         features: of the backbone.
@@ -60,6 +64,7 @@ class LiteFPN(Head):
         sizes = [features[name].reduction for name in self.maps]
         if sizes != sorted(sizes):
             raise ValueError(f"head.maps={[*self.maps]} have reductions {sizes}: list the finest first")
+        self.ratios = [deep // fine for fine, deep in pairwise(sizes)]
         self.levels = nn.ModuleList(ConvNormAct(features[name].channels, hidden, act=ReLU) for name in self.maps)
         self.gate = nn.Conv2d(hidden, hidden, 1)
         self.smooth = nn.ModuleList(separable(hidden) for _ in self.maps)
@@ -71,10 +76,21 @@ class LiteFPN(Head):
         levels = [level(maps[name]) for level, name in zip(self.levels, self.maps, strict=True)]
         gate = torch.sigmoid(self.gate(F.adaptive_avg_pool2d(levels[-1], 1)))
         x = self.smooth[-1](levels[-1] * gate)  # (N, hidden, H/32, W/32)
-        for level, smooth in zip(levels[-2::-1], [*self.smooth][-2::-1], strict=True):
-            x = smooth(level + F.interpolate(x, level.shape[-2:], mode="bilinear", align_corners=False))
+        for level, smooth, ratio in zip(levels[-2::-1], [*self.smooth][-2::-1], self.ratios[::-1], strict=True):
+            x = smooth(level + enlarged(x, ratio, level.shape[-2:]))
         logits: Tensor = self.classify(self.dropout(x))
         return logits
+
+
+def enlarged(x: Tensor, ratio: int, size: Sequence[int]) -> Tensor:
+    """x (N, C, h, w), bilinear, ratio times as large and cut to size (H, W); stretched if that is less than size,
+    which happens in networks that drop what does not fill a cell (patches)."""
+    if ratio == 1:
+        return x
+    if any(length * ratio < whole for length, whole in zip(x.shape[-2:], size, strict=True)):
+        return F.interpolate(x, size, mode="bilinear", align_corners=False)
+    covering: Tensor = F.interpolate(x, scale_factor=float(ratio), mode="bilinear", align_corners=False)
+    return covering[..., : size[0], : size[1]]
 
 
 def separable(channels: int) -> nn.Sequential:

@@ -36,6 +36,16 @@ def test_the_deepest_map_reaches_every_pixel() -> None:
     assert maps["c5"].grad[0, :, 1, 1].abs().sum() > 0
 
 
+def test_deep_maps_are_cut_and_not_stretched() -> None:
+    """An image whose last cell of c5 is half outside: the rest must lie as in the image that has the whole cell."""
+    torch.manual_seed(0)
+    head = LiteFPN(FEATURES, 2, hidden=8, maps=["c2", "c3", "c5"]).eval()
+    whole = {"c2": torch.rand(1, 24, 48, 64), "c3": torch.rand(1, 32, 24, 32), "c5": torch.rand(1, 1280, 6, 8)}
+    part = {"c2": whole["c2"][..., :45, :], "c3": whole["c3"][..., :23, :], "c5": whole["c5"]}  # 180 rows of 192
+    with torch.inference_mode():
+        assert torch.allclose(head(part)[..., :38, :], head(whole)[..., :38, :], atol=1e-5)  # but for the cut's border
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
@@ -50,3 +60,9 @@ def test_the_deepest_map_reaches_every_pixel() -> None:
 def test_what_it_refuses(options: dict[str, object], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         LiteFPN(FEATURES, 3, **options)  # type: ignore[arg-type]
+
+
+def test_maps_that_cover_less_than_the_image_are_stretched() -> None:
+    head = LiteFPN(FEATURES, 2, hidden=8, maps=["c2", "c5"]).eval()  # 100 rows in patches of 4, then of 32
+    with torch.inference_mode():
+        assert head({"c2": torch.rand(1, 24, 25, 25), "c5": torch.rand(1, 1280, 3, 3)}).shape == (1, 2, 25, 25)
