@@ -23,7 +23,7 @@ class LiteFPN(Head):
         c4 ── 1×1 ──────────────────────────── + ── smooth ── resize ─┐
         c3 ── 1×1 ─────────────────────────────────────────────────── + ── smooth ── … ── 1×1 classes ── logits
 
-        1×1: to hidden channels, BN, ReLU; smooth: depthwise 3×3, BN, 1×1, BN, ReLU
+        1×1: to hidden channels, BN, ReLU; smooth: depthwise 3×3, BN, 1×1 to the next finer level's channels, BN, ReLU
         gate: × the sigmoid of a 1×1 of the map's mean, for a view of the whole image, as in Lite R-ASPP
 
     The paper's top-down path adds without smoothing and merges all levels at the finest size, with plain 3×3
@@ -37,12 +37,13 @@ class LiteFPN(Head):
         features: of the backbone.
         num_classes: C, without void.
         hidden: channels of every level.
+        finest: channels of the finest level, if they differ: a map of stride 2 is affordable with few.
         maps: names of the maps to read, from the finest to the deepest, each one name or a list whose first existing
             map is used.
         dropout: of whole channels before the classes.
 
     Raises:
-        ValueError: if the backbone does not have the maps; for hidden, maps or dropout out of range.
+        ValueError: if the backbone does not have the maps; for widths, maps or dropout out of range.
     """
 
     def __init__(
@@ -51,11 +52,14 @@ class LiteFPN(Head):
         num_classes: int,
         *,
         hidden: int = 64,
+        finest: int | None = None,
         maps: Sequence[str | Sequence[str]] = (("c2", "c2_first"), "c3", "c4", ("c5_bottleneck", "c5")),
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
         check_hidden(hidden)
+        if finest is not None and finest < 1:
+            raise ValueError(f"head.finest={finest} is not 1 or more")
         if not 0 <= dropout < 1:
             raise ValueError(f"head.dropout={dropout} does not lie between 0 and 1")
         self.maps = tuple(first_announced(features, names) for names in maps)
@@ -64,12 +68,15 @@ class LiteFPN(Head):
         sizes = [features[name].reduction for name in self.maps]
         if sizes != sorted(sizes):
             raise ValueError(f"head.maps={[*self.maps]} have reductions {sizes}: list the finest first")
+        widths = [hidden if finest is None else finest, *[hidden] * (len(sizes) - 1)]
         self.ratios = [deep // fine for fine, deep in pairwise(sizes)]
-        self.levels = nn.ModuleList(ConvNormAct(features[name].channels, hidden, act=ReLU) for name in self.maps)
-        self.gate = nn.Conv2d(hidden, hidden, 1)
-        self.smooth = nn.ModuleList(separable(hidden) for _ in self.maps)
+        self.levels = nn.ModuleList(
+            ConvNormAct(features[name].channels, width, act=ReLU) for name, width in zip(self.maps, widths, strict=True)
+        )
+        self.gate = nn.Conv2d(widths[-1], widths[-1], 1)
+        self.smooth = nn.ModuleList(separable(width, finer) for finer, width in pairwise([widths[0], *widths]))
         self.dropout = nn.Dropout2d(dropout)
-        self.classify = nn.Conv2d(hidden, num_classes, 1)
+        self.classify = nn.Conv2d(widths[0], num_classes, 1)
 
     def forward(self, maps: Mapping[str, Tensor]) -> Tensor:
         """Logits (N, classes, H / r, W / r) at the size of the finest map, of reduction r."""
@@ -93,8 +100,8 @@ def enlarged(x: Tensor, ratio: int, size: Sequence[int]) -> Tensor:
     return covering[..., : size[0], : size[1]]
 
 
-def separable(channels: int) -> nn.Sequential:
+def separable(channels: int, out: int) -> nn.Sequential:
     """A depthwise separable 3×3 convolution: both parts with batch normalisation, the second with ReLU."""
     return nn.Sequential(
-        ConvNormAct(channels, channels, 3, groups=channels, act=None), ConvNormAct(channels, channels, act=ReLU)
+        ConvNormAct(channels, channels, 3, groups=channels, act=None), ConvNormAct(channels, out, act=ReLU)
     )

@@ -38,7 +38,8 @@ def lovasz_softmax(probabilities: Tensor, labels: Tensor, weights: Tensor | None
         1 / union                               for a pixel of the class
         rest / (union · (union - 1))            for another; rest: pixels of the class that are not yet wrong
 
-    It sorts C × P numbers: at a stride of 4 that is a sixteenth of what it is at 1. 0 if all pixels are void.
+    It sorts C × P numbers (on a CPU, for the classes in the labels only): at a stride of 4 that is a sixteenth of what
+    it is at 1. 0 if all pixels are void.
 
     Args:
         probabilities: (P, C) of the pixels.
@@ -46,6 +47,10 @@ def lovasz_softmax(probabilities: Tensor, labels: Tensor, weights: Tensor | None
         weights: (C) of the classes in the mean.
     """
     members = members_of(labels, probabilities.shape[1])
+    if probabilities.device.type == "cpu":  # other devices would have to be waited for
+        present = (members.sum(0) > 0).nonzero()[:, 0]
+        members, probabilities = members[:, present], probabilities[:, present]
+        weights = None if weights is None else weights[present]
     known = (labels != VOID)[:, None]
     errors = (members - probabilities).abs() * known  # void pixels come last, with none
     errors, order = errors.t().sort(dim=1, descending=True)  # (C, P)

@@ -27,6 +27,19 @@ def test_parameters_by_hand() -> None:
     assert sum(parameter.numel() for parameter in head.parameters()) == levels + smooth + gate + classify
 
 
+def test_a_finest_level_of_its_own_width() -> None:
+    head = LiteFPN(FEATURES, 11, hidden=64, finest=8, maps=["c2", "c3", "c4", "c5"])
+    levels = 8 * 24 + 64 * (32 + 96 + 1280) + 2 * (8 + 3 * 64)
+    separable = (9 * 8 + 2 * 8 + 8 * 8 + 2 * 8, 9 * 64 + 2 * 64 + 64 * 8 + 2 * 8, *[9 * 64 + 4 * 64 + 64 * 64] * 2)
+    gate, classify = 64 * 64 + 64, 8 * 11 + 11
+    assert sum(parameter.numel() for parameter in head.parameters()) == levels + sum(separable) + gate + classify
+    maps = {
+        name: torch.rand(1, map_.channels, 64 // map_.reduction, 64 // map_.reduction)
+        for name, map_ in FEATURES.items()
+    }
+    assert head.eval()(maps).shape == (1, 11, 16, 16)
+
+
 def test_the_deepest_map_reaches_every_pixel() -> None:
     torch.manual_seed(0)
     head = LiteFPN(FEATURES, 2, hidden=8, maps=["c2", "c5"]).eval()
@@ -54,6 +67,7 @@ def test_deep_maps_are_cut_and_not_stretched() -> None:
         ({"maps": ["c2", "c2"]}, "two or more different"),
         ({"maps": ["c2", "c9"]}, "c9"),
         ({"hidden": 0}, "head.hidden=0"),
+        ({"finest": 0}, "head.finest=0"),
         ({"dropout": 1.0}, "head.dropout=1.0"),
     ],
 )

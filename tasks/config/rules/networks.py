@@ -51,6 +51,7 @@ RULES: Rules = {
     "head.high": NAME,
     "head.detail": optional(TEXT),
     "head.pool_kernel": whole(1, optional=True, most=2**14),
+    "head.finest": optional(whole(1, most=CHANNELS)),
     "head.pool_stride": list_of(whole(1, most=2**14), 2),
     "head.gate_bias": SWITCH,
     "head.rates": list_of(whole(1, most=2**10)),
