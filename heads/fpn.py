@@ -1,4 +1,4 @@
-"""Feature pyramid with a decoder, for segmentation (Kirillov et al., Panoptic Feature Pyramid Networks, 2019, 3.2).
+"""Feature pyramid with a decoder, "Semantic FPN" (Kirillov et al., Panoptic Feature Pyramid Networks, 2019, 3.2).
 
 Its 3×3 convolutions are depthwise separable, as MobileNetV2 replaced them in SSD.
 """
@@ -69,6 +69,10 @@ class LiteFPN(Head):
         if sizes != sorted(sizes):
             raise ValueError(f"head.maps={[*self.maps]} have reductions {sizes}: list the finest first")
         widths = [hidden if finest is None else finest, *[hidden] * (len(sizes) - 1)]
+        if any(deep % fine for fine, deep in pairwise(sizes)):
+            raise ValueError(
+                f"head.maps={[*self.maps]} have reductions {sizes}: each must be a multiple of the one before"
+            )
         self.ratios = [deep // fine for fine, deep in pairwise(sizes)]
         self.levels = nn.ModuleList(
             ConvNormAct(features[name].channels, width, act=ReLU) for name, width in zip(self.maps, widths, strict=True)
@@ -82,16 +86,18 @@ class LiteFPN(Head):
         """Logits (N, classes, H / r, W / r) at the size of the finest map, of reduction r."""
         levels = [level(maps[name]) for level, name in zip(self.levels, self.maps, strict=True)]
         gate = torch.sigmoid(self.gate(F.adaptive_avg_pool2d(levels[-1], 1)))
-        x = self.smooth[-1](levels[-1] * gate)  # (N, hidden, H/32, W/32)
+        x = self.smooth[-1](levels[-1] * gate)  # at the size of the deepest map
         for level, smooth, ratio in zip(levels[-2::-1], [*self.smooth][-2::-1], self.ratios[::-1], strict=True):
-            x = smooth(level + enlarged(x, ratio, level.shape[-2:]))
+            x = smooth(level + upsampled(x, ratio, level.shape[-2:]))
         logits: Tensor = self.classify(self.dropout(x))
         return logits
 
 
-def enlarged(x: Tensor, ratio: int, size: Sequence[int]) -> Tensor:
-    """x (N, C, h, w), bilinear, ratio times as large and cut to size (H, W); stretched if that is less than size,
-    which happens in networks that drop what does not fill a cell (patches)."""
+def upsampled(x: Tensor, ratio: int, size: Sequence[int]) -> Tensor:
+    """x (N, C, h, w), bilinear, ratio times as large and cut to size (H, W).
+
+    Stretched to size if it is smaller than that: networks that start with patches drop what does not fill one.
+    """
     if ratio == 1:
         return x
     if any(length * ratio < whole for length, whole in zip(x.shape[-2:], size, strict=True)):

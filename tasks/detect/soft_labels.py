@@ -1,4 +1,5 @@
-"""Losses whose scores say how well a box fits, too: quality focal (Li et al., NeurIPS 2020), varifocal (CVPR 2021).
+"""Losses whose scores say how well a box fits, too: quality focal (Li et al., NeurIPS 2020), varifocal (Zhang et al.,
+CVPR 2021).
 
 Both train the score of a matched anchor's class towards the IoU of its predicted box with the true one, and all other
 scores towards 0. A matcher that says a quality of its own, as TaskAligned does, decides over the target instead; then

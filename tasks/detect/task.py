@@ -122,7 +122,7 @@ class DetectTask(Task):
         return (
             f"objects   of {len(sides):,} at {size[0]}×{size[1]}, {under_anchor:,} are smaller than the smallest "
             f"anchor ({anchor:.0f} pixels a side), {under_cell:,} than a cell of the finest map ({cell:.0f}), the "
-            f"smallest {smallest:.1f}: a larger image_size, or head.anchors.smallest and a finer map in head.maps, "
+            f"smallest {smallest:.1f}: a larger image_size, or smaller anchors and a finer map in head.maps, "
             "finds more"
         )
 
