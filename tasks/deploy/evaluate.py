@@ -37,5 +37,7 @@ def shipped(run: Run, settings: ExportSettings, learner: Learner, data: DataModu
     runner = open_runner(path, manifest, settings.threads)
     report(f"model     {path}: {manifest['runtime']}, {manifest['precision']}, {manifest['outputs']} outputs")
     if run.source.checkpoint is not None:
+        for _, task in learner.each_task():
+            task.prepare_export()  # the file's result is compared with the same one of the checkpoint
         check_parity(learner.eval(), settings, run.trainer, data, manifest, runner, folder)
     return ExportedLearner(learner, runner, manifest)

@@ -101,17 +101,22 @@ def reductions_of(
 
 
 def anchors_for(boxes: Floats, reductions: Sequence[int], size: Size, threshold: float) -> Shapes:
-    """Shapes of the anchors on each map: k-means of the boxes that belong to it.
+    """Shapes of the anchors on each map, by k-means of the boxes that belong to it: the fewest that reach enough of
+    the boxes, or those that reach most.
 
     Args:
         boxes: (K, 4) absolute xyxy in inputs of this (height, width).
         threshold: IoU from which an anchor learns a box.
     """
+    best: tuple[float, Shapes] = (-1.0, [])
     for count in PER_CELL:
         shapes = clustered(boxes, reductions, count, min(size))
-        if reached(boxes, shapes, reductions, size, threshold) >= REACHED:
+        share = reached(boxes, shapes, reductions, size, threshold)
+        if share > best[0]:
+            best = (share, shapes)
+        if share >= REACHED:
             break
-    return shapes
+    return best[1]
 
 
 def clustered(boxes: Floats, reductions: Sequence[int], count: int, shorter: int) -> Shapes:

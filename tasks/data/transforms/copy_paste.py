@@ -119,6 +119,8 @@ class CopyPaste(DualTransform):
         margin = self.border * min(right - left, bottom - top)
         x0, y0 = int(max(0, left - margin)), int(max(0, top - margin))
         x1, y1 = int(np.ceil(min(own_width, right + margin))), int(np.ceil(min(own_height, bottom + margin)))
+        if x1 <= x0 or y1 <= y0:
+            return None
         scale = self.random_generator.uniform(*self.scale) * min(height, width) / min(own_height, own_width)
         mirrored = self.random_generator.random() < self.flip
         place = self.random_generator.random(2)

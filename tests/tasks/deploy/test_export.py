@@ -192,6 +192,12 @@ def test_a_file_without_its_description_is_used_by_the_one_inside(run, model):
     assert result.status == 0 and (folder / "index.csv").is_file(), result.err
 
 
+def test_a_file_is_compared_with_one_view_of_its_checkpoint(run, model, best):
+    views = ("segment.task.mirror=true", "segment.task.scales=[1.0,1.5]")
+    result, folder = run("views", "multitask", "mode=evaluate", f"model={model}", f"checkpoint={best}", *views)
+    assert result.status == 0 and (folder / "metrics.json").is_file(), result.err
+
+
 @pytest.fixture(scope="session")
 def fewer(best, tmp_path_factory) -> Path:
     """A checkpoint of the same network for one class less of scenes."""

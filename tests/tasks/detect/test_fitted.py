@@ -100,6 +100,16 @@ def test_each_map_has_the_shapes_of_its_boxes():
         anchors.listed(3, shapes=shapes)
 
 
+def test_more_shapes_are_taken_only_if_they_reach_more():
+    random = np.random.default_rng(0)
+    sides = np.array([(26, 26)] * 90 + [(120, 28)] * 5 + [(3, 3)] * 5)
+    corner = random.uniform(60, 260, sides.shape) - sides / 2
+    boxes = np.concatenate((corner, corner + sides), 1)
+    share = {n: reached(boxes, clustered(boxes, [8, 16], n, 320), [8, 16], (320, 320), 0.5) for n in (3, 6)}
+    assert share[3] == 0.95 and share[6] == 0.9, "six shapes have too few boxes: squares replace the wide one"
+    assert reached(boxes, anchors_for(boxes, [8, 16], (320, 320), 0.5), [8, 16], (320, 320), 0.5) == 0.95
+
+
 def test_a_map_without_boxes_of_its_own_has_squares():
     boxes = np.array([[10.0, 10, 34, 34]]).repeat(30, 0)
     small, large = clustered(boxes, [8, 16], 3, 320)

@@ -101,6 +101,18 @@ def test_hidden_boxes_are_dropped_and_objects_too_large_are_not_pasted():
     assert {tuple(one["bboxes"][:, 4]) for one in large} == {(2.0,)}
 
 
+def test_boxes_without_an_area_are_not_pasted():
+    class Flat(OneSize):
+        def read(self, index, view=None):
+            box = (20, 0, 20, 0, 1) if index % 2 else (24, 24, 40, 40, 2)
+            return {"image": np.zeros((64, 64, 3), np.uint8), "bboxes": np.array([box], np.float32)}
+
+    pasted = samples(
+        CopyPaste(scale=(1, 1), classes=[1], p=1.0), Flat(), [Draw(0, (2, 0, index)) for index in range(9)]
+    )
+    assert all(len(one["bboxes"]) == 1 for one in pasted)
+
+
 class Masks(OneSize):
     def read(self, index, view=None):
         sample = super().read(index)
