@@ -77,7 +77,7 @@ class MultiBox(nn.Module, ABC):
         match: which anchors learn which box; None for ByIoU.
 
     Raises:
-        ValueError: for an unknown box loss, or a threshold outside 0-1.
+        ValueError: for an unknown box loss, a threshold outside 0-1, or one that the matcher does not have.
     """
 
     activation: ClassVar[str]
@@ -98,6 +98,10 @@ class MultiBox(nn.Module, ABC):
         check_least("box_weight", box_weight, 0)
         if match is not None and not isinstance(match, Matcher):
             raise ValueError(f"task.loss.match={match} matches no anchors; use match=iou or another of that group")
+        if threshold != 0.5 and match is not None and not isinstance(match, ByIoU):
+            raise ValueError(
+                f"task.loss.threshold={threshold} is of match=iou: {type(match).__name__} has no threshold"
+            )
         self.threshold, self.box, self.box_weight = threshold, box, box_weight
         self.match = match or ByIoU()
 

@@ -29,7 +29,7 @@ class PixelCrossEntropy(nn.Module):
 
     Raises:
         ValueError: for a stride below 1, a balance outside 0-1, a share outside (0, 1], a threshold without `ohem`, or
-            weights that are negative or all 0.
+            weights that are negative or all 0, or smoothing without a term that has it.
     """
 
     def __init__(
@@ -60,6 +60,10 @@ class PixelCrossEntropy(nn.Module):
             raise ValueError(f"task.loss: {given}: weights are from 0 on, one at least above it")
         if ohem < 1 and not cross_entropy:
             raise ValueError(f"task.loss.ohem={ohem} picks pixels of the cross-entropy, whose weight is 0")
+        if label_smoothing and not cross_entropy and not dice:
+            raise ValueError(
+                f"task.loss.label_smoothing={label_smoothing} has no effect: Lovász takes labels as they are"
+            )
         self.stride, self.label_smoothing, self.balance = stride, label_smoothing, balance
         self.ohem, self.ohem_threshold = ohem, ohem_threshold
         self.weights: Tensor | None

@@ -216,6 +216,8 @@ def test_what_makes_no_sense_is_refused():
         FocalMultiBox(box="eiou")
     with pytest.raises(ValueError, match="threshold=0 must lie between"):
         SoftmaxMultiBox(threshold=0)
+    with pytest.raises(ValueError, match=r"threshold=0\.7 is of match=iou: ATSS has no threshold"):
+        SoftmaxMultiBox(threshold=0.7, match=ATSS())
     with pytest.raises(ValueError, match="match=iou matches no anchors"):
         SoftmaxMultiBox(match="iou")
     with pytest.raises(ValueError, match=r"match\.topk=0 must be"):

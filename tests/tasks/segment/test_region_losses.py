@@ -138,6 +138,7 @@ def test_nothing_but_void_is_no_loss_and_no_gradient():
         ({"ohem_threshold": 0.7}, r"ohem_threshold=0\.7 has no effect with task\.loss\.ohem=1"),
         ({"cross_entropy": 0.0}, r"cross_entropy=0\.0, dice=0\.0, lovasz=0\.0: weights are from 0 on, one at least"),
         ({"dice": -1.0}, r"dice=-1\.0"),
+        ({"label_smoothing": 0.1, "cross_entropy": 0.0, "lovasz": 1.0}, "label_smoothing=0.1 has no effect"),
         ({"ohem": 0.5, "cross_entropy": 0.0, "dice": 1.0}, r"picks pixels of the cross-entropy, whose weight is 0"),
     ],
 )
