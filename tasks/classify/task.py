@@ -1,6 +1,7 @@
 """Image classification as a task."""
 
 import csv
+import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from tasks.classify.mix import Mix
 from tasks.classify.output import ClassifyOutput
 from tasks.classify.scores import ClassifyScores
 from tasks.common.distillation import divergence
+from tasks.common.errors import UserError
 from tasks.common.labels import is_number
 from tasks.common.output import Found
 from tasks.common.task import Task
@@ -122,10 +124,15 @@ class ClassifyTask(Task):
         self.temperature = metric.temperature
 
     def recall(self, metadata: Mapping[str, Any]) -> None:
-        """Apply a checkpoint's temperature from here on, unless the configuration says not to."""
+        """Apply a checkpoint's temperature from here on, unless the configuration says not to.
+
+        Raises:
+            UserError: for a temperature that is no finite number above 0.
+        """
         value = metadata.get("temperature")
-        known = float(value) if self.calibrates and is_number(value) and value > 0 else None
-        self.temperature = self.output.temperature = known
+        if value is not None and not (is_number(value) and 0 < value < math.inf):
+            raise UserError(f"the checkpoint's temperature {value!r} is no number above 0: the file was changed")
+        self.temperature = self.output.temperature = float(value) if self.calibrates and value is not None else None
 
     def gallery(self, count: int, images: Sequence[int]) -> RightAndWrong:
         return RightAndWrong(count, images, self.class_names, self.target, self.output.temperature or 1.0)

@@ -44,6 +44,7 @@ def export(run: Run, settings: ExportSettings, splits: Splits, folder: Path) -> 
     run, size = sized(run, settings, splits)
     learner, data, metadata = build_all(run, splits)
     load_for_inference(run, learner)
+    metadata["tasks"] = {name: task.metadata() for name, task in learner.each_task()}  # with what the checkpoint knows
     learner.eval()
     for _, task in learner.each_task():
         if line := task.prepare_export():

@@ -195,7 +195,7 @@ def check_statistics(run: Run, learner: Learner, trained: Mapping[str, Any], has
 def load_for_inference(run: Run, learner: Learner) -> None:
     """Load all weights for scoring or prediction: our checkpoint, or a whole network in torchvision's layout.
 
-    For an exported file, only the classes are compared.
+    Of an exported file, only the metadata is taken.
 
     Raises:
         UserError: for weights that do not fit, that leave a layer at its initial values, or that were trained on
@@ -205,6 +205,7 @@ def load_for_inference(run: Run, learner: Learner) -> None:
     if source.model is not None:
         trained = metadata_of(source.model)["tasks"]
         for name, entry in learner.each_task():
+            entry.recall(trained[name])
             same_classes(trained[name]["classes"], entry.metadata()["classes"], source.model)
     if path is not None:
         checkpoint = open_checkpoint(path, run.task)

@@ -325,3 +325,22 @@ def test_weights_of_a_backbone_alone_cannot_be_scored(run, tmp_path):
     arguments = ("mode=evaluate", f"weights={tmp_path / 'half.pth'}", "backbone.width=1.0", "head.hidden=paper")
     result, _ = run("half", *arguments)
     assert result.status == 2 and "has nothing for the head" in result.err
+
+
+def test_a_calibrated_file_is_scored_like_its_checkpoint(folders, command, tmp_path):
+    pytest.importorskip("onnxruntime")
+    tiny = (*TINY, f"dataset.root={folders}", "task.calibrate=true")
+    trained = command("classify", *tiny, "trainer.max_epochs=1", f"hydra.run.dir={tmp_path / 'one'}")
+    assert trained.status == 0, trained.err
+    best = f"checkpoint={tmp_path / 'one' / 'checkpoints' / 'best.ckpt'}"
+    data = (f"dataset.root={folders}", "data.workers=0", "trainer.accelerator=cpu")
+    exported = command("classify", "mode=export", best, *data, "export.images=2", f"hydra.run.dir={tmp_path / 'file'}")
+    assert exported.status == 0, exported.err
+    model = f"model={tmp_path / 'file' / 'model.onnx'}"
+    again = command("classify", "mode=evaluate", model, *data, f"hydra.run.dir={tmp_path / 'two'}")
+    assert again.status == 0, again.err
+    one, two = (json.loads((tmp_path / name / "metrics.json").read_text()) for name in ("one", "two"))
+    assert "temperature" in one and one.keys() == two.keys()
+    assert {key: two[key] for key in one if key != "seconds"} == pytest.approx(
+        {key: one[key] for key in one if key != "seconds"}, abs=1e-5
+    )

@@ -17,6 +17,7 @@ from tasks.classify.loss import ImageCrossEntropy
 from tasks.classify.output import ClassifyOutput
 from tasks.classify.scores import ClassifyScores, held_out
 from tasks.classify.task import ClassifyTask
+from tasks.common.errors import UserError
 from tests.tasks.common.test_auroc import by_pairs
 
 NAMES = ["a", "b", "c", "never"]
@@ -137,9 +138,11 @@ def test_a_checkpoint_has_the_temperature_and_predictions_apply_it(task, tmp_pat
     assert rows[0].keys() >= {"precision", "recall", "F1", "AUROC", "AUROC_SE"}
 
 
-@pytest.mark.parametrize("nonsense", [None, "x", 0, -1.0, True, float("inf")])
+@pytest.mark.parametrize("nonsense", ["x", 0, -1.0, True, float("inf"), float("nan")])
 def test_nonsense_is_no_temperature(task, nonsense):
-    task.recall({"temperature": nonsense})
+    with pytest.raises(UserError, match=f"temperature {nonsense!r} is no number above 0"):
+        task.recall({"temperature": nonsense})
+    task.recall({"temperature": None})
     assert task.output.temperature is None and "temperature" not in task.metadata()
 
 
