@@ -52,6 +52,7 @@ class Backbone(nn.Module):
 
     Attributes:
         all_taps: where each map leaves, also of those that are not computed.
+        dropped: names of the tensors that keep() removed, in order.
         frozen_blocks: number of leading blocks that run without gradients for now; of all blocks: the whole backbone.
     """
 
@@ -69,6 +70,7 @@ class Backbone(nn.Module):
         self.std: Tensor
         self.features = features
         self.taps, self.all_taps = taps, dict(taps)
+        self.dropped: list[str] = []
         self.frozen_blocks = 0
         self.register_buffer("mean", 255 * torch.tensor(mean).view(3, 1, 1), persistent=False)
         self.register_buffer("std", 255 * torch.tensor(std).view(3, 1, 1), persistent=False)
@@ -85,7 +87,15 @@ class Backbone(nn.Module):
                 raise ValueError(f"no feature map {name!r}; this backbone has {', '.join(self.features)}")
         self.features = {name: feature for name, feature in self.features.items() if name in names}
         self.taps = {name: tap for name, tap in self.taps.items() if name in names}
+        before = list(self.state_dict())
         self.drop_layers()
+        kept = self.state_dict().keys()
+        self.dropped = [name for name in before if name not in kept] + self.dropped
+
+    @property
+    def deepest(self) -> str:
+        """Name of the last map that is computed."""
+        return max(self.taps, key=lambda name: (self.taps[name].block, self.taps[name].place == "out"))
 
     def drop_layers(self) -> None:
         """Delete the layers that no tap needs."""

@@ -5,7 +5,7 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -22,14 +22,7 @@ OFFLINE = ("MOBILEVISION_OFFLINE", "HF_HUB_OFFLINE")  # variables that forbid th
 ADDRESS = re.compile(r"hf://([\w.-]+/[\w.-]+)/([^@]+?)(?:@([\w./-]+))?")
 
 
-class Fetched(NamedTuple):
-    """A published network's tensors, in its own order, and how it differs from ours in what tensors do not say."""
-
-    state: Mapping[str, Tensor]
-    notes: tuple[str, ...] = ()
-
-
-def forbidden() -> str:
+def offline_reason() -> str:
     """The variable that forbids the network, as NAME=value; '' if it is allowed."""
     for name in OFFLINE:
         if (value := os.environ.get(name, "")).lower() not in ("", "0", "false", "no", "off"):
@@ -58,7 +51,7 @@ def torchvision_weights(name: str) -> Mapping[str, Tensor]:
             "`python -m backbones --weights` lists them"
         ) from error
     cached = Path(torch.hub.get_dir()) / "checkpoints" / weights.url.rpartition("/")[2]
-    if (why := forbidden()) and not cached.is_file():
+    if (why := offline_reason()) and not cached.is_file():
         raise ValueError(f"weights={name} is not at {cached}, and {why} forbids the download")
     try:
         state: Mapping[str, Tensor] = weights.get_state_dict(check_hash=True)
@@ -84,12 +77,20 @@ def hub_file(source: str) -> Path:
 
 
 def downloaded(repository: str, file: str, revision: str | None, what: str) -> Path:
-    """A repository's file in the cache, see hub_file."""
+    """A repository's file in the cache, downloaded if it is not there.
+
+    Args:
+        revision: branch, tag or commit; None for the main branch.
+        what: names the weights in messages: "weights=…".
+
+    Raises:
+        ValueError: as hub_file, but for its form.
+    """
     try:
         from huggingface_hub import hf_hub_download
     except ImportError:
         raise ValueError(f'{what} needs: pip install "mobilevision[hub]"') from None
-    why = forbidden()
+    why = offline_reason()
     try:
         path = Path(hf_hub_download(repository, file, revision=revision, local_files_only=bool(why)))
     except Exception as error:  # huggingface_hub's, its HTTP client's and the system's have nothing in common
@@ -105,14 +106,17 @@ def downloaded(repository: str, file: str, revision: str | None, what: str) -> P
     return path
 
 
-def timm_weights(name: str, backbone: Backbone) -> Fetched:
+def timm_weights(name: str, backbone: Backbone) -> tuple[dict[str, Tensor], tuple[str, ...]]:
     """The weights of a timm network, with or without the tag of the training: mobilenetv2_100.ra_in1k.
 
     Args:
         backbone: that they are for, whose normalisation is compared.
 
+    Returns:
+        The tensors in the order of timm's network, and how it differs from the backbone, see differences().
+
     Raises:
-        ValueError: if timm is missing or has no such weights, and as hub_file.
+        ValueError: if timm is missing, has no such weights or has a network with other tensors, and as downloaded().
     """
     timm = timm_library()
     architecture = name.partition(".")[0]
@@ -136,13 +140,18 @@ def timm_weights(name: str, backbone: Backbone) -> Fetched:
     with torch.device("meta"), uninitialised():
         network = timm.create_model(architecture, num_classes=described.num_classes)
     order = [key for key in network.state_dict() if key in state]
-    if set(without_counters(network.state_dict())) != set(without_counters(state)):
-        raise ValueError(f"weights={TIMM}{name}: its file and timm {timm.__version__} differ in the names of tensors")
-    return Fetched({key: state[key] for key in order}, differences(network, described, backbone))
+    theirs, ours = without_counters(state), without_counters(network.state_dict())
+    if unlike := [key for key in theirs if key not in ours] + [key for key in ours if key not in theirs]:
+        raise ValueError(
+            f"weights={TIMM}{name}: {unlike[0]} is only in {'its file' if unlike[0] in theirs else 'the network'}, not "
+            f"in {'the network' if unlike[0] in theirs else 'its file'} of timm {timm.__version__} "
+            f"({len(unlike)} such tensors)"
+        )
+    return {key: state[key] for key in order}, differences(network, described, backbone)
 
 
 def differences(network: nn.Module, described: Any, backbone: Backbone) -> tuple[str, ...]:
-    """What scores would differ by although all tensors fit: BatchNorm's eps, the images' normalisation, padding."""
+    """What lets scores differ although all tensors fit: BatchNorm's eps, the images' normalisation, padding."""
     notes = []
     theirs, ours = ({m.eps for m in net.modules() if isinstance(m, nn.BatchNorm2d)} for net in (network, backbone))
     if theirs != ours and len(theirs) == 1:

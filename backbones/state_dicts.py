@@ -49,9 +49,14 @@ def has_tensors(node: Mapping[str, Any]) -> bool:
     )
 
 
+def kind(name: str) -> str:
+    """The last part of a tensor's name: weight, bias, running_mean, …"""
+    return name.rpartition(".")[2]
+
+
 def without_counters(names: Iterable[str]) -> list[str]:
     """Names without those of BatchNorm's counters, which not every program saves."""
-    return [name for name in names if name.rpartition(".")[2] not in COUNTERS]
+    return [name for name in names if kind(name) not in COUNTERS]
 
 
 def in_order(state: Mapping[str, Tensor], source: str, of_timm: str = "") -> dict[str, Tensor]:
@@ -66,9 +71,12 @@ def in_order(state: Mapping[str, Tensor], source: str, of_timm: str = "") -> dic
     for names in orders(of_timm):
         if set(without_counters(state)) <= set(names):
             return {name: state[name] for name in names if name in state}
+    where, timms = "torchvision or timm known here", ", or name it as weights=timm:<network>"
+    if not has_timm():
+        where, timms = "torchvision known here", '; names of timm\'s need: pip install "mobilevision[timm]"'
     raise ValueError(
-        f"{source} sorts its tensors ({next(iter(state))} …), and no network of torchvision or timm known here has "
-        "these names: save it as .pth, in the network's order, or name it as weights=timm:<network>"
+        f"{source} sorts its tensors ({next(iter(state))} …), and no network of {where} has these names: save it as "
+        f".pth, in the network's order{timms}"
     )
 
 
@@ -82,13 +90,21 @@ def orders(of_timm: str) -> Iterator[list[str]]:
         options = {"weights_backbone": None} if name.startswith("ssdlite") else {}
         library = torchvision.models.detection if options else torchvision.models
         yield names_of(lambda: getattr(library, name)(weights=None, **options))  # noqa: B023  (called at once)
-    try:
-        timm = timm_library()
-    except ValueError:
+    if not has_timm():
         return
+    timm = timm_library()
     first = {row.backbone: row.source for row in reversed(ROWS) if row.of_timm}  # of several widths one will do
     for name in (source.removeprefix("timm:").partition(".")[0] for source in first.values()):
         yield names_of(lambda: timm.create_model(name))  # noqa: B023  (called at once)
+
+
+def has_timm() -> bool:
+    """Whether timm is installed."""
+    try:
+        timm_library()
+    except ValueError:
+        return False
+    return True
 
 
 def names_of(build: Callable[[], nn.Module]) -> list[str]:

@@ -1,6 +1,7 @@
-"""Loads third-party checkpoints into a backbone: matched by position, with every name and shape checked."""
+"""Loads third-party checkpoints into a backbone: matched by name or position, with every kind and shape checked."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -8,44 +9,35 @@ from torch import Tensor, nn
 
 from backbones.base import Backbone
 from backbones.sources import HUB, TIMM, hub_file, timm_weights, torchvision_weights
-from backbones.state_dicts import AVERAGED, in_order, plain_state
+from backbones.state_dicts import AVERAGED, in_order, kind, plain_state, without_counters
 from backbones.timm_features import TimmFeatures
 from backbones.torch_file import check_sound, read_checkpoint
 from backbones.weight_files import SUFFIX, WEIGHTS, published_file
 
-COUNTER = "num_batches_tracked"
-
 
 class Loaded(NamedTuple):
-    """Result of loading a checkpoint.
+    """What became of a checkpoint's tensors.
 
     Attributes:
-        taken: number of tensors used.
-        rest: the unused tensors, by name and in order.
-        notes: how the network differs from that of the weights in what tensors do not say.
+        source: the weights' name or file, and the averaged state dict in it that was taken.
+        matched: names of the backbone's tensors that were loaded, in order.
+        not_needed: the file's tensors of layers that the backbone has dropped, by name and in order.
+        rest: those after them, such as a head's.
+        notes: differences that shapes do not show (eps, normalisation, padding).
     """
 
     source: str
-    taken: int
+    matched: list[str]
+    not_needed: dict[str, Tensor]
     rest: dict[str, Tensor]
     notes: tuple[str, ...] = ()
 
-    @property
-    def left(self) -> tuple[str, ...]:
-        """Names of the unused tensors."""
-        return tuple(self.rest)
 
-    def __str__(self) -> str:
-        names = f", left out {len(self.left)} ({self.left[0]} … {self.left[-1]})" if self.left else ""
-        return "; ".join([f"{self.source}: {self.taken} tensors loaded{names}", *self.notes])
-
-
-def load_by_position(backbone: Backbone, state: Mapping[str, Tensor], source: str) -> Loaded:
+def load_layers(backbone: nn.Module, state: Mapping[str, Tensor], source: str) -> Loaded:
     """Copy the tensors of a network into a backbone with the same layers.
 
     The backbone's n-th tensor takes the checkpoint's n-th: both list them from the image on. If the checkpoint has all
-    names of the backbone, they decide instead. Tensors after the backbone's last layer (dropped layers, the classifier)
-    are left out and reported. BatchNorm's counters stay 0 if the checkpoint has none.
+    names of the backbone, they decide instead. BatchNorm's counters stay as they are if the checkpoint has none.
 
     Raises:
         ValueError: at the first tensor whose kind or shape differs, with both names and shapes, and the network of ours
@@ -58,14 +50,24 @@ def load_by_position(backbone: Backbone, state: Mapping[str, Tensor], source: st
 
         fits = network_of(state)
         raise ValueError(f"{error}; these weights fit {fits}" if fits else str(error)) from None
-    for tensor, (_, their_tensor) in zip(ours, theirs, strict=False):
+    for tensor, (_, their_tensor) in zip(ours.values(), theirs, strict=False):
         tensor.copy_(their_tensor)
-    return Loaded(source, len(ours), dict(theirs[len(ours) :]))
+    rest = theirs[len(ours) :]
+    count = leading(backbone.dropped if isinstance(backbone, Backbone) else (), [name for name, _ in rest])
+    return Loaded(source, list(ours), dict(rest[:count]), dict(rest[count:]))
+
+
+def leading(dropped: Sequence[str], names: Sequence[str]) -> int:
+    """Number of the first names in a file that are of dropped layers: those of the same kinds, one by one."""
+    if without_counters(names) == list(names):
+        dropped = without_counters(dropped)
+    pairs = zip(map(kind, dropped), map(kind, names), strict=False)
+    return len(list(takewhile(lambda pair: pair[0] == pair[1], pairs)))
 
 
 def paired(
-    backbone: Backbone, state: Mapping[str, Tensor], source: str
-) -> tuple[list[Tensor], list[tuple[str, Tensor]]]:
+    backbone: nn.Module, state: Mapping[str, Tensor], source: str
+) -> tuple[dict[str, Tensor], list[tuple[str, Tensor]]]:
     """The backbone's tensors, and the checkpoint's with their names, of which the first ones fit them one by one.
 
     Raises:
@@ -76,8 +78,8 @@ def paired(
         theirs = [*((name, state[name]) for name in ours), *((k, v) for k, v in state.items() if k not in ours)]
     else:
         theirs = list(state.items())
-    if not any(kind(name) == COUNTER for name in state):
-        ours = {name: tensor for name, tensor in ours.items() if kind(name) != COUNTER}
+    if without_counters(state) == list(state):
+        ours = {name: ours[name] for name in without_counters(ours)}
     if len(theirs) < len(ours):
         raise ValueError(f"{source} has {len(theirs)} tensors, the backbone {len(ours)}: not the same network")
     for (name, tensor), (their_name, their_tensor) in zip(ours.items(), theirs, strict=False):
@@ -86,12 +88,7 @@ def paired(
                 f"{source}: {their_name} {tuple(their_tensor.shape)} does not fit {name} {tuple(tensor.shape)}; "
                 "width, width_rule, tail and the network itself must be those of the checkpoint"
             )
-    return [*ours.values()], theirs
-
-
-def kind(name: str) -> str:
-    """The last part of a tensor's name: weight, bias, running_mean, …"""
-    return name.rpartition(".")[2]
+    return ours, theirs
 
 
 def load_weights(backbone: Backbone, source: str) -> Loaded:
@@ -102,42 +99,41 @@ def load_weights(backbone: Backbone, source: str) -> Loaded:
             (.pth, .pt, .safetensors), a checkpoint of ours, or a folder of tasks.publish.
 
     Raises:
-        ValueError: as load_by_position, read_checkpoint, plain_state, and the functions of backbones/sources.py.
+        ValueError: as load_layers, read_checkpoint, plain_state, and the functions of backbones/sources.py.
     """
     if source.startswith(TIMM):
-        fetched = timm_weights(source.removeprefix(TIMM), backbone)
-        check_sound(fetched.state, source)
-        return load_by_position(backbone, fetched.state, source)._replace(notes=fetched.notes)
+        of_timm, notes = timm_weights(source.removeprefix(TIMM), backbone)
+        check_sound(of_timm, source)
+        return load_layers(backbone, of_timm, source)._replace(notes=notes)
     path = hub_file(source) if source.startswith(HUB) else published_file(Path(source))
     if path.suffix not in WEIGHTS and not path.exists():
-        return load_by_position(backbone, torchvision_weights(source), source)
+        return load_layers(backbone, torchvision_weights(source), source)
     state, wrapper = plain_state(read_checkpoint(path), source)
     check_sound(state, source)
     if any(name.startswith("tasks.") for name in state):  # ours; its heads may be of another task
         state = {name.removeprefix("backbone."): each for name, each in state.items() if name.startswith("backbone.")}
     elif path.suffix == SUFFIX and not backbone.state_dict().keys() <= state.keys():
         state = in_order(state, source, backbone.name if isinstance(backbone, TimmFeatures) else "")
-    return load_by_position(backbone, state, f"{source} ({wrapper})" if wrapper in AVERAGED else source)
+    return load_layers(backbone, state, f"{source} ({wrapper})" if wrapper in AVERAGED else source)
 
 
-def load_head(head: nn.Module, loaded: Loaded) -> tuple[Loaded, list[str]]:
-    """Load the tensors after the backbone into a head, if its layers match.
+def load_head(head: nn.Module, rest: Mapping[str, Tensor]) -> tuple[list[str], dict[str, Tensor]]:
+    """Load the tensors after the backbone (Loaded.rest) into a head, if its layers match.
 
     Last layers (`classify…`) with another number of classes are left unchanged; if anything else differs, the whole
     head is.
 
     Returns:
-        What is loaded in total, and the names of the head's tensors left unchanged.
+        Names of the head's tensors that were loaded, and the file's tensors that were not taken.
     """
-    ours, theirs = head.state_dict(), list(loaded.rest.values())
+    ours, theirs = head.state_dict(), list(rest.values())
     same = [a.shape == b.shape for a, b in zip(ours.values(), theirs, strict=False)]
     if len(ours) != len(theirs) or not all(
         fits or ".classify" in f".{name}" for name, fits in zip(ours, same, strict=True)
     ):
-        return loaded, list(ours)
+        return [], dict(rest)
     for fits, tensor, their_tensor in zip(same, ours.values(), theirs, strict=True):
         if fits:
             tensor.copy_(their_tensor)
-    left = {name: tensor for (name, tensor), fits in zip(loaded.rest.items(), same, strict=True) if not fits}
-    new = [name for name, fits in zip(ours, same, strict=True) if not fits]
-    return Loaded(loaded.source, loaded.taken + sum(same), left, loaded.notes), new
+    left = {name: tensor for (name, tensor), fits in zip(rest.items(), same, strict=True) if not fits}
+    return [name for name, fits in zip(ours, same, strict=True) if fits], left

@@ -81,7 +81,7 @@ def ours(pipe: Connection, name: str, options: argparse.Namespace) -> None:
 
     from backbones.mobilenet_v2 import MobileNetV2
     from backbones.mobilenet_v3 import MobileNetV3
-    from backbones.weights import load_by_position
+    from backbones.weights import load_layers
     from heads.classification import ClassificationHead
     from tasks.classify.task import ClassifyTask
     from tasks.engine.learner import Learner
@@ -98,7 +98,7 @@ def ours(pipe: Connection, name: str, options: argparse.Namespace) -> None:
         [str(number) for number in range(1000)],
     )
     backbone.keep(task.head.maps)
-    load_by_position(torch.nn.ModuleList([backbone, task.head]), network.state_dict(), "torchvision")  # type: ignore[arg-type]
+    load_layers(torch.nn.ModuleList([backbone, task.head]), network.state_dict(), "torchvision")
 
     def sgd(parameters):
         return torch.optim.SGD(parameters, lr=0.01, momentum=0.9, weight_decay=1e-4)

@@ -14,7 +14,7 @@ from torch import Tensor
 from torchvision.models.detection import ssdlite320_mobilenet_v3_large
 
 from backbones.mobilenet_v3 import MobileNetV3
-from backbones.weights import load_by_position, load_head
+from backbones.weights import load_head, load_layers
 from benchmarks.peers import batched
 from benchmarks.select_boxes import SIZE, scores
 from benchmarks.timing import alternate, report
@@ -38,7 +38,7 @@ def main() -> None:
         theirs.train().head(
             list(theirs.backbone(theirs.transform([image / 255])[0].tensors.repeat(2, 1, 1, 1)).values())
         )
-    load_head(head, load_by_position(backbone, theirs.state_dict(), "torchvision"))
+    load_head(head, load_layers(backbone, theirs.state_dict(), "torchvision").rest)
     theirs.eval()
     network = torch.nn.ModuleList([backbone, head]).eval().to(memory_format=torch.channels_last)
     select = Select()

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from backbones.weights import load_by_position, load_head
+from backbones.weights import load_head, load_layers
 from tasks.app.resolve import composed
 from tasks.deploy.describe import describe
 from tasks.deploy.model import Model
@@ -39,8 +39,8 @@ def network(
     """
     learner = build(composed(task, *choices, "recipe=none").run.learner, classes).eval()
     ((_, only),) = learner.each_task()
-    rest, left = load_head(only.head, load_by_position(learner.backbone, state, "torchvision"))
-    assert not rest.rest and not left, "the networks differ"
+    loaded, left = load_head(only.head, load_layers(learner.backbone, state, "torchvision").rest)
+    assert len(loaded) == len(only.head.state_dict()) and not left, "the networks differ"
     return learner
 
 

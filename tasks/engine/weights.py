@@ -20,7 +20,7 @@ from tasks.config.heads import head_configs, is_multitask, with_data_sets
 from tasks.config.overrides import add_heads, apply_overrides, left_behind, typed_keys
 from tasks.config.tree import Tree, put, select
 from tasks.engine.learner import Learner
-from tasks.engine.load_report import LoadReport, Reinitialized
+from tasks.engine.load_report import LoadReport, NotNeeded, Reinitialized, shapes_of
 from tasks.engine.resume_checks import check_resumable
 from tasks.engine.settings import Run
 
@@ -150,7 +150,7 @@ def start(run: Run, learner: Learner, folder: Path | None = None) -> list[str]:
     ours = learner.state_dict()
     new = start_from(learner, checkpoint, path, other)
     added = [name for name in learner.tasks if name not in trained]
-    found = LoadReport.of_state(path, ours, state, new, ignored=BALANCE)
+    found = LoadReport.of_state(path, ours, state, new, learner.backbone, ignored=BALANCE)
     dropped = [name for name in trained if name not in learner.tasks]
     report(found.line(added, dropped, "" if added else " for other classes"))
     if folder is not None:
@@ -272,18 +272,22 @@ def take_weights(learner: Learner, source: str) -> LoadReport:
         loaded = load_weights(learner.backbone, source)
     except ValueError as error:
         raise UserError(str(error)) from error
-    matched = [f"backbone.{name}" for name in learner.backbone.state_dict()]
+    matched = [f"backbone.{name}" for name in loaded.matched]
     made: list[Reinitialized] = []
+    rest = {**loaded.not_needed, **loaded.rest}  # a head may begin with the same kinds of tensors as dropped layers
     for head, task in learner.each_task():
-        rest = list(loaded.rest.items())
-        loaded, missing = load_head(task.head, loaded)
+        offered = list(rest.values())
+        taken, rest = load_head(task.head, rest)
         ours = task.head.state_dict()
-        alike = len(rest) == len(ours) and all(".classify" in f".{name}" for name in missing)  # of other classes
-        for (name, tensor), was in zip(ours.items(), rest if alike else [None] * len(ours), strict=True):
+        missing = ours.keys() - set(taken)
+        alike = len(offered) == len(ours) and all(".classify" in f".{name}" for name in missing)  # of other classes
+        for (name, tensor), was in zip(ours.items(), offered if alike else [None] * len(ours), strict=True):
             full = f"tasks.{head}.head.{name}"
             if name in missing:
-                made.append(Reinitialized(full, tuple(tensor.shape), None if was is None else tuple(was[1].shape)))
+                made.append(Reinitialized(full, tuple(tensor.shape), None if was is None else tuple(was.shape)))
             else:
                 matched.append(full)
-    left = {name: tuple(tensor.shape) for name, tensor in loaded.rest.items()}
-    return LoadReport(loaded.source, matched, made, left, loaded.notes)
+    left = shapes_of(rest)
+    dropped = {name: left.pop(name) for name in loaded.not_needed if name in left}
+    not_needed = NotNeeded(learner.backbone.deepest, dropped)
+    return LoadReport(loaded.source, matched, made, left, not_needed, loaded.notes)

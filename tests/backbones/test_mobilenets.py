@@ -8,7 +8,7 @@ from torchvision.models import mobilenet_v2, mobilenet_v3_large, mobilenet_v3_sm
 from backbones.base import Backbone
 from backbones.mobilenet_v2 import MobileNetV2
 from backbones.mobilenet_v3 import MobileNetV3
-from backbones.weights import load_by_position
+from backbones.weights import load_layers
 
 BACKBONES = {
     "mobilenet_v2": (MobileNetV2, mobilenet_v2, {}),
@@ -65,8 +65,8 @@ def test_every_map_equals_torchvision(name, width, output_stride):
     network = scrambled(theirs(width_mult=width))
     if output_stride == 16:
         network = dilated(network)
-    loaded = load_by_position(backbone, network.state_dict(), "torchvision")
-    assert all(name.startswith("classifier") for name in loaded.left)
+    loaded = load_layers(backbone, network.state_dict(), "torchvision")
+    assert all(name.startswith("classifier") for name in loaded.rest)
     images = torch.randn(2, 3, 38, 67, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
         maps, expected = backbone(images), reference_maps(network, backbone, images)

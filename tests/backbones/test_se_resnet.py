@@ -9,7 +9,7 @@ from torchvision.models import resnet50, resnet101
 from backbones.published.se import RESNETS
 from backbones.se_resnet import Bottleneck, ChannelGate, Gate, SEResNet
 from backbones.stages import Step
-from backbones.weights import load_by_position
+from backbones.weights import load_layers
 from heads.classification import ClassificationHead
 from heads.sizes import measure
 
@@ -63,8 +63,8 @@ def test_width_multiplies_every_channel():
 
 def check_equal(ours: SEResNet, theirs: nn.Module) -> None:
     """Every map and the logits, with torchvision's weights loaded by position."""
-    loaded = load_by_position(ours.eval(), theirs.state_dict(), "torchvision")
-    assert loaded.left == ("fc.weight", "fc.bias")
+    loaded = load_layers(ours.eval(), theirs.state_dict(), "torchvision")
+    assert list(loaded.rest) == ["fc.weight", "fc.bias"]
     head = ClassificationHead(ours.features, 10).eval()
     head.classify.load_state_dict(theirs.fc.state_dict())
     images = torch.randn(2, 3, 38, 67, generator=torch.Generator().manual_seed(1))

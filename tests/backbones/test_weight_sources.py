@@ -82,8 +82,10 @@ def test_state_dicts_as_other_programs_save_them(name, reference, tmp_path):
     loaded = load_weights(backbone, str(tmp_path / "a.pt"))
     half = {k: each.half() if each.is_floating_point() else each for k, each in state.items()}
     assert same(backbone, half if name == "fp16" else state)
-    assert loaded.left == ("classifier.1.weight", "classifier.1.bias")
-    assert ("_ema)" in str(loaded)) == name.startswith("averaged")
+    assert list(loaded.rest) == ["classifier.1.weight", "classifier.1.bias"] and not loaded.not_needed
+    without = name == "without counters"
+    assert loaded.matched == [n for n in backbone.state_dict() if not (without and n.endswith("num_batches_tracked"))]
+    assert ("_ema)" in loaded.source) == name.startswith("averaged")
 
 
 def test_saved_as_safetensors_and_loaded_equal_bit_for_bit(tmp_path):
@@ -96,7 +98,7 @@ def test_saved_as_safetensors_and_loaded_equal_bit_for_bit(tmp_path):
         assert tensors[name].dtype == tensor.dtype and torch.equal(tensors[name], tensor), name
     backbone = MobileNetV3(size="small")  # its layers have other names, and the file has lost their order
     loaded = load_weights(backbone, str(tmp_path / "a.safetensors"))
-    assert same(backbone, network.state_dict()) and loaded.left[0] == "classifier.0.weight"
+    assert same(backbone, network.state_dict()) and next(iter(loaded.rest)) == "classifier.0.weight"
 
 
 def test_names_of_no_known_network_are_one_line(tmp_path, monkeypatch):
@@ -107,6 +109,14 @@ def test_names_of_no_known_network_are_one_line(tmp_path, monkeypatch):
     ) as caught:
         load_weights(MobileNetV2(), str(tmp_path / "a.safetensors"))
     assert "\n" not in str(caught.value)
+
+
+def test_without_timm_the_refusal_says_how_to_get_it(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "timm", None)
+    (tmp_path / "a.safetensors").write_bytes(safetensors_bytes({"stem.weight": torch.zeros(2)}, {}))
+    said = r"no network of torchvision known here has these names: .*; names of timm's need: pip install \"mobilevision"
+    with pytest.raises(ValueError, match=said):
+        load_weights(MobileNetV2(), str(tmp_path / "a.safetensors"))
 
 
 def test_damaged_safetensors_are_one_line(tmp_path):
@@ -134,7 +144,8 @@ def test_the_real_file_loads():
         pytest.skip("no shared weights here")
     backbone = MobileNetV2()
     loaded = load_weights(backbone, str(REAL))
-    assert loaded.taken == len(backbone.state_dict()) and loaded.left == ("classifier.1.weight", "classifier.1.bias")
+    assert loaded.matched == list(backbone.state_dict())
+    assert list(loaded.rest) == ["classifier.1.weight", "classifier.1.bias"]
     assert same(backbone, torch.load(REAL, weights_only=True))
 
 
@@ -264,7 +275,7 @@ def test_timms_weights_for_timms_network(hub):
         with torch.no_grad():
             ours = backbone(images)["c5"]
             torch.testing.assert_close(network.blocks(network.bn1(network.conv_stem(images))), ours)
-        assert "classifier.weight" in loaded.left
+        assert "classifier.weight" in loaded.rest
 
 
 @pytest.mark.skipif(not has_timm(), reason="needs timm")
@@ -280,7 +291,21 @@ def test_what_timm_does_not_have_is_one_line(hub):
     assert not hub[0]
 
 
-def test_the_notes_say_what_tensors_do_not(hub):
+@pytest.mark.skipif(not has_timm(), reason="needs timm")
+def test_a_file_with_other_tensors_than_timms_network_names_the_first(hub):
+    import timm
+
+    folder = hub[1] / "timm" / "mobilenetv2_050.lamb_in1k"
+    folder.mkdir(parents=True)
+    state = timm.create_model("mobilenetv2_050").state_dict()
+    state["stem.weight"] = state.pop("conv_stem.weight")
+    (folder / "model.safetensors").write_bytes(safetensors_bytes(state, {}))
+    said = rf"stem\.weight is only in its file, not in the network of timm {timm.__version__} \(2 such tensors\)$"
+    with pytest.raises(ValueError, match=said):
+        load_weights(MobileNetV2(), "timm:mobilenetv2_050.lamb_in1k")
+
+
+def test_the_notes_name_what_shapes_do_not_show(hub):
     if not has_timm():
         pytest.skip("needs timm")
     import timm

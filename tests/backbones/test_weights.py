@@ -1,5 +1,7 @@
 """Checkpoints into backbones: strict, with clear refusals."""
 
+import itertools
+
 import pytest
 import torch
 from torchvision.models import mobilenet_v2, mobilenet_v3_small
@@ -21,9 +23,27 @@ def test_a_file_of_torchvisions_layout_loads_and_is_reported(checkpoint):
     backbone.keep(["c5_bottleneck"])
     loaded = load_weights(backbone, str(checkpoint))
     state = torch.load(checkpoint, weights_only=True)
-    assert loaded.taken == len(backbone.state_dict())
-    assert loaded.left[0].startswith("features.18")
+    assert loaded.matched == list(backbone.state_dict()) and backbone.deepest == "c5_bottleneck"
+    assert {name.rpartition(".")[0] for name in loaded.not_needed} == {"features.18.0", "features.18.1"}
+    assert list(loaded.rest) == ["classifier.1.weight", "classifier.1.bias"]
     assert all(torch.equal(a, b) for a, b in zip(backbone.state_dict().values(), state.values(), strict=False))
+
+
+def test_layers_that_no_head_reads_are_not_needed(tmp_path):
+    """A file with BatchNorm's counters and one without; the backbone has dropped all after block 6."""
+    whole = MobileNetV3(size="small")
+    state = {name: tensor.clone() for name, tensor in whole.state_dict().items()} | {"fc.weight": torch.zeros(3, 9)}
+    plain = {name: tensor for name, tensor in state.items() if not name.endswith("num_batches_tracked")}
+    for content, same_names in itertools.product((state, plain), (True, False)):
+        names = {name: name if same_names else name.replace("blocks", "features") for name in content}
+        torch.save({names[name]: tensor for name, tensor in content.items()}, tmp_path / "a.pth")
+        backbone = MobileNetV3(size="small")
+        backbone.keep(["c3"])
+        loaded = load_weights(backbone, str(tmp_path / "a.pth"))
+        assert loaded.matched == [name for name in backbone.state_dict() if name in content]
+        needed = {*loaded.matched, "fc.weight"}
+        assert list(loaded.not_needed) == [names[name] for name in content if name not in needed]
+        assert list(loaded.rest) == ["fc.weight"]
 
 
 def test_another_network_is_refused_with_both_shapes(checkpoint):
@@ -60,7 +80,7 @@ def test_the_backbone_of_our_own_checkpoint(tmp_path):
     state = {f"backbone.{name}": tensor for name, tensor in trained.state_dict().items()}
     torch.save({"state_dict": {**state, "tasks.segment.head.weight": torch.zeros(3)}}, tmp_path / "best.ckpt")
     backbone = MobileNetV3(size="small")
-    assert load_weights(backbone, str(tmp_path / "best.ckpt")).left == ()
+    assert not load_weights(backbone, str(tmp_path / "best.ckpt")).rest
     assert all(torch.equal(a, b) for a, b in zip(backbone.state_dict().values(), state.values(), strict=True))
 
 

@@ -8,7 +8,7 @@ from torchvision.models.detection.ssd import SSDHead
 from backbones.base import Feature
 from backbones.mobilenet_v2 import MobileNetV2
 from backbones.mobilenet_v3 import MobileNetV3
-from backbones.weights import load_by_position, load_head
+from backbones.weights import load_head, load_layers
 from heads import anchors
 from heads.boxes import Places
 from heads.select import Select
@@ -36,9 +36,9 @@ def pair():
     backbone = MobileNetV3(size="large", tail="detection", normalisation="half")
     head = SSDLite(backbone.features, 90, anchors=anchors.torchvision)
     backbone.keep(head.maps)
-    loaded = load_by_position(backbone, theirs.state_dict(), "torchvision")
-    rest, missing = load_head(head, loaded)
-    assert not missing and not rest.rest  # every tensor has found its place
+    loaded = load_layers(backbone, theirs.state_dict(), "torchvision")
+    matched, rest = load_head(head, loaded.rest)
+    assert matched == list(head.state_dict()) and not rest  # every tensor has found its place
     return theirs, backbone.eval(), head.eval()
 
 

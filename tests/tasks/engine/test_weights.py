@@ -128,7 +128,8 @@ def test_what_is_loaded_is_told_in_shapes(tmp_path, capsys):
                  f"weights={tmp_path / 'five.pth'}", task="classify")  # fmt: skip
     new = ["tasks.classify.head.classify.weight", "tasks.classify.head.classify.bias"]
     assert start(run, learner, tmp_path) == new
-    count, last = len(learner.backbone.state_dict()), list(learner.backbone.state_dict())[-1]
+    count, last = len(learner.backbone.state_dict()), list(learner.backbone.state_dict())[-2]  # after it: a counter
+    assert last.endswith("running_var")
     assert capsys.readouterr().out == (
         f"weights from {tmp_path / 'five.pth'}: {count} tensors (backbone.blocks.0.0.weight … backbone.{last}); "
         f"reinitialized: {new[0]} (3, {channels}) (was (5, {channels})), {new[1]} (3,) (was (5,)); "
@@ -138,6 +139,23 @@ def test_what_is_loaded_is_told_in_shapes(tmp_path, capsys):
     assert len(written["matched"]) == count
     assert written["reinitialized"][1] == {"name": new[1], "shape": [3], "was": [5]}
     assert written["left_out"] == [{"name": "fc.weight", "shape": [5, channels]}, {"name": "fc.bias", "shape": [5]}]
+
+
+def test_counters_that_the_file_lacks_are_not_matched(tmp_path, capsys):
+    """As of torchvision's older files; and no head reads a map after c4, so the layers after it are not needed."""
+    learner, _ = made(THREE, 0, "head.high=[c4]")
+    whole = made(THREE, 1)[0].backbone.state_dict()
+    state = {n: tensor for n, tensor in whole.items() if not n.endswith("num_batches_tracked")}
+    torch.save(state, tmp_path / "a.pth")
+    run = run_of(*SMALL, "head.high=[c4]", f"weights={tmp_path / 'a.pth'}")
+    start(run, learner, tmp_path)
+    own = [name for name in learner.backbone.state_dict() if name in state]
+    assert 0 < len(own) < len(state)
+    assert f": {len(own)} tensors (" in (line := capsys.readouterr().out)
+    assert f"; not needed: layers after c4 ({len(state) - len(own)} tensors)" in line and "left out" not in line
+    written = json.loads((tmp_path / "weights.json").read_text())
+    assert written["matched"] == [f"backbone.{name}" for name in own] and not written["left_out"]
+    assert [entry["name"] for entry in written["not_needed"]] == [name for name in state if name not in own]
 
 
 def test_of_our_checkpoint_too(saved, tmp_path):
