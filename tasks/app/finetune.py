@@ -13,7 +13,8 @@ from backbones.weight_files import SUFFIX, published_file
 from tasks.app.jobs import words
 from tasks.app.of_checkpoint import texts_of
 from tasks.common.console import report
-from tasks.config.overrides import AS_BEFORE, typed_keys
+from tasks.config.overrides import typed_keys
+from tasks.config.rules.learning import FINETUNE
 
 GROUP, CHOICE = "finetune", "default"
 
@@ -69,7 +70,7 @@ def decided(hydra: HydraConf, config: DictConfig, keys: set[str]) -> bool:
     """Whether `finetune=…` was typed, or something else says how the parts learn."""
     if GROUP in keys or hydra.runtime.choices[GROUP] is not None or config.backbone.get("frozen"):
         return True
-    return any(OmegaConf.select(config, key) != value for key, value in AS_BEFORE.items() if key not in keys)
+    return any(OmegaConf.select(config, key) != value for key, value in FINETUNE.items() if key not in keys)
 
 
 def other_data(config: DictConfig, texts: set[str]) -> bool:

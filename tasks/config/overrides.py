@@ -8,7 +8,7 @@ from typing import Any
 from tasks.common.errors import UserError
 from tasks.common.task_info import infos
 from tasks.config.heads import BACKBONE
-from tasks.config.rules.learning import DECAY
+from tasks.config.rules.learning import DECAY, FINETUNE
 from tasks.config.targets import check_targets
 from tasks.config.tree import Tree, put, resolved, select
 from tasks.config.unread import check_read
@@ -21,10 +21,6 @@ RESUME_KEYS = ("backbone", "head", "task", "heads", "balance", "batchnorm", "dis
            "data.draw", "data.crop", "data.progressive", "data.scales", "data.balance", "data.repeat_factor",
            "data.max_broken", "data.holdout", "data.share", "trainer.accumulate_grad_batches", "trainer.precision",
            "trainer.gradient_clip_val", "image_size", "norm_start")  # fmt: skip
-AS_BEFORE = {"optimizer.backbone": 1.0, "optimizer.layer_decay": 1.0, "optimizer.towards_start": 0.0,
-             "finetune.name": None, "finetune.lr": 1.0,
-             "finetune.thaw": 0, "finetune.warmup": 0.0, "finetune.frozen_until": None,
-             "finetune.norms": "train"}  # fmt: skip
 WHOLE = ("augment", "datasets", "draw", "own_augment")  # their keys are chosen by the user
 GLOBAL_GROUPS = {
     "experiment": ("dataset", "datasets", "data", "trainer"),
@@ -132,7 +128,7 @@ def resume_signature(tree: Tree) -> dict[str, Any]:
     """
     found: dict[str, Any] = {"names of datasets": list(tree.get("datasets") or ())}
     found |= {f"optimizer.decay.{kind}": rule for kind, rule in DECAY.items()}  # older files lack the keys
-    found |= AS_BEFORE
+    found |= FINETUNE
     whole = resolved(tree)
     for key in (*RESUME_KEYS, *infos()):
         found.update(leaves(select(tree if key == "scheduler" else whole, key), key))

@@ -27,7 +27,7 @@ from tasks.data.transforms.label_fill import with_void
 from tasks.engine import quiet  # noqa: F401 - before any trainer is made
 from tasks.engine.instantiate import make
 from tasks.engine.learner import Learner
-from tasks.engine.parts import check_parts
+from tasks.engine.parameter_groups import check_blocks
 from tasks.engine.schedules import ANY_LENGTH
 from tasks.engine.settings import HeadSettings, LearnerSettings, TrainerSettings
 from tasks.engine.sync_norms import SyncNorms
@@ -90,7 +90,7 @@ def build(
         optimizer, scheduler = make(settings.optimizer, "optimizer"), make(settings.scheduler, "scheduler")
         scheduler(optimizer([torch.nn.Parameter(torch.zeros(1))]), ANY_LENGTH)  # wrong values fail now
         backbone.keep({name for task in tasks for name in task.head.maps})
-        check_parts(backbone, settings.finetune)
+        check_blocks(backbone, settings.finetune)
         learner = Learner(
             backbone,
             tasks,

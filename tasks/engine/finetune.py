@@ -5,21 +5,14 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from tasks.common.errors import UserError
+from tasks.config.rules.learning import FINETUNE
 from tasks.config.tree import Tree, select
 
-OF_OPTIMIZER = (
-    "backbone",
-    "layer_decay",
-    "towards_start",
-)  # keys of `optimizer` that are not arguments of the optimiser
-NEEDS_WEIGHTS = {  # keys about loaded weights, with the values at which they do nothing
-    "finetune.name": None,
-    "finetune.thaw": 0,
-    "finetune.frozen_until": None,
-    "finetune.norms": "train",
-    "finetune.warmup": 0,
-    "optimizer.towards_start": 0,
-}
+# Keys of `optimizer` that are not arguments of the optimiser.
+OF_OPTIMIZER = ("backbone", "layer_decay", "towards_start")
+# Keys about loaded weights. The others of FINETUNE also apply to a random start.
+NEED_WEIGHTS = ("finetune.name", "finetune.thaw", "finetune.frozen_until", "finetune.norms", "finetune.warmup",
+                "optimizer.towards_start")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -37,27 +30,27 @@ class Finetune:
         norms: batch normalisation of the loaded backbone: train | keep | adapt | reestimate, see freezing.py, norms.py.
     """
 
-    backbone: float = 1.0
-    layer_decay: float = 1.0
-    towards_start: float = 0.0
-    lr: float = 1.0
-    thaw: tuple[float, float] = (0.0, 0.0)
-    warmup: float = 0.0
-    frozen_until: str | None = None
-    norms: str = "train"
+    backbone: float = FINETUNE["optimizer.backbone"]
+    layer_decay: float = FINETUNE["optimizer.layer_decay"]
+    towards_start: float = FINETUNE["optimizer.towards_start"]
+    lr: float = FINETUNE["finetune.lr"]
+    thaw: tuple[float, float] = (FINETUNE["finetune.thaw"], FINETUNE["finetune.thaw"])
+    warmup: float = FINETUNE["finetune.warmup"]
+    frozen_until: str | None = FINETUNE["finetune.frozen_until"]
+    norms: str = FINETUNE["finetune.norms"]
 
     @classmethod
     def of(cls, tree: Tree) -> Self:
         """Read from a complete configuration whose values hold to their rules; older ones lack the keys."""
         section: Mapping[str, Any] = tree.get("finetune") or {}
         optimizer = {key: tree["optimizer"][key] for key in OF_OPTIMIZER if key in tree["optimizer"]}
-        thaw = section.get("thaw", 0)
+        thaw = section.get("thaw", FINETUNE["finetune.thaw"])
         first, last = thaw if isinstance(thaw, list | tuple) else (thaw, thaw)
         given = {key: section[key] for key in ("lr", "warmup", "frozen_until", "norms") if key in section}
         return cls(**optimizer, **given, thaw=(float(first), float(last)))
 
 
-def check_start(tree: Tree) -> None:
+def check_finetune(tree: Tree) -> None:
     """Raise UserError for a training with a key about loaded weights that loads none, or a warm-up after no thaw."""
     if tree["mode"] != "train":
         return
@@ -66,8 +59,8 @@ def check_start(tree: Tree) -> None:
         raise UserError(f"finetune.warmup={rise} is for blocks that thaw: finetune.thaw=0.1, or scheduler.warmup=…")
     if loads_weights(tree):
         return
-    for key, idle in NEEDS_WEIGHTS.items():
-        if (value := select(tree, key)) not in (None, idle):
+    for key in NEED_WEIGHTS:
+        if (value := select(tree, key)) not in (None, FINETUNE[key]):
             raise UserError(
                 f"{key.removesuffix('.name')}={value} without weights to start from: weights=<file or name> or "
                 "checkpoint=<file.ckpt> brings them"

@@ -5,7 +5,7 @@ from collections.abc import Collection
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from tasks.engine.learner import Learner
-from tasks.engine.parts import frozen_blocks
+from tasks.engine.parameter_groups import frozen_blocks
 
 
 def freeze(learner: Learner, reinitialized: Collection[str] = ()) -> None:

@@ -16,7 +16,7 @@ from tasks.common.task import Task
 from tasks.common.views import View
 from tasks.engine.finetune import Finetune
 from tasks.engine.loss_weights import Balance, FixedWeights
-from tasks.engine.parts import parts_of, scale_rates, with_thaw
+from tasks.engine.parameter_groups import groups_of, scale_rates, with_thaw
 from tasks.engine.weight_decay import parameter_groups
 
 Batch = Mapping[str, Any]
@@ -263,10 +263,10 @@ class Learner(lightning.LightningModule):
         return self
 
     def make_optimizer(self) -> Optimizer:
-        """Build the optimiser of all trained parameters, in groups by weight decay and part."""
+        """Build the optimiser of all trained parameters, in groups by weight decay and learning rate."""
         assert self.optimizer is not None
-        parts = parts_of(self, self.backbone, self.finetune, self.reinitialized)
-        optimizer = self.optimizer(parameter_groups(self, self.decay, parts))
+        own = groups_of(self, self.backbone, self.finetune, self.reinitialized)
+        optimizer = self.optimizer(parameter_groups(self, self.decay, own))
         scale_rates(optimizer, self.finetune.lr)
         return optimizer
 

@@ -15,7 +15,7 @@ from tasks.config.rules.places import check_places
 from tasks.config.rules.values import check_finite, check_half, check_instead, check_values
 from tasks.config.tree import Spec, Tree, need, resolved, select, spec_of
 from tasks.data.loading.settings import DataSettings
-from tasks.engine.finetune import OF_OPTIMIZER, Finetune, check_start
+from tasks.engine.finetune import OF_OPTIMIZER, Finetune, check_finetune
 
 BUILT = ("trainer", "dataset", "backbone", "optimizer", "scheduler")
 
@@ -310,7 +310,7 @@ class Run:
         check_places(whole)
         check_values(whole, run.RUN | run.LEARNING, {})
         check_half(whole)
-        check_start(whole)
+        check_finetune(whole)
         check_heads(whole)
         settings = cls(
             task=task,

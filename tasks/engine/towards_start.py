@@ -13,10 +13,11 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from tasks.common.errors import UserError
+from tasks.engine.parameter_groups import ParameterGroup
 
 
 class TowardsStart(Callback):
-    """Pulls the weights of the optimiser's groups that have a `start`. Checkpoints hold the starts.
+    """Pulls the weights of the optimiser's groups that decay towards their start. Checkpoints hold the starts.
 
     Args:
         resumed: path of the checkpoint being resumed, for messages.
@@ -36,7 +37,9 @@ class TowardsStart(Callback):
         names = {parameter: name for name, parameter in module.named_parameters()}
         (optimizer,) = trainer.optimizers
         groups = [
-            (number, group["params"]) for number, group in enumerate(optimizer.param_groups) if group.get("start")
+            (number, group["params"])
+            for number, group in enumerate(optimizer.param_groups)
+            if ParameterGroup.of(group).towards_start
         ]
         if self.resumed is None:
             self.starts = {names[weight]: weight.detach().clone() for _, weights in groups for weight in weights}
@@ -56,7 +59,7 @@ class TowardsStart(Callback):
     def on_before_optimizer_step(self, _trainer: Trainer, _module: LightningModule, optimizer: Optimizer) -> None:
         for number, weights, starts in self.pairs:
             group = optimizer.param_groups[number]
-            torch._foreach_lerp_(weights, starts, group["lr"] * group["start"])
+            torch._foreach_lerp_(weights, starts, group["lr"] * ParameterGroup.of(group).towards_start)
 
     def state_dict(self) -> dict[str, Any]:
         return self.starts

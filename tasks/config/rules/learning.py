@@ -4,6 +4,7 @@ Applied to keys that are present; the same rules hold for `head` and `task` with
 """
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from tasks.common.labels import is_number
 from tasks.config.rules import (
@@ -24,6 +25,17 @@ from tasks.config.rules import (
 
 BELOW_ONE = number(0, below=1)
 DECAY: dict[str, bool] = {"norms": False, "depthwise": True, "biases": False}  # as in conf/base.yaml
+FINETUNE: dict[str, Any] = {  # as in conf/base.yaml: everything learns alike, as before these keys
+    "optimizer.backbone": 1.0,
+    "optimizer.layer_decay": 1.0,
+    "optimizer.towards_start": 0.0,
+    "finetune.name": None,
+    "finetune.lr": 1.0,
+    "finetune.thaw": 0,
+    "finetune.warmup": 0.0,
+    "finetune.frozen_until": None,
+    "finetune.norms": "train",
+}
 RULES: Rules = {
     "optimizer.lr": POSITIVE,
     "optimizer.backbone": POSITIVE,

@@ -16,7 +16,7 @@ from tasks.engine.build import build, make_trainer
 from tasks.engine.freezing import freeze
 from tasks.engine.learner import Learner
 from tasks.engine.norms import AdaptStatistics, estimate_again
-from tasks.engine.parts import with_thaw
+from tasks.engine.parameter_groups import with_thaw
 from tasks.engine.schedules import cosine
 from tasks.engine.settings import LearnerSettings
 from tasks.engine.thaw import Thaw

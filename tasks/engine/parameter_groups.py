@@ -1,11 +1,11 @@
-"""Parts of a network with a pace of their own: learning rates by block, and when each block starts to learn.
+"""Groups of parameters that learn alike: learning rates by block, and when each block starts to learn.
 
 Layer-wise decay as in ELECTRA (Clark et al., 2020, appendix A) and BEiT (Bao et al., 2021, appendix): with factor d, a
 block's learning rate is d times that of the block after it. Here the last block has the backbone's full share.
 """
 
-from collections.abc import Callable, Collection
-from typing import NamedTuple
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, NamedTuple
 
 from torch import nn
 from torch.optim import Optimizer
@@ -15,21 +15,31 @@ from backbones.base import Backbone
 from tasks.engine.finetune import Finetune
 
 
-class Part(NamedTuple):
-    """What parameters have in common, beside their weight decay: a group of the optimiser.
+class ParameterGroup(NamedTuple):
+    """What parameters have in common, beside their weight decay.
 
     Attributes:
-        share: of the learning rate.
-        thaw: share of all steps before which they are not trained.
-        start: strength of their decay towards their start instead of 0; see towards_start.TowardsStart.
+        lr_scale: factor of the learning rate.
+        thaw_at: share of all steps before which they are not trained.
+        towards_start: strength of their decay towards their start instead of 0; see towards_start.TowardsStart.
     """
 
-    share: float = 1.0
-    thaw: float = 0.0
-    start: float = 0.0
+    lr_scale: float = 1.0
+    thaw_at: float = 0.0
+    towards_start: float = 0.0
+
+    @classmethod
+    def of(cls, group: Mapping[str, Any]) -> "ParameterGroup":
+        """Read from an optimiser's group."""
+        return cls(*(group.get(key, usual) for key, usual in zip(STORED, ORDINARY, strict=True)))
+
+    def stored(self) -> dict[str, float]:
+        """Entries of an optimiser's group; none for an ordinary one."""
+        return {} if self == ORDINARY else dict(zip(STORED, self, strict=True))
 
 
-ORDINARY = Part()
+STORED = ("share", "thaw", "start")  # the fields' keys in an optimiser's groups, as in saved optimiser states
+ORDINARY = ParameterGroup()
 
 
 def blocks_of(backbone: Backbone) -> list[nn.Module]:
@@ -37,16 +47,17 @@ def blocks_of(backbone: Backbone) -> list[nn.Module]:
     return list(backbone.blocks) or [backbone]
 
 
-def block_parts(backbone: Backbone, finetune: Finetune) -> list[Part]:
-    """The part of each block, from the image on. The moments of thawing are evenly spaced over the trained blocks."""
+def block_groups(backbone: Backbone, finetune: Finetune) -> list[ParameterGroup]:
+    """The group of each block, from the image on. The moments of thawing are evenly spaced over the trained blocks."""
     count, begin = len(blocks_of(backbone)), frozen_blocks(backbone, finetune.frozen_until)
     first, last = finetune.thaw
-    parts = []
+    groups = []
     for number in range(count):
-        behind = count - 1 - number  # blocks between this one and the heads
-        progress = min(1.0, behind / max(1, count - 1 - begin))
-        parts.append(Part(finetune.backbone * finetune.layer_decay**behind, first + progress * (last - first)))
-    return parts
+        blocks_after = count - 1 - number
+        progress = min(1.0, blocks_after / max(1, count - 1 - begin))
+        lr_scale = finetune.backbone * finetune.layer_decay**blocks_after
+        groups.append(ParameterGroup(lr_scale, first + progress * (last - first)))
+    return groups
 
 
 def frozen_blocks(backbone: Backbone, until: str | None) -> int:
@@ -67,7 +78,7 @@ def frozen_blocks(backbone: Backbone, until: str | None) -> int:
     return min(count, len(backbone.blocks))
 
 
-def check_parts(backbone: Backbone, finetune: Finetune) -> None:
+def check_blocks(backbone: Backbone, finetune: Finetune) -> None:
     """Check that a backbone has the blocks that the settings are about.
 
     Raises:
@@ -81,24 +92,24 @@ def check_parts(backbone: Backbone, finetune: Finetune) -> None:
         )
 
 
-def parts_of(
+def groups_of(
     network: nn.Module, backbone: Backbone, finetune: Finetune, new: Collection[str]
-) -> dict[nn.Parameter, Part]:
-    """The part of each parameter that is not an ordinary one.
+) -> dict[nn.Parameter, ParameterGroup]:
+    """The group of each parameter that does not learn like a new head's.
 
     Args:
         network: with `backbone` as its attribute of that name.
         new: names of the network's tensors that were not loaded; they learn like a head, from wherever they start.
     """
-    blocks = block_parts(backbone, finetune)
-    found: dict[nn.Parameter, Part] = {}
+    blocks = block_groups(backbone, finetune)
+    found: dict[nn.Parameter, ParameterGroup] = {}
     for name, parameter in network.named_parameters():
         if name in new:
             continue
         of_backbone = name.startswith("backbone.")
-        part = blocks[block_number(name.removeprefix("backbone."), len(blocks))] if of_backbone else ORDINARY
-        found[parameter] = part._replace(start=finetune.towards_start)
-    return {parameter: part for parameter, part in found.items() if part != ORDINARY}
+        group = blocks[block_number(name.removeprefix("backbone."), len(blocks))] if of_backbone else ORDINARY
+        found[parameter] = group._replace(towards_start=finetune.towards_start)
+    return {parameter: group for parameter, group in found.items() if group != ORDINARY}
 
 
 def block_number(name: str, count: int) -> int:
@@ -108,16 +119,16 @@ def block_number(name: str, count: int) -> int:
 
 
 def first_step(share: float, steps: int) -> int:
-    """The first optimiser step, counted from 0, in which a part is trained."""
+    """The first optimiser step, counted from 0, in which what thaws at this share of all steps is trained."""
     return round(share * steps)
 
 
 def scale_rates(optimizer: Optimizer, factor: float) -> None:
-    """Multiply the learning rate of each group by the factor and by its own share; unchanged where both are 1."""
+    """Multiply the learning rate of each group by the factor and by its own; unchanged where both are 1."""
     for group in optimizer.param_groups:
-        share = factor * group.get("share", 1.0)
-        if share != 1:
-            group["lr"] = group["lr"] * share
+        scale = factor * ParameterGroup.of(group).lr_scale
+        if scale != 1:
+            group["lr"] = group["lr"] * scale
 
 
 def with_thaw(scheduler: LRScheduler, steps: int, warmup: float) -> LRScheduler:
@@ -130,10 +141,11 @@ def with_thaw(scheduler: LRScheduler, steps: int, warmup: float) -> LRScheduler:
     """
     rise = round(warmup * steps)
     for number, group in enumerate(scheduler.optimizer.param_groups):
-        if not group.get("thaw"):
+        thaw_at = ParameterGroup.of(group).thaw_at
+        if not thaw_at:
             continue
         assert isinstance(scheduler, LambdaLR)
-        scheduler.lr_lambdas[number] = risen(scheduler.lr_lambdas[number], first_step(group["thaw"], steps), rise)
+        scheduler.lr_lambdas[number] = risen(scheduler.lr_lambdas[number], first_step(thaw_at, steps), rise)
         group["lr"] = scheduler.base_lrs[number] * scheduler.lr_lambdas[number](scheduler.last_epoch)
         scheduler._last_lr[number] = group["lr"]
     return scheduler
