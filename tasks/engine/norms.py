@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from functools import partial
-from itertools import islice
 
 import torch
 from lightning import Callback, LightningModule, Trainer
@@ -45,7 +44,7 @@ def move(learner: nn.Module, norm: nn.Module, inputs: tuple[Tensor, ...]) -> Non
     x = inputs[0]
     if not learner.training or norm.running_mean is None or not norm.momentum or x.numel() == x.shape[1]:
         return
-    torch.batch_norm(
+    torch.batch_norm(  # only for what it does to the two buffers; the layer then normalises by these
         x, None, None, norm.running_mean, norm.running_var, True, norm.momentum, norm.eps, torch.backends.cudnn.enabled
     )
 
@@ -54,17 +53,18 @@ def move(learner: nn.Module, norm: nn.Module, inputs: tuple[Tensor, ...]) -> Non
 def estimate_again(learner: Learner, batches: Iterable[Batch], precision: AbstractContextManager[None]) -> int:
     """finetune.norms=reestimate: the statistics become the plain mean over training batches, by the trained weights.
 
-    So PreciseBN does (Wu and Johnson, 2021, Rethinking "Batch" in BatchNorm). Processes take the mean of theirs.
+    So PreciseBN does (Wu and Johnson, 2021, Rethinking "Batch" in BatchNorm). Processes take the mean of theirs. The
+    learner is left in evaluation mode.
 
     Args:
-        batches: of training images; those after ENOUGH images are left.
+        batches: of training images, augmented as in training; those after ENOUGH images are left.
         precision: context of a forward pass.
 
     Returns:
         Number of images of this process.
     """
     norms = loaded_norms(learner)
-    learner.eval()
+    learner.eval()  # only these layers update their statistics
     before = {name: norm.momentum for name, norm in norms.items()}
     for norm in norms.values():
         norm.reset_running_stats()
@@ -73,7 +73,7 @@ def estimate_again(learner: Learner, batches: Iterable[Batch], precision: Abstra
     images = 0
     batches = iter(batches)
     with precision:
-        while images < ENOUGH and (batch := next(islice(batches, 1), None)) is not None:
+        while images < ENOUGH and (batch := next(batches, None)) is not None:
             learner.backbone(batch["image"].to(learner.device), batch.get("counts"))
             images += len(batch["image"])
     for name, norm in norms.items():
@@ -82,5 +82,5 @@ def estimate_again(learner: Learner, batches: Iterable[Batch], precision: Abstra
             assert statistic is not None
             if learner.trainer.world_size > 1:
                 statistic.copy_(learner.trainer.strategy.reduce(statistic.clone(), reduce_op="mean"))
-    learner.eval()
+        norm.eval()
     return images

@@ -10,7 +10,9 @@ from lightning import Callback, LightningModule, Trainer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from tasks.common.console import report
 from tasks.engine.learner import Learner
+from tasks.engine.rates import current_rates, learns
 
 SHOW_EVERY = 0.5  # seconds between updates of the bar
 
@@ -40,7 +42,7 @@ class Epoch:
 
 
 class ShowProgress(Callback):
-    """Shows a bar on terminals and one line per epoch: loss, learning rate, speed, share of time waiting for data."""
+    """Shows a bar on terminals and one line per epoch: loss, heads' learning rate, speed, share of time waiting."""
 
     def __init__(self, score: str) -> None:
         self.score = score
@@ -55,7 +57,11 @@ class ShowProgress(Callback):
         )
         self.bar = Progress(*columns, console=self.console, disable=not self.console.is_terminal, transient=True)
 
-    def on_train_start(self, trainer: Trainer, _module: LightningModule) -> None:
+    def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
+        assert isinstance(module, Learner)
+        trainer.log_every_n_steps = min(trainer.log_every_n_steps, module.steps)  # a short training logs once, too
+        if line := learns(module, trainer.optimizers[0].param_groups):
+            report(line)
         if trainer.is_global_zero:
             self.bar.start()
             self.done = trainer.global_step * trainer.accumulate_grad_batches
@@ -81,7 +87,7 @@ class ShowProgress(Callback):
         epoch.mark = time.perf_counter()
         module.log_dict(  # into metrics.csv, next to the loss
             {
-                "train/lr": trainer.optimizers[0].param_groups[0]["lr"],  # of the next step
+                **current_rates(trainer.optimizers[0].param_groups),  # of the next step
                 "train/images_per_second": epoch.images / max(epoch.seconds, 1e-9),
             }
         )
@@ -100,7 +106,7 @@ class ShowProgress(Callback):
         score = trainer.callback_metrics.get(f"val/{self.score}")
         text = f"  val/{self.score} {float(score):.4f}" if self.epoch.scored and score is not None else ""
         numbers = self.epoch.scored or self.epoch.numbers()
-        rate = trainer.optimizers[0].param_groups[0]["lr"]
+        rate = current_rates(trainer.optimizers[0].param_groups)["train/lr"]
         self.console.print(
             f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}  {numbers}  lr {rate:.2g}{text}", highlight=False
         )

@@ -97,8 +97,11 @@ def train(run: Run, prepared: Prepared, splits: Splits, folder: Path) -> None:
     for name, entry in learner.each_task():
         entry.recall(best["mobilevision"]["tasks"][name])  # what predictions with this checkpoint will apply
     load_state(learner, best, path)
-    if run.learner.finetune.norms == "reestimate" and path == checkpoints / "best.ckpt":
-        reestimate(learner, data, path)
+    if run.learner.finetune.norms == "reestimate" and loaded_norms(learner):
+        if path == checkpoints / "best.ckpt":
+            reestimate(learner, data, path)
+        else:
+            report(f"finetune.norms=reestimate changes nothing: no epoch was scored, and {path} is to be resumed")
     report(f"scoring   {path}")
     score(run, learner, data, costs, folder)
     if exploded:
@@ -122,6 +125,9 @@ def ready(run: Run, prepared: Prepared, splits: Splits, folder: Path) -> dict[st
         check_unseen(run.source, run.data.dataset, splits.holdout)
     reinitialized = start(run, learner, folder)
     freeze(learner, reinitialized)
+    if run.learner.finetune.norms != "train" and not loaded_norms(learner):
+        why = "the backbone is frozen, its statistics too" if "backbone" in learner.frozen else "there is no such layer"
+        report(f"finetune.norms={run.learner.finetune.norms} changes nothing: {why}")
     if run.distillation is not None:
         give_teacher(run.distillation, learner)
     batch = data.try_augmentation()
@@ -296,6 +302,8 @@ def fit(
 
 def score(run: Run, learner: Learner, data: DataModule, costs: dict[str, Any], folder: Path) -> None:
     """Score the validation images and write metrics.json, network.json and pictures."""
+    if (limit := run.trainer.spec.get("limit_val_batches", 1.0)) != 1.0 or isinstance(limit, int):
+        report(f"scoring all {len(data.val):,} images (trainer.limit_val_batches holds within training only)")
     pictures = [Pictures(folder / "pictures", learner, run.pictures, data.val_numbers)] if run.pictures else []
     scores = scored(run.trainer, learner, data, pictures)
     if learner.trainer.is_global_zero:

@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import re
 import signal
 import warnings
 from contextlib import nullcontext
@@ -11,12 +12,14 @@ import pytest
 import torch
 
 from tasks.common.errors import UserError
-from tasks.config.tree import resolved
+from tasks.config.rules.learning import FINETUNE
+from tasks.config.tree import resolved, select
 from tasks.engine.build import build, make_trainer
+from tasks.engine.finetune import Finetune
 from tasks.engine.freezing import freeze
 from tasks.engine.learner import Learner
 from tasks.engine.norms import AdaptStatistics, estimate_again
-from tasks.engine.parameter_groups import with_thaw
+from tasks.engine.parameter_groups import ORDINARY, ParameterGroup, with_thaw
 from tasks.engine.schedules import cosine
 from tasks.engine.settings import LearnerSettings
 from tasks.engine.thaw import Thaw
@@ -48,6 +51,21 @@ def rates(learner: Learner) -> dict[str, float]:
     names = {parameter: name for name, parameter in learner.named_parameters()}
     groups = learner.make_optimizer().param_groups
     return {names[parameter]: group["lr"] for group in groups for parameter in group["params"]}
+
+
+def test_the_defaults_are_those_of_base_yaml():
+    tree = tree_of("recipe=none", task="classify")
+    assert {key: select(tree, key) for key in FINETUNE} == FINETUNE
+    assert Finetune.of(tree) == Finetune()
+
+
+def test_groups_are_stored_as_in_checkpoints_of_before():
+    """Resuming compares the keys, and puts the saved groups in the place of these."""
+    keys = ("optimizer.backbone=0.5", "finetune.thaw=0.25", "optimizer.towards_start=0.125")
+    own = [group for group in learner_of(*keys).make_optimizer().param_groups if "share" in group]
+    assert {(group["share"], group["thaw"], group["start"]) for group in own} >= {(0.5, 0.25, 0.125), (0.5, 0.25, 0.0)}
+    assert ParameterGroup.of({"share": 0.5, "thaw": 0.25, "start": 0.125}) == ParameterGroup(0.5, 0.25, 0.125)
+    assert ParameterGroup.of({"lr": 1.0}) == ORDINARY
 
 
 def test_without_keys_of_ours_the_groups_are_those_of_before():
@@ -284,6 +302,8 @@ def test_the_best_checkpoint_has_the_statistics_that_were_estimated_again(comman
     result = command("classify", *tiny, f"hydra.run.dir={tmp_path / 'one'}")
     assert result.status == 0, result.err
     assert "statistics of batch norm estimated again from 12 training images" in result.out
+    said = r"\nlearns    head 0\.\d+; backbone blocks 0–\d+ \S+ to \S+; batch norm: trained, statistics estimated again"
+    assert re.search(said, result.out)
     best, last = (
         torch.load(tmp_path / "one" / "checkpoints" / f"{name}.ckpt", weights_only=True)["state_dict"]
         for name in ("best", "last")
@@ -294,6 +314,23 @@ def test_the_best_checkpoint_has_the_statistics_that_were_estimated_again(comman
     result = command("classify", "mode=evaluate", *again, "pictures=0")
     assert result.status == 0, result.err
     assert metrics(tmp_path / "one") == metrics(tmp_path / "two")
+
+
+def test_two_steps_of_a_head_say_what_they_do(command, folders, start, tmp_path):
+    keys = ("finetune=head", "finetune.norms=keep", "trainer.max_epochs=1", "trainer.limit_train_batches=2")
+    tiny = (*TINY, *keys, f"dataset.root={folders}", f"weights={start}", "trainer.limit_val_batches=1", "pictures=0")
+    result = command("classify", *tiny, f"hydra.run.dir={tmp_path / 'out'}")
+    assert result.status == 0, result.err
+    assert "\nfinetune.norms=keep changes nothing: the backbone is frozen, its statistics too\n" in result.out
+    assert re.search(
+        r"\nlearns    head \S+; frozen: the backbone \(\d\.\d\dM of \d\.\d\dM params\), statistics as loaded\n",
+        result.out,
+    )
+    count = metrics(tmp_path / "out")["images"]
+    assert f"scoring all {count} images (trainer.limit_val_batches holds within training only)\n" in result.out
+    columns, *rows = ((tmp_path / "out" / "metrics.csv").read_text()).splitlines()
+    place = columns.split(",").index("train/lr")
+    assert [row.split(",")[place] for row in rows if row.split(",")[place]] and "train/lr/backbone" not in columns
 
 
 def test_two_processes_learn_what_one_does(command, folders, start, tmp_path):
