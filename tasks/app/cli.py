@@ -21,6 +21,7 @@ from tasks.app.auto import recognised
 from tasks.app.finetune import finetuned, null_as_none
 from tasks.app.folders import writes
 from tasks.app.foreign_keys import check_words
+from tasks.app.generated import check_generated
 from tasks.app.jobs import Jobs, in_sweep
 from tasks.app.messages import MISTAKES, explain, explain_run, how_to_resume
 from tasks.app.of_checkpoint import implied_data_set
@@ -81,18 +82,7 @@ class Command:
         """Run the jobs that the command line asks for; see main()."""
         os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions reach us instead of being printed by Hydra
         try:
-            take_from(sys.argv[1:])
-            sys.argv[1:] = without_folder(sys.argv[1:])
-            search_plugins()
-            store_heads()
-            check_words(sys.argv[1:], keys_of(self.name))
-            sys.argv[1:] = recognised(self.name, sys.argv[1:])
-            sys.argv[1:] = null_as_none(sys.argv[1:])
-            check_choices(sys.argv[1:], (CONF, *conf_folders()))
-            check_own_options(conf_folders())
-            check_experiment(self.name, sys.argv[1:])
-            check_scale(self.name, sys.argv[1:])
-            sys.argv[1:] = spelled_out(sys.argv[1:])
+            sys.argv[1:] = prepared(self.name, sys.argv[1:], spelled_out)
             if {"-m", "--multirun"} & set(sys.argv[1:]):
                 check_sweep(sys.argv[1:])
             self.jobs.typed = sys.argv[1:]
@@ -156,6 +146,7 @@ class Command:
             folders = (CONF, *conf_folders())
             check_added(HydraConfig.get(), config, folders)
             check_sections(config)
+            check_generated(config, typed)
             if line := fallback(HydraConfig.get().runtime.choices, config, typed):
                 report(line)
             config = finetuned(HydraConfig.get(), config, typed)
@@ -179,6 +170,25 @@ class Command:
             print(f"error: {visible(mistake)}", file=sys.stderr)
         if self.mistakes:
             sys.exit(1 if self.jobs.faults else 3 if self.statuses == {3} else 2)
+
+
+def prepared(name: str, arguments: Sequence[str], spelled_out: Callable[[Sequence[str]], list[str]]) -> list[str]:
+    """The arguments of a command as Hydra takes them; plugins are registered.
+
+    Raises:
+        UserError: for what can be refused by the words alone.
+    """
+    take_from(arguments)
+    words = without_folder(arguments)
+    search_plugins()
+    store_heads()
+    check_words(words, keys_of(name))
+    words = null_as_none(recognised(name, words))
+    check_choices(words, (CONF, *conf_folders()))
+    check_own_options(conf_folders())
+    check_experiment(name, words)
+    check_scale(name, words)
+    return spelled_out(words)
 
 
 def keys_of(name: str) -> frozenset[str]:

@@ -1,7 +1,7 @@
 """What more data would bring: the same training on nested shares of the training images.
 
 python -m tasks.compare --data 0.1,0.3,1 segment dataset=cityscapes …    and whatever tasks.segment takes
-python -m tasks.compare --data 0.25,0.5,1 classify dataset.root=photos --seeds 0,1,2 --output outputs/curve
+python -m tasks.compare --data 0.25,0.5,1 classify dataset=auto dataset.root=photos --seeds 0,1,2 --output outputs/curve
 
 Every training takes the same number of steps, so that a share costs as much time as all images, and only the data
 differs. Smaller shares are part of larger ones, stratified by class (data.share). Finished runs in --output are kept,
@@ -30,16 +30,16 @@ def main() -> None:
 
 
 def draw_curve(request: CurveRequest) -> None:
-    """Train all shares with all seeds, and publish the curve.
+    """Train all shares with all seeds, and write the curve.
 
     Raises:
-        UserError: for a folder with other runs, or trainings that failed.
+        UserError: for what every training would refuse, a folder with other runs, or trainings that failed.
     """
-    from tasks.compare.learning_curve import publish
+    from tasks.app.rehearsal import rehearse
+    from tasks.compare.learning_curve import write_curve
+    from tasks.multitask.arguments import spelled_out
     from tasks.papers.runs import Job, claim, run_all
 
-    asked = {"task": request.task, "overrides": request.overrides}
-    claim(request.output, asked, "compare.json")
     jobs = [
         Job(
             request.task,
@@ -49,13 +49,17 @@ def draw_curve(request: CurveRequest) -> None:
         )
         for share in request.shares
     ]
+    if not all(job.done(seed) for job in jobs for seed in request.seeds):
+        rehearse(request.task, jobs[0].overrides, spelled_out)  # the smallest share
+    asked = {"task": request.task, "overrides": request.overrides}
+    claim(request.output, asked, "compare.json")
     count = len(jobs) * len(request.seeds)
     report(f"training  {len(jobs)} shares × {len(request.seeds)} seeds = {count} trainings: {request.output}")
     failures = run_all(jobs, request.seeds, ["pictures=0"], request.workers)
     reasons = {failure.partition(": ")[2] for failure in failures}
     if len(failures) == len(jobs) and len(reasons) == 1:
         raise UserError(f"all trainings failed: {reasons.pop()}")
-    publish(request, jobs)
+    write_curve(request, jobs)
     if failures:
         raise UserError(f"{len(failures)} of {len(jobs)} shares failed: {'; '.join(failures)}")
 

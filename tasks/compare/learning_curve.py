@@ -1,4 +1,4 @@
-"""Publishes a learning curve: table, forecast, picture and learning_curve.json."""
+"""Writes a learning curve: table, forecast, picture and learning_curve.json."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -37,7 +37,7 @@ class Size(NamedTuple):
         return Spread.of(self.scores[name])
 
 
-def publish(request: CurveRequest, jobs: Sequence[Job]) -> None:
+def write_curve(request: CurveRequest, jobs: Sequence[Job]) -> None:
     """Print the table and what twice the data would bring; write learning_curve.json, .csv, .md, .tex and .png.
 
     Raises:

@@ -155,6 +155,10 @@ def compare(asked: Request) -> None:
     Raises:
         UserError: if a run fails, with its own message.
     """
+    from tasks.app.rehearsal import rehearse  # imports Hydra: half a second
+
+    heads_typed = [] if asked.heads is None else [f"heads=[{','.join(asked.heads)}]"]
+    rehearse("multitask", [*asked.overrides, *heads_typed], spelled_out)
     runs = Runs(asked.output, asked.overrides)
     paces = {SHARED: runs.time(SHARED, asked.heads)}
     heads = asked.heads or runs.heads_of_trial(SHARED)

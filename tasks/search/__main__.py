@@ -1,6 +1,7 @@
 """python -m tasks.search: a network fitted to data and device, and a recipe fitted to data.
 
-    python -m tasks.search search=recipe task=segment dataset.root=<folder> minutes=30       how to train on your data
+    python -m tasks.search search=recipe task=segment dataset=auto dataset.root=<folder> minutes=30
+                                                             how to train on your data
     python -m tasks.search search=netadapt checkpoint=<best.ckpt> target.latency=0.7x        narrow a trained network
     python -m tasks.search search=blocks dataset=cifar10 target.madds=40M search.trials=100  choose a network's blocks
     python -m tasks.search search=width task=segment target.latency=20ms                     the widest that fits

@@ -23,7 +23,7 @@ class Streets(Cityscapes):
         upright: see AnnotatedFiles; the scenes have no EXIF turn, so that "auto" leaves open how other photos are read.
 
     Raises:
-        UserError: if root holds something else, or cannot be written.
+        UserError: if root holds something else, before anything is drawn, or cannot be written.
     """
 
     classes = {**Cityscapes.classes, "label": KINDS}  # noqa: RUF012
@@ -33,12 +33,13 @@ class Streets(Cityscapes):
         train: int, val: int, height: int, width: int, seed: int, upright: Upright = "auto",
     ) -> None:  # fmt: skip
         super().__init__(root, targets=targets, upright=upright)
-        if not (self.root / "streets.json").exists():
-            print(f"drawing {train + val} street scenes into {self.root} …", flush=True)
         try:
-            generate(self.root, seed=seed, train=train, val=val, height=height, width=width)
+            generate(self.root, seed=seed, train=train, val=val, height=height, width=width, announce=True)
         except FileExistsError as error:
-            raise UserError(f"{error}\nset dataset.root=… to another folder, or remove that one") from error
+            raise UserError(
+                f"dataset.root={error}; dataset=streets generates scenes: name a folder for them, or for your own "
+                f"images add dataset=auto dataset.root={self.root}"
+            ) from error
         except ValueError as error:
             raise UserError(f"dataset: {error}") from error
         except OSError as error:

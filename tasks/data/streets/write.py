@@ -21,6 +21,7 @@ from uuid import uuid4
 import cv2
 
 from tasks.common.cpu import cores, use_all_cores
+from tasks.data.streets.folder import holds
 from tasks.data.streets.picture import draw
 
 VERSION = 2  # increase when the same seed gives different pictures
@@ -44,12 +45,15 @@ class Job(NamedTuple):
 
 def generate(
     root: Path, *, seed: int = 0, train: int = 400, val: int = 80, height: int = 256, width: int = 512,
-    workers: int | None = None,
+    workers: int | None = None, announce: bool = False,
 ) -> None:  # fmt: skip
     """Draw `train` + `val` street scenes into `root`; an existing matching set is kept.
 
     The same arguments give the same bytes, however many `workers` (None: one per core; 0 or 1: only this process).
     Pictures are numbered, so a smaller set is a prefix of a larger one.
+
+    Args:
+        announce: whether a line says so before drawing begins.
 
     Raises:
         ValueError: a count or the seed is negative, or a side is shorter than 64 pixels.
@@ -60,8 +64,10 @@ def generate(
         if value < (least := SMALLEST if name in ("height", "width") else 0):
             raise ValueError(f"{name}={value} is too small: {name} must be at least {least}")
     made_by = {"generator": "mobilevision tasks.data.streets", "version": VERSION, **arguments}
-    if _holds(root := Path(root), made_by):
+    if holds(root := Path(root), made_by):
         return
+    if announce:
+        print(f"drawing {train + val} street scenes into {root} …", flush=True)
     jobs = [_job(split, index, seed, height, width) for split in CITIES for index in range(arguments[split])]
     draft = root.absolute().parent / f".{root.name}.{uuid4().hex}"
     try:
@@ -76,23 +82,10 @@ def generate(
         try:
             draft.rename(root)
         except OSError:  # another process was faster
-            if not _holds(root, made_by):
+            if not holds(root, made_by):
                 raise
     finally:
         shutil.rmtree(draft, ignore_errors=True)
-
-
-def _holds(root: Path, made_by: dict[str, object]) -> bool:
-    """Whether this exact set exists already; raises FileExistsError for anything else but an empty folder."""
-    if not root.exists() or (root.is_dir() and not any(root.iterdir())):
-        return False
-    try:
-        found = json.loads((root / "streets.json").read_text())
-    except (OSError, ValueError, RecursionError):
-        found = "something else"
-    if found != made_by:
-        raise FileExistsError(f"{root} holds {found}, not {made_by}: remove it or choose another folder")
-    return True
 
 
 def _job(split: str, index: int, seed: int, height: int, width: int) -> Job:

@@ -36,6 +36,7 @@ def compare(monkeypatch, capsys, tmp_path):
             return [sys.executable, "-c", FAKE, share, ",".join(map(str, seeds)), str(job.folder), failing]
 
         monkeypatch.setattr(Job, "command", command)
+        monkeypatch.setattr("tasks.app.rehearsal.rehearse", lambda *_: None)  # there is no data set
         monkeypatch.setattr(sys, "argv", ["tasks.compare", *arguments, "--output", str(tmp_path / "curve")])
         status = 0
         try:

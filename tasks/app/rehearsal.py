@@ -1,0 +1,58 @@
+"""Composes a command's configuration and opens its data once, before a comparison starts processes that do the same."""
+
+from collections.abc import Callable, Sequence
+
+from hydra import compose, initialize_config_module
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from omegaconf import open_dict
+from omegaconf.errors import OmegaConfBaseException
+
+from tasks.app.added_keys import check_added
+from tasks.app.cli import prepared
+from tasks.app.dataset import open_dataset
+from tasks.app.generated import check_generated
+from tasks.app.messages import MISTAKES, explain, explain_run
+from tasks.app.resolve import resolve
+from tasks.app.validate import check_sections, check_typed
+from tasks.common.errors import UserError
+from tasks.common.plugins import conf_folders
+from tasks.config.heads import is_multitask
+from tasks.config.heads_file import CONF
+from tasks.config.overrides import typed_keys
+
+
+def rehearse(task: str, overrides: Sequence[str], spelled_out: Callable[[Sequence[str]], list[str]] = list) -> None:
+    """Do what `python -m tasks.<task>` does before it imports torch, without looking through every file.
+
+    Args:
+        overrides: of the training.
+        spelled_out: as in tasks.app.cli.main.
+
+    Raises:
+        UserError: for what the command would refuse.
+    """
+    words = prepared(task, overrides, spelled_out)
+    try:
+        with initialize_config_module("conf", version_base="1.3"):
+            config = compose(task, words, return_hydra_config=True)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise UserError(explain(error, words)) from None
+    config.hydra.runtime.output_dir = "."
+    HydraConfig.instance().set_config(config)
+    with open_dict(config):
+        del config["hydra"]
+    try:
+        check_added(HydraConfig.get(), config, (CONF, *conf_folders()))
+        check_sections(config)
+        check_generated(config, words)
+        settings = resolve(task, config, ".")
+        check_typed(settings.run.stored, typed_keys(words))
+        run = settings.run
+        if run.source.checkpoint is None or not is_multitask(run.stored):  # whose heads are the file's
+            open_dataset(run, settings, first=False)
+    except MISTAKES as error:
+        message = explain_run(error, config)
+        if not message:
+            raise
+        raise UserError(message) from None
