@@ -11,9 +11,10 @@ from tasks.common.task_info import infos
 from tasks.papers.arguments import listed, seeds_of, whole
 
 OPTIONS = ("--data", "--seeds", "--workers", "--output")
+AS_KEYS = {"data.share": "--data", "seed": "--seeds"}  # how a sweep of the task's own command says the same
 INSTEAD = {  # keys of the task that this command sets
-    "seed": "--seeds says which",
-    "data.share": "--data says which",
+    "seed": "seed=0,1,2 or --seeds says which",
+    "data.share": "data.share=0.1,0.3,1 or --data says which",
     "mode": "each share is trained",
     "resume": "each share is trained from its start; finished runs of --output are kept",
     "hydra.run.dir": "--output says where",
@@ -50,7 +51,9 @@ def parse(arguments: Sequence[str]) -> CurveRequest:
     """
     own, words = options_of(arguments)
     if "--data" not in own:
-        raise UserError("nothing to compare: --data 0.1,0.3,1 trains on these shares of the training images")
+        raise UserError(
+            "nothing to compare: --data 0.1,0.3,1 (or data.share=…) trains on these shares of the training images"
+        )
     names = [word for word in words if "=" not in word and not word.startswith("~")]
     choices = [*infos(), "multitask"]
     if len(names) != 1 or names[0] not in choices:
@@ -80,6 +83,8 @@ def options_of(arguments: Sequence[str]) -> tuple[dict[str, str], list[str]]:
     rest = list(arguments)
     while rest:
         word = rest.pop(0)
+        key, is_pair, value = word.partition("=")
+        word = f"{AS_KEYS[key]}={value}" if is_pair and key in AS_KEYS else word
         if not word.startswith("-"):
             words.append(word)
             continue
@@ -87,7 +92,8 @@ def options_of(arguments: Sequence[str]) -> tuple[dict[str, str], list[str]]:
         if name not in OPTIONS:
             raise UserError(f"{word}: no such option; there are {', '.join(OPTIONS)}")
         if name in own:
-            raise UserError(f"{name} is given twice")
+            names = [name, *(f"{key}=…" for key, same in AS_KEYS.items() if same == name)]
+            raise UserError(f"{' or '.join(names)} is given twice")
         if not is_pair:
             if not rest or rest[0].startswith("-"):
                 raise UserError(f"{name} needs a value")

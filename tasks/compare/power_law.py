@@ -76,7 +76,7 @@ def fit(sizes: Sequence[float], scores: Sequence[float]) -> PowerLaw:
     b = -(centred @ (y - y.mean())) / (centred**2).sum(1)
     a = y.mean() + b * x.mean(1)
     above = a > 1  # a score is at most 1: then a = 1, and only b is free
-    a, b = np.where(above, 1.0, a), np.where(above, (x @ (1 - y) if above.any() else 0) / (x**2).sum(1), b)
+    a, b = np.where(above, 1.0, a), np.where(above, x @ (1 - y) / (x**2).sum(1), b)
     flat = b < 0
     a, b = np.where(flat, y.mean(), a), np.where(flat, 0.0, b)
     distance = np.abs(a[:, None] - b[:, None] * x - y)
@@ -88,6 +88,9 @@ def fit(sizes: Sequence[float], scores: Sequence[float]) -> PowerLaw:
 def forecast(sizes: Sequence[int], spreads: Sequence[Spread]) -> Forecast | str:
     """What twice the largest size would bring; or why nothing can be said.
 
+    Two standard errors of a mean, pooled over all sizes, are noise: more images may score lower by so much, and the law
+    may miss a mean by so much.
+
     The interval is that of the mean's noise alone: of DRAWS sets of means, each drawn around the measured ones by
     Student's t with the standard deviation pooled over all sizes. That the law holds further on is assumed.
     """
@@ -95,11 +98,14 @@ def forecast(sizes: Sequence[int], spreads: Sequence[Spread]) -> Forecast | str:
         return f"{len(sizes)} sizes: three are needed to extrapolate"
     means = [spread.mean for spread in spreads]
     pairs = list(zip(sizes, means, strict=True))
-    for (less, low), (more, high) in pairwise(pairs):
-        if high <= low:
-            return f"not monotone: {high:.4f} with {more:,} images, {low:.4f} with {less:,}; nothing is extrapolated"
     law, noise = fit(sizes, means), noises(spreads)
     allowed = 2 * max(LEAST_NOISE, 0.0 if noise is None else float(noise[0].max()))
+    for (less, low), (more, high) in pairwise(pairs):
+        if low - high > allowed:
+            return (
+                f"not monotone: {high:.4f} with {more:,} images, {low:.4f} with {less:,}, a drop of more than "
+                f"{allowed:.4f}; nothing is extrapolated"
+            )
     if law.error > allowed:
         return (
             f"no power law: the closest one misses a mean by {law.error:.4f}, more than {allowed:.4f}; nothing is "

@@ -17,10 +17,15 @@ def test_options_stand_anywhere():
     assert parse(["--data=[0.5,1]", "multitask"]).seeds == [0, 1, 2]
 
 
+def test_shares_and_seeds_may_be_typed_as_the_tasks_own_keys():
+    found = parse(["segment", "data.share=0.1,0.3,1", "seed=4,5", "dataset=cityscapes"])
+    assert (found.shares, found.seeds, found.overrides) == ([0.1, 0.3, 1.0], [4, 5], ["dataset=cityscapes"])
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["segment"], "nothing to compare: --data 0.1,0.3,1 trains on these"),
+        (["segment"], "nothing to compare: --data 0.1,0.3,1 .or data.share=…. trains on these"),
         (["--data", "0.1,1"], "no task: name one task to train, of segment, detect, classify"),
         (["--data", "0.1,1", "segmnt"], "segmnt: name one task"),
         (["--data", "0.1,1", "segment", "detect"], "segment detect: name one task"),
@@ -31,10 +36,15 @@ def test_options_stand_anywhere():
         (["--data", "0.1,,1", "segment"], "--data 0.1,,1: nothing is no number"),
         (["--data", "1,1.0", "segment"], "--data 1,1.0 has 1.0 twice"),
         (["--data", "1", "segment"], "--data 1: one size is no curve; take three or more"),
-        (["--data", "0.1,1", "segment", "--data", "0.1"], "--data is given twice"),
+        (["--data", "0.1,1", "segment", "--data", "0.1"], "--data or data.share=… is given twice"),
+        (["--data", "0.1,1", "segment", "data.share=0.1,1"], "--data or data.share=… is given twice"),
+        (["data.share=0.1,1", "segment", "seed=0,0"], "seeds=0,0 has a seed twice"),
         (["--data", "0.1,1", "segment", "--epochs", "3"], "--epochs: no such option; there are --data, --seeds"),
-        (["--data", "0.1,1", "segment", "seed=3"], "seed=3: not here, --seeds says which"),
-        (["--data", "0.1,1", "segment", "+data.share=1"], r"\+data.share=1: not here, --data says which"),
+        (["--data", "0.1,1", "segment", "+seed=3"], r"\+seed=3: not here, seed=0,1,2 or --seeds says which"),
+        (
+            ["--data", "0.1,1", "segment", "+data.share=1"],
+            r"\+data.share=1: not here, data.share=0.1,0.3,1 or --data says which",
+        ),
         (["--data", "0.1,1", "segment", "--seeds", "0,0"], "seeds=0,0 has a seed twice"),
         (["--data", "0.1,1", "segment", "--workers", "0"], "--workers=0 is not a whole number, 1 or more"),
     ],

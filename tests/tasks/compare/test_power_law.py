@@ -44,12 +44,21 @@ def test_one_seed_gives_no_interval():
     assert (found.low, found.high) == (None, None) and found.format("top1").endswith("(no interval with one seed)")
 
 
+def test_a_drop_within_the_noise_ends_nothing():
+    # two standard errors: 2 * 0.01 / √3 = 0.0115
+    for last in (0.6, 0.592):
+        found = forecast(SIZES, spreads([0.5, 0.6, last], sd=0.01))
+        assert isinstance(found, Forecast) and abs(found.gain) < 0.005, found
+    assert isinstance(forecast(SIZES, spreads([0.5, 0.6, 0.597])), Forecast)  # one seed: 0.004 is the least noise
+    assert str(forecast(SIZES, spreads([0.5, 0.6, 0.595]))).startswith("not monotone")
+
+
 @pytest.mark.parametrize(
     ("means", "message"),
     [
         ([0.5, 0.6], "2 sizes: three are needed to extrapolate"),
-        ([0.5, 0.45, 0.6], "not monotone: 0.4500 with 120 images, 0.5000 with 40; nothing is extrapolated"),
-        ([0.5, 0.6, 0.6], "not monotone: 0.6000 with 400 images, 0.6000 with 120"),
+        ([0.5, 0.45, 0.6], "not monotone: 0.4500 with 120 images, 0.5000 with 40, a drop of more than 0.0115; nothing"),
+        ([0.5, 0.6, 0.588], "not monotone: 0.5880 with 400 images, 0.6000 with 120"),
         ([0.1, 0.11, 0.6], "no power law: the closest one misses a mean by 0."),  # it rises faster and faster
     ],
 )
