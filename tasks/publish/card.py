@@ -5,8 +5,9 @@ from typing import Any, NamedTuple
 
 from tasks.common.spread import Cell, markdown
 from tasks.common.task_info import infos
+from tasks.config.tree import resolved
 from tasks.publish.arguments import Request
-from tasks.publish.private import without_folders
+from tasks.publish.private import is_path, name_of
 from tasks.publish.runs import Run, spreads
 
 PIPELINES = {  # names of the Hugging Face Hub, by kind of label
@@ -55,7 +56,6 @@ def card(subject: Subject, request: Request) -> str:
         *limits(subject, request),
         "## Licence\n",
         f"{request.licence}\n" if request.licence else "None is stated.\n",
-        *started_from(subject),
         "## Files\n",
         markdown(["file", "sha256"], [[f"`{name}`", f"`{digest}`"] for name, digest in subject.hashes.items()]),
     ]
@@ -98,8 +98,8 @@ def scores(subject: Subject) -> list[str]:
     count = 1 + len(subject.others)
     headings = ["", "this file", *([f"mean ± sd of {count} seeds"] if subject.others else [])]
     main = [name for name in own.scores if "/" not in without_head(name, subject)]
-    lines = ["## Scores\n", f"On the {own.metrics['images']:,} images of the validation split.\n"]
-    if "holdout" in subject.metadata:
+    lines = ["## Scores\n", f"On the {own.metrics['images']:,} images of {split_of(own.config)}.\n"]
+    if "holdout" in subject.metadata and own.config.get("mode") != "evaluate":
         lines[-1] = f"On {own.metrics['images']:,} images that were held out of the training split.\n"
     for title, names in (("", main), ("By class:\n", [name for name in own.scores if name not in main])):
         rows: list[list[Cell]] = [
@@ -107,45 +107,61 @@ def scores(subject: Subject) -> list[str]:
         ]
         lines += [title] * bool(title and rows) + [markdown(headings, rows)] * bool(rows)
     if subject.others:
-        seeds = ", ".join(str(run.config.get("seed")) for run in (own, *subject.others))
-        lines.append(f"Seeds {seeds}; this file is of seed {own.config.get('seed')}. sd: sample standard deviation.\n")
+        seeds = ", ".join(str(run.trained.get("seed")) for run in (own, *subject.others))
+        lines.append(f"Seeds {seeds}; this file is of seed {own.trained.get('seed')}. sd: sample standard deviation.\n")
     else:
         lines.append("One seed: how far another one would differ is not known.\n")
     return lines
 
 
+def split_of(config: Mapping[str, Any]) -> str:
+    """The split that was scored, by the configuration of the run that scored it."""
+    data = config.get("dataset")
+    name = data.get("val_split") if isinstance(data, Mapping) else None
+    usual = not isinstance(name, str) or name in ("val", "valid", "validation")
+    return "the validation split" if usual else f"the split {plain(name)}"
+
+
 def training(subject: Subject) -> list[str]:
-    """Data and command."""
+    """Data, start and command."""
     run = next((run for run in (subject.own, *subject.others) if run.training), None)
     amount = (
         f" on {run.training['images']:,} images, {run.training['epochs']} epoch{'s' * (run.training['epochs'] != 1)}"
         if run
         else ""
     )
-    lines = ["## Training\n", f"Data: {data_of(subject.metadata)}{amount}.\n"]
+    lines = ["## Training\n", f"Data: {data_of(subject.metadata)}{amount}.\n", *started_from(subject)]
     return [*lines, f"```\n{subject.command}\n```\n" if subject.command else "The command was not kept.\n"]
 
 
 def limits(subject: Subject, request: Request) -> list[str]:
     """Intended use and limits."""
-    fit = subject.metadata["config"]["data"].get("fit")
-    size = fit.get("size") if isinstance(fit, Mapping) else None
-    seen = f" They are resized to {' × '.join(map(str, size))} (height, width) first." if isinstance(size, list) else ""
     use = request.use or "Images like those of the training data."
     limit = request.limits or (
         "Scores hold for images like those that were scored, from the same source. Other cameras, places, weather or "
         "classes were not tested. Only the classes above can be found."
     )
-    return ["## Intended use and limits\n", f"{plain(use)}\n", f"{plain(limit)}{seen}\n"]
+    return ["## Intended use and limits\n", f"{plain(use)}\n", f"{plain(limit)}\n", *input_size(subject.metadata)]
+
+
+def input_size(metadata: Mapping[str, Any]) -> list[str]:
+    """What the network sees of an image."""
+    fit = resolved(metadata["config"])["data"].get("fit")
+    if not isinstance(fit, Mapping):
+        return []
+    sides, crop = fit.get("size") or fit.get("resize"), fit.get("crop")
+    shown = f"{' × '.join(map(str, sides))} (height, width)" if isinstance(sides, list) else ""
+    shown = f"a shorter side of {sides}" if isinstance(sides, int) else shown
+    cut = f"; of that, the middle {crop} × {crop} is seen" if isinstance(crop, int) else ""
+    return [f"Images are resized to {shown} first{cut}.\n"] if shown else []
 
 
 def started_from(subject: Subject) -> list[str]:
     """Whose weights the training started from, whose terms may apply as well."""
     config = subject.metadata["config"]
     source = next((config[key] for key in ("weights", "checkpoint") if config.get(key)), None)
-    return (
-        [f"The training started from `{without_folders(str(source))}`, whose terms may apply too.\n"] if source else []
-    )
+    shown = f"…/{name_of(str(source))}" if is_path(str(source)) else source
+    return [f"It started from `{shown}`, whose terms may apply too.\n"] if source else []
 
 
 def network_of(metadata: Mapping[str, Any]) -> str:
@@ -175,7 +191,7 @@ def data_of(metadata: Mapping[str, Any]) -> str:
         return "several data sets"
     named = []
     for name, spec in sets.items():
-        root = without_folders(str(spec.get("root") or "")).rpartition("/")[2] if isinstance(spec, Mapping) else ""
+        root = name_of(str(spec.get("root") or "")) if isinstance(spec, Mapping) else ""
         what = class_of(spec) if isinstance(spec, Mapping) else str(name)
         named.append(f"{what} ({root})" if root and "$" not in root else what)
     return ", ".join(map(plain, named))

@@ -17,7 +17,7 @@ from tasks.publish.arguments import Request
 from tasks.publish.card import Subject, card, labels_file
 from tasks.publish.example import TEXT
 from tasks.publish.private import portable
-from tasks.publish.runs import check_same, command_of, of_checkpoint, read_run
+from tasks.publish.runs import check_same, command_of, of_checkpoint, of_seed
 
 
 def publish(request: Request) -> list[str]:
@@ -26,10 +26,10 @@ def publish(request: Request) -> list[str]:
     Raises:
         UserError: for a file that is not ours, scores that are missing or of other trainings, and a full disk.
     """
-    own = of_checkpoint(request.checkpoint, request.metrics)
-    others = [read_run(folder) for folder in request.runs if folder.resolve() != own.folder.resolve()]
-    check_same(own, others)
     checkpoint = read_ours(request.checkpoint)
+    own = of_checkpoint(request.checkpoint, checkpoint, request.metrics)
+    others = [of_seed(folder) for folder in request.runs if folder.resolve() != own.folder.resolve()]
+    check_same(own, others)
     original = checkpoint["mobilevision"]
     metadata = portable({key: value for key, value in original.items() if key != DIGESTS})
     names = {name: class_names(entry["classes"]) for name, entry in original["tasks"].items()}

@@ -3,15 +3,18 @@
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import yaml
 
+from backbones.weight_files import published_file
+from tasks.checkpoint.checkpoint import read_ours
 from tasks.checkpoint.manifest import read_json
 from tasks.common.errors import UserError
 from tasks.common.spread import Spread
 from tasks.common.task_info import module_of
-from tasks.publish.private import without_folders
+from tasks.publish.private import without_path
 
 ANY = ("seed", "resume", "logger", "cpu", "pictures", "traceback", "check", "overwrite", "saving", "confirm", "mode")
 NO_SCORES = ("images", "seconds")
@@ -25,6 +28,7 @@ class Run(NamedTuple):
         costs: content of network.json.
         config: content of config.yaml; {} if it is missing.
         training: content of training.json; {} if the run did not train.
+        trained: configuration that the scored checkpoint was trained with, as it has it.
     """
 
     folder: Path
@@ -32,6 +36,7 @@ class Run(NamedTuple):
     costs: dict[str, Any]
     config: dict[str, Any]
     training: dict[str, Any]
+    trained: Mapping[str, Any] = MappingProxyType({})
 
     @property
     def scores(self) -> dict[str, float | None]:
@@ -39,21 +44,66 @@ class Run(NamedTuple):
         return {key: value for key, value in self.metrics.items() if key not in NO_SCORES}
 
 
-def of_checkpoint(checkpoint: Path, metrics: Path | None) -> Run:
+def of_checkpoint(path: Path, checkpoint: Mapping[str, Any], metrics: Path | None) -> Run:
     """The run that scored a checkpoint.
+
+    Args:
+        path: of the checkpoint.
+        checkpoint: its content.
+        metrics: metrics.json that was typed.
 
     Raises:
         UserError: if there is no metrics.json, or it is another checkpoint's.
     """
-    folder = checkpoint.parent.parent if metrics is None else metrics.parent
-    again = (
-        f"score it (mode=evaluate checkpoint={checkpoint} hydra.run.dir=<folder>) and add metrics=<folder>/metrics.json"
-    )
-    if metrics is None and checkpoint.name != "best.ckpt" and checkpoint.with_name("best.ckpt").is_file():
-        raise UserError(f"{folder / 'metrics.json'} has the scores of best.ckpt, not of {checkpoint.name}: {again}")
+    folder = path.parent.parent if metrics is None else metrics.parent
+    again = f"score it (mode=evaluate checkpoint={path} hydra.run.dir=<folder>) and add metrics=<folder>/metrics.json"
+    if metrics is None and path.name != "best.ckpt" and path.with_name("best.ckpt").is_file():
+        raise UserError(f"{folder / 'metrics.json'} has the scores of best.ckpt, not of {path.name}: {again}")
     if not (folder / "metrics.json").is_file():
         raise UserError(f"{folder / 'metrics.json'}: no such file, from which the card's scores come: {again}")
-    return read_run(folder)
+    run = read_run(folder)._replace(trained=checkpoint["mobilevision"]["config"])
+    if metrics is not None:
+        scored = scored_by(run)
+        if scored.resolve() != path.resolve() and not same_weights(read_ours(scored), checkpoint):
+            raise UserError(f"{metrics} has the scores of {scored}, whose weights are not those of {path}: {again}")
+    return run
+
+
+def of_seed(folder: Path) -> Run:
+    """A run of another seed, with the configuration of the checkpoint that it scored.
+
+    Raises:
+        UserError: if a file is missing, or is not what a run writes.
+    """
+    run = read_run(folder)
+    return run._replace(trained=read_ours(scored_by(run))["mobilevision"]["config"])
+
+
+def scored_by(run: Run) -> Path:
+    """The checkpoint whose scores a run has: a training's best one, or that of mode=evaluate.
+
+    Raises:
+        UserError: if it is not there.
+    """
+    best, named = run.folder / "checkpoints" / "best.ckpt", run.config.get("checkpoint")
+    if best.is_file():
+        return best
+    if not named:
+        raise UserError(f"{run.folder} has no checkpoints/best.ckpt, and its config.yaml names no checkpoint=…: whose "
+                        "scores metrics.json has is not known")  # fmt: skip
+    path = published_file(Path(str(named)).expanduser())
+    if not path.is_file():
+        raise UserError(f"{run.folder / 'metrics.json'} has the scores of {named}, which is not there any more")
+    return path
+
+
+def same_weights(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two checkpoints have equal weights."""
+    ours, theirs = one["state_dict"], other["state_dict"]
+    return bool(
+        ours.keys() == theirs.keys()
+        and all(ours[name].shape == theirs[name].shape and bool((ours[name] == theirs[name]).all()) for name in ours)
+    )
 
 
 def read_run(folder: Path) -> Run:
@@ -103,32 +153,31 @@ def command_of(folder: Path, task: str) -> str:
     words = read_yaml(folder / ".hydra" / "overrides.yaml", list)
     if not words and not (folder / ".hydra" / "overrides.yaml").is_file():
         return ""
-    return " ".join(["python -m", module_of(task), *(shlex.quote(without_folders(str(word))) for word in words)])
+    return " ".join(["python -m", module_of(task), *(shlex.quote(without_path(str(word))) for word in words)])
 
 
 def check_same(own: Run, others: Sequence[Run]) -> None:
-    """Check that runs differ in their seed alone.
+    """Check that trainings differ in their seed alone, and were scored alike.
 
     Raises:
         UserError: if two have the same seed, or a setting or the names of the scores differ.
     """
-    seeds = {own.config.get("seed"): own.folder}
-    ours = dict(settings_of(own.config))
+    seeds = {own.trained.get("seed"): own.folder}
+    ours = dict(settings_of(own.trained))
     for run in others:
-        seed = run.config.get("seed")
+        seed = run.trained.get("seed")
         if seed is None or seed in seeds:
-            raise UserError(
-                f"runs: {run.folder} has seed {seed}, as {seeds.get(seed, 'no config.yaml')} has: not another run"
-            )
+            raise UserError(f"runs: {run.folder} has seed {seed}, as {seeds.get(seed, 'nothing')} has: not another run")
         seeds[seed] = run.folder
-        theirs = dict(settings_of(run.config))
+        theirs = dict(settings_of(run.trained))
         differ = next((key for key in {**ours, **theirs} if ours.get(key) != theirs.get(key)), None)
         if differ is not None:
             raise UserError(
                 f"runs: {run.folder} is another training than {own.folder}: {differ}={theirs.get(differ)}, "
                 f"not {ours.get(differ)}; only seeds may differ"
             )
-        if run.scores.keys() != own.scores.keys() or run.metrics["images"] != own.metrics["images"]:
+        same_data = run.config.get("dataset") == own.config.get("dataset")
+        if not same_data or run.scores.keys() != own.scores.keys() or run.metrics["images"] != own.metrics["images"]:
             raise UserError(f"runs: {run.folder} was scored by other images or metrics than {own.folder}")
 
 

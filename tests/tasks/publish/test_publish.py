@@ -3,6 +3,7 @@
 import hashlib
 import json
 import runpy
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -25,9 +26,9 @@ from tasks.common.task_info import infos
 from tasks.data.streets.dataset import Streets
 from tasks.engine.build import build
 from tasks.publish.__main__ import main
-from tasks.publish.card import FINDS, PIPELINES
+from tasks.publish.card import FINDS, PIPELINES, input_size
 from tasks.publish.example import TEXT
-from tasks.publish.private import portable, without_folders
+from tasks.publish.private import portable, without_folders, without_path
 from tests.tasks.deploy.conftest import enliven, network
 from tests.test_config import run_of
 
@@ -43,10 +44,17 @@ TINY = (
 )
 
 
+def trained_with(checkpoint: dict, **settings: object) -> dict:
+    """The checkpoint with other settings in its configuration."""
+    config = {**checkpoint["mobilevision"]["config"], **settings}
+    return {**checkpoint, "mobilevision": {**checkpoint["mobilevision"], "config": config}}
+
+
 def write_run(folder: Path, checkpoint: dict, scores: dict, seed: int = 0) -> Path:
     """A finished run's folder; returns its best.ckpt."""
     (folder / "checkpoints").mkdir(parents=True)
     (folder / ".hydra").mkdir()
+    checkpoint = trained_with(checkpoint, seed=seed)
     torch.save(checkpoint, folder / "checkpoints" / "best.ckpt")
     costs = {name: {"params": 65_686, "multiply_adds": 1_071_616} for name in checkpoint["mobilevision"]["tasks"]}
     (folder / "metrics.json").write_text(json.dumps({**scores, "images": 7, "seconds": 3.2}))
@@ -176,6 +184,7 @@ def test_no_folder_of_this_machine_is_published(published, single, tmp_path):
         ("x=[/a/b/c,'~/d/e']", "x=[…/c,'…/e']"),
         (r"root=C:\Users\me\street", "root=…/street"),
         ("lr=1/2 a/b data/own https://x.org/a/b", "lr=1/2 a/b data/own https://x.org/a/b"),
+        ("weights=../shared/b.pth ./c/d", "weights=…/b.pth …/d"),
     ],
 )
 def test_folders_are_left_out_of_texts(text, shown):
@@ -192,9 +201,95 @@ def test_absolute_paths_become_portable():
             "weights": None,
             "dataset": {"root": root, "sets": {"a": {"root": root}}},
             "backbone": {"file": "a.yaml", "width": 0.5},
-            "data": {"list": ["y", "z/w"]},
+            "data": {"list": ["y", "w"]},
         },
     }
+
+
+@pytest.mark.parametrize(
+    ("word", "shown"),
+    [
+        ("dataset.root=../shared/data/x", "dataset.root=…/x"),
+        ("dataset.root=customers/acme", "dataset.root=…/acme"),
+        ("dataset.data='customers/acme/data.yaml'", "dataset.data=…/data.yaml'"),
+        ("dataset.train.images=customers/img", "dataset.train.images=…/img"),
+        ("dataset.train_split=images/train", "dataset.train_split=images/train"),  # within the data set
+        ("weights=nets/a.pth", "weights=…/a.pth"),
+        ("weights=hf://owner/net", "weights=hf://owner/net"),
+        ("distill.teacher=https://x.org/a/b", "distill.teacher=https://x.org/a/b"),
+        ("distill.teacher=nets/a.ckpt", "distill.teacher=…/a.ckpt"),
+        ("experiment=paper/v3_table7_lraspp", "experiment=paper/v3_table7_lraspp"),
+        ("saving.monitor=val/mIoU", "saving.monitor=val/mIoU"),
+    ],
+)
+def test_words_of_the_command_lose_relative_folders_too(word, shown):
+    assert without_path(word).replace("'", "") == shown.replace("'", "")
+
+
+def test_relative_paths_become_portable():
+    config = {"dataset": {"root": "../shared/data/x", "train_split": "images/train", "other": "../y/z.csv",
+                          "train": {"images": "customers/img"}}, "distill": {"teacher": "hf://owner/net"},
+              "backbone": {"file": "nets/a.yaml"}, "stop_after": {"metric": "val/mIoU"}}  # fmt: skip
+    below = "${oc.env:DATA_ROOT,data}"
+    assert portable({"config": config})["config"] == {
+        "dataset": {"root": f"{below}/x", "train_split": "images/train", "other": f"{below}/z.csv",
+                    "train": {"images": f"{below}/img"}}, "distill": {"teacher": "hf://owner/net"},
+        "backbone": {"file": "a.yaml"}, "stop_after": {"metric": "val/mIoU"},
+    }  # fmt: skip
+
+
+def write_evaluation(folder: Path, of: Path, mean: float, split: str = "test") -> Path:
+    """What mode=evaluate writes; returns its metrics.json."""
+    folder.mkdir()
+    shutil.copy(of.parents[1] / "network.json", folder)
+    config = {"mode": "evaluate", "checkpoint": str(of), "seed": 0, "dataset": {"val_split": split}}
+    (folder / "config.yaml").write_text(yaml.safe_dump(config))
+    (folder / "metrics.json").write_text(json.dumps({"mIoU": mean, "images": 5}))
+    return folder / "metrics.json"
+
+
+def test_scores_of_another_run_are_refused(publish, single, tmp_path):
+    best = write_run(tmp_path / "c1", single, {"mIoU": 0.25})
+    name = next(name for name, tensor in single["state_dict"].items() if tensor.is_floating_point())
+    changed = {**single["state_dict"], name: single["state_dict"][name] + 1}
+    others = write_run(tmp_path / "c2", {**single, "state_dict": changed}, {"mIoU": 0.9})
+    evaluated = write_evaluation(tmp_path / "e2", others, 0.9)
+    given = (f"checkpoint={best}", f"to={tmp_path / 'given'}", "licence=MIT")
+    for metrics in (tmp_path / "c2" / "metrics.json", evaluated):
+        status, _, err = publish(*given, f"metrics={metrics}")
+        assert status == 2 and f"{metrics} has the scores of {others}, whose weights are not those of {best}" in err
+    others.unlink()
+    assert "which is not there any more" in publish(*given, f"metrics={evaluated}")[2]
+    assert "whose scores metrics.json has is not known" in publish(*given, f"metrics={tmp_path / 'c2/metrics.json'}")[2]
+    assert publish(*given, f"metrics={tmp_path / 'c1' / 'metrics.json'}")[0] == 0
+
+
+def test_evaluations_of_several_seeds(publish, single, tmp_path):
+    bests = [write_run(tmp_path / f"run{n}", single, {"mIoU": 0.2}, seed=n) for n in (0, 1)]
+    scored = [write_evaluation(tmp_path / f"e{n}", best, 0.5 + n / 10) for n, best in enumerate(bests)]
+    given = (f"checkpoint={bests[0]}", f"to={tmp_path / 'given'}", "licence=MIT", f"metrics={scored[0]}")
+    assert "was scored by other images" in publish(*given, f"runs=[{tmp_path / 'run1'}]")[2]
+    status, _, err = publish(*given, f"runs=[{scored[1].parent}]")
+    assert status == 0, err
+    card = (tmp_path / "given" / "README.md").read_text()
+    assert "On the 5 images of the split test." in card and "0.5500 ± 0.0707" in card and "Seeds 0, 1;" in card
+
+
+def test_start_and_input_size_are_said(publish, single, tmp_path):
+    data = single["mobilevision"]["config"]["data"]
+    texts = []
+    for fit in ({"size": [64, 96]}, {"resize": 40, "crop": 32}, {"resize": [32, 48], "crop": None}):
+        metadata = {"config": {"data": {**data, "fit": fit}}}
+        texts += input_size(metadata)
+    assert texts == [
+        "Images are resized to 64 × 96 (height, width) first.\n",
+        "Images are resized to a shorter side of 40 first; of that, the middle 32 × 32 is seen.\n",
+        "Images are resized to 32 × 48 (height, width) first.\n",
+    ]
+    best = write_run(tmp_path / "run", trained_with(single, weights="../nets/start.pth"), {"mIoU": 0.25})
+    assert publish(f"checkpoint={best}", f"to={tmp_path / 'given'}", "licence=MIT")[0] == 0
+    training = (tmp_path / "given" / "README.md").read_text().split("## Training")[1].split("##")[0]
+    assert "It started from `…/start.pth`, whose terms may apply too." in training
 
 
 def test_modes_take_the_folder_like_the_checkpoint(published, single, command, tmp_path, monkeypatch):
@@ -275,10 +370,9 @@ def test_runs_that_are_no_seeds_of_this_one_are_refused(publish, single, tmp_pat
     other = write_run(tmp_path / "run1", single, {"mIoU": 0.3}, seed=0).parent.parent
     arguments = (f"checkpoint={best}", f"to={tmp_path / 'given'}", "licence=MIT", f"runs=[{other}]")
     assert "has seed 0, as" in publish(*arguments)[2]
-    config = yaml.safe_load((other / "config.yaml").read_text())
-    (other / "config.yaml").write_text(yaml.safe_dump({**config, "seed": 1, "optimizer": {"lr": 0.2}}))
-    assert "is another training than" in (err := publish(*arguments)[2]) and "optimizer.lr=0.2, not 0.1" in err
-    (other / "config.yaml").write_text(yaml.safe_dump({**config, "seed": 1}))
+    torch.save(trained_with(single, seed=1, ema=0.5), other / "checkpoints" / "best.ckpt")
+    assert "is another training than" in (err := publish(*arguments)[2]) and "ema=0.5, not None" in err
+    torch.save(trained_with(single, seed=1), other / "checkpoints" / "best.ckpt")
     (other / "metrics.json").write_text(json.dumps({"mIoU": 0.3, "images": 8}))
     assert "was scored by other images or metrics" in publish(*arguments)[2]
     (other / "network.json").unlink()
