@@ -90,7 +90,7 @@ def write_results(study: RecipeStudy, space: Space, run: Run, folder: Path, type
         command,
         typed,
     )
-    report_best(best, ranked, space)
+    report_best(best, outcomes, space)
     weights = study.importances()
     if weights:
         report("matters   " + ", ".join(f"{name} {weight:.2f}" for name, weight in weights.items()))
@@ -102,16 +102,20 @@ def write_results(study: RecipeStudy, space: Space, run: Run, folder: Path, type
     report(f"found     {path}; train it by\n  {command}")
 
 
-def report_best(best: Outcome, ranked: Sequence[Outcome], space: Space) -> None:
-    """Say how the best compares with the recipe as it is."""
-    own = next((outcome for outcome in ranked if outcome.point == space.start), None)
-    if best is own:
+def report_best(best: Outcome, outcomes: Sequence[Outcome], space: Space) -> None:
+    """Say how the best compares with the recipe as it is, of which there may be a failed trial alone."""
+    tried = [outcome for outcome in outcomes if outcome.point == space.start]
+    own = next((outcome for outcome in tried if outcome.state == "complete"), None)
+    if best.point == space.start:
         report("best      the recipe as it is: nothing that was tried scores higher")
     elif own is not None and own.score is not None and best.score is not None:
         report(
             f"best      trial {best.number}: {best.score - own.score:+.4f} over the recipe as it is, from one training "
             "each; -m seed=0,1,2 of both tells chance apart"
         )
+    else:
+        why = f"failed ({tried[-1].reason})" if tried and tried[-1].reason else "was not trained to its end"
+        report(f"best      trial {best.number}; the recipe as it is {why}: what it would score is not known")
 
 
 def write_history(path: Path, outcomes: Sequence[Outcome], names: Sequence[str]) -> None:

@@ -26,6 +26,7 @@ FILE = "trials.log"
 RUNGS = 4  # scores of a whole trial, evenly spaced over its steps
 BEFORE = 2  # of them are seen before a trial may end early: a high learning rate shines only once it is annealed
 RANDOM = 6  # trials before Optuna's model of the good ones chooses
+ENOUGH, QUARTER = 8, 0.25  # whole trials for importances, and the share of them that counts as best
 AT_ONCE = 4  # whole trials whose median others are compared with
 
 
@@ -156,9 +157,6 @@ class RecipeStudy:
             evaluator = PedAnovaImportanceEvaluator(baseline_quantile=QUARTER)  # type: ignore[call-arg]
         found: dict[str, float] = get_param_importances(self.study, evaluator=evaluator)
         return found
-
-
-ENOUGH, QUARTER = 8, 0.25
 
 
 def outcome_of(trial: FrozenTrial) -> Outcome:

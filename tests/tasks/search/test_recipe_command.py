@@ -12,9 +12,10 @@ pytest.importorskip("optuna")
 
 from tasks.common.errors import UserError
 from tasks.search.arguments import with_minutes
-from tasks.search.recipe.command import Search, identity, within
+from tasks.search.recipe.identity import identity, within
 from tasks.search.recipe.study import RecipeStudy
 from tasks.search.recipe.trial import Pace
+from tasks.search.recipe.trials import Search
 from tasks.search.recipe.worker import End, Score
 from tests.tasks.search.test_recipe_study import SPACE
 
@@ -46,13 +47,14 @@ class FakeWorker:
 
 @pytest.fixture
 def search(tmp_path, monkeypatch):
-    monkeypatch.setattr("tasks.search.recipe.command.epoch_batches", lambda *_: 10)
+    monkeypatch.setattr("tasks.search.recipe.trials.epoch_batches", lambda *_: 10)
     space = SimpleNamespace(**vars(SPACE), pixels=lambda _point: 1.0)
 
     def make(**own):
         settings = SimpleNamespace(**{"minutes": None, "trials": 3, "epochs": 2, "workers": 1, **own})
         study = RecipeStudy(tmp_path, space, {}, prune=True, seed=0)
-        return Search(settings, None, None, space, study, tmp_path, time.monotonic())
+        deadline = math.inf if settings.minutes is None else time.monotonic() + 60 * settings.minutes
+        return Search(settings, None, None, space, study, tmp_path, deadline)
 
     return make
 
@@ -137,8 +139,14 @@ def test_too_little_time_is_refused(search):
         UserError, match=r"^minutes=0.5 leave 9.5 s for each of 3 trials, which take 4.0 s to start and 4"
     ):
         run(search(epochs=None, minutes=0.5), FakeWorker(End("complete", pace=Pace(4.0, 0.5, 2.0))))
-    with pytest.raises(UserError, match=r"^search.minutes=0.001 are over before a step could be timed"):
+    with pytest.raises(UserError, match=r"^search.minutes=0.001 are over before a step could be timed: minutes=1 or"):
         search(epochs=None, minutes=0.001).go([FakeWorker()], None)
+    # 3 trials of 4 s to start and 4 · (2 + 0.5) s, in 95 % of the time: 44.2 s
+    with pytest.raises(UserError, match=r"to score: minutes=1 or more, or fewer search.trials"):
+        run(search(epochs=None, minutes=0.5), FakeWorker(End("complete", pace=Pace(4.0, 0.5, 2.0))))
+    with pytest.raises(UserError, match=r"to score: minutes=8 or more"):  # 30 trials: 442 s
+        run(search(epochs=None, minutes=0.5, trials=30), FakeWorker(End("complete", pace=Pace(4.0, 0.5, 2.0))))
+    assert "minutes=51 or more for 16 trials" in search(minutes=3, trials=16).nothing_timed()
     with pytest.raises(UserError, match=r"^scheduler.milestones: no .*pace.log"):
         run(search(epochs=None, minutes=5), FakeWorker(End("failed", None, "scheduler.milestones: no")))
 
@@ -147,18 +155,18 @@ def test_the_clock_ends_the_search(search):
     found = search(minutes=10)
     found.longest = 60.0
     assert found.wants_more()
-    found.end = time.monotonic() + 50
+    found.deadline = time.monotonic() + 50
     assert not found.wants_more()  # another would not end in time
-    found.longest, found.end = 0.0, time.monotonic() + 0.2
+    found.longest, found.deadline = 0.0, time.monotonic() + 0.2
     silent = FakeWorker()
     begin = time.monotonic()
     found.go([silent], None)  # it trains on and on
-    assert time.monotonic() - begin < 5 and found.busy and math.isfinite(found.end)
+    assert time.monotonic() - begin < 5 and found.busy and math.isfinite(found.deadline)
     assert found.study.outcomes() == []
 
 
 def test_the_identity_leaves_out_what_does_not_matter(monkeypatch):
-    monkeypatch.setattr("tasks.search.recipe.command.contents", str)
+    monkeypatch.setattr("tasks.search.recipe.identity.contents", str)
     stored = {"search": {"minutes": 3, "lr": [0.1, 10]}, "data": {"workers": 2, "batch_size": 4}, "weights": None}
     found = identity(SimpleNamespace(stored=stored), SimpleNamespace(train="a", val="b"))
     assert found == {

@@ -10,7 +10,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution
 from optuna.trial import TrialState
 
 from tasks.common.errors import UserError
-from tasks.search.recipe.outcome import command_of, draw, line_of, write_found, write_history
+from tasks.search.recipe.outcome import command_of, draw, line_of, report_best, write_found, write_history
 from tasks.search.recipe.space import Dimension
 from tasks.search.recipe.study import RUNGS, Outcome, RecipeStudy
 
@@ -110,6 +110,22 @@ def test_what_matters_needs_some_whole_trials(tmp_path):
 
 def outcome(number, lr, score, state="complete", reason=""):
     return Outcome(number, {"lr": lr, "size": "64×64"}, score, state, 12.4, reason)
+
+
+def test_what_the_best_is_compared_with(capsys):
+    best, own = outcome(3, 0.02, 0.75), Outcome(0, START, 0.5, "complete", 3.0, "")
+    failed = own._replace(score=None, state="failed", reason="the loss is nan")
+    report_best(best, [own, best], SPACE)
+    report_best(best, [failed, best], SPACE)
+    report_best(best, [best], SPACE)
+    report_best(own, [own], SPACE)
+    assert [line.strip() for line in capsys.readouterr().out.splitlines()] == [
+        "best      trial 3: +0.2500 over the recipe as it is, from one training each; -m seed=0,1,2 of both tells "
+        "chance apart",
+        "best      trial 3; the recipe as it is failed (the loss is nan): what it would score is not known",
+        "best      trial 3; the recipe as it is was not trained to its end: what it would score is not known",
+        "best      the recipe as it is: nothing that was tried scores higher",
+    ]
 
 
 def test_results(tmp_path):

@@ -1,0 +1,197 @@
+"""The trials of a recipe search: asked of the study, given to processes, judged and recorded until the time is over."""
+
+import math
+import time
+from collections.abc import Callable
+from multiprocessing.connection import wait
+from pathlib import Path
+from typing import NamedTuple
+
+from optuna.trial import Trial
+
+from tasks.common.console import report
+from tasks.common.errors import UserError
+from tasks.data.loading.splits import Splits
+from tasks.engine.settings import Run
+from tasks.search.recipe.outcome import line_of
+from tasks.search.recipe.space import Space
+from tasks.search.recipe.study import RUNGS, RecipeStudy
+from tasks.search.recipe.trial import Length, Pace, epoch_batches
+from tasks.search.recipe.worker import End, Job, Score, Worker
+from tasks.search.settings import RecipeSettings
+
+FILLED = 0.95  # of the time is planned: no trial takes exactly as long as the one that was timed
+IN_A_ROW = 3  # failures from the start, after which the search ends
+
+
+class Busy(NamedTuple):
+    """What a process trains at the moment; no trial while it measures the pace."""
+
+    trial: Trial | None
+    since: float
+
+
+class Search:
+    """The trials of one command.
+
+    Args:
+        logs: folder of the trials' logs.
+        deadline: on time.monotonic(), at which everything ends; math.inf without one.
+    """
+
+    def __init__(
+        self,
+        settings: RecipeSettings,
+        run: Run,
+        splits: Splits,
+        space: Space,
+        study: RecipeStudy,
+        logs: Path,
+        deadline: float,
+    ) -> None:
+        self.settings, self.run, self.space, self.study = settings, run, space, study
+        self.logs, self.deadline = logs, deadline
+        self.whole = epoch_batches(run, splits)
+        self.rung = 0.0  # steps of a quarter of a trial at the recipe's image size
+        self.busy: dict[Worker, Busy] = {}
+        self.paces: list[Pace] = []
+        self.longest = max(  # seconds of a whole trial
+            (outcome.seconds for outcome in study.outcomes() if outcome.state == "complete"), default=0.0
+        )
+        self.has_worked = study.known > 0  # whether a trial was trained
+        self.failed = 0  # trials before that
+
+    def go(self, pool: list[Worker], another: Callable[[], Worker]) -> None:
+        """Train until the time or the trials are over.
+
+        Args:
+            pool: of idle processes; dead ones are replaced here.
+            another: makes a process.
+        """
+        if not self.has_length():
+            for worker in pool:
+                self.give(worker, Job("pace", None), None)
+        while True:
+            for worker in pool:
+                if worker not in self.busy and self.rung and self.wants_more():
+                    self.start_trial(worker)
+            if time.monotonic() >= self.deadline and not self.rung:
+                raise UserError(self.nothing_timed())
+            if not self.busy or time.monotonic() >= self.deadline:
+                return
+            self.listen(pool, another)
+
+    def nothing_timed(self) -> str:
+        """What to say if the time was over before the pace was known: no trial is shorter than the timing."""
+        minutes, rounds = self.settings.minutes or 0.0, math.ceil(self.settings.trials / self.settings.workers)
+        enough = math.ceil(minutes * (1 + rounds))
+        return (
+            f"search.minutes={minutes:g} are over before a step could be timed: minutes={enough} or more for "
+            f"{self.settings.trials} trials, or fewer with search.trials=…"
+        )
+
+    def has_length(self) -> bool:
+        """Whether the length of the trials is known: as the study has it, or from search.epochs."""
+        epochs = self.settings.epochs
+        self.rung = self.study.agreed("rung", None if epochs is None else epochs * self.whole / RUNGS) or 0.0
+        if self.rung:
+            self.report_length()
+        return bool(self.rung)
+
+    def report_length(self) -> None:
+        """Say how long the trials are."""
+        steps = RUNGS * self.rung
+        report(f"trials    of {steps:,.0f} steps ({steps / self.whole:.3g} epochs) each; larger images take fewer")
+
+    def give(self, worker: Worker, job: Job, trial: Trial | None) -> None:
+        """Let a process do a job."""
+        self.busy[worker] = Busy(trial, time.monotonic())
+        worker.connection.send(job)
+
+    def start_trial(self, worker: Worker) -> None:
+        """Start the next trial."""
+        trial = self.study.ask()
+        length = Length.of(self.rung / self.space.pixels(trial.params), self.whole)
+        self.give(worker, Job(str(trial.number), self.space.changes(trial.params) | length.changes), trial)
+
+    def wants_more(self) -> bool:
+        """Whether another trial is needed, and would end in time."""
+        running = sum(busy.trial is not None for busy in self.busy.values())
+        if self.settings.minutes is None:
+            return len(self.study.outcomes()) + running < self.settings.trials
+        return time.monotonic() + self.longest <= self.deadline
+
+    def listen(self, pool: list[Worker], another: Callable[[], Worker]) -> None:
+        """Handle what the processes say, for at most a second."""
+        patience = min(1.0, max(0.0, self.deadline - time.monotonic()))
+        ready = wait([worker.connection for worker in self.busy], patience)
+        for worker in [worker for worker in self.busy if worker.connection in ready]:
+            try:
+                said = worker.connection.recv()
+            except (EOFError, OSError):
+                worker.process.join()
+                said = End("failed", None, f"its process ended with {worker.process.exitcode}")
+                pool[pool.index(worker)] = another()
+                worker.connection.close()
+            if isinstance(said, Score):
+                self.judge(worker, said)
+            else:
+                self.finish(worker, said)
+
+    def judge(self, worker: Worker, score: Score) -> None:
+        """Tell a training whether it goes on; the recipe as it is always does."""
+        trial = self.busy[worker].trial
+        assert trial is not None
+        trial.report(score.value, score.rung)
+        kept = "name" in trial.user_attrs or score.rung == RUNGS
+        worker.connection.send(not kept and trial.should_prune())
+
+    def finish(self, worker: Worker, end: End) -> None:
+        """Record a job's end.
+
+        Raises:
+            UserError: if the recipe as it is fails, or everything does.
+        """
+        trial, since = self.busy.pop(worker)
+        if trial is None:
+            self.take_pace(end)
+            return
+        seconds = time.monotonic() - since
+        self.study.end(trial, end.state, score=end.score, seconds=seconds, reason=end.reason)
+        outcome = next(each for each in self.study.outcomes() if each.number == trial.number)
+        report(line_of(outcome, self.space))
+        if end.state == "complete":
+            self.longest = max(self.longest, seconds)
+        if end.state in ("complete", "pruned"):
+            self.has_worked = True
+        elif not self.has_worked:
+            self.failed += 1
+            if self.failed == IN_A_ROW:
+                raise UserError(f"the first {IN_A_ROW} trials failed: {end.reason} ({self.logs})")
+
+    def take_pace(self, end: End) -> None:
+        """Derive the length of the trials once every process has measured the pace.
+
+        Raises:
+            UserError: if the recipe as it is fails, or the time does not suffice.
+        """
+        if end.pace is None:
+            raise UserError(f"{end.reason} ({self.logs / 'pace.log'})")
+        self.paces.append(end.pace)
+        if self.busy:
+            return
+        before, step, scoring = (max(values) for values in zip(*self.paces, strict=True))
+        minutes, trials = self.settings.minutes or 0.0, self.settings.trials
+        seconds = FILLED * (self.deadline - time.monotonic()) / math.ceil(trials / self.settings.workers)
+        rung = (seconds - before - RUNGS * scoring) / (RUNGS * step)
+        if rung < 1:
+            least = (before + RUNGS * (scoring + step)) * math.ceil(trials / self.settings.workers) / FILLED  # seconds
+            enough = math.ceil(minutes + (least - (self.deadline - time.monotonic())) / 60)
+            raise UserError(
+                f"minutes={minutes:g} leave {seconds:.1f} s for each of {trials} trials, which take {before:.1f} s to "
+                f"start and {RUNGS} × {scoring:.1f} s to score: minutes={enough} or more, or fewer "
+                "search.trials or search.images"
+            )
+        self.longest = seconds
+        self.rung = self.study.agreed("rung", round(rung, 1))
+        self.report_length()
