@@ -11,8 +11,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 from tasks.common.console import refusing
 from tasks.common.errors import UserError
+from tasks.common.processes import quoted
 from tasks.common.ranks import is_first
-from tasks.config.overrides import quoted
 
 MARKS = (
     *(".hydra", "multirun.yaml", "config.yaml", "run.log", "checkpoints", "pictures", "labels", "boxes", "overlays"),

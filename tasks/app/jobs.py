@@ -17,8 +17,8 @@ from omegaconf import OmegaConf
 from tasks.app.runlog import NAME as RUN_LOG
 from tasks.app.sweep import compare
 from tasks.common.errors import Diverged, Stopped, UserError, visible
+from tasks.common.processes import quoted
 from tasks.common.task_info import module_of
-from tasks.config.overrides import quoted
 from tasks.engine.settings import Run
 
 SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]

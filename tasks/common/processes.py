@@ -1,5 +1,6 @@
 """Commands that a command starts: they write to a log, end with it, and give one line if they fail."""
 
+import re
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -53,3 +54,9 @@ def reason(said: str, status: int) -> str:
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
     return errors[0] if errors else lines[-1] if lines else f"exit status {status}"
+
+
+def quoted(path: Path) -> str:
+    """A path quoted for Hydra's command line, whatever it contains."""
+    text = re.sub(r"(\\*)('|$)", lambda found: found[1] * 2 + ("\\'" if found[2] else ""), str(path))
+    return f"'{text}'"

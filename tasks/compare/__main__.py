@@ -36,9 +36,9 @@ def draw_curve(request: CurveRequest) -> None:
         UserError: for what every training would refuse, a folder with other runs, or trainings that failed.
     """
     from tasks.app.rehearsal import rehearse
+    from tasks.common.trainings import Job, claim, run_all
     from tasks.compare.learning_curve import write_curve
     from tasks.multitask.arguments import spelled_out
-    from tasks.papers.runs import Job, claim, run_all
 
     jobs = [
         Job(
@@ -52,7 +52,7 @@ def draw_curve(request: CurveRequest) -> None:
     if not all(job.done(seed) for job in jobs for seed in request.seeds):
         rehearse(request.task, jobs[0].overrides, spelled_out)  # the smallest share
     asked = {"task": request.task, "overrides": request.overrides}
-    claim(request.output, asked, "compare.json")
+    claim(request.output, asked, "compare.json", "--output ")
     count = len(jobs) * len(request.seeds)
     report(f"training  {len(jobs)} shares × {len(request.seeds)} seeds = {count} trainings: {request.output}")
     failures = run_all(jobs, request.seeds, ["pictures=0"], request.workers)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from tasks.common.cpu import cores
 from tasks.common.errors import UserError
 from tasks.common.task_info import infos
-from tasks.papers.arguments import listed, seeds_of, whole
+from tasks.common.typed import listed, seeds_of, whole
 
 OPTIONS = ("--data", "--seeds", "--workers", "--output")
 AS_KEYS = {"data.share": "--data", "seed": "--seeds"}  # how a sweep of the task's own command says the same

@@ -12,9 +12,9 @@ from tasks.common.errors import UserError
 from tasks.common.spread import Cell, Spread, write_tables, written
 from tasks.common.table import print_table
 from tasks.common.task_info import infos
+from tasks.common.trainings import Job
 from tasks.compare.arguments import CurveRequest
 from tasks.compare.power_law import Forecast, forecast
-from tasks.papers.runs import Job
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -1,8 +1,6 @@
 """The configuration inside a checkpoint, and the command line's overrides on top of it."""
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from tasks.common.errors import UserError
@@ -142,9 +140,3 @@ def leaves(node: Any, key: str) -> Iterator[tuple[str, Any]]:
         return
     for name, value in node.items():
         yield from leaves(value, f"{key}.{name}")
-
-
-def quoted(path: Path) -> str:
-    """A path quoted for Hydra's command line, whatever it contains."""
-    text = re.sub(r"(\\*)('|$)", lambda found: found[1] * 2 + ("\\'" if found[2] else ""), str(path))
-    return f"'{text}'"

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.common.errors import UserError
-from tasks.common.processes import Pace, Process, reason, start, stop
-from tasks.config.overrides import quoted
+from tasks.common.processes import Pace, Process, quoted, reason, start, stop
 
 SEED = "_seed_"  # between a network's name and its seed, in the name of a folder
 SHARED = "shared"  # the network with all heads; each separate network is named after its head

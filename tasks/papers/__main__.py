@@ -83,8 +83,9 @@ def run(request: Request, scale: str, table: Table, rows: list[Row]) -> None:
     Raises:
         UserError: for missing data, a folder with other runs, or trainings that failed.
     """
+    from tasks.common.trainings import Job, claim, remember, run_all
     from tasks.papers.results import publish
-    from tasks.papers.runs import Job, claim, epochs_within, folder_name, remember, run_all
+    from tasks.papers.runs import NOTE, epochs_within, folder_name
 
     jobs = [
         Job(
@@ -97,11 +98,11 @@ def run(request: Request, scale: str, table: Table, rows: list[Row]) -> None:
     ]
     check_composes(table.task, jobs[0].overrides)
     asked = {"table": table.key, "scale": scale, "overrides": request.overrides, "root": str(request.root)}
-    note = claim(request.output, {**asked, "asked_epochs": request.epochs, "minutes": request.minutes})
+    note = claim(request.output, {**asked, "asked_epochs": request.epochs, "minutes": request.minutes}, NOTE, "output=")
     epochs = note.get("epochs", request.epochs)
     if epochs is None and request.minutes is not None:
         epochs = epochs_within(request.minutes, jobs, request.seeds, request.workers, request.output)
-        remember(request.output, {**note, "epochs": epochs})
+        remember(request.output, {**note, "epochs": epochs}, NOTE)
     more = [] if epochs is None else [f"trainer.max_epochs={epochs}"]
     length = f", {epochs} epochs" if epochs else ""
     report(f"training  {len(jobs)} rows, {len(request.seeds)} seeds{length}: {request.output}")

@@ -8,7 +8,7 @@ from typing import Any
 from tasks.common.spread import Cell, Spread, write_tables, written
 from tasks.common.table import print_table
 from tasks.common.task_info import infos
-from tasks.papers.runs import Job
+from tasks.common.trainings import Job
 from tasks.papers.table import Claim, Row, Table
 
 ERROR = "top-1 err"  # as SENet's tables call it

@@ -6,9 +6,9 @@ import sys
 
 import pytest
 
+from tasks.common.trainings import Job
 from tasks.compare.__main__ import main
 from tasks.compare.learning_curve import scores_of
-from tasks.papers.runs import Job
 
 FAKE = """
 import json, pathlib, sys
@@ -69,7 +69,7 @@ def test_a_curve_with_its_forecast(compare):
     assert status == 0 and "0.4858 ± " in out, err  # the fourth seed's runs are new, the others kept
     assert (folder / "share_1" / "seed_0" / "metrics.json").stat().st_mtime_ns == before
     status, _, err, _ = compare("--data", "0.1,0.3,1", "detect")
-    assert status == 2 and err.startswith(f"error: output={folder} has runs with task=segment, not detect")
+    assert status == 2 and err.startswith(f"error: --output {folder} has runs with task=segment, not detect")
 
 
 def test_a_failed_share_is_named_and_the_others_are_shown(compare):

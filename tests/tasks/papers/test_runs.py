@@ -10,11 +10,13 @@ import pytest
 from tasks.common.errors import UserError
 from tasks.common.processes import start
 from tasks.common.spread import Spread
+from tasks.common.trainings import Job, claim, run_all
+from tasks.common.typed import listed
 from tasks.papers.__main__ import main
-from tasks.papers.arguments import listed, parse
+from tasks.papers.arguments import parse
 from tasks.papers.catalogue import find
 from tasks.papers.results import judged, publish
-from tasks.papers.runs import Job, claim, epochs_within, folder_name, run_all
+from tasks.papers.runs import NOTE, epochs_within, folder_name
 from tasks.papers.table import Claim
 
 FAKE = """
@@ -79,8 +81,8 @@ def test_minutes_are_divided_among_all_trainings(tmp_path, fake):
 
 def test_a_single_row_has_all_cores(tmp_path, fake, monkeypatch):
     started = []
-    monkeypatch.setattr("tasks.papers.runs.cores", lambda: range(8))
-    monkeypatch.setattr("tasks.papers.runs.start", lambda *words: started.append(words[2]) or start(*words))
+    monkeypatch.setattr("tasks.common.trainings.cores", lambda: range(8))
+    monkeypatch.setattr("tasks.common.trainings.start", lambda *words: started.append(words[2]) or start(*words))
     run_all(jobs(tmp_path, "linear"), [0], [], workers=4)
     run_all(jobs(tmp_path, "a", "b"), [0], [], workers=4)
     assert [environment["OMP_NUM_THREADS"] for environment in started] == ["8", "4", "4"]
@@ -128,12 +130,12 @@ def test_errors_stand_beside_errors(tmp_path, fake):
 
 def test_a_folder_belongs_to_one_table(tmp_path):
     for _ in range(2):
-        assert claim(tmp_path / "new", {"table": "v2.4", "epochs": 5})["epochs"] == 5
-    with pytest.raises(UserError, match=r"has runs with epochs=5, not 6; name a new folder"):
-        claim(tmp_path / "new", {"table": "v2.4", "epochs": 6})
+        assert claim(tmp_path / "new", {"table": "v2.4", "epochs": 5}, NOTE, "output=")["epochs"] == 5
+    with pytest.raises(UserError, match=r"^--output .*new has runs with epochs=5, not 6; name a new folder"):
+        claim(tmp_path / "new", {"table": "v2.4", "epochs": 6}, NOTE, "--output ")
     (tmp_path / "photo.jpg").touch()
     with pytest.raises(UserError, match="has other files"):
-        claim(tmp_path, {})
+        claim(tmp_path, {}, NOTE, "output=")
     assert json.loads((tmp_path / "new" / "papers.json").read_text())["table"] == "v2.4"
 
 
