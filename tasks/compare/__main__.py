@@ -7,8 +7,8 @@ Every training takes the same number of steps, so that a share costs as much tim
 differs. Smaller shares are part of larger ones, stratified by class (data.share). Finished runs in --output are kept,
 so a stopped comparison continues. Writes learning_curve.json, .csv, .md, .tex and .png.
 
---data SHARES     of the training images, each above 0 and up to 1; three or more for an extrapolation
---seeds SEEDS     trainings of each share (default 0,1,2); each seed also draws its own images
+--data SHARES     of the training images, each above 0 and up to 1; three or more for an extrapolation. Or data.share=…
+--seeds SEEDS     trainings of each share (default 0,1,2); each seed also draws its own images. Or seed=…
 --workers N       shares that are trained at the same time (default: one per core)
 --output FOLDER   default: outputs/compare/<date and time>
 """

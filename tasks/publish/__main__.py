@@ -9,10 +9,11 @@ example.py. The card's numbers come from metrics.json and network.json of the ch
     to=<folder>           that does not exist yet, or is empty
     licence=<SPDX name>   of the weights, such as Apache-2.0 or CC-BY-4.0; licence=unstated says that there is none
     metrics=<file>        metrics.json of the checkpoint, if it is not in its run's folder (mode=evaluate writes one)
-    runs=[<run>,<run>]    folders of the same training with other seeds: the card has mean ± standard deviation
+    runs=[<run>,<run>]    folders of the same training with other seeds, or of mode=evaluate of their checkpoints: the
+                          card has mean ± standard deviation
     name=… use=… limits=… title, intended use and limits, in your words
 
-Folders' names on this machine are left out: of dataset.root=/home/me/street the file keeps DATA_ROOT and `street`.
+Folders' names on this machine are left out: of dataset.root=../me/street the file keeps DATA_ROOT and `street`.
 Nothing is uploaded. Exit status: 0; 2 for a command or a file that cannot be used.
 """
 

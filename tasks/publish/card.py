@@ -118,8 +118,9 @@ def split_of(config: Mapping[str, Any]) -> str:
     """The split that was scored, by the configuration of the run that scored it."""
     data = config.get("dataset")
     name = data.get("val_split") if isinstance(data, Mapping) else None
-    usual = not isinstance(name, str) or name in ("val", "valid", "validation")
-    return "the validation split" if usual else f"the split {plain(name)}"
+    if not isinstance(name, str) or name in ("val", "valid", "validation"):
+        return "the validation split"
+    return f"the split {plain(name)}"
 
 
 def training(subject: Subject) -> list[str]:
