@@ -8,7 +8,6 @@ from omegaconf import OmegaConf
 
 from tasks.common.errors import UserError
 from tasks.config.overrides import typed_keys
-from tasks.data.streets.folder import is_free
 
 STREETS = "tasks.data.streets.dataset.Streets"
 CHOOSE = ("experiment", "scale")  # groups whose options may choose the data set
@@ -35,6 +34,8 @@ def check_generated(config: Any, typed: Iterable[str]) -> None:
     root = Path(str(config.dataset.root))
     if (root / "streets.json").exists():
         return
+    from tasks.data.streets.folder import is_free  # imports OpenCV
+
     if not is_free(root):
         what, draw = "has other files than scenes", ""
     else:
