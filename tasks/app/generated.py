@@ -31,6 +31,8 @@ def check_generated(config: Any, typed: Iterable[str]) -> None:
     asked = keys & {"dataset", *CHOOSE, *OWN_KEYS} or "dataset.root" not in keys
     if asked or config.mode not in OPENS or OmegaConf.select(config, "dataset._target_") != STREETS:
         return
+    if config.dataset.root is None:
+        return  # refused when the data set is made
     root = Path(str(config.dataset.root))
     if (root / "streets.json").exists():
         return
