@@ -146,7 +146,7 @@ class Command:
             folders = (CONF, *conf_folders())
             check_added(HydraConfig.get(), config, folders)
             check_sections(config)
-            check_generated(config, typed)
+            check_generated(config, typed, self.implied)
             if line := fallback(HydraConfig.get().runtime.choices, config, typed):
                 report(line)
             config = finetuned(HydraConfig.get(), config, typed)

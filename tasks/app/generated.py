@@ -15,7 +15,7 @@ OWN_KEYS = {f"dataset.{key}" for key in ("train", "val", "height", "width", "see
 OPENS = ("train", "evaluate", "search", "export")  # modes that open the data set
 
 
-def check_generated(config: Any, typed: Iterable[str]) -> None:
+def check_generated(config: Any, typed: Iterable[str], implied: Iterable[str] = ()) -> None:
     """Check that scenes are drawn into a typed folder only if they were asked for.
 
     Folders that hold other files are refused by the data set itself, whoever asks for it.
@@ -23,12 +23,16 @@ def check_generated(config: Any, typed: Iterable[str]) -> None:
     Args:
         config: as composed, without what a checkpoint brings.
         typed: overrides on the command line.
+        implied: what follows from a checkpoint; without it, one that is evaluated may bring another data set.
 
     Raises:
         UserError: if dataset.root was typed, the data set was not, and there are no scenes in that folder.
     """
     keys = typed_keys(typed)
     asked = keys & {"dataset", *CHOOSE, *OWN_KEYS} or "dataset.root" not in keys
+    brings = "resume" in keys or (config.mode != "train" and bool(keys & {"checkpoint", "model"}))
+    if brings and not implied:
+        return
     if asked or config.mode not in OPENS or OmegaConf.select(config, "dataset._target_") != STREETS:
         return
     if config.dataset.root is None:
