@@ -91,6 +91,7 @@ def recorded(monkeypatch):
         )
 
     monkeypatch.setattr(Runs, "run", run)
+    monkeypatch.setattr("tasks.app.rehearsal.rehearse", lambda *_: None)  # which draws the default data set
     monkeypatch.setattr("tasks.multitask.latency.latencies", lambda folders: dict.fromkeys(folders))
     monkeypatch.setattr("tasks.multitask.table.tabulate", lambda *_: {SHARED: {}})
     return calls
