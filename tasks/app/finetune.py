@@ -40,7 +40,7 @@ def finetuned(hydra: HydraConf, config: DictConfig, typed: Sequence[str]) -> Dic
         config: composed.
         typed: overrides on the command line.
     """
-    if config.get("mode") != "train":
+    if config.get("mode") != "train" and OmegaConf.select(config, "search.kind") != "recipe":  # whose trials train
         return config
     keys, begins = typed_keys(typed), config.get("resume") is None
     why = reason(config, keys) if begins and GROUP in hydra.runtime.choices else ""

@@ -12,6 +12,7 @@ from pathlib import Path
 from tasks.common.console import report
 from tasks.common.cpu import cores
 from tasks.common.errors import Stopped
+from tasks.config.overrides import typed_keys
 from tasks.data.loading.splits import Splits
 from tasks.engine import train as training
 from tasks.engine.settings import Run
@@ -43,8 +44,9 @@ def search_recipe(run: Run, settings: RecipeSettings, splits: Splits, folder: Pa
     run = changed(run, FIXED)
     learner, data, _ = training.build_all(run, splits)
     size = data.input_size()
-    space = Space(run.stored, settings, size, lambda other: within_budget(run, learner, other))
-    study = RecipeStudy(folder, space, identity(run, splits), prune=settings.prune, seed=run.seed)
+    space = Space(run.stored, settings, size, lambda other: within_budget(run, learner, other), typed_keys(typed))
+    known = identity(run, splits) | {f"{key}, typed": True for key in space.kept}
+    study = RecipeStudy(folder, space, known, prune=settings.prune, seed=run.seed)
     report(where)
     report(f"varied    {', '.join(space.ranges())}")
     for name, reason in space.left_out.items():

@@ -2,7 +2,7 @@
 
 import csv
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +14,11 @@ from tasks.common.console import report
 from tasks.common.errors import UserError
 from tasks.common.table import print_table
 from tasks.common.task_info import infos, module_of
+from tasks.config.overrides import typed_keys
 from tasks.config.tree import put, select
+from tasks.engine.finetune import loads_weights
 from tasks.engine.settings import Run
-from tasks.search.recipe.space import Space
+from tasks.search.recipe.space import AS_IT_IS, NONE, Space
 from tasks.search.recipe.study import ENOUGH, Outcome, RecipeStudy
 
 if TYPE_CHECKING:
@@ -142,22 +144,22 @@ def command_of(run: Run, space: Space, best: Outcome, folder: Path, typed: Seque
     sets = settings_of(run, space, best)
     words = [word for word in typed if not is_set(word.partition("=")[0].lstrip("+~"), sets)]
     config = ["--config-dir", str(folder / "conf")]
-    words = [*start_of(run, best, sets, words), *words]
+    words = [*start_of(run, best, sets, typed_keys(typed)), *words]
     return shlex.join(["python", "-m", module_of(run.task), *config, "experiment=found", *words])
 
 
-def start_of(run: Run, best: Outcome, sets: Mapping[str, Any], words: Sequence[str]) -> list[str]:
+def start_of(run: Run, best: Outcome, sets: Mapping[str, Any], typed: Collection[str]) -> list[str]:
     """Words that say how a start from weights learns: without them a training chooses by itself, as no trial does.
 
     Args:
         sets: what the found recipe sets.
-        words: the others of the command.
+        typed: keys of the search's command.
     """
-    if all(select(run.stored, key) is None for key in ("weights", "checkpoint")):
+    if not loads_weights(run.stored):
         return []
-    found = [f"finetune={best.point.get('finetune') or select(run.stored, 'finetune.name') or 'none'}"]
-    keys = [word.partition("=")[0] for word in words]
-    if "optimizer.lr" in keys and "finetune.lr" not in keys:  # a typed rate is otherwise taken as it is
+    option = best.point.get("finetune", AS_IT_IS)
+    found = [f"finetune={(select(run.stored, 'finetune.name') or NONE) if option == AS_IT_IS else option}"]
+    if "optimizer.lr" in typed and "finetune.lr" not in typed:  # which the found recipe may set in place of the words
         found.append(f"finetune.lr={sets.get('finetune.lr', select(run.stored, 'finetune.lr'))}")
     return found
 

@@ -1,6 +1,6 @@
 """What a search varies: each dimension's range, its value in the recipe as it is, and the keys that a value sets."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import yaml
@@ -12,6 +12,7 @@ from tasks.config.heads_file import CONF
 from tasks.config.overrides import leaves
 from tasks.config.tree import Tree, has, resolved, select
 from tasks.config.unread import check_size_is_read
+from tasks.engine.finetune import loads_weights
 from tasks.search.recipe.strength import strengthened
 from tasks.search.settings import RecipeSettings
 
@@ -20,6 +21,7 @@ Size = tuple[int, int]  # height and width
 STEP = 0.25  # of the augmentation's strength
 COARSE, FINE, LARGE = 32, 8, 128  # sides are multiples of 32; of 8 for images below 128
 NONE = "none"  # of finetune: as from scratch; it may also be written null
+AS_IT_IS = "recipe"  # of finetune: an experiment's own values, which no option has
 MULTIPLES = {"lr": "optimizer.lr", "decay": "optimizer.weight_decay"}
 
 
@@ -43,20 +45,31 @@ class Space:
         settings: of the search.
         size: at which the recipe scores images.
         fits: whether a size is within the budget.
+        typed: keys on the command line, which keep their values in every trial. A number or size that is typed is
+            varied only if its range is typed as well.
 
     Attributes:
         dimensions: by name.
         left_out: by name, why a dimension is not varied.
+        kept: keys that would be varied if they were not typed; part of the search's identity.
 
     Raises:
         UserError: if nothing can be varied, or no size is within the budget.
     """
 
-    def __init__(self, stored: Tree, settings: RecipeSettings, size: Size, fits: Callable[[Size], bool]) -> None:
-        self.stored, self.tree, self.size = stored, resolved(stored), size
+    def __init__(
+        self,
+        stored: Tree,
+        settings: RecipeSettings,
+        size: Size,
+        fits: Callable[[Size], bool],
+        typed: Collection[str] = (),
+    ) -> None:
+        self.stored, self.tree, self.size, self.typed = stored, resolved(stored), size, frozenset(typed)
         self.dimensions: dict[str, Dimension] = {}
         self.left_out: dict[str, str] = {}
-        self.options = finetune_options()
+        self.kept: list[str] = []
+        self.options = self.options_below_typed()
         self.vary_multiples("lr", settings.lr)
         self.vary_multiples("decay", settings.decay)
         self.vary_augmentation(settings.augment)
@@ -65,12 +78,35 @@ class Space:
         if not self.dimensions:
             raise UserError(f"search=recipe has nothing to vary: {'; '.join(self.left_out.values())}")
 
+    def options_below_typed(self) -> dict[str, dict[str, Any]]:
+        """The options of `finetune` without typed keys; an optimizer.lr that is typed keeps finetune.lr as well."""
+        stay = self.typed | ({"finetune.lr"} if "optimizer.lr" in self.typed else set())
+        return {
+            name: {key: value for key, value in own.items() if key not in stay}
+            for name, own in finetune_options().items()
+        }
+
+    def strengthened(self, factor: float) -> dict[str, Any]:
+        """The values of a strength of the augmentation, without those that are typed or within something typed."""
+        found = strengthened(self.tree, factor)
+        return {key: new for key, new in found.items() if not any(f"{key}.".startswith(f"{k}.") for k in self.typed)}
+
+    def stays_typed(self, name: str, key: str, range_key: str) -> bool:
+        """Whether a key is typed, and its range is not; says so."""
+        if key not in self.typed or range_key in self.typed:
+            return False
+        self.left_out[name] = f"{key} was typed; {range_key}=[…] varies it even so"
+        self.kept.append(key)
+        return True
+
     def vary_multiples(self, name: str, factors: Sequence[float] | None) -> None:
         """Vary a number on a logarithmic scale."""
         key = MULTIPLES[name]
         own = select(self.tree, key)
         if factors is None or not own:
             self.left_out[name] = f"search.{name}=null" if factors is None else f"{key}={own} has no multiples"
+            return
+        if self.stays_typed(name, key, f"search.{name}"):
             return
         low, high = (own * factor for factor in factors)
         self.dimensions[name] = Dimension(FloatDistribution(low, high, log=True), float(own))
@@ -79,8 +115,9 @@ class Space:
         """Vary the augmentation's strength in steps."""
         if factors is None:
             self.left_out["augment"] = "search.augment=null"
-        elif not strengthened(self.tree, 0.0):
-            self.left_out["augment"] = "data.augment has nothing with a strength"
+        elif not self.strengthened(0.0):
+            what = "what has a strength was typed" if strengthened(self.tree, 0.0) else "nothing with a strength"
+            self.left_out["augment"] = f"data.augment: {what}"
         else:
             low, high = factors
             self.dimensions["augment"] = Dimension(FloatDistribution(low, high, step=STEP), 1.0)
@@ -90,6 +127,8 @@ class Space:
         placed = any(info.placed and info.target in self.tree["targets"] for info in infos().values())
         if factors is None or (self.tree["image_size"] is None and placed):
             self.left_out["size"] = "search.sizes=null" if factors is None else "image_size=null: images as they are"
+            return
+        if self.stays_typed("size", "image_size", "search.sizes"):
             return
         try:
             check_size_is_read({**self.stored, "image_size": list(self.size)})
@@ -115,14 +154,20 @@ class Space:
         if choices is None:
             self.left_out["finetune"] = "search.finetune=null"
             return
-        if all(self.tree[key] is None for key in ("weights", "checkpoint")):
+        if not loads_weights(self.tree):
             self.left_out["finetune"] = "without weights=… or checkpoint=… there is nothing to keep"
+            return
+        if said := [key for key in ("finetune", "backbone.frozen") if key in self.typed]:
+            self.left_out["finetune"] = f"{said[0]}=… was typed"
+            self.kept.append(said[0])
             return
         names = [NONE if choice is None else choice for choice in choices]
         for name in names:
             if name not in self.options:
                 raise UserError(f"search.finetune: {name} is no option; there are {', '.join(self.options)}")
-        own = select(self.tree, "finetune.name") or ("default" if "default" in names else NONE)
+        own = select(self.tree, "finetune.name") or NONE
+        if own not in self.options or self.differing(self.options[own]):
+            own, self.options = AS_IT_IS, {**self.options, AS_IT_IS: {}}
         names = list(dict.fromkeys([*names, own]))
         self.dimensions["finetune"] = Dimension(CategoricalDistribution(names), own)
 
@@ -138,13 +183,17 @@ class Space:
             if name in point and point[name] != self.dimensions[name].start:
                 found[key] = three_digits(point[name])
         if "augment" in point and point["augment"] != 1:
-            found |= strengthened(self.tree, point["augment"])
+            found |= self.strengthened(point["augment"])
         if "size" in point and (size := size_of(point["size"])) != self.size:
             found["image_size"] = list(size)
         if "finetune" in point:
             found |= self.options[point["finetune"]]
+        return self.differing(found)
+
+    def differing(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Those of the values that the configuration does not have already."""
         return {
-            key: value for key, value in found.items() if not has(self.tree, key) or select(self.tree, key) != value
+            key: value for key, value in values.items() if not has(self.tree, key) or select(self.tree, key) != value
         }
 
     def pixels(self, point: Point) -> float:

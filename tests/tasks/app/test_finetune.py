@@ -34,6 +34,12 @@ def test_weights_choose_the_default_and_say_so(chosen):
     assert (learner.finetune.backbone, learner.finetune.thaw) == (0.1, (0.3, 0.3)), "what is typed comes on top"
 
 
+def test_the_trials_of_a_search_begin_as_the_training_would(chosen):
+    pytest.importorskip("optuna")
+    learner, said = chosen("search=recipe", "task=classify", WEIGHTS, "optimizer.lr=0.001", task="search")
+    assert (learner.finetune.backbone, learner.finetune.lr) == (0.25, 1) and "finetune=default, as it starts" in said
+
+
 @pytest.mark.parametrize(
     "words",
     [

@@ -30,10 +30,10 @@ TREE = {
 }
 
 
-def space(*overrides, task="classify", fits=lambda _: True, **own):
+def space(*overrides, task="classify", fits=lambda _: True, typed=(), **own):
     settings = composed(task, "search=recipe", "mode=search", *overrides)
     found = RecipeSettings.of({"search": {**settings.run.stored["search"], **own}})
-    return Space(settings.run.stored, found, (32, 64), fits), settings.run
+    return Space(settings.run.stored, found, (32, 64), fits, typed), settings.run
 
 
 def test_strength_scales_what_a_transform_does():
@@ -102,9 +102,9 @@ def test_every_option_of_finetune_sets_the_same_keys(tmp_path):
     assert len({frozenset(own) for own in options.values()}) == 1
     weights = tmp_path / "weights.pth"
     weights.touch()
+    assert space(f"weights={weights}", "finetune=default")[0].start["finetune"] == "default"
     found, run = space(f"weights={weights}")
-    assert found.start["finetune"] == "default"
-    assert found.changes({"finetune": "none"}) == {}
+    assert found.start["finetune"] == "none" and found.changes({"finetune": "none"}) == {}
     assert found.changes({"finetune": "head"}) == {"finetune.name": "head", "backbone.frozen": True}
     gentle = changed(run, found.changes({"finetune": "gentle", "lr": 0.01})).learner
     assert gentle.finetune.norms == "keep" and gentle.optimizer["lr"] == 0.01
@@ -112,6 +112,35 @@ def test_every_option_of_finetune_sets_the_same_keys(tmp_path):
         UserError, match=r"^search.finetune: gentel is no option; there are default, gentle, head, none"
     ):
         space(f"weights={weights}", finetune=["gentel"])
+
+
+def test_what_is_typed_stays_in_every_trial(tmp_path):
+    (tmp_path / "a.pth").touch()
+    words = (f"weights={tmp_path / 'a.pth'}", "finetune.norms=keep", "finetune.thaw=0.3", "optimizer.layer_decay=0.7")
+    keys = [word.partition("=")[0] for word in words]
+    found, _ = space(*words, typed=keys)
+    assert found.start["finetune"] == "none", "as a training would begin with these keys alone"
+    for name in found.options:
+        assert (
+            not {"finetune.norms", "finetune.thaw", "optimizer.layer_decay"} & found.changes({"finetune": name}).keys()
+        )
+    found, _ = space(words[0], "optimizer.lr=0.001", "image_size=[32,64]", typed=["optimizer.lr", "image_size"])
+    assert {"lr", "size"}.isdisjoint(found.dimensions) and all(
+        "finetune.lr" not in own for own in found.options.values()
+    )
+    assert found.left_out["lr"] == "optimizer.lr was typed; search.lr=[…] varies it even so"
+    assert space(words[0], typed=["optimizer.lr", "search.lr"])[0].start["lr"] == 0.003
+    for key in ("finetune", "backbone.frozen"):
+        assert space(words[0], typed=[key])[0].left_out["finetune"] == f"{key}=… was typed"
+    found, _ = space(typed=["data.augment.crop"])
+    assert found.left_out["augment"] == "data.augment: what has a strength was typed"
+
+
+def test_an_experiments_own_values_are_the_recipe_as_it_is(tmp_path):
+    (tmp_path / "a.pth").touch()
+    found, _ = space(f"weights={tmp_path / 'a.pth'}", "finetune.thaw=0.2")  # not typed: as an experiment sets it
+    assert found.start["finetune"] == "recipe" and found.changes(found.start) == {}
+    assert found.changes({"finetune": "none"}) == {"finetune.thaw": 0}
 
 
 def test_a_trial_is_equal_epochs_or_parts_of_them():
