@@ -5,6 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+
 from tasks.common.cpu import cores
 from tasks.common.errors import UserError
 from tasks.common.task_info import infos
@@ -62,6 +65,8 @@ def parse(arguments: Sequence[str]) -> CurveRequest:
     for word in overrides:
         if (key := word.partition("=")[0].lstrip("+~")) in INSTEAD:
             raise UserError(f"{word}: not here, {INSTEAD[key]}")
+        if is_sweep(word):
+            raise UserError(f"{word}: type one value; a curve compares shares of the data alone")
     return CurveRequest(
         task=names[0],
         shares=shares_of(own["--data"]),
@@ -70,6 +75,14 @@ def parse(arguments: Sequence[str]) -> CurveRequest:
         output=Path(own.get("--output", time.strftime("outputs/compare/%Y-%m-%d_%H-%M-%S"))).absolute(),
         overrides=overrides,
     )
+
+
+def is_sweep(word: str) -> bool:
+    """Whether an override has several values, as -m takes them; what is no override at all is refused by the task."""
+    try:
+        return bool(OverridesParser.create().parse_override(word).is_sweep_override())
+    except HydraException:
+        return False
 
 
 def options_of(arguments: Sequence[str]) -> tuple[dict[str, str], list[str]]:

@@ -46,6 +46,11 @@ def test_shares_and_seeds_may_be_typed_as_the_tasks_own_keys():
             r"\+data.share=1: not here, data.share=0.1,0.3,1 or --data says which",
         ),
         (["--data", "0.1,1", "segment", "--seeds", "0,0"], "seeds=0,0 has a seed twice"),
+        (
+            ["--data", "0.1,1", "classify", "backbone.width=0.35,0.5"],
+            "backbone.width=0.35,0.5: type one value; a curve",
+        ),
+        (["--data", "0.1,1", "classify", "ema=choice(0.9,0.99)"], "ema=choice.0.9,0.99.: type one value"),
         (["--data", "0.1,1", "segment", "--workers", "0"], "--workers=0 is not a whole number, 1 or more"),
     ],
 )
