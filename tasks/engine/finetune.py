@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from tasks.common.errors import UserError
+from tasks.common.task_info import infos
+from tasks.config.heads import is_multitask
 from tasks.config.rules.learning import FINETUNE
 from tasks.config.tree import Tree, select
 
@@ -51,12 +53,25 @@ class Finetune:
 
 
 def check_finetune(tree: Tree) -> None:
-    """Raise UserError for a training with a key about loaded weights that loads none, or a warm-up after no thaw."""
+    """Check that keys about loaded weights fit each other and the rest of a training.
+
+    Raises:
+        UserError: for a training that loads no weights, a warm-up after no thaw, or a temperature that would be found
+            before the statistics that it is for.
+    """
     if tree["mode"] != "train":
         return
     rise = select(tree, "finetune.warmup")
     if rise and not any(Finetune.of(tree).thaw):
         raise UserError(f"finetune.warmup={rise} is for blocks that thaw: finetune.thaw=0.1, or scheduler.warmup=…")
+    if select(tree, "finetune.norms") == "reestimate":
+        parts = [f"{name}." for name in tree["heads"] or infos()] if is_multitask(tree) else [""]
+        for key in (f"{part}task.calibrate" for part in parts):
+            if select(tree, key):
+                raise UserError(
+                    f"finetune.norms=reestimate changes the logits after {key}=true has found their temperature: "
+                    "leave one out"
+                )
     if loads_weights(tree):
         return
     for key in NEED_WEIGHTS:

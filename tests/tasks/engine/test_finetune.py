@@ -391,6 +391,10 @@ def test_a_run_resumed_while_it_thaws_ends_as_if_never_stopped(command, folders,
         ("optimizer.layer_decay=1.5", r"optimizer\.layer_decay=1\.5 is not a number above 0 to 1"),
         ("optimizer.backbone=0", r"optimizer\.backbone=0 is not a number above 0"),
         ("finetune.thaw=0.2 weights=null", r"finetune\.thaw=0\.2 without weights to start from"),
+        (
+            "finetune.norms=reestimate task.calibrate=true",
+            r"finetune\.norms=reestimate changes the logits after task\.c",
+        ),
         ("finetune.warmup=0.1", r"finetune\.warmup=0\.1 is for blocks that thaw: finetune\.thaw=0\.1"),
     ],
 )
