@@ -119,8 +119,11 @@ def block_number(name: str, count: int) -> int:
 
 
 def first_step(share: float, steps: int) -> int:
-    """The first optimiser step, counted from 0, in which what thaws at this share of all steps is trained."""
-    return round(share * steps)
+    """The first optimiser step, counted from 0, in which what thaws at this share of all steps is trained.
+
+    With a share above 0 at least one step is before it, and at least one is left, as far as there are two.
+    """
+    return max(0, min(max(1, round(share * steps)), steps - 1)) if share else 0
 
 
 def scale_rates(optimizer: Optimizer, factor: float) -> None:

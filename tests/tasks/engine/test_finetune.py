@@ -19,7 +19,7 @@ from tasks.engine.finetune import Finetune
 from tasks.engine.freezing import freeze
 from tasks.engine.learner import Learner
 from tasks.engine.norms import AdaptStatistics, estimate_again
-from tasks.engine.parameter_groups import ORDINARY, ParameterGroup, with_thaw
+from tasks.engine.parameter_groups import ORDINARY, ParameterGroup, first_step, with_thaw
 from tasks.engine.schedules import cosine
 from tasks.engine.settings import LearnerSettings
 from tasks.engine.thaw import Thaw
@@ -192,6 +192,14 @@ def test_the_backbone_thaws_block_by_block(tmp_path):
     optimizer = trainer.optimizers[0]
     first = learner.backbone.blocks[0][0].weight
     assert int(optimizer.state[first]["step"]) == 2 and not learner.idle and learner.backbone.frozen_blocks == 0
+
+
+@pytest.mark.parametrize(
+    ("share", "steps", "step"),
+    [(0, 4, 0), (0.1, 4, 1), (0.999, 100, 99), (0.999, 4, 3), (0.5, 1, 0), (0.5, 2, 1), (0.25, 100, 25)],
+)
+def test_what_thaws_waits_a_step_and_is_trained_for_one(share, steps, step):
+    assert first_step(share, steps) == step
 
 
 def test_idle_blocks_run_without_gradients():
