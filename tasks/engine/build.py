@@ -19,6 +19,7 @@ from tasks.common.errors import UserError, is_out_of_memory, located
 from tasks.common.origin import needs_traceback
 from tasks.common.task import Task
 from tasks.config.proportion import check_parameters, is_wide
+from tasks.config.stored import typed_places
 from tasks.config.tree import Spec
 from tasks.data.loading.datamodule import DataModule
 from tasks.data.loading.settings import DataSettings
@@ -27,7 +28,7 @@ from tasks.data.transforms.label_fill import with_void
 from tasks.engine import quiet  # noqa: F401 - before any trainer is made
 from tasks.engine.instantiate import make
 from tasks.engine.learner import Learner
-from tasks.engine.parameter_groups import check_blocks
+from tasks.engine.parameter_groups import of_blocks
 from tasks.engine.schedules import ANY_LENGTH
 from tasks.engine.settings import HeadSettings, LearnerSettings, TrainerSettings
 from tasks.engine.sync_norms import SyncNorms
@@ -90,7 +91,8 @@ def build(
         optimizer, scheduler = make(settings.optimizer, "optimizer"), make(settings.scheduler, "scheduler")
         scheduler(optimizer([torch.nn.Parameter(torch.zeros(1))]), ANY_LENGTH)  # wrong values fail now
         backbone.keep({name for task in tasks for name in task.head.maps})
-        check_blocks(backbone, settings.finetune)
+        typed = ("optimizer", "layer_decay") in typed_places()
+        finetune = of_blocks(backbone, settings.finetune, typed=typed)
         learner = Learner(
             backbone,
             tasks,
@@ -101,7 +103,7 @@ def build(
             inactive_heads=inactive_heads,
             domains=make_domains(backbone, tasks, settings, sources or {}),
             decay=settings.decay,
-            finetune=settings.finetune,
+            finetune=finetune,
         )
     return learner.to(memory_format=torch.channels_last) if settings.channels_last else learner
 

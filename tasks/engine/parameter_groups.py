@@ -5,6 +5,7 @@ block's learning rate is d times that of the block after it. Here the last block
 """
 
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from torch import nn
@@ -78,18 +79,24 @@ def frozen_blocks(backbone: Backbone, until: str | None) -> int:
     return min(count, len(backbone.blocks))
 
 
-def check_blocks(backbone: Backbone, finetune: Finetune) -> None:
-    """Check that a backbone has the blocks that the settings are about.
+def of_blocks(backbone: Backbone, finetune: Finetune, *, typed: bool) -> Finetune:
+    """The settings without a layer_decay that a backbone of one block has no use for.
+
+    Args:
+        typed: whether optimizer.layer_decay is, and not of an option such as finetune=gentle.
 
     Raises:
-        ValueError: if not.
+        ValueError: for one that is typed, or a map that the backbone does not have.
     """
     frozen_blocks(backbone, finetune.frozen_until)
-    if finetune.layer_decay != 1 and len(blocks_of(backbone)) == 1:
+    if finetune.layer_decay == 1 or len(blocks_of(backbone)) > 1:
+        return finetune
+    if typed:
         raise ValueError(
             f"optimizer.layer_decay={finetune.layer_decay}: this backbone is a single block, whose learning rate "
             "optimizer.backbone=… sets; optimizer.layer_decay=1"
         )
+    return replace(finetune, layer_decay=1.0)
 
 
 def groups_of(

@@ -125,6 +125,10 @@ def ready(run: Run, prepared: Prepared, splits: Splits, folder: Path) -> dict[st
         check_unseen(run.source, run.data.dataset, splits.holdout)
     reinitialized = start(run, learner, folder)
     freeze(learner, reinitialized)
+    if (decay := run.learner.finetune.layer_decay) != learner.finetune.layer_decay:
+        report(
+            f"optimizer.layer_decay=1, not {decay}: this backbone is a single block, which optimizer.backbone=… slows"
+        )
     if run.learner.finetune.norms != "train" and not loaded_norms(learner):
         why = "the backbone is frozen, its statistics too" if "backbone" in learner.frozen else "there is no such layer"
         report(f"finetune.norms={run.learner.finetune.norms} changes nothing: {why}")

@@ -13,6 +13,7 @@ import torch
 
 from tasks.common.errors import UserError
 from tasks.config.rules.learning import FINETUNE
+from tasks.config.stored import command_line
 from tasks.config.tree import resolved, select
 from tasks.engine.build import build, make_trainer
 from tasks.engine.finetune import Finetune
@@ -86,6 +87,20 @@ def test_rates_by_block():
     freeze(learner, ["backbone.blocks.0.0.weight"])
     assert rates(learner)["backbone.blocks.0.0.weight"] == 0.1, "what is new learns like a head"
     assert rates(learner_of("optimizer.lr=0.1", "finetune.lr=0.5"))["tasks.classify.head.classify.weight"] == 0.05
+
+
+def test_an_options_decay_by_block_is_left_out_for_a_single_block():
+    pytest.importorskip("timm")
+    timm = ("finetune=gentle", "backbone=timm", "backbone.name=mobilenetv3_small_050")
+    tree = resolved(tree_of("recipe=none", "head.hidden=0", FROM, *timm, task="classify"))
+    settings = LearnerSettings.of(tree)
+    learner = build(settings, CLASSES)
+    assert (settings.finetune.layer_decay, learner.finetune.layer_decay, learner.finetune.backbone) == (0.85, 1.0, 0.3)
+    with (
+        command_line(["optimizer.layer_decay=0.85"]),
+        pytest.raises(UserError, match=r"^optimizer\.layer_decay=0\.85: this backbone is a single block"),
+    ):
+        build(settings, CLASSES)
 
 
 def test_blocks_up_to_a_map_are_never_trained():
