@@ -20,6 +20,8 @@ from tasks.common.cpu import give_way_to_accelerator, keep_freed_memory
 from tasks.common.errors import Diverged, Stopped, UserError
 from tasks.common.task_info import infos
 from tasks.common.writing import write_text
+from tasks.config.overrides import typed_keys
+from tasks.config.stored import TYPED
 from tasks.data.loading.datamodule import DataModule
 from tasks.data.loading.splits import Splits
 from tasks.engine.averaging import AverageWeights
@@ -40,6 +42,10 @@ from tasks.engine.summary import print_scores, report_costs
 from tasks.engine.thaw import Thaw
 from tasks.engine.towards_start import TowardsStart
 from tasks.engine.weights import classes_of_inactive, load_for_inference, numbered_as_trained, start
+
+# Keys that nothing reads once the backbone is frozen.
+OF_TRAINED_BACKBONE = {"finetune.thaw", "finetune.warmup", "finetune.frozen_until", "optimizer.backbone",
+                       "optimizer.layer_decay"}  # fmt: skip
 
 
 class Prepared(NamedTuple):
@@ -125,6 +131,8 @@ def ready(run: Run, prepared: Prepared, splits: Splits, folder: Path) -> dict[st
         check_unseen(run.source, run.data.dataset, splits.holdout)
     reinitialized = start(run, learner, folder)
     freeze(learner, reinitialized)
+    if "backbone" in learner.frozen and (idle := typed_keys(TYPED.get()) & OF_TRAINED_BACKBONE):
+        report(f"{', '.join(sorted(idle))}: nothing changes by it, as the backbone is frozen")
     if (decay := run.learner.finetune.layer_decay) != learner.finetune.layer_decay:
         report(
             f"optimizer.layer_decay=1, not {decay}: this backbone is a single block, which optimizer.backbone=… slows"

@@ -340,10 +340,12 @@ def test_the_best_checkpoint_has_the_statistics_that_were_estimated_again(comman
 
 
 def test_two_steps_of_a_head_say_what_they_do(command, folders, start, tmp_path):
-    keys = ("finetune=head", "finetune.norms=keep", "trainer.max_epochs=1", "trainer.limit_train_batches=2")
+    keys = ("finetune=head", "finetune.norms=keep", "trainer.max_epochs=1", "trainer.limit_train_batches=2",
+            "optimizer.backbone=0.3", "finetune.thaw=0.5")  # fmt: skip
     tiny = (*TINY, *keys, f"dataset.root={folders}", f"weights={start}", "trainer.limit_val_batches=1", "pictures=0")
     result = command("classify", *tiny, f"hydra.run.dir={tmp_path / 'out'}")
     assert result.status == 0, result.err
+    assert "\nfinetune.thaw, optimizer.backbone: nothing changes by it, as the backbone is frozen\n" in result.out
     assert "\nfinetune.norms=keep changes nothing: the backbone is frozen, its statistics too\n" in result.out
     assert re.search(
         r"\nlearns    head \S+; frozen: the backbone \(\d\.\d\dM of \d\.\d\dM params\), statistics as loaded\n",
