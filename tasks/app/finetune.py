@@ -58,6 +58,8 @@ def reason(config: DictConfig, keys: set[str]) -> str:
     if "weights" in keys and config.weights is not None:
         return f"it starts from weights={config.weights}"
     path = config.checkpoint
+    if "backbone.pretrained" in keys and config.backbone.get("pretrained") is True and path is None:
+        return "it starts from backbone.pretrained=true"
     if "checkpoint" not in keys or not isinstance(path, str):
         return ""
     file = published_file(Path(path).expanduser())

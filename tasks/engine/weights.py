@@ -129,7 +129,7 @@ def start(run: Run, learner: Learner, folder: Path | None = None) -> list[str]:
     if source.weights is not None:
         return start_from_weights(learner, source.weights, folder)
     if path is None:
-        return []
+        return new_heads(learner) if select(run.stored, "backbone.pretrained") else []
     checkpoint = open_checkpoint(path, run.task)
     trained = checkpoint["mobilevision"]["tasks"]
     if has := separate_statistics_of(checkpoint["mobilevision"]):
@@ -156,6 +156,17 @@ def start(run: Run, learner: Learner, folder: Path | None = None) -> list[str]:
     if folder is not None:
         found.write(folder)
     return new
+
+
+def new_heads(learner: Learner) -> list[str]:
+    """Names of all tensors of the heads, which backbone.pretrained=true has nothing for.
+
+    Raises:
+        UserError: for a frozen head.
+    """
+    for name in sorted(learner.frozen - {"backbone"}):
+        raise UserError(f"{name}.frozen=true, but backbone.pretrained=true has nothing for a head")
+    return [f"tasks.{head}.head.{name}" for head, entry in learner.each_task() for name in entry.head.state_dict()]
 
 
 def start_from_weights(learner: Learner, source: str, folder: Path | None) -> list[str]:

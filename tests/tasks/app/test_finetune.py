@@ -40,6 +40,14 @@ def test_the_trials_of_a_search_begin_as_the_training_would(chosen):
     assert (learner.finetune.backbone, learner.finetune.lr) == (0.25, 1) and "finetune=default, as it starts" in said
 
 
+def test_a_pretrained_backbone_chooses_the_default_as_well(chosen):
+    words = ("backbone=timm", "backbone.name=mobilenetv3_small_050")
+    learner, said = chosen(*words, "backbone.pretrained=true")
+    assert learner.finetune.backbone == 0.25
+    assert "finetune=default, as it starts from backbone.pretrained=true: heads learn first" in said
+    assert "finetune=" not in chosen(*words)[1]
+
+
 @pytest.mark.parametrize(
     "words",
     [

@@ -2,6 +2,7 @@
 
 import copy
 import json
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -73,6 +74,14 @@ def test_without_a_checkpoint_nothing_is_loaded():
     learner, run = made(THREE, 1)
     before = copy.deepcopy(learner.state_dict())
     assert start(run, learner) == [] and same(learner, before) == set(before)
+
+
+def test_a_pretrained_backbone_has_nothing_for_the_head():
+    learner, run = made(THREE)
+    assert start(run, learner) == []
+    stored = {**run.stored, "backbone": {**run.stored["backbone"], "pretrained": True}}
+    new = start(SimpleNamespace(source=run.source, stored=stored), learner)
+    assert new == [name for name in learner.state_dict() if name.startswith("tasks.segment.head.")] and new
 
 
 def test_what_is_scored_has_all_weights_and_the_same_classes(saved):
