@@ -25,6 +25,15 @@ def make_metadata(task: str, stored: Mapping[str, Any], tasks: Mapping[str, Mapp
     return {"format": FORMAT, "task": task, "config": copy.deepcopy(dict(stored)), "tasks": entries}
 
 
+def source_of(metadata: Mapping[str, Any]) -> str | None:
+    """The weights or the checkpoint that a training started from, also of one that was resumed; None without any.
+
+    A resumed training's configuration has them no more: `started` does.
+    """
+    given = metadata.get("started"), *(metadata["config"].get(key) for key in ("weights", "checkpoint"))
+    return next((str(source) for source in given if source), None)
+
+
 def open_checkpoint(path: str | Path, task: str) -> dict[str, Any]:
     """Read a checkpoint of this project for a task, converting between multitask and single-task form if needed.
 

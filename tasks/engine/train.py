@@ -13,7 +13,7 @@ import lightning
 import torch
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
-from tasks.checkpoint.checkpoint import load_state, make_metadata, open_checkpoint, read_ours
+from tasks.checkpoint.checkpoint import load_state, make_metadata, open_checkpoint, read_ours, source_of
 from tasks.checkpoint.saving import save
 from tasks.common.console import report
 from tasks.common.cpu import give_way_to_accelerator, keep_freed_memory
@@ -154,6 +154,8 @@ def ready(run: Run, prepared: Prepared, splits: Splits, folder: Path) -> dict[st
                 report(line)
     for line in data.sampling_lines():
         report(line)
+    if run.source.resume is not None and (source := source_of(read_ours(run.source.resume)["mobilevision"])):
+        metadata["started"] = source
     return metadata | {"anew": reinitialized}  # the key of older files, too
 
 

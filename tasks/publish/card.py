@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from tasks.checkpoint.checkpoint import source_of
 from tasks.common.spread import Cell, markdown
 from tasks.common.task_info import infos
 from tasks.config.tree import resolved
@@ -159,8 +160,7 @@ def input_size(metadata: Mapping[str, Any]) -> list[str]:
 
 def started_from(subject: Subject) -> list[str]:
     """Whose weights the training started from, whose terms may apply as well."""
-    config = subject.metadata["config"]
-    source = next((config[key] for key in ("weights", "checkpoint") if config.get(key)), None)
+    source = source_of(subject.metadata)
     shown = f"…/{name_of(str(source))}" if is_path(str(source)) else source
     return [f"It started from `{shown}`, whose terms may apply too.\n"] if source else []
 

@@ -46,7 +46,9 @@ def portable(metadata: Mapping[str, Any]) -> dict[str, Any]:
     config = {
         key: None if key in OF_THIS_MACHINE else moved(value, (key,)) for key, value in metadata["config"].items()
     }
-    return {**metadata, "config": config}
+    source = str(metadata.get("started"))
+    started = {"started": name_of(source)} if is_path(source) else {}
+    return {**metadata, "config": config, **started}
 
 
 def moved(node: Any, place: tuple[str, ...]) -> Any:

@@ -149,11 +149,19 @@ def read_yaml(path: Path, kind: type) -> Any:
 
 
 def command_of(folder: Path, task: str) -> str:
-    """The command of a run, without this machine's folders; '' if it was not kept."""
-    words = read_yaml(folder / ".hydra" / "overrides.yaml", list)
-    if not words and not (folder / ".hydra" / "overrides.yaml").is_file():
-        return ""
-    return " ".join(["python -m", module_of(task), *(shlex.quote(without_path(str(word))) for word in words)])
+    """The command of a run, without this machine's folders; '' if it was not kept.
+
+    Of a run that was resumed in another folder it is that of the run that was begun; in the same one it is lost.
+    """
+    seen: set[Path] = set()
+    while (folder := folder.resolve()) not in seen and (folder / ".hydra" / "overrides.yaml").is_file():
+        seen.add(folder)
+        words = [str(word) for word in read_yaml(folder / ".hydra" / "overrides.yaml", list)]
+        resumed = [word.partition("=")[2].strip("'\"") for word in words if word.startswith("resume=")]
+        if not resumed:
+            return " ".join(["python -m", module_of(task), *(shlex.quote(without_path(word)) for word in words)])
+        folder = Path(resumed[-1]).expanduser().parent.parent
+    return ""
 
 
 def check_same(own: Run, others: Sequence[Run]) -> None:

@@ -19,7 +19,7 @@ from backbones.mobilenet_v3 import MobileNetV3
 from backbones.safetensors_file import read_safetensors, safetensors_bytes
 from backbones.weights import load_weights
 from tasks import load
-from tasks.checkpoint.checkpoint import make_metadata, read_ours
+from tasks.checkpoint.checkpoint import make_metadata, read_ours, source_of
 from tasks.checkpoint.published import decoded, encoded, published_bytes
 from tasks.common.errors import UserError
 from tasks.common.task_info import infos
@@ -290,6 +290,32 @@ def test_start_and_input_size_are_said(publish, single, tmp_path):
     assert publish(f"checkpoint={best}", f"to={tmp_path / 'given'}", "licence=MIT")[0] == 0
     training = (tmp_path / "given" / "README.md").read_text().split("## Training")[1].split("##")[0]
     assert "It started from `…/start.pth`, whose terms may apply too." in training
+
+
+def test_a_resumed_run_says_what_the_first_began_with(publish, single, tmp_path):
+    first = write_run(tmp_path / "first", single, {"mIoU": 0.25})
+    resumed = trained_with(single, weights=None)
+    resumed["mobilevision"]["started"] = "../nets/start.pth"
+    cards = []
+    for name, last in (
+        ("apart", first.with_name("last.ckpt")),
+        ("same", tmp_path / "same" / "checkpoints" / "last.ckpt"),
+    ):
+        best = write_run(tmp_path / name, resumed, {"mIoU": 0.25})
+        (tmp_path / name / ".hydra" / "overrides.yaml").write_text(yaml.safe_dump([f"resume={last}"]))
+        assert publish(f"checkpoint={best}", f"to={tmp_path / f'{name}_given'}", "licence=MIT")[0] == 0
+        cards.append((tmp_path / f"{name}_given" / "README.md").read_text())
+        assert "It started from `…/start.pth`, whose terms may apply too." in cards[-1] and "resume=" not in cards[-1]
+        published = read_ours(tmp_path / f"{name}_given" / "model.safetensors")["mobilevision"]
+        assert published["started"] == "start.pth"
+    assert "optimizer.lr=0.1" in cards[0] and "The command was not kept." in cards[1]
+
+
+def test_a_source_outlives_a_resume():
+    config = {"weights": None, "checkpoint": None}
+    assert source_of({"config": config}) is None
+    assert source_of({"config": {**config, "checkpoint": "a.ckpt"}}) == "a.ckpt"
+    assert source_of({"config": config, "started": "a.pth"}) == "a.pth"
 
 
 def test_modes_take_the_folder_like_the_checkpoint(published, single, command, tmp_path, monkeypatch):
