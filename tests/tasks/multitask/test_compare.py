@@ -172,17 +172,27 @@ def test_no_run_outlives_the_command(tmp_path):
     assert process.poll() == -signal.SIGTERM
 
 
+def is_training(number: str) -> bool:
+    """Whether a child is a training, not the tracker of the pool that drew the scenes."""
+    try:
+        return b"tasks.multitask" in Path(f"/proc/{number}/cmdline").read_bytes()
+    except OSError:
+        return False
+
+
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_signals_end_the_run_under_way(number, status, tmp_path):
-    command = [sys.executable, "-m", "tasks.multitask.compare", "minutes=1", f"output={tmp_path / 'out'}"]
+    scenes = ("dataset.train=2", "dataset.val=2", f"dataset.root={tmp_path / 'streets'}")
+    command = [sys.executable, "-m", "tasks.multitask.compare", "minutes=1", f"output={tmp_path / 'out'}", *scenes]
     heard = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # a job in the background inherits deaf ears
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, preexec_fn=heard)
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
     if not children.exists():
         process.kill()
         pytest.skip("no /proc here")
-    process.stdout.readline()  # `timing an epoch`
-    while not (run := children.read_text().split()):
+    while b"timing an epoch" not in process.stdout.readline():
+        assert process.poll() is None, "it ended before"
+    while not (run := [child for child in children.read_text().split() if is_training(child)]):
         time.sleep(0.01)
     time.sleep(0.3)  # until it stands on its own feet
     process.send_signal(number)
