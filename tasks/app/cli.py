@@ -143,10 +143,7 @@ class Command:
         """Check what was typed, then do what the mode says."""
         typed = [word for word in HydraConfig.get().overrides.task if word not in self.implied]
         with command_line(typed):
-            folders = (CONF, *conf_folders())
-            check_added(HydraConfig.get(), config, folders)
-            check_sections(config)
-            check_generated(config, typed, self.implied)
+            check_composed(config, typed, self.implied)
             if line := fallback(HydraConfig.get().runtime.choices, config, typed):
                 report(line)
             config = finetuned(HydraConfig.get(), config, typed)
@@ -189,6 +186,21 @@ def prepared(name: str, arguments: Sequence[str], spelled_out: Callable[[Sequenc
     check_experiment(name, words)
     check_scale(name, words)
     return spelled_out(words)
+
+
+def check_composed(config: DictConfig, typed: Sequence[str], implied: Sequence[str] = ()) -> None:
+    """Check what Hydra has composed before it is resolved.
+
+    Args:
+        typed: overrides on the command line.
+        implied: what follows from a checkpoint.
+
+    Raises:
+        UserError: for keys that are nobody's, sections of the wrong kind, and scenes that nobody asked for.
+    """
+    check_added(HydraConfig.get(), config, (CONF, *conf_folders()))
+    check_sections(config)
+    check_generated(config, typed, implied)
 
 
 def keys_of(name: str) -> frozenset[str]:

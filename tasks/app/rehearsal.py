@@ -8,17 +8,13 @@ from hydra.errors import HydraException
 from omegaconf import open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from tasks.app.added_keys import check_added
-from tasks.app.cli import prepared
+from tasks.app.cli import check_composed, prepared
 from tasks.app.dataset import open_dataset
-from tasks.app.generated import check_generated
 from tasks.app.messages import MISTAKES, explain, explain_run
 from tasks.app.resolve import resolve
-from tasks.app.validate import check_sections, check_typed
+from tasks.app.validate import check_typed
 from tasks.common.errors import UserError
-from tasks.common.plugins import conf_folders
 from tasks.config.heads import is_multitask
-from tasks.config.heads_file import CONF
 from tasks.config.overrides import typed_keys
 
 
@@ -43,9 +39,7 @@ def rehearse(task: str, overrides: Sequence[str], spelled_out: Callable[[Sequenc
     with open_dict(config):
         del config["hydra"]
     try:
-        check_added(HydraConfig.get(), config, (CONF, *conf_folders()))
-        check_sections(config)
-        check_generated(config, words)
+        check_composed(config, words)
         settings = resolve(task, config, ".")
         check_typed(settings.run.stored, typed_keys(words))
         run = settings.run

@@ -12,6 +12,7 @@ from tasks.common.task_info import infos
 
 FORMAT = 1
 BUILT = ("backbone", "optimizer", "scheduler", "data", "dataset", "trainer")  # in every configuration
+REINITIALIZED = "anew"  # key of the names of tensors that a training did not load, as in files of before
 KINDS = {"format": int, "task": str, "config": dict, "tasks": dict}
 
 
@@ -34,8 +35,8 @@ def wrong_entries(metadata: Mapping[str, Any]) -> Iterator[str]:
     yield from (key for key, kind in KINDS.items() if not isinstance(metadata[key], kind) or metadata[key] is True)
     config, tasks = metadata["config"], metadata["tasks"]
     yield from (f"config.{key}" for key in BUILT if not isinstance(config.get(key), dict))
-    if not isinstance(metadata.get("anew", []), list):
-        yield "anew"
+    if not isinstance(metadata.get(REINITIALIZED, []), list):
+        yield REINITIALIZED
     if "holdout" in metadata and not is_holdout(metadata["holdout"]):
         yield "holdout"
     if not tasks:

@@ -1,11 +1,18 @@
-"""What learns, and how fast: the rates of heads and backbone, and a line about them when training starts."""
+"""What learns, and how fast: the rates of heads and backbone, lines about them when training starts, and about keys
+that change nothing here."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from tasks.engine.finetune import Finetune
+from tasks.engine.freezing import loaded_norms
 from tasks.engine.learner import Learner
 from tasks.engine.parameter_groups import ParameterGroup, block_number, blocks_of, first_step
 
+OF_TRAINED_BACKBONE = {
+    *("finetune.thaw", "finetune.warmup", "finetune.frozen_until"),
+    *("optimizer.backbone", "optimizer.layer_decay"),
+}  # keys that nothing reads once the backbone is frozen
 Group = Mapping[str, Any]  # of an optimiser
 NORMS = {
     "train": "trained",
@@ -57,6 +64,27 @@ def learns(learner: Learner, groups: Sequence[Group]) -> str:
     if other := sorted(learner.frozen - {"backbone"}):
         entries.append(f"frozen: {', '.join(other)}")
     return "learns    " + "; ".join(filter(None, entries))
+
+
+def without_effect(learner: Learner, asked: Finetune, typed: Collection[str]) -> Iterator[str]:
+    """Lines on what was asked for and changes nothing with this network.
+
+    Args:
+        learner: after freezing.
+        asked: the settings that it was built from.
+        typed: keys on the command line.
+    """
+    frozen = "backbone" in learner.frozen
+    if frozen and (idle := OF_TRAINED_BACKBONE.intersection(typed)):
+        yield f"{', '.join(sorted(idle))}: nothing changes by it, as the backbone is frozen"
+    if asked.layer_decay != learner.finetune.layer_decay:
+        yield (
+            f"optimizer.layer_decay=1, not {asked.layer_decay}: this backbone is a single block, which "
+            "optimizer.backbone=… slows"
+        )
+    if asked.norms != "train" and not loaded_norms(learner):
+        why = "the backbone is frozen, its statistics too" if frozen else "there is no such layer"
+        yield f"finetune.norms={asked.norms} changes nothing: {why}"
 
 
 def heads(group_of: Mapping[str, Group]) -> str:

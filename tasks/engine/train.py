@@ -14,6 +14,7 @@ import torch
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from tasks.checkpoint.checkpoint import load_state, make_metadata, open_checkpoint, read_ours, source_of
+from tasks.checkpoint.metadata import REINITIALIZED
 from tasks.checkpoint.saving import save
 from tasks.common.console import report
 from tasks.common.cpu import give_way_to_accelerator, keep_freed_memory
@@ -35,6 +36,7 @@ from tasks.engine.norms import AdaptStatistics, estimate_again
 from tasks.engine.pace import KeepPace
 from tasks.engine.progress import Pictures, ShowProgress
 from tasks.engine.quiet import quiet_lightning
+from tasks.engine.rates import without_effect
 from tasks.engine.resume_checks import check_state, epochs_done
 from tasks.engine.settings import DistillationSettings, Run, TrainerSettings
 from tasks.engine.stopping import StopOnSignal, WatchLoss
@@ -42,10 +44,6 @@ from tasks.engine.summary import print_scores, report_costs
 from tasks.engine.thaw import Thaw
 from tasks.engine.towards_start import TowardsStart
 from tasks.engine.weights import classes_of_inactive, load_for_inference, numbered_as_trained, start
-
-# Keys that nothing reads once the backbone is frozen.
-OF_TRAINED_BACKBONE = {"finetune.thaw", "finetune.warmup", "finetune.frozen_until", "optimizer.backbone",
-                       "optimizer.layer_decay"}  # fmt: skip
 
 
 class Prepared(NamedTuple):
@@ -131,15 +129,8 @@ def ready(run: Run, prepared: Prepared, splits: Splits, folder: Path) -> dict[st
         check_unseen(run.source, run.data.dataset, splits.holdout)
     reinitialized = start(run, learner, folder)
     freeze(learner, reinitialized)
-    if "backbone" in learner.frozen and (idle := typed_keys(TYPED.get()) & OF_TRAINED_BACKBONE):
-        report(f"{', '.join(sorted(idle))}: nothing changes by it, as the backbone is frozen")
-    if (decay := run.learner.finetune.layer_decay) != learner.finetune.layer_decay:
-        report(
-            f"optimizer.layer_decay=1, not {decay}: this backbone is a single block, which optimizer.backbone=… slows"
-        )
-    if run.learner.finetune.norms != "train" and not loaded_norms(learner):
-        why = "the backbone is frozen, its statistics too" if "backbone" in learner.frozen else "there is no such layer"
-        report(f"finetune.norms={run.learner.finetune.norms} changes nothing: {why}")
+    for line in without_effect(learner, run.learner.finetune, typed_keys(TYPED.get())):
+        report(line)
     if run.distillation is not None:
         give_teacher(run.distillation, learner)
     batch = data.try_augmentation()
@@ -156,7 +147,7 @@ def ready(run: Run, prepared: Prepared, splits: Splits, folder: Path) -> dict[st
         report(line)
     if run.source.resume is not None and (source := source_of(read_ours(run.source.resume)["mobilevision"])):
         metadata["started"] = source
-    return metadata | {"anew": reinitialized}  # the key of older files, too
+    return metadata | {REINITIALIZED: reinitialized}
 
 
 def reestimate(learner: Learner, data: DataModule, path: Path) -> None:

@@ -14,6 +14,7 @@ from tasks.checkpoint.checkpoint import (
     start_from,
 )
 from tasks.checkpoint.manifest import metadata_of
+from tasks.checkpoint.metadata import REINITIALIZED
 from tasks.common.console import report
 from tasks.common.errors import UserError
 from tasks.config.heads import head_configs, is_multitask, with_data_sets
@@ -125,7 +126,7 @@ def start(run: Run, learner: Learner, folder: Path | None = None) -> list[str]:
     """
     source, path = run.source, run.source.checkpoint
     if source.resume is not None:
-        return list(open_checkpoint(source.resume, run.task)["mobilevision"].get("anew", []))
+        return list(open_checkpoint(source.resume, run.task)["mobilevision"].get(REINITIALIZED, []))
     if source.weights is not None:
         return start_from_weights(learner, source.weights, folder)
     if path is None:

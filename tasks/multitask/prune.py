@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tasks.checkpoint.metadata import REINITIALIZED
 from tasks.common.console import refusing, run_command
 from tasks.common.errors import UserError
 from tasks.config.heads import of_one_head, with_data_sets
@@ -70,7 +71,7 @@ def of_heads(checkpoint: Mapping[str, Any], keep: Sequence[str]) -> tuple[dict[s
         state = state_of_domains(state, [sets.index(name) for name in sets if name in needed] or [0])
         config["batchnorm"] = "separate" if len(needed) > 1 else "shared"
     config = with_data_sets(config, [name for name in sets if name in needed])
-    metadata = {**metadata, "config": config, "tasks": tasks, "anew": [], "converted": False}
+    metadata = {**metadata, "config": config, "tasks": tasks, REINITIALIZED: [], "converted": False}
     return (of_one_head(metadata, *tasks) if len(tasks) == 1 else metadata), state
 
 

@@ -1,4 +1,4 @@
-"""A folder that was meant as own data never gets street scenes, and nobody is told to remove it."""
+"""No scenes are drawn into a folder that was meant as own data, and no message says to remove it."""
 
 import sys
 from pathlib import Path
