@@ -10,6 +10,7 @@ Import it before onnxruntime: it disables ONNX Runtime's telemetry.
 Photos are (H, W, 3) uint8 RGB, turned upright if model["input"]["upright"]. Boxes are xyxy.
 """
 
+import functools
 import json
 import os
 import sys
@@ -382,6 +383,14 @@ def self_test(folder: Path) -> bool:
     return well
 
 
+@functools.cache
+def openvino_core() -> Any:
+    """One for the process: a Core that is freed while another lives leaves a freed stack to the signal handlers."""
+    import openvino
+
+    return openvino.Core()
+
+
 def runner(folder: Path, model: Mapping[str, Any]) -> Callable[[Array], Found]:
     """A function from images to the file's outputs by name."""
     path = folder / model["file"]
@@ -392,10 +401,8 @@ def runner(folder: Path, model: Mapping[str, Any]) -> Callable[[Array], Found]:
         names, takes = [output.name for output in session.get_outputs()], session.get_inputs()[0].name
         return lambda images: dict(zip(names, session.run(names, {takes: images}), strict=True))
     if path.suffix == ".xml":
-        import openvino
-
         precision = "bf16" if model["precision"] == "bf16" else "f32"
-        compiled = openvino.Core().compile_model(str(path), "CPU", {"INFERENCE_PRECISION_HINT": precision})
+        compiled = openvino_core().compile_model(str(path), "CPU", {"INFERENCE_PRECISION_HINT": precision})
         names = [name for task in model["tasks"].values() for name in task["outputs"].values()]
         return lambda images: dict(zip(names, compiled([images]).values(), strict=True))
     sys.exit(f"{path.name}: only .onnx and .xml can be tried")

@@ -1,6 +1,8 @@
 """Exported files in their runtimes: uint8 images in, named arrays out. PyTorch is needed only for its own files."""
 
 import contextlib
+import functools
+import operator
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
@@ -103,12 +105,12 @@ class OpenVinoRunner(Runner):
 
     def __init__(self, path: Path, names: list[str], threads: int | None, precision: str) -> None:
         with needed("openvino", path):
-            import openvino
+            core = openvino_core()
         options: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": precision}
         if threads is not None:
             options |= {"INFERENCE_NUM_THREADS": threads}
         with readable(path):
-            self.model = openvino.Core().compile_model(str(path), "CPU", options)
+            self.model = core.compile_model(str(path), "CPU", options)
         if len(self.model.outputs) != len(names):
             raise UserError(
                 f"{path} has {len(self.model.outputs)} outputs, its description names {len(names)}: {', '.join(names)}"
@@ -205,6 +207,21 @@ def open_runner(path: Path, manifest: dict[str, Any], threads: int | None = None
         runner = TorchRunner(path, names, shape, threads)
     runner.manifest = manifest
     return runner
+
+
+single = functools.cache(operator.call)  # of a class: this process's one object
+
+
+def openvino_core() -> Any:
+    """The one Core of this process; raises an ImportError without OpenVINO.
+
+    A Core that has compiled a model sets the thread's alternate signal stack, and puts back the one before it when it
+    is freed (2026.4). Of two that are freed in the order of their making, the second puts back the freed stack of the
+    first: the next signal, such as Ctrl-C, then ends the process with a segmentation fault.
+    """
+    import openvino
+
+    return single(openvino.Core)
 
 
 @contextlib.contextmanager

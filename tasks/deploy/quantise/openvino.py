@@ -11,7 +11,7 @@ import numpy as np
 
 from tasks.deploy.quantise.graph import Graph, Node, Operator
 from tasks.deploy.quantise.quantiser import PROBES, Floats, Images, Quantised, Quantiser, count, in_batches
-from tasks.deploy.runtimes import needed, readable
+from tasks.deploy.runtimes import needed, openvino_core, readable
 
 OPERATORS: dict[str, Operator] = {
     "Parameter": "input",
@@ -50,7 +50,7 @@ class OpenVinoQuantiser(Quantiser):
         self.nncf, self.openvino = nncf, openvino
         self.source = source
         with readable(source):
-            self.model = openvino.Core().read_model(source)
+            self.model = openvino_core().read_model(source)
         self.weights = {
             operator.get_friendly_name(): operator.input_value(1)
             for operator in self.model.get_ops()
@@ -109,7 +109,7 @@ class OpenVinoQuantiser(Quantiser):
 
     def compiled(self, model: Any) -> Any:
         """Compile a model or its file for one thread, with float32 for everything that is not int8."""
-        return self.openvino.Core().compile_model(
+        return openvino_core().compile_model(
             model, "CPU", {"INFERENCE_NUM_THREADS": 1, "INFERENCE_PRECISION_HINT": "f32"}
         )
 

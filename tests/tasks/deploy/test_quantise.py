@@ -10,6 +10,7 @@ import pytest
 from tasks.checkpoint.embedded import read_inside
 from tasks.common.errors import UserError
 from tasks.deploy.quantise.plan import mixed_plan, open_quantiser, sensitivity
+from tasks.deploy.runtimes import openvino_core
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -104,7 +105,8 @@ def outputs(path, images):
     """What the file gives for images."""
     if path.suffix == ".onnx":
         return onnxruntime.InferenceSession(path).run(None, {"image": images})
-    model = quiet_openvino().Core().compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    quiet_openvino()
+    model = openvino_core().compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     return list(model(images).values())
 
 

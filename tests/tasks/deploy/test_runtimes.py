@@ -1,7 +1,9 @@
 """Exported files in their runtimes give what the network gives, in every form; what cannot be opened says so."""
 
 import shutil
+import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,6 +20,7 @@ from tasks.deploy.shapes import check_outputs
 from tasks.deploy.writers import WRITERS
 from tests.tasks.deploy.conftest import SIZE, network, noise, settings, ship, tensors
 
+ROOT = Path(__file__).parents[3]
 FILES = [  # what is decoded is part of what is final; onnx's raw file is scored in test_export.py
     *(("torch", form) for form in ("raw", "decoded", "final")),
     *(("onnx", form) for form in ("decoded", "final")),
@@ -189,3 +192,23 @@ def test_a_label_that_no_class_has_is_refused(task, role, label):
     labels.flat[0] = label
     with pytest.raises(UserError, match=f"gives label {label}; its description has 2 classes"):
         check_outputs(arrays, manifest)
+
+
+def test_a_signal_is_heard_after_files_of_openvino_were_closed(shipped):
+    """OpenVINO's Cores leave a freed signal stack behind if the first one made is the first one freed."""
+    need("openvino")
+    path = shipped("openvino", "raw").folder / "model.xml"
+    code = (
+        "import json, signal, sys\n"
+        "from pathlib import Path\n"
+        "from tasks.deploy.runtimes import open_runner\n"
+        "path = Path(sys.argv[1])\n"
+        "manifest = json.loads(path.with_suffix('.json').read_text())\n"
+        "first, second = open_runner(path, manifest), open_runner(path, manifest)\n"
+        "del first\n"
+        "del second\n"
+        "signal.signal(signal.SIGINT, lambda *_: print('heard'))\n"
+        "signal.raise_signal(signal.SIGINT)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True, cwd=ROOT)
+    assert (done.returncode, done.stdout) == (0, "heard\n"), done.stderr

@@ -1,6 +1,7 @@
 """What happens around training: averages, best weights, a loss that runs away, another pace."""
 
 import copy
+import os
 import signal
 import warnings
 from types import SimpleNamespace
@@ -199,17 +200,28 @@ def test_the_mean_loss_of_a_resumed_epoch_is_that_of_the_whole_epoch():
     assert after.exploded == whole.exploded and "60.33 in epoch 2" in after.exploded
 
 
-def test_a_second_signal_of_either_kind_ends_the_process(tmp_path):
-    stop = StopOnSignal(tmp_path / "last.ckpt")
+def test_handlers_are_those_of_before_after_a_training(tmp_path):
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    stop = StopOnSignal(tmp_path / "last.ckpt")
     stop.on_train_start(SimpleNamespace(), None)
-    signal.raise_signal(signal.SIGINT)
-    try:
-        assert stop.received == signal.SIGINT
-        assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == [signal.SIG_DFL] * 2
-    finally:
-        stop.teardown()
+    assert signal.getsignal(signal.SIGINT) == signal.getsignal(signal.SIGTERM) != before[0]
+    stop.teardown()
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the signals go to a forked process")
+@pytest.mark.parametrize("second", [signal.SIGINT, signal.SIGTERM])
+def test_a_second_signal_of_either_kind_ends_the_process(tmp_path, second):
+    child = os.fork()
+    if child == 0:
+        stop = StopOnSignal(tmp_path / "last.ckpt")
+        stop.on_train_start(SimpleNamespace(), None)
+        signal.raise_signal(signal.SIGINT)
+        (tmp_path / "received").write_text(str(int(stop.received)))
+        signal.raise_signal(second)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -second
+    assert (tmp_path / "received").read_text() == str(int(signal.SIGINT))
 
 
 def test_last_is_written_within_an_epoch_after_a_step(tmp_path, monkeypatch):
