@@ -179,7 +179,8 @@ class GradNorm(Balance):
             norm = old * g
             mean = norm.mean().clamp(min=tiny)
             new = old * (-self.rate * (norm - mean * pace**self.alpha).sign() * norm / mean).exp()
-            new = torch.where(sound, new * old.sum() / new.sum(), old)
+            total = len(self.names) - (self.weight.sum() - old.sum())  # not old.sum(): its rounding would add up
+            new = torch.where(sound, new * total / new.sum(), old)
             for index, a, b in zip(indices, torch.where(sound, first, known), new, strict=True):
                 self.first[index].copy_(a)
                 self.weight[index].copy_(b)
