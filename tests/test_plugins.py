@@ -159,7 +159,7 @@ def test_a_folder_of_options_is_found_by_child_processes(typed, tmp_path, none_n
 def test_an_option_of_ones_own_folder_is_among_those_that_a_mistake_lists(tmp_path, command, none_named, no_folder):
     (tmp_path / "dataset").mkdir()
     (tmp_path / "dataset/bolts.yaml").write_text("_target_: bolts.reader.Bolts\n")
-    own, there = f"--config-dir={tmp_path}", "; did you mean bolts or yolo?; there are ade20k, auto, bolts, cifar10"
+    own, there = f"--config-dir={tmp_path}", " (did you mean bolts or yolo?); there are ade20k, auto, bolts, cifar10"
     assert there in command("segment", own, "dataset=bolt").err
     assert "dataset is one of ade20k, auto, bolts, cifar10" in command("segment", own, "dataset=null").err
     refused = command("segment", own, "dataset=bolts", f"hydra.run.dir={tmp_path / 'run'}")

@@ -125,6 +125,6 @@ def places_of(tree: Tree, key: str) -> Iterable[str]:
 
 
 def suggestion(name: object, names: Iterable[str]) -> str:
-    """'; did you mean …?' with the closest names, or ''."""
+    """' (did you mean …?)' with the closest names, or ''."""
     near = difflib.get_close_matches(str(name), list(names), n=3, cutoff=0.5)
-    return f"; did you mean {' or '.join(near)}?" if near else ""
+    return f" (did you mean {' or '.join(near)}?)" if near else ""

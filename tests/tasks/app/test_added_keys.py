@@ -17,8 +17,8 @@ CONFIG = {
     ("key", "value", "message"),
     [
         ("foo", 1, "nothing reads this key; there are seed, cpu, data, task, logger"),
-        ("cpu.bind_thread", 1, "nothing reads this key; did you mean bind_threads?; there are bind_threads"),
-        ("dat.foo", 1, "nothing reads this key; did you mean data?; there are seed, cpu, data, task, logger"),
+        ("cpu.bind_thread", 1, "nothing reads this key (did you mean bind_threads?); there are bind_threads"),
+        ("dat.foo", 1, "nothing reads this key (did you mean data?); there are seed, cpu, data, task, logger"),
         ("seed.foo", 1, "nothing reads this key"),
         ("foo", {"_target_": "torch.nn.ReLU", "a": {"b": 1}}, "nothing reads this key; there are seed, "),
         ("task.loss.reduction", "sum", ""),

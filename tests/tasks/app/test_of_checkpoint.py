@@ -86,7 +86,7 @@ def test_another_split_is_scored(tmp_path, command):
 def test_unknown_keys_name_those_of_the_trained_data_set(tmp_path, command):
     file = f"checkpoint={save(tmp_path / 'a.ckpt', YOLO)}"
     said = command("detect", "mode=evaluate", file, "dataset.val_spli=test")
-    assert said.status == 2 and "dataset.val_spli: no such key; did you mean val_split" in said.err
+    assert said.status == 2 and "dataset.val_spli: no such key (did you mean val_split" in said.err
     said = command("detect", file, "dataset.val_split=test")
     message = (
         "no such key of the default data set; name yours: dataset=<option> dataset.root=… dataset.val_split=test; "

@@ -76,8 +76,8 @@ def test_without_the_package_it_is_refused(page, command):
     ("typed", "said"),
     [
         ("dataset.root=nowhere", "nowhere/labels.csv: no such file; set dataset.root=… or dataset.table=…"),
-        ("dataset.tables=a.csv", "dataset.tables: no such key; did you mean table?"),
-        ("dataset=bolt", "dataset=bolt: no such option; did you mean bolts"),
+        ("dataset.tables=a.csv", "dataset.tables: no such key (did you mean table?)"),
+        ("dataset=bolt", "dataset=bolt: no such option (did you mean bolts"),
         ("dataset.val.share=null", "dataset.val.share=0.2 draws a fifth of the images to score"),
     ],
 )

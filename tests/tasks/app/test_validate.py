@@ -100,7 +100,7 @@ def test_recipes_that_are_typed_must_be_there():
     with pytest.raises(HydraException) as caught:
         configuration("recipe=segment_street")
     said = explain(caught.value)
-    assert said.startswith("recipe=segment_street: no such option; did you mean segment_streets"), said
+    assert said.startswith("recipe=segment_street: no such option (did you mean segment_streets"), said
     assert configuration("recipe=none").data.augment == {}
 
 
@@ -154,8 +154,8 @@ def test_an_old_name_that_is_typed_is_told():
 
 
 UNKNOWN = {
-    "experiment=paper/v2_fig6a": r"^experiment=paper/v2_fig6a: no such option; did you mean .*paper/v2_figure6a",
-    "experiment=v2_figure6a": r"^experiment=v2_figure6a: no such option; did you mean .*paper/v2_figure6a",
+    "experiment=paper/v2_fig6a": r"^experiment=paper/v2_fig6a: no such option \(did you mean .*paper/v2_figure6a",
+    "experiment=v2_figure6a": r"^experiment=v2_figure6a: no such option \(did you mean .*paper/v2_figure6a",
     "hydra/launcher=none": r"^hydra/launcher=none: no such option; there are basic",
     "optimizer.decay=[norms]": r"^optimizer.decay=\[norms\] is a list .*; its keys are set by optimizer.decay.<n",
 }

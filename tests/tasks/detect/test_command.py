@@ -215,7 +215,7 @@ def test_a_teacher_changes_what_is_learnt_and_is_not_saved(run):
 
 
 WRONG = {
-    "recipe=detect_cocoo": "recipe=detect_cocoo: no such option; did you mean detect_coco",
+    "recipe=detect_cocoo": "recipe=detect_cocoo: no such option (did you mean detect_coco",
     "metric=null": "metric=None is not one of mobilevision, pycocotools",
     "task.evaluator=foo": "task.evaluator=foo is not one of mobilevision, pycocotools",
     "task.select=null": "task.select",
@@ -234,7 +234,7 @@ WRONG = {
     "head.maps=[c9]": "the head reads c9",
     "head.anchors.scales=[0.1]": "head.anchors.scales has 1 values for 4 maps",
     "image_size=[64]": "image_size=[64] is not [height, width]",
-    "loss=soft": "loss=soft: no such option; did you mean softmax",
+    "loss=soft": "loss=soft: no such option (did you mean softmax",
 }
 
 

@@ -214,7 +214,7 @@ def test_one_cut_file_in_val_is_wrong(examined, folders):
     [
         (("task=classify", "dataset=folders", "dataset.root=/nowhere"), "no data set at /nowhere"),
         (("dataset=folders", "dataset.rooot=/nowhere"), "rooot"),
-        (("task=detekt", "dataset=coco"), "task=detekt: no such task; did you mean detect?"),
+        (("task=detekt", "dataset=coco"), "task=detekt: no such task (did you mean detect?)"),
         (("task=detect", "dataset=coco", "dataset.root=/nowhere"), "no data set at /nowhere"),
         (("task=detect", "dataset=coco", "mode=evaluate"), "mode=evaluate: not here"),
     ],
