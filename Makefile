@@ -1,6 +1,7 @@
 # make setup | demo | check | test | full. Everything happens in .venv; nothing outside the project is changed.
 PYTHON ?= python3
 BIN := .venv/bin
+export PYTHONDONTWRITEBYTECODE :=   # tests start many processes: where it is set, each would compile every module again
 
 .PHONY: setup demo check test full style types quick suite
 setup: .venv/installed
