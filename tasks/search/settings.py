@@ -202,7 +202,7 @@ class RecipeSettings:
 
     Attributes:
         minutes: wall clock of the command; None for as long as `trials` take.
-        trials: full trainings that the minutes are divided into, or their number.
+        trials: full trainings that the minutes are divided into, at most, or their number.
         epochs: of each training at the recipe's image size; None for as many as fit into the minutes.
         prune: whether trainings below the others' median end early.
         workers: number of processes.

@@ -21,6 +21,7 @@ from tasks.search.recipe.worker import End, Job, Score, Worker
 from tasks.search.settings import RecipeSettings
 
 FILLED = 0.95  # of the time is planned: no trial takes exactly as long as the one that was timed
+FEWEST = 4  # trials: the recipe as it is, and something to compare it with
 IN_A_ROW = 3  # failures from the start, after which the search ends
 
 
@@ -181,17 +182,31 @@ class Search:
         if self.busy:
             return
         before, step, scoring = (max(values) for values in zip(*self.paces, strict=True))
-        minutes, trials = self.settings.minutes or 0.0, self.settings.trials
-        seconds = FILLED * (self.deadline - time.monotonic()) / math.ceil(trials / self.settings.workers)
+        minutes, left = self.settings.minutes or 0.0, self.deadline - time.monotonic()
+        rounds = self.rounds(FILLED * left, before + RUNGS * scoring)
+        trials, seconds = min(rounds * self.settings.workers, self.settings.trials), FILLED * left / rounds
         rung = (seconds - before - RUNGS * scoring) / (RUNGS * step)
         if rung < 1:
-            least = (before + RUNGS * (scoring + step)) * math.ceil(trials / self.settings.workers) / FILLED  # seconds
-            enough = math.ceil(minutes + (least - (self.deadline - time.monotonic())) / 60)
+            least = (before + RUNGS * (scoring + step)) * rounds / FILLED  # seconds
             raise UserError(
                 f"minutes={minutes:g} leave {seconds:.1f} s for each of {trials} trials, which take {before:.1f} s to "
-                f"start and {RUNGS} × {scoring:.1f} s to score: minutes={enough} or more, or fewer "
-                "search.trials or search.images"
+                f"start and {RUNGS} × {scoring:.1f} s to score: minutes={math.ceil(minutes + (least - left) / 60)} or "
+                "more, or fewer search.trials or search.images"
+            )
+        if trials < self.settings.trials:
+            report(
+                f"trials    {trials} instead of {self.settings.trials}, which would start and score longer than train: "
+                f"each takes {before:.1f} s to start and {RUNGS} × {scoring:.1f} s to score"
             )
         self.longest = seconds
         self.rung = self.study.agreed("rung", round(rung, 1))
         self.report_length()
+
+    def rounds(self, seconds: float, overhead: float) -> int:
+        """How many trials each process has time for, if a trial trains at least as long as it starts and is scored.
+
+        As many as are wanted at most; and FEWEST in all, or as many as are wanted, however short.
+        """
+        wanted, workers = self.settings.trials, self.settings.workers
+        fit = int(seconds / (2 * overhead)) if overhead > 0 else wanted
+        return max(min(math.ceil(wanted / workers), fit), math.ceil(min(wanted, FEWEST) / workers))

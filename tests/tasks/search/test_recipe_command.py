@@ -134,6 +134,16 @@ def test_no_trial_is_longer_than_the_time(search, trials, share):
     assert found.longest == pytest.approx(0.95 * 600 / share, abs=0.5) and found.wants_more()
 
 
+@pytest.mark.parametrize(("trials", "workers", "taken"), [(16, 1, 5), (16, 2, 10), (3, 1, 3), (5, 1, 5), (16, 8, 16)])
+def test_trials_that_would_hardly_train_are_fewer(search, capsys, trials, workers, taken):
+    """12 s of each are lost; in 95 % of 130 s, five in a row train as long or longer."""
+    found = search(epochs=None, minutes=130 / 60, trials=trials, workers=workers)
+    found.take_pace(End("complete", pace=Pace(4.0, 0.5, 2.0)))
+    assert found.longest == pytest.approx(0.95 * 130 / -(-taken // workers), abs=0.5)
+    said = f"trials    {taken} instead of {trials}, which would start and score longer than train"
+    assert (said in capsys.readouterr().out) == (taken < trials)
+
+
 def test_too_little_time_is_refused(search):
     with pytest.raises(
         UserError, match=r"^minutes=0.5 leave 9.5 s for each of 3 trials, which take 4.0 s to start and 4"
@@ -144,7 +154,7 @@ def test_too_little_time_is_refused(search):
     # 3 trials of 4 s to start and 4 · (2 + 0.5) s, in 95 % of the time: 44.2 s
     with pytest.raises(UserError, match=r"to score: minutes=1 or more, or fewer search.trials"):
         run(search(epochs=None, minutes=0.5), FakeWorker(End("complete", pace=Pace(4.0, 0.5, 2.0))))
-    with pytest.raises(UserError, match=r"to score: minutes=8 or more"):  # 30 trials: 442 s
+    with pytest.raises(UserError, match=r"each of 4 trials.* to score: minutes=1 or more"):  # 59 s
         run(search(epochs=None, minutes=0.5, trials=30), FakeWorker(End("complete", pace=Pace(4.0, 0.5, 2.0))))
     assert "minutes=51 or more for 16 trials" in search(minutes=3, trials=16).nothing_timed()
     with pytest.raises(UserError, match=r"^scheduler.milestones: no .*pace.log"):
