@@ -69,8 +69,10 @@ def write_chart(path: Path, draw: Callable[["Figure"], None], width: float, heig
         return f'no picture {path.name} without matplotlib: pip install "mobilevision[plots]"'
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    figure, encoded = Figure((width, height), dpi=100, layout="constrained"), io.BytesIO()
+    layout = ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.08)  # inches: labels of axes with a fixed shape stay inside
+    figure, encoded = Figure((width, height), dpi=100, layout=layout), io.BytesIO()
     FigureCanvasAgg(figure)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from")  # names in any script
