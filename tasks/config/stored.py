@@ -184,6 +184,8 @@ def may_be_resolved(place: Place, text: str) -> bool:
     first = place[1] if len(place) > 1 and place[0] in infos() else place[0]
     if text == "${datasets}":
         return place == ("dataset", "sets")
+    if place == ("trainer", "check_val_every_n_epoch"):
+        return text == "${trainer.max_epochs}"
     if slot_of(place) == "dataset" and text.startswith(DATA_ROOT):
         return "${" not in text.removeprefix(DATA_ROOT)
     return text in INTERPOLATIONS.get(first, ()) or (first == "data" and follows(text))

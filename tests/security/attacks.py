@@ -80,6 +80,7 @@ REFUSED: dict[str, Attack] = {  # what must not pass either, whether or not it w
         "backbone": {"_target_": "backbones.table.TableBackbone", "file": "/dev/zero", "table": None}
     },
     "a trainer's folder": lambda *_: {"trainer.default_root_dir": "/nowhere"},
+    "a trainer's epochs that are themselves": lambda *_: {"trainer.max_epochs": "${trainer.max_epochs}"},
     "a trainer's plug-in": lambda *_: {"trainer.plugins": ["x"]},
     "depth": lambda *_: {"data.augment": nested(200)},
     "width": lambda *_: {"data.augment": {f"x{number}": None for number in range(50_000)}},

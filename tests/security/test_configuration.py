@@ -78,6 +78,7 @@ CONFIGURATIONS = {
     "photometric": ("detect", "recipe=detect_coco_mosaic"),
     "letterbox": ("detect", "data.fit._target_=tasks.data.transforms.letterbox.Letterbox"),
     "policy": ("classify", "recipe=classify_folders"),
+    "loaded": ("segment", "experiment=segment_camvid_v2"),
 }
 
 
