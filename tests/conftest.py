@@ -15,6 +15,7 @@ import torch
 from PIL import Image
 
 import tasks  # noqa: F401 - keeps libraries offline, before any of them is imported
+from tests.chromium import chromium  # noqa: F401 - a fixture
 
 torch.set_num_threads(1)
 os.environ.setdefault("MOBILEVISION_CACHE", "off")  # tests of the cache have their own

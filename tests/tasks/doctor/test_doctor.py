@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.chromium import DESKTOP, PHONE
 from tests.tasks.data.inspect.test_fingerprint import photo
 
 TINY = ("recipe=none", "backbone=mobilenet_v3_small", "backbone.width=0.35")
@@ -160,6 +161,18 @@ def check_page(path: Path) -> None:
     assert all(source.startswith("data:image/jpeg;base64,") for source in tags.sources)
     assert "<script>alert(1)</script>" in tags.words
     assert "train/<script>.jpg" in tags.words
+
+
+def test_the_page_in_a_browser(examined, faulty, chromium, tmp_path):
+    _, found, folder = examined(*faulty)
+    chromium.open(folder / "doctor.html")
+    assert chromium.run("return document.querySelectorAll('.finding').length") == len(found)
+    assert chromium.run("return [...document.images].every(image => image.complete && image.naturalWidth > 0)")
+    for name, size in (("desktop", DESKTOP), ("phone", PHONE)):
+        chromium.resize(size)
+        assert not chromium.overflows(), name
+        chromium.photograph(tmp_path / f"{name}.png")
+    assert chromium.complaints() == []
 
 
 def test_every_fault_of_label_maps_once(examined, cityscapes):
