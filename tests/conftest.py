@@ -164,7 +164,8 @@ def hydra_memory() -> HydraMemory:
     return HydraMemory({}, {})
 
 
-OUR_SOURCES = {"pkg://hydra.conf", "pkg://conf", "structured://", ""}  # whose files no test changes
+CONF = f"file://{Path(__file__).parent.parent / 'conf'}"
+OUR_SOURCES = {"pkg://hydra.conf", "pkg://conf", CONF, "structured://", ""}  # whose files no test changes
 
 
 @pytest.fixture(autouse=True)

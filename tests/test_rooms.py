@@ -70,6 +70,7 @@ FILES = {  # what single files may import beside, or (with "only") instead
     "heads.published.row": "backbones",
     "heads.published.segmentation": "backbones",
     "tasks.multitask.compare": "tasks.app",  # a command
+    "tasks.predict.__main__": "tasks.deploy tasks.multitask.arguments",  # a command
     "tasks.deploy.decode": "only numpy PIL onnxruntime openvino",  # it ships, and runs by itself
 }
 

@@ -22,13 +22,14 @@ from tasks.app.finetune import finetuned, null_as_none
 from tasks.app.folders import writes
 from tasks.app.foreign_keys import check_words
 from tasks.app.generated import check_generated
+from tasks.app.interpolations import register
 from tasks.app.jobs import Jobs, in_sweep
 from tasks.app.messages import MISTAKES, explain, explain_run, how_to_resume
 from tasks.app.of_checkpoint import implied_data_set
 from tasks.app.resolve import Settings, resolve
 from tasks.app.runlog import NAME as RUN_LOG
 from tasks.app.runlog import run_log
-from tasks.app.search_path import search_plugins, store_heads
+from tasks.app.search_path import search_plugins
 from tasks.app.validate import (
     check_choices,
     check_experiment,
@@ -88,7 +89,7 @@ class Command:
             self.jobs.typed = sys.argv[1:]
             self.implied = implied_data_set(sys.argv[1:], (CONF, *conf_folders()))
             sys.argv[1:] = [*sys.argv[1:], *self.implied]
-            hydra.main(version_base="1.3", config_path="pkg://conf", config_name=self.name)(self.job)()
+            hydra.main(version_base="1.3", config_path=str(CONF), config_name=self.name)(self.job)()
         except UserError as error:
             self.mistakes.append(str(error))
         except BrokenPipeError:
@@ -178,7 +179,7 @@ def prepared(name: str, arguments: Sequence[str], spelled_out: Callable[[Sequenc
     take_from(arguments)
     words = without_folder(arguments)
     search_plugins()
-    store_heads()
+    register()
     check_words(words, keys_of(name))
     words = null_as_none(recognised(name, words))
     check_choices(words, (CONF, *conf_folders()))

@@ -17,8 +17,7 @@ from omegaconf import OmegaConf
 from tasks.app.runlog import NAME as RUN_LOG
 from tasks.app.sweep import compare
 from tasks.common.errors import Diverged, Stopped, UserError, visible
-from tasks.common.processes import quoted
-from tasks.common.task_info import module_of
+from tasks.common.processes import command_of, quoted
 from tasks.engine.settings import Run
 
 SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
@@ -72,7 +71,7 @@ def run_own_command(task: str, typed: Sequence[str], folder: Path) -> None:
     """
     hydra = HydraConfig.get()
     command = [
-        *(sys.executable, "-m", module_of(task)),
+        *command_of(task),
         *(word for word in words(hydra.overrides.task) if word in typed or not word.startswith("dataset=")),
         *(word for word in words(hydra.overrides.hydra) if not word.lstrip("+~").startswith(SWEEPS)),
         *(f"hydra.run.dir={quoted(folder)}", f"hydra.job.num={hydra.job.num}"),

@@ -1,5 +1,6 @@
 """The model returned by load(): maps images to predictions. Nothing here imports PyTorch."""
 
+import glob
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -8,15 +9,15 @@ from typing import Any, NamedTuple, Protocol, overload
 import numpy as np
 from PIL import Image, ImageFile, ImageOps
 
+from tasks.app.result import Result
 from tasks.common.errors import UserError
 from tasks.common.labels import Pixels
 from tasks.common.output import Found, Output
 from tasks.data.files.bit_depth import is_deep
-from tasks.data.files.images import as_rgb, read_rgb
+from tasks.data.files.images import as_rgb, find_images, read_rgb
 from tasks.deploy.decode import no_photo
 
 AnyImage = Any  # a path, a PIL image, an array (H, W, 3) uint8 RGB, a tensor (3, H, W) uint8 RGB
-Result = dict[str, dict[str, Any]]  # by task
 
 
 class TaskOfModel(Protocol):
@@ -80,21 +81,27 @@ class Model:
         return self.own_backbone
 
     @overload
-    def predict(self, images: list[AnyImage] | tuple[AnyImage, ...]) -> list[Result]: ...
+    def predict(
+        self, images: list[AnyImage] | tuple[AnyImage, ...], threshold: float | None = None, *, bgr: bool = False
+    ) -> list[Result]: ...
 
     @overload
-    def predict(self, images: str | Path | Pixels | Image.Image) -> Result: ...
+    def predict(self, images: Pixels | Image.Image, threshold: float | None = None, *, bgr: bool = False) -> Result: ...
 
     @overload
-    def predict(self, images: AnyImage) -> Any: ...
+    def predict(self, images: AnyImage, threshold: float | None = None, *, bgr: bool = False) -> Any: ...
 
-    def predict(self, images: AnyImage) -> Result | list[Result]:
-        """Predict for one image or each of a list of images; the results are those that mode=predict writes.
+    def predict(self, images: AnyImage, threshold: float | None = None, *, bgr: bool = False) -> Result | list[Result]:
+        """Predict for one image, or for each of a list, folder or glob; the results are those that mode=predict writes.
 
         Args:
             images: a path, a PIL image, an array (H, W, 3) uint8 RGB or a tensor (3, H, W) uint8 RGB; or a list of
-                them. Files and PIL images are rotated by their EXIF orientation if `view.upright` is true, which
-                defaults to the task's setting for mode=predict; results are in pixels of the rotated image.
+                them; or the path of a folder, searched recursively, or a glob. Files and PIL images are rotated by
+                their EXIF orientation if `view.upright` is true, which defaults to the task's setting for mode=predict;
+                results are in pixels of the rotated image.
+            threshold: from 0 to 1; boxes that score less are left out, and of a multi-label network only classes that
+                reach it are named. None: all boxes, the network's own threshold for labels and pictures.
+            bgr: whether arrays are BGR, as OpenCV reads them.
 
         Returns:
             For each image, by task:
@@ -102,28 +109,51 @@ class Model:
             detect: `boxes` (K, 4) float32 absolute xyxy, `scores` (K), `labels` (K) class numbers and `names` (K), best
             first.
             classify: `probabilities` (C), `labels` (C) class numbers and `names` (C) of all classes, likeliest first.
+            And without the task's name: `.boxes`, `.scores`, `.labels`, `.names`, `.mask`, `.probabilities`, `.plot()`,
+            `.save()`, `.to_json()`, `.to_supervision()`; see Result.
 
         Raises:
-            UserError: for a file that cannot be decoded, an image size that the model does not accept, and anything
-                that is not an image: floats, a batch, an empty array.
+            UserError: for a file that cannot be decoded, a folder without images, an image size that the model does not
+                accept, a threshold outside 0 to 1, and anything that is not an image: floats, a batch, an empty array.
         """
+        if threshold is not None and not 0 <= threshold <= 1:
+            raise UserError(f"threshold={threshold}: a score is a number from 0 to 1")
+        if isinstance(images, str | Path) and is_several(images):
+            images = find_images(str(images))
         if isinstance(images, list | tuple):
-            return [self.predict_one(image) for image in images]
-        return self.predict_one(images)
+            return [self.predict_one(image, threshold, bgr=bgr) for image in images]
+        return self.predict_one(images, threshold, bgr=bgr)
 
-    def predict_one(self, image: AnyImage) -> Result:
-        """Predict for one image, by task."""
+    def predict_one(self, image: AnyImage, threshold: float | None = None, *, bgr: bool = False) -> Result:
+        """Predict for one image; see predict()."""
+
+        def pixels() -> Pixels:
+            return pixels_of(image, self.view, bgr=bgr)
+
         try:
-            found = self.find(pixels_of(image, self.view))
+            found = self.find(pixels())
         except UserError as error:
             if isinstance(image, str | Path) and str(image) not in str(error):
                 raise UserError(f"{image}: {error}") from error
             raise
-        return {name: task.output.result(found[name]) for name, task in self.tasks.items()}
+        outputs = {name: task.output for name, task in self.tasks.items()}
+        if threshold is not None:
+            found = {name: output.above(found[name], threshold) for name, output in outputs.items()}
+            outputs = {name: output.with_threshold(threshold) for name, output in outputs.items()}
+        parts = {name: output.result(found[name]) for name, output in outputs.items()}
+        return Result(parts, found, outputs, pixels, Path(image) if isinstance(image, str | Path) else None)
 
 
-def pixels_of(image: AnyImage, view: View) -> Pixels:
+def is_several(path: str | Path) -> bool:
+    """Whether a path names a folder or is a glob."""
+    return not Path(path).is_file() and (Path(path).is_dir() or glob.has_magic(str(path)))
+
+
+def pixels_of(image: AnyImage, view: View, *, bgr: bool = False) -> Pixels:
     """Convert an image to an array (H, W, 3) uint8 RGB.
+
+    Args:
+        bgr: whether arrays are BGR.
 
     Raises:
         UserError: if it is not an image.
@@ -147,4 +177,4 @@ def pixels_of(image: AnyImage, view: View) -> Pixels:
         )
     if problem := no_photo(image):
         raise UserError(problem)
-    return image
+    return image[..., ::-1] if bgr else image

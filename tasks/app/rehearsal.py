@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from hydra import compose, initialize_config_module
+from hydra import compose
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from omegaconf import open_dict
@@ -10,6 +10,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from tasks.app.cli import check_composed, prepared
 from tasks.app.dataset import open_dataset
+from tasks.app.interpolations import conf_folder
 from tasks.app.messages import MISTAKES, explain, explain_run
 from tasks.app.resolve import resolve
 from tasks.app.validate import check_typed
@@ -30,7 +31,7 @@ def rehearse(task: str, overrides: Sequence[str], spelled_out: Callable[[Sequenc
     """
     words = prepared(task, overrides, spelled_out)
     try:
-        with initialize_config_module("conf", version_base="1.3"):
+        with conf_folder():
             config = compose(task, words, return_hydra_config=True)
     except (HydraException, OmegaConfBaseException) as error:
         raise UserError(explain(error, words)) from None

@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-from hydra import compose, initialize_config_module
+from hydra import compose
 from omegaconf import DictConfig, OmegaConf
 
 from backbones.table_file import read_table
+from tasks.app.interpolations import conf_folder
 from tasks.common.errors import UserError
 from tasks.config.budget import budgets_of
 from tasks.config.rules.run import COMMAND, DATA
@@ -103,7 +104,7 @@ def composed(task: str, *overrides: str) -> Settings:
     Raises:
         UserError: as Settings.of.
     """
-    with initialize_config_module("conf", version_base="1.3"):
+    with conf_folder():
         return resolve(task, compose(task, list(overrides)))
 
 

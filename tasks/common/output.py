@@ -71,6 +71,14 @@ class Output(ABC):
         """A line for the terminal about all overlays, or ''."""
         return ""
 
+    def with_threshold(self, _threshold: float, /) -> "Output":
+        """The same output, which draws, counts and names what scores at least this; itself if it has no threshold."""
+        return self
+
+    def above(self, found: Any, _threshold: float, /) -> Any:
+        """The part of a prediction that scores at least this; all of it if its parts have no scores."""
+        return found
+
     def resized(self, found: Any, _size: tuple[int, int], _scale: float, /) -> Any:
         """Rescale what was found for a picture of this (height, width), `_scale` times as large as the image."""
         return found
@@ -94,19 +102,23 @@ def write_overlay(
     Returns:
         Entries for the index: the picture's path, and its scale if the image is very large.
     """
-    layers = sorted(outputs, key=lambda key: outputs[key].layer)
-    if outputs[layers[0]].layer == Layer.CAPTION:
+    if min(output.layer for output in outputs.values()) == Layer.CAPTION:
         return {}
-    told: dict[str, Any] = {}
+    scale = LONGEST / max(image.shape[:2])
+    told: dict[str, Any] = {"overlay_scale": round(scale, 4)} if scale < 1 else {}
+    return {"overlays": save_png(overlay_of(outputs, image, found), folder / f"{name}.png")} | told
+
+
+def overlay_of(outputs: Mapping[str, Output], image: Pixels, found: Mapping[str, Found]) -> Pixels:
+    """The picture of what all tasks find in an image (H, W, 3), with a legend; at most LONGEST pixels long."""
+    layers = sorted(outputs, key=lambda key: outputs[key].layer)
     if (scale := LONGEST / max(image.shape[:2])) < 1:
-        told["overlay_scale"] = round(scale, 4)
         image = shrunk(image, scale)
         found = {key: outputs[key].resized(values, image.shape[:2], scale) for key, values in found.items()}
     for key in layers:
         image = outputs[key].overlay(image, found[key], key != layers[0])
     legend = [entry for key in layers for entry in outputs[key].legend(found[key])]
-    picture = np.asarray(with_legend(Image.fromarray(image), legend))
-    return {"overlays": save_png(picture, folder / f"{name}.png")} | told
+    return np.asarray(with_legend(Image.fromarray(image), legend))
 
 
 def save_png(pixels: Pixels, path: Path) -> str:

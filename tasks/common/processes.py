@@ -2,10 +2,12 @@
 
 import re
 import subprocess
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+ENTRY = Path(__file__).parents[2] / "mobilevision.py"
 PATIENCE = 20  # seconds that a process has to exit by itself
 Process = subprocess.Popen[bytes]
 
@@ -19,6 +21,14 @@ class Pace(NamedTuple):
     def epochs(self, seconds: float) -> int:
         """Number of epochs that fit into this time, at least one."""
         return max(1, int((seconds - self.before) / self.epoch))
+
+
+def command_of(name: str) -> list[str]:
+    """The words that start a command of ours in a process of its own: a task, or a module in full.
+
+    Unlike `python -m`, it finds our packages also from a folder that has a tasks/ or conf/ of its own.
+    """
+    return [sys.executable, "-P", str(ENTRY), name]
 
 
 def start(command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None) -> Process:
@@ -56,7 +66,7 @@ def reason(said: str, status: int) -> str:
     return errors[0] if errors else lines[-1] if lines else f"exit status {status}"
 
 
-def quoted(path: Path) -> str:
-    """A path quoted for Hydra's command line, whatever it contains."""
+def quoted(path: str | Path) -> str:
+    """A path or a text quoted for Hydra's command line, whatever it contains."""
     text = re.sub(r"(\\*)('|$)", lambda found: found[1] * 2 + ("\\'" if found[2] else ""), str(path))
     return f"'{text}'"

@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any, NamedTuple
 from tasks.common.console import report
 from tasks.common.cpu import cores
 from tasks.common.errors import UserError
-from tasks.common.processes import Process, quoted, reason, start, stop
+from tasks.common.processes import Process, command_of, quoted, reason, start, stop
 
 
 class Job(NamedTuple):
@@ -50,7 +49,7 @@ class Job(NamedTuple):
             alone: whether nothing else trains at the same time, so that threads may be bound to cores.
         """
         return [
-            *(sys.executable, "-m", f"tasks.{self.task}", "-m", *self.overrides, *more),
+            *(*command_of(self.task), "-m", *self.overrides, *more),
             *([] if alone else ["cpu.bind_threads=false"]),
             f"seed={','.join(map(str, seeds))}",
             *(f"hydra.sweep.dir={quoted(self.folder)}", "hydra.sweep.subdir=seed_${seed}"),

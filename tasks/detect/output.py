@@ -66,6 +66,13 @@ class DetectOutput(Output):
         boxes, scores, labels = (found[key][sure] for key in ("boxes", "scores", "labels"))
         return np.asarray(draw_boxes(image, boxes, labels, scores, self.names, framed=covered, legend=False))
 
+    def with_threshold(self, threshold: float) -> "DetectOutput":
+        return DetectOutput(self.classes, threshold)
+
+    def above(self, found: Found, threshold: float) -> Found:
+        sure = found["scores"] >= threshold
+        return {key: values[sure] for key, values in found.items()}
+
     def resized(self, found: Found, _size: tuple[int, int], scale: float) -> Found:
         return {**found, "boxes": found["boxes"] * scale}
 

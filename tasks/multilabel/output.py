@@ -67,6 +67,9 @@ class MultiLabelOutput(Output):
     def summary(self, found: Found) -> str:
         return ", ".join(f"{name} {value:.3f}" for _, name, value in self.kept(found)) or "nothing"
 
+    def with_threshold(self, threshold: float) -> "MultiLabelOutput":
+        return MultiLabelOutput(self.names, threshold)
+
     def note(self) -> str:
         """The threshold and its key."""
         return f"labels    from a probability of {self.threshold:g} on (task.threshold)"

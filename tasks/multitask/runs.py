@@ -1,14 +1,13 @@
 """The trainings of a comparison, one after another, each a separate `python -m tasks.multitask` process."""
 
 import json
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from tasks.common.errors import UserError
-from tasks.common.processes import Pace, Process, quoted, reason, start, stop
+from tasks.common.processes import Pace, Process, command_of, quoted, reason, start, stop
 
 SEED = "_seed_"  # between a network's name and its seed, in the name of a folder
 SHARED = "shared"  # the network with all heads; each separate network is named after its head
@@ -83,7 +82,7 @@ class Runs:
             UserError: if the run fails, with its own error line.
         """
         command = [
-            *(sys.executable, "-m", "tasks.multitask", *self.overrides),
+            *(*command_of("multitask"), *self.overrides),
             *([f"heads=[{','.join(heads)}]"] if heads else []),
             *self.without.get(folder.name.partition(SEED)[0], ()),
             f"trainer.max_epochs={epochs}",

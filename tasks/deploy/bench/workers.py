@@ -3,13 +3,13 @@
 import json
 import os
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import IO, Any
 
 from tasks.common.errors import UserError
+from tasks.common.processes import command_of
 
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")  # read when a library is imported
 
@@ -53,7 +53,7 @@ def worker(name: str, threads: int) -> Iterator[Worker]:
     environment = {**os.environ, **dict.fromkeys(THREADS, str(threads))}
     for bound in ("OMP_PROC_BIND", "OMP_PLACES"):  # would pin every worker to the same core
         environment.pop(bound, None)
-    command = [sys.executable, "-m", "tasks.deploy.bench.child"]
+    command = command_of("tasks.deploy.bench.child")
     with (
         tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as said,
         subprocess.Popen(

@@ -10,6 +10,7 @@ import time
 
 import pytest
 
+from tasks.common.processes import command_of
 from tests.tasks.classify.test_command import TINY
 
 JOBS = ("trainer.max_epochs=1", "pictures=0")
@@ -44,7 +45,7 @@ def test_a_job_of_several_processes_is_a_command_of_its_own(command, folders, tm
     )  # fmt: skip
     assert len(Started.commands) == 2, result.err
     for number, words in enumerate(Started.commands):
-        assert words[:3] == [sys.executable, "-m", "tasks.classify"] and "-m" not in words[3:]
+        assert words[:4] == command_of("classify") and "-m" not in words[4:]
         assert f"seed={number}" in words and "trainer.devices=2" in words
         folder = str(sweep / str(number)).replace("'", "\\'")
         assert words[-2:] == [f"hydra.run.dir='{folder}'", f"hydra.job.num={number}"]

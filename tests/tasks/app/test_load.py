@@ -23,19 +23,6 @@ BEFORE = ROOT / "tests" / "data" / "before_rooms"
 SEGMENT, MULTITASK, EXPORTED = BEFORE / "segment.ckpt", BEFORE / "multitask.ckpt", BEFORE / "export" / "model.onnx"
 
 
-@pytest.fixture
-def photos(tmp_path):
-    """Two photos that their cameras noted as turned by 90 degrees."""
-    folder, generator = tmp_path / "photos", np.random.default_rng(0)
-    folder.mkdir()
-    turned = Image.Exif()
-    turned[0x0112] = 6
-    for name, size in (("a.jpg", (60, 90, 3)), ("b.png", (40, 31, 3))):
-        image = Image.fromarray(generator.integers(0, 255, (4, 6, 3)).astype(np.uint8)).resize(size[1::-1])
-        image.save(folder / name, exif=turned)
-    return folder
-
-
 @pytest.mark.parametrize(("task", "path"), [("segment", SEGMENT), ("segment", EXPORTED), ("multitask", MULTITASK)])
 def test_the_numbers_of_mode_predict(command, reads, photos, tmp_path, task, path):
     source = "checkpoint" if path.suffix == ".ckpt" else "model"

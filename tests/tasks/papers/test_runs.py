@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tasks.common.errors import UserError
-from tasks.common.processes import start
+from tasks.common.processes import command_of, start
 from tasks.common.spread import Spread
 from tasks.common.trainings import Job, claim, run_all
 from tasks.common.typed import listed
@@ -52,8 +52,8 @@ def jobs(folder: Path, *names: str) -> list[Job]:
 def test_the_command_of_a_row(tmp_path):
     job = Job("classify", "a b", ("experiment=x",), tmp_path / folder_name("[a] b"))
     assert job.folder.name == "a_b" and folder_name("[]") == "none"
-    assert job.command([0, 2], ["trainer.max_epochs=3"], alone=False)[1:] == [
-        *("-m", "tasks.classify", "-m", "experiment=x", "trainer.max_epochs=3", "cpu.bind_threads=false", "seed=0,2"),
+    assert job.command([0, 2], ["trainer.max_epochs=3"], alone=False) == [
+        *(*command_of("classify"), "-m", "experiment=x", "trainer.max_epochs=3", "cpu.bind_threads=false", "seed=0,2"),
         *(f"hydra.sweep.dir='{tmp_path / 'a_b'}'", "hydra.sweep.subdir=seed_${seed}"),
     ]
 

@@ -1,0 +1,213 @@
+"""Trainings and evaluations from a program or a notebook: each is a command in its own process, with its own folder."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from tasks.checkpoint.manifest import NAME, read_manifest
+from tasks.checkpoint.manifest_rules import SUFFIXES
+from tasks.checkpoint.reading import forget
+from tasks.common.errors import Diverged, UserError
+from tasks.common.processes import command_of, quoted, reason
+
+PLAIN = re.compile(r"[\w./+@-]+")  # a text that Hydra's grammar takes as it stands
+FOLDER = "hydra.run.dir"
+
+
+class Run(dict[str, Any]):
+    """The scores of a run, as in its metrics.json.
+
+    Attributes:
+        folder: of the run.
+    """
+
+    def __init__(self, scores: Mapping[str, Any], folder: Path) -> None:
+        super().__init__(scores)
+        self.folder = folder
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.folder)!r}, {super().__repr__()})"
+
+    @property
+    def checkpoint(self) -> Path:
+        """The best weights of a training.
+
+        Raises:
+            UserError: if the run was none.
+        """
+        path = self.folder / "checkpoints" / "best.ckpt"
+        if not path.is_file():
+            raise UserError(f"{self.folder} has no checkpoints/best.ckpt: it is no training's, or no epoch was scored")
+        return path
+
+
+def train(task: str, *overrides: str, **keys: Any) -> Run:
+    """Train as `python -m tasks.<task>` does, and return the scores of the best weights.
+
+        >>> run = train("segment", backbone="mobilenet_v3_small", trainer={"max_epochs": 2})  # doctest: +SKIP
+        >>> run["mIoU"], run.folder, run.checkpoint  # doctest: +SKIP
+
+    The lines of the command are printed as they come. An interrupt (Ctrl-C, a notebook's stop) ends the training as it
+    ends the command: its last.ckpt can be resumed.
+
+    Args:
+        task: segment, detect, classify, multilabel, multitask, or one of a plug-in.
+        overrides: as they are typed: "trainer.max_epochs=2".
+        keys: the same as Python values; dictionaries hold the keys below: trainer={"max_epochs": 2}, None is null.
+
+    Raises:
+        UserError: what the command prints after "error:", in one line.
+    """
+    return run(task, "train", words_of(overrides, keys))
+
+
+def evaluate(source: str | Path, *overrides: str, **keys: Any) -> Run:
+    """Score a checkpoint or an exported file, on its own data set or `dataset=`.
+
+        >>> evaluate("outputs/street/checkpoints/best.ckpt", dataset="cityscapes")["mIoU"]  # doctest: +SKIP
+
+    Args:
+        source: best.ckpt, or an exported file.
+        overrides: see train().
+        keys: see train().
+
+    Raises:
+        UserError: see train().
+    """
+    path = Path(source)
+    exported = path.suffix in SUFFIXES or path.name == NAME
+    kind, task = ("model", read_manifest(path)["task"]) if exported else ("checkpoint", task_of(path))
+    forget()  # another process evaluates
+    return run(task, "evaluate", [f"{kind}={quoted(path)}", *words_of(overrides, keys)])
+
+
+def task_of(path: Path) -> str:
+    """The command that trained a checkpoint.
+
+    Raises:
+        UserError: if it is none of ours.
+    """
+    from tasks.checkpoint.checkpoint import read_ours
+
+    task: str = read_ours(path)["mobilevision"]["task"]
+    return task
+
+
+def run(task: str, mode: str, words: Sequence[str]) -> Run:
+    """Run a command to its end in its own process; returns its scores.
+
+    Raises:
+        UserError: if it refuses something; Diverged for a diverged loss.
+        RuntimeError: if it fails otherwise; its traceback has been printed.
+    """
+    if {"-m", "--multirun"} & set(words):
+        raise UserError("-m is for the command line: call this once for each run")
+    folder = typed_folder(words) or new_folder(task)
+    chosen = [] if typed_folder(words) else [f"{FOLDER}={quoted(folder)}"]
+    status, last = follow([*command_of(task), f"mode={mode}", *words, *chosen])
+    if status and chosen:
+        drop_empty(folder)
+    if status in (UserError.status, Diverged.status):
+        raise (Diverged if status == Diverged.status else UserError)(reason(last, status))
+    if status:
+        raise RuntimeError(f"{task}: the command ended with status {status}")
+    return Run(json.loads((folder / "metrics.json").read_text()), folder)
+
+
+def follow(command: Sequence[str]) -> tuple[int, str]:
+    """Run a command and print its lines; returns its status and its last lines. An interrupt is passed on once."""
+    last: list[str] = []
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        env=environment,
+        start_new_session=True,  # else it gets Ctrl-C twice, and a second one ends it at once
+    ) as process:
+        assert process.stdout is not None
+        try:
+            for line in process.stdout:
+                last = [*last[-50:], line]
+                if not line.startswith("error: "):  # that is raised
+                    sys.stdout.write(line)
+        except BaseException:
+            process.send_signal(signal.SIGINT)
+            for line in process.stdout:
+                sys.stdout.write(line)
+            raise
+        return process.wait(), "".join(last)
+
+
+def typed_folder(words: Sequence[str]) -> Path | None:
+    """The value of hydra.run.dir, if it was typed."""
+    typed = [word.partition("=")[2] for word in words if word.lstrip("+").startswith(f"{FOLDER}=")]
+    return Path(typed[-1].strip("'\"")) if typed else None
+
+
+def new_folder(task: str) -> Path:
+    """A new folder, outputs/<task>/<date>_<time>, or one of the same name with a number appended."""
+    name = time.strftime("%Y-%m-%d_%H-%M-%S")
+    for number in count(1):
+        folder = Path("outputs", task, name if number == 1 else f"{name}_{number}")
+        try:
+            folder.mkdir(parents=True)
+            return folder
+        except FileExistsError:
+            continue
+    raise AssertionError
+
+
+def drop_empty(folder: Path) -> None:
+    """Remove a new folder in which nothing was written, and that of its task if it is empty now."""
+    with suppress(OSError):  # it is not empty, or the command has removed it
+        folder.rmdir()
+    with suppress(OSError):
+        folder.parent.rmdir()
+
+
+def words_of(overrides: Sequence[str], keys: Mapping[str, Any]) -> list[str]:
+    """Overrides as they are typed, and keys as Python values, as words of the command line."""
+    return [*overrides, *(f"{key}={spelled(value)}" for key, value in flat(keys))]
+
+
+def flat(keys: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    """The values of nested dictionaries with their dotted keys."""
+    for key, value in keys.items():
+        if isinstance(value, Mapping) and value:
+            yield from flat(value, f"{above}{key}.")
+        else:
+            yield f"{above}{key}", value
+
+
+def spelled(value: Any) -> str:
+    """A Python value in Hydra's grammar.
+
+    Raises:
+        UserError: for anything but numbers, texts, paths, booleans, None, lists and dictionaries of them.
+    """
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str | Path):
+        return str(value) if PLAIN.fullmatch(str(value)) else quoted(value)
+    if isinstance(value, int | float):
+        return repr(value)
+    if isinstance(value, list | tuple):
+        return f"[{','.join(map(spelled, value))}]"
+    if isinstance(value, Mapping):
+        return "{" + ",".join(f"{key}:{spelled(each)}" for key, each in value.items()) + "}"
+    raise UserError(f"{value!r}: a value of a key is a number, text, path, boolean, None, list or dictionary")
