@@ -17,8 +17,8 @@ from tasks.config.heads import is_multitask
 from tasks.config.overrides import typed_keys
 from tasks.config.tree import resolved
 from tasks.config.unread import as_built
-from tasks.data.files.images import find_images
 from tasks.data.loading.upright import answer_without_data
+from tasks.predict.sources import find_sources, is_video
 
 
 def run(settings: Settings, typed: Sequence[str], folder: Path) -> None:
@@ -56,17 +56,22 @@ def run(settings: Settings, typed: Sequence[str], folder: Path) -> None:
 def predict_images(settings: Settings, typed: Sequence[str], folder: Path) -> None:
     """`mode=predict`, with a checkpoint or an exported file."""
     run = settings.run
-    images = find_images(settings.prediction.input)
+    sources = find_sources(settings.prediction.input)
+    if len(sources) == 1 and is_video(sources[0]):
+        from tasks.predict.videos import open_video
+
+        open_video(sources[0]).close()  # a mistake shows before torch is imported
     if run.source.model is not None:  # without PyTorch
         from tasks.deploy.predicting import predict as predict_with_file
 
         predict_with_file(
             run.source.model,
-            images,
+            sources,
             folder,
             threads=settings.export.threads,
             upright=settings.prediction.upright if "upright" in typed_keys(typed) else None,
             white=run.data.white,
+            which=settings.prediction.frames,
         )
         return
     from tasks.engine.weights import with_checkpoint
@@ -74,7 +79,7 @@ def predict_images(settings: Settings, typed: Sequence[str], folder: Path) -> No
 
     run, _ = with_checkpoint(run, typed)
     upright = answer_without_data(run.data.dataset) if run.upright is None else run.upright
-    predict(run, images, folder, upright=upright)
+    predict(run, sources, folder, upright=upright, which=settings.prediction.frames)
 
 
 def run_with_data(settings: Settings, typed: Sequence[str], folder: Path) -> None:

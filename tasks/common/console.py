@@ -4,7 +4,7 @@ import multiprocessing
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -13,6 +13,7 @@ from tasks.common.errors import Stopped, UserError, visible
 from tasks.common.ranks import is_first
 
 Result = TypeVar("Result")
+Item = TypeVar("Item")
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -21,6 +22,17 @@ def report(line: str) -> None:
     torch = sys.modules.get("torch")  # not imported only to print a line
     if is_first() and (torch is None or not torch.distributed.is_initialized() or torch.distributed.get_rank() == 0):
         print(line, flush=True)
+
+
+def track(items: Iterable[Item], task: str, count: int) -> Iterable[Item]:
+    """The items, with a progress bar that goes when they end; none without a terminal or rich."""
+    if not sys.stdout.isatty():
+        return items
+    try:
+        from rich.progress import track as bar
+    except ModuleNotFoundError:  # a file is predicted with NumPy, Pillow and its runtime alone
+        return items
+    return bar(items, task, count, transient=True)
 
 
 def run_command(main: Callable[[], Result]) -> Result:

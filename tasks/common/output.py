@@ -59,6 +59,10 @@ class Output(ABC):
             covered: whether another task has already drawn on the image.
         """
 
+    def on_frame(self, image: Pixels, found: Any, covered: bool, /) -> Pixels:
+        """Draw on a frame of a video, as overlay() does; a result of another size is resized to the frame."""
+        return self.overlay(image, found, covered)
+
     def legend(self, _found: Any, /) -> list[Entry]:
         """The colours of the overlay and their meanings; empty if it has no colours."""
         return []

@@ -62,6 +62,7 @@ def draw_boxes(
     wrong: NDArray[np.bool_] | None = None,
     framed: bool = False,
     legend: bool = True,
+    enlarge: bool = True,
 ) -> Image.Image:
     """An image with its boxes, the best-scored on top; a small image is enlarged by an integer factor.
 
@@ -76,8 +77,9 @@ def draw_boxes(
         wrong: (K) boxes that are dashed, and named even in a crowd.
         legend: whether a legend may be added.
         framed: whether lines get contrasting edges, for images with strong colours of their own.
+        enlarge: whether a small image may be.
     """
-    times = -(-SMALL // max(image.shape[:2]))
+    times = -(-SMALL // max(image.shape[:2])) if enlarge else 1
     canvas = Image.fromarray(image)
     canvas = canvas.resize((canvas.width * times, canvas.height * times), Image.Resampling.BICUBIC)
     pen, longer = ImageDraw.Draw(canvas), max(canvas.size)

@@ -61,10 +61,20 @@ class DetectOutput(Output):
         return {"found": int((found["scores"] >= self.shown).sum()), "boxes": str(path)}
 
     def overlay(self, image: Pixels, found: Found, covered: bool) -> Pixels:
-        """The image with its confident boxes."""
+        """The image with its confident boxes; a small one is enlarged."""
+        return self.drawn(image, found, covered, enlarge=True)
+
+    def on_frame(self, image: Pixels, found: Found, covered: bool) -> Pixels:
+        """The frame with its confident boxes, in its own size."""
+        return self.drawn(image, found, covered, enlarge=False)
+
+    def drawn(self, image: Pixels, found: Found, covered: bool, *, enlarge: bool) -> Pixels:
+        """See overlay() and on_frame()."""
         sure = found["scores"] >= self.shown
         boxes, scores, labels = (found[key][sure] for key in ("boxes", "scores", "labels"))
-        return np.asarray(draw_boxes(image, boxes, labels, scores, self.names, framed=covered, legend=False))
+        return np.asarray(
+            draw_boxes(image, boxes, labels, scores, self.names, framed=covered, legend=False, enlarge=enlarge)
+        )
 
     def with_threshold(self, threshold: float) -> "DetectOutput":
         return DetectOutput(self.classes, threshold)

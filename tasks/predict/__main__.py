@@ -4,7 +4,7 @@ python -m tasks.predict model=model.onnx input=photos/       NumPy, Pillow and t
 python -m tasks.predict checkpoint=best.ckpt input=photos/   any key of python -m tasks.<task> mode=predict
 
 model=FILE        .onnx, .xml, .pte, .pt2 or its model.json
-input=PHOTOS      an image, a folder or a glob
+input=PHOTOS      an image, a folder, a glob or a .txt file of paths; with OpenCV also a video or camera (docs/video.md)
 output=FOLDER     gets index.csv, labels/, boxes/, overlays/; default: outputs/predict/<date and time>
 threads=N         of the runtime; default: its own
 """
@@ -57,7 +57,7 @@ def given(arguments: Sequence[str]) -> dict[str, str]:
         found[key] = value
     for key in ("model", "input"):
         if not found.get(key):
-            raise UserError(f"{key}=… is missing: model=<exported file> input=<image, folder or glob>")
+            raise UserError(f"{key}=… is missing: model=<exported file> input=<image, folder, glob, list or video>")
     if not found.get("threads", "1").isdecimal() or int(found.get("threads", "1")) < 1:
         raise UserError(f"threads={found['threads']}: a number from 1 on")
     return found
@@ -69,10 +69,10 @@ def predict_with_file(keys: dict[str, str]) -> None:
     Raises:
         UserError: for a file that cannot be used, or photos that cannot be read.
     """
-    from tasks.data.files.images import find_images
     from tasks.deploy.predicting import predict
+    from tasks.predict.sources import find_sources
 
-    images = find_images(keys["input"])
+    sources = find_sources(keys["input"])
     folder = Path(keys.get("output") or Path("outputs", "predict", time.strftime("%Y-%m-%d_%H-%M-%S")))
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"output={folder} exists and is not empty: name a new folder")
@@ -80,7 +80,7 @@ def predict_with_file(keys: dict[str, str]) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"output={folder}: {(error.strerror or str(error)).lower()}") from None
-    predict(keys["model"], images, folder, threads=int(keys["threads"]) if "threads" in keys else None)
+    predict(keys["model"], sources, folder, threads=int(keys["threads"]) if "threads" in keys else None)
 
 
 def by_command(task: str, arguments: Sequence[str]) -> None:

@@ -1,50 +1,52 @@
-"""Prediction on arbitrary images: label maps, overlays and an index of the results."""
+"""Prediction with a checkpoint's network: photos, and the frames of videos."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 
 from tasks.checkpoint.checkpoint import open_checkpoint
 from tasks.common.labels import Pixels
-from tasks.common.output import Found, notes, size_to_see, summary, write_overlay
+from tasks.common.output import size_to_see
 from tasks.data.transforms.letterbox import Stretch
 from tasks.engine.build import build
 from tasks.engine.instantiate import make
 from tasks.engine.learner import Learner
 from tasks.engine.settings import Run
 from tasks.engine.weights import classes_of, load_for_inference, sources_of
-from tasks.predict.photos import predict_each
+from tasks.predict.all import predict_all
+from tasks.predict.prediction import Prediction, write_photo
+from tasks.predict.settings import Frames
+from tasks.predict.sources import Source
 
 
-def predict(run: Run, images: Sequence[Path], folder: Path, *, upright: bool) -> None:
-    """Predict every image with the checkpoint's network, and write the output of each task.
+def predict(run: Run, sources: Sequence[Source], folder: Path, *, upright: bool, which: Frames) -> None:
+    """Predict every photo and video with the checkpoint's network, and write the output of each task.
 
     Files that are damaged or not images are reported and skipped; their number is printed at the end.
 
     Args:
         upright: whether photos are rotated according to their EXIF orientation.
+        which: frames of videos.
 
     Raises:
         UserError: for a checkpoint that does not fit, or if no image could be read.
     """
     if run.source.checkpoint is not None:
         metadata = open_checkpoint(run.source.checkpoint, run.task)["mobilevision"]
-        classes, sources = classes_of(metadata), sources_of(metadata)
+        classes, sets = classes_of(metadata), sources_of(metadata)
     else:
-        classes, sources = make(run.data.dataset, "dataset").classes, {}
-    learner = build(run.learner, classes, sources)
+        classes, sets = make(run.data.dataset, "dataset").classes, {}
+    learner = build(run.learner, classes, sets)
     load_for_inference(run, learner)
     learner.eval().to(best_device(run.trainer.accelerator))
     fit = make(run.data.fit, "data.fit")
 
-    def predict_named(image: Pixels, name: Path) -> tuple[dict[str, Any], str]:
-        return predict_one(learner, image, fit, folder, name)
-
-    for note in notes({key: task.output for key, task in learner.each_task()}):
-        print(note, flush=True)
-    predict_each(images, predict_named, folder, upright=upright, white=run.data.white)
+    outputs = {key: task.output for key, task in learner.each_task()}
+    find_in = partial(find, learner, fit=fit)
+    predict_all(sources, find_in, outputs, folder, upright=upright, white=run.data.white, which=which)
 
 
 def predict_one(learner: Learner, image: Pixels, fit: Any, folder: Path, name: Path) -> tuple[dict[str, Any], str]:
@@ -56,26 +58,8 @@ def predict_one(learner: Learner, image: Pixels, fit: Any, folder: Path, name: P
     Returns:
         The image's row of the index, and a line for the terminal.
     """
-    found, shown, row = find(learner, image, fit)
     outputs = {key: task.output for key, task in learner.each_task()}
-    for key, output in outputs.items():
-        row |= output.write(found[key], folder, name)
-    row |= write_overlay(outputs, shown, found, folder / "overlays", name)
-    return row, summary(outputs, found)
-
-
-class Prediction(NamedTuple):
-    """Predictions for an image.
-
-    Attributes:
-        found: by task.
-        image: the pixels (H, W, 3) that `found` refers to.
-        row: columns of the index for a very large image.
-    """
-
-    found: dict[str, Found]
-    image: Pixels
-    row: dict[str, Any]
+    return write_photo(outputs, find(learner, image, fit), folder, name)
 
 
 @torch.inference_mode()

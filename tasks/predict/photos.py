@@ -1,63 +1,102 @@
-"""Predicts a set of photos one by one: reads ahead, skips and reports damaged files, writes an index."""
+"""Predicts photos and videos one by one: reads ahead, skips and reports damaged files, writes an index."""
 
-import csv
-import io
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rich.progress import track
-
+from tasks.common.console import track
 from tasks.common.cpu import thread_pool
 from tasks.common.errors import UserError
 from tasks.common.labels import Pixels
 from tasks.data.files.images import read_rgb
+from tasks.predict.index import Index
+from tasks.predict.sources import Source, is_video, paths_of
+
+if TYPE_CHECKING:
+    from tasks.data.files.video import Video
+
+    PredictFrames = Callable[[Video, Path, Index], int]
 
 
 def predict_each(
-    images: Sequence[Path],
+    sources: Sequence[Source],
     predict_one: Callable[[Pixels, Path], tuple[dict[str, Any], str]],
     folder: Path,
     *,
     upright: bool,
     white: float | None = None,
+    predict_frames: "PredictFrames | None" = None,
 ) -> None:
-    """Predict every photo; each gets its line in index.csv as soon as it is done.
+    """Predict every photo and video; each photo and frame gets its line in index.csv as soon as it is done.
 
     Args:
-        images: files; damaged files and non-images are reported and skipped, and their number is printed at the end.
+        sources: damaged files and those that are neither photo nor video are reported and skipped, and their number is
+            printed at the end.
         predict_one: called with a photo (H, W, 3) and the name for its results; returns its row of the index and a line
             for the terminal.
         folder: for the results.
-        upright: whether photos are rotated according to their EXIF orientation.
+        upright: whether photos are rotated according to their EXIF orientation. Videos are turned as players do it.
         white: the white value of photos with more than 8 bits per channel; None to read it from the file.
+        predict_frames: called with a video, the name for its results and the index; returns the number of frames. None
+            if there is no video.
 
     Raises:
-        UserError: if `predict_one` rejects a photo, or no photo could be read.
+        UserError: if `predict_one` or `predict_frames` rejects an image, or no photo and no video could be read.
     """
-    names = unique_names(images)
-    index, skipped = Index(folder / "index.csv"), 0
-    for path, name, image in track(
-        decoded(images, names, upright=upright, white=white), "predicting", len(images), transient=True
-    ):
-        if isinstance(image, UserError):
-            print(f"skipped: {image}", flush=True)
-            index.add({"image": str(path), "status": "skipped", "reason": str(image)})
-            skipped += 1
+    names = unique_names(paths_of(sources))
+    index, skipped, photos, videos, frames = Index(folder / "index.csv"), 0, 0, 0, 0
+
+    def skip(source: Source, error: UserError) -> None:
+        nonlocal skipped
+        print(f"skipped: {error}", flush=True)
+        index.add({"image": str(source), "status": "skipped", "reason": str(error)})
+        skipped += 1
+
+    def predict_photos(images: Sequence[Path], names: Sequence[Path]) -> None:
+        nonlocal photos
+        ahead = decoded(images, names, upright=upright, white=white)
+        for path, name, image in track(ahead, "predicting", len(images)):
+            if isinstance(image, UserError):
+                skip(path, image)
+                continue
+            row = {"image": str(path), "status": "ok", "height": image.shape[0], "width": image.shape[1]}
+            try:
+                results, line = predict_one(image, name)
+            except UserError as error:
+                raise UserError(f"{path}: {error}") from error
+            if line:
+                print(f"{path}: {line}", flush=True)
+            index.add(row | results)
+            photos += 1
+
+    for moves, group in groupby(zip(sources, names, strict=True), key=lambda pair: is_video(pair[0])):
+        pairs = list(group)
+        if not moves:
+            predict_photos([path for path, _ in pairs if isinstance(path, Path)], [name for _, name in pairs])
             continue
-        row = {"image": str(path), "status": "ok", "height": image.shape[0], "width": image.shape[1]}
-        try:
-            results, line = predict_one(image, name)
-        except UserError as error:
-            raise UserError(f"{path}: {error}") from error
-        if line:
-            print(f"{path}: {line}", flush=True)
-        index.add(row | results)
-    print(f"{len(images) - skipped} images predicted, {skipped} skipped: {index.path}", flush=True)
-    if skipped == len(images):
-        raise UserError(f"none of the {skipped} files could be read as an image")
+        if predict_frames is None:
+            raise ValueError(f"{pairs[0][0]}: nothing was given that predicts videos")
+        from tasks.predict.videos import open_video  # OpenCV: not for photos alone
+
+        for source, name in pairs:
+            try:
+                video = open_video(source)
+            except UserError as error:
+                if len(sources) == 1:
+                    raise
+                skip(source, error)
+                continue
+            frames += predict_frames(video, name, index)
+            videos += 1
+    moving = any(map(is_video, sources))
+    done = [] if moving and not photos else [f"{photos} images"]
+    done += [f"{frames} frames of {videos} video{'s' * (videos != 1)}"] * moving
+    print(f"{' and '.join(done)} predicted, {skipped} skipped: {index.path}", flush=True)
+    if skipped == len(sources):
+        raise UserError(f"none of the {skipped} files could be read as an image{' or video' * moving}")
 
 
 def decoded(
@@ -87,38 +126,9 @@ def decoded(
 
 def unique_names(images: Sequence[Path]) -> list[Path]:
     """Name for each image's results: its path below the common folder of all images, without suffix if unambiguous."""
-    shared = Path(os.path.commonpath([path.absolute().parent for path in images]))
-    below = [path.absolute().relative_to(shared) for path in images]
-    count = Counter(path.with_suffix("") for path in below)
+    whole = [Path(os.path.abspath(path)) for path in images]  # noqa: PTH100 - without "..", links stay
+    shared = Path(os.path.commonpath([path.parent for path in whole]))
+    below = [path.relative_to(shared) for path in whole]
+    count = Counter(path.with_suffix("") for path in set(below))  # a list may name a file twice
     short = [path.with_suffix("") if count[path.with_suffix("")] == 1 else path for path in below]
-    return short if len(set(short)) == len(short) else below
-
-
-class Index:
-    """A CSV file with one line per photo: the photo, its status and the paths of its results.
-
-    It stays complete if the process is killed: each line is written at once, and a new column replaces the file.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.rows: list[dict[str, Any]] = []
-        self.columns: dict[str, None] = {}
-
-    def add(self, row: dict[str, Any]) -> None:
-        """Add a line; new columns are appended on the right."""
-        self.rows.append(row)
-        if row.keys() <= self.columns.keys():
-            with self.path.open("ab") as file:
-                file.write(self.lines([row]))
-            return
-        self.columns |= dict.fromkeys(row)
-        beside = self.path.with_name(f".{self.path.name}.partial")
-        beside.write_bytes(self.lines([{key: key for key in self.columns}, *self.rows]))
-        beside.replace(self.path)
-
-    def lines(self, rows: Sequence[dict[str, Any]]) -> bytes:
-        """Encode rows as UTF-8; bytes of file names that are not UTF-8 are escaped."""
-        text = io.StringIO(newline="")
-        csv.DictWriter(text, list(self.columns)).writerows(rows)
-        return text.getvalue().encode(errors="backslashreplace")
+    return short if len(set(short)) == len(set(below)) else below

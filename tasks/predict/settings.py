@@ -1,7 +1,7 @@
-"""Settings of predictions for photos. Validated on construction, without torch."""
+"""Settings of predictions for photos and videos. Validated on construction, without torch."""
 
 from dataclasses import dataclass
-from typing import Self
+from typing import NamedTuple, Self
 
 from tasks.common.errors import UserError
 from tasks.config.rules.run import PREDICTION
@@ -9,16 +9,30 @@ from tasks.config.rules.values import check_values
 from tasks.config.tree import Tree
 
 
-@dataclass(frozen=True)
-class PredictionSettings:
-    """Which photos to predict, and how to read them.
+class Frames(NamedTuple):
+    """Which frames of a video are predicted.
 
     Attributes:
-        input: an image, a folder or a glob.
+        every: every n-th frame.
+        most: of each video; None for all.
+    """
+
+    every: int = 1
+    most: int | None = None
+
+
+@dataclass(frozen=True)
+class PredictionSettings:
+    """What to predict, and how to read it.
+
+    Attributes:
+        input: see tasks/predict/sources.py.
+        frames: of videos.
         upright: whether photos are rotated according to their EXIF orientation; None as in training.
     """
 
     input: str
+    frames: Frames
     upright: bool | None
 
     @classmethod
@@ -30,5 +44,6 @@ class PredictionSettings:
         """
         check_values(tree, PREDICTION, {})
         if tree["mode"] == "predict" and tree["input"] is None:
-            raise UserError("mode=predict needs input=<image, folder or glob>")
-        return cls(input=str(tree["input"]), upright=tree["upright"])
+            raise UserError("mode=predict needs input=<image, video, folder, glob, list.txt, address or camera>")
+        frames = Frames(tree["predict"]["every"], tree["predict"]["frames"])
+        return cls(input=str(tree["input"]), frames=frames, upright=tree["upright"])

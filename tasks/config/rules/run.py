@@ -91,6 +91,8 @@ COMMAND: Rules = {
 PREDICTION: Rules = {
     "input": A_PATH,
     "upright": optional(SWITCH),
+    "predict.every": whole(1),
+    "predict.frames": whole(1, optional=True),
 }
 EXPORT: Rules = {
     "runtime.threads": whole(1, optional=True, most=THREADS),

@@ -21,6 +21,7 @@ from tasks.deploy.runtimes import Runner
 from tasks.engine.learner import Learner
 from tasks.predict import checkpoint as predicting
 from tasks.predict.photos import predict_each
+from tasks.predict.settings import Frames
 from tests.tasks.deploy.test_decode import write_folder
 from tests.tasks.predict.test_overlays import make
 
@@ -139,9 +140,9 @@ def test_a_photo_is_turned_as_for_the_file_unless_that_is_typed(tmp_path, monkey
     asked = {}
     model = SimpleNamespace(manifest={"input": takes, "tasks": {}})
     monkeypatch.setattr(shipped, "open_model", lambda _path, _threads: model)
-    monkeypatch.setattr(shipped, "predict_each", lambda *_, **given: asked.update(given))
+    monkeypatch.setattr(shipped, "predict_all", lambda *_, **given: asked.update(given))
     shipped.predict("model.onnx", [], tmp_path, upright=typed)
-    assert asked == {"upright": seen, "white": None}
+    assert asked == {"upright": seen, "white": None, "which": Frames()}
 
 
 def test_nothing_readable_is_a_mistake(learner, photos, tmp_path, monkeypatch):

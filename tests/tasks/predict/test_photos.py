@@ -12,7 +12,8 @@ from backbones.terminal import print_anything
 from tasks.common.console import stop_on_signals
 from tasks.common.errors import Stopped, UserError
 from tasks.data.files.images import find_images
-from tasks.predict.photos import Index, predict_each
+from tasks.predict.index import Index
+from tasks.predict.photos import predict_each
 
 
 def rows(path):
