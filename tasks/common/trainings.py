@@ -13,6 +13,7 @@ from tasks.common.console import report
 from tasks.common.cpu import cores
 from tasks.common.errors import UserError
 from tasks.common.processes import Process, quoted, reason, start, stop
+from tasks.common.typed import seed_word
 
 
 class Job(NamedTuple):
@@ -52,7 +53,7 @@ class Job(NamedTuple):
         return [
             *(sys.executable, "-m", f"tasks.{self.task}", "-m", *self.overrides, *more),
             *([] if alone else ["cpu.bind_threads=false"]),
-            f"seed={','.join(map(str, seeds))}",
+            seed_word(seeds),
             *(f"hydra.sweep.dir={quoted(self.folder)}", "hydra.sweep.subdir=seed_${seed}"),
         ]
 

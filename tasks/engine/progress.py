@@ -59,8 +59,6 @@ class ShowProgress(Callback):
 
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
         assert isinstance(module, Learner)
-        steps: int = vars(trainer)["log_every_n_steps"]  # Lightning sets it without declaring it
-        vars(trainer)["log_every_n_steps"] = min(steps, module.steps)  # a short training logs once, too
         if line := learns(module, trainer.optimizers[0].param_groups):
             report(line)
         if trainer.is_global_zero:

@@ -27,7 +27,7 @@ from tasks.data.loading.datamodule import DataModule
 from tasks.data.loading.splits import Splits
 from tasks.engine.averaging import AverageWeights
 from tasks.engine.build import build, build_data, make_trainer
-from tasks.engine.callbacks import Best, Last, NoteBroken, Reseed, SaveOften, StartFromMean, StopAfter
+from tasks.engine.callbacks import Best, Last, LogOnce, NoteBroken, Reseed, SaveOften, StartFromMean, StopAfter
 from tasks.engine.freezing import freeze, loaded_norms
 from tasks.engine.holdout_checks import check_same_split, check_unseen
 from tasks.engine.learner import Learner
@@ -269,6 +269,7 @@ def fit(
         *([AverageWeights(run.ema)] if run.ema is not None else []),
         *([StopAfter(run.stop_after)] if run.stop_after is not None else []),
         Reseed(run.seed),
+        LogOnce(),
         SaveMetadata(metadata),
         *([Thaw()] if run.learner.finetune.thaw[1] > 0 else []),
         *([AdaptStatistics()] if run.learner.finetune.norms == "adapt" else []),
