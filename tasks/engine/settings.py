@@ -16,6 +16,7 @@ from tasks.config.rules.values import check_finite, check_half, check_instead, c
 from tasks.config.tree import Spec, Tree, need, resolved, select, spec_of
 from tasks.data.loading.settings import DataSettings
 from tasks.engine.finetune import OF_OPTIMIZER, Finetune, check_finetune
+from tasks.engine.loggers.needs import check_logger
 
 BUILT = ("trainer", "dataset", "backbone", "optimizer", "scheduler")
 
@@ -235,10 +236,13 @@ class TrainerSettings:
         """Read from a complete, resolved configuration.
 
         Raises:
-            UserError: for a value that violates its rule, or a trainer argument that another key of ours replaces.
+            UserError: for a value that violates its rule, a trainer argument that another key of ours replaces, or a
+                logger whose package is missing.
         """
         check_values(tree, {}, trainer.RULES)
         check_instead(tree)
+        if tree["mode"] == "train":
+            check_logger(tree)
         spec = spec_of(tree, "trainer")
         return cls(
             spec=spec,

@@ -58,6 +58,6 @@ INSTEAD = {  # arguments that would break a run or have no effect: harmless valu
     "enable_checkpointing": ((True, None), "nothing: best.ckpt and last.ckpt are written"),
     "use_distributed_sampler": ((False,), "nothing: the batches are dealt out among processes"),
     "callbacks": ((None,), "nothing: the command has its own"),
-    "logger": ((None,), "logger=csv, tensorboard or none"),
+    "logger": ((None,), "logger=csv, tensorboard, wandb, mlflow or none"),
     "plugins": ((None,), "trainer.sync_batchnorm=true or trainer.precision=…"),
 }
