@@ -82,7 +82,7 @@ def tracking(run: Run, folder: Path) -> Iterator[Tracking]:
         UserError: for a logger that cannot be built.
     """
     found: list[Logger] = []
-    if run.trainer.logger is not None:
+    if run.trainer.logger:
         spec = placed(run.trainer.logger, run.output_dir, folder)
         run_id = earlier_run(run.source.resume, str(spec["_target_"]))
         with user_errors():
@@ -96,7 +96,7 @@ def tracking(run: Run, folder: Path) -> Iterator[Tracking]:
     finally:
         tracked.close(failed)
     for tracker in tracked.trackers:
-        report(f"{tracker.tool:<9} {tracker.how_to_look()}")
+        report(f"logged    {tracker.how_to_look()}")
 
 
 def placed(spec: Spec, output_dir: str, folder: Path) -> Spec:

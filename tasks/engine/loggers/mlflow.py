@@ -1,8 +1,10 @@
 """MLflow: a database and a folder of pictures that all runs share; no server."""
 
+import logging
 import os
 import posixpath
 import re
+import shlex
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -43,6 +45,8 @@ class MLflow(MLFlowLogger, Tracker):
             from mlflow import MlflowClient
             from mlflow.exceptions import MlflowException
 
+            for library in ("mlflow", "alembic"):  # reports on its tables; import has set the level
+                logging.getLogger(library).setLevel(logging.WARNING)
             own.mkdir(parents=True, exist_ok=True)
             try:
                 client = MlflowClient(place)
@@ -51,7 +55,8 @@ class MLflow(MLFlowLogger, Tracker):
                 if run_id is not None:
                     client.update_run(run_id, status="RUNNING")
             except MlflowException as error:
-                raise ValueError(f"logger=mlflow: {str(error).splitlines()[0]}") from error
+                first, *_ = str(error).split(". ")  # sentences
+                raise ValueError(f"logger=mlflow: {first}") from None
         super().__init__(
             project, name or run_name(save_dir), place, artifact_location=artifacts, run_id=run_id, synchronous=True
         )
@@ -85,7 +90,7 @@ class MLflow(MLFlowLogger, Tracker):
         self.experiment.set_terminated(self.run_id, "FAILED" if failed else "FINISHED")
 
     def how_to_look(self) -> str:
-        return f"mlflow ui --backend-store-uri {self.place}"
+        return f"for MLflow: mlflow ui --backend-store-uri {shlex.quote(self.place)}"
 
 
 def as_name(key: str) -> str:

@@ -1,5 +1,6 @@
 """TensorBoard: event files in the run's folder."""
 
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -62,4 +63,4 @@ class TensorBoard(TensorBoardLogger, Tracker):
         self.experiment.close()
 
     def how_to_look(self) -> str:
-        return f"tensorboard --logdir {self.log_dir}"
+        return f"for TensorBoard: tensorboard --logdir {shlex.quote(self.log_dir)}"

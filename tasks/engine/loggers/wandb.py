@@ -1,6 +1,7 @@
 """Weights & Biases: a folder in the run's own, which `wandb sync` uploads; online only if the user says so."""
 
 import os
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -63,7 +64,7 @@ class Wandb(WandbLogger, Tracker):
                     settings=quiet,
                 )
             except (wandb.errors.Error, ValueError) as error:
-                raise ValueError(f"logger=wandb: {error}") from error
+                raise ValueError(f"logger=wandb: {error}") from None
             run.define_metric(STEP)
             run.define_metric("*", step_metric=STEP, step_sync=True)
         super().__init__(save_dir=save_dir, project=project, experiment=run)
@@ -90,6 +91,8 @@ class Wandb(WandbLogger, Tracker):
         self.experiment.finish(exit_code=int(failed))
 
     def how_to_look(self) -> str:
-        if self.mode == "online":
-            return str(self.experiment.url)
-        return f"{self.folder}; wandb sync {self.folder} uploads it"
+        if self.folder is None or self.mode in ("online", "shared"):
+            return f"at {self.experiment.url}"
+        if self.mode == "disabled":
+            return "nowhere: the mode of wandb is disabled"
+        return f"offline; to upload: wandb sync {shlex.quote(str(self.folder))}"
