@@ -34,7 +34,8 @@ from tasks.engine.learner import Learner
 from tasks.engine.metadata import SaveMetadata
 from tasks.engine.norms import AdaptStatistics, estimate_again
 from tasks.engine.pace import KeepPace
-from tasks.engine.progress import Pictures, ShowProgress
+from tasks.engine.pictures import Pictures
+from tasks.engine.progress import ShowProgress
 from tasks.engine.quiet import quiet_lightning
 from tasks.engine.rates import without_effect
 from tasks.engine.resume_checks import check_state, epochs_done

@@ -63,4 +63,4 @@ class TensorBoard(TensorBoardLogger, Tracker):
         self.experiment.close()
 
     def how_to_look(self) -> str:
-        return f"for TensorBoard: tensorboard --logdir {shlex.quote(self.log_dir)}"
+        return f"for TensorBoard: tensorboard --logdir {shlex.quote(str(Path(self.log_dir)))}"
