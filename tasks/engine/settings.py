@@ -266,6 +266,7 @@ class Run:
         start_from_mean: whether batch norm's running statistics begin as the plain mean of all batches.
         stop_after: number of epochs after which training ends as if interrupted; None to finish.
         save_minutes: interval at which last.ckpt is written within an epoch; None for never.
+        quiet: whether libraries' reports and those of their warnings that do not apply are not shown.
         pictures: number of validation images drawn at the end.
         upright: whether mode=predict turns photos by their EXIF orientation, as those were that the network was trained
             on; None as long as the data is not opened.
@@ -285,6 +286,7 @@ class Run:
     start_from_mean: bool
     stop_after: int | None
     save_minutes: float | None
+    quiet: bool
     pictures: int
     keep_freed_memory: bool
     upright: bool | None
@@ -329,6 +331,7 @@ class Run:
             start_from_mean=whole.get("norm_start", "mean") == "mean",
             stop_after=whole["stop_after"],
             save_minutes=select(whole, "saving.minutes"),
+            quiet=whole.get("log", "quiet") == "quiet",
             pictures=whole["pictures"],
             keep_freed_memory=whole["cpu"]["keep_freed_memory"],
             upright=whole.get("upright"),

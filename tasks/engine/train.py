@@ -36,7 +36,7 @@ from tasks.engine.norms import AdaptStatistics, estimate_again
 from tasks.engine.pace import KeepPace
 from tasks.engine.pictures import Pictures
 from tasks.engine.progress import ShowProgress
-from tasks.engine.quiet import quiet_lightning
+from tasks.engine.quiet import loud_lightning, quiet_lightning
 from tasks.engine.rates import without_effect
 from tasks.engine.resume_checks import check_state, epochs_done
 from tasks.engine.settings import DistillationSettings, Run, TrainerSettings
@@ -182,7 +182,7 @@ def build_all(run: Run, splits: Splits) -> tuple[Learner, DataModule, dict[str, 
     if run.keep_freed_memory:
         keep_freed_memory()
     give_way_to_accelerator(run.trainer.accelerator)
-    quiet_lightning()
+    quiet_lightning() if run.quiet else loud_lightning()
     lightning.seed_everything(run.seed, verbose=False)
     inactive = [name for name in run.learner.heads if name and infos()[name].target not in splits.classes]
     classes = dict(splits.classes) | classes_of_inactive(run, inactive)

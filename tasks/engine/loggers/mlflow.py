@@ -45,8 +45,9 @@ class MLflow(MLFlowLogger, Tracker):
             from mlflow import MlflowClient
             from mlflow.exceptions import MlflowException
 
-            for library in ("mlflow", "alembic"):  # reports on its tables; import has set the level
-                logging.getLogger(library).setLevel(logging.WARNING)
+            level = logging.getLogger("lightning.pytorch").level  # as log=… says; mlflow's import sets its own
+            for library in ("mlflow", "alembic"):
+                logging.getLogger(library).setLevel(level)
             own.mkdir(parents=True, exist_ok=True)
             try:
                 client = MlflowClient(place)
