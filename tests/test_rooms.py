@@ -69,6 +69,10 @@ FILES = {  # what single files may import beside, or (with "only") instead
     "heads.published.detection": "backbones",
     "heads.published.row": "backbones",
     "heads.published.segmentation": "backbones",
+    "tasks.engine.loggers.mlflow": "mlflow yaml",
+    "tasks.engine.loggers.needs": "only tasks.common.errors tasks.config.tree",
+    "tasks.engine.loggers.tensorboard": "numpy PIL yaml",
+    "tasks.engine.loggers.wandb": "wandb",
     "tasks.multitask.compare": "tasks.app",  # a command
     "tasks.predict.__main__": "tasks.deploy tasks.multitask.arguments",  # a command
     "tasks.deploy.decode": "only numpy PIL onnxruntime openvino",  # it ships, and runs by itself

@@ -48,8 +48,10 @@ def fitted(run: Run, splits: Splits, typed: Sequence[str], first: bool) -> Run:
         before, run = run, with_loss(run, f"{prefix}task.loss", loss, typed)
         if first and run is not before:
             report(f"fitted    {f'loss@{name}.task.loss' if name else 'loss'}={loss}")
-    packed = getattr(splits.train, "boxes", None)
-    if packed is None or not len(getattr(packed, "taught", ())):
+    from tasks.data.loading.objects import boxes_once  # imports OpenCV
+
+    packed = boxes_once(splits.train)
+    if packed is None or not len(packed.taught):
         if first:
             report("fitted    nothing: this data set does not list its boxes")
         return run
@@ -74,7 +76,7 @@ def choices(run: Run, part: HeadSettings, splits: Splits, keys: Sequence[str]) -
     Raises:
         UserError: if the backbone has no map to find boxes on, or data.fit has no size.
     """
-    from tasks.data.loading.objects import boxes_at_input
+    from tasks.data.loading.objects import boxes_at_input, boxes_once
     from tasks.data.transforms.letterbox import Stretch
     from tasks.detect import fitted as boxes_fit
     from tasks.engine.build import detector_on_paper, user_errors
@@ -82,7 +84,8 @@ def choices(run: Run, part: HeadSettings, splits: Splits, keys: Sequence[str]) -
 
     if not keys:
         return {}, ""
-    packed: Any = splits.train.boxes
+    packed = boxes_once(splits.train)
+    assert packed is not None  # fitted() has looked
     values: dict[str, Any] = {}
     if run.data.fit is None or "size" not in run.data.fit:
         raise UserError(

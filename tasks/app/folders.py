@@ -20,7 +20,10 @@ MARKS = (
     *("index.csv", "errors.csv", "predictions.json", "comparison.csv", "study.log", "trials.log"),
 )
 DATA = ("root", "train.images", "val.images")
-RESULTS = ("metrics.json", "network.json", "training.json", "benchmark.json", "metrics.csv", "study.log", "trials.log")
+RESULTS = (
+    *("metrics.json", "network.json", "training.json", "benchmark.json", "metrics.csv", "study.log", "trials.log"),
+    *("logger.json", "events.out.tfevents.*"),
+)
 INPUTS = ("resume", "search.study")  # files that a command continues from, in the folder that contains them
 SHARED = ("train", "evaluate")  # modes in which several processes form one run
 
@@ -135,7 +138,8 @@ def own_folder(folder: Path, config: DictConfig, key: str) -> Path:
     jobs = [path.parent for path in folder.glob("*/.hydra")]
     for name in RESULTS:  # results of the old run must not be mistaken for the new one's
         for run in (folder, *jobs):
-            (run / name).unlink(missing_ok=True)
+            for path in run.glob(name):
+                path.unlink()
     return folder
 
 

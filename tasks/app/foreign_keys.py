@@ -148,7 +148,7 @@ optimizer.layer_decay={}
     layer_decay layer_lr_decay layerwise_decay llrd
 optimizer.backbone={}  # a share of optimizer.lr
     lr_backbone backbone_lr backbone_lr_mult
-logger=csv, tensorboard or none
+logger=csv, tensorboard, wandb, mlflow or none
     wandb tensorboard log_wandb use_wandb visualizer
 experiment=<a file of conf/experiment>  # a whole configuration of your own: --config-dir and --config-name
     config config_file yaml cfg_file

@@ -43,7 +43,7 @@ def needs_own_command(run: Run) -> bool:
 
     from tasks.engine.build import make_trainer  # imports torch: seconds
 
-    launcher = make_trainer(run.trainer, [], log=False).strategy.launcher
+    launcher = make_trainer(run.trainer, []).strategy.launcher
     return (
         isinstance(launcher, _SubprocessScriptLauncher)
         and not launcher.cluster_environment.creates_processes_externally

@@ -6,6 +6,7 @@ from typing import Any
 
 from tasks.common.spread import Cell, Spread, write_tables, written
 from tasks.common.table import print_table
+from tasks.common.typed import seed_word
 
 SEED = "seed"
 RUNS = "runs"  # column with the number of finished runs, which a failed job makes smaller
@@ -60,7 +61,7 @@ def missing(groups: Sequence[Sequence[Mapping[str, Any]]], differ: Sequence[str]
         own = {str(row.get(SEED)) for row in group}
         if lacking := [seed for seed in seeds if seed not in own]:
             name = " ".join(f"{key}={group[0].get(key)}" for key in differ)
-            lines.append(f"without   seed={','.join(lacking)} of {name}: {len(own)} of {len(seeds)} runs")
+            lines.append(f"without   {seed_word(lacking)} of {name}: {len(own)} of {len(seeds)} runs")
     return lines
 
 

@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from backbones.terminal import run_printing
 from tasks.common.errors import Stopped, UserError, visible
+from tasks.common.folding import folded_output
 from tasks.common.ranks import is_first
 
 Result = TypeVar("Result")
@@ -36,14 +37,14 @@ def track(items: Iterable[Item], task: str, count: int) -> Iterable[Item]:
 
 
 def run_command(main: Callable[[], Result]) -> Result:
-    """Run a command's main function; printing in it never fails.
+    """Run a command's main function; printing in it never fails, and breaks no word on a terminal.
 
     Ctrl-C and SIGTERM end it with one line and status 130 or 143.
     """
 
     def stoppable() -> Result:
         try:
-            with stop_on_signals():
+            with folded_output(), stop_on_signals():
                 return main()
         except Stopped as stopped:
             print(stopped, file=sys.stderr)

@@ -11,6 +11,8 @@ VARIABLES = {
     "ORT_DISABLE_TELEMETRY": "1",  # ONNX Runtime 1.32: writes a database, resolves a host after 10 s; read at import
     "NO_ALBUMENTATIONS_UPDATE": "1",  # albumentations: checks for a newer version on import
     "HF_HUB_DISABLE_TELEMETRY": "1",  # huggingface_hub, with which timm loads weights
+    "MLFLOW_DISABLE_TELEMETRY": "true",  # MLflow: reports its use
+    "WANDB_ERROR_REPORTING": "false",  # wandb: its errors and timings
     "DO_NOT_TRACK": "1",  # others that follow donottrack.sh
 }
 STUBBED = "openvino_telemetry"  # OpenVINO and NNCF fall back to stubs if it is not installed

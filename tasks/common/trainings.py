@@ -12,6 +12,7 @@ from tasks.common.console import report
 from tasks.common.cpu import cores
 from tasks.common.errors import UserError
 from tasks.common.processes import Process, command_of, quoted, reason, start, stop
+from tasks.common.typed import seed_word
 
 
 class Job(NamedTuple):
@@ -51,7 +52,7 @@ class Job(NamedTuple):
         return [
             *(*command_of(self.task), "-m", *self.overrides, *more),
             *([] if alone else ["cpu.bind_threads=false"]),
-            f"seed={','.join(map(str, seeds))}",
+            seed_word(seeds),
             *(f"hydra.sweep.dir={quoted(self.folder)}", "hydra.sweep.subdir=seed_${seed}"),
         ]
 

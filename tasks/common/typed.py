@@ -1,10 +1,12 @@
 """Values of command lines that Hydra does not parse."""
 
+from collections.abc import Iterable
+
 from tasks.common.errors import UserError
 
 
 def seeds_of(text: str) -> list[int]:
-    """The seeds of "[0,1,2]".
+    """The seeds of "[0,1,2]", or of "0,1,2" as -m takes them.
 
     Raises:
         UserError: for one that is not a whole number, or is there twice, which would be the same training.
@@ -13,6 +15,11 @@ def seeds_of(text: str) -> list[int]:
     if len(set(seeds)) < len(seeds):
         raise UserError(f"seeds={text} has a seed twice")
     return seeds
+
+
+def seed_word(seeds: Iterable[object]) -> str:
+    """The override that trains with these seeds: "seed=0,1,2"."""
+    return f"seed={','.join(map(str, seeds))}"
 
 
 def listed(text: str) -> list[str]:

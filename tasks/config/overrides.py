@@ -11,7 +11,7 @@ from tasks.config.targets import check_targets
 from tasks.config.tree import Tree, put, resolved, select
 from tasks.config.unread import check_read
 
-OF_THIS_COMMAND = ("mode", "checkpoint", "resume", "weights", "model", "input", "stop_after", "logger", "cpu",
+OF_THIS_COMMAND = ("mode", "checkpoint", "resume", "weights", "model", "input", "stop_after", "log", "logger", "cpu",
                    "runtime", "predict", "export", "benchmark", "budget", "search", "target", "latency",
                    "confirm", "overwrite", "plugins", "trainer.num_nodes")  # fmt: skip
 RESUME_KEYS = ("backbone", "head", "task", "heads", "balance", "batchnorm", "distill", "optimizer", "scheduler",

@@ -20,6 +20,7 @@ OWN = ("backbone", "head", "task", "dataset")  # keys where a file may have a pl
 RENAMED = {  # old names of modules and classes, in checkpoints and in commands that users kept
     "backbones.mobilenet_v4.MobileNetV4ConvSmall": "backbones.mobilenet_v4.MobileNetV4Conv",  # small by default
     "backbones.se_resnet.SEResNet50": "backbones.se_resnet.SEResNet",  # depth 50 by default
+    "lightning.pytorch.loggers.TensorBoardLogger": "tasks.engine.loggers.tensorboard.TensorBoard",
     "backbones.mobilenet_v3": "backbones.mobilenet_v3_variants",  # which takes the ablations that its class once took
     "tasks.balance": "tasks.engine.loss_weights",
     "tasks.optimizers": "tasks.engine.optimizers",
@@ -144,7 +145,14 @@ ALLOWED: dict[str, frozenset[str]] = {  # by configuration key, without the head
         }
     ),
     "trainer": frozenset({"lightning.Trainer"}),
-    "logger": frozenset({"lightning.pytorch.loggers.CSVLogger", "lightning.pytorch.loggers.TensorBoardLogger"}),
+    "logger": frozenset(
+        {
+            "lightning.pytorch.loggers.CSVLogger",
+            "tasks.engine.loggers.mlflow.MLflow",
+            "tasks.engine.loggers.tensorboard.TensorBoard",
+            "tasks.engine.loggers.wandb.Wandb",
+        }
+    ),
 }
 
 INTERPOLATIONS: dict[str, frozenset[str]] = {  # by first key of the configuration: interpolations in conf/

@@ -11,6 +11,7 @@ from hydra.errors import InstantiationException
 from lightning import Callback
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.loggers import Logger
 
 from backbones.base import Backbone, Feature
 from backbones.domain_norm import separate_domains
@@ -62,8 +63,6 @@ def user_errors() -> Iterator[None]:
         root: BaseException = error
         while root.__cause__ is not None:
             root = root.__cause__
-        if isinstance(root, ImportError) and "tensorboard" in str(root).lower():
-            raise UserError('logger=tensorboard needs: pip install "mobilevision[tensorboard]"') from error
         message = " ".join(str(root).split()) or type(root).__name__
         raise UserError(located(message, error)) from error
 
@@ -199,13 +198,15 @@ def build_data(settings: DataSettings, seed: int, splits: Splits) -> DataModule:
         )
 
 
-def make_trainer(settings: TrainerSettings, callbacks: Sequence[Callback], *, log: bool) -> lightning.Trainer:
+def make_trainer(
+    settings: TrainerSettings, callbacks: Sequence[Callback], loggers: Sequence[Logger] = ()
+) -> lightning.Trainer:
     """Build the trainer, without Lightning's default extras.
 
     It validates at least as often as requested, and always after the last epoch.
 
     Raises:
-        UserError: for anything Lightning rejects: an unavailable accelerator, a missing logger, …
+        UserError: for anything Lightning rejects: an unavailable accelerator, …
     """
     epochs, every = settings.max_epochs, settings.check_every
     with user_errors():
@@ -216,7 +217,7 @@ def make_trainer(settings: TrainerSettings, callbacks: Sequence[Callback], *, lo
             callbacks=list(callbacks),
             plugins=[SyncNorms()] if settings.sync_batchnorm else None,
             sync_batchnorm=False,  # the plugin does it
-            logger=make(settings.logger, "logger") if log and settings.logger else False,
+            logger=list(loggers) or False,
             enable_progress_bar=False,
             enable_model_summary=False,
             enable_checkpointing=any(isinstance(callback, ModelCheckpoint) for callback in callbacks),

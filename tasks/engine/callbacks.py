@@ -110,6 +110,15 @@ class Reseed(Callback):
         torch.manual_seed(hash((self.seed, trainer.fit_loop.epoch_loop.total_batch_idx, trainer.global_rank)))
 
 
+class LogOnce(Callback):
+    """Lets a training with fewer steps left than `trainer.log_every_n_steps` log one of them, too."""
+
+    def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
+        steps: int = vars(module)["steps"] - trainer.global_step
+        every: int = vars(trainer)["log_every_n_steps"]  # Lightning sets it without declaring it
+        vars(trainer)["log_every_n_steps"] = min(every, max(1, steps))
+
+
 class NoteBroken(Callback):
     """Reports each unreadable training image once, and counts them.
 

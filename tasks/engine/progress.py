@@ -1,16 +1,17 @@
-"""Training output: a progress bar, one line per epoch, and pictures at the end."""
+"""Training output: a progress bar and one line per epoch."""
 
+import math
 import time
-from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
 from lightning import Callback, LightningModule, Trainer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn
+from rich.table import Column
 
 from tasks.common.console import report
+from tasks.engine.callbacks import Best
 from tasks.engine.learner import Learner
 from tasks.engine.rates import current_rates, learns
 
@@ -42,32 +43,41 @@ class Epoch:
 
 
 class ShowProgress(Callback):
-    """Shows a bar on terminals and one line per epoch: loss, heads' learning rate, speed, share of time waiting."""
+    """Shows a bar on terminals and one line per epoch: loss, heads' learning rate, speed, share of time waiting, the
+    score with the best one so far, and the time left, in which the scoring of every epoch counts.
+
+    Attributes:
+        best: highest score so far; None before the first.
+    """
 
     def __init__(self, score: str) -> None:
         self.score = score
         self.done, self.shown = 0, 0.0
         self.epoch: Epoch | None = None
+        self.best: float | None = None
         self.console = Console(soft_wrap=True)
-        columns = (
+        columns = (  # 80 characters
             TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.fields[text]}"),
-            TimeRemainingColumn(),
+            BarColumn(16),
+            TextColumn("{task.fields[text]}", table_column=Column(no_wrap=True)),
         )
         self.bar = Progress(*columns, console=self.console, disable=not self.console.is_terminal, transient=True)
 
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
         assert isinstance(module, Learner)
-        steps: int = vars(trainer)["log_every_n_steps"]  # Lightning sets it without declaring it
-        vars(trainer)["log_every_n_steps"] = min(steps, module.steps)  # a short training logs once, too
         if line := learns(module, trainer.optimizers[0].param_groups):
             report(line)
+        self.best = best_before(trainer)
+        self.begin, self.done = time.perf_counter(), trainer.global_step * trainer.accumulate_grad_batches
+        self.begun, self.total = self.done, module.steps * trainer.accumulate_grad_batches
         if trainer.is_global_zero:
             self.bar.start()
-            self.done = trainer.global_step * trainer.accumulate_grad_batches
-            total = trainer.estimated_stepping_batches * trainer.accumulate_grad_batches
-            self.row = self.bar.add_task("training", total=float(total), completed=self.done, text="")
+            self.row = self.bar.add_task("training", total=float(self.total), completed=self.done, text="")
+
+    def left(self) -> str:
+        """How long the rest takes at the pace so far; '' at the end."""
+        pace = (time.perf_counter() - self.begin) / max(1, self.done - self.begun)
+        return f"  {duration(pace * (self.total - self.done))} left" if self.done < self.total else ""
 
     def on_train_epoch_start(self, *_: Any) -> None:
         self.epoch = Epoch()
@@ -93,7 +103,7 @@ class ShowProgress(Callback):
             }
         )
         if trainer.is_global_zero and not self.bar.disable and epoch.mark - self.shown > SHOW_EVERY:
-            self.bar.update(self.row, completed=self.done, text=epoch.numbers())
+            self.bar.update(self.row, completed=self.done, text=epoch.numbers() + self.left())
             self.shown = epoch.mark
 
     def on_validation_start(self, *_: Any) -> None:
@@ -105,45 +115,39 @@ class ShowProgress(Callback):
             return
         assert self.epoch is not None
         score = trainer.callback_metrics.get(f"val/{self.score}")
-        text = f"  val/{self.score} {float(score):.4f}" if self.epoch.scored and score is not None else ""
+        text, leads = "", False
+        if self.epoch.scored and score is not None:
+            text, leads = self.compared(float(score))
         numbers = self.epoch.scored or self.epoch.numbers()
         rate = current_rates(trainer.optimizers[0].param_groups)["train/lr"]
+        left = self.left() if trainer.current_epoch + 1 < (trainer.max_epochs or 0) else ""
         self.console.print(
-            f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}  {numbers}  lr {rate:.2g}{text}", highlight=False
+            f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}  {numbers}  lr {rate:.2g}{text}{left}",
+            style="bold" if leads else None,
+            highlight=False,
         )
+
+    def compared(self, score: float) -> tuple[str, bool]:
+        """A score beside the best one so far, and whether it is the best."""
+        if math.isnan(score):
+            return f"  val/{self.score} –", False
+        leads = self.best is None or score > self.best
+        self.best = score if self.best is None else max(score, self.best)
+        return f"  val/{self.score} {score:.4f} ({'best' if leads else f'best {self.best:.4f}'})", leads
 
     def teardown(self, *_: Any, **__: Any) -> None:
         self.bar.stop()
 
 
-class Pictures(Callback):
-    """Saves pictures of each scored task, in one folder per task if there are several.
+def best_before(trainer: Trainer) -> float | None:
+    """The best score of the training that this one resumes; None without one."""
+    found = [callback.best_model_score for callback in trainer.checkpoint_callbacks if isinstance(callback, Best)]
+    known = [float(score) for score in found if score is not None]
+    return max((score for score in known if math.isfinite(score)), default=None)
 
-    Args:
-        count: number of pictures per task.
-        images: function from a kind of label (`Task.target`) to the indices of the validation images that have it.
-    """
 
-    def __init__(self, folder: Path, learner: Learner, count: int, images: Callable[[str], Sequence[int]]) -> None:
-        tasks = {name: learner.task(name) for name, _ in learner.each_metric()}
-        self.galleries = {name: task.gallery(count, images(task.target)) for name, task in tasks.items()}
-        self.folders = {name: folder / name if len(learner.tasks) > 1 else folder for name in tasks}
-
-    def on_validation_batch_end(
-        self, _trainer: Trainer, _learner: LightningModule, outputs: Any, batch: Any, *_: Any
-    ) -> None:
-        for name, gallery in self.galleries.items():
-            if name in outputs:  # a batch of a mixture may have labels for only some tasks
-                gallery.add(batch, outputs[name])
-
-    def on_validation_end(self, trainer: Trainer, _learner: LightningModule) -> None:
-        for name, gallery in self.galleries.items():
-            kept: list[Any] = [gallery.kept]
-            if trainer.world_size > 1:
-                kept = [None] * trainer.world_size
-                torch.distributed.all_gather_object(kept, gallery.kept)
-            if trainer.is_global_zero:
-                for title, picture in gallery.draw([entry for part in kept for entry in part]):
-                    path = self.folders[name] / f"{title}.png"
-                    path.parent.mkdir(parents=True, exist_ok=True)
-                    picture.save(path)
+def duration(seconds: float) -> str:
+    """A time to wait, with no more digits than can be known."""
+    if seconds < 99:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 99 * 60 else f"{seconds / 3600:.1f} h"

@@ -1,4 +1,4 @@
-"""Silences Lightning warnings that do not apply here."""
+"""Silences Lightning's warnings that do not apply here, unless log=all."""
 
 import logging
 import warnings
@@ -19,7 +19,18 @@ CHATTER = (  # warnings that do not apply here, and one about Lightning's own co
 logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # reports of devices and callbacks
 
 
+LIBRARIES = ("lightning.pytorch", "mlflow", "alembic")  # whose reports of what they do `log=all` shows
+
+
+def loud_lightning() -> None:
+    """Show all that libraries report: `log=all`."""
+    for library in LIBRARIES:
+        logging.getLogger(library).setLevel(logging.INFO)
+
+
 def quiet_lightning() -> None:
-    """Turn off those warnings."""
+    """Turn off those reports and warnings: `log=quiet`."""
+    for library in LIBRARIES:
+        logging.getLogger(library).setLevel(logging.WARNING)
     for chatter in CHATTER:
         warnings.filterwarnings("ignore", message=f".*{chatter}.*")

@@ -16,6 +16,7 @@ from tasks.config.rules.values import check_finite, check_half, check_instead, c
 from tasks.config.tree import Spec, Tree, need, resolved, select, spec_of
 from tasks.data.loading.settings import DataSettings
 from tasks.engine.finetune import OF_OPTIMIZER, Finetune, check_finetune
+from tasks.engine.loggers.needs import check_logger
 
 BUILT = ("trainer", "dataset", "backbone", "optimizer", "scheduler")
 
@@ -235,10 +236,13 @@ class TrainerSettings:
         """Read from a complete, resolved configuration.
 
         Raises:
-            UserError: for a value that violates its rule, or a trainer argument that another key of ours replaces.
+            UserError: for a value that violates its rule, a trainer argument that another key of ours replaces, or a
+                logger whose package is missing.
         """
         check_values(tree, {}, trainer.RULES)
         check_instead(tree)
+        if tree["mode"] == "train":
+            check_logger(tree)
         spec = spec_of(tree, "trainer")
         return cls(
             spec=spec,
@@ -262,6 +266,7 @@ class Run:
         start_from_mean: whether batch norm's running statistics begin as the plain mean of all batches.
         stop_after: number of epochs after which training ends as if interrupted; None to finish.
         save_minutes: interval at which last.ckpt is written within an epoch; None for never.
+        quiet: whether libraries' reports and those of their warnings that do not apply are not shown.
         pictures: number of validation images drawn at the end.
         upright: whether mode=predict turns photos by their EXIF orientation, as those were that the network was trained
             on; None as long as the data is not opened.
@@ -281,6 +286,7 @@ class Run:
     start_from_mean: bool
     stop_after: int | None
     save_minutes: float | None
+    quiet: bool
     pictures: int
     keep_freed_memory: bool
     upright: bool | None
@@ -325,6 +331,7 @@ class Run:
             start_from_mean=whole.get("norm_start", "mean") == "mean",
             stop_after=whole["stop_after"],
             save_minutes=select(whole, "saving.minutes"),
+            quiet=whole.get("log", "quiet") == "quiet",
             pictures=whole["pictures"],
             keep_freed_memory=whole["cpu"]["keep_freed_memory"],
             upright=whole.get("upright"),

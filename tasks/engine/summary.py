@@ -44,8 +44,7 @@ def report_costs(learner: Learner, data: DataModule) -> dict[str, Any]:
         for name, feature in learner.backbone.features.items():
             readers = [task for task, head in heads.items() if name in head.maps]
             report(f"  {name}: {feature.channels} channels at 1/{feature.reduction} for {', '.join(readers)}")
-    training = f"{len(data.train):,} training and " if data.train is not None else ""
-    report(f"data: {training}{len(data.val):,} validation images")
+    report(data.data_line())
     return costs
 
 

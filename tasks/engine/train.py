@@ -27,15 +27,16 @@ from tasks.data.loading.datamodule import DataModule
 from tasks.data.loading.splits import Splits
 from tasks.engine.averaging import AverageWeights
 from tasks.engine.build import build, build_data, make_trainer
-from tasks.engine.callbacks import Best, Last, NoteBroken, Reseed, SaveOften, StartFromMean, StopAfter
+from tasks.engine.callbacks import Best, Last, LogOnce, NoteBroken, Reseed, SaveOften, StartFromMean, StopAfter
 from tasks.engine.freezing import freeze, loaded_norms
 from tasks.engine.holdout_checks import check_same_split, check_unseen
 from tasks.engine.learner import Learner
 from tasks.engine.metadata import SaveMetadata
 from tasks.engine.norms import AdaptStatistics, estimate_again
 from tasks.engine.pace import KeepPace
-from tasks.engine.progress import Pictures, ShowProgress
-from tasks.engine.quiet import quiet_lightning
+from tasks.engine.pictures import Pictures
+from tasks.engine.progress import ShowProgress
+from tasks.engine.quiet import loud_lightning, quiet_lightning
 from tasks.engine.rates import without_effect
 from tasks.engine.resume_checks import check_state, epochs_done
 from tasks.engine.settings import DistillationSettings, Run, TrainerSettings
@@ -43,6 +44,7 @@ from tasks.engine.stopping import StopOnSignal, WatchLoss
 from tasks.engine.summary import print_scores, report_costs
 from tasks.engine.thaw import Thaw
 from tasks.engine.towards_start import TowardsStart
+from tasks.engine.tracking import Tracking, tracking
 from tasks.engine.weights import classes_of_inactive, load_for_inference, numbered_as_trained, start
 
 
@@ -90,9 +92,18 @@ def train(run: Run, prepared: Prepared, splits: Splits, folder: Path) -> None:
         Stopped: if a signal ended the training.
         Diverged: if the loss diverged; if it is still finite, the best weights are scored first.
     """
-    learner, data, _, costs = prepared
+    learner, data, *_ = prepared
     metadata = ready(run, prepared, splits, folder)
-    exploded = fit(run, learner, data, metadata, splits, folder)
+    with tracking(run, folder) as tracked:
+        exploded = fit(run, learner, data, metadata, splits, folder, tracked=tracked)
+        score_best(run, prepared, folder, tracked)
+    if exploded:
+        raise Diverged(exploded)
+
+
+def score_best(run: Run, prepared: Prepared, folder: Path, tracked: Tracking) -> None:
+    """Score the best weights of a training that has just ended."""
+    learner, data, _, costs = prepared
     folder = Path(learner.trainer.strategy.broadcast(str(folder)))  # only the first process knew it
     checkpoints = folder / "checkpoints"
     written = [checkpoints / "best.ckpt", checkpoints / "last.ckpt", Path(str(run.source.resume))]
@@ -107,9 +118,7 @@ def train(run: Run, prepared: Prepared, splits: Splits, folder: Path) -> None:
         else:
             report(f"finetune.norms=reestimate changes nothing: no epoch was scored, and {path} is to be resumed")
     report(f"scoring   {path}")
-    score(run, learner, data, costs, folder)
-    if exploded:
-        raise Diverged(exploded)
+    tracked.results(score(run, learner, data, costs, folder))
 
 
 def ready(run: Run, prepared: Prepared, splits: Splits, folder: Path) -> dict[str, Any]:
@@ -173,7 +182,7 @@ def build_all(run: Run, splits: Splits) -> tuple[Learner, DataModule, dict[str, 
     if run.keep_freed_memory:
         keep_freed_memory()
     give_way_to_accelerator(run.trainer.accelerator)
-    quiet_lightning()
+    quiet_lightning() if run.quiet else loud_lightning()
     lightning.seed_everything(run.seed, verbose=False)
     inactive = [name for name in run.learner.heads if name and infos()[name].target not in splits.classes]
     classes = dict(splits.classes) | classes_of_inactive(run, inactive)
@@ -248,11 +257,13 @@ def fit(
     splits: Splits,
     folder: Path,
     callbacks: Sequence[lightning.Callback] = (),
+    tracked: Tracking | None = None,
 ) -> str:
     """Fit, and write best.ckpt, last.ckpt and training.json into the folder.
 
     Args:
         callbacks: beside those of every training.
+        tracked: its loggers; None for none.
 
     Returns:
         Message about an exploded loss, or ''.
@@ -269,6 +280,7 @@ def fit(
         *([AverageWeights(run.ema)] if run.ema is not None else []),
         *([StopAfter(run.stop_after)] if run.stop_after is not None else []),
         Reseed(run.seed),
+        LogOnce(),
         SaveMetadata(metadata),
         *([Thaw()] if run.learner.finetune.thaw[1] > 0 else []),
         *([AdaptStatistics()] if run.learner.finetune.norms == "adapt" else []),
@@ -283,7 +295,8 @@ def fit(
         *([SaveOften(checkpoints / "last.ckpt", run.save_minutes)] if run.save_minutes else []),
         stop,
     ]
-    trainer = make_trainer(run.trainer, [*own, *callbacks], log=True)
+    own += [] if tracked is None else [tracked]
+    trainer = make_trainer(run.trainer, [*own, *callbacks], [] if tracked is None else tracked.loggers)
     if resume is not None:
         checkpoint, epochs = read_ours(resume), run.trainer.max_epochs
         check_same_split(checkpoint["mobilevision"].get("holdout"), splits.holdout, resume)
@@ -305,8 +318,8 @@ def fit(
     return watch.exploded
 
 
-def score(run: Run, learner: Learner, data: DataModule, costs: dict[str, Any], folder: Path) -> None:
-    """Score the validation images and write metrics.json, network.json and pictures."""
+def score(run: Run, learner: Learner, data: DataModule, costs: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Score the validation images and write metrics.json, network.json and pictures; returns the scores."""
     if (limit := run.trainer.spec.get("limit_val_batches", 1.0)) != 1.0 or isinstance(limit, int):
         report(f"scoring all {len(data.val):,} images (trainer.limit_val_batches holds within training only)")
     pictures = [Pictures(folder / "pictures", learner, run.pictures, data.val_numbers)] if run.pictures else []
@@ -321,6 +334,7 @@ def score(run: Run, learner: Learner, data: DataModule, costs: dict[str, Any], f
                 report(line)
         if pictures:
             report(f"pictures  {folder / 'pictures'}")
+    return scores
 
 
 def scored(
@@ -331,7 +345,7 @@ def scored(
     Raises:
         Stopped: if a signal ended it.
     """
-    trainer = make_trainer(settings, callbacks, log=False)
+    trainer = make_trainer(settings, callbacks)
     trainer.limit_val_batches = 1.0  # published scores are of all images
     start = time.perf_counter()
     try:

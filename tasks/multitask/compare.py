@@ -20,6 +20,7 @@ from typing import NamedTuple
 from tasks.common.console import refusing, run_command
 from tasks.common.errors import UserError
 from tasks.common.task_info import infos
+from tasks.common.typed import seeds_of
 from tasks.multitask.arguments import spelled_out
 from tasks.multitask.runs import SHARED, Runs
 
@@ -83,24 +84,10 @@ def parse(arguments: Sequence[str]) -> Request:
     output = Path(own.get("output", time.strftime("outputs/multitask_compare/%Y-%m-%d_%H-%M-%S"))).absolute()
     if output.exists():
         raise UserError(f"output={output} is there already; name a new folder")
-    seeds = seeds_of(own.get("seeds", "[]"))
+    seeds = seeds_of(own["seeds"]) if own.get("seeds", "[]") != "[]" else []
     if seeds and (typed := [word for word in overrides if word.startswith("seed=")]):
         raise UserError(f"{typed[0]}: not here, seeds={own['seeds']} says which")
     return Request(minutes_of(own.get("minutes")), heads_of(own.get("heads", "null")), seeds, output, overrides)
-
-
-def seeds_of(value: str) -> list[int]:
-    """Parse the seeds.
-
-    Raises:
-        UserError: for anything but a list of different whole numbers.
-    """
-    words = [word.strip() for word in value.removeprefix("[").removesuffix("]").split(",")]
-    if words == [""]:
-        return []
-    if not all(map(str.isdecimal, words)) or len(set(words)) < len(words):
-        raise UserError(f"seeds={value} is not a list of different whole numbers, such as [0,1,2]")
-    return [int(word) for word in words]
 
 
 def minutes_of(value: str | None) -> float:

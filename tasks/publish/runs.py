@@ -16,7 +16,20 @@ from tasks.common.spread import Spread
 from tasks.common.task_info import module_of
 from tasks.publish.private import without_path
 
-ANY = ("seed", "resume", "logger", "cpu", "pictures", "traceback", "check", "overwrite", "saving", "confirm", "mode")
+ANY = (
+    "seed",
+    "resume",
+    "log",
+    "logger",
+    "cpu",
+    "pictures",
+    "traceback",
+    "check",
+    "overwrite",
+    "saving",
+    "confirm",
+    "mode",
+)
 NO_SCORES = ("images", "seconds")
 
 

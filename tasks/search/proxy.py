@@ -129,7 +129,7 @@ class Proxy:
         settings = replace(
             self.run.trainer, spec=spec, max_epochs=max_epochs, check_every=check_every, sync_batchnorm=False
         )
-        return make_trainer(settings, [short], log=False)
+        return make_trainer(settings, [short])
 
     def batches(self, epoch: int, count: int) -> Iterator[Batch]:
         """The first training batches of an epoch, and of the next ones if it has fewer, on the device."""

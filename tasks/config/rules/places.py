@@ -9,7 +9,7 @@ from tasks.config.tree import Tree
 
 PLACES = {  # key to the modules or classes that may be built there
     "trainer": ("lightning.Trainer", "lightning.pytorch.Trainer"),
-    "logger": ("lightning.pytorch.loggers.",),
+    "logger": ("lightning.pytorch.loggers.", "tasks.engine.loggers."),
     "backbone": ("backbones.",),
     "head": ("heads.",),
     "head.anchors": ("heads.anchors.",),

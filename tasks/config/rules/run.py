@@ -132,6 +132,7 @@ DATA_WHERE_PRESENT: Rules = {
 RUN_WHERE_PRESENT: Rules = {
     "batchnorm": optional(one_of("shared", "separate")),
     "saving.minutes": optional(POSITIVE),
+    "log": one_of("quiet", "all"),
     "metric": one_of(*METRICS),
     "norm_start": one_of("mean", "initial"),
     "fitted.keys": list_of(one_of(*FITTED), least=0),

@@ -1,9 +1,22 @@
-"""Rules for lightning.Trainer's arguments: those in conf/base.yaml, and those that users add with +trainer.x=…"""
+"""Rules for lightning.Trainer's arguments, those in conf/base.yaml and those that users add, and for the loggers'."""
 
 import re
 from typing import Any
 
-from tasks.config.rules import POSITIVE, SWITCH, TEXT, Rules, either, is_list, is_whole, number, one_of, optional, whole
+from tasks.config.rules import (
+    POSITIVE,
+    SWITCH,
+    TEXT,
+    Rules,
+    either,
+    is_list,
+    is_whole,
+    list_of,
+    number,
+    one_of,
+    optional,
+    whole,
+)
 
 
 def are_devices(value: Any) -> bool:
@@ -47,6 +60,12 @@ RULES: Rules = {
     "trainer.profiler": optional(one_of("simple", "advanced", "pytorch")),
     "trainer.default_root_dir": optional(TEXT),
 }
+RULES |= {
+    "logger.mode": optional(one_of("online", "offline", "disabled")),
+    "logger.project": TEXT,
+    "logger.store": TEXT,
+    "logger.tags": list_of(TEXT, least=0),
+}
 INSTEAD = {  # arguments that would break a run or have no effect: harmless values, and what to use instead
     "fast_dev_run": ((False, None, 0), "trainer.limit_train_batches=1 trainer.max_epochs=1"),
     "overfit_batches": ((0, None), "trainer.limit_train_batches=…, without augmentation: data.augment={}"),
@@ -58,6 +77,6 @@ INSTEAD = {  # arguments that would break a run or have no effect: harmless valu
     "enable_checkpointing": ((True, None), "nothing: best.ckpt and last.ckpt are written"),
     "use_distributed_sampler": ((False,), "nothing: the batches are dealt out among processes"),
     "callbacks": ((None,), "nothing: the command has its own"),
-    "logger": ((None,), "logger=csv, tensorboard or none"),
+    "logger": ((None,), "logger=csv, tensorboard, wandb, mlflow or none"),
     "plugins": ((None,), "trainer.sync_batchnorm=true or trainer.precision=…"),
 }

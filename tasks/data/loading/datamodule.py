@@ -18,14 +18,13 @@ from torch.utils.data import DataLoader, Dataset
 from tasks.common.cpu import cores, use_all_cores
 from tasks.common.errors import UserError
 from tasks.common.origin import needs_traceback
-from tasks.data.files.boxes import PackedBoxes
 from tasks.data.files.files import View
 from tasks.data.files.samples import Samples
 from tasks.data.loading.augmented import Crop, MixedTrainDataset, TrainDataset
 from tasks.data.loading.batches import Batch, EvalDataset, InMemory
 from tasks.data.loading.half_precision import keep_coordinates
 from tasks.data.loading.mixture import as_mixture
-from tasks.data.loading.objects import boxes_at_input
+from tasks.data.loading.objects import boxes_at_input, boxes_once
 from tasks.data.loading.progressive import at_side, check_progressive
 from tasks.data.loading.rarity import Often, often
 from tasks.data.loading.samplers import (
@@ -191,6 +190,21 @@ class DataModule(lightning.LightningDataModule):
         lines = zip(self.train.parts, self.often(), strict=True)
         return [f"{part.set_name}: {found.line}".removeprefix(": ") for part, found in lines if found is not None]
 
+    @property
+    def distinct(self) -> int:
+        """Number of different training images; fewer than samples if data.share repeats them."""
+        assert self.train is not None
+        return sum(getattr(part.samples, "distinct", len(part)) for part in self.train.parts)
+
+    def data_line(self) -> str:
+        """What the terminal says about the number of images."""
+        scored = f"{len(self.val):,} validation images"
+        if self.train is None:
+            return f"data: {scored}"
+        times = self.repeat * len(self.train) / self.distinct
+        each = "" if times == 1 else f" images, each {times:.3g} times an epoch,"
+        return f"data: {self.distinct:,} training{each} and {scored}"
+
     def total_steps(self) -> int:
         """Number of optimiser steps of the whole training.
 
@@ -270,11 +284,14 @@ class DataModule(lightning.LightningDataModule):
         return batch if side is None else at_side(batch, side)
 
     def object_sides(self) -> NDArray[np.float64]:
-        """(K, 2) width and height of every training object, in pixels of the scored images."""
+        """(K, 2) width and height of every training object, in pixels of the scored images.
+
+        Of images that data.share repeats, each object is there once.
+        """
         assert self.train is not None
         sides = []
-        for boxes in (getattr(part.samples, "boxes", None) for part in self.train.parts):
-            if isinstance(boxes, PackedBoxes):
+        for boxes in (boxes_once(part.samples) for part in self.train.parts):
+            if boxes is not None:
                 seen = boxes_at_input(boxes, self.fit)
                 sides.append(seen[:, 2:] - seen[:, :2])
         return np.concatenate(sides) if sides else np.empty((0, 2))

@@ -1,11 +1,20 @@
 """Where the network sees the objects: training boxes in the pixels of its input."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from tasks.data.files.boxes import PackedBoxes
 from tasks.data.files.files import View
+from tasks.data.loading.share import Share
 from tasks.data.transforms.letterbox import placed
+
+
+def boxes_once(samples: Any) -> PackedBoxes | None:
+    """The boxes of a split, those of images that data.share repeats only once; None if it does not list its boxes."""
+    boxes = samples.boxes_once if isinstance(samples, Share) else getattr(samples, "boxes", None)
+    return boxes if isinstance(boxes, PackedBoxes) else None
 
 
 def boxes_at_input(boxes: PackedBoxes, fit: View | None) -> NDArray[np.float64]:

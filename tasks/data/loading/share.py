@@ -32,6 +32,12 @@ class Share(Subset):
         self.distinct = len(numbers)
         self.counted = None if pixels is None else pixels[list(numbers)].sum(0)
 
+    @property
+    def boxes_once(self) -> PackedBoxes | None:
+        """The boxes of the part's images, each image once; None if the samples have none."""
+        boxes = getattr(self.samples, "boxes", None)
+        return boxes.of(self.numbers[: self.distinct]) if isinstance(boxes, PackedBoxes) else None
+
     def class_pixels(self, classes: int) -> NDArray[np.int64]:
         """(classes,) pixels of each class in the part: what is left out must not weigh the loss."""
         return super().class_pixels(classes) if self.counted is None else self.counted[:classes]

@@ -100,9 +100,15 @@ def test_what_is_written_over_leaves_no_result_behind(tmp_path):
     folder, typed = tmp_path / "run", f"hydra.run.dir={tmp_path / 'run'}"
     for name in (".hydra", "0/.hydra", "mine"):
         (folder / name).mkdir(parents=True)
-    for name in ("metrics.json", "0/metrics.json", "mine/metrics.json"):
+    for name in (
+        "metrics.json",
+        "0/metrics.json",
+        "mine/metrics.json",
+        "events.out.tfevents.1.host.2.0",
+        "logger.json",
+    ):
         (folder / name).touch()
-    assert chosen(folder, typed, overwrite=True) == folder
+    assert chosen(folder, typed, overwrite=True) == folder and not [*folder.glob("events*")]
     assert [str(path.relative_to(folder)) for path in folder.rglob("*.json")] == ["mine/metrics.json"]
 
 

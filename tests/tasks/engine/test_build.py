@@ -88,13 +88,13 @@ def test_each_head_normalises_by_the_statistics_of_a_data_set_that_has_its_label
 )
 def test_the_last_epoch_is_always_validated(epochs, every, is_validated):
     words = (f"trainer.max_epochs={epochs}", f"trainer.check_val_every_n_epoch={every}", "trainer.accelerator=cpu")
-    trainer = make_trainer(run_of(*words).trainer, [], log=False)
+    trainer = make_trainer(run_of(*words).trainer, [])
     assert trainer.check_val_every_n_epoch == is_validated and epochs % is_validated == 0
 
 
 def test_what_lightning_refuses_is_one_line():
     with pytest.raises(UserError, match=r"^trainer: .*torch_xla") as caught:
-        make_trainer(run_of("trainer.accelerator=tpu").trainer, [], log=False)
+        make_trainer(run_of("trainer.accelerator=tpu").trainer, [])
     assert "\n" not in str(caught.value)
 
 

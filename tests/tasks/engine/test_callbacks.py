@@ -16,7 +16,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from tasks.common.distillation import Distillation
 from tasks.common.errors import Diverged
 from tasks.engine.averaging import AverageWeights
-from tasks.engine.callbacks import Best, Reseed, SaveOften
+from tasks.engine.callbacks import Best, LogOnce, Reseed, SaveOften
 from tasks.engine.pace import rescale
 from tasks.engine.stopping import StopOnSignal, WatchLoss
 
@@ -157,6 +157,13 @@ def test_the_best_is_the_last_while_nothing_has_a_score(tmp_path, capsys):
         best._save_topk_checkpoint(trainer, {"val/mAP": torch.tensor(score)})
     assert saved == [0, 1, 2, 5]
     assert capsys.readouterr().out.count("best.ckpt is the last epoch's") == 1
+
+
+@pytest.mark.parametrize(("done", "every"), [(0, 10), (16, 4), (20, 1)])
+def test_few_steps_are_logged_once(done, every):
+    trainer = SimpleNamespace(log_every_n_steps=10, global_step=done)
+    LogOnce().on_train_start(trainer, SimpleNamespace(steps=20))
+    assert trainer.log_every_n_steps == every
 
 
 def watched(*epochs):

@@ -181,7 +181,7 @@ def fitted(tmp_path, learner: Learner, steps: int):
 
     learner.training_step = note
     options = ["trainer.max_epochs=1", "trainer.accelerator=cpu", f"+trainer.default_root_dir={tmp_path}"]
-    trainer = make_trainer(run_of(*options).trainer, [Thaw()], log=False)
+    trainer = make_trainer(run_of(*options).trainer, [Thaw()])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         trainer.fit(learner, torch.utils.data.DataLoader([batch() for _ in range(steps)], batch_size=None))

@@ -210,7 +210,7 @@ def test_synchronised_norms_of_timm_keep_their_activations():
     network = SyncNorms().apply(torch.nn.Sequential(layer))
     assert isinstance(network[0], torch.nn.SyncBatchNorm)
     assert float(network(torch.full((1, 2, 3, 3), -5.0)).detach().min()) == 0
-    trainer = make_trainer(run_of("trainer.sync_batchnorm=true", "trainer.accelerator=cpu").trainer, [], log=False)
+    trainer = make_trainer(run_of("trainer.sync_batchnorm=true", "trainer.accelerator=cpu").trainer, [])
     assert isinstance(trainer._accelerator_connector._layer_sync, SyncNorms)
 
 
@@ -222,7 +222,7 @@ def test_running_statistics_are_the_mean_of_a_short_training(tmp_path):
     norm.register_forward_pre_hook(lambda norm, inputs: seen.append(inputs[0].mean((0, 2, 3))) if norm.training else 0)
     options = ["trainer.max_epochs=1", "trainer.accelerator=cpu", "ema=null", f"trainer.default_root_dir={tmp_path}"]
     settings = run_of(*(f"+{o}" if "root" in o else o for o in options)).trainer
-    trainer = make_trainer(settings, [StartFromMean()], log=False)
+    trainer = make_trainer(settings, [StartFromMean()])
     batches = torch.utils.data.DataLoader([mixed_batch() for _ in range(3)], batch_size=None)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -9,7 +9,7 @@ from PIL import Image
 
 from tasks.classify.draw import RightAndWrong
 from tasks.common.gallery import EvenlySpread, Gallery, evenly_spread
-from tasks.engine.progress import Pictures
+from tasks.engine.pictures import Pictures
 
 TRAINER = SimpleNamespace(world_size=1, is_global_zero=True)
 MIXED = {"mask": range(4), "boxes": range(4, 10)}  # the numbers of the images of a mixture, by kind of label

@@ -42,7 +42,7 @@ ROOT = Path(__file__).parents[3]
         ("minutes=1 -m", "-m: not of the form key=value"),
         ("minutes=1 datasets=[coco", "datasets="),
         ("minutes=1 output=tests", "is there already"),
-        ("minutes=1 seeds=[0,0]", r"seeds=\[0,0\] is not a list of different whole numbers"),
+        ("minutes=1 seeds=[0,0]", r"seeds=\[0,0\] has a seed twice"),
         ("minutes=1 seeds=[0,1] seed=2", r"seed=2: not here, seeds=\[0,1\] says which"),
     ],
 )

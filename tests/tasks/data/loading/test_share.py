@@ -7,6 +7,7 @@ import pytest
 
 from tasks.common.errors import UserError
 from tasks.data.files.boxes import PackedBoxes
+from tasks.data.loading.datamodule import DataModule
 from tasks.data.loading.mixture import MixedSamples, Part
 from tasks.data.loading.share import classes_of, stratified, take_share
 
@@ -103,6 +104,41 @@ def test_boxes_and_unreadable_images():
     broken = Labelled("?b", [0, 1])
     classes, pixels = classes_of(broken, ["mask"])
     assert classes == [[], [1]] and pixels[:, :2].tolist() == [[0, 0], [0, 4]]
+
+
+def boxed(counts):
+    """One image for each count, of 10×10 pixels with so many boxes of 5×5."""
+    owners = np.repeat(np.arange(len(counts)), counts)
+    boxes = np.tile([0.0, 0.0, 5.0, 5.0], (len(owners), 1))
+    every = np.arange(len(owners))
+    found = Labelled(NAMES[: len(counts)], [0] * len(counts))
+    sizes = np.full((len(counts), 2), 10)
+    found.boxes = PackedBoxes(np.arange(len(counts)), sizes, owners, boxes, every * 0, every + 1.0, every < 0, every)
+    return found
+
+
+def module(train, val, repeat=1):
+    return DataModule(
+        train, val, augment={}, crop=None, fit=None, progressive=None, max_broken=0, batch_size=2, eval_batch_size=1,
+        repeat=repeat, workers=0, cache=False, seed=0,
+    )  # fmt: skip
+
+
+def test_images_and_objects_that_return_are_counted_once():
+    whole = boxed([1, 2, 3, 4])
+    part, _ = take_share(whole, 0.25, 0, ["boxes"])
+    data = module(part, whole, repeat=3)
+    assert part.boxes_once is not None and len(part.boxes.taught) == 4 * len(part.boxes_once.taught)
+    assert len(data.object_sides()) == whole.boxes.to_train(part.numbers[0]).shape[0]
+    assert data.data_line() == "data: 1 training images, each 12 times an epoch, and 4 validation images"
+    assert module(whole, whole).data_line() == "data: 4 training and 4 validation images"
+    assert len(module(whole, whole).object_sides()) == 10
+    mixture = MixedSamples([Part("one", part, ["boxes"]), Part("two", whole, ["boxes"])])
+    assert (
+        module(mixture, mixture).data_line()
+        == "data: 5 training images, each 1.6 times an epoch, and 8 validation images"
+    )
+    assert module(None, whole).data_line() == "data: 4 validation images"
 
 
 def test_a_share_without_an_image_is_refused():
