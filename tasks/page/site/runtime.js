@@ -1,0 +1,52 @@
+// The file in onnxruntime-web: on WebGPU where the browser has one, else WebAssembly, with threads where they are allowed.
+
+const MOST_THREADS = 4;  // more gain little on networks of this size
+const HERE = new URL("./runtime/", import.meta.url);
+
+// {run, kind, threads, why} for an ONNX file's bytes. run: takes {image, dims}, gives {data, dims} by name.
+// kind: "webgpu" or "wasm"; asked for "auto", it is WebGPU if there is an adapter. why: what was not to be had.
+export async function open(bytes, model, asked = "auto") {
+  let why = "";
+  if (asked !== "wasm") {
+    const adapter = await self.navigator.gpu?.requestAdapter().catch(() => null);
+    if (adapter) {
+      try {
+        return await opened("webgpu", bytes, model, "");
+      } catch (error) {
+        why = `WebGPU could not run this file: ${error.message}`;
+      }
+    } else if (asked === "webgpu") why = "this browser has no WebGPU adapter";
+  }
+  return opened("wasm", bytes, model, why);
+}
+
+async function opened(kind, bytes, model, why) {
+  const ort = await import(`./runtime/ort.${kind}.js`);
+  const threads = self.crossOriginIsolated ? Math.min(MOST_THREADS, self.navigator.hardwareConcurrency ?? 1) : 1;
+  ort.env.logLevel = "error";
+  ort.env.wasm.numThreads = threads;
+  const name = kind === "webgpu" ? "ort-wasm-simd-threaded.asyncify.wasm" : "ort-wasm-simd-threaded.wasm";
+  ort.env.wasm.wasmPaths = { wasm: new URL(name, HERE).href };
+  const session = await ort.InferenceSession.create(bytes, { executionProviders: [kind] });
+  const batch = model.input.batch ?? 1;
+
+  async function run({ image, dims }) {
+    const images = batch === 1 ? image : repeated(image, batch);
+    const tensor = new ort.Tensor("uint8", images, [batch, ...dims.slice(1)]);
+    const results = await session.run({ [session.inputNames[0]]: tensor });
+    const outputs = {};
+    for (const [key, value] of Object.entries(results)) outputs[key] = { data: await value.getData(), dims: value.dims };
+    tensor.dispose();
+    return outputs;
+  }
+
+  const [height, width] = [model.input.height ?? 64, model.input.width ?? 64];
+  await run({ image: new Uint8Array(3 * height * width), dims: [1, 3, height, width] });  // the first is the slowest
+  return { run, kind, threads, why };
+}
+
+function repeated(image, batch) {
+  const images = new Uint8Array(image.length * batch);
+  for (let k = 0; k < batch; k++) images.set(image, k * image.length);
+  return images;
+}
