@@ -9,7 +9,7 @@ from tasks.common.errors import UserError
 
 HERE = Path(__file__).parent
 VERSION = "1.30.0"  # of onnxruntime-web, with which the page is tested
-INSTALL = f"npm install onnxruntime-web@{VERSION}"
+INSTALL = f"npm install --no-save --prefix . onnxruntime-web@{VERSION}"
 PACKAGE = Path("node_modules/onnxruntime-web")
 # Of the package's dist/: one module and its WebAssembly for each kind; the names that the page gives them end in .js,
 # because not every web server knows that .mjs is a script.

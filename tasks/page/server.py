@@ -1,9 +1,11 @@
 """A web server for one folder, for this machine only, with the headers that WebAssembly's threads need."""
 
+import sys
+from functools import partial
 from http import HTTPStatus
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from tasks.common.errors import UserError
 
@@ -24,7 +26,7 @@ class Handler(SimpleHTTPRequestHandler):
     """Serves files of one folder; nothing else, no listing, no hidden files, no links that lead out of it."""
 
     server_version, sys_version = "mobilevision", ""
-    extensions_map: ClassVar[dict[str, str]] = {  # whatever this machine's own tables say
+    extensions_map = {  # noqa: RUF012 - as in the base class; whatever this machine's own tables say
         **SimpleHTTPRequestHandler.extensions_map,
         ".css": "text/css",
         ".html": "text/html",
@@ -51,7 +53,7 @@ class Handler(SimpleHTTPRequestHandler):
         try:
             path = Path(self.translate_path(self.path))
             real = path.resolve(strict=True)
-        except (OSError, ValueError):  # not there, a loop of links, a null character
+        except (OSError, ValueError, RuntimeError):  # not there, a null character, a loop of links
             return False
         below = path.relative_to(self.directory).parts if path.is_relative_to(self.directory) else (".",)
         if any(part.startswith(".") for part in below) or not real.is_relative_to(root):
@@ -72,6 +74,17 @@ class Handler(SimpleHTTPRequestHandler):
         """Requests are not worth a line each."""
 
 
+class Server(ThreadingHTTPServer):
+    """A thread for each request; silent if a browser goes away in the middle of one."""
+
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A traceback for everything but a closed connection."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
+
 def page_of(folder: Path) -> Path:
     """The page's folder: the one given, or page/ in an export's folder.
 
@@ -86,7 +99,7 @@ def page_of(folder: Path) -> Path:
     raise UserError(f"{folder}: neither it nor its page/ is a page; mode=export export.page=true writes one")
 
 
-def local_server(folder: Path, port: int = 0) -> ThreadingHTTPServer:
+def local_server(folder: Path, port: int = 0) -> Server:
     """A server of a folder on this machine's own address; `serve_forever()` starts it.
 
     Args:
@@ -96,10 +109,7 @@ def local_server(folder: Path, port: int = 0) -> ThreadingHTTPServer:
         UserError: if the port is taken or not allowed.
     """
 
-    def handler(*arguments: Any) -> Handler:
-        return Handler(*arguments, directory=str(folder.resolve()))
-
     try:
-        return ThreadingHTTPServer((HOST, port), handler)
+        return Server((HOST, port), partial(Handler, directory=str(folder.resolve())))
     except OSError as error:
         raise UserError(f"port={port} cannot be used ({error.strerror}); port=0 takes a free one") from error

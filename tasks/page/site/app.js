@@ -107,11 +107,16 @@ async function checkBrowser() {
   }
 }
 
+function withoutExample() {  // whoever put the folder on a server may have left it out
+  part.example.hidden = part.check.hidden = true;
+}
+
 function tellModel(model) {
   const { height, width } = model.input;
   const classes = Object.values(model.tasks).map((task) => task.classes.length).join(" + ");
   const names = Object.keys(model.tasks).join(", ");
-  part.model.textContent = `${names} · ${classes} classes · ${height ? `${width}×${height}` : "any size"} · ${model.precision}`;
+  const size = height ? `${width}×${height}` : "any size";
+  part.model.textContent = `${names} · ${classes} classes · ${size} · ${model.precision}`;
   document.title = `${names}: try it`;
 }
 
@@ -119,6 +124,9 @@ function tellRuntime({ kind, threads, why }) {
   const one = self.crossOriginIsolated ? "" : "; this server sends no COOP and COEP headers, which threads need";
   const engine = kind === "webgpu" ? "WebGPU" : `WebAssembly, ${threads} ${threads === 1 ? "thread" : "threads"}${one}`;
   part.runtime.textContent = why ? `${engine} (${why})` : engine;
+  part.other.hidden = !navigator.gpu || why !== "";
+  part.other.textContent = kind === "webgpu" ? "Use WebAssembly" : "Use WebGPU";
+  part.other.href = kind === "webgpu" ? "?runtime=wasm" : "?runtime=webgpu";
 }
 
 async function begin() {
@@ -149,6 +157,8 @@ part.example.onclick = async () => {
     say(error.message, "wrong");
   }
 };
+part.thumbnail.onerror = withoutExample;
+if (part.thumbnail.complete && !part.thumbnail.naturalWidth) withoutExample();
 part.check.onclick = () => void checkBrowser();
 document.addEventListener("dragover", (event) => {
   event.preventDefault();

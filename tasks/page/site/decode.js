@@ -21,7 +21,7 @@ export function prepare(photo, model) {
   let seen = { data: photo.data, height: photo.height, width: photo.width, step: 4 };
   if (rule.rule === "none" && !takes.height && seen.height * seen.width > LARGEST) {
     const scale = Math.sqrt(LARGEST / (seen.height * seen.width));
-    const sides = [seen.height, seen.width].map((side) => Math.max(32, Math.floor(Math.trunc(side * scale) / 32) * 32));
+    const sides = [seen.height, seen.width].map((side) => Math.max(32, Math.floor((side * scale) / 32) * 32));
     seen = resized(seen, sides);
   }
   const [[height, width], place] = fitted(rule, [seen.height, seen.width]);

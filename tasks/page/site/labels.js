@@ -30,54 +30,67 @@ function neighbours(old, count) {
 }
 
 // The largest class of logits (classes × height × width), interpolated to another size.
-// A class that leads by a margin in two neighbouring rows of logits leads in all rows between them.
+// A class that leads by a margin in two neighbouring rows of logits leads in all rows between them: only elsewhere are
+// values computed.
 export function upsampled(logits, [classes, height, width], [newHeight, newWidth]) {
   const [down, across] = [neighbours(height, newHeight), neighbours(width, newWidth)];
   let most = 0;
   for (let k = 0; k < logits.length; k++) most = Math.max(most, Math.abs(logits[k]));
   const margin = f(1e-6 * most + 1e-43);  // well above any rounding
   const made = new Uint8Array(newHeight * newWidth);
+  const columns = new Int32Array(newWidth);
+  const of = (row) => stretched(logits, classes, height, width, row, across, margin);
   let [above, below] = [null, null];
   for (let row = 0; row < newHeight; row++) {
     const [one, other] = [down.first[row], down.second[row]];
-    if (above?.row !== one) above = below?.row === one ? below : stretched(one);
-    if (below?.row !== other) below = above.row === other ? above : stretched(other);
-    const near = down.near[row];
-    const far = f(1 - near);
-    for (let x = 0, to = row * newWidth; x < newWidth; x++, to++) {
+    if (above?.row !== one) above = below?.row === one ? below : of(one);
+    if (below?.row !== other) below = above.row === other ? above : of(other);
+    let count = 0;
+    for (let x = 0; x < newWidth; x++) {
       const lead = above.lead[x];
-      made[to] = lead === below.lead[x] && lead !== UNSURE ? lead : best(x, far, near);
+      if (lead !== below.lead[x] || lead === UNSURE) columns[count++] = x;
+      made[row * newWidth + x] = lead;
     }
+    between(above.values, below.values, classes, down.near[row], columns.subarray(0, count),
+      made.subarray(row * newWidth, (row + 1) * newWidth));
   }
   return made;
+}
 
-  function best(x, far, near) {
-    let [found, largest] = [0, -Infinity];
-    for (let k = 0, at = x; k < classes; k++, at += newWidth) {
-      const value = f(f(above.values[at] * far) + f(below.values[at] * near));
-      if (value > largest) [found, largest] = [k, value];
+// One row of logits at the new width, and the class that leads at each place.
+function stretched(logits, classes, height, width, row, { first, second, near }, margin) {
+  const count = first.length;
+  const [values, lead] = [new Float32Array(classes * count), new Uint8Array(count)];
+  const [largest, next] = [new Float32Array(count).fill(-Infinity), new Float32Array(count).fill(-Infinity)];
+  for (let k = 0, to = 0; k < classes; k++) {
+    const from = (k * height + row) * width;
+    for (let x = 0; x < count; x++, to++) {
+      const left = f(logits[from + first[x]] * f(1 - near[x]));
+      const value = f(left + f(logits[from + second[x]] * near[x]));
+      values[to] = value;
+      if (value > largest[x]) {
+        next[x] = largest[x];
+        largest[x] = value;
+        lead[x] = k;
+      } else if (value > next[x]) next[x] = value;
     }
-    return found;
   }
+  for (let x = 0; x < count; x++) if (next[x] >= f(largest[x] - margin)) lead[x] = UNSURE;
+  return { row, values, lead };
+}
 
-  function stretched(row) {  // one row of logits at the new width, and the class that leads at each place
-    const [values, lead] = [new Float32Array(classes * newWidth), new Uint8Array(newWidth)];
-    const [largest, second] = [new Float32Array(newWidth).fill(-Infinity), new Float32Array(newWidth).fill(-Infinity)];
-    for (let k = 0, to = 0; k < classes; k++) {
-      const from = (k * height + row) * width;
-      for (let x = 0; x < newWidth; x++, to++) {
-        const near = across.near[x];
-        const left = f(logits[from + across.first[x]] * f(1 - near));
-        const value = f(left + f(logits[from + across.second[x]] * near));
-        values[to] = value;
-        if (value > largest[x]) {
-          second[x] = largest[x];
-          largest[x] = value;
-          lead[x] = k;
-        } else if (value > second[x]) second[x] = value;
+// Set the largest class at some columns of a row that lies between two rows of logits.
+function between(above, below, classes, near, columns, made) {
+  const [count, width, far] = [columns.length, made.length, f(1 - near)];
+  const largest = new Float32Array(count).fill(-Infinity);
+  for (let k = 0, from = 0; k < classes; k++, from += width) {
+    for (let j = 0; j < count; j++) {
+      const at = from + columns[j];
+      const value = f(f(above[at] * far) + f(below[at] * near));
+      if (value > largest[j]) {
+        largest[j] = value;
+        made[columns[j]] = k;
       }
     }
-    for (let x = 0; x < newWidth; x++) if (second[x] >= f(largest[x] - margin)) lead[x] = UNSURE;
-    return { row, values, lead };
   }
 }

@@ -34,7 +34,8 @@ export function thresholds(place, model, changed) {
       told.textContent = values[name].toFixed(2);
       changed();
     };
-    sliders.push(make("div", "", { class: "slider" }, make("label", titled(model, name, what), { for: id }), told, slider));
+    const label = make("label", titled(model, name, what), { for: id });
+    sliders.push(make("div", "", { class: "slider" }, label, told, slider));
   }
   place.replaceChildren(...sliders);
   return values;
@@ -56,7 +57,8 @@ export function results(place, model, found, shown) {
 function row({ name, told, colour, share }) {
   const swatch = make("span", "", { class: "swatch", "aria-hidden": "true" });
   if (colour) swatch.style.background = css(colour);
-  const line = make("li", "", {}, ...(colour ? [swatch] : []), make("span", name, { class: "name" }), make("span", told));
+  const words = [make("span", name, { class: "name" }), make("span", told)];
+  const line = make("li", "", {}, ...(colour ? [swatch] : []), ...words);
   if (share !== undefined) line.append(make("meter", "", { value: share, "aria-label": name }));
   return line;
 }
@@ -73,7 +75,8 @@ function areaRows(task, { labels }) {
   for (const label of labels) counts[label]++;
   return task.classes.map((entry, k) => ({ ...entry, share: counts[k] / labels.length }))
     .filter(({ share }) => share > 0).sort((a, b) => b.share - a.share)
-    .map(({ name, colour, share }) => ({ name, told: `${(100 * share).toFixed(share < 0.01 ? 1 : 0)} %`, colour }));
+    .map(({ name, colour, share }) =>
+      ({ name, told: share < 0.005 ? "< 0.5 %" : `${(100 * share).toFixed(0)} %`, colour }));
 }
 
 function probabilityRows(name, task, own, least) {
@@ -98,7 +101,7 @@ export function timings(place, ms, rate) {
 
 // The table of a check of this browser.
 export function checked(place, rows) {
-  const number = (value) => (value === 0 ? "0" : value.toPrecision(2));
+  const number = (value) => (value === 0 ? "0" : value < 1e-3 ? value.toExponential(1) : value.toPrecision(2));
   const head = make("tr", "", {}, ...["compared", "difference", "at most", ""].map((text) =>
     make("th", text, { scope: "col" })));
   place.replaceChildren(head, ...rows.map(({ what, value, limit, well }) =>

@@ -1,4 +1,4 @@
-// Photos resized as model.json says, byte for byte as decode.py does it: torch's antialiased bilinear, or Pillow's filters.
+// Photos resized as model.json says, byte for byte as in decode.py: torch's antialiased bilinear, Pillow's filters.
 // An image is {data, height, width, step}: step bytes for each pixel, red, green and blue first.
 
 const triangle = (x) => Math.max(1 - Math.abs(x), 0);
@@ -21,7 +21,7 @@ function rounded(value) {
   return floor % 2 === 0 ? floor : floor + 1;
 }
 
-// The input's [height, width] for a photo of this height and width, and the photo's place in it: [x, y, width, height].
+// The input's [height, width] for a photo of this [height, width], and the photo's place in it: [x, y, width, height].
 export function fitted(rule, [height, width]) {
   if (rule.rule === "none") return [[height, width], [0, 0, width, height]];
   if (rule.rule === "stretch") return [[rule.height, rule.width], [0, 0, rule.width, rule.height]];
@@ -79,7 +79,7 @@ function nearestBySteps(old, count) {
   return found;
 }
 
-// For each new pixel its first old one (starts), how many there are (counts) and their whole-number weights, `most` apart.
+// For each new pixel its first old one (starts), how many count (counts) and their whole-number weights, `most` apart.
 function taps(old, count, interpolation = "torch") {
   const [kernel, reach] = KERNELS[interpolation];
   const wide = Math.max(old / count, 1);
@@ -103,7 +103,9 @@ function taps(old, count, interpolation = "torch") {
     while (bits < 22 && Math.trunc(0.5 + largest * 2 ** (bits + 1)) < 2 ** 15) bits++;
   }
   const whole = 2 ** bits;
-  for (let k = 0; k < weights.length; k++) weights[k] = Math.trunc(weights[k] * whole + (weights[k] < 0 ? -0.5 : 0.5));
+  for (let k = 0; k < weights.length; k++) {
+    weights[k] = Math.trunc(weights[k] * whole + (weights[k] < 0 ? -0.5 : 0.5));
+  }
   return { starts, counts, most, weights, whole };
 }
 

@@ -1,4 +1,4 @@
-// The file in onnxruntime-web: on WebGPU where the browser has one, else WebAssembly, with threads where they are allowed.
+// The file in onnxruntime-web: on WebGPU where the browser has one, else in WebAssembly, with threads if allowed.
 
 const MOST_THREADS = 4;  // more gain little on networks of this size
 const HERE = new URL("./runtime/", import.meta.url);
@@ -9,7 +9,7 @@ export async function open(bytes, model, asked = "auto") {
   let why = "";
   if (asked !== "wasm") {
     const adapter = await self.navigator.gpu?.requestAdapter().catch(() => null);
-    if (adapter) {
+    if (adapter && (asked === "webgpu" || !adapter.info?.isFallbackAdapter)) {  // one in software is slower than WASM
       try {
         return await opened("webgpu", bytes, model, "");
       } catch (error) {
@@ -35,7 +35,9 @@ async function opened(kind, bytes, model, why) {
     const tensor = new ort.Tensor("uint8", images, [batch, ...dims.slice(1)]);
     const results = await session.run({ [session.inputNames[0]]: tensor });
     const outputs = {};
-    for (const [key, value] of Object.entries(results)) outputs[key] = { data: await value.getData(), dims: value.dims };
+    for (const [key, value] of Object.entries(results)) {
+      outputs[key] = { data: await value.getData(), dims: value.dims };
+    }
     tensor.dispose();
     return outputs;
   }
