@@ -46,7 +46,7 @@ def exported(command, exports, best, runtime, tmp_path) -> Path:  # noqa: F811
     pytest.importorskip("onnx")
     folder = exports / "with_page"
     if not folder.exists():
-        words = ("export.page=true", f"export.page_runtime={runtime}", f"hydra.run.dir={folder}")
+        words = ("export.page=true", "export.images=3", f"export.page_runtime={runtime}", f"hydra.run.dir={folder}")
         result = command("multitask", "mode=export", f"checkpoint={best}", *words)
         assert result.status == 0, result.err
         assert f"python -m tasks.page {folder / 'page'}" in result.out

@@ -204,10 +204,12 @@ def test_label_maps_are_those_of_decode_py(run):
         model, outputs = manifest(segment_task(), Stretch([HEIGHT, WIDTH]), form)
         for cells in ((6, 10), (1, 1), (12, 20)):
             given = outputs(4 * torch.randn(1, 5, *cells, generator=generator))
-            for size in ((96, 160), (95, 33), (5, 200), (1, 1), (333, 250)):
-                cases.append((given, model, size, (0, 0, WIDTH, HEIGHT)))
+            sides = ((96, 160), (95, 33), (5, 200), (1, 1), (333, 250))
+            cases += [(given, model, size, (0, 0, WIDTH, HEIGHT)) for size in sides]
     model, _ = manifest(segment_task(), None, "raw")
-    cases.append(({"logits": np.zeros((1, 5, 4, 5), np.float32)}, model, (9, 11), (0, 0, 11, 9)))  # the first class wins
+    cases.append(
+        ({"logits": np.zeros((1, 5, 4, 5), np.float32)}, model, (9, 11), (0, 0, 11, 9))
+    )  # the first class wins
     check_results(run, cases)
 
 

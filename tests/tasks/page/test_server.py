@@ -150,9 +150,7 @@ def test_where_the_runtime_is_looked_for(tmp_path, monkeypatch):
     with pytest.raises(UserError, match="is no npm package's"):
         find_runtime(None)
     (package / "package.json").write_text(json.dumps({"name": "onnxruntime-web", "version": "1.17.0"}))
-    with pytest.raises(
-        UserError, match=r"1\.17\.0\) lacks dist/ort\.wasm\.bundle\.min\.mjs; .* with npm"
-    ):
+    with pytest.raises(UserError, match=r"1\.17\.0\) lacks dist/ort\.wasm\.bundle\.min\.mjs; .* with npm"):
         find_runtime(None)
     for name in RUNTIME:
         (package / "dist" / name).touch()
