@@ -134,8 +134,9 @@ async function begin() {
     shown.model = await (await fetch("model.json")).json();
     tellModel(shown.model);
     shown.tasks = thresholds(part.thresholds, shown.model, redraw);
-    const asked = new URLSearchParams(location.search).get("runtime") ?? "auto";
-    shown.runtime = await network.open(asked);
+    const asked = new URLSearchParams(location.search);  // ?runtime=wasm or webgpu, ?threads=2
+    const threads = Number.parseInt(asked.get("threads"), 10);
+    shown.runtime = await network.open(asked.get("runtime") ?? "auto", threads >= 1 && threads <= 64 ? threads : null);
     tellRuntime(shown.runtime);
     for (const button of document.querySelectorAll("button")) button.disabled = false;
     say("Ready.");

@@ -20,6 +20,8 @@ export function objects(own, task, size) {
 // Scores of the classes for each anchor; the logits' first class is the background.
 function probabilities(logits, count, task) {
   const classes = count - 1;
+  const { threshold } = task.select;
+  const least = Math.log(threshold / (1 - threshold)) - 0.001;  // a logit surely below the threshold
   const scores = new Float32Array((logits.length / count) * classes);
   for (let from = 0, to = 0; from < logits.length; from += count, to += classes) {
     let [largest, sum] = [-Infinity, 1];
@@ -30,7 +32,8 @@ function probabilities(logits, count, task) {
     }
     for (let k = 0; k < classes; k++) {
       const logit = logits[from + 1 + k];
-      scores[to + k] = task.score === "sigmoid" ? 1 / (1 + Math.exp(-logit)) : Math.exp(logit - largest) / sum;
+      if (task.score !== "sigmoid") scores[to + k] = Math.exp(logit - largest) / sum;
+      else if (logit > least) scores[to + k] = 1 / (1 + Math.exp(-logit));  // any other is below the threshold: 0
     }
     for (const hole of task.holes) scores[to + hole] = 0;
   }

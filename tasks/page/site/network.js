@@ -18,8 +18,8 @@ export class Network {
     };
   }
 
-  open(asked) {
-    return this.#call("open", { base: document.baseURI, asked });
+  open(asked, threads) {
+    return this.#call("open", { base: document.baseURI, asked, threads });
   }
 
   // Takes ImageData, whose bytes move to the worker.

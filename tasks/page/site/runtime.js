@@ -5,24 +5,26 @@ const HERE = new URL("./runtime/", import.meta.url);
 
 // {run, kind, threads, why} for an ONNX file's bytes. run: takes {image, dims}, gives {data, dims} by name.
 // kind: "webgpu" or "wasm"; asked for "auto", it is WebGPU if there is an adapter. why: what was not to be had.
-export async function open(bytes, model, asked = "auto") {
+// threads: of WebAssembly; null for half of the cores: on all of them it would fight with the browser itself.
+export async function open(bytes, model, asked = "auto", threads = null) {
   let why = "";
   if (asked !== "wasm") {
     const adapter = await self.navigator.gpu?.requestAdapter().catch(() => null);
     if (adapter && (asked === "webgpu" || !adapter.info?.isFallbackAdapter)) {  // one in software is slower than WASM
       try {
-        return await opened("webgpu", bytes, model, "");
+        return await opened("webgpu", bytes, model, threads, "");
       } catch (error) {
         why = `WebGPU could not run this file: ${error.message}`;
       }
     } else if (asked === "webgpu") why = "this browser has no WebGPU adapter";
   }
-  return opened("wasm", bytes, model, why);
+  return opened("wasm", bytes, model, threads, why);
 }
 
-async function opened(kind, bytes, model, why) {
+async function opened(kind, bytes, model, wanted, why) {
   const ort = await import(`./runtime/ort.${kind}.js`);
-  const threads = self.crossOriginIsolated ? Math.min(MOST_THREADS, self.navigator.hardwareConcurrency ?? 1) : 1;
+  const half = Math.ceil((self.navigator.hardwareConcurrency ?? 1) / 2);
+  const threads = self.crossOriginIsolated ? wanted ?? Math.min(MOST_THREADS, half) : 1;
   ort.env.logLevel = "error";
   ort.env.wasm.numThreads = threads;
   const name = kind === "webgpu" ? "ort-wasm-simd-threaded.asyncify.wasm" : "ort-wasm-simd-threaded.wasm";

@@ -8,11 +8,11 @@ import { open } from "./runtime.js";
 let [model, runtime] = [null, null];
 
 const CALLS = {
-  // Fetch and open the file; given: {base, asked}.
-  async open({ base, asked }) {
+  // Fetch and open the file; given: {base, asked, threads}.
+  async open({ base, asked, threads }) {
     model = await (await fetched(new URL("model.json", base))).json();
     const bytes = new Uint8Array(await (await fetched(new URL(model.file, base))).arrayBuffer());
-    runtime = await open(bytes, model, asked);
+    runtime = await open(bytes, model, asked, threads);
     return { kind: runtime.kind, threads: runtime.threads, why: runtime.why };
   },
 
