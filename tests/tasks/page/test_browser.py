@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from tests.chromium import DESKTOP, PHONE, Chromium
 
@@ -127,8 +128,10 @@ def test_photos_give_what_mode_predict_gives(open_page, command, exported, tmp_p
     photos.mkdir()
     exif = Image.Exif()
     exif[274] = 6  # lies on its side
+    gamma = PngInfo()
+    gamma.add(b"gAMA", (100_000).to_bytes(4, "big"))  # asks for other colours, which mode=predict does not give
     files = [
-        picture(photos, "a.png", (211, 140)),
+        picture(photos, "a.png", (211, 140), pnginfo=gamma),
         picture(photos, "b.png", (1, 1)),
         picture(photos, "c.jpg", (640, 427), quality=92),
         picture(photos, "d.jpg", (150, 100), quality=90, exif=exif),

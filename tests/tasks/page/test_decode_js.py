@@ -177,6 +177,9 @@ def test_boxes_are_those_of_decode_py(run, form):
             height, width = (HEIGHT, WIDTH) if fit is None else (211, 140)
             place = (0, 0, WIDTH, HEIGHT) if fit is None else fit.place(height, width)
             cases += [(outputs(raw_boxes(task, seed)), model, (height, width), place) for seed in range(4)]
+        task = detect_task(loss(), threshold=0.2, overlap=0.4, detections=900)  # down to the threshold
+        model, outputs = manifest(task, None, form)
+        cases.append((outputs(raw_boxes(task, 5)), model, (HEIGHT, WIDTH), (0, 0, WIDTH, HEIGHT)))
     check_results(run, cases)
 
 
@@ -195,6 +198,13 @@ def test_equal_scores_and_overlaps_at_the_limit_are_settled_alike(run):
             corners = generator.integers(0, 12, (1, count, 4)).astype(np.float32)  # whole pixels, some boxes empty
             boxes = np.concatenate((corners[..., :2], corners[..., :2] + corners[..., 2:]), 2)
             cases.append(({"boxes": boxes, "scores": scores}, model, (24, 24), (0, 0, 24, 24)))
+    boxes = np.array([[[0, 0, 20, 1], [0, 0, 11, 1], [0, 5, 2, 6], [0, 5, 1, 6]]], np.float32)
+    scores = np.array([[[0.9], [0.8], [0.7], [0.6]]], np.float32)
+    for overlap in (0.55, 0.5500001, 0.5):  # 11/20 is above 0.55 in float32; 1/2 is not above 0.5
+        select = {"threshold": 0.1, "overlap": overlap, "per_class": 9, "detections": 9}
+        names = {"outputs": {"boxes": "boxes", "scores": "scores"}, "select": select}
+        model = {**takes({"rule": "none"}), "tasks": {"detect": names}}
+        cases.append(({"boxes": boxes, "scores": scores}, model, (20, 20), (0, 0, 20, 20)))
     check_results(run, cases)
 
 
@@ -207,9 +217,9 @@ def test_label_maps_are_those_of_decode_py(run):
             sides = ((96, 160), (95, 33), (5, 200), (1, 1), (333, 250))
             cases += [(given, model, size, (0, 0, WIDTH, HEIGHT)) for size in sides]
     model, _ = manifest(segment_task(), None, "raw")
-    cases.append(
-        ({"logits": np.zeros((1, 5, 4, 5), np.float32)}, model, (9, 11), (0, 0, 11, 9))
-    )  # the first class wins
+    steps = np.random.default_rng(0).integers(0, 3, (1, 5, 12, 20)).astype(np.float32)
+    for logits in (np.zeros_like(steps), 3 + steps * np.float32(2**-22)):  # equal; equal but for the last bit
+        cases.append(({"logits": logits}, model, (131, 77), (0, 0, 77, 131)))
     check_results(run, cases)
 
 
