@@ -120,11 +120,11 @@ function tellModel(model) {
   document.title = `${names}: try it`;
 }
 
-function tellRuntime({ kind, threads, why }) {
+function tellRuntime({ kind, threads, gpu, why }) {
   const one = self.crossOriginIsolated ? "" : "; this server sends no COOP and COEP headers, which threads need";
   const engine = kind === "webgpu" ? "WebGPU" : `WebAssembly, ${threads} ${threads === 1 ? "thread" : "threads"}${one}`;
   part.runtime.textContent = why ? `${engine} (${why})` : engine;
-  part.other.hidden = !navigator.gpu || why !== "";
+  part.other.hidden = !gpu || why !== "";
   part.other.textContent = kind === "webgpu" ? "Use WebAssembly" : "Use WebGPU";
   part.other.href = kind === "webgpu" ? "?runtime=wasm" : "?runtime=webgpu";
 }

@@ -13,7 +13,7 @@ const CALLS = {
     model = await (await fetched(new URL("model.json", base))).json();
     const bytes = new Uint8Array(await (await fetched(new URL(model.file, base))).arrayBuffer());
     runtime = await open(bytes, model, asked, threads);
-    return { kind: runtime.kind, threads: runtime.threads, why: runtime.why };
+    return { kind: runtime.kind, threads: runtime.threads, gpu: runtime.gpu, why: runtime.why };
   },
 
   // What the network finds in a photo, by task, and the milliseconds of each stage.

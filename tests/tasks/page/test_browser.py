@@ -76,7 +76,7 @@ def picture(folder: Path, name: str, size: tuple[int, int], **options) -> Path:
 def test_golden_inputs_give_golden_outputs(open_page, exported):
     page = open_page(exported, "?threads=2")
     assert page.text("status") == "Ready." and page.text("runtime") == "WebAssembly, 2 threads"
-    assert page.run("return crossOriginIsolated")
+    assert page.run("return crossOriginIsolated && document.getElementById('other').hidden")
     page.click("check")
     page.wait("!document.getElementById('checked').hidden")
     assert page.text("status") == "This browser gives what the exporting machine gave."
