@@ -1,9 +1,9 @@
-# make setup | demo | check | test | full. Everything happens in .venv; nothing outside the project is changed.
+# make setup | demo | page-runtime | check | test | full. Everything happens in .venv; nothing outside the project is changed.
 PYTHON ?= python3
 BIN := .venv/bin
 export PYTHONDONTWRITEBYTECODE :=   # tests start many processes: where it is set, each would compile every module again
 
-.PHONY: setup demo check test full style types quick suite
+.PHONY: setup demo page-runtime check test full style types quick suite
 setup: .venv/installed
 
 .venv/installed: pyproject.toml constraints.txt
@@ -13,6 +13,12 @@ setup: .venv/installed
 
 demo: setup
 	$(BIN)/python -m tasks.segment
+
+# What the page of export.page=true runs on, for its tests: node_modules/, which git ignores.
+page-runtime: node_modules/onnxruntime-web/package.json
+
+node_modules/onnxruntime-web/package.json:
+	npm install --no-save --no-audit --no-fund --ignore-scripts --loglevel=error --fetch-retries=0 --prefix . onnxruntime-web@1.30.0
 
 # The quick one: style, types, and tests of each room that train nothing.
 QUICK := tests/test_rooms.py tests/test_mutants.py tests/heads tests/backbones/test_mobilenets.py tests/tasks/config/test_rules.py \

@@ -41,6 +41,7 @@ COMMANDS = {
     "multilabel": ("tasks.multilabel", "any number of classes for each image"),
     "multitask": ("tasks.multitask", "several heads on one backbone"),
     "predict": ("tasks.predict", "photos by an exported file, without PyTorch"),
+    "page": ("tasks.page", "serves the page of an export with export.page=true"),
     "doctor": ("tasks.doctor", "examines a data set"),
     "compare": ("tasks.compare", "what more training images would bring"),
     "search": ("tasks.search", "a recipe, narrower layers or blocks for your data"),

@@ -23,9 +23,10 @@ ROOMS = {  # top to bottom: each imports rooms that stand below it, and these li
     "tasks.common heads backbones torch lightning yaml optuna numpy matplotlib",
     "tasks.latency": "tasks.deploy tasks.engine tasks.config tasks.common heads backbones torch numpy onnx "
     "onnxruntime onnxscript",
-    "tasks.deploy": "tasks.predict tasks.engine tasks.checkpoint tasks.data "
+    "tasks.deploy": "tasks.page tasks.predict tasks.engine tasks.checkpoint tasks.data "
     "tasks.config tasks.common heads backbones torch numpy PIL rich onnx onnxruntime onnxscript "
     "openvino nncf executorch",
+    "tasks.page": "tasks.common",
     "tasks.multitask": "tasks.engine tasks.checkpoint tasks.data.loading tasks.config tasks.common backbones torch",
     "tasks.predict": "tasks.engine tasks.checkpoint tasks.data.transforms tasks.data.files tasks.config "
     "tasks.common torch rich",

@@ -29,6 +29,7 @@ from tasks.engine.learner import Learner
 from tasks.engine.settings import Run
 from tasks.engine.train import build_all
 from tasks.engine.weights import load_for_inference
+from tasks.page.folder import write_page
 
 GOLDEN = 3  # images for the self-test on a device
 DTYPES = {"fp16": torch.float16, "bf16": torch.bfloat16}
@@ -36,7 +37,7 @@ FITTED = "tasks.data.transforms.letterbox.Stretch"
 
 
 def export(run: Run, settings: ExportSettings, splits: Splits, folder: Path) -> None:
-    """Write the file, check it, and add what is needed to use it: model.json, decode.py, golden/.
+    """Write the file, check it, and add what is needed to use it: model.json, decode.py, golden/, page/.
 
     Raises:
         UserError: for what cannot be exported, and for a file whose results differ from the checkpoint's.
@@ -57,18 +58,23 @@ def export(run: Run, settings: ExportSettings, splits: Splits, folder: Path) -> 
         manifest, runner = write_model(learner, metadata, run, settings, data, size, unverified)
         check_parity(learner, settings, run.trainer, data, manifest, runner, folder)
         write_golden(manifest, runner, pixels(data.val, GOLDEN), unverified / "golden")
+        if settings.page:
+            write_page(unverified / "page", unverified, manifest["file"], settings.runtime_of_page())
         for path in sorted(unverified.iterdir(), key=lambda path: path.name == NAME):  # last, as a completeness marker
             path.replace(folder / path.name)
     finally:
         shutil.rmtree(unverified, ignore_errors=True)
     report(f"exported  {folder / manifest['file']}")
+    if settings.page:
+        report(f"page      python -m tasks.page {folder / 'page'}")
 
 
 def clear(folder: Path) -> None:
     """Remove an earlier export from the folder, so that a failed export leaves no file."""
     if not (folder / NAME).is_file():
         return
-    shutil.rmtree(folder / "golden", ignore_errors=True)
+    for name in ("golden", "page"):
+        shutil.rmtree(folder / name, ignore_errors=True)
     for entry in FORMATS.values():
         (folder / f"model{entry.suffix}").unlink(missing_ok=True)
     for name in ("model.bin", "decode.py", "gate.json", "metrics.json", CARD, NAME):

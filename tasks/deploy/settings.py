@@ -12,6 +12,7 @@ from tasks.common.formats import FORMATS
 from tasks.config.rules.run import BENCHMARK, EXPORT
 from tasks.config.rules.values import check_values
 from tasks.config.tree import Tree
+from tasks.page.folder import find_runtime
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,7 @@ class ExportSettings:
     """What is exported, how it is compared with the network, and how the file runs; see `export` in conf/base.yaml.
 
     Attributes:
+        page: whether page/ is written; page_runtime: folder of onnxruntime-web for it, None for node_modules'.
         threads: of an exported file; None for the runtime's default.
         upright, white: how images are read; stored in model.json. `upright` is None as long as it is not resolved.
     """
@@ -35,6 +37,8 @@ class ExportSettings:
     tolerance: float | None
     budget: float
     calibration: int
+    page: bool
+    page_runtime: str | int | None
     threads: int | None
     upright: bool | None
     white: float | None
@@ -58,7 +62,19 @@ class ExportSettings:
         check_installed(settings.format, settings.precision)
         if settings.mixed and settings.precision != "int8":
             raise UserError(f"export.mixed=true is for export.precision=int8, not {settings.precision}")
+        if settings.page and settings.format != "onnx":
+            raise UserError(f"export.page=true is for export.format=onnx, which browsers run, not {settings.format}")
+        if settings.page:
+            settings.runtime_of_page()
         return settings
+
+    def runtime_of_page(self) -> Path:
+        """The folder of onnxruntime-web.
+
+        Raises:
+            UserError: if it is not there.
+        """
+        return find_runtime(None if self.page_runtime is None else str(self.page_runtime))
 
 
 def check_installed(runtime: str, precision: str) -> None:

@@ -108,6 +108,8 @@ EXPORT: Rules = {
     "export.tolerance": optional(POSITIVE),
     "export.budget": FROM_ZERO,
     "export.calibration": whole(8),
+    "export.page": SWITCH,
+    "export.page_runtime": A_PATH,
 }
 BENCHMARK: Rules = {
     "benchmark.threads": whole(1, most=THREADS),
