@@ -69,6 +69,7 @@ FILES = {  # what single files may import beside, or (with "only") instead
     "heads.published.detection": "backbones",
     "heads.published.row": "backbones",
     "heads.published.segmentation": "backbones",
+    "tasks.app.print_keys": "yaml",
     "tasks.multitask.compare": "tasks.app",  # a command
     "tasks.deploy.decode": "only numpy PIL onnxruntime openvino",  # it ships, and runs by itself
 }
