@@ -67,7 +67,7 @@ def of_groups(task: str, choices: Mapping[str, Any], files: Iterable[str]) -> li
     comments: dict[str, str] = {}
     for used in filter(None, map(file_of, [*infos(), *files])):  # of the heads, whose groups tasks.multitask has
         comments |= {} if used.parent.name in CHOSEN else comments_of(used.read_text(encoding="utf-8"))
-    for name, option in choices.items():
+    for name, option in reversed(choices.items()):  # as they are composed
         group = name.partition("@")[0]
         options = of_task(task, group, options_of(group))
         if group.startswith("hydra/") or not options:
