@@ -1,4 +1,4 @@
-"""The table of layouts in docs/data.md: each command opens a data set in its layout, and reads a sample of each split."""
+"""The table of layouts in docs/data.md: each command opens its data set, and reads a sample of each split."""
 
 import re
 import shlex
