@@ -46,6 +46,6 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "photos" / "street.png").write_bytes(scene.read_bytes())
     (root / "street.png").write_bytes(scene.read_bytes())
     (root / "best.ckpt").symlink_to(root / "segment.ckpt")
-    for name in ("onnx", "openvino", "torch"):
-        run("segment", *EXPORT, f"export.format={name}", "hydra.run.dir=.", "overwrite=true")
+    for suffix, name in {"onnx": "onnx", "xml": "openvino", "pt2": "torch", "pte": "executorch"}.items():
+        run("segment", *EXPORT, f"export.format={name}", f"hydra.run.dir=files/{suffix}")
     return root

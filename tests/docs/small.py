@@ -24,13 +24,13 @@ STANDS_FOR: tuple[tuple[str, str], ...] = (  # first come, first served
     (r"<of multitask>", "multitask.ckpt"),
     (r"runs=\[<run of seed 1>,<run of seed 2>\]", "runs=[]"),
     (r"<run>/checkpoints/", ""),
-    (r"<model\.onnx>", "model.onnx"),
     (r"<photo>", "photos/street.png"),
     (r"outputs/search/…/", ""),
     (r"weights=…", "backbone=mobilenet_v2 weights=mobilenet_v2.pth"),
     (r"outputs/…/checkpoints/|outputs/…/|\b[ab]/(?=model\.)", ""),
     (r"dataset=… ?|(?<= )… ?|…$", ""),
     (r"<task>", "segment"),
+    (r"<?\bmodel\.(onnx|xml|pte|pt2)>?", r"files/\1/model.\1"),
     (r"<\.\.\.>|\.\.\.", ""),
 )
 SMALL = ("trainer.max_epochs=1", "data.workers=0", "pictures=0", "trainer.accelerator=cpu", "trainer.devices=1")

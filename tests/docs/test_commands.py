@@ -16,7 +16,16 @@ from tests.docs.shell import LINES, PAGES, ROOT, Line, lines_of
 from tests.docs.small import COMPOSED, LEFT_OUT, TASKS, arguments_of, composed_only, left_out, made_small
 from tests.test_config import configuration
 
-NEEDS_FILES = ("checkpoint=", "resume=", "model=", "backbone.file=", "distill.teacher=", "plugins=", "--config-dir")
+NEEDS_FILES = (
+    "checkpoint=",
+    "resume=",
+    "model=",
+    "backbone=table",
+    "backbone.file=",
+    "distill.teacher=",
+    "plugins=",
+    "--config-dir",
+)
 OTHERS = ("make", "pip", "source", "export", "docker", "pre-commit")
 
 
@@ -37,6 +46,7 @@ def composes(line: Line) -> None:
     """Compose a task's command and check every value, without the files that it names."""
     task = of_task(line)
     words = [word for word in arguments_of(line) if not word.startswith((*NEEDS_FILES, "-m", "task=", "minutes="))]
+    words = [word for word in words if not word.endswith(".frozen=true")]  # of a checkpoint
     sweep = line.text.count(" -m ") > 1
     words = [word.partition(",")[0] if sweep and "[" not in word else word for word in words if "auto" not in word]
     if OPTION in words or not all("=" in word for word in words):
