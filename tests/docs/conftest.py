@@ -29,7 +29,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     label_maps.write_folders(root / "masks", "{split}/{stem}.png", "{split}_labels/{stem}_L.png", coloured=True)
     label_maps.write_folders(root / "unsplit", "images/{stem}.png", "masks/{stem}.png", coloured=True)
     labels.write_folders(root / "folders", "{split}/{name}/{file}")
-    labels.write_tags(root / "tags")
+    labels.write_tags(root / "tags", columns=True)
     torch.save(MobileNetV2().state_dict(), root / "mobilenet_v2.pth")
 
     def run(task: str, *words: str) -> None:

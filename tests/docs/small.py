@@ -95,6 +95,8 @@ def made_small(line: Line, folder: Path) -> list[str]:
     more += [] if stored or "dataset" in keys else STREETS
     if "dataset" in keys and not stored:
         more += ["data.batch_size=2", "image_size=[64,64]"]
+    if "dataset=table" in words:
+        more += ["dataset.val.share=0.2"]
     if "mode=export" in words:
         more += ["export.images=2", "export.calibration=8", "export.gate=warn", "export.budget=1.0"]
     if "mode=benchmark" in words:
