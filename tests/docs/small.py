@@ -38,9 +38,10 @@ STREETS = ("dataset.train=8", "dataset.val=4", "dataset.height=64", "dataset.wid
 # Commands that are composed and checked, but not run, with the reason.
 COMPOSED = (
     (r"experiment=", "experiments train for minutes, or on data sets of gigabytes"),
-    (r"dataset=(imagenet|cityscapes)|datasets=", "a layout whose miniature other tests train on"),
+    (r"dataset=(imagenet|cityscapes)\b|datasets=", "a layout whose miniature other tests train on"),
     (r"weights=(\w+_Weights|timm:|hf:)", "would download"),
     (r"search=(netadapt|blocks|recipe)", "minutes of training; tests/tasks/search runs each"),
+    (r"search=(width|latency) .*latency", "measures layers for a minute; tests/tasks/search/test_width.py"),
     (r"resume=", "a run that was stopped is needed; tests/soak and tests/tasks/engine resume"),
     (r"devices=[28]|num_nodes", "several processes; tests/tasks/app/test_distributed.py starts them"),
     (r"(distill\.teacher|backbone\.file)=", "needs a network of the same classes, or one that was found"),
