@@ -25,6 +25,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     boxes.write_yolo(root / "yolo")
     boxes.write_coco_splits(root / "boxes")
     boxes.write_voc(root / "voc")
+    boxes.write_voc(root / "data" / "voc")
     write_coco(root / "data" / "coco")
     label_maps.write_folders(root / "masks", "{split}/{stem}.png", "{split}_labels/{stem}_L.png", coloured=True)
     label_maps.write_folders(root / "unsplit", "images/{stem}.png", "masks/{stem}.png", coloured=True)

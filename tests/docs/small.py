@@ -18,6 +18,8 @@ STANDS_FOR: tuple[tuple[str, str], ...] = (  # first come, first served
     (r"(dataset=folders dataset\.root)=<folder>", r"\1=folders"),
     (r"(dataset=coco_json dataset\.root)=<folder>", r"\1=boxes"),
     (r"to=<folder>", "to=published"),
+    (r"(tasks\.publish checkpoint=)\S*best\.ckpt", r"\1runs/segment/checkpoints/best.ckpt"),
+    (r"(tasks\.multitask\.prune )best", r"\1multitask"),
     (r"<data\.yaml>", "yolo/data.yaml"),
     (r"backbone=\S+ weights=<file[^>]*>", "backbone=mobilenet_v2 weights=mobilenet_v2.pth"),
     (r"weights=<file[^>]*>|weights=mobilenet_v2_imagenet\.pth", "weights=mobilenet_v2.pth"),
@@ -86,6 +88,7 @@ def left_out(line: Line) -> str:
 def made_small(line: Line, folder: Path) -> list[str]:
     """The arguments of a task's command with what makes it take seconds, and results in a folder."""
     words = arguments_of(line)
+    words = [word.replace("to=published", f"to={folder.parent / 'published'}") for word in words]
     task = line.module.removeprefix("tasks.")
     if {"--help", "--keys", "--cfg"} & set(words) or task not in (*TASKS, "search"):
         return words

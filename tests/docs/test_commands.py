@@ -10,6 +10,7 @@ import pytest
 from tasks.app.cli import prepared
 from tasks.app.print_keys import OPTION
 from tasks.app.resolve import resolve
+from tasks.common.plugins import FOLDER, VARIABLE, folders_of
 from tasks.multitask.arguments import spelled_out
 from tests.docs.shell import LINES, PAGES, ROOT, Line, lines_of
 from tests.docs.small import COMPOSED, LEFT_OUT, TASKS, arguments_of, composed_only, left_out, made_small
@@ -102,6 +103,9 @@ def test_a_command_composes(line, workspace, monkeypatch):
 @pytest.mark.parametrize("line", RUN, ids=ids(RUN))
 def test_a_command_runs(line, workspace, tmp_path, monkeypatch, capfd):
     monkeypatch.chdir(workspace)
+    for name in (VARIABLE, FOLDER):  # what a command sets is forgotten
+        monkeypatch.setenv(name, "")
+    folders_of.cache_clear()
     monkeypatch.setattr("tasks.engine.train.keep_freed_memory", lambda: False)
     monkeypatch.setattr(sys, "argv", [line.module, *made_small(line, tmp_path / "run")])
     monkeypatch.syspath_prepend(str(ROOT))
