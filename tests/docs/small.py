@@ -94,7 +94,7 @@ def made_small(line: Line, folder: Path) -> list[str]:
         return words
     keys = {word.partition("=")[0] for word in words}
     words = [f"checkpoint={task}.ckpt" if word == "checkpoint=best.ckpt" else word for word in words]
-    stored = keys & {"checkpoint", "model"}
+    stored = "mode" in keys and keys & {"checkpoint", "model"}
     more = [*SMALL, f"hydra.run.dir={folder}"]
     more += [] if stored or "dataset" in keys else STREETS
     if "dataset" in keys and not stored:

@@ -22,6 +22,7 @@ NEEDS_FILES = (
     "model=",
     "backbone=table",
     "backbone.file=",
+    "weights=found",
     "distill.teacher=",
     "plugins=",
     "--config-dir",
