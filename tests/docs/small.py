@@ -99,6 +99,8 @@ def made_small(line: Line, folder: Path) -> list[str]:
     more += [] if stored or "dataset" in keys else STREETS
     if "dataset" in keys and not stored:
         more += ["data.batch_size=2", "image_size=[64,64]"]
+    if "checkpoint" in keys and "mode" not in keys:
+        more += ["backbone.width=0.35"]  # of the workspace's networks
     if "dataset=table" in words:
         more += ["dataset.val.share=0.2"]
     if "mode=export" in words:
