@@ -1,9 +1,9 @@
-# make setup | demo | page-runtime | check | test | full. Everything happens in .venv; nothing outside the project is changed.
+# make setup | demo | page-runtime | check | test | full | docs | docs-test. Everything happens in this folder.
 PYTHON ?= python3
 BIN := .venv/bin
 export PYTHONDONTWRITEBYTECODE :=   # tests start many processes: where it is set, each would compile every module again
 
-.PHONY: setup demo page-runtime check test full style types quick suite
+.PHONY: setup demo page-runtime check test full style types quick suite docs docs-test
 setup: .venv/installed
 
 .venv/installed: pyproject.toml constraints.txt
@@ -50,3 +50,15 @@ test: setup style
 # And what tests/slow.txt lists: the same promises for further tasks, runtimes and moments.
 full: test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal -m slow
+
+# The site, in build/site: strict, and without a network once its packages are there.
+docs: .venv/docs-installed
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
+
+.venv/docs-installed: .venv/installed
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[docs]"
+	touch $@
+
+# Every command of README and docs/ on small data, those that `make test` leaves out included; a few minutes.
+docs-test: setup
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal -m "docs or not docs" tests/docs

@@ -77,4 +77,4 @@ def unclear(task: str, rest: Sequence[str], found: Found, readings: Sequence[Rea
         return "\n".join([f"{begin} has a layout that is not read here; to convert it:", *ways])
     if not any(found.root.iterdir()):
         return f"{begin} is an empty folder"
-    return f"{begin} has no layout that is known (there: {found.there}); README has a table of those that are"
+    return f"{begin} has no layout that is known (there: {found.there}); docs/data.md has a table of those that are"

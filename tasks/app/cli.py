@@ -26,6 +26,8 @@ from tasks.app.interpolations import register
 from tasks.app.jobs import Jobs, in_sweep
 from tasks.app.messages import MISTAKES, explain, explain_run, how_to_resume
 from tasks.app.of_checkpoint import implied_data_set
+from tasks.app.print_keys import OPTION as KEYS
+from tasks.app.print_keys import print_keys
 from tasks.app.resolve import Settings, resolve
 from tasks.app.runlog import NAME as RUN_LOG
 from tasks.app.runlog import run_log
@@ -84,6 +86,9 @@ class Command:
         """Run the jobs that the command line asks for; see main()."""
         os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions reach us instead of being printed by Hydra
         try:
+            if KEYS in sys.argv[1:]:
+                print_keys(self.name, sys.argv[1:], lambda words: prepared(self.name, words, spelled_out))
+                return
             sys.argv[1:] = prepared(self.name, sys.argv[1:], spelled_out)
             if {"-m", "--multirun"} & set(sys.argv[1:]):
                 check_sweep(sys.argv[1:])

@@ -22,6 +22,13 @@ from tasks.common.task_info import infos
 CONF = Path(__file__).parents[2] / "conf"
 PLACES = {"task": "task", "head": "head", "loss": "task.loss", "match": "task.loss.match"}  # within a head
 
+KEY_COMMENTS = {  # of the keys that this file makes; those of the heads themselves stand in their own files
+    "loss_weights": "set by recipes for balance=fixed; typed: balance.weights.<head>=2",
+    "targets": "kinds of labels to read: those of the heads",
+    "target": "kind of label that the head learns from",
+    "frozen": "true: the head keeps the checkpoint's weights, and needs no data",
+}
+
 
 def heads() -> dict[str, Any]:
     """Content of the generated file."""

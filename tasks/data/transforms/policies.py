@@ -37,6 +37,7 @@ def rand_augment(count: int = 2, magnitude: float = 9, fill: int = 128) -> A.Som
     """`count` operations per image in sequence, all of the same magnitude.
 
     Args:
+        count: operations for each image.
         magnitude: 0 to 30, as in the paper.
 
     Raises:

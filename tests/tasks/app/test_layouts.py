@@ -1,4 +1,4 @@
-"""README's table of layouts: each command opens a data set in its layout, and reads a sample of each split."""
+"""The table of layouts in docs/data.md: each command opens its data set, and reads a sample of each split."""
 
 import re
 import shlex
@@ -15,9 +15,9 @@ from tasks.engine.instantiate import make
 from tests.layouts import boxes, label_maps, labels
 from tests.test_config import configuration
 
-README = (Path(__file__).parents[3] / "README.md").read_text()
+PAGE = (Path(__file__).parents[3] / "docs" / "data.md").read_text()
 ROWS = re.findall(
-    r"^\| (.+) \| `(tasks\..+)` \|$", README.split("<!-- layouts -->")[1].split("<!-- /layouts -->")[0], re.MULTILINE
+    r"^\| (.+) \| `(tasks\..+)` \|$", PAGE.split("<!-- layouts -->")[1].split("<!-- /layouts -->")[0], re.MULTILINE
 )
 WRITERS: dict[str, Callable[[Path], Any]] = {  # by how a row begins
     "YOLO": boxes.write_yolo,
