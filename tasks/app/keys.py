@@ -5,11 +5,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from hydra import compose, initialize_config_module
+from hydra import compose
 from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from tasks.app.interpolations import conf_folder
 from tasks.common.plugins import conf_folders
 from tasks.common.task_info import infos
 from tasks.config.argument_docs import ROOMS, arguments_of
@@ -52,7 +53,7 @@ def keys_of_command(task: str, overrides: Sequence[str]) -> list[Key]:
     Args:
         overrides: as prepared() returns them.
     """
-    with initialize_config_module("conf", version_base="1.3"):
+    with conf_folder():
         config = compose(task, list(overrides), return_hydra_config=True)
         loader: Any = GlobalHydra.instance().config_loader()
         used = loader.compute_defaults_list(task, list(overrides), RunMode.RUN).defaults
@@ -67,7 +68,7 @@ def of_groups(task: str, choices: Mapping[str, Any], files: Iterable[str]) -> li
     comments: dict[str, str] = {}
     for used in filter(None, map(file_of, [*infos(), *files])):  # of the heads, whose groups tasks.multitask has
         comments |= {} if used.parent.name in CHOSEN else comments_of(used.read_text(encoding="utf-8"))
-    for name, option in reversed(choices.items()):  # as they are composed
+    for name, option in reversed(list(choices.items())):  # as they are composed
         group = name.partition("@")[0]
         options = of_task(task, group, options_of(group))
         if group.startswith("hydra/") or not options:

@@ -4,6 +4,8 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
+from mobilevision import COMMANDS
+
 ROOT = Path(__file__).parents[2]
 PAGES = (
     "README.md",
@@ -26,7 +28,9 @@ class Line(NamedTuple):
 
     @property
     def module(self) -> str:
-        """The module that `python -m` runs; '' for other commands."""
+        """The module that `python -m` or `mobilevision` runs; '' for other commands."""
+        if (name := re.match(r"mobilevision (\w+)", self.text)) and name[1] in COMMANDS:
+            return COMMANDS[name[1]][0]
         found = re.match(r"python -m ([\w.<>]+)", self.text)
         return found[1].replace("<task>", "segment") if found else ""
 

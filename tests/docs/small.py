@@ -49,6 +49,8 @@ COMPOSED = (
     (r"(distill\.teacher|backbone\.file)=", "needs a network of the same classes, or one that was found"),
     (r"-m (seed|backbone)=|-m .*seed=", "several trainings; tests/tasks/app/test_sweep.py sweeps"),
     (r"plugins=\[bolts\]", "tests/tasks/app/test_own_data.py runs the page"),
+    (r"input=(clip|\d|rtsp|\S+\.txt)", "tests/tasks/predict/test_videos.py makes videos"),
+    (r"export\.page=true", "needs onnxruntime-web; tests/tasks/page"),
     (r"segment\.frozen=true", "adds a head to a checkpoint; tests/tasks/multitask does"),
 )
 # Commands of other modules that are not run, with the reason.
@@ -56,6 +58,7 @@ LEFT_OUT = (
     (r"tasks\.compare ", "nine trainings; tests/tasks/compare"),
     (r"tasks\.multitask\.compare", "several trainings; tests/tasks/multitask"),
     (r"tasks\.papers .*scale=", "several trainings; tests/tasks/papers"),
+    (r"tasks\.page ", "serves until it is stopped; tests/tasks/page"),
     (r"tasks\.deploy ", "every backbone; tests/tasks/deploy"),
     (r"backbones \S*found\.yaml", "needs a network that a search found"),
     (r"detect\.score instances", "tests/tasks/detect/test_score.py"),
@@ -72,7 +75,7 @@ def filled(line: Line) -> str:
 
 def arguments_of(line: Line) -> list[str]:
     """What follows the module."""
-    return shlex.split(filled(line))[3:]
+    return shlex.split(filled(line))[2 if line.text.startswith("mobilevision") else 3 :]
 
 
 def composed_only(line: Line) -> str:

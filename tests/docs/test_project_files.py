@@ -9,6 +9,7 @@ import tomllib
 import pytest
 import yaml
 
+import mobilevision
 from tests.docs.shell import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -18,7 +19,7 @@ DOCKERFILE = (ROOT / "Dockerfile").read_text()
 def test_the_citation_is_of_this_project():
     cited = yaml.safe_load((ROOT / "CITATION.cff").read_text())
     assert {"cff-version", "message", "title", "authors"} <= set(cited)
-    assert (cited["version"], cited["license"]) == (PROJECT["version"], PROJECT["license"])
+    assert (cited["version"], cited["license"]) == (mobilevision.__version__, PROJECT["license"])
     assert all({"title", "authors", "type"} <= set(entry) for entry in cited["references"])
 
 
