@@ -19,6 +19,7 @@ from tasks.checkpoint.saving import save
 from tasks.common.console import report
 from tasks.common.cpu import give_way_to_accelerator, keep_freed_memory
 from tasks.common.errors import Diverged, Stopped, UserError
+from tasks.common.ranks import is_first
 from tasks.common.task_info import infos
 from tasks.common.writing import write_text
 from tasks.config.overrides import typed_keys
@@ -37,6 +38,7 @@ from tasks.engine.pace import KeepPace
 from tasks.engine.progress import Pictures, ShowProgress
 from tasks.engine.quiet import quiet_lightning
 from tasks.engine.rates import without_effect
+from tasks.engine.report import WriteReport, facts, finish
 from tasks.engine.resume_checks import check_state, epochs_done
 from tasks.engine.settings import DistillationSettings, Run, TrainerSettings
 from tasks.engine.stopping import StopOnSignal, WatchLoss
@@ -44,6 +46,7 @@ from tasks.engine.summary import print_scores, report_costs
 from tasks.engine.thaw import Thaw
 from tasks.engine.towards_start import TowardsStart
 from tasks.engine.weights import classes_of_inactive, load_for_inference, numbered_as_trained, start
+from tasks.report.write import note
 
 
 class Prepared(NamedTuple):
@@ -79,6 +82,8 @@ def evaluate(run: Run, prepared: Prepared, folder: Path) -> None:
     """
     learner, data, _, costs = prepared
     load_for_inference(run, learner)
+    if is_first():
+        note(folder, facts(learner, data, costs))
     score(run, learner, data, costs, folder)
 
 
@@ -92,7 +97,13 @@ def train(run: Run, prepared: Prepared, splits: Splits, folder: Path) -> None:
     """
     learner, data, _, costs = prepared
     metadata = ready(run, prepared, splits, folder)
-    exploded = fit(run, learner, data, metadata, splits, folder)
+    page = WriteReport(folder, facts(learner, data, costs))
+    try:
+        exploded = fit(run, learner, data, metadata, splits, folder, [page])
+    except Stopped:
+        if is_first():
+            page.write(state="stopped")
+        raise
     folder = Path(learner.trainer.strategy.broadcast(str(folder)))  # only the first process knew it
     checkpoints = folder / "checkpoints"
     written = [checkpoints / "best.ckpt", checkpoints / "last.ckpt", Path(str(run.source.resume))]
@@ -107,6 +118,8 @@ def train(run: Run, prepared: Prepared, splits: Splits, folder: Path) -> None:
         else:
             report(f"finetune.norms=reestimate changes nothing: no epoch was scored, and {path} is to be resumed")
     report(f"scoring   {path}")
+    if is_first():
+        page.write(state="scoring")
     score(run, learner, data, costs, folder)
     if exploded:
         raise Diverged(exploded)
@@ -321,6 +334,7 @@ def score(run: Run, learner: Learner, data: DataModule, costs: dict[str, Any], f
                 report(line)
         if pictures:
             report(f"pictures  {folder / 'pictures'}")
+        report(finish(folder, state="finished"))
 
 
 def scored(

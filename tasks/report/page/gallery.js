@@ -1,0 +1,3 @@
+function headSections(_head, _several) {
+  return [];
+}
