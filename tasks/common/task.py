@@ -189,6 +189,12 @@ class Task(nn.Module, ABC):
         """Write further result files beside metrics.json, from the metric after compute(); returns lines about them."""
         return []
 
+    def curves(self, _metric: Metric) -> dict[str, Any]:
+        """What the run's page draws, from the metric after compute(): see threshold_charts() and confusion() of
+        tasks/common/curves.py; {} for nothing.
+        """
+        return {}
+
     @abstractmethod
     def found(self, prediction: Any) -> Found:
         """The prediction for one image (a batch of one) as arrays."""

@@ -24,6 +24,7 @@ from tasks.detect.info import INFO
 from tasks.detect.metric import CocoMAP
 from tasks.detect.multibox import MultiBox
 from tasks.detect.output import DetectOutput
+from tasks.detect.page import curves
 from tasks.detect.parity import Candidates
 from tasks.detect.publish import publish
 
@@ -213,6 +214,10 @@ class DetectTask(Task):
         """Write predictions.json, precision-recall curves and the table of errors."""
         assert isinstance(metric, CocoMAP)
         return publish(metric, folder)
+
+    def curves(self, metric: Metric) -> dict[str, Any]:
+        assert isinstance(metric, CocoMAP)
+        return curves(metric)
 
     def found(self, prediction: Detections) -> Found:
         boxes, scores, labels = (value.cpu().numpy() for value in prediction.of(0))

@@ -1,5 +1,6 @@
 """What a training notes for its page (tasks/report), and the page itself, written while training goes on."""
 
+import json
 import platform
 import time
 from collections.abc import Mapping
@@ -13,6 +14,8 @@ from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import CSVLogger
 
 from tasks.common.errors import Stopped, UserError
+from tasks.common.records import FOLDER
+from tasks.common.writing import write_text
 from tasks.data.loading.datamodule import DataModule
 from tasks.engine.learner import Learner
 from tasks.report.write import note, write_report
@@ -105,6 +108,14 @@ class WriteReport(Callback):
             stopped = isinstance(exception, Stopped | KeyboardInterrupt)
             reason = f"{type(exception).__name__}: {exception}" if str(exception) else type(exception).__name__
             self.write(**({"state": "stopped"} if stopped else {"state": "failed", "failure": reason}))
+
+
+def note_curves(folder: Path, head: str, curves: Mapping[str, Any]) -> None:
+    """Write what the page draws of a head's predictions, if there is anything."""
+    path = folder / FOLDER / head / "curves.json"
+    path.unlink(missing_ok=True)  # of an earlier evaluation into this folder
+    if curves:
+        write_text(path, json.dumps(curves, ensure_ascii=False, separators=(",", ":")) + "\n")
 
 
 def finish(folder: Path, **entries: Any) -> str:

@@ -38,7 +38,7 @@ from tasks.engine.pace import KeepPace
 from tasks.engine.progress import Pictures, ShowProgress
 from tasks.engine.quiet import quiet_lightning
 from tasks.engine.rates import without_effect
-from tasks.engine.report import WriteReport, facts, finish
+from tasks.engine.report import WriteReport, facts, finish, note_curves
 from tasks.engine.resume_checks import check_state, epochs_done
 from tasks.engine.settings import DistillationSettings, Run, TrainerSettings
 from tasks.engine.stopping import StopOnSignal, WatchLoss
@@ -332,6 +332,7 @@ def score(run: Run, learner: Learner, data: DataModule, costs: dict[str, Any], f
         for name, metric in learner.each_metric():
             for line in learner.task(name).results(metric, folder):
                 report(line)
+            note_curves(folder, name, learner.task(name).curves(metric))
         if pictures:
             report(f"pictures  {folder / 'pictures'}")
         report(finish(folder, state="finished"))

@@ -21,6 +21,7 @@ from tasks.multilabel.info import INFO
 from tasks.multilabel.loss import BinaryCrossEntropy
 from tasks.multilabel.metric import MultiLabelScores
 from tasks.multilabel.output import MultiLabelOutput
+from tasks.multilabel.page import curves
 
 
 class MultiLabelTask(Task):
@@ -110,6 +111,10 @@ class MultiLabelTask(Task):
             for each in order:
                 table.writerow(["" if value is None else value for value in each])
         return [f"classes   {path} (AP, F1 and AUROC of each, the worst first)"]
+
+    def curves(self, metric: Metric) -> dict[str, Any]:
+        assert isinstance(metric, MultiLabelScores)
+        return curves(*metric.ranking, self.class_names)
 
     def found(self, prediction: Tensor) -> Found:
         return {"logits": prediction[0].cpu().numpy()}

@@ -7,12 +7,14 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
+from torchmetrics import Metric
 
 from backbones.base import Feature
 from heads.base import Head
 from heads.boxes import Places
 from heads.classification import ClassificationHead
 from heads.labels import labels_from_logits
+from tasks.common.curves import confusion
 from tasks.common.distillation import divergence
 from tasks.common.errors import UserError
 from tasks.common.gallery import EvenlySpread
@@ -184,6 +186,13 @@ class SegmentTask(Task):
             self.class_names,
             self.colours,
         )
+
+    def curves(self, metric: Metric) -> dict[str, Any]:
+        assert isinstance(metric, MeanIoU)
+        counts = metric.matrix.cpu().numpy()
+        return {
+            "confusion": confusion(self.class_names, self.class_names, counts, "Pixels of all images, without void.")
+        }
 
     def found(self, prediction: Tensor) -> Found:
         return {"labels": prediction[0].cpu().numpy()}

@@ -33,9 +33,6 @@ function chart(title, lines, options = {}) {
     width = box.clientWidth || 600;
     if (plot) plot.destroy();
     plot = new uPlot(settings(), table, box);
-    const last = () => plot.setLegend({ idx: table[0].length - 1 });
-    last();
-    plot.over.addEventListener("mouseleave", last);
     for (const entry of box.querySelectorAll(".u-series")) {
       entry.tabIndex = 0;
       entry.addEventListener("keydown", (event) => {
@@ -84,6 +81,11 @@ function chart(title, lines, options = {}) {
         })),
       ],
       hooks: {
+        ready: !options.sync ? [] : [(self) => {
+          const last = () => self.setLegend({ idx: table[0].length - 1 });
+          last();
+          self.over.addEventListener("mouseleave", () => setTimeout(last));
+        }],
         setSelect: [(self) => {
           if (self.select.width > 3) {
             show([self.posToVal(self.select.left, "x"), self.posToVal(self.select.left + self.select.width, "x")]);

@@ -96,7 +96,7 @@ function ofClass(name) {
 }
 
 const MAIN = /^val\/(.*\/)?(score|mIoU|pixel_accuracy|mAP|mAP50|mAP75|top1|top5|F1|F1_macro|boundary_F1)$/;
-const LEGEND = 24;
+const LESS = /(^|\/)(ECE|NLL|Brier|temperature)/; // scores of which less is better, or that are none
 
 function shownName(name) {
   return name.replace(/^(train|val)\//, "").replace(/^images_per_second$/, "images/s");

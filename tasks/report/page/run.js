@@ -22,16 +22,22 @@ function header({ run, metrics, scores, history }) {
       ...run.heads.map((head) => [run.heads.length > 1 ? `cost of ${head}` : "cost", costText(run.costs, head)]),
       ["as one network", run.heads.length > 1 ? costText(run.costs, "shared") : null],
       ["input", run.costs.height ? `${run.costs.height}×${run.costs.width} (height×width)` : null],
-      ["data", [run.chosen.dataset, counts(data, metrics)].filter(Boolean).join(": ")],
+      ["data", [dataSet(run), counts(data, metrics)].filter(Boolean).join(": ")],
       ["epochs", run.mode === "train" ? progress : null],
       ["seed", run.seed],
       ["time", times(run, metrics)],
       ["device", record.device],
-      ["started", record.started],
+      ["started", record.started && record.started.replace("T", " ").replace(/:\d\d[+-].*$/, "")],
       ["versions", record.versions && Object.entries(record.versions).map(([name, version]) => `${name} ${version}`).join(", ")],
     ]),
     run.changed.length > 0 && h("details", {}, h("summary", {}, `${run.changed.length} changed key${run.changed.length > 1 ? "s" : ""}`),
       table([{ name: "key", left: true }, { name: "value", left: true, format: String }], run.changed, { sortable: false, caption: "changed keys" })));
+}
+
+// A checkpoint brings its own data set, unless one is typed.
+function dataSet(run) {
+  const typed = run.changed.some(([key]) => key === "dataset" || key === "datasets");
+  return run.mode === "train" || typed ? run.chosen.dataset : null;
 }
 
 function counts(data, metrics) {
@@ -115,7 +121,7 @@ function scoreTables(scores, metrics) {
   return section("scores", "Scores", scores.map(({ head, scores: pairs, columns, rows }) => [
     scores.length > 1 && h("h3", {}, head),
     h("div", { class: "beside" },
-      table([{ name: "score", left: true }, { name: "value" }], pairs, { caption: "scores", bars: true }),
+      table([{ name: "score", left: true }, { name: "value" }], pairs, { caption: "scores", bars: true, unbarred: LESS }),
       rows.length > 0 && table([{ name: "class", left: true, format: String }, ...columns.map(([name, kind]) => (kind === "count" ? { name, plain: true, format: whole } : { name, plain: /_SE$/.test(name) }))], rows, { caption: "scores of classes", bars: true })),
   ]), note(`Of ${count(metrics.images || 0)} images. Move the pointer over a number for all its digits; – is a score of nothing.`));
 }

@@ -1,7 +1,7 @@
 // Tables whose columns sort.
 
 // columns: [{name, left, format}]; rows: arrays; a bar shows shares from 0 to 1 behind numbers.
-function table(columns, rows, { caption, bars, sortable = true } = {}) {
+function table(columns, rows, { caption, bars, unbarred, sortable = true } = {}) {
   const body = h("tbody");
   let sorted = null;
   let falling = false;
@@ -22,7 +22,7 @@ function table(columns, rows, { caption, bars, sortable = true } = {}) {
         place === sorted ? head.setAttribute("aria-sort", falling ? "descending" : "ascending") : head.removeAttribute("aria-sort");
       });
     }
-    body.replaceChildren(...order.map((row) => h("tr", {}, row.map((value, place) => cell(value, columns[place], bars)))));
+    body.replaceChildren(...order.map((row) => h("tr", {}, row.map((value, place) => cell(value, columns[place], bars && !(unbarred && unbarred.test(row[0]))))));
   }
   fill();
   return h("div", { class: "wide", tabIndex: 0, role: "region", "aria-label": caption || "table" },

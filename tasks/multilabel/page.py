@@ -1,0 +1,20 @@
+"""What a multi-label run shows on its page: precision over recall, and F1 over the probability."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.common.curves import Ranked, threshold_charts
+
+MOST = 2**24  # logits for which curves are drawn: 64 MB
+
+
+def curves(logits: NDArray[np.float32], truths: NDArray[np.bool_], names: Sequence[str]) -> dict[str, Any]:
+    """From logits (N, C) and what is true (N, C); {} for more than can be drawn."""
+    if not len(logits) or logits.size > MOST:
+        return {}
+    shares = 1 / (1 + np.exp(-logits.astype(np.float64)))
+    ranked = {name: Ranked.of(shares[:, k], truths[:, k], int(truths[:, k].sum())) for k, name in enumerate(names)}
+    return threshold_charts(ranked, "probability")
