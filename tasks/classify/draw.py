@@ -11,8 +11,11 @@ from torch import Tensor
 
 from tasks.common.gallery import Gallery
 from tasks.common.labels import Pixels
+from tasks.common.photos import photo
+from tasks.common.records import Picture, Record
 from tasks.common.thumbnails import COLUMNS, GAP, LINE, RIGHT, TILE, WRONG, draw_text, enlarged, tile
 
+LIKELIEST, THUMBNAIL = 5, 256  # classes and pixels of an image on the page
 NAMED = 40  # most classes for which the confusion matrix has names and numbers
 
 
@@ -24,6 +27,9 @@ class Shown(NamedTuple):
     pixels: Pixels  # (h, w, 3), no side above TILE
     predicted: int
     truth: int
+    name: str = ""
+    likeliest: tuple[tuple[int, float], ...] = ()  # classes and probabilities, for the page
+    jpeg: bytes = b""
 
 
 class RightAndWrong(Gallery):
@@ -63,7 +69,14 @@ class RightAndWrong(Gallery):
             wanted_wrong = truths[row] != predicted[row] and probability > least
             if not (wanted_right or wanted_wrong):
                 continue
-            shown = Shown(probability, index, tile(batch["image"][row]), predicted[row], truths[row])
+            image = batch["image"][row]
+            size = (int(image.shape[1]), int(image.shape[2]))
+            few = shares[row].topk(min(LIKELIEST, shares.shape[1]))
+            likeliest = tuple(zip(few.indices.tolist(), few.values.tolist(), strict=True))
+            jpeg = photo(image, None, size, THUMBNAIL)
+            shown = Shown(
+                probability, index, tile(image), predicted[row], truths[row], batch["name"][row], likeliest, jpeg
+            )
             if wanted_right:
                 self.right.append(shown)
             elif len(self.wrong) < self.count:
@@ -72,10 +85,28 @@ class RightAndWrong(Gallery):
                 heapq.heapreplace(self.wrong, shown)
 
     def draw(self, kept: Sequence[Any]) -> Iterator[tuple[str, Image.Image]]:
+        yield "right_and_wrong", sheet(*self.chosen(kept), self.class_names)
+        yield "confusion", confusion(sum(matrix for matrix, _, _ in kept), self.class_names)
+
+    def record(self, kept: Sequence[Any]) -> Record | None:
+        parts = zip(("right", "wrong"), self.chosen(kept), strict=True)
+        pictures = [
+            Picture(
+                {"name": shown.name, "kind": kind, "truth": shown.truth, "found": [list(p) for p in shown.likeliest]},
+                {"image": ("jpg", shown.jpeg)},
+            )
+            for kind, part in parts
+            for shown in part
+        ]
+        about = {"type": "classes", "classes": [{"name": name} for name in self.class_names]}
+        note = "right ones evenly spread, and those most confidently wrong; as the network sees them"
+        return Record({**about, "note": note}, pictures) if pictures else None
+
+    def chosen(self, kept: Sequence[Any]) -> tuple[list[Shown], list[Shown]]:
+        """The right images, and the most confidently wrong ones."""
         right = sorted((shown for _, some, _ in kept for shown in some), key=lambda shown: shown.number)
         wrong = sorted((shown for _, _, some in kept for shown in some), key=lambda s: (-s.probability, s.number))
-        yield "right_and_wrong", sheet(right[: self.count], wrong[: self.count], self.class_names)
-        yield "confusion", confusion(sum(matrix for matrix, _, _ in kept), self.class_names)
+        return right[: self.count], wrong[: self.count]
 
 
 def sheet(right: Sequence[Shown], wrong: Sequence[Shown], names: Sequence[str]) -> Image.Image:

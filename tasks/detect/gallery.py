@@ -13,8 +13,10 @@ from torch import Tensor, from_numpy
 from heads.boxes import Detections, Places
 from tasks.common.annotations import Annotations
 from tasks.common.gallery import Gallery, evenly_spread
+from tasks.common.records import Record
 from tasks.detect.draw import draw_boxes
 from tasks.detect.quality import SHOWN, Boxes, Labels, Matches, match
+from tasks.detect.records import LOWEST, Boxed, boxed, classes, picture
 
 Rank = tuple[float, ...]
 SPREAD = 64  # images from which the median ones are chosen
@@ -30,6 +32,7 @@ class Shown(NamedTuple):
     found: tuple[Boxes, Labels, NDArray[np.float64]]
     matches: Matches
     jpeg: bytes = b""
+    boxed: Boxed | None = None  # for the page
 
     def rank(self) -> Rank:
         """The higher, the better; ranks are unique, so that the pictures do not depend on the order of the images."""
@@ -74,7 +77,8 @@ class BestMedianWorst(Gallery):
             among_best, among_worst = self.enters(self.best, shown.merit()), self.enters(self.worst, shown.flaw())
             if not (among_best or among_worst or index in self.wanted):
                 continue
-            shown = shown._replace(jpeg=encode(batch["image"][row]))
+            data = boxed(batch["annotations"][row], predictions.of(row), place)
+            shown = shown._replace(jpeg=encode(batch["image"][row]), boxed=data)
             if among_best:
                 self.enter(self.best, shown.merit(), shown)
             if among_worst:
@@ -91,6 +95,17 @@ class BestMedianWorst(Gallery):
             heapq.heappop(heap)
 
     def draw(self, kept: Sequence[Any]) -> Iterator[tuple[str, Image.Image]]:
+        for kind, number, shown in self.chosen(kept):
+            yield f"{kind}_{number}", side_by_side(shown, f"{kind} {number}", self.class_names)
+
+    def record(self, kept: Sequence[Any]) -> Record | None:
+        some = [(kind, shown) for kind, _, shown in self.chosen(kept)]
+        pictures = [picture(s.boxed, s.jpeg, s.name, kind) for kind, s in some if s.boxed is not None]
+        about = {"type": "boxes", "classes": classes(self.class_names), "threshold": SHOWN, "lowest": LOWEST}
+        return Record({**about, "note": f"chosen by F1 at score {SHOWN}"}, pictures) if pictures else None
+
+    def chosen(self, kept: Sequence[Any]) -> Iterator[tuple[str, int, Shown]]:
+        """Yield the images with their kind and their number within it."""
         spread = sorted((shown for _, _, some in kept for shown in some), key=Shown.rank, reverse=True)
         share = min(self.third, max(1, round(len(spread) / 3)))  # divide few images evenly
         best = [shown for _, shown in heapq.nlargest(share, (entry for some, _, _ in kept for entry in some))]
@@ -104,7 +119,7 @@ class BestMedianWorst(Gallery):
         first = max(0, len(median) - self.third) // 2
         for kind, some in (("best", best), ("median", median[first : first + self.third]), ("worst", worst)):
             for number, shown in enumerate(some, 1):
-                yield f"{kind}_{number}", side_by_side(shown, f"{kind} {number}", self.class_names)
+                yield kind, number, shown
 
 
 def judge(

@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from tasks.common.console import report
+from tasks.common.records import FOLDER as RECORDS
+from tasks.common.records import write_record
 from tasks.engine.learner import Learner
 from tasks.engine.rates import current_rates, learns
 
@@ -118,7 +120,7 @@ class ShowProgress(Callback):
 
 
 class Pictures(Callback):
-    """Saves pictures of each scored task, in one folder per task if there are several.
+    """Saves pictures of each scored task, in one folder per task if there are several, and their data for the page.
 
     Args:
         count: number of pictures per task.
@@ -128,6 +130,7 @@ class Pictures(Callback):
     def __init__(self, folder: Path, learner: Learner, count: int, images: Callable[[str], Sequence[int]]) -> None:
         tasks = {name: learner.task(name) for name, _ in learner.each_metric()}
         self.galleries = {name: task.gallery(count, images(task.target)) for name, task in tasks.items()}
+        self.records = folder.parent / RECORDS
         self.folders = {name: folder / name if len(learner.tasks) > 1 else folder for name in tasks}
 
     def on_validation_batch_end(
@@ -148,3 +151,5 @@ class Pictures(Callback):
                     path = self.folders[name] / f"{title}.png"
                     path.parent.mkdir(parents=True, exist_ok=True)
                     picture.save(path)
+                if record := gallery.record([entry for part in kept for entry in part]):
+                    write_record(record, self.records / name / "pictures.json")

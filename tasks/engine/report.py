@@ -74,9 +74,11 @@ class WriteReport(Callback):
         self.folder, self.entries = folder, dict(entries)
         self.begin = self.written = time.perf_counter()
         self.cost = 0.0  # seconds of the last page
+        self.started = False
 
     def on_train_start(self, trainer: Trainer, _module: LightningModule) -> None:
         self.begin = self.epoch_begin = time.perf_counter()
+        self.started = True
         if trainer.is_global_zero:
             note(self.folder, {**self.entries, "state": "training", "device": device_name(trainer)})
 
@@ -104,7 +106,7 @@ class WriteReport(Callback):
         self.cost = self.written - begin
 
     def on_exception(self, trainer: Trainer, _module: LightningModule, exception: BaseException) -> None:
-        if trainer.is_global_zero:
+        if trainer.is_global_zero and self.started:  # what is refused before leaves an empty folder
             stopped = isinstance(exception, Stopped | KeyboardInterrupt)
             reason = f"{type(exception).__name__}: {exception}" if str(exception) else type(exception).__name__
             self.write(**({"state": "stopped"} if stopped else {"state": "failed", "failure": reason}))

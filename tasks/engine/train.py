@@ -101,7 +101,7 @@ def train(run: Run, prepared: Prepared, splits: Splits, folder: Path) -> None:
     try:
         exploded = fit(run, learner, data, metadata, splits, folder, [page])
     except Stopped:
-        if is_first():
+        if is_first() and page.started:
             page.write(state="stopped")
         raise
     folder = Path(learner.trainer.strategy.broadcast(str(folder)))  # only the first process knew it

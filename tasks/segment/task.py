@@ -17,12 +17,12 @@ from heads.labels import labels_from_logits
 from tasks.common.curves import confusion
 from tasks.common.distillation import divergence
 from tasks.common.errors import UserError
-from tasks.common.gallery import EvenlySpread
 from tasks.common.labels import nearest
 from tasks.common.output import Found
 from tasks.common.task import Task
 from tasks.common.views import PLAIN, View
 from tasks.segment.draw import draw, resized
+from tasks.segment.gallery import BestMedianWorst
 from tasks.segment.info import INFO
 from tasks.segment.loss import PixelCrossEntropy
 from tasks.segment.miou import MeanIoU
@@ -173,8 +173,12 @@ class SegmentTask(Task):
     def metric(self) -> MeanIoU:
         return WithBoundaries(self.class_names, self.boundary) if self.boundary else MeanIoU(self.class_names)
 
-    def gallery(self, count: int, images: Sequence[int]) -> EvenlySpread:
-        return EvenlySpread(count, images, self.target, self.picture)
+    def gallery(self, count: int, images: Sequence[int]) -> BestMedianWorst:
+        return BestMedianWorst(count, images, self.target, self.picture, self.colour_table())
+
+    def colour_table(self) -> list[dict[str, Any]]:
+        """Name and colour of each class, for the page."""
+        return [{"name": name, "colour": list(colour)} for name, _, colour in self.classes]
 
     def picture(self, image: Tensor, prediction: Tensor, truth: Tensor | None) -> Image.Image:
         """Draw image (3, H, W) uint8 at the size of prediction (H, W), with truth and errors if there is a truth."""

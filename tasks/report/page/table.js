@@ -22,7 +22,10 @@ function table(columns, rows, { caption, bars, unbarred, sortable = true } = {})
         place === sorted ? head.setAttribute("aria-sort", falling ? "descending" : "ascending") : head.removeAttribute("aria-sort");
       });
     }
-    body.replaceChildren(...order.map((row) => h("tr", {}, row.map((value, place) => cell(value, columns[place], bars && !(unbarred && unbarred.test(row[0]))))));
+    body.replaceChildren(...order.map((row) => {
+      const barred = bars && !(unbarred && unbarred.test(row[0]));
+      return h("tr", {}, row.map((value, place) => cell(value, columns[place], barred)));
+    }));
   }
   fill();
   return h("div", { class: "wide", tabIndex: 0, role: "region", "aria-label": caption || "table" },

@@ -51,6 +51,22 @@ def check_keys(chromium):
     assert chromium.complaints() == []
 
 
+def check_maps(chromium):
+    """Label maps are painted from their labels."""
+    painted = (
+        "return new Promise(done => setTimeout(() => { const canvas = document.querySelector('.maps canvas');"
+        "done([...canvas.getContext('2d').getImageData(0, arguments[0], 1, 1).data]) }, 80))"
+    )
+    press = "[...document.querySelectorAll('.choice label')].find(e => e.textContent === arguments[0]).click()"
+    chromium.run(press, "truth")
+    assert chromium.run(painted, 10)[:3] == [70, 70, 70], "building, on the left"
+    assert chromium.run(painted, 0)[3] == 0, "void has no colour"
+    chromium.run(press, "errors")
+    assert chromium.run(painted, 0)[:3] == [0, 0, 0] and chromium.run(painted, 0)[3] > 0
+    assert {"road", "building", "sky"} <= {*words(chromium, ".chip")}
+    assert chromium.complaints() == []
+
+
 def numbers(chromium, selector):
     """The numbers that elements show, with all their digits, by the text of the cell before them."""
     rows = chromium.run(
@@ -81,6 +97,7 @@ def test_scores_are_those_of_metrics_json(shown, chromium, cityscapes):
     assert {"Loss", "Learning rate", "Validation scores", "Images per second"} <= {*titles}
     assert chromium.run("return [...document.querySelectorAll('#curves canvas')].every(c => c.width > 100)")
     check_keys(chromium)
+    check_maps(chromium)
 
 
 def test_texts_of_files_stay_texts(chromium, tmp_path):
@@ -114,3 +131,58 @@ def test_a_page_allows_no_network(chromium, tmp_path):
     )
     assert chromium.run("return window.ran ?? 0") == 0
     chromium.complaints()
+
+
+def words(chromium, selector):
+    return chromium.run("return [...document.querySelectorAll(arguments[0])].map(e => e.textContent)", selector)
+
+
+def test_a_detectors_boxes_follow_the_threshold(shown, chromium, coco):
+    folder = shown("detect", "dataset=coco", f"dataset.root={coco}", "image_size=[64,64]", "wants.tail=detection")
+    record = json.loads((folder / "report" / "detect" / "pictures.json").read_text())
+    curves = json.loads((folder / "report" / "detect" / "curves.json").read_text())
+    matrix = chromium.run(
+        "return [...document.querySelectorAll('.matrix tbody td')].reduce((sum, cell) => sum + +cell.dataset.value, 0)"
+    )
+    assert matrix == sum(map(sum, curves["confusion"]["counts"])) > 0
+    assert {"Precision over recall at IoU 0.5", "F1 over the score's threshold"} <= {
+        *chromium.run("return [...document.querySelectorAll('.plot')].map(e => e.dataset.title)")
+    }
+    for threshold in (0.1, 0.6):
+        chromium.run(
+            "const bar = document.querySelector('.threshold input'); bar.value = arguments[0];"
+            "bar.dispatchEvent(new Event('input'))",
+            threshold,
+        )
+        expected = [told(picture, threshold) for picture in record["pictures"]]
+        assert [text.split(": ")[1] for text in words(chromium, ".picture figcaption > span:nth-child(2)")] == expected
+    sizes = chromium.run("return [...document.querySelectorAll('.photo')].map(e => e.clientWidth / e.clientHeight)")
+    assert sizes == pytest.approx([p["width"] / p["height"] for p in record["pictures"]], rel=0.02), "own proportions"
+    assert len({round(size, 1) for size in sizes}) > 1
+    chromium.run("document.querySelector('.open').click()")
+    assert chromium.run("return document.querySelector('dialog').open")
+    assert chromium.complaints() == []
+
+
+def told(picture, threshold):
+    """The caption of a picture, matched here without what was matched there: greedily by score, IoU 0.5 or more."""
+    free = [box for box in picture["truth"] if not box[5]]
+    crowds = [box for box in picture["truth"] if box[5]]
+    right = wrong = 0
+    for box in sorted((box for box in picture["found"] if box[5] >= threshold), key=lambda box: -box[5]):
+        overlaps = [(overlap(box, truth), number) for number, truth in enumerate(free) if truth[4] == box[4]]
+        best, number = max(overlaps, default=(0, 0))
+        if best >= 0.5:
+            free.pop(number)
+            right += 1
+        elif not any(truth[4] == box[4] and overlap(box, truth, own=True) >= 0.5 for truth in crowds):
+            wrong += 1
+    return f"{right} right, {wrong} wrong, {len(free)} missed"
+
+
+def overlap(box, truth, own=False):
+    width = min(box[2], truth[2]) - max(box[0], truth[0])
+    height = min(box[3], truth[3]) - max(box[1], truth[1])
+    common = max(0, width) * max(0, height)
+    areas = [(each[2] - each[0]) * (each[3] - each[1]) for each in (box, truth)]
+    return common / (areas[0] if own else sum(areas) - common or 1)
