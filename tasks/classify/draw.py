@@ -11,11 +11,11 @@ from torch import Tensor
 
 from tasks.common.gallery import Gallery
 from tasks.common.labels import Pixels
-from tasks.common.photos import photo
+from tasks.common.photos import THUMBNAIL, photo
 from tasks.common.records import Picture, Record
 from tasks.common.thumbnails import COLUMNS, GAP, LINE, RIGHT, TILE, WRONG, draw_text, enlarged, tile
 
-LIKELIEST, THUMBNAIL = 5, 256  # classes and pixels of an image on the page
+LIKELIEST = 5  # classes of an image on the page
 NAMED = 40  # most classes for which the confusion matrix has names and numbers
 
 
@@ -72,10 +72,10 @@ class RightAndWrong(Gallery):
             image = batch["image"][row]
             size = (int(image.shape[1]), int(image.shape[2]))
             few = shares[row].topk(min(LIKELIEST, shares.shape[1]))
-            likeliest = tuple(zip(few.indices.tolist(), few.values.tolist(), strict=True))
+            chances = tuple(zip(few.indices.tolist(), few.values.tolist(), strict=True))
             jpeg = photo(image, None, size, THUMBNAIL)
             shown = Shown(
-                probability, index, tile(image), predicted[row], truths[row], batch["name"][row], likeliest, jpeg
+                probability, index, tile(image), predicted[row], truths[row], batch["name"][row], chances, jpeg
             )
             if wanted_right:
                 self.right.append(shown)

@@ -9,6 +9,7 @@ from torch import Tensor
 from tasks.common.labels import Pixels, nearest
 
 SIDE = 640  # pixels of the longer side
+THUMBNAIL = 256  # of images with labels for the whole image
 QUALITY = 82
 
 
@@ -49,7 +50,7 @@ def jpeg(picture: Image.Image) -> bytes:
 
 def label_map(labels: Pixels, side: int = SIDE) -> bytes:
     """A label map (H, W) uint8, shrunk as its photo is, as a grey PNG of the labels themselves."""
-    height, width = fitted(*labels.shape, side)
+    height, width = fitted(labels.shape[0], labels.shape[1], side)
     rows, columns = nearest(labels.shape[0], height), nearest(labels.shape[1], width)
     file = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(labels[rows][:, columns])).save(file, "PNG", optimize=True)

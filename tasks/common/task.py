@@ -13,6 +13,7 @@ from heads.boxes import Places
 from tasks.common.distillation import Distillation
 from tasks.common.gallery import Gallery
 from tasks.common.output import Found, Output
+from tasks.common.records import Record
 from tasks.common.task_info import TaskInfo
 from tasks.common.views import MIRRORED, PLAIN, View
 
@@ -194,6 +195,10 @@ class Task(nn.Module, ABC):
         tasks/common/curves.py; {} for nothing.
         """
         return {}
+
+    def sheet(self, _images: Tensor, _target: Any, _names: Sequence[str]) -> Record | None:
+        """Training images (N, 3, H, W) uint8 with their labels as data for the run's page; None for nothing."""
+        return None
 
     @abstractmethod
     def found(self, prediction: Any) -> Found:

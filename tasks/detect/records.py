@@ -75,6 +75,16 @@ def picture(data: Boxed, jpeg: bytes, name: str, kind: str) -> Picture:
     return Picture(entry, {"image": ("jpg", photo(seen, data.place, data.size))})
 
 
+def labelled(image: Tensor, boxes: NDArray[np.floating], name: str) -> Picture:
+    """A training image (3, H, W) with its boxes (T, 5), xyxy and class number, -1 for none, for the page."""
+    height, width = (int(side) for side in image.shape[-2:])
+    truth = [[*corners(row[:4]), int(row[4]), 0] for row in boxes if row[4] >= 0]
+    return Picture(
+        {"name": name, "width": width, "height": height, "truth": truth},
+        {"image": ("jpg", photo(image, None, (height, width)))},
+    )
+
+
 def classes(names: Sequence[str]) -> list[dict[str, Any]]:
     """Name and colour of each class."""
     return [{"name": name, "colour": list(colour_of(label))} for label, name in enumerate(names)]

@@ -14,14 +14,17 @@ from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import CSVLogger
 
 from tasks.common.errors import Stopped, UserError
-from tasks.common.records import FOLDER
+from tasks.common.records import FOLDER, Record, write_record
 from tasks.common.writing import write_text
 from tasks.data.loading.datamodule import DataModule
+from tasks.engine.label_counts import label_counts
 from tasks.engine.learner import Learner
 from tasks.report.write import note, write_report
 
 PACKAGES = ("mobilevision", "torch", "torchvision", "lightning")
 SHARE = 0.01  # of the training time that pages may cost
+OFTEN = 60  # seconds between pages within an epoch
+SHEETS, EACH = 2, 8  # training batches that are shown, and images of each
 
 
 def facts(learner: Learner, data: DataModule, costs: Mapping[str, Any]) -> dict[str, Any]:
@@ -68,30 +71,77 @@ class WriteReport(Callback):
     Args:
         folder: of the run.
         entries: of its record, see facts().
+        labels: how often they occur, by head, see labels_of().
     """
 
-    def __init__(self, folder: Path, entries: Mapping[str, Any]) -> None:
-        self.folder, self.entries = folder, dict(entries)
+    def __init__(self, folder: Path, entries: Mapping[str, Any], labels: Mapping[str, Any] | None = None) -> None:
+        self.folder, self.entries, self.labels = folder, dict(entries), dict(labels or {})
         self.begin = self.written = time.perf_counter()
         self.cost = 0.0  # seconds of the last page
         self.started = False
+        self.batches = 0  # of which images were collected
+        self.sheets: dict[str, Record] = {}
 
     def on_train_start(self, trainer: Trainer, _module: LightningModule) -> None:
         self.begin = self.epoch_begin = time.perf_counter()
         self.started = True
         if trainer.is_global_zero:
             note(self.folder, {**self.entries, "state": "training", "device": device_name(trainer)})
+            for name, counts in self.labels.items():
+                text = json.dumps(counts, ensure_ascii=False, separators=(",", ":"))
+                write_text(self.folder / FOLDER / name / "labels.json", text + "\n")
+
+    def on_train_batch_end(self, trainer: Trainer, module: LightningModule, _o: Any, batch: Any, _i: int) -> None:
+        if not trainer.is_global_zero:
+            return
+        if self.batches < SHEETS:
+            self.batches += 1
+            self.collect(module, batch)
+            if self.batches == SHEETS:
+                self.write_sheets()
+        elif time.perf_counter() - self.written > max(OFTEN, self.cost / SHARE):
+            self.write_now(trainer, trainer.current_epoch)
+
+    def collect(self, learner: LightningModule, batch: Mapping[str, Any]) -> None:
+        """Keep a few images of a training batch with their labels, as the heads have learned from them."""
+        assert isinstance(learner, Learner)
+        if len(learner.tasks) == 1:
+            with torch.random.fork_rng():
+                batch = learner.each_task()[0][1].mix(batch, 0.0)
+        for name, task in learner.each_task():
+            if name in learner.inactive_heads or task.target not in batch:
+                continue
+            rows = range(len(batch["image"])) if "rows" not in batch else batch["rows"].get(task.target, [])
+            few = [int(row) for row in rows][:EACH]
+            names = [batch["name"][row] for row in few]
+            record = task.sheet(batch["image"][few], batch[task.target][: len(few)], names) if few else None
+            if record is not None:
+                before = self.sheets[name].pictures if name in self.sheets else []
+                self.sheets[name] = Record(record.about, [*before, *record.pictures])
+
+    def write_sheets(self) -> None:
+        """Write the collected images, and the first page, before the first epoch ends."""
+        for name, record in self.sheets.items():
+            write_record(record, self.folder / FOLDER / name / "augmented.json")
+        self.sheets = {}
+        self.write(epoch=0)
 
     def on_train_epoch_start(self, *_: Any) -> None:
         self.epoch_begin = time.perf_counter()
 
     def on_train_epoch_end(self, trainer: Trainer, _module: LightningModule) -> None:
+        if self.sheets:
+            self.write_sheets()
         since = time.perf_counter() - self.written
         if trainer.is_global_zero and since * SHARE >= self.cost:
-            for logger in trainer.loggers:
-                if isinstance(logger, CSVLogger):
-                    logger.save()  # it keeps the last rows in memory
-            self.write(epoch=trainer.current_epoch + 1, epoch_seconds=time.perf_counter() - self.epoch_begin)
+            self.write_now(trainer, trainer.current_epoch + 1, epoch_seconds=time.perf_counter() - self.epoch_begin)
+
+    def write_now(self, trainer: Trainer, epochs: int, **entries: Any) -> None:
+        """Write the page with all that was logged so far."""
+        for logger in trainer.loggers:
+            if isinstance(logger, CSVLogger):
+                logger.save()  # it keeps the last rows in memory
+        self.write(epoch=epochs, **entries)
 
     def write(self, **entries: Any) -> None:
         """Note entries and write the page; what is wrong with a page stops no training."""
@@ -110,6 +160,12 @@ class WriteReport(Callback):
             stopped = isinstance(exception, Stopped | KeyboardInterrupt)
             reason = f"{type(exception).__name__}: {exception}" if str(exception) else type(exception).__name__
             self.write(**({"state": "stopped"} if stopped else {"state": "failed", "failure": reason}))
+
+
+def labels_of(learner: Learner, data: DataModule) -> dict[str, Any]:
+    """How often each head's labels occur, as far as it is known without reading files."""
+    tasks = {name: task for name, task in learner.each_task() if name not in learner.inactive_heads}
+    return {name: counts for name, task in tasks.items() if (counts := label_counts(task, data))}
 
 
 def note_curves(folder: Path, head: str, curves: Mapping[str, Any]) -> None:

@@ -38,7 +38,7 @@ from tasks.engine.pace import KeepPace
 from tasks.engine.progress import Pictures, ShowProgress
 from tasks.engine.quiet import quiet_lightning
 from tasks.engine.rates import without_effect
-from tasks.engine.report import WriteReport, facts, finish, note_curves
+from tasks.engine.report import WriteReport, facts, finish, labels_of, note_curves
 from tasks.engine.resume_checks import check_state, epochs_done
 from tasks.engine.settings import DistillationSettings, Run, TrainerSettings
 from tasks.engine.stopping import StopOnSignal, WatchLoss
@@ -97,7 +97,7 @@ def train(run: Run, prepared: Prepared, splits: Splits, folder: Path) -> None:
     """
     learner, data, _, costs = prepared
     metadata = ready(run, prepared, splits, folder)
-    page = WriteReport(folder, facts(learner, data, costs))
+    page = WriteReport(folder, facts(learner, data, costs), labels_of(learner, data) if is_first() else None)
     try:
         exploded = fit(run, learner, data, metadata, splits, folder, [page])
     except Stopped:

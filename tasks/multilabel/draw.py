@@ -11,14 +11,13 @@ from torch import Tensor
 
 from tasks.common.gallery import Gallery, evenly_spread
 from tasks.common.labels import Pixels
-from tasks.common.photos import photo
+from tasks.common.photos import THUMBNAIL, photo
 from tasks.common.records import Picture, Record
 from tasks.common.thumbnails import COLUMNS, GAP, LINE, RIGHT, TILE, WRONG, draw_text, enlarged, tile
 from tasks.multilabel.average_precision import average_precision
 
 LINES = 4  # of labels below an image
 BARS = 40  # classes of the chart, those with the lowest average precision
-THUMBNAIL = 256  # pixels of an image on the page
 BAR = 300  # pixels of an average precision of 1
 
 

@@ -15,13 +15,14 @@ from heads.boxes import Places
 from heads.classification import ClassificationHead
 from tasks.common.distillation import binary_divergence
 from tasks.common.output import Found
+from tasks.common.records import Record
 from tasks.common.task import Task
 from tasks.multilabel.draw import Labelled
 from tasks.multilabel.info import INFO
 from tasks.multilabel.loss import BinaryCrossEntropy
 from tasks.multilabel.metric import MultiLabelScores
 from tasks.multilabel.output import MultiLabelOutput
-from tasks.multilabel.page import curves
+from tasks.multilabel.page import curves, sheet
 
 
 class MultiLabelTask(Task):
@@ -115,6 +116,9 @@ class MultiLabelTask(Task):
     def curves(self, metric: Metric) -> dict[str, Any]:
         assert isinstance(metric, MultiLabelScores)
         return curves(*metric.ranking, self.class_names)
+
+    def sheet(self, images: Tensor, target: Any, names: Sequence[str]) -> Record | None:
+        return sheet(images, target, names, self.class_names)
 
     def found(self, prediction: Tensor) -> Found:
         return {"logits": prediction[0].cpu().numpy()}

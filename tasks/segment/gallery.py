@@ -8,7 +8,7 @@ from PIL import Image
 from torch import Tensor
 
 from tasks.common.gallery import EvenlySpread, evenly_spread
-from tasks.common.labels import VOID
+from tasks.common.labels import VOID, Pixels
 from tasks.common.photos import label_map, photo
 from tasks.common.records import Picture, Record
 
@@ -99,8 +99,8 @@ class BestMedianWorst(EvenlySpread):
         first = max(0, len(rest) - self.third) // 2
         kinds = (("best", best), ("median", rest[first : first + self.third]), ("worst", worst))
         pictures = [picture(shown, kind) for kind, some in kinds for shown in some]
-        about = {"type": "maps", "classes": self.classes, "void": VOID, "note": "chosen by the share of right pixels"}
-        return Record(about, pictures) if pictures else None
+        note = {"note": "chosen by the share of right pixels"}
+        return Record(about(self.classes) | note, pictures) if pictures else None
 
 
 def picture(shown: Shown, kind: str) -> Picture:
@@ -109,3 +109,15 @@ def picture(shown: Shown, kind: str) -> Picture:
     entry = {"name": shown.name, "kind": kind, "width": width, "height": height, "right": shown.right}
     files = {"image": ("jpg", shown.image), "truth": ("png", shown.truth), "found": ("png", shown.found)}
     return Picture(entry, files)
+
+
+def labelled(image: Tensor, labels: Pixels, name: str) -> Picture:
+    """A training image (3, H, W) with its label map (H, W), for the page."""
+    height, width = labels.shape
+    files = {"image": ("jpg", photo(image, None, (height, width))), "truth": ("png", label_map(labels))}
+    return Picture({"name": name, "width": width, "height": height}, files)
+
+
+def about(classes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What holds for all label maps of a page."""
+    return {"type": "maps", "classes": list(classes), "void": VOID}

@@ -19,10 +19,11 @@ from tasks.common.distillation import divergence
 from tasks.common.errors import UserError
 from tasks.common.labels import nearest
 from tasks.common.output import Found
+from tasks.common.records import Record
 from tasks.common.task import Task
 from tasks.common.views import PLAIN, View
 from tasks.segment.draw import draw, resized
-from tasks.segment.gallery import BestMedianWorst
+from tasks.segment.gallery import BestMedianWorst, about, labelled
 from tasks.segment.info import INFO
 from tasks.segment.loss import PixelCrossEntropy
 from tasks.segment.miou import MeanIoU
@@ -197,6 +198,10 @@ class SegmentTask(Task):
         return {
             "confusion": confusion(self.class_names, self.class_names, counts, "Pixels of all images, without void.")
         }
+
+    def sheet(self, images: Tensor, target: Any, names: Sequence[str]) -> Record | None:
+        rows = zip(images, target.cpu().numpy().astype("uint8"), names, strict=True)
+        return Record(about(self.colour_table()), [labelled(image, labels, name) for image, labels, name in rows])
 
     def found(self, prediction: Tensor) -> Found:
         return {"labels": prediction[0].cpu().numpy()}

@@ -4,7 +4,7 @@
 function boxTools(record, state, update) {
   const least = record.lowest || 0;
   const truthOnly = record.pictures.every((picture) => !picture.found);
-  if (truthOnly) return [];
+  if (truthOnly) return [check("labels", true, (on) => { state.names = on; update(); })];
   state.threshold = record.best ?? record.threshold ?? 0.3;
   const bar = slider("score", { min: Math.max(0.01, least), max: 0.99, step: 0.01, value: Math.round(100 * state.threshold) / 100, show: (value) => value.toFixed(2) },
     (value) => { state.threshold = value; update(); });
@@ -53,7 +53,7 @@ function boxView(record, picture, state) {
     size = (11 * width) / (view.clientWidth || 400);
     const { truth, judged, right, wrong, missed, f1 } = judgedBoxes(picture, state.threshold ?? 0);
     const marks = [];
-    crowded = crowdedClasses(state.found ? judged.map(({ box }) => box) : truth.map(({ box }) => box));
+    crowded = crowdedClasses(state.found && picture.found ? judged.map(({ box }) => box) : truth.map(({ box }) => box));
     const shown = (label) => !state.off.has(label);
     if (state.truth) {
       for (const { box, missed: gone } of truth) {
@@ -73,14 +73,14 @@ function boxView(record, picture, state) {
     const known = record.classes[label] || { name: String(label), colour: [128, 128, 128] };
     const ink = colour(known.colour || [200, 200, 200]);
     const word = [known.name, boxScore === null ? (box[5] ? "(crowd)" : "") : boxScore.toFixed(2)].filter(Boolean).join(" ");
-    const group = h("g", { svg: true, class: `${kind}${bad ? " bad" : ""}` },
+    const group = h("g", { svg: true, class: `${picture.found ? kind : "found"}${bad ? " bad" : ""}` },
       h("rect", { svg: true, class: "halo", x: left, y: top, width: Math.max(0, right - left), height: Math.max(0, bottom - top) }),
       h("rect", { svg: true, class: "line", stroke: ink, x: left, y: top, width: Math.max(0, right - left), height: Math.max(0, bottom - top) }));
     const what = h("title", { svg: true });
     what.textContent = `${kind === "truth" ? "truth" : "found"}: ${word}${bad ? (kind === "truth" ? ", missed" : ", wrong") : ""}`;
     group.append(what);
-    if (state.names && (kind === "found" || !state.found || bad)) {
-      const text = h("text", { svg: true, x: left + size * 0.15, y: Math.max(size, kind === "truth" && state.found ? bottom + size : top - size * 0.25), "font-size": size, fill: ink });
+    if (state.names && (kind === "found" || !state.found || !picture.found || bad)) {
+      const text = h("text", { svg: true, x: left + size * 0.15, y: Math.max(size, kind === "truth" && state.found && picture.found ? bottom + size : top - size * 0.25), "font-size": size, fill: ink });
       text.textContent = crowded.has(label) && !bad ? (boxScore === null ? "" : boxScore.toFixed(2)) : word;
       group.append(text);
     }

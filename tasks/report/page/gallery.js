@@ -11,7 +11,40 @@ function headSections({ head, curves: found, pictures, augmented, labels }, seve
   return [
     (found.charts || found.confusion) && section(`predictions${id}`, `Predictions${of}`, thresholdCharts(found), found.confusion && matrix(found.confusion)),
     pictures && section(`pictures${id}`, `Pictures${of}`, gallery({ ...pictures, best })),
+    (augmented || labels.counts) && section(`training-data${id}`, `Training data${of}`, labels.counts && labelCounts(labels),
+      augmented && [h("h3", {}, "Augmented images of the first batches"), gallery({ ...augmented, small: true, note: "what the network learns from: images with their labels after all transforms" })]),
   ];
+}
+
+// How often each class occurs, and how large and how many the objects are.
+function labelCounts({ unit, classes, counts, sizes, per_image: perImage }) {
+  const splits = Object.keys(counts);
+  const totals = splits.map((split) => counts[split].reduce((sum, value) => sum + value, 0));
+  const most = splits.map((split) => Math.max(1, ...counts[split]));
+  const rows = classes.map((name, k) => [name, ...splits.flatMap((split, place) => [counts[split][k], totals[place] ? counts[split][k] / totals[place] : null])]);
+  const columns = [{ name: "class", left: true, format: String }, ...splits.flatMap((split, place) => [
+    { name: `${split}: ${unit}`, format: whole, scale: most[place] }, { name: "share", format: percent, plain: true }])];
+  return [
+    h("h3", {}, `Labels: ${splits.map((split, place) => `${big(totals[place], [[1e9, "G"], [1e6, "M"], [1e4, "k"], [1, ""]].map(([least, mark]) => [mark === "k" ? 1e3 : least, mark]))} ${unit} in ${split}`).join(", ")}`),
+    h("div", { class: "charts" },
+      table(columns, rows, { caption: "labels", bars: true }),
+      (sizes || perImage) && h("div", {},
+        sizes && histogram("Sides of training objects at the network's input (√area, pixels)", sizes),
+        perImage && histogram("Objects of a training image", perImage))),
+  ];
+}
+
+function histogram(title, { edges, counts }) {
+  const last = counts.reduce((found, value, place) => (value ? place : found), 0);
+  const first = counts.findIndex((value) => value);
+  const most = Math.max(1, ...counts);
+  const bars = counts.slice(Math.max(0, first), last + 1).map((value, place) => {
+    const at = Math.max(0, first) + place;
+    const next = edges[at + 1];
+    const range = next === undefined ? `${edges[at]}+` : next === edges[at] + 1 ? String(edges[at]) : `${edges[at]}–${Number.isInteger(edges[at]) && at && edges[1] === 1 ? next - 1 : next}`;
+    return h("tr", {}, h("th", { scope: "row" }, range), h("td", { class: "bar", style: { "--share": `${(100 * value) / most}%` } }, count(value)));
+  });
+  return h("figure", { class: "histogram" }, h("figcaption", {}, title), h("table", {}, h("tbody", {}, bars)));
 }
 
 // Tools, legend and cards of a record of pictures; a click shows one large.
@@ -44,7 +77,7 @@ function gallery(record) {
     record.type === "boxes" && record.pictures.some(({ found }) => found)
       && note("Found boxes in their class's colour, dashed if wrong; truths thin and white, dashed yellow if missed."),
     record.note && note(`${record.note[0].toUpperCase()}${record.note.slice(1)}. A click shows an image large; arrow keys go on.`),
-    bar, legend, h("div", { class: `pictures ${record.type}` }, cards), large,
+    bar, legend, h("div", { class: `pictures ${record.type}${record.small ? " small" : ""}` }, cards), large,
   ];
 }
 

@@ -36,11 +36,12 @@ function cell(value, column, bars) {
   if (value instanceof Node) return h("td", {}, value);
   const text = (column.format || score)(value);
   const exact = typeof value === "number" ? String(value) : null;
-  const share = bars && typeof value === "number" && !column.left && !column.plain && value >= 0 && value <= 1;
+  const part = typeof value === "number" ? value / (column.scale || 1) : null;
+  const share = bars && part !== null && !column.left && !column.plain && part >= 0 && part <= 1;
   const shown = h("td", { class: column.left ? "left" : null, title: exact, "data-value": exact }, text);
   if (share) {
     shown.classList.add("bar");
-    shown.style.setProperty("--share", `${100 * value}%`);
+    shown.style.setProperty("--share", `${100 * part}%`);
   }
   return shown;
 }
