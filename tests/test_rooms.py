@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 ROOMS = {  # top to bottom: each imports rooms that stand below it, and these libraries
     "tasks": "tasks.app tasks.common",
-    "tasks.compare": "tasks.multitask tasks.config tasks.common hydra numpy matplotlib",
+    "tasks.compare": "tasks.multitask tasks.report tasks.config tasks.common hydra numpy matplotlib",
     "tasks.papers": "tasks.app tasks.multitask tasks.engine tasks.config tasks.common heads "
     "backbones.published.row torch yaml hydra",
     "tasks.doctor": "tasks.app tasks.detect tasks.segment tasks.engine tasks.data tasks.config tasks.common heads "

@@ -59,11 +59,13 @@ class BestMedianWorst(Gallery):
     def __init__(self, count: int, images: Sequence[int], class_names: Sequence[str]) -> None:
         super().__init__()
         self.third, self.class_names = max(1, count // 3), list(class_names)
+        self.fixed = evenly_spread(images, self.third)  # the same of every run on these images
         self.wanted = evenly_spread(images, max(SPREAD, count))
         self.best: list[tuple[Rank, Shown]] = []  # heaps: the first is dropped next
         self.worst: list[tuple[Rank, Shown]] = []
         self.spread: list[Shown] = []
-        self.kept = [(self.best, self.worst, self.spread)]
+        self.same: list[Shown] = []
+        self.kept = [(self.best, self.worst, self.spread, self.same)]
 
     def add(self, batch: Mapping[str, Any], predictions: Detections) -> None:
         """Rank a batch by its detections, which are in the files' pixels."""
@@ -75,7 +77,7 @@ class BestMedianWorst(Gallery):
                 int(index), batch["name"][row], batch["annotations"][row], predictions.of(row), place, self.class_names
             )
             among_best, among_worst = self.enters(self.best, shown.merit()), self.enters(self.worst, shown.flaw())
-            if not (among_best or among_worst or index in self.wanted):
+            if not (among_best or among_worst or index in self.wanted | self.fixed):
                 continue
             data = boxed(batch["annotations"][row], predictions.of(row), place)
             shown = shown._replace(jpeg=encode(batch["image"][row]), boxed=data)
@@ -85,6 +87,8 @@ class BestMedianWorst(Gallery):
                 self.enter(self.worst, shown.flaw(), shown)
             if index in self.wanted:
                 self.spread.append(shown)
+            if index in self.fixed:
+                self.same.append(shown)
 
     def enters(self, heap: list[tuple[Rank, Shown]], rank: Rank) -> bool:
         return len(heap) < self.third or rank > heap[0][0]
@@ -100,17 +104,24 @@ class BestMedianWorst(Gallery):
 
     def record(self, kept: Sequence[Any]) -> Record | None:
         some = [(kind, shown) for kind, _, shown in self.chosen(kept)]
+        taken = {shown.number for _, shown in some}
+        fixed = {shown.number: shown for *_, each in kept for shown in each if shown.number not in taken}
+        some += [("spread", fixed[number]) for number in sorted(fixed)]
         pictures = [picture(s.boxed, s.jpeg, s.name, kind) for kind, s in some if s.boxed is not None]
         about = {"type": "boxes", "classes": classes(self.class_names), "threshold": SHOWN, "lowest": LOWEST}
-        return Record({**about, "note": f"chosen by F1 at score {SHOWN}"}, pictures) if pictures else None
+        return (
+            Record({**about, "note": f"chosen by F1 at score {SHOWN}, and some evenly spread"}, pictures)
+            if pictures
+            else None
+        )
 
     def chosen(self, kept: Sequence[Any]) -> Iterator[tuple[str, int, Shown]]:
         """Yield the images with their kind and their number within it."""
-        spread = sorted((shown for _, _, some in kept for shown in some), key=Shown.rank, reverse=True)
+        spread = sorted((shown for _, _, some, _ in kept for shown in some), key=Shown.rank, reverse=True)
         share = min(self.third, max(1, round(len(spread) / 3)))  # divide few images evenly
-        best = [shown for _, shown in heapq.nlargest(share, (entry for some, _, _ in kept for entry in some))]
+        best = [shown for _, shown in heapq.nlargest(share, (entry for some, *_ in kept for entry in some))]
         taken = {shown.number for shown in best}
-        worst = [shown for _, shown in heapq.nlargest(share, (entry for _, some, _ in kept for entry in some))]
+        worst = [shown for _, shown in heapq.nlargest(share, (entry for _, some, *_ in kept for entry in some))]
         worst = [shown for shown in worst if shown.number not in taken]
         taken |= {shown.number for shown in worst}
         median = [

@@ -78,7 +78,7 @@ class WriteReport(Callback):
         self.folder, self.entries, self.labels = folder, dict(entries), dict(labels or {})
         self.begin = self.written = time.perf_counter()
         self.cost = 0.0  # seconds of the last page
-        self.started = False
+        self.started = self.past_first = False
         self.batches = 0  # of which images were collected
         self.sheets: dict[str, Record] = {}
 
@@ -133,7 +133,8 @@ class WriteReport(Callback):
         if self.sheets:
             self.write_sheets()
         since = time.perf_counter() - self.written
-        if trainer.is_global_zero and since * SHARE >= self.cost:
+        if trainer.is_global_zero and (since * SHARE >= self.cost or not self.past_first):
+            self.past_first = True
             self.write_now(trainer, trainer.current_epoch + 1, epoch_seconds=time.perf_counter() - self.epoch_begin)
 
     def write_now(self, trainer: Trainer, epochs: int, **entries: Any) -> None:

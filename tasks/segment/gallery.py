@@ -45,7 +45,8 @@ class BestMedianWorst(EvenlySpread):
     ) -> None:
         super().__init__(count, images, target, picture)
         self.third, self.classes = max(1, count // 3), list(classes)
-        self.candidates = evenly_spread(images, max(SPREAD, count))
+        self.fixed = evenly_spread(images, self.third)  # the same of every run on these images
+        self.candidates = evenly_spread(images, max(SPREAD, count)) | self.fixed
         self.best: list[tuple[float, int, Shown]] = []  # heaps: the first is dropped next
         self.worst: list[tuple[float, int, Shown]] = []
         self.spread: list[Shown] = []
@@ -98,8 +99,11 @@ class BestMedianWorst(EvenlySpread):
         rest = [shown for shown in spread if shown.number not in taken]
         first = max(0, len(rest) - self.third) // 2
         kinds = (("best", best), ("median", rest[first : first + self.third]), ("worst", worst))
+        taken |= {shown.number for shown in rest[first : first + self.third]}
+        fixed = [shown for shown in spread if shown.number in self.fixed - taken]
+        kinds = (*kinds, ("spread", sorted(fixed, key=lambda shown: shown.number)))
         pictures = [picture(shown, kind) for kind, some in kinds for shown in some]
-        note = {"note": "chosen by the share of right pixels"}
+        note = {"note": "chosen by the share of right pixels, and some evenly spread"}
         return Record(about(self.classes) | note, pictures) if pictures else None
 
 

@@ -68,7 +68,7 @@ function chart(title, lines, options = {}) {
       },
       axes: [
         axis(options.x || "epoch", { size: 34, space: 60 }),
-        axis(options.y || null, { size: 58, values: (_plot, ticks) => ticks.map((tick) => (tick === null ? "" : short(tick))) }),
+        axis(options.y || null, { size: 62, values: (_plot, ticks) => ticks.map((tick) => (tick === null ? "" : tickText(tick))) }),
       ],
       series: [
         { label: options.x || "epoch", value: (_plot, value) => (value === null ? "–" : short(value)) },
@@ -142,6 +142,11 @@ function nearest(values, place) {
     for (const other of [place - away, place + away]) if (values[other] !== null && values[other] !== undefined) return other;
   }
   return place;
+}
+
+function tickText(tick) {
+  const size = Math.abs(tick);
+  return size && (size >= 1e5 || size < 1e-3) ? tick.toExponential(1) : String(Number(tick.toPrecision(3)));
 }
 
 function extent(values) {

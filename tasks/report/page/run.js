@@ -7,7 +7,7 @@ function header({ run, metrics, scores, history }) {
   const network = record.network || null;
   const data = record.data || {};
   const state = run.state;
-  const begun = record.epoch !== undefined ? record.epoch : history.epochs;
+  const begun = run.training.epochs ?? record.epoch ?? history.epochs;
   const progress = run.mode === "train" && run.epochs ? `epoch ${begun} of ${run.epochs}` : null;
   return h("header", {},
     h("div", { class: "title" },

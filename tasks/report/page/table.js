@@ -1,7 +1,7 @@
 // Tables whose columns sort.
 
 // columns: [{name, left, format}]; rows: arrays; a bar shows shares from 0 to 1 behind numbers.
-function table(columns, rows, { caption, bars, unbarred, sortable = true } = {}) {
+function table(columns, rows, { caption, bars, unbarred, kind = "", sortable = true } = {}) {
   const body = h("tbody");
   let sorted = null;
   let falling = false;
@@ -28,7 +28,7 @@ function table(columns, rows, { caption, bars, unbarred, sortable = true } = {})
     }));
   }
   fill();
-  return h("div", { class: "wide", tabIndex: 0, role: "region", "aria-label": caption || "table" },
+  return h("div", { class: `wide ${kind}`, tabIndex: 0, role: "region", "aria-label": caption || "table" },
     h("table", {}, caption && h("caption", {}, caption), h("thead", {}, h("tr", {}, heads)), body));
 }
 
