@@ -4,7 +4,6 @@ import json
 import platform
 import time
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from tasks.common.writing import write_text
 from tasks.data.loading.datamodule import DataModule
 from tasks.engine.label_counts import label_counts
 from tasks.engine.learner import Learner
-from tasks.report.write import note, write_report
+from tasks.report.write import note, now, write_report
 
 PACKAGES = ("mobilevision", "torch", "torchvision", "lightning")
 SHARE = 0.01  # of the training time that pages may cost
@@ -50,11 +49,6 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:  # run from its source
             continue
     return found
-
-
-def now() -> str:
-    """The time, to seconds."""
-    return datetime.now(UTC).astimezone().isoformat(timespec="seconds")
 
 
 def device_name(trainer: Trainer) -> str:
@@ -175,12 +169,3 @@ def note_curves(folder: Path, head: str, curves: Mapping[str, Any]) -> None:
     path.unlink(missing_ok=True)  # of an earlier evaluation into this folder
     if curves:
         write_text(path, json.dumps(curves, ensure_ascii=False, separators=(",", ":")) + "\n")
-
-
-def finish(folder: Path, **entries: Any) -> str:
-    """Write the page of a run that has ended; returns a line with its path, or with what was wrong."""
-    try:
-        note(folder, {**entries, "updated": now()})
-        return f"report    {write_report(folder)}"
-    except UserError as error:
-        return f"no report: {error}"

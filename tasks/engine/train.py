@@ -38,7 +38,7 @@ from tasks.engine.pace import KeepPace
 from tasks.engine.progress import Pictures, ShowProgress
 from tasks.engine.quiet import quiet_lightning
 from tasks.engine.rates import without_effect
-from tasks.engine.report import WriteReport, facts, finish, labels_of, note_curves
+from tasks.engine.report import WriteReport, facts, labels_of, note_curves
 from tasks.engine.resume_checks import check_state, epochs_done
 from tasks.engine.settings import DistillationSettings, Run, TrainerSettings
 from tasks.engine.stopping import StopOnSignal, WatchLoss
@@ -46,7 +46,7 @@ from tasks.engine.summary import print_scores, report_costs
 from tasks.engine.thaw import Thaw
 from tasks.engine.towards_start import TowardsStart
 from tasks.engine.weights import classes_of_inactive, load_for_inference, numbered_as_trained, start
-from tasks.report.write import note
+from tasks.report.write import finish, note
 
 
 class Prepared(NamedTuple):

@@ -6,6 +6,7 @@ from typing import Any
 from tasks.common.errors import UserError
 from tasks.common.records import FOLDER
 from tasks.report.history import read_history
+from tasks.report.outcome import outcome
 from tasks.report.pictures import read_pictures
 from tasks.report.reading import read_json, read_yaml
 from tasks.report.run import about, heads_of
@@ -41,6 +42,7 @@ def collect(folder: Path) -> dict[str, Any]:
             for head in heads_of(run["costs"]) or heads
             if is_plain(head)
         ],
+        "outcome": outcome(folder, run["log"]),
         "config": flat(read_yaml(folder / "config.yaml")),
     }
 
@@ -49,7 +51,7 @@ def check_run(folder: Path) -> None:
     """Raises a UserError if a folder has nothing that a run writes."""
     if not folder.is_dir():
         raise UserError(f"{folder} is no folder; name a run's, such as outputs/segment/<date>_<time>")
-    known = ("metrics.csv", "metrics.json", "config.yaml", FOLDER)
+    known = ("metrics.csv", "metrics.json", "config.yaml", FOLDER, "gate.json", "benchmark.json", "history.csv")
     if not any((folder / name).exists() for name in known):
         inside = sorted(path.parent for path in folder.glob("*/config.yaml"))
         hint = f"; name a run in it: {', '.join(map(str, inside[:3]))}" if inside else ""

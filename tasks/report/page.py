@@ -9,7 +9,20 @@ from html import escape
 from importlib.resources import files
 from typing import Any
 
-SCRIPTS = ("elements", "format", "charts", "table", "matrix", "curves", "boxes", "maps", "labels", "gallery", "parts")
+SCRIPTS = (
+    "elements",
+    "format",
+    "charts",
+    "table",
+    "matrix",
+    "curves",
+    "boxes",
+    "maps",
+    "labels",
+    "gallery",
+    "outcome",
+    "parts",
+)
 PAGES = {"run": "run.js", "compare": "compare.js"}
 
 

@@ -2,9 +2,11 @@
 
 import json
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from tasks.common.errors import UserError
 from tasks.common.records import FOLDER
 from tasks.common.writing import write_text
 from tasks.report.collect import collect
@@ -34,3 +36,17 @@ def note(folder: Path, entries: Mapping[str, Any]) -> None:
     """
     path = folder / FOLDER / RUN
     write_text(path, json.dumps({**read_json(path), **entries}, indent=1, ensure_ascii=False) + "\n")
+
+
+def finish(folder: Path, **entries: Any) -> str:
+    """Write the page of a run that has ended; returns a line with its path, or with what was wrong."""
+    try:
+        note(folder, {**entries, "updated": now()})
+        return f"report    {write_report(folder)}"
+    except UserError as error:
+        return f"no report: {error}"
+
+
+def now() -> str:
+    """The time, to seconds."""
+    return datetime.now(UTC).astimezone().isoformat(timespec="seconds")

@@ -151,6 +151,7 @@ function show(data) {
     curves(data.history),
     scoreTables(data.scores, data.metrics),
     ...data.heads.flatMap((head) => headSections(head, data.heads.length > 1)),
+    ...outcomeSections(data.outcome),
     details(data),
   ].flat().filter(Boolean);
   const links = sections.map((each) => [each.id, each.querySelector("h2").textContent]);

@@ -33,7 +33,7 @@ function table(columns, rows, { caption, bars, unbarred, kind = "", sortable = t
 }
 
 function cell(value, column, bars) {
-  if (value instanceof Node) return h("td", {}, value);
+  if (value instanceof Node) return h("td", { class: column.left ? "left" : null }, value);
   const text = (column.format || score)(value);
   const exact = typeof value === "number" ? String(value) : null;
   const part = typeof value === "number" ? value / (column.scale || 1) : null;

@@ -155,8 +155,10 @@ def test_a_detectors_boxes_follow_the_threshold(shown, chromium, coco):
             threshold,
         )
         expected = [told(picture, threshold) for picture in record["pictures"]]
-        assert [text.split(": ")[1] for text in words(chromium, ".picture figcaption > span:nth-child(2)")] == expected
-    sizes = chromium.run("return [...document.querySelectorAll('.photo')].map(e => e.clientWidth / e.clientHeight)")
+        assert [text.split(": ")[1] for text in words(chromium, "#pictures figcaption > span:nth-child(2)")] == expected
+    sizes = chromium.run(
+        "return [...document.querySelectorAll('#pictures .photo')].map(e => e.clientWidth / e.clientHeight)"
+    )
     assert sizes == pytest.approx([p["width"] / p["height"] for p in record["pictures"]], rel=0.02), "own proportions"
     assert len({round(size, 1) for size in sizes}) > 1
     chromium.run("document.querySelector('.open').click()")
