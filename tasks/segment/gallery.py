@@ -98,10 +98,11 @@ class BestMedianWorst(EvenlySpread):
         taken |= {shown.number for shown in worst}
         rest = [shown for shown in spread if shown.number not in taken]
         first = max(0, len(rest) - self.third) // 2
-        kinds = (("best", best), ("median", rest[first : first + self.third]), ("worst", worst))
-        taken |= {shown.number for shown in rest[first : first + self.third]}
+        median = rest[first : first + self.third]
+        taken |= {shown.number for shown in median}
         fixed = [shown for shown in spread if shown.number in self.fixed - taken]
-        kinds = (*kinds, ("spread", sorted(fixed, key=lambda shown: shown.number)))
+        fixed.sort(key=lambda shown: shown.number)
+        kinds = (("best", best), ("median", median), ("worst", worst), ("spread", fixed))
         pictures = [picture(shown, kind) for kind, some in kinds for shown in some]
         note = {"note": "chosen by the share of right pixels, and some evenly spread"}
         return Record(about(self.classes) | note, pictures) if pictures else None

@@ -77,7 +77,7 @@ function gallery(record) {
     record.type === "boxes" && record.pictures.some(({ found }) => found)
       && note("Found boxes in their class's colour, dashed if wrong; truths thin and white, dashed yellow if missed."),
     record.note && note(`${record.note[0].toUpperCase()}${record.note.slice(1)}. A click shows an image large; arrow keys go on.`),
-    bar, legend, h("div", { class: `pictures ${record.type}${record.small ? " small" : ""}` }, cards), large,
+    bar, legend, h("div", { class: `pictures ${record.type}${record.small ? " sheet" : ""}` }, cards), large,
   ];
 }
 
