@@ -16,7 +16,7 @@ from tasks.common.errors import Stopped, UserError
 from tasks.common.records import FOLDER, Record, write_record
 from tasks.common.writing import write_text
 from tasks.data.loading.datamodule import DataModule
-from tasks.engine.label_counts import label_counts
+from tasks.data.loading.label_counts import label_counts
 from tasks.engine.learner import Learner
 from tasks.report.write import note, now, write_report
 

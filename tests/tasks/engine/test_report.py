@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from tasks.common.errors import Stopped
-from tasks.engine.label_counts import histogram
+from tasks.data.loading.label_counts import histogram
 from tasks.engine.report import WriteReport
 from tasks.report.write import note, write_report
 

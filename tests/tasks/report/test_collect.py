@@ -47,7 +47,7 @@ def test_each_head_has_its_scores(tmp_path):
 
 
 def test_counts_of_classes_come_from_the_tables_beside(tmp_path):
-    (tmp_path / "errors.csv").write_text("class,right,missed\nall,1,0\nall,1,0\n")
+    (tmp_path / "errors.csv").write_text("class,right,missed\nall,1,0\nall,5,7\n")
     (table,) = score_tables({"mAP": 1.0, "AP/all": 1.0}, ["detect"], tmp_path)
     assert table["columns"] == [["AP", "score"], ["right", "count"], ["missed", "count"]]
     assert table["rows"] == [["all", 1.0, 1, 0]], "a class called all is not the last row, the sum of all"
@@ -82,7 +82,8 @@ def test_pictures_are_only_those_beside_their_record(tmp_path):
     (tmp_path / "config.yaml").write_text("seed: 0\n")
     (tmp_path / "network.json").write_text(json.dumps({"detect": {"params": 1, "multiply_adds": 1}}))
     record = folder / "pictures.json"
-    for name in ("../../config.yaml", "/etc/hostname", "a.svg", ["a.jpg"], "none.jpg"):
+    (tmp_path / "x.jpg").write_bytes(b"")
+    for name in ("../../x.jpg", "../../config.yaml", "/etc/hostname", "a.svg", ["a.jpg"], "none.jpg"):
         record.write_text(json.dumps({"type": "boxes", "pictures": [{"files": {"image": name}}]}))
         with pytest.raises(UserError, match=r"pictures\.json names"):
             collect(tmp_path)

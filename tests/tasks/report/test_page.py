@@ -6,7 +6,7 @@ import pytest
 
 from tests.chromium import DESKTOP, PHONE
 
-TINY = ("recipe=none", "backbone=mobilenet_v3_small", "backbone.width=0.35", "data.workers=0", "trainer.max_epochs=2")
+TINY = ("recipe=none", "backbone=mobilenet_v3_small", "backbone.width=0.35", "data.workers=0")
 QUICK = ("trainer.log_every_n_steps=1", "data.batch_size=3", "trainer.accelerator=cpu", "norm_start=initial")
 
 
@@ -78,7 +78,7 @@ def numbers(chromium, selector):
 
 
 def test_scores_are_those_of_metrics_json(shown, chromium, cityscapes):
-    folder = shown("segment", "dataset=cityscapes", f"dataset.root={cityscapes}", "trainer.check_val_every_n_epoch=1")
+    folder = shown("segment", "dataset=cityscapes", f"dataset.root={cityscapes}", "trainer.max_epochs=2")
     metrics = json.loads((folder / "metrics.json").read_text())
     rows = numbers(chromium, "#scores tbody tr")
     assert rows["mIoU"] == [(f"{metrics['mIoU']:.4f}", metrics["mIoU"])]
@@ -138,7 +138,7 @@ def words(chromium, selector):
 
 
 def test_a_detectors_boxes_follow_the_threshold(shown, chromium, coco):
-    folder = shown("detect", "dataset=coco", f"dataset.root={coco}", "image_size=[64,64]", "wants.tail=detection")
+    folder = shown("detect", "dataset=coco", f"dataset.root={coco}", "image_size=[64,64]", "trainer.max_epochs=1")
     record = json.loads((folder / "report" / "detect" / "pictures.json").read_text())
     curves = json.loads((folder / "report" / "detect" / "curves.json").read_text())
     matrix = chromium.run(
