@@ -13,14 +13,19 @@ from tasks.common.console import refusing
 from tasks.common.errors import UserError
 from tasks.common.processes import quoted
 from tasks.common.ranks import is_first
+from tasks.common.records import FOLDER as RECORDS
 
 MARKS = (
     *(".hydra", "multirun.yaml", "config.yaml", "run.log", "checkpoints", "pictures", "labels", "boxes", "overlays"),
     *("metrics.json", "metrics.csv", "network.json", "training.json", "benchmark.json", "model.json", "card.json"),
     *("index.csv", "errors.csv", "predictions.json", "comparison.csv", "study.log", "trials.log"),
+    *("report.html", RECORDS),
 )
 DATA = ("root", "train.images", "val.images")
-RESULTS = ("metrics.json", "network.json", "training.json", "benchmark.json", "metrics.csv", "study.log", "trials.log")
+RESULTS = (
+    *("metrics.json", "network.json", "training.json", "benchmark.json", "metrics.csv", "study.log", "trials.log"),
+    *("report.html", "gate.json"),
+)
 INPUTS = ("resume", "search.study")  # files that a command continues from, in the folder that contains them
 SHARED = ("train", "evaluate")  # modes in which several processes form one run
 
@@ -136,6 +141,9 @@ def own_folder(folder: Path, config: DictConfig, key: str) -> Path:
     for name in RESULTS:  # results of the old run must not be mistaken for the new one's
         for run in (folder, *jobs):
             (run / name).unlink(missing_ok=True)
+    for run in (folder, *jobs):
+        for path in [*(run / RECORDS).glob("*.json"), *(run / RECORDS).glob("*/*.json")]:
+            path.unlink()
     return folder
 
 
