@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 ROOMS = {  # top to bottom: each imports rooms that stand below it, and these libraries
     "tasks": "tasks.app tasks.common",
-    "tasks.compare": "tasks.multitask tasks.config tasks.common hydra numpy matplotlib",
+    "tasks.compare": "tasks.multitask tasks.report tasks.config tasks.common hydra numpy matplotlib",
     "tasks.papers": "tasks.app tasks.multitask tasks.engine tasks.config tasks.common heads "
     "backbones.published.row torch yaml hydra",
     "tasks.doctor": "tasks.app tasks.detect tasks.segment tasks.engine tasks.data tasks.config tasks.common heads "
@@ -30,7 +30,7 @@ ROOMS = {  # top to bottom: each imports rooms that stand below it, and these li
     "tasks.multitask": "tasks.engine tasks.checkpoint tasks.data.loading tasks.config tasks.common backbones torch",
     "tasks.predict": "tasks.engine tasks.checkpoint tasks.data.transforms tasks.data.files tasks.config "
     "tasks.common torch rich",
-    "tasks.engine": "tasks.checkpoint tasks.data.loading tasks.data.transforms "
+    "tasks.engine": "tasks.report tasks.checkpoint tasks.data.loading tasks.data.transforms "
     "tasks.config tasks.common heads backbones torch torchmetrics torchvision lightning timm rich hydra",
     "tasks.checkpoint": "tasks.config tasks.common backbones torch lightning",
     "tasks.detect": "tasks.data.files tasks.common heads backbones torch torchvision torchmetrics pycocotools numpy "
@@ -47,6 +47,7 @@ ROOMS = {  # top to bottom: each imports rooms that stand below it, and these li
     "tasks.data.transforms": "tasks.data.files tasks.common torch albumentations numpy PIL cv2",
     "tasks.data.files": "tasks.common numpy PIL cv2 scipy pycocotools yaml",
     "tasks.data": "",
+    "tasks.report": "tasks.common yaml",
     "tasks.config": "tasks.common yaml",
     "tasks.common": "heads.base heads.boxes backbones.terminal torch torchmetrics numpy PIL matplotlib rich",
     "heads": "backbones.base backbones.blocks torch torchvision.ops",

@@ -13,16 +13,19 @@ from tasks.common.console import refusing
 from tasks.common.errors import UserError
 from tasks.common.processes import quoted
 from tasks.common.ranks import is_first
+from tasks.common.records import FOLDER as RECORDS
 
 MARKS = (
     *(".hydra", "multirun.yaml", "config.yaml", "run.log", "checkpoints", "pictures", "labels", "boxes", "overlays"),
     *("metrics.json", "metrics.csv", "network.json", "training.json", "benchmark.json", "model.json", "card.json"),
     *("index.csv", "errors.csv", "predictions.json", "comparison.csv", "study.log", "trials.log"),
+    *("report.html", RECORDS),
 )
 DATA = ("root", "train.images", "val.images")
 RESULTS = (
     *("metrics.json", "network.json", "training.json", "benchmark.json", "metrics.csv", "study.log", "trials.log"),
     *("logger.json", "events.out.tfevents.*"),
+    *("report.html", "gate.json"),
 )
 INPUTS = ("resume", "search.study")  # files that a command continues from, in the folder that contains them
 SHARED = ("train", "evaluate")  # modes in which several processes form one run
@@ -140,6 +143,9 @@ def own_folder(folder: Path, config: DictConfig, key: str) -> Path:
         for run in (folder, *jobs):
             for path in run.glob(name):
                 path.unlink()
+    for run in (folder, *jobs):
+        for path in [*(run / RECORDS).glob("*.json"), *(run / RECORDS).glob("*/*.json")]:
+            path.unlink()
     return folder
 
 

@@ -11,6 +11,7 @@ from tasks.app.folders import is_writer
 from tasks.app.jobs import in_sweep, needs_own_command, run_own_command
 from tasks.app.resolve import Settings
 from tasks.checkpoint.manifest import read_manifest
+from tasks.common.console import report
 from tasks.common.cpu import bind_threads
 from tasks.common.errors import UserError
 from tasks.config.heads import is_multitask
@@ -19,6 +20,7 @@ from tasks.config.tree import resolved
 from tasks.config.unread import as_built
 from tasks.data.loading.upright import answer_without_data
 from tasks.predict.sources import find_sources, is_video
+from tasks.report.write import finish
 
 
 def run(settings: Settings, typed: Sequence[str], folder: Path) -> None:
@@ -36,6 +38,7 @@ def run(settings: Settings, typed: Sequence[str], folder: Path) -> None:
         from tasks.deploy.benchmark import benchmark
 
         benchmark(run, settings.benchmark, typed, folder)
+        report(finish(folder, state="finished"))
         return
     if (
         settings.command.bind_threads
@@ -109,12 +112,21 @@ def run_with_data(settings: Settings, typed: Sequence[str], folder: Path) -> Non
     if run.mode == "export":
         from tasks.deploy.export import export
 
-        export(run, Settings.of(run).export, dataset, folder)  # whose `upright` is resolved now
+        try:
+            export(run, Settings.of(run).export, dataset, folder)  # whose `upright` is resolved now
+        except UserError as error:
+            if first and (folder / "gate.json").is_file():  # what differs is on the page
+                report(finish(folder, state="failed", failure=str(error)))
+            raise
+        if first:
+            report(finish(folder, state="finished"))
         return
     if settings.search is not None:
         from tasks.search.search import search
 
         search(run, settings.search, dataset, folder, typed)
+        if first:
+            report(finish(folder, state="finished"))
         return
     prepared = train.prepare(run, dataset)
     if run.mode == "train":

@@ -9,8 +9,10 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
 from tasks.app.seeds import summarise
+from tasks.common.errors import UserError
 from tasks.common.spread import written
 from tasks.common.table import print_table
+from tasks.report.compare import MOST, write_comparison
 
 DETAILS = ("AR", "mAP_", "AUROC", "ECE", "NLL", "Brier")  # in the file; the terminal has no room for them
 UNVARIED = ("images", "seconds")  # which tell nothing about a network
@@ -34,12 +36,24 @@ def compare(folder: Path) -> None:
         settings, results = parted(columns)
         print_runs(settings, results, rows)
         print(f"table     {folder / 'comparison.csv'}")
+        if line := page_of(folder, len(rows)):
+            print(line)
         summarise(folder, settings, results, rows, hidden=[key for key in results if is_detail(key) or key in UNVARIED])
     measured = runs_with("benchmark.json", folder)
     if measured:
         from tasks.deploy.bench.table import publish
 
         publish(folder, named_rows(measured))
+
+
+def page_of(folder: Path, runs: int) -> str:
+    """Write the page that compares a sweep's runs; returns a line with its path, or '' if they are too few or many."""
+    if not 2 <= runs <= MOST:
+        return ""
+    try:
+        return f"report    {write_comparison([folder], folder)}"
+    except UserError as error:
+        return f"no report: {error}"
 
 
 def runs_with(name: str, folder: Path) -> list[Path]:

@@ -9,10 +9,13 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from tasks.common.gallery import Gallery
+from tasks.common.gallery import Gallery, evenly_spread
 from tasks.common.labels import Pixels
+from tasks.common.photos import THUMBNAIL, photo
+from tasks.common.records import Picture, Record
 from tasks.common.thumbnails import COLUMNS, GAP, LINE, RIGHT, TILE, WRONG, draw_text, enlarged, tile
 
+LIKELIEST = 5  # classes of an image on the page
 NAMED = 40  # most classes for which the confusion matrix has names and numbers
 
 
@@ -24,6 +27,9 @@ class Shown(NamedTuple):
     pixels: Pixels  # (h, w, 3), no side above TILE
     predicted: int
     truth: int
+    name: str = ""
+    likeliest: tuple[tuple[int, float], ...] = ()  # classes and probabilities, for the page
+    jpeg: bytes = b""
 
 
 class RightAndWrong(Gallery):
@@ -47,7 +53,9 @@ class RightAndWrong(Gallery):
         self.matrix = np.zeros((len(class_names), len(class_names)), np.int64)
         self.right: list[Shown] = []
         self.wrong: list[Shown] = []  # a heap, the least confident first
-        self.kept = [(self.matrix, self.right, self.wrong)]
+        self.fixed = evenly_spread(images, max(1, count // 2))  # the same of every run on these images
+        self.spread: list[Shown] = []
+        self.kept = [(self.matrix, self.right, self.wrong, self.spread)]
 
     def add(self, batch: Mapping[str, Any], predictions: Tensor) -> None:
         """Add a batch and its logits (N, classes)."""
@@ -61,21 +69,55 @@ class RightAndWrong(Gallery):
             wanted_right = truths[row] == predicted[row] and index in self.wanted and len(self.right) < self.count
             least = self.wrong[0].probability if len(self.wrong) == self.count else -1.0
             wanted_wrong = truths[row] != predicted[row] and probability > least
-            if not (wanted_right or wanted_wrong):
+            if not (wanted_right or wanted_wrong or index in self.fixed):
                 continue
-            shown = Shown(probability, index, tile(batch["image"][row]), predicted[row], truths[row])
+            image = batch["image"][row]
+            size = (int(image.shape[1]), int(image.shape[2]))
+            few = shares[row].topk(min(LIKELIEST, shares.shape[1]))
+            chances = tuple(zip(few.indices.tolist(), few.values.tolist(), strict=True))
+            jpeg = photo(image, None, size, THUMBNAIL)
+            shown = Shown(
+                probability, index, tile(image), predicted[row], truths[row], batch["name"][row], chances, jpeg
+            )
+            if index in self.fixed:
+                self.spread.append(shown)
             if wanted_right:
                 self.right.append(shown)
+            elif not wanted_wrong:
+                continue
             elif len(self.wrong) < self.count:
                 heapq.heappush(self.wrong, shown)
             else:
                 heapq.heapreplace(self.wrong, shown)
 
     def draw(self, kept: Sequence[Any]) -> Iterator[tuple[str, Image.Image]]:
-        right = sorted((shown for _, some, _ in kept for shown in some), key=lambda shown: shown.number)
-        wrong = sorted((shown for _, _, some in kept for shown in some), key=lambda s: (-s.probability, s.number))
-        yield "right_and_wrong", sheet(right[: self.count], wrong[: self.count], self.class_names)
-        yield "confusion", confusion(sum(matrix for matrix, _, _ in kept), self.class_names)
+        yield "right_and_wrong", sheet(*self.chosen(kept), self.class_names)
+        yield "confusion", confusion(sum(matrix for matrix, *_ in kept), self.class_names)
+
+    def record(self, kept: Sequence[Any]) -> Record | None:
+        right, wrong = self.chosen(kept)
+        taken = {shown.number for shown in (*right, *wrong)}
+        fixed = {shown.number: shown for *_, some in kept for shown in some if shown.number not in taken}
+        parts = (("right", right), ("wrong", wrong), ("spread", [fixed[number] for number in sorted(fixed)]))
+        pictures = [
+            Picture(
+                {"name": shown.name, "kind": kind, "truth": shown.truth, "found": [list(p) for p in shown.likeliest]},
+                {"image": ("jpg", shown.jpeg)},
+            )
+            for kind, part in parts
+            for shown in part
+        ]
+        about = {"type": "classes", "classes": [{"name": name} for name in self.class_names]}
+        note = (
+            "right ones evenly spread, those most confidently wrong, and some evenly spread; as the network sees them"
+        )
+        return Record({**about, "note": note}, pictures) if pictures else None
+
+    def chosen(self, kept: Sequence[Any]) -> tuple[list[Shown], list[Shown]]:
+        """The right images, and the most confidently wrong ones."""
+        right = sorted((shown for _, some, _, _ in kept for shown in some), key=lambda shown: shown.number)
+        wrong = sorted((shown for _, _, some, _ in kept for shown in some), key=lambda s: (-s.probability, s.number))
+        return right[: self.count], wrong[: self.count]
 
 
 def sheet(right: Sequence[Shown], wrong: Sequence[Shown], names: Sequence[str]) -> Image.Image:

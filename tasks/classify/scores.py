@@ -11,6 +11,7 @@ from torch import Tensor
 
 from tasks.classify.accuracy import Accuracy, ranks
 from tasks.classify.output import ClassifyOutput
+from tasks.classify.page import Ranking
 from tasks.common.auroc import auroc
 from tasks.common.calibration import AT_ONCE, best_temperature, calibration_error
 from tasks.common.gathering import gather, joined
@@ -71,6 +72,7 @@ class ClassifyScores(Accuracy):
 
     Attributes:
         classes: after compute(): a row for each.
+        ranking: after compute(): the images' logits and classes; None if they are too many to be kept.
         temperature: after compute(): that of all scored images; None without `calibrates`.
     """
 
@@ -83,6 +85,7 @@ class ClassifyScores(Accuracy):
         self.dist_sync_fn = gather
         self.output, self.calibrates = output, calibrates
         self.classes: list[ClassRow] = []
+        self.ranking: Ranking | None = None
         self.temperature: float | None = None
         self.add_state("rows", [], dist_reduce_fx="cat")
         self.add_state("logits", [], dist_reduce_fx="cat")
@@ -116,6 +119,7 @@ class ClassifyScores(Accuracy):
             order = np.lexsort((labels, sure.confidences, sure.surprise))  # the same for any number of processes
             logits, labels, sure = logits[order], labels[order], sure.at(order)
         self.classes = class_rows(self.output.names, labels, sure.right, self.predicted.cpu().numpy(), logits)
+        self.ranking = Ranking.of(logits, labels) if ranked else None
         seen = [each for each in self.classes if each.images]
         scores = {
             "F1_macro": mean([each.f1 for each in seen]),

@@ -19,11 +19,13 @@ from tasks.classify.info import INFO
 from tasks.classify.loss import ImageCrossEntropy
 from tasks.classify.mix import Mix
 from tasks.classify.output import ClassifyOutput
+from tasks.classify.page import curves, sheet
 from tasks.classify.scores import ClassifyScores
 from tasks.common.distillation import divergence
 from tasks.common.errors import UserError
 from tasks.common.labels import is_number
 from tasks.common.output import Found
+from tasks.common.records import Record
 from tasks.common.task import Task
 
 
@@ -149,6 +151,13 @@ class ClassifyTask(Task):
             for each in sorted(metric.classes, key=lambda each: (each.f1 is None, each.f1, each.name)):
                 table.writerow(["" if value is None else value for value in each])
         return [f"classes   {path} (precision, recall, F1 and AUROC of each, the lowest F1 first)"]
+
+    def curves(self, metric: Metric) -> dict[str, Any]:
+        assert isinstance(metric, ClassifyScores)
+        return {} if metric.ranking is None else curves(metric.ranking, self.class_names, self.output.temperature)
+
+    def sheet(self, images: Tensor, target: Any, names: Sequence[str]) -> Record | None:
+        return sheet(images, target, names, self.class_names)
 
     def found(self, prediction: Tensor) -> Found:
         return {"logits": prediction[0].cpu().numpy()}

@@ -7,6 +7,8 @@ from typing import Any
 from PIL import Image
 from torch import Tensor
 
+from tasks.common.records import Record
+
 
 class Gallery(ABC):
     """Receives every batch with its predictions and keeps what it will show.
@@ -25,6 +27,10 @@ class Gallery(ABC):
     @abstractmethod
     def draw(self, kept: Sequence[Any]) -> Iterator[tuple[str, Image.Image]]:
         """Yield pictures with their names, from what all processes have kept."""
+
+    def record(self, _kept: Sequence[Any]) -> Record | None:
+        """The images as data for the run's page, from what all processes have kept; None if there are none."""
+        return None
 
 
 def evenly_spread(images: Sequence[int], count: int) -> set[int]:

@@ -13,6 +13,7 @@ from heads.boxes import Places
 from tasks.common.distillation import Distillation
 from tasks.common.gallery import Gallery
 from tasks.common.output import Found, Output
+from tasks.common.records import Record
 from tasks.common.task_info import TaskInfo
 from tasks.common.views import MIRRORED, PLAIN, View
 
@@ -188,6 +189,16 @@ class Task(nn.Module, ABC):
     def results(self, _metric: Metric, _folder: Path) -> list[str]:
         """Write further result files beside metrics.json, from the metric after compute(); returns lines about them."""
         return []
+
+    def curves(self, _metric: Metric) -> dict[str, Any]:
+        """What the run's page draws, from the metric after compute(): see threshold_charts() and confusion() of
+        tasks/common/curves.py; {} for nothing.
+        """
+        return {}
+
+    def sheet(self, _images: Tensor, _target: Any, _names: Sequence[str]) -> Record | None:
+        """Training images (N, 3, H, W) uint8 with their labels as data for the run's page; None for nothing."""
+        return None
 
     @abstractmethod
     def found(self, prediction: Any) -> Found:

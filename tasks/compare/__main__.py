@@ -1,4 +1,9 @@
-"""What more data would bring: the same training on nested shares of the training images.
+"""Runs side by side on one page; or what more data would bring, by training.
+
+python -m tasks.compare outputs/segment/<run> outputs/segment/<run> …    writes compare.html: changed keys, curves over
+python -m tasks.compare <folder of runs, as of -m> --output <folder>     each other, scores, the same images
+
+What more data would bring: the same training on nested shares of the training images.
 
 python -m tasks.compare --data 0.1,0.3,1 segment dataset=cityscapes …    and whatever tasks.segment takes
 python -m tasks.compare --data 0.25,0.5,1 classify dataset=auto dataset.root=photos --seeds 0,1,2 --output outputs/curve
@@ -18,6 +23,8 @@ import sys
 from tasks.common.console import refusing, report, run_command
 from tasks.common.errors import UserError
 from tasks.compare.arguments import CurveRequest, parse
+from tasks.compare.runs import runs_asked
+from tasks.report.compare import write_comparison
 
 
 def main() -> None:
@@ -26,7 +33,11 @@ def main() -> None:
         print(__doc__)
         return
     with refusing():
-        draw_curve(parse(sys.argv[1:]))
+        asked = runs_asked(sys.argv[1:])
+        if asked is not None:
+            report(f"report    {write_comparison(*asked)}")
+        else:
+            draw_curve(parse(sys.argv[1:]))
 
 
 def draw_curve(request: CurveRequest) -> None:

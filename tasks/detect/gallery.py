@@ -13,8 +13,10 @@ from torch import Tensor, from_numpy
 from heads.boxes import Detections, Places
 from tasks.common.annotations import Annotations
 from tasks.common.gallery import Gallery, evenly_spread
+from tasks.common.records import Record
 from tasks.detect.draw import draw_boxes
 from tasks.detect.quality import SHOWN, Boxes, Labels, Matches, match
+from tasks.detect.records import LOWEST, Boxed, boxed, classes, picture
 
 Rank = tuple[float, ...]
 SPREAD = 64  # images from which the median ones are chosen
@@ -30,6 +32,7 @@ class Shown(NamedTuple):
     found: tuple[Boxes, Labels, NDArray[np.float64]]
     matches: Matches
     jpeg: bytes = b""
+    boxed: Boxed | None = None  # for the page
 
     def rank(self) -> Rank:
         """The higher, the better; ranks are unique, so that the pictures do not depend on the order of the images."""
@@ -56,11 +59,13 @@ class BestMedianWorst(Gallery):
     def __init__(self, count: int, images: Sequence[int], class_names: Sequence[str]) -> None:
         super().__init__()
         self.third, self.class_names = max(1, count // 3), list(class_names)
+        self.fixed = evenly_spread(images, self.third)  # the same of every run on these images
         self.wanted = evenly_spread(images, max(SPREAD, count))
         self.best: list[tuple[Rank, Shown]] = []  # heaps: the first is dropped next
         self.worst: list[tuple[Rank, Shown]] = []
         self.spread: list[Shown] = []
-        self.kept = [(self.best, self.worst, self.spread)]
+        self.same: list[Shown] = []
+        self.kept = [(self.best, self.worst, self.spread, self.same)]
 
     def add(self, batch: Mapping[str, Any], predictions: Detections) -> None:
         """Rank a batch by its detections, which are in the files' pixels."""
@@ -72,15 +77,18 @@ class BestMedianWorst(Gallery):
                 int(index), batch["name"][row], batch["annotations"][row], predictions.of(row), place, self.class_names
             )
             among_best, among_worst = self.enters(self.best, shown.merit()), self.enters(self.worst, shown.flaw())
-            if not (among_best or among_worst or index in self.wanted):
+            if not (among_best or among_worst or index in self.wanted | self.fixed):
                 continue
-            shown = shown._replace(jpeg=encode(batch["image"][row]))
+            data = boxed(batch["annotations"][row], predictions.of(row), place)
+            shown = shown._replace(jpeg=encode(batch["image"][row]), boxed=data)
             if among_best:
                 self.enter(self.best, shown.merit(), shown)
             if among_worst:
                 self.enter(self.worst, shown.flaw(), shown)
             if index in self.wanted:
                 self.spread.append(shown)
+            if index in self.fixed:
+                self.same.append(shown)
 
     def enters(self, heap: list[tuple[Rank, Shown]], rank: Rank) -> bool:
         return len(heap) < self.third or rank > heap[0][0]
@@ -91,11 +99,29 @@ class BestMedianWorst(Gallery):
             heapq.heappop(heap)
 
     def draw(self, kept: Sequence[Any]) -> Iterator[tuple[str, Image.Image]]:
-        spread = sorted((shown for _, _, some in kept for shown in some), key=Shown.rank, reverse=True)
+        for kind, number, shown in self.chosen(kept):
+            yield f"{kind}_{number}", side_by_side(shown, f"{kind} {number}", self.class_names)
+
+    def record(self, kept: Sequence[Any]) -> Record | None:
+        some = [(kind, shown) for kind, _, shown in self.chosen(kept)]
+        taken = {shown.number for _, shown in some}
+        fixed = {shown.number: shown for *_, each in kept for shown in each if shown.number not in taken}
+        some += [("spread", fixed[number]) for number in sorted(fixed)]
+        pictures = [picture(s.boxed, s.jpeg, s.name, kind) for kind, s in some if s.boxed is not None]
+        about = {"type": "boxes", "classes": classes(self.class_names), "threshold": SHOWN, "lowest": LOWEST}
+        return (
+            Record({**about, "note": f"chosen by F1 at score {SHOWN}, and some evenly spread"}, pictures)
+            if pictures
+            else None
+        )
+
+    def chosen(self, kept: Sequence[Any]) -> Iterator[tuple[str, int, Shown]]:
+        """Yield the images with their kind and their number within it."""
+        spread = sorted((shown for _, _, some, _ in kept for shown in some), key=Shown.rank, reverse=True)
         share = min(self.third, max(1, round(len(spread) / 3)))  # divide few images evenly
-        best = [shown for _, shown in heapq.nlargest(share, (entry for some, _, _ in kept for entry in some))]
+        best = [shown for _, shown in heapq.nlargest(share, (entry for some, *_ in kept for entry in some))]
         taken = {shown.number for shown in best}
-        worst = [shown for _, shown in heapq.nlargest(share, (entry for _, some, _ in kept for entry in some))]
+        worst = [shown for _, shown in heapq.nlargest(share, (entry for _, some, *_ in kept for entry in some))]
         worst = [shown for shown in worst if shown.number not in taken]
         taken |= {shown.number for shown in worst}
         median = [
@@ -104,7 +130,7 @@ class BestMedianWorst(Gallery):
         first = max(0, len(median) - self.third) // 2
         for kind, some in (("best", best), ("median", median[first : first + self.third]), ("worst", worst)):
             for number, shown in enumerate(some, 1):
-                yield f"{kind}_{number}", side_by_side(shown, f"{kind} {number}", self.class_names)
+                yield kind, number, shown
 
 
 def judge(

@@ -39,16 +39,28 @@ def match(
 
     An unmatched box is wrong, unless it is in a crowd of its class.
     """
+    truth_of = assigned(boxes, labels, scores, truth, true_labels, crowd)
+    hit = truth_of >= 0
+    missed = ~crowd
+    missed[truth_of[hit]] = False
+    return Matches(~hit, missed, int((~crowd[truth_of[hit]]).sum()))
+
+
+def assigned(
+    boxes: Boxes, labels: Labels, scores: NDArray[np.float64], truth: Boxes, true_labels: Labels, crowd: Flags
+) -> Labels:
+    """(D) the truth that each found box is matched to, -1 for none.
+
+    Better scored boxes choose first, so that the matches of all boxes from a score on do not depend on the others.
+    """
     by_class = np.argsort(true_labels, kind="stable")
     true_labels, crowd = true_labels[by_class], crowd[by_class]
     pairs = overlapping(to_xywh(boxes), labels, to_xywh(truth[by_class]), true_labels, crowd, NEAR)
     rank = ranks(labels, np.lexsort((-scores, labels)))
     matches = matched(pairs, rank, crowd, crowd, np.array([NEAR]))
-    wrong, missed = np.ones(len(boxes), bool), np.ones(len(truth), bool)
-    wrong[matches.found] = False
-    missed[by_class[matches.truth]] = False
-    missed[by_class[crowd]] = False
-    return Matches(wrong, missed, int((~crowd[matches.truth]).sum()))
+    truth_of = np.full(len(boxes), -1, np.int64)
+    truth_of[matches.found] = by_class[matches.truth]
+    return truth_of
 
 
 def to_xywh(boxes: Boxes) -> Boxes:

@@ -18,14 +18,17 @@ from heads.ssdlite import RawBoxes, SSDLite
 from heads.suppress import select_fixed
 from tasks.common.annotations import HOLE
 from tasks.common.output import Found
+from tasks.common.records import Record
 from tasks.common.task import Task
 from tasks.detect.gallery import BestMedianWorst
 from tasks.detect.info import INFO
 from tasks.detect.metric import CocoMAP
 from tasks.detect.multibox import MultiBox
 from tasks.detect.output import DetectOutput
+from tasks.detect.page import curves
 from tasks.detect.parity import Candidates
 from tasks.detect.publish import publish
+from tasks.detect.records import classes, labelled
 
 EVALUATORS = ("mobilevision", "pycocotools")
 
@@ -213,6 +216,15 @@ class DetectTask(Task):
         """Write predictions.json, precision-recall curves and the table of errors."""
         assert isinstance(metric, CocoMAP)
         return publish(metric, folder)
+
+    def curves(self, metric: Metric) -> dict[str, Any]:
+        assert isinstance(metric, CocoMAP)
+        return curves(metric)
+
+    def sheet(self, images: Tensor, target: Any, names: Sequence[str]) -> Record | None:
+        rows = zip(images, target.cpu().numpy(), names, strict=True)
+        pictures = [labelled(image, boxes, name) for image, boxes, name in rows]
+        return Record({"type": "boxes", "classes": classes(self.class_names)}, pictures)
 
     def found(self, prediction: Detections) -> Found:
         boxes, scores, labels = (value.cpu().numpy() for value in prediction.of(0))

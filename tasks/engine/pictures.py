@@ -7,11 +7,13 @@ from typing import Any
 import torch
 from lightning import Callback, LightningModule, Trainer
 
+from tasks.common.records import FOLDER as RECORDS
+from tasks.common.records import write_record
 from tasks.engine.learner import Learner
 
 
 class Pictures(Callback):
-    """Saves pictures of each scored task, in one folder per task if there are several.
+    """Saves pictures of each scored task, in one folder per task if there are several, and their data for the page.
 
     Args:
         count: number of pictures per task.
@@ -21,6 +23,7 @@ class Pictures(Callback):
     def __init__(self, folder: Path, learner: Learner, count: int, images: Callable[[str], Sequence[int]]) -> None:
         tasks = {name: learner.task(name) for name, _ in learner.each_metric()}
         self.galleries = {name: task.gallery(count, images(task.target)) for name, task in tasks.items()}
+        self.records = folder.parent / RECORDS
         self.folders = {name: folder / name if len(learner.tasks) > 1 else folder for name in tasks}
 
     def on_validation_batch_end(
@@ -41,3 +44,5 @@ class Pictures(Callback):
                     path = self.folders[name] / f"{title}.png"
                     path.parent.mkdir(parents=True, exist_ok=True)
                     picture.save(path)
+                if record := gallery.record([entry for part in kept for entry in part]):
+                    write_record(record, self.records / name / "pictures.json")

@@ -100,6 +100,7 @@ class ShowProgress(Callback):
             {
                 **current_rates(trainer.optimizers[0].param_groups),  # of the next step
                 "train/images_per_second": epoch.images / max(epoch.seconds, 1e-9),
+                "train/waiting": epoch.waited / max(epoch.seconds, 1e-9),
             }
         )
         if trainer.is_global_zero and not self.bar.disable and epoch.mark - self.shown > SHOW_EVERY:

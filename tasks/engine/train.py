@@ -19,6 +19,7 @@ from tasks.checkpoint.saving import save
 from tasks.common.console import report
 from tasks.common.cpu import give_way_to_accelerator, keep_freed_memory
 from tasks.common.errors import Diverged, Stopped, UserError
+from tasks.common.ranks import is_first
 from tasks.common.task_info import infos
 from tasks.common.writing import write_text
 from tasks.config.overrides import typed_keys
@@ -38,6 +39,7 @@ from tasks.engine.pictures import Pictures
 from tasks.engine.progress import ShowProgress
 from tasks.engine.quiet import loud_lightning, quiet_lightning
 from tasks.engine.rates import without_effect
+from tasks.engine.report import WriteReport, facts, labels_of, note_curves
 from tasks.engine.resume_checks import check_state, epochs_done
 from tasks.engine.settings import DistillationSettings, Run, TrainerSettings
 from tasks.engine.stopping import StopOnSignal, WatchLoss
@@ -46,6 +48,7 @@ from tasks.engine.thaw import Thaw
 from tasks.engine.towards_start import TowardsStart
 from tasks.engine.tracking import Tracking, tracking
 from tasks.engine.weights import classes_of_inactive, load_for_inference, numbered_as_trained, start
+from tasks.report.write import finish, note
 
 
 class Prepared(NamedTuple):
@@ -81,6 +84,8 @@ def evaluate(run: Run, prepared: Prepared, folder: Path) -> None:
     """
     learner, data, _, costs = prepared
     load_for_inference(run, learner)
+    if is_first():
+        note(folder, facts(learner, data, costs))
     score(run, learner, data, costs, folder)
 
 
@@ -92,16 +97,22 @@ def train(run: Run, prepared: Prepared, splits: Splits, folder: Path) -> None:
         Stopped: if a signal ended the training.
         Diverged: if the loss diverged; if it is still finite, the best weights are scored first.
     """
-    learner, data, *_ = prepared
+    learner, data, _, costs = prepared
     metadata = ready(run, prepared, splits, folder)
+    page = WriteReport(folder, facts(learner, data, costs), labels_of(learner, data) if is_first() else None)
     with tracking(run, folder) as tracked:
-        exploded = fit(run, learner, data, metadata, splits, folder, tracked=tracked)
-        score_best(run, prepared, folder, tracked)
+        try:
+            exploded = fit(run, learner, data, metadata, splits, folder, [page], tracked)
+        except Stopped:
+            if is_first() and page.started:
+                page.write(state="stopped")
+            raise
+        score_best(run, prepared, folder, tracked, page)
     if exploded:
         raise Diverged(exploded)
 
 
-def score_best(run: Run, prepared: Prepared, folder: Path, tracked: Tracking) -> None:
+def score_best(run: Run, prepared: Prepared, folder: Path, tracked: Tracking, page: WriteReport) -> None:
     """Score the best weights of a training that has just ended."""
     learner, data, _, costs = prepared
     folder = Path(learner.trainer.strategy.broadcast(str(folder)))  # only the first process knew it
@@ -118,6 +129,8 @@ def score_best(run: Run, prepared: Prepared, folder: Path, tracked: Tracking) ->
         else:
             report(f"finetune.norms=reestimate changes nothing: no epoch was scored, and {path} is to be resumed")
     report(f"scoring   {path}")
+    if is_first():
+        page.write(state="scoring")
     tracked.results(score(run, learner, data, costs, folder))
 
 
@@ -332,8 +345,10 @@ def score(run: Run, learner: Learner, data: DataModule, costs: dict[str, Any], f
         for name, metric in learner.each_metric():
             for line in learner.task(name).results(metric, folder):
                 report(line)
+            note_curves(folder, name, learner.task(name).curves(metric))
         if pictures:
             report(f"pictures  {folder / 'pictures'}")
+        report(finish(folder, state="finished"))
     return scores
 
 

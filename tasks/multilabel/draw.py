@@ -11,6 +11,8 @@ from torch import Tensor
 
 from tasks.common.gallery import Gallery, evenly_spread
 from tasks.common.labels import Pixels
+from tasks.common.photos import THUMBNAIL, photo
+from tasks.common.records import Picture, Record
 from tasks.common.thumbnails import COLUMNS, GAP, LINE, RIGHT, TILE, WRONG, draw_text, enlarged, tile
 from tasks.multilabel.average_precision import average_precision
 
@@ -27,6 +29,8 @@ class Shown(NamedTuple):
     pixels: Pixels  # (h, w, 3), no side above TILE
     probabilities: NDArray[np.float32]  # (C)
     truth: NDArray[np.bool_]  # (C)
+    name: str = ""
+    jpeg: bytes = b""  # for the page
 
 
 class Labelled(Gallery):
@@ -61,7 +65,9 @@ class Labelled(Gallery):
             worst = self.count > 0 and bool(wrong) and (len(self.wrong) < self.count or mistake > self.wrong[0].mistake)
             if not (worst or index in self.wanted):
                 continue
-            shown = Shown(mistake, index, tile(batch["image"][row]), values, truth)
+            image = batch["image"][row]
+            jpeg = photo(image, None, (int(image.shape[1]), int(image.shape[2])), THUMBNAIL)
+            shown = Shown(mistake, index, tile(image), values, truth, batch["name"][row], jpeg)
             if index in self.wanted:
                 self.spread.append(shown)
             if worst and len(self.wrong) == self.count:
@@ -70,11 +76,7 @@ class Labelled(Gallery):
                 heapq.heappush(self.wrong, shown)
 
     def draw(self, kept: Sequence[Any]) -> Iterator[tuple[str, Image.Image]]:
-        spread = sorted((shown for some, _, _ in kept for shown in some), key=lambda shown: shown.number)
-        wrong = sorted(
-            (shown for _, some, _ in kept for shown in some), key=lambda shown: (-shown.mistake, shown.number)
-        )
-        yield "labels", self.sheet(spread, wrong[: self.count])
+        yield "labels", self.sheet(*self.chosen(kept))
         scores = [pair for _, _, some in kept for pair in some]
         if scores:
             logits, truths = (np.concatenate(part) for part in zip(*scores, strict=True))
@@ -82,6 +84,33 @@ class Labelled(Gallery):
                 name: average_precision(logits[:, place], truths[:, place]) for place, name in enumerate(self.names)
             }
             yield "average_precision", bars(precisions, dict(zip(self.names, truths.sum(0).tolist(), strict=True)))
+
+    def record(self, kept: Sequence[Any]) -> Record | None:
+        parts = zip(("spread", "wrong"), self.chosen(kept), strict=True)
+        pictures = [
+            Picture(
+                {
+                    "name": shown.name,
+                    "kind": kind,
+                    "truth": np.flatnonzero(shown.truth).tolist(),
+                    "found": [round(float(value), 4) for value in shown.probabilities],
+                },
+                {"image": ("jpg", shown.jpeg)},
+            )
+            for kind, part in parts
+            for shown in part
+        ]
+        about = {"type": "labels", "classes": [{"name": name} for name in self.names], "threshold": self.threshold}
+        note = "evenly spread ones, and those most confidently wrong; as the network sees them"
+        return Record({**about, "note": note}, pictures) if pictures else None
+
+    def chosen(self, kept: Sequence[Any]) -> tuple[list[Shown], list[Shown]]:
+        """Evenly spread images, and the most confidently wrong ones."""
+        spread = sorted((shown for some, _, _ in kept for shown in some), key=lambda shown: shown.number)
+        wrong = sorted(
+            (shown for _, some, _ in kept for shown in some), key=lambda shown: (-shown.mistake, shown.number)
+        )
+        return spread, wrong[: self.count]
 
     def sheet(self, spread: Sequence[Shown], wrong: Sequence[Shown]) -> Image.Image:
         """Evenly spread images above, the most confidently wrong below; labels that are wrong or missed are red."""

@@ -37,7 +37,8 @@ class ClassScores(NamedTuple):
 class MultiLabelScores(Metric):
     """Average precision of each class and their mean, F1 (micro and macro), and the share of images all right.
 
-    Classes that no image has are left out of the means. After compute(), `classes` has the scores of each class.
+    Classes that no image has are left out of the means. After compute(), `classes` has the scores of each class, and
+    `ranking` the logits (N, C) and truths (N, C).
 
     Args:
         names: of the classes.
@@ -51,6 +52,7 @@ class MultiLabelScores(Metric):
     truths: list[Tensor]  # (N, C) uint8
 
     classes: list[ClassScores]
+    ranking: tuple[NDArray[np.float32], NDArray[np.bool_]]
 
     def __init__(self, names: Sequence[str], threshold: float) -> None:
         super().__init__(dist_sync_fn=gather)
@@ -73,6 +75,7 @@ class MultiLabelScores(Metric):
         """`mAP`, `F1` (micro), `F1_macro`, `exact` and `AP/<class>` as fractions, None without truth; `images`."""
         logits, truths = joined(self.logits, len(self.names)), joined(self.truths, len(self.names)) > 0
         found = are_found(logits, self.threshold)
+        self.ranking = logits, truths
         self.classes = [
             scores_of(name, logits[:, place], found[:, place], truths[:, place])
             for place, name in enumerate(self.names)

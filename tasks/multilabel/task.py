@@ -15,12 +15,14 @@ from heads.boxes import Places
 from heads.classification import ClassificationHead
 from tasks.common.distillation import binary_divergence
 from tasks.common.output import Found
+from tasks.common.records import Record
 from tasks.common.task import Task
 from tasks.multilabel.draw import Labelled
 from tasks.multilabel.info import INFO
 from tasks.multilabel.loss import BinaryCrossEntropy
 from tasks.multilabel.metric import MultiLabelScores
 from tasks.multilabel.output import MultiLabelOutput
+from tasks.multilabel.page import curves, sheet
 
 
 class MultiLabelTask(Task):
@@ -110,6 +112,13 @@ class MultiLabelTask(Task):
             for each in order:
                 table.writerow(["" if value is None else value for value in each])
         return [f"classes   {path} (AP, F1 and AUROC of each, the worst first)"]
+
+    def curves(self, metric: Metric) -> dict[str, Any]:
+        assert isinstance(metric, MultiLabelScores)
+        return curves(*metric.ranking, self.class_names)
+
+    def sheet(self, images: Tensor, target: Any, names: Sequence[str]) -> Record | None:
+        return sheet(images, target, names, self.class_names)
 
     def found(self, prediction: Tensor) -> Found:
         return {"logits": prediction[0].cpu().numpy()}

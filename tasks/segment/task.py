@@ -7,20 +7,23 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
+from torchmetrics import Metric
 
 from backbones.base import Feature
 from heads.base import Head
 from heads.boxes import Places
 from heads.classification import ClassificationHead
 from heads.labels import labels_from_logits
+from tasks.common.curves import confusion
 from tasks.common.distillation import divergence
 from tasks.common.errors import UserError
-from tasks.common.gallery import EvenlySpread
 from tasks.common.labels import nearest
 from tasks.common.output import Found
+from tasks.common.records import Record
 from tasks.common.task import Task
 from tasks.common.views import PLAIN, View
 from tasks.segment.draw import draw, resized
+from tasks.segment.gallery import BestMedianWorst, about, labelled
 from tasks.segment.info import INFO
 from tasks.segment.loss import PixelCrossEntropy
 from tasks.segment.miou import MeanIoU
@@ -171,8 +174,12 @@ class SegmentTask(Task):
     def metric(self) -> MeanIoU:
         return WithBoundaries(self.class_names, self.boundary) if self.boundary else MeanIoU(self.class_names)
 
-    def gallery(self, count: int, images: Sequence[int]) -> EvenlySpread:
-        return EvenlySpread(count, images, self.target, self.picture)
+    def gallery(self, count: int, images: Sequence[int]) -> BestMedianWorst:
+        return BestMedianWorst(count, images, self.target, self.picture, self.colour_table())
+
+    def colour_table(self) -> list[dict[str, Any]]:
+        """Name and colour of each class, for the page."""
+        return [{"name": name, "colour": list(colour)} for name, _, colour in self.classes]
 
     def picture(self, image: Tensor, prediction: Tensor, truth: Tensor | None) -> Image.Image:
         """Draw image (3, H, W) uint8 at the size of prediction (H, W), with truth and errors if there is a truth."""
@@ -184,6 +191,17 @@ class SegmentTask(Task):
             self.class_names,
             self.colours,
         )
+
+    def curves(self, metric: Metric) -> dict[str, Any]:
+        assert isinstance(metric, MeanIoU)
+        counts = metric.matrix.cpu().numpy()
+        return {
+            "confusion": confusion(self.class_names, self.class_names, counts, "Pixels of all images, without void.")
+        }
+
+    def sheet(self, images: Tensor, target: Any, names: Sequence[str]) -> Record | None:
+        rows = zip(images, target.cpu().numpy().astype("uint8"), names, strict=True)
+        return Record(about(self.colour_table()), [labelled(image, labels, name) for image, labels, name in rows])
 
     def found(self, prediction: Tensor) -> Found:
         return {"labels": prediction[0].cpu().numpy()}

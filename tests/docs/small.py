@@ -26,6 +26,7 @@ STANDS_FOR: tuple[tuple[str, str], ...] = (  # first come, first served
     (r"<of multitask>", "multitask.ckpt"),
     (r"runs=\[<run of seed 1>,<run of seed 2>\]", "runs=[]"),
     (r"<run>/checkpoints/", ""),
+    (r"outputs/segment/<run>", "runs/segment"),
     (r"<photo>", "photos/street.png"),
     (r"outputs/search/…/", ""),
     (r"weights=…", "backbone=mobilenet_v2 weights=mobilenet_v2.pth"),
@@ -55,7 +56,7 @@ COMPOSED = (
 )
 # Commands of other modules that are not run, with the reason.
 LEFT_OUT = (
-    (r"tasks\.compare ", "nine trainings; tests/tasks/compare"),
+    (r"tasks\.compare (--data|<|outputs)", "needs runs, or nine trainings; tests/tasks/compare"),
     (r"tasks\.multitask\.compare", "several trainings; tests/tasks/multitask"),
     (r"tasks\.papers .*scale=", "several trainings; tests/tasks/papers"),
     (r"tasks\.page ", "serves until it is stopped; tests/tasks/page"),

@@ -98,15 +98,11 @@ def test_a_folder_that_was_typed_is_refused_if_it_holds_a_run(tmp_path):
 
 def test_what_is_written_over_leaves_no_result_behind(tmp_path):
     folder, typed = tmp_path / "run", f"hydra.run.dir={tmp_path / 'run'}"
-    for name in (".hydra", "0/.hydra", "mine"):
+    for name in (".hydra", "0/.hydra", "mine", "report/detect", "0/report"):
         (folder / name).mkdir(parents=True)
-    for name in (
-        "metrics.json",
-        "0/metrics.json",
-        "mine/metrics.json",
-        "events.out.tfevents.1.host.2.0",
-        "logger.json",
-    ):
+    records = ("report/run.json", "report/detect/pictures.json", "0/report/run.json")
+    others = ("events.out.tfevents.1.host.2.0", "logger.json")
+    for name in ("metrics.json", "0/metrics.json", "mine/metrics.json", *others, *records):
         (folder / name).touch()
     assert chosen(folder, typed, overwrite=True) == folder and not [*folder.glob("events*")]
     assert [str(path.relative_to(folder)) for path in folder.rglob("*.json")] == ["mine/metrics.json"]

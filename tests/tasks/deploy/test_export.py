@@ -39,6 +39,8 @@ def test_what_an_export_leaves(model):
         "model.json",
         "card.json",
         "model.onnx",
+        "report",
+        "report.html",
         "run.log",
     }
     assert (folder / "decode.py").read_bytes() == Path("tasks/deploy/decode.py").read_bytes()

@@ -86,6 +86,6 @@ def test_evenly_spread_images_of_a_mixture_are_drawn():
 def test_classified_images_of_a_mixture_are_shown_evenly():
     gallery = RightAndWrong(3, range(50, 59), ["a", "b"], "label")
     index, truth = list(range(50, 59)), torch.zeros(9, dtype=torch.int64)
-    batch = {"index": index, "image": torch.zeros(9, 3, 4, 4, dtype=torch.uint8), "label": truth}
+    batch = {"index": index, "name": index, "image": torch.zeros(9, 3, 4, 4, dtype=torch.uint8), "label": truth}
     gallery.add(batch, torch.tensor([[1.0, 0.0]] * 9))
     assert [shown.number for shown in gallery.right] == [50, 53, 56]

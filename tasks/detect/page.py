@@ -1,0 +1,52 @@
+"""What a detector's run shows on its page: precision over recall, F1 over the score, and the confusion matrix."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tasks.common.curves import Ranked, confusion, precision_chart, threshold_charts
+from tasks.detect.arrange import arrange
+from tasks.detect.confusion import confusion_with_background
+from tasks.detect.error_kinds import hits
+from tasks.detect.metric import CocoMAP
+
+BACKGROUND = "background"
+
+
+def curves(metric: CocoMAP) -> dict[str, Any]:
+    """From the metric after compute()."""
+    names = sorted(metric.evaluated, key=metric.evaluated.__getitem__)  # results ascend by category id
+    images, categories = np.unique(metric.image_ids), np.unique(metric.result.categories)
+    data = arrange(metric.truths, metric.found, images, categories)
+    truth_of, on_crowd = hits(data)
+    counted = ~on_crowd
+    category, scores, right = data.found.category[counted], data.found.scores[counted], truth_of[counted] >= 0
+    truths = np.bincount(data.truths.category[~data.truths.crowd], minlength=len(names))
+    ranked = {
+        name: Ranked.of(scores[category == k], right[category == k], int(truths[k])) for k, name in enumerate(names)
+    }
+    found = threshold_charts(ranked, "score")
+    best = found["best"][0][1]
+    found["charts"][:1] = [recall_chart(metric, names, level) for level in (0, 5)]
+    found["note"] = (
+        "By COCO's rules; a detection is right from an IoU of 0.5 (or 0.75) with a truth of its class that no better "
+        "one has found."
+    )
+    if best is not None:
+        matrix = confusion_with_background(data, truth_of, on_crowd, best, len(names))
+        found["confusion"] = confusion(
+            [*names, BACKGROUND],
+            [*names, BACKGROUND],
+            matrix,
+            f"Detections from score {best:.3f} on, where F1 is best, at an IoU of 0.5. The row of background has "
+            "those for which no truth is left, its column the truths that were missed.",
+        )
+    return found
+
+
+def recall_chart(metric: CocoMAP, names: Sequence[str], level: int) -> dict[str, Any]:
+    """Precision over recall at one of COCO's ten overlaps, as they enter the average precisions."""
+    precision = metric.result.precision[level, :, :, 0, 2]  # (101, K)
+    known = {name: precision[:, k] for k, name in enumerate(names) if precision[:, k].min() >= 0}
+    return precision_chart(known, f"Precision over recall at IoU {0.5 + 0.05 * level:g}")

@@ -1,0 +1,171 @@
+"""What a training notes for its page (tasks/report), and the page itself, written while training goes on."""
+
+import json
+import platform
+import time
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning import Callback, LightningModule, Trainer
+from lightning.pytorch.loggers import CSVLogger
+
+from tasks.common.errors import Stopped, UserError
+from tasks.common.records import FOLDER, Record, write_record
+from tasks.common.writing import write_text
+from tasks.data.loading.datamodule import DataModule
+from tasks.data.loading.label_counts import label_counts
+from tasks.engine.learner import Learner
+from tasks.report.write import note, now, write_report
+
+PACKAGES = ("mobilevision", "torch", "torchvision", "lightning")
+SHARE = 0.01  # of the training time that pages may cost
+OFTEN = 60  # seconds between pages within an epoch
+SHEETS, EACH = 2, 8  # training batches that are shown, and images of each
+
+
+def facts(learner: Learner, data: DataModule, costs: Mapping[str, Any]) -> dict[str, Any]:
+    """What is the same throughout a run."""
+    return {
+        "format": 1,
+        "started": now(),
+        "network": {
+            name: f"{type(learner.backbone).__name__} + {task.head.title}" for name, task in learner.each_task()
+        },
+        "costs": dict(costs),
+        "data": {"train": 0 if data.train is None else len(data.train), "val": len(data.val)},
+        "versions": {"Python": platform.python_version(), **versions()},
+    }
+
+
+def versions() -> dict[str, str]:
+    """Versions of the packages that decide what a training gives."""
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:  # run from its source
+            continue
+    return found
+
+
+def device_name(trainer: Trainer) -> str:
+    """What a process computes on, and how many there are."""
+    device = trainer.strategy.root_device
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{device.type.upper()}"
+    threads = f", {torch.get_num_threads()} threads" if device.type == "cpu" else ""
+    return name + threads + (f" × {trainer.world_size}" if trainer.world_size > 1 else "")
+
+
+class WriteReport(Callback):
+    """Writes report.html after epochs, on the first process: after the first one, and then as often as costs little.
+
+    Args:
+        folder: of the run.
+        entries: of its record, see facts().
+        labels: how often they occur, by head, see labels_of().
+    """
+
+    def __init__(self, folder: Path, entries: Mapping[str, Any], labels: Mapping[str, Any] | None = None) -> None:
+        self.folder, self.entries, self.labels = folder, dict(entries), dict(labels or {})
+        self.begin = self.written = time.perf_counter()
+        self.cost = 0.0  # seconds of the last page
+        self.started = self.past_first = False
+        self.batches = 0  # of which images were collected
+        self.sheets: dict[str, Record] = {}
+
+    def on_train_start(self, trainer: Trainer, _module: LightningModule) -> None:
+        self.begin = self.epoch_begin = time.perf_counter()
+        self.started = True
+        if trainer.is_global_zero:
+            note(self.folder, {**self.entries, "state": "training", "device": device_name(trainer)})
+            for name, counts in self.labels.items():
+                text = json.dumps(counts, ensure_ascii=False, separators=(",", ":"))
+                write_text(self.folder / FOLDER / name / "labels.json", text + "\n")
+
+    def on_train_batch_end(self, trainer: Trainer, module: LightningModule, _o: Any, batch: Any, _i: int) -> None:
+        if not trainer.is_global_zero:
+            return
+        if self.batches < SHEETS:
+            self.batches += 1
+            self.collect(module, batch)
+            if self.batches == SHEETS:
+                self.write_sheets()
+        elif time.perf_counter() - self.written > max(OFTEN, self.cost / SHARE):
+            self.write_now(trainer, trainer.current_epoch)
+
+    def collect(self, learner: LightningModule, batch: Mapping[str, Any]) -> None:
+        """Keep a few images of a training batch with their labels, as the heads have learned from them."""
+        assert isinstance(learner, Learner)
+        if len(learner.tasks) == 1:
+            with torch.random.fork_rng():
+                batch = learner.each_task()[0][1].mix(batch, 0.0)
+        for name, task in learner.each_task():
+            if name in learner.inactive_heads or task.target not in batch:
+                continue
+            rows = range(len(batch["image"])) if "rows" not in batch else batch["rows"].get(task.target, [])
+            few = [int(row) for row in rows][:EACH]
+            names = [batch["name"][row] for row in few]
+            record = task.sheet(batch["image"][few], batch[task.target][: len(few)], names) if few else None
+            if record is not None:
+                before = self.sheets[name].pictures if name in self.sheets else []
+                self.sheets[name] = Record(record.about, [*before, *record.pictures])
+
+    def write_sheets(self) -> None:
+        """Write the collected images, and the first page, before the first epoch ends."""
+        for name, record in self.sheets.items():
+            write_record(record, self.folder / FOLDER / name / "augmented.json")
+        self.sheets = {}
+        self.write(epoch=0)
+
+    def on_train_epoch_start(self, *_: Any) -> None:
+        self.epoch_begin = time.perf_counter()
+
+    def on_train_epoch_end(self, trainer: Trainer, _module: LightningModule) -> None:
+        if self.sheets:
+            self.write_sheets()
+        since = time.perf_counter() - self.written
+        if trainer.is_global_zero and (since * SHARE >= self.cost or not self.past_first):
+            self.past_first = True
+            self.write_now(trainer, trainer.current_epoch + 1, epoch_seconds=time.perf_counter() - self.epoch_begin)
+
+    def write_now(self, trainer: Trainer, epochs: int, **entries: Any) -> None:
+        """Write the page with all that was logged so far."""
+        for logger in trainer.loggers:
+            if isinstance(logger, CSVLogger):
+                logger.save()  # it keeps the last rows in memory
+        self.write(epoch=epochs, **entries)
+
+    def write(self, **entries: Any) -> None:
+        """Note entries and write the page; what is wrong with a page stops no training."""
+        begin = time.perf_counter()
+        seconds = {"seconds": round(begin - self.begin, 1), "updated": now()}
+        try:
+            note(self.folder, {**entries, **seconds})
+            write_report(self.folder)
+        except UserError as error:
+            print(f"no report: {error}", flush=True)
+        self.written = time.perf_counter()
+        self.cost = self.written - begin
+
+    def on_exception(self, trainer: Trainer, _module: LightningModule, exception: BaseException) -> None:
+        if trainer.is_global_zero and self.started:  # what is refused before leaves an empty folder
+            stopped = isinstance(exception, Stopped | KeyboardInterrupt)
+            reason = f"{type(exception).__name__}: {exception}" if str(exception) else type(exception).__name__
+            self.write(**({"state": "stopped"} if stopped else {"state": "failed", "failure": reason}))
+
+
+def labels_of(learner: Learner, data: DataModule) -> dict[str, Any]:
+    """How often each head's labels occur, as far as it is known without reading files."""
+    tasks = {name: task for name, task in learner.each_task() if name not in learner.inactive_heads}
+    return {name: counts for name, task in tasks.items() if (counts := label_counts(task, data))}
+
+
+def note_curves(folder: Path, head: str, curves: Mapping[str, Any]) -> None:
+    """Write what the page draws of a head's predictions, if there is anything."""
+    path = folder / FOLDER / head / "curves.json"
+    path.unlink(missing_ok=True)  # of an earlier evaluation into this folder
+    if curves:
+        write_text(path, json.dumps(curves, ensure_ascii=False, separators=(",", ":")) + "\n")

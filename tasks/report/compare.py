@@ -1,0 +1,91 @@
+"""One page of several runs: what differs, curves over each other, scores with their difference, the same images."""
+
+from collections.abc import Mapping, Sequence
+from os.path import commonpath
+from pathlib import Path
+from typing import Any
+
+from tasks.common.errors import UserError
+from tasks.common.writing import write_text
+from tasks.report.collect import check_run, collect
+from tasks.report.page import page
+
+PAGE = "compare.html"
+MOST = 12  # runs on a page
+UNTOLD = ("hydra.", "output_dir", "overwrite", "logger.save_dir")  # keys whose values say nothing about a training
+
+
+def write_comparison(folders: Sequence[Path], output: Path) -> Path:
+    """Write compare.html into a folder; returns its path.
+
+    Raises:
+        UserError: for fewer than two runs or too many, folders that are no runs', and files that cannot be read.
+    """
+    path = output / PAGE
+    write_text(path, page(compared(runs_in(folders)), "compare", "comparison of runs"))
+    return path
+
+
+def runs_in(folders: Sequence[Path]) -> list[Path]:
+    """The runs that are named: folders of runs, or one folder that has several.
+
+    Raises:
+        UserError: as write_comparison().
+    """
+    runs: list[Path] = []
+    for folder in folders:
+        inside = sorted(
+            (
+                path.parent
+                for path in folder.glob("*/config.yaml")
+                if (path.parent / "metrics.csv").is_file() or (path.parent / "metrics.json").is_file()
+            ),
+            key=lambda path: path.name.zfill(9),
+        )
+        runs += inside if inside and not (folder / "metrics.json").is_file() else [folder]
+    runs = list(dict.fromkeys(run.resolve() for run in runs))
+    for run in runs:
+        check_run(run)
+    if len(runs) < 2:
+        raise UserError(
+            f"{', '.join(map(str, folders))}: nothing to compare with {len(runs)} run; name two or more, or a folder "
+            "that has several"
+        )
+    if len(runs) > MOST:
+        raise UserError(f"{len(runs)} runs are more than fit a page; name {MOST} at most")
+    return runs
+
+
+def compared(runs: Sequence[Path]) -> dict[str, Any]:
+    """The page's data."""
+    records = [collect(run) for run in runs]
+    return {
+        "kind": "compare",
+        "runs": [
+            {
+                "name": name,
+                "folder": str(run),
+                **{key: record["run"][key] for key in ("task", "command", "state", "costs", "training")},
+                "history": record["history"],
+                "metrics": record["metrics"],
+                "scores": record["scores"],
+                "pictures": {head["head"]: head["pictures"] for head in record["heads"]},
+                "best": {head["head"]: head["curves"].get("best") for head in record["heads"]},
+            }
+            for name, run, record in zip(names_of(runs), runs, records, strict=True)
+        ],
+        "keys": differing([record["config"] for record in records]),
+    }
+
+
+def names_of(runs: Sequence[Path]) -> list[str]:
+    """Short names: the paths without what they share."""
+    base = commonpath([run.parent for run in runs])
+    return [str(run.relative_to(base)) for run in runs]
+
+
+def differing(configs: Sequence[Mapping[str, Any]]) -> list[list[Any]]:
+    """Rows of a key and its value in each run, for keys that are not the same in all."""
+    keys = dict.fromkeys(key for config in configs for key in config if not key.startswith(UNTOLD))
+    rows = [[key, *(config.get(key) for config in configs)] for key in keys]
+    return [row for row in rows if any(value != row[1] for value in row[2:])]

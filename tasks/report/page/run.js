@@ -1,0 +1,162 @@
+// The page of one run.
+
+const DATA = JSON.parse(document.getElementById("data").textContent);
+
+function header({ run, metrics, scores, history }) {
+  const record = run.record || {};
+  const network = record.network || null;
+  const data = record.data || {};
+  const state = run.state;
+  const begun = run.training.epochs ?? record.epoch ?? history.epochs;
+  const progress = run.mode === "train" && run.epochs ? `epoch ${begun} of ${run.epochs}` : null;
+  return h("header", {},
+    h("div", { class: "title" },
+      h("h1", {}, run.task || "run", " ", h("span", { class: "folder" }, run.folder)),
+      h("span", { class: `state ${state}` }, STATES[state] || state)),
+    state === "training" && goesOn(record, progress),
+    state === "failed" && record.failure && h("p", { class: "failure" }, record.failure),
+    headline(scores),
+    run.command && copied(run.command),
+    definitions([
+      ["network", network && Object.values(network).join("; ")],
+      ...run.heads.map((head) => [run.heads.length > 1 ? `cost of ${head}` : "cost", costText(run.costs, head)]),
+      ["as one network", run.heads.length > 1 ? costText(run.costs, "shared") : null],
+      ["input", run.costs.height ? `${run.costs.height}×${run.costs.width} (height×width)` : null],
+      ["data", [dataSet(run), counts(data, metrics)].filter(Boolean).join(": ")],
+      ["epochs", run.mode === "train" ? progress : null],
+      ["seed", run.seed],
+      ["time", times(run, metrics)],
+      ["device", record.device],
+      ["started", record.started && record.started.replace("T", " ").replace(/:\d\d[+-].*$/, "")],
+      ["versions", record.versions && Object.entries(record.versions).map(([name, version]) => `${name} ${version}`).join(", ")],
+    ]),
+    run.changed.length > 0 && h("details", {}, h("summary", {}, `${run.changed.length} changed key${run.changed.length > 1 ? "s" : ""}`),
+      table([{ name: "key", left: true }, { name: "value", left: true, format: String }], run.changed, { sortable: false, caption: "changed keys" })));
+}
+
+// A checkpoint brings its own data set, unless one is typed.
+function dataSet(run) {
+  const typed = run.changed.some(([key]) => key === "dataset" || key === "datasets");
+  return run.mode === "train" || typed ? run.chosen.dataset : null;
+}
+
+function counts(data, metrics) {
+  const parts = [];
+  if (data.train) parts.push(`${count(data.train)} training`);
+  const val = data.val || metrics.images;
+  if (val) parts.push(`${count(val)} validation`);
+  return parts.length ? `${parts.join(" and ")} images` : "";
+}
+
+function times(run, metrics) {
+  const parts = [];
+  if (run.training.seconds) parts.push(`${duration(run.training.seconds)} training`);
+  else if (run.record.seconds) parts.push(`${duration(run.record.seconds)} so far`);
+  if (metrics.seconds) parts.push(`${duration(metrics.seconds)} scoring`);
+  return parts.join(", ");
+}
+
+// The main scores, large.
+function headline(scores) {
+  if (!scores.length) return null;
+  return h("div", { class: "headline" }, scores.map(({ head, scores: pairs }) =>
+    pairs.slice(0, scores.length > 1 ? 1 : 3).map(([name, value]) =>
+      h("div", { class: "big" }, h("b", { "data-value": value }, score(value)), h("span", {}, scores.length > 1 ? `${head} ${name}` : name)))));
+}
+
+// While training goes on the page loads itself again; not while somebody is in the middle of it.
+function goesOn(record, progress) {
+  const AGAIN = 30;
+  let left = AGAIN;
+  const on = remember("reload") !== "off";
+  const said = h("span", {}, "");
+  const box = check("load again by itself", on, (value) => remember("reload", value ? "on" : "off"));
+  const since = () => (record.updated ? (Date.now() - Date.parse(record.updated)) / 1000 : 0);
+  const tell = () => {
+    const age = since();
+    said.textContent = `Training goes on${progress ? `: ${progress}` : ""}. This page was written ${duration(Math.max(0, age))} ago.`
+      + (age > 3600 && age > 20 * (record.epoch_seconds || 0) ? " That is long: the training may have been killed." : "");
+  };
+  tell();
+  let touched = Date.now();
+  for (const kind of ["pointerdown", "keydown", "wheel", "touchmove"]) addEventListener(kind, () => { touched = Date.now(); }, { passive: true });
+  setInterval(() => {
+    tell();
+    left -= 1;
+    const busy = document.hidden || Date.now() - touched < 60000 || document.querySelector("dialog[open]");
+    if (left <= 0 && !busy && box.querySelector("input").checked) location.reload();
+  }, 1000);
+  return h("p", { class: "goes-on" }, said, " ", box);
+}
+
+function curves(history) {
+  const names = Object.keys(history.curves);
+  const found = panels(names);
+  if (!found.length) return null;
+  const epochs = Math.max(history.epochs, ...names.map((name) => history.curves[name].x.at(-1) || 0));
+  const place = h("div", { class: "charts" });
+  let smooth = 0;
+  function fill() {
+    place.replaceChildren(...found.map((panel) => chart(panel.title, panel.names.map((name) => {
+      const { x, y } = history.curves[name];
+      const many = panel.names.length > 6;
+      return {
+        name: shownName(name), x, y: panel.smooth ? smoothed(y, smooth) : y, points: panel.points && x.length < 60,
+        hidden: many && panel.title === "Validation scores" && panel.names.some((one) => MAIN.test(one)) && !MAIN.test(name),
+      };
+    }), { sync: "epochs", xRange: [0, epochs], yRange: panel.yRange, log: false })));
+  }
+  fill();
+  const single = names.every((name) => history.curves[name].x.length < 4);
+  return section("curves", "Curves",
+    h("div", { class: "tools" },
+      !single && slider("smooth the loss", { min: 0, max: 0.98, step: 0.02, value: 0, show: (value) => value.toFixed(2) },
+        (value) => { smooth = value; drawn.clear(); fill(); }),
+      note("Drag to zoom all charts, double-click to show all; a name below a chart switches its curve.")),
+    place);
+}
+
+function scoreTables(scores, metrics) {
+  if (!scores.length) return null;
+  return section("scores", "Scores", scores.map(({ head, scores: pairs, columns, rows }) => [
+    scores.length > 1 && h("h3", {}, head),
+    h("div", { class: "beside" },
+      table([{ name: "score", left: true }, { name: "value" }], pairs, { caption: "scores", bars: true, unbarred: LESS }),
+      rows.length > 0 && table([{ name: "class", left: true, format: String }, ...columns.map(([name, kind]) => (kind === "count" ? { name, plain: true, format: whole } : { name, plain: /_SE$/.test(name) }))], rows, { caption: "scores of classes", bars: true })),
+  ]), note(`Of ${count(metrics.images || 0)} images. Move the pointer over a number for all its digits; – is a score of nothing.`));
+}
+
+function details({ config, run }) {
+  const rows = Object.entries(config);
+  if (!rows.length && !run.log.length) return null;
+  const changed = new Set(run.changed.map(([key]) => key.replace(/^[+~]+/, "")));
+  return section("details", "Details",
+    rows.length > 0 && h("details", {}, h("summary", {}, `config.yaml: ${count(rows.length)} keys`), searchable(rows, changed)),
+    run.log.length > 0 && h("details", {}, h("summary", {}, `run.log: ${run.log.length} lines`),
+      h("pre", { class: "log", tabIndex: 0 }, run.log.join("\n"))));
+}
+
+function searchable(rows, changed) {
+  const place = h("div");
+  const shown = (text) => rows.filter(([key, value]) => `${key}=${JSON.stringify(value)}`.toLowerCase().includes(text.toLowerCase()))
+    .map(([key, value]) => [changed.has(key) ? h("b", {}, key) : key, typeof value === "string" ? value : JSON.stringify(value)]);
+  const fill = (text) => place.replaceChildren(table([{ name: "key", left: true, format: String }, { name: "value", left: true, format: String }], shown(text), { sortable: false, caption: "configuration" }));
+  fill("");
+  return h("div", {}, h("input", { type: "search", placeholder: "search keys", "aria-label": "search keys", oninput: (event) => fill(event.target.value) }), place);
+}
+
+function show(data) {
+  watchColours();
+  const sections = [
+    curves(data.history),
+    scoreTables(data.scores, data.metrics),
+    ...data.heads.flatMap((head) => headSections(head, data.heads.length > 1)),
+    ...outcomeSections(data.outcome),
+    details(data),
+  ].flat().filter(Boolean);
+  const links = sections.map((each) => [each.id, each.querySelector("h2").textContent]);
+  document.body.append(topbar(links), h("main", {}, header(data), sections),
+    h("footer", {}, "Written by mobilevision from the files of this run's folder. Charts: uPlot (MIT)."));
+}
+
+show(DATA);

@@ -1,0 +1,79 @@
+"""What was run: command, changed keys, seed, versions, data, network, cost and how far it is."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tasks.common.records import FOLDER
+from tasks.report.reading import RUN, part, read_json, read_yaml
+
+NO_HEADS = ("height", "width", "shared")  # entries of network.json that are no head's
+LOG_LINES = 400
+
+
+def about(folder: Path) -> dict[str, Any]:
+    """The page's head, from run.json and what every run's folder has.
+
+    Raises:
+        UserError: for files that cannot be read.
+    """
+    record = read_json(folder / FOLDER / RUN)
+    hydra, config = read_yaml(folder / ".hydra" / "hydra.yaml"), read_yaml(folder / "config.yaml")
+    overrides = read_yaml(folder / ".hydra" / "overrides.yaml")
+    words = [str(word) for word in overrides] if isinstance(overrides, list) else None
+    task = part(hydra or {}, "hydra", "job", "name")
+    config = config if isinstance(config, Mapping) else {}
+    costs = read_json(folder / "network.json") or part(record, "costs") or {}
+    task = task or (head if (head := only_head(costs)) else None)
+    choices = part(hydra or {}, "hydra", "runtime", "choices")
+    choices = choices if isinstance(choices, Mapping) else {}
+    return {
+        "folder": folder.name,
+        "task": task,
+        "mode": part(config, "mode"),
+        "command": None if words is None else " ".join([f"python -m tasks.{task}", *map(quoted, words)]),
+        "changed": [list(word.partition("=")[::2]) for word in words or ()],
+        "chosen": {
+            str(key): str(value)
+            for key, value in choices.items()
+            if value is not None and "/" not in str(key) and not str(key).startswith("hydra")
+        },
+        "seed": part(config, "seed"),
+        "epochs": part(config, "trainer", "max_epochs"),
+        "costs": costs,
+        "heads": heads_of(costs),
+        "training": read_json(folder / "training.json"),
+        "record": record,
+        "state": part(record, "state") or guessed_state(folder),
+        "log": log_of(folder),
+    }
+
+
+def heads_of(costs: Mapping[str, Any]) -> list[str]:
+    """Names of the heads in network.json."""
+    return [name for name in costs if name not in NO_HEADS]
+
+
+def only_head(costs: Mapping[str, Any]) -> str | None:
+    """The task of a run that does not say it."""
+    heads = heads_of(costs)
+    return heads[0] if len(heads) == 1 else "multitask" if heads else None
+
+
+def guessed_state(folder: Path) -> str:
+    """How far a run is that has not noted it."""
+    return "finished" if (folder / "metrics.json").is_file() else "unfinished"
+
+
+def quoted(word: str) -> str:
+    """A word as a shell takes it."""
+    plain = all(letter.isalnum() or letter in "_-./=,:+@%~" for letter in word)
+    return word if plain and word else "'" + word.replace("'", "'\\''") + "'"
+
+
+def log_of(folder: Path) -> list[str]:
+    """The last lines of run.log."""
+    path = folder / "run.log"
+    if not path.is_file():
+        return []
+    return path.read_text(encoding="utf-8", errors="replace").splitlines()[-LOG_LINES:]

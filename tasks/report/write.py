@@ -1,0 +1,52 @@
+"""Writes a run's page, and notes for it how far the run is."""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from tasks.common.errors import UserError
+from tasks.common.records import FOLDER
+from tasks.common.writing import write_text
+from tasks.report.collect import collect
+from tasks.report.page import page
+from tasks.report.reading import RUN, read_json
+
+PAGE = "report.html"
+
+
+def write_report(folder: Path) -> Path:
+    """Write the page of a run's folder from what is in it; returns its path.
+
+    Raises:
+        UserError: for a folder that is no run's, files in it that cannot be read, and a full disk.
+    """
+    data = collect(folder)
+    path = folder / PAGE
+    write_text(path, page(data, "run", f"{data['run']['task'] or 'run'} · {data['run']['folder']}"))
+    return path
+
+
+def note(folder: Path, entries: Mapping[str, Any]) -> None:
+    """Add entries to run.json of a run's records.
+
+    Raises:
+        UserError: as write_report.
+    """
+    path = folder / FOLDER / RUN
+    write_text(path, json.dumps({**read_json(path), **entries}, indent=1, ensure_ascii=False) + "\n")
+
+
+def finish(folder: Path, **entries: Any) -> str:
+    """Write the page of a run that has ended; returns a line with its path, or with what was wrong."""
+    try:
+        note(folder, {**entries, "updated": now()})
+        return f"report    {write_report(folder)}"
+    except UserError as error:
+        return f"no report: {error}"
+
+
+def now() -> str:
+    """The time, to seconds."""
+    return datetime.now(UTC).astimezone().isoformat(timespec="seconds")

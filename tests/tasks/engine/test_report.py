@@ -1,0 +1,104 @@
+"""The page while a training goes on: what it says of its state, what it costs, and that it ends no training."""
+
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tasks.common.errors import Stopped
+from tasks.data.loading.label_counts import histogram
+from tasks.engine.report import WriteReport
+from tasks.report.write import note, write_report
+
+TRAINER = SimpleNamespace(
+    is_global_zero=True, current_epoch=0, loggers=[], world_size=1, strategy=SimpleNamespace(root_device=None)
+)
+
+
+@pytest.fixture
+def page(tmp_path):
+    (tmp_path / "config.yaml").write_text("mode: train\ntrainer: {max_epochs: 9}\n")
+    page = WriteReport(tmp_path, {"started": "2026-01-01T00:00:00+00:00"})
+    page.started = True
+    page.epoch_begin = page.begin
+    return page
+
+
+def record(page):
+    return json.loads((page.folder / "report" / "run.json").read_text())
+
+
+def test_the_first_epoch_has_a_page_and_later_ones_only_where_it_costs_little(page, monkeypatch):
+    now = page.begin
+    monkeypatch.setattr("tasks.engine.report.time.perf_counter", lambda: now)
+    page.on_train_epoch_end(TRAINER, None)
+    assert record(page)["epoch"] == 1 and (page.folder / "report.html").is_file()
+    page.cost = 2.0
+    now += 199
+    page.on_train_epoch_end(SimpleNamespace(**{**vars(TRAINER), "current_epoch": 1}), None)
+    assert record(page)["epoch"] == 1, "a page of two seconds every 200 seconds"
+    now += 2
+    page.on_train_epoch_end(SimpleNamespace(**{**vars(TRAINER), "current_epoch": 2}), None)
+    assert record(page)["epoch"] == 3
+
+
+def test_other_processes_write_nothing(page):
+    page.on_train_epoch_end(SimpleNamespace(**{**vars(TRAINER), "is_global_zero": False}), None)
+    assert not (page.folder / "report").exists()
+
+
+@pytest.mark.parametrize(
+    ("error", "state"), [(Stopped(15), "stopped"), (KeyboardInterrupt(), "stopped"), (ValueError("<b>"), "failed")]
+)
+def test_what_ended_it(page, error, state):
+    page.on_exception(TRAINER, None, error)
+    assert record(page)["state"] == state
+    assert record(page).get("failure") == ("ValueError: <b>" if state == "failed" else None)
+
+
+def test_what_is_refused_before_training_leaves_nothing(page):
+    page.started = False
+    page.on_exception(TRAINER, None, ValueError())
+    assert not (page.folder / "report").exists()
+
+
+def test_a_broken_page_stops_no_training(page, capsys):
+    (page.folder / "metrics.json").write_text("{")
+    page.on_train_epoch_end(TRAINER, None)
+    assert "no report: " in capsys.readouterr().out
+
+
+def test_a_folders_page_is_always_the_same(page):
+    note(page.folder, {"updated": "2026-01-01T00:00:00+00:00"})
+    first = write_report(page.folder).read_bytes()
+    assert write_report(page.folder).read_bytes() == first
+
+
+def test_histograms_by_hand():
+    assert histogram(np.array([0, 1, 1, 3, 99]), (0, 1, 2, 5)) == {"edges": [0, 1, 2, 5], "counts": [1, 2, 1, 1]}
+
+
+def test_augmented_images_and_label_counts_of_a_real_run(command, tmp_path, coco):
+    folder = tmp_path / "run"
+    result = command(
+        "detect",
+        *("dataset=coco", f"dataset.root={coco}", "image_size=[64,64]", "wants.tail=detection", "recipe=none"),
+        *("backbone=mobilenet_v3_small", "backbone.width=0.35", "data.workers=0", "data.batch_size=3"),
+        *("trainer.max_epochs=1", "trainer.accelerator=cpu", "pictures=0", f"hydra.run.dir={folder}"),
+    )
+    assert not result.status, result.err
+    records = folder / "report" / "detect"
+    sheet = json.loads((records / "augmented.json").read_text())
+    assert sheet["type"] == "boxes" and len(sheet["pictures"]) == 6, "two batches of three"
+    for picture in sheet["pictures"]:
+        assert Image.open(records / picture["files"]["image"]).size == (64, 64) == (picture["width"], picture["height"])
+    content = json.loads((coco / "annotations" / "instances_train2017.json").read_text())
+    names = {entry["id"]: entry["name"] for entry in content["categories"]}
+    labels = json.loads((records / "labels.json").read_text())
+    for place, name in enumerate(labels["classes"]):
+        own = [a for a in content["annotations"] if names[a["category_id"]] == name and not a["iscrowd"]]
+        assert labels["counts"]["train"][place] == len(own)
+    assert sum(labels["per_image"]["counts"]) == len(content["images"])
+    assert not (records / "pictures.json").exists(), "pictures=0"

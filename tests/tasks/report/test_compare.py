@@ -1,0 +1,109 @@
+"""A page of several runs: which runs, what differs, scores with differences, the same images beside each other."""
+
+import base64
+import json
+import sys
+
+import pytest
+from PIL import Image
+
+from tasks.common.errors import UserError
+from tasks.compare.__main__ import main
+from tasks.compare.runs import runs_asked
+from tasks.report.compare import differing, names_of, runs_in
+from tests.chromium import DESKTOP, PHONE
+
+
+def write_run(folder, seed, score):
+    """A detector's folder with one curve, three scores and two images, of which the second has the run's own name."""
+    records = folder / "report" / "detect"
+    records.mkdir(parents=True)
+    (folder / ".hydra").mkdir()
+    (folder / ".hydra" / "overrides.yaml").write_text(f"- seed={seed}\n")
+    (folder / "config.yaml").write_text(f"mode: train\nseed: {seed}\ntrainer:\n  max_epochs: 2\n")
+    (folder / "network.json").write_text(
+        json.dumps({"height": 8, "width": 8, "detect": {"params": 5, "multiply_adds": 7}})
+    )
+    (folder / "metrics.json").write_text(json.dumps({"mAP": score, "mAP50": None, "AP/a": score / 2, "images": 2}))
+    (folder / "metrics.csv").write_text("epoch,step,train/loss,val/mAP\n0,0,2.0,\n0,1,1.5,0.1\n1,3,1.0,0.2\n")
+    (records / "curves.json").write_text(json.dumps({"charts": [], "best": [["all classes", 0.25, 0.5, 0.5, 0.5]]}))
+    pictures = []
+    for number, name in enumerate(("same.jpg", f"{seed}.jpg")):
+        Image.new("RGB", (32, 16), (90 * number, 40, 40)).save(records / f"p{number}.jpg")
+        found = [[1, 1, 9, 9, 0, 0.6, 0], [20, 1, 30, 9, 0, 0.3, -1]]
+        entry = {
+            "name": name,
+            "kind": "spread",
+            "width": 64,
+            "height": 32,
+            "truth": [[0, 0, 9, 9, 0, 0]],
+            "found": found,
+        }
+        pictures.append({**entry, "files": {"image": f"p{number}.jpg"}})
+    about = {"type": "boxes", "classes": [{"name": "a", "colour": [200, 0, 0]}], "threshold": 0.3, "lowest": 0.02}
+    (records / "pictures.json").write_text(json.dumps({**about, "pictures": pictures}))
+    return folder
+
+
+@pytest.fixture
+def two(tmp_path):
+    return [write_run(tmp_path / "sweep" / str(seed), seed, 0.5 + 0.125 * seed) for seed in (0, 1)]
+
+
+def test_runs_are_named_or_found_in_a_folder(two):
+    assert runs_in(two) == runs_in([two[0].parent]) == two
+    assert names_of(two) == ["0", "1"]
+    with pytest.raises(UserError, match="nothing to compare with 1 run"):
+        runs_in([two[0], two[0]])
+    with pytest.raises(UserError, match="is no run's folder"):
+        runs_in([two[0], two[0] / "report"])
+
+
+def test_keys_that_differ():
+    rows = differing([{"a": 1, "b": [1], "hydra.x": 1}, {"a": 1, "b": [2], "hydra.x": 2, "c": None}])
+    assert rows == [["b", [1], [2]]]
+
+
+def test_what_is_asked(two, monkeypatch):
+    monkeypatch.chdir(two[0].parent)
+    assert runs_asked(["--data", "0.1,1", "segment"]) is None
+    assert runs_asked(["segment", "data.share=0.1,1"]) is None
+    assert runs_asked(["segment"]) is None
+    asked = runs_asked(["0", "1", "--output", "x"])
+    assert (list(map(str, asked.folders)), str(asked.output)) == (["0", "1"], "x")
+    with pytest.raises(UserError, match="--seeds: not for a comparison of runs"):
+        runs_asked(["0", "--seeds", "1"])
+    with pytest.raises(UserError, match="2 is no folder"):
+        runs_asked(["0", "2"])
+
+
+def test_the_page(two, chromium, monkeypatch, capsys):
+    output = two[0].parent.parent / "page"
+    monkeypatch.setattr(sys, "argv", ["tasks.compare", *map(str, two), "--output", str(output)])
+    main()
+    assert f"report    {output / 'compare.html'}" in capsys.readouterr().out
+    chromium.open(output / "compare.html")
+    rows = chromium.run(
+        "const rows = [...document.querySelectorAll('#scores tbody tr')];"
+        "return rows.map(row => [...row.children].map(cell => cell.textContent))"
+    )
+    assert rows == [
+        ["mAP", "0.5000", "0.6250", "+0.1250"],
+        ["mAP50", "–", "–", "–"],
+        ["a (AP)", "0.2500", "0.3125", "+0.0625"],
+    ]
+    keys = chromium.run("return [...document.querySelectorAll('#keys tbody td')].map(cell => cell.textContent)")
+    assert keys == ["seed", "0", "1"]
+    titles = chromium.run("return [...document.querySelectorAll('.plot')].map(e => e.dataset.title)")
+    assert titles == ["train/loss", "val/mAP"]
+    assert chromium.run("return [...document.querySelectorAll('.row h4')].map(e => e.textContent)") == ["same.jpg"]
+    captions = chromium.run("return [...document.querySelectorAll('.row figcaption')].map(e => e.textContent)")
+    assert captions == [f"{seed}F1 0.67: 1 right, 1 wrong, 0 missed" for seed in (0, 1)], "at 0.25, the best threshold"
+    for size in (PHONE, DESKTOP):
+        chromium.resize(size)
+        for scheme in ("light", "dark"):
+            chromium.scheme(scheme)
+            assert not chromium.overflows()
+    assert chromium.complaints() == []
+    shown = chromium.run("return document.querySelector('.row img').src").partition("base64,")[2]
+    assert base64.b64decode(shown) == (two[0] / "report" / "detect" / "p0.jpg").read_bytes()
