@@ -5,7 +5,7 @@ FROM python:3.12-slim
 ARG TORCH_INDEX=""
 ENV PYTHONUNBUFFERED=1 PIP_NO_CACHE_DIR=1 MOBILEVISION_CACHE=/work/cache
 
-COPY pyproject.toml constraints.txt README.md LICENSE /source/
+COPY pyproject.toml constraints.txt README.md LICENSE mobilevision.py /source/
 COPY backbones /source/backbones
 COPY heads /source/heads
 COPY tasks /source/tasks
@@ -18,5 +18,5 @@ RUN pip install ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"} --constraint /s
 # Everything is written below /work: results in /work/outputs, the generated scenes in /work/data.
 WORKDIR /work
 USER user
-ENTRYPOINT ["python", "-c", "import runpy, sys; name = 'tasks.' + sys.argv.pop(1); sys.argv[0] = name; runpy.run_module(name, run_name='__main__', alter_sys=False)"]
+ENTRYPOINT ["mobilevision"]
 CMD ["segment", "--help"]

@@ -35,8 +35,10 @@ def test_the_image_copies_what_the_package_needs():
     copied = {
         word.strip("/") for line in DOCKERFILE.splitlines() if line.startswith("COPY") for word in line.split()[1:-1]
     }
-    include = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]["find"]["include"]
-    assert {name.strip("*") for name in include} | {PROJECT["readme"], *PROJECT["license-files"]} <= copied
+    setuptools = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+    names = [name.strip("*") for name in setuptools["packages"]["find"]["include"]]
+    names += [f"{name}.py" for name in setuptools["py-modules"]] + [PROJECT["readme"], *PROJECT["license-files"]]
+    assert all(copied & {name, name.split("/")[0]} for name in names), names
     assert all((ROOT / name).exists() for name in copied)
     kept = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
     assert kept == copied
@@ -45,9 +47,10 @@ def test_the_image_copies_what_the_package_needs():
 
 
 def test_the_entry_of_the_image_runs_a_task(tmp_path):
-    """Its words are those after `python -m tasks.`."""
-    words = yaml.safe_load(re.search(r"^ENTRYPOINT (.+)$", DOCKERFILE, re.MULTILINE)[1])
-    command = [sys.executable, *words[1:], "segment", "--keys", "saving"]
+    """Its words are those after `mobilevision`."""
+    (name,) = yaml.safe_load(re.search(r"^ENTRYPOINT (.+)$", DOCKERFILE, re.MULTILINE)[1])
+    module, _, function = PROJECT["scripts"][name].partition(":")
+    command = [sys.executable, "-c", f"from {module} import {function}; {function}()", "segment", "--keys", "saving"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env={"PYTHONPATH": str(ROOT)})
     assert done.returncode == 0 and done.stdout.startswith("saving.minutes=10\n"), done.stderr
 
