@@ -13,6 +13,7 @@ from tasks.common.errors import UserError
 from tasks.common.spread import written
 from tasks.common.table import print_table
 from tasks.report.compare import MOST, write_comparison
+from tasks.report.write import told
 
 DETAILS = ("AR", "mAP_", "AUROC", "ECE", "NLL", "Brier")  # in the file; the terminal has no room for them
 UNVARIED = ("images", "seconds")  # which tell nothing about a network
@@ -51,7 +52,7 @@ def page_of(folder: Path, runs: int) -> str:
     if not 2 <= runs <= MOST:
         return ""
     try:
-        return f"report    {write_comparison([folder], folder)}"
+        return told(write_comparison([folder], folder))
     except UserError as error:
         return f"no report: {error}"
 

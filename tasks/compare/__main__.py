@@ -25,6 +25,7 @@ from tasks.common.errors import UserError
 from tasks.compare.arguments import CurveRequest, parse
 from tasks.compare.runs import runs_asked
 from tasks.report.compare import write_comparison
+from tasks.report.write import told
 
 
 def main() -> None:
@@ -35,7 +36,7 @@ def main() -> None:
     with refusing():
         asked = runs_asked(sys.argv[1:])
         if asked is not None:
-            report(f"report    {write_comparison(*asked)}")
+            report(told(write_comparison(*asked)))
         else:
             draw_curve(parse(sys.argv[1:]))
 

@@ -3,6 +3,7 @@
 import json
 import platform
 import time
+import traceback
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -12,13 +13,14 @@ import torch
 from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import CSVLogger
 
+from tasks.common.console import report
 from tasks.common.errors import Stopped, UserError
 from tasks.common.records import FOLDER, Record, write_record
 from tasks.common.writing import write_text
 from tasks.data.loading.datamodule import DataModule
 from tasks.data.loading.label_counts import label_counts
 from tasks.engine.learner import Learner
-from tasks.report.write import note, now, write_report
+from tasks.report.write import PAGE, note, now, write_report
 
 PACKAGES = ("mobilevision", "torch", "torchvision", "lightning")
 SHARE = 0.01  # of the training time that pages may cost
@@ -72,7 +74,7 @@ class WriteReport(Callback):
         self.folder, self.entries, self.labels = folder, dict(entries), dict(labels or {})
         self.begin = self.written = time.perf_counter()
         self.cost = 0.0  # seconds of the last page
-        self.started = self.past_first = False
+        self.started = self.past_first = self.broken = False
         self.batches = 0  # of which images were collected
         self.sheets: dict[str, Record] = {}
 
@@ -119,6 +121,7 @@ class WriteReport(Callback):
             write_record(record, self.folder / FOLDER / name / "augmented.json")
         self.sheets = {}
         self.write(epoch=0)
+        report(f"report    {self.folder / PAGE} follows the training (open it in a browser)")
 
     def on_train_epoch_start(self, *_: Any) -> None:
         self.epoch_begin = time.perf_counter()
@@ -139,14 +142,20 @@ class WriteReport(Callback):
         self.write(epoch=epochs, **entries)
 
     def write(self, **entries: Any) -> None:
-        """Note entries and write the page; what is wrong with a page stops no training."""
+        """Note entries and write the page; what is wrong with a page stops no training, not even a bug of ours."""
+        if self.broken:
+            return
         begin = time.perf_counter()
         seconds = {"seconds": round(begin - self.begin, 1), "updated": now()}
         try:
             note(self.folder, {**entries, **seconds})
             write_report(self.folder)
         except UserError as error:
-            print(f"no report: {error}", flush=True)
+            report(f"no report: {error}")
+        except Exception:
+            traceback.print_exc()
+            report("no further reports: the traceback above is a bug; the training goes on")
+            self.broken = True
         self.written = time.perf_counter()
         self.cost = self.written - begin
 

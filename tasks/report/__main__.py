@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tasks.common.console import refusing, report, run_command
 from tasks.common.errors import UserError
-from tasks.report.write import write_report
+from tasks.report.write import told, write_report
 
 
 def main() -> None:
@@ -22,7 +22,7 @@ def main() -> None:
             if word.startswith("-") or "=" in word:
                 raise UserError(f"{word}: no option here; name folders of runs")
         for word in words:
-            report(f"report    {write_report(Path(word))}")
+            report(told(write_report(Path(word))))
 
 
 if __name__ == "__main__":

@@ -42,9 +42,14 @@ def finish(folder: Path, **entries: Any) -> str:
     """Write the page of a run that has ended; returns a line with its path, or with what was wrong."""
     try:
         note(folder, {**entries, "updated": now()})
-        return f"report    {write_report(folder)}"
+        return told(write_report(folder))
     except UserError as error:
         return f"no report: {error}"
+
+
+def told(path: Path) -> str:
+    """A line that says where a page is, and how to open it."""
+    return f"report    {path} (open it in a browser)"
 
 
 def now() -> str:

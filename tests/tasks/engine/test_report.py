@@ -102,3 +102,20 @@ def test_augmented_images_and_label_counts_of_a_real_run(command, tmp_path, coco
         assert labels["counts"]["train"][place] == len(own)
     assert sum(labels["per_image"]["counts"]) == len(content["images"])
     assert not (records / "pictures.json").exists(), "pictures=0"
+
+
+def test_the_first_page_is_announced_once(page, capsys):
+    page.write_sheets()
+    said = f"report    {page.folder / 'report.html'} follows the training (open it in a browser)\n"
+    assert capsys.readouterr().out == said
+    page.write()
+    assert capsys.readouterr().out == ""
+
+
+def test_a_bug_in_a_page_is_shown_once_and_ends_no_training(page, monkeypatch, capsys):
+    monkeypatch.setattr("tasks.engine.report.write_report", lambda folder: {}["of ours"])
+    page.write(epoch=1)
+    said = capsys.readouterr()
+    assert "KeyError: 'of ours'" in said.err and "the training goes on" in said.out
+    page.write(epoch=2)
+    assert capsys.readouterr().err == "" and record(page)["epoch"] == 1
