@@ -22,13 +22,15 @@ if TYPE_CHECKING:
     from tasks.app.load import load
     from tasks.app.network import build
     from tasks.app.program import evaluate, train
+    from tasks.common.errors import UserError
 
-__all__ = ["__version__", "build", "evaluate", "load", "train"]
+__all__ = ["UserError", "__version__", "build", "evaluate", "load", "train"]
 __version__ = "0.1.0.dev0"
 
 HERE = Path(__file__).resolve().parent
 PACKAGES = ("tasks", "heads", "backbones")
 FUNCTIONS = {
+    "UserError": "tasks.common.errors",
     "build": "tasks.app.network",
     "evaluate": "tasks.app.program",
     "load": "tasks.app.load",

@@ -30,7 +30,7 @@ def test_every_command_is_listed():
 def test_functions_are_there_when_they_are_asked_for():
     assert set(mobilevision.FUNCTIONS) | {"__version__"} == set(mobilevision.__all__) == set(dir(mobilevision))
     assert all(callable(getattr(mobilevision, name)) for name in mobilevision.FUNCTIONS)
-    with pytest.raises(AttributeError, match="no attribute 'laod'; there are __version__, build"):
+    with pytest.raises(AttributeError, match="no attribute 'laod'; there are UserError, __version__"):
         _ = mobilevision.laod
 
 

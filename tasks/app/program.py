@@ -111,7 +111,7 @@ def run(task: str, mode: str, words: Sequence[str]) -> Run:
     """
     if {"-m", "--multirun"} & set(words):
         raise UserError("-m is for the command line: call this once for each run")
-    folder = typed_folder(words) or new_folder(task)
+    folder = (typed_folder(words) or new_folder(task)).resolve()
     chosen = [] if typed_folder(words) else [f"{FOLDER}={quoted(folder)}"]
     status, last = follow([*command_of(task), f"mode={mode}", *words, *chosen])
     if status and chosen:

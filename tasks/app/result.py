@@ -3,7 +3,7 @@
 import base64
 import io
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -127,7 +127,9 @@ class Result(dict[str, dict[str, Any]]):
          "classify": [{"name": "town", "label": 1, "probability": 0.82}],
          "segment": {"names": ["road", "sky"], "png": "iVBOR…"}}
         """
-        content = {name: entries(part) for name, part in self.items()}
+        content = {
+            name: entries(part, self.outputs[name].image_classes(self.found[name])) for name, part in self.items()
+        }
         path = {} if self.path is None else {"path": str(self.path)}
         return json.dumps(path | content, ensure_ascii=False)
 
@@ -167,8 +169,12 @@ def has_labels(part: Mapping[str, Any]) -> bool:
     return getattr(part.get("labels"), "ndim", 0) == 1
 
 
-def entries(part: Mapping[str, Any]) -> Any:
-    """A task's part of a result as JSON holds it; that of a plug-in's task with its arrays as lists."""
+def entries(part: Mapping[str, Any], classes: Sequence[tuple[int, str, float]]) -> Any:
+    """A task's part of a result as JSON holds it; that of a plug-in's task with its arrays as lists.
+
+    Args:
+        classes: number, name and probability of those of the whole image.
+    """
     if has_mask(part):
         encoded = io.BytesIO()
         Image.fromarray(part["labels"]).save(encoded, "PNG")
@@ -179,9 +185,6 @@ def entries(part: Mapping[str, Any]) -> Any:
             {"name": name, "label": int(label), "score": float(score), "box": [float(side) for side in box]}
             for name, label, score, box in rows
         ]
-    if has_labels(part) and has_probabilities(part):
-        named = dict(zip(part["labels"].tolist(), part["names"], strict=True))
-        ranked = len(named) == len(part["probabilities"])  # of a classification: in the order of the labels
-        of_label = dict(zip(named, part["probabilities"], strict=True)) if ranked else part["probabilities"]
-        return [{"name": name, "label": label, "probability": float(of_label[label])} for label, name in named.items()]
+    if has_probabilities(part):
+        return [{"name": name, "label": label, "probability": probability} for label, name, probability in classes]
     return {key: value.tolist() if isinstance(value, np.ndarray) else value for key, value in part.items()}

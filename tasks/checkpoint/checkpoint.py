@@ -13,6 +13,7 @@ from tasks.checkpoint.digest import check_digest
 from tasks.checkpoint.metadata import FORMAT, check_metadata
 from tasks.checkpoint.reading import read_file
 from tasks.common.errors import UserError
+from tasks.common.task_info import infos
 from tasks.config.heads import of_one_head, of_several
 from tasks.config.stored import checked_config
 
@@ -20,7 +21,18 @@ BALANCE = "balance."  # prefix of a learner's loss-weighting tensors, which are 
 
 
 def make_metadata(task: str, stored: Mapping[str, Any], tasks: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """A checkpoint's description as plain dicts, lists and strings: format, task, configuration, classes."""
+    """A checkpoint's description as plain dicts, lists and strings: format, task, configuration, classes.
+
+    Raises:
+        UserError: for a class that no checkpoint may have: a name with characters that cannot be printed.
+    """
+    for name, metadata in tasks.items():
+        wrong = [each for each in metadata.get("classes", ()) if not infos()[name].classes.in_metadata(each)]
+        if wrong:
+            named = wrong[0] if isinstance(wrong[0], str) else wrong[0][0]
+            raise UserError(
+                f"{name}: the class {named!r} has a name that is empty or cannot be printed: rename it in the data set"
+            )
     entries = {name: dict(metadata) for name, metadata in tasks.items()}
     return {"format": FORMAT, "task": task, "config": copy.deepcopy(dict(stored)), "tasks": entries}
 
@@ -78,7 +90,8 @@ def converted(checkpoint: Mapping[str, Any], path: str | Path, task: str) -> dic
         return {**checkpoint, "mobilevision": {**of_several(metadata), "converted": True}}
     if metadata["task"] != "multitask" or task not in metadata["tasks"]:
         has = f" with {', '.join(metadata['tasks'])}" if metadata["task"] == "multitask" else ""
-        raise UserError(f"{path} was trained by tasks.{metadata['task']}{has}, not tasks.{task}")
+        own = metadata["task"]
+        raise UserError(f"{path} was trained by tasks.{own}{has}, not tasks.{task}: use python -m tasks.{own}")
     if metadata["config"].get("batchnorm") == "separate":
         sets = list(metadata["config"]["datasets"])
         state = state_of_domains(state, [sets.index(name) for name in metadata["tasks"][task]["datasets"]] or [0])

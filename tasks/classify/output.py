@@ -57,6 +57,9 @@ class ClassifyOutput(Output):
         ((_, values),) = found.items()
         return np.argsort(-values, kind="stable")[:SHOWN]
 
+    def image_classes(self, found: Found) -> list[tuple[int, str, float]]:
+        return self.ranked(found)
+
     def likeliest(self, found: Found) -> list[tuple[int, str, float]]:
         """Number, name and probability of the likeliest classes; see ranked()."""
         return self.ranked(found)[:SHOWN]

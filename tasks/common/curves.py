@@ -79,7 +79,7 @@ def threshold_charts(ranked: Mapping[str, Ranked], what: str) -> dict[str, Any]:
         what: a threshold is of: "score", "probability".
     """
     known = {name: each for name, each in ranked.items() if each.truths}
-    every = joint(list(known.values()))
+    every = joint(list(ranked.values()))  # what is found of a class without truths is wrong, too
     best = {name: each.best() for name, each in known.items()}
     over = every.best()
     marks = (

@@ -63,6 +63,10 @@ class Output(ABC):
         """Draw on a frame of a video, as overlay() does; a result of another size is resized to the frame."""
         return self.overlay(image, found, covered)
 
+    def image_classes(self, _found: Any, /) -> list[tuple[int, str, float]]:
+        """Number, name and probability of the classes that the image as a whole is said to have; [] for other tasks."""
+        return []
+
     def legend(self, _found: Any, /) -> list[Entry]:
         """The colours of the overlay and their meanings; empty if it has no colours."""
         return []

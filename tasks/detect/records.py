@@ -16,6 +16,7 @@ from tasks.common.records import Picture
 from tasks.detect.draw import colour_of
 from tasks.detect.quality import assigned
 
+DIGITS = 6  # of scores: fewer would put boxes on the wrong side of a threshold
 LOWEST, MOST = 0.02, 300  # score of the boxes that a page has, and how many of an image
 
 
@@ -56,7 +57,7 @@ def boxed(annotations: Annotations, found: tuple[Tensor, Tensor, Tensor], place:
         (annotations.height, annotations.width),
         [[*corners(box), int(label), int(is_crowd)] for box, label, is_crowd in zip(truth, labels, crowd, strict=True)],
         [
-            [*corners(box), int(label), round(float(score), 4), int(match)]
+            [*corners(box), int(label), round(float(score), DIGITS), int(match)]
             for box, label, score, match in zip(boxes, classes, scores, matches, strict=True)
         ],
     )

@@ -15,6 +15,7 @@ from lightning.pytorch.loggers import CSVLogger
 
 from tasks.common.console import report
 from tasks.common.errors import Stopped, UserError
+from tasks.common.ranks import is_first
 from tasks.common.records import FOLDER, Record, write_record
 from tasks.common.writing import write_text
 from tasks.data.loading.datamodule import DataModule
@@ -160,7 +161,12 @@ class WriteReport(Callback):
         self.cost = self.written - begin
 
     def on_exception(self, trainer: Trainer, _module: LightningModule, exception: BaseException) -> None:
-        if trainer.is_global_zero and self.started:  # what is refused before leaves an empty folder
+        if trainer.is_global_zero:
+            self.ended(exception)
+
+    def ended(self, exception: BaseException) -> None:
+        """Say on the page that the run was stopped, or why it failed; only in the first process."""
+        if self.started and is_first():  # what is refused before leaves an empty folder
             stopped = isinstance(exception, Stopped | KeyboardInterrupt)
             reason = f"{type(exception).__name__}: {exception}" if str(exception) else type(exception).__name__
             self.write(**({"state": "stopped"} if stopped else {"state": "failed", "failure": reason}))

@@ -107,7 +107,11 @@ def train(run: Run, prepared: Prepared, splits: Splits, folder: Path) -> None:
             if is_first() and page.started:
                 page.write(state="stopped")
             raise
-        score_best(run, prepared, folder, tracked, page)
+        try:
+            score_best(run, prepared, folder, tracked, page)
+        except BaseException as error:
+            page.ended(error)
+            raise
     if exploded:
         raise Diverged(exploded)
 

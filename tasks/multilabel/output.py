@@ -78,6 +78,9 @@ class MultiLabelOutput(Output):
         """Numbers of the classes found."""
         return np.flatnonzero(probabilities(found) >= self.threshold)
 
+    def image_classes(self, found: Found) -> list[tuple[int, str, float]]:
+        return self.kept(found)
+
     def kept(self, found: Found) -> list[tuple[int, str, float]]:
         """Number, name and probability of the classes found, likeliest first; the lower number first if equal."""
         values = probabilities(found)

@@ -22,13 +22,19 @@ function keyTable(runs, keys) {
     keys.map(([key, ...values]) => [key, ...values.map(text)]), { sortable: false, caption: "changed keys" });
 }
 
+// The first score of each class: a column of counts is none.
+function ofClasses(columns, classes) {
+  const place = columns.findIndex(([, kind]) => kind === "score");
+  return place < 0 ? [] : classes.map(([name, ...values]) => [`${name} (${columns[place][0]})`, values[place]]);
+}
+
 // Each score of each run, and how far it is from the first one's.
 function scoreTable(runs, of) {
   const rows = new Map();
   runs.forEach((run, place) => {
     for (const { head, scores, columns, rows: classes } of run.scores) {
       const prefix = run.scores.length > 1 ? `${head} ` : "";
-      const entries = of === "scores" ? scores : classes.map(([name, value]) => [`${name} (${columns[0][0]})`, value]);
+      const entries = of === "scores" ? scores : ofClasses(columns, classes);
       for (const [name, value] of entries) {
         const key = prefix + name;
         if (!rows.has(key)) rows.set(key, runs.map(() => null));

@@ -104,6 +104,11 @@ def test_json_holds_names_and_numbers(tmp_path):
     assert json.loads(saved.read_text()) == content
 
 
+def test_json_of_several_labels_with_all_of_them():
+    found = json.loads(model_of("multilabel").predict(IMAGE, 0.0).to_json())["multilabel"]
+    assert {each["name"]: each["probability"] for each in found} == {"night": 0.8, "rain": 0.45, "fog": 0.1}
+
+
 def test_arguments_of_supervision():
     found = model_of("detect").predict(IMAGE, 0.95).to_supervision()
     assert found["xyxy"].shape == (0, 4) and found["class_id"].dtype.kind == "i"

@@ -344,3 +344,12 @@ def test_a_calibrated_file_is_scored_like_its_checkpoint(folders, command, tmp_p
     assert {key: two[key] for key in one if key != "seconds"} == pytest.approx(
         {key: one[key] for key in one if key != "seconds"}, abs=1e-5
     )
+
+
+def test_a_class_that_no_checkpoint_can_hold_is_refused_before_training(command, folders, tmp_path):
+    for split in ("train", "val"):
+        (folders / split / "red").rename(folders / split / "red\u00a0one")
+    run = tmp_path / "run"
+    result = command("classify", *TINY, "dataset=folders", f"dataset.root={folders}", f"hydra.run.dir={run}")
+    assert result.status == 2 and "epoch" not in result.out
+    assert "classify: the class 'red\\xa0one' has a name that is empty or cannot be printed: rename it" in result.err

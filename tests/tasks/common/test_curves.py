@@ -36,11 +36,12 @@ def test_classes_joined_are_ranked_together():
     assert every.right[-1] == 4 and every.truths == 5
 
 
-def test_classes_without_truth_are_left_out():
+def test_classes_without_truth_are_not_drawn_but_what_is_found_of_them_is_wrong():
     found = threshold_charts({"a": Ranked.of(SCORES, RIGHT, 4), "b": Ranked.of(SCORES, RIGHT & False, 0)}, "score")
     assert [row[0] for row in found["best"]] == ["all classes", "a"]
     assert [[line["name"] for line in chart["lines"]] for chart in found["charts"]] == [["a"], ["all classes", "a"]]
-    assert found["charts"][1]["marks"] == [{"x": 0.2, "text": "best 0.750 at 0.200"}]
+    assert found["best"][0] == ["all classes", 0.2, 2 * 3 / (8 + 4), 3 / 8, 3 / 4] and found["best"][1][2] == 0.75
+    assert found["charts"][1]["marks"] == [{"x": 0.2, "text": "best 0.500 at 0.200"}]
 
 
 def test_of_many_classes_the_worst_are_drawn():

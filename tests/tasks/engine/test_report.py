@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tasks.common.errors import Stopped
+from tasks.common.errors import Stopped, UserError
 from tasks.data.loading.label_counts import histogram
 from tasks.engine.report import WriteReport
 from tasks.report.write import note, write_report
@@ -119,3 +119,8 @@ def test_a_bug_in_a_page_is_shown_once_and_ends_no_training(page, monkeypatch, c
     assert "KeyError: 'of ours'" in said.err and "the training goes on" in said.out
     page.write(epoch=2)
     assert capsys.readouterr().err == "" and record(page)["epoch"] == 1
+
+
+def test_what_fails_after_training_is_said_too(page):
+    page.ended(UserError("best.ckpt is damaged"))
+    assert record(page)["state"] == "failed" and record(page)["failure"] == "UserError: best.ckpt is damaged"
