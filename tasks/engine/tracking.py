@@ -1,5 +1,6 @@
 """A training in its loggers: metrics.csv, and what `logger=…` chooses beside it."""
 
+import csv
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -31,10 +32,13 @@ class Tracking(Callback):
         run: whose configuration is logged.
         folder: of the run.
         loggers: for the trainer.
+        rows: of the metrics.csv of the training that this one resumes; those before it are kept.
     """
 
-    def __init__(self, run: Run, folder: Path, loggers: Sequence[Logger]) -> None:
-        self.run, self.folder, self.loggers = run, folder, loggers
+    def __init__(
+        self, run: Run, folder: Path, loggers: Sequence[Logger], rows: Sequence[Mapping[str, str]] = ()
+    ) -> None:
+        self.run, self.folder, self.loggers, self.rows = run, folder, loggers, rows
         self.step = 0
 
     @property
@@ -48,6 +52,12 @@ class Tracking(Callback):
             tracker.log_configuration(config)
             if tracker.run_id is not None and is_first():
                 write_text(self.folder / FILE, json.dumps({tracker.tool: tracker.run_id}) + "\n")
+
+    def on_train_start(self, trainer: Trainer, _module: LightningModule) -> None:
+        earlier = [row for row in self.rows if row["step"].isdecimal() and int(row["step"]) < trainer.global_step]
+        for logger in self.loggers:
+            if isinstance(logger, CSVLogger) and is_first():
+                logger.experiment.metrics[:0] = [{key: value for key, value in row.items() if value} for row in earlier]
 
     def on_train_end(self, trainer: Trainer, _module: LightningModule) -> None:
         self.step = trainer.global_step
@@ -82,13 +92,14 @@ def tracking(run: Run, folder: Path) -> Iterator[Tracking]:
         UserError: for a logger that cannot be built.
     """
     found: list[Logger] = []
+    rows = earlier_rows(run.source.resume) if run.trainer.logger else []  # before a logger replaces the file
     if run.trainer.logger:
         spec = placed(run.trainer.logger, run.output_dir, folder)
         run_id = earlier_run(run.source.resume, str(spec["_target_"]))
         with user_errors():
             own = make(spec, "logger", **({} if run_id is None else {"run_id": run_id}))
         found = [own] if isinstance(own, CSVLogger) else [CSVLogger(folder, name="", version=""), own]
-    tracked = Tracking(run, folder, found)
+    tracked = Tracking(run, folder, found, rows)
     failed = True
     try:
         yield tracked
@@ -102,6 +113,15 @@ def tracking(run: Run, folder: Path) -> Iterator[Tracking]:
 def placed(spec: Spec, output_dir: str, folder: Path) -> Spec:
     """A logger's spec that writes to a training's own folder: a search has several below the command's."""
     return {key: str(folder) if key == "save_dir" and value == output_dir else value for key, value in spec.items()}
+
+
+def earlier_rows(resume: str | None) -> list[dict[str, str]]:
+    """The rows of metrics.csv beside the checkpoints that a training goes on from; [] without any."""
+    path = Path(str(resume)).parent.parent / "metrics.csv"
+    if resume is None or not path.is_file():
+        return []
+    with path.open(encoding="utf-8", errors="replace", newline="") as file:
+        return [row for row in csv.DictReader(file) if None not in row and row.get("step") is not None]
 
 
 def earlier_run(resume: str | None, target: str) -> str | None:

@@ -243,3 +243,14 @@ def test_a_search_writes_each_training_into_its_own_folder(tmp_path):
     spec = {"_target_": "x", "save_dir": "out/run", "store": "outputs"}
     assert tracking.placed(spec, "out/run", tmp_path) == {**spec, "save_dir": str(tmp_path)}
     assert tracking.placed({"save_dir": "elsewhere"}, "out/run", tmp_path) == {"save_dir": "elsewhere"}
+
+
+@pytest.mark.parametrize("folder", ["run", "another"])
+def test_a_resumed_training_keeps_the_curves_before_it(trained, folder):
+    whole = curves(trained("csv", folder="whole")[1])
+    _, first = trained("csv", "stop_after=1")
+    before = {point: value for point, value in curves(first).items() if point[0] in ("train/loss", "val/mIoU")}
+    _, out = trained("csv", f"resume={first}/checkpoints/last.ckpt", "stop_after=null", folder=folder)
+    after = curves(out)
+    assert len(before) > 1 and {point: after.get(point) for point in before} == before
+    assert sorted(after) == sorted(whole)
