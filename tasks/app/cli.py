@@ -6,6 +6,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -229,3 +230,7 @@ def drop_unused(folder: Path) -> None:
     """Remove the folder of a run that has written only its configuration and log."""
     if {path.name for path in folder.glob("*")} <= {".hydra", "config.yaml", RUN_LOG}:
         shutil.rmtree(folder, ignore_errors=True)
+        if folder.parents[1].name == "outputs":  # where nobody typed a folder
+            for above in folder.parents[:2]:
+                with suppress(OSError):  # it has other runs
+                    above.rmdir()

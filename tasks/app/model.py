@@ -16,6 +16,7 @@ from tasks.common.output import Found, Output
 from tasks.data.files.bit_depth import is_deep
 from tasks.data.files.images import as_rgb, find_images, read_rgb
 from tasks.deploy.decode import no_photo
+from tasks.predict.address import is_address
 
 AnyImage = Any  # a path, a PIL image, an array (H, W, 3) uint8 RGB, a tensor (3, H, W) uint8 RGB
 
@@ -158,6 +159,8 @@ def pixels_of(image: AnyImage, view: View, *, bgr: bool = False) -> Pixels:
     Raises:
         UserError: if it is not an image.
     """
+    if isinstance(image, str) and is_address(image):
+        raise UserError("predict() takes images; a stream is for mode=predict input=rtsp://…")
     if isinstance(image, str | Path):
         return read_rgb(image, upright=view.upright, white=view.white)
     if isinstance(image, Image.Image):

@@ -34,12 +34,15 @@ def bare(word: str) -> str:
     """One argument; see without_login()."""
     match = TYPED.match(word)
     if match is None:
+        if re.match(r"\+{0,2}input=", word) and "@" in word and "rtsp" in word.lower():
+            raise UserError(f"input=…: one address, rtsp://<login>@<host>/<path>, nothing around it; or set {LOGIN}")
         return word
     key, _, scheme, rest = match.groups()
     host, slash, path = rest.partition("/")
     login, at, host = host.rpartition("@")
-    if "@" in path and not at and not re.fullmatch(r"(\[[^]]*\]|[^:]*)(:\d*)?", host):
-        raise UserError(f"{key}{scheme}…: a login with / in it cannot be told from a path: write %2F, or set {LOGIN}")
+    if "@" in path and (not at or "://" in path):
+        why = "a login with / in it cannot be told from a path: write %2F, and %40 for @ in a path"
+        raise UserError(f"{key}{scheme}…: {why}; or set {LOGIN}")
     if any(character in rest for character in "\"'\\\n") or "${" in rest:
         raise UserError(f"{key}{scheme}…: quotes, backslashes and ${{ do not stand in an address: write %22, %27, %5C")
     if at:

@@ -99,9 +99,18 @@ def test_an_address_without_login_takes_the_one_that_is_set(here, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "word", ["input=rtsp://me:sec/ret@cam/a", 'input=rtsp://me:sec"ret@cam', "input=rtsp://${secret}"]
+    "word",
+    [
+        "input=rtsp://me:sec/ret@cam/a",
+        "input=rtsp://me:12/34@cam:1/secret",
+        "input=[rtsp://me:secret@cam/a]",
+        "input=rtsp:/me:secret@cam/a",
+        "input=rtsp://a:b@cam/x,rtsp://me:secret@cam/y",
+        'input=rtsp://me:sec"ret@cam',
+        "input=rtsp://${secret}",
+    ],
 )
 def test_what_cannot_be_told_apart_is_not_repeated(here, word):
-    with pytest.raises(UserError, match=r"^input=rtsp://…: ") as caught:
+    with pytest.raises(UserError, match=r"^input=(rtsp://)?…: ") as caught:
         without_login([word])
     assert "ret" not in str(caught.value) and LOGIN not in os.environ
