@@ -22,9 +22,10 @@ function keyTable(runs, keys) {
     keys.map(([key, ...values]) => [key, ...values.map(text)]), { sortable: false, caption: "changed keys" });
 }
 
-// The first score of each class: a column of counts is none.
+// One score of each class: F1 where there is one, else the first; a column of counts is none.
 function ofClasses(columns, classes) {
-  const place = columns.findIndex(([, kind]) => kind === "score");
+  const f1 = columns.findIndex(([name]) => name === "F1");
+  const place = f1 >= 0 ? f1 : columns.findIndex(([, kind]) => kind === "score");
   return place < 0 ? [] : classes.map(([name, ...values]) => [`${name} (${columns[place][0]})`, values[place]]);
 }
 

@@ -10,7 +10,7 @@ from PIL import Image
 from tasks.common.errors import UserError
 from tasks.compare.__main__ import main
 from tasks.compare.runs import runs_asked
-from tasks.report.compare import differing, names_of, runs_in
+from tasks.report.compare import differing, names_of, runs_in, write_comparison
 from tests.chromium import DESKTOP, PHONE
 
 
@@ -107,3 +107,20 @@ def test_the_page(two, chromium, monkeypatch, capsys):
     assert chromium.complaints() == []
     shown = chromium.run("return document.querySelector('.row img').src").partition("base64,")[2]
     assert base64.b64decode(shown) == (two[0] / "report" / "detect" / "p0.jpg").read_bytes()
+
+
+def test_a_count_of_images_is_no_score_of_a_class(chromium, tmp_path):
+    """Classification's columns begin with one."""
+    runs = [tmp_path / name for name in ("one", "two")]
+    for number, folder in enumerate(runs):
+        write_run(folder, number, 0.5)
+        (folder / "report" / "detect").rename(folder / "report" / "classify")
+        (folder / "metrics.json").write_text(json.dumps({"top1": 0.5 + number / 4, "images": 2}))
+        (folder / "network.json").write_text(
+            json.dumps({"height": 8, "width": 8, "classify": {"params": 5, "multiply_adds": 7}})
+        )
+        (folder / "classes.csv").write_text(f"class,images,precision,recall,F1\ncat,12,0.5,0.5,{0.5 + number / 8}\n")
+    (tmp_path / "out").mkdir()
+    chromium.open(write_comparison(runs, tmp_path / "out"))
+    cells = chromium.run("return [...document.querySelectorAll('td')].map((cell) => cell.textContent)")
+    assert not any("images" in cell for cell in cells) and "cat (F1)" in cells, cells
