@@ -6,6 +6,7 @@ import os
 import pickle
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,6 +18,11 @@ from PIL import Image
 import tasks  # noqa: F401 - keeps libraries offline, before any of them is imported
 from tests.chromium import chromium  # noqa: F401 - a fixture
 
+with suppress(ImportError):  # TensorBoard's, and NNCF imports that
+    from absl import logging as absl_logging
+
+    # when Hydra configures logging, absl closes the stream that it found: it would be one that pytest captures
+    absl_logging.get_absl_handler().python_handler.stream = sys.__stderr__
 torch.set_num_threads(1)
 os.environ.setdefault("MOBILEVISION_CACHE", "off")  # tests of the cache have their own
 gc.collect()

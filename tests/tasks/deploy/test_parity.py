@@ -249,4 +249,6 @@ def test_an_export_that_fails_leaves_the_table_and_no_file(command, model, best,
     )
     assert "DIFFERS" in result.out and str(folder / "gate.json") in result.err
     assert not all(row["holds"] for row in json.loads((folder / "gate.json").read_text()))
-    assert {path.name for path in folder.iterdir()} == {".hydra", "config.yaml", "gate.json", "run.log"}
+    assert {path.name for path in folder.iterdir()} == {
+        *(".hydra", "config.yaml", "gate.json", "run.log", "report", "report.html"),
+    }
