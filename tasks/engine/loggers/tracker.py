@@ -1,6 +1,6 @@
 """What each of our loggers takes beside the curves, which Lightning gives it."""
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -8,7 +8,7 @@ from typing import Any
 from lightning.pytorch.loggers import Logger
 
 
-class Tracker(Logger):
+class Tracker(Logger, ABC):
     """A run in a tracking tool.
 
     Attributes:

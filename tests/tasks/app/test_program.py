@@ -102,7 +102,8 @@ def test_exit_statuses(monkeypatch, tmp_path, status, kind):
 
 def test_lines_come_as_they_are_printed_and_an_interrupt_is_passed_on(monkeypatch):
     code = (
-        "import time\n"
+        "import signal, time\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a job in the background inherits deaf ears
         "try: print('begun', flush=True); time.sleep(60)\n"
         "except KeyboardInterrupt: print('stopped', flush=True)\n"
     )
