@@ -50,7 +50,7 @@ COMPOSED = (
     (r"(distill\.teacher|backbone\.file)=", "needs a network of the same classes, or one that was found"),
     (r"-m (seed|backbone)=|-m .*seed=", "several trainings; tests/tasks/app/test_sweep.py sweeps"),
     (r"plugins=\[bolts\]", "tests/tasks/app/test_own_data.py runs the page"),
-    (r"input=(clip|\d|rtsp|\S+\.txt)", "tests/tasks/predict/test_videos.py makes videos"),
+    (r"input=[\"']?(clip|\d|rtsp|\S+\.txt)", "tests/tasks/predict/test_videos.py makes videos"),
     (r"export\.page=true", "needs onnxruntime-web; tests/tasks/page"),
     (r"segment\.frozen=true", "adds a head to a checkpoint; tests/tasks/multitask does"),
 )
@@ -62,6 +62,7 @@ LEFT_OUT = (
     (r"tasks\.page ", "serves until it is stopped; tests/tasks/page"),
     (r"tasks\.deploy ", "every backbone; tests/tasks/deploy"),
     (r"backbones \S*found\.yaml", "needs a network that a search found"),
+    (r"dataset=shapes backbone=tiny_net", "needs the variable of the line before it; tests/test_plugins.py"),
     (r"detect\.score instances", "tests/tasks/detect/test_score.py"),
 )
 

@@ -12,6 +12,7 @@ from tasks.data.loading.datamodule import DataModule
 
 SIZES = 2.0 ** np.arange(1, 12)  # pixels: edges of the histogram of objects
 FEW = (0, 1, 2, 3, 5, 10, 20, 50, 100)  # objects of an image
+COUNTERS = ("class_labels", "label_matrix", "class_pixels")  # methods that a data set of the user's need not have
 
 
 def label_counts(task: Task, data: DataModule) -> dict[str, Any]:
@@ -38,7 +39,17 @@ def label_counts(task: Task, data: DataModule) -> dict[str, Any]:
 
 
 def counts_of(task: Task, mixed: Any) -> list[int] | None:
-    """Of each class in a split; None if counting would read files."""
+    """Of each class in a split; None if counting would read files, or the data set does not count."""
+    try:
+        return known_counts(task, mixed)
+    except AttributeError as error:
+        if error.name in COUNTERS:
+            return None
+        raise
+
+
+def known_counts(task: Task, mixed: Any) -> list[int] | None:
+    """See counts_of()."""
     classes = len(task.class_names)
     if task.target not in {kind for part in mixed.parts for kind in part.kinds}:
         return None

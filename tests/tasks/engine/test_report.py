@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from tasks.common.errors import Stopped, UserError
-from tasks.data.loading.label_counts import histogram
+from tasks.data.loading.label_counts import counts_of, histogram
 from tasks.engine.report import WriteReport
 from tasks.report.write import note, write_report
 
@@ -124,3 +124,20 @@ def test_a_bug_in_a_page_is_shown_once_and_ends_no_training(page, monkeypatch, c
 def test_what_fails_after_training_is_said_too(page):
     page.ended(UserError("best.ckpt is damaged"))
     assert record(page)["state"] == "failed" and record(page)["failure"] == "UserError: best.ckpt is damaged"
+
+
+class Uncounted:
+    """A user's data set of class labels, which has no methods that count."""
+
+    parts = (SimpleNamespace(kinds={"label"}, samples=object()),)
+
+    def class_labels(self):
+        return self.parts[0].samples.class_labels()
+
+
+def test_a_data_set_that_does_not_count_its_labels_is_not_counted(monkeypatch):
+    task = SimpleNamespace(target="label", class_names=["a"])
+    assert counts_of(task, Uncounted()) is None
+    monkeypatch.setattr(Uncounted, "class_labels", lambda self: self.nothing)
+    with pytest.raises(AttributeError, match="nothing"):
+        counts_of(task, Uncounted())
