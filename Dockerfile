@@ -3,7 +3,7 @@
 FROM python:3.12-slim
 
 ARG TORCH_INDEX=""
-ENV PYTHONUNBUFFERED=1 PIP_NO_CACHE_DIR=1 MOBILEVISION_CACHE=/work/cache
+ENV PYTHONUNBUFFERED=1 PIP_NO_CACHE_DIR=1 MOBILEVISION_CACHE=/results/cache
 
 COPY pyproject.toml constraints.txt README.md LICENSE mobilevision.py /source/
 COPY backbones /source/backbones
@@ -13,10 +13,10 @@ COPY conf /source/conf
 RUN pip install ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"} --constraint /source/constraints.txt "/source[onnx,plots]" \
     && rm -rf /source \
     && useradd --create-home user \
-    && mkdir /work && chown user /work
+    && mkdir /results && chown user /results
 
-# Everything is written below /work: results in /work/outputs, the generated scenes in /work/data.
-WORKDIR /work
+# Everything is written below /results: results in /results/outputs, the generated scenes in /results/data.
+WORKDIR /results
 USER user
 ENTRYPOINT ["mobilevision"]
 CMD ["segment", "--help"]

@@ -6,7 +6,6 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 from tasks.app.added_keys import check_added
 from tasks.app.auto import recognised
 from tasks.app.finetune import finetuned, null_as_none
-from tasks.app.folders import writes
+from tasks.app.folders import drop_empty, writes
 from tasks.app.foreign_keys import check_words
 from tasks.app.generated import check_generated
 from tasks.app.interpolations import register
@@ -230,7 +229,4 @@ def drop_unused(folder: Path) -> None:
     """Remove the folder of a run that has written only its configuration and log."""
     if {path.name for path in folder.glob("*")} <= {".hydra", "config.yaml", RUN_LOG}:
         shutil.rmtree(folder, ignore_errors=True)
-        if folder.parents[1].name == "outputs":  # where nobody typed a folder
-            for above in folder.parents[:2]:
-                with suppress(OSError):  # it has other runs
-                    above.rmdir()
+        drop_empty(folder)

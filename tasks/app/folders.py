@@ -91,6 +91,14 @@ class OwnFolder(Callback):
         return folder
 
 
+def drop_empty(folder: Path) -> None:
+    """Remove a folder named after the time if it is empty or gone, and those of its task that are empty then."""
+    named = folder.resolve().parents
+    for each in (folder, *named[:2]) if named[1].name == "outputs" else (folder,):
+        with suppress(OSError):  # it has other runs, or is gone
+            each.rmdir()
+
+
 def writes(config: DictConfig) -> bool:
     """Whether this process writes the results of its run."""
     return is_writer(config.mode)

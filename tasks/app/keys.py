@@ -11,10 +11,11 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from tasks.app.interpolations import conf_folder
+from tasks.common.nested import leaves
 from tasks.common.plugins import conf_folders
 from tasks.common.task_info import infos
 from tasks.config.argument_docs import ROOMS, arguments_of
-from tasks.config.comments import comments_of, flat, header_of
+from tasks.config.comments import comments_of, header_of
 from tasks.config.heads_file import CONF, KEY_COMMENTS
 from tasks.config.rules import Rules, run
 from tasks.config.rules.values import where_present
@@ -131,10 +132,10 @@ def of_values(config: DictConfig, files: Iterable[tuple[str, str]]) -> list[Key]
             {key: comment for key, comment in found.items() if key not in comments}
         )
         content = OmegaConf.to_container(OmegaConf.create(text), resolve=False)
-        places |= {below.lstrip(".") + key: name for key, _ in flat(content if isinstance(content, dict) else {})}
+        places |= {below.lstrip(".") + key: name for key, _ in leaves(content if isinstance(content, dict) else {})}
     rules = run.RULES | where_present()
     keys = []
-    for name, value in flat(tree):
+    for name, value in leaves(tree):
         if name.endswith(("_target_", "_partial_", "_recursive_", "_convert_")):
             continue
         comment = comments.get(name) or of_head(name) or of_docstring(tree, name) or later.get(name, "")

@@ -7,16 +7,17 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
 from itertools import count
 from pathlib import Path
 from typing import Any
 
+from tasks.app.folders import drop_empty
 from tasks.checkpoint.manifest import NAME, read_manifest
 from tasks.checkpoint.manifest_rules import SUFFIXES
 from tasks.checkpoint.reading import forget
 from tasks.common.errors import Diverged, UserError
+from tasks.common.nested import leaves
 from tasks.common.processes import command_of, quoted, reason
 
 PLAIN = re.compile(r"[\w./+@-]+")  # a text that Hydra's grammar takes as it stands
@@ -170,26 +171,9 @@ def new_folder(task: str) -> Path:
     raise AssertionError
 
 
-def drop_empty(folder: Path) -> None:
-    """Remove a new folder in which nothing was written, and that of its task if it is empty now."""
-    with suppress(OSError):  # it is not empty, or the command has removed it
-        folder.rmdir()
-    with suppress(OSError):
-        folder.parent.rmdir()
-
-
 def words_of(overrides: Sequence[str], keys: Mapping[str, Any]) -> list[str]:
     """Overrides as they are typed, and keys as Python values, as words of the command line."""
-    return [*overrides, *(f"{key}={spelled(value)}" for key, value in flat(keys))]
-
-
-def flat(keys: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
-    """The values of nested dictionaries with their dotted keys."""
-    for key, value in keys.items():
-        if isinstance(value, Mapping) and value:
-            yield from flat(value, f"{above}{key}.")
-        else:
-            yield f"{above}{key}", value
+    return [*overrides, *(f"{key}={spelled(value)}" for key, value in leaves(keys))]
 
 
 def spelled(value: Any) -> str:

@@ -1,8 +1,7 @@
 """The comments of a YAML file, by key: what stands after a value, goes on below it, or stands in the lines above."""
 
 import re
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 import yaml
 
@@ -82,13 +81,3 @@ def above(lines: list[str], row: int, column: int, after_head: int) -> str:
             break
         words.insert(0, found[2].strip())
     return " ".join(words)
-
-
-def flat(node: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield the dotted keys of nested mappings with their values; an empty mapping is a value."""
-    for name, value in node.items():
-        key = f"{path}.{name}".lstrip(".")
-        if isinstance(value, Mapping) and value:
-            yield from flat(value, key)
-        else:
-            yield key, value

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.common.errors import UserError
+from tasks.common.nested import leaves
 from tasks.common.records import FOLDER
 from tasks.report.history import read_history
 from tasks.report.outcome import outcome
@@ -24,7 +25,7 @@ def collect(folder: Path) -> dict[str, Any]:
     metrics = read_json(folder / "metrics.json")
     heads: list[str] = run["heads"] or ([run["task"]] if run["task"] else [])
     tables = score_tables(metrics, heads, folder) if metrics else []
-    records = folder / FOLDER
+    records, config = folder / FOLDER, read_yaml(folder / "config.yaml")
     return {
         "kind": "run",
         "run": run,
@@ -43,7 +44,7 @@ def collect(folder: Path) -> dict[str, Any]:
             if is_plain(head)
         ],
         "outcome": outcome(folder, run["log"]),
-        "config": flat(read_yaml(folder / "config.yaml")),
+        "config": dict(leaves(config)) if isinstance(config, dict) else {},
     }
 
 
@@ -61,13 +62,3 @@ def check_run(folder: Path) -> None:
 def is_plain(name: str) -> bool:
     """Whether a head's name is a folder's within the records."""
     return name.isidentifier()
-
-
-def flat(tree: Any, prefix: str = "") -> dict[str, Any]:
-    """The leaves of a configuration by dotted key."""
-    if not isinstance(tree, dict) or not tree:
-        return {prefix: tree} if prefix else {}
-    leaves: dict[str, Any] = {}
-    for key, value in tree.items():
-        leaves |= flat(value, f"{prefix}.{key}" if prefix else str(key))
-    return leaves

@@ -14,8 +14,9 @@ import yaml
 from lightning.pytorch.loggers import MLFlowLogger
 from lightning.pytorch.utilities import rank_zero_only
 
+from tasks.common.nested import leaves
 from tasks.common.ranks import is_first
-from tasks.engine.loggers.tracker import Tracker, flat, run_name
+from tasks.engine.loggers.tracker import Tracker, run_name
 
 
 class MLflow(MLFlowLogger, Tracker):
@@ -69,7 +70,7 @@ class MLflow(MLFlowLogger, Tracker):
         text = yaml.safe_dump(dict(config), allow_unicode=True, sort_keys=False)
         self.experiment.log_text(self.run_id, text, "config.yaml")
         if not self.goes_on:
-            self.log_hyperparams({as_name(key): value for key, value in flat(config).items()})
+            self.log_hyperparams({as_name(key): value for key, value in leaves(config)})
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:

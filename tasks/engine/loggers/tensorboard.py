@@ -11,7 +11,8 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 from PIL import Image
 
-from tasks.engine.loggers.tracker import Tracker, flat
+from tasks.common.nested import leaves
+from tasks.engine.loggers.tracker import Tracker
 
 
 class TensorBoard(TensorBoardLogger, Tracker):
@@ -47,7 +48,7 @@ class TensorBoard(TensorBoardLogger, Tracker):
         for name, path in pictures.items():
             with Image.open(path) as picture:
                 self.experiment.add_image(name, np.asarray(picture.convert("RGB")), step, dataformats="HWC")
-        self.log_hyperparams(flat(self.config), dict(scores), step)
+        self.log_hyperparams(dict(leaves(self.config)), dict(scores), step)
 
     def save(self) -> None:
         """Write what is waiting; Lightning would add a file with the hyperparameters, which config.yaml has."""

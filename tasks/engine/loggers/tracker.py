@@ -1,7 +1,7 @@
 """What each of our loggers takes beside the curves, which Lightning gives it."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -42,17 +42,3 @@ class Tracker(Logger, ABC):
 def run_name(folder: str | Path) -> str:
     """A run's name: the last two folders of its path, such as segment/2026-01-31_12-00-00."""
     return "/".join(Path(folder).absolute().parts[-2:])
-
-
-def flat(config: Mapping[str, Any]) -> dict[str, Any]:
-    """A configuration by dotted keys, as they are typed; lists stay values."""
-    return dict(leaves(config))
-
-
-def leaves(node: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield dotted keys and values."""
-    for key, value in node.items():
-        if isinstance(value, Mapping) and value:
-            yield from leaves(value, f"{above}{key}.")
-        else:
-            yield f"{above}{key}", value

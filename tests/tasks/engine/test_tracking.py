@@ -14,7 +14,7 @@ from tasks.common.errors import UserError
 from tasks.engine import tracking
 from tasks.engine.loggers.mlflow import as_name
 from tasks.engine.loggers.needs import NEEDS, is_package
-from tasks.engine.loggers.tracker import flat, run_name
+from tasks.engine.loggers.tracker import run_name
 from tests.test_config import run_of
 
 TINY = (
@@ -220,7 +220,6 @@ def test_the_earlier_run_is_a_name_and_nothing_else(text, found, tmp_path):
 
 def test_names():
     assert run_name("/x/outputs/segment/2026-01-31") == "segment/2026-01-31"
-    assert flat({"a": {"b": 1, "c": {"d": [2]}, "e": {}}, "f": None}) == {"a.b": 1, "a.c.d": [2], "a.e": {}, "f": None}
     assert as_name("val/iou/Straße (rot), 道") == "val/iou/Straße _rot__ 道"
     assert as_name("val/iou/a//b/") == "val/iou/a/b", "MLflow refuses what is not a path's simplest form"
     folder = Path("/run")
