@@ -4,6 +4,7 @@ import json
 import mmap
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from tasks.data.recognise.listing import ROLES, Listing, join
@@ -16,6 +17,8 @@ OF_ANNOTATION = re.compile(rb'"category_id"\s*:\s*"?(-?\d+)')
 OUTLINE = re.compile(rb'"segmentation"\s*:\s*(\[\s*\[\s*-?\d|\{)')
 BOX = re.compile(rb'"bbox"\s*:\s*\[\s*-?\d')
 LONGEST = 1 << 24  # bytes of a list of categories
+OFFICIAL = ("annotations/instances_train2017.json", "annotations/instances_val2017.json")
+CLASSES = (80, "person", "toothbrush")  # of the official set: how many, the first and the last
 OTHERS = ("captions_", "person_keypoints_", "image_info_", "stuff_", "panoptic_")
 
 
@@ -42,7 +45,7 @@ def find(listing: Listing) -> list[Reading]:
     """Instance files in a folder or in those of the next two levels, by the splits in their names."""
     paths = [path for path in listing.every(".json", depth=2) if is_instances(path, listing.head(path))]
     paths = [path for path in paths if "/instances_" in f"/{path}"] or paths
-    if {"annotations/instances_train2017.json", "annotations/instances_val2017.json"} <= {*paths}:
+    if {*OFFICIAL} <= {*paths} and has_official_classes(listing.root / OFFICIAL[1]):
         keys = {"root": listing.root, "train_split": "train2017", "val_split": "val2017"}
         return [
             Reading("COCO", "coco", keys, frozenset({"boxes", "mask"}), ["train2017 and val2017 of the official set"])
@@ -97,16 +100,9 @@ def look(listing: Listing, path: str) -> Instances:
     with place.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
         named = FILE_NAME.search(text)
         first = str(json.loads(named[1])) if named else ""
-        categories: list[dict[str, Any]] = []
-        if found := CATEGORIES.search(text):
-            start = found.end() - 1
-            try:
-                categories = json.JSONDecoder().raw_decode(text[start : start + LONGEST].decode("utf-8", "replace"))[0]
-            except ValueError:
-                categories = []
+        rows = categories_in(text)
         used = {int(number[1]) for number in OF_ANNOTATION.finditer(text)}
         counts = [sum(1 for _ in pattern.finditer(text)) for pattern in (FILE_NAME, BOX, OUTLINE)]
-    rows = [row for row in categories if isinstance(row, dict) and "id" in row]
     empty = [row for row in rows if str(row["id"]).isdigit() and int(row["id"]) not in used]
     above = {row.get("supercategory") for row in rows if row not in empty}
     phantom = len(empty) == 1 and empty[0].get("supercategory") == "none" and above == {empty[0].get("name")}
@@ -119,6 +115,26 @@ def look(listing: Listing, path: str) -> Instances:
         phantom,
         *counts[1:],
     )
+
+
+def categories_in(text: mmap.mmap) -> list[dict[str, Any]]:
+    """The categories of a file, found without parsing all of it."""
+    found = CATEGORIES.search(text)
+    if found is None:
+        return []
+    start = found.end() - 1
+    try:
+        rows = json.JSONDecoder().raw_decode(text[start : start + LONGEST].decode("utf-8", "replace"))[0]
+    except ValueError:
+        return []
+    return [row for row in rows if isinstance(row, dict) and "id" in row]
+
+
+def has_official_classes(path: Path) -> bool:
+    """Whether a file in COCO's own folders has COCO's classes, which COCO's recipe is for; not classes of one's own."""
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
+        names = [str(row.get("name")) for row in categories_in(text)]
+    return len(names) > 0 and (len(names), names[0], names[-1]) == CLASSES
 
 
 def folder_of(listing: Listing, found: Instances) -> Any:

@@ -1,18 +1,22 @@
 """Every layout is recognised with the exact command, which composes; what is not clear is listed."""
 
+import json
 import re
 import shlex
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from hydra import compose
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from tasks.app.auto import recognised
+from tasks.app.interpolations import conf_folder
 from tasks.app.resolve import resolve
 from tasks.common.errors import UserError
 from tasks.data.recognise.spelling import command, override
 from tasks.engine.instantiate import make
+from tests.conftest import write_coco
 from tests.layouts import boxes, foreign, label_maps, labels
 from tests.test_config import configuration
 
@@ -225,3 +229,20 @@ def test_xml_in_a_folder_of_any_name_and_a_set_in_a_folder_of_a_repository(tmp_p
         assert words[:2] == ["dataset=voc", f"dataset.root={tmp_path / root}"]
         dataset = make(resolve("detect", configuration(*words, task="detect")).run.data.dataset, "dataset")
         assert len(dataset.train()) > len(dataset.val()) > 0
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_cocos_folders_with_classes_of_ones_own_are_ones_own_data(tmp_path, own):
+    """And so get the recipe that fits them: COCO's is for 80 classes and 300 epochs."""
+    write_coco(tmp_path)
+    names = ["cell"] if own else ["person", *(f"thing {number}" for number in range(78)), "toothbrush"]
+    for path in (tmp_path / "annotations").glob("instances_*.json"):
+        content = json.loads(path.read_text())
+        if not own:
+            content["categories"] = [{"id": number, "name": name} for number, name in enumerate(names, 1)]
+        path.write_text(json.dumps(content))
+    words = recognised("detect", ["dataset=auto", f"dataset.root={tmp_path}"])
+    assert words[0] == ("dataset=coco_json" if own else "dataset=coco")
+    with conf_folder():
+        chosen = compose("detect", words, return_hydra_config=True).hydra.runtime.choices
+    assert chosen.recipe == ("detect_own" if own else "detect_coco")
