@@ -19,7 +19,7 @@ SEARCH = ("search.step=0.1", "search.steps=1", "search.workers=1")
 @pytest.fixture
 def desk(tmp_path, monkeypatch):
     """A folder with the tutorials' data."""
-    boxes.write_coco_splits(tmp_path / "cells")
+    boxes.write_coco_splits(tmp_path / "cells", outlines=True)
     label_maps.write_folders(tmp_path / "frames", "{split}/{stem}.png", "{split}_labels/{stem}_L.png", coloured=True)
     labels.write_folders(tmp_path / "leaves", "{split}/{name}/{file}")
     labels.write_table(tmp_path)

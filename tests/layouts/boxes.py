@@ -148,14 +148,14 @@ def write_coco(root: Path, *, outlines: bool = True) -> Truth:
     return boxes
 
 
-def write_coco_splits(root: Path) -> Truth:
+def write_coco_splits(root: Path, *, outlines: bool = False) -> Truth:
     """Roboflow's: train and valid, each with _annotations.coco.json and a category 0 without boxes."""
     boxes = truth()
     for role, stems in parts(boxes).items():
         folder = root / {"train": "train", "val": "valid"}[role]
         write_images(folder, stems)
         own = {stem: boxes[stem] for stem in stems}
-        write_text(folder / "_annotations.coco.json", instances(own, outlines=False, whole="parts-abc"))
+        write_text(folder / "_annotations.coco.json", instances(own, outlines=outlines, whole="parts-abc"))
     return boxes
 
 
