@@ -6,9 +6,7 @@ from typing import Any
 import numpy as np
 
 from tasks.common.curves import Ranked, confusion, precision_chart, threshold_charts
-from tasks.detect.arrange import arrange
 from tasks.detect.confusion import confusion_with_background
-from tasks.detect.error_kinds import hits
 from tasks.detect.metric import CocoMAP
 
 BACKGROUND = "background"
@@ -17,9 +15,7 @@ BACKGROUND = "background"
 def curves(metric: CocoMAP) -> dict[str, Any]:
     """From the metric after compute()."""
     names = sorted(metric.evaluated, key=metric.evaluated.__getitem__)  # results ascend by category id
-    images, categories = np.unique(metric.image_ids), np.unique(metric.result.categories)
-    data = arrange(metric.truths, metric.found, images, categories)
-    truth_of, on_crowd = hits(data)
+    data, _, truth_of, on_crowd, _ = metric.judged()
     counted = ~on_crowd
     category, scores, right = data.found.category[counted], data.found.scores[counted], truth_of[counted] >= 0
     truths = np.bincount(data.truths.category[~data.truths.crowd], minlength=len(names))

@@ -104,14 +104,14 @@ def test_no_detections_at_all():
 def test_the_threshold_of_the_best_f1():
     """Every score as a threshold in turn, counted by hand: right boxes, all boxes, all truths."""
     _, metric = scores(images())
-    threshold = metric.best_threshold()
-    assert threshold == errors(metric.truths, metric.found, metric.image_ids, metric.result.categories).score
+    threshold = metric.judged().best_threshold()
+    assert threshold == errors(metric.judged()).score
     f1 = {}
     for score in np.unique(metric.found.scores):
         counts = errors_at(metric, score)
         f1[score] = 2 * counts["right"] / (2 * counts["right"] + counts["wrong"] + counts["missed"])
     assert f1[threshold] == max(f1.values()) and 0 < f1[threshold] < 1
-    assert scores(images()[1:2])[1].best_threshold() is None, "nothing was found"
+    assert scores(images()[1:2])[1].judged().best_threshold() is None, "nothing was found"
 
 
 def errors_at(metric: CocoMAP, score: float) -> dict[str, int]:

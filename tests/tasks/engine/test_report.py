@@ -50,12 +50,17 @@ def test_other_processes_write_nothing(page):
 
 
 @pytest.mark.parametrize(
-    ("error", "state"), [(Stopped(15), "stopped"), (KeyboardInterrupt(), "stopped"), (ValueError("<b>"), "failed")]
+    ("error", "state", "reason"),
+    [
+        (Stopped(15), "interrupted", {"why": "SIGTERM: stopped"}),
+        (KeyboardInterrupt(), "interrupted", {"why": "Ctrl-C"}),
+        (ValueError("<b>"), "failed", {"failure": "ValueError: <b>"}),
+    ],
 )
-def test_what_ended_it(page, error, state):
+def test_what_ended_it(page, error, state, reason):
     page.on_exception(TRAINER, None, error)
     assert record(page)["state"] == state
-    assert record(page).get("failure") == ("ValueError: <b>" if state == "failed" else None)
+    assert {key: record(page)[key] for key in ("why", "failure") if key in record(page)} == reason
 
 
 def test_what_is_refused_before_training_leaves_nothing(page):

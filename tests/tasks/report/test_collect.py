@@ -9,6 +9,7 @@ from tasks.common.errors import UserError
 from tasks.report.collect import collect
 from tasks.report.history import POINTS, read_history
 from tasks.report.page import as_json
+from tasks.report.reading import Parts
 from tasks.report.scores import score_tables
 from tasks.report.write import write_report
 
@@ -33,7 +34,7 @@ def test_long_curves_are_thinned_by_means(tmp_path):
 
 def test_classes_may_have_any_name(tmp_path):
     metrics = {"mIoU": 0.5, "iou/a/b": 0.25, "iou/AP": None, "boundary_F1/a/b": 1.0, "images": 3, "seconds": 1.5}
-    (table,) = score_tables(metrics, ["segment"], tmp_path)
+    (table,) = score_tables(metrics, ["segment"], tmp_path, Parts(tmp_path, strict=True))
     assert table["scores"] == [["mIoU", 0.5]]
     assert table["columns"] == [["iou", "score"], ["boundary_F1", "score"]]
     assert table["rows"] == [["a/b", 0.25, 1.0], ["AP", None, None]]
@@ -41,14 +42,14 @@ def test_classes_may_have_any_name(tmp_path):
 
 def test_each_head_has_its_scores(tmp_path):
     metrics = {"segment/mIoU": 0.5, "segment/iou/AP/x": 0.25, "detect/mAP": 0.125, "detect/AP/car": 0.125, "images": 3}
-    segment, detect = score_tables(metrics, ["segment", "detect"], tmp_path)
+    segment, detect = score_tables(metrics, ["segment", "detect"], tmp_path, Parts(tmp_path, strict=True))
     assert (segment["scores"], segment["rows"]) == ([["mIoU", 0.5]], [["AP/x", 0.25]])
     assert (detect["scores"], detect["rows"]) == ([["mAP", 0.125]], [["car", 0.125]])
 
 
 def test_counts_of_classes_come_from_the_tables_beside(tmp_path):
     (tmp_path / "errors.csv").write_text("class,right,missed\nall,1,0\nall,5,7\n")
-    (table,) = score_tables({"mAP": 1.0, "AP/all": 1.0}, ["detect"], tmp_path)
+    (table,) = score_tables({"mAP": 1.0, "AP/all": 1.0}, ["detect"], tmp_path, Parts(tmp_path, strict=True))
     assert table["columns"] == [["AP", "score"], ["right", "count"], ["missed", "count"]]
     assert table["rows"] == [["all", 1.0, 1, 0]], "a class called all is not the last row, the sum of all"
 
@@ -84,7 +85,8 @@ def test_pictures_are_only_those_beside_their_record(tmp_path):
     record = folder / "pictures.json"
     (tmp_path / "x.jpg").write_bytes(b"")
     for name in ("../../x.jpg", "../../config.yaml", "/etc/hostname", "a.svg", ["a.jpg"], "none.jpg"):
-        record.write_text(json.dumps({"type": "boxes", "pictures": [{"files": {"image": name}}]}))
+        picture = {"name": "a", "width": 1, "height": 1, "truth": [], "files": {"image": name}}
+        record.write_text(json.dumps({"type": "boxes", "classes": [], "pictures": [picture]}))
         with pytest.raises(UserError, match=r"pictures\.json names"):
             collect(tmp_path)
 
