@@ -1,10 +1,5 @@
 // Parts that pages of one run and of several share.
 
-const STATES = {
-  training: "training", scoring: "scoring", finished: "finished", stopped: "stopped", failed: "failed",
-  unfinished: "not finished",
-};
-
 function topbar(sections) {
   const themes = ["auto", "light", "dark"];
   const button = h("button", { type: "button", class: "small", onclick: () => {
