@@ -141,4 +141,5 @@ def image_sizes(splits: Mapping[str, Mapping[str, Any]]) -> str:
         for name, entry in splits.items()
         for each in entry["sizes"][:8]
     ]
-    return f"<h2>Most frequent sizes</h2><table><tr><th>split</th><th>height×width</th><th>images</th></tr>{''.join(rows)}</table>"
+    head = "<tr><th>split</th><th>height×width</th><th>images</th></tr>"
+    return f"<h2>Most frequent sizes</h2><table>{head}{''.join(rows)}</table>"

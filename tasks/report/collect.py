@@ -28,7 +28,8 @@ def collect(folder: Path, strict: bool = True) -> dict[str, Any]:
     parts = Parts(folder, strict)
     run = about(folder, parts)
     metrics = read_metrics(folder)
-    heads = [head for head in run["heads"] or [run["task"]] if head and is_plain(head)]
+    recorded = sorted(path.name for path in (folder / FOLDER).glob("*/"))  # if nothing else names the heads
+    heads = [head for head in run["heads"] or recorded or [run["task"]] if head and is_plain(head)]
     config = read_yaml(folder / "config.yaml")
     return {
         "kind": "run",
