@@ -11,6 +11,7 @@ from heads.boxes import Detections
 from tasks.common.annotations import Annotations
 from tasks.detect.error_kinds import errors
 from tasks.detect.metric import CocoMAP
+from tasks.detect.page import curves
 from tasks.detect.quality import match
 
 CLASSES = [("cat", 17), ("dog", 3), ("unseen", 90)]
@@ -93,6 +94,18 @@ def test_what_was_computed_outlives_a_reset():
     assert metric.result.numbers["mAP"] == expected["mAP"] and len(metric.found.scores) > 5
     update(metric, images(1))
     assert metric.compute()["images"] == 1
+
+
+def test_detections_are_matched_once(monkeypatch):
+    _, metric = scores(images())
+    first = metric.judged()
+    monkeypatch.setattr("tasks.detect.metric.judge", lambda *_: pytest.fail("again"))
+    assert metric.judged() is first and curves(metric)["confusion"]["counts"]
+    metric.reset()
+    monkeypatch.undo()
+    update(metric, images(1))
+    metric.compute()
+    assert metric.judged() is not first, "of other images"
 
 
 def test_no_detections_at_all():

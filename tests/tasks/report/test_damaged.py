@@ -31,8 +31,8 @@ DAMAGED = [  # file, content, what is said of it
     ("report/detect/curves.json", '{"charts": {"title": "x"}}', "charts is {'title': 'x'}, not a list"),
     (
         "report/detect/curves.json",
-        '{"charts": [{"title": "t", "x": "", "y": "", "marks": [], "lines": [{"name": "", "width": 1, "values": []}]}]}',
-        "a line of 't' has no 101 values",
+        '{"charts": [{"title": "", "x": "", "y": "", "marks": [], "lines": [{"name": "", "width": 1, "values": []}]}]}',
+        "a line of '' has no 101 values",
     ),
     (
         "report/detect/curves.json",
