@@ -59,7 +59,8 @@ def device_name(trainer: Trainer) -> str:
     """What a process computes on, and how many there are."""
     device = trainer.strategy.root_device
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{device.type.upper()}"
-    threads = f", {torch.get_num_threads()} threads" if device.type == "cpu" else ""
+    count = torch.get_num_threads()
+    threads = f", {count} thread{'' if count == 1 else 's'}" if device.type == "cpu" else ""
     return name + threads + (f" × {trainer.world_size}" if trainer.world_size > 1 else "")
 
 

@@ -66,13 +66,16 @@ function difference(value) {
 
 function curvesOver(runs) {
   const names = [...new Set(runs.flatMap((run) => Object.keys(run.history.curves)))].filter((name) => !ofClass(name) && !/images$|\/weight$/.test(name));
-  const main = names.filter((name) => /^train\/([^/]+\/)?loss$/.test(name) || MAIN.test(name) || name === "train/lr");
+  const having = (name) => runs.filter((run) => run.history.curves[name]).length;
+  const main = names.filter((name) => /^train\/([^/]+\/)?loss$/.test(name) || MAIN.test(name) || name === "train/lr")
+    .sort((one, other) => having(other) - having(one)); // those that several runs have come first
   const rest = names.filter((name) => !main.includes(name));
   const place = h("div", { class: "charts" });
   const epochs = Math.max(1, ...runs.map((run) => run.history.epochs));
   const state = { smooth: 0, all: false };
-  const fill = () => place.replaceChildren(...[...main, ...(state.all ? rest : [])].map((name) => chart(name, runs.map((run, number) => {
-    const { x, y } = run.history.curves[name] || { x: [], y: [] };
+  const fill = () => place.replaceChildren(...[...main, ...(state.all ? rest : [])].map((name) => chart(name, runs.flatMap((run, number) => {
+    if (!run.history.curves[name]) return [];
+    const { x, y } = run.history.curves[name];
     return { name: run.name, x, y: /^train\/(?!lr)/.test(name) ? smoothed(y, state.smooth) : y, ink: ink(number), points: /^val/.test(name) && x.length < 60 };
   }), { sync: "epochs", xRange: [0, epochs] })));
   if (!names.length) return note("None of these runs has curves.");
@@ -106,7 +109,8 @@ function sameImages(runs) {
     const update = () => { for (const each of views) each.update(); };
     const rows = names.map((name) => h("div", { class: "row" }, h("h4", {}, name), h("div", { class: "beside-images", style: { "--runs": String(runs.length) } },
       records.map((record, place) => {
-        const picture = record && record.pictures.find((each) => each.name === name);
+        if (!record) return null; // it has no such head
+        const picture = record.pictures.find((each) => each.name === name);
         const title = h("span", { class: "run-name", style: { color: `var(${ink(place)})` } }, runs[place].name);
         if (!picture) return h("figure", { class: "picture" }, h("figcaption", {}, title, "not shown by this run"));
         const made = view(record, picture, state);

@@ -110,8 +110,12 @@ def test_detections_are_matched_once(monkeypatch):
 
 def test_no_detections_at_all():
     made = [(each[0], each[1][:0], each[2][:0], each[3][:0]) for each in images()]
-    numbers, _ = scores(made)
+    numbers, metric = scores(made)
     assert numbers["mAP"] == 0 and numbers["images"] == 5
+    matrix = curves(metric)["confusion"]
+    truths = sum(len(each[0].labels) - int(each[0].crowd.sum()) for each in made)
+    assert sum(row[-1] for row in matrix["counts"]) == truths, "all of them were missed"
+    assert matrix["note"].startswith("Detections from score 0.300 on, because none is right")
 
 
 def test_the_threshold_of_the_best_f1():

@@ -31,15 +31,23 @@ def folder(tmp_path):
     return folder
 
 
+DRAWN = """return new Promise(done => { const look = () => document.querySelectorAll('.plot').length ===
+  document.querySelectorAll('.uplot').length ? done(true) : requestAnimationFrame(look); look(); })"""
 STROKES = """const lines = [...document.querySelectorAll('.plot')].find(e => e.dataset.title === arguments[0])
   .querySelectorAll('.u-series:not(:first-child)');
 return Object.fromEntries([...lines].map(e => [e.querySelector('.u-label').textContent,
   e.querySelector('.u-marker').style.borderColor]))"""
 
 
+def show(chromium, page):
+    """Open a page, and wait for its charts, which are drawn when their size is known."""
+    chromium.open(page)
+    assert chromium.run(DRAWN)
+
+
 def test_a_class_has_one_colour(folder, chromium):
     chromium.scheme("light")
-    chromium.open(write_report(folder))
+    show(chromium, write_report(folder))
     red, blue = "rgb(200, 0, 0)", "rgb(0, 0, 90)"
     drawn = chromium.run(STROKES, "F1 over the score")
     assert (drawn["a"], drawn["b"]) == (red, blue)
@@ -49,7 +57,7 @@ def test_a_class_has_one_colour(folder, chromium):
         assert chromium.run(swatches, f"{place} .swatch")[:2] == [red, blue], place
     assert chromium.run(swatches, ".chips .swatch")[:1] == [red], "of the only class with boxes"
     chromium.scheme("dark")
-    chromium.open(folder / "report.html")
+    show(chromium, folder / "report.html")
     assert chromium.run(STROKES, "F1 over the score")["a"] == red
     light = chromium.run(STROKES, "F1 over the score")["b"]
     red_part, green, blue_part = map(int, light[4:-1].split(","))
@@ -61,7 +69,7 @@ def test_many_hidden_curves_are_folded(folder, chromium):
     names = ["val/mAP", *(f"val/AR_{number}" for number in range(8))]
     rows = [",".join(["0", str(step), *["0.5"] * len(names)]) for step in range(3)]
     (folder / "metrics.csv").write_text("\n".join([",".join(["epoch", "step", *names]), *rows]))
-    chromium.open(write_report(folder))
+    show(chromium, write_report(folder))
     shown = (
         "return [...document.querySelectorAll('#curves .u-series:not(:first-child)')]"
         ".filter(e => e.checkVisibility()).map(e => e.querySelector('.u-label').textContent)"
