@@ -34,7 +34,7 @@ def collect(folder: Path, strict: bool = True) -> dict[str, Any]:
     return {
         "kind": "run",
         "run": run,
-        "history": read_history(folder / "metrics.csv"),
+        "history": parts.read(lambda: read_history(folder / "metrics.csv")) or {"epochs": 0, "curves": {}},
         "metrics": metrics,
         "scores": score_tables(metrics, heads or [""], folder, parts) if metrics else [],
         "heads": [of_head(folder / FOLDER / head, parts) for head in heads],

@@ -30,12 +30,12 @@ class Parts:
         self.damaged: list[str] = []
 
     def read(self, reader: Callable[[], T]) -> T | None:
-        """What a reader returns, or None if it raises a UserError."""
+        """What a reader returns, or None if it raises a UserError or OSError."""
         try:
             return reader()
-        except UserError as error:
+        except (UserError, OSError) as error:
             if self.strict:
-                raise
+                raise UserError(str(error)) from error
             line = str(error).replace(f"{self.folder}/", "")
             if line not in self.damaged:
                 self.damaged.append(line)

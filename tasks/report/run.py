@@ -45,7 +45,7 @@ def about(folder: Path, parts: Parts) -> dict[str, Any]:
         "training": parts.read(lambda: read_training(folder)) or {},
         "record": {key: value for key, value in record.items() if key != "process"},  # names the machine
         "state": state_of(record, folder),
-        "log": log_of(folder),
+        "log": parts.read(lambda: log_of(folder)) or [],
     }
 
 

@@ -79,7 +79,7 @@ def number(text: str) -> int | float | str | None:
     for kind in (int, float):
         try:
             value = kind(text)
-        except ValueError:
+            return value if math.isfinite(value) else text
+        except (ValueError, OverflowError):
             continue
-        return value if math.isfinite(value) else text
     return text or None

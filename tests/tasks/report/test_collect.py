@@ -23,6 +23,16 @@ def test_curves_are_over_epochs(tmp_path):
     assert history["curves"]["val/mIoU"] == {"x": [1.0, 2.0], "y": [0.5, 0.75]}
 
 
+def test_rows_that_no_training_writes_are_left_out(tmp_path):
+    rows = [f"-1,0,5.0\n0,{10**400},5.0\n0,-7,5.0\n{10**400},0,5.0\n0,0,1{'0' * 400}\n0,1,3.0"]
+    (tmp_path / "metrics.csv").write_text("\n".join(["epoch,step,train/loss", *rows]))
+    history = read_history(tmp_path / "metrics.csv")
+    assert history == {"epochs": 1, "curves": {"train/loss": {"x": [0.5, 1.0], "y": [None, 3.0]}}}
+    (tmp_path / "classes.csv").write_text(f"class,images\na,1{'0' * 400}\n")
+    (table,) = score_tables({"top1": 1.0}, ["classify"], tmp_path, Parts(tmp_path, strict=True))
+    assert table["rows"] == [["a", "1" + "0" * 400]]
+
+
 def test_long_curves_are_thinned_by_means(tmp_path):
     rows = [f"{step // 1000},{step},{step % 2}" for step in range(3 * POINTS)]
     (tmp_path / "metrics.csv").write_text("\n".join(["epoch,step,train/loss", *rows]))
