@@ -1,9 +1,9 @@
 // Colours of classes: the same in pictures, legends, charts and tables.
 
-// By the name of a class, from a head's pictures; empty where classes have no colours.
+// By the name of a class, from a head's pictures: a colour of the data set, or one of the page's inks by the class's number.
 function classColours({ pictures, augmented }) {
   const record = pictures || augmented;
-  return new Map(((record && record.classes) || []).filter((one) => one.colour).map((one) => [one.name, one.colour]));
+  return new Map(((record && record.classes) || []).map((one, number) => [one.name, one.colour || INKS[number % INKS.length]]));
 }
 
 // By the name of a curve, as `iou/road`, or `segment/iou/road` of several heads.
@@ -17,19 +17,23 @@ function curveColours(heads) {
   return found;
 }
 
-function swatch(rgb) {
-  return rgb && h("span", { class: "swatch", style: { background: colour(rgb) } });
+// A square in a class's colour; none where many classes share a few inks.
+function swatch(colours, name) {
+  const own = colours.get(name);
+  const unique = Array.isArray(own) || colours.size <= INKS.length;
+  return own && unique && h("span", { class: "swatch", style: { background: Array.isArray(own) ? colour(own) : `var(${own})` } });
 }
 
 // A column of class names with their colours.
 function classColumn(colours) {
-  return { name: "class", left: true, format: (name) => (colours.has(name) ? h("span", { class: "named" }, swatch(colours.get(name)), String(name)) : String(name)) };
+  return { name: "class", left: true, format: (name) => h("span", { class: "named" }, swatch(colours, name), String(name)) };
 }
 
 const LEAST_CONTRAST = 2; // of a thin line with the page
 
 // A class's colour as a line on the page: lighter or darker only where it could not be seen.
 function legible(rgb) {
+  if (!Array.isArray(rgb)) return css(rgb);
   const back = css("--back").match(/[0-9a-f]{2}/gi).map((pair) => parseInt(pair, 16));
   const goal = luminance(back) > 0.4 ? 0 : 255;
   let ink = rgb;

@@ -30,8 +30,8 @@ function grid({ rows, columns, counts }, totals, shares, colours) {
   const down = rows.map((_, place) => place).filter((place) => totals[place] || counts.some((row) => row[place]));
   const left = rows.length - down.length;
   return h("div", {}, h("div", { class: "wide matrix", tabIndex: 0, role: "region", "aria-label": "confusion matrix" }, h("table", {},
-    h("thead", {}, h("tr", {}, h("th", { class: "corner" }, "truth ↓ found →"), kept.map((across) => h("th", { scope: "col" }, h("span", { title: columns[across] }, swatch(colours.get(columns[across])), columns[across]))))),
-    h("tbody", {}, down.map((place) => h("tr", {}, h("th", { scope: "row", title: rows[place] }, swatch(colours.get(rows[place])), rows[place]), kept.map((across) => {
+    h("thead", {}, h("tr", {}, h("th", { class: "corner" }, "truth ↓ found →"), kept.map((across) => h("th", { scope: "col" }, h("span", { title: columns[across] }, swatch(colours, columns[across]), columns[across]))))),
+    h("tbody", {}, down.map((place) => h("tr", {}, h("th", { scope: "row", title: rows[place] }, swatch(colours, rows[place]), rows[place]), kept.map((across) => {
       const value = counts[place][across];
       const share = totals[place] ? value / totals[place] : 0;
       const text = !value ? "" : shares ? percent(share) : big(value, [[1e9, "G"], [1e6, "M"], [1e4, "k"], [1, ""]].map(([least, unit]) => (unit === "k" ? [1e3, unit] : [least, unit])));

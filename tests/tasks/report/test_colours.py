@@ -65,6 +65,21 @@ def test_a_class_has_one_colour(folder, chromium):
     assert chromium.complaints() == []
 
 
+def test_classes_without_colours_have_one_ink_each(folder, chromium):
+    records = folder / "report" / "detect" / "pictures.json"
+    known = json.loads(records.read_text())
+    known["classes"] = [{"name": name} for name in reversed(NAMES)]
+    records.write_text(json.dumps(known))
+    chromium.scheme("light")
+    show(chromium, write_report(folder))
+    first, second = "rgb(20, 87, 200)", "rgb(194, 65, 12)"
+    drawn = chromium.run(STROKES, "F1 over the score")
+    assert (drawn["b"], drawn["a"]) == (first, second)
+    assert chromium.run(STROKES, "Validation scores of classes") == {"AP/b": first, "AP/a": second}
+    swatches = "return [...document.querySelectorAll('#scores .swatch')].map(e => getComputedStyle(e).backgroundColor)"
+    assert chromium.run(swatches) == [second, first], "of a and b"
+
+
 def test_many_hidden_curves_are_folded(folder, chromium):
     names = ["val/mAP", *(f"val/AR_{number}" for number in range(8))]
     rows = [",".join(["0", str(step), *["0.5"] * len(names)]) for step in range(3)]
