@@ -12,6 +12,7 @@ from typing import Any
 SCRIPTS = (
     "elements",
     "format",
+    "colours",
     "charts",
     "table",
     "matrix",
@@ -21,6 +22,7 @@ SCRIPTS = (
     "labels",
     "gallery",
     "outcome",
+    "state",
     "parts",
 )
 PAGES = {"run": "run.js", "compare": "compare.js"}
