@@ -9,6 +9,7 @@ from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
 
 from examples.shapes import NAMES
+from tasks.app.network import build
 from tasks.app.resolve import resolve
 from tasks.app.search_path import search_plugins, store_heads
 from tasks.checkpoint.checkpoint import read_ours
@@ -45,6 +46,21 @@ def named(none_named):
 def well(result: Result) -> Result:
     assert result.status == 0, result.err
     return result
+
+
+def test_recipes_leave_out_what_a_network_of_ones_own_does_not_have(named, command, tmp_path):
+    network = build("segment", 3, "plugins=[examples]", backbone="tiny_net", head={"low": ["c1"], "high": ["c3"]})
+    assert type(network.backbone).__name__ == "TinyNet"
+    said = well(
+        command("segment", "plugins=[examples]", "backbone=tiny_net", "head.low=[c1]", "head.high=[c3]", "trainer.max_epochs=1", "dataset.train=4",
+                "dataset.val=2", "dataset.height=64", "dataset.width=64", "data.batch_size=2", "data.crop=null",
+                f"dataset.root={tmp_path / 'streets'}", f"hydra.run.dir={tmp_path / 'run'}")
+    ).out  # fmt: skip
+    line = "backbone=tiny_net has no norm_momentum, which recipe=segment_streets sets: left out"
+    assert line in said
+    typed = command("segment", "plugins=[examples]", "backbone=tiny_net", "+backbone.norm_momentum=0.1",
+                    f"hydra.run.dir={tmp_path / 'typed'}", f"dataset.root={tmp_path / 'streets'}", "dataset.train=4")  # fmt: skip
+    assert "norm_momentum" in typed.err, "what is typed is not left out"
 
 
 def test_a_task_of_ones_own_trains_evaluates_exports_and_predicts(command, none_named, tmp_path):
