@@ -28,7 +28,7 @@ def test_every_page_is_in_the_navigation():
     names |= {
         f"reference/keys_{name}.md" for name in ("segment", "detect", "classify", "multilabel", "multitask", "search")
     }
-    assert {"reference/options.md", "security.md"} <= names
+    assert {"reference/options.md", "reference/commands.md", "security.md"} <= names
     assert sorted(listed()) == sorted([*PAGES, *names])
 
 
