@@ -1,5 +1,6 @@
 """Loads a checkpoint or an exported file as a model in one call."""
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,8 @@ def load(path: str | Path, device: Any = None) -> Model:
 
 def of_checkpoint(path: Path, device: Any) -> Model:
     """Load a checkpoint as a model."""
+    if find_spec("torch") is None:
+        raise UserError(f"{path}: a checkpoint needs PyTorch, which is not installed; an exported file does without")
     from tasks.checkpoint.checkpoint import read_ours
     from tasks.checkpoint.reading import forget
     from tasks.engine.build import user_errors
