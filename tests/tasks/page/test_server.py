@@ -2,9 +2,9 @@
 
 import http.client
 import json
+import re
 import shutil
 import socket
-import re
 import subprocess
 import sys
 import time
