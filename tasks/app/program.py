@@ -16,7 +16,7 @@ from tasks.app.boundary import model_path, short_traceback
 from tasks.app.folders import drop_empty
 from tasks.checkpoint.manifest import NAME, read_manifest
 from tasks.checkpoint.manifest_rules import SUFFIXES
-from tasks.checkpoint.reading import forget
+from tasks.checkpoint.peek import trained_by
 from tasks.common.entries import short
 from tasks.common.errors import Diverged, UserError
 from tasks.common.nested import leaves
@@ -100,16 +100,17 @@ def evaluate(source: str | Path, *overrides: str, **keys: Any) -> Run:
     path = model_path(source, "evaluate")
     exported = path.suffix in SUFFIXES or path.name == NAME
     kind, task = ("model", read_manifest(path)["task"]) if exported else ("checkpoint", task_of(path))
-    forget()  # another process evaluates
     return run(task, "evaluate", [f"{kind}={quoted(path)}", *words_of(overrides, keys)])
 
 
 def task_of(path: Path) -> str:
-    """The command that trained a checkpoint.
+    """The command that trained a checkpoint; PyTorch is only imported to say what is wrong with a file.
 
     Raises:
         UserError: if it is none of ours.
     """
+    if trained := trained_by(path):
+        return trained.task
     from tasks.checkpoint.checkpoint import read_ours
 
     task: str = read_ours(path)["mobilevision"]["task"]
