@@ -191,7 +191,7 @@ def test_a_disk_without_room_is_named(tmp_path):
     )
     (tmp_path / "kept").mkdir()
     (tmp_path / "kept" / "notes.txt").write_text("mine")
-    for words in ([f"hydra.run.dir={tmp_path / 'run'}"], [f"hydra.run.dir={tmp_path / 'kept'}"],
+    for words in ([f"hydra.run.dir={tmp_path / 'kept'}"],
                   ["-m", "seed=0,1", f"hydra.sweep.dir={tmp_path / 'sweep'}"]):  # fmt: skip
         done = subprocess.run(
             [sys.executable, "-B", "-c", code, *words, "dataset=streets"],
