@@ -67,7 +67,7 @@ function boxRows(task, { scores, labels }, least) {
   const counts = new Map();
   labels.forEach((label, k) => scores[k] >= least && counts.set(label, (counts.get(label) ?? 0) + 1));
   return [...counts].sort((a, b) => b[1] - a[1]).map(([label, count]) =>
-    ({ name: task.classes[label].name, told: String(count), colour: colourOf(label) }));
+    ({ name: task.classes[label]?.name ?? `class ${label}`, told: String(count), colour: colourOf(label) }));
 }
 
 function areaRows(task, { labels }) {
