@@ -58,8 +58,9 @@ def device_name(trainer: Trainer) -> str:
     """What a process computes on, and how many there are."""
     device = trainer.strategy.root_device
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{device.type.upper()}"
-    threads = f", {torch.get_num_threads()} threads" if device.type == "cpu" else ""
-    return name + threads + (f" × {trainer.world_size}" if trainer.world_size > 1 else "")
+    threads = torch.get_num_threads()
+    told = f", {threads} thread{'s' if threads > 1 else ''}" if device.type == "cpu" else ""
+    return name + told + (f" × {trainer.world_size}" if trainer.world_size > 1 else "")
 
 
 class WriteReport(Callback):
@@ -75,6 +76,7 @@ class WriteReport(Callback):
         self.folder, self.entries, self.labels = folder, dict(entries), dict(labels or {})
         self.begin = self.written = time.perf_counter()
         self.cost = 0.0  # seconds of the last page
+        self.epochs = 0  # that are done
         self.started = self.past_first = self.broken = False
         self.batches = 0  # of which images were collected
         self.sheets: dict[str, Record] = {}
@@ -82,6 +84,7 @@ class WriteReport(Callback):
     def on_train_start(self, trainer: Trainer, _module: LightningModule) -> None:
         self.begin = self.epoch_begin = time.perf_counter()
         self.started = True
+        self.epochs = trainer.current_epoch
         if trainer.is_global_zero:
             note(self.folder, {**self.entries, "state": "training", "device": device_name(trainer)})
             for name, counts in self.labels.items():
@@ -97,7 +100,7 @@ class WriteReport(Callback):
             if self.batches == SHEETS:
                 self.write_sheets()
         elif time.perf_counter() - self.written > max(OFTEN, self.cost / SHARE):
-            self.write_now(trainer, trainer.current_epoch)
+            self.write_now(trainer)
 
     def collect(self, learner: LightningModule, batch: Mapping[str, Any]) -> None:
         """Keep a few images of a training batch with their labels, as the heads have learned from them."""
@@ -121,7 +124,7 @@ class WriteReport(Callback):
         for name, record in self.sheets.items():
             write_record(record, self.folder / FOLDER / name / "augmented.json")
         self.sheets = {}
-        self.write(epoch=0)
+        self.write()
         report(f"report    {self.folder / PAGE} follows the training (open it in a browser)")
 
     def on_train_epoch_start(self, *_: Any) -> None:
@@ -130,17 +133,16 @@ class WriteReport(Callback):
     def on_train_epoch_end(self, trainer: Trainer, _module: LightningModule) -> None:
         if self.sheets:
             self.write_sheets()
+        self.epochs = trainer.current_epoch + 1
         since = time.perf_counter() - self.written
         if trainer.is_global_zero and (since * SHARE >= self.cost or not self.past_first):
             self.past_first = True
-            self.write_now(trainer, trainer.current_epoch + 1, epoch_seconds=time.perf_counter() - self.epoch_begin)
+            self.write_now(trainer, epoch_seconds=time.perf_counter() - self.epoch_begin)
 
-    def write_now(self, trainer: Trainer, epochs: int, **entries: Any) -> None:
+    def write_now(self, trainer: Trainer, **entries: Any) -> None:
         """Write the page with all that was logged so far."""
-        for logger in trainer.loggers:
-            if isinstance(logger, CSVLogger):
-                logger.save()  # it keeps the last rows in memory
-        self.write(epoch=epochs, **entries)
+        save_curves(trainer)
+        self.write(**entries)
 
     def write(self, **entries: Any) -> None:
         """Note entries and write the page; what is wrong with a page stops no training, not even a bug of ours."""
@@ -149,7 +151,7 @@ class WriteReport(Callback):
         begin = time.perf_counter()
         seconds = {"seconds": round(begin - self.begin, 1), "updated": now()}
         try:
-            note(self.folder, {**entries, **seconds})
+            note(self.folder, {"epoch": self.epochs, **entries, **seconds})
             write_report(self.folder)
         except UserError as error:
             report(f"no report: {error}")
@@ -162,6 +164,7 @@ class WriteReport(Callback):
 
     def on_exception(self, trainer: Trainer, _module: LightningModule, exception: BaseException) -> None:
         if trainer.is_global_zero:
+            save_curves(trainer)
             self.ended(exception)
 
     def ended(self, exception: BaseException) -> None:
@@ -170,6 +173,13 @@ class WriteReport(Callback):
             stopped = isinstance(exception, Stopped | KeyboardInterrupt)
             reason = f"{type(exception).__name__}: {exception}" if str(exception) else type(exception).__name__
             self.write(**({"state": "stopped"} if stopped else {"state": "failed", "failure": reason}))
+
+
+def save_curves(trainer: Trainer) -> None:
+    """Write what was logged to metrics.csv: its logger keeps the last rows in memory."""
+    for logger in trainer.loggers:
+        if isinstance(logger, CSVLogger):
+            logger.save()
 
 
 def labels_of(learner: Learner, data: DataModule) -> dict[str, Any]:

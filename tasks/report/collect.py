@@ -6,6 +6,7 @@ from typing import Any
 from tasks.common.errors import UserError
 from tasks.common.nested import leaves
 from tasks.common.records import FOLDER
+from tasks.report.exported import exported
 from tasks.report.history import read_history
 from tasks.report.outcome import outcome
 from tasks.report.pictures import read_pictures
@@ -43,6 +44,7 @@ def collect(folder: Path) -> dict[str, Any]:
             for head in heads_of(run["costs"]) or heads
             if is_plain(head)
         ],
+        "exported": exported(folder),
         "outcome": outcome(folder, run["log"]),
         "config": dict(leaves(config)) if isinstance(config, dict) else {},
     }

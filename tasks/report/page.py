@@ -20,6 +20,10 @@ SCRIPTS = (
     "maps",
     "labels",
     "gallery",
+    "scatter",
+    "benchmark",
+    "search",
+    "exported",
     "outcome",
     "parts",
 )

@@ -7,12 +7,18 @@ function ink(place) {
 }
 
 function runList(runs) {
-  return table([{ name: "run", left: true }, { name: "task", left: true, format: String }, { name: "state", left: true, format: String }, { name: "params" }, { name: "training" }, { name: "command", left: true, format: String }],
+  return table([{ name: "run", left: true }, { name: "task", left: true, format: String }, { name: "state", left: true, format: String }, { name: "params" }, { name: "training" }],
     runs.map((run, place) => {
       const costs = run.costs.shared || Object.values(run.costs).find((value) => value && value.params);
       return [h("b", { class: "run-name", style: { color: `var(${ink(place)})` } }, run.name), run.task, STATES[run.state] || run.state,
-        h("span", {}, costs ? params(costs.params) : "–"), h("span", {}, run.training.seconds ? duration(run.training.seconds) : "–"), run.command || "–"];
+        h("span", {}, costs ? params(costs.params) : "–"), h("span", {}, run.training.seconds ? duration(run.training.seconds) : "–")];
     }), { sortable: false, caption: "runs", kind: "runs" });
+}
+
+function commands(runs) {
+  const known = runs.filter((run) => run.command);
+  return known.length > 0 && h("details", {}, h("summary", {}, "commands"), known.map((run, place) => [
+    h("span", { class: "run-name", style: { color: `var(${ink(runs.indexOf(known[place]))})` } }, run.name), copied(run.command)]));
 }
 
 function keyTable(runs, keys) {
@@ -123,7 +129,7 @@ function sameImages(runs) {
 function show({ runs, keys }) {
   watchColours();
   const parts = [
-    section("runs", "Runs", runList(runs)),
+    section("runs", "Runs", runList(runs), commands(runs)),
     section("keys", "Keys that differ", keyTable(runs, keys)),
     section("scores", "Scores", scoreTable(runs, "scores"), note(`Differences are from ${runs[0].name}.`), h("details", {}, h("summary", {}, "classes"), scoreTable(runs, "classes"))),
     section("curves", "Curves", curvesOver(runs)),

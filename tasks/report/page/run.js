@@ -50,7 +50,8 @@ function counts(data, metrics) {
 
 function times(run, metrics) {
   const parts = [];
-  if (run.training.seconds) parts.push(`${duration(run.training.seconds)} training`);
+  const again = run.changed.some(([key]) => key === "resume") ? " since it was resumed" : "";
+  if (run.training.seconds) parts.push(`${duration(run.training.seconds)} training${again}`);
   else if (run.record.seconds) parts.push(`${duration(run.record.seconds)} so far`);
   if (metrics.seconds) parts.push(`${duration(metrics.seconds)} scoring`);
   return parts.join(", ");
@@ -104,7 +105,7 @@ function curves(history) {
         name: shownName(name), x, y: panel.smooth ? smoothed(y, smooth) : y, points: panel.points && x.length < 60,
         hidden: many && panel.title === "Validation scores" && panel.names.some((one) => MAIN.test(one)) && !MAIN.test(name),
       };
-    }), { sync: "epochs", xRange: [0, epochs], yRange: panel.yRange, log: false })));
+    }), { sync: "epochs", xRange: [0, epochs], yRange: panel.yRange })));
   }
   fill();
   const single = names.every((name) => history.curves[name].x.length < 4);
@@ -145,13 +146,18 @@ function searchable(rows, changed) {
   return h("div", {}, h("input", { type: "search", placeholder: "search keys", "aria-label": "search keys", oninput: (event) => fill(event.target.value) }), place);
 }
 
+const FIRST = ["search", "exported", "gate", "benchmark"];
+
 function show(data) {
   watchColours();
+  const own = outcomeSections(data.outcome, data.exported, data.run.changed);
+  const first = own.filter((each) => each && FIRST.includes(each.id)); // what such a run is for
   const sections = [
+    first,
     curves(data.history),
     scoreTables(data.scores, data.metrics),
     ...data.heads.flatMap((head) => headSections(head, data.heads.length > 1)),
-    ...outcomeSections(data.outcome),
+    own.filter((each) => !first.includes(each)),
     details(data),
   ].flat().filter(Boolean);
   const links = sections.map((each) => [each.id, each.querySelector("h2").textContent]);
