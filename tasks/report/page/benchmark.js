@@ -31,7 +31,7 @@ function timeBars(rows) {
   const most = Math.max(...known.map(whole)) || 1;
   return h("figure", { class: "plot times", "data-title": "Milliseconds by stage" }, h("figcaption", {}, "Milliseconds by stage"),
     known.map((row) => h("div", { class: "time" }, h("span", {}, row.name), h("span", { class: "parts", title: STAGES.map(([key, name]) => `${name} ${short(row[key])} ms`).join(", ") },
-      STAGES.map(([key, , ink]) => h("i", { style: { width: `${(88 * row[key]) / most}%`, background: `var(${ink})` } })), h("b", {}, short(whole(row)))))),
+      STAGES.map(([key, , ink]) => h("i", { style: { width: `${(80 * row[key]) / most}%`, background: `var(${ink})` } })), h("b", {}, `${(Number.isFinite(row.whole_p50_ms) ? row.whole_p50_ms : whole(row)).toFixed(2)} ms`)))),
     h("div", { class: "keys" }, STAGES.map(([, name, ink]) => h("span", {}, h("i", { class: "dot", style: { background: `var(${ink})` } }), name))));
 }
 
@@ -41,6 +41,6 @@ function worthOverTime(rows, worths) {
     || ["multiply_adds", "million multiply-adds", 1e6];
   const points = rows.map((row) => ({ name: row.name, x: row.network_p50_ms, y: typeof row[key] === "number" ? row[key] / unit : NaN,
     told: `${row.name}: ${short(row.network_p50_ms)} ms, ${name} ${short(row[key] / unit)}` }));
-  return scatter(`${name[0].toUpperCase() === name[0] ? name : name[0].toUpperCase() + name.slice(1)} over latency`, points,
+  return scatter(`Latency and ${name}`, points,
     { x: "milliseconds of the network, median", y: name, zero: true, front: key !== "multiply_adds" });
 }

@@ -63,6 +63,17 @@ function scoreTable(runs, of) {
   return table(columns, body, { caption: of });
 }
 
+// Means over the runs that differ in their seed alone.
+function seedTable({ columns, rows }) {
+  return table(columns.map((name) => ({ name, left: !rows.some((row) => typeof row[columns.indexOf(name)] !== "string"), format: meanOf })), rows, { caption: "over seeds", kind: "free", sortable: false });
+}
+
+function meanOf(cell) {
+  if (!Array.isArray(cell)) return Number.isInteger(cell) ? whole(cell) : typeof cell === "number" ? score(cell) : cell ?? "–";
+  const [mean, sd] = cell;
+  return typeof sd === "number" ? `${score(mean)} ± ${sd.toFixed(4)}` : score(mean);
+}
+
 function difference(value) {
   return typeof value !== "number" ? "–" : `${value > 0 ? "+" : ""}${value.toFixed(4)}`;
 }
@@ -126,15 +137,16 @@ function sameImages(runs) {
   });
 }
 
-function show({ runs, keys }) {
+function show({ runs, keys, seeds }) {
   watchColours();
   const parts = [
     section("runs", "Runs", runList(runs), commands(runs)),
     section("keys", "Keys that differ", keyTable(runs, keys)),
+    seeds && section("seeds", "Over seeds", seedTable(seeds), note("Mean ± standard deviation (n - 1) of the runs that differ in their seed alone.")),
     section("scores", "Scores", scoreTable(runs, "scores"), note(`Differences are from ${runs[0].name}.`), h("details", {}, h("summary", {}, "classes"), scoreTable(runs, "classes"))),
     section("curves", "Curves", curvesOver(runs)),
     section("images", "The same images", sameImages(runs)),
-  ];
+  ].filter(Boolean);
   document.body.append(topbar(parts.map((each) => [each.id, each.querySelector("h2").textContent])),
     h("main", {}, h("header", {}, h("div", { class: "title" }, h("h1", {}, `${runs.length} runs compared`))), parts),
     h("footer", {}, "Written by python -m tasks.compare. Charts: uPlot (MIT)."));

@@ -9,7 +9,7 @@ function scatter(title, points, { x, y, zero = false, front = true }) {
   const layer = h("svg", { svg: true, role: "img", "aria-label": `${title}: ${y} over ${x}` });
   const kinds = [...new Map(kept.filter((point) => point.kind).map((point) => [point.kind, point.ink])).entries()];
   const legend = h("div", { class: "keys" }, kinds.map(([kind, ink]) => h("span", {}, h("i", { class: "dot", style: { background: `var(${ink})` } }), kind)),
-    front && kept.length > 1 && h("span", {}, h("i", { class: "stroke" }), "no other is better in both"));
+    front && bestOf(kept).length > 1 && h("span", {}, h("i", { class: "stroke" }), "no other is better in both"));
   const figure = h("figure", { class: "plot scatter", "data-title": title }, h("figcaption", {}, title), layer, legend);
   figure.points = kept;
   new ResizeObserver(() => { if (figure.clientWidth) drawScatter(layer, kept, figure.clientWidth, { x, y, zero, front }); }).observe(figure);
@@ -26,7 +26,7 @@ function drawScatter(layer, points, width, { x, y, zero, front }) {
     made.textContent = content;
     return made;
   };
-  const wide = Math.max(2, Math.floor((width - left - right) / 80));
+  const wide = Math.max(2, Math.floor((width - left - right) / 55));
   const marks = [
     ...ticks(across.low, across.high, wide).flatMap((value) => [line(across.at(value), top, across.at(value), height - bottom),
       word(tickText(value), { x: across.at(value), y: height - bottom + 16, "text-anchor": "middle" })]),
@@ -78,7 +78,7 @@ function nameDots(layer, points, places, order, width) {
 
 function scaleOf(values, zero, from, to) {
   let [low, high] = [Math.min(...values, ...(zero ? [0] : [])), Math.max(...values)];
-  const room = (high - low) * 0.08 || Math.abs(high) * 0.1 || 1;
+  const room = (high - low) * 0.08 || Math.abs(high) * 0.1 || 0.1;
   if (!zero) low -= room;
   high += room;
   return { low, high, at: (value) => Math.round(10 * (from + ((value - low) / (high - low)) * (to - from))) / 10 };

@@ -24,5 +24,6 @@ function searchCharts({ columns, rows }, changed) {
 
 function searchSection({ columns, rows }, plots, changed) {
   const charts = searchCharts({ columns, rows }, changed);
-  return section("search", "Search", charts || plots, freeTable(columns, rows, "history.csv"));
+  return section("search", "Search", charts || plots, freeTable(columns, rows, "history.csv"),
+    rows.some((row) => row.includes("step")) && note("What follows is of the network that was found, in its own training."));
 }

@@ -25,7 +25,12 @@ ONE = {
     "detect": ("image_size=[96,192]", "head.extras=[32,32]", "head.norm_momentum=0.1"),
     "classify": ("head.hidden=16", "data.holdout=0.25"),
 }
-HEADS = ("segment.head.hidden=16", "detect.head.extras=[32]", "detect.head.norm_momentum=0.1", "classify.head.hidden=16")
+HEADS = (
+    "segment.head.hidden=16",
+    "detect.head.extras=[32]",
+    "detect.head.norm_momentum=0.1",
+    "classify.head.hidden=16",
+)
 
 
 @pytest.fixture(scope="module")
