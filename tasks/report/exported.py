@@ -17,7 +17,7 @@ def exported(folder: Path) -> dict[str, Any]:
     """
     manifest = read_json(folder / "model.json")
     name = manifest.get("file")
-    if not isinstance(name, str) or Path(name).name != name:
+    if not isinstance(name, str) or not name or Path(name).name != name:
         return {}
     path = folder / name
     files = [path, *(path.with_suffix(suffix) for suffix in PIECES.get(path.suffix, ()))]

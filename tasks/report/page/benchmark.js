@@ -10,11 +10,12 @@ const STAGES = [["prepare_p50_ms", "photo → input", "--c2"], ["network_p50_ms"
 
 function benchmarkParts(rows) {
   const worths = WORTHS.filter((key) => rows.some((row) => typeof row[key] === "number"));
-  const columns = [{ name: "name", left: true, format: String }, { name: "runs on", left: true, format: String }, { name: "input", left: true, format: String },
+  const columns = [{ name: "name", left: true, format: String }, 
     ...worths.map((name) => ({ name })),
-    ...MEASURED.map(([, name, , digits]) => ({ name, format: (value) => (typeof value === "number" ? value.toFixed(digits) : "–") }))];
-  const cells = rows.map((row) => [row.name, [row.runtime, row.precision, row.device].filter(Boolean).join(", "), row.height ? `${row.height}×${row.width}` : "–",
-    ...worths.map((key) => row[key]), ...MEASURED.map(([key, , unit]) => (typeof row[key] === "number" ? row[key] / unit : null))]);
+    ...MEASURED.map(([, name, , digits]) => ({ name, format: (value) => (typeof value === "number" ? value.toFixed(digits) : "–") })),
+    { name: "input", left: true, format: String }, { name: "runs on", left: true, format: String }];
+  const cells = rows.map((row) => [row.name, ...worths.map((key) => row[key]), ...MEASURED.map(([key, , unit]) => (typeof row[key] === "number" ? row[key] / unit : null)),
+    row.height ? `${row.height}×${row.width}` : "–", [row.runtime, row.precision, row.device].filter(Boolean).join(", ")]);
   const { threads, photo } = rows[0];
   return [
     note(`Medians on ${threads} ${threads === 1 ? "thread" : "threads"}, from a photo of ${photo} to results in its pixels.`),
