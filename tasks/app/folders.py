@@ -25,7 +25,7 @@ DATA = ("root", "train.images", "val.images")
 RESULTS = (
     *("metrics.json", "network.json", "training.json", "benchmark.json", "metrics.csv", "study.log", "trials.log"),
     *("logger.json", "events.out.tfevents.*"),
-    *("report.html", "gate.json"),
+    *("report.html", "gate.json", "classes.csv", "errors.csv", "predictions.json"),
 )
 INPUTS = ("resume", "search.study")  # files that a command continues from, in the folder that contains them
 SHARED = ("train", "evaluate")  # modes in which several processes form one run

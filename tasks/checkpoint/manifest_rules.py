@@ -79,7 +79,7 @@ def of_resize(rule: Mapping[str, Any], height: int | None, width: int | None) ->
             if not is_whole(rule.get(key), 1):
                 return f"input.resize.{key} {short(rule.get(key))} is not {whole(1)}"
         if height is not None and (rule["height"], rule["width"]) != (height, width):
-            return f"input.resize makes {rule['width']}×{rule['height']} pixels, and the file takes {width}×{height}"
+            return f"input.resize makes {rule['height']}×{rule['width']} pixels, and the file takes {height}×{width}"
     if name == "letterbox" and not is_whole(rule.get("fill"), 0, 255):
         return f"input.resize.fill {short(rule.get('fill'))} is not a whole number from 0 to 255"
     if name != "resize_centre_crop":
@@ -97,7 +97,7 @@ def of_resize(rule: Mapping[str, Any], height: int | None, width: int | None) ->
         return f"input.resize.pillow {short(rule['pillow'])} is not {whole(0)}"
     made = (crop, crop) if crop is not None else tuple(lengths)
     if height is not None and made != (height, width):
-        return f"input.resize makes {made[1]}×{made[0]} pixels, and the file takes {width}×{height}"
+        return f"input.resize makes {made[0]}×{made[1]} pixels, and the file takes {height}×{width}"
     return ""
 
 

@@ -139,7 +139,7 @@ class ClassifyTask(Task):
     def gallery(self, count: int, images: Sequence[int]) -> RightAndWrong:
         return RightAndWrong(count, images, self.class_names, self.target, self.output.temperature or 1.0)
 
-    def results(self, metric: Metric, folder: Path) -> list[str]:
+    def results(self, metric: Metric, folder: Path, _pictures: Path | None) -> list[str]:
         """Write classes.csv: precision, recall, F1 and AUROC of each class, the lowest F1 first."""
         assert isinstance(metric, ClassifyScores)
         path = folder / "classes.csv"

@@ -186,8 +186,13 @@ class Task(nn.Module, ABC):
         """Whether mix() changes images; the labels of other heads cannot follow such changes."""
         return False
 
-    def results(self, _metric: Metric, _folder: Path) -> list[str]:
-        """Write further result files beside metrics.json, from the metric after compute(); returns lines about them."""
+    def results(self, _metric: Metric, _folder: Path, _pictures: Path | None) -> list[str]:
+        """Write further result files, from the metric after compute(); returns lines about them.
+
+        Args:
+            folder: the run's; of several heads, one of this head's own within it.
+            pictures: folder of this head's pictures; None if none are drawn.
+        """
         return []
 
     def curves(self, _metric: Metric) -> dict[str, Any]:

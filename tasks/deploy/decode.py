@@ -46,7 +46,8 @@ def prepare(photo: Array, model: Mapping[str, Any]) -> tuple[Array, Place]:
     takes, rule = model["input"], model["input"]["resize"]
     (height, width), place = fitted(rule, photo.shape[:2])
     if (takes["height"] or height, takes["width"] or width) != (height, width):
-        raise ValueError(f"it is {width}×{height} pixels, and the file takes {takes['width']}×{takes['height']}")
+        wanted = f"{takes['height']}×{takes['width']} (height×width)"
+        raise ValueError(f"it is {height}×{width} pixels, and the file takes {wanted}")
     x, y, across, down = place
     planes = resized(photo, (down, across), rule.get("interpolation"), rule.get("pillow", 0))
     seen = planes[:, max(-y, 0) : height - y, max(-x, 0) : width - x]

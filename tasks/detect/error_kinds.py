@@ -31,13 +31,39 @@ class Errors(NamedTuple):
     counts: Integers
 
 
-def errors(truths: Truths, found: Found, images: Integers, categories: Integers) -> Errors:
-    """Classify the detections; the arguments are those of `coco_map.evaluate`."""
+class Judged(NamedTuple):
+    """Detections matched with truths at an IoU of 0.5.
+
+    Attributes:
+        data: sorted detections and truths.
+        categories: (K) ids, ascending.
+        truth_of, on_crowd: see hits().
+        score: the threshold with the best F1 over all classes; infinite without detections.
+    """
+
+    data: Arranged
+    categories: Integers
+    truth_of: Integers
+    on_crowd: Flags
+    score: float
+
+    def best_threshold(self) -> float | None:
+        """The score with the best F1; None if no detection is right."""
+        return self.score if (self.truth_of >= 0).any() else None
+
+
+def judge(truths: Truths, found: Found, images: Integers, categories: Integers) -> Judged:
+    """Match the detections; the arguments are those of `coco_map.evaluate`."""
     images, categories = np.unique(images), np.unique(categories)
     data = arrange(truths, found, images, categories)
     truth_of, on_crowd = hits(data)
     score = best_score(data.found.scores[~on_crowd], truth_of[~on_crowd] >= 0, int((~data.truths.crowd).sum()))
+    return Judged(data, categories, truth_of, on_crowd, score)
 
+
+def errors(judged: Judged) -> Errors:
+    """Classify the detections."""
+    data, categories, truth_of, on_crowd, score = judged
     sure = data.found.scores >= score
     same, other = best_overlaps(data)
     kind = np.select(
@@ -53,16 +79,6 @@ def errors(truths: Truths, found: Found, images: Integers, categories: Integers)
     np.add.at(counts, (data.found.category[looked_at], kind[looked_at]), 1)
     counts[:, KINDS.index("missed")] = np.bincount(data.truths.category[missed], minlength=len(categories))
     return Errors(score, categories, counts)
-
-
-def best_threshold(truths: Truths, found: Found, images: Integers, categories: Integers) -> float | None:
-    """The score threshold with the best F1, as in errors(); None if no detection is right."""
-    data = arrange(truths, found, np.unique(images), np.unique(categories))
-    truth_of, on_crowd = hits(data)
-    right = truth_of[~on_crowd] >= 0
-    if not right.any():
-        return None
-    return best_score(data.found.scores[~on_crowd], right, int((~data.truths.crowd).sum()))
 
 
 def hits(data: Arranged) -> tuple[Integers, Flags]:

@@ -109,11 +109,11 @@ class BestMedianWorst(Gallery):
         some += [("spread", fixed[number]) for number in sorted(fixed)]
         pictures = [picture(s.boxed, s.jpeg, s.name, kind) for kind, s in some if s.boxed is not None]
         about = {"type": "boxes", "classes": classes(self.class_names), "threshold": SHOWN, "lowest": LOWEST}
-        return (
-            Record({**about, "note": f"chosen by F1 at score {SHOWN}, and some evenly spread"}, pictures)
-            if pictures
-            else None
+        note = (
+            f"best, median and worst are ranked by the F1 of their boxes from score {SHOWN} on, wherever the slider "
+            "is; others are evenly spread"
         )
+        return Record({**about, "note": note}, pictures) if pictures else None
 
     def chosen(self, kept: Sequence[Any]) -> Iterator[tuple[str, int, Shown]]:
         """Yield the images with their kind and their number within it."""

@@ -13,7 +13,7 @@ from tasks.common.annotations import HOLE, Annotations
 from tasks.common.gathering import gather, joined
 from tasks.detect.arrange import Found, Integers, Truths
 from tasks.detect.coco_map import Result, evaluate
-from tasks.detect.error_kinds import best_threshold
+from tasks.detect.error_kinds import Judged, judge
 
 
 class CocoMAP(Metric):
@@ -42,6 +42,7 @@ class CocoMAP(Metric):
     result: Result
     truths: Truths
     found: Found
+    known: Judged | None = None  # of these
 
     def __init__(self, classes: Sequence[tuple[str, int]], official: bool = False) -> None:
         super().__init__(dist_sync_fn=gather)
@@ -80,6 +81,7 @@ class CocoMAP(Metric):
         for image in images[counts > 1][:1]:
             raise ValueError(f"image {image} was scored {counts[images == image][0]} times")
         self.image_ids, self.truths, self.found = images, self.all_truths(), self.all_found()
+        self.known = None
         categories = np.array(list(self.evaluated.values()), np.int64)
         if self.official:
             from tasks.detect.official import evaluate_officially
@@ -91,9 +93,11 @@ class CocoMAP(Metric):
         each = {f"AP/{name}": precisions[category] for name, category in self.evaluated.items()}
         return {**self.result.numbers, **each, "images": len(images)}
 
-    def best_threshold(self) -> float | None:
-        """After compute(): the score threshold with the best F1 over all classes at IoU 0.5; None without a hit."""
-        return best_threshold(self.truths, self.found, self.image_ids, self.result.categories)
+    def judged(self) -> Judged:
+        """After compute(): the detections matched at IoU 0.5, once for all who ask."""
+        if self.known is None:
+            self.known = judge(self.truths, self.found, self.image_ids, self.result.categories)
+        return self.known
 
     def all_truths(self) -> Truths:
         """By image id, so that the distribution of images over processes does not matter."""

@@ -6,10 +6,9 @@ from typing import Any
 import numpy as np
 
 from tasks.common.curves import Ranked, confusion, precision_chart, threshold_charts
-from tasks.detect.arrange import arrange
 from tasks.detect.confusion import confusion_with_background
-from tasks.detect.error_kinds import hits
 from tasks.detect.metric import CocoMAP
+from tasks.detect.quality import SHOWN
 
 BACKGROUND = "background"
 
@@ -17,9 +16,7 @@ BACKGROUND = "background"
 def curves(metric: CocoMAP) -> dict[str, Any]:
     """From the metric after compute()."""
     names = sorted(metric.evaluated, key=metric.evaluated.__getitem__)  # results ascend by category id
-    images, categories = np.unique(metric.image_ids), np.unique(metric.result.categories)
-    data = arrange(metric.truths, metric.found, images, categories)
-    truth_of, on_crowd = hits(data)
+    data, _, truth_of, on_crowd, _ = metric.judged()
     counted = ~on_crowd
     category, scores, right = data.found.category[counted], data.found.scores[counted], truth_of[counted] >= 0
     truths = np.bincount(data.truths.category[~data.truths.crowd], minlength=len(names))
@@ -33,15 +30,15 @@ def curves(metric: CocoMAP) -> dict[str, Any]:
         "By COCO's rules; a detection is right from an IoU of 0.5 (or 0.75) with a truth of its class that no better "
         "one has found."
     )
-    if best is not None:
-        matrix = confusion_with_background(data, truth_of, on_crowd, best, len(names))
-        found["confusion"] = confusion(
-            [*names, BACKGROUND],
-            [*names, BACKGROUND],
-            matrix,
-            f"Detections from score {best:.3f} on, where F1 is best, at an IoU of 0.5. The row of background has "
-            "those for which no truth is left, its column the truths that were missed.",
-        )
+    score = SHOWN if best is None else best
+    why = "because none is right" if best is None else "where F1 is best"
+    found["confusion"] = confusion(
+        [*names, BACKGROUND],
+        [*names, BACKGROUND],
+        confusion_with_background(data, truth_of, on_crowd, score, len(names)),
+        f"Detections from score {score:.3f} on, {why}, at an IoU of 0.5. The row of background has those for which no "
+        "truth is left, its column the truths that were missed.",
+    )
     return found
 
 

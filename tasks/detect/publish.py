@@ -13,15 +13,16 @@ from tasks.detect.metric import CocoMAP
 from tasks.detect.results import write_results
 
 
-def publish(metric: CocoMAP, folder: Path) -> list[str]:
-    """Write the files; returns lines that describe them."""
+def publish(metric: CocoMAP, folder: Path, pictures: Path | None) -> list[str]:
+    """Write the files, and the curves if there is a folder of pictures; returns lines that describe them."""
     class_names = sorted(metric.evaluated, key=metric.evaluated.__getitem__)  # results ascend by category id
     write_results(metric.found, folder / "predictions.json")
-    kinds = errors(metric.truths, metric.found, metric.image_ids, metric.result.categories)
+    kinds = errors(metric.judged())
     write_errors(kinds, class_names, folder / "errors.csv")
     said = []
-    if (folder / "pictures").is_dir():  # if pictures are requested
-        said.append(write_curves(metric, class_names, folder / "pictures" / "precision_recall.png"))
+    if pictures is not None:
+        pictures.mkdir(parents=True, exist_ok=True)
+        said.append(write_curves(metric, class_names, pictures / "precision_recall.png"))
     counts = ", ".join(f"{kind} {count}" for kind, count in zip(KINDS, kinds.counts.sum(0), strict=True))
     where = (
         f"at score {kinds.score:.2f} and above, where F1 is best" if len(metric.found.scores) else "without a box found"

@@ -201,7 +201,7 @@ class DetectTask(Task):
     def calibrate(self, metric: Metric) -> None:
         """Set the score threshold with the best F1, for overlays; unknown if nothing was found."""
         assert isinstance(metric, CocoMAP)
-        self.output.threshold = metric.best_threshold()
+        self.output.threshold = metric.judged().best_threshold()
 
     def recall(self, metadata: Mapping[str, Any]) -> None:
         threshold = metadata.get("threshold")
@@ -212,10 +212,10 @@ class DetectTask(Task):
     def gallery(self, count: int, images: Sequence[int]) -> BestMedianWorst:
         return BestMedianWorst(count, images, self.class_names)
 
-    def results(self, metric: Metric, folder: Path) -> list[str]:
-        """Write predictions.json, precision-recall curves and the table of errors."""
+    def results(self, metric: Metric, folder: Path, pictures: Path | None) -> list[str]:
+        """Write predictions.json, the table of errors and, among the pictures, precision-recall curves."""
         assert isinstance(metric, CocoMAP)
-        return publish(metric, folder)
+        return publish(metric, folder, pictures)
 
     def curves(self, metric: Metric) -> dict[str, Any]:
         assert isinstance(metric, CocoMAP)

@@ -137,10 +137,9 @@ def class_counts(kind: str, rows: Sequence[Mapping[str, Any]]) -> str:
 def image_sizes(splits: Mapping[str, Mapping[str, Any]]) -> str:
     """A table of the most frequent sizes."""
     rows = [
-        f"<tr><td>{text(name)}</td><td>{each['width']}×{each['height']}</td><td>{each['images']:,}</td></tr>"
+        f"<tr><td>{text(name)}</td><td>{each['height']}×{each['width']}</td><td>{each['images']:,}</td></tr>"
         for name, entry in splits.items()
         for each in entry["sizes"][:8]
     ]
-    return (
-        f"<h2>Most frequent sizes</h2><table><tr><th>split</th><th>size</th><th>images</th></tr>{''.join(rows)}</table>"
-    )
+    head = "<tr><th>split</th><th>height×width</th><th>images</th></tr>"
+    return f"<h2>Most frequent sizes</h2><table>{head}{''.join(rows)}</table>"

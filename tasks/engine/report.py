@@ -21,6 +21,7 @@ from tasks.common.writing import write_text
 from tasks.data.loading.datamodule import DataModule
 from tasks.data.loading.label_counts import label_counts
 from tasks.engine.learner import Learner
+from tasks.report.process import this_process
 from tasks.report.write import PAGE, note, now, write_report
 
 PACKAGES = ("mobilevision", "torch", "torchvision", "lightning")
@@ -58,9 +59,9 @@ def device_name(trainer: Trainer) -> str:
     """What a process computes on, and how many there are."""
     device = trainer.strategy.root_device
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{device.type.upper()}"
-    threads = torch.get_num_threads()
-    told = f", {threads} thread{'s' if threads > 1 else ''}" if device.type == "cpu" else ""
-    return name + told + (f" × {trainer.world_size}" if trainer.world_size > 1 else "")
+    count = torch.get_num_threads()
+    threads = f", {count} thread{'' if count == 1 else 's'}" if device.type == "cpu" else ""
+    return name + threads + (f" × {trainer.world_size}" if trainer.world_size > 1 else "")
 
 
 class WriteReport(Callback):
@@ -86,7 +87,9 @@ class WriteReport(Callback):
         self.started = True
         self.epochs = trainer.current_epoch
         if trainer.is_global_zero:
-            note(self.folder, {**self.entries, "state": "training", "device": device_name(trainer)})
+            before = {"failure": None, "why": None}  # of a run that this one goes on with
+            own = {"state": "training", "device": device_name(trainer), "process": this_process()}
+            note(self.folder, {**self.entries, **before, **own})
             for name, counts in self.labels.items():
                 text = json.dumps(counts, ensure_ascii=False, separators=(",", ":"))
                 write_text(self.folder / FOLDER / name / "labels.json", text + "\n")
@@ -99,8 +102,20 @@ class WriteReport(Callback):
             self.collect(module, batch)
             if self.batches == SHEETS:
                 self.write_sheets()
-        elif time.perf_counter() - self.written > max(OFTEN, self.cost / SHARE):
+        elif self.is_due():
             self.write_now(trainer)
+
+    def on_validation_batch_end(self, trainer: Trainer, *_: Any) -> None:
+        """A long validation has pages, too, so that one who reads them sees that the run is alive."""
+        if self.started and trainer.is_global_zero and self.is_due():
+            self.write()
+
+    def interval(self) -> float:
+        """Seconds between pages within an epoch."""
+        return max(OFTEN, self.cost / SHARE)
+
+    def is_due(self) -> bool:
+        return time.perf_counter() - self.written > self.interval()
 
     def collect(self, learner: LightningModule, batch: Mapping[str, Any]) -> None:
         """Keep a few images of a training batch with their labels, as the heads have learned from them."""
@@ -149,7 +164,7 @@ class WriteReport(Callback):
         if self.broken:
             return
         begin = time.perf_counter()
-        seconds = {"seconds": round(begin - self.begin, 1), "updated": now()}
+        seconds = {"seconds": round(begin - self.begin, 1), "updated": now(), "interval": round(self.interval())}
         try:
             note(self.folder, {"epoch": self.epochs, **entries, **seconds})
             write_report(self.folder)
@@ -172,7 +187,8 @@ class WriteReport(Callback):
         if self.started and is_first():  # what is refused before leaves an empty folder
             stopped = isinstance(exception, Stopped | KeyboardInterrupt)
             reason = f"{type(exception).__name__}: {exception}" if str(exception) else type(exception).__name__
-            self.write(**({"state": "stopped"} if stopped else {"state": "failed", "failure": reason}))
+            how = {"state": "interrupted", "why": str(exception) or "Ctrl-C"}
+            self.write(**(how if stopped else {"state": "failed", "failure": reason}))
 
 
 def save_curves(trainer: Trainer) -> None:

@@ -7,11 +7,13 @@ import signal
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import lightning
 import torch
 from lightning.pytorch.utilities.exceptions import SIGTERMException
+from torchmetrics import Metric
 
 from tasks.checkpoint.checkpoint import load_state, make_metadata, open_checkpoint, read_ours, source_of
 from tasks.checkpoint.metadata import REINITIALIZED
@@ -20,6 +22,7 @@ from tasks.common.console import report
 from tasks.common.cpu import give_way_to_accelerator, keep_freed_memory
 from tasks.common.errors import Diverged, Stopped, UserError
 from tasks.common.ranks import is_first
+from tasks.common.task import Task
 from tasks.common.task_info import infos
 from tasks.common.writing import write_text
 from tasks.config.overrides import typed_keys
@@ -103,12 +106,11 @@ def train(run: Run, prepared: Prepared, splits: Splits, folder: Path) -> None:
     with tracking(run, folder) as tracked:
         try:
             exploded = fit(run, learner, data, metadata, splits, folder, [page], tracked)
-        except Stopped:
-            if is_first() and page.started:
-                page.write(state="stopped")
+        except Stopped as error:
+            page.ended(error)
             raise
         try:
-            score_best(run, prepared, folder, tracked, page)
+            score_best(run, prepared, folder, tracked, page, end_of(run, learner.trainer.current_epoch, exploded))
         except BaseException as error:
             page.ended(error)
             raise
@@ -116,8 +118,22 @@ def train(run: Run, prepared: Prepared, splits: Splits, folder: Path) -> None:
         raise Diverged(exploded)
 
 
-def score_best(run: Run, prepared: Prepared, folder: Path, tracked: Tracking, page: WriteReport) -> None:
-    """Score the best weights of a training that has just ended."""
+def end_of(run: Run, epochs: int, exploded: str) -> dict[str, str]:
+    """What the page of a training says of its end, once the weights are scored."""
+    if exploded:
+        return {"state": "failed", "failure": exploded}
+    if run.stop_after is not None and epochs < run.trainer.max_epochs:
+        return {
+            "state": "stopped_early",
+            "why": f"stop_after={run.stop_after}: {epochs} of {run.trainer.max_epochs} epochs",
+        }
+    return {"state": "finished"}
+
+
+def score_best(
+    run: Run, prepared: Prepared, folder: Path, tracked: Tracking, page: WriteReport, end: Mapping[str, str]
+) -> None:
+    """Score the best weights of a training that has just ended; `end` is noted when they are."""
     learner, data, _, costs = prepared
     folder = Path(learner.trainer.strategy.broadcast(str(folder)))  # only the first process knew it
     checkpoints = folder / "checkpoints"
@@ -135,7 +151,7 @@ def score_best(run: Run, prepared: Prepared, folder: Path, tracked: Tracking, pa
     report(f"scoring   {path}")
     if is_first():
         page.write(state="scoring")
-    tracked.results(score(run, learner, data, costs, folder))
+    tracked.results(score(run, learner, data, costs, folder, page, end))
 
 
 def ready(run: Run, prepared: Prepared, splits: Splits, folder: Path) -> dict[str, Any]:
@@ -335,25 +351,47 @@ def fit(
     return watch.exploded
 
 
-def score(run: Run, learner: Learner, data: DataModule, costs: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """Score the validation images and write metrics.json, network.json and pictures; returns the scores."""
+def score(
+    run: Run,
+    learner: Learner,
+    data: DataModule,
+    costs: dict[str, Any],
+    folder: Path,
+    page: WriteReport | None = None,
+    end: Mapping[str, str] = MappingProxyType({"state": "finished"}),
+) -> dict[str, Any]:
+    """Score the validation images and write metrics.json, network.json and pictures; returns the scores.
+
+    Args:
+        page: of the training that ends with it.
+        end: noted for the page when all is written.
+    """
     if (limit := run.trainer.spec.get("limit_val_batches", 1.0)) != 1.0 or isinstance(limit, int):
         report(f"scoring all {len(data.val):,} images (trainer.limit_val_batches holds within training only)")
     pictures = [Pictures(folder / "pictures", learner, run.pictures, data.val_numbers)] if run.pictures else []
-    scores = scored(run.trainer, learner, data, pictures)
+    scores = scored(run.trainer, learner, data, [*pictures, *([] if page is None else [page])])
     if learner.trainer.is_global_zero:
         write_text(folder / "network.json", json.dumps(costs, indent=2) + "\n")
         write_text(folder / "metrics.json", json.dumps(scores, indent=2) + "\n")
         print_scores(scores)
         report(f"metrics   {folder / 'metrics.json'}")
         for name, metric in learner.each_metric():
-            for line in learner.task(name).results(metric, folder):
-                report(line)
+            drawn = pictures[0].folders[name] if pictures else None
+            write_results(learner.task(name), metric, folder / name if len(learner.tasks) > 1 else folder, drawn)
             note_curves(folder, name, learner.task(name).curves(metric))
         if pictures:
             report(f"pictures  {folder / 'pictures'}")
-        report(finish(folder, state="finished"))
+        report(finish(folder, **end))
     return scores
+
+
+def write_results(task: Task, metric: Metric, folder: Path, pictures: Path | None) -> None:
+    """Write a head's files; of several heads each has a folder for them, because two may write files of one name."""
+    folder.mkdir(exist_ok=True)
+    for line in task.results(metric, folder, pictures):
+        report(line)
+    if not any(folder.iterdir()):
+        folder.rmdir()
 
 
 def scored(

@@ -101,7 +101,7 @@ class MultiLabelTask(Task):
     def gallery(self, count: int, images: Sequence[int]) -> Labelled:
         return Labelled(count, images, self.class_names, self.target, self.threshold)
 
-    def results(self, metric: Metric, folder: Path) -> list[str]:
+    def results(self, metric: Metric, folder: Path, _pictures: Path | None) -> list[str]:
         """Write classes.csv: each class's images, AP, F1 and AUROC, the worst first."""
         assert isinstance(metric, MultiLabelScores)
         path = folder / "classes.csv"

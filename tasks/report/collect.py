@@ -10,43 +10,50 @@ from tasks.report.exported import exported
 from tasks.report.history import read_history
 from tasks.report.outcome import outcome
 from tasks.report.pictures import read_pictures
-from tasks.report.reading import read_json, read_yaml
-from tasks.report.run import about, heads_of
+from tasks.report.reading import Parts, read_yaml
+from tasks.report.records import read_curves, read_labels, read_metrics
+from tasks.report.run import about
 from tasks.report.scores import score_tables
 
 
-def collect(folder: Path) -> dict[str, Any]:
+def collect(folder: Path, strict: bool = True) -> dict[str, Any]:
     """The page's data.
+
+    Args:
+        strict: whether damaged records raise an error; otherwise the page says what is left out.
 
     Raises:
         UserError: for a folder that is no run's, and files that cannot be read.
     """
     check_run(folder)
-    run = about(folder)
-    metrics = read_json(folder / "metrics.json")
-    heads: list[str] = run["heads"] or ([run["task"]] if run["task"] else [])
-    tables = score_tables(metrics, heads, folder) if metrics else []
-    records, config = folder / FOLDER, read_yaml(folder / "config.yaml")
+    parts = Parts(folder, strict)
+    run = about(folder, parts)
+    metrics = read_metrics(folder)
+    recorded = sorted(path.name for path in (folder / FOLDER).glob("*/"))  # if nothing else names the heads
+    heads = [head for head in run["heads"] or recorded or [run["task"]] if head and is_plain(head)]
+    config = read_yaml(folder / "config.yaml")
     return {
         "kind": "run",
         "run": run,
-        "history": read_history(folder / "metrics.csv"),
+        "history": parts.read(lambda: read_history(folder / "metrics.csv")) or {"epochs": 0, "curves": {}},
         "metrics": metrics,
-        "scores": tables,
-        "heads": [
-            {
-                "head": head,
-                "curves": read_json(records / head / "curves.json"),
-                "pictures": read_pictures(records / head / "pictures.json"),
-                "augmented": read_pictures(records / head / "augmented.json"),
-                "labels": read_json(records / head / "labels.json"),
-            }
-            for head in heads_of(run["costs"]) or heads
-            if is_plain(head)
-        ],
-        "exported": exported(folder),
-        "outcome": outcome(folder, run["log"]),
+        "scores": score_tables(metrics, heads or [""], folder, parts) if metrics else [],
+        "heads": [of_head(folder / FOLDER / head, parts) for head in heads],
+        "exported": parts.read(lambda: exported(folder)) or {},
+        "outcome": outcome(folder, run["log"], parts),
         "config": dict(leaves(config)) if isinstance(config, dict) else {},
+        "damaged": parts.damaged,
+    }
+
+
+def of_head(folder: Path, parts: Parts) -> dict[str, Any]:
+    """What the records of a head have for the page."""
+    return {
+        "head": folder.name,
+        "curves": parts.read(lambda: read_curves(folder / "curves.json")) or {},
+        "pictures": parts.read(lambda: read_pictures(folder / "pictures.json")),
+        "augmented": parts.read(lambda: read_pictures(folder / "augmented.json")),
+        "labels": parts.read(lambda: read_labels(folder / "labels.json")) or {},
     }
 
 

@@ -13,6 +13,7 @@ from tasks.report.sweep import over_seeds, telling
 
 PAGE = "compare.html"
 MOST = 12  # runs on a page
+COMMON = ("lr", "images_per_second", "waiting")  # what is logged of a training, not of a head
 UNTOLD = ("hydra.", "output_dir", "overwrite", "logger.save_dir")  # keys whose values say nothing about a training
 
 
@@ -64,6 +65,7 @@ def compared(runs: Sequence[Path]) -> dict[str, Any]:
     """The page's data."""
     records = [collect(run) for run in runs]
     names = telling(names_of(runs), [record["run"]["changed"] for record in records])
+    meets = len({head for record in records for head in heads_of(record)}) > 1
     return {
         "kind": "compare",
         "runs": [
@@ -71,7 +73,8 @@ def compared(runs: Sequence[Path]) -> dict[str, Any]:
                 "name": name,
                 "folder": str(run),
                 **{key: record["run"][key] for key in ("task", "command", "state", "costs", "training")},
-                "history": record["history"],
+                "record": {key: record["run"]["record"].get(key) for key in ("why", "failure", "updated", "interval")},
+                "history": {**record["history"], "curves": curves_of(record, meets)},
                 "metrics": record["metrics"],
                 "scores": record["scores"],
                 "pictures": {head["head"]: head["pictures"] for head in record["heads"]},
@@ -81,6 +84,25 @@ def compared(runs: Sequence[Path]) -> dict[str, Any]:
         ],
         "keys": differing([record["config"] for record in records]),
     }
+
+
+def heads_of(record: Mapping[str, Any]) -> list[str]:
+    """Names of a run's heads, as far as they are known."""
+    return [str(head["head"]) for head in record["heads"]]
+
+
+def curves_of(record: Mapping[str, Any], meets: bool) -> dict[str, Any]:
+    """A run's curves by name; where runs have several heads, those of a single one are named as with others beside."""
+    curves: dict[str, Any] = record["history"]["curves"]
+    heads = heads_of(record)
+    return {of_head(name, heads[0]): curve for name, curve in curves.items()} if meets and len(heads) == 1 else curves
+
+
+def of_head(name: str, head: str) -> str:
+    """A curve's name in a run of several heads: val/mIoU is val/segment/mIoU there, and the loss its head's own."""
+    kind, _, rest = name.partition("/")
+    common = kind == "train" and rest.partition("/")[0] in COMMON
+    return name if common or kind not in ("train", "val") else f"{kind}/{head}/{rest}"
 
 
 def names_of(runs: Sequence[Path]) -> list[str]:

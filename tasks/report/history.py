@@ -9,6 +9,7 @@ from tasks.report.reading import rounded
 
 POINTS = 1200  # of a curve: more would not show
 LARGEST_FIELD = 2**20  # characters
+MOST_STEPS = 2**53  # whole numbers up to here are exact as floats
 
 
 class Point(NamedTuple):
@@ -48,6 +49,8 @@ def points_of(table: "csv.DictReader[str]") -> Iterator[tuple[str, Point]]:
         except StopIteration:
             return
         except (KeyError, TypeError, ValueError, csv.Error):
+            continue
+        if not (0 <= epoch < MOST_STEPS and 0 <= step < MOST_STEPS):
             continue
         for name, text in row.items():
             if isinstance(name, str) and name not in ("epoch", "step") and isinstance(text, str) and text:

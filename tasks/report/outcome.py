@@ -2,35 +2,51 @@
 
 import csv
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from tasks.common.errors import UserError
 from tasks.report.pictures import as_data
-from tasks.report.reading import read_json
+from tasks.report.reading import Parts, read_json
 from tasks.report.scores import number
+from tasks.report.shapes import TEXT, Maybe, check
 
 TABLES = ("history.csv", "comparison.csv")
 PLOTS = ("pareto.png", "search.png", "steps.png", "learning_curve.png")
 LARGEST = 2**20  # bytes of a plot within the page
 ROWS = 500
+FINDING = {"level": TEXT, "text": TEXT, "split": Maybe(TEXT), "advice": Maybe(TEXT)}
 ASKS = "python -m tasks.doctor"  # in what is said about the data before training
 
 
-def outcome(folder: Path, log: list[str]) -> dict[str, Any]:
+def outcome(folder: Path, log: list[str], parts: Parts) -> dict[str, Any]:
     """`gate`, `benchmark`: rows; `tables`: columns and rows by file; `plots`; `doctor`: findings; `noticed`: lines."""
     return {
-        "gate": rows_of(folder / "gate.json"),
-        "benchmark": rows_of(folder / "benchmark.json"),
-        "tables": {name: table for name in TABLES if (table := table_of(folder / name))},
+        "gate": parts.read(lambda: rows_of(folder / "gate.json")) or [],
+        "benchmark": parts.read(lambda: rows_of(folder / "benchmark.json")) or [],
+        "tables": {name: table for name in TABLES if (table := parts.read(partial(table_of, folder / name)))},
         "plots": {
-            name: as_data(name, folder / name)
+            name: plot
             for name in PLOTS
-            if (folder / name).is_file() and (folder / name).stat().st_size <= LARGEST
+            if (folder / name).is_file()
+            and (folder / name).stat().st_size <= LARGEST
+            and (plot := parts.read(partial(as_data, name, folder / name)))
         },
-        "doctor": [each for each in read_json(folder / "doctor.json").get("findings", []) if isinstance(each, dict)],
+        "doctor": parts.read(lambda: findings(folder / "doctor.json")) or [],
         "noticed": [line.partition(f"; {ASKS}")[0] for line in log if ASKS in line],
     }
+
+
+def findings(path: Path) -> list[dict[str, Any]]:
+    """What the doctor has found; nothing without the file.
+
+    Raises:
+        UserError: for a damaged one.
+    """
+    record = read_json(path)
+    check(record, {"findings": Maybe([FINDING])}, path)
+    return record.get("findings") or []
 
 
 def rows_of(path: Path) -> list[dict[str, Any]]:

@@ -12,6 +12,7 @@ from typing import Any
 SCRIPTS = (
     "elements",
     "format",
+    "colours",
     "charts",
     "table",
     "matrix",
@@ -25,6 +26,7 @@ SCRIPTS = (
     "search",
     "exported",
     "outcome",
+    "state",
     "parts",
 )
 PAGES = {"run": "run.js", "compare": "compare.js"}

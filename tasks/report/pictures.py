@@ -8,32 +8,51 @@ from typing import Any
 
 from tasks.common.errors import UserError
 from tasks.report.reading import read_json
+from tasks.report.shapes import ABOVE_0, ANY, LEVEL, NUMBER, TEXT, WHOLE, Each, Is, Maybe, check, is_whole, problem
 
 NAME = re.compile(r"[\w-]+\.(jpg|png)")  # of a file beside the record, never in another folder
 KINDS = {"jpg": "jpeg", "png": "png"}
+BEGINNINGS = {"jpg": b"\xff\xd8", "png": b"\x89PNG"}
 MOST = 200  # pictures of one record
+ABOUT = {
+    "note": Maybe(TEXT),
+    "classes": [{"name": TEXT, "colour": Maybe((LEVEL, LEVEL, LEVEL))}],
+    **dict.fromkeys(("threshold", "lowest", "void"), Maybe(NUMBER)),
+}
+PICTURE = {"name": TEXT, "kind": Maybe(TEXT), "files": Each(ANY)}
+SIDES = {"width": ABOVE_0, "height": ABOVE_0}
+CORNERS = (NUMBER, NUMBER, NUMBER, NUMBER)
+SHARES = [(WHOLE, NUMBER)]
+ONE_OR_SHARES = Is("a class, or a list of classes and shares", lambda v: is_whole(v) or not problem(v, SHARES))
+OF_TYPE: dict[str, dict[str, Any]] = {  # a picture's own entries, by its record's type
+    "boxes": {**SIDES, "truth": [(*CORNERS, WHOLE, WHOLE)], "found": Maybe([(*CORNERS, WHOLE, NUMBER, WHOLE)])},
+    "maps": {**SIDES, "right": Maybe(NUMBER)},
+    "classes": {"truth": ONE_OR_SHARES, "found": Maybe(SHARES)},
+    "labels": {"truth": [WHOLE], "found": Maybe([NUMBER])},
+}
 
 
 def read_pictures(path: Path) -> dict[str, Any] | None:
     """A record of pictures (tasks/common/records.py), its files' contents as data addresses; None without it.
 
     Raises:
-        UserError: for a record that is none, or names a file elsewhere.
+        UserError: for a record that is none, is damaged, or names a file elsewhere.
     """
     record = read_json(path)
     if not record:
         return None
-    pictures = record.get("pictures")
-    if not isinstance(pictures, list) or not all(isinstance(each, Mapping) for each in pictures):
-        raise UserError(f"{path} has no list of pictures")
-    return record | {"pictures": [with_files(each, path) for each in pictures[:MOST]]}
+    kind = record.get("type")
+    if not isinstance(kind, str) or kind not in OF_TYPE:
+        raise UserError(f"{path} is damaged: its type is {kind!r}, none of {', '.join(OF_TYPE)}")
+    check(record, ABOUT | {"pictures": [PICTURE | OF_TYPE[kind]]}, path)
+    return record | {"pictures": [with_files(each, path) for each in record["pictures"][:MOST]]}
 
 
 def with_files(picture: Mapping[str, Any], path: Path) -> dict[str, Any]:
     """A picture's entry with its `files` as data addresses."""
-    files = picture.get("files")
-    names = files if isinstance(files, Mapping) else {}
-    return {**picture, "files": {str(role): as_data(name, path) for role, name in names.items()}}
+    if "image" not in picture["files"]:
+        raise UserError(f"{path} is damaged: {picture['name']!r} names no file of its image")
+    return {**picture, "files": {str(role): as_data(name, path) for role, name in picture["files"].items()}}
 
 
 def as_data(name: object, path: Path) -> str:
@@ -44,4 +63,6 @@ def as_data(name: object, path: Path) -> str:
         content = (path.parent / name).read_bytes()
     except OSError as error:
         raise UserError(f"{path} names {name}: {error.strerror}") from error
+    if not content.startswith(BEGINNINGS[match[1]]):
+        raise UserError(f"{path} names {name}, which has no {KINDS[match[1]].upper()} image")
     return f"data:image/{KINDS[match[1]]};base64,{base64.b64encode(content).decode()}"

@@ -2,15 +2,44 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 
 from tasks.common.errors import UserError
 
+T = TypeVar("T")
 RUN = "run.json"  # in the folder of records: what the other files of a run do not say
+
+
+class Parts:
+    """Reads parts of a page, of which some may be damaged.
+
+    Args:
+        folder: of the run; the lines name files within it.
+        strict: raise at the first damaged part instead of leaving it out.
+
+    Attributes:
+        damaged: a line about each part that is left out.
+    """
+
+    def __init__(self, folder: Path, strict: bool) -> None:
+        self.folder, self.strict = folder, strict
+        self.damaged: list[str] = []
+
+    def read(self, reader: Callable[[], T]) -> T | None:
+        """What a reader returns, or None if it raises a UserError or OSError."""
+        try:
+            return reader()
+        except (UserError, OSError) as error:
+            if self.strict:
+                raise UserError(str(error)) from error
+            line = str(error).replace(f"{self.folder}/", "")
+            if line not in self.damaged:
+                self.damaged.append(line)
+            return None
 
 
 def read_json(path: Path) -> dict[str, Any]:

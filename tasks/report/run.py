@@ -4,20 +4,20 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tasks.common.records import FOLDER
-from tasks.report.reading import RUN, part, read_json, read_yaml
+from tasks.report.process import has_ended
+from tasks.report.reading import Parts, part, read_yaml
+from tasks.report.records import NO_HEADS, read_costs, read_run, read_training
 
-NO_HEADS = ("height", "width", "shared")  # entries of network.json that are no head's
 LOG_LINES = 400
 
 
-def about(folder: Path) -> dict[str, Any]:
+def about(folder: Path, parts: Parts) -> dict[str, Any]:
     """The page's head, from run.json and what every run's folder has.
 
     Raises:
         UserError: for files that cannot be read.
     """
-    record = read_json(folder / FOLDER / RUN)
+    record = parts.read(lambda: read_run(folder)) or {}
     hydra, config = read_yaml(folder / ".hydra" / "hydra.yaml"), read_yaml(folder / "config.yaml")
     overrides = read_yaml(folder / ".hydra" / "overrides.yaml")
     sweep = [] if (folder / ".hydra").is_dir() else ["-m"]
@@ -27,7 +27,7 @@ def about(folder: Path) -> dict[str, Any]:
     words = [str(word) for word in overrides] if isinstance(overrides, list) else None
     task = part(hydra or {}, "hydra", "job", "name")
     config = config if isinstance(config, Mapping) else {}
-    costs = read_json(folder / "network.json") or part(record, "costs") or {}
+    costs = parts.read(lambda: read_costs(folder)) or part(record, "costs") or {}
     task = task or (head if (head := only_head(costs)) else None)
     choices = part(hydra or {}, "hydra", "runtime", "choices")
     choices = choices if isinstance(choices, Mapping) else {}
@@ -46,10 +46,10 @@ def about(folder: Path) -> dict[str, Any]:
         "epochs": part(config, "trainer", "max_epochs"),
         "costs": costs,
         "heads": heads_of(costs),
-        "training": read_json(folder / "training.json"),
-        "record": record,
-        "state": part(record, "state") or guessed_state(folder),
-        "log": log_of(folder),
+        "training": parts.read(lambda: read_training(folder)) or {},
+        "record": {key: value for key, value in record.items() if key != "process"},  # names the machine
+        "state": state_of(record, folder),
+        "log": parts.read(lambda: log_of(folder)) or [],
     }
 
 
@@ -64,9 +64,16 @@ def only_head(costs: Mapping[str, Any]) -> str | None:
     return heads[0] if len(heads) == 1 else "multitask" if heads else None
 
 
-def guessed_state(folder: Path) -> str:
-    """How far a run is that has not noted it."""
-    return "finished" if (folder / "metrics.json").is_file() else "unfinished"
+def state_of(record: Mapping[str, Any], folder: Path) -> str:
+    """How far a run is: as it has noted, unless its process is gone; guessed if it has noted nothing.
+
+    training, scoring, finished, stopped_early (as by stop_after), interrupted (by a signal; "stopped" in older
+    records), failed, broken_off (nobody noted an end), unfinished.
+    """
+    state: str | None = record.get("state")
+    if state in ("training", "scoring") and has_ended(record.get("process")):
+        return "broken_off"
+    return state or ("finished" if (folder / "metrics.json").is_file() else "unfinished")
 
 
 def quoted(word: str) -> str:

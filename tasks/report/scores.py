@@ -3,26 +3,29 @@
 import csv
 import math
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from tasks.common.errors import UserError
+from tasks.report.reading import Parts
 
 OF_CLASSES = ("iou", "AP", "boundary_F1")  # what stands before a class in a score's name
 TABLES = {"classes.csv": 0, "errors.csv": 1}  # rows at the end that are of no class
 UNIT = ("images", "seconds")  # entries of metrics.json that are no scores
 
 
-def score_tables(metrics: Mapping[str, Any], heads: Sequence[str], folder: Path) -> list[dict[str, Any]]:
+def score_tables(metrics: Mapping[str, Any], heads: Sequence[str], folder: Path, parts: Parts) -> list[dict[str, Any]]:
     """For each head its `scores`, [name, value] pairs, and of its classes `columns`, [name, kind], and `rows`.
 
     Args:
         metrics: what metrics.json has.
-        heads: names of the tasks; of several, each one's scores have its name before theirs.
+        heads: names of the tasks; of several, each one's scores have its name before theirs, and its tables of classes
+            lie in a folder of its name.
     """
     several = len(heads) > 1
     tables = []
-    for head in heads or [""]:
+    for head in heads:
         prefix = f"{head}/" if several else ""
         own = {key.removeprefix(prefix): value for key, value in metrics.items() if key.startswith(prefix)}
         own = {key: value for key, value in own.items() if value is None or isinstance(value, int | float)}
@@ -34,8 +37,10 @@ def score_tables(metrics: Mapping[str, Any], heads: Sequence[str], folder: Path)
                 classes.setdefault(name, {})[kind] = value
             elif key not in UNIT:
                 scores.append([key, value])
-        for table, totals in ({} if several else TABLES).items():  # of several heads nothing says whose they are
-            add_table(classes, folder / table, totals)
+        for table, totals in TABLES.items():
+            path = (folder / head if several else folder) / table
+            for name, values in parts.read(partial(rows_of, path, totals)) or ():
+                classes.setdefault(name, {}).update(values)
         columns = list(dict.fromkeys(column for row in classes.values() for column in row))
         tables.append(
             {
@@ -54,18 +59,19 @@ def kind_of(values: Sequence[Any]) -> str:
     return "count" if known and all(isinstance(value, int) for value in known) else "score"
 
 
-def add_table(classes: dict[str, dict[str, Any]], path: Path, totals: int) -> None:
-    """Add the columns of a CSV file whose first one names the class, without so many rows at its end."""
+def rows_of(path: Path, totals: int) -> list[tuple[str, dict[str, Any]]]:
+    """Rows of a CSV file whose first column names the class, without so many at its end; none without the file."""
     if not path.is_file():
-        return
+        return []
     with path.open(newline="", encoding="utf-8", errors="replace") as file:
         try:
             rows = [row for row in csv.reader(file) if row]
         except csv.Error as error:
             raise UserError(f"{path} cannot be read: {error}") from error
-    for row in rows[1 : len(rows) - totals]:
-        values = {column: number(text) for column, text in zip(rows[0][1:], row[1:], strict=False)}
-        classes.setdefault(row[0], {}).update(values)
+    return [
+        (row[0], {column: number(text) for column, text in zip(rows[0][1:], row[1:], strict=False)})
+        for row in rows[1 : len(rows) - totals]
+    ]
 
 
 def number(text: str) -> int | float | str | None:
@@ -73,7 +79,7 @@ def number(text: str) -> int | float | str | None:
     for kind in (int, float):
         try:
             value = kind(text)
-        except ValueError:
+            return value if math.isfinite(value) else text
+        except (ValueError, OverflowError):
             continue
-        return value if math.isfinite(value) else text
     return text or None

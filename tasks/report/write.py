@@ -11,31 +11,32 @@ from tasks.common.records import FOLDER
 from tasks.common.writing import write_text
 from tasks.report.collect import collect
 from tasks.report.page import page
-from tasks.report.reading import RUN, read_json
+from tasks.report.reading import RUN, Parts, read_json
 
 PAGE = "report.html"
 
 
 def write_report(folder: Path) -> Path:
-    """Write the page of a run's folder from what is in it; returns its path.
+    """Write the page of a run's folder from what is in it; returns its path. It says which records are damaged.
 
     Raises:
-        UserError: for a folder that is no run's, files in it that cannot be read, and a full disk.
+        UserError: for a folder that is no run's, scores or a configuration that cannot be read, and a full disk.
     """
-    data = collect(folder)
+    data = collect(folder, strict=False)
     path = folder / PAGE
     write_text(path, page(data, "run", f"{data['run']['task'] or 'run'} · {data['run']['folder']}"))
     return path
 
 
 def note(folder: Path, entries: Mapping[str, Any]) -> None:
-    """Add entries to run.json of a run's records.
+    """Add entries to run.json of a run's records; a damaged one is begun again.
 
     Raises:
-        UserError: as write_report.
+        UserError: for a full disk.
     """
     path = folder / FOLDER / RUN
-    write_text(path, json.dumps({**read_json(path), **entries}, indent=1, ensure_ascii=False) + "\n")
+    known = Parts(folder, strict=False).read(lambda: read_json(path)) or {}
+    write_text(path, json.dumps({**known, **entries}, indent=1, ensure_ascii=False) + "\n")
 
 
 def finish(folder: Path, **entries: Any) -> str:

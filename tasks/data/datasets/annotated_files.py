@@ -37,7 +37,12 @@ class AnnotatedFiles(OrientedFiles):
             not tell are refused by "auto". Images with nothing but image labels: see Files.
         unsaid: (N,) images of which `boxes` has the size of the file, as `upright` reads it, because the annotations
             have none; None if they say all sizes.
+
+    Attributes:
+        reports_absent: whether the check names classes without a pixel.
     """
+
+    reports_absent = True
 
     def __init__(
         self,
@@ -172,7 +177,7 @@ class AnnotatedFiles(OrientedFiles):
             )
         if len(seen) == 1:
             print(f"all labelled pixels of {len(self)} label files are of one class, {names[seen[0]]}", flush=True)
-        elif absent_ones := [name for number, name in enumerate(names) if not counts[number]]:
+        elif self.reports_absent and (absent_ones := [name for number, name in enumerate(names) if not counts[number]]):
             some = ", ".join(absent_ones[:8]) + (f" and {len(absent_ones) - 8} more" if len(absent_ones) > 8 else "")
             print(f"no pixel of {some} in {len(self)} label files", flush=True)
 

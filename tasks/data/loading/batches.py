@@ -29,9 +29,10 @@ def collate(samples: Sequence[Arrays], names: Sequence[str]) -> Batch:
     """
     sizes = sorted({sample["image"].shape[:2] for sample in samples})
     if len(sizes) > 1:
-        some = " and ".join(f"{width}×{height}" for height, width in sizes[:2])
+        some = " and ".join(f"{height}×{width}" for height, width in sizes[:2])
         raise UserError(
-            f"images of {some} make no batch: a transform of data.augment (when scored: data.fit) must make them equal"
+            f"images of {some} (height×width) make no batch: a transform of data.augment (when scored: data.fit) must "
+            "make them equal"
         )
     batch: Batch = {key: torch.from_numpy(np.stack([sample[key] for sample in samples])) for key in samples[0]}
     batch["image"] = batch["image"].permute(0, 3, 1, 2)

@@ -50,7 +50,7 @@ async function showFile(file) {
     shown.rate = 0;
     await look(pixels, bitmap, began);
     part.canvas.setAttribute("aria-label", `${file.name ?? "photo"} with what was found`);
-    say(`${file.name ?? "photo"}, ${shown.size[1]}×${shown.size[0]} pixels`);
+    say(`${file.name ?? "photo"}, ${shown.size[0]}×${shown.size[1]} pixels (height×width)`);
   } catch (error) {
     say(error.message, "wrong");
   } finally {
@@ -115,7 +115,7 @@ function tellModel(model) {
   const { height, width } = model.input;
   const classes = Object.values(model.tasks).map((task) => task.classes.length).join(" + ");
   const names = Object.keys(model.tasks).join(", ");
-  const size = height ? `${width}×${height}` : "any size";
+  const size = height ? `${height}×${width} (height×width)` : "any size";
   part.model.textContent = `${names} · ${classes} classes · ${size} · ${model.precision}`;
   document.title = `${names}: try it`;
 }

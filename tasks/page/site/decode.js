@@ -26,7 +26,7 @@ export function prepare(photo, model) {
   }
   const [[height, width], place] = fitted(rule, [seen.height, seen.width]);
   if ((takes.height ?? height) !== height || (takes.width ?? width) !== width) {
-    throw new Error(`it is ${width}×${height} pixels, and the file takes ${takes.width}×${takes.height}`);
+    throw new Error(`it is ${height}×${width} pixels, and the file takes ${takes.height}×${takes.width} (height×width)`);
   }
   const [x, y, across, down] = place;
   const { data, step } = resized(seen, [down, across], rule.interpolation, rule.pillow ?? 0);

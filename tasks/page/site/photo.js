@@ -12,7 +12,7 @@ export async function ofFile(file, upright) {
     throw new Error(`${file.name || "this file"} is no image that this browser can read`);
   }
   if (Math.max(bitmap.width, bitmap.height) > LONGEST) {
-    throw new Error(`it is ${bitmap.width}×${bitmap.height} pixels; this page takes up to ${LONGEST} a side`);
+    throw new Error(`it is ${bitmap.height}×${bitmap.width} pixels (height×width); this page takes up to ${LONGEST} a side`);
   }
   return { bitmap, pixels: pixelsOf(bitmap, bitmap.width, bitmap.height) };
 }

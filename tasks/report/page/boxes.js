@@ -6,7 +6,7 @@ function boxTools(record, state, update) {
   const truthOnly = record.pictures.every((picture) => !picture.found);
   if (truthOnly) return [check("labels", true, (on) => { state.names = on; update(); })];
   state.threshold = Math.round(1e6 * (record.best ?? record.threshold ?? 0.3)) / 1e6; // as scores are rounded
-  const bar = slider("score", { min: Math.max(0.01, least), max: 0.99, step: "any", value: state.threshold, show: (value) => value.toFixed(3) },
+  const bar = slider("boxes from score", { min: Math.max(0.01, least), max: 0.99, step: "any", value: state.threshold, show: (value) => value.toFixed(3) },
     (value) => { state.threshold = value; update(); });
   bar.classList.add("threshold");
   return [

@@ -2,6 +2,7 @@
 
 const INKS = ["--c1", "--c2", "--c3", "--c4", "--c5", "--c6", "--c7", "--c8", "--c9", "--c10"];
 const drawn = new Set();
+const FOLDED = 3; // hidden curves from which the legend has them folded away
 
 function css(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -17,6 +18,17 @@ function chart(title, lines, options = {}) {
   let range = null;
   let width = 0;
   const off = new Set(lines.filter((line) => line.hidden).map((line) => line.name));
+  const more = h("button", { type: "button", class: "small", hidden: off.size < FOLDED, onclick: () => {
+    figure.classList.toggle("folded");
+    nameMore();
+  } });
+  const nameMore = () => {
+    const rest = lines.filter((line) => line.hidden && off.has(line.name)).length;
+    more.textContent = figure.classList.contains("folded") ? `${rest} more curves` : "fewer curves";
+  };
+  if (off.size >= FOLDED) figure.classList.add("folded");
+  nameMore();
+  figure.append(more);
 
   const table = uPlot.join(lines.map((line) => [line.x, line.y]));
   const whole = options.xRange || extent(table[0]);
@@ -33,8 +45,9 @@ function chart(title, lines, options = {}) {
     width = box.clientWidth || 600;
     if (plot) plot.destroy();
     plot = new uPlot(settings(), table, box);
-    for (const entry of box.querySelectorAll(".u-series")) {
+    for (const [place, entry] of [...box.querySelectorAll(".u-series")].entries()) {
       entry.tabIndex = 0;
+      entry.classList.toggle("rest", place > 0 && Boolean(lines[place - 1].hidden));
       entry.addEventListener("keydown", (event) => {
         if (event.key !== "Enter" && event.key !== " ") return;
         event.preventDefault();
@@ -74,7 +87,7 @@ function chart(title, lines, options = {}) {
         { label: options.x || "epoch", value: (_plot, value) => (value === null ? "–" : short(value)) },
         ...lines.map((line, place) => ({
           label: line.name, show: !off.has(line.name), spanGaps: true,
-          stroke: line.colour ? colour(line.colour) : css(line.ink || INKS[place % INKS.length]),
+          stroke: line.colour ? legible(line.colour) : css(line.ink || INKS[place % INKS.length]),
           width: line.width || 1.75, dash: line.dash,
           points: { show: line.x.length < 2 || Boolean(line.points), size: 6 },
           value: (_plot, value) => (value === null || value === undefined ? "–" : short(value)),
@@ -95,6 +108,7 @@ function chart(title, lines, options = {}) {
           if (number === null || !change || change.show === undefined) return;
           const name = lines[number - 1].name;
           change.show ? off.delete(name) : off.add(name);
+          nameMore();
         }],
         draw: [(self) => marks(self, options.marks || [])],
       },

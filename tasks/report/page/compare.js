@@ -10,7 +10,9 @@ function runList(runs) {
   return table([{ name: "run", left: true }, { name: "task", left: true, format: String }, { name: "state", left: true, format: String }, { name: "params" }, { name: "training" }],
     runs.map((run, place) => {
       const costs = run.costs.shared || Object.values(run.costs).find((value) => value && value.params);
-      return [h("b", { class: "run-name", style: { color: `var(${ink(place)})` } }, run.name), run.task, STATES[run.state] || run.state,
+      const state = stateOf(run);
+      return [h("b", { class: "run-name", style: { color: `var(${ink(place)})` } }, run.name), run.task,
+        [STATES[state] || state, reasonOf(run)].filter(Boolean).join(": "),
         h("span", {}, costs ? params(costs.params) : "–"), h("span", {}, run.training.seconds ? duration(run.training.seconds) : "–")];
     }), { sortable: false, caption: "runs", kind: "runs" });
 }
@@ -38,17 +40,18 @@ function ofClasses(columns, classes) {
 // Each score of each run, and how far it is from the first one's.
 function scoreTable(runs, of) {
   const rows = new Map();
-  runs.forEach((run, place) => {
-    for (const { head, scores, columns, rows: classes } of run.scores) {
-      const prefix = run.scores.length > 1 ? `${head} ` : "";
-      const entries = of === "scores" ? scores : ofClasses(columns, classes);
-      for (const [name, value] of entries) {
-        const key = prefix + name;
-        if (!rows.has(key)) rows.set(key, runs.map(() => null));
-        rows.get(key)[place] = value;
+  const heads = [...new Set(runs.flatMap((run) => run.scores.map(({ head }) => head)))];
+  for (const head of heads) { // a head's scores meet, whether or not a run has others
+    runs.forEach((run, place) => {
+      for (const { columns, scores, rows: classes } of run.scores.filter((own) => own.head === head)) {
+        for (const [name, value] of of === "scores" ? scores : ofClasses(columns, classes)) {
+          const key = heads.length > 1 ? `${head} ${name}` : name;
+          if (!rows.has(key)) rows.set(key, runs.map(() => null));
+          rows.get(key)[place] = value;
+        }
       }
-    }
-  });
+    });
+  }
   if (!rows.size) return null;
   const columns = [{ name: of === "scores" ? "score" : "class", left: true, format: String }];
   runs.forEach((run, place) => {
@@ -80,13 +83,16 @@ function difference(value) {
 
 function curvesOver(runs) {
   const names = [...new Set(runs.flatMap((run) => Object.keys(run.history.curves)))].filter((name) => !ofClass(name) && !/images$|\/weight$/.test(name));
-  const main = names.filter((name) => name === "train/loss" || MAIN.test(name) || name === "train/lr");
+  const having = (name) => runs.filter((run) => run.history.curves[name]).length;
+  const main = names.filter((name) => /^train\/([^/]+\/)?loss$/.test(name) || MAIN.test(name) || name === "train/lr")
+    .sort((one, other) => having(other) - having(one)); // those that several runs have come first
   const rest = names.filter((name) => !main.includes(name));
   const place = h("div", { class: "charts" });
   const epochs = Math.max(1, ...runs.map((run) => run.history.epochs));
   const state = { smooth: 0, all: false };
-  const fill = () => place.replaceChildren(...[...main, ...(state.all ? rest : [])].map((name) => chart(name, runs.map((run, number) => {
-    const { x, y } = run.history.curves[name] || { x: [], y: [] };
+  const fill = () => place.replaceChildren(...[...main, ...(state.all ? rest : [])].map((name) => chart(name, runs.flatMap((run, number) => {
+    if (!run.history.curves[name]) return [];
+    const { x, y } = run.history.curves[name];
     return { name: run.name, x, y: /^train\/(?!lr)/.test(name) ? smoothed(y, state.smooth) : y, ink: ink(number), points: /^val/.test(name) && x.length < 60 };
   }), { sync: "epochs", xRange: [0, epochs] })));
   if (!names.length) return note("None of these runs has curves.");
@@ -120,7 +126,8 @@ function sameImages(runs) {
     const update = () => { for (const each of views) each.update(); };
     const rows = names.map((name) => h("div", { class: "row" }, h("h4", {}, name), h("div", { class: "beside-images", style: { "--runs": String(runs.length) } },
       records.map((record, place) => {
-        const picture = record && record.pictures.find((each) => each.name === name);
+        if (!record) return null; // it has no such head
+        const picture = record.pictures.find((each) => each.name === name);
         const title = h("span", { class: "run-name", style: { color: `var(${ink(place)})` } }, runs[place].name);
         if (!picture) return h("figure", { class: "picture" }, h("figcaption", {}, title, "not shown by this run"));
         const made = view(record, picture, state);
@@ -131,7 +138,7 @@ function sameImages(runs) {
     const legend = h("div", {});
     const fill = (labels) => legend.replaceChildren(chips(first.classes, labels, (off) => { state.off = off; update(); }));
     if (first.type === "boxes") fill(labelsOfBoxes(first));
-    if (first.type === "maps") classesOfMaps(first).then(fill);
+    if (first.type === "maps") classesOfMaps(first).then(fill, () => {});
     update();
     return [heads.length > 1 && h("h3", {}, head), bar, legend, h("div", { class: first.type }, rows)];
   });
@@ -140,13 +147,13 @@ function sameImages(runs) {
 function show({ runs, keys, seeds }) {
   watchColours();
   const parts = [
-    section("runs", "Runs", runList(runs), commands(runs)),
-    section("keys", "Keys that differ", keyTable(runs, keys)),
-    seeds && section("seeds", "Over seeds", seedTable(seeds), note("Mean ± standard deviation (n - 1) of the runs that differ in their seed alone.")),
-    section("scores", "Scores", scoreTable(runs, "scores"), note(`Differences are from ${runs[0].name}.`), h("details", {}, h("summary", {}, "classes"), scoreTable(runs, "classes"))),
-    section("curves", "Curves", curvesOver(runs)),
-    section("images", "The same images", sameImages(runs)),
-  ].filter(Boolean);
+    ["runs", "Runs", () => [runList(runs), commands(runs)]],
+    ["keys", "Keys that differ", () => keyTable(runs, keys)],
+    ["seeds", "Over seeds", () => [seedTable(seeds), note("Mean ± standard deviation (n - 1) of the runs that differ in their seed alone.")]],
+    ["scores", "Scores", () => [scoreTable(runs, "scores"), note(`Differences are from ${runs[0].name}.`), h("details", {}, h("summary", {}, "classes"), scoreTable(runs, "classes"))]],
+    ["curves", "Curves", () => curvesOver(runs)],
+    ["images", "The same images", () => sameImages(runs)],
+  ].filter(([id]) => id !== "seeds" || seeds).map(([id, title, build]) => guarded(id, title, () => section(id, title, build())));
   document.body.append(topbar(parts.map((each) => [each.id, each.querySelector("h2").textContent])),
     h("main", {}, h("header", {}, h("div", { class: "title" }, h("h1", {}, `${runs.length} runs compared`))), parts),
     h("footer", {}, "Written by python -m tasks.compare. Charts: uPlot (MIT)."));

@@ -2,7 +2,7 @@
 
 const GRID = Array.from({ length: 101 }, (_, place) => place / 100);
 
-function thresholdCharts(data) {
+function thresholdCharts(data, colours) {
   const charts = data.charts || [];
   if (!charts.length) return null;
   const many = charts.some(({ lines }) => lines.length > 8);
@@ -12,10 +12,10 @@ function thresholdCharts(data) {
     h("div", { class: "charts" }, charts.map(({ title, x, y, lines, marks: at }) =>
       chart(title, lines.map((line, place) => ({
         name: line.name, x: GRID, y: line.values, width: line.width,
-        ink: place === 0 && line.width > 2 ? "--ink" : INKS[place % INKS.length],
+        ...(place === 0 && line.width > 2 ? { ink: "--ink" } : { ink: INKS[place % INKS.length], colour: colours.get(line.name) }),
       })), { x, y, xRange: [0, 1], yRange: [0, 1.01], marks: at, height: 300 }))),
     many && note("Of many classes those with the lowest values are drawn; the table has all."),
     data.best && h("details", { open: data.best.length <= 12 }, h("summary", {}, "best thresholds"),
-      table([{ name: "class", left: true, format: String }, { name: "threshold" }, { name: "F1" }, { name: "precision" }, { name: "recall" }], data.best, { caption: "best thresholds" })),
+      table([classColumn(colours), { name: "threshold" }, { name: "F1" }, { name: "precision" }, { name: "recall" }], data.best, { caption: "best thresholds" })),
   ];
 }

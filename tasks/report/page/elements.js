@@ -18,6 +18,15 @@ function section(id, title, ...children) {
   return h("section", { id, "aria-labelledby": `${id}-title` }, h("h2", { id: `${id}-title` }, title), children);
 }
 
+// A part of the page; a fault in one leaves the others.
+function guarded(id, title, build) {
+  try {
+    return build();
+  } catch (error) {
+    return section(id, title, h("p", { class: "ended failed" }, `This part cannot be drawn: ${error.message}`));
+  }
+}
+
 function note(...children) {
   return h("p", { class: "note" }, children);
 }

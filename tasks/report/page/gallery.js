@@ -8,21 +8,24 @@ function headSections({ head, curves: found, pictures, augmented, labels }, seve
   const of = several ? ` of ${head}` : "";
   const id = several ? `-${head}` : "";
   const best = found.best && found.best[0] ? found.best[0][1] : undefined;
+  const colours = classColours({ pictures, augmented });
   return [
-    (found.charts || found.confusion) && section(`predictions${id}`, `Predictions${of}`, thresholdCharts(found), found.confusion && matrix(found.confusion)),
-    pictures && section(`pictures${id}`, `Pictures${of}`, gallery({ ...pictures, best })),
-    (augmented || labels.counts) && section(`training-data${id}`, `Training data${of}`, labels.counts && labelCounts(labels),
-      augmented && [h("h3", {}, "Augmented images of the first batches"), gallery({ ...augmented, small: true, note: "what the network learns from: images with their labels after all transforms" })]),
+    (found.charts || found.confusion) && guarded(`predictions${id}`, `Predictions${of}`,
+      () => section(`predictions${id}`, `Predictions${of}`, thresholdCharts(found, colours), found.confusion && matrix(found.confusion, colours))),
+    pictures && guarded(`pictures${id}`, `Pictures${of}`, () => section(`pictures${id}`, `Pictures${of}`, gallery({ ...pictures, best }))),
+    (augmented || labels.counts) && guarded(`training-data${id}`, `Training data${of}`,
+      () => section(`training-data${id}`, `Training data${of}`, labels.counts && labelCounts(labels, colours),
+        augmented && [h("h3", {}, "Augmented images of the first batches"), gallery({ ...augmented, small: true, note: "what the network learns from: images with their labels after all transforms" })])),
   ];
 }
 
 // How often each class occurs, and how large and how many the objects are.
-function labelCounts({ unit, classes, counts, sizes, per_image: perImage }) {
+function labelCounts({ unit, classes, counts, sizes, per_image: perImage }, colours) {
   const splits = Object.keys(counts);
   const totals = splits.map((split) => counts[split].reduce((sum, value) => sum + value, 0));
   const most = splits.map((split) => Math.max(1, ...counts[split]));
   const rows = classes.map((name, k) => [name, ...splits.flatMap((split, place) => [counts[split][k], totals[place] ? counts[split][k] / totals[place] : null])]);
-  const columns = [{ name: "class", left: true, format: String }, ...splits.flatMap((split, place) => [
+  const columns = [classColumn(colours), ...splits.flatMap((split, place) => [
     { name: `${split}: ${unit}`, format: whole, scale: most[place] }, { name: "share", format: percent, plain: true }])];
   return [
     h("h3", {}, `Labels: ${splits.map((split, place) => `${big(totals[place], [[1e9, "G"], [1e6, "M"], [1e4, "k"], [1, ""]].map(([least, mark]) => [mark === "k" ? 1e3 : least, mark]))} ${unit} in ${split}`).join(", ")}`),
@@ -71,11 +74,12 @@ function gallery(record) {
   const legend = h("div", {});
   const fillLegend = (labels) => legend.replaceChildren(chips(record.classes, labels, (off) => { state.off = off; update(); }));
   if (record.type === "boxes") fillLegend(labelsOfBoxes(record));
-  if (record.type === "maps") classesOfMaps(record).then(fillLegend);
+  if (record.type === "maps") classesOfMaps(record).then(fillLegend, () => {}); // the pictures say what is wrong
   update();
   return [
     record.type === "boxes" && record.pictures.some(({ found }) => found)
-      && note("Found boxes in their class's colour, dashed if wrong; truths thin and white, dashed yellow if missed."),
+      && note("Found boxes in their class's colour, dashed if wrong; truths thin and white, dashed yellow if missed.",
+        record.best !== null && record.best !== undefined && ` The slider begins at ${record.best.toFixed(3)}, where F1 over all images is best.`),
     record.note && note(`${record.note[0].toUpperCase()}${record.note.slice(1)}. A click shows an image large; arrow keys go on.`),
     bar, legend, h("div", { class: `pictures ${record.type}${record.small ? " sheet" : ""}` }, cards), large,
   ];

@@ -45,6 +45,14 @@ function mapView(record, picture, state) {
   let found = null;
 
   async function update() {
+    try {
+      await paintLabels();
+    } catch {
+      said.textContent = "its label map cannot be read";
+    }
+  }
+
+  async function paintLabels() {
     truth = truth || (picture.files.truth && (await labelsOf(picture.files.truth)));
     found = found || (picture.files.found && (await labelsOf(picture.files.found)));
     const shape = truth || found;

@@ -2,14 +2,14 @@
 
 const CELLS = 30; // classes up to which every cell is shown with its number
 
-function matrix(data) {
+function matrix(data, colours) {
   const rows = data.rows;
   const columns = data.columns;
   const triples = data.sparse || data.counts.flatMap((row, down) => row.map((value, across) => [down, across, value])).filter(([, , value]) => value);
   const totals = data.totals || data.counts.map((row) => row.reduce((sum, value) => sum + value, 0));
   const place = h("div");
   let shares = true;
-  const fill = () => place.replaceChildren(rows.length <= CELLS ? grid(data, totals, shares) : picture(rows, columns, triples, totals));
+  const fill = () => place.replaceChildren(rows.length <= CELLS ? grid(data, totals, shares, colours) : picture(rows, columns, triples, totals));
   fill();
   const wrong = triples.filter(([down, across]) => down !== across).sort((one, other) => other[2] - one[2]).slice(0, 50);
   return [
@@ -24,14 +24,14 @@ function matrix(data) {
   ];
 }
 
-function grid({ rows, columns, counts }, totals, shares) {
+function grid({ rows, columns, counts }, totals, shares, colours) {
   const used = (across) => counts.some((row) => row[across]) || totals[across];
   const kept = columns.map((_, across) => across).filter(used);
   const down = rows.map((_, place) => place).filter((place) => totals[place] || counts.some((row) => row[place]));
   const left = rows.length - down.length;
   return h("div", {}, h("div", { class: "wide matrix", tabIndex: 0, role: "region", "aria-label": "confusion matrix" }, h("table", {},
-    h("thead", {}, h("tr", {}, h("th", { class: "corner" }, "truth ↓ found →"), kept.map((across) => h("th", { scope: "col" }, h("span", {}, columns[across]))))),
-    h("tbody", {}, down.map((place) => h("tr", {}, h("th", { scope: "row" }, rows[place]), kept.map((across) => {
+    h("thead", {}, h("tr", {}, h("th", { class: "corner" }, "truth ↓ found →"), kept.map((across) => h("th", { scope: "col" }, h("span", { title: columns[across] }, swatch(colours, columns[across]), columns[across]))))),
+    h("tbody", {}, down.map((place) => h("tr", {}, h("th", { scope: "row", title: rows[place] }, swatch(colours, rows[place]), rows[place]), kept.map((across) => {
       const value = counts[place][across];
       const share = totals[place] ? value / totals[place] : 0;
       const text = !value ? "" : shares ? percent(share) : big(value, [[1e9, "G"], [1e6, "M"], [1e4, "k"], [1, ""]].map(([least, unit]) => (unit === "k" ? [1e3, unit] : [least, unit])));

@@ -1,10 +1,5 @@
 // Parts that pages of one run and of several share.
 
-const STATES = {
-  training: "training", scoring: "scoring", finished: "finished", stopped: "stopped", failed: "failed",
-  unfinished: "not finished",
-};
-
 function topbar(sections) {
   const themes = ["auto", "light", "dark"];
   const button = h("button", { type: "button", class: "small", onclick: () => {
@@ -87,8 +82,17 @@ function panels(names) {
     { title: "Images per second", names: named((name) => name === "train/images_per_second") },
     { title: "Share of time waiting for data", names: named((name) => name === "train/waiting"), yRange: [0, 1] },
     { title: "Weights of the heads' losses", names: named((name) => /^train\/.*\/weight$/.test(name)) },
-    { title: "Validation scores of classes", names: named((name) => /^val\//.test(name) && ofClass(name)), points: true },
+    ...classPanels(named((name) => /^val\//.test(name) && ofClass(name))),
   ].filter((panel) => panel.names.length);
+}
+
+// Each head's scores of classes apart: two heads may have a class of one name.
+function classPanels(names) {
+  const heads = [...new Set(names.map((name) => name.match(/^val\/(.*?)(iou|AP|boundary_F1)\//)[1]))];
+  return heads.map((head) => ({
+    title: head ? `Validation scores of ${head.slice(0, -1)}'s classes` : "Validation scores of classes",
+    names: names.filter((name) => name.match(/^val\/(.*?)(iou|AP|boundary_F1)\//)[1] === head), points: true,
+  }));
 }
 
 function ofClass(name) {

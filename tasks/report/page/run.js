@@ -2,19 +2,19 @@
 
 const DATA = JSON.parse(document.getElementById("data").textContent);
 
-function header({ run, metrics, scores, history }) {
-  const record = run.record || {};
+function header({ run, metrics, scores, history, damaged }) {
+  const { record } = run;
   const network = record.network || null;
   const data = record.data || {};
-  const state = run.state;
+  const badge = h("span", { class: `state ${stateOf(run)}` }, STATES[stateOf(run)] || run.state);
   const begun = run.training.epochs ?? record.epoch ?? history.epochs;
   const progress = run.mode === "train" && run.epochs ? `epoch ${begun} of ${run.epochs}` : null;
   return h("header", {},
     h("div", { class: "title" },
       h("h1", {}, run.task || "run", " ", h("span", { class: "folder" }, run.folder)),
-      h("span", { class: `state ${state}` }, STATES[state] || state)),
-    state === "training" && goesOn(record, progress),
-    state === "failed" && record.failure && h("p", { class: "failure" }, record.failure),
+      badge),
+    stateBox(run, progress, badge),
+    damaged.length > 0 && h("div", { class: "ended failed", id: "damaged" }, "Left out, because a file in the run's folder is damaged:", h("ul", {}, damaged.map((line) => h("li", {}, line)))),
     headline(scores),
     run.command && copied(run.command),
     definitions([
@@ -65,32 +65,8 @@ function headline(scores) {
       h("div", { class: "big" }, h("b", { "data-value": value }, score(value)), h("span", {}, scores.length > 1 ? `${head} ${name}` : name)))));
 }
 
-// While training goes on the page loads itself again; not while somebody is in the middle of it.
-function goesOn(record, progress) {
-  const AGAIN = 30;
-  let left = AGAIN;
-  const on = remember("reload") !== "off";
-  const said = h("span", {}, "");
-  const box = check("load again by itself", on, (value) => remember("reload", value ? "on" : "off"));
-  const since = () => (record.updated ? (Date.now() - Date.parse(record.updated)) / 1000 : 0);
-  const tell = () => {
-    const age = since();
-    said.textContent = `Training goes on${progress ? `: ${progress}` : ""}. This page was written ${duration(Math.max(0, age))} ago.`
-      + (age > 3600 && age > 20 * (record.epoch_seconds || 0) ? " That is long: the training may have been killed." : "");
-  };
-  tell();
-  let touched = Date.now();
-  for (const kind of ["pointerdown", "keydown", "wheel", "touchmove"]) addEventListener(kind, () => { touched = Date.now(); }, { passive: true });
-  setInterval(() => {
-    tell();
-    left -= 1;
-    const busy = document.hidden || Date.now() - touched < 60000 || document.querySelector("dialog[open]");
-    if (left <= 0 && !busy && box.querySelector("input").checked) location.reload();
-  }, 1000);
-  return h("p", { class: "goes-on" }, said, " ", box);
-}
-
-function curves(history) {
+function curves({ history, heads }) {
+  const colours = curveColours(heads);
   const names = Object.keys(history.curves);
   const found = panels(names);
   if (!found.length) return null;
@@ -103,6 +79,7 @@ function curves(history) {
       const many = panel.names.length > 6;
       return {
         name: shownName(name), x, y: panel.smooth ? smoothed(y, smooth) : y, points: panel.points && x.length < 60,
+        colour: colours.get(shownName(name)), dash: /(^|\/)boundary_F1\//.test(name) ? [6, 4] : undefined,
         hidden: many && panel.title === "Validation scores" && panel.names.some((one) => MAIN.test(one)) && !MAIN.test(name),
       };
     }), { sync: "epochs", xRange: [0, epochs], yRange: panel.yRange })));
@@ -117,13 +94,14 @@ function curves(history) {
     place);
 }
 
-function scoreTables(scores, metrics) {
+function scoreTables({ scores, metrics, heads }) {
+  const colours = new Map(heads.map((head) => [head.head, classColours(head)]));
   if (!scores.length) return null;
   return section("scores", "Scores", scores.map(({ head, scores: pairs, columns, rows }) => [
     scores.length > 1 && h("h3", {}, head),
     h("div", { class: "beside" },
       table([{ name: "score", left: true }, { name: "value" }], pairs, { caption: "scores", bars: true, unbarred: LESS }),
-      rows.length > 0 && table([{ name: "class", left: true, format: String }, ...columns.map(([name, kind]) => (kind === "count" ? { name, plain: true, format: whole } : { name, plain: /_SE$/.test(name) }))], rows, { caption: "scores of classes", bars: true })),
+      rows.length > 0 && table([classColumn(colours.get(head) || new Map()), ...columns.map(([name, kind]) => (kind === "count" ? { name, plain: true, format: whole } : { name, plain: /_SE$/.test(name) }))], rows, { caption: "scores of classes", bars: true })),
   ]), note(`Of ${count(metrics.images || 0)} images. Move the pointer over a number for all its digits; – is a score of nothing.`));
 }
 
@@ -150,15 +128,15 @@ const FIRST = ["search", "exported", "gate", "benchmark"];
 
 function show(data) {
   watchColours();
-  const own = outcomeSections(data.outcome, data.exported, data.run.changed);
+  const own = [guarded("outcome", "Results", () => outcomeSections(data.outcome, data.exported, data.run.changed))].flat();
   const first = own.filter((each) => each && FIRST.includes(each.id)); // what such a run is for
   const sections = [
     first,
-    curves(data.history),
-    scoreTables(data.scores, data.metrics),
+    guarded("curves", "Curves", () => curves(data)),
+    guarded("scores", "Scores", () => scoreTables(data)),
     ...data.heads.flatMap((head) => headSections(head, data.heads.length > 1)),
     own.filter((each) => !first.includes(each)),
-    details(data),
+    guarded("details", "Details", () => details(data)),
   ].flat().filter(Boolean);
   const links = sections.map((each) => [each.id, each.querySelector("h2").textContent]);
   document.body.append(topbar(links), h("main", {}, header(data), sections),

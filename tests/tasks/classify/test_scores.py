@@ -132,7 +132,7 @@ def test_a_checkpoint_has_the_temperature_and_predictions_apply_it(task, tmp_pat
     shipped = ClassifyOutput.of_model_json(task.recipe((32, 32)))
     assert shipped.result(task.found(logits[:1]))["probabilities"].tolist() == by_logits.tolist()
 
-    (line,) = task.results(metric, tmp_path)
+    (line,) = task.results(metric, tmp_path, None)
     rows = list(csv.DictReader((tmp_path / "classes.csv").open()))
     assert "classes.csv" in line and sorted(row["class"] for row in rows) == sorted(NAMES)
     assert rows[0].keys() >= {"precision", "recall", "F1", "AUROC", "AUROC_SE"}

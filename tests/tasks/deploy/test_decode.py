@@ -81,7 +81,7 @@ def test_an_image_is_taken_as_it_is_or_refused():
     seen, place = prepare(image, takes({"rule": "none"}))
     np.testing.assert_array_equal(seen[0].transpose(1, 2, 0), image)
     assert place == (0, 0, 41, 30)
-    with pytest.raises(ValueError, match="41×30 pixels, and the file takes 40×30"):
+    with pytest.raises(ValueError, match="30×41 pixels, and the file takes 30×40"):
         prepare(image, takes({"rule": "none"}, 30, 40))
     with pytest.raises(ValueError, match="no rule squeeze"):
         prepare(image, takes({"rule": "squeeze"}))

@@ -48,7 +48,7 @@ def test_photos_are_turned_upright_if_the_network_saw_them_so(folder, tmp_path):
     image, exif = Image.new("RGB", (8, 4)), Image.Exif()
     exif[0x0112] = 6  # turned by 90 degrees
     image.save(tmp_path / "a.jpg", exif=exif)
-    for upright, size in ((False, "8×4"), (True, "4×8")):
+    for upright, size in ((False, "4×8"), (True, "8×4")):
         description["input"] |= {"upright": upright, "height": 5, "width": 5}
         write_manifest(tmp_path / "upright", description, ["model.onnx"])
         with pytest.raises(UserError, match=f"a.jpg: it is {size} pixels, and the file takes 5×5"):

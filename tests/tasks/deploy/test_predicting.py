@@ -130,7 +130,7 @@ def test_a_photo_that_the_file_refuses_is_named(learner, photos, tmp_path, monke
     model = in_memory(learner, "raw")
     model.manifest["input"]["resize"] = {"rule": "none"}
     monkeypatch.setattr(shipped, "open_model", lambda _path, _threads: model)
-    with pytest.raises(UserError, match=r"one/a\.png: it is 430×150 pixels, and the file takes 128×64"):
+    with pytest.raises(UserError, match=r"one/a\.png: it is 150×430 pixels, and the file takes 64×128"):
         shipped.predict("model.onnx", photos, tmp_path)
 
 

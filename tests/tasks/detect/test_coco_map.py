@@ -7,7 +7,7 @@ import pytest
 
 from tasks.detect.arrange import Found, Integers, Truths
 from tasks.detect.coco_map import AT_50, Result, evaluate
-from tasks.detect.error_kinds import KINDS, errors
+from tasks.detect.error_kinds import KINDS, errors, judge
 from tasks.detect.official import evaluate_officially
 from tasks.detect.truths import read_truths
 
@@ -222,7 +222,7 @@ def test_error_kinds():
         (1, 8, [100, 0, 50, 50], 0.5),  # right
         (1, 8, [300, 0, 9, 9], 0.1),  # below the score of the best F1
     )
-    kinds = errors(there, seen, np.array([1]), np.array([8, 7]))
+    kinds = errors(judge(there, seen, np.array([1]), np.array([8, 7])))
     assert kinds.score == 0.9, "F1 is 2/4 there; with the next right one 4/10"
     assert dict(zip(KINDS, kinds.counts.sum(0), strict=True)) == {
         "right": 1, "duplicate": 0, "wrong class": 0, "badly located": 0, "background": 0, "missed": 2
@@ -230,7 +230,7 @@ def test_error_kinds():
 
     third = [(1, 7, [0, 100, 50, 50], 0.45)]
     rows = list(zip(seen.image, seen.category, seen.boxes, seen.scores, strict=True))
-    kinds = errors(there, found(*rows[:-1], *third, rows[-1]), np.array([1]), np.array([8, 7]))
+    kinds = errors(judge(there, found(*rows[:-1], *third, rows[-1]), np.array([1]), np.array([8, 7])))
     assert kinds.score == 0.45 and kinds.categories.tolist() == [7, 8]
     assert kinds.counts.tolist() == [[2, 1, 2, 1, 0, 0], [1, 0, 0, 0, 1, 0]]
 
@@ -238,7 +238,7 @@ def test_error_kinds():
 def test_what_covers_two_objects_is_a_duplicate_first():
     there = truths((1, 7, [0, 0, 50, 50]), (1, 8, [0, 0, 50, 48]), (1, 7, [0, 80, 9, 9]))
     seen = found((1, 7, [0, 0, 50, 50], 0.9), (1, 7, [0, 0, 50, 49], 0.8), (1, 7, [0, 80, 9, 9], 0.7))
-    kinds = errors(there, seen, np.array([1]), np.array([7, 8]))
+    kinds = errors(judge(there, seen, np.array([1]), np.array([7, 8])))
     assert kinds.counts.tolist() == [[2, 1, 0, 0, 0, 0], [0, 0, 0, 0, 0, 1]]
 
 
@@ -246,11 +246,11 @@ def test_equal_scores_stand_or_fall_together():
     there = truths((1, 7, [0, 0, 50, 50]), (1, 7, [60, 60, 50, 50]))
     wrong = [(1, 7, [200, 0, 9, 9], 0.5)] * 10
     seen = found((1, 7, [0, 0, 50, 50], 0.9), (1, 7, [60, 60, 50, 50], 0.5), *wrong)
-    assert errors(there, seen, np.array([1]), np.array([7])).score == 0.9
+    assert errors(judge(there, seen, np.array([1]), np.array([7]))).score == 0.9
 
 
 def test_error_kinds_of_nothing():
-    kinds = errors(truths((1, 7, [0, 0, 9, 9])), found(), np.array([1]), np.array([7]))
+    kinds = errors(judge(truths((1, 7, [0, 0, 9, 9])), found(), np.array([1]), np.array([7])))
     assert kinds.counts.tolist() == [[0, 0, 0, 0, 0, 1]]
-    kinds = errors(truths(), found((1, 7, [0, 0, 9, 9], 0.5)), np.array([1]), np.array([7]))
+    kinds = errors(judge(truths(), found((1, 7, [0, 0, 9, 9], 0.5)), np.array([1]), np.array([7])))
     assert kinds.counts.tolist() == [[0, 0, 0, 0, 1, 0]]

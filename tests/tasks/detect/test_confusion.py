@@ -4,7 +4,7 @@ import numpy as np
 
 from tasks.detect.arrange import Found, Truths, arrange
 from tasks.detect.confusion import confusion_with_background
-from tasks.detect.error_kinds import KINDS, errors, hits
+from tasks.detect.error_kinds import KINDS, errors, hits, judge
 
 BOX = [0.0, 0.0, 10.0, 10.0]
 FAR = [50.0, 50.0, 10.0, 10.0]
@@ -60,7 +60,7 @@ def test_the_diagonal_is_what_the_table_of_errors_calls_right():
     truths = Truths(image, category, boxes, boxes[:, 2] * boxes[:, 3], random.random(count) < 0.1)
     shifted = boxes + random.integers(-3, 4, (count, 4))
     found = Found(image, random.permutation(category), shifted, random.random(count))
-    kinds = errors(truths, found, np.arange(8), np.arange(3))
+    kinds = errors(judge(truths, found, np.arange(8), np.arange(3)))
     data = arrange(truths, found, np.arange(8), np.arange(3))
     result = confusion_with_background(data, *hits(data), kinds.score, 3)
     right, missed = (kinds.counts[:, KINDS.index(kind)] for kind in ("right", "missed"))

@@ -11,6 +11,7 @@ from heads.boxes import Detections
 from tasks.common.annotations import Annotations
 from tasks.detect.error_kinds import errors
 from tasks.detect.metric import CocoMAP
+from tasks.detect.page import curves
 from tasks.detect.quality import match
 
 CLASSES = [("cat", 17), ("dog", 3), ("unseen", 90)]
@@ -95,23 +96,39 @@ def test_what_was_computed_outlives_a_reset():
     assert metric.compute()["images"] == 1
 
 
+def test_detections_are_matched_once(monkeypatch):
+    _, metric = scores(images())
+    first = metric.judged()
+    monkeypatch.setattr("tasks.detect.metric.judge", lambda *_: pytest.fail("again"))
+    assert metric.judged() is first and curves(metric)["confusion"]["counts"]
+    metric.reset()
+    monkeypatch.undo()
+    update(metric, images(1))
+    metric.compute()
+    assert metric.judged() is not first, "of other images"
+
+
 def test_no_detections_at_all():
     made = [(each[0], each[1][:0], each[2][:0], each[3][:0]) for each in images()]
-    numbers, _ = scores(made)
+    numbers, metric = scores(made)
     assert numbers["mAP"] == 0 and numbers["images"] == 5
+    matrix = curves(metric)["confusion"]
+    truths = sum(len(each[0].labels) - int(each[0].crowd.sum()) for each in made)
+    assert sum(row[-1] for row in matrix["counts"]) == truths, "all of them were missed"
+    assert matrix["note"].startswith("Detections from score 0.300 on, because none is right")
 
 
 def test_the_threshold_of_the_best_f1():
     """Every score as a threshold in turn, counted by hand: right boxes, all boxes, all truths."""
     _, metric = scores(images())
-    threshold = metric.best_threshold()
-    assert threshold == errors(metric.truths, metric.found, metric.image_ids, metric.result.categories).score
+    threshold = metric.judged().best_threshold()
+    assert threshold == errors(metric.judged()).score
     f1 = {}
     for score in np.unique(metric.found.scores):
         counts = errors_at(metric, score)
         f1[score] = 2 * counts["right"] / (2 * counts["right"] + counts["wrong"] + counts["missed"])
     assert f1[threshold] == max(f1.values()) and 0 < f1[threshold] < 1
-    assert scores(images()[1:2])[1].best_threshold() is None, "nothing was found"
+    assert scores(images()[1:2])[1].judged().best_threshold() is None, "nothing was found"
 
 
 def errors_at(metric: CocoMAP, score: float) -> dict[str, int]:

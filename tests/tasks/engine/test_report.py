@@ -10,6 +10,8 @@ from PIL import Image
 from tasks.common.errors import Stopped, UserError
 from tasks.data.loading.label_counts import counts_of, histogram
 from tasks.engine.report import WriteReport
+from tasks.engine.train import end_of, write_results
+from tasks.report.process import has_ended
 from tasks.report.write import note, write_report
 
 TRAINER = SimpleNamespace(
@@ -65,12 +67,17 @@ def test_other_processes_write_nothing(page):
 
 
 @pytest.mark.parametrize(
-    ("error", "state"), [(Stopped(15), "stopped"), (KeyboardInterrupt(), "stopped"), (ValueError("<b>"), "failed")]
+    ("error", "state", "reason"),
+    [
+        (Stopped(15), "interrupted", {"why": "SIGTERM: stopped"}),
+        (KeyboardInterrupt(), "interrupted", {"why": "Ctrl-C"}),
+        (ValueError("<b>"), "failed", {"failure": "ValueError: <b>"}),
+    ],
 )
-def test_what_ended_it(page, error, state):
+def test_what_ended_it(page, error, state, reason):
     page.on_exception(TRAINER, None, error)
     assert record(page)["state"] == state
-    assert record(page).get("failure") == ("ValueError: <b>" if state == "failed" else None)
+    assert {key: record(page)[key] for key in ("why", "failure") if key in record(page)} == reason
 
 
 def test_what_is_refused_before_training_leaves_nothing(page):
@@ -156,3 +163,53 @@ def test_a_data_set_that_does_not_count_its_labels_is_not_counted(monkeypatch):
     monkeypatch.setattr(Uncounted, "class_labels", lambda self: self.nothing)
     with pytest.raises(AttributeError, match="nothing"):
         counts_of(task, Uncounted())
+
+
+def test_a_long_validation_has_pages_too(page, monkeypatch):
+    now = page.begin
+    monkeypatch.setattr("tasks.engine.report.time.perf_counter", lambda: now)
+    now += 59
+    page.on_validation_batch_end(TRAINER, None)
+    assert not (page.folder / "report").exists()
+    now += 2
+    page.on_validation_batch_end(TRAINER, None)
+    assert record(page)["interval"] == 60 and (page.folder / "report.html").is_file()
+    page.started = False
+    now += 99
+    page.on_validation_batch_end(TRAINER, None)
+    assert record(page)["seconds"] == 61, "no page of the batches that are tried before training"
+
+
+def test_a_run_that_goes_on_forgets_how_its_first_part_ended(page):
+    page.ended(Stopped(15))
+    trainer = SimpleNamespace(**{**vars(TRAINER), "strategy": SimpleNamespace(root_device=SimpleNamespace(type="cpu"))})
+    page.on_train_start(trainer, None)
+    assert record(page)["state"] == "training" and record(page)["why"] is None
+    assert not has_ended(record(page)["process"])
+
+
+def test_how_a_training_ends():
+    run = SimpleNamespace(stop_after=2, trainer=SimpleNamespace(max_epochs=9))
+    assert end_of(run, 2, "") == {"state": "stopped_early", "why": "stop_after=2: 2 of 9 epochs"}
+    assert end_of(run, 9, "") == {"state": "finished"}
+    assert end_of(run, 2, "the loss has exploded") == {"state": "failed", "failure": "the loss has exploded"}
+
+
+def test_two_heads_may_write_files_of_one_name(tmp_path, capsys):
+    class Table:
+        def __init__(self, name):
+            self.name = name
+
+        def results(self, _metric, folder, _pictures):
+            if self.name:
+                (folder / "classes.csv").write_text(self.name)
+            return [self.name]
+
+    for name in ("classify", "multilabel", ""):
+        write_results(Table(name), None, tmp_path / (name or "segment"), None)
+    assert [(tmp_path / name / "classes.csv").read_text() for name in ("classify", "multilabel")] == [
+        "classify",
+        "multilabel",
+    ]
+    assert not (tmp_path / "segment").exists(), "it has no file"
+    assert capsys.readouterr().out == "classify\nmultilabel\n\n"

@@ -253,3 +253,10 @@ def test_a_resumed_training_keeps_the_curves_before_it(trained, folder):
     after = curves(out)
     assert len(before) > 1 and {point: after.get(point) for point in before} == before
     assert sorted(after) == sorted(whole)
+    assert noted(first) == ("finished", None) if first == out else noted(first)[0] == "stopped_early"
+    assert noted(out) == ("finished", None), "a resumed run forgets that it was stopped"
+
+
+def noted(folder: Path) -> tuple[str, str | None]:
+    record = json.loads((folder / "report" / "run.json").read_text())
+    return record["state"], record["why"]

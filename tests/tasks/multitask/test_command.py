@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from tasks.multitask import prune
+from tasks.report.collect import collect
 from tests.conftest import write_coco
 from tests.tasks.segment.test_command import assert_same, metrics, state
 
@@ -88,6 +89,16 @@ def test_three_heads_learn_score_and_predict_together(run, streets):
     assert scores["images"] == 4
     assert {"segment/mIoU", "detect/mAP", "detect/mAP50", "classify/top1", "segment/iou/road"} <= scores.keys()
     assert {path.name for path in (folder / "pictures").iterdir() if path.is_dir()} == {"segment", "detect", "classify"}
+    report = collect(folder)
+    columns = {table["head"]: {name for name, _ in table["columns"]} for table in report["scores"]}
+    assert "iou" in columns["segment"] and {"AP", "duplicate"} <= columns["detect"] and "F1" in columns["classify"]
+    assert all(table["rows"] for table in report["scores"])
+    assert all(head["pictures"] and head["augmented"] and head["curves"] for head in report["heads"])
+    assert (folder / "pictures" / "detect" / "precision_recall.png").is_file()
+    assert {path.name for path in folder.glob("*/*.csv")} == {"errors.csv", "classes.csv"} and not (
+        folder / "segment"
+    ).exists()
+
     costs = json.loads((folder / "network.json").read_text())
     apart = [costs[name]["multiply_adds"] for name in ("segment", "detect", "classify")]
     assert max(apart) < costs["shared"]["multiply_adds"] < sum(apart)
@@ -139,6 +150,8 @@ def test_a_resumed_run_ends_as_if_it_had_not_stopped(run, mixture, balance):
     assert result.status == 0, result.err
     result, half = run("half", *mixture, *whole, "stop_after=1")
     assert result.status == 0, result.err
+    noted = json.loads((half / "report" / "run.json").read_text())
+    assert (noted["state"], noted["why"]) == ("stopped_early", "stop_after=1: 1 of 3 epochs")
     result, rest = run("rest", f"resume={half / 'checkpoints' / 'last.ckpt'}")
     assert result.status == 0, result.err
     ends = [state(folder / "checkpoints" / "last.ckpt")["state_dict"] for folder in (one, rest)]

@@ -146,7 +146,7 @@ def test_photos_give_what_mode_predict_gives(open_page, command, exported, tmp_p
     for file in files:
         boxes, labels, classes = expected[file.name]
         height, width = labels.shape
-        assert page.choose(file) == f"{file.name}, {width}×{height} pixels"
+        assert page.choose(file) == f"{file.name}, {height}×{width} pixels (height×width)"
         found = page.run(FOUND)
         ids = np.array([each["id"] for each in model["tasks"]["segment"]["classes"]])
         assert (ids[found["segment"]["labels"]].reshape(labels.shape) == labels).mean() >= 0.999, file.name
@@ -193,7 +193,7 @@ def test_a_photo_may_be_dropped_and_thresholds_moved(open_page, exported):
         "  document.body.dispatchEvent(new DragEvent('drop', { dataTransfer: transfer, bubbles: true }));"
         "})"
     )
-    page.wait("document.getElementById('status').textContent === 'dropped.png, 128×64 pixels'")
+    page.wait("document.getElementById('status').textContent === 'dropped.png, 64×128 pixels (height×width)'")
     scores = page.run(FOUND)["detect"]["scores"]
     counts = (
         "return [...document.querySelectorAll('#results section:nth-child(2) li')].map((e) => +e.lastChild.textContent)"
@@ -215,7 +215,7 @@ def test_wrong_files_are_named(open_page, exported, tmp_path):
     assert page.choose(tmp_path / "notes.txt") == "notes.txt is no image that this browser can read"
     assert page.choose(tmp_path / "cut.png") == "cut.png is no image that this browser can read"
     assert page.run("return document.getElementById('canvas').hidden")
-    assert page.choose(tmp_path / "whole.png") == "whole.png, 40×30 pixels"
+    assert page.choose(tmp_path / "whole.png") == "whole.png, 30×40 pixels (height×width)"
     assert page.complaints() == []
 
 

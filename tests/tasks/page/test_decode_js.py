@@ -129,7 +129,7 @@ def test_a_photo_is_taken_as_it_is_or_refused(run):
         script = f"try {{ {PREPARE} }} catch (error) {{ return error.message; }}"
         said.append(run(script, [{"photo": packed(rgba(image)), "model": model}]))
     assert said == [
-        "it is 41×30 pixels, and the file takes 40×30",
+        "it is 30×41 pixels, and the file takes 30×40 (height×width)",
         "model.json: there is no rule squeeze for resizing",
     ]
 

@@ -9,6 +9,7 @@ from tasks.common.errors import UserError
 from tasks.report.collect import collect
 from tasks.report.history import POINTS, read_history
 from tasks.report.page import as_json
+from tasks.report.reading import Parts
 from tasks.report.scores import score_tables
 from tasks.report.write import write_report
 
@@ -22,6 +23,16 @@ def test_curves_are_over_epochs(tmp_path):
     assert history["curves"]["val/mIoU"] == {"x": [1.0, 2.0], "y": [0.5, 0.75]}
 
 
+def test_rows_that_no_training_writes_are_left_out(tmp_path):
+    rows = [f"-1,0,5.0\n0,{10**400},5.0\n0,-7,5.0\n{10**400},0,5.0\n0,0,1{'0' * 400}\n0,1,3.0"]
+    (tmp_path / "metrics.csv").write_text("\n".join(["epoch,step,train/loss", *rows]))
+    history = read_history(tmp_path / "metrics.csv")
+    assert history == {"epochs": 1, "curves": {"train/loss": {"x": [0.5, 1.0], "y": [None, 3.0]}}}
+    (tmp_path / "classes.csv").write_text(f"class,images\na,1{'0' * 400}\n")
+    (table,) = score_tables({"top1": 1.0}, ["classify"], tmp_path, Parts(tmp_path, strict=True))
+    assert table["rows"] == [["a", "1" + "0" * 400]]
+
+
 def test_long_curves_are_thinned_by_means(tmp_path):
     rows = [f"{step // 1000},{step},{step % 2}" for step in range(3 * POINTS)]
     (tmp_path / "metrics.csv").write_text("\n".join(["epoch,step,train/loss", *rows]))
@@ -33,7 +44,7 @@ def test_long_curves_are_thinned_by_means(tmp_path):
 
 def test_classes_may_have_any_name(tmp_path):
     metrics = {"mIoU": 0.5, "iou/a/b": 0.25, "iou/AP": None, "boundary_F1/a/b": 1.0, "images": 3, "seconds": 1.5}
-    (table,) = score_tables(metrics, ["segment"], tmp_path)
+    (table,) = score_tables(metrics, ["segment"], tmp_path, Parts(tmp_path, strict=True))
     assert table["scores"] == [["mIoU", 0.5]]
     assert table["columns"] == [["iou", "score"], ["boundary_F1", "score"]]
     assert table["rows"] == [["a/b", 0.25, 1.0], ["AP", None, None]]
@@ -41,14 +52,14 @@ def test_classes_may_have_any_name(tmp_path):
 
 def test_each_head_has_its_scores(tmp_path):
     metrics = {"segment/mIoU": 0.5, "segment/iou/AP/x": 0.25, "detect/mAP": 0.125, "detect/AP/car": 0.125, "images": 3}
-    segment, detect = score_tables(metrics, ["segment", "detect"], tmp_path)
+    segment, detect = score_tables(metrics, ["segment", "detect"], tmp_path, Parts(tmp_path, strict=True))
     assert (segment["scores"], segment["rows"]) == ([["mIoU", 0.5]], [["AP/x", 0.25]])
     assert (detect["scores"], detect["rows"]) == ([["mAP", 0.125]], [["car", 0.125]])
 
 
 def test_counts_of_classes_come_from_the_tables_beside(tmp_path):
     (tmp_path / "errors.csv").write_text("class,right,missed\nall,1,0\nall,5,7\n")
-    (table,) = score_tables({"mAP": 1.0, "AP/all": 1.0}, ["detect"], tmp_path)
+    (table,) = score_tables({"mAP": 1.0, "AP/all": 1.0}, ["detect"], tmp_path, Parts(tmp_path, strict=True))
     assert table["columns"] == [["AP", "score"], ["right", "count"], ["missed", "count"]]
     assert table["rows"] == [["all", 1.0, 1, 0]], "a class called all is not the last row, the sum of all"
 
@@ -84,7 +95,8 @@ def test_pictures_are_only_those_beside_their_record(tmp_path):
     record = folder / "pictures.json"
     (tmp_path / "x.jpg").write_bytes(b"")
     for name in ("../../x.jpg", "../../config.yaml", "/etc/hostname", "a.svg", ["a.jpg"], "none.jpg"):
-        record.write_text(json.dumps({"type": "boxes", "pictures": [{"files": {"image": name}}]}))
+        picture = {"name": "a", "width": 1, "height": 1, "truth": [], "files": {"image": name}}
+        record.write_text(json.dumps({"type": "boxes", "classes": [], "pictures": [picture]}))
         with pytest.raises(UserError, match=r"pictures\.json names"):
             collect(tmp_path)
 

@@ -5,44 +5,15 @@ import json
 import sys
 
 import pytest
-from PIL import Image
 
 from tasks.common.errors import UserError
 from tasks.compare.__main__ import main
 from tasks.compare.runs import runs_asked
 from tasks.report.compare import differing, names_of, runs_in, write_comparison
+from tasks.report.process import this_process
+from tasks.report.write import note
 from tests.chromium import DESKTOP, PHONE
-
-
-def write_run(folder, seed, score):
-    """A detector's folder with one curve, three scores and two images, of which the second has the run's own name."""
-    records = folder / "report" / "detect"
-    records.mkdir(parents=True)
-    (folder / ".hydra").mkdir()
-    (folder / ".hydra" / "overrides.yaml").write_text(f"- seed={seed}\n")
-    (folder / "config.yaml").write_text(f"mode: train\nseed: {seed}\ntrainer:\n  max_epochs: 2\n")
-    (folder / "network.json").write_text(
-        json.dumps({"height": 8, "width": 8, "detect": {"params": 5, "multiply_adds": 7}})
-    )
-    (folder / "metrics.json").write_text(json.dumps({"mAP": score, "mAP50": None, "AP/a": score / 2, "images": 2}))
-    (folder / "metrics.csv").write_text("epoch,step,train/loss,val/mAP\n0,0,2.0,\n0,1,1.5,0.1\n1,3,1.0,0.2\n")
-    (records / "curves.json").write_text(json.dumps({"charts": [], "best": [["all classes", 0.25, 0.5, 0.5, 0.5]]}))
-    pictures = []
-    for number, name in enumerate(("same.jpg", f"{seed}.jpg")):
-        Image.new("RGB", (32, 16), (90 * number, 40, 40)).save(records / f"p{number}.jpg")
-        found = [[1, 1, 9, 9, 0, 0.6, 0], [20, 1, 30, 9, 0, 0.3, -1]]
-        entry = {
-            "name": name,
-            "kind": "spread",
-            "width": 64,
-            "height": 32,
-            "truth": [[0, 0, 9, 9, 0, 0]],
-            "found": found,
-        }
-        pictures.append({**entry, "files": {"image": f"p{number}.jpg"}})
-    about = {"type": "boxes", "classes": [{"name": "a", "colour": [200, 0, 0]}], "threshold": 0.3, "lowest": 0.02}
-    (records / "pictures.json").write_text(json.dumps({**about, "pictures": pictures}))
-    return folder
+from tests.tasks.report.runs import write_run
 
 
 @pytest.fixture
@@ -126,3 +97,45 @@ def test_a_count_of_images_is_no_score_of_a_class(chromium, tmp_path):
     chromium.open(write_comparison(runs, tmp_path / "out"))
     cells = chromium.run("return [...document.querySelectorAll('td')].map((cell) => cell.textContent)")
     assert not any("images" in cell for cell in cells) and "cat (F1)" in cells, cells
+
+
+def write_multitask(folder, score):
+    """A run with a segmenter beside the detector."""
+    write_run(folder, 0, score)
+    heads = {name: {"params": 5, "multiply_adds": 7} for name in ("segment", "detect", "shared")}
+    (folder / "network.json").write_text(json.dumps({"height": 8, "width": 8, **heads}))
+    metrics = {"segment/mIoU": 0.25, "detect/mAP": score, "detect/mAP50": None, "detect/AP/a": score / 4, "images": 2}
+    (folder / "metrics.json").write_text(json.dumps(metrics))
+    columns = "epoch,step,train/loss,train/detect/loss,train/lr,val/detect/mAP,val/segment/mIoU"
+    (folder / "metrics.csv").write_text(f"{columns}\n0,0,4.0,2.0,0.1,,\n0,1,1.5,1.0,0.1,0.1,0.2\n")
+    return folder
+
+
+def test_a_head_of_several_meets_the_same_task_alone(tmp_path, chromium):
+    runs = [write_multitask(tmp_path / "both", 0.5), write_run(tmp_path / "alone", 0, 0.75)]
+    chromium.open(write_comparison(runs, tmp_path))
+    rows = chromium.run(
+        "return [...document.querySelectorAll('#scores tbody tr')].map(r => [...r.children].map(c => c.textContent))"
+    )
+    assert rows == [
+        ["segment mIoU", "0.2500", "–", "–"],
+        ["detect mAP", "0.5000", "0.7500", "+0.2500"],
+        ["detect mAP50", "–", "–", "–"],
+        ["detect a (AP)", "0.1250", "0.3750", "+0.2500"],
+    ]
+    drawn = chromium.run(
+        "return [...document.querySelectorAll('.plot')].map(e => [e.dataset.title, e.lines.map(line => line.y.length)])"
+    )
+    drawn = dict(drawn)
+    assert drawn["train/detect/loss"] == [2, 3] and drawn["val/detect/mAP"] == [1, 2]
+    assert list(drawn)[:2] == ["train/detect/loss", "val/detect/mAP"], "what both have comes first"
+    assert drawn["train/lr"] == drawn["train/loss"] == [2] and drawn["val/segment/mIoU"] == [1]
+    assert chromium.complaints() == []
+
+
+def test_states_are_told_with_their_reason(two, chromium, tmp_path):
+    note(two[0], {"state": "stopped_early", "why": "stop_after=1: 1 of 2 epochs"})
+    note(two[1], {"state": "training", "process": {**this_process(), "since": "1"}})
+    chromium.open(write_comparison(two, tmp_path))
+    states = chromium.run("return [...document.querySelectorAll('#runs tbody tr')].map(r => r.children[2].textContent)")
+    assert states == ["stopped early: stop_after=1: 1 of 2 epochs", "broken off"]

@@ -7,6 +7,7 @@ from PIL import Image
 
 from tasks.common.errors import UserError
 from tasks.report.outcome import outcome
+from tasks.report.reading import Parts
 from tasks.report.write import write_report
 
 
@@ -27,7 +28,7 @@ def folder(tmp_path):
 
 
 def test_what_is_read(folder):
-    found = outcome(folder, (folder / "run.log").read_text().splitlines())
+    found = outcome(folder, (folder / "run.log").read_text().splitlines(), Parts(folder, strict=True))
     assert [row["holds"] for row in found["gate"]] == [True, False]
     assert found["tables"]["history.csv"] == {
         "columns": ["network", "score"],
@@ -36,7 +37,7 @@ def test_what_is_read(folder):
     assert list(found["plots"]) == ["search.png"] and found["noticed"] == ["1 box twice"]
     (folder / "gate.json").write_text("{}")
     with pytest.raises(UserError, match=r"gate\.json has no list of objects"):
-        outcome(folder, [])
+        outcome(folder, [], Parts(folder, strict=True))
 
 
 def test_the_page_shows_it(folder, chromium):

@@ -343,7 +343,10 @@ def test_workers_change_nothing_about_boxes():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"augment": {}, "fit": None}, r"images of 30×20 and 20×30 make no batch: a transform of data\.augment"),
+        (
+            {"augment": {}, "fit": None},
+            r"images of 20×30 and 30×20 \(height×width\) make no batch: a transform of data\.augment",
+        ),
         ({"crop": lambda source, _: source}, r"data\.crop changes the image alone: use data\.augment where"),
         ({"fit": ResizeCentreCrop(16, 16)}, r"data\.fit=ResizeCentreCrop moves no boxes"),
         (

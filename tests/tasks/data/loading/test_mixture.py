@@ -306,7 +306,9 @@ def test_images_of_a_batch_have_one_size():
     small = mixture(photos=Set(70, 4, 4, ["label"], size=(8, 8)))
     batch = mixed(made=small).try_augmentation()
     assert batch["image"].shape == (6, 3, 20, 30), "images without boxes and masks are fitted as well"
-    with pytest.raises(UserError, match=r"images of 8×8 and 30×20 make no batch: a transform of data\.augment"):
+    with pytest.raises(
+        UserError, match=r"images of 8×8 and 20×30 \(height×width\) make no batch: a transform of data\.augment"
+    ):
         mixed(made=small, fit=None).try_augmentation()
 
 

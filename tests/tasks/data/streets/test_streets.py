@@ -206,3 +206,10 @@ def test_predictions_turn_photos_upright_unless_the_scenes_are_said_to_be_read_a
 
 def test_a_network_of_unopened_scenes_turns_photos_upright() -> None:
     assert answer_without_data(OmegaConf.load("conf/dataset/streets.yaml")) is True
+
+
+def test_classes_that_are_never_drawn_are_named_once(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    scenes = Streets(root, train=18, val=6, seed=0, **SIZE)
+    for split in (scenes.train(), scenes.val()):
+        assert not any(split.check())
+    assert capsys.readouterr().out.count("no pixel of wall") == 1
