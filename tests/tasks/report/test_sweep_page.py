@@ -1,6 +1,6 @@
 """What a sweep's page says beyond its runs: their names, means over seeds, and the command of all."""
 
-from tasks.report.run import about
+from tasks.report.collect import collect
 from tasks.report.sweep import over_seeds, telling
 
 
@@ -24,11 +24,12 @@ def test_means_stand_beside_their_deviations(tmp_path):
 
 
 def test_a_sweeps_folder_says_its_command(tmp_path):
+    (tmp_path / "benchmark.json").write_text("[]")
     (tmp_path / "multirun.yaml").write_text(
         "hydra:\n  job: {name: classify}\n  overrides: {task: [mode=benchmark, 'backbone.width=0.5,1']}\n"
     )
-    assert about(tmp_path)["command"] == "python -m tasks.classify -m mode=benchmark backbone.width=0.5,1"
+    assert collect(tmp_path)["run"]["command"] == "python -m tasks.classify -m mode=benchmark backbone.width=0.5,1"
     (tmp_path / ".hydra").mkdir()
     (tmp_path / ".hydra" / "overrides.yaml").write_text("[seed=1]")
     (tmp_path / ".hydra" / "hydra.yaml").write_text("hydra: {job: {name: segment}}")
-    assert about(tmp_path)["command"] == "python -m tasks.segment seed=1", "of one of its runs"
+    assert collect(tmp_path)["run"]["command"] == "python -m tasks.segment seed=1", "of one of its runs"
