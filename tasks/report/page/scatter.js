@@ -64,7 +64,7 @@ function nameDots(layer, points, places, order, width) {
     layer.append(text);
     const [x, y] = places[k];
     const wide = text.getComputedTextLength();
-    const spots = [[x + 9, y + 4], [x - 9 - wide, y + 4], [x - wide / 2, y - 10], [x - wide / 2, y + 20]];
+    const spots = [[x + 9, y + 4], [x - 9 - wide, y + 4], [x - wide / 2, y - 10], [x - wide / 2, y + 20], [x - wide + 8, y - 10], [x - wide + 8, y + 20]];
     const free = (boxes) => ([from, base]) => {
       const box = [from - 2, base - 11, from + wide + 2, base + 3];
       const inside = box[0] >= SCATTER.left && box[2] <= width - 2 && box[1] >= 0;
@@ -81,7 +81,7 @@ function nameDots(layer, points, places, order, width) {
 function scaleOf(values, zero, from, to) {
   let [low, high] = [Math.min(...values, ...(zero ? [0] : [])), Math.max(...values)];
   const room = (high - low) * 0.08 || Math.abs(high) * 0.1 || 0.1;
-  if (!zero) low -= room;
+  if (!zero) low = low >= 0 ? Math.max(0, low - room) : low - room; // a score or a cost is none below 0
   high += room;
   return { low, high, at: (value) => Math.round(10 * (from + ((value - low) / (high - low)) * (to - from))) / 10 };
 }

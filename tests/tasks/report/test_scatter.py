@@ -61,6 +61,14 @@ def test_scores_over_latency_where_all_have_one_and_odd_values_nowhere(shown, ch
     assert shown(benchmark_json=rows) == {"Latency and million multiply-adds": [["net0", 2, 1]]}
 
 
+def test_names_that_would_lie_on_each_other_are_left_out(shown, chromium):
+    rows = [{"name": f"a network with a long name {k}", **ROW, **TIMES, "mAP": 0.5 + k / 1000} for k in range(12)]
+    rows += [{"name": "far", **ROW, **TIMES, "network_p50_ms": 1.0, "mAP": 0.1}]
+    shown(benchmark_json=rows)
+    named = texts(chromium, ".dot-name")
+    assert "far" in named and 2 <= len(named) < 13
+
+
 def test_a_narrowing_has_its_steps_and_what_was_trained(shown):
     history = (
         "name,kind,score,madds,params,state,what\nseed,seed,0.5,4e6,1,complete,\nstep 1,step,0.4,3e6,1,complete,x → y\n"
