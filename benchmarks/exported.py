@@ -15,9 +15,9 @@ from tasks.deploy.describe import describe
 from tasks.deploy.model import Model
 from tasks.deploy.network import trace
 from tasks.deploy.quantise.openvino import OpenVinoQuantiser
-from tasks.deploy.runtimes import open_runner
+from tasks.deploy.runners.opening import open_runner
 from tasks.deploy.settings import ExportSettings
-from tasks.deploy.writers import WRITERS
+from tasks.deploy.writers.by_format import WRITERS
 from tasks.engine.build import build
 from tasks.engine.learner import Learner
 

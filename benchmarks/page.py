@@ -31,8 +31,8 @@ from tasks.data.transforms.letterbox import Stretch
 from tasks.deploy.describe import describe
 from tasks.deploy.golden import write_golden
 from tasks.deploy.network import trace
-from tasks.deploy.runtimes import open_runner
-from tasks.deploy.writers import WRITERS
+from tasks.deploy.runners.opening import open_runner
+from tasks.deploy.writers.by_format import WRITERS
 from tasks.engine.build import build
 from tasks.engine.learner import Learner
 from tasks.page.folder import find_runtime, write_page

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torchvision.ops import batched_nms
 
 from backbones.base import IMAGENET_MEAN, IMAGENET_STD
-from tasks.deploy.writers import silence_logging
+from tasks.deploy.writers.silence import silence_logging
 
 Array = NDArray[Any]
 Call = Callable[[Array], Sequence[Array]]

@@ -9,6 +9,7 @@ from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
 
 from examples.shapes import NAMES
+from tasks.app.network import build
 from tasks.app.resolve import resolve
 from tasks.app.search_path import search_plugins, store_heads
 from tasks.checkpoint.checkpoint import read_ours
@@ -45,6 +46,19 @@ def named(none_named):
 def well(result: Result) -> Result:
     assert result.status == 0, result.err
     return result
+
+
+def test_recipes_leave_out_what_a_network_of_ones_own_does_not_have(named, command, tmp_path):
+    head = {"low": ["c1"], "high": ["c3"]}
+    network = build("segment", 3, "plugins=[examples]", backbone="tiny_net", head=head)
+    assert type(network.backbone).__name__ == "TinyNet"
+    scenes = ["train=4", "val=2", "height=64", "width=64", f"root={tmp_path / 'streets'}"]
+    words = ["plugins=[examples]", "backbone=tiny_net", "head.low=[c1]", "head.high=[c3]", "data.crop=null"]
+    words += [f"dataset.{word}" for word in scenes] + ["trainer.max_epochs=1", "data.batch_size=2"]
+    said = well(command("segment", *words, f"hydra.run.dir={tmp_path / 'run'}")).out
+    assert "backbone=tiny_net has no norm_momentum, which recipe=segment_streets sets: left out" in said
+    typed = command("segment", *words, "+backbone.norm_momentum=0.1", f"hydra.run.dir={tmp_path / 'typed'}")
+    assert typed.status == 2 and "norm_momentum" in typed.err, "what is typed is not left out"
 
 
 def test_a_task_of_ones_own_trains_evaluates_exports_and_predicts(command, none_named, tmp_path):

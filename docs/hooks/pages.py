@@ -22,14 +22,13 @@ from tasks.app.keys import Key, keys_of_command, options_of  # noqa: E402
 from tasks.app.print_keys import shown  # noqa: E402
 from tasks.config.comments import head_lines  # noqa: E402
 
-COMMANDS = {
-    "segment": [],
-    "detect": [],
-    "classify": [],
-    "multilabel": [],
-    "multitask": [],
-    "search": ["search=netadapt"],
-}
+TASKS = ("segment", "detect", "classify", "multilabel", "multitask")
+SEARCHED = ("search", "target", "latency")  # sections that belong to searches
+HELPED = (
+    "tasks.doctor", "tasks.compare", "tasks.report", "tasks.predict", "tasks.page", "tasks.publish", "tasks.papers",
+    "tasks.deploy", "tasks.detect.score", "tasks.multitask.compare", "tasks.multitask.prune", "backbones",
+)  # fmt: skip
+VALUES = "Values are those that hold if you type nothing. Other [options](options.md) of a group may have other keys."
 GROUPS = {
     "backbone": "networks", "head": "heads", "loss": "losses of detection", "match": "which anchors learn a box",
     "balance": "weights of several heads' losses", "dataset": "data sets", "optimizer": "optimisers",
@@ -42,7 +41,8 @@ FILES = {"SECURITY.md": "security.md", "CONTRIBUTING.md": "contributing.md", "CH
 
 def on_files(files: Files, config: Any) -> Files:
     """Add the generated pages."""
-    pages = {f"reference/keys_{name}.md": keys_page(name, words) for name, words in COMMANDS.items()}
+    pages = {f"reference/keys_{name}.md": keys_page(name) for name in TASKS}
+    pages |= {"reference/keys_search.md": search_page(), "reference/commands.md": commands_page()}
     pages |= {"reference/options.md": options_page(), "reference/networks.md": networks_page()}
     for name, target in FILES.items():
         text = (ROOT / name).read_text(encoding="utf-8")
@@ -52,30 +52,37 @@ def on_files(files: Files, config: Any) -> Files:
     return files
 
 
-def keys_page(name: str, words: list[str]) -> str:
-    """Every group and key of a command."""
-    task = "segment" if name == "search" else name
-    keys = keys_of_command(task, prepared(task, words, list))
-    if name == "search":
-        keys = [key for key in keys if key.name.partition(".")[0] in ("search", "target", "latency")]
-    also = (
-        " "
-        if name == "search"
-        else f"`python -m tasks.{name} --keys` prints this page; `--keys optimizer` a section.\n\n"
-    )
-    lines = [f"# Keys of tasks.{name}", "", also.strip(), ""]
-    lines += [
-        "Values are those without anything typed. Other options of a group may have other keys: [options](options.md).",
-        "",
-    ]
-    groups = [key for key in keys if key.group]
-    lines += ["## Groups", "", *table(groups), ""]
+def keys_page(name: str) -> str:
+    """Every group and key of a task's command."""
+    keys = keys_of_command(name, prepared(name, [], list))
+    lines = [f"# Keys of tasks.{name}", ""]
+    lines += [f"`python -m tasks.{name} --keys` prints these keys, `--keys optimizer` a section.", "", VALUES, ""]
+    lines += ["## Groups", "", *table(key for key in keys if key.group), ""]
     sections: dict[str, list[Key]] = {}
     for key in keys:
         if not key.group:
             sections.setdefault(key.name.partition(".")[0] if "." in key.name else "", []).append(key)
     for section, members in sections.items():
         lines += [f"## {section or 'Keys without a section'}", "", *table(members), ""]
+    return "\n".join(lines)
+
+
+def search_page() -> str:
+    """The keys that each search adds to those of its task."""
+    lines = ["# Keys of tasks.search", "", "Each search also takes the keys of its task.", "", VALUES, ""]
+    for option in options_of("search"):
+        keys = keys_of_command("segment", prepared("segment", [f"search={option}"], list))
+        about = head_lines((ROOT / "conf" / "search" / f"{option}.yaml").read_text(encoding="utf-8"))
+        lines += [f"## search={option}", "", fenced("\n".join(about), "text"), ""]
+        lines += [*table(key for key in keys if key.name.partition(".")[0] in SEARCHED and not key.group), ""]
+    return "\n".join(lines)
+
+
+def commands_page() -> str:
+    """What the commands without a configuration of their own say of themselves."""
+    lines = ["# Other commands", "", "What each prints with `--help`.", ""]
+    for module in HELPED:
+        lines += [f"## {module}", "", fenced(output_of(module, "--help"), "text"), ""]
     return "\n".join(lines)
 
 

@@ -23,9 +23,10 @@ from tasks.app.folders import drop_empty, writes
 from tasks.app.foreign_keys import check_words
 from tasks.app.generated import check_generated
 from tasks.app.interpolations import register
-from tasks.app.jobs import Jobs, in_sweep
+from tasks.app.jobs import Jobs, in_sweep, words
 from tasks.app.messages import MISTAKES, explain, explain_run, how_to_resume
 from tasks.app.of_checkpoint import implied_data_set
+from tasks.app.own_networks import without_foreign
 from tasks.app.print_keys import OPTION as KEYS
 from tasks.app.print_keys import print_keys
 from tasks.app.resolve import Settings, resolve
@@ -156,6 +157,9 @@ class Command:
             if line := fallback(HydraConfig.get().runtime.choices, config, typed):
                 report(line)
             config = finetuned(HydraConfig.get(), config, typed)
+            hydra, keys = HydraConfig.get(), typed_keys(typed)
+            for line in without_foreign(self.name, words(hydra.overrides.task), hydra.runtime.choices, config, keys):
+                report(line)
             for line in renamed_arguments(config, typed_keys(typed)):
                 report(line)
             settings = resolve(self.name, config, folder)

@@ -5,15 +5,18 @@ from typing import TYPE_CHECKING, Any
 
 from hydra import compose
 from hydra.errors import HydraException
+from omegaconf import open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from tasks.app.cli import prepared
 from tasks.app.interpolations import conf_folder
 from tasks.app.messages import explain
+from tasks.app.own_networks import without_foreign
 from tasks.app.program import words_of
 from tasks.app.resolve import resolve
 from tasks.common.errors import UserError
 from tasks.common.task_info import infos
+from tasks.config.overrides import typed_keys
 
 if TYPE_CHECKING:
     from tasks.engine.learner import Learner
@@ -55,7 +58,12 @@ def build(task: str, classes: int | Sequence[Any], *overrides: str, **keys: Any)
     words = prepared(task, words_of(overrides, keys), list)
     try:
         with conf_folder():
-            run = resolve(task, compose(task, words)).run
+            config = compose(task, words, return_hydra_config=True)
+            choices = config.hydra.runtime.choices
+            with open_dict(config):
+                del config["hydra"]
+            list(without_foreign(task, words, choices, config, typed_keys(words)))
+            run = resolve(task, config).run
     except (HydraException, OmegaConfBaseException) as error:
         raise UserError(explain(error, words)) from None
     info = described[task]

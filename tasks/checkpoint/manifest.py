@@ -16,6 +16,7 @@ from tasks.checkpoint.embedded import read_inside
 from tasks.checkpoint.manifest_rules import SUFFIXES, problem_of
 from tasks.common.entries import short
 from tasks.common.errors import UserError, check_file
+from tasks.common.formats import FORMATS
 
 FORMAT = 1
 NAME, CARD = "model.json", "card.json"
@@ -114,8 +115,8 @@ def carried_by(path: Path, otherwise: str) -> dict[str, Any]:
     if isinstance(inside, dict) and isinstance(inside.get("file"), str):
         inside = {**inside, "sha256": {inside["file"]: ""}}  # a file cannot hold its own hash
     manifest = checked(inside, f"the description inside {path}")
-    if manifest["runtime"] == "openvino":
-        manifest["sha256"][str(Path(manifest["file"]).with_suffix(".bin"))] = ""
+    for file in FORMATS[manifest["runtime"]].files(Path(manifest["file"])):
+        manifest["sha256"][str(file)] = ""  # nor that of what holds its weights
     return under_its_name(path, manifest)
 
 

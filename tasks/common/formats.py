@@ -1,5 +1,6 @@
 """The formats of exported files: their names, precisions and packages. Imports nothing heavy."""
 
+from pathlib import Path
 from typing import NamedTuple
 
 
@@ -10,18 +11,26 @@ class Format(NamedTuple):
         suffix: of the file to open.
         precisions: supported ones; int8 by quantisation.
         packages: installed by its extra to write and run it; their versions are recorded.
+        module: that runs it; what is before the first dot is the package whose version counts.
+        weights: suffix of the file beside it that has the weights; "" if they are inside.
     """
 
     suffix: str
     precisions: tuple[str, ...]
     packages: tuple[str, ...]
+    module: str
+    weights: str = ""
+
+    def files(self, path: Path) -> list[Path]:
+        """The file at this path, and what belongs beside it."""
+        return [path, path.with_suffix(self.weights)] if self.weights else [path]
 
 
 FORMATS = {
-    "onnx": Format(".onnx", ("fp32", "fp16", "int8"), ("onnx", "onnxruntime", "onnxscript")),
-    "openvino": Format(".xml", ("fp32", "fp16", "bf16", "int8"), ("openvino",)),
-    "executorch": Format(".pte", ("fp32",), ("executorch",)),
-    "torch": Format(".pt2", ("fp32", "fp16", "bf16"), ()),
+    "onnx": Format(".onnx", ("fp32", "fp16", "int8"), ("onnx", "onnxruntime", "onnxscript"), "onnxruntime"),
+    "openvino": Format(".xml", ("fp32", "fp16", "bf16", "int8"), ("openvino",), "openvino", ".bin"),
+    "executorch": Format(".pte", ("fp32",), ("executorch",), "executorch.runtime"),
+    "torch": Format(".pt2", ("fp32", "fp16", "bf16"), (), "torch"),
 }
 PRECISIONS = ("fp32", "fp16", "bf16", "int8")
 OUTPUTS = ("raw", "decoded", "final")

@@ -23,8 +23,8 @@ from tasks.data.transforms.letterbox import Stretch
 from tasks.deploy.describe import describe
 from tasks.deploy.network import trace
 from tasks.deploy.parity import LIMITS, compare, of_checkpoint, of_file
-from tasks.deploy.runtimes import open_runner
-from tasks.deploy.writers import WRITERS
+from tasks.deploy.runners.opening import open_runner
+from tasks.deploy.writers.by_format import WRITERS
 from tasks.engine.build import build
 from tasks.engine.learner import Learner
 

@@ -13,7 +13,6 @@ from tasks.common.formats import FORMATS
 from tasks.common.task_info import infos
 from tasks.deploy.network import Traced
 from tasks.deploy.settings import ExportSettings
-from tasks.deploy.writers import versions
 from tasks.engine.learner import Learner
 
 TORCH = "PyTorch: interpolate(mode='bilinear', antialias=True, align_corners=False) of bytes, rounded to bytes"
@@ -113,6 +112,11 @@ def portable(metadata: Mapping[str, Any]) -> dict[str, Any]:
 def rounded(values: torch.Tensor) -> list[float]:
     """Three numbers as originally written."""
     return [round(float(value), 6) for value in values.flatten()]
+
+
+def versions(names: tuple[str, ...]) -> dict[str, str]:
+    """Installed versions of packages."""
+    return {name: version(name) for name in ("torch", *names)}
 
 
 def version_here() -> str:

@@ -7,7 +7,7 @@ from tasks.common.console import report
 from tasks.data.loading.datamodule import DataModule
 from tasks.deploy.exported_learner import ExportedLearner
 from tasks.deploy.parity_check import check_parity
-from tasks.deploy.runtimes import open_runner
+from tasks.deploy.runners.opening import open_runner
 from tasks.deploy.settings import ExportSettings
 from tasks.engine.learner import Learner
 from tasks.engine.settings import Run

@@ -21,10 +21,11 @@ from tasks.deploy.golden import write_golden
 from tasks.deploy.int8 import quantise
 from tasks.deploy.network import trace
 from tasks.deploy.parity_check import check_parity
-from tasks.deploy.runtimes import Runner, open_runner
+from tasks.deploy.runners.opening import open_runner
+from tasks.deploy.runners.runner import Runner
 from tasks.deploy.samples import pixels
 from tasks.deploy.settings import ExportSettings
-from tasks.deploy.writers import WRITERS
+from tasks.deploy.writers.by_format import WRITERS
 from tasks.engine.learner import Learner
 from tasks.engine.settings import Run
 from tasks.engine.train import build_all
@@ -76,8 +77,9 @@ def clear(folder: Path) -> None:
     for name in ("golden", "page"):
         shutil.rmtree(folder / name, ignore_errors=True)
     for entry in FORMATS.values():
-        (folder / f"model{entry.suffix}").unlink(missing_ok=True)
-    for name in ("model.bin", "decode.py", "gate.json", "metrics.json", CARD, NAME):
+        for path in entry.files(folder / f"model{entry.suffix}"):
+            path.unlink(missing_ok=True)
+    for name in ("decode.py", "gate.json", "metrics.json", CARD, NAME):
         (folder / name).unlink(missing_ok=True)
 
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from heads.boxes import Places
 from tasks.common.task import Task
-from tasks.deploy.runtimes import Runner
+from tasks.deploy.runners.runner import Runner
 from tasks.engine.learner import Learner
 
 

@@ -10,7 +10,7 @@ from PIL import Image
 
 from tasks.common.labels import Pixels
 from tasks.deploy.parity import Outcome, of_file
-from tasks.deploy.runtimes import Runner
+from tasks.deploy.runners.runner import Runner
 
 
 def write_golden(manifest: Mapping[str, Any], runner: Runner, images: Sequence[Pixels], folder: Path) -> None:

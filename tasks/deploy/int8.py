@@ -8,6 +8,7 @@ import numpy as np
 
 from tasks.common.console import report
 from tasks.common.errors import UserError
+from tasks.common.formats import FORMATS
 from tasks.common.table import print_table
 from tasks.data.loading.datamodule import DataModule
 from tasks.deploy.decode import prepare
@@ -15,7 +16,7 @@ from tasks.deploy.exported_learner import ExportedLearner
 from tasks.deploy.parity_check import NOTHING_SCORED
 from tasks.deploy.quantise.plan import Plan, mixed_plan, open_quantiser
 from tasks.deploy.quantise.quantiser import Quantiser
-from tasks.deploy.runtimes import open_runner
+from tasks.deploy.runners.opening import open_runner
 from tasks.deploy.samples import pixels
 from tasks.deploy.settings import ExportSettings
 from tasks.engine.learner import Learner
@@ -44,15 +45,15 @@ def quantise(
     images = [prepare(image, manifest)[0] for image in pixels(samples, settings.calibration)]
     report(f"int8      ranges from {len(images)} {split} images")
     float_path = path.with_name(f"float_{path.name}")
-    for suffix in {path.suffix, ".bin"}:
-        if path.with_suffix(suffix).is_file():
-            path.with_suffix(suffix).rename(float_path.with_suffix(suffix))
+    form = FORMATS[settings.format]
+    for file, kept in zip(form.files(path), form.files(float_path), strict=True):
+        file.rename(kept)
     quantiser = open_quantiser(float_path, images)
     report(f"int8      {quantiser.write(path)}")
     if settings.mixed:
         mix(quantiser, gain_of(learner, trainer, data, manifest), settings.budget, path)
-    for suffix in {path.suffix, ".bin"}:
-        float_path.with_suffix(suffix).unlink(missing_ok=True)
+    for file in form.files(float_path):
+        file.unlink()
 
 
 def mix(quantiser: Quantiser, gain: Callable[[Path], float], budget: float, path: Path) -> None:

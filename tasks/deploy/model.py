@@ -12,7 +12,8 @@ from tasks.common.labels import Pixels
 from tasks.common.output import size_to_see
 from tasks.data.files.images import read_rgb
 from tasks.deploy.decode import Found, decode, no_photo, prepare, resized
-from tasks.deploy.runtimes import Runner, open_runner
+from tasks.deploy.runners.opening import open_runner
+from tasks.deploy.runners.runner import Runner
 
 
 class Model:

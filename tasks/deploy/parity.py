@@ -13,7 +13,7 @@ from tasks.common.labels import Pixels
 from tasks.common.parity import Counts, parity_of
 from tasks.common.task_info import infos
 from tasks.deploy.decode import decode, prepare
-from tasks.deploy.runtimes import Arrays, Runner
+from tasks.deploy.runners.runner import Arrays, Runner
 from tasks.engine.learner import Learner
 from tasks.predict.checkpoint import preprocess
 

@@ -29,7 +29,7 @@ from tasks.deploy.parity import (
     share,
     worst,
 )
-from tasks.deploy.runtimes import Runner
+from tasks.deploy.runners.runner import Runner
 from tasks.deploy.samples import pixels
 from tasks.deploy.settings import ExportSettings
 from tasks.engine.learner import Learner

@@ -41,7 +41,7 @@ FOREIGN = (  # references outside the graph
 
 
 def load_program(path: Path) -> Any:
-    """Load a .pt2 file as tasks/deploy/writers.py writes it.
+    """Load a .pt2 file as tasks/deploy/writers/torch.py writes it.
 
     Raises:
         ValueError: for a file with pickles, code, libraries or anything else it should not contain.

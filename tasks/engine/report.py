@@ -88,8 +88,8 @@ class WriteReport(Callback):
         self.epochs = trainer.current_epoch
         if trainer.is_global_zero:
             before = {"failure": None, "why": None}  # of a run that this one goes on with
-            own = {"state": "training", "device": device_name(trainer), "process": this_process()}
-            note(self.folder, {**self.entries, **before, **own})
+            own = {"device": device_name(trainer), "process": this_process(), "updated": now()}
+            note(self.folder, {**self.entries, **before, **own, "state": "training"})
             for name, counts in self.labels.items():
                 text = json.dumps(counts, ensure_ascii=False, separators=(",", ":"))
                 write_text(self.folder / FOLDER / name / "labels.json", text + "\n")

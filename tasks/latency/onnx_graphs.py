@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from backbones.blocks import ConvNormAct, SqueezeExcite
 from tasks.deploy.fold import fold
-from tasks.deploy.writers import OPSET, silence_logging
+from tasks.deploy.writers.onnx import OPSET
+from tasks.deploy.writers.silence import silence_logging
 from tasks.latency.torch_runtime import example, with_values
 from tasks.latency.units import Normalise, OnMaps, Shape, Shortcut, Unit, counted
 

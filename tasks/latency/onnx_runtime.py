@@ -13,7 +13,7 @@ import numpy as np
 from tasks.common.stopwatch import Term, Terms
 from tasks.deploy.network import trace
 from tasks.deploy.runtimes import needed
-from tasks.deploy.writers import write_onnx
+from tasks.deploy.writers.onnx import write_onnx
 from tasks.engine.learner import Learner
 from tasks.latency.units import Unit
 

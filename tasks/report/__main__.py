@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tasks.common.console import refusing, report, run_command
 from tasks.common.errors import UserError
+from tasks.report.collect import collect
 from tasks.report.write import told, write_report
 
 
@@ -23,6 +24,8 @@ def main() -> None:
                 raise UserError(f"{word}: no option here; name folders of runs")
         for word in words:
             report(told(write_report(Path(word))))
+            for line in collect(Path(word), strict=False)["damaged"]:
+                report(f"left out  {line}")
 
 
 if __name__ == "__main__":

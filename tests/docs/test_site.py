@@ -28,15 +28,14 @@ def test_every_page_is_in_the_navigation():
     names |= {
         f"reference/keys_{name}.md" for name in ("segment", "detect", "classify", "multilabel", "multitask", "search")
     }
-    assert {"reference/options.md", "security.md"} <= names
+    assert {"reference/options.md", "reference/commands.md", "security.md"} <= names
     assert sorted(listed()) == sorted([*PAGES, *names])
 
 
 def test_messages_of_the_questions_are_in_the_code():
     """Each piece of a heading's message, between the …, is in some string of the code."""
-    code = " ".join(
-        path.read_text() for room in ("tasks", "backbones", "heads") for path in (ROOT / room).rglob("*.py")
-    )
+    files = [path for room in ("tasks", "backbones", "heads") for path in (ROOT / room).rglob("*.py")]
+    code = " ".join(path.read_text() for path in [*files, ROOT / "mobilevision.py"])
     code = re.sub(r'"\s*\n\s*f?"', "", code)
     messages = re.findall(r"^### `(.+)`$", (DOCS / "faq.md").read_text(), re.MULTILINE)
     assert len(messages) > 15

@@ -17,7 +17,7 @@ from backbones.weights import load_weights
 from tasks import load
 from tasks.checkpoint.manifest import metadata_of, write_manifest
 from tasks.common.errors import UserError
-from tasks.deploy.runtimes import open_runner
+from tasks.deploy.runners.opening import open_runner
 from tasks.engine.settings import DistillationSettings
 from tasks.engine.teacher import make_distillation
 from tasks.multitask.prune import prune

@@ -16,7 +16,7 @@ from backbones.torch_file import BEFORE_1_6
 from tasks.common.errors import UserError
 from tasks.deploy.operators import NAMES, check_operator, computes
 from tasks.deploy.pt2 import load_program
-from tasks.deploy.runtimes import open_runner
+from tasks.deploy.runners.opening import open_runner
 from tasks.deploy.size_expressions import check_size
 from tests.security.conftest import Payload
 
@@ -37,7 +37,7 @@ class Small(nn.Module):
 
 @pytest.fixture(scope="module")
 def program(tmp_path_factory) -> Path:
-    """A program as tasks/deploy/writers.py leaves it."""
+    """A program as tasks/deploy/writers/torch.py leaves it."""
     torch.manual_seed(0)
     path = tmp_path_factory.mktemp("pt2") / "model.pt2"
     open_sides = {"image": {2: torch.export.Dim("height", min=8), 3: torch.export.Dim("width", min=8)}}

@@ -77,11 +77,12 @@ def opener_of(job: dict[str, Any]) -> Callable[[], Stages]:
 
         return lambda: NetworkStages(job)
     from tasks.checkpoint.manifest import runtime_of
-    from tasks.deploy.bench.of_file import MODULES, FileStages
+    from tasks.common.formats import FORMATS
+    from tasks.deploy.bench.of_file import FileStages
 
     path = Path(job["model"])
     with contextlib.suppress(ImportError):  # reported when the file is opened, with how to install it
-        importlib.import_module(MODULES[runtime_of(path)])
+        importlib.import_module(FORMATS[runtime_of(path)].module)
     return lambda: FileStages(path, job["threads"], job["size"])
 
 

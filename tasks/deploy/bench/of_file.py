@@ -6,13 +6,13 @@ from typing import Any, NamedTuple
 
 from tasks.checkpoint.manifest import read_manifest
 from tasks.common.errors import UserError
+from tasks.common.formats import FORMATS
 from tasks.common.labels import Pixels
 from tasks.common.output import output_of
 from tasks.deploy.bench.stages import Stages
 from tasks.deploy.decode import decode, prepare
-from tasks.deploy.runtimes import Arrays, Images, open_runner
-
-MODULES = {"onnx": "onnxruntime", "openvino": "openvino", "executorch": "executorch.runtime", "torch": "torch"}
+from tasks.deploy.runners.opening import open_runner
+from tasks.deploy.runners.runner import Arrays, Images
 
 
 class Seen(NamedTuple):
@@ -47,7 +47,7 @@ class FileStages(Stages):
             takes["resize"] = {"rule": "stretch", "height": size[0], "width": size[1]}
         self.outputs = {name: output_of(name, entry) for name, entry in self.manifest["tasks"].items()}
         self.runner = open_runner(path, self.manifest, threads)
-        runtime = MODULES[self.manifest["runtime"]].partition(".")[0]
+        runtime = FORMATS[self.manifest["runtime"]].module.partition(".")[0]
         self.runtime, self.precision = f"{runtime} {version(runtime)}", self.manifest["precision"]
 
     def prepare(self, photo: Pixels) -> Seen:

@@ -12,7 +12,7 @@ function runList(runs) {
       const costs = run.costs.shared || Object.values(run.costs).find((value) => value && value.params);
       const state = stateOf(run);
       return [h("b", { class: "run-name", style: { color: `var(${ink(place)})` } }, run.name), run.task,
-        [STATES[state] || state, reasonOf(run)].filter(Boolean).join(": "),
+        [Object.hasOwn(STATES, state) ? STATES[state] : state, reasonOf(run)].filter(Boolean).join(": "),
         h("span", {}, costs ? params(costs.params) : "–"), h("span", {}, run.training.seconds ? duration(run.training.seconds) : "–")];
     }), { sortable: false, caption: "runs", kind: "runs" });
 }

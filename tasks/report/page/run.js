@@ -6,7 +6,7 @@ function header({ run, metrics, scores, history, damaged }) {
   const { record } = run;
   const network = record.network || null;
   const data = record.data || {};
-  const badge = h("span", { class: `state ${stateOf(run)}` }, STATES[stateOf(run)] || run.state);
+  const badge = h("span", { class: `state ${stateOf(run)}` }, Object.hasOwn(STATES, stateOf(run)) ? STATES[stateOf(run)] : run.state);
   const begun = run.training.epochs ?? record.epoch ?? history.epochs;
   const progress = run.mode === "train" && run.epochs ? `epoch ${begun} of ${run.epochs}` : null;
   return h("header", {},
@@ -139,7 +139,7 @@ function show(data) {
     guarded("details", "Details", () => details(data)),
   ].flat().filter(Boolean);
   const links = sections.map((each) => [each.id, each.querySelector("h2").textContent]);
-  document.body.append(topbar(links), h("main", {}, header(data), sections),
+  document.body.append(topbar(links), h("main", {}, guarded("run", "Run", () => header(data)), sections),
     h("footer", {}, "Written by mobilevision from the files of this run's folder. Charts: uPlot (MIT)."));
 }
 

@@ -19,9 +19,10 @@ from tasks.data.streets.dataset import Streets
 from tasks.data.transforms.letterbox import Stretch
 from tasks.deploy.describe import describe
 from tasks.deploy.network import Traced, trace
-from tasks.deploy.runtimes import Runner, open_runner
+from tasks.deploy.runners.opening import open_runner
+from tasks.deploy.runners.runner import Runner
 from tasks.deploy.settings import ExportSettings
-from tasks.deploy.writers import WRITERS
+from tasks.deploy.writers.by_format import WRITERS
 from tasks.engine.build import build
 from tasks.engine.learner import Learner
 

@@ -8,7 +8,7 @@ import pytest
 
 from tasks.checkpoint.manifest import sha256
 from tasks.deploy.parity import LIMITS, Outcome, compare
-from tasks.deploy.writers import WRITERS
+from tasks.deploy.writers.by_format import WRITERS
 from tests.tasks.deploy.conftest import changed
 
 onnx = pytest.importorskip("onnx")

@@ -17,7 +17,7 @@ from tasks.common.errors import UserError
 from tasks.data.transforms.letterbox import Stretch
 from tasks.deploy import predicting as shipped
 from tasks.deploy.model import Model
-from tasks.deploy.runtimes import Runner
+from tasks.deploy.runners.runner import Runner
 from tasks.engine.learner import Learner
 from tasks.predict import checkpoint as predicting
 from tasks.predict.photos import predict_each

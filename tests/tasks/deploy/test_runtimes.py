@@ -15,9 +15,10 @@ from tasks.common.errors import UserError
 from tasks.data.transforms.letterbox import Stretch
 from tasks.deploy.exported_learner import ExportedLearner
 from tasks.deploy.network import trace
-from tasks.deploy.runtimes import Runner, open_runner
+from tasks.deploy.runners.opening import open_runner
+from tasks.deploy.runners.runner import Runner
 from tasks.deploy.shapes import check_outputs
-from tasks.deploy.writers import WRITERS
+from tasks.deploy.writers.by_format import WRITERS
 from tests.tasks.deploy.conftest import SIZE, network, noise, settings, ship, tensors
 
 ROOT = Path(__file__).parents[3]
@@ -201,7 +202,7 @@ def test_a_signal_is_heard_after_files_of_openvino_were_closed(shipped):
     code = (
         "import json, signal, sys\n"
         "from pathlib import Path\n"
-        "from tasks.deploy.runtimes import open_runner\n"
+        "from tasks.deploy.runners.opening import open_runner\n"
         "path = Path(sys.argv[1])\n"
         "manifest = json.loads(path.with_suffix('.json').read_text())\n"
         "first, second = open_runner(path, manifest), open_runner(path, manifest)\n"

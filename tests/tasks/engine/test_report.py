@@ -182,10 +182,11 @@ def test_a_long_validation_has_pages_too(page, monkeypatch):
 
 def test_a_run_that_goes_on_forgets_how_its_first_part_ended(page):
     page.ended(Stopped(15))
+    note(page.folder, {"updated": "2026-01-01T00:00:00+00:00"})
     trainer = SimpleNamespace(**{**vars(TRAINER), "strategy": SimpleNamespace(root_device=SimpleNamespace(type="cpu"))})
     page.on_train_start(trainer, None)
     assert record(page)["state"] == "training" and record(page)["why"] is None
-    assert not has_ended(record(page)["process"])
+    assert not has_ended(record(page)["process"]) and record(page)["updated"] > "2026-01-01T00:00:00+00:00"
 
 
 def test_how_a_training_ends():

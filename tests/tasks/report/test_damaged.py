@@ -7,6 +7,7 @@ import pytest
 
 from tasks.common.errors import UserError
 from tasks.compare.__main__ import main
+from tasks.report.__main__ import main as report_main
 from tasks.report.collect import collect
 from tasks.report.write import note, write_report
 from tests.tasks.report.runs import write_run
@@ -122,6 +123,16 @@ def test_compare_says_one_line(tmp_path, monkeypatch, capsys):
     file = runs[1] / "report" / "detect" / "curves.json"
     assert capsys.readouterr().err == f"error: {file} is damaged: best is 5, not a list\n"
     assert not (tmp_path / "page").exists()
+
+
+def test_the_command_names_what_it_leaves_out(tmp_path, monkeypatch, capsys):
+    folder = write_run(tmp_path / "run", 0, 0.5)
+    (folder / "training.json").write_text('{"seconds": "long"}')
+    monkeypatch.setattr(sys, "argv", ["tasks.report", str(folder)])
+    report_main()
+    first, second = capsys.readouterr().out.splitlines()
+    assert str(folder / "report.html") in first
+    assert second == "left out  training.json is damaged: seconds is 'long', not a finite number"
 
 
 def test_a_cut_run_json_does_not_stop_later_notes(tmp_path):

@@ -1,0 +1,1 @@
+"""Write a traced network to a file, one module for each format."""
