@@ -10,7 +10,7 @@ import numpy as np
 from tasks.common.console import report
 from tasks.common.errors import UserError
 from tasks.common.labels import Pixels
-from tasks.common.parity import Counts, parity_of
+from tasks.common.parity import Agreement, parity_of
 from tasks.common.table import print_table
 from tasks.data.loading.datamodule import DataModule
 from tasks.data.transforms.resize import antialiased
@@ -25,59 +25,121 @@ from tasks.deploy.parity import (
     exact_outputs,
     of_checkpoint,
     of_file,
+    of_results,
     relative,
-    share,
+    remembered,
     worst,
 )
+from tasks.deploy.reference import Reference
 from tasks.deploy.runners.runner import Runner
-from tasks.deploy.samples import pixels
+from tasks.deploy.samples import spread
 from tasks.deploy.settings import ExportSettings
 from tasks.engine.learner import Learner
 from tasks.engine.settings import TrainerSettings
 from tasks.engine.train import scored
 
 SAME_SCORE = 5e-4  # equal to three decimals
+MOST = 128  # images, if fewer prove too little
 SUPPRESSED = 4  # images on which the suppression of both sides is compared
 NOTHING_SCORED = "the validation images have no labels by which file and checkpoint could be scored"
 
 
 def check_parity(
-    learner: Learner,
+    reference: Reference,
     settings: ExportSettings,
     trainer: TrainerSettings,
     data: DataModule,
     manifest: dict[str, Any],
     runner: Runner,
     folder: Path,
+    shipped: Path,
 ) -> None:
     """Compare the file with the checkpoint, print the table and write it as gate.json.
+
+    Args:
+        shipped: folder with the file and what is shipped with it.
 
     Raises:
         UserError: if the file differs by more than allowed, unless `export.gate` only warns.
     """
-    limits = LIMITS[manifest["precision"]]
+    learner, limits = reference.learner, LIMITS[manifest["precision"]]
     if settings.tolerance is not None:
         limits = limits._replace(tensors=float(settings.tolerance))
     names = {name: entry["outputs"] for name, entry in manifest["tasks"].items()}
-    images = pixels(data.val, settings.images)
-    if manifest["input"]["height"] is None:  # use other sizes for half of them
-        images[1::2] = [antialiased(image, *(side * 3 // 4 for side in image.shape[:2])) for image in images[1::2]]
-    expected = of_checkpoint(learner, data.fit, manifest["outputs"], names)
-    table = compare(expected, of_file(runner, manifest), images, manifest["precision"], limits)
-    if manifest["input"]["batch"] != 1:
-        table += of_batch(expected, runner, manifest, images[::2], limits)
+    expected = remembered(of_checkpoint(learner, reference.fit, manifest["outputs"], names))
+    table = reference.rows(manifest, runner.shape, data.input_size(), shipped)
+    images = images_to_compare(expected, learner, settings, data, manifest)
+    try:
+        table += compare(expected, of_file(runner, manifest), images, manifest["precision"], limits)
+        if manifest["input"]["batch"] != 1:
+            table += of_batch(expected, runner, manifest, images[::2], limits)
+    except UserError:  # of a file that cannot be run as model.json says
+        if all(row.holds for row in table):
+            raise
+        judge(table, manifest, settings, folder, len(images))
+        return
     if settings.metric or manifest["precision"] == "int8":
         exported = ExportedLearner(learner, runner, manifest)
         before, after = scored(trainer, learner, data), scored(trainer, exported, data)
         (folder / "metrics.json").write_text(json.dumps(after, indent=2) + "\n")
         rows, decides = of_metric(learner.score_keys, before, after, settings, manifest["precision"])
         if manifest["precision"] == "int8" and decides:  # int8 is judged by the metric: results need not be identical
-            table = [row._replace(limit=None) if row.at_least else row for row in table]
+            table = [row._replace(limit=None) if row.at_least and ": " in row.what else row for row in table]
         table += rows
     if manifest["outputs"] != "final":
         selects = {name: entry["select"] for name, entry in manifest["tasks"].items() if "select" in entry}
         table += [of_suppression(name, expected, rule, images[:SUPPRESSED]) for name, rule in selects.items()]
-    print_differences(table, f"{manifest['file']} against the checkpoint on {len(images)} images")
+    judge(table, manifest, settings, folder, len(images))
+
+
+def images_to_compare(
+    expected: Callable[[Pixels], Outcome],
+    learner: Learner,
+    settings: ExportSettings,
+    data: DataModule,
+    manifest: Mapping[str, Any],
+) -> list[Pixels]:
+    """Validation images, evenly spread: `export.images`, and more if the checkpoint's results on them prove too little.
+
+    At most MOST, or all there are; what they leave unproved is reported.
+    """
+    images: list[Pixels] = []
+    used: set[int] = set()
+    count, total = settings.images, len(data.val)
+    while True:
+        for index in [index for index in spread(total, count) if index not in used]:
+            image = data.val.read(index)["image"]
+            if manifest["input"]["height"] is None and len(images) % 2:  # use other sizes for half of them
+                image = antialiased(image, *(side * 3 // 4 for side in image.shape[:2]))
+            images.append(image)
+            used.add(index)
+        if manifest["precision"] == "int8":  # which the metric decides, on all images
+            return images
+        missing = {}
+        for name, task in learner.each_task():
+            results = [expected(image).results[name] for image in images]
+            missing[name] = parity_of(name).unseen(results, task.class_names, manifest["outputs"])
+        if not any(missing.values()) or len(images) == total or count >= MOST:
+            break
+        count *= 2
+    for name, what in missing.items():
+        if what:
+            report(f"unproved  {name}: {what} on {len(images)} of {total:,} validation images")
+    return images
+
+
+def judge(
+    table: Sequence[Difference], manifest: Mapping[str, Any], settings: ExportSettings, folder: Path, count: int
+) -> None:
+    """Print the table, write it as gate.json, and refuse a file that differs.
+
+    Args:
+        count: number of images.
+
+    Raises:
+        UserError: see check_parity().
+    """
+    print_differences(table, f"{manifest['file']} against the checkpoint on {count} images")
     (folder / "gate.json").write_text(
         json.dumps([row._asdict() | {"holds": row.holds} for row in table], indent=2) + "\n"
     )
@@ -96,6 +158,8 @@ def check_parity(
 
 def format_difference(row: Difference) -> str:
     """A row of the table in words."""
+    if row.note:
+        return f"{row.what} is {row.note}"
     if row.limit is None:
         return f"{row.what} is {row.worst:.4g}"
     return f"{row.what} is {row.worst:.4g}, allowed {'from' if row.at_least else 'up to'} {row.limit:g}"
@@ -152,7 +216,7 @@ def of_batch(
     same = same[: manifest["input"]["batch"] or 3]
     together = runner.run(np.concatenate([inputs[number][0] for number in same]))
     numbers: list[float] = []
-    agreement: dict[str, list[Counts]] = {}
+    agreements: dict[str, list[Agreement]] = {}
     for row, number in enumerate(same):
         (seen, place), size = inputs[number], images[number].shape[:2]
         alone = runner.run(seen)
@@ -165,10 +229,11 @@ def of_batch(
             continue
         made_of, others = expected(images[number]).made_of, decode(together, manifest, size, place, row)
         for task, result in decode(alone, manifest, size, place).items():
-            counts = parity_of(task).counts(result, others[task], made_of.get(task), limits.ties)
-            agreement.setdefault(task, []).append(counts)
+            rule = parity_of(task)
+            each = rule.agreement(result, others[task], made_of.get(task), manifest["precision"])
+            agreements.setdefault(task, []).append(each)
     title = f"{len(same)} images at once"
-    rows = [share(task, counts, manifest["precision"]) for task, counts in agreement.items()]
+    rows = [row for task, each in agreements.items() for row in of_results(task, each, manifest["precision"])]
     return [
         *([Difference(title, worst(numbers), limits.tensors, at_least=False)] if numbers else []),
         *(row._replace(what=f"{title}, {row.what}") for row in rows),
@@ -221,8 +286,8 @@ def print_differences(table: Sequence[Difference], title: str) -> None:
         (
             (
                 row.what,
-                f"{row.worst:.4g}",
-                "–" if row.limit is None else f"{'≥' if row.at_least else '≤'} {row.limit:g}",
+                row.note or f"{row.worst:.4g}",
+                "–" if row.limit is None or row.note else f"{'≥' if row.at_least else '≤'} {row.limit:g}",
                 "ok" if row.holds else "DIFFERS",
             )
             for row in table
