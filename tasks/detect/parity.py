@@ -34,6 +34,8 @@ class SameBoxes(Parity):
 
     def title(self, agreements: Sequence[Agreement]) -> str:
         count = sum(each.count for each in agreements)
+        if not any(each.numbers for each in agreements):
+            return f"{count:,} sure boxes with a partner"
         return f"{count:,} boxes, the same set{but_for_ties(agreements)}"
 
     def unseen(self, results: Sequence[Result], _classes: Sequence[str], _form: str) -> str:
