@@ -22,13 +22,13 @@ class Agreement(NamedTuple):
 
     Attributes:
         same: number of results that agree; ties are among them.
-        count: their total number.
+        total: their number.
         ties: number of those that differ, where the checkpoint's own values are equally good.
         numbers: the largest differences, by the names in Parity.limits.
     """
 
     same: int
-    count: int
+    total: int
     ties: int = 0
     numbers: Mapping[str, float] = {}
 
@@ -60,7 +60,7 @@ class Parity(ABC):
 
     def share(self, agreements: Sequence[Agreement], /) -> float:
         """The share that agrees, over all images; 1 if there is nothing to compare."""
-        count = sum(each.count for each in agreements)
+        count = sum(each.total for each in agreements)
         return sum(each.same for each in agreements) / count if count else 1.0
 
     def unseen(self, _results: Sequence[Result], _classes: Sequence[str], _form: str, /) -> str:

@@ -67,29 +67,28 @@ def check_parity(
         limits = limits._replace(tensors=float(settings.tolerance))
     names = {name: entry["outputs"] for name, entry in manifest["tasks"].items()}
     expected = remembered(of_checkpoint(learner, reference.fit, manifest["outputs"], names))
-    table = reference.rows(manifest, runner.shape, data.input_size(), shipped)
+    described = reference.rows(manifest, runner.shape, data.input_size(), shipped)
     images = images_to_compare(expected, learner, settings, data, manifest)
     try:
-        table += compare(expected, of_file(runner, manifest), images, manifest["precision"], limits)
+        results = compare(expected, of_file(runner, manifest), images, manifest["precision"], limits)
         if manifest["input"]["batch"] != 1:
-            table += of_batch(expected, runner, manifest, images[::2], limits)
+            results += of_batch(expected, runner, manifest, images[::2], limits)
     except UserError:  # of a file that cannot be run as model.json says
-        if all(row.holds for row in table):
+        if all(row.holds for row in described):
             raise
-        judge(table, manifest, settings, folder, len(images))
-        return
+        return judge(described, manifest, settings, folder, len(images))
     if settings.metric or manifest["precision"] == "int8":
         exported = ExportedLearner(learner, runner, manifest)
         before, after = scored(trainer, learner, data), scored(trainer, exported, data)
         (folder / "metrics.json").write_text(json.dumps(after, indent=2) + "\n")
         rows, decides = of_metric(learner.score_keys, before, after, settings, manifest["precision"])
         if manifest["precision"] == "int8" and decides:  # int8 is judged by the metric: results need not be identical
-            table = [row._replace(limit=None) if row.at_least and ": " in row.what else row for row in table]
-        table += rows
+            results = [row._replace(limit=None) if row.at_least else row for row in results]
+        results += rows
     if manifest["outputs"] != "final":
         selects = {name: entry["select"] for name, entry in manifest["tasks"].items() if "select" in entry}
-        table += [of_suppression(name, expected, rule, images[:SUPPRESSED]) for name, rule in selects.items()]
-    judge(table, manifest, settings, folder, len(images))
+        results += [of_suppression(name, expected, rule, images[:SUPPRESSED]) for name, rule in selects.items()]
+    judge([*described, *results], manifest, settings, folder, len(images))
 
 
 def images_to_compare(

@@ -33,7 +33,7 @@ class SameBoxes(Parity):
         return same_selection(theirs, made_of)
 
     def title(self, agreements: Sequence[Agreement]) -> str:
-        count = sum(each.count for each in agreements)
+        count = sum(each.total for each in agreements)
         if not any(each.numbers for each in agreements):
             return f"{count:,} sure boxes with a partner"
         return f"{count:,} boxes, the same set{but_for_ties(agreements)}"

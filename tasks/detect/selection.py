@@ -114,7 +114,9 @@ def overlaps(ours: NDArray[np.float32], theirs: NDArray[np.float32], pixels: flo
     return overlap - slack, overlap + slack
 
 
-def candidates_of(result: Result, made_of: Candidates) -> tuple[NDArray[np.int64], NDArray[np.float64], ...]:
+def candidates_of(
+    result: Result, made_of: Candidates
+) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
     """(K) the nearest candidate of each box, -1 for none, and how far box and score differ from it.
 
     No two boxes are the same candidate. Boxes are compared in the input's pixels.

@@ -33,7 +33,7 @@ class SamePixels(Parity):
         return f"same label, worst image{but_for_ties(agreements)}"
 
     def share(self, agreements: Sequence[Agreement]) -> float:
-        return min(each.same / each.count for each in agreements)
+        return min(each.same / each.total for each in agreements)
 
     def unseen(self, results: Sequence[Result], classes: Sequence[str], form: str) -> str:
         """Classes that no label map shows. Logits prove them without a pixel."""

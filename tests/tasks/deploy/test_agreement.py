@@ -42,7 +42,7 @@ def candidates(boxes, scores, **changes):
 def refused(agreement, precision: str = "fp32") -> set[str]:
     """Rows that do not hold."""
     wrong = {name for name, value in agreement.numbers.items() if value > SameBoxes.limits[name][precision]}
-    return wrong | ({"set"} if agreement.same < SameBoxes.least[precision] * agreement.count else set())
+    return wrong | ({"set"} if agreement.same < SameBoxes.least[precision] * agreement.total else set())
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -51,9 +51,9 @@ def test_nearly_equal_scores_may_keep_other_boxes(seed):
     noise = np.random.default_rng(9).normal(0, 1e-6, scores.shape).astype(np.float32)
     ours, theirs = kept(boxes, scores), kept(boxes, scores + noise)
     found = partners(ours, theirs)
-    assert found.same < 0.99 * found.count, "compared box by box, this good file would be refused"
+    assert found.same < 0.99 * found.total, "compared box by box, this good file would be refused"
     found = same_selection(theirs, candidates(boxes, scores))
-    assert found.same == found.count == len(theirs["scores"]) and found.ties > 0
+    assert found.same == found.total == len(theirs["scores"]) and found.ties > 0
     exact = same_selection(ours, candidates(boxes, scores))
     assert exact == (len(ours["scores"]), len(ours["scores"]), 0, {BOX: 0, SCORE: 0, SHARE: 0})
 
@@ -62,7 +62,7 @@ def test_nearly_equal_scores_may_keep_other_boxes(seed):
 def test_every_part_of_the_rule_is_known(changes):
     boxes, scores = detector(spread=0.05)
     found = same_selection(kept(boxes, scores, **changes), candidates(boxes, scores, **changes))
-    assert found.same == found.count and found.ties == 0
+    assert found.same == found.total and found.ties == 0
     assert "set" in refused(same_selection(kept(boxes, scores), candidates(boxes, scores, **changes)))
     assert "set" in refused(same_selection(kept(boxes, scores, **changes), candidates(boxes, scores)))
 
@@ -204,7 +204,7 @@ def test_labels_may_differ_where_their_logits_hardly_do(size):
     made_of = Logits(logits, size)
     assert same_pixels(ours, theirs, None, TIES).same < 0.99 * pixels
     found = same_pixels(ours, theirs, made_of, TIES)
-    assert found.same == found.count == pixels and found.ties == (ours["labels"] != theirs["labels"]).sum() > 0
+    assert found.same == found.total == pixels and found.ties == (ours["labels"] != theirs["labels"]).sum() > 0
     for wrong in (2, 3, 255):
         changed = np.where(theirs["labels"] == 1, wrong, theirs["labels"]).astype(np.uint8)
         assert same_pixels(ours, {"labels": changed}, made_of, TIES).same < 0.99 * pixels
