@@ -76,7 +76,8 @@ def check_parity(
     except UserError:  # of a file that cannot be run as model.json says
         if all(row.holds for row in described):
             raise
-        return judge(described, manifest, settings, folder, len(images))
+        judge(described, manifest, settings, folder, len(images))
+        return
     if settings.metric or manifest["precision"] == "int8":
         exported = ExportedLearner(learner, runner, manifest)
         before, after = scored(trainer, learner, data), scored(trainer, exported, data)
