@@ -114,16 +114,24 @@ def overlaps(ours: NDArray[np.float32], theirs: NDArray[np.float32], pixels: flo
     return overlap - slack, overlap + slack
 
 
-def candidates_of(
-    result: Result, made_of: Candidates
-) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
-    """(K) the nearest candidate of each box, -1 for none, and how far box and score differ from it.
+class Matches(NamedTuple):
+    """The nearest candidate of each box.
 
-    No two boxes are the same candidate. Boxes are compared in the input's pixels.
+    Attributes:
+        anchors: (K) its number; -1 for none.
+        boxes: (K, 4) what the box has more than it, in the input's pixels.
+        scores: (K) the same of the score.
     """
+
+    anchors: NDArray[np.int64]
+    boxes: NDArray[np.float64]
+    scores: NDArray[np.float64]
+
+
+def matches_of(result: Result, made_of: Candidates) -> Matches:
+    """The nearest candidate of each box; no two are the same."""
     count = len(result["labels"])
-    anchors = np.full(count, -1)
-    boxes, scores = np.full(count, np.inf), np.full(count, np.inf)
+    found = Matches(np.full(count, -1), np.zeros((count, 4)), np.zeros(count))
     scale, of_photo = np.array(made_of.scale * 2), made_of.boxes.astype(np.float64)
     free = np.ones(made_of.scores.shape, np.bool_)
     for number, (box, score, label) in enumerate(
@@ -131,12 +139,10 @@ def candidates_of(
     ):
         if not 0 <= label < made_of.scores.shape[1] or not np.isfinite(box).all() or not np.isfinite(score):
             continue
-        aside = (np.abs(of_photo - box) / scale).max(1)
-        above = np.abs(made_of.scores[:, label].astype(np.float64) - score)
-        distance = np.where(free[:, label], aside + PIXELS * above, np.inf)
+        more, above = (box - of_photo) / scale, score - made_of.scores[:, label].astype(np.float64)
+        distance = np.where(free[:, label], np.abs(more).max(1) + PIXELS * np.abs(above), np.inf)
         nearest = int(distance.argmin())
-        if distance[nearest] == np.inf:
-            continue
-        anchors[number], boxes[number], scores[number] = nearest, aside[nearest], above[nearest]
-        free[nearest, label] = False
-    return anchors, boxes, scores
+        if distance[nearest] < np.inf:
+            found.anchors[number], found.boxes[number], found.scores[number] = nearest, more[nearest], above[nearest]
+            free[nearest, label] = False
+    return found

@@ -13,6 +13,7 @@ from tasks.checkpoint.unlike import unlike
 from tasks.common.entries import short
 from tasks.common.errors import UserError
 from tasks.common.task_info import infos
+from tests.described import embed
 
 WHOLE = {
     "format": 1,
@@ -29,22 +30,11 @@ HASHED = {"sha256": {"model.onnx": "0"}}
 DELETED = "deleted"
 
 
-def with_description(manifest: dict) -> bytes:
-    """An ONNX file that has nothing but a description: field 14, with a key in field 1 and a value in field 2."""
-    text = json.dumps({key: value for key, value in manifest.items() if key != "sha256"}).encode()
-    entry = b"\x0a\x0cmobilevision\x12" + varint(len(text)) + text
-    return b"\x72" + varint(len(entry)) + entry
-
-
-def varint(number: int) -> bytes:
-    return bytes([number % 128 + 128, number // 128]) if number > 127 else bytes([number])
-
-
 @pytest.fixture
 def model(tmp_path) -> Path:
     """A file that nobody opens here, its description inside and beside it."""
     path = tmp_path / "model.onnx"
-    path.write_bytes(with_description(WHOLE))
+    embed(path, WHOLE)
     write_manifest(tmp_path, WHOLE, ["model.onnx"])
     return path
 

@@ -55,7 +55,7 @@ def test_nearly_equal_scores_may_keep_other_boxes(seed):
     found = same_selection(theirs, candidates(boxes, scores))
     assert found.same == found.total == len(theirs["scores"]) and found.ties > 0
     exact = same_selection(ours, candidates(boxes, scores))
-    assert exact == (len(ours["scores"]), len(ours["scores"]), 0, {BOX: 0, SCORE: 0, SHARE: 0})
+    assert exact == (len(ours["scores"]), len(ours["scores"]), 0, dict.fromkeys(SameBoxes.limits, 0))
 
 
 @pytest.mark.parametrize("changes", [{"per_class": 50}, {"detections": 60}, {"threshold": 0.5}, {"overlap": 0.3}])

@@ -221,6 +221,35 @@ def test_a_changed_graph_is_refused(gate, model, how):
     assert not (folder / "metrics.json").exists()
 
 
+def test_neither_model_json_nor_card_json_has_a_say(gate, model):
+    """Both say the same falsehood, and so does the description inside the file: the checkpoint says otherwise."""
+    manifest, card = (json.loads(model.with_name(name).read_text()) for name in ("model.json", "card.json"))
+    manifest["tasks"]["detect"]["select"]["detections"] = 39
+    card["config"]["detect"]["task"]["select"]["detections"] = 39
+    manifest["input"]["upright"] = not manifest["input"]["upright"]
+    card["config"]["upright"] = manifest["input"]["upright"]
+    for names in (manifest["tasks"]["segment"]["classes"], card["tasks"]["segment"]["classes"]):
+        names[0], names[1] = names[1], names[0]
+    model.with_name("card.json").write_text(json.dumps(card))
+    rewritten(model, **manifest)
+    result, rows, _ = gate()
+    assert result.status == 2 and result.err.count("\n") == 1, result.err
+    if rows:  # the classes are compared with the data set's before
+        wrong = {what for what, row in rows.items() if not row["holds"]}
+        assert {"model.json's input.upright", "model.json's tasks.detect.select.detections"} <= wrong
+    for names in (manifest["tasks"]["segment"]["classes"], card["tasks"]["segment"]["classes"]):
+        names[0], names[1] = names[1], names[0]
+    model.with_name("card.json").write_text(json.dumps(card))
+    rewritten(model, **manifest)
+    result, rows, _ = gate()
+    assert result.status == 2 and "model.json's input.upright is " in result.err
+    wrong = {what for what, row in rows.items() if not row["holds"]}
+    assert wrong == {
+        *("model.json's input.upright", "model.json's tasks.detect.select.detections"),
+        *(what for what in rows if "same set" in what or "suppression" in what),
+    }
+
+
 RESIZES = {
     "nearest pixels": {"rule": "resize_centre_crop", "lengths": [48, 96], "crop": None, "interpolation": "nearest"},
     "another filter": {"rule": "resize_centre_crop", "lengths": [48, 96], "crop": None, "interpolation": "bicubic"},
