@@ -58,7 +58,7 @@ def reference_of(run: Run, typed: Sequence[str], manifest: Mapping[str, Any], up
         run: the command's settings, without those of card.json.
         typed: overrides on the command line, which an export that had them is compared with.
         manifest: model.json.
-        upright: what is known from the data, for a checkpoint that does not say.
+        upright: what card.json says, for a checkpoint that does not say: trainings store it.
 
     Raises:
         UserError: for a checkpoint that does not fit.

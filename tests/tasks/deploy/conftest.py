@@ -161,12 +161,13 @@ def rewritten(model: Path, **entries: Any) -> None:
     """Other entries in model.json and in the description inside an ONNX file, with the hashes that belong to them."""
     import onnx
 
-    manifest = {key: value for key, value in read_json(model.with_name("model.json")).items() if key != "sha256"}
+    manifest = read_json(model.with_name("model.json")) | entries
+    manifest.pop("sha256")
     graph = onnx.load(model)
     (inside,) = (entry for entry in graph.metadata_props if entry.key == "mobilevision")
-    inside.value = json.dumps(manifest | entries)
+    inside.value = json.dumps(manifest)
     onnx.save(graph, model)
-    write_manifest(model.parent, manifest | entries, [model.name])
+    write_manifest(model.parent, manifest, [model.name])
 
 
 def tensors(shipped: ExportedLearner, images: torch.Tensor, form: str) -> dict[str, np.ndarray]:
