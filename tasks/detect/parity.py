@@ -26,11 +26,11 @@ class SameBoxes(Parity):
 
     least: ClassVar[Mapping[str, float]] = {"fp32": 1.0, "fp16": 0.99, "bf16": 0.95, "int8": 0.6}
     limits: ClassVar[Mapping[str, Mapping[str, float | None]]] = {
-        BOX: {"fp32": 0.05, "fp16": 2.0, "bf16": 16.0, "int8": None},
-        SHIFT: {"fp32": 0.05, "fp16": 0.1, "bf16": 1.0, "int8": None},
         SCORE: {"fp32": 1e-4, "fp16": 0.03, "bf16": 0.2, "int8": None},
         SHARE: {"fp32": 0.01, "fp16": 0.15, "bf16": 1.0, "int8": None},
         BIAS: {"fp32": 1e-4, "fp16": 0.01, "bf16": 0.1, "int8": None},
+        BOX: {"fp32": 0.05, "fp16": 2.0, "bf16": 16.0, "int8": None},
+        SHIFT: {"fp32": 0.05, "fp16": 0.1, "bf16": 1.0, "int8": None},
     }
 
     def agreement(self, ours: Result, theirs: Result, made_of: Candidates | None, precision: str) -> Agreement:
@@ -59,11 +59,11 @@ def same_selection(theirs: Result, made_of: Candidates) -> Agreement:
     known = anchors >= 0
     boxes, scores, of_ours = boxes[known], scores[known], made_of.scores[anchors[known], theirs["labels"][known]]
     numbers = {
-        BOX: largest(boxes),
-        SHIFT: largest(boxes.sum(0) / max(1, len(boxes))),
         SCORE: largest(scores),
         SHARE: largest(scores / np.maximum(of_ours, 1e-6)),
         BIAS: largest(scores.sum() / max(float(of_ours.sum()), 1e-6)),
+        BOX: largest(boxes),
+        SHIFT: largest(boxes.sum(0) / max(1, len(boxes))),
     }
     ties = Ties(max(LEAST.pixels, WIDER * numbers[BOX]), max(LEAST.share, min(0.5, WIDER * numbers[SHARE])))
     wrong, missing = faults(theirs, anchors, made_of, ties)
