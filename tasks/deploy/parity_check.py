@@ -11,11 +11,10 @@ from tasks.common.console import report
 from tasks.common.errors import UserError
 from tasks.common.labels import Pixels
 from tasks.common.parity import Agreement, parity_of
-from tasks.common.table import print_table
 from tasks.data.loading.datamodule import DataModule
-from tasks.data.transforms.resize import antialiased
 from tasks.deploy.decode import decode, prepare, selected
 from tasks.deploy.exported_learner import ExportedLearner
+from tasks.deploy.images_to_compare import images_to_compare
 from tasks.deploy.parity import (
     LIMITS,
     Difference,
@@ -32,14 +31,12 @@ from tasks.deploy.parity import (
 )
 from tasks.deploy.reference import Reference
 from tasks.deploy.runners.runner import Runner
-from tasks.deploy.samples import spread
 from tasks.deploy.settings import ExportSettings
-from tasks.engine.learner import Learner
+from tasks.deploy.verdict import judge
 from tasks.engine.settings import TrainerSettings
 from tasks.engine.train import scored
 
 SAME_SCORE = 5e-4  # equal to three decimals
-MOST = 128  # images, if fewer prove too little
 SUPPRESSED = 4  # images on which the suppression of both sides is compared
 NOTHING_SCORED = "the validation images have no labels by which file and checkpoint could be scored"
 
@@ -90,94 +87,6 @@ def check_parity(
         selects = {name: entry["select"] for name, entry in manifest["tasks"].items() if "select" in entry}
         results += [of_suppression(name, expected, rule, images[:SUPPRESSED]) for name, rule in selects.items()]
     judge([*described, *results], manifest, settings, folder, len(images))
-
-
-def images_to_compare(
-    expected: Callable[[Pixels], Outcome],
-    learner: Learner,
-    settings: ExportSettings,
-    data: DataModule,
-    manifest: Mapping[str, Any],
-) -> list[Pixels]:
-    """Validation images, evenly spread: `export.images`, and more if the checkpoint's results on them prove too little.
-
-    At most MOST, or all there are; what they leave unproved is reported.
-    """
-    images: list[Pixels] = []
-    used: set[int] = set()
-    count, total = settings.images, len(data.val)
-    while True:
-        for index in [index for index in spread(total, count) if index not in used]:
-            image = data.val.read(index)["image"]
-            if manifest["input"]["height"] is None and len(images) % 2:  # use other sizes for half of them
-                image = antialiased(image, *(side * 3 // 4 for side in image.shape[:2]))
-            images.append(image)
-            used.add(index)
-        if manifest["precision"] == "int8":  # which the metric decides, on all images
-            return images
-        missing = {}
-        for name, task in learner.each_task():
-            results = [expected(image).results[name] for image in images]
-            missing[name] = parity_of(name).unseen(results, task.class_names, manifest["outputs"])
-        if not any(missing.values()) or len(images) == total or count >= MOST:
-            break
-        count *= 2
-    for name, what in missing.items():
-        if what:
-            report(f"unproved  {name}: {what} on {len(images)} of {total:,} validation images")
-    return images
-
-
-def judge(
-    table: Sequence[Difference], manifest: Mapping[str, Any], settings: ExportSettings, folder: Path, count: int
-) -> None:
-    """Print the table, write it as gate.json, and refuse a file that differs.
-
-    Args:
-        count: number of images.
-
-    Raises:
-        UserError: see check_parity().
-    """
-    print_differences(table, f"{manifest['file']} against the checkpoint on {count} images")
-    (folder / "gate.json").write_text(
-        json.dumps([row._asdict() | {"holds": row.holds} for row in table], indent=2) + "\n"
-    )
-    failed = [row for row in table if not row.holds]
-    if not failed:
-        return
-    problem = (
-        f"{manifest['file']} does not do what the checkpoint does: {format_difference(failed[0])} "
-        f"({folder / 'gate.json'}); "
-        f"{remedy(failed[0], settings, manifest['precision'])}"
-    )
-    if settings.gate == "fail":
-        raise UserError(problem)
-    report(f"warning   {problem}")
-
-
-def format_difference(row: Difference) -> str:
-    """A row of the table in words."""
-    if row.note:
-        return f"{row.what} is {row.note}"
-    if row.limit is None:
-        return f"{row.what} is {row.worst:.4g}"
-    return f"{row.what} is {row.worst:.4g}, allowed {'from' if row.at_least else 'up to'} {row.limit:g}"
-
-
-def remedy(row: Difference, settings: ExportSettings, precision: str) -> str:
-    """What to do about a file that fails the parity check."""
-    keep = "export.gate=warn keeps the file"
-    if settings.gate == "warn":
-        keep = "it was kept, as export.gate=warn says"
-    if precision != "int8":
-        return keep
-    mixed = "export.mixed=true measures each layer and keeps the most sensitive ones in float"
-    if settings.mixed:
-        mixed = "all layers that may stay in float do, see the table of layers: raise export.budget, or take fp32"
-    more = f"more calibration images (export.calibration={settings.calibration})"
-    budget = "" if settings.mixed or not row.what.startswith("loss of") else ", or a larger export.budget"
-    return f"{mixed}; {more}{budget} may help; {keep}"
 
 
 def of_suppression(
@@ -277,21 +186,3 @@ def of_metric(
             "metric    cannot fall, for the checkpoint scores 0 or has no labels: the results themselves are compared"
         )
     return rows, decides
-
-
-def print_differences(table: Sequence[Difference], title: str) -> None:
-    """Print the table."""
-    print_table(
-        ("compared", "worst", "allowed", ""),
-        (
-            (
-                row.what,
-                row.note or f"{row.worst:.4g}",
-                "–" if row.limit is None or row.note else f"{'≥' if row.at_least else '≤'} {row.limit:g}",
-                "ok" if row.holds else "DIFFERS",
-            )
-            for row in table
-        ),
-        align="lrrl",
-        title=title,
-    )

@@ -8,6 +8,7 @@ import pytest
 
 from tasks.common.errors import UserError
 from tasks.deploy import parity_check
+from tasks.deploy.images_to_compare import MOST, images_to_compare
 from tasks.deploy.parity import Difference
 
 FEWER = Difference("detect: 90 boxes with a partner", 0.4, 0.6, at_least=True)
@@ -98,7 +99,7 @@ def images_of(total, results, classes=("a", "b"), form="final", precision="fp32"
     manifest = {"input": {"height": 1}, "outputs": form, "precision": precision}
     expected = lambda image: SimpleNamespace(results={"segment": {"labels": results(int(image[0, 0, 0]))}})  # noqa: E731
     data = SimpleNamespace(val=Val())
-    images = parity_check.images_to_compare(expected, learner, SimpleNamespace(images=4), data, manifest)
+    images = images_to_compare(expected, learner, SimpleNamespace(images=4), data, manifest)
     assert len(images) == len(read) == len(set(read))
     return len(images)
 
@@ -112,7 +113,7 @@ def test_more_images_until_every_class_is_seen(capsys):
     assert 4 < some < 50 and "unproved" not in capsys.readouterr().out
     assert images_of(9, lambda index: np.array([[0]])) == 9
     assert "unproved  segment: no pixel is b on 9 of 9 validation images" in capsys.readouterr().out
-    assert parity_check.MOST <= images_of(5000, lambda index: np.array([[0]])) < 3 * parity_check.MOST
+    assert MOST <= images_of(5000, lambda index: np.array([[0]])) < 3 * MOST
 
 
 def test_a_warning_keeps_the_file(judge, capsys):
