@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from tasks.common.labels import Pixels
 from tasks.common.output import Found, Layer, Output
-from tasks.common.parity import Counts, Parity, Result
+from tasks.common.parity import Agreement, Parity, Result
 
 
 def there(found: Mapping[str, NDArray[Any]]) -> NDArray[np.bool_]:
@@ -51,9 +51,9 @@ class SameTags(Parity):
 
     least: ClassVar[Mapping[str, float]] = {"fp32": 0.99, "fp16": 0.95, "bf16": 0.9, "int8": 0.75}
 
-    def counts(self, ours: Result, theirs: Result, _made_of: None, _ties: float) -> Counts:
+    def agreement(self, ours: Result, theirs: Result, _made_of: None, _precision: str) -> Agreement:
         same = there(ours) == there(theirs)
-        return int(same.sum()), len(same)
+        return Agreement(int(same.sum()), len(same))
 
-    def title(self, _counts: Sequence[Counts]) -> str:
+    def title(self, _agreements: Sequence[Agreement]) -> str:
         return "same tags"

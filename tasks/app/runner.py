@@ -103,7 +103,7 @@ def run_with_data(settings: Settings, typed: Sequence[str], folder: Path) -> Non
     from tasks.app.budget import check_budget
     from tasks.engine import train, weights
 
-    run, trained = weights.with_checkpoint(run, typed)
+    asked, (run, trained) = run, weights.with_checkpoint(run, typed)
     settings = Settings.of(run)
     if sweeping and needs_own_command(run):
         run_own_command(run.task, typed, folder)
@@ -141,4 +141,4 @@ def run_with_data(settings: Settings, typed: Sequence[str], folder: Path) -> Non
     else:
         from tasks.deploy.evaluate import evaluate
 
-        evaluate(run, settings.export, prepared, folder)
+        evaluate(run, settings.export, prepared, folder, asked, typed)

@@ -5,7 +5,7 @@ import lzma
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -23,7 +23,7 @@ UNREADABLE = (  # raised by json, zipfile and ElementTree for arbitrary bytes; R
 def read_inside(path: Path) -> Any:
     """The description inside an .onnx, .xml or .pt2 file; None if it is missing or unreadable."""
     try:
-        text = {".onnx": of_onnx, ".xml": of_openvino, ".pt2": of_torch}[path.suffix](path)
+        text = READERS[path.suffix](path)
         return None if text is None else json.loads(text)
     except KeyError:  # ExecuTorch's format cannot hold one
         return None
@@ -95,3 +95,6 @@ def of_torch(path: Path) -> str | None:
                     raise ValueError("PyTorch compresses nothing")  # uncompressed, it could exceed memory
                 return archive.read(entry).decode()
     return None
+
+
+READERS: dict[str, Callable[[Path], str | None]] = {".onnx": of_onnx, ".xml": of_openvino, ".pt2": of_torch}

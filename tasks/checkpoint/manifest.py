@@ -12,22 +12,23 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from tasks.checkpoint.embedded import read_inside
+from tasks.checkpoint.embedded import READERS, read_inside
 from tasks.checkpoint.manifest_rules import SUFFIXES, problem_of
+from tasks.checkpoint.unlike import ITSELF, check_agrees, digest, known
 from tasks.common.entries import short
 from tasks.common.errors import UserError, check_file
 from tasks.common.formats import FORMATS
 
 FORMAT = 1
-NAME, CARD = "model.json", "card.json"
+NAME, CARD = ITSELF, "card.json"
 
 
 def read_manifest(path: str | Path) -> dict[str, Any]:
     """Read and check an exported file and its description.
 
-    The description is in model.json beside the file. A renamed file is recognised by its hash there. If model.json is
-    missing or describes another file, the description inside the file is used: ONNX, OpenVINO and PyTorch files have
-    one.
+    The description is in model.json beside the file, which must say what the one inside the file says: ONNX, OpenVINO
+    and PyTorch files have one, for others model.json has its own hash. A renamed file is recognised by its hash. If
+    model.json is missing or describes another file, the description inside the file is used.
 
     Args:
         path: the file, or its model.json.
@@ -37,7 +38,7 @@ def read_manifest(path: str | Path) -> dict[str, Any]:
 
     Raises:
         UserError: if one of the files is missing, truncated or changed; if the format is newer than this code; if an
-            entry is invalid.
+            entry is invalid, or differs from that inside the file.
     """
     path = Path(path)
     if not path.name:
@@ -46,6 +47,7 @@ def read_manifest(path: str | Path) -> dict[str, Any]:
     if path.name == NAME:
         manifest = checked(read_json(path), path)
         check_files(path.parent, manifest["sha256"])
+        check_agrees(path.with_name(manifest["file"]), manifest, path)
         return manifest
     runtime_of(path)
     beside = path.with_name(NAME)
@@ -59,6 +61,7 @@ def read_manifest(path: str | Path) -> dict[str, Any]:
         return renamed(path, manifest, beside)
     manifest = checked(manifest, beside)
     check_files(path.parent, manifest["sha256"])
+    check_agrees(path, manifest, beside)
     return manifest
 
 
@@ -90,12 +93,12 @@ def renamed(path: Path, manifest: dict[str, Any], beside: Path) -> dict[str, Any
     of_file = hashes.get(manifest["file"]) if isinstance(hashes, dict) else None
     if of_file == sha256(path):
         manifest = checked(manifest, beside)
+        check_agrees(path, manifest, beside)
         return under_its_name(path, manifest)
     inside = read_inside(path)
-    known = {key: value for key, value in manifest.items() if key != "sha256"}
     if inside is None:
         raise UserError(f"{beside} describes {manifest['file']}, not {path.name}")
-    if inside == known:
+    if inside == known(manifest):
         raise UserError(f"{path} is cut off or was changed: it is not the file that {NAME} describes")
     return carried_by(path, f"{beside} describes {manifest['file']}, not {path.name}")
 
@@ -128,6 +131,8 @@ def under_its_name(path: Path, manifest: dict[str, Any]) -> dict[str, Any]:
     """
     hashes = {}
     for name, expected in manifest["sha256"].items():
+        if name == NAME:
+            continue  # checked by now
         now = path.with_suffix(Path(name).suffix)
         if not now.is_file():
             raise UserError(f"{now}: no such file, though {path.name} needs it")
@@ -199,6 +204,8 @@ def runtime_of(path: Path) -> str:
 def check_files(folder: Path, hashes: Mapping[str, str]) -> None:
     """Raise UserError if a file is missing or differs from what was exported."""
     for name, expected in hashes.items():
+        if name == NAME:
+            continue  # of the description itself: see check_agrees()
         if not (folder / name).is_file():
             raise UserError(f"{folder / name}: no such file, though {NAME} names it")
         if sha256(folder / name) != expected:
@@ -211,7 +218,10 @@ def write_manifest(
     """Write model.json with the hashes of the files that it describes; with a checkpoint's card, also card.json."""
     if metadata is not None:
         (folder / CARD).write_text(json.dumps(metadata, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    whole = {**manifest, "sha256": {name: sha256(folder / name) for name in files}}
+    hashes = {name: sha256(folder / name) for name in files}
+    if Path(manifest["file"]).suffix not in READERS:  # no room for a description: it is proved by its own hash
+        hashes[NAME] = digest(manifest)
+    whole = {**manifest, "sha256": hashes}
     (folder / NAME).write_text(json.dumps(whole, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 

@@ -1,6 +1,6 @@
 """model.json of an exported network: its input and outputs, and how to turn them into predictions."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -40,9 +40,10 @@ def describe(
     Raises:
         UserError: for a fit that cannot be described to other programs.
     """
-    form, kind = settings.outputs, FORMATS[settings.format]
-    batch, _, height, width = traced.shape
-    backbone = learner.backbone
+    kind = FORMATS[settings.format]
+    means = meaning(learner, traced.shape, size, fit, settings.outputs, settings.upright, settings.white)
+    for name, entry in means["tasks"].items():
+        entry["outputs"] = traced.names[name]
     return {
         "format": FORMAT,
         "mobilevision": version_here(),
@@ -50,9 +51,33 @@ def describe(
         "file": f"model{kind.suffix}",
         "runtime": settings.format,
         "precision": settings.precision,
-        "outputs": form,
+        "outputs": settings.outputs,
         "versions": versions(kind.packages),
         "checkpoint": None if source is None else {"name": Path(source).name, "sha256": sha256(Path(source))},
+        **means,
+    }
+
+
+def meaning(
+    learner: Learner,
+    shape: Sequence[int | None],
+    size: tuple[int, int],
+    fit: Any,
+    form: str,
+    upright: bool | None,
+    white: float | None,
+) -> dict[str, Any]:
+    """The part of a description that decides what a user sees: `input` and `tasks`.
+
+    Args:
+        shape: of the file's input (batch, 3, height, width); None for dynamic sides.
+        size, fit: see describe().
+        form: of the outputs.
+        upright, white: how images are read.
+    """
+    batch, _, height, width = shape
+    backbone, several = learner.backbone, len(learner.tasks) > 1
+    return {
         "input": {
             "name": "image",
             "type": "uint8",
@@ -61,8 +86,8 @@ def describe(
             "batch": batch,
             "height": height,
             "width": width,
-            "upright": bool(settings.upright),
-            "white": settings.white,
+            "upright": bool(upright),
+            "white": white,
             "resize": rule_of(fit),
             "normalisation": "inside the file: give it bytes, 0 to 255; it works with (byte / 255 - mean) / std",
             "mean": rounded(backbone.mean / 255),
@@ -70,7 +95,7 @@ def describe(
         },
         "tasks": {
             name: {
-                "outputs": traced.names[name],
+                "outputs": {role: f"{name}_{role}" if several else role for role in infos()[name].forms[form].outputs},
                 "pixels": infos()[name].forms[form].meaning,
                 **task.recipe(size),
             }

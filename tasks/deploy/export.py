@@ -7,7 +7,8 @@ from typing import Any
 
 import torch
 
-from tasks.checkpoint.manifest import CARD, NAME, write_manifest
+from tasks.checkpoint.checkpoint import open_checkpoint
+from tasks.checkpoint.manifest import CARD, NAME, read_manifest, write_manifest
 from tasks.common.console import report
 from tasks.common.errors import UserError
 from tasks.common.formats import FORMATS
@@ -21,6 +22,7 @@ from tasks.deploy.golden import write_golden
 from tasks.deploy.int8 import quantise
 from tasks.deploy.network import trace
 from tasks.deploy.parity_check import check_parity
+from tasks.deploy.reference import Reference
 from tasks.deploy.runners.opening import open_runner
 from tasks.deploy.runners.runner import Runner
 from tasks.deploy.samples import pixels
@@ -57,7 +59,10 @@ def export(run: Run, settings: ExportSettings, splits: Splits, folder: Path) -> 
     unverified.mkdir()
     try:
         manifest, runner = write_model(learner, metadata, run, settings, data, size, unverified)
-        check_parity(learner, settings, run.trainer, data, manifest, runner, folder)
+        check_parity(
+            Reference(learner, data.fit, bool(settings.upright), settings.white, card_of(run)),
+            *(settings, run.trainer, data, manifest, runner, folder, unverified),
+        )
         write_golden(manifest, runner, pixels(data.val, GOLDEN), unverified / "golden")
         if settings.page:
             write_page(unverified / "page", unverified, manifest["file"], settings.runtime_of_page())
@@ -160,4 +165,13 @@ def write_model(
     shutil.copyfile(decode.__file__, folder / "decode.py")
     if traced.unfolded:
         report(f"{traced.unfolded} normalisations stay: no layer of weights stands in front of them")
-    return manifest, open_runner(path, manifest)
+    written = read_manifest(path)  # what is shipped is compared
+    return written, open_runner(path, written)
+
+
+def card_of(run: Run) -> Mapping[str, Any]:
+    """What the checkpoint itself says of each task; {} for weights from elsewhere."""
+    if run.source.checkpoint is None:
+        return {}
+    tasks: Mapping[str, Any] = open_checkpoint(run.source.checkpoint, run.task)["mobilevision"]["tasks"]
+    return tasks

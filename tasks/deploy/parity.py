@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from heads.boxes import Places
 from tasks.common.errors import UserError
 from tasks.common.labels import Pixels
-from tasks.common.parity import Counts, parity_of
+from tasks.common.parity import Agreement, parity_of
 from tasks.common.task_info import infos
 from tasks.deploy.decode import decode, prepare
 from tasks.deploy.runners.runner import Arrays, Runner
@@ -21,23 +21,26 @@ Results = Mapping[str, Mapping[str, NDArray[Any]]]
 
 
 class Limits(NamedTuple):
-    """Allowed differences, besides the share of each task's results (Parity.least).
+    """Allowed differences of tensors, besides those of each task's results (Parity.least and Parity.limits).
 
     Attributes:
         tensors: largest difference, relative to the largest magnitude; None if only results count.
-        ties: values within this share of the largest count as equally good: see tasks.common.parity.
+        shares: of a score or probability, relative to itself, for small ones count too: they order what is unlikely;
+            None if only results count.
     """
 
     tensors: float | None
-    ties: float
+    shares: float | None
 
 
 LIMITS = {
-    "fp32": Limits(1e-3, 1e-3),
-    "fp16": Limits(0.02, 1e-2),
-    "bf16": Limits(0.15, 5e-2),
-    "int8": Limits(None, 0),  # the metric decides if it can: see tasks.deploy.parity_check
+    "fp32": Limits(1e-4, 0.01),
+    "fp16": Limits(0.02, 0.5),
+    "bf16": Limits(0.15, None),
+    "int8": Limits(None, None),  # the metric decides if it can: see tasks.deploy.parity_check
 }
+SHARES = ("scores", "probabilities")  # outputs whose values are shares
+SMALLEST = 1e-6  # share that no one reads
 
 
 class Difference(NamedTuple):
@@ -47,6 +50,7 @@ class Difference(NamedTuple):
     worst: float
     limit: float | None
     at_least: bool  # the limit is a minimum share, not a maximum difference
+    note: str = ""  # in place of the numbers, what differs in words
 
     @property
     def holds(self) -> bool:
@@ -121,22 +125,29 @@ def compare(
     """The table: input bytes, tensors, results; the worst over all images."""
     bytes_differ: list[float] = []
     tensors: dict[str, list[float]] = {}
-    agreement: dict[str, list[Counts]] = {}
+    shares: dict[str, list[float]] = {}
+    agreements: dict[str, list[Agreement]] = {}
     for image in images:
         ours, theirs = expected(image), got(image)
         bytes_differ.append(largest_difference(ours.seen, theirs.seen))
         for name, tensor in ours.tensors.items():
             tensors.setdefault(name, []).append(relative(tensor, theirs.tensors[name]))
+            if name.endswith(SHARES):
+                shares.setdefault(name, []).append(relative_to_itself(tensor, theirs.tensors[name]))
         for task, result in ours.results.items():
-            counts = parity_of(task).counts(result, theirs.results[task], ours.made_of.get(task), limits.ties)
-            agreement.setdefault(task, []).append(counts)
+            rule, made_of = parity_of(task), ours.made_of.get(task)
+            agreements.setdefault(task, []).append(rule.agreement(result, theirs.results[task], made_of, precision))
     return [
         Difference("input bytes", worst(bytes_differ), 0, at_least=False),
         *(
             Difference(f"tensor {name}", worst(values), limits.tensors, at_least=False)
             for name, values in tensors.items()
         ),
-        *(share(task, counts, precision) for task, counts in agreement.items()),
+        *(
+            Difference(f"tensor {name}, share of itself", worst(values), limits.shares, at_least=False)
+            for name, values in shares.items()
+        ),
+        *(row for task, each in agreements.items() for row in of_results(task, each, precision)),
     ]
 
 
@@ -168,7 +179,39 @@ def relative(ours: NDArray[Any], theirs: NDArray[Any]) -> float:
     return largest_difference(ours, theirs) / max(float(np.abs(ours).max(initial=0)), 1e-12)
 
 
-def share(task: str, counts: Sequence[Counts], precision: str) -> Difference:
-    """The table row of a task's results."""
+def relative_to_itself(ours: NDArray[Any], theirs: NDArray[Any]) -> float:
+    """The largest difference relative to the value itself; infinite if the shapes differ."""
+    if ours.shape != theirs.shape:
+        return float("inf")
+    apart = np.abs(ours.astype(np.float64) - theirs.astype(np.float64))
+    return float((apart / (np.abs(ours) + SMALLEST)).max(initial=0))
+
+
+def of_results(task: str, agreements: Sequence[Agreement], precision: str) -> list[Difference]:
+    """The table rows of a task's results: the share that agrees, and the differences of their numbers."""
     rule = parity_of(task)
-    return Difference(f"{task}: {rule.title(counts)}", rule.share(counts), rule.least[precision], at_least=True)
+    title = f"{task}: {rule.title(agreements)}"
+    numbers = {
+        name: worst([each.numbers[name] for each in agreements])
+        for name in rule.limits
+        if all(name in each.numbers for each in agreements)
+    }
+    return [
+        *(
+            Difference(f"{task}: {name}", value, rule.limits[name][precision], at_least=False)
+            for name, value in numbers.items()
+        ),
+        Difference(title, rule.share(agreements), rule.least[precision], at_least=True),
+    ]
+
+
+def remembered(run: Callable[[Pixels], Outcome]) -> Callable[[Pixels], Outcome]:
+    """The same function, which computes the outcome of an image once. The images must be kept."""
+    known: dict[int, Outcome] = {}
+
+    def once(image: Pixels) -> Outcome:
+        if id(image) not in known:
+            known[id(image)] = run(image)
+        return known[id(image)]
+
+    return once

@@ -10,12 +10,11 @@ import numpy as np
 from tasks.common.console import report
 from tasks.common.errors import UserError
 from tasks.common.labels import Pixels
-from tasks.common.parity import Counts, parity_of
-from tasks.common.table import print_table
+from tasks.common.parity import Agreement, parity_of
 from tasks.data.loading.datamodule import DataModule
-from tasks.data.transforms.resize import antialiased
 from tasks.deploy.decode import decode, prepare, selected
 from tasks.deploy.exported_learner import ExportedLearner
+from tasks.deploy.images_to_compare import images_to_compare
 from tasks.deploy.parity import (
     LIMITS,
     Difference,
@@ -25,14 +24,15 @@ from tasks.deploy.parity import (
     exact_outputs,
     of_checkpoint,
     of_file,
+    of_results,
     relative,
-    share,
+    remembered,
     worst,
 )
+from tasks.deploy.reference import Reference
 from tasks.deploy.runners.runner import Runner
-from tasks.deploy.samples import pixels
 from tasks.deploy.settings import ExportSettings
-from tasks.engine.learner import Learner
+from tasks.deploy.verdict import judge
 from tasks.engine.settings import TrainerSettings
 from tasks.engine.train import scored
 
@@ -42,78 +42,51 @@ NOTHING_SCORED = "the validation images have no labels by which file and checkpo
 
 
 def check_parity(
-    learner: Learner,
+    reference: Reference,
     settings: ExportSettings,
     trainer: TrainerSettings,
     data: DataModule,
     manifest: dict[str, Any],
     runner: Runner,
     folder: Path,
+    shipped: Path,
 ) -> None:
     """Compare the file with the checkpoint, print the table and write it as gate.json.
+
+    Args:
+        shipped: folder with the file and what is shipped with it.
 
     Raises:
         UserError: if the file differs by more than allowed, unless `export.gate` only warns.
     """
-    limits = LIMITS[manifest["precision"]]
+    learner, limits = reference.learner, LIMITS[manifest["precision"]]
     if settings.tolerance is not None:
         limits = limits._replace(tensors=float(settings.tolerance))
     names = {name: entry["outputs"] for name, entry in manifest["tasks"].items()}
-    images = pixels(data.val, settings.images)
-    if manifest["input"]["height"] is None:  # use other sizes for half of them
-        images[1::2] = [antialiased(image, *(side * 3 // 4 for side in image.shape[:2])) for image in images[1::2]]
-    expected = of_checkpoint(learner, data.fit, manifest["outputs"], names)
-    table = compare(expected, of_file(runner, manifest), images, manifest["precision"], limits)
-    if manifest["input"]["batch"] != 1:
-        table += of_batch(expected, runner, manifest, images[::2], limits)
+    expected = remembered(of_checkpoint(learner, reference.fit, manifest["outputs"], names))
+    described = reference.rows(manifest, runner.shape, data.input_size(), shipped)
+    images = images_to_compare(expected, learner, settings, data, manifest)
+    try:
+        results = compare(expected, of_file(runner, manifest), images, manifest["precision"], limits)
+        if manifest["input"]["batch"] != 1:
+            results += of_batch(expected, runner, manifest, images[::2], limits)
+    except UserError:  # of a file that cannot be run as model.json says
+        if all(row.holds for row in described):
+            raise
+        judge(described, manifest, settings, folder, len(images))
+        return
     if settings.metric or manifest["precision"] == "int8":
         exported = ExportedLearner(learner, runner, manifest)
         before, after = scored(trainer, learner, data), scored(trainer, exported, data)
         (folder / "metrics.json").write_text(json.dumps(after, indent=2) + "\n")
         rows, decides = of_metric(learner.score_keys, before, after, settings, manifest["precision"])
         if manifest["precision"] == "int8" and decides:  # int8 is judged by the metric: results need not be identical
-            table = [row._replace(limit=None) if row.at_least else row for row in table]
-        table += rows
+            results = [row._replace(limit=None) if row.at_least else row for row in results]
+        results += rows
     if manifest["outputs"] != "final":
         selects = {name: entry["select"] for name, entry in manifest["tasks"].items() if "select" in entry}
-        table += [of_suppression(name, expected, rule, images[:SUPPRESSED]) for name, rule in selects.items()]
-    print_differences(table, f"{manifest['file']} against the checkpoint on {len(images)} images")
-    (folder / "gate.json").write_text(
-        json.dumps([row._asdict() | {"holds": row.holds} for row in table], indent=2) + "\n"
-    )
-    failed = [row for row in table if not row.holds]
-    if not failed:
-        return
-    problem = (
-        f"{manifest['file']} does not do what the checkpoint does: {format_difference(failed[0])} "
-        f"({folder / 'gate.json'}); "
-        f"{remedy(failed[0], settings, manifest['precision'])}"
-    )
-    if settings.gate == "fail":
-        raise UserError(problem)
-    report(f"warning   {problem}")
-
-
-def format_difference(row: Difference) -> str:
-    """A row of the table in words."""
-    if row.limit is None:
-        return f"{row.what} is {row.worst:.4g}"
-    return f"{row.what} is {row.worst:.4g}, allowed {'from' if row.at_least else 'up to'} {row.limit:g}"
-
-
-def remedy(row: Difference, settings: ExportSettings, precision: str) -> str:
-    """What to do about a file that fails the parity check."""
-    keep = "export.gate=warn keeps the file"
-    if settings.gate == "warn":
-        keep = "it was kept, as export.gate=warn says"
-    if precision != "int8":
-        return keep
-    mixed = "export.mixed=true measures each layer and keeps the most sensitive ones in float"
-    if settings.mixed:
-        mixed = "all layers that may stay in float do, see the table of layers: raise export.budget, or take fp32"
-    more = f"more calibration images (export.calibration={settings.calibration})"
-    budget = "" if settings.mixed or not row.what.startswith("loss of") else ", or a larger export.budget"
-    return f"{mixed}; {more}{budget} may help; {keep}"
+        results += [of_suppression(name, expected, rule, images[:SUPPRESSED]) for name, rule in selects.items()]
+    judge([*described, *results], manifest, settings, folder, len(images))
 
 
 def of_suppression(
@@ -152,7 +125,7 @@ def of_batch(
     same = same[: manifest["input"]["batch"] or 3]
     together = runner.run(np.concatenate([inputs[number][0] for number in same]))
     numbers: list[float] = []
-    agreement: dict[str, list[Counts]] = {}
+    agreements: dict[str, list[Agreement]] = {}
     for row, number in enumerate(same):
         (seen, place), size = inputs[number], images[number].shape[:2]
         alone = runner.run(seen)
@@ -165,10 +138,11 @@ def of_batch(
             continue
         made_of, others = expected(images[number]).made_of, decode(together, manifest, size, place, row)
         for task, result in decode(alone, manifest, size, place).items():
-            counts = parity_of(task).counts(result, others[task], made_of.get(task), limits.ties)
-            agreement.setdefault(task, []).append(counts)
+            rule = parity_of(task)
+            each = rule.agreement(result, others[task], made_of.get(task), manifest["precision"])
+            agreements.setdefault(task, []).append(each)
     title = f"{len(same)} images at once"
-    rows = [share(task, counts, manifest["precision"]) for task, counts in agreement.items()]
+    rows = [row for task, each in agreements.items() for row in of_results(task, each, manifest["precision"])]
     return [
         *([Difference(title, worst(numbers), limits.tensors, at_least=False)] if numbers else []),
         *(row._replace(what=f"{title}, {row.what}") for row in rows),
@@ -212,21 +186,3 @@ def of_metric(
             "metric    cannot fall, for the checkpoint scores 0 or has no labels: the results themselves are compared"
         )
     return rows, decides
-
-
-def print_differences(table: Sequence[Difference], title: str) -> None:
-    """Print the table."""
-    print_table(
-        ("compared", "worst", "allowed", ""),
-        (
-            (
-                row.what,
-                f"{row.worst:.4g}",
-                "–" if row.limit is None else f"{'≥' if row.at_least else '≤'} {row.limit:g}",
-                "ok" if row.holds else "DIFFERS",
-            )
-            for row in table
-        ),
-        align="lrrl",
-        title=title,
-    )

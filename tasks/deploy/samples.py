@@ -8,5 +8,9 @@ from tasks.data.files.samples import Samples
 
 def pixels(samples: Samples, count: int) -> list[Pixels]:
     """Images (H, W, 3) as stored in their files, evenly spaced."""
-    chosen = np.unique(np.linspace(0, len(samples) - 1, count).round().astype(int))
-    return [samples.read(int(index))["image"] for index in chosen]
+    return [samples.read(index)["image"] for index in spread(len(samples), count)]
+
+
+def spread(total: int, count: int) -> list[int]:
+    """At most so many numbers below total, evenly spaced."""
+    return [int(index) for index in np.unique(np.linspace(0, total - 1, count).round())]

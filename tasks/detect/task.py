@@ -26,9 +26,9 @@ from tasks.detect.metric import CocoMAP
 from tasks.detect.multibox import MultiBox
 from tasks.detect.output import DetectOutput
 from tasks.detect.page import curves
-from tasks.detect.parity import Candidates
 from tasks.detect.publish import publish
 from tasks.detect.records import classes, labelled
+from tasks.detect.selection import Candidates
 
 EVALUATORS = ("mobilevision", "pycocotools")
 
@@ -165,6 +165,7 @@ class DetectTask(Task):
         boxes, scores = decoded["boxes"].float(), decoded["scores"].float()
         photo = boxes if places is None else places.to_files(boxes)
         kept = self.select.of_boxes(scores, boxes, size).of(0)
+        across, down = (1.0, 1.0) if places is None else (places.sizes.flip(1) / places.boxes[:, 2:])[0].tolist()
         return Candidates(
             seen=boxes[0].cpu().numpy(),
             boxes=photo[0].cpu().numpy(),
@@ -172,6 +173,9 @@ class DetectTask(Task):
             overlap=self.select.overlap,
             detections=self.select.detections,
             kept=tuple(values.cpu().numpy() for values in kept),
+            threshold=self.select.threshold,
+            per_class=self.select.per_class,
+            scale=(across, down),
         )
 
     def recipe(self, size: tuple[int, int]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.common.parity import Counts, Parity, Result
+from tasks.common.parity import TIES, Agreement, Parity, Result, but_for_ties
 
 
 class Logits(NamedTuple):
@@ -24,19 +24,27 @@ class Logits(NamedTuple):
 class SamePixels(Parity):
     """Share of the pixels with the same label, in the worst image."""
 
-    least: ClassVar[Mapping[str, float]] = {"fp32": 0.999, "fp16": 0.99, "bf16": 0.97, "int8": 0.85}
+    least: ClassVar[Mapping[str, float]] = {"fp32": 1.0, "fp16": 0.999, "bf16": 0.99, "int8": 0.85}
 
-    def counts(self, ours: Result, theirs: Result, made_of: Logits | None, ties: float) -> Counts:
-        return same_pixels(ours, theirs, made_of, ties)
+    def agreement(self, ours: Result, theirs: Result, made_of: Logits | None, precision: str) -> Agreement:
+        return same_pixels(ours, theirs, made_of, TIES[precision])
 
-    def title(self, _counts: Sequence[Counts]) -> str:
-        return "same label, worst image"
+    def title(self, agreements: Sequence[Agreement]) -> str:
+        return f"same label, worst image{but_for_ties(agreements)}"
 
-    def share(self, counts: Sequence[Counts]) -> float:
-        return min(same / pixels for same, pixels in counts)
+    def share(self, agreements: Sequence[Agreement]) -> float:
+        return min(each.same / each.total for each in agreements)
+
+    def unseen(self, results: Sequence[Result], classes: Sequence[str], form: str) -> str:
+        """Classes that no label map shows. Logits prove them without a pixel."""
+        if form == "raw":
+            return ""
+        seen = set(np.concatenate([np.unique(result["labels"]) for result in results]).tolist())
+        missing = [name for number, name in enumerate(classes) if number not in seen]
+        return f"no pixel is {', '.join(missing)}" if missing else ""
 
 
-def same_pixels(ours: Result, theirs: Result, made_of: Logits | None, ties: float) -> Counts:
+def same_pixels(ours: Result, theirs: Result, made_of: Logits | None, ties: float) -> Agreement:
     """Number of pixels with the same label and of all pixels; the first is 0 for maps of different sizes.
 
     Args:
@@ -44,7 +52,7 @@ def same_pixels(ours: Result, theirs: Result, made_of: Logits | None, ties: floa
     """
     labels, others = ours["labels"], theirs["labels"]
     if labels.shape != others.shape:
-        return 0, labels.size
+        return Agreement(0, labels.size)
     rows, columns = np.nonzero(labels != others)
     tied = 0
     if made_of is not None and ties and len(rows):
@@ -56,7 +64,7 @@ def same_pixels(ours: Result, theirs: Result, made_of: Logits | None, ties: floa
         ]
         lead = logits_at(made_of, first[known], *at) - logits_at(made_of, second[known], *at)
         tied = int((lead <= ties * np.abs(made_of.values).max()).sum())
-    return labels.size - len(rows) + tied, labels.size
+    return Agreement(labels.size - len(rows) + tied, labels.size, tied)
 
 
 def logits_at(made_of: Logits, labels: NDArray[Any], rows: NDArray[Any], columns: NDArray[Any]) -> NDArray[np.float32]:

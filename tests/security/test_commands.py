@@ -21,6 +21,7 @@ from tasks.deploy.runners.opening import open_runner
 from tasks.engine.settings import DistillationSettings
 from tasks.engine.teacher import make_distillation
 from tasks.multitask.prune import prune
+from tests.described import embed
 from tests.security.attacks import MKDIR, make
 from tests.security.conftest import Payload, put
 
@@ -51,12 +52,13 @@ def sent(sound, marker, tmp_path):
         torch.save(checkpoint | {"optimizer_states": []}, paths[name])
     metadata = sound("segment")["mobilevision"]
     put(metadata["config"], "data.fit", make(marker))
-    paths["model.onnx"].write_bytes(b"no model")
     classes = [{"name": n, "id": i, "colour": list(c)} for n, i, c in metadata["tasks"]["segment"]["classes"]]
     outputs = {"segment": {"outputs": {"logits": "logits"}, "classes": classes}}
     takes = {"batch": 1, "height": 32, "width": 32, "upright": False, "resize": {"rule": "none"}}
     said = {"format": 1, "task": "segment", "file": "model.onnx", "runtime": "onnx", "precision": "fp32"}
-    write_manifest(tmp_path, {**said, "outputs": "raw", "input": takes, "tasks": outputs}, ["model.onnx"], metadata)
+    manifest = {**said, "outputs": "raw", "input": takes, "tasks": outputs}
+    embed(paths["model.onnx"], manifest)
+    write_manifest(tmp_path, manifest, ["model.onnx"], metadata)
     return {name.partition(".")[0]: str(path) for name, path in paths.items()}
 
 

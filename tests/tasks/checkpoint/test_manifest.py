@@ -9,9 +9,11 @@ import pytest
 from tasks.checkpoint.manifest import metadata_of, read_manifest, sha256, write_manifest
 from tasks.checkpoint.manifest_rules import problem_of
 from tasks.checkpoint.metadata import BUILT
+from tasks.checkpoint.unlike import unlike
 from tasks.common.entries import short
 from tasks.common.errors import UserError
 from tasks.common.task_info import infos
+from tests.described import embed
 
 WHOLE = {
     "format": 1,
@@ -30,9 +32,9 @@ DELETED = "deleted"
 
 @pytest.fixture
 def model(tmp_path) -> Path:
-    """A file that nobody opens here, and its description."""
+    """A file that nobody opens here, its description inside and beside it."""
     path = tmp_path / "model.onnx"
-    path.write_bytes(bytes(range(200)))
+    embed(path, WHOLE)
     write_manifest(tmp_path, WHOLE, ["model.onnx"])
     return path
 
@@ -48,6 +50,7 @@ def test_what_is_written_is_read(model):
     manifest = read_manifest(model)
     assert manifest == WHOLE | {"sha256": {"model.onnx": sha256(model)}}
     assert read_manifest(model.with_name("model.json")) == manifest == read_manifest(str(model))
+    model.write_bytes(bytes(range(200)))
     assert sha256(model) == "1901da1c9f699b48f6b2636e65cbf73abf99d0441ef67f5c540a42f7051dec6f"
 
 
@@ -58,6 +61,7 @@ def test_a_missing_file_is_named(model):
     beside = model.with_name("model.json")
     content = beside.read_text()
     beside.unlink()
+    model.write_bytes(b"no description")
     assert refused(model).startswith(f"model={model}: model.json is missing beside it")
     beside.write_text(content)
     model.unlink()
@@ -108,6 +112,7 @@ DAMAGES = {
 def test_a_damaged_description_is_refused(model, said):
     beside = model.with_name("model.json")
     beside.write_text(DAMAGES[said])
+    model.write_bytes(b"no description")
     message = refused(model)
     assert str(beside) in message and said in message
 
@@ -131,6 +136,62 @@ def test_a_renamed_file_is_known_by_its_hash(model):
     assert manifest["file"] == "street.onnx" and manifest["sha256"] == {"street.onnx": sha256(other)}
     other.write_bytes(other.read_bytes()[:-1])
     assert "describes model.onnx, not street.onnx" in refused(other)
+
+
+def edited(model: Path, change) -> str:
+    """What is said about a description that was edited by hand."""
+    beside = model.with_name("model.json")
+    manifest = json.loads(beside.read_text())
+    change(manifest)
+    beside.write_text(json.dumps(manifest))
+    assert refused(model) == refused(beside)
+    return refused(model)
+
+
+EDITS = {
+    'tasks.classify.classes[0] is "b", and "a" in model.onnx': lambda m: m["tasks"]["classify"]["classes"].reverse(),
+    "input.upright is true, and false in": lambda m: m["input"].update(upright=True),
+    "input.white is 4095, and missing in": lambda m: m["input"].update(white=4095),
+    'precision is "fp16", and "fp32" in': lambda m: m.update(precision="fp16"),
+    'tasks.classify.outputs.logits is "other", and': lambda m: m["tasks"]["classify"].update(
+        outputs={"logits": "other"}
+    ),
+    "temperature is 2, and missing in": lambda m: m["tasks"]["classify"].update(temperature=2),
+}
+
+
+@pytest.mark.parametrize("said", EDITS)
+def test_the_description_beside_a_file_says_what_the_one_inside_says(model, said):
+    assert edited(model, EDITS[said]).startswith(f"{model.with_name('model.json')} was changed after the export: ")
+    assert said in refused(model)
+    other = model.rename(model.with_name("other.onnx"))
+    assert said.replace("model.onnx", "other.onnx") in refused(other)
+
+
+def test_a_file_whose_description_is_gone(model):
+    model.write_bytes(bytes(range(200)))
+    write_manifest(model.parent, WHOLE, ["model.onnx"])
+    assert refused(model) == f"{model} was changed after the export: the description inside it is gone"
+
+
+def test_a_format_without_room_has_the_hash_of_its_description(tmp_path):
+    whole, path = WHOLE | {"file": "model.pte", "runtime": "executorch"}, tmp_path / "model.pte"
+    path.write_bytes(b"1")
+    write_manifest(tmp_path, whole, ["model.pte"])
+    read_manifest(path)
+    assert read_manifest(path.rename(tmp_path / "other.pte"))["sha256"] == {"other.pte": sha256(tmp_path / "other.pte")}
+    path.write_bytes(b"1")
+    for change in (lambda m: m["input"].update(upright=True), lambda m: m["sha256"].pop("model.json")):
+        assert "was changed after the export: it has not the hash" in edited(path, change)
+        write_manifest(tmp_path, whole, ["model.pte"])
+
+
+def test_the_order_of_outputs_is_that_of_the_file():
+    ours, theirs = {"outputs": {"boxes": "a", "scores": "b"}}, {"outputs": {"scores": "b", "boxes": "a"}}
+    (found,) = unlike(ours, theirs)
+    assert found.field == "order of outputs" and not [*unlike(ours, ours)]
+    (found,) = unlike([{"a": True}], [{"a": 1}])
+    assert found.field == "[0].a"
 
 
 DETECT = {

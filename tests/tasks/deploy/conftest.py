@@ -14,7 +14,7 @@ from torch import nn
 
 from tasks.app.resolve import Settings, composed
 from tasks.checkpoint.checkpoint import make_metadata
-from tasks.checkpoint.manifest import write_manifest
+from tasks.checkpoint.manifest import read_json, write_manifest
 from tasks.data.streets.dataset import Streets
 from tasks.data.transforms.letterbox import Stretch
 from tasks.deploy.describe import describe
@@ -155,6 +155,19 @@ def changed(model: Path, **entries: Any) -> None:
     """Other entries in the model.json beside a file."""
     beside = model.with_name("model.json")
     beside.write_text(json.dumps(json.loads(beside.read_text()) | entries))
+
+
+def rewritten(model: Path, **entries: Any) -> None:
+    """Other entries in model.json and in the description inside an ONNX file, with the hashes that belong to them."""
+    import onnx
+
+    manifest = read_json(model.with_name("model.json")) | entries
+    manifest.pop("sha256")
+    graph = onnx.load(model)
+    (inside,) = (entry for entry in graph.metadata_props if entry.key == "mobilevision")
+    inside.value = json.dumps(manifest)
+    onnx.save(graph, model)
+    write_manifest(model.parent, manifest, [model.name])
 
 
 def tensors(shipped: ExportedLearner, images: torch.Tensor, form: str) -> dict[str, np.ndarray]:

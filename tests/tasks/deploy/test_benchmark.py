@@ -25,6 +25,7 @@ from tasks.deploy.bench.stages import photo_of
 from tasks.deploy.bench.table import publish, short_names, worth_of
 from tasks.deploy.bench.workers import worker
 from tasks.engine.build import build
+from tests.described import embed
 
 ROOT = Path(__file__).parents[3]
 TINY = ("backbone=mobilenet_v3_small", "backbone.width=0.35", "trainer.accelerator=cpu", "mode=benchmark")
@@ -87,6 +88,7 @@ def write_file(path: Path, metadata: dict, batch: int = 1) -> Path:
     }
     manifest = {"format": 1, "task": "classify", "file": path.name, "runtime": "onnx", "precision": "fp32"}
     manifest |= {"outputs": "raw", "input": takes, "tasks": {"classify": task}}
+    embed(path, manifest)
     write_manifest(path.parent, manifest, [path.name], metadata)
     return path
 

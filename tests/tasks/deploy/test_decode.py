@@ -29,6 +29,7 @@ from tasks.detect.multibox import FocalMultiBox, SoftmaxMultiBox
 from tasks.detect.task import DetectTask
 from tasks.segment.loss import PixelCrossEntropy
 from tasks.segment.task import SegmentTask
+from tests.described import embed
 
 FEATURES = {"c3_depthwise": Feature(8, 8), "c4": Feature(8, 16), "c5": Feature(8, 32)}
 HEIGHT, WIDTH = 96, 160  # of the file's input
@@ -234,6 +235,7 @@ def write_folder(folder):
     description["tasks"] = {"classify": {"outputs": {"logits": "logits"}, "classes": ["bright", "dark"]}}
     description |= {"format": 1, "task": "classify", "file": "model.onnx", "runtime": "onnx", "precision": "fp32"}
     description |= {"outputs": "raw"}
+    embed(folder / "model.onnx", description)
     write_manifest(folder, description, ["model.onnx"])
     return description
 

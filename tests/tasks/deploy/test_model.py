@@ -12,7 +12,8 @@ from PIL import Image
 
 from tasks.checkpoint.manifest import write_manifest
 from tasks.common.errors import UserError
-from tasks.deploy.model import open_model
+from tasks.deploy.model import Model, open_model
+from tasks.deploy.runners.opening import open_runner
 from tests.tasks.deploy.test_decode import takes, write_folder
 
 ROOT = Path(__file__).parents[3]
@@ -50,9 +51,9 @@ def test_photos_are_turned_upright_if_the_network_saw_them_so(folder, tmp_path):
     image.save(tmp_path / "a.jpg", exif=exif)
     for upright, size in ((False, "4×8"), (True, "8×4")):
         description["input"] |= {"upright": upright, "height": 5, "width": 5}
-        write_manifest(tmp_path / "upright", description, ["model.onnx"])
+        opened = Model(open_runner(tmp_path / "upright" / "model.onnx", description), description)
         with pytest.raises(UserError, match=f"a.jpg: it is {size} pixels, and the file takes 5×5"):
-            open_model(tmp_path / "upright" / "model.onnx").predict(tmp_path / "a.jpg")
+            opened.predict(tmp_path / "a.jpg")
 
 
 def test_what_cannot_be_used_is_named(folder, image, tmp_path):
@@ -146,9 +147,8 @@ def test_what_is_said_mends_it(folder, image):
 def test_a_description_that_does_not_fit_the_file(folder, image, key, value, said):
     description = json.loads((folder / "model.json").read_text())
     description["tasks"]["classify"][key] = value
-    (folder / "model.json").write_text(json.dumps(description))
     with pytest.raises(UserError) as error:
-        open_model(folder / "model.onnx").predict(image)
+        Model(open_runner(folder / "model.onnx", description), description).predict(image)
     assert said in str(error.value)
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from tasks.common.errors import UserError
 from tasks.deploy import parity_check
+from tasks.deploy.images_to_compare import MOST, images_to_compare
 from tasks.deploy.parity import Difference
 
 FEWER = Difference("detect: 90 boxes with a partner", 0.4, 0.6, at_least=True)
@@ -17,13 +18,13 @@ FEWER = Difference("detect: 90 boxes with a partner", 0.4, 0.6, at_least=True)
 def judge(monkeypatch, tmp_path):
     """The gate for a file with these rows and scores; returns gate.json."""
 
-    def run(precision, rows, before=0.5, after=0.5, **changes):
+    def run(precision, rows, before=0.5, after=0.5, described=(), **changes):
         settings = {"gate": "fail", "tolerance": None, "images": 1, "metric": False, "mixed": False, "budget": 0.01}
         export = SimpleNamespace(**{**settings, "calibration": 128, **changes})
         scores = iter([{"mAP": before}, {"mAP": after}])
         image = np.zeros((4, 5, 3), np.uint8)
         for name, value in {
-            "pixels": lambda *_: [image],
+            "images_to_compare": lambda *_: [image],
             "compare": lambda *_: list(rows),
             "of_checkpoint": lambda *_: None,
             "of_file": lambda *_: None,
@@ -33,8 +34,11 @@ def judge(monkeypatch, tmp_path):
             monkeypatch.setattr(parity_check, name, value)
         manifest = {"precision": precision, "file": "model.onnx", "outputs": "raw", "tasks": {}}
         manifest["input"] = {"height": 4, "width": 5, "batch": 1}
-        learner, data = SimpleNamespace(score_keys=["mAP"]), SimpleNamespace(val=None, fit=None)
-        parity_check.check_parity(learner, export, None, data, manifest, None, tmp_path)
+        reference = SimpleNamespace(
+            learner=SimpleNamespace(score_keys=["mAP"]), fit=None, rows=lambda *_: list(described)
+        )
+        data, runner = SimpleNamespace(input_size=lambda: (4, 5)), SimpleNamespace(shape=(1, 3, 4, 5))
+        parity_check.check_parity(reference, export, None, data, manifest, runner, tmp_path, tmp_path)
         return {row["what"]: row for row in json.loads((tmp_path / "gate.json").read_text())}
 
     return run
@@ -70,6 +74,46 @@ def test_what_is_refused_names_a_remedy(judge, tmp_path):
         judge("int8", [], after=0.4, mixed=True)
     with pytest.raises(UserError, match=r"gate\.json\); export\.gate=warn keeps the file$"):
         judge("fp32", [FEWER])
+
+
+def test_what_differs_in_words_is_told_in_words(judge):
+    row = Difference("model.json's input.upright", 1.0, 0.0, at_least=False, note="true, and false in the checkpoint")
+    with pytest.raises(UserError, match=r"does: model.json's input.upright is true, and false in the checkpoint \("):
+        judge("int8", [], described=[row])
+
+
+def images_of(total, results, classes=("a", "b"), form="final", precision="fp32"):
+    """The images that are compared, of so many, whose label maps are these in turn."""
+    read = []
+
+    class Val:
+        def __len__(self):
+            return total
+
+        def read(self, index):
+            read.append(index)
+            return {"image": np.full((1, 1, 3), index % 256, np.uint8)}
+
+    task = SimpleNamespace(class_names=classes)
+    learner = SimpleNamespace(each_task=lambda: [("segment", task)])
+    manifest = {"input": {"height": 1}, "outputs": form, "precision": precision}
+    expected = lambda image: SimpleNamespace(results={"segment": {"labels": results(int(image[0, 0, 0]))}})  # noqa: E731
+    data = SimpleNamespace(val=Val())
+    images = images_to_compare(expected, learner, SimpleNamespace(images=4), data, manifest)
+    assert len(images) == len(read) == len(set(read))
+    return len(images)
+
+
+def test_more_images_until_every_class_is_seen(capsys):
+    assert images_of(100, lambda index: np.array([[0, 1]])) == 4
+    assert images_of(100, lambda index: np.array([[0]]), form="raw") == 4
+    assert images_of(100, lambda index: np.array([[0]]), precision="int8") == 4
+    assert "unproved" not in capsys.readouterr().out
+    some = images_of(100, lambda index: np.array([[int(40 < index < 45)]]))
+    assert 4 < some < 50 and "unproved" not in capsys.readouterr().out
+    assert images_of(9, lambda index: np.array([[0]])) == 9
+    assert "unproved  segment: no pixel is b on 9 of 9 validation images" in capsys.readouterr().out
+    assert MOST <= images_of(5000, lambda index: np.array([[0]])) < 3 * MOST
 
 
 def test_a_warning_keeps_the_file(judge, capsys):
