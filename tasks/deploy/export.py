@@ -19,6 +19,7 @@ from tasks.deploy import decode
 from tasks.deploy.describe import describe, portable
 from tasks.deploy.golden import write_golden
 from tasks.deploy.int8 import quantise
+from tasks.deploy.int8_speed import Speed
 from tasks.deploy.network import trace
 from tasks.deploy.parity_check import check_parity
 from tasks.deploy.runners.opening import open_runner
@@ -56,8 +57,8 @@ def export(run: Run, settings: ExportSettings, splits: Splits, folder: Path) -> 
     shutil.rmtree(unverified, ignore_errors=True)
     unverified.mkdir()
     try:
-        manifest, runner = write_model(learner, metadata, run, settings, data, size, unverified)
-        check_parity(learner, settings, run.trainer, data, manifest, runner, folder)
+        manifest, runner, speed = write_model(learner, metadata, run, settings, data, size, unverified)
+        check_parity(learner, settings, run.trainer, data, manifest, runner, folder, [speed.row()] if speed else [])
         write_golden(manifest, runner, pixels(data.val, GOLDEN), unverified / "golden")
         if settings.page:
             write_page(unverified / "page", unverified, manifest["file"], settings.runtime_of_page())
@@ -134,8 +135,10 @@ def write_model(
     data: DataModule,
     size: tuple[int, int] | None,
     folder: Path,
-) -> tuple[dict[str, Any], Runner]:
+) -> tuple[dict[str, Any], Runner, Speed | None]:
     """Write the file, its description and its decoder to a folder; returns the description and the opened file.
+
+    For int8 also how fast it is beside the fp32 file, which is noted in the card too.
 
     Args:
         metadata: of the network's checkpoints; stored with the file, with the resize that the file expects.
@@ -154,10 +157,12 @@ def write_model(
     manifest = describe(run.task, learner, settings, traced, size, data.fit, run.source.checkpoint)
     path = folder / manifest["file"]
     files = WRITERS[settings.format](traced, path, manifest, settings.precision)
+    speed = None
     if settings.precision == "int8":
-        quantise(learner, settings, run.trainer, data, manifest, path)
+        speed = quantise(learner, settings, run.trainer, data, manifest, path, traced)
+        metadata["int8"] = {"ms": speed.int8, "fp32_ms": speed.fp32, "times_as_fast": speed.ratio}
     write_manifest(folder, manifest, files, portable(metadata))
     shutil.copyfile(decode.__file__, folder / "decode.py")
     if traced.unfolded:
         report(f"{traced.unfolded} normalisations stay: no layer of weights stands in front of them")
-    return manifest, open_runner(path, manifest)
+    return manifest, open_runner(path, manifest), speed

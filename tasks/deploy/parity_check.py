@@ -49,8 +49,12 @@ def check_parity(
     manifest: dict[str, Any],
     runner: Runner,
     folder: Path,
+    more: Sequence[Difference] = (),
 ) -> None:
     """Compare the file with the checkpoint, print the table and write it as gate.json.
+
+    Args:
+        more: rows that were found before, added to the table.
 
     Raises:
         UserError: if the file differs by more than allowed, unless `export.gate` only warns.
@@ -77,6 +81,7 @@ def check_parity(
     if manifest["outputs"] != "final":
         selects = {name: entry["select"] for name, entry in manifest["tasks"].items() if "select" in entry}
         table += [of_suppression(name, expected, rule, images[:SUPPRESSED]) for name, rule in selects.items()]
+    table += more
     print_differences(table, f"{manifest['file']} against the checkpoint on {len(images)} images")
     (folder / "gate.json").write_text(
         json.dumps([row._asdict() | {"holds": row.holds} for row in table], indent=2) + "\n"

@@ -23,7 +23,8 @@ from tasks.deploy.runtimes import needed, readable
 # fmt: off
 KERNELS = [  # work in int8, or only move it
     "Conv", "Gemm", "MatMul", "Add", "Mul", "GlobalAveragePool", "AveragePool", "MaxPool",
-    "HardSigmoid", "Relu", "Clip", "Resize", "Concat", "Split", "Transpose", "Reshape", "Flatten", "Squeeze", "Unsqueeze",
+    "HardSigmoid", "Relu", "Clip",
+    "Resize", "Concat", "Split", "Transpose", "Reshape", "Flatten", "Squeeze", "Unsqueeze",
 ]
 # fmt: on
 GROUP = 8  # images whose extremes are taken together

@@ -45,7 +45,7 @@ def read_bytes(editor: Editor) -> int | None:
     rest = -(scaled * (mean - zero)[:, None, None]).sum(1, keepdims=True) / (inside - zero)
     editor.set_weights(layer, np.concatenate([scaled, rest], 1), bias, "/bytes")
     layer.input[0] = BYTES
-    pads = editor.constant(f"{PADDED}/pads", np.int64([0, 0, 0, 0, 0, 1, 0, 0]))
+    pads = editor.constant(f"{PADDED}/pads", np.array([0, 0, 0, 0, 0, 1, 0, 0], np.int64))
     value = editor.constant(f"{PADDED}/value", np.uint8(inside))
     centre = editor.constant(f"{BYTES}/zero", np.float32(zero))
     begin = [
