@@ -139,15 +139,20 @@ class OnnxQuantiser(Quantiser):
         add_for_hard_sigmoids(editor)
         if zero is not None:
             drop_rounding(editor)
+        editor.tidy()
         dequantise_by_channel(quantizer.model.model.graph, self.channels(editor, keep))
         return quantizer.model.model
 
     def chosen(self, keep: Collection[str]) -> set[str]:
-        """The nodes in int8: layers that are not kept, and what only passes on a result of theirs."""
-        layers, chosen = {layer.name for layer in self.layers}.difference(keep), set[str]()
+        """The nodes in int8: layers that are not kept, and what passes a result of theirs on to others like them."""
+        layers, kept, chosen = {layer.name for layer in self.layers}, set(keep), set[str]()
         for name in self.graph.core:
-            node = self.graph.nodes[name]
-            if name in layers if node.operator in LAYERS else any(source in chosen for source in node.inputs):
+            node, readers = self.graph.nodes[name], self.graph.readers[name]
+            if node.operator in LAYERS:
+                fits = name in layers - kept
+            else:  # a product of two int8 results would be computed in int8 even if it is kept
+                fits = any(source in chosen for source in node.inputs) and not (readers and kept.issuperset(readers))
+            if fits:
                 chosen.add(name)
         return chosen
 

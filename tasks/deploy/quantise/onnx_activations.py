@@ -83,12 +83,15 @@ def pooled(editor: Editor, node: Any, new: set[str], ranges: Ranges) -> list[Any
 
 def add_for_hard_sigmoids(editor: Editor) -> None:
     """After quantisation: every quantised hard-sigmoid as an addition, to its input read with another scale."""
-    makers = editor.makers()
+    makers, readers = editor.makers(), editor.readers()
 
     def change(node: Any) -> list[Any]:
         read = makers.get(node.input[0]) if node.op_type == "HardSigmoid" else None
+        if read is None or read.op_type != "DequantizeLinear":
+            return [node]
+        clips = all(reader.op_type == "QuantizeLinear" for reader in readers.get(node.output[0], [node]))
         alpha, beta = attribute(node, "alpha", 0.2), attribute(node, "beta", 0.5)
-        if read is None or read.op_type != "DequantizeLinear" or min(alpha, beta) <= 0:  # scales are above 0
+        if not clips or min(alpha, beta) <= 0:  # which would be scales
             return [node]
         scale = editor.constant(f"{node.name}/scale", np.float32(alpha) * editor.constants[read.input[1]])
         half = [

@@ -64,6 +64,13 @@ class Editor:
         del self.graph.node[:]
         self.graph.node.extend(nodes)
 
+    def tidy(self) -> None:
+        """Remove constants that no node reads."""
+        read = {tensor for node in self.graph.node for tensor in node.input} | self.outputs
+        kept = [entry for entry in self.graph.initializer if entry.name in read]
+        del self.graph.initializer[:]
+        self.graph.initializer.extend(kept)
+
 
 def attribute(node: Any, name: str, default: Any) -> Any:
     """The value of a node's attribute."""
