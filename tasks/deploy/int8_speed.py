@@ -104,7 +104,7 @@ def check_speed(
             report("warning   int8 is no faster here, though too little slower to be sure of it; the file is smaller")
         return
     if settings.slower:
-        report("warning   int8 is slower here than fp32; it was kept, as export.slower=true says")
+        report("warning   int8 is slower here than fp32; it is kept, as export.slower=true says")
         return
     report("int8      slower than fp32: other formats are tried")
     others = [

@@ -62,7 +62,7 @@ def test_what_is_slower_is_refused_with_what_would_be_faster(monkeypatch, capsys
         check(SLOWER, others[1:], monkeypatch=monkeypatch)
     assert "litert" not in str(refused.value)
     check(SLOWER, slower=True, monkeypatch=monkeypatch)
-    assert "kept, as export.slower=true says" in capsys.readouterr().out
+    assert "it is kept, as export.slower=true says" in capsys.readouterr().out
 
 
 def test_a_slower_export_leaves_nothing_and_one_that_is_kept_says_its_figures(command, best, tmp_path, monkeypatch):
