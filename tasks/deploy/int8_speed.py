@@ -112,7 +112,7 @@ def check_speed(
         for name, other in of_other_formats(settings.format, manifest, traced, batches)
         if other.int8 < speed.fp32
     ]
-    faster = f"faster in int8: {', '.join(others)}" if others else "and so is every other format that is installed"
+    faster = f"faster in int8: {', '.join(others)}" if others else "no other installed format has a faster int8 file"
     raise UserError(
         f"{manifest['file']} is slower in int8 ({speed.int8:.2f} ms) than in fp32 ({speed.fp32:.2f} ms, one thread of "
         f"this machine); {faster}; export.slower=true keeps it, for another machine or for its size"
