@@ -20,6 +20,7 @@ from tasks.deploy import decode
 from tasks.deploy.describe import describe, portable
 from tasks.deploy.golden import write_golden
 from tasks.deploy.int8 import quantise
+from tasks.deploy.int8_speed import Speed
 from tasks.deploy.network import trace
 from tasks.deploy.parity_check import check_parity
 from tasks.deploy.reference import Reference
@@ -58,10 +59,11 @@ def export(run: Run, settings: ExportSettings, splits: Splits, folder: Path) -> 
     shutil.rmtree(unverified, ignore_errors=True)
     unverified.mkdir()
     try:
-        manifest, runner = write_model(learner, metadata, run, settings, data, size, unverified)
+        manifest, runner, speed = write_model(learner, metadata, run, settings, data, size, unverified)
         check_parity(
             Reference(learner, data.fit, bool(settings.upright), settings.white, card_of(run)),
             *(settings, run.trainer, data, manifest, runner, folder, unverified),
+            more=[speed.row()] if speed else [],
         )
         write_golden(manifest, runner, pixels(data.val, GOLDEN), unverified / "golden")
         if settings.page:
@@ -139,8 +141,10 @@ def write_model(
     data: DataModule,
     size: tuple[int, int] | None,
     folder: Path,
-) -> tuple[dict[str, Any], Runner]:
+) -> tuple[dict[str, Any], Runner, Speed | None]:
     """Write the file, its description and its decoder to a folder; returns the description and the opened file.
+
+    For int8 also how fast it is beside the fp32 file, which is noted in the card too.
 
     Args:
         metadata: of the network's checkpoints; stored with the file, with the resize that the file expects.
@@ -159,14 +163,16 @@ def write_model(
     manifest = describe(run.task, learner, settings, traced, size, data.fit, run.source.checkpoint)
     path = folder / manifest["file"]
     files = WRITERS[settings.format](traced, path, manifest, settings.precision)
+    speed = None
     if settings.precision == "int8":
-        quantise(learner, settings, run.trainer, data, manifest, path)
+        speed = quantise(learner, settings, run.trainer, data, manifest, path, traced)
+        metadata["int8"] = {"ms": speed.int8, "fp32_ms": speed.fp32, "times_as_fast": speed.ratio}
     write_manifest(folder, manifest, files, portable(metadata))
     shutil.copyfile(decode.__file__, folder / "decode.py")
     if traced.unfolded:
         report(f"{traced.unfolded} normalisations stay: no layer of weights stands in front of them")
     written = read_manifest(path)  # what is shipped is compared
-    return written, open_runner(path, written)
+    return written, open_runner(path, written), speed
 
 
 def card_of(run: Run) -> Mapping[str, Any]:

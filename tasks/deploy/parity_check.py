@@ -50,11 +50,13 @@ def check_parity(
     runner: Runner,
     folder: Path,
     shipped: Path,
+    more: Sequence[Difference] = (),
 ) -> None:
     """Compare the file with the checkpoint, print the table and write it as gate.json.
 
     Args:
         shipped: folder with the file and what is shipped with it.
+        more: rows that were found before, added to the table.
 
     Raises:
         UserError: if the file differs by more than allowed, unless `export.gate` only warns.
@@ -86,7 +88,7 @@ def check_parity(
     if manifest["outputs"] != "final":
         selects = {name: entry["select"] for name, entry in manifest["tasks"].items() if "select" in entry}
         results += [of_suppression(name, expected, rule, images[:SUPPRESSED]) for name, rule in selects.items()]
-    judge([*described, *results], manifest, settings, folder, len(images))
+    judge([*described, *results, *more], manifest, settings, folder, len(images))
 
 
 def of_suppression(

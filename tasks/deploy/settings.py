@@ -34,6 +34,7 @@ class ExportSettings:
     metric: bool
     gate: str
     mixed: bool
+    slower: bool
     tolerance: float | None
     budget: float
     calibration: int
@@ -62,6 +63,8 @@ class ExportSettings:
         check_installed(settings.format, settings.precision)
         if settings.mixed and settings.precision != "int8":
             raise UserError(f"export.mixed=true is for export.precision=int8, not {settings.precision}")
+        if settings.slower and settings.precision != "int8":
+            raise UserError(f"export.slower=true is for export.precision=int8, not {settings.precision}")
         if settings.page and settings.format != "onnx":
             raise UserError(f"export.page=true is for export.format=onnx, which browsers run, not {settings.format}")
         if settings.page:

@@ -105,6 +105,7 @@ EXPORT: Rules = {
     "export.metric": SWITCH,
     "export.gate": one_of("fail", "warn"),
     "export.mixed": SWITCH,
+    "export.slower": SWITCH,
     "export.tolerance": optional(POSITIVE),
     "export.budget": FROM_ZERO,
     "export.calibration": whole(8),

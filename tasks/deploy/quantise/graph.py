@@ -39,11 +39,6 @@ class Layer(NamedTuple):
     operator: Operator
     depthwise: bool
 
-    @property
-    def counted(self) -> str:
-        """The category it is counted under."""
-        return "depthwise" if self.depthwise else self.operator
-
 
 class Graph:
     """Operators that depend on the images, in topological order.

@@ -1,4 +1,7 @@
-"""int8 for ONNX Runtime: QuantizeLinear/DequantizeLinear pairs, which it fuses with the layers into int8 kernels."""
+"""int8 for ONNX Runtime: QuantizeLinear/DequantizeLinear pairs, which it fuses with the layers into int8 kernels.
+
+Before that the graph is rewritten so that kernels exist for all of it: see onnx_activations, onnx_stem, onnx_channels.
+"""
 
 import tempfile
 from collections.abc import Collection, Iterable, Sequence
@@ -8,18 +11,23 @@ from typing import Any
 import numpy as np
 
 from tasks.deploy.quantise.graph import LAYERS, WEIGHTED, Graph
-from tasks.deploy.quantise.onnx_graph import dequantise_by_channel, grouped, name_nodes, nodes_of
-from tasks.deploy.quantise.quantiser import PROBES, Floats, Images, Quantised, Quantiser, count, in_batches
+from tasks.deploy.quantise.onnx_activations import Ranges, add_for_hard_sigmoids, use_int8_kernels
+from tasks.deploy.quantise.onnx_channels import align_channels
+from tasks.deploy.quantise.onnx_editor import Editor, attribute
+from tasks.deploy.quantise.onnx_executed import operators_of
+from tasks.deploy.quantise.onnx_graph import dequantise_by_channel, name_nodes, nodes_of
+from tasks.deploy.quantise.onnx_stem import BYTES, drop_rounding, read_bytes
+from tasks.deploy.quantise.quantiser import PROBES, Floats, Images, Quantised, Quantiser, in_batches
 from tasks.deploy.runtimes import needed, readable
 
 # fmt: off
 KERNELS = [  # work in int8, or only move it
     "Conv", "Gemm", "MatMul", "Add", "Mul", "GlobalAveragePool", "AveragePool", "MaxPool",
-    "Relu", "Clip", "Resize", "Concat", "Split", "Transpose", "Reshape", "Flatten", "Squeeze", "Unsqueeze",
+    "HardSigmoid", "Relu", "Clip",
+    "Resize", "Concat", "Split", "Transpose", "Reshape", "Flatten", "Squeeze", "Unsqueeze",
 ]
 # fmt: on
 GROUP = 8  # images whose extremes are taken together
-EXECUTED = {"QLinearConv": "conv", "QGemm": "gemm", "QLinearMatMul": "gemm", "QLinearAdd": "add", "QLinearMul": "mul"}
 
 
 class OnnxQuantiser(Quantiser):
@@ -56,7 +64,7 @@ class OnnxQuantiser(Quantiser):
         self.images = in_batches(batches, batch)
         self.ranges = self.collect()
 
-    def collect(self) -> dict[str, Any]:
+    def collect(self) -> Ranges:
         """The range of every float tensor that the core reads or computes."""
         helper, graph, core = self.onnx.helper, self.model.graph, set(self.graph.core)
         used = {tensor for node in graph.node if node.name in core for tensor in (*node.input, *node.output)}
@@ -77,15 +85,12 @@ class OnnxQuantiser(Quantiser):
         highest = np.mean([group.max(0) for group in groups], 0)[len(names) :]
         for name, low, high in zip(names, lowest, highest, strict=True):
             self.refuse_unless(bool(np.isfinite((low, high)).all()), name)
-        return {
-            name: self.tensor_data(lowest=low, highest=high)
-            for name, low, high in zip(names, lowest, highest, strict=True)
-        }
+        return {name: (float(low), float(high)) for name, low, high in zip(names, lowest, highest, strict=True)}
 
     def write(self, target: Path, keep: Collection[str] = ()) -> Quantised:
         self.check_known(keep)
         self.onnx.save(self.quantised(self.copied(), keep), target)
-        return Quantised(self.executed(target), self.possible())
+        return self.executed(target)
 
     def last_outputs(self, keep: Collection[str]) -> list[Floats]:
         ends = [node.output[0] for node in self.model.graph.node if node.name in self.graph.last]
@@ -105,9 +110,14 @@ class OnnxQuantiser(Quantiser):
 
     def quantised(self, model: Any, keep: Collection[str]) -> Any:
         """A copy of the model with its core in int8, except the layers of these names."""
-        layers = {layer.name for layer in self.layers}
-        with_constants = {name for name, node in self.graph.nodes.items() if node.operator in LAYERS} - layers
-        wanted = set(self.graph.core) - with_constants - set(keep)
+        editor, chosen = Editor(model.graph), self.chosen(keep)
+        zero = read_bytes(editor) if self.graph.first <= chosen else None
+        ranges = dict(self.ranges)
+        new = use_int8_kernels(editor, chosen, ranges)
+        align_channels(editor)
+        if zero is not None:
+            ranges[BYTES] = (-zero, 255 - zero)
+        model = self.onnx.shape_inference.infer_shapes(model)
         kind = self.quantization.QuantType
         quantizer = self.quantization.QDQQuantizer(
             model,
@@ -115,22 +125,42 @@ class OnnxQuantiser(Quantiser):
             reduce_range=False,
             weight_qType=kind.QInt8,
             activation_qType=kind.QUInt8,
-            tensors_range=self.ranges,
+            tensors_range={
+                name: self.tensor_data(lowest=np.float32(low), highest=np.float32(high))
+                for name, (low, high) in ranges.items()
+            },
             nodes_to_quantize=[],
-            nodes_to_exclude=[node.name for node in model.graph.node if node.name not in wanted],
+            nodes_to_exclude=[node.name for node in model.graph.node if node.name not in chosen | new],
             op_types_to_quantize=KERNELS,
             extra_options={"WeightSymmetric": True, "ActivationSymmetric": False},
         )
         quantizer.quantize_model()
-        dequantise_by_channel(quantizer.model.model.graph, self.channels(keep))
+        editor = Editor(quantizer.model.model.graph)
+        add_for_hard_sigmoids(editor)
+        if zero is not None:
+            drop_rounding(editor)
+        editor.tidy()
+        dequantise_by_channel(quantizer.model.model.graph, self.channels(editor, keep))
         return quantizer.model.model
 
-    def channels(self, keep: Collection[str]) -> dict[str, int]:
+    def chosen(self, keep: Collection[str]) -> set[str]:
+        """The nodes in int8: layers that are not kept, and what passes a result of theirs on to others like them."""
+        layers, kept, chosen = {layer.name for layer in self.layers}, set(keep), set[str]()
+        for name in self.graph.core:
+            node, readers = self.graph.nodes[name], self.graph.readers[name]
+            if node.operator in LAYERS:
+                fits = name in layers - kept
+            else:  # a product of two int8 results would be computed in int8 even if it is kept
+                fits = any(source in chosen for source in node.inputs) and not (readers and kept.issuperset(readers))
+            if fits:
+                chosen.add(name)
+        return chosen
+
+    def channels(self, editor: Editor, keep: Collection[str]) -> dict[str, int]:
         """Number of input channels of those of these layers that have weights."""
-        shapes = {value.name: value.type.tensor_type.shape.dim for value in self.model.graph.value_info}
         return {
-            node.name: shapes[node.input[0]][1].dim_value
-            for node in self.model.graph.node
+            node.name: editor.constants[node.input[1]].shape[1] * attribute(node, "group", 1)
+            for node in editor.graph.node
             if node.name in keep and self.graph.nodes[node.name].operator in WEIGHTED
         }
 
@@ -138,15 +168,12 @@ class OnnxQuantiser(Quantiser):
         """Declare an output of any shape."""
         return self.onnx.helper.make_tensor_value_info(name, self.onnx.TensorProto.FLOAT, None)
 
-    def executed(self, path: Path) -> dict[str, int]:
-        """Number of kernels that a session of this file actually runs in int8, by category."""
+    def executed(self, path: Path) -> Quantised:
+        """What a session of this file actually runs."""
         with tempfile.TemporaryDirectory() as folder:
             optimised = Path(folder) / "optimised.onnx"
             self.session(str(path), optimised)
-            nodes = self.onnx.load(optimised).graph.node
-        return count(
-            "depthwise" if grouped(node) else EXECUTED[node.op_type] for node in nodes if node.op_type in EXECUTED
-        )
+            return operators_of(self.onnx.load(optimised).graph)
 
     def session(self, model: str | bytes, optimised: Path | None = None) -> Any:
         """A single-threaded session; writes its optimised graph to `optimised` if given."""

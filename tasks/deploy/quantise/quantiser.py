@@ -20,19 +20,31 @@ PROBES = 4  # number of them used by last_outputs
 
 @dataclass(frozen=True)
 class Quantised:
-    """How much of a file runs in int8, counted from what its runtime actually executes.
+    """The operators of a file, counted in the graph that its runtime actually executes, after its own optimisation.
 
     Attributes:
-        int8: number of operators per category (conv, depthwise, gemm, add, mul) that run in int8.
-        possible: number that could.
+        int8: number by the runtime's name of the operator, of those that compute in 8 bits or only move them.
+        conversions: of those that quantise, dequantise or change the type.
+        floats: of all others.
     """
 
     int8: dict[str, int]
-    possible: dict[str, int]
+    conversions: dict[str, int]
+    floats: dict[str, int]
+
+    def counts(self) -> tuple[int, int, int]:
+        """Number of operators in int8, that convert, and in float."""
+        int8, conversions, floats = (sum(part.values()) for part in (self.int8, self.conversions, self.floats))
+        return int8, conversions, floats
 
     def __str__(self) -> str:
-        sorts = ", ".join(f"{self.int8.get(sort, 0)} of {count} {sort}" for sort, count in self.possible.items())
-        return f"{sum(self.int8.values())} of {sum(self.possible.values())} operators in int8: {sorts}"
+        int8, conversions, floats = self.counts()
+        names = ", ".join(name if number == 1 else f"{name} ×{number}" for name, number in self.floats.items())
+        return (
+            f"{int8} of {int8 + conversions + floats} operators of the optimised graph run in int8; "
+            f"{conversions} {'quantises or dequantises' if conversions == 1 else 'quantise or dequantise'}, "
+            + (f"{floats} {'is' if floats == 1 else 'are'} float: {names}" if floats else "none is float")
+        )
 
 
 class Quantiser(ABC):
@@ -54,10 +66,6 @@ class Quantiser(ABC):
     def last_outputs(self, keep: Collection[str]) -> list[Floats]:
         """Outputs of the last layers with weights for a few of the images, in int8 except the layers of these names."""
 
-    def possible(self) -> dict[str, int]:
-        """Number of operators that could run in int8, by category."""
-        return count(layer.counted for layer in self.layers)
-
     def check_known(self, keep: Collection[str]) -> None:
         """Raises a UserError for the name of an unknown layer."""
         names = {layer.name for layer in self.layers}
@@ -72,8 +80,8 @@ class Quantiser(ABC):
 
 
 def count(sorts: Iterable[str]) -> dict[str, int]:
-    """Count occurrences by name."""
-    return dict(sorted(Counter(sorts).items()))
+    """Count occurrences by name, the most frequent first."""
+    return dict(sorted(Counter(sorts).items(), key=lambda entry: (-entry[1], entry[0])))
 
 
 def in_batches(batches: Sequence[Images], batch: int) -> list[Images]:

@@ -125,6 +125,7 @@ REFUSED = {  # by what is said, of a command that has a checkpoint
     "export.format=executorch has no precision int8": ("export.format=executorch", "export.precision=int8"),
     "export.precision=fp8 is not one of": ("export.precision=fp8",),
     "export.mixed=true is for export.precision=int8, not fp32": ("export.mixed=true",),
+    "export.slower=true is for export.precision=int8, not fp32": ("export.slower=true",),
     "export.batch=0 is not a whole number from 1 to 4,096, or dynamic": ("export.batch=0",),
     "export.size=dynamic: boxes need one size": ("export.size=dynamic",),
     "export.size=[64, 64] is not what data.fit makes of images": ("export.size=[64,64]",),
