@@ -41,7 +41,8 @@ def describe(
         UserError: for a fit that cannot be described to other programs.
     """
     form, kind = settings.outputs, FORMATS[settings.format]
-    batch, _, height, width = traced.shape
+    batch, *sides = traced.shape
+    height, width = sides[1:] if traced.layout == "NCHW" else sides[:2]
     backbone = learner.backbone
     return {
         "format": FORMAT,
@@ -56,7 +57,7 @@ def describe(
         "input": {
             "name": "image",
             "type": "uint8",
-            "layout": "NCHW",
+            "layout": traced.layout,
             "colours": "RGB",
             "batch": batch,
             "height": height,

@@ -34,6 +34,7 @@ from tasks.page.folder import write_page
 
 GOLDEN = 3  # images for the self-test on a device
 DTYPES = {"fp16": torch.float16, "bf16": torch.bfloat16}
+IN_FLOAT = ("openvino", "litert")  # traced in fp32; their writers and runtimes make it smaller
 FITTED = "tasks.data.transforms.letterbox.Stretch"
 
 
@@ -148,7 +149,8 @@ def write_model(
         size=size,
         any_size=settings.size == "dynamic",
         form=settings.outputs,
-        dtype=DTYPES.get(settings.precision, torch.float32) if settings.format != "openvino" else torch.float32,
+        dtype=torch.float32 if settings.format in IN_FLOAT else DTYPES.get(settings.precision, torch.float32),
+        layout=settings.input_layout,
     )
     metadata = {**metadata, "config": put(metadata["config"], "data.fit", run.data.fit)}
     manifest = describe(run.task, learner, settings, traced, size, data.fit, run.source.checkpoint)
