@@ -21,7 +21,7 @@ class Exported(nn.Module):
         size: (height, width) of the images; None for any size.
         form: of the outputs, see Task.tensors.
         dtype: of the network's computation; normalisation and outputs are float32.
-        layout: of the images.
+        layout: of the images; NHWC needs a size.
 
     Attributes:
         names: of the outputs in the file, by task and role; prefixed with the task if there are several.
@@ -40,16 +40,19 @@ class Exported(nn.Module):
             task.prepare_export()
         self.size, self.form, self.dtype, self.layout = size, form, dtype, layout
         self.names: dict[str, dict[str, str]] = {}
+        if layout == "NHWC":  # whole rows: kernels are slow where only three values repeat
+            assert size is not None, "rows have one length"
+            backbone = self.learner.backbone
+            self.means, self.stds = (value.flatten().repeat(size[1]) for value in (backbone.mean, backbone.std))
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
         """Run on (N, 3, H, W) uint8 RGB, or (N, H, W, 3) if that is the layout."""
         backbone, several = self.learner.backbone, len(self.learner.tasks) > 1
-        mean, std = backbone.mean, backbone.std
-        if self.layout == "NHWC":  # normalised as it lies: runtimes then need not move it
-            mean, std = mean.flatten(), std.flatten()
-        normalised = ((image.float() - mean) / std).to(self.dtype)
         if self.layout == "NHWC":
-            normalised = normalised.permute(0, 3, 1, 2)
+            rows = (image.flatten(2).float() - self.means) / self.stds  # (N, H, 3 × W)
+            normalised = rows.unflatten(2, (-1, 3)).permute(0, 3, 1, 2).to(self.dtype)
+        else:
+            normalised = ((image.float() - backbone.mean) / backbone.std).to(self.dtype)
         height, width = normalised.shape[-2:]
         outputs, found = self.learner(normalised), []
         for name, task in self.learner.each_task():
@@ -105,7 +108,7 @@ def trace(
         batch: number of images; None for any number.
         size: (height, width) of the images.
         any_size: whether `size` is only an example.
-        layout: of the images, NCHW or NHWC.
+        layout: of the images, NCHW or NHWC, which needs one size.
 
     Raises:
         UserError: if the network cannot support the requested dynamic sizes.

@@ -46,7 +46,7 @@ class LiteRtRunner(Runner):
         self.names, self.outputs = names, [outputs[name] for name in names]
 
     def of_batch(self, images: Images) -> Arrays:
-        seen = images if self.layout == "NCHW" else np.ascontiguousarray(images.transpose(0, 2, 3, 1))
+        seen = images if self.layout == "NCHW" else np.stack([images[:, colour] for colour in range(3)], -1)
         self.interpreter.set_tensor(self.input, seen)
         self.interpreter.invoke()
         return {
