@@ -50,3 +50,17 @@ def describe_inside(path: Path, manifest: Mapping[str, Any]) -> None:
     model.buffers = [*model.buffers, buffer]
     model.metadata = [*(model.metadata or []), entry]
     write_file(path, model)
+
+
+def operators_of(model: Any) -> list[tuple[str, Any]]:
+    """A model's operators in order, each with its kind's name such as CONV_2D."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    kinds = {number: name for name, number in vars(schema.BuiltinOperator).items() if isinstance(number, int)}
+    codes = [kinds[max(code.builtinCode, code.deprecatedBuiltinCode)] for code in model.operatorCodes]
+    return [(codes[operator.opcodeIndex], operator) for operator in model.subgraphs[0].operators]
+
+
+def tensor_name(tensor: Any) -> str:
+    """A tensor's name as text."""
+    return str(tensor.name.decode())
