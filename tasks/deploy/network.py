@@ -117,7 +117,8 @@ def trace(
     example = arranged(torch.zeros(batch or 2, 3, *size, dtype=torch.uint8), layout)
     with torch.no_grad():
         module(example)  # fills in the names
-    free = [batch is None, False, any_size, any_size] if layout == "NCHW" else [batch is None, any_size, any_size, False]
+    free = [batch is None, any_size, any_size]
+    free.insert(layout.index("C"), False)
     shapes = ({side: Dim.DYNAMIC if open_ else Dim.STATIC for side, open_ in enumerate(free)},) if any(free) else None
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")

@@ -55,7 +55,9 @@ class LiteRtQuantiser(Quantiser):
         graph = model.subgraphs[0]
         batch, *sides = (int(side) for side in graph.tensors[graph.inputs[0]].shape)
         images = in_batches(batches, batch)
-        self.images = images if list(images[0].shape[1:]) == sides else [image.transpose(0, 2, 3, 1) for image in images]
+        self.images = (
+            images if list(images[0].shape[1:]) == sides else [image.transpose(0, 2, 3, 1) for image in images]
+        )
         self.signature, self.input = "serving_default", "image"
         self.ranges = self.collect()
 

@@ -37,7 +37,7 @@ class Plan:
 
 
 def open_quantiser(source: Path, batches: Sequence[Images]) -> Quantiser:
-    """The quantiser for a float file, chosen by its suffix, .onnx, .xml or .tflite; collects ranges from uint8 images now.
+    """The quantiser for a float file, .onnx, .xml or .tflite; collects ranges from uint8 images now.
 
     Raises:
         UserError: for a missing package, too few images, or a tensor without a finite range.

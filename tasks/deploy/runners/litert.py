@@ -35,18 +35,18 @@ class LiteRtRunner(Runner):
             (image,) = signature.get_input_details().values()
             outputs = {name: int(entry["index"]) for name, entry in signature.get_output_details().items()}
         if missing := [name for name in names if name not in outputs]:
-            raise UserError(f"{path} has no output {missing[0]}, which its description names; it has {', '.join(outputs)}")
+            there = ", ".join(outputs)
+            raise UserError(f"{path} has no output {missing[0]}, which its description names; it has {there}")
         sides = [int(side) for side in image["shape"]]
         if len(sides) != 4 or image["dtype"] is not np.uint8 or sides[SIDES[layout][1]] != 3:
-            raise UserError(
-                f"{path} takes {image['dtype'].__name__} {'×'.join(map(str, sides))}; its description says uint8 {layout}"
-            )
+            takes = f"{image['dtype'].__name__} {'×'.join(map(str, sides))}"
+            raise UserError(f"{path} takes {takes}; its description says uint8 {layout}")
         self.layout, self.input = layout, int(image["index"])
         self.shape = tuple(sides[side] for side in SIDES[layout])
         self.names, self.outputs = names, [outputs[name] for name in names]
 
     def of_batch(self, images: Images) -> Arrays:
-        seen = images if self.layout == "NCHW" else np.stack([images[:, colour] for colour in range(3)], -1)
+        seen = images if self.layout == "NCHW" else np.stack([images[:, colour] for colour in range(3)], 3)
         self.interpreter.set_tensor(self.input, seen)
         self.interpreter.invoke()
         return {

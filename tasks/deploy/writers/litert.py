@@ -61,4 +61,3 @@ def halve(path: Path) -> None:
             algorithm_key=quantizer.AlgorithmName.FLOAT_CASTING,
         )
     path.write_bytes(made.quantize(enable_progress_bar=False, enable_progress_report=False).quantized_model)
-
