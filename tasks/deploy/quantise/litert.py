@@ -78,6 +78,7 @@ class LiteRtQuantiser(Quantiser):
         names = [re.escape(layer.name) for layer in self.layers if layer.name not in keep]
         if names:
             made.add_static_config(f"^({'|'.join(names)});?$", "*", BITS, BITS)
+            made.update_quantization_recipe(".*", "OUTPUT", algorithm_key="no_quantize")  # the file's stay float32
         return made
 
     def write(self, target: Path, keep: Collection[str] = ()) -> Quantised:
