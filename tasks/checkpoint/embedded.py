@@ -1,5 +1,6 @@
 """Reads the description inside an exported file from its bytes, without running or importing anything from it."""
 
+import itertools
 import json
 import lzma
 import struct
@@ -13,6 +14,7 @@ from xml.etree import ElementTree
 KEY = "mobilevision"
 METADATA, NAME, VALUE = 14, 1, 2  # field numbers of ModelProto.metadata_props, StringStringEntryProto.key and .value
 LARGEST = 2**22  # bytes of a description in an archive; ours have a few thousand
+BUFFERS, ENTRIES = 4, 6  # field numbers of LiteRT's Model.buffers and Model.metadata; of Metadata: name 0, buffer 1
 BYTES = 2  # protobuf's wire type of strings and messages
 UNREADABLE = (  # raised by json, zipfile and ElementTree for arbitrary bytes; RuntimeError for encrypted entries
     *(ValueError, IndexError, RuntimeError, EOFError, OSError, struct.error, zlib.error, lzma.LZMAError),
@@ -21,7 +23,7 @@ UNREADABLE = (  # raised by json, zipfile and ElementTree for arbitrary bytes; R
 
 
 def read_inside(path: Path) -> Any:
-    """The description inside an .onnx, .xml or .pt2 file; None if it is missing or unreadable."""
+    """The description inside an .onnx, .xml, .tflite or .pt2 file; None if it is missing or unreadable."""
     try:
         text = READERS[path.suffix](path)
         return None if text is None else json.loads(text)
@@ -97,4 +99,66 @@ def of_torch(path: Path) -> str | None:
     return None
 
 
-READERS: dict[str, Callable[[Path], str | None]] = {".onnx": of_onnx, ".xml": of_openvino, ".pt2": of_torch}
+def of_litert(path: Path) -> str | None:
+    """The entry in the model's metadata, whose text is in one of the model's buffers."""
+    file = Flatbuffer(path.read_bytes())
+    model = file.uint32(0)
+    for entry in file.tables(file.field(model, ENTRIES)):
+        if (name := file.field(entry, 0)) and file.bytes_of(name) == KEY.encode():
+            place = file.field(entry, 1)
+            number = file.uint32(place) if place else 0
+            buffer = next(itertools.islice(file.tables(file.field(model, BUFFERS)), number, None), 0)
+            text = file.field(buffer, 0) if buffer else 0
+            return file.bytes_of(text).decode() if text else None
+    return None
+
+
+class Flatbuffer:
+    """Reads tables, vectors and strings of a flatbuffer by their positions (flatbuffers.dev, internals).
+
+    A position outside the file raises struct.error or IndexError.
+    """
+
+    def __init__(self, content: bytes) -> None:
+        self.content = content
+
+    def uint32(self, at: int) -> int:
+        """The number at a position."""
+        return self.number("<I", at)
+
+    def number(self, kind: str, at: int) -> int:
+        """The number of a kind of struct's at a position."""
+        if at < 0:
+            raise IndexError("a position is before the file")
+        return int(struct.unpack_from(kind, self.content, at)[0])
+
+    def field(self, table: int, number: int) -> int:
+        """Position of a table's field; 0 if it has none."""
+        slots = table - self.number("<i", table)
+        if 4 + 2 * number >= self.number("<H", slots):
+            return 0
+        offset = self.number("<H", slots + 4 + 2 * number)
+        return table + offset if offset else 0
+
+    def tables(self, field: int) -> Iterator[int]:
+        """Positions of the tables in a vector that a field points to."""
+        if field:
+            vector = field + self.uint32(field)
+            for at in range(vector + 4, vector + 4 + 4 * self.uint32(vector), 4):
+                yield at + self.uint32(at)
+
+    def bytes_of(self, field: int) -> bytes:
+        """The string or vector of bytes that a field points to."""
+        vector = field + self.uint32(field)
+        length = self.uint32(vector)
+        if vector + 4 + length > len(self.content):
+            raise IndexError("a vector goes on behind the file")
+        return self.content[vector + 4 : vector + 4 + length]
+
+
+READERS: dict[str, Callable[[Path], str | None]] = {
+    ".onnx": of_onnx,
+    ".xml": of_openvino,
+    ".tflite": of_litert,
+    ".pt2": of_torch,
+}

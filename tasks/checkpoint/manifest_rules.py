@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tasks.common.entries import is_list, is_moderate, is_one_of, is_whole, short, whole
-from tasks.common.formats import FORMATS, OUTPUTS, PRECISIONS
+from tasks.common.formats import FORMATS, LAYOUTS, OUTPUTS, PRECISIONS
 from tasks.common.task_info import infos
 
 OWN = "; plugins=[…] names the package of a task of your own"
@@ -27,7 +27,15 @@ def problem_of(manifest: Mapping[str, Any]) -> str:
     for key, choices in {**CHOICES, "task": (*infos(), "multitask")}.items():
         if not is_one_of(manifest[key], choices):
             return f"{key} {short(manifest[key])} is not one of {', '.join(choices)}" + OWN * (key == "task")
-    return of_input(manifest["input"]) or of_files(manifest) or of_tasks(manifest)
+    return of_input(manifest["input"]) or of_layout(manifest) or of_files(manifest) or of_tasks(manifest)
+
+
+def of_layout(manifest: Mapping[str, Any]) -> str:
+    """What is wrong with the layout of the input for this runtime, or ''."""
+    layout, allowed = manifest["input"].get("layout", "NCHW"), FORMATS[manifest["runtime"]].layouts
+    if layout in allowed:
+        return ""
+    return f"input.layout {layout} is not {allowed[0]}, the only one of {manifest['runtime']}"
 
 
 def of_files(manifest: Mapping[str, Any]) -> str:
@@ -54,7 +62,9 @@ def of_input(takes: Mapping[str, Any]) -> str:
         return "input.height and input.width must both be numbers, or both null"
     if not isinstance(takes["upright"], bool):
         return f"input.upright {short(takes['upright'])} is not true or false"
-    for key, value in (("type", "uint8"), ("layout", "NCHW"), ("colours", "RGB")):
+    if not is_one_of(takes.get("layout", "NCHW"), LAYOUTS):
+        return f"input.layout {short(takes['layout'])} is not one of {', '.join(LAYOUTS)}"
+    for key, value in (("type", "uint8"), ("colours", "RGB")):
         if takes.get(key, value) != value:
             return f"input.{key} {short(takes[key])} is not {value}"
     white = takes.get("white")

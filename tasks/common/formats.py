@@ -13,6 +13,8 @@ class Format(NamedTuple):
         packages: installed by its extra to write and run it; their versions are recorded.
         module: that runs it; what is before the first dot is the package whose version counts.
         weights: suffix of the file beside it that has the weights; "" if they are inside.
+        layouts: of the input that it can take, the default first.
+        dynamic: whether batch and size can be left open.
     """
 
     suffix: str
@@ -20,6 +22,8 @@ class Format(NamedTuple):
     packages: tuple[str, ...]
     module: str
     weights: str = ""
+    layouts: tuple[str, ...] = ("NCHW",)
+    dynamic: bool = True
 
     def files(self, path: Path) -> list[Path]:
         """The file at this path, and what belongs beside it."""
@@ -29,8 +33,17 @@ class Format(NamedTuple):
 FORMATS = {
     "onnx": Format(".onnx", ("fp32", "fp16", "int8"), ("onnx", "onnxruntime", "onnxscript"), "onnxruntime"),
     "openvino": Format(".xml", ("fp32", "fp16", "bf16", "int8"), ("openvino",), "openvino", ".bin"),
+    "litert": Format(
+        ".tflite",
+        ("fp32", "fp16", "int8"),
+        ("litert-torch", "ai-edge-quantizer", "ai-edge-litert"),
+        "ai_edge_litert.interpreter",
+        layouts=("NHWC", "NCHW"),
+        dynamic=False,
+    ),
     "executorch": Format(".pte", ("fp32",), ("executorch",), "executorch.runtime"),
     "torch": Format(".pt2", ("fp32", "fp16", "bf16"), (), "torch"),
 }
 PRECISIONS = ("fp32", "fp16", "bf16", "int8")
+LAYOUTS = ("NCHW", "NHWC")  # of images: planes of colours, or pixels of three bytes
 OUTPUTS = ("raw", "decoded", "final")

@@ -1,11 +1,12 @@
 """From an image to an exported file's input, and from its outputs to label maps, boxes and classes. Needs only NumPy.
 
     model = json.load(open("model.json"))
-    image, place = prepare(photo, model)                        # uint8, as the file takes it
+    image, place = prepare(photo, model)                        # uint8, (1, 3, h, w)
+    image = arranged(image, model)                              # (1, h, w, 3) if the file takes pixels
     outputs = {"logits": …}                                     # by name, from any runtime
     found = decode(outputs, model, photo.shape[:2], place)      # {"segment": {"labels": …}}, in the photo's pixels
 
-It ships with the file. There `python decode.py` tests the file on golden/ with ONNX Runtime or OpenVINO.
+It ships with the file. There `python decode.py` tests the file on golden/ with ONNX Runtime, OpenVINO or LiteRT.
 Import it before onnxruntime: it disables ONNX Runtime's telemetry.
 Photos are (H, W, 3) uint8 RGB, turned upright if model["input"]["upright"]. Boxes are xyxy.
 """
@@ -54,6 +55,13 @@ def prepare(photo: Array, model: Mapping[str, Any]) -> tuple[Array, Place]:
     image = np.full((1, 3, height, width), rule.get("fill", 0), np.uint8)
     image[0, :, max(y, 0) : max(y, 0) + seen.shape[1], max(x, 0) : max(x, 0) + seen.shape[2]] = seen
     return image, place
+
+
+def arranged(images: Array, model: Mapping[str, Any]) -> Array:
+    """Images (N, 3, h, w) of prepare() as the file takes them: (N, h, w, 3) if its layout is NHWC."""
+    if model["input"].get("layout") != "NHWC":
+        return images
+    return np.stack([images[:, colour] for colour in range(3)], 3)
 
 
 def no_photo(photo: Array) -> str:
@@ -364,7 +372,7 @@ def self_test(folder: Path) -> bool:
         photo = np.asarray(Image.open(case / "image.png").convert("RGB"))
         image, place = prepare(photo, model)
         outputs = {name: got[:1] for name, got in run(image.repeat(model["input"]["batch"] or 1, 0)).items()}
-        differences = {"input": (float((image != np.load(case / "input.npy")).mean()), 0.0)}
+        differences = {"input": (float((arranged(image, model) != np.load(case / "input.npy")).mean()), 0.0)}
         if model["outputs"] != "final":  # boxes with nearly equal scores may be reordered there
             for name, got in outputs.items():
                 differences[name] = difference(got, np.load(case / f"{name}.npy")), tolerance
@@ -401,12 +409,20 @@ def runner(folder: Path, model: Mapping[str, Any]) -> Callable[[Array], Found]:
         session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
         names, takes = [output.name for output in session.get_outputs()], session.get_inputs()[0].name
         return lambda images: dict(zip(names, session.run(names, {takes: images}), strict=True))
+    if path.suffix == ".tflite":
+        from ai_edge_litert.interpreter import Interpreter
+
+        interpreter = Interpreter(str(path))
+        interpreter.allocate_tensors()
+        signature = interpreter.get_signature_runner()
+        (takes,) = signature.get_input_details()
+        return lambda images: signature(**{takes: arranged(images, model)})
     if path.suffix == ".xml":
         precision = "bf16" if model["precision"] == "bf16" else "f32"
         compiled = openvino_core().compile_model(str(path), "CPU", {"INFERENCE_PRECISION_HINT": precision})
         names = [name for task in model["tasks"].values() for name in task["outputs"].values()]
         return lambda images: dict(zip(names, compiled([images]).values(), strict=True))
-    sys.exit(f"{path.name}: only .onnx and .xml can be tried")
+    sys.exit(f"{path.name}: only .onnx, .xml and .tflite can be tried")
 
 
 def difference(got: Array, expected: Array) -> float:

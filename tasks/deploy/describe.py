@@ -41,7 +41,9 @@ def describe(
         UserError: for a fit that cannot be described to other programs.
     """
     kind = FORMATS[settings.format]
-    means = meaning(learner, traced.shape, size, fit, settings.outputs, settings.upright, settings.white)
+    means = meaning(
+        learner, traced.planes, traced.layout, size, fit, settings.outputs, settings.upright, settings.white
+    )
     for name, entry in means["tasks"].items():
         entry["outputs"] = traced.names[name]
     return {
@@ -61,6 +63,7 @@ def describe(
 def meaning(
     learner: Learner,
     shape: Sequence[int | None],
+    layout: str,
     size: tuple[int, int],
     fit: Any,
     form: str,
@@ -70,7 +73,8 @@ def meaning(
     """The part of a description that decides what a user sees: `input` and `tasks`.
 
     Args:
-        shape: of the file's input (batch, 3, height, width); None for dynamic sides.
+        shape: of the file's input (batch, 3, height, width), whatever its layout; None for dynamic sides.
+        layout: of the file's input, NCHW or NHWC.
         size, fit: see describe().
         form: of the outputs.
         upright, white: how images are read.
@@ -81,7 +85,7 @@ def meaning(
         "input": {
             "name": "image",
             "type": "uint8",
-            "layout": "NCHW",
+            "layout": layout,
             "colours": "RGB",
             "batch": batch,
             "height": height,

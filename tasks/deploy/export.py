@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ from tasks.page.folder import write_page
 
 GOLDEN = 3  # images for the self-test on a device
 DTYPES = {"fp16": torch.float16, "bf16": torch.bfloat16}
+IN_FLOAT = ("openvino", "litert")  # traced in fp32; their writers and runtimes make it smaller
 FITTED = "tasks.data.transforms.letterbox.Stretch"
 
 
@@ -151,21 +153,23 @@ def write_model(
         size: (height, width) of the network's input; None for the data's.
     """
     size = size or data.input_size()
-    traced = trace(
+    trace_for = partial(
+        trace,
         learner,
         batch=None if settings.batch == "dynamic" else settings.batch,
         size=size,
         any_size=settings.size == "dynamic",
         form=settings.outputs,
-        dtype=DTYPES.get(settings.precision, torch.float32) if settings.format != "openvino" else torch.float32,
+        dtype=torch.float32 if settings.format in IN_FLOAT else DTYPES.get(settings.precision, torch.float32),
     )
+    traced = trace_for(layout=settings.input_layout)
     metadata = {**metadata, "config": put(metadata["config"], "data.fit", run.data.fit)}
     manifest = describe(run.task, learner, settings, traced, size, data.fit, run.source.checkpoint)
     path = folder / manifest["file"]
     files = WRITERS[settings.format](traced, path, manifest, settings.precision)
     speed = None
     if settings.precision == "int8":
-        speed = quantise(learner, settings, run.trainer, data, manifest, path, traced)
+        speed = quantise(learner, settings, run.trainer, data, manifest, path, lambda layout: trace_for(layout=layout))
         metadata["int8"] = {"ms": speed.int8, "fp32_ms": speed.fp32, "times_as_fast": speed.ratio}
     write_manifest(folder, manifest, files, portable(metadata))
     shutil.copyfile(decode.__file__, folder / "decode.py")

@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from tasks.common.labels import Pixels
+from tasks.deploy.decode import arranged
 from tasks.deploy.parity import Outcome, of_file
 from tasks.deploy.runners.runner import Runner
 
@@ -19,13 +20,13 @@ def write_golden(manifest: Mapping[str, Any], runner: Runner, images: Sequence[P
     for number, image in enumerate(images):
         place = folder / f"{number:03}"
         place.mkdir(parents=True)
-        leave_one(run(image), image, place)
+        leave_one(run(image), image, manifest, place)
 
 
-def leave_one(outcome: Outcome, image: Pixels, folder: Path) -> None:
+def leave_one(outcome: Outcome, image: Pixels, manifest: Mapping[str, Any], folder: Path) -> None:
     """Write the files of one golden image."""
     Image.fromarray(image).save(folder / "image.png")
-    np.save(folder / "input.npy", outcome.seen)
+    np.save(folder / "input.npy", arranged(outcome.seen, manifest))
     for name, tensor in outcome.tensors.items():
         np.save(folder / f"{name}.npy", tensor)
     expected: dict[str, Any] = {}

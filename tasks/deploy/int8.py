@@ -35,14 +35,14 @@ def quantise(
     data: DataModule,
     manifest: dict[str, Any],
     path: Path,
-    traced: Traced,
+    traced: Callable[[str], Traced],
 ) -> Speed:
     """Replace a float file by its int8 file, calibrated with images resized as in scoring.
 
     Uses training images, or validation images if there are none. Returns how fast it is beside the float file.
 
     Args:
-        traced: the network that the float file was written from.
+        traced: traces the network that the float file was written from for a layout of the input.
 
     Raises:
         UserError: for too few images, tensors without a finite range, and an int8 file that is slower than fp32.

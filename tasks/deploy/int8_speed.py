@@ -1,7 +1,7 @@
 """Whether int8 is worth it here: an int8 file timed against the float file that it was made of."""
 
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import median
 from time import perf_counter
@@ -90,10 +90,13 @@ def check_speed(
     speed: Speed,
     settings: ExportSettings,
     manifest: Mapping[str, Any],
-    traced: Traced,
+    traced: Callable[[str], Traced],
     batches: Sequence[Images],
 ) -> None:
     """Report the speed; refuse an int8 file that is clearly slower than fp32, unless `export.slower` allows it.
+
+    Args:
+        traced: traces the network for a layout of the input.
 
     Raises:
         UserError: naming the formats whose int8 file is faster, as measured now.
@@ -120,19 +123,21 @@ def check_speed(
 
 
 def of_other_formats(
-    this: str, manifest: Mapping[str, Any], traced: Traced, batches: Sequence[Images]
+    this: str, manifest: Mapping[str, Any], traced: Callable[[str], Traced], batches: Sequence[Images]
 ) -> Iterator[tuple[str, Speed]]:
     """The other formats with int8 that are installed, each with the speed of its int8 file."""
     for name, form in FORMATS.items():
-        if name == this or "int8" not in form.precisions:
+        takes, layout = manifest["input"], form.layouts[0]
+        fits = form.dynamic or None not in (takes["batch"], takes["height"])
+        if name == this or "int8" not in form.precisions or not fits:
             continue
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / f"model{form.suffix}"
-            other = {**manifest, "file": path.name, "runtime": name}
+            other = {**manifest, "file": path.name, "runtime": name, "input": {**takes, "layout": layout}}
             float_path = path.with_name(f"float_{path.name}")
             try:
                 check_installed(name, "int8")
-                WRITERS[name](traced, float_path, other, "fp32")
+                WRITERS[name](traced(layout), float_path, other, "fp32")
                 open_quantiser(float_path, batches).write(path)
                 speed = speed_of(float_path, path, other, batches)
             except UserError:  # not installed, or not for this network

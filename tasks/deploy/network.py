@@ -21,12 +21,15 @@ class Exported(nn.Module):
         size: (height, width) of the images; None for any size.
         form: of the outputs, see Task.tensors.
         dtype: of the network's computation; normalisation and outputs are float32.
+        layout: of the images; NHWC needs a size.
 
     Attributes:
         names: of the outputs in the file, by task and role; prefixed with the task if there are several.
     """
 
-    def __init__(self, learner: Learner, size: tuple[int, int] | None, form: str, dtype: torch.dtype) -> None:
+    def __init__(
+        self, learner: Learner, size: tuple[int, int] | None, form: str, dtype: torch.dtype, layout: str
+    ) -> None:
         super().__init__()
         # A copy without channels-last strides, which a file cannot store.
         self.learner = copy.deepcopy(learner).cpu().eval().to(dtype).to(memory_format=torch.contiguous_format)
@@ -35,14 +38,22 @@ class Exported(nn.Module):
         )
         for _, task in self.learner.each_task():
             task.prepare_export()
-        self.size, self.form, self.dtype = size, form, dtype
+        self.size, self.form, self.dtype, self.layout = size, form, dtype, layout
         self.names: dict[str, dict[str, str]] = {}
+        if layout == "NHWC":  # whole rows: kernels are slow where only three values repeat
+            assert size is not None, "rows have one length"
+            backbone = self.learner.backbone
+            self.means, self.stds = (value.flatten().repeat(size[1]) for value in (backbone.mean, backbone.std))
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
-        """Run on (N, 3, H, W) uint8 RGB."""
+        """Run on (N, 3, H, W) uint8 RGB, or (N, H, W, 3) if that is the layout."""
         backbone, several = self.learner.backbone, len(self.learner.tasks) > 1
-        normalised = ((image.float() - backbone.mean) / backbone.std).to(self.dtype)
-        height, width = image.shape[-2:]
+        if self.layout == "NHWC":
+            rows = (image.flatten(2).float() - self.means) / self.stds  # (N, H, 3 × W)
+            normalised = rows.unflatten(2, (-1, 3)).permute(0, 3, 1, 2).to(self.dtype)
+        else:
+            normalised = ((image.float() - backbone.mean) / backbone.std).to(self.dtype)
+        height, width = normalised.shape[-2:]
         outputs, found = self.learner(normalised), []
         for name, task in self.learner.each_task():
             tensors = task.tensors(as_float(outputs[name]), self.size or (height, width), self.form)
@@ -66,12 +77,19 @@ class Traced(NamedTuple):
         names: of its outputs, by task and role.
         shape: of its input; None for dynamic sides.
         unfolded: number of normalisations that remain, because no layer with weights precedes them.
+        layout: of its input: shape is (N, 3, H, W), or (N, H, W, 3) for NHWC.
     """
 
     program: ExportedProgram
     names: dict[str, dict[str, str]]
     shape: tuple[int | None, ...]
     unfolded: int
+    layout: str = "NCHW"
+
+    @property
+    def planes(self) -> tuple[int | None, ...]:
+        """The shape of its input as (N, 3, H, W), whatever its layout."""
+        return tuple(self.shape[self.layout.index(side)] for side in "NCHW")
 
     @property
     def outputs(self) -> list[str]:
@@ -87,6 +105,7 @@ def trace(
     any_size: bool = False,
     form: str = "raw",
     dtype: torch.dtype = torch.float32,
+    layout: str = "NCHW",
 ) -> Traced:
     """Export a learner's network to a folded graph of ATen operators.
 
@@ -94,15 +113,17 @@ def trace(
         batch: number of images; None for any number.
         size: (height, width) of the images.
         any_size: whether `size` is only an example.
+        layout: of the images, NCHW or NHWC, which needs one size.
 
     Raises:
         UserError: if the network cannot support the requested dynamic sizes.
     """
-    module = Exported(learner, None if any_size else size, form, dtype)
-    example = torch.zeros(batch or 2, 3, *size, dtype=torch.uint8)
+    module = Exported(learner, None if any_size else size, form, dtype, layout)
+    example = arranged(torch.zeros(batch or 2, 3, *size, dtype=torch.uint8), layout)
     with torch.no_grad():
         module(example)  # fills in the names
-    free = [batch is None, False, any_size, any_size]
+    free = [batch is None, any_size, any_size]
+    free.insert(layout.index("C"), False)
     shapes = ({side: Dim.DYNAMIC if open_ else Dim.STATIC for side, open_ in enumerate(free)},) if any(free) else None
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
@@ -117,13 +138,18 @@ def trace(
     if any_size and not alike(module, program, len(example), (size[0] * 3 // 4, size[1] * 2)):
         raise UserError("export.size=dynamic: this network needs one size: at another the graph gives something else")
     shape = tuple(None if open_ else side for open_, side in zip(free, example.shape, strict=True))
-    return Traced(program, module.names, shape, unfolded)
+    return Traced(program, module.names, shape, unfolded, layout)
+
+
+def arranged(images: Tensor, layout: str) -> Tensor:
+    """Images (N, 3, H, W) in a layout."""
+    return images.permute(0, 2, 3, 1).contiguous() if layout == "NHWC" else images
 
 
 @torch.no_grad()
 def alike(module: Exported, program: ExportedProgram, count: int, size: tuple[int, int]) -> bool:
     """Whether a graph matches its network for `count` images of another (height, width)."""
-    images = torch.randint(256, (count, 3, *size), dtype=torch.uint8)
+    images = arranged(torch.randint(256, (count, 3, *size), dtype=torch.uint8), module.layout)
     try:
         got = program.module(check_guards=False)(images)
     except RuntimeError:

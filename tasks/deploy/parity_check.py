@@ -66,7 +66,7 @@ def check_parity(
         limits = limits._replace(tensors=float(settings.tolerance))
     names = {name: entry["outputs"] for name, entry in manifest["tasks"].items()}
     expected = remembered(of_checkpoint(learner, reference.fit, manifest["outputs"], names))
-    described = reference.rows(manifest, runner.shape, data.input_size(), shipped)
+    described = reference.rows(manifest, runner, data.input_size(), shipped)
     images = images_to_compare(expected, learner, settings, data, manifest)
     try:
         results = compare(expected, of_file(runner, manifest), images, manifest["precision"], limits)

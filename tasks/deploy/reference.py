@@ -12,7 +12,7 @@ from tasks.data.transforms.letterbox import Stretch
 from tasks.deploy import decode
 from tasks.deploy.describe import meaning
 from tasks.deploy.parity import Difference
-from tasks.deploy.runners.runner import Shape
+from tasks.deploy.runners.runner import Runner
 from tasks.engine.build import build
 from tasks.engine.instantiate import make
 from tasks.engine.learner import Learner
@@ -38,16 +38,19 @@ class Reference(NamedTuple):
     white: float | None
     card: Mapping[str, Mapping[str, Any]]
 
-    def rows(self, manifest: Mapping[str, Any], shape: Shape, size: tuple[int, int], folder: Path) -> list[Difference]:
+    def rows(
+        self, manifest: Mapping[str, Any], runner: Runner, size: tuple[int, int], folder: Path
+    ) -> list[Difference]:
         """Whether model.json and decode.py in a file's folder are the checkpoint's.
 
         Args:
-            shape: of the file's input.
+            runner: the file, which has a shape and a layout.
             size: (height, width) at which the network is used if the file takes any.
         """
+        shape, layout, form = runner.shape, runner.layout, str(manifest["outputs"])
         if shape[2] is not None and shape[3] is not None:
             size = shape[2], shape[3]
-        expected = meaning(self.learner, shape, size, self.fit, str(manifest["outputs"]), self.upright, self.white)
+        expected = meaning(self.learner, shape, layout, size, self.fit, form, self.upright, self.white)
         return [*of_description(manifest, expected, self.card), *of_decoder(folder)]
 
 

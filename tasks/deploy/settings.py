@@ -29,6 +29,7 @@ class ExportSettings:
     precision: str
     outputs: str
     batch: int | Literal["dynamic"]
+    layout: str | None
     size: Sequence[int] | Literal["dynamic"] | None
     images: int
     metric: bool
@@ -60,6 +61,14 @@ class ExportSettings:
         if settings.precision not in form.precisions:
             choices = ", ".join(form.precisions)
             raise UserError(f"export.format={settings.format} has no precision {settings.precision}: {choices}")
+        if settings.input_layout not in form.layouts:
+            raise UserError(
+                f"export.layout={settings.layout}: export.format={settings.format} takes {form.layouts[0]} only; "
+                "export.format=litert takes both"
+            )
+        if not form.dynamic and "dynamic" in (settings.batch, settings.size):
+            key = "batch" if settings.batch == "dynamic" else "size"
+            raise UserError(f"export.{key}=dynamic: export.format={settings.format} needs a fixed one")
         check_installed(settings.format, settings.precision)
         if settings.mixed and settings.precision != "int8":
             raise UserError(f"export.mixed=true is for export.precision=int8, not {settings.precision}")
@@ -70,6 +79,11 @@ class ExportSettings:
         if settings.page:
             settings.runtime_of_page()
         return settings
+
+    @property
+    def input_layout(self) -> str:
+        """The layout of the file's input."""
+        return self.layout or FORMATS[self.format].layouts[0]
 
     def runtime_of_page(self) -> Path:
         """The folder of onnxruntime-web.
@@ -84,7 +98,7 @@ def check_installed(runtime: str, precision: str) -> None:
     """Raises a UserError if a package that writes files of this format is missing."""
     needed = [*FORMATS[runtime].packages, *(["nncf"] if runtime == "openvino" and precision == "int8" else [])]
     for package in needed:
-        if find_spec(package) is None:
+        if find_spec(package.replace("-", "_")) is None:
             raise UserError(f'export.format={runtime} needs {package}: pip install "mobilevision[{runtime}]"')
 
 

@@ -47,6 +47,12 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "photos" / "street.png").write_bytes(scene.read_bytes())
     (root / "street.png").write_bytes(scene.read_bytes())
     (root / "best.ckpt").symlink_to(root / "segment.ckpt")
-    for suffix, name in {"onnx": "onnx", "xml": "openvino", "pt2": "torch", "pte": "executorch"}.items():
+    for suffix, name in {
+        "onnx": "onnx",
+        "xml": "openvino",
+        "pt2": "torch",
+        "pte": "executorch",
+        "tflite": "litert",
+    }.items():
         run("segment", *EXPORT, f"export.format={name}", f"hydra.run.dir=files/{suffix}")
     return root

@@ -7,7 +7,7 @@ checkpoints have.
 from collections.abc import Mapping
 from typing import Any
 
-from tasks.common.formats import FORMATS, OUTPUTS, PRECISIONS
+from tasks.common.formats import FORMATS, LAYOUTS, OUTPUTS, PRECISIONS
 from tasks.config.rules import (
     FROM_ZERO,
     POSITIVE,
@@ -99,6 +99,7 @@ EXPORT: Rules = {
     "export.format": one_of(*FORMATS),
     "export.precision": one_of(*PRECISIONS),
     "export.outputs": one_of(*OUTPUTS),
+    "export.layout": optional(one_of(*LAYOUTS)),
     "export.batch": either(whole(1, most=4096), one_of("dynamic")),
     "export.size": optional(either(SIZE, one_of("dynamic"))),
     "export.images": whole(1),

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from tasks.deploy.quantise.graph import Layer
+from tasks.deploy.quantise.litert import LiteRtQuantiser
 from tasks.deploy.quantise.onnx import OnnxQuantiser
 from tasks.deploy.quantise.openvino import OpenVinoQuantiser
 from tasks.deploy.quantise.quantiser import Floats, Images, Quantised, Quantiser
@@ -36,13 +37,17 @@ class Plan:
 
 
 def open_quantiser(source: Path, batches: Sequence[Images]) -> Quantiser:
-    """The quantiser for a float file, chosen by its suffix, .onnx or .xml; collects ranges from uint8 images now.
+    """The quantiser for a float file, .onnx, .xml or .tflite; collects ranges from uint8 images now.
 
     Raises:
         UserError: for a missing package, too few images, or a tensor without a finite range.
     """
-    make = OnnxQuantiser if source.suffix == ".onnx" else OpenVinoQuantiser
-    return make(source, batches)
+    makers: dict[str, Callable[[Path, Sequence[Images]], Quantiser]] = {
+        ".onnx": OnnxQuantiser,
+        ".xml": OpenVinoQuantiser,
+        ".tflite": LiteRtQuantiser,
+    }
+    return makers[source.suffix](source, batches)
 
 
 def sensitivity(quantiser: Quantiser) -> list[tuple[Layer, float]]:

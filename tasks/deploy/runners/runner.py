@@ -21,12 +21,14 @@ class Runner(ABC):
 
     Attributes:
         names: of its outputs.
-        shape: of its input (batch, 3, height, width); None for dynamic sides.
+        shape: of its input (batch, 3, height, width), whatever its layout; None for dynamic sides.
+        layout: of its input, NCHW or NHWC.
         manifest: its description, which outputs are checked against; None if there is none.
     """
 
     names: list[str]
     shape: Shape
+    layout: str = "NCHW"
     manifest: Mapping[str, Any] | None = None
 
     @abstractmethod

@@ -6,6 +6,7 @@ from typing import Any
 
 from tasks.deploy.network import Traced
 from tasks.deploy.writers.executorch import write_executorch
+from tasks.deploy.writers.litert import write_litert
 from tasks.deploy.writers.onnx import write_onnx
 from tasks.deploy.writers.openvino import write_openvino
 from tasks.deploy.writers.torch import write_torch
@@ -14,6 +15,7 @@ Writer = Callable[[Traced, Path, Mapping[str, Any], str], list[str]]
 WRITERS: dict[str, Writer] = {  # by format: (network, path, description, precision) -> file names
     "onnx": write_onnx,
     "openvino": write_openvino,
+    "litert": write_litert,
     "executorch": write_executorch,
     "torch": write_torch,
 }

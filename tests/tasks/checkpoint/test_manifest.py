@@ -69,8 +69,8 @@ def test_a_missing_file_is_named(model):
 
 
 def test_only_what_a_runtime_opens_is_a_model(model):
-    path = model.rename(model.with_suffix(".tflite"))
-    assert refused(path).startswith(f"model={path}: no runtime for .tflite; there are .onnx (onnx), .xml (openvino)")
+    path = model.rename(model.with_suffix(".mlmodel"))
+    assert refused(path).startswith(f"model={path}: no runtime for .mlmodel; there are .onnx (onnx), .xml (openvino)")
     assert "a name without suffix" in refused(path.rename(path.with_suffix("")))
 
 
@@ -83,11 +83,15 @@ DAMAGES = {
     "has format newest; this version reads up to 1": json.dumps(WHOLE | {"format": "newest"}),
     "it lacks tasks": json.dumps({key: value for key, value in WHOLE.items() if key != "tasks"}),
     "it lacks task, file, runtime, precision": json.dumps({"format": 1}),
-    "runtime abacus is not one of onnx, openvino, executorch, torch": json.dumps(WHOLE | {"runtime": "abacus"}),
+    "runtime abacus is not one of onnx, openvino, litert, executorch, torch": json.dumps(WHOLE | {"runtime": "abacus"}),
     "describes other.onnx, not model.onnx": json.dumps(WHOLE | {"file": "other.onnx"}),
     "tasks is not a table": json.dumps(WHOLE | {"tasks": []}),
     "input is not a table": json.dumps(WHOLE | {"input": []}),
     "sha256 is not a table": json.dumps(WHOLE | {"sha256": "0123"}),
+    "input.layout CHWN is not one of NCHW, NHWC": json.dumps(WHOLE | {"input": WHOLE["input"] | {"layout": "CHWN"}}),
+    "input.layout NHWC is not NCHW, the only one of onnx": json.dumps(
+        WHOLE | {"input": WHOLE["input"] | {"layout": "NHWC"}}
+    ),
     "precision fp1 is not one of": json.dumps(WHOLE | {"precision": "fp1"}),
     "outputs boiled is not one of": json.dumps(WHOLE | {"outputs": "boiled"}),
     "has format 0; this version reads": json.dumps(WHOLE | {"format": 0}),

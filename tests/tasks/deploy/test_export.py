@@ -119,10 +119,15 @@ def test_images_of_the_size_of_their_files(run, best):
 
 
 REFUSED = {  # by what is said, of a command that has a checkpoint
-    "export.format=coreml is not one of onnx, openvino, executorch, torch": ("export.format=coreml",),
+    "export.format=coreml is not one of onnx, openvino, litert, executorch, torch": ("export.format=coreml",),
     "export.outputs=boiled is not one of raw, decoded, final": ("export.outputs=boiled",),
     "export.format=onnx has no precision bf16: fp32, fp16, int8": ("export.precision=bf16",),
     "export.format=executorch has no precision int8": ("export.format=executorch", "export.precision=int8"),
+    "export.layout=NHWC: export.format=onnx takes NCHW only; export.format=litert takes both": ("export.layout=NHWC",),
+    "export.layout=CHW is not one of": ("export.layout=CHW",),
+    "export.batch=dynamic: export.format=litert needs a fixed one": ("export.format=litert", "export.batch=dynamic"),
+    "export.size=dynamic: export.format=litert needs a fixed one": ("export.format=litert", "export.size=dynamic"),
+    "export.format=litert has no precision bf16: fp32, fp16, int8": ("export.format=litert", "export.precision=bf16"),
     "export.precision=fp8 is not one of": ("export.precision=fp8",),
     "export.mixed=true is for export.precision=int8, not fp32": ("export.mixed=true",),
     "export.slower=true is for export.precision=int8, not fp32": ("export.slower=true",),

@@ -26,6 +26,7 @@ FILES = [  # what is decoded is part of what is final; onnx's raw file is scored
     *(("torch", form) for form in ("raw", "decoded", "final")),
     *(("onnx", form) for form in ("decoded", "final")),
     *(("openvino", form) for form in ("raw", "final")),
+    ("litert", "final"),
 ]
 ANY_SIZE = ("heads=[segment]", "segment.head.pool_kernel=null")
 
@@ -48,7 +49,7 @@ def all_near(got: dict[str, np.ndarray], expected: dict[str, np.ndarray]) -> Non
 def need(runtime: str) -> None:
     """Skip a test of a runtime that is not installed."""
     if runtime != "torch":
-        pytest.importorskip(runtime)
+        pytest.importorskip({"litert": "litert_torch"}.get(runtime, runtime))
 
 
 @pytest.mark.parametrize(("runtime", "form"), FILES)
@@ -159,6 +160,7 @@ def test_a_file_that_is_cut_off_is_refused_in_one_line(shipped, tmp_path, name):
 MISSING = {
     "onnx": ["onnxruntime"],
     "openvino": ["openvino"],
+    "litert": ["ai_edge_litert.interpreter"],
     "executorch": ["executorch.runtime", "executorch.exir"],
 }
 
