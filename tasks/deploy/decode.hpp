@@ -274,8 +274,8 @@ class Parser {
     std::istringstream stream(word);
     stream.imbue(std::locale::classic());  // a comma is no decimal point, whatever the user's language
     double value = 0;
-    if (first > 1 || word[first] < '0' || word[first] > '9' || !(stream >> value) || stream.peek() != EOF ||
-        !std::isfinite(value)) {
+    const bool begins = first <= 1 && word[first] >= '0' && word[first] <= '9';
+    if (!begins || !(stream >> value) || !stream.eof() || !std::isfinite(value)) {
       at_ = begin;
       fail(at_ < text_.size() ? "no value begins here" : "it is cut off");
     }
@@ -415,8 +415,9 @@ inline Takes takes_of(const Json& value) {
     takes.height = whole(value["height"], "input.height", 1);
     takes.width = whole(value["width"], "input.width", 1);
   }
-  if (!value["upright"].is(Json::Kind::boolean)) wrong("input.upright " + value["upright"].told() + " is not true or false");
-  takes.upright = value["upright"].truth;
+  const Json& upright = value["upright"];
+  if (!upright.is(Json::Kind::boolean)) wrong("input.upright " + upright.told() + " is not true or false");
+  takes.upright = upright.truth;
   takes.resize = resize_of(value["resize"]);
   return takes;
 }
@@ -428,7 +429,8 @@ inline std::vector<std::string> roles_of(const std::string& task, const std::str
   if (task == "classify" || task == "multilabel") return {raw ? "logits" : "probabilities"};
   if (task != "detect") return {};
   if (raw) return {"logits", "offsets"};
-  return form == "final" ? std::vector<std::string>{"boxes", "scores", "labels"} : std::vector<std::string>{"boxes", "scores"};
+  if (form == "decoded") return {"boxes", "scores"};
+  return {"boxes", "scores", "labels"};
 }
 
 inline void boxes_rules(Task& task, const Json& value, const std::string& where, const std::string& form) {
@@ -528,6 +530,10 @@ inline double times(double a, double b) {
 }
 
 struct Image {
+  Image() = default;
+  Image(Image&&) = default;
+  Image& operator=(Image&&) = default;
+
   std::vector<std::uint8_t> own;
   const std::uint8_t* data = nullptr;  // into own, or the caller's
   int height = 0, width = 0, step = 3;
@@ -565,7 +571,8 @@ inline std::pair<Size, Place> fitted(const Resize& rule, Size size) {
   int down = height, across = width;
   if (rule.lengths.size() == 2) down = rule.lengths[0], across = rule.lengths[1];
   if (rule.lengths.size() == 1) {  // of the shorter side
-    const double longer = std::floor(static_cast<double>(rule.lengths[0]) * std::max(height, width) / std::min(height, width));
+    const double longest = static_cast<double>(rule.lengths[0]) * std::max(height, width);
+    const double longer = std::floor(longest / std::min(height, width));
     if (longer > 1e8) throw Error("it is too narrow to be resized");
     down = width <= height ? static_cast<int>(longer) : rule.lengths[0];
     across = width <= height ? rule.lengths[0] : static_cast<int>(longer);
@@ -742,9 +749,10 @@ inline Input prepare(const Photo& photo, const Model& model) {
   else input.dims = {1, 3, size.height, size.width};
   const int left = std::max(0, -place.x), right = std::min(place.width, size.width - place.x);
   for (int row = std::max(0, -place.y); row < std::min(place.height, size.height - place.y); row++) {
-    const std::uint8_t* from = small.data + detail::cells(row, small.width, small.step) + detail::cells(1, left, small.step);
-    std::uint8_t* to = input.bytes.data() +
-                       (detail::cells(row + place.y, size.width, 1) + static_cast<std::size_t>(place.x + left)) * apart;
+    const std::uint8_t* line = small.data + detail::cells(row, small.width, small.step);
+    const std::uint8_t* from = line + detail::cells(1, left, small.step);
+    const std::size_t begin = detail::cells(row + place.y, size.width, 1) + static_cast<std::size_t>(place.x + left);
+    std::uint8_t* to = input.bytes.data() + begin * apart;
     for (int k = left; k < right; k++, from += small.step, to += apart) {
       to[0] = from[0], to[plane] = from[1], to[2 * plane] = from[2];
     }
@@ -1021,7 +1029,9 @@ inline Boxes objects(const Own& own, const Task& task, Size size) {
     return selected(corners, scores.floats("of scores"), anchors, classes, task.select);
   }
   const Tensor &scores = part(own, "scores", 1), &labels = part(own, "labels", 1);
-  if (scores.dims != labels.dims || scores.dims[0] != boxes.dims[0]) throw Error("boxes, scores and labels differ in number");
+  if (scores.dims != labels.dims || scores.dims[0] != boxes.dims[0]) {
+    throw Error("boxes, scores and labels are of different numbers");
+  }
   Boxes found;
   for (std::size_t k = 0; k < labels.count(); k++) {
     if (labels.number(k) < 0) continue;  // padding
@@ -1078,14 +1088,17 @@ inline std::map<std::string, Found> decode(const Tensors& outputs, const Model& 
     if (own.count("boxes") || own.count("offsets")) {
       auto boxes = detail::objects(own, task, detail::fitted(model.input.resize, size).first);
       detail::move(boxes.boxes, size, place);
-      found.boxes = std::move(boxes.boxes), found.scores = std::move(boxes.scores), found.labels = std::move(boxes.labels);
+      found.boxes = std::move(boxes.boxes);
+      found.scores = std::move(boxes.scores);
+      found.labels = std::move(boxes.labels);
     } else if (sides("logits") == 3) {
       found.map = detail::upsampled(own.at("logits"), size);
     } else if (sides("labels") == 2) {
       found.map = detail::nearest(own.at("labels"), size);
     } else {
       for (const auto& [role, tensor] : own) {
-        for (std::size_t k = 0; k < tensor.count(); k++) found.values[role].push_back(static_cast<float>(tensor.number(k)));
+        auto& values = found.values[role];
+        for (std::size_t k = 0; k < tensor.count(); k++) values.push_back(static_cast<float>(tensor.number(k)));
       }
     }
   }
