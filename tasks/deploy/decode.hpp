@@ -905,7 +905,8 @@ inline std::vector<float> boxes_of(const Tensor& tensor, const Task& task, Size 
     anchors += cells(task.cells[map][0], task.cells[map][1], static_cast<int>(task.shapes[map].size()));
   }
   if (tensor.dims.size() != 2 || tensor.dims[1] != 4 || static_cast<std::size_t>(tensor.dims[0]) != anchors) {
-    wrong("tasks.detect.anchors are " + std::to_string(anchors) + ", and the file gives other offsets");
+    const auto given = std::to_string(tensor.count() / 4);
+    wrong("tasks.detect.anchors are " + std::to_string(anchors) + ", and the file gives " + given);
   }
   std::vector<float> boxes(4 * anchors);
   const float shorter = static_cast<float>(std::min(size.height, size.width));

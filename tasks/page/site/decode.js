@@ -406,12 +406,17 @@ function scoresOf(logits, count, task) {
 function boxesOf(offsets, task, [height, width]) {
   const [scaleX, scaleY] = [width, height].map((side) => f(f(Math.min(height, width)) / side));
   const weights = task.weights.map(f);
+  const { cells, shapes } = task.anchors;
+  const count = cells.reduce((sum, [rows, columns], level) => sum + rows * columns * shapes[level].length, 0);
+  if (offsets.length !== 4 * count) {
+    throw new Error(`model.json: tasks.detect.anchors are ${count}, and the file gives ${offsets.length / 4}`);
+  }
   const boxes = new Float32Array(offsets.length);
   let at = 0;
-  task.anchors.cells.forEach(([rows, columns], level) => {
+  cells.forEach(([rows, columns], level) => {
     for (let row = 0; row < rows; row++) {
       for (let column = 0; column < columns; column++) {
-        for (const [wide, high] of task.anchors.shapes[level]) {
+        for (const [wide, high] of shapes[level]) {
           along(at, f((column + 0.5) / columns), f(0.5 * f(f(wide) * scaleX)), width);
           along(at + 1, f((row + 0.5) / rows), f(0.5 * f(f(high) * scaleY)), height);
           at += 4;
