@@ -85,8 +85,10 @@ def no_photo(photo: Array) -> str:
         return f"{told}: give the bytes, 0 to 255"
     if not np.isfinite(photo).all():
         return f"{told}, and some are no numbers: give the bytes, 0 to 255"
-    low, high = photo.min(), photo.max()
-    told = f"its values are {photo.dtype} from {low:.5g} to {high:.5g}"
+    low, high = photo.min().item(), photo.max().item()
+    told = f"its values are {photo.dtype} from {low:.4g} to {high:.4g}"
+    if photo.dtype.kind != "f":
+        told = f"its values are {photo.dtype} from {low} to {high}"
     if photo.dtype.kind == "u" and high > 255:
         return f"{told}, not uint8: (image / image.max() * 255).astype(np.uint8), or by the value that is white"
     if low < 0 or high > 255:
