@@ -27,8 +27,10 @@ int main(int count, char** arguments) try {
   file >> kind >> width >> height >> white;
   file.get();
   const std::vector<char> pixels{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-  const bool whole = width > 0 && height > 0 && pixels.size() == std::size_t(3) * std::size_t(width) * std::size_t(height);
-  if (kind != "P6" || white != 255 || !whole) throw mv::Error(std::string(arguments[2]) + " is no PPM of 8 bits");
+  const bool described = kind == "P6" && width > 0 && height > 0 && white == 255;
+  if (!described || pixels.size() != std::size_t(3) * std::size_t(width) * std::size_t(height)) {
+    throw mv::Error(std::string(arguments[2]) + " is no PPM of 8 bits");
+  }
 
   auto input = mv::prepare({reinterpret_cast<const std::uint8_t*>(pixels.data()), height, width}, model);
   ov::Core core;

@@ -4,7 +4,8 @@
 //   const auto model = mobilevision::read_model("model.json");                 // throws mobilevision::Error, one line
 //   const auto input = mobilevision::prepare({pixels, height, width}, model);  // input.bytes of input.dims
 //   // the runtime's part: input.bytes in, `values` out
-//   const auto found = mobilevision::decode({{"logits", {values, {1, 21, 65, 65}}}}, model, {height, width}, input.place);
+//   const mobilevision::Tensors outputs = {{"logits", {values, {1, 21, 65, 65}}}};
+//   const auto found = mobilevision::decode(outputs, model, {height, width}, input.place);
 //   found.at("segment").map;                                                   // a class for each pixel of the photo
 //
 // Photos are bytes RGB or RGBA, row by row, turned upright by the caller if model.input.upright. Boxes are xyxy.
@@ -320,7 +321,8 @@ class Parser {
   std::uint32_t four() {
     std::uint32_t code = 0;
     for (int k = 0; k < 4; k++, at_++) {
-      const auto digit = std::string_view("0123456789abcdef0123456789ABCDEF").find(at_ < text_.size() ? text_[at_] : ' ');
+      const char letter = at_ < text_.size() ? text_[at_] : ' ';
+      const auto digit = std::string_view("0123456789abcdef0123456789ABCDEF").find(letter);
       if (digit == std::string_view::npos) fail("an escape of four digits is cut off");
       code = code * 16 + static_cast<std::uint32_t>(digit % 16);
     }
@@ -399,7 +401,9 @@ inline Resize resize_of(const Json& value) {
     resize.lengths.push_back(whole(length, where + ".lengths", 1));
   }
   if (!value["crop"].absent()) resize.crop = whole(value["crop"], where + ".crop", 1);
-  if (!resize.crop && resize.lengths.size() < 2) wrong(where + ".crop is null, and lengths do not say height and width");
+  if (!resize.crop && resize.lengths.size() < 2) {
+    wrong(where + ".crop is null, and lengths do not say height and width");
+  }
   return resize;
 }
 
@@ -471,8 +475,8 @@ inline Task task_of(const std::string& name, const Json& value, const std::strin
     task.outputs[outputs.names[k]] = text(outputs.items[k], where + ".outputs." + outputs.names[k]);
   }
   const auto roles = roles_of(name, form);
-  const bool known = std::all_of(roles.begin(), roles.end(), [&](const auto& role) { return task.outputs.count(role); });
-  if (!known || (!roles.empty() && task.outputs.size() != roles.size())) {
+  const auto given = [&](const std::string& role) { return task.outputs.count(role) > 0; };
+  if (!std::all_of(roles.begin(), roles.end(), given) || (!roles.empty() && task.outputs.size() != roles.size())) {
     std::string all;
     for (const auto& role : roles) all += (all.empty() ? "" : ", ") + role;
     wrong(where + ".outputs are not " + all + ", as " + form + " outputs are");
@@ -834,7 +838,8 @@ inline std::vector<std::uint8_t> upsampled(const Tensor& tensor, Size size) {
   const float* logits = tensor.floats("of logits");
   const auto side = [&](std::size_t k) { return static_cast<std::size_t>(tensor.dims[k]); };
   const std::array<std::size_t, 3> sides{side(0), side(1), side(2)};
-  const Neighbours down = neighbours_of(tensor.dims[1], size.height), across = neighbours_of(tensor.dims[2], size.width);
+  const Neighbours down = neighbours_of(tensor.dims[1], size.height);
+  const Neighbours across = neighbours_of(tensor.dims[2], size.width);
   double most = 0;
   for (std::size_t k = 0; k < tensor.count(); k++) most = std::max(most, std::fabs(static_cast<double>(logits[k])));
   const float margin = static_cast<float>(1e-6 * most + 1e-43);  // well above any rounding
@@ -917,7 +922,8 @@ inline std::vector<float> boxes_of(const Tensor& tensor, const Task& task, Size 
     const float half = 0.5F * times(static_cast<float>(shape), shorter / whole[side]);
     const float begin = times(centre - half, whole[side]), end = times(centre + half, whole[side]);
     const float wide = end - begin;
-    const float middle = times(offsets[at + side] / static_cast<float>(task.weights[side]), wide) + (begin + 0.5F * wide);
+    const float moves = offsets[at + side] / static_cast<float>(task.weights[side]);
+    const float middle = times(moves, wide) + (begin + 0.5F * wide);
     const float grows = offsets[at + side + 2] / static_cast<float>(task.weights[side + 2]);
     const double growth = std::exp(static_cast<double>(std::min(grows, static_cast<float>(task.largest))));
     const float reach = 0.5F * times(static_cast<float>(growth), wide);
@@ -969,8 +975,8 @@ inline std::vector<std::size_t> not_overlapped(const std::vector<std::size_t>& b
   return kept;
 }
 
-// Per class the best boxes that do not overlap better ones. Of equal scores the lower class goes first, then the earlier
-// anchor. A box depends only on better ones: a few are looked at first, and more only if too few are kept.
+// Per class the best boxes that do not overlap better ones. Of equal scores the lower class goes first, then the
+// earlier anchor. A box depends only on better ones: a few are looked at first, and more only if too few are kept.
 inline Boxes selected(const float* boxes, const float* scores, std::size_t anchors, std::size_t classes,
                       const Select& select) {
   const float threshold = static_cast<float>(select.threshold);
@@ -1057,7 +1063,8 @@ inline void move(std::vector<float>& boxes, Size size, Place place) {
 
 // How many classes the outputs of a task are for, if they tell.
 inline std::optional<std::int64_t> classes_in(const Own& own) {
-  const auto sides = [&](const char* role) { return own.count(role) ? own.at(role).dims : std::vector<std::int64_t>(); };
+  using Sides = std::vector<std::int64_t>;
+  const auto sides = [&](const char* role) { return own.count(role) ? own.at(role).dims : Sides(); };
   const auto logits = sides("logits"), scores = sides("scores"), shares = sides("probabilities");
   if (own.count("offsets") && logits.size() == 2) return logits[1] - 1;  // the first is the background
   if (own.count("boxes")) return scores.size() == 2 ? std::optional(scores[1]) : std::nullopt;

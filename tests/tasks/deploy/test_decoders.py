@@ -1,27 +1,34 @@
 """decode.js in Node and decode.hpp, compiled here, against decode.py: the same bytes, label maps and boxes."""
 
 import json
-import shutil
-import subprocess
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from tasks.checkpoint.manifest_rules import problem_of
 from tasks.classify.output import ClassifyOutput
+from tasks.data.files.images import read_rgb
 from tasks.data.transforms.letterbox import Letterbox, Stretch
 from tasks.data.transforms.resize import FILTERS, ResizeCentreCrop
-from tasks.deploy.decode import decode, prepare
-from tasks.deploy.decoders import DECODERS
+from tasks.deploy.decode import prepare
 from tasks.deploy.golden import write_golden
 from tasks.detect.multibox import FocalMultiBox, SoftmaxMultiBox
 from tasks.multilabel.output import probabilities
+from tests.tasks.deploy import test_decoders_model
 from tests.tasks.deploy.conftest import noise
+from tests.tasks.deploy.decoder_cases import (
+    Case,
+    check_found,
+    check_inputs,
+    check_results,
+    compiled,
+    started,
+    tried,
+    whole,
+)
 from tests.tasks.deploy.test_decode import (
     HEIGHT,
     WIDTH,
@@ -34,125 +41,10 @@ from tests.tasks.deploy.test_decode import (
     takes,
 )
 
-HERE = Path(__file__).parent / "decoders"
-NPY = DECODERS["decode.js"].with_name("npy.js")
-STRICT = ("-Wall", "-Wextra", "-Werror", "-pedantic", "-Wconversion", "-Wshadow")
-Run = Callable[[Iterable[Path]], None]
-
-
-class Case(NamedTuple):
-    """What a decoder is given.
-
-    Attributes:
-        model: as much of model.json as the decoders read.
-        image: for prepare(); None for none.
-        outputs: for decode(), with the photo's (height, width), its place and the row; None for none.
-    """
-
-    model: dict[str, Any]
-    image: np.ndarray | None = None
-    outputs: dict[str, np.ndarray] | None = None
-    size: tuple[int, int] = (1, 1)
-    place: tuple[int, int, int, int] = (0, 0, 1, 1)
-    row: int = 0
-
-
-def compiled(folder: Path, *options: str) -> Path:
-    """The program of the cases, from decode.hpp as it is shipped."""
-    if not shutil.which("g++"):
-        pytest.skip("no g++ here")
-    program = folder / "cases"
-    words = ("g++", "-std=c++17", *options, *STRICT, f"-I{DECODERS['decode.hpp'].parent}", HERE / "cases.cpp")
-    done = subprocess.run((*words, "-o", program), capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return program
-
-
-@pytest.fixture(scope="session")
-def program(tmp_path_factory) -> Path:
-    return compiled(tmp_path_factory.mktemp("compiled"), "-O1")
-
-
-def started(*words: str | Path) -> None:
-    done = subprocess.run(words, capture_output=True, text=True, check=False)
-    assert done.returncode == 0 and not done.stderr, done.stderr
-
-
-@pytest.fixture(params=["c++", "node"])
-def run(request) -> Run:
-    """A function that lets a decoder try the cases of some folders."""
-    if request.param == "c++":
-        path = request.getfixturevalue("program")
-        return lambda folders: started(path, *folders)
-    if not shutil.which("node"):
-        pytest.skip("no Node here")
-    return lambda folders: started("node", HERE / "cases.mjs", DECODERS["decode.js"], NPY, *folders)
-
-
-def whole(model: dict[str, Any], form: str = "raw") -> dict[str, Any]:
-    """A model.json of all that the decoders need."""
-    tasks = model.get("tasks") or {"classify": {"outputs": {"logits": "none"}, "classes": ["a"]}}
-    takes = {"upright": True, **model["input"]}
-    return {"file": "model.onnx", "outputs": form, "precision": "fp32", **model, "input": takes, "tasks": tasks}
-
-
-def written(case: Case, folder: Path) -> Path:
-    """A case's folder."""
-    (folder / "got").mkdir(parents=True)
-    (folder / "outputs").mkdir()
-    (folder / "model.json").write_text(json.dumps(case.model), encoding="utf-8")
-    if case.image is not None:
-        np.save(folder / "photo.npy", case.image)
-    if case.outputs is not None:
-        np.save(folder / "where.npy", np.array([*case.size, *case.place, case.row], np.int32))
-        for name, values in case.outputs.items():
-            np.save(folder / "outputs" / f"{name}.npy", np.ascontiguousarray(values))
-    return folder
-
-
-def tried(run: Run, cases: Iterable[Case], folder: Path) -> list[dict[str, Any]]:
-    """What a decoder gives for cases: arrays by name, or {"error": what it says}."""
-    folders = [written(case, folder / f"{number:03}") for number, case in enumerate(cases)]
-    run(folders)
-    got = []
-    for each in folders:
-        error = each / "got" / "error.txt"
-        found = {path.stem: np.load(path) for path in sorted((each / "got").glob("*.npy"))}
-        got.append({"error": error.read_text(encoding="utf-8")} if error.exists() else found)
-    return got
-
-
-def check_inputs(run: Run, cases: list[tuple[np.ndarray, dict[str, Any]]], folder: Path) -> None:
-    """Compare inputs, byte for byte, of (image, model)."""
-    for (image, model), got in zip(cases, tried(run, [Case(whole(m), i) for i, m in cases], folder), strict=True):
-        expected, place = prepare(image, model)
-        told = (image.shape, model["input"], got.get("error"))
-        assert (tuple(got["dims"]), tuple(got["place"])) == (expected.shape, place), told
-        np.testing.assert_array_equal(got["input"].reshape(expected.shape), expected, str(told))
-
-
-def check_results(run: Run, cases: list[Case], folder: Path) -> None:
-    """Compare results: labels and label maps are equal, scores to 1e-6 of themselves, boxes to 1e-4 pixels."""
-    for case, got in zip(cases, tried(run, cases, folder), strict=True):
-        assert case.outputs is not None and "error" not in got, got
-        for task, own in decode(case.outputs, case.model, case.size, case.place, case.row).items():
-            check_found({role: got[f"{task}.{role}"] for role in own}, own)
-
-
-def check_found(got: dict[str, np.ndarray], own: dict[str, np.ndarray]) -> None:
-    if "boxes" not in own:
-        for role, values in own.items():
-            np.testing.assert_array_equal(got[role].reshape(values.shape), values)
-        return
-    np.testing.assert_array_equal(got["labels"], own["labels"])
-    np.testing.assert_allclose(got["scores"], own["scores"], rtol=1e-6)
-    np.testing.assert_allclose(got["boxes"].reshape(-1, 4), own["boxes"], rtol=1e-6, atol=1e-4)
-
-
 ODD = ((1, 1), (1, 4000), (4000, 1), (4000, 3), (3, 4000), (40, 4000), (2, 1), (1201, 1600))  # heights, widths
 
 
-def test_inputs_of_odd_photos(run, tmp_path):
+def test_inputs_of_odd_photos(decoder, tmp_path):
     """Of one pixel, of one row, very tall, very wide: stretched, letterboxed, cropped, from RGB bytes."""
     generator, cases = np.random.default_rng(0), []
     for height, width in ODD:
@@ -163,52 +55,63 @@ def test_inputs_of_odd_photos(run, tmp_path):
             cases.append((image, takes(ResizeCentreCrop(40, 33).rule(), 33, 33)))
         cases.append((image, takes(ResizeCentreCrop(None, 50).rule(), 50, 50)))
         cases.append((image, takes({"rule": "none"})))
-    check_inputs(run, cases, tmp_path)
+    check_inputs(decoder, cases, tmp_path)
 
 
-def test_inputs_of_many_sizes(run, tmp_path):
+def test_the_caller_turns_the_photo(decoder, tmp_path):
+    """Decoders see pixels: EXIF's orientation is applied by who reads the file, here as mode=predict reads it."""
+    generator, exif = np.random.default_rng(6), Image.Exif()
+    exif[0x0112] = 6  # turned by 90 degrees
+    Image.fromarray(photo(generator, 24, 36)).save(tmp_path / "a.jpg", exif=exif)
+    upright, lying = (read_rgb(tmp_path / "a.jpg", upright=upright) for upright in (True, False))
+    assert upright.shape == (36, 24, 3) and lying.shape == (24, 36, 3)
+    rule = takes(Letterbox([20, 30]).rule(), 20, 30)
+    check_inputs(decoder, [(upright, rule), (lying, rule)], tmp_path)
+
+
+def test_inputs_of_many_sizes(decoder, tmp_path):
     cases = []
     for generator, (height, width, *size) in sizes(60, seed=1):
         rule = (Stretch, Letterbox)[len(cases) % 2](size).rule()
         cases.append((photo(generator, height, width), takes(rule, *size)))
-    check_inputs(run, cases, tmp_path)
+    check_inputs(decoder, cases, tmp_path)
 
 
 @pytest.mark.parametrize("interpolation", FILTERS)
-def test_inputs_that_pillow_resizes(run, interpolation, tmp_path):
+def test_inputs_that_pillow_resizes(decoder, interpolation, tmp_path):
     cases = []
     for generator, (height, width, down, across) in sizes(25, seed=2):
         image = photo(generator, height, width)
         for resize, crop in (([down, across], None), ([down, across], across), (None, down), (min(down, 60), across)):
             rule = ResizeCentreCrop(resize, crop, interpolation=interpolation).rule()
             cases += [(image, takes(rule)), (image, takes({**rule, "pillow": 11}))]
-    check_inputs(run, cases, tmp_path)
+    check_inputs(decoder, cases, tmp_path)
 
 
-def test_a_pixel_of_four_bytes_and_colours_that_come_last(run, tmp_path):
+def test_a_pixel_of_four_bytes_and_colours_that_come_last(decoder, tmp_path):
     """RGBA, as screens and browsers have it; NHWC, as LiteRT files may take it."""
     image = photo(np.random.default_rng(3), 31, 47)
     model = takes(Letterbox([24, 40]).rule(), 24, 40)
     expected, _ = prepare(image, model)
     last = whole({**model, "input": {**model["input"], "layout": "NHWC"}})
     rgba = np.dstack((image, np.full(image.shape[:2], 7, np.uint8)))
-    four, nhwc = tried(run, [Case(whole(model), rgba), Case(last, rgba)], tmp_path)
+    four, nhwc = tried(decoder, [Case(whole(model), rgba), Case(last, rgba)], tmp_path)
     np.testing.assert_array_equal(four["input"].reshape(expected.shape), expected)
     assert nhwc["dims"].tolist() == [1, 24, 40, 3]
     np.testing.assert_array_equal(nhwc["input"].reshape(1, 24, 40, 3), expected.transpose(0, 2, 3, 1))
 
 
-def test_photos_that_are_none_or_do_not_fit(run, tmp_path):
+def test_photos_that_are_none_or_do_not_fit(decoder, tmp_path):
     image = photo(np.random.default_rng(0), 30, 41)
     fixed, free = whole(takes({"rule": "none"}, 30, 40)), whole(takes(Stretch([8, 8]).rule()))
     cases = [Case(fixed, image), Case(free, image[..., :1]), Case(free, image[..., :2]), Case(free, image[:0])]
-    said = [got["error"] for got in tried(run, cases, tmp_path)]
+    said = [got["error"] for got in tried(decoder, cases, tmp_path)]
     assert said[0] == "it is 30×41 pixels, and the file takes 30×40 (height×width)"
     assert all("RGB" in line or "empty" in line for line in said[1:]) and not any("\n" in line for line in said)
 
 
 @pytest.mark.parametrize("form", ["raw", "decoded", "final"])
-def test_boxes(run, form, tmp_path):
+def test_boxes(decoder, form, tmp_path):
     cases = []
     for loss in (SoftmaxMultiBox, FocalMultiBox):
         task = detect_task(loss(), overlap=0.4, per_class=60, detections=25)
@@ -222,7 +125,7 @@ def test_boxes(run, form, tmp_path):
         cases.append(
             Case(whole(model, form), None, outputs(raw_boxes(task, 5)), (HEIGHT, WIDTH), (0, 0, WIDTH, HEIGHT))
         )
-    check_results(run, cases, tmp_path)
+    check_results(decoder, cases, tmp_path)
 
 
 def candidates(boxes: np.ndarray, scores: np.ndarray, **select: float) -> Case:
@@ -233,7 +136,7 @@ def candidates(boxes: np.ndarray, scores: np.ndarray, **select: float) -> Case:
     return Case(model, None, {"boxes": boxes, "scores": scores}, (24, 24), (0, 0, 24, 24))
 
 
-def test_equal_scores_and_overlaps_at_the_limit(run, tmp_path):
+def test_equal_scores_and_overlaps_at_the_limit(decoder, tmp_path):
     generator, cases = np.random.default_rng(0), []
     for threshold, overlap, per_class, detections in ((0.0, 0.5, 7, 40), (0.3, 0.55, 300, 5), (0.9, 0.5, 10, 300)):
         select = {"threshold": threshold, "overlap": overlap, "per_class": per_class, "detections": detections}
@@ -248,10 +151,10 @@ def test_equal_scores_and_overlaps_at_the_limit(run, tmp_path):
         candidates(boxes, scores, threshold=0.1, overlap=overlap, per_class=9, detections=9)
         for overlap in (0.55, 0.5500001, 0.5)
     ]
-    check_results(run, cases, tmp_path)
+    check_results(decoder, cases, tmp_path)
 
 
-def test_label_maps(run, tmp_path):
+def test_label_maps(decoder, tmp_path):
     cases, generator = [], torch.Generator().manual_seed(0)
     for form in ("raw", "decoded"):
         model, outputs = manifest(segment_task(), Stretch([HEIGHT, WIDTH]), form)
@@ -263,10 +166,10 @@ def test_label_maps(run, tmp_path):
     steps = np.random.default_rng(0).integers(0, 3, (1, 5, 12, 20)).astype(np.float32)
     for logits in (np.zeros_like(steps), 3 + steps * np.float32(2**-22)):  # equal; equal but for the last bit
         cases.append(Case(whole(model), None, {"logits": logits}, (131, 77), (0, 0, 77, 131)))
-    check_results(run, cases, tmp_path)
+    check_results(decoder, cases, tmp_path)
 
 
-def test_what_is_said_of_the_whole_image(run, tmp_path):
+def test_what_is_said_of_the_whole_image(decoder, tmp_path):
     """Logits stay, or become probabilities as in mode=predict; the row of a batch."""
     logits = np.array([[9, 9, 9], [3.0, -1.5, 0.25]], np.float32)
     names = ["a", 'ü\n"', "猫😀"]
@@ -278,8 +181,8 @@ def test_what_is_said_of_the_whole_image(run, tmp_path):
     given = {name: {**task, "outputs": {"probabilities": name}} for name, task in tasks.items()}
     shares = np.array([[0.2, 0.7, 0.1]], np.float32)
     ready = Case(whole({**takes({"rule": "none"}), "tasks": given}, "final"), None, dict.fromkeys(tasks, shares))
-    check_results(run, [case, ready], tmp_path / "a")
-    got, also = tried(run, [case, ready], tmp_path / "b")
+    check_results(decoder, [case, ready], tmp_path / "a")
+    got, also = tried(decoder, [case, ready], tmp_path / "b")
     expected = {number: share for number, _, share in ClassifyOutput(names, 1.7).ranked({"logits": logits[1]})}
     np.testing.assert_allclose(got["classify.shares"], [expected[number] for number in range(3)], rtol=1e-12)
     np.testing.assert_allclose(got["multilabel.shares"], probabilities({"logits": logits[1]}), rtol=1e-12)
@@ -287,7 +190,7 @@ def test_what_is_said_of_the_whole_image(run, tmp_path):
 
 
 @pytest.mark.parametrize("form", ["raw", "decoded", "final"])
-def test_the_golden_files_of_an_export(run, shipped, form, tmp_path):
+def test_the_golden_files_of_an_export(decoder, shipped, form, tmp_path):
     """Three heads on one network: input.npy from the photo; labels.png and expected.json from the outputs."""
     pytest.importorskip("onnx")
     pytest.importorskip("onnxruntime")
@@ -300,7 +203,8 @@ def test_the_golden_files_of_an_export(run, shipped, form, tmp_path):
         names = [name for task in file.manifest["tasks"].values() for name in task["outputs"].values()]
         outputs = {name: np.load(golden / f"{name}.npy") for name in names}
         cases.append(Case(file.manifest, image, outputs, image.shape[:2], prepare(image, file.manifest)[1]))
-    for golden, got in zip(sorted((tmp_path / "golden").iterdir()), tried(run, cases, tmp_path / "cases"), strict=True):
+    found = tried(decoder, cases, tmp_path / "cases")
+    for golden, got in zip(sorted((tmp_path / "golden").iterdir()), found, strict=True):
         seen, labels = np.load(golden / "input.npy"), np.asarray(Image.open(golden / "labels.png"))
         np.testing.assert_array_equal(got["input"].reshape(seen.shape), seen)
         np.testing.assert_array_equal(got["segment.labels"].reshape(labels.shape), labels)
@@ -308,103 +212,6 @@ def test_the_golden_files_of_an_export(run, shipped, form, tmp_path):
         assert len(expected["detect"]["labels"]) == 40
         for task, own in expected.items():
             check_found({role: got[f"{task}.{role}"] for role in own}, {k: np.array(v) for k, v in own.items()})
-
-
-WRONG = [  # keys of model.json and a value that is wrong there; what is said names the key
-    ("input.resize", None),
-    ("input.resize.rule", "squeeze"),
-    ("input.resize.height", "8"),
-    ("input.resize.height", 0),
-    ("input.resize.height", 10**9),
-    ("input.resize.fill", 256),
-    ("input.resize.interpolation", "cubic"),
-    ("input.height", 2.5),
-    ("input.layout", "HWC"),
-    ("input.upright", "yes"),
-    ("input", []),
-    ("outputs", None),
-    ("precision", "fp8"),
-    ("tasks", {}),
-    ("tasks.detect", 3),
-    ("tasks.detect.outputs", {"logits": "a"}),
-    ("tasks.detect.outputs.logits", 3),
-    ("tasks.detect.classes", []),
-    ("tasks.detect.classes", [None]),
-    ("tasks.detect.threshold", 2),
-    ("tasks.detect.select", None),
-    ("tasks.detect.select.overlap", "x"),
-    ("tasks.detect.select.detections", 0),
-    ("tasks.detect.select.detections", 1e300),
-    ("tasks.detect.score", None),
-    ("tasks.detect.holes", [99]),
-    ("tasks.detect.weights", [1, 2, 3]),
-    ("tasks.detect.weights", [1, 2, 3, 0]),
-    ("tasks.detect.largest", None),
-    ("tasks.detect.anchors", None),
-    ("tasks.detect.anchors.shapes", []),
-    ("tasks.detect.anchors.cells", [[1, 2, 3]]),
-]
-
-
-def changed(model: dict[str, Any], key: str, value: Any) -> dict[str, Any]:
-    """A copy with another value."""
-    model = json.loads(json.dumps(model))
-    *path, last = key.split(".")
-    node = model
-    for word in path:
-        node = node[word]
-    node[last] = value
-    return model
-
-
-def test_what_is_wrong_with_model_json(run, tmp_path):
-    model, _ = manifest(detect_task(SoftmaxMultiBox()), Letterbox([HEIGHT, WIDTH]))
-    model = whole(model)
-    described = {**model, "format": 1, "task": "detect", "runtime": "onnx", "sha256": {"model.onnx": "0"}}
-    described["input"] = {**model["input"], "batch": 1}
-    assert problem_of(described) == ""
-    got = tried(run, [Case(model), *(Case(changed(model, *each)) for each in WRONG)], tmp_path)
-    assert got[0] == {}
-    for (key, value), each in zip(WRONG, got[1:], strict=True):
-        line = each["error"]
-        named = line.startswith((f"model.json: {key}", f"model.json: {key.rpartition('.')[0]}"))
-        assert named and "\n" not in line and len(line) < 200, (key, value, line)
-        assert problem_of(changed(described, key, value)), f"Python takes {key}={value}"
-
-
-BROKEN = ("", "{", "[1, 2", '{"a" 1}', '{"a": 1,}', '{"a": 01x}', '{"a": NaN}', '{"a": "b', '{"a": "\\q"}', "{} {}",
-          '{"a": "\\u12"}', "nul", "-", '{"a": 1e999}', "[" * 100_000, '{"a": "b\nc"}', "\x00")  # fmt: skip
-
-
-def test_what_is_no_json(run, tmp_path):
-    folders = [written(Case({}), tmp_path / f"{number}") for number in range(len(BROKEN))]
-    for folder, text in zip(folders, BROKEN, strict=True):
-        (folder / "model.json").write_text(text)
-    run(folders)
-    for folder, text in zip(folders, BROKEN, strict=True):
-        line = (folder / "got" / "error.txt").read_text(encoding="utf-8")
-        assert line.startswith("model.json"), (text[:20], line)
-
-
-def test_outputs_that_are_not_as_described(run, tmp_path):
-    """Nothing is read beyond what the file gave."""
-    task = detect_task(SoftmaxMultiBox())
-    model, outputs = manifest(task, None)
-    given = outputs(raw_boxes(task, 0))
-    anchors = given["offsets"].shape[1]
-    fewer = {**given, "offsets": given["offsets"][:, :-1], "logits": given["logits"][:, :-1]}
-    cases = [
-        ({"logits": given["logits"]}, "model.json: the file has no output offsets, as tasks.detect.outputs says"),
-        (
-            {**given, "logits": given["logits"][:, :, 1:]},
-            "model.json: tasks.detect.classes are 3, and the file gives 2",
-        ),
-        (fewer, f"model.json: tasks.detect.anchors are {anchors}, and the file gives {anchors - 1}"),
-    ]
-    size, place = (HEIGHT, WIDTH), (0, 0, WIDTH, HEIGHT)
-    got = tried(run, [Case(whole(model), None, each, size, place) for each, _ in cases], tmp_path)
-    for (_, start), each in zip(cases, got, strict=True):
-        assert each["error"].startswith(start), each
 
 
 def test_with_all_checks_of_the_compiler_and_fused_instructions(tmp_path):
@@ -416,16 +223,16 @@ def test_with_all_checks_of_the_compiler_and_fused_instructions(tmp_path):
             raise
         pytest.skip("g++ has no sanitizers here")
 
-    def run(folders: Iterable[Path]) -> None:
+    def decoder(folders: Iterable[Path]) -> None:
         started(path, *folders)
 
-    test_inputs_of_odd_photos(run, tmp_path / "odd")
-    test_inputs_of_many_sizes(run, tmp_path / "sizes")
-    test_inputs_that_pillow_resizes(run, "lanczos", tmp_path / "lanczos")
-    test_photos_that_are_none_or_do_not_fit(run, tmp_path / "none")
+    test_inputs_of_odd_photos(decoder, tmp_path / "odd")
+    test_inputs_of_many_sizes(decoder, tmp_path / "sizes")
+    test_inputs_that_pillow_resizes(decoder, "lanczos", tmp_path / "lanczos")
+    test_photos_that_are_none_or_do_not_fit(decoder, tmp_path / "none")
     for form in ("raw", "decoded", "final"):
-        test_boxes(run, form, tmp_path / form)
-    test_label_maps(run, tmp_path / "maps")
-    test_what_is_wrong_with_model_json(run, tmp_path / "wrong")
-    test_what_is_no_json(run, tmp_path / "broken")
-    test_outputs_that_are_not_as_described(run, tmp_path / "others")
+        test_boxes(decoder, form, tmp_path / form)
+    test_label_maps(decoder, tmp_path / "maps")
+    test_decoders_model.test_what_is_wrong_with_model_json(decoder, tmp_path / "wrong")
+    test_decoders_model.test_what_is_no_json(decoder, tmp_path / "broken")
+    test_decoders_model.test_outputs_that_are_not_as_described(decoder, tmp_path / "others")

@@ -52,7 +52,8 @@ static void write(const std::string& path, const char* kind, const std::vector<N
   header.resize((header.size() + 10) / 64 * 64 + 53, ' ');
   std::ofstream file(path, std::ios::binary);
   file << "\x93NUMPY" << '\1' << '\0' << static_cast<char>(header.size() + 1) << '\0' << header << '\n';
-  file.write(reinterpret_cast<const char*>(values.data()), static_cast<std::streamsize>(values.size() * sizeof(Number)));
+  const auto bytes = static_cast<std::streamsize>(values.size() * sizeof(Number));
+  file.write(reinterpret_cast<const char*>(values.data()), bytes);
 }
 
 static void run(const std::string& folder) {
