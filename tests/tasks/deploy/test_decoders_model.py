@@ -42,6 +42,8 @@ WRONG = [  # keys of model.json and a value that is wrong there; what is said na
     ("input.resize.fill", 256),
     ("input.resize.interpolation", "cubic"),
     ("input.height", 2.5),
+    ("input.height", None),
+    ("input.width", None),
     ("input.layout", "HWC"),
     ("input.upright", "yes"),
     ("input", []),
@@ -106,7 +108,8 @@ def test_what_is_no_json(decoder, tmp_path):
     decoder(folders)
     for folder, text in zip(folders, BROKEN, strict=True):
         line = (folder / "got" / "error.txt").read_text(encoding="utf-8")
-        assert line.startswith("model.json"), (text[:20], line)
+        start = "model.json" if "e999" in text else "model.json is no JSON"  # JavaScript reads that as infinite
+        assert line.startswith(start) and "\n" not in line, (text[:20], line)
 
 
 def test_outputs_that_are_not_as_described(decoder, tmp_path):
