@@ -43,7 +43,7 @@ def test_the_wheel_has_every_module_and_configuration(packages):
     assert "mobilevision.py" in names
     for room in ("backbones", "heads", "tasks"):
         assert files_of(room, "*.py") <= names
-    for pattern in ("*.tsv", "*.css", "*.js", "*.html", "py.typed"):
+    for pattern in ("*.tsv", "*.css", "*.js", "*.hpp", "*.html", "py.typed"):
         assert files_of("tasks", pattern) <= names
     assert files_of("conf", "*.yaml") <= names
     assert not any(name.startswith(("tests/", "benchmarks/", "docs/")) for name in names)

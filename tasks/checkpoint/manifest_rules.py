@@ -92,7 +92,12 @@ def of_resize(rule: Mapping[str, Any], height: int | None, width: int | None) ->
             return f"input.resize makes {rule['height']}×{rule['width']} pixels, and the file takes {height}×{width}"
     if name == "letterbox" and not is_whole(rule.get("fill"), 0, 255):
         return f"input.resize.fill {short(rule.get('fill'))} is not a whole number from 0 to 255"
-    if name != "resize_centre_crop":
+    crops, interpolation = name == "resize_centre_crop", rule.get("interpolation")
+    if (crops or interpolation is not None) and not is_one_of(interpolation, FILTERS):
+        return f"input.resize.interpolation {short(interpolation)} is not one of {', '.join(FILTERS)}"
+    if not is_whole(rule.get("pillow", 0), 0):
+        return f"input.resize.pillow {short(rule['pillow'])} is not {whole(0)}"
+    if not crops:
         return ""
     lengths, crop = rule.get("lengths"), rule.get("crop")
     if not isinstance(lengths, list) or len(lengths) > 2 or not all(is_whole(length, 1) for length in lengths):
@@ -101,10 +106,6 @@ def of_resize(rule: Mapping[str, Any], height: int | None, width: int | None) ->
         return f"input.resize.crop {short(crop)} is not {whole(1)}, or null"
     if crop is None and len(lengths) < 2:
         return "input.resize.crop is null, and lengths do not say height and width"
-    if not is_one_of(rule.get("interpolation"), FILTERS):
-        return f"input.resize.interpolation {short(rule.get('interpolation'))} is not one of {', '.join(FILTERS)}"
-    if not is_whole(rule.get("pillow", 0), 0):
-        return f"input.resize.pillow {short(rule['pillow'])} is not {whole(0)}"
     made = (crop, crop) if crop is not None else tuple(lengths)
     if height is not None and made != (height, width):
         return f"input.resize makes {made[0]}×{made[1]} pixels, and the file takes {height}×{width}"

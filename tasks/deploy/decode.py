@@ -65,7 +65,10 @@ def arranged(images: Array, model: Mapping[str, Any]) -> Array:
 
 
 def no_photo(photo: Array) -> str:
-    """What is wrong with an array that should be (H, W, 3) uint8 RGB, and how to fix it; '' if it is fine."""
+    """What is wrong with an array that should be (H, W, 3) uint8 RGB, and how to fix it; '' if it is fine.
+
+    Its size may be any: whether the file takes it is for prepare() to say.
+    """
     shape = "×".join(map(str, photo.shape))
     if photo.ndim == 4:
         return f"it is a batch ({shape}): give one image (H, W, 3) at a time"
@@ -80,18 +83,27 @@ def no_photo(photo: Array) -> str:
     if photo.shape[2] != 3:
         return f"it has {photo.shape[2]} channels ({shape}); an image is (H, W, 3), RGB"
     if photo.size == 0:
-        return f"it is empty ({shape})"
+        return f"it is empty ({shape}); an image is (H, W, 3), RGB, of at least one pixel"
     if photo.dtype == np.uint8:
         return ""
-    if photo.dtype.kind != "f":
-        return f"its values are {photo.dtype}, not uint8: scale them to 0 to 255 and use image.astype(np.uint8)"
+    told = f"its values are {photo.dtype}, not uint8"
+    if photo.dtype.kind == "b":
+        return f"{told}: image.astype(np.uint8) * 255"
+    if photo.dtype.kind not in "fiu":
+        return f"{told}: give the bytes, 0 to 255"
     if not np.isfinite(photo).all():
-        return f"its values are {photo.dtype}, not uint8, and some are no numbers"
-    low, high = float(photo.min()), float(photo.max())
-    mended = "image" if low >= 0 and high > 1 else "(image * 255)"
+        return f"{told}, and some are no numbers: give the bytes, 0 to 255"
+    low, high = photo.min().item(), photo.max().item()
+    told = f"its values are {photo.dtype} from {low:.4g} to {high:.4g}"
+    if photo.dtype.kind != "f":
+        told = f"its values are {photo.dtype} from {low} to {high}"
+    if photo.dtype.kind == "u" and high > 255:
+        return f"{told}, not uint8: (image / image.max() * 255).astype(np.uint8), or by the value that is white"
     if low < 0 or high > 255:
-        return f"its values are {photo.dtype} from {low:.4g} to {high:.4g}: give the bytes, 0 to 255, not normalised"
-    return f"its values are {photo.dtype} from {low:.4g} to {high:.4g}, not uint8: {mended}.round().astype(np.uint8)"
+        return f"{told}: give the bytes, 0 to 255, not normalised"
+    if photo.dtype.kind != "f":
+        return f"{told}, not uint8: image.astype(np.uint8)"
+    return f"{told}, not uint8: {'image' if high > 1 else '(image * 255)'}.round().astype(np.uint8)"
 
 
 def fitted(rule: Mapping[str, Any], size: Size) -> tuple[Size, Place]:

@@ -17,7 +17,7 @@ from tasks.common.task_info import infos
 from tasks.config.tree import put
 from tasks.data.loading.datamodule import DataModule
 from tasks.data.loading.splits import Splits
-from tasks.deploy import decode
+from tasks.deploy.decoders import DECODERS, copy_decoders
 from tasks.deploy.describe import describe, portable
 from tasks.deploy.golden import write_golden
 from tasks.deploy.int8 import quantise
@@ -43,7 +43,7 @@ FITTED = "tasks.data.transforms.letterbox.Stretch"
 
 
 def export(run: Run, settings: ExportSettings, splits: Splits, folder: Path) -> None:
-    """Write the file, check it, and add what is needed to use it: model.json, decode.py, golden/, page/.
+    """Write the file, check it, and add what is needed to use it: model.json, decode.py, .js and .hpp, golden/, page/.
 
     Raises:
         UserError: for what cannot be exported, and for a file whose results differ from the checkpoint's.
@@ -88,7 +88,7 @@ def clear(folder: Path) -> None:
     for entry in FORMATS.values():
         for path in entry.files(folder / f"model{entry.suffix}"):
             path.unlink(missing_ok=True)
-    for name in ("decode.py", "gate.json", "metrics.json", CARD, NAME):
+    for name in (*DECODERS, "gate.json", "metrics.json", CARD, NAME):
         (folder / name).unlink(missing_ok=True)
 
 
@@ -144,7 +144,7 @@ def write_model(
     size: tuple[int, int] | None,
     folder: Path,
 ) -> tuple[dict[str, Any], Runner, Speed | None]:
-    """Write the file, its description and its decoder to a folder; returns the description and the opened file.
+    """Write the file, its description and its decoders to a folder; returns the description and the opened file.
 
     For int8 also how fast it is beside the fp32 file, which is noted in the card too.
 
@@ -172,7 +172,7 @@ def write_model(
         speed = quantise(learner, settings, run.trainer, data, manifest, path, lambda layout: trace_for(layout=layout))
         metadata["int8"] = {"ms": speed.int8, "fp32_ms": speed.fp32, "times_as_fast": speed.ratio}
     write_manifest(folder, manifest, files, portable(metadata))
-    shutil.copyfile(decode.__file__, folder / "decode.py")
+    copy_decoders(folder)
     if traced.unfolded:
         report(f"{traced.unfolded} normalisations stay: no layer of weights stands in front of them")
     written = read_manifest(path)  # what is shipped is compared

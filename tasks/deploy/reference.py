@@ -9,7 +9,7 @@ from tasks.checkpoint.checkpoint import open_checkpoint
 from tasks.checkpoint.manifest import plain_class, sha256
 from tasks.checkpoint.unlike import Unlike, unlike
 from tasks.data.transforms.letterbox import Stretch
-from tasks.deploy import decode
+from tasks.deploy.decoders import DECODERS
 from tasks.deploy.describe import meaning
 from tasks.deploy.parity import Difference
 from tasks.deploy.runners.runner import Runner
@@ -41,7 +41,7 @@ class Reference(NamedTuple):
     def rows(
         self, manifest: Mapping[str, Any], runner: Runner, size: tuple[int, int], folder: Path
     ) -> list[Difference]:
-        """Whether model.json and decode.py in a file's folder are the checkpoint's.
+        """Whether model.json and the decoders in a file's folder are the checkpoint's.
 
         Args:
             runner: the file, which has a shape and a layout.
@@ -51,7 +51,7 @@ class Reference(NamedTuple):
         if shape[2] is not None and shape[3] is not None:
             size = shape[2], shape[3]
         expected = meaning(self.learner, shape, layout, size, self.fit, form, self.upright, self.white)
-        return [*of_description(manifest, expected, self.card), *of_decoder(folder)]
+        return [*of_description(manifest, expected, self.card), *of_decoders(folder)]
 
 
 def reference_of(run: Run, typed: Sequence[str], manifest: Mapping[str, Any], upright: bool | None) -> Reference:
@@ -115,11 +115,13 @@ def unlike_card(tasks: Mapping[str, Any], card: Mapping[str, Mapping[str, Any]])
     return found
 
 
-def of_decoder(folder: Path) -> list[Difference]:
-    """Whether decode.py in this folder, if there is one, is the one by which the file is compared."""
-    shipped = folder / "decode.py"
-    if not shipped.is_file():
-        return []
-    same = sha256(shipped) == sha256(Path(decode.__file__))
-    note = "" if same else f"not the one of this version: copy {decode.__file__} over it, or export again"
-    return [Difference("decode.py", float(same), 1.0, at_least=True, note=note)]
+def of_decoders(folder: Path) -> list[Difference]:
+    """Whether the decoders in this folder, as far as they are there, are those of this version."""
+    rows = []
+    for name, source in DECODERS.items():
+        if not (folder / name).is_file():
+            continue
+        same = sha256(folder / name) == sha256(source)
+        note = "" if same else f"not the one of this version: copy {source} over it, or export again"
+        rows.append(Difference(name, float(same), 1.0, at_least=True, note=note))
+    return rows

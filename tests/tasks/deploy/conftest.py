@@ -17,6 +17,7 @@ from tasks.checkpoint.checkpoint import make_metadata
 from tasks.checkpoint.manifest import read_json, write_manifest
 from tasks.data.streets.dataset import Streets
 from tasks.data.transforms.letterbox import Stretch
+from tasks.deploy.decoders import DECODERS
 from tasks.deploy.describe import describe
 from tasks.deploy.network import Traced, trace
 from tasks.deploy.runners.opening import open_runner
@@ -25,6 +26,7 @@ from tasks.deploy.settings import ExportSettings
 from tasks.deploy.writers.by_format import WRITERS
 from tasks.engine.build import build
 from tasks.engine.learner import Learner
+from tests.tasks.deploy.decoder_cases import HERE, NPY, Decoder, compiled, started
 
 SIZE = (48, 96)  # height, width of what the networks see; the scenes are larger
 SMALL = (
@@ -179,3 +181,19 @@ def tensors(shipped: ExportedLearner, images: torch.Tensor, form: str) -> dict[s
             for name, task in shipped.learner.each_task()
             for role, tensor in task.tensors(outputs[name], size, form).items()
         }
+
+
+@pytest.fixture(scope="session")
+def program(tmp_path_factory) -> Path:
+    return compiled(tmp_path_factory.mktemp("compiled"), "-O1")
+
+
+@pytest.fixture(params=["c++", "node"])
+def decoder(request) -> Decoder:
+    """A function that lets a decoder try the cases of some folders."""
+    if request.param == "c++":
+        path = request.getfixturevalue("program")
+        return lambda folders: started(path, *folders)
+    if not shutil.which("node"):
+        pytest.skip("no Node here")
+    return lambda folders: started("node", HERE / "cases.mjs", DECODERS["decode.js"], NPY, *folders)

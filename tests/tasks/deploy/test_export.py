@@ -33,6 +33,8 @@ def test_what_an_export_leaves(model):
     assert left == {
         ".hydra",
         "config.yaml",
+        "decode.hpp",
+        "decode.js",
         "decode.py",
         "gate.json",
         "golden",
@@ -43,7 +45,8 @@ def test_what_an_export_leaves(model):
         "report.html",
         "run.log",
     }
-    assert (folder / "decode.py").read_bytes() == Path("tasks/deploy/decode.py").read_bytes()
+    for name in ("deploy/decode.py", "deploy/decode.hpp", "page/site/decode.js"):
+        assert (folder / Path(name).name).read_bytes() == (Path("tasks") / name).read_bytes()
     cases = sorted(folder.glob("golden/*"))
     assert [case.name for case in cases] == ["000", "001", "002"]
     outputs = ["segment_logits", "detect_logits", "detect_offsets", "classify_logits"]

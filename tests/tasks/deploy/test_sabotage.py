@@ -1,7 +1,6 @@
 """Files that were sabotaged in ways that hardly change a score: each is refused, and the row that says so is named."""
 
 import json
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,7 +9,7 @@ import pytest
 from tasks.checkpoint.manifest import read_manifest
 from tasks.common.errors import UserError
 from tasks.data.transforms.letterbox import Stretch
-from tasks.deploy import decode
+from tasks.deploy.decoders import DECODERS
 from tasks.deploy.parity_check import check_parity
 from tasks.deploy.reference import Reference
 from tasks.deploy.runners.runner import Runner
@@ -47,7 +46,7 @@ class Sabotaged(Runner):
 def gate(shipped, tmp_path):
     """The parity check of a file: the rows, and what is refused."""
 
-    def run(form, task=None, change=None, edit=None, decoder=None, images=6):
+    def run(form, task=None, change=None, edit=None, decoder=(), images=6):
         made = shipped(RUNTIMES[form], form)
         card = {name: entry.metadata() for name, entry in made.learner.each_task()}
         reference = Reference(made.learner, Stretch(SIZE), False, None, json.loads(json.dumps(card)))
@@ -55,8 +54,9 @@ def gate(shipped, tmp_path):
         if edit is not None:
             edit(manifest)
         runner = made.runner if change is None else Sabotaged(made.runner, task, change)
-        if decoder is not None:
-            (tmp_path / "decode.py").write_text(decoder)
+        if decoder:
+            name, source = decoder
+            (tmp_path / name).write_bytes(source)
         data = SimpleNamespace(val=Photos(PHOTOS[:images]), input_size=lambda: SIZE)
         said = ""
         try:
@@ -234,12 +234,13 @@ def test_a_false_description_is_refused(gate, field):
     assert f"model.json's {field}" in wrong
 
 
-def test_another_decoder_is_refused(gate):
-    source = Path(decode.__file__).read_text(encoding="utf-8")
-    rows, said = gate("final", decoder=source)
-    assert not said and any(row["what"] == "decode.py" for row in rows)
-    rows, said = gate("final", decoder=source.replace("np.float32(0.5)", "np.float32(0.0)"))
-    assert "does not do what the checkpoint does: decode.py is not the one of this version" in said
+@pytest.mark.parametrize("name", DECODERS)
+def test_another_decoder_is_refused(gate, name):
+    source = DECODERS[name].read_bytes()
+    rows, said = gate("final", decoder=(name, source), images=1)
+    assert not said and any(row["what"] == name for row in rows)
+    rows, said = gate("final", decoder=(name, source.replace(b"0.5", b"0.0")), images=1)
+    assert f"does not do what the checkpoint does: {name} is not the one of this version" in said
 
 
 MARGIN = 10  # times nearer than allowed
