@@ -1,4 +1,4 @@
-"""int8 against fp32 in the same runtime, one thread: MobileNetV2, V3 and V3's heads in ONNX Runtime and OpenVINO.
+"""int8 against fp32 in the same runtime, one thread: MobileNetV2, V3 and V3's heads in each runtime that has int8.
 
     python -m benchmarks.int8 [NAME …]
 
@@ -22,6 +22,7 @@ from torch import nn
 from benchmarks.exported import SETTINGS, Images
 from benchmarks.timing import alternate, report
 from tasks.app.resolve import composed
+from tasks.common.formats import FORMATS
 from tasks.data.streets.dataset import Streets
 from tasks.deploy.describe import describe
 from tasks.deploy.network import trace
@@ -31,7 +32,7 @@ from tasks.deploy.writers.by_format import WRITERS
 from tasks.engine.build import build
 from tasks.engine.learner import Learner
 
-RUNTIMES = ("onnx", "openvino")
+RUNTIMES = [name for name, form in FORMATS.items() if "int8" in form.precisions]
 ROUNDS = 150
 
 
@@ -70,9 +71,9 @@ def compare(name: str, case: Case, folder: Path) -> None:
     images = np.random.default_rng(0).integers(0, 256, (8, 3, *case.size), dtype=np.uint8)
     made = composed(case.task, f"backbone={case.backbone}", "recipe=none")
     learner = enlivened(build(made.run.learner, Streets.classes), images[:4])
-    traced = trace(learner, batch=1, size=case.size)
     for runtime in RUNTIMES:
         settings = replace(SETTINGS, format=runtime)
+        traced = trace(learner, batch=1, size=case.size, layout=settings.input_layout)
         manifest = describe(case.task, learner, settings, traced, case.size, None, None)
         path = folder / f"{name}_{manifest['file']}"
         int8 = path.with_name(f"int8_{path.name}")
