@@ -21,6 +21,7 @@ from tasks.deploy.golden import write_golden
 from tasks.deploy.int8 import quantise
 from tasks.deploy.network import trace
 from tasks.deploy.parity_check import check_parity
+from tasks.deploy.rewrites import format_rewrites, rewrites_for
 from tasks.deploy.runners.opening import open_runner
 from tasks.deploy.runners.runner import Runner
 from tasks.deploy.samples import pixels
@@ -148,8 +149,11 @@ def write_model(
         size=size,
         any_size=settings.size == "dynamic",
         form=settings.outputs,
+        rewrites=[] if settings.delegate is None else rewrites_for(settings.delegate),
         dtype=DTYPES.get(settings.precision, torch.float32) if settings.format != "openvino" else torch.float32,
     )
+    if settings.delegate is not None:
+        report(f"rewritten for {settings.delegate}: {format_rewrites(traced.rewritten)}")
     metadata = {**metadata, "config": put(metadata["config"], "data.fit", run.data.fit)}
     manifest = describe(run.task, learner, settings, traced, size, data.fit, run.source.checkpoint)
     path = folder / manifest["file"]

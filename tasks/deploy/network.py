@@ -2,6 +2,8 @@
 
 import copy
 import warnings
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import torch
@@ -10,6 +12,7 @@ from torch.export import Dim, ExportedProgram
 
 from tasks.common.errors import UserError
 from tasks.deploy.fold import fold
+from tasks.deploy.rewrites import rewrite
 from tasks.engine.learner import Learner
 
 
@@ -66,12 +69,14 @@ class Traced(NamedTuple):
         names: of its outputs, by task and role.
         shape: of its input; None for dynamic sides.
         unfolded: number of normalisations that remain, because no layer with weights precedes them.
+        rewritten: how many operators each rewrite replaced.
     """
 
     program: ExportedProgram
     names: dict[str, dict[str, str]]
     shape: tuple[int | None, ...]
     unfolded: int
+    rewritten: Mapping[str, int] = MappingProxyType({})
 
     @property
     def outputs(self) -> list[str]:
@@ -87,6 +92,7 @@ def trace(
     any_size: bool = False,
     form: str = "raw",
     dtype: torch.dtype = torch.float32,
+    rewrites: Sequence[str] = (),
 ) -> Traced:
     """Export a learner's network to a folded graph of ATen operators.
 
@@ -94,6 +100,7 @@ def trace(
         batch: number of images; None for any number.
         size: (height, width) of the images.
         any_size: whether `size` is only an example.
+        rewrites: to apply, by name, see tasks/deploy/rewrites.py.
 
     Raises:
         UserError: if the network cannot support the requested dynamic sizes.
@@ -109,6 +116,7 @@ def trace(
         try:
             graph = torch.export.export(module, (example,), dynamic_shapes=shapes).module(check_guards=False)
             unfolded = fold(graph)
+            rewritten = rewrite(graph, rewrites)
             program = torch.export.export(graph, (example,), dynamic_shapes=shapes)
         except Exception as error:  # torch.export reports unsupported code with many exception types
             raise UserError(reason(error, batch, any_size)) from error
@@ -117,7 +125,7 @@ def trace(
     if any_size and not alike(module, program, len(example), (size[0] * 3 // 4, size[1] * 2)):
         raise UserError("export.size=dynamic: this network needs one size: at another the graph gives something else")
     shape = tuple(None if open_ else side for open_, side in zip(free, example.shape, strict=True))
-    return Traced(program, module.names, shape, unfolded)
+    return Traced(program, module.names, shape, unfolded, rewritten)
 
 
 @torch.no_grad()

@@ -1,0 +1,157 @@
+"""Rewrites of a network's graph for delegates that lack an operator: other operators, the same results."""
+
+import math
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, NamedTuple
+
+from torch import fx
+
+from tasks.deploy.fold import ATEN
+
+SIXTH = 1 / 6
+
+
+class Rewrite(NamedTuple):
+    """One rewrite of all places in a graph where it is equal.
+
+    Attributes:
+        what: in words.
+        delegates: whose lists have the new operators and not the old.
+        removes: kinds of operators, as ONNX and LiteRT name them, that are gone where it applies.
+        apply: rewrites a node; returns whether it could.
+    """
+
+    what: str
+    delegates: Collection[str]
+    removes: Collection[str]
+    apply: Callable[[fx.Graph, fx.Node], bool]
+
+
+def hard_swish(graph: fx.Graph, node: fx.Node) -> bool:
+    """x · clip(x + 3, 0, 6) / 6 in place of hard-swish."""
+    if node.target not in (ATEN.hardswish.default, ATEN.hardswish_.default):
+        return False
+    replace(graph, node, ATEN.mul.Tensor, (node.args[0], gate_of(graph, node)))
+    return True
+
+
+def hard_sigmoid(graph: fx.Graph, node: fx.Node) -> bool:
+    """clip(x + 3, 0, 6) / 6 in place of hard-sigmoid."""
+    if node.target not in (ATEN.hardsigmoid.default, ATEN.hardsigmoid_.default):
+        return False
+    last = gate_of(graph, node)
+    node.replace_all_uses_with(last)
+    graph.erase_node(node)
+    return True
+
+
+def gate_of(graph: fx.Graph, node: fx.Node) -> fx.Node:
+    """New nodes before an activation that compute clip(x + 3, 0, 6) / 6 of its input."""
+    with graph.inserting_before(node):
+        raised = graph.call_function(ATEN.add.Tensor, (node.args[0], 3.0))
+        clipped = graph.call_function(ATEN.clamp.default, (raised, 0.0, 6.0))
+        gate = graph.call_function(ATEN.mul.Tensor, (clipped, SIXTH))
+    gate.meta = dict(node.meta)  # the shape
+    return gate
+
+
+def mean_as_pooling(graph: fx.Graph, node: fx.Node) -> bool:
+    """A pooling whose window is the map in place of the mean over its sides, which must be fixed."""
+    if node.target is not ATEN.mean.dim:
+        return False
+    map_, axes, *rest = node.args
+    sides = shape_of(map_)
+    if len(sides) != 4 or sorted(axis % 4 for axis in axes) != [2, 3]:  # type: ignore[union-attr, operator]
+        return False
+    if not all(isinstance(side, int) for side in sides[2:]):
+        return False
+    if rest and rest[0]:  # both sides are kept
+        replace(graph, node, ATEN.avg_pool2d.default, (map_, list(sides[2:])))
+        return True
+    with graph.inserting_before(node):
+        pooled = graph.call_function(ATEN.avg_pool2d.default, (map_, list(sides[2:])))
+        replace(graph, node, ATEN.flatten.using_ints, (pooled, 1))
+    return True
+
+
+def four_dimensions(graph: fx.Graph, node: fx.Node) -> bool:
+    """A permutation of four dimensions and one reshape in place of a reshape to five, a permutation and a reshape.
+
+    (N, A·C, H, W) as (N, A, C, H, W), permuted to (N, H, W, A, C) and flattened, is (N, H, W, A·C) flattened.
+    """
+    views = (ATEN.view.default, ATEN.reshape.default)
+    if node.target not in views or len(shape_of(node)) > 4:
+        return False
+    turned = node.args[0]
+    if not isinstance(turned, fx.Node) or turned.target is not ATEN.permute.default or len(turned.users) > 1:
+        return False
+    split = turned.args[0]
+    if list(turned.args[1]) != [0, 3, 4, 1, 2]:  # type: ignore[arg-type]
+        return False
+    if not isinstance(split, fx.Node) or split.target not in views or len(split.users) > 1:
+        return False
+    before, five = shape_of(split.args[0]), shape_of(split)
+    if len(before) != 4 or before[1] != math.prod(five[1:3]) or before[2:] != five[3:] or before[0] != five[0]:
+        return False
+    with graph.inserting_before(node):
+        turned_map = graph.call_function(ATEN.permute.default, (split.args[0], [0, 2, 3, 1]))
+        replace(graph, node, ATEN.reshape.default, (turned_map, node.args[1]))
+    graph.erase_node(turned)
+    graph.erase_node(split)
+    return True
+
+
+def replace(graph: fx.Graph, node: fx.Node, target: Any, args: tuple[Any, ...]) -> None:
+    """Put another call in a node's place."""
+    with graph.inserting_before(node):
+        new = graph.call_function(target, args)
+    new.meta = dict(node.meta)  # the shape
+    node.replace_all_uses_with(new)
+    graph.erase_node(node)
+
+
+def shape_of(node: Any) -> list[Any]:
+    """The sides that torch.export noted for a node's result; empty if it noted none."""
+    value = node.meta.get("val") if isinstance(node, fx.Node) else None
+    return list(value.shape) if hasattr(value, "shape") else []
+
+
+REWRITES = {
+    "hard_swish": Rewrite(
+        "hard-swish as Add, Clip and Mul", ("nnapi", "coreml", "edgetpu"), ("HardSwish", "HARD_SWISH"), hard_swish
+    ),
+    "hard_sigmoid": Rewrite("hard-sigmoid as Add, Clip and Mul", ("nnapi",), ("HardSigmoid",), hard_sigmoid),
+    "mean_as_pooling": Rewrite(
+        "the mean over the map as a pooling of its size", ("nnapi",), ("ReduceMean",), mean_as_pooling
+    ),
+    "four_dimensions": Rewrite(
+        "reshapes to five dimensions as permutations of four", ("litert-gpu", "edgetpu"), (), four_dimensions
+    ),
+}
+
+
+def rewrite(graph: fx.GraphModule, names: Collection[str]) -> dict[str, int]:
+    """Apply rewrites by name wherever they are equal; returns how often each did.
+
+    Args:
+        graph: of ATEN operators from torch.export, with the shapes that it noted.
+    """
+    done = dict.fromkeys(names, 0)
+    for name in names:
+        for node in list(graph.graph.nodes):
+            if node.op == "call_function":
+                done[name] += REWRITES[name].apply(graph.graph, node)
+    graph.graph.eliminate_dead_code()
+    graph.recompile()
+    return done
+
+
+def rewrites_for(delegate: str) -> list[str]:
+    """Names of the rewrites that a delegate's list asks for."""
+    return [name for name, entry in REWRITES.items() if delegate in entry.delegates]
+
+
+def format_rewrites(done: Mapping[str, int]) -> str:
+    """What rewrite() returned, in words."""
+    parts = [f"{REWRITES[name].what} ({count})" for name, count in done.items() if count]
+    return ", ".join(parts) or "nothing to rewrite"
