@@ -21,7 +21,7 @@ from tasks.deploy.golden import write_golden
 from tasks.deploy.int8 import quantise
 from tasks.deploy.network import trace
 from tasks.deploy.parity_check import check_parity
-from tasks.deploy.rewrites import format_rewrites, rewrites_for
+from tasks.deploy.rewrite_table import format_rewrites, rewrites_for
 from tasks.deploy.runners.opening import open_runner
 from tasks.deploy.runners.runner import Runner
 from tasks.deploy.samples import pixels

@@ -1,30 +1,14 @@
 """Rewrites of a network's graph for delegates that lack an operator: other operators, the same results."""
 
 import math
-from collections.abc import Callable, Collection, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Collection
+from typing import Any
 
-from torch import fx
+from torch import Tensor, fx
 
 from tasks.deploy.fold import ATEN
 
 SIXTH = 1 / 6
-
-
-class Rewrite(NamedTuple):
-    """One rewrite of all places in a graph where it is equal.
-
-    Attributes:
-        what: in words.
-        delegates: whose lists have the new operators and not the old.
-        removes: kinds of operators, as ONNX and LiteRT name them, that are gone where it applies.
-        apply: rewrites a node; returns whether it could.
-    """
-
-    what: str
-    delegates: Collection[str]
-    removes: Collection[str]
-    apply: Callable[[fx.Graph, fx.Node], bool]
 
 
 def hard_swish(graph: fx.Graph, node: fx.Node) -> bool:
@@ -113,20 +97,14 @@ def replace(graph: fx.Graph, node: fx.Node, target: Any, args: tuple[Any, ...]) 
 def shape_of(node: Any) -> list[Any]:
     """The sides that torch.export noted for a node's result; empty if it noted none."""
     value = node.meta.get("val") if isinstance(node, fx.Node) else None
-    return list(value.shape) if hasattr(value, "shape") else []
+    return list(value.shape) if isinstance(value, Tensor) else []
 
 
-REWRITES = {
-    "hard_swish": Rewrite(
-        "hard-swish as Add, Clip and Mul", ("nnapi", "coreml", "edgetpu"), ("HardSwish", "HARD_SWISH"), hard_swish
-    ),
-    "hard_sigmoid": Rewrite("hard-sigmoid as Add, Clip and Mul", ("nnapi",), ("HardSigmoid",), hard_sigmoid),
-    "mean_as_pooling": Rewrite(
-        "the mean over the map as a pooling of its size", ("nnapi",), ("ReduceMean",), mean_as_pooling
-    ),
-    "four_dimensions": Rewrite(
-        "reshapes to five dimensions as permutations of four", ("litert-gpu", "edgetpu"), (), four_dimensions
-    ),
+APPLY = {  # by name: (graph, node) -> whether the node was one to rewrite
+    "hard_swish": hard_swish,
+    "hard_sigmoid": hard_sigmoid,
+    "mean_as_pooling": mean_as_pooling,
+    "four_dimensions": four_dimensions,
 }
 
 
@@ -140,18 +118,7 @@ def rewrite(graph: fx.GraphModule, names: Collection[str]) -> dict[str, int]:
     for name in names:
         for node in list(graph.graph.nodes):
             if node.op == "call_function":
-                done[name] += REWRITES[name].apply(graph.graph, node)
+                done[name] += APPLY[name](graph.graph, node)
     graph.graph.eliminate_dead_code()
     graph.recompile()
     return done
-
-
-def rewrites_for(delegate: str) -> list[str]:
-    """Names of the rewrites that a delegate's list asks for."""
-    return [name for name, entry in REWRITES.items() if delegate in entry.delegates]
-
-
-def format_rewrites(done: Mapping[str, int]) -> str:
-    """What rewrite() returned, in words."""
-    parts = [f"{REWRITES[name].what} ({count})" for name, count in done.items() if count]
-    return ", ".join(parts) or "nothing to rewrite"

@@ -44,17 +44,20 @@ def answer(request: Request) -> int:
     """
     from tasks.lint.cost import measured
     from tasks.lint.files.opening import operators_of, runtime_of
+    from tasks.lint.proof import of_kinds
     from tasks.lint.result import Result, as_json, judged, print_result
     from tasks.lint.rules import read_list
 
     with tempfile.TemporaryDirectory() as folder:
-        path, proofs = request.model, []
+        path, proofs = request.model, None
         if path is None:
             from tasks.lint.of_checkpoint import written  # imports torch: seconds
 
             path, proofs = written(request, Path(folder))
         list_ = read_list("executorch" if runtime_of(path) == "executorch" else request.target)
         operators = operators_of(path)
+        if proofs is None:
+            proofs = of_kinds(request.target, [operator.kind for operator in operators])
         cost = measured(path, runtime_of(path)) if request.measure else None
     rows = judged(operators if cost is None else cost.added_to(operators), list_)
     result = Result(request.target, list_.head, rows, cost, proofs)

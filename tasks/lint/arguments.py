@@ -75,7 +75,9 @@ def parse(arguments: Sequence[str]) -> Request:
     if request.checkpoint is not None:
         check_file("checkpoint", request.checkpoint)
         if FORMAT_OF[target] not in FORMATS:
-            raise UserError(f"target={target} needs export.format={FORMAT_OF[target]}, which is not here; model=… works")
+            raise UserError(
+                f"target={target} needs export.format={FORMAT_OF[target]}, which is not here; model=… works"
+            )
     return request
 
 
@@ -89,7 +91,7 @@ def check_format(model: Path, target: str) -> None:
 
 def one_of(key: str, value: str | None, choices: Sequence[str] | dict[str, bool] | dict[str, str]) -> str:
     """The value, if it is one of the choices; raises a UserError otherwise."""
-    if value not in choices:
+    if value is None or value not in choices:
         raise UserError(f"{key}={'…' if value is None else value}: one of {', '.join(choices)} is needed")
     return value
 

@@ -12,7 +12,7 @@ from tasks.common.delegates import FORMAT_OF
 from tasks.common.errors import UserError
 from tasks.common.formats import FORMATS
 from tasks.deploy.network import Traced, trace
-from tasks.deploy.rewrites import REWRITES, rewrites_for
+from tasks.deploy.rewrite_table import REWRITES, rewrites_for
 from tasks.deploy.writers.by_format import WRITERS
 from tasks.engine.trained import load_trained
 from tasks.lint.arguments import Request
@@ -61,9 +61,7 @@ def difference(plain: Traced, other: Traced, size: tuple[int, int]) -> float:
     """The largest difference of two graphs' outputs for noise, relative to each output's largest value."""
     image = torch.randint(256, (1, 3, *size), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
-        pairs = list(
-            zip(*(each.program.module(check_guards=False)(image) for each in (plain, other)), strict=True)
-        )
+        pairs = list(zip(*(each.program.module(check_guards=False)(image) for each in (plain, other)), strict=True))
     return max(
         float((one.float() - two.float()).abs().max() / one.float().abs().max().clamp(min=1e-12)) for one, two in pairs
     )

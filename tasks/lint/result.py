@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 
 from tasks.common.table import print_table
 from tasks.lint.cost import Cost
-from tasks.lint.proof import Proof
 from tasks.lint.operators import Operator
+from tasks.lint.proof import Proof
 from tasks.lint.rules import FALLBACK, NATIVE, OperatorList, Verdict
 
 ASKED = ("xnnpack", "openvino")  # delegates that the CPU of this machine has
@@ -89,9 +89,12 @@ def print_result(result: Result) -> None:
     )
     if result.cost is not None:
         own = ", ".join(f"{kind} {share(spent, whole)}" for kind, spent in sorted(result.cost.own.items()))
-        print(f"time here  {whole * 1e3:.2f} ms on one thread of this CPU, not on the target" + (own and f"; added: {own}"))
+        print(
+            f"time here  {whole * 1e3:.2f} ms on one thread of this CPU, not on the target"
+            + (own and f"; added: {own}")
+        )
     for proof in result.proofs:
-        print(f"rewrite   {proof.name}: {proof.what}, {proof.count} times; outputs differ by {proof.difference:.1e}")
+        print(f"rewrite   {proof.line}")
     print(f"\nread from documentation, not run on a device\n{result.last_line}")
 
 

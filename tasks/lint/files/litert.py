@@ -72,7 +72,7 @@ def read_facts(kind: str, operator: Any, graph: Any, model: Any, schema: Any) ->
     if kind in ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"):
         facts["bias"] = "yes" if len(inputs) > 2 else "no"
     if kind in ("CONV_2D", "DEPTHWISE_CONV_2D"):
-        facts["kernel"] = max(seen(inputs[1]).sides[1:3])  # type: ignore[index, type-var, assignment]
+        facts["kernel"] = max(seen(inputs[1]).sides[1:3])  # type: ignore[index]
     if kind.startswith("GATHER"):
         facts["index_type"], facts["index_rank"] = seen(inputs[1]).type, len(seen(inputs[1]).sides or ())
     if (kind in ("MEAN", "SUM") or kind.startswith("REDUCE")) and constant(inputs[1]) is not None:
@@ -80,7 +80,9 @@ def read_facts(kind: str, operator: Any, graph: Any, model: Any, schema: Any) ->
         axes_of = [int(axis) for axis in np.frombuffer(axes, np.int32)]
         facts["axes"], facts["over_batch"] = listed(axes_of), "yes" if 0 in axes_of else "no"
     if kind == "STRIDED_SLICE" and constant(inputs[3]) is not None:
-        facts["stride"] = int(np.abs(np.frombuffer(np.asarray(constant(inputs[3]), np.uint8).tobytes(), np.int32)).max())
+        facts["stride"] = int(
+            np.abs(np.frombuffer(np.asarray(constant(inputs[3]), np.uint8).tobytes(), np.int32)).max()
+        )
     if kind in ("ADD", "MUL") and len(inputs) == 2:
         facts["broadcast"] = "yes" if fits(*(seen(index).sides or () for index in inputs)) else "no"
     return facts

@@ -65,7 +65,7 @@ def type_name(number: int) -> str:
     """The name of an element type as NumPy has it."""
     import onnx
 
-    name = onnx.TensorProto.DataType.Name(number).lower()
+    name = str(onnx.TensorProto.DataType.Name(number)).lower()
     return {"float": "float32", "double": "float64"}.get(name, name)
 
 

@@ -1,5 +1,6 @@
 """Reads the operators of a file by the format that its suffix tells."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from tasks.common.errors import UserError, check_file
@@ -29,5 +30,10 @@ def operators_of(path: Path) -> list[Operator]:
     """
     from tasks.lint.files import executorch, litert, onnx, openvino  # nothing heavy before the arguments are checked
 
-    readers = {"onnx": onnx, "litert": litert, "openvino": openvino, "executorch": executorch}
-    return readers[runtime_of(path)].operators_of(path)
+    readers: dict[str, Callable[[Path], list[Operator]]] = {
+        "onnx": onnx.operators_of,
+        "litert": litert.operators_of,
+        "openvino": openvino.operators_of,
+        "executorch": executorch.operators_of,
+    }
+    return readers[runtime_of(path)](path)
