@@ -42,6 +42,5 @@ def possible(delegate: str, kinds: Iterable[str]) -> dict[str, int]:
 
 def format_rewrites(done: Mapping[str, int]) -> str:
     """How often each rewrite applied, in words."""
-    return (
-        ", ".join(f"{REWRITES[name].what} ({count})" for name, count in done.items() if count) or "nothing to rewrite"
-    )
+    parts = [f"{REWRITES[name].what} ({count})" for name, count in done.items() if count]
+    return ", ".join(parts) or "nothing to rewrite"

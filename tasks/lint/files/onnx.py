@@ -1,5 +1,6 @@
 """Operators of an .onnx file."""
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,8 @@ def operators_of(path: Path) -> list[Operator]:
         import onnx
     with readable(path):
         model = onnx.load(str(path), load_external_data=False)
-        try:
+        with contextlib.suppress(Exception):  # shapes that the file states itself remain
             model = onnx.shape_inference.infer_shapes(model)
-        except Exception:  # shapes that the file states itself remain
-            pass
     opsets = {entry.domain: entry.version for entry in model.opset_import}
     graph = model.graph
     constants = {entry.name: entry for entry in graph.initializer}
