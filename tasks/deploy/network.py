@@ -125,7 +125,7 @@ def trace(
     if any_size and not alike(module, program, len(example), (size[0] * 3 // 4, size[1] * 2)):
         raise UserError("export.size=dynamic: this network needs one size: at another the graph gives something else")
     shape = tuple(None if open_ else side for open_, side in zip(free, example.shape, strict=True))
-    return Traced(program, module.names, shape, unfolded, rewritten)
+    return Traced(program, module.names, shape, unfolded, rewritten=rewritten)
 
 
 @torch.no_grad()

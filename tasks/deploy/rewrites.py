@@ -8,14 +8,14 @@ from torch import Tensor, fx
 
 from tasks.deploy.fold import ATEN
 
-SIXTH = 1 / 6
-
 
 def hard_swish(graph: fx.Graph, node: fx.Node) -> bool:
-    """x · clip(x + 3, 0, 6) / 6 in place of hard-swish."""
+    """x / 6 · clip(x + 3, 0, 6) in place of hard-swish; LiteRT's converter would undo x · (clip(x + 3, 0, 6) / 6)."""
     if node.target not in (ATEN.hardswish.default, ATEN.hardswish_.default):
         return False
-    replace(graph, node, ATEN.mul.Tensor, (node.args[0], gate_of(graph, node)))
+    with graph.inserting_before(node):
+        sixth = graph.call_function(ATEN.mul.Tensor, (node.args[0], 1 / 6))
+    replace(graph, node, ATEN.mul.Tensor, (sixth, clipped(graph, node)))
     return True
 
 
@@ -23,20 +23,15 @@ def hard_sigmoid(graph: fx.Graph, node: fx.Node) -> bool:
     """clip(x + 3, 0, 6) / 6 in place of hard-sigmoid."""
     if node.target not in (ATEN.hardsigmoid.default, ATEN.hardsigmoid_.default):
         return False
-    last = gate_of(graph, node)
-    node.replace_all_uses_with(last)
-    graph.erase_node(node)
+    replace(graph, node, ATEN.mul.Tensor, (clipped(graph, node), 1 / 6))
     return True
 
 
-def gate_of(graph: fx.Graph, node: fx.Node) -> fx.Node:
-    """New nodes before an activation that compute clip(x + 3, 0, 6) / 6 of its input."""
+def clipped(graph: fx.Graph, node: fx.Node) -> fx.Node:
+    """New nodes before an activation that compute clip(x + 3, 0, 6) of its input."""
     with graph.inserting_before(node):
         raised = graph.call_function(ATEN.add.Tensor, (node.args[0], 3.0))
-        clipped = graph.call_function(ATEN.clamp.default, (raised, 0.0, 6.0))
-        gate = graph.call_function(ATEN.mul.Tensor, (clipped, SIXTH))
-    gate.meta = dict(node.meta)  # the shape
-    return gate
+        return graph.call_function(ATEN.clamp.default, (raised, 0.0, 6.0))
 
 
 def mean_as_pooling(graph: fx.Graph, node: fx.Node) -> bool:

@@ -6,7 +6,8 @@
     target=<delegate>     litert-gpu, xnnpack, edgetpu (.tflite; xnnpack also .pte), nnapi, coreml, webgpu, onnxruntime
                           (.onnx), openvino, openvino-gpu (.xml)
     model=<file>          an exported file, also one that others made
-    checkpoint=<file>     of a training: the graph that its export for the target has, in fp32
+    checkpoint=<file>     of a training: the graph that its export for the target has, in fp32; for edgetpu, which runs
+                          8-bit values only, judged as if it were quantised
     outputs=raw           of the checkpoint's export: raw, decoded or final
     size=[320,320]        height and width of the checkpoint's images; by default its own
     rewrite=true          the checkpoint's graph as export.rewrite=<target> writes it
@@ -44,9 +45,10 @@ def answer(request: Request) -> int:
     """
     from tasks.lint.cost import measured
     from tasks.lint.files.opening import operators_of, runtime_of
+    from tasks.lint.operators import as_quantised
     from tasks.lint.proof import of_kinds
     from tasks.lint.result import Result, as_json, judged, print_result
-    from tasks.lint.rules import read_list
+    from tasks.lint.rules import NATIVE, read_list
 
     with tempfile.TemporaryDirectory() as folder:
         path, proofs = request.model, None
@@ -56,10 +58,12 @@ def answer(request: Request) -> int:
             path, proofs = written(request, Path(folder))
         list_ = read_list("executorch" if runtime_of(path) == "executorch" else request.target)
         operators = operators_of(path)
-        if proofs is None:
-            proofs = of_kinds(request.target, [operator.kind for operator in operators])
+        if proofs is not None and list_.head.get("quantised") == "yes":
+            operators = [as_quantised(operator) for operator in operators]
         cost = measured(path, runtime_of(path)) if request.measure else None
     rows = judged(operators if cost is None else cost.added_to(operators), list_)
+    if proofs is None:
+        proofs = of_kinds(request.target, [operator.kind for operator, verdict in rows if verdict.what != NATIVE])
     result = Result(request.target, list_.head, rows, cost, proofs)
     if request.as_json:
         print(json.dumps(as_json(result), indent=2))

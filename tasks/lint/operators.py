@@ -72,3 +72,9 @@ def known(sides: Iterable[int | None]) -> list[int]:
 def listed(values: Iterable[int]) -> str:
     """Numbers as a fact: "1,2"."""
     return ",".join(map(str, values))
+
+
+def as_quantised(operator: Operator) -> Operator:
+    """An operator on float32 as it is after quantisation."""
+    eight = {key: "int8" for key in ("type", "to") if operator.facts.get(key) == "float32"}
+    return operator._replace(facts={**operator.facts, **eight})

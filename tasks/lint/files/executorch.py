@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from tasks.deploy.runtimes import needed, quiet, readable
+from tasks.deploy.writers.silence import silence_logging
 from tasks.lint.operators import Operator
 
 
@@ -12,7 +13,7 @@ def operators_of(path: Path) -> list[Operator]:
     Raises:
         UserError: if ExecuTorch is not installed or the file is damaged.
     """
-    with needed("executorch", path), quiet():
+    with needed("executorch", path), quiet(), silence_logging():
         from executorch.exir._serialize._program import deserialize_pte_binary
         from executorch.exir.schema import DelegateCall, KernelCall
     found = []
