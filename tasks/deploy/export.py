@@ -149,7 +149,7 @@ def write_model(
         size=size,
         any_size=settings.size == "dynamic",
         form=settings.outputs,
-        rewrites=[] if settings.delegate is None else rewrites_for(settings.delegate, settings.precision),
+        rewrites=[] if settings.delegate is None else rewrites_for(settings.delegate),
         dtype=DTYPES.get(settings.precision, torch.float32) if settings.format != "openvino" else torch.float32,
     )
     if settings.delegate is not None:

@@ -10,22 +10,17 @@ class Rewrite(NamedTuple):
     Attributes:
         what: in words.
         delegates: whose lists (tasks/lint/lists/) have the new operators and not the old.
-        in_int8: those of which that is so in int8 only.
         removes: kinds of operators, as ONNX and LiteRT name them, that are gone where it applies.
     """
 
     what: str
     delegates: tuple[str, ...]
     removes: tuple[str, ...]
-    in_int8: tuple[str, ...] = ()
 
 
 REWRITES = {
     "hard_swish": Rewrite(
-        "hard-swish as Add, Clip and Mul",
-        ("nnapi", "coreml", "edgetpu"),
-        ("HardSwish", "HARD_SWISH"),
-        in_int8=("xnnpack",),
+        "hard-swish as Add, Clip and Mul", ("nnapi", "coreml", "edgetpu"), ("HardSwish", "HARD_SWISH")
     ),
     "hard_sigmoid": Rewrite("hard-sigmoid as Add, Clip and Mul", ("nnapi",), ("HardSigmoid",)),
     "mean_as_pooling": Rewrite("the mean over the map as a pooling of its size", ("nnapi",), ("ReduceMean",)),
@@ -33,19 +28,15 @@ REWRITES = {
 }
 
 
-def rewrites_for(delegate: str, precision: str) -> list[str]:
-    """Names of the rewrites that a delegate's list asks for in a precision."""
-    return [
-        name
-        for name, entry in REWRITES.items()
-        if delegate in entry.delegates or (precision == "int8" and delegate in entry.in_int8)
-    ]
+def rewrites_for(delegate: str) -> list[str]:
+    """Names of the rewrites that a delegate's list asks for."""
+    return [name for name, entry in REWRITES.items() if delegate in entry.delegates]
 
 
 def possible(delegate: str, kinds: Iterable[str]) -> dict[str, int]:
     """How many operators each rewrite for a delegate would replace, by the kinds of those that it does not run."""
     every = list(kinds)
-    counts = {name: sum(map(every.count, REWRITES[name].removes)) for name in rewrites_for(delegate, "int8")}
+    counts = {name: sum(map(every.count, REWRITES[name].removes)) for name in rewrites_for(delegate)}
     return {name: count for name, count in counts.items() if count}
 
 

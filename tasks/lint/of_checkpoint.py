@@ -33,7 +33,7 @@ def written(request: Request, folder: Path) -> tuple[Path, list[Proof]]:
     size = request.size or size_in(config)
     for _, task in learner.each_task():
         task.prepare_export()
-    names = rewrites_for(request.target, "fp32")
+    names = rewrites_for(request.target)
     plain = trace(learner, batch=1, size=size, form=request.outputs)
     other = trace(learner, batch=1, size=size, form=request.outputs, rewrites=names) if names else plain
     differs = difference(plain, other, size) if any(other.rewritten.values()) else 0.0

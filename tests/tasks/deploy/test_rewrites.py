@@ -82,7 +82,7 @@ def test_what_is_not_equal_is_left_alone(case):
 
 def test_a_whole_network_for_nnapi():
     learner, _ = network("heads=[segment]")
-    names = rewrites_for("nnapi", "fp32")
+    names = rewrites_for("nnapi")
     plain, other = (trace(learner, batch=1, size=SIZE, rewrites=chosen) for chosen in ((), names))
     kinds = {node.target for node in other.program.graph.nodes}
     assert {ATEN.hardswish.default, ATEN.hardsigmoid.default, ATEN.mean.dim}.isdisjoint(kinds)
@@ -96,7 +96,6 @@ def test_the_table_names_what_there_is():
     assert REWRITES.keys() == APPLY.keys()
     assert possible("nnapi", ["HardSwish", "Conv", "HardSwish"]) == {"hard_swish": 2}
     assert possible("onnxruntime", ["HardSwish"]) == {}
-    assert possible("xnnpack", ["HARD_SWISH"]) == {"hard_swish": 1}
-    assert rewrites_for("xnnpack", "int8") == ["hard_swish"] and rewrites_for("xnnpack", "fp32") == []
+    assert possible("edgetpu", ["HARD_SWISH"]) == {"hard_swish": 1} and rewrites_for("xnnpack") == []
     assert format_rewrites({"hard_swish": 2, "hard_sigmoid": 0}) == "hard-swish as Add, Clip and Mul (2)"
     assert format_rewrites({}) == "nothing to rewrite"
