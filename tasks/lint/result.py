@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from tasks.common.errors import visible
 from tasks.common.table import print_table
 from tasks.lint.cost import Cost
 from tasks.lint.operators import Operator
@@ -46,7 +47,7 @@ class Result(NamedTuple):
             return line
         operator, verdict = first
         name = f" ({operator.name})" if operator.name else ""
-        return f"{line}; the first that is not: {operator.kind}{name}, {verdict.what}: {verdict.why}"
+        return visible(f"{line}; the first that is not: {operator.kind}{name}, {verdict.what}: {verdict.why}")
 
 
 def judged(operators: Sequence[Operator], list_: OperatorList) -> list[tuple[Operator, Verdict]]:
@@ -76,7 +77,7 @@ def print_result(result: Result) -> None:
         ("operator", "count", *(["time here"] if costs else []), "verdict", *(["here"] if asked else []), "why"),
         (
             (
-                kind,
+                visible(kind),
                 str(len(group)),
                 *([share(sum(each.cost or 0 for each in group), whole)] if costs else []),
                 what,

@@ -53,6 +53,12 @@ def test_a_file_that_is_not(lint, graph_file):
     )
 
 
+def test_names_in_a_file_cannot_set_colours(lint, graph_file):
+    path = graph_file(("Odd\x1b[31m", {}), ("Relu", {}))
+    status, told = lint(f"model={path}", "target=nnapi", "measure=false")
+    assert status == 1 and "\x1b" not in told and "\\x1b[31m" in told
+
+
 def test_json_has_the_cost_of_each_operator(lint, graph_file):
     path = graph_file(CONV, ("HardSigmoid", {}), ("ReduceMean", {"keepdims": 1}))
     status, told = lint(f"model={path}", "target=webgpu", "--json")
