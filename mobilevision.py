@@ -50,6 +50,7 @@ COMMANDS = {
     "search": ("tasks.search", "a recipe, narrower layers or blocks for your data"),
     "publish": ("tasks.publish", "a checkpoint as a folder with its model card"),
     "deploy": ("tasks.deploy", "exports every network with random weights, compares outputs"),
+    "lint": ("tasks.lint", "which operators of a network a device's delegate runs"),
     "papers": ("tasks.papers", "the papers' tables, re-run"),
     "backbones": ("backbones", "networks with params and multiply-adds; --weights"),
     "heads": ("heads", "published networks with their heads"),

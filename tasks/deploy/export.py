@@ -25,6 +25,7 @@ from tasks.deploy.int8_speed import Speed
 from tasks.deploy.network import trace
 from tasks.deploy.parity_check import check_parity
 from tasks.deploy.reference import Reference
+from tasks.deploy.rewrite_table import format_rewrites, rewrites_for
 from tasks.deploy.runners.opening import open_runner
 from tasks.deploy.runners.runner import Runner
 from tasks.deploy.samples import pixels
@@ -160,9 +161,12 @@ def write_model(
         size=size,
         any_size=settings.size == "dynamic",
         form=settings.outputs,
+        rewrites=[] if settings.delegate is None else rewrites_for(settings.delegate),
         dtype=torch.float32 if settings.format in IN_FLOAT else DTYPES.get(settings.precision, torch.float32),
     )
     traced = trace_for(layout=settings.input_layout)
+    if settings.delegate is not None:
+        report(f"rewritten for {settings.delegate}: {format_rewrites(traced.rewritten)}")
     metadata = {**metadata, "config": put(metadata["config"], "data.fit", run.data.fit)}
     manifest = describe(run.task, learner, settings, traced, size, data.fit, run.source.checkpoint)
     path = folder / manifest["file"]

@@ -2,6 +2,8 @@
 
 import copy
 import warnings
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import torch
@@ -10,6 +12,7 @@ from torch.export import Dim, ExportedProgram
 
 from tasks.common.errors import UserError
 from tasks.deploy.fold import fold
+from tasks.deploy.rewrites import rewrite
 from tasks.engine.learner import Learner
 
 
@@ -78,6 +81,7 @@ class Traced(NamedTuple):
         shape: of its input; None for dynamic sides.
         unfolded: number of normalisations that remain, because no layer with weights precedes them.
         layout: of its input: shape is (N, 3, H, W), or (N, H, W, 3) for NHWC.
+        rewritten: how many operators each rewrite replaced.
     """
 
     program: ExportedProgram
@@ -85,6 +89,7 @@ class Traced(NamedTuple):
     shape: tuple[int | None, ...]
     unfolded: int
     layout: str = "NCHW"
+    rewritten: Mapping[str, int] = MappingProxyType({})
 
     @property
     def planes(self) -> tuple[int | None, ...]:
@@ -106,6 +111,7 @@ def trace(
     form: str = "raw",
     dtype: torch.dtype = torch.float32,
     layout: str = "NCHW",
+    rewrites: Sequence[str] = (),
 ) -> Traced:
     """Export a learner's network to a folded graph of ATen operators.
 
@@ -114,6 +120,7 @@ def trace(
         size: (height, width) of the images.
         any_size: whether `size` is only an example.
         layout: of the images, NCHW or NHWC, which needs one size.
+        rewrites: to apply, by name, see tasks/deploy/rewrites.py.
 
     Raises:
         UserError: if the network cannot support the requested dynamic sizes.
@@ -130,6 +137,7 @@ def trace(
         try:
             graph = torch.export.export(module, (example,), dynamic_shapes=shapes).module(check_guards=False)
             unfolded = fold(graph)
+            rewritten = rewrite(graph, rewrites)
             program = torch.export.export(graph, (example,), dynamic_shapes=shapes)
         except Exception as error:  # torch.export reports unsupported code with many exception types
             raise UserError(reason(error, batch, any_size)) from error
@@ -138,7 +146,7 @@ def trace(
     if any_size and not alike(module, program, len(example), (size[0] * 3 // 4, size[1] * 2)):
         raise UserError("export.size=dynamic: this network needs one size: at another the graph gives something else")
     shape = tuple(None if open_ else side for open_, side in zip(free, example.shape, strict=True))
-    return Traced(program, module.names, shape, unfolded, layout)
+    return Traced(program, module.names, shape, unfolded, layout, rewritten)
 
 
 def arranged(images: Tensor, layout: str) -> Tensor:

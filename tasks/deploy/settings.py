@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal, Self
 
 from tasks.checkpoint.manifest import read_manifest
+from tasks.common.delegates import FORMAT_OF, OWN
 from tasks.common.errors import UserError
 from tasks.common.formats import FORMATS
 from tasks.config.rules.run import BENCHMARK, EXPORT
@@ -20,6 +21,7 @@ class ExportSettings:
     """What is exported, how it is compared with the network, and how the file runs; see `export` in conf/base.yaml.
 
     Attributes:
+        rewrite: whether operators that the format's own delegate lacks are rewritten; or the delegate.
         page: whether page/ is written; page_runtime: folder of onnxruntime-web for it, None for node_modules'.
         threads: of an exported file; None for the runtime's default.
         upright, white: how images are read; stored in model.json. `upright` is None as long as it is not resolved.
@@ -39,6 +41,7 @@ class ExportSettings:
     tolerance: float | None
     budget: float
     calibration: int
+    rewrite: bool | str
     page: bool
     page_runtime: str | int | None
     threads: int | None
@@ -74,6 +77,9 @@ class ExportSettings:
             raise UserError(f"export.mixed=true is for export.precision=int8, not {settings.precision}")
         if settings.slower and settings.precision != "int8":
             raise UserError(f"export.slower=true is for export.precision=int8, not {settings.precision}")
+        if isinstance(settings.rewrite, str) and FORMAT_OF[settings.rewrite] != settings.format:
+            read = FORMAT_OF[settings.rewrite]
+            raise UserError(f"export.rewrite={settings.rewrite} is for export.format={read}, not {settings.format}")
         if settings.page and settings.format != "onnx":
             raise UserError(f"export.page=true is for export.format=onnx, which browsers run, not {settings.format}")
         if settings.page:
@@ -84,6 +90,11 @@ class ExportSettings:
     def input_layout(self) -> str:
         """The layout of the file's input."""
         return self.layout or FORMATS[self.format].layouts[0]
+
+    @property
+    def delegate(self) -> str | None:
+        """Whose missing operators are rewritten; None for nobody's."""
+        return self.rewrite if isinstance(self.rewrite, str) else OWN.get(self.format) if self.rewrite else None
 
     def runtime_of_page(self) -> Path:
         """The folder of onnxruntime-web.

@@ -7,6 +7,7 @@ checkpoints have.
 from collections.abc import Mapping
 from typing import Any
 
+from tasks.common.delegates import FORMAT_OF
 from tasks.common.formats import FORMATS, LAYOUTS, OUTPUTS, PRECISIONS
 from tasks.config.rules import (
     FROM_ZERO,
@@ -110,6 +111,7 @@ EXPORT: Rules = {
     "export.tolerance": optional(POSITIVE),
     "export.budget": FROM_ZERO,
     "export.calibration": whole(8),
+    "export.rewrite": either(SWITCH, one_of(*FORMAT_OF)),
     "export.page": SWITCH,
     "export.page_runtime": A_PATH,
 }

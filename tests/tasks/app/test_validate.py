@@ -40,6 +40,9 @@ SINGLE = {  # what is typed for tasks.segment, and how the error begins or goes 
     "backbone.frozen=true": r"backbone\.frozen=true without weights to keep",
     "data.balance=0.5 data.repeat_factor=0.1": r"data\.balance and data\.repeat_factor both decide how often",
     "mode=export checkpoint=here.ckpt export.precision=int3": r"export\.precision=int3 is not one of fp32, ",
+    "mode=export checkpoint=here.ckpt export.rewrite=webgpu export.format=openvino": r"export\.rewrite=webgpu is for "
+    r"export\.format=onnx, not openvino",
+    "mode=export checkpoint=here.ckpt export.rewrite=npu": r"export\.rewrite=npu",
     "mode=export checkpoint=here.ckpt export.mixed=true": r"export\.mixed=true is for export\.precision=int8",
     "backbone=table": r"backbone=table needs backbone\.file=<block table",
     "backbone=table backbone.file=gone.yaml": r"backbone\.file: .*gone\.yaml",

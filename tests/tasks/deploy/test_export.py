@@ -71,6 +71,17 @@ def test_the_decoder_tries_the_file_by_itself(model):
     assert done.returncode == 1 and done.stdout.count("more than") == 1, done.stdout + done.stderr
 
 
+def test_a_rewritten_file_passes_the_same_check(run, best):
+    arguments = ("mode=export", f"checkpoint={best}", "export.rewrite=nnapi", "export.images=2")
+    result, folder = run("rewritten", "classify", *arguments)
+    assert result.status == 0, result.err
+    assert "rewritten for nnapi: hard-swish as Add, Clip and Mul (" in result.out
+    import onnx
+
+    kinds = {node.op_type for node in onnx.load(folder / "model.onnx").graph.node}
+    assert {"HardSwish", "HardSigmoid", "ReduceMean"}.isdisjoint(kinds) and {"Clip", "AveragePool"} <= kinds
+
+
 def test_the_file_is_scored_like_its_checkpoint(run, model, best):
     result, folder = run("checkpoint", "multitask", "mode=evaluate", f"checkpoint={best}")
     assert result.status == 0, result.err

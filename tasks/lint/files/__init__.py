@@ -1,0 +1,1 @@
+"""Readers of exported files: the operators of the graph, one module for each format."""

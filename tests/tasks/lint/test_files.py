@@ -1,0 +1,69 @@
+"""Readers of the other formats, each on a file of two operators: kinds, facts, and what is asked here."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tasks.lint.cost import measured
+from tasks.lint.files.opening import operators_of
+from tasks.lint.rules import NATIVE, read_list
+
+
+def test_litert(tmp_path: Path):
+    schema = pytest.importorskip("ai_edge_litert.schema_py_generated")
+    from ai_edge_litert.tools import flatbuffer_utils
+
+    def tensor(name: str, kind: int, buffer: int) -> object:
+        made = schema.TensorT()
+        made.name, made.type, made.shape, made.buffer = name, kind, np.array([1, 4, 4, 2], np.int32), buffer
+        return made
+
+    def operator(code: int, output: int, options: object = None) -> object:
+        made = schema.OperatorT()
+        made.opcodeIndex, made.inputs, made.outputs = (
+            code,
+            np.array([output - 1], np.int32),
+            np.array([output], np.int32),
+        )
+        if options is not None:
+            made.builtinOptionsType, made.builtinOptions = options
+        return made
+
+    model, graph = schema.ModelT(), schema.SubGraphT()
+    model.version, model.subgraphs, model.buffers = 3, [graph], [schema.BufferT()]
+    model.operatorCodes = []
+    for number in (schema.BuiltinOperator.CAST, schema.BuiltinOperator.HARD_SWISH):
+        code = schema.OperatorCodeT()
+        code.builtinCode = code.deprecatedBuiltinCode = number
+        code.version = 1
+        model.operatorCodes.append(code)
+    kinds = (schema.TensorType.UINT8, schema.TensorType.FLOAT32, schema.TensorType.FLOAT32)
+    graph.tensors = [tensor(f"t{number}", kind, 0) for number, kind in enumerate(kinds)]
+    graph.inputs, graph.outputs = np.array([0], np.int32), np.array([2], np.int32)
+    graph.operators = [operator(0, 1, (schema.BuiltinOptions.CastOptions, schema.CastOptionsT())), operator(1, 2)]
+    path = tmp_path / "small.tflite"
+    path.write_bytes(flatbuffer_utils.convert_object_to_bytearray(model))
+    cast, swish = operators_of(path)
+    assert (cast.kind, swish.kind) == ("CAST", "HARD_SWISH")
+    assert cast.facts["type"] == "uint8" and cast.facts["to"] == swish.facts["type"] == "float32"
+    assert swish.facts["rank"] == 4 and swish.facts["runtime_inputs"] == 1
+    assert (cast.here, swish.here) == (False, True)  # XNNPACK, as the list says
+    gpu = read_list("litert-gpu")
+    assert gpu.verdict(cast).what != NATIVE and gpu.verdict(swish).what == NATIVE
+
+
+def test_openvino(tmp_path: Path):
+    openvino = pytest.importorskip("openvino")
+    from openvino import opset13 as opset
+
+    image = opset.parameter([1, 2, 4, 4], np.uint8, name="image")
+    swish = opset.hswish(opset.convert(image, "f32"))
+    path = tmp_path / "small.xml"
+    openvino.save_model(openvino.Model([swish], [image], "small"), path)
+    found = operators_of(path)
+    assert [operator.kind for operator in found] == ["Convert", "HSwish"]
+    assert found[0].facts["type"] == "uint8" and found[1].facts["type"] == "float32"
+    assert all(operator.here for operator in found)
+    cost = measured(path, "openvino")
+    assert cost is not None and set(cost.of) <= {operator.name for operator in found}
