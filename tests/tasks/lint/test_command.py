@@ -93,6 +93,16 @@ def test_a_rewritten_checkpoint(lint, checkpoint):
     assert kinds.count("AveragePool") == replaced["mean_as_pooling"]
 
 
+def test_a_checkpoint_for_litert(lint, checkpoint):
+    pytest.importorskip("litert_torch")
+    _, told = lint(f"checkpoint={checkpoint}", "target=edgetpu", "measure=false", "rewrite=true", "--json")
+    result, _ = json.JSONDecoder().raw_decode(told)  # a warning of a package may follow
+    (rewrite,) = result["rewrites"]
+    assert rewrite["name"] == "hard_swish" and rewrite["replaced"] > 10 and 0 < rewrite["difference"] < 1e-5
+    kinds = [entry["kind"] for entry in result["operators"]]
+    assert "HARD_SWISH" not in kinds and kinds.count("DEPTHWISE_CONV_2D") == 11
+
+
 def test_a_checkpoint_of_images_of_any_size_needs_one():
     with pytest.raises(UserError, match=r"size=\[height,width\] is needed"):
         size_in({"data": {"fit": None}})
