@@ -1,5 +1,6 @@
 """Quantises a float file to int8: fully, or as far as the accuracy budget allows."""
 
+import copy
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -79,6 +80,7 @@ def gain_of(
     learner: Learner, trainer: TrainerSettings, data: DataModule, manifest: dict[str, Any]
 ) -> Callable[[Path], float]:
     """A function: a file's score minus the checkpoint's, for the task that loses most; negative for a loss."""
+    learner = copy.deepcopy(learner)  # scoring stores the best threshold, which is the checkpoint's in the one compared
     keys = learner.score_keys
     before = scored(trainer, learner, data)
     if not any(before.get(key) is not None for key in keys):
