@@ -24,7 +24,7 @@ from tasks.engine.learner import Learner
 Images = NDArray[np.uint8]
 SETTINGS = ExportSettings(
     format="openvino", precision="fp32", outputs="raw", batch=1, layout=None, size=None, images=16, metric=False,
-    gate="fail", mixed=False, slower=False, tolerance=None, budget=0.01, calibration=128, page=False,
+    gate="fail", mixed=False, slower=False, rewrite=False, tolerance=None, budget=0.01, calibration=128, page=False,
     page_runtime=None, threads=1, upright=False, white=None,
 )  # fmt: skip
 
