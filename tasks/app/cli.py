@@ -53,6 +53,8 @@ from tasks.config.recipes import OWN
 from tasks.config.stored import command_line
 from tasks.predict.address import without_login
 
+SWEEP = {"-m", "--multirun"}
+
 
 def main(name: str, spelled_out: Callable[[Sequence[str]], list[str]] = list) -> None:
     """Run `python -m tasks.<name>`: exit status 0; or one line and 2 for a user error, 3 for a diverged loss.
@@ -91,7 +93,7 @@ class Command:
                 print_keys(self.name, sys.argv[1:], lambda words: prepared(self.name, words, spelled_out))
                 return
             sys.argv[1:] = prepared(self.name, sys.argv[1:], spelled_out)
-            if {"-m", "--multirun"} & set(sys.argv[1:]):
+            if SWEEP & set(sys.argv[1:]):
                 check_sweep(sys.argv[1:])
             self.jobs.typed = sys.argv[1:]
             self.implied = implied_data_set(sys.argv[1:], (CONF, *conf_folders()))
@@ -196,7 +198,12 @@ def prepared(name: str, arguments: Sequence[str], spelled_out: Callable[[Sequenc
     check_own_options(conf_folders())
     check_experiment(name, words)
     check_scale(name, words)
-    return spelled_out(words)
+    return sweep_first(spelled_out(words))
+
+
+def sweep_first(words: Sequence[str]) -> list[str]:
+    """The arguments with `-m` in front: behind other ones, argparse takes those that follow it for unknown."""
+    return sorted(words, key=lambda word: word not in SWEEP)
 
 
 def check_composed(config: DictConfig, typed: Sequence[str], implied: Sequence[str] = ()) -> None:

@@ -13,7 +13,7 @@ from tasks.common.errors import UserError
 from tasks.common.spread import written
 from tasks.common.table import print_table
 from tasks.report.compare import MOST, write_comparison
-from tasks.report.write import told
+from tasks.report.write import finish, told
 
 DETAILS = ("AR", "mAP_", "AUROC", "ECE", "NLL", "Brier")  # in the file; the terminal has no room for them
 UNVARIED = ("images", "seconds")  # which tell nothing about a network
@@ -37,14 +37,15 @@ def compare(folder: Path) -> None:
         settings, results = parted(columns)
         print_runs(settings, results, rows)
         print(f"table     {folder / 'comparison.csv'}")
+        summarise(folder, settings, results, rows, hidden=[key for key in results if is_detail(key) or key in UNVARIED])
         if line := page_of(folder, len(rows)):
             print(line)
-        summarise(folder, settings, results, rows, hidden=[key for key in results if is_detail(key) or key in UNVARIED])
     measured = runs_with("benchmark.json", folder)
     if measured:
         from tasks.deploy.bench.table import publish
 
         publish(folder, named_rows(measured))
+        print(finish(folder, state="finished"))
 
 
 def page_of(folder: Path, runs: int) -> str:

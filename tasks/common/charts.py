@@ -122,7 +122,7 @@ def draw_front(figure: "Figure", points: Sequence[Point], cost: str, worth: str,
         axes.plot(x, y, "o", color=style.colour or FRONT, markeredgecolor=FRONT, markeredgewidth=1.5)
     axes.margins(0.08)
     if from_zero:
-        axes.set_xlim(left=0)
+        axes.set_xlim(0, 1.08 * max(point.cost for point in points) or 1)
     figure.legend(loc="outside upper right", ncols=6, frameon=False)
     figure.draw_without_rendering()  # fixes the position of the axes
     write_names(axes, points, best)

@@ -77,6 +77,7 @@ class WriteReport(Callback):
         self.folder, self.entries, self.labels = folder, dict(entries), dict(labels or {})
         self.begin = self.written = time.perf_counter()
         self.cost = 0.0  # seconds of the last page
+        self.epochs = 0  # that are done
         self.started = self.past_first = self.broken = False
         self.batches = 0  # of which images were collected
         self.sheets: dict[str, Record] = {}
@@ -84,6 +85,7 @@ class WriteReport(Callback):
     def on_train_start(self, trainer: Trainer, _module: LightningModule) -> None:
         self.begin = self.epoch_begin = time.perf_counter()
         self.started = True
+        self.epochs = trainer.current_epoch
         if trainer.is_global_zero:
             before = {"failure": None, "why": None}  # of a run that this one goes on with
             own = {"device": device_name(trainer), "process": this_process(), "updated": now()}
@@ -101,7 +103,7 @@ class WriteReport(Callback):
             if self.batches == SHEETS:
                 self.write_sheets()
         elif self.is_due():
-            self.write_now(trainer, trainer.current_epoch)
+            self.write_now(trainer)
 
     def on_validation_batch_end(self, trainer: Trainer, *_: Any) -> None:
         """A long validation has pages, too, so that one who reads them sees that the run is alive."""
@@ -137,7 +139,7 @@ class WriteReport(Callback):
         for name, record in self.sheets.items():
             write_record(record, self.folder / FOLDER / name / "augmented.json")
         self.sheets = {}
-        self.write(epoch=0)
+        self.write()
         report(f"report    {self.folder / PAGE} follows the training (open it in a browser)")
 
     def on_train_epoch_start(self, *_: Any) -> None:
@@ -146,17 +148,16 @@ class WriteReport(Callback):
     def on_train_epoch_end(self, trainer: Trainer, _module: LightningModule) -> None:
         if self.sheets:
             self.write_sheets()
+        self.epochs = trainer.current_epoch + 1
         since = time.perf_counter() - self.written
         if trainer.is_global_zero and (since * SHARE >= self.cost or not self.past_first):
             self.past_first = True
-            self.write_now(trainer, trainer.current_epoch + 1, epoch_seconds=time.perf_counter() - self.epoch_begin)
+            self.write_now(trainer, epoch_seconds=time.perf_counter() - self.epoch_begin)
 
-    def write_now(self, trainer: Trainer, epochs: int, **entries: Any) -> None:
+    def write_now(self, trainer: Trainer, **entries: Any) -> None:
         """Write the page with all that was logged so far."""
-        for logger in trainer.loggers:
-            if isinstance(logger, CSVLogger):
-                logger.save()  # it keeps the last rows in memory
-        self.write(epoch=epochs, **entries)
+        save_curves(trainer)
+        self.write(**entries)
 
     def write(self, **entries: Any) -> None:
         """Note entries and write the page; what is wrong with a page stops no training, not even a bug of ours."""
@@ -165,7 +166,7 @@ class WriteReport(Callback):
         begin = time.perf_counter()
         seconds = {"seconds": round(begin - self.begin, 1), "updated": now(), "interval": round(self.interval())}
         try:
-            note(self.folder, {**entries, **seconds})
+            note(self.folder, {"epoch": self.epochs, **entries, **seconds})
             write_report(self.folder)
         except UserError as error:
             report(f"no report: {error}")
@@ -178,6 +179,7 @@ class WriteReport(Callback):
 
     def on_exception(self, trainer: Trainer, _module: LightningModule, exception: BaseException) -> None:
         if trainer.is_global_zero:
+            save_curves(trainer)
             self.ended(exception)
 
     def ended(self, exception: BaseException) -> None:
@@ -187,6 +189,13 @@ class WriteReport(Callback):
             reason = f"{type(exception).__name__}: {exception}" if str(exception) else type(exception).__name__
             how = {"state": "interrupted", "why": str(exception) or "Ctrl-C"}
             self.write(**(how if stopped else {"state": "failed", "failure": reason}))
+
+
+def save_curves(trainer: Trainer) -> None:
+    """Write what was logged to metrics.csv: its logger keeps the last rows in memory."""
+    for logger in trainer.loggers:
+        if isinstance(logger, CSVLogger):
+            logger.save()
 
 
 def labels_of(learner: Learner, data: DataModule) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import Any
 from tasks.common.errors import UserError
 from tasks.common.nested import leaves
 from tasks.common.records import FOLDER
+from tasks.report.exported import exported
 from tasks.report.history import read_history
 from tasks.report.outcome import outcome
 from tasks.report.pictures import read_pictures
@@ -38,6 +39,7 @@ def collect(folder: Path, strict: bool = True) -> dict[str, Any]:
         "metrics": metrics,
         "scores": score_tables(metrics, heads or [""], folder, parts) if metrics else [],
         "heads": [of_head(folder / FOLDER / head, parts) for head in heads],
+        "exported": parts.read(lambda: exported(folder)) or {},
         "outcome": outcome(folder, run["log"], parts),
         "config": dict(leaves(config)) if isinstance(config, dict) else {},
         "damaged": parts.damaged,

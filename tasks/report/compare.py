@@ -9,6 +9,7 @@ from tasks.common.errors import UserError
 from tasks.common.writing import write_text
 from tasks.report.collect import check_run, collect
 from tasks.report.page import page
+from tasks.report.sweep import over_seeds, telling
 
 PAGE = "compare.html"
 MOST = 12  # runs on a page
@@ -23,7 +24,10 @@ def write_comparison(folders: Sequence[Path], output: Path) -> Path:
         UserError: for fewer than two runs or too many, folders that are no runs', and files that cannot be read.
     """
     path = output / PAGE
-    write_text(path, page(compared(runs_in(folders)), "compare", "comparison of runs"))
+    data = compared(runs_in(folders))
+    if len(folders) == 1:
+        data["seeds"] = over_seeds(folders[0])
+    write_text(path, page(data, "compare", "comparison of runs"))
     return path
 
 
@@ -60,6 +64,7 @@ def runs_in(folders: Sequence[Path]) -> list[Path]:
 def compared(runs: Sequence[Path]) -> dict[str, Any]:
     """The page's data."""
     records = [collect(run) for run in runs]
+    names = telling(names_of(runs), [record["run"]["changed"] for record in records])
     meets = len({head for record in records for head in heads_of(record)}) > 1
     return {
         "kind": "compare",
@@ -75,7 +80,7 @@ def compared(runs: Sequence[Path]) -> dict[str, Any]:
                 "pictures": {head["head"]: head["pictures"] for head in record["heads"]},
                 "best": {head["head"]: head["curves"].get("best") for head in record["heads"]},
             }
-            for name, run, record in zip(names_of(runs), runs, records, strict=True)
+            for name, run, record in zip(names, runs, records, strict=True)
         ],
         "keys": differing([record["config"] for record in records]),
     }

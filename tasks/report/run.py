@@ -20,6 +20,10 @@ def about(folder: Path, parts: Parts) -> dict[str, Any]:
     record = parts.read(lambda: read_run(folder)) or {}
     hydra, config = read_yaml(folder / ".hydra" / "hydra.yaml"), read_yaml(folder / "config.yaml")
     overrides = read_yaml(folder / ".hydra" / "overrides.yaml")
+    sweep = [] if (folder / ".hydra").is_dir() else ["-m"]
+    if sweep:
+        hydra = read_yaml(folder / "multirun.yaml")
+        overrides = part(hydra or {}, "hydra", "overrides", "task")
     words = [str(word) for word in overrides] if isinstance(overrides, list) else None
     task = part(hydra or {}, "hydra", "job", "name")
     config = config if isinstance(config, Mapping) else {}
@@ -31,7 +35,7 @@ def about(folder: Path, parts: Parts) -> dict[str, Any]:
         "folder": folder.name,
         "task": task,
         "mode": part(config, "mode"),
-        "command": None if words is None else " ".join([f"python -m tasks.{task}", *map(quoted, words)]),
+        "command": None if words is None else " ".join([f"python -m tasks.{task}", *sweep, *map(quoted, words)]),
         "changed": [list(word.partition("=")[::2]) for word in words or ()],
         "chosen": {
             str(key): str(value)

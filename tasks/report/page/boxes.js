@@ -48,24 +48,26 @@ function boxView(record, picture, state) {
   const said = h("span", {});
   let size = 0; // of a text, in the photo's pixels
   let crowded = new Set();
+  let taken = []; // by names: the likeliest box's stands, one that would lie on it is left out
   new ResizeObserver(() => { if (view.clientWidth) update(); }).observe(view);
   function update() {
     size = (11 * width) / (view.clientWidth || 400);
     const { truth, judged, right, wrong, missed, f1 } = judgedBoxes(picture, state.threshold ?? 0);
     const marks = [];
+    taken = [];
     crowded = crowdedClasses(state.found && picture.found ? judged.map(({ box }) => box) : truth.map(({ box }) => box));
     const shown = (label) => !state.off.has(label);
-    if (state.truth) {
-      for (const { box, missed: gone } of truth) {
-        if (shown(box[4]) && !(state.errors && !gone)) marks.push(mark(box, "truth", gone, null));
-      }
-    }
     if (state.found) {
-      for (const each of [...judged].reverse()) {
+      for (const each of judged) {
         if (shown(each.box[4]) && !(state.errors && !each.wrong)) marks.push(mark(each.box, "found", each.wrong, each.box[5]));
       }
     }
-    layer.replaceChildren(...marks);
+    if (state.truth) {
+      for (const { box, missed: gone } of [...truth].reverse()) {
+        if (shown(box[4]) && !(state.errors && !gone)) marks.push(mark(box, "truth", gone, null));
+      }
+    }
+    layer.replaceChildren(...marks.reverse()); // truths below, the likeliest box on top
     said.textContent = picture.found ? `F1 ${f1.toFixed(2)}: ${right} right, ${wrong} wrong, ${missed} missed` : `${truth.length} box${truth.length === 1 ? "" : "es"}`;
   }
   function mark(box, kind, bad, boxScore) {
@@ -80,9 +82,14 @@ function boxView(record, picture, state) {
     what.textContent = `${kind === "truth" ? "truth" : "found"}: ${word}${bad ? (kind === "truth" ? ", missed" : ", wrong") : ""}`;
     group.append(what);
     if (state.names && (kind === "found" || !state.found || !picture.found || bad)) {
-      const text = h("text", { svg: true, x: left + size * 0.15, y: Math.max(size, kind === "truth" && state.found && picture.found ? bottom + size : top - size * 0.25), "font-size": size, fill: ink });
+      const [x, y] = [left + size * 0.15, Math.max(size, kind === "truth" && state.found && picture.found ? bottom + size : top - size * 0.25)];
+      const text = h("text", { svg: true, x, y, "font-size": size, fill: ink });
       text.textContent = crowded.has(label) && !bad ? (boxScore === null ? "" : boxScore.toFixed(2)) : word;
-      group.append(text);
+      const wide = 0.58 * size * text.textContent.length;
+      if (!taken.some(([fromX, toX, base]) => x < toX && fromX < x + wide && Math.abs(base - y) < size)) {
+        taken.push([x, x + wide, y]);
+        group.append(text);
+      }
     }
     return group;
   }

@@ -8,7 +8,7 @@ function css(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 }
 
-// lines: [{name, x, y, hidden, width, dash}]; options: {x, y, sync, xRange, yRange, height, log, marks: [{x, text}]}
+// lines: [{name, x, y, hidden, width, dash}]; options: {x, y, sync, xRange, yRange, height, marks: [{x, text}]}
 function chart(title, lines, options = {}) {
   const box = h("div", { class: "chart", tabIndex: 0, role: "group" });
   box.setAttribute("aria-label", `${title}. Arrow keys read values, + and - zoom, 0 shows all.`);
@@ -77,7 +77,7 @@ function chart(title, lines, options = {}) {
       legend: { live: true },
       scales: {
         x: { time: false, range: () => range || whole },
-        y: options.yRange ? { range: () => options.yRange } : { distr: options.log ? 3 : 1 },
+        y: { range: options.yRange ? () => options.yRange : (_plot, low, high) => fitting(low, high) },
       },
       axes: [
         axis(options.x || "epoch", { size: 34, space: 60 }),
@@ -163,6 +163,13 @@ function tickText(tick) {
   return size && (size >= 1e5 || size < 1e-3) ? tick.toExponential(1) : String(Number(tick.toPrecision(3)));
 }
 
+// A range with room around the values; a flat curve lies in the middle of a small one, and zeros at the bottom.
+function fitting(low, high) {
+  if (low === null || high === null) return [0, 1];
+  if (low === high) return low === 0 ? [0, 1] : [low - Math.abs(low) / 2, low + Math.abs(low) / 2];
+  return uPlot.rangeNum(low, high, { min: { pad: 0.1, soft: 0, mode: 3 }, max: { pad: 0.1, soft: 0, mode: 3 } });
+}
+
 function extent(values) {
   const low = values.length ? values[0] : 0;
   const high = values.length ? values[values.length - 1] : 1;
@@ -186,6 +193,10 @@ function marks(plot, entries) {
     ctx.font = `${12 * ratio}px system-ui, sans-serif`;
     const right = left + 6 * ratio + ctx.measureText(text).width < plot.bbox.left + plot.bbox.width;
     ctx.textAlign = right ? "left" : "right";
+    ctx.setLineDash([]);
+    ctx.lineWidth = 4 * ratio;
+    ctx.strokeStyle = css("--back"); // curves may run below the words
+    ctx.strokeText(text, left + (right ? 6 : -6) * ratio, plot.bbox.top + plot.bbox.height - 10 * ratio);
     ctx.fillText(text, left + (right ? 6 : -6) * ratio, plot.bbox.top + plot.bbox.height - 10 * ratio);
     ctx.restore();
   }

@@ -7,14 +7,20 @@ function ink(place) {
 }
 
 function runList(runs) {
-  return table([{ name: "run", left: true }, { name: "task", left: true, format: String }, { name: "state", left: true, format: String }, { name: "params" }, { name: "training" }, { name: "command", left: true, format: String }],
+  return table([{ name: "run", left: true }, { name: "task", left: true, format: String }, { name: "state", left: true, format: String }, { name: "params" }, { name: "training" }],
     runs.map((run, place) => {
       const costs = run.costs.shared || Object.values(run.costs).find((value) => value && value.params);
       const state = stateOf(run);
       return [h("b", { class: "run-name", style: { color: `var(${ink(place)})` } }, run.name), run.task,
         [Object.hasOwn(STATES, state) ? STATES[state] : state, reasonOf(run)].filter(Boolean).join(": "),
-        h("span", {}, costs ? params(costs.params) : "–"), h("span", {}, run.training.seconds ? duration(run.training.seconds) : "–"), run.command || "–"];
+        h("span", {}, costs ? params(costs.params) : "–"), h("span", {}, run.training.seconds ? duration(run.training.seconds) : "–")];
     }), { sortable: false, caption: "runs", kind: "runs" });
+}
+
+function commands(runs) {
+  const known = runs.filter((run) => run.command);
+  return known.length > 0 && h("details", {}, h("summary", {}, "commands"), known.map((run, place) => [
+    h("span", { class: "run-name", style: { color: `var(${ink(runs.indexOf(known[place]))})` } }, run.name), copied(run.command)]));
 }
 
 function keyTable(runs, keys) {
@@ -58,6 +64,17 @@ function scoreTable(runs, of) {
     return [value, known ? value - values[0] : null];
   })]);
   return table(columns, body, { caption: of });
+}
+
+// Means over the runs that differ in their seed alone.
+function seedTable({ columns, rows }) {
+  return table(columns.map((name) => ({ name, left: !rows.some((row) => typeof row[columns.indexOf(name)] !== "string"), format: meanOf })), rows, { caption: "over seeds", kind: "free", sortable: false });
+}
+
+function meanOf(cell) {
+  if (!Array.isArray(cell)) return Number.isInteger(cell) ? whole(cell) : typeof cell === "number" ? score(cell) : cell ?? "–";
+  const [mean, sd] = cell;
+  return typeof sd === "number" ? `${score(mean)} ± ${sd.toFixed(4)}` : score(mean);
 }
 
 function difference(value) {
@@ -127,15 +144,16 @@ function sameImages(runs) {
   });
 }
 
-function show({ runs, keys }) {
+function show({ runs, keys, seeds }) {
   watchColours();
   const parts = [
-    ["runs", "Runs", () => runList(runs)],
+    ["runs", "Runs", () => [runList(runs), commands(runs)]],
     ["keys", "Keys that differ", () => keyTable(runs, keys)],
+    ["seeds", "Over seeds", () => [seedTable(seeds), note("Mean ± standard deviation (n - 1) of the runs that differ in their seed alone.")]],
     ["scores", "Scores", () => [scoreTable(runs, "scores"), note(`Differences are from ${runs[0].name}.`), h("details", {}, h("summary", {}, "classes"), scoreTable(runs, "classes"))]],
     ["curves", "Curves", () => curvesOver(runs)],
     ["images", "The same images", () => sameImages(runs)],
-  ].map(([id, title, build]) => guarded(id, title, () => section(id, title, build())));
+  ].filter(([id]) => id !== "seeds" || seeds).map(([id, title, build]) => guarded(id, title, () => section(id, title, build())));
   document.body.append(topbar(parts.map((each) => [each.id, each.querySelector("h2").textContent])),
     h("main", {}, h("header", {}, h("div", { class: "title" }, h("h1", {}, `${runs.length} runs compared`))), parts),
     h("footer", {}, "Written by python -m tasks.compare. Charts: uPlot (MIT)."));

@@ -10,7 +10,7 @@ function classView(record, picture) {
   if (!picture.found) said.textContent = Array.isArray(picture.truth) ? picture.truth.map(([label, share]) => `${percent(share)} ${name(label)}`).join(", ") : name(picture.truth);
   else {
     const right = picture.found[0][0] === picture.truth;
-    said.append(h("b", { class: right ? "good" : "bad" }, right ? `right: ${name(picture.truth)}` : `is ${name(picture.truth)}`),
+    said.append(h("b", { class: right ? "good" : "bad" }, right ? `right: ${name(picture.truth)}` : `wrong: is ${name(picture.truth)}`),
       h("span", { class: "likeliest" }, picture.found.map(([label, share]) =>
         h("span", { class: label === picture.truth ? "true" : null, style: { "--share": `${100 * share}%` } }, h("span", {}, name(label)), h("span", {}, percent(share))))));
   }

@@ -1,7 +1,10 @@
 // What exports, benchmarks, searches and the doctor have left in a run's folder.
 
-function outcomeSections({ gate, benchmark, tables, plots, doctor, noticed }) {
+const SEARCH_PLOTS = ["steps.png", "search.png"];
+
+function outcomeSections({ gate, benchmark, tables, plots, doctor, noticed }, exported, changed) {
   const left = { ...plots };
+  if (benchmark.length) delete left["pareto.png"]; // drawn anew, in the page's colours
   const plot = (name) => {
     const source = left[name];
     delete left[name];
@@ -13,13 +16,15 @@ function outcomeSections({ gate, benchmark, tables, plots, doctor, noticed }) {
         h("b", {}, finding.level), " ", finding.split && `${finding.split}: `, finding.text, finding.advice && h("div", { class: "good" }, `→ ${finding.advice}`))),
       noticed.map((line) => h("div", { class: "finding look" }, line)),
       !doctor.length && note("Noticed before training, without reading the images; python -m tasks.doctor looks at all of them.")),
+    exported.file && section("exported", "Exported file", exportedParts(exported)),
     gate.length > 0 && section("gate", "Export gate", table([
       { name: "compared", left: true, format: String }, { name: "worst value", format: short }, { name: "allowed", format: String }, { name: "holds", left: true },
     ], gate.map((row) => [row.what, row.worst, row.limit === null || row.limit === undefined ? "–" : `${row.at_least ? "from" : "up to"} ${row.limit}`,
       h("b", { class: row.holds ? "good" : "bad" }, row.holds ? "yes" : "no")]), { caption: "export gate" })),
-    benchmark.length > 0 && section("benchmark", "Benchmark", records(benchmark), plot("pareto.png")),
-    ...Object.entries(tables).map(([name, { columns, rows }]) => section(`table-${name.replace(/\W/g, "-")}`, name === "history.csv" ? "Search" : name,
-      name === "history.csv" && [plot("steps.png"), plot("search.png")], freeTable(columns, rows, name))),
+    benchmark.length > 0 && section("benchmark", "Benchmark", benchmarkParts(benchmark)),
+    ...Object.entries(tables).map(([name, { columns, rows }]) => (name === "history.csv"
+      ? searchSection({ columns, rows }, SEARCH_PLOTS.map(plot), changed)
+      : section(`table-${name.replace(/\W/g, "-")}`, name, freeTable(columns, rows, name)))),
     Object.keys(left).length > 0 && section("plots", "Plots", Object.keys(left).map(plot)),
   ];
 }

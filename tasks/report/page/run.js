@@ -50,7 +50,8 @@ function counts(data, metrics) {
 
 function times(run, metrics) {
   const parts = [];
-  if (run.training.seconds) parts.push(`${duration(run.training.seconds)} training`);
+  const again = run.changed.some(([key]) => key === "resume") ? " since it was resumed" : "";
+  if (run.training.seconds) parts.push(`${duration(run.training.seconds)} training${again}`);
   else if (run.record.seconds) parts.push(`${duration(run.record.seconds)} so far`);
   if (metrics.seconds) parts.push(`${duration(metrics.seconds)} scoring`);
   return parts.join(", ");
@@ -81,7 +82,7 @@ function curves({ history, heads }) {
         colour: colours.get(shownName(name)), dash: /(^|\/)boundary_F1\//.test(name) ? [6, 4] : undefined,
         hidden: many && panel.title === "Validation scores" && panel.names.some((one) => MAIN.test(one)) && !MAIN.test(name),
       };
-    }), { sync: "epochs", xRange: [0, epochs], yRange: panel.yRange, log: false })));
+    }), { sync: "epochs", xRange: [0, epochs], yRange: panel.yRange })));
   }
   fill();
   const single = names.every((name) => history.curves[name].x.length < 4);
@@ -123,13 +124,18 @@ function searchable(rows, changed) {
   return h("div", {}, h("input", { type: "search", placeholder: "search keys", "aria-label": "search keys", oninput: (event) => fill(event.target.value) }), place);
 }
 
+const FIRST = ["search", "exported", "gate", "benchmark"];
+
 function show(data) {
   watchColours();
+  const own = [guarded("outcome", "Results", () => outcomeSections(data.outcome, data.exported, data.run.changed))].flat();
+  const first = own.filter((each) => each && FIRST.includes(each.id)); // what such a run is for
   const sections = [
+    first,
     guarded("curves", "Curves", () => curves(data)),
     guarded("scores", "Scores", () => scoreTables(data)),
     ...data.heads.flatMap((head) => headSections(head, data.heads.length > 1)),
-    guarded("outcome", "Results", () => outcomeSections(data.outcome)),
+    own.filter((each) => !first.includes(each)),
     guarded("details", "Details", () => details(data)),
   ].flat().filter(Boolean);
   const links = sections.map((each) => [each.id, each.querySelector("h2").textContent]);

@@ -11,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 
+from tasks.report.collect import collect
 from tests.tasks.classify.test_command import TINY as CLASSIFY
 from tests.tasks.detect.test_command import TINY as DETECT
 from tests.tasks.multitask.test_command import MIXTURE, SMALL
@@ -78,10 +79,12 @@ def test_two_processes_classify_as_one_does(folders, command, tmp_path):
 def test_two_processes_score_what_one_does(cityscapes, command, tmp_path):
     root = f"dataset.root={cityscapes}"
     folder = f"hydra.run.dir={tmp_path}/train_${{now:%H-%M-%S}}"
-    first, other = run_by_slurm("segment", *TINY, root, folder, "trainer.max_epochs=2")  # training runs on two as well
+    log = ("logger=tensorboard", "trainer.max_epochs=2")
+    first, other = run_by_slurm("segment", *TINY, root, folder, *log)  # training runs on two as well
     assert "epoch 2/2" in first and "mIoU" in first
     assert not [line for line in other.splitlines() if line.startswith(("data:", "segment:", "epoch", "scoring"))]
     (two,) = tmp_path.glob("train_*")
+    check_one_writer(two, first, other)
     checkpoint = f"checkpoint={two / 'checkpoints' / 'best.ckpt'}"
     one = tmp_path / "one"
     alone = ("trainer.devices=1", "trainer.strategy=auto", f"hydra.run.dir={one}")
@@ -90,6 +93,19 @@ def test_two_processes_score_what_one_does(cityscapes, command, tmp_path):
     scores = [json.loads((folder / "metrics.json").read_text()) | {"seconds": 0} for folder in (one, two)]
     assert scores[0] == scores[1] and scores[0]["images"] == 5
     assert all(len(list((folder / "pictures").glob("*.png"))) == 2 for folder in (one, two))
+
+
+def check_one_writer(folder: Path, first: str, other: str) -> None:
+    """One of two processes writes the page and logs; the page tells of both."""
+    said = [line for line in first.splitlines() if line.startswith("report ")]
+    assert [str(folder / "report.html") in line for line in said] == [True, True], "while it trains, and at the end"
+    assert "report" not in other and len(list(folder.rglob("events.out.tfevents.*"))) == 1
+    assert [path.parent for path in folder.parent.rglob("report.html")] == [folder]
+    page = collect(folder)
+    assert page["run"]["state"] == "finished" and page["run"]["record"]["device"].endswith(" × 2")
+    assert page["run"]["record"]["data"] == {"train": 6, "val": 5} and page["metrics"]["images"] == 5
+    steps = page["history"]["curves"]["train/loss"]["x"]
+    assert steps == sorted(set(steps)) and page["history"]["epochs"] == 2, "no step is logged twice"
 
 
 def test_two_processes_detect_as_one_does(coco, command, tmp_path):

@@ -36,7 +36,8 @@ def test_runs_are_named_by_what_differs_in_their_order(tmp_path, capsys):
     assert [row["name"] for row in rows] == ["0.2", "0.10"]
     assert [row["network_p50_ms"] for row in rows] == ["3.0", "11.0"]
     assert (tmp_path / "pareto.png").is_file() and not (tmp_path / "comparison.csv").exists()
-    assert "0.10" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "0.10" in out and f"report    {tmp_path / 'report.html'}" in out and (tmp_path / "report.html").is_file()
 
 
 def test_runs_of_several_networks_keep_their_names(tmp_path):

@@ -46,6 +46,21 @@ def test_the_first_epoch_has_a_page_and_later_ones_only_where_it_costs_little(pa
     assert record(page)["epoch"] == 3
 
 
+def test_a_run_that_ends_between_pages_says_how_far_it_came(page, monkeypatch):
+    now = page.begin
+    monkeypatch.setattr("tasks.engine.report.time.perf_counter", lambda: now)
+    saved = []
+    monkeypatch.setattr("tasks.engine.report.CSVLogger", SimpleNamespace)
+    logger = SimpleNamespace(save=lambda: saved.append(True))
+    for epoch in range(4):
+        trainer = SimpleNamespace(**{**vars(TRAINER), "current_epoch": epoch, "loggers": [logger]})
+        page.on_train_epoch_end(trainer, None)
+        page.cost = 2.0
+    assert record(page)["epoch"] == 1 and len(saved) == 1
+    page.on_exception(trainer, None, KeyboardInterrupt())
+    assert record(page)["epoch"] == 4 and len(saved) == 2, "with the last rows of metrics.csv"
+
+
 def test_other_processes_write_nothing(page):
     page.on_train_epoch_end(SimpleNamespace(**{**vars(TRAINER), "is_global_zero": False}), None)
     assert not (page.folder / "report").exists()

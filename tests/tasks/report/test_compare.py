@@ -69,7 +69,9 @@ def test_the_page(two, chromium, monkeypatch, capsys):
     assert titles == ["train/loss", "val/mAP"]
     assert chromium.run("return [...document.querySelectorAll('.row h4')].map(e => e.textContent)") == ["same.jpg"]
     captions = chromium.run("return [...document.querySelectorAll('.row figcaption')].map(e => e.textContent)")
-    assert captions == [f"{seed}F1 0.67: 1 right, 1 wrong, 0 missed" for seed in (0, 1)], "at 0.25, the best threshold"
+    assert captions == [f"{seed}: seed={seed}F1 0.67: 1 right, 1 wrong, 0 missed" for seed in (0, 1)], (
+        "at 0.25, the best threshold"
+    )
     for size in (PHONE, DESKTOP):
         chromium.resize(size)
         for scheme in ("light", "dark"):

@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 
 from tasks.engine.learner import Learner
+from tasks.report.collect import collect
 
 TINY = (
     "dataset=cityscapes",
@@ -146,6 +147,12 @@ def test_a_resumed_run_ends_as_if_never_stopped(run, command, tmp_path, how, mon
     for part in ("state_dict", "current_model_state", "optimizer_states", "lr_schedulers", "epoch", "global_step"):
         assert_same(a[part], b[part], part)
     assert metrics(whole) == metrics(tmp_path / "rest")
+    pages = [collect(folder) for folder in (whole, tmp_path / "rest")]
+    one, rest = (page["history"] for page in pages)
+    told = [name for name in one["curves"] if name.startswith("val/")]  # few steps are logged, others after a stop
+    assert len(told) > 2 and one["epochs"] == rest["epochs"]
+    assert {name: one["curves"][name] for name in told} == {name: rest["curves"][name] for name in told}, "one page"
+    assert pages[0]["run"]["record"]["epoch"] == pages[1]["run"]["record"]["epoch"] == one["epochs"]
 
 
 def test_a_moved_run_keeps_its_best_and_other_options_are_refused(run, command, tmp_path):

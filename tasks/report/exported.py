@@ -1,0 +1,50 @@
+"""The file that an export has written, from the model.json beside it."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tasks.report.reading import part, read_json
+
+PIECES = {".xml": (".bin",)}  # further files of a format, by its suffix
+
+
+def exported(folder: Path) -> dict[str, Any]:
+    """Texts, and `bytes`, for the page; {} without an export.
+
+    Raises:
+        UserError: if model.json cannot be read.
+    """
+    manifest = read_json(folder / "model.json")
+    name = manifest.get("file")
+    if not isinstance(name, str) or not name or Path(name).name != name:
+        return {}
+    path = folder / name
+    files = [path, *(path.with_suffix(suffix) for suffix in PIECES.get(path.suffix, ()))]
+    size = [part(manifest, "input", key) for key in ("height", "width")]
+    batch, kind = part(manifest, "input", "batch"), part(manifest, "input", "type")
+    return {
+        "file": name,
+        "bytes": sum(each.stat().st_size for each in files if each.is_file()),
+        "runtime": manifest.get("runtime"),
+        "precision": manifest.get("precision"),
+        "outputs": manifest.get("outputs"),
+        "input": f"{size[0]}×{size[1]} (height×width), {kind}, batch {batch}",
+        "heads": "; ".join(map(head, texts(manifest.get("tasks")).items())),
+        "checkpoint": part(manifest, "checkpoint", "name"),
+        "versions": ", ".join(f"{package} {version}" for package, version in texts(manifest.get("versions")).items()),
+        "sha256": part(manifest, "sha256", name),
+        "page": (folder / "page" / "index.html").is_file(),
+    }
+
+
+def head(entry: tuple[Any, Any]) -> str:
+    """A head with its number of classes."""
+    name, task = entry
+    classes = part(task, "classes") if isinstance(task, Mapping) else None
+    return f"{name}, {len(classes)} classes" if isinstance(classes, list) else str(name)
+
+
+def texts(record: Any) -> Mapping[Any, Any]:
+    """An object of a record; {} for anything else."""
+    return record if isinstance(record, Mapping) else {}

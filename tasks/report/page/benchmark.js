@@ -1,0 +1,47 @@
+// What mode=benchmark has measured: a table with what matters first, what the time goes to, and score over latency.
+
+const MEASURED = [ // key, heading, divided by, digits
+  ["network_p50_ms", "network ms", 1, 2], ["network_p95_ms", "p95", 1, 2], ["prepare_p50_ms", "before", 1, 2],
+  ["finish_p50_ms", "after", 1, 2], ["whole_p50_ms", "whole ms", 1, 2], ["params", "params M", 1e6, 3],
+  ["multiply_adds", "multiply-adds M", 1e6, 1], ["file_bytes", "file MB", 1e6, 2], ["memory_bytes", "memory MB", 1e6, 0],
+];
+const WORTHS = ["mIoU", "mAP", "top1", "score"];
+const STAGES = [["prepare_p50_ms", "photo → input", "--c2"], ["network_p50_ms", "network", "--c1"], ["finish_p50_ms", "output → results", "--c3"]];
+
+function benchmarkParts(rows) {
+  const worths = WORTHS.filter((key) => rows.some((row) => typeof row[key] === "number"));
+  const columns = [{ name: "name", left: true, format: String }, 
+    ...worths.map((name) => ({ name })),
+    ...MEASURED.map(([, name, , digits]) => ({ name, format: (value) => (typeof value === "number" ? value.toFixed(digits) : "–") })),
+    { name: "input", left: true, format: String }, { name: "runs on", left: true, format: String }];
+  const cells = rows.map((row) => [row.name, ...worths.map((key) => row[key]), ...MEASURED.map(([key, , unit]) => (typeof row[key] === "number" ? row[key] / unit : null)),
+    row.height ? `${row.height}×${row.width}` : "–", [row.runtime, row.precision, row.device].filter(Boolean).join(", ")]);
+  const { threads, photo } = rows[0];
+  return [
+    note(`Medians on ${threads} ${threads === 1 ? "thread" : "threads"}, from a photo of ${photo} to results in its pixels.`),
+    table(columns, cells, { caption: "benchmark", kind: "free" }),
+    h("div", { class: "charts" }, timeBars(rows), worthOverTime(rows, worths)),
+    h("details", {}, h("summary", {}, "all that was measured"), records(rows)),
+  ];
+}
+
+function timeBars(rows) {
+  const known = rows.filter((row) => STAGES.every(([key]) => Number.isFinite(row[key]) && row[key] >= 0));
+  if (!known.length) return null;
+  const whole = (row) => STAGES.reduce((sum, [key]) => sum + row[key], 0);
+  const most = Math.max(...known.map(whole)) || 1;
+  return h("figure", { class: "plot times", "data-title": "Milliseconds by stage" }, h("figcaption", {}, "Milliseconds by stage"),
+    known.map((row) => h("div", { class: "time" }, h("span", {}, row.name), h("span", { class: "parts", title: STAGES.map(([key, name]) => `${name} ${short(row[key])} ms`).join(", ") },
+      STAGES.map(([key, , ink]) => h("i", { style: { width: `${(80 * row[key]) / most}%`, background: `var(${ink})` } })), h("b", {}, `${(Number.isFinite(row.whole_p50_ms) ? row.whole_p50_ms : whole(row)).toFixed(2)} ms`)))),
+    h("div", { class: "keys" }, STAGES.map(([, name, ink]) => h("span", {}, h("i", { class: "dot", style: { background: `var(${ink})` } }), name))));
+}
+
+function worthOverTime(rows, worths) {
+  if (rows.length < 2) return null;
+  const [key, name, unit] = worths.filter((one) => rows.every((row) => typeof row[one] === "number")).map((one) => [one, one, 1])[0]
+    || ["multiply_adds", "million multiply-adds", 1e6];
+  const points = rows.map((row) => ({ name: row.name, x: row.network_p50_ms, y: typeof row[key] === "number" ? row[key] / unit : NaN,
+    told: `${row.name}: ${short(row.network_p50_ms)} ms, ${name} ${short(row[key] / unit)}` }));
+  return scatter(`Latency and ${name}`, points,
+    { x: "milliseconds of the network, median", y: name, zero: true, front: key !== "multiply_adds" });
+}
