@@ -11,6 +11,8 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from tasks.app.interpolations import conf_folder
+from tasks.app.option_files import CHOSEN, file_of
+from tasks.app.own_networks import drop_foreign
 from tasks.common.nested import leaves
 from tasks.common.plugins import conf_folders
 from tasks.common.task_info import infos
@@ -21,7 +23,6 @@ from tasks.config.rules import Rules, run
 from tasks.config.rules.values import where_present
 from tasks.config.tree import REFERENCE, select
 
-CHOSEN = ("recipe", "experiment", "scale", "finetune")  # their comments say why a value was chosen, not what a key is
 OF_ROOMS = tuple(f"{room}." for room in ROOMS)
 LIST = re.compile(r"(?:one of )?((?:[\w.+-]+, )+[\w.+-]+)(?:, or null)?")
 
@@ -56,6 +57,7 @@ def keys_of_command(task: str, overrides: Sequence[str]) -> list[Key]:
     """
     with conf_folder():
         config = compose(task, list(overrides), return_hydra_config=True)
+        drop_foreign(task, overrides, config)
         loader: Any = GlobalHydra.instance().config_loader()
         used = loader.compute_defaults_list(task, list(overrides), RunMode.RUN).defaults
     files = [(entry.config_path, entry.package or "") for entry in used if entry.config_path is not None]
@@ -103,14 +105,6 @@ def of_command(text: str) -> str:
     return found[1] if found else ""
 
 
-def file_of(config_path: str) -> Path | None:
-    """The file of a configuration of Hydra's, or None for those that no file has."""
-    for folder in (CONF, *conf_folders()):
-        if (path := folder / f"{config_path}.yaml").is_file():
-            return path
-    return None
-
-
 def of_values(config: DictConfig, files: Iterable[tuple[str, str]]) -> list[Key]:
     """The keys of a composed configuration.
 
@@ -128,6 +122,7 @@ def of_values(config: DictConfig, files: Iterable[tuple[str, str]]) -> list[Key]
             continue
         text, below = path.read_text(encoding="utf-8"), "" if package == "_global_" else f"{package}."
         found = {below.lstrip(".") + key: comment for key, comment in comments_of(text).items()}
+        # comments of a recipe say why a value was chosen, not what a key is
         (later if name.split("/")[0] in CHOSEN else comments).update(
             {key: comment for key, comment in found.items() if key not in comments}
         )
