@@ -38,6 +38,7 @@ def about(folder: Path, parts: Parts) -> dict[str, Any]:
         "mode": part(config, "mode"),
         "command": None if words is None else command(task, [*options(hydra), *sweep, *words]),
         "typed_folder": typed_folder(hydra),
+        "place": place(hydra),
         "changed": [list(word.partition("=")[::2]) for word in words or ()],
         "chosen": {
             str(key): str(value)
@@ -80,6 +81,15 @@ def typed_folder(hydra: Any) -> str | None:
     words = part(hydra or {}, "hydra", "overrides", "hydra")
     typed = [str(word) for word in words if str(word).startswith("hydra.run.dir=")] if isinstance(words, list) else []
     return typed[-1] if typed else None
+
+
+def place(hydra: Any) -> str | None:
+    """The run's folder as seen from where the command was typed; None if that is not known."""
+    if typed := typed_folder(hydra):
+        return typed.partition("=")[2]
+    folder, here = (part(hydra or {}, "hydra", "runtime", key) for key in ("output_dir", "cwd"))
+    known = isinstance(folder, str) and isinstance(here, str) and Path(folder).is_relative_to(here)
+    return Path(folder).relative_to(here).as_posix() if known else None
 
 
 def heads_of(costs: Mapping[str, Any]) -> list[str]:
