@@ -54,7 +54,14 @@ COMMANDS = {
     "backbones": ("backbones", "networks with params and multiply-adds; --weights"),
     "heads": ("heads", "published networks with their heads"),
 }
+MODES = ("train", "evaluate", "export", "benchmark")  # that are no command
 AGAIN = "MOBILEVISION_COMMAND"  # Lightning starts further processes of a command with its options alone
+
+
+LIBRARIES = (  # what `pip install --no-deps mobilevision` leaves out
+    *("torch", "torchvision", "lightning", "hydra", "omegaconf", "torchmetrics", "pycocotools", "albumentations"),
+    *("cv2", "scipy", "numpy", "PIL", "yaml", "rich", "safetensors"),
+)
 
 
 class HiddenError(ImportError):
@@ -81,7 +88,12 @@ def ours() -> None:
 def __getattr__(name: str) -> Any:
     if name in FUNCTIONS:
         ours()
-        return getattr(importlib.import_module(FUNCTIONS[name]), name)
+        try:
+            return getattr(importlib.import_module(FUNCTIONS[name]), name)
+        except ModuleNotFoundError as error:
+            if message := absent(error):
+                raise ImportError(f"mobilevision.{name}: {message}") from None
+            raise
     raise AttributeError(f"module 'mobilevision' has no attribute {name!r}; there are {', '.join(__all__)}")
 
 
@@ -113,12 +125,15 @@ def main() -> None:
     except HiddenError as error:
         sys.exit(complain(str(error)))
     if not module:
-        near = importlib.import_module("difflib").get_close_matches(arguments[0], COMMANDS, 1)
-        meant = f" (did you mean {near[0]}?)" if near else ""
-        sys.exit(complain(f"{arguments[0]} is no command{meant}; there are {', '.join(COMMANDS)}"))
+        sys.exit(complain(unknown(arguments[0])))
     os.environ[AGAIN] = arguments[0]
     sys.argv[1:] = arguments[1:]
-    runpy.run_module(module, run_name="__main__")
+    try:
+        runpy.run_module(module, run_name="__main__")
+    except ModuleNotFoundError as error:
+        if not (message := absent(error)):
+            raise
+        sys.exit(complain(message))
 
 
 def prepare_path() -> None:
@@ -136,7 +151,7 @@ def module_of(name: str, arguments: Sequence[str]) -> str:
     if name in COMMANDS:
         return COMMANDS[name][0]
     if name.partition(".")[0] in PACKAGES and name.replace(".", "").replace("_", "").isalnum():
-        return name
+        return name if is_command(name) else ""
     plugins = importlib.import_module("tasks.common.plugins")
     try:
         plugins.take_from(arguments)
@@ -144,6 +159,36 @@ def module_of(name: str, arguments: Sequence[str]) -> str:
     except importlib.import_module("tasks.common.errors").UserError as error:  # a plug-in that does not exist
         sys.exit(complain(str(error)))
     return found if not found.startswith("tasks.") else ""
+
+
+def is_command(module: str) -> bool:
+    """Whether `python -m` runs a module of ours."""
+    find = importlib.import_module("importlib.util").find_spec
+    try:
+        found = find(module)
+        return found is not None and (
+            found.submodule_search_locations is None or find(f"{module}.__main__") is not None
+        )
+    except ImportError:  # there is no such parent
+        return False
+
+
+def unknown(word: str) -> str:
+    """The message for a word that is no command: what may be meant, and what there is."""
+    if word in MODES:
+        return f"{word} is no command: mobilevision <task> mode={word} …, and the task is segment, detect, …"
+    names = [*COMMANDS, "--version", "--help"]
+    near = importlib.import_module("difflib").get_close_matches(word.lower(), names, 1)
+    meant = f" (did you mean {near[0]}?)" if near else ""
+    return f"{word} is no command{meant}; there are {', '.join(COMMANDS)}"
+
+
+def absent(error: ModuleNotFoundError) -> str:
+    """The message for a library that this installation lacks; '' for other modules."""
+    library = (error.name or "").partition(".")[0]
+    if library not in LIBRARIES:
+        return ""
+    return f"{library} is not installed: `pip install mobilevision` brings it; without, exported files predict photos"
 
 
 def complain(message: str) -> int:

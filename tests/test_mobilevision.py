@@ -40,6 +40,17 @@ def test_words_without_a_command():
     wrong = run("segmnt", "seed=1")
     assert wrong.returncode == 2 and wrong.stdout == ""
     assert wrong.stderr.startswith("error: segmnt is no command (did you mean segment?); there are segment, detect,")
+    for word, said in (
+        ("SEGMENT", "(did you mean segment?)"),
+        ("--verison", "(did you mean --version?)"),
+        ("train", "train is no command: mobilevision <task> mode=train …, and the task is segment, detect, …"),
+        ("tasks.segment.foo", "tasks.segment.foo is no command"),
+        ("tasks.common", "tasks.common is no command"),
+        ("heads.nothing.here", "heads.nothing.here is no command"),
+    ):
+        assert mobilevision.module_of(word, [word]) == ""
+        assert said in mobilevision.unknown(word)
+    assert mobilevision.module_of("tasks.segment", []) == "tasks.segment"
     plugin = run("mine", "plugins=[no_such_package]")
     assert plugin.returncode == 2 and plugin.stderr.startswith("error: plugins: there is no package no_such_package")
 
@@ -85,3 +96,17 @@ def test_processes_of_lightning_know_their_command():
     again = run("backbone=mine", MOBILEVISION_COMMAND="segment", LOCAL_RANK="1")
     assert again.stderr.startswith("error: backbone=mine: no such option")
     assert run("backbone=mine", MOBILEVISION_COMMAND="segment").stderr.startswith("error: backbone=mine is no command")
+
+
+def test_a_library_that_is_missing_is_named(tmp_path):
+    hidden = "import sys; sys.modules.update(dict.fromkeys(('torch', 'hydra', 'omegaconf')))"
+    code = f"{hidden}; sys.path.insert(0, {str(ROOT)!r}); import mobilevision\n"
+    for call, said in (
+        ("sys.argv[1:] = ['segment', 'seed=1']; mobilevision.main()", "error: hydra is not installed: `pip install "),
+        ("mobilevision.train", "ImportError: mobilevision.train: hydra is not installed: `pip install mobilevision`"),
+    ):
+        done = subprocess.run(
+            [sys.executable, "-P", "-c", code + call], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        assert done.returncode and done.stderr.splitlines()[-1].startswith(said), done.stderr
+    assert mobilevision.absent(ModuleNotFoundError(name="mine")) == ""

@@ -72,8 +72,8 @@ def search_page() -> str:
     lines = ["# Keys of tasks.search", "", "Each search also takes the keys of its task.", "", VALUES, ""]
     for option in options_of("search"):
         keys = keys_of_command("segment", prepared("segment", [f"search={option}"], list))
-        about = head_lines((ROOT / "conf" / "search" / f"{option}.yaml").read_text(encoding="utf-8"))
-        lines += [f"## search={option}", "", fenced("\n".join(about), "text"), ""]
+        command, *about = head_lines((ROOT / "conf" / "search" / f"{option}.yaml").read_text(encoding="utf-8"))
+        lines += [f"## search={option}", "", fenced(command, "bash"), "", cell(" ".join(about)), ""]
         lines += [*table(key for key in keys if key.name.partition(".")[0] in SEARCHED and not key.group), ""]
     return "\n".join(lines)
 

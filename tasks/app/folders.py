@@ -14,6 +14,7 @@ from tasks.common.errors import UserError
 from tasks.common.processes import quoted
 from tasks.common.ranks import is_first
 from tasks.common.records import FOLDER as RECORDS
+from tasks.common.writing import cannot_write
 
 MARKS = (
     *(".hydra", "multirun.yaml", "config.yaml", "run.log", "checkpoints", "pictures", "labels", "boxes", "overlays"),
@@ -28,6 +29,7 @@ RESULTS = (
     *("report.html", "gate.json", "classes.csv", "errors.csv", "predictions.json"),
 )
 INPUTS = ("resume", "search.study")  # files that a command continues from, in the folder that contains them
+ROOM = 1 << 16  # bytes of the first files of a run: its configuration and its log
 SHARED = ("train", "evaluate")  # modes in which several processes form one run
 
 
@@ -81,6 +83,7 @@ class OwnFolder(Callback):
         key = f"hydra.{kind}.dir"
         if writes(config):
             folder = own_folder(Path(str(OmegaConf.select(config, key))), config, key)
+            check_room(folder, key)
         else:
             self.spare = tempfile.TemporaryDirectory(prefix="mobilevision_", ignore_cleanup_errors=True)
             folder = Path(self.spare.name)
@@ -89,6 +92,30 @@ class OwnFolder(Callback):
             if not writes(config):
                 config.hydra.output_subdir = None
         return folder
+
+
+def check_room(folder: Path, key: str) -> None:
+    """Check that a run's first files can be written: Hydra's own error would not say where.
+
+    Raises:
+        UserError: for a full disk, a quota or a limit; a folder that was claimed for the run alone is removed.
+    """
+    probe = folder / ".room"
+    try:
+        probe.write_bytes(bytes(ROOM))
+    except OSError as error:
+        why = cannot_write(folder, error).removeprefix("cannot write ")
+        with suppress(OSError):
+            probe.unlink()
+        for mark in (folder / ".hydra", folder / "multirun.yaml"):
+            with suppress(OSError):  # it is another run's, or not there
+                if mark.is_dir():
+                    mark.rmdir()
+                elif mark.stat().st_size == 0:
+                    mark.unlink()
+        drop_empty(folder)
+        raise UserError(f"{key}={why}") from None
+    probe.unlink()
 
 
 def drop_empty(folder: Path) -> None:

@@ -10,6 +10,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from tasks.app.added_keys import check_added
 from tasks.app.interpolations import conf_folder
 from tasks.app.option_files import CHOSEN, file_of
 from tasks.app.own_networks import drop_foreign
@@ -19,8 +20,9 @@ from tasks.common.task_info import infos
 from tasks.config.argument_docs import ROOMS, arguments_of
 from tasks.config.comments import comments_of, header_of
 from tasks.config.heads_file import CONF, KEY_COMMENTS
-from tasks.config.rules import Rules, run
-from tasks.config.rules.values import where_present
+from tasks.config.overrides import typed_keys
+from tasks.config.rules import Rule, Rules, run
+from tasks.config.rules.values import check_present, where_present
 from tasks.config.tree import REFERENCE, select
 
 OF_ROOMS = tuple(f"{room}." for room in ROOMS)
@@ -54,15 +56,30 @@ def keys_of_command(task: str, overrides: Sequence[str]) -> list[Key]:
 
     Args:
         overrides: as prepared() returns them.
+
+    Raises:
+        UserError: for a key that nothing reads, or a value that violates its rule.
     """
     with conf_folder():
         config = compose(task, list(overrides), return_hydra_config=True)
         drop_foreign(task, overrides, config)
         loader: Any = GlobalHydra.instance().config_loader()
         used = loader.compute_defaults_list(task, list(overrides), RunMode.RUN).defaults
+        own = OmegaConf.masked_copy(config, [str(name) for name in config if name != "hydra"])
+        check_added(config.hydra, own, (CONF, *conf_folders()))
+    check_typed(OmegaConf.to_container(own, resolve=False), typed_keys(overrides))
     files = [(entry.config_path, entry.package or "") for entry in used if entry.config_path is not None]
     files = [file for file in files if not file[0].startswith("hydra")]
     return [*of_groups(task, config.hydra.runtime.choices, [name for name, _ in files]), *of_values(config, files)]
+
+
+def check_typed(tree: Any, typed: Iterable[str]) -> None:
+    """Refuse a typed value that violates its rule; references to other keys are left to the command itself."""
+    rules = run.RULES | where_present()
+    for name in sorted(typed):
+        rule = rule_named(rules, name)
+        if rule is not None and "${" not in str(select(tree, name)):
+            check_present(tree, name, rule)
 
 
 def of_groups(task: str, choices: Mapping[str, Any], files: Iterable[str]) -> list[Key]:
@@ -141,12 +158,16 @@ def of_values(config: DictConfig, files: Iterable[tuple[str, str]]) -> list[Key]
     return keys
 
 
-def rule_of(rules: Rules, name: str) -> str:
-    """The rule of a key in words; heads of tasks.multitask have those of the single tasks."""
+def rule_named(rules: Rules, name: str) -> Rule | None:
+    """The rule of a key; heads of tasks.multitask have those of the single tasks."""
     head, _, rest = name.partition(".")
-    if head in infos() and name not in rules:
-        name = rest
-    return rules[name][1] if name in rules else ""
+    return rules.get(rest if head in infos() and name not in rules else name)
+
+
+def rule_of(rules: Rules, name: str) -> str:
+    """The rule of a key in words; '' if there is none."""
+    rule = rule_named(rules, name)
+    return rule[1] if rule else ""
 
 
 def choices_in(rule: str) -> tuple[str, ...]:

@@ -1,16 +1,19 @@
 """Loads a checkpoint or an exported file as a model in one call."""
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from backbones.errors import ImageSizeError
-from backbones.weight_files import published_file
-from tasks.app.model import Model, View
+from tasks.app.boundary import model_path, short_traceback
+from tasks.app.model import Model
+from tasks.app.pixels import View
 from tasks.checkpoint.manifest import NAME
 from tasks.checkpoint.manifest_rules import SUFFIXES
 from tasks.common.errors import UserError
 
 
+@short_traceback
 def load(path: str | Path, device: Any = None) -> Model:
     """Load a checkpoint or an exported file as a model.
 
@@ -38,24 +41,27 @@ def load(path: str | Path, device: Any = None) -> Model:
         UserError: in one line, if the file is missing, damaged, newer than this code or not ours, if its configuration
             would build what conf/ does not, or if its runtime is not installed.
     """
-    path = published_file(Path(path))
+    path = model_path(path, "load")
     return of_export(path, device) if path.suffix in SUFFIXES or path.name == NAME else of_checkpoint(path, device)
 
 
 def of_checkpoint(path: Path, device: Any) -> Model:
     """Load a checkpoint as a model."""
+    if find_spec("torch") is None:
+        raise UserError(f"{path}: a checkpoint needs PyTorch, which is not installed; an exported file does without")
     from tasks.checkpoint.checkpoint import read_ours
     from tasks.checkpoint.reading import forget
     from tasks.engine.build import user_errors
     from tasks.engine.instantiate import make
     from tasks.engine.trained import load_trained
-    from tasks.predict.checkpoint import best_device, find
+    from tasks.predict.checkpoint import best_device, find, named_device
 
     learner, config = load_trained(read_ours(path), path)
     forget()
     with user_errors():
         fit = make(config["data"]["fit"], "data.fit")
-        learner.to(best_device("auto") if device is None else device)
+        chosen = best_device("auto") if device is None else named_device(device)
+        learner.to(chosen)
 
     def find_in(pixels: Any) -> Any:
         try:

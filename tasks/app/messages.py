@@ -1,10 +1,14 @@
 """One line for a user error; an empty message for a bug of ours, which keeps its traceback."""
 
+import errno
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+from hydra.core.hydra_config import HydraConfig
 from hydra.errors import InstantiationException, MissingConfigException, OverrideParseException
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -23,6 +27,7 @@ MISTAKES = (  # errors that may be the user's to fix
     RuntimeError,
     MemoryError,
 )
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)  # of files that were open already
 MEMORY_KEYS = {  # keys that determine memory use, by mode
     "train": ("data.batch_size", "data.eval_batch_size", "image_size", "data.workers"),
     "evaluate": ("data.eval_batch_size", "image_size", "data.workers"),
@@ -73,7 +78,18 @@ def explain(error: Exception, arguments: Sequence[str] = ()) -> str:
             key = {"loss": "detect.task.loss", "match": "detect.task.loss.match"}.get(match[1], f"segment.{match[1]}")
             return f"{match[1]}: not a group of this command; tasks.multitask has it by head, {match[1]}@{key}=…"
         return f"{match[1]}: no such group{suggestion(match[1], groups)}; there are {', '.join(groups)}"
-    return " ".join(str(error).split())
+    return unwritten(error) or " ".join(str(error).split())
+
+
+def unwritten(error: Exception) -> str:
+    """The message for a full disk or a limit, with the run's folder if the system's does not name a file; else ''."""
+    if not isinstance(error, OSError) or error.errno not in FULL or error.filename is not None:
+        return ""
+    if not HydraConfig.initialized():
+        return ""
+    hydra: Any = HydraConfig.get()
+    folder = hydra.sweep.dir if hydra.mode is RunMode.MULTIRUN else hydra.run.dir
+    return f"cannot write into {folder}: {(error.strerror or str(error)).lower()}"
 
 
 def sought(error: MissingConfigException) -> tuple[str, str, list[str]]:

@@ -25,10 +25,10 @@ def print_keys(task: str, arguments: Sequence[str], prepared: Callable[[Sequence
         prepared: checks overrides, and makes Hydra's of them.
 
     Raises:
-        UserError: for a prefix that no key has, two of them, and other options.
+        UserError: for a prefix that no key has, two of them, other options, and overrides that the command refuses.
     """
     take_from(arguments)
-    words = [word for word in without_folder(arguments) if word not in (OPTION, AS_JSON)]
+    words = [word for word in without_folder(arguments) if word not in (OPTION, AS_JSON, "")]
     prefixes = [word for word in words if "=" not in word and not word.startswith("~")]
     if len(prefixes) > 1 or (prefixes[0:1] and prefixes[0].startswith("-")):
         raise UserError(f"{OPTION} {' '.join(prefixes)}: at most one prefix goes with it, and {AS_JSON}")

@@ -12,13 +12,18 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from tasks.app.boundary import model_path, short_traceback
 from tasks.app.folders import drop_empty
 from tasks.checkpoint.manifest import NAME, read_manifest
 from tasks.checkpoint.manifest_rules import SUFFIXES
-from tasks.checkpoint.reading import forget
+from tasks.checkpoint.peek import trained_by
+from tasks.common.entries import short
 from tasks.common.errors import Diverged, UserError
 from tasks.common.nested import leaves
+from tasks.common.plugins import OPTIONS, take_from
 from tasks.common.processes import command_of, quoted, reason
+from tasks.common.task_info import infos
+from tasks.config.rules.values import suggestion
 
 PLAIN = re.compile(r"[\w./+@-]+")  # a text that Hydra's grammar takes as it stands
 FOLDER = "hydra.run.dir"
@@ -51,6 +56,7 @@ class Run(dict[str, Any]):
         return path
 
 
+@short_traceback
 def train(task: str, *overrides: str, **keys: Any) -> Run:
     """Train as `python -m tasks.<task>` does, and return the scores of the best weights.
 
@@ -68,9 +74,16 @@ def train(task: str, *overrides: str, **keys: Any) -> Run:
     Raises:
         UserError: what the command prints after "error:", in one line.
     """
-    return run(task, "train", words_of(overrides, keys))
+    words = words_of(overrides, keys)
+    take_from(words)
+    names = [*infos(), "multitask"]
+    if not isinstance(task, str) or task not in names:
+        near = suggestion(task, names) if isinstance(task, str) else ""
+        raise UserError(f"train({short(repr(task))}): no such task{near}; there are {', '.join(names)}")
+    return run(task, "train", words)
 
 
+@short_traceback
 def evaluate(source: str | Path, *overrides: str, **keys: Any) -> Run:
     """Score a checkpoint or an exported file, on its own data set or `dataset=`.
 
@@ -84,19 +97,20 @@ def evaluate(source: str | Path, *overrides: str, **keys: Any) -> Run:
     Raises:
         UserError: see train().
     """
-    path = Path(source)
+    path = model_path(source, "evaluate")
     exported = path.suffix in SUFFIXES or path.name == NAME
     kind, task = ("model", read_manifest(path)["task"]) if exported else ("checkpoint", task_of(path))
-    forget()  # another process evaluates
     return run(task, "evaluate", [f"{kind}={quoted(path)}", *words_of(overrides, keys)])
 
 
 def task_of(path: Path) -> str:
-    """The command that trained a checkpoint.
+    """The command that trained a checkpoint; PyTorch is only imported to say what is wrong with a file.
 
     Raises:
         UserError: if it is none of ours.
     """
+    if trained := trained_by(path):
+        return trained.task
     from tasks.checkpoint.checkpoint import read_ours
 
     task: str = read_ours(path)["mobilevision"]["task"]
@@ -110,8 +124,8 @@ def run(task: str, mode: str, words: Sequence[str]) -> Run:
         UserError: if it refuses something; Diverged for a diverged loss.
         RuntimeError: if it fails otherwise; its traceback has been printed.
     """
-    if {"-m", "--multirun"} & set(words):
-        raise UserError("-m is for the command line: call this once for each run")
+    if typed := next((word for word in words if word.lstrip("+").startswith("mode=")), ""):
+        raise UserError(f"{typed}: this is mode={mode}; train(), evaluate() and predict() are functions of their own")
     folder = (typed_folder(words) or new_folder(task)).resolve()
     chosen = [] if typed_folder(words) else [f"{FOLDER}={quoted(folder)}"]
     status, last = follow([*command_of(task), f"mode={mode}", *words, *chosen])
@@ -121,7 +135,8 @@ def run(task: str, mode: str, words: Sequence[str]) -> Run:
         raise (Diverged if status == Diverged.status else UserError)(reason(last, status))
     if status:
         raise RuntimeError(f"{task}: the command ended with status {status}")
-    return Run(json.loads((folder / "metrics.json").read_text()), folder)
+    scores = folder / "metrics.json"  # a training with stop_after=… has none
+    return Run(json.loads(scores.read_text()) if scores.is_file() else {}, folder)
 
 
 def follow(command: Sequence[str]) -> tuple[int, str]:
@@ -172,7 +187,18 @@ def new_folder(task: str) -> Path:
 
 
 def words_of(overrides: Sequence[str], keys: Mapping[str, Any]) -> list[str]:
-    """Overrides as they are typed, and keys as Python values, as words of the command line."""
+    """Overrides as they are typed, and keys as Python values, as words of the command line.
+
+    Raises:
+        UserError: for an override that is no text or an option of the command line, and for a value that has no text.
+    """
+    for before, word in zip(("", *overrides), overrides, strict=False):
+        if not isinstance(word, str):
+            raise UserError(f'{short(word)}: an override is a text, "trainer.max_epochs=2", or a keyword argument')
+        if word.startswith("-") and word.partition("=")[0] not in OPTIONS:
+            raise UserError(f"{word} is for the command line; call a function once for each run")
+        if "=" not in word and not word.startswith("~") and before not in OPTIONS and word not in OPTIONS:
+            raise UserError(f"{short(word) or repr(word)}: an override is key=value")
     return [*overrides, *(f"{key}={spelled(value)}" for key, value in leaves(keys))]
 
 
@@ -194,4 +220,4 @@ def spelled(value: Any) -> str:
         return f"[{','.join(map(spelled, value))}]"
     if isinstance(value, Mapping):
         return "{" + ",".join(f"{key}:{spelled(each)}" for key, each in value.items()) + "}"
-    raise UserError(f"{value!r}: a value of a key is a number, text, path, boolean, None, list or dictionary")
+    raise UserError(f"{short(value)}: a value of a key is a number, text, path, boolean, None, list or dictionary")

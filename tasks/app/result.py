@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from tasks.app.boundary import path_of, short_traceback
 from tasks.common.errors import UserError
 from tasks.common.labels import Pixels
 from tasks.common.output import Found, Output, overlay_of
@@ -49,6 +50,9 @@ class Result(dict[str, dict[str, Any]]):
         lines = [f"{name}: {line}" for name, line in said.items() if line]
         return f"Result({', '.join([*([str(self.path)] if self.path else []), *(lines or self)])})"
 
+    def __missing__(self, name: object) -> dict[str, Any]:
+        raise KeyError(f"{name!r}: there are {', '.join(self)}")
+
     @property
     def boxes(self) -> Any:
         """(K, 4) float32, absolute xyxy in pixels of the image, best first."""
@@ -61,7 +65,7 @@ class Result(dict[str, dict[str, Any]]):
 
     @property
     def mask(self) -> Any:
-        """(H, W) uint8, the class number of each pixel; its names are `result["segment"]["names"]`."""
+        """(H, W) uint8, the class number of each pixel; its names are `names[number]`."""
         return self.only("mask", has_mask)["labels"]
 
     @property
@@ -71,8 +75,9 @@ class Result(dict[str, dict[str, Any]]):
 
     @property
     def names(self) -> list[str]:
-        """(K) the names of `labels`."""
-        names: list[str] = self.only("names", has_labels)["names"]
+        """(K) the names of `labels`; of a label map alone, those of all classes: `names[number]`."""
+        fits = has_labels if any(map(has_labels, self.values())) else has_mask
+        names: list[str] = self.only("names", fits)["names"]
         return names
 
     @property
@@ -93,6 +98,7 @@ class Result(dict[str, dict[str, Any]]):
             raise AttributeError(f"{attribute} of {' or '.join(names)}? result[{names[0]!r}] says which")
         raise AttributeError(f"a result of {', '.join(self)} has no {attribute}")
 
+    @short_traceback
     def plot(self) -> Image.Image:
         """The image with what was found drawn over it, and a legend.
 
@@ -101,16 +107,19 @@ class Result(dict[str, dict[str, Any]]):
         """
         return Image.fromarray(overlay_of(self.outputs, self.pixels(), self.found))
 
+    @short_traceback
     def save(self, path: str | Path) -> Path:
         """Write the picture, or JSON if the name ends in .json; returns the path.
 
         Raises:
             UserError: for a suffix that Pillow does not write, or a folder that cannot be written to.
         """
-        path = Path(path)
+        path = path_of(path, "save", "a file's path: a.png and a.jpg are pictures, a.json is data")
+        if path.is_dir():
+            raise UserError(f"save({path}): it is a folder; name a file in it")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            if path.suffix == ".json":
+            if path.suffix.lower() == ".json":
                 path.write_text(self.to_json() + "\n", encoding="utf-8")
             else:
                 self.plot().save(path)

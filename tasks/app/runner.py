@@ -11,6 +11,7 @@ from tasks.app.folders import is_writer
 from tasks.app.jobs import in_sweep, needs_own_command, run_own_command
 from tasks.app.resolve import Settings
 from tasks.checkpoint.manifest import read_manifest
+from tasks.checkpoint.peek import check_task, trained_by
 from tasks.common.console import report
 from tasks.common.cpu import bind_threads
 from tasks.common.errors import UserError
@@ -50,6 +51,9 @@ def run(settings: Settings, typed: Sequence[str], folder: Path) -> None:
     model = run.source.model
     if model is not None and (made_by := read_manifest(model)["task"]) != run.task:
         raise UserError(f"model={model} was exported by tasks.{made_by}: use python -m tasks.{made_by}")
+    for path in filter(None, (run.source.checkpoint, run.source.resume)):
+        if trained := trained_by(path):  # a mistake shows before torch is imported
+            check_task(path, run.task, *trained)
     if run.mode == "predict":
         predict_images(settings, typed, folder)
     else:

@@ -11,6 +11,7 @@ from backbones.domain_norm import state_for_domains, state_of_domains
 from backbones.torch_file import check_sound
 from tasks.checkpoint.digest import check_digest
 from tasks.checkpoint.metadata import FORMAT, check_metadata
+from tasks.checkpoint.peek import check_task
 from tasks.checkpoint.reading import read_file
 from tasks.common.errors import UserError
 from tasks.common.task_info import infos
@@ -88,10 +89,7 @@ def converted(checkpoint: Mapping[str, Any], path: str | Path, task: str) -> dic
     metadata, state = checkpoint["mobilevision"], checkpoint["state_dict"]
     if task == "multitask":
         return {**checkpoint, "mobilevision": {**of_several(metadata), "converted": True}}
-    if metadata["task"] != "multitask" or task not in metadata["tasks"]:
-        has = f" with {', '.join(metadata['tasks'])}" if metadata["task"] == "multitask" else ""
-        own = metadata["task"]
-        raise UserError(f"{path} was trained by tasks.{own}{has}, not tasks.{task}: use python -m tasks.{own}")
+    check_task(path, task, metadata["task"], list(metadata["tasks"]))
     if metadata["config"].get("batchnorm") == "separate":
         sets = list(metadata["config"]["datasets"])
         state = state_of_domains(state, [sets.index(name) for name in metadata["tasks"][task]["datasets"]] or [0])

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from tasks.common.gallery import Gallery, evenly_spread
 from tasks.common.labels import Pixels
+from tasks.common.legend import WIDEST, shortened
 from tasks.common.photos import THUMBNAIL, photo
 from tasks.common.records import Picture, Record
 from tasks.common.thumbnails import COLUMNS, GAP, LINE, RIGHT, TILE, WRONG, draw_text, enlarged, tile
@@ -157,6 +158,7 @@ def confusion(matrix: NDArray[np.int64], names: Sequence[str]) -> Image.Image:
         side = classes * max(1, 800 // classes)
         return Image.fromarray(shaded).resize((side, side), Image.Resampling.NEAREST)
     font, cell = ImageFont.load_default(13), 44
+    names = [shortened(name, font, WIDEST) for name in names]
     margin = 16 + round(max(font.getlength(name) for name in names))
     legend = "truth down, prediction across"
     width = margin + max(classes * cell, round(font.getlength(legend))) + 8

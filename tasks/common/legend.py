@@ -1,6 +1,7 @@
 """A legend below a picture: colours and their meanings."""
 
 import math
+from bisect import bisect_right
 from collections.abc import Sequence
 
 from PIL import Image, ImageDraw, ImageFont
@@ -8,6 +9,8 @@ from PIL import Image, ImageDraw, ImageFont
 Colour = tuple[int, int, int]
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 Entry = tuple[Colour, str]
+LONGEST = 1000  # letters of a text: no picture is wide enough for more
+WIDEST = 400  # pixels of a name beside a chart
 NARROWEST = 160  # pixels: narrower pictures get a white margin
 
 
@@ -40,8 +43,8 @@ def with_legend(picture: Image.Image, entries: Sequence[Entry], font: Font | Non
 
 def shortened(text: str, font: Font, width: float) -> str:
     """Cut a text to this width; a cut text ends in an ellipsis."""
-    if font.getlength(text) <= width:
+    begin = text[:LONGEST]
+    if begin == text and font.getlength(text) <= width:
         return text
-    while text and font.getlength(f"{text}…") > width:
-        text = text[:-1]
-    return f"{text}…"
+    fits = bisect_right(range(len(begin) + 1), width, key=lambda count: font.getlength(f"{begin[:count]}…"))
+    return f"{begin[: max(0, fits - 1)]}…"

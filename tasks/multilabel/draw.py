@@ -11,6 +11,7 @@ from torch import Tensor
 
 from tasks.common.gallery import Gallery, evenly_spread
 from tasks.common.labels import Pixels
+from tasks.common.legend import WIDEST, shortened
 from tasks.common.photos import THUMBNAIL, photo
 from tasks.common.records import Picture, Record
 from tasks.common.thumbnails import COLUMNS, GAP, LINE, RIGHT, TILE, WRONG, draw_text, enlarged, tile
@@ -151,7 +152,7 @@ def bars(precisions: Mapping[str, float | None], images: Mapping[str, int]) -> I
     """A bar for the average precision of each class, the lowest first, with its number of images."""
     scored = sorted((value, name) for name, value in precisions.items() if value is not None)[:BARS]
     font = ImageFont.load_default(13)
-    texts = [f"{name} ({images[name]})" for _, name in scored]
+    texts = [f"{shortened(name, font, WIDEST)} ({images[name]})" for _, name in scored]
     margin = 16 + round(max((font.getlength(text) for text in texts), default=0))
     title = "average precision of the classes (images that have them)"
     title += f": the {BARS} lowest" if len(scored) == BARS else ""

@@ -16,6 +16,7 @@ from tasks.common.errors import UserError, visible
 from tasks.page.server import local_server, page_of
 
 PORT = 8000
+USAGE = "python -m tasks.page <folder> [port=8000]"
 
 
 def parse(arguments: Sequence[str]) -> tuple[Path, int]:
@@ -26,8 +27,13 @@ def parse(arguments: Sequence[str]) -> tuple[Path, int]:
     """
     folders = [argument for argument in arguments if not argument.startswith("port=")]
     ports = [argument.removeprefix("port=") for argument in arguments if argument.startswith("port=")]
-    if len(folders) != 1 or len(ports) > 1:
-        raise UserError("one folder is needed: python -m tasks.page <folder> [port=8000]")
+    for argument in folders:
+        if argument.startswith("-") or ("=" in argument and not Path(argument).exists()):
+            raise UserError(f"{argument}: the only key is port=…: {USAGE}")
+    if len(folders) != 1 or not folders[0]:
+        raise UserError(f"{f'{len(folders)} folders' if folders[1:] else 'no folder'}: {USAGE}")
+    if len(ports) > 1:
+        raise UserError(f"port={ports[1]}: port is given twice")
     port = ports[0] if ports else str(PORT)
     if not (port.isascii() and port.isdigit() and int(port) < 65_536):
         raise UserError(f"port={port} is not a whole number from 0 to 65,535")

@@ -95,7 +95,7 @@ def page_of(folder: Path) -> Path:
         if (each / "index.html").is_file() and (each / "model.json").is_file():
             return each
     if not folder.is_dir():
-        raise UserError(f"{folder}: no such folder")
+        raise UserError(f"{folder}: {'a file, not a folder' if folder.exists() else 'no such folder'}")
     raise UserError(f"{folder}: neither it nor its page/ is a page; mode=export export.page=true writes one")
 
 

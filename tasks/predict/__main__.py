@@ -12,6 +12,7 @@ threads=N         of the runtime; default: its own
 import sys
 import time
 from collections.abc import Sequence
+from difflib import get_close_matches
 from pathlib import Path
 
 from tasks.common.console import refusing, run_command
@@ -19,6 +20,8 @@ from tasks.common.errors import UserError
 from tasks.common.plugins import take_from
 
 KEYS = ("model", "input", "output", "threads")
+INPUTS = "input=<image, folder, glob, list or video>"
+MOST_THREADS = 1024  # as for runtime.threads
 
 
 def main() -> None:
@@ -27,7 +30,7 @@ def main() -> None:
     if not arguments or {"--help", "-h"} & set(arguments):
         print(__doc__)
         return
-    checkpoint = [word.partition("=")[2] for word in arguments if word.startswith("checkpoint=")]
+    checkpoint = [word.partition("=")[2] for word in arguments if word.startswith("checkpoint=") and word[11:]]
     with refusing():
         take_from(arguments)
         if not checkpoint:
@@ -51,15 +54,20 @@ def given(arguments: Sequence[str]) -> dict[str, str]:
         if key == "plugins":
             continue
         if not is_pair or key not in KEYS:
-            raise UserError(f"{word}: not one of {'=…, '.join(KEYS)}=…, or checkpoint=… with any key of its task")
+            near = get_close_matches(key, (*KEYS, "checkpoint"), 1)
+            meant = f" (did you mean {near[0]}=…?)" if near else ""
+            raise UserError(
+                f"{word}: not one of {'=…, '.join(KEYS)}=…, or checkpoint=… with any key of its task{meant}"
+            )
         if key in found:
             raise UserError(f"{word}: {key} is given twice")
         found[key] = value
-    for key in ("model", "input"):
+    for key, what in (("model", "model=<exported file> or checkpoint=<best.ckpt>"), ("input", INPUTS)):
         if not found.get(key):
-            raise UserError(f"{key}=… is missing: model=<exported file> input=<image, folder, glob, list or video>")
-    if not found.get("threads", "1").isdecimal() or int(found.get("threads", "1")) < 1:
-        raise UserError(f"threads={found['threads']}: a number from 1 on")
+            raise UserError(f"{key}=… is missing: {what}")
+    threads = found.get("threads", "1")
+    if not (threads.isascii() and threads.isdigit() and 1 <= int(threads[:9]) <= MOST_THREADS):
+        raise UserError(f"threads={threads}: a whole number from 1 to {MOST_THREADS:,}")
     return found
 
 

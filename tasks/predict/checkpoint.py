@@ -8,6 +8,8 @@ from typing import Any
 import torch
 
 from tasks.checkpoint.checkpoint import open_checkpoint
+from tasks.common.entries import short
+from tasks.common.errors import UserError
 from tasks.common.labels import Pixels
 from tasks.common.output import size_to_see
 from tasks.data.transforms.letterbox import Stretch
@@ -103,3 +105,19 @@ def best_device(accelerator: str) -> torch.device:
     if accelerator == "cpu":
         return torch.device("cpu")
     return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
+
+
+def named_device(device: Any) -> torch.device:
+    """A device by its name in PyTorch.
+
+    Raises:
+        UserError: if PyTorch does not know it, or this machine does not have it.
+    """
+    try:
+        found: torch.device = torch.device(device)
+        torch.empty(0, device=found)
+    except (RuntimeError, TypeError, AssertionError, ValueError, NotImplementedError) as error:
+        raise UserError(f"device={short(device)}: {' '.join(str(error).split())}") from None
+    if found.type == "meta":
+        raise UserError("device=meta has no values to compute with")
+    return found

@@ -6,7 +6,8 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from tasks.common.labels import Pixels
+from tasks.common.errors import UserError
+from tasks.common.labels import VOID, Pixels
 from tasks.common.legend import Colour, Entry
 from tasks.common.output import Found, Layer, Output, save_png
 from tasks.segment.draw import overlay
@@ -17,11 +18,16 @@ class SegmentOutput(Output):
 
     Args:
         classes: (name, label id, colour) in the order of the train ids.
+
+    Raises:
+        UserError: for no class, or more than a label map can hold.
     """
 
     layer: ClassVar[Layer] = Layer.AREAS
 
     def __init__(self, classes: Sequence[tuple[str, int, Sequence[int]]]) -> None:
+        if not 1 <= len(classes) <= VOID:
+            raise UserError(f"{len(classes)} classes: a label is one of 1 to {VOID}, beside void, {VOID}")
         self.ids = np.array([label_id for _, label_id, _ in classes], np.uint8)
         self.names = [name for name, _, _ in classes]
         self.colours: list[Colour] = [(red, green, blue) for _, _, (red, green, blue) in classes]

@@ -19,7 +19,8 @@ PAGES = sorted(path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md"))
 def listed() -> list[str]:
     """The pages of the navigation."""
     (nav,) = (yaml.safe_load("nav:\n" + part)["nav"] for part in NAVIGATION.split("\nnav:\n")[1:])
-    return [page for section in nav for pages in section.values() for page in pages]
+    entries = [entry for section in nav for pages in section.values() for entry in pages]
+    return [page for entry in entries for page in (entry.values() if isinstance(entry, dict) else [entry])]
 
 
 def test_every_page_is_in_the_navigation():

@@ -23,10 +23,13 @@ JPEG_TAIL = 4096  # bytes searched for the end marker: some cameras append bytes
 LOSSY = ("JPEG", "MPO", "JPEG2000", "AVIF")  # would change the ids of a label map
 
 
-def find_images(pattern: str) -> list[Path]:
+def find_images(pattern: str, key: str = "input=") -> list[Path]:
     """Files named by a path, a folder (searched recursively) or a glob, sorted by name.
 
     A folder gives its files with an image suffix, even unreadable ones; a path or a glob gives what it names.
+
+    Args:
+        key: that was typed, for messages.
 
     Raises:
         UserError: if nothing is found.
@@ -41,13 +44,13 @@ def find_images(pattern: str) -> list[Path]:
         found = [path / name for name in files_below(path, others)]
         line = passed_over(others)
         if not found:
-            raise UserError(f"input={pattern}: no image in that folder ({line or ', '.join(SUFFIXES)})")
+            raise UserError(f"{key}{pattern}: no image in that folder ({line or ', '.join(SUFFIXES)})")
         if line:
-            report(f"input={pattern}: {line}")
+            report(f"{key}{pattern}: {line}")
     elif stat.S_ISREG(mode):
         found = [path]
     elif mode:
-        raise UserError(f"input={pattern} is {KINDS.get(stat.S_IFMT(mode), 'no regular file')}, not a file")
+        raise UserError(f"{key}{pattern} is {KINDS.get(stat.S_IFMT(mode), 'no regular file')}, not a file")
     else:
         try:
             names = glob(str(path), recursive=True)  # noqa: PTH207 - Path.glob takes no absolute patterns
@@ -55,7 +58,7 @@ def find_images(pattern: str) -> list[Path]:
             names = []
         found = [Path(name) for name in names if Path(name).is_file()]
         if not found:
-            raise UserError(f"input={pattern}: no such file or folder, and no file matches it")
+            raise UserError(f"{key}{pattern}: no such file or folder, and no file matches it")
     return sorted(found)
 
 

@@ -2,6 +2,7 @@
 
 import { Camera } from "./camera.js";
 import { draw } from "./draw.js";
+import { readModel } from "./model.js";
 import { Network } from "./network.js";
 import { checked, results, thresholds, timings } from "./panel.js";
 import { ofFile, pixelsOf } from "./photo.js";
@@ -142,7 +143,7 @@ function tellRuntime({ kind, threads, gpu, why }) {
 
 async function begin() {
   try {
-    shown.model = await (await fetch("model.json")).json();
+    shown.model = await readModel(new URL("model.json", document.baseURI));
     tellModel(shown.model);
     shown.tasks = thresholds(part.thresholds, shown.model, redraw);
     const asked = new URLSearchParams(location.search);  // ?runtime=wasm or webgpu, ?threads=2

@@ -1,6 +1,7 @@
 // Whether this browser gives what the machine gave that wrote the file: decode.py's self-test, on example/.
 
 import { decode, prepare } from "./decode.js";
+import { fetched } from "./model.js";
 import { parse } from "./npy.js";
 
 const TOLERANCE = { fp32: 1e-3, fp16: 1e-2, bf16: 5e-2, int8: 1e-1 };  // of outputs on another processor
@@ -44,12 +45,6 @@ async function labelMap(base) {
   pen.drawImage(bitmap, 0, 0);
   const { data } = pen.getImageData(0, 0, bitmap.width, bitmap.height);
   return Uint8Array.from({ length: data.length / 4 }, (_, k) => data[4 * k]);
-}
-
-async function fetched(url) {
-  const answer = await fetch(url);
-  if (!answer.ok) throw new Error(`${url.pathname}: ${answer.status}`);
-  return answer;
 }
 
 function share(got, expected) {  // of values that differ

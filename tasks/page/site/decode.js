@@ -29,7 +29,7 @@ export function prepare(photo, model) {
     throw new Error(`it is ${height}×${width} pixels, and the file takes ${takes.height}×${takes.width} (height×width)`);
   }
   const [x, y, across, down] = place;
-  const { data, step } = resized(seen, [down, across], rule.interpolation, rule.pillow ?? 0);
+  const { data, step } = resized(seen, [down, across], rule.interpolation ?? "torch", rule.pillow ?? 0);
   const image = new Uint8Array(3 * height * width).fill(rule.fill ?? 0);
   const [left, right] = [Math.max(0, -x), Math.min(across, width - x)];
   for (let row = Math.max(0, -y); row < Math.min(down, height - y); row++) {
@@ -50,7 +50,14 @@ export function decode(outputs, model, size, place, row = 0) {
   const found = {};
   for (const [name, task] of Object.entries(model.tasks)) {
     const own = {};
-    for (const [role, key] of Object.entries(task.outputs)) own[role] = ofRow(outputs[key], row);
+    for (const [role, key] of Object.entries(task.outputs)) {
+      if (!outputs[key]) throw new Error(`model.json: the file has no output ${key}, as tasks.${name}.outputs says`);
+      own[role] = ofRow(outputs[key], row);
+    }
+    const count = classesIn(own);
+    if (count !== null && task.classes && count !== task.classes.length) {
+      throw new Error(`model.json: tasks.${name}.classes are ${task.classes.length}, and the file gives ${count}`);
+    }
     if (own.boxes || own.offsets) {
       const [seen] = fitted(model.input.resize, size);
       const { boxes, scores, labels } = objects(own, task, seen);
@@ -64,6 +71,13 @@ export function decode(outputs, model, size, place, row = 0) {
     }
   }
   return found;
+}
+
+// How many classes the outputs of a task are for; null if they do not tell.
+function classesIn({ logits, offsets, boxes, scores, probabilities: shares }) {
+  if (offsets && logits?.dims.length === 2) return logits.dims[1] - 1;  // the first is the background
+  if (boxes) return scores?.dims.length === 2 ? scores.dims[1] : null;
+  return (logits ?? shares)?.dims[0] ?? null;
 }
 
 function ofRow({ data, dims }, row) {

@@ -66,7 +66,7 @@ function drawBoxes(pen, task, { boxes, scores, labels }, least, scale) {
   pen.textBaseline = "middle";
   const tags = [];
   sure.forEach((k, place) => {
-    const text = `${task.classes[labels[k]].name} ${scores[k].toFixed(2)}`;
+    const text = `${task.classes[labels[k]]?.name ?? labels[k]} ${scores[k].toFixed(2)}`;
     const [wide, tall] = [pen.measureText(text).width + high / 2, high * 1.3];
     const [left, top] = places[place];
     const x = Math.max(0, Math.min(left, pen.canvas.width - wide));

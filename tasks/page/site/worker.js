@@ -3,6 +3,7 @@
 
 import { check } from "./check.js";
 import { decode, prepare } from "./decode.js";
+import { fetched, readModel } from "./model.js";
 import { open } from "./runtime.js";
 
 let [model, runtime] = [null, null];
@@ -10,7 +11,7 @@ let [model, runtime] = [null, null];
 const CALLS = {
   // Fetch and open the file; given: {base, asked, threads}.
   async open({ base, asked, threads }) {
-    model = await (await fetched(new URL("model.json", base))).json();
+    model = await readModel(new URL("model.json", base));
     const bytes = new Uint8Array(await (await fetched(new URL(model.file, base))).arrayBuffer());
     runtime = await open(bytes, model, asked, threads);
     return { kind: runtime.kind, threads: runtime.threads, gpu: runtime.gpu, why: runtime.why };
@@ -30,12 +31,6 @@ const CALLS = {
 
   check: ({ photo, base }) => check(runtime.run, model, photo, base),
 };
-
-async function fetched(url) {
-  const answer = await fetch(url);
-  if (!answer.ok) throw new Error(`${url.pathname}: ${answer.status} ${answer.statusText}`);
-  return answer;
-}
 
 self.onmessage = async ({ data: { id, call, given } }) => {
   try {

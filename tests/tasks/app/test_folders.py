@@ -182,3 +182,22 @@ def test_two_jobs_of_a_sweep_share_no_folder(capsys):
     with pytest.raises(SystemExit) as stop:
         callback.on_job_start(config)
     assert stop.value.code == 2 and "hydra.sweep.subdir=seed0: two jobs" in capsys.readouterr().err
+
+
+def test_a_disk_without_room_is_named(tmp_path):
+    code = (
+        "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"  # as a full disk
+        "from tasks.app.cli import main; main('segment')"
+    )
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "kept" / "notes.txt").write_text("mine")
+    for words in ([f"hydra.run.dir={tmp_path / 'kept'}"],
+                  ["-m", "seed=0,1", f"hydra.sweep.dir={tmp_path / 'sweep'}"]):  # fmt: skip
+        done = subprocess.run(
+            [sys.executable, "-B", "-c", code, *words, "dataset=streets"],
+            cwd=Path(__file__).parents[3], capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 2 and done.stderr.startswith(f"error: {words[-1]}: File too large ("), done.stderr
+        assert done.stderr.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["kept"]
+    assert [path.name for path in (tmp_path / "kept").iterdir()] == ["notes.txt"]

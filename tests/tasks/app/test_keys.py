@@ -104,6 +104,9 @@ def test_the_command_prints_a_section(command):
         (["-m"], "--keys -m: at most one prefix"),
         (["dataset=nonesuch"], "dataset=nonesuch: no such option"),
         (["epochs=3"], "epochs=3: write trainer.max_epochs=3"),
+        (["seed=abc"], "seed=abc is not a whole number from 0"),
+        (["trainer.max_epochs=abc", "trainer"], "trainer.max_epochs=abc is not a whole number"),
+        (["+foo=3"], "+foo=3: nothing reads this key"),
     ],
 )
 def test_what_is_wrong_is_one_line(command, words, message):

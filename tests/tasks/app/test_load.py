@@ -86,6 +86,20 @@ def test_what_cannot_be_used_is_one_line(photos, tmp_path):
         with pytest.raises(UserError, match=said) as caught:
             load(path)
         assert "\n" not in str(caught.value)
+    for path, said in (
+        (None, r"load\(\) takes the path of a checkpoint or an exported file, not NoneType"),
+        ("", r"load\(''\): not a path"),
+        ("https://x.org/best.ckpt", r"load\(\) opens no address"),
+        (BEFORE, "it is a folder; in it: .*multitask.ckpt, .*segment.ckpt"),
+        (tmp_path / "data", "it is a folder without a checkpoint or exported file"),
+    ):
+        (tmp_path / "data").mkdir(exist_ok=True)
+        with pytest.raises(UserError, match=said) as caught:
+            load(path)
+        assert "\n" not in str(caught.value)
+    for device in ("x", [], "meta"):
+        with pytest.raises(UserError, match="device="):
+            load(SEGMENT, device)
     with pytest.raises(UserError, match=r"device=cuda: .* runs on the CPU"):
         load(EXPORTED, "cuda")
     model = load(EXPORTED)

@@ -2,6 +2,7 @@
 
 import doctest
 
+import numpy as np
 import pytest
 import torch
 
@@ -48,6 +49,10 @@ def test_names_and_counts():
     assert build("detect", 4, backbone="mobilenet_v3_small").task("detect").class_names[0] == "class 0"
     named = build("detect", ["cat", "dog"], backbone="mobilenet_v3_small")
     assert named.task("detect").class_names == ["cat", "dog"]
+    for names in (np.array(["cat", "dog"]), (name for name in ("cat", "dog"))):
+        built = build("detect", names, backbone="mobilenet_v3_small", weights=None)
+        assert built.task("detect").class_names == ["cat", "dog"]
+    assert len(build("detect", np.int64(4), backbone="mobilenet_v3_small").task("detect").class_names) == 4
 
 
 @pytest.mark.parametrize(
@@ -58,6 +63,25 @@ def test_names_and_counts():
         (("multitask", 3), {}, "multitask is no task with a head of its own; there are segment, detect"),
         (("segment", [1, 2]), {}, r"classes=\[1, 2\]: a number of classes, or a list of their names"),
         (("segment", []), {}, r"classes=\[\]: a number of classes"),
+        (
+            ("segment", "road"),
+            {},
+            r"classes='road': a number of classes, or a list of their names: \[\"road\", \"sky\"\]",
+        ),
+        (("segment", {"road", "sky"}), {}, r"classes=\{'.*\}: a number of classes, or a list of"),
+        (("segment", True), {}, "classes=True: a number of classes"),
+        (("segment", 2.0), {}, r"classes=2\.0: a number of classes"),
+        (("segment", None), {}, "classes=None: a number of classes"),
+        (("segment", ["a", "b", "a"]), {}, "classes: the name 'a' is there twice"),
+        (("segment", ["a", " "]), {}, "classes: the name ' ' is empty or cannot be printed"),
+        (("segment", ["a", "b\n"]), {}, r"classes: the name 'b\\n' is empty or cannot be printed"),
+        (("classify", 10**9), {}, "classes=1000000000: a number of classes is from 1 to 100,000"),
+        (("segment", 0), {}, "classes=0: a number of classes is from 1"),
+        (("segment", 300), {}, "300 classes: a label is one of 1 to 255, beside void, 255"),
+        ((["segment"], 3), {}, r"\['segment'\] is no task with a head of its own"),
+        (("segment", 3, 3), {}, '3: an override is a text, "trainer.max_epochs=2", or a keyword'),
+        (("segment", 3, "backbone"), {}, "backbone: an override is key=value"),
+        (("segment", 3, "--help"), {}, "--help is for the command line"),
     ],
 )
 def test_mistakes_are_one_line(arguments, keys, message):

@@ -63,7 +63,18 @@ def test_train_and_evaluate(cityscapes, tmp_path, monkeypatch, capsys):
     ("call", "message"),
     [
         (lambda: train("segment", backbone="mobilenet_v9"), "backbone=mobilenet_v9: no such option"),
-        (lambda: train("segmnt"), r"segmnt is no command \(did you mean segment\?\); there are"),
+        (
+            lambda: train("segmnt"),
+            r"train\('segmnt'\): no such task \(did you mean segment\?\); there are segment, detect",
+        ),
+        (lambda: train("predict"), r"train\('predict'\): no such task; there are"),
+        (lambda: train(3), r"train\(3\): no such task; there are segment"),
+        (lambda: train("segment", 3), '3: an override is a text, "trainer.max_epochs=2", or a keyword argument'),
+        (lambda: train("segment", {"seed": 1}), r"\{'seed': 1\}: an override is a text"),
+        (lambda: train("segment", "--keys"), "--keys is for the command line"),
+        (lambda: train("segment", mode="export"), "mode=export: this is mode=train"),
+        (lambda: evaluate(3), r"evaluate\(\) takes the path of a checkpoint or an exported file, not int"),
+        (lambda: evaluate(""), r"evaluate\(''\): not a path"),
         (lambda: train("segment", "-m", "seed=0,1"), "-m is for the command line"),
         (lambda: evaluate("none.ckpt"), "no checkpoint at none.ckpt"),
         (lambda: evaluate(EXPORTED, "dataset=cityscapes", dataset={"root": "none"}), "none"),
@@ -75,6 +86,17 @@ def test_mistakes_are_user_errors(call, message, tmp_path, monkeypatch, capfd):
         call()
     assert not str(caught.value).startswith("error: ") and "\n" not in str(caught.value)
     assert not list(tmp_path.glob("outputs/*/*")) and "error:" not in capfd.readouterr().out
+
+
+def test_a_training_that_was_not_scored_has_no_scores(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(program, "follow", lambda command: (0, ""))
+    assert train("segment", stop_after=1) == {}
+
+
+def test_a_folder_of_options_of_ones_own():
+    assert words_of(["--config-dir", "mine", "~scale"], {}) == ["--config-dir", "mine", "~scale"]
+    assert words_of(["--config-dir=mine"], {}) == ["--config-dir=mine"]
 
 
 def test_the_command_of_each_file(monkeypatch, tmp_path):

@@ -30,8 +30,9 @@ def test_the_page(cityscapes, tmp_path, monkeypatch):
     monkeypatch.setattr(program, "run", run)
     names: dict[str, object] = {}
     blocks = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
-    assert len(blocks) == 3
+    assert len(blocks) == 4
     for block in blocks:
         exec(compile(block, str(PAGE), "exec"), names)
     assert Image.open("seen.png").width >= 128 and Path("seen.json").stat().st_size > 100
+    assert sum(names["areas"].values()) == 64 * 128
     assert set(names["maps"]) >= {"c5"} and names["outputs"].shape == (2, 2, 8, 12), names["outputs"].shape

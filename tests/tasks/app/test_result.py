@@ -3,9 +3,11 @@
 import base64
 import io
 import json
+import re
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from tasks import load
@@ -54,7 +56,10 @@ def test_attributes_of_one_head():
     assert boxes.boxes.tolist() == [[2, 3, 20, 30], [10, 5, 40, 25]] and boxes.labels.tolist() == [1, 0]
     assert boxes.names == ["dog", "cat"] == boxes["detect"]["names"]
     assert boxes.scores.tolist() == pytest.approx([0.9, 0.2])
-    assert model_of("segment").predict(IMAGE).mask.shape == (36, 48)
+    areas = model_of("segment").predict(IMAGE)
+    assert areas.mask.shape == (36, 48) and areas.names[areas.mask[-1, 0]] == "car"
+    with pytest.raises(KeyError, match="'detect': there are segment"):
+        _ = areas["detect"]
     kind = model_of("classify").predict(IMAGE)
     assert kind.names == ["field", "town"] and kind.probabilities.tolist() == [0.7, 0.3]
     assert model_of("multilabel").predict(IMAGE).names == ["night"]
@@ -78,7 +83,8 @@ def test_a_threshold_is_of_the_results_and_of_the_picture():
     np.testing.assert_array_equal(high[:36, :48], IMAGE)
     assert repr(model.predict(IMAGE, 0.1)) == "Result(detect: 1 dog, 1 cat)"
     assert model_of("multilabel").predict(IMAGE, 0.4).names == ["night", "rain"]
-    for wrong in (-0.1, 1.5, float("nan")):
+    assert model.predict(IMAGE, np.float32(0.5)).names == ["dog"]
+    for wrong in (-0.1, 1.5, float("nan"), "x", "0.5", [0.5], np.array([0.1, 0.2]), True):
         with pytest.raises(UserError, match=r"threshold=.*: a score is a number from 0 to 1"):
             model.predict(IMAGE, wrong)
 
@@ -127,6 +133,10 @@ def test_pictures(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match="file"):
         result.save(tmp_path / "file" / "a.png")
+    assert json.loads(result.save(tmp_path / "a.JSON").read_text())["segment"]["names"]
+    for wrong, said in ((None, "save() takes a file's path"), ("", "save(''): not a path"), (tmp_path, "is a folder")):
+        with pytest.raises(UserError, match=re.escape(said)):
+            result.save(wrong)
 
 
 def test_a_picture_needs_its_file(photos):
@@ -154,3 +164,68 @@ def test_every_head_of_a_checkpoint(photos):
     result = load(MULTITASK, "cpu").predict(photos / "b.png", threshold=0.0)
     assert set(json.loads(result.to_json())) == {"path", "segment", "detect", "classify"}
     assert result.plot().size[0] >= 31 and len(result.boxes) == len(result.scores) > 100
+
+
+def test_iterators_are_several_images(photos):
+    model = model_of("detect")
+    assert len(model.predict(IMAGE for _ in range(3))) == 3 and model.predict([]) == model.predict(iter(())) == []
+    assert [result.path.name for result in model.predict(photos.glob("*.png"))] == ["b.png"]
+    with pytest.raises(UserError, match=r"images\[1\]: predict\(\) takes a path, .* not NoneType"):
+        model.predict([IMAGE, None])
+
+
+@pytest.mark.parametrize(
+    ("image", "said"),
+    [
+        ("", "predict(''): not a path"),
+        ("a\0.png", r"predict('a\x00.png'): not a path"),
+        ("https://user:secret@x.org/a.jpg", "predict() opens no address (https:/…): download the file"),
+        ("data:image/png;base64,xx", "predict() opens no address (data:…)"),
+        ("rtsp://x", "a stream is for mode=predict"),
+        ("x" * 5000, "File name too long"),
+        ({"a.png"}, "not set"),
+        (io.BytesIO(b"x"), "not BytesIO"),
+        (b"a.png", "not bytes"),
+        (Image.new("RGB", (0, 0)), "the PIL image has 0×0 pixels"),
+        (Image.new("I;16", (4, 4)), "a PIL image of more than 8 bits a channel (mode I;16)"),
+        (IMAGE / 255, "the array is no photo: its values are float64 from 0.3529 to 0.3529, not uint8"),
+        (IMAGE[..., 0], "the array is no photo: it is grey (36×48)"),
+        (torch.zeros(36, 48, 3), "a tensor of 36×48×3: an image is (3, H, W) uint8 RGB: image.permute(2, 0, 1) makes"),
+        (torch.zeros(3, 4, 4, dtype=torch.bfloat16), "a tensor of torch.bfloat16: an image is uint8"),
+        (torch.zeros(3, 4, 4, dtype=torch.uint8).to_sparse(), "a tensor of torch.sparse_coo"),
+        (torch.zeros(3, 4, 4, dtype=torch.uint8, device="meta"), "on meta: an image is a dense one"),
+    ],
+)
+def test_what_is_no_image_is_one_line(image, said, photos, monkeypatch):
+    monkeypatch.chdir(photos)  # has images, which '' does not name
+    with pytest.raises(UserError, match=re.escape(said)) as caught:
+        model_of("detect").predict(image)
+    assert "\n" not in str(caught.value) and "secret" not in str(caught.value)
+
+
+def test_a_closed_image_and_a_folder_without_images(photos):
+    closed = Image.open(photos / "b.png")
+    closed.close()
+    with pytest.raises(UserError, match="the PIL image cannot be decoded: Operation on closed image"):
+        model_of("detect").predict(closed)
+    (photos / "new").mkdir()
+    with pytest.raises(UserError, match=r"^[^=]*new: no image in that folder"):  # input= is of the command line
+        model_of("detect").predict(photos / "new")
+    with pytest.raises(UserError, match="bgr='x': True if arrays are BGR"):
+        model_of("detect").predict(IMAGE, bgr="x")
+
+
+def test_the_home_folder(photos, monkeypatch):
+    monkeypatch.setenv("HOME", str(photos))
+    result = model_of("segment").predict("~/b.png")
+    assert result.path == photos / "b.png" == model_of("segment").predict("~/*.png")[0].path
+    assert result.save("~/saved.json") == photos / "saved.json"
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "PA", "RGBA", "RGBa", "La", "CMYK", "YCbCr", "HSV"])
+def test_every_mode_of_eight_bits(mode):
+    seen = []
+    model = model_of("detect")
+    model.find = lambda pixels: seen.append(pixels) or {"detect": FOUND["detect"]}
+    model.predict(Image.new(mode, (48, 36)))
+    assert seen[0].shape == (36, 48, 3) and seen[0].dtype == np.uint8

@@ -255,6 +255,13 @@ def test_a_folder_that_is_not_whole_says_so(open_page, exported):
     page = open_page(exported)
     assert page.text("status") == "The network could not be opened: /model.onnx: 404 Not Found"
     assert page.run("return [...document.querySelectorAll('button')].every((button) => button.disabled)")
+    for text, said in (
+        ("{", "model.json is no JSON: "),
+        ('{"file": "model.onnx"}', "model.json: outputs (nothing) is not"),
+    ):
+        (exported / "page" / "model.json").write_text(text)
+        told = open_page(exported).text("status")
+        assert told.startswith(f"The network could not be opened: {said}") and "\n" not in told
 
 
 def test_any_static_server_will_do_with_one_thread(chromium, exported):

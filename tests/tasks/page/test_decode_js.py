@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from tasks.checkpoint.manifest_rules import problem_of
 from tasks.classify.output import ClassifyOutput
 from tasks.data.transforms.letterbox import Letterbox, Stretch
 from tasks.data.transforms.resize import FILTERS, ResizeCentreCrop
@@ -264,3 +265,85 @@ def test_node_imports_it_too(tmp_path):
     (tmp_path / "try.mjs").write_text(script)
     done = subprocess.run(["node", "try.mjs"], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert json.loads(done.stdout) == prepare(image, model)[0].ravel().tolist()
+
+
+WRONG = [  # keys of model.json, a value that is wrong there, and what the page says
+    ("input.resize", None, "input.resize has no rule"),
+    ("input.resize.rule", "squeeze", 'input.resize: there is no rule "squeeze" for resizing'),
+    ("input.resize.height", "8", 'input.resize.height "8" is not a whole number from 1 on'),
+    ("input.height", 2.5, "input.height 2.5 is not a whole number from 1 on, or null"),
+    ("input.upright", "yes", 'input.upright "yes" is not true or false'),
+    ("input", [], "input is no table of names and values"),
+    ("outputs", None, "outputs null is not one of raw, decoded, final"),
+    ("precision", "fp8", 'precision "fp8" is not one of fp32, fp16, bf16, int8'),
+    ("file", 3, "file is no name of an .onnx file"),
+    ("tasks", {}, "tasks is no table of tasks"),
+    ("tasks.detect", 3, "tasks.detect is no table of names and values"),
+    ("tasks.detect.outputs", {"logits": "a"}, "tasks.detect.outputs are not logits, offsets, as raw outputs are"),
+    ("tasks.detect.outputs.logits", 3, "tasks.detect.outputs {"),
+    ("tasks.detect.classes", [], "tasks.detect.classes is no list of classes"),
+    ("tasks.detect.classes", [None], "tasks.detect.classes[0] null is no class of detect"),
+    ("tasks.detect.threshold", 2, "tasks.detect.threshold 2 is not a number from 0 to 1, or null"),
+    ("tasks.detect.select", None, "tasks.detect.select is no table of names and values"),
+    ("tasks.detect.select.overlap", "x", 'tasks.detect.select.overlap "x" is not a number from 0 to 1'),
+    ("tasks.detect.select.detections", 0, "tasks.detect.select.detections 0 is not a whole number from 1 on, 100000"),
+    ("tasks.detect.score", None, "tasks.detect.score null is not one of softmax, sigmoid"),
+    ("tasks.detect.holes", [99], "tasks.detect.holes [99] are not numbers of classes"),
+    ("tasks.detect.weights", [1, 2, 3], "tasks.detect.weights [1,2,3] are not four numbers above 0"),
+    ("tasks.detect.largest", None, "tasks.detect.largest null is not a number between 0 and 80"),
+    ("tasks.detect.anchors", None, "tasks.detect.anchors.cells (nothing) are not [rows, columns] of each map"),
+    ("tasks.detect.anchors.shapes", [], "tasks.detect.anchors.shapes [] are not [[width, height], …] of each map"),
+]
+
+
+def described(task, fit):
+    """A whole model.json that Python takes."""
+    model = manifest(task, fit)[0]
+    model["input"] |= {"batch": 1, "upright": True}
+    for name, entry in model["tasks"].items():
+        entry["outputs"] = {role: f"{name}_{role}" for role in entry["outputs"]}
+    own = {"format": 1, "task": task.name, "file": "model.onnx", "runtime": "onnx", "precision": "fp32"}
+    return own | {"outputs": "raw", "sha256": {"model.onnx": "0"}} | model
+
+
+def changed(model, key, value):
+    """A copy with another value."""
+    model = json.loads(json.dumps(model))
+    *path, last = key.split(".")
+    node = model
+    for word in path:
+        node = node[word]
+    node[last] = value
+    return model
+
+
+def test_what_is_wrong_with_model_json_is_said_in_one_line(run):
+    view = Letterbox([HEIGHT, WIDTH])
+    model, areas = described(detect_task(SoftmaxMultiBox()), view), described(segment_task(), view)
+    assert problem_of(model) == problem_of(areas) == ""
+    cases = [model, areas, None, *(changed(model, key, value) for key, value, _ in WRONG)]
+    cases += [changed(areas, "tasks.segment.classes", ["road"]), changed(model, "input.resize.interpolation", None)]
+    script = "const { problemOf } = await import(location.origin + '/model.js'); return cases.map(problemOf);"
+    right, also, nothing, *said, named, default = run(script, cases)
+    assert right == also == default == "" and nothing == "it is no table of names and values"
+    assert named == 'tasks.segment.classes[0] "road" is no class of segment'
+    for (key, value, start), line in zip(WRONG, said, strict=True):
+        assert line.startswith(start) and "\n" not in line, (key, line)
+        assert problem_of(changed(model, key, value)), f"Python takes {key}={value}"
+
+
+def test_an_interpolation_of_null_is_the_default_as_in_decode_py(run):
+    image = photo(np.random.default_rng(0), 30, 41)
+    check_inputs(run, [(image, {**Stretch([48, 80]).rule(), "interpolation": None}, 48, 80)])
+
+
+def test_classes_and_outputs_that_the_file_does_not_have(run):
+    model = described(segment_task(5), Stretch([HEIGHT, WIDTH]))
+    logits = packed(np.zeros((1, 4, 3, 5), np.float32))
+    case = {"model": model, "size": [30, 41], "place": [0, 0, WIDTH, HEIGHT], "row": 0}
+    script = f"try {{ {DECODE} }} catch (error) {{ return error.message; }}"
+    said = [run(script, [{**case, "outputs": {name: logits}}]) for name in ("segment_logits", "other")]
+    assert said == [
+        "model.json: tasks.segment.classes are 5, and the file gives 4",
+        "model.json: the file has no output segment_logits, as tasks.segment.outputs says",
+    ]

@@ -8,11 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.tasks.deploy.conftest import best, exports, scenes  # noqa: F401 - fixtures
 from tests.tasks.multilabel.test_command import CROPS, write_table
 from tests.tasks.multilabel.test_command import TINY as TAGS
-from tests.tasks.page.conftest import exported, runtime, serve  # noqa: F401 - fixtures
-from tests.tasks.page.test_browser import Page
 from tests.tasks.report.looks import faults, photographed
 
 STREETS = (
@@ -159,21 +156,6 @@ def test_a_search(trained, made, chromium):
     photographed(chromium, "search")
 
 
-def test_an_export(exported, chromium):  # noqa: F811
-    chromium.open(exported / "report.html")
-    rows = chromium.run(
-        "return [...document.querySelector('#gate tbody').rows].map((row) => "
-        "[row.cells[0].textContent, Number(row.cells[1].dataset.value), row.cells[3].textContent])"
-    )
-    assert rows == [
-        [row["what"], row["worst"], "yes" if row["holds"] else "no"] for row in read(exported / "gate.json")
-    ]
-    text = chromium.run("return document.querySelector('#exported').textContent")
-    assert read(exported / "model.json")["sha256"]["model.onnx"] in text
-    assert "segment, 19 classes; detect, 8 classes" in text and "tasks.page" in text
-    photographed(chromium, "export")
-
-
 def test_a_benchmark(trained, made, chromium):
     runs = [trained("classify"), trained("classify", "backbone.width=0.5", name="wide")]
     files = ",".join(str(folder / "checkpoints" / "best.ckpt") for folder in runs)
@@ -197,13 +179,6 @@ def check_benchmark(chromium, rows, worth: str) -> None:
     points = chromium.run("return document.querySelector('#benchmark .scatter').points.map(({ x, y }) => [x, y])")
     unit = 1e6 if worth == "multiply_adds" else 1
     assert points == [[row["network_p50_ms"], row[worth] / unit] for row in rows]
-
-
-def test_the_page_that_runs_a_network(exported, chromium, serve):  # noqa: F811
-    page = Page(chromium, f"{serve(exported / 'page')}/")
-    assert page.choose(exported / "page" / "example" / "image.png").startswith("image.png, ")
-    photographed(chromium, "try", quiet=False)
-    assert page.complaints() == []
 
 
 def test_what_is_wrong_with_a_look_is_seen(chromium, tmp_path):
