@@ -1,6 +1,7 @@
 """What a newcomer stumbled over on a run's page: numbers that did not fit together, and what a phone did not show."""
 
 import json
+import shlex
 
 import pytest
 
@@ -90,3 +91,26 @@ def test_a_phone_shows_that_there_is_more_and_breaks_no_word(run, chromium):
     chromium.resize(DESKTOP)
     chromium.run("return new Promise((done) => setTimeout(done, 150))")
     assert not chromium.run(marked)
+
+
+def test_an_exports_page_has_the_commands_that_use_its_file(chromium, tmp_path):
+    name = "a 'model'.onnx"
+    (tmp_path / ".hydra").mkdir()
+    (tmp_path / "page").mkdir()
+    (tmp_path / "page" / "index.html").touch()
+    hydra = {"job": {"name": "detect"}, "overrides": {"hydra": ["hydra.run.dir=out/cells"]}}
+    files = {"gate.json": [], "model.json": {"file": name, "precision": "fp32", "outputs": "raw"}}
+    files |= {".hydra/overrides.yaml": ["mode=export"], ".hydra/hydra.yaml": {"hydra": hydra}}
+    for file, content in files.items():
+        (tmp_path / file).write_text(json.dumps(content))
+    (tmp_path / name).write_bytes(b"12345")
+    opened(chromium, tmp_path)
+    assert texts(chromium, "#exported .command code") == [
+        "python -m tasks.page out/cells/page",
+        f"python -m tasks.detect mode=predict model={shlex.quote(f'out/cells/{name}')} input=photos".replace(
+            "'\"'\"'", "'\\''"
+        ),
+    ]
+    assert chromium.run("return document.querySelector('#exported a').getAttribute('href')") == "page/"
+    facts = dict(zip(texts(chromium, "#exported dt"), texts(chromium, "#exported dd"), strict=True))
+    assert (facts["file"], facts["precision"], facts["outputs"]) == (f"{name}, 5 bytes", "fp32", "raw")
