@@ -93,6 +93,25 @@ def test_a_phone_shows_that_there_is_more_and_breaks_no_word(run, chromium):
     assert not chromium.run(marked)
 
 
+def test_a_caption_without_a_judgement_begins_at_the_left(run, chromium):
+    (run / "report" / "detect" / "pictures.json").rename(run / "report" / "detect" / "augmented.json")
+    path = run / "report" / "detect" / "augmented.json"
+    record = json.loads(path.read_text()) | {"type": "maps"}
+    record["classes"] = [{"name": "a", "colour": [200, 0, 0]}]
+    for picture in record["pictures"]:
+        picture["files"]["truth"] = picture["files"]["image"]
+        del picture["found"], picture["truth"]
+        picture["kind"] = ""
+    path.write_text(json.dumps(record))
+    opened(chromium, run, PHONE)
+    begins = chromium.run(
+        "return [...document.querySelectorAll('.sheet figcaption')].map((each) =>"
+        "each.querySelector('.name').getBoundingClientRect().left - each.getBoundingClientRect().left)"
+    )
+    assert len(begins) == 2 and max(begins) < 13, begins
+    chromium.resize(DESKTOP)
+
+
 def test_an_exports_page_has_the_commands_that_use_its_file(chromium, tmp_path):
     name = "a 'model'.onnx"
     (tmp_path / ".hydra").mkdir()
