@@ -1,11 +1,16 @@
 """Weights by name: torchvision's, timm's and files of the Hugging Face Hub; fetched only when asked for by name."""
 
 import hashlib
+import logging
 import os
 import re
-from collections.abc import Mapping
+import ssl
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError, URLError
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +24,7 @@ from backbones.timm_features import timm_library
 
 TIMM, HUB = "timm:", "hf://"
 OFFLINE = ("MOBILEVISION_OFFLINE", "HF_HUB_OFFLINE")  # variables that forbid the network
+PATIENCE = 5  # seconds for the first answer of the Hub
 ADDRESS = re.compile(r"hf://([\w.-]+/[\w.-]+)/([^@]+?)(?:@([\w./-]+))?")
 
 
@@ -56,7 +62,9 @@ def torchvision_weights(name: str) -> Mapping[str, Tensor]:
     try:
         state: Mapping[str, Tensor] = weights.get_state_dict(check_hash=True)
     except OSError as error:
-        raise ValueError(f"cannot download {name}: {error}; weights=<file.pth> takes a file") from error
+        reason = getattr(error, "reason", error)  # of urllib's, whose text has brackets around it
+        by_hand = f"fetch {weights.url} elsewhere, then weights=<that file> needs no network"
+        raise ValueError(f"cannot download {name}: {reason}; {by_hand}") from error
     return state
 
 
@@ -91,19 +99,57 @@ def downloaded(repository: str, file: str, revision: str | None, what: str) -> P
     except ImportError:
         raise ValueError(f'{what} needs: pip install "mobilevision[hub]"') from None
     why = offline_reason()
+    unreachable = "" if why else unreachable_hub()
     try:
-        path = Path(hf_hub_download(repository, file, revision=revision, local_files_only=bool(why)))
+        with quiet_hub():
+            path = Path(hf_hub_download(repository, file, revision=revision, local_files_only=bool(why or unreachable)))
     except Exception as error:  # huggingface_hub's, its HTTP client's and the system's have nothing in common
         if why:
             raise ValueError(
                 f"{what} is not in the cache of the Hugging Face Hub, and {why} forbids the download"
             ) from None
+        by_hand = f"fetch {file} of {repository} elsewhere, then weights=<that file> needs no network"
+        if unreachable:
+            raise ValueError(f"{what}: the Hugging Face Hub cannot be reached ({unreachable}); {by_hand}") from None
         text = (str(error).splitlines() or [""])[0]
-        raise ValueError(f"cannot download {file} of {repository}: {type(error).__name__}: {text}") from error
+        raise ValueError(
+            f"cannot download {file} of {repository}: {type(error).__name__}: {text}; or {by_hand}"
+        ) from error
     announced = path.resolve().name  # the cache names large files by their SHA-256
     if re.fullmatch("[0-9a-f]{64}", announced) and hashlib.sha256(path.read_bytes()).hexdigest() != announced:
         raise ValueError(f"{what}: {path} is damaged: its sha256 is not {announced}; delete it to download it again")
     return path
+
+
+def unreachable_hub() -> str:
+    """Why nothing answers at the Hub's address, with proxies and HF_ENDPOINT as set; '' if something does.
+
+    Its own library tries six times in half a minute, and prints each.
+    """
+    from huggingface_hub.constants import ENDPOINT
+
+    try:
+        urllib.request.urlopen(urllib.request.Request(ENDPOINT, method="HEAD"), timeout=PATIENCE).close()
+    except HTTPError:  # an answer
+        return ""
+    except URLError as error:
+        certificates = isinstance(error.reason, ssl.SSLError)  # the library has its own
+        return "" if certificates else getattr(error.reason, "strerror", None) or str(error.reason)
+    except OSError as error:
+        return error.strerror or str(error)
+    return ""
+
+
+@contextmanager
+def quiet_hub() -> Iterator[None]:
+    """Leave the Hub's retries unsaid: what becomes of them is an error of ours."""
+    logger = logging.getLogger("huggingface_hub")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 def timm_weights(name: str, backbone: Backbone) -> tuple[dict[str, Tensor], tuple[str, ...]]:

@@ -61,6 +61,13 @@ def test_recipes_leave_out_what_a_network_of_ones_own_does_not_have(named, comma
     assert typed.status == 2 and "norm_momentum" in typed.err, "what is typed is not left out"
 
 
+def test_keys_are_those_that_a_network_of_ones_own_has(named, command):
+    words = ("plugins=[examples]", "backbone=tiny_net")
+    said = well(command("segment", "--keys", "backbone", *words)).out
+    assert "backbone.width" in said and "norm_momentum" not in said, "the recipe sets it, TinyNet does not take it"
+    assert "backbone.norm_momentum=0.1" in well(command("segment", "--keys", "backbone")).out
+
+
 def test_a_task_of_ones_own_trains_evaluates_exports_and_predicts(command, none_named, tmp_path):
     pytest.importorskip("onnxruntime")
     train, best = tmp_path / "train", tmp_path / "train/checkpoints/best.ckpt"

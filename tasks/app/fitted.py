@@ -116,7 +116,7 @@ def choices(run: Run, part: HeadSettings, splits: Splits, keys: Sequence[str]) -
             strides = ", ".join(map(str, reductions))
             line = (
                 f"{counts} shapes at stride {strides} by k-means reach {after:.1%} of {len(boxes):,} training boxes "
-                f"with IoU {threshold:g}; the paper's {before:.1%}"
+                f"with IoU {threshold:g}; the head's own shapes reach {before:.1%}"
             )
     if RATIO in keys and select(run.stored, RATIO) is not None:
         ratio = boxes_fit.ratio_of(packed.sizes)

@@ -12,6 +12,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from tasks.app.added_keys import check_added
 from tasks.app.interpolations import conf_folder
+from tasks.app.option_files import CHOSEN, file_of
+from tasks.app.own_networks import drop_foreign
 from tasks.common.nested import leaves
 from tasks.common.plugins import conf_folders
 from tasks.common.task_info import infos
@@ -23,7 +25,6 @@ from tasks.config.rules import Rule, Rules, run
 from tasks.config.rules.values import check_present, where_present
 from tasks.config.tree import REFERENCE, select
 
-CHOSEN = ("recipe", "experiment", "scale", "finetune")  # their comments say why a value was chosen, not what a key is
 OF_ROOMS = tuple(f"{room}." for room in ROOMS)
 LIST = re.compile(r"(?:one of )?((?:[\w.+-]+, )+[\w.+-]+)(?:, or null)?")
 
@@ -61,6 +62,7 @@ def keys_of_command(task: str, overrides: Sequence[str]) -> list[Key]:
     """
     with conf_folder():
         config = compose(task, list(overrides), return_hydra_config=True)
+        drop_foreign(task, overrides, config)
         loader: Any = GlobalHydra.instance().config_loader()
         used = loader.compute_defaults_list(task, list(overrides), RunMode.RUN).defaults
         own = OmegaConf.masked_copy(config, [str(name) for name in config if name != "hydra"])
@@ -120,14 +122,6 @@ def of_command(text: str) -> str:
     return found[1] if found else ""
 
 
-def file_of(config_path: str) -> Path | None:
-    """The file of a configuration of Hydra's, or None for those that no file has."""
-    for folder in (CONF, *conf_folders()):
-        if (path := folder / f"{config_path}.yaml").is_file():
-            return path
-    return None
-
-
 def of_values(config: DictConfig, files: Iterable[tuple[str, str]]) -> list[Key]:
     """The keys of a composed configuration.
 
@@ -145,6 +139,7 @@ def of_values(config: DictConfig, files: Iterable[tuple[str, str]]) -> list[Key]
             continue
         text, below = path.read_text(encoding="utf-8"), "" if package == "_global_" else f"{package}."
         found = {below.lstrip(".") + key: comment for key, comment in comments_of(text).items()}
+        # comments of a recipe say why a value was chosen, not what a key is
         (later if name.split("/")[0] in CHOSEN else comments).update(
             {key: comment for key, comment in found.items() if key not in comments}
         )

@@ -7,8 +7,9 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from tasks.app.keys import CHOSEN, file_of
+from tasks.app.option_files import CHOSEN, file_of
 from tasks.config.heads_file import CONF
+from tasks.config.overrides import typed_keys
 
 GROUPS = ("backbone", "head")
 
@@ -52,6 +53,12 @@ def without_foreign(
             if foreign:
                 name = recipe.replace("/", "=", 1)
                 yield f"{place}={option} has no {', '.join(foreign)}, which {name} sets: left out"
+
+
+def drop_foreign(command: str, overrides: Sequence[str], config: DictConfig) -> None:
+    """without_foreign() of a configuration composed with Hydra's own section, where nobody reads its lines."""
+    for _ in without_foreign(command, overrides, config.hydra.runtime.choices, config, typed_keys(overrides)):
+        pass
 
 
 def of_user(choices: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str, str]]]:

@@ -12,7 +12,7 @@ from tasks.app.cli import check_composed, prepared
 from tasks.app.dataset import open_dataset
 from tasks.app.interpolations import conf_folder
 from tasks.app.messages import MISTAKES, explain, explain_run
-from tasks.app.own_networks import without_foreign
+from tasks.app.own_networks import drop_foreign
 from tasks.app.resolve import resolve
 from tasks.app.validate import check_typed
 from tasks.common.errors import UserError
@@ -34,7 +34,7 @@ def rehearse(task: str, overrides: Sequence[str], spelled_out: Callable[[Sequenc
     try:
         with conf_folder():
             config = compose(task, words, return_hydra_config=True)
-            list(without_foreign(task, words, config.hydra.runtime.choices, config, typed_keys(words)))  # said later
+            drop_foreign(task, words, config)  # the training says so
     except (HydraException, OmegaConfBaseException) as error:
         raise UserError(explain(error, words)) from None
     config.hydra.runtime.output_dir = "."

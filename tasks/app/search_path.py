@@ -1,11 +1,14 @@
 """Hydra's sources besides the files of conf/: the conf/ folders of plug-ins, and multitask_heads."""
 
+import os
+from pathlib import Path
+
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.config_store import ConfigStore
 from hydra.core.plugins import Plugins
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 
-from tasks.common.plugins import conf_folders
+from tasks.common.plugins import FOLDER, OPTIONS, conf_folders
 from tasks.config.heads_file import heads
 
 
@@ -13,8 +16,10 @@ class PluginFolders(SearchPathPlugin):
     """Adds the conf/ folders of plug-ins after ours: a plug-in adds options and commands, but replaces none."""
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
-        for folder in conf_folders():
-            search_path.append("mobilevision", f"file://{folder}")
+        typed = os.environ.get(FOLDER)
+        for folder in conf_folders():  # Hydra notes the provider in .hydra/hydra.yaml, where the run's page looks
+            provider = OPTIONS[0] if typed and folder == Path(typed) else "mobilevision"
+            search_path.append(provider, f"file://{folder}")
 
 
 def search_plugins() -> None:

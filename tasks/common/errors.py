@@ -8,6 +8,8 @@ from pathlib import Path
 
 OUT_OF_MEMORY = ("out of memory", "DefaultCPUAllocator", "not enough memory", "OutOfMemoryError", "MemoryError")
 
+BEST, LAST = "best.ckpt", "last.ckpt"  # what a training saves
+
 
 class UserError(Exception):
     """Something wrong with a command, a file or a data set; the first line names it and the choices."""
@@ -30,6 +32,11 @@ def check_file(key: str, path: str | Path, patterns: Sequence[str] = ("*.ckpt", 
     if not Path(path).is_file():
         there = [file.name for file in Path(path).parent.glob("*")] if Path(path).parent.is_dir() else []
         near = difflib.get_close_matches(Path(path).name, there, n=1)
+        if Path(path).name == BEST and LAST in there:
+            raise UserError(
+                f"{key}={path}: no such file, because no validation has happened yet: the first one writes it "
+                f"(trainer.check_val_every_n_epoch says when); {LAST} is there"
+            )
         raise UserError(f"{key}={path}: no such file" + (f"; did you mean {near[0]}?" if near else ""))
 
 

@@ -13,6 +13,7 @@ from tasks.common.formats import FORMATS
 from tasks.common.task_info import infos
 from tasks.deploy.network import Traced
 from tasks.deploy.settings import ExportSettings
+from tasks.deploy.trained import trained
 from tasks.engine.learner import Learner
 
 TORCH = "PyTorch: interpolate(mode='bilinear', antialias=True, align_corners=False) of bytes, rounded to bytes"
@@ -55,6 +56,7 @@ def describe(
         "precision": settings.precision,
         "outputs": settings.outputs,
         "versions": versions(kind.packages),
+        "trained": trained(learner, source),
         "checkpoint": None if source is None else {"name": Path(source).name, "sha256": sha256(Path(source))},
         **means,
     }

@@ -110,8 +110,8 @@ class BestMedianWorst(Gallery):
         pictures = [picture(s.boxed, s.jpeg, s.name, kind) for kind, s in some if s.boxed is not None]
         about = {"type": "boxes", "classes": classes(self.class_names), "threshold": SHOWN, "lowest": LOWEST}
         note = (
-            f"best, median and worst are ranked by the F1 of their boxes from score {SHOWN} on, wherever the slider "
-            "is; others are evenly spread"
+            f"best, median and worst are chosen by the F1 of their boxes from score {SHOWN} on; those called spread, "
+            "evenly over the data set"
         )
         return Record({**about, "note": note}, pictures) if pictures else None
 

@@ -27,8 +27,8 @@ def curves(metric: CocoMAP) -> dict[str, Any]:
     best = found["best"][0][1]
     found["charts"][:1] = [recall_chart(metric, names, level) for level in (0, 5)]
     found["note"] = (
-        "By COCO's rules; a detection is right from an IoU of 0.5 (or 0.75) with a truth of its class that no better "
-        "one has found."
+        "By COCO's rules: a detection is right if its IoU with a labelled box of its class is 0.5 (or 0.75) or more, "
+        "and no detection with a higher score has been matched to that box."
     )
     score = SHOWN if best is None else best
     why = "because none is right" if best is None else "where F1 is best"
@@ -36,9 +36,10 @@ def curves(metric: CocoMAP) -> dict[str, Any]:
         [*names, BACKGROUND],
         [*names, BACKGROUND],
         confusion_with_background(data, truth_of, on_crowd, score, len(names)),
-        f"Detections from score {score:.3f} on, {why}, at an IoU of 0.5. The row of background has those for which no "
-        "truth is left, its column the truths that were missed.",
+        f"Detections with a score of at least {score:.3f}, {why}, at an IoU of 0.5. The column of background has the "
+        "labelled boxes that were missed; its row counts false alarms, which have no labelled box.",
     )
+    found["confusion"]["background"] = True
     return found
 
 

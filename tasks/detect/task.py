@@ -125,8 +125,8 @@ class DetectTask(Task):
         return (
             f"objects   of {len(sides):,} at {size[0]}×{size[1]}, {under_anchor:,} are smaller than the smallest "
             f"anchor ({anchor:.0f} pixels a side), {under_cell:,} than a cell of the finest map ({cell:.0f}), the "
-            f"smallest {smallest:.1f}: a larger image_size, or smaller anchors and a finer map in head.maps, "
-            "finds more"
+            f"smallest {smallest:.1f} pixels; to find them: a larger image_size, or smaller anchors "
+            "(head.anchors.smallest) on a map with more cells (a c3 first in head.maps)"
         )
 
     def predict(self, outputs: RawBoxes, size: tuple[int, int], places: Places | None = None) -> Detections:

@@ -1,9 +1,10 @@
 """What was run: command, changed keys, seed, versions, data, network, cost and how far it is."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tasks.common.plugins import OPTIONS
 from tasks.report.process import has_ended
 from tasks.report.reading import Parts, part, read_yaml
 from tasks.report.records import NO_HEADS, read_costs, read_run, read_training
@@ -35,7 +36,9 @@ def about(folder: Path, parts: Parts) -> dict[str, Any]:
         "folder": folder.name,
         "task": task,
         "mode": part(config, "mode"),
-        "command": None if words is None else " ".join([f"python -m tasks.{task}", *sweep, *map(quoted, words)]),
+        "command": None if words is None else command(task, [*options(hydra), *sweep, *words]),
+        "typed_folder": typed_folder(hydra),
+        "place": place(hydra),
         "changed": [list(word.partition("=")[::2]) for word in words or ()],
         "chosen": {
             str(key): str(value)
@@ -51,6 +54,42 @@ def about(folder: Path, parts: Parts) -> dict[str, Any]:
         "state": state_of(record, folder),
         "log": parts.read(lambda: log_of(folder)) or [],
     }
+
+
+def command(task: Any, words: Sequence[str]) -> str:
+    """The command of a run as it can be typed again: the new run writes into a folder of its own."""
+    return " ".join([f"python -m tasks.{task}", *(quoted(word) for word in words if not word.startswith("overwrite="))])
+
+
+def options(hydra: Any) -> list[str]:
+    """`--config-dir` and its folder, as seen from where the command was typed; [] without it."""
+    sources, here = (
+        part(hydra or {}, "hydra", "runtime", "config_sources"),
+        part(hydra or {}, "hydra", "runtime", "cwd"),
+    )
+    known = sources if isinstance(sources, list) else []
+    paths = [part(source, "path") for source in known if part(source, "provider") == OPTIONS[0]]
+    if not paths:
+        return []
+    path = Path(str(paths[-1]))
+    inside = isinstance(here, str) and path.is_relative_to(here)
+    return [OPTIONS[0], path.relative_to(here).as_posix() if inside else str(path)]
+
+
+def typed_folder(hydra: Any) -> str | None:
+    """`hydra.run.dir=…` as it was typed, which the command leaves out; None if it was not."""
+    words = part(hydra or {}, "hydra", "overrides", "hydra")
+    typed = [str(word) for word in words if str(word).startswith("hydra.run.dir=")] if isinstance(words, list) else []
+    return typed[-1] if typed else None
+
+
+def place(hydra: Any) -> str | None:
+    """The run's folder as seen from where the command was typed; None if that is not known."""
+    if typed := typed_folder(hydra):
+        return typed.partition("=")[2]
+    folder, here = (part(hydra or {}, "hydra", "runtime", key) for key in ("output_dir", "cwd"))
+    known = isinstance(folder, str) and isinstance(here, str) and Path(folder).is_relative_to(here)
+    return Path(folder).relative_to(here).as_posix() if known else None
 
 
 def heads_of(costs: Mapping[str, Any]) -> list[str]:

@@ -4,7 +4,9 @@ import hashlib
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
+from urllib.error import URLError
 
 import pytest
 import torch
@@ -162,6 +164,7 @@ def hub(monkeypatch, tmp_path):
         return str(tmp_path / repository / file)
 
     monkeypatch.setattr(hub, "hf_hub_download", download)
+    monkeypatch.setattr(sources, "unreachable_hub", str)  # something answers
     monkeypatch.delenv("MOBILEVISION_OFFLINE", raising=False)
     monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
     return calls, tmp_path
@@ -195,8 +198,53 @@ def test_what_the_hub_does_not_have_is_one_line(hub):
         with pytest.raises(ValueError, match="is not hf://<owner>/<name>/<file>"):
             load_weights(MobileNetV2(), address)
     assert not hub[0]
-    with pytest.raises(ValueError, match=r"^cannot download c\.pth of a/b: FileNotFoundError: no c\.pth$"):
+    with pytest.raises(
+        ValueError, match=r"^cannot download c\.pth of a/b: FileNotFoundError: no c\.pth; or fetch c\.pth"
+    ):
         load_weights(MobileNetV2(), "hf://a/b/c.pth")
+
+
+def test_without_a_network_one_line_comes_at_once(monkeypatch, tmp_path, caplog, capfd):
+    """The Hub's library would try six times, print each, and take half a minute."""
+    hub = pytest.importorskip("huggingface_hub")
+    monkeypatch.setattr(hub.constants, "ENDPOINT", "http://127.0.0.1:9")  # nothing listens there
+    for variable in (*sources.OFFLINE, "http_proxy", "HTTP_PROXY"):
+        monkeypatch.delenv(variable, raising=False)
+    begin = time.perf_counter()
+    with pytest.raises(
+        ValueError, match=r"^weights=hf://a/b/c\.pth: the Hugging Face Hub cannot be reached \("
+    ) as caught:
+        load_weights(MobileNetV2(), "hf://a/b/c.pth")
+    assert time.perf_counter() - begin < 5
+    assert str(caught.value).endswith("; fetch c.pth of a/b elsewhere, then weights=<that file> needs no network")
+    assert "\n" not in str(caught.value) and not caplog.records and capfd.readouterr() == ("", "")
+
+
+def test_without_a_network_the_cache_is_enough(hub, reference, monkeypatch):
+    _, folder = hub
+    monkeypatch.setattr(sources, "unreachable_hub", lambda: "connection refused")
+    (folder / "a" / "b").mkdir(parents=True)
+    torch.save(reference.state_dict(), folder / "a" / "b" / "c.pth")
+    cached = {True: str(folder / "a" / "b" / "c.pth"), False: "/nowhere"}
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", lambda *_, local_files_only, **__: cached[local_files_only])
+    backbone = MobileNetV2()
+    load_weights(backbone, "hf://a/b/c.pth")
+    assert same(backbone, reference.state_dict())
+
+
+def test_torchvisions_weights_without_a_network(monkeypatch, tmp_path):
+    monkeypatch.setattr("torch.hub.get_dir", lambda: str(tmp_path))
+
+    def refuse(*_, **__):
+        raise URLError(ConnectionRefusedError(111, "Connection refused"))
+
+    monkeypatch.setattr("torch.hub.urlopen", refuse)
+    for variable in sources.OFFLINE:
+        monkeypatch.delenv(variable, raising=False)
+    with pytest.raises(
+        ValueError, match=r"^cannot download MobileNet_V2_\S+: .*Connection refused; fetch http\S+\.pth e"
+    ):
+        load_weights(MobileNetV2(), "MobileNet_V2_Weights.IMAGENET1K_V1")
 
 
 def test_changed_bytes_of_the_cache_are_found(hub, reference):

@@ -47,6 +47,8 @@ def small(line: Line) -> list[str]:
 
 
 def is_run(line: Line) -> bool:
+    if not line.module:
+        return False  # make, npm: not ours
     reason = composed_only(line) if line.module.removeprefix("tasks.") in TASKS else left_out(line)
     further = ("outputs/two", "scale=detect_streets")  # a later command of the page needs what they leave
     return not reason or any(word in line.text for word in further) or {"--keys", "--cfg"} & set(line.text.split())

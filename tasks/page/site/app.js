@@ -118,7 +118,18 @@ function tellModel(model) {
   const names = Object.keys(model.tasks).join(", ");
   const size = height ? `${height}×${width} (height×width)` : "any size";
   part.model.textContent = `${names} · ${classes} classes · ${size} · ${model.precision}`;
+  part.trained.textContent = trainedText(model.trained);
   document.title = `${names}: try it`;
+}
+
+// What was trained, when, and how well; "" for files of earlier versions.
+function trainedText(trained) {
+  if (typeof trained !== "object" || trained === null) return "";
+  const network = Object.values(trained.network ?? {}).join("; ");
+  const scores = Object.entries(trained.scores ?? {}).filter(([, value]) => typeof value === "number")
+    .map(([name, value]) => `${name} ${value.toFixed(3)}`).join(", ");
+  return [network, trained.date && `trained on ${trained.date}`, scores && `${scores} on its validation images`]
+    .filter(Boolean).join(" · ");
 }
 
 function tellRuntime({ kind, threads, gpu, why }) {

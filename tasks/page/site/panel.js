@@ -4,6 +4,7 @@ import { namesOf, probabilities } from "./decode.js";
 import { colourOf, css } from "./draw.js";
 
 const LIKELIEST = 5;
+const FEW = 8;  // classes of which nothing was found that are listed one by one
 const SHOWN = 0.3;  // score from which boxes are drawn if no validation has said where F1 is best
 const STAGES = { read: "read", prepare: "resize", run: "network", decode: "decode", draw: "draw" };
 
@@ -22,7 +23,7 @@ export function thresholds(place, model, changed) {
   const values = {};
   const sliders = [];
   for (const [name, task] of Object.entries(model.tasks)) {
-    const what = { detect: "boxes from a score of", multilabel: "labels from a probability of" }[name];
+    const what = { detect: "boxes with a score of at least", multilabel: "labels with a probability of at least" }[name];
     if (!what) continue;
     values[name] = task.threshold ?? SHOWN;
     const id = `threshold-${name}`;
@@ -48,10 +49,18 @@ export function results(place, model, found, shown) {
     const rows = own.boxes ? boxRows(task, own, shown[name])
       : own.size ? areaRows(task, own) : probabilityRows(name, task, own, shown[name]);
     const title = own.boxes ? "Boxes" : own.size ? "Areas" : "Classes";
-    return make("section", "", {}, make("h3", titled(model, name, title)),
-      rows.length ? make("ul", "", {}, ...rows.map(row)) : make("p", "nothing"));
+    return make("section", "", {}, make("h3", titled(model, name, title)), ...listed(rows));
   });
   place.replaceChildren(...lists);
+}
+
+// A list of rows; many classes of which there is nothing are folded.
+function listed(rows) {
+  const none = rows.filter((each) => each.none);
+  if (none.length <= FEW) return [rows.length ? make("ul", "", {}, ...rows.map(row)) : make("p", "nothing")];
+  const some = rows.filter((each) => !each.none);
+  const rest = make("details", "", {}, make("summary", `nothing of ${none.length} ${some.length ? "other " : ""}classes`), make("ul", "", {}, ...none.map(row)));
+  return some.length ? [make("ul", "", {}, ...some.map(row)), rest] : [rest];
 }
 
 function row({ name, told, colour, share }) {
@@ -64,19 +73,20 @@ function row({ name, told, colour, share }) {
 }
 
 function boxRows(task, { scores, labels }, least) {
-  const counts = new Map();
+  const holes = task.holes ?? [];  // numbers without a class
+  const counts = new Map([...task.classes.keys()].filter((label) => !holes.includes(label)).map((label) => [label, 0]));
   labels.forEach((label, k) => scores[k] >= least && counts.set(label, (counts.get(label) ?? 0) + 1));
   return [...counts].sort((a, b) => b[1] - a[1]).map(([label, count]) =>
-    ({ name: task.classes[label]?.name ?? `class ${label}`, told: String(count), colour: colourOf(label) }));
+    ({ name: task.classes[label]?.name ?? `class ${label}`, told: String(count), colour: colourOf(label), none: !count }));
 }
 
 function areaRows(task, { labels }) {
   const counts = new Float64Array(256);
   for (const label of labels) counts[label]++;
   return task.classes.map((entry, k) => ({ ...entry, share: counts[k] / labels.length }))
-    .filter(({ share }) => share > 0).sort((a, b) => b.share - a.share)
+    .sort((a, b) => b.share - a.share)
     .map(({ name, colour, share }) =>
-      ({ name, told: share < 0.005 ? "< 0.5 %" : `${(100 * share).toFixed(0)} %`, colour }));
+      ({ name, told: share && share < 0.005 ? "< 0.5 %" : `${(100 * share).toFixed(0)} %`, colour, none: !share }));
 }
 
 function probabilityRows(name, task, own, least) {

@@ -5,17 +5,25 @@ function boxTools(record, state, update) {
   const least = record.lowest || 0;
   const truthOnly = record.pictures.every((picture) => !picture.found);
   if (truthOnly) return [check("labels", true, (on) => { state.names = on; update(); })];
-  state.threshold = Math.round(1e6 * (record.best ?? record.threshold ?? 0.3)) / 1e6; // as scores are rounded
+  state.threshold = Math.round(1e6 * beginning(record)) / 1e6; // as scores are rounded
   const bar = slider("boxes from score", { min: Math.max(0.01, least), max: 0.99, step: "any", value: state.threshold, show: (value) => value.toFixed(3) },
     (value) => { state.threshold = value; update(); });
   bar.classList.add("threshold");
+  const best = Number.isFinite(record.best) && record.best !== beginning(record);
   return [
     bar,
+    best && h("button", { type: "button", class: "small", onclick: () => bar.set(record.best) }, `${record.best.toFixed(3)}: best F1 of all images`),
     check("truth", true, (on) => { state.truth = on; update(); }),
     check("found", true, (on) => { state.found = on; update(); }),
     check("errors only", false, (on) => { state.errors = on; update(); }),
     check("labels", true, (on) => { state.names = on; update(); }),
   ];
+}
+
+// Where the slider begins: images that were chosen and ordered at a score are shown at it, if anything is found there.
+function beginning({ pictures, threshold = 0.3, best, unranked }) {
+  const seen = pictures.some(({ found = [] }) => found.some((box) => box[5] >= threshold));
+  return seen && !unranked ? threshold : best ?? threshold;
 }
 
 const CROWD = 8; // boxes of a class from which a name on each of them would hide the objects
@@ -82,10 +90,14 @@ function boxView(record, picture, state) {
     what.textContent = `${kind === "truth" ? "truth" : "found"}: ${word}${bad ? (kind === "truth" ? ", missed" : ", wrong") : ""}`;
     group.append(what);
     if (state.names && (kind === "found" || !state.found || !picture.found || bad)) {
-      const [x, y] = [left + size * 0.15, Math.max(size, kind === "truth" && state.found && picture.found ? bottom + size : top - size * 0.25)];
-      const text = h("text", { svg: true, x, y, "font-size": size, fill: ink });
-      text.textContent = crowded.has(label) && !bad ? (boxScore === null ? "" : boxScore.toFixed(2)) : word;
-      const wide = 0.58 * size * text.textContent.length;
+      const text = h("text", { svg: true, "font-size": size, fill: ink });
+      text.textContent = crowded.has(label) && boxScore !== null ? boxScore.toFixed(2) : crowded.has(label) && !bad ? "" : word;
+      const wide = 0.62 * size * text.textContent.length;
+      const under = kind === "truth" && state.found && picture.found;
+      const x = Math.max(0, Math.min(left + size * 0.15, width - wide));
+      const y = Math.max(size, Math.min(under ? bottom + size : top - size * 0.25, height - size * 0.3));
+      text.setAttribute("x", x);
+      text.setAttribute("y", y);
       if (!taken.some(([fromX, toX, base]) => x < toX && fromX < x + wide && Math.abs(base - y) < size)) {
         taken.push([x, x + wide, y]);
         group.append(text);

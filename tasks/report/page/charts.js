@@ -94,8 +94,8 @@ function chart(title, lines, options = {}) {
         })),
       ],
       hooks: {
-        ready: !options.sync ? [] : [(self) => {
-          const last = () => self.setLegend({ idx: table[0].length - 1 });
+        ready: [(self) => { // the legend has values also while nothing is pointed at
+          const last = () => self.setLegend({ idx: options.rest ?? table[0].length - 1 });
           last();
           self.over.addEventListener("mouseleave", () => setTimeout(last));
         }],

@@ -134,7 +134,7 @@ function sameImages(runs) {
         views.push(made);
         return h("figure", { class: "picture" }, made.view, h("figcaption", {}, title, made.said));
       }))));
-    const bar = h("div", { class: "tools" }, tools({ ...first, pictures: records.flatMap((record) => (record ? record.pictures : [])) }, state, update));
+    const bar = h("div", { class: "tools" }, tools({ ...first, unranked: true, pictures: records.flatMap((record) => (record ? record.pictures : [])) }, state, update));
     const legend = h("div", {});
     const fill = (labels) => legend.replaceChildren(chips(first.classes, labels, (off) => { state.off = off; update(); }));
     if (first.type === "boxes") fill(labelsOfBoxes(first));

@@ -13,7 +13,7 @@ function thresholdCharts(data, colours) {
       chart(title, lines.map((line, place) => ({
         name: line.name, x: GRID, y: line.values, width: line.width,
         ...(place === 0 && line.width > 2 ? { ink: "--ink" } : { ink: INKS[place % INKS.length], colour: colours.get(line.name) }),
-      })), { x, y, xRange: [0, 1], yRange: [0, 1.01], marks: at, height: 300 }))),
+      })), { x, y, xRange: [0, 1], yRange: [0, 1.01], marks: at, height: 300, rest: at && at.length ? Math.round(100 * at[0].x) : 50 }))),
     many && note("Of many classes those with the lowest values are drawn; the table has all."),
     data.best && h("details", { open: data.best.length <= 12 }, h("summary", {}, "best thresholds"),
       table([classColumn(colours), { name: "threshold" }, { name: "F1" }, { name: "precision" }, { name: "recall" }], data.best, { caption: "best thresholds" })),

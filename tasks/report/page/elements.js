@@ -27,6 +27,16 @@ function guarded(id, title, build) {
   }
 }
 
+// Fades the right edge of an element while there is more to scroll to.
+function scrolls(element) {
+  const look = () => element.classList.toggle("more", element.scrollLeft + element.clientWidth < element.scrollWidth - 4);
+  element.addEventListener("scroll", look, { passive: true });
+  const watch = new ResizeObserver(look);
+  watch.observe(element);
+  for (const child of element.children) watch.observe(child);
+  return element;
+}
+
 function note(...children) {
   return h("p", { class: "note" }, children);
 }

@@ -1,5 +1,7 @@
 // Numbers as text.
 
+const TOUCH = matchMedia("(pointer: coarse)").matches; // a finger, which cannot rest on something or press keys
+
 function score(value) {
   if (value === null || value === undefined) return "–";
   if (typeof value !== "number") return String(value);

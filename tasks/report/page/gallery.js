@@ -78,9 +78,9 @@ function gallery(record) {
   update();
   return [
     record.type === "boxes" && record.pictures.some(({ found }) => found)
-      && note("Found boxes in their class's colour, dashed if wrong; truths thin and white, dashed yellow if missed.",
-        record.best !== null && record.best !== undefined && ` The slider begins at ${record.best.toFixed(3)}, where F1 over all images is best.`),
-    record.note && note(`${record.note[0].toUpperCase()}${record.note.slice(1)}. A click shows an image large; arrow keys go on.`),
+      && note("Found boxes are in their class's colour, dashed if wrong; truths thin and white, dashed yellow if missed. ",
+        `The number is the score; where ${CROWD} or more boxes of a class are shown, their name is left out. The slider begins at ${beginning(record).toFixed(3)}.`),
+    record.note && note(`${record.note[0].toUpperCase()}${record.note.slice(1)}. ${TOUCH ? "Tap an image to see it large." : "Click an image to see it large; arrow keys show the others."}`),
     bar, legend, h("div", { class: `pictures ${record.type}${record.small ? " sheet" : ""}` }, cards), large,
   ];
 }

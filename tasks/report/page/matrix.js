@@ -20,26 +20,27 @@ function matrix(data, colours) {
     place,
     wrong.length > 0 && h("details", {}, h("summary", {}, `most frequent mistakes`),
       table([{ name: "truth", left: true, format: String }, { name: "taken for", left: true, format: String }, { name: "count", format: whole }, { name: "share of the truth", format: percent }],
-        wrong.map(([down, across, value]) => [rows[down], columns[across], value, totals[down] ? value / totals[down] : null]), { caption: "mistakes" })),
+        wrong.map(([down, across, value]) => [rows[down], columns[across], value, totals[down] && !(data.background && down === rows.length - 1) ? value / totals[down] : null]), { caption: "mistakes" })),
   ];
 }
 
-function grid({ rows, columns, counts }, totals, shares, colours) {
+function grid({ rows, columns, counts, background }, totals, shares, colours) {
+  const isStray = (place) => background && place === rows.length - 1; // of no truth, so that there is no share
   const used = (across) => counts.some((row) => row[across]) || totals[across];
   const kept = columns.map((_, across) => across).filter(used);
   const down = rows.map((_, place) => place).filter((place) => totals[place] || counts.some((row) => row[place]));
   const left = rows.length - down.length;
-  return h("div", {}, h("div", { class: "wide matrix", tabIndex: 0, role: "region", "aria-label": "confusion matrix" }, h("table", {},
+  return h("div", {}, scrolls(h("div", { class: "wide matrix", tabIndex: 0, role: "region", "aria-label": "confusion matrix" }, h("table", {},
     h("thead", {}, h("tr", {}, h("th", { class: "corner" }, "truth ↓ found →"), kept.map((across) => h("th", { scope: "col" }, h("span", { title: columns[across] }, swatch(colours, columns[across]), columns[across]))))),
-    h("tbody", {}, down.map((place) => h("tr", {}, h("th", { scope: "row", title: rows[place] }, swatch(colours, rows[place]), rows[place]), kept.map((across) => {
+    h("tbody", {}, down.map((place) => h("tr", { class: isStray(place) ? "stray" : null }, h("th", { scope: "row", title: rows[place] }, swatch(colours, rows[place]), rows[place]), kept.map((across) => {
       const value = counts[place][across];
       const share = totals[place] ? value / totals[place] : 0;
-      const text = !value ? "" : shares ? percent(share) : big(value, [[1e9, "G"], [1e6, "M"], [1e4, "k"], [1, ""]].map(([least, unit]) => (unit === "k" ? [1e3, unit] : [least, unit])));
+      const text = !value ? "" : shares && !isStray(place) ? percent(share) : big(value, [[1e9, "G"], [1e6, "M"], [1e4, "k"], [1, ""]].map(([least, unit]) => (unit === "k" ? [1e3, unit] : [least, unit])));
       return h("td", {
-        class: place === across ? "right" : "wrong", style: { "--share": String(Math.sqrt(share)) }, "data-value": String(value),
-        title: `truth ${rows[place]}, found ${columns[across]}: ${count(value)} of ${count(totals[place])}`,
+        class: isStray(place) ? null : place === across ? "right" : "wrong", style: { "--share": String(Math.sqrt(share)) }, "data-value": String(value),
+        title: isStray(place) ? `found ${columns[across]} where no truth is left: ${count(value)}` : `truth ${rows[place]}, found ${columns[across]}: ${count(value)} of ${count(totals[place])}`,
       }, text);
-    })))))), left > 0 && note(`${left} class${left > 1 ? "es" : ""} without truth or prediction ${left > 1 ? "are" : "is"} left out.`));
+    }))))))), left > 0 && note(`${left} class${left > 1 ? "es" : ""} without truth or prediction ${left > 1 ? "are" : "is"} left out.`));
 }
 
 // Of many classes a picture; the pointer reads it.
@@ -47,7 +48,7 @@ function picture(rows, columns, triples, totals) {
   const canvas = h("canvas", { class: "heat" });
   canvas.width = columns.length;
   canvas.height = rows.length;
-  const said = h("p", { class: "note", "aria-live": "polite" }, "Truth down, prediction across; move the pointer over the picture to read it.");
+  const said = h("p", { class: "note", "aria-live": "polite" }, "Truth down, prediction across; point at the picture to read it.");
   const values = new Map(triples.map(([down, across, value]) => [down * columns.length + across, value]));
   const paint = () => {
     const pen = canvas.getContext("2d");
@@ -62,7 +63,7 @@ function picture(rows, columns, triples, totals) {
   };
   paint();
   drawn.add(paint);
-  canvas.addEventListener("mousemove", (event) => {
+  for (const kind of ["pointermove", "pointerdown"]) canvas.addEventListener(kind, (event) => {
     const box = canvas.getBoundingClientRect();
     const across = Math.min(columns.length - 1, Math.floor(((event.clientX - box.left) / box.width) * columns.length));
     const down = Math.min(rows.length - 1, Math.floor(((event.clientY - box.top) / box.height) * rows.length));

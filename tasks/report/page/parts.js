@@ -9,7 +9,7 @@ function topbar(sections) {
   const name = () => { button.textContent = `colours: ${theme()}`; };
   name();
   return h("nav", { class: "topbar", "aria-label": "sections" },
-    h("div", { class: "links" }, sections.map(([id, title]) => h("a", { href: `#${id}` }, title))), button);
+    scrolls(h("div", { class: "links" }, sections.map(([id, title]) => h("a", { href: `#${id}` }, title)))), h("span", { class: "on", "aria-hidden": "true" }, "›"), button);
 }
 
 function theme() {
@@ -61,7 +61,8 @@ function copied(text) {
     }
     setTimeout(() => { button.textContent = "copy"; }, 1500);
   } }, "copy");
-  return h("div", { class: "command" }, h("code", {}, text), button);
+  const words = text.split(" ").flatMap((word, place) => [place ? " " : null, h("span", {}, word)]); // lines break between them
+  return h("div", { class: "command" }, h("code", {}, words), button);
 }
 
 function costText(costs, head) {

@@ -15,8 +15,9 @@ function header({ run, metrics, scores, history, damaged }) {
       badge),
     stateBox(run, progress, badge),
     damaged.length > 0 && h("div", { class: "ended failed", id: "damaged" }, "Left out, because a file in the run's folder is damaged:", h("ul", {}, damaged.map((line) => h("li", {}, line)))),
-    headline(scores),
+    headline(scores.length ? scores : bestSoFar(history)),
     run.command && copied(run.command),
+    run.command && run.typed_folder && note(`Without ${run.typed_folder}, so that it can be run again: it writes into a new folder.`),
     definitions([
       ["network", network && Object.values(network).join("; ")],
       ...run.heads.map((head) => [run.heads.length > 1 ? `cost of ${head}` : "cost", costText(run.costs, head)]),
@@ -65,6 +66,17 @@ function headline(scores) {
       h("div", { class: "big" }, h("b", { "data-value": value }, score(value)), h("span", {}, scores.length > 1 ? `${head} ${name}` : name)))));
 }
 
+// Of a run that has not been scored at its end: the best of each main score, as headline() takes it.
+function bestSoFar({ curves: found }) {
+  const names = Object.keys(found).filter((name) => MAIN.test(name) && found[name].y.length);
+  if (!names.length) return [];
+  return [{ head: "", scores: names.slice(0, 3).map((name) => {
+    const { x, y } = found[name];
+    const place = y.reduce((best, value, at) => (value > y[best] ? at : best), 0);
+    return [`${shownName(name)}, the best, after epoch ${short(x[place])}`, y[place]];
+  }) }];
+}
+
 function curves({ history, heads }) {
   const colours = curveColours(heads);
   const names = Object.keys(history.curves);
@@ -74,7 +86,7 @@ function curves({ history, heads }) {
   const place = h("div", { class: "charts" });
   let smooth = 0;
   function fill() {
-    place.replaceChildren(...found.map((panel) => chart(panel.title, panel.names.map((name) => {
+    place.replaceChildren(...found.map((panel) => onePoint(panel, history.curves) || chart(panel.title, panel.names.map((name) => {
       const { x, y } = history.curves[name];
       const many = panel.names.length > 6;
       return {
@@ -90,8 +102,17 @@ function curves({ history, heads }) {
     h("div", { class: "tools" },
       !single && slider("smooth the loss", { min: 0, max: 0.98, step: 0.02, value: 0, show: (value) => value.toFixed(2) },
         (value) => { smooth = value; drawn.clear(); fill(); }),
-      note("Drag to zoom all charts, double-click to show all; a name below a chart switches its curve.")),
+      note(TOUCH ? "A name below a chart switches its curve." : "Drag to zoom all charts, double-click to show all; a name below a chart switches its curve.")),
     place);
+}
+
+// What was logged once is no curve; null for a panel with curves.
+function onePoint({ title, names }, found) {
+  if (names.some((name) => found[name].x.length > 1)) return null;
+  const at = short(Math.max(...names.map((name) => found[name].x[0])));
+  return h("figure", { class: "plot", "data-title": title }, h("figcaption", {}, title),
+    table([{ name: "logged once", left: true, format: String }, { name: `after epoch ${at}`, format: short }],
+      [...names].sort((one, other) => MAIN.test(other) - MAIN.test(one)).map((name) => [shownName(name), found[name].y[0]]), { caption: title, bars: names.every((name) => name.startsWith("val/")), unbarred: LESS, kind: "low" }));
 }
 
 function scoreTables({ scores, metrics, heads }) {
@@ -102,7 +123,7 @@ function scoreTables({ scores, metrics, heads }) {
     h("div", { class: "beside" },
       table([{ name: "score", left: true }, { name: "value" }], pairs, { caption: "scores", bars: true, unbarred: LESS }),
       rows.length > 0 && table([classColumn(colours.get(head) || new Map()), ...columns.map(([name, kind]) => (kind === "count" ? { name, plain: true, format: whole } : { name, plain: /_SE$/.test(name) }))], rows, { caption: "scores of classes", bars: true })),
-  ]), note(`Of ${count(metrics.images || 0)} images. Move the pointer over a number for all its digits; – is a score of nothing.`));
+  ]), note(`Of ${count(metrics.images || 0)} images. ${TOUCH ? "Tap" : "Point at"} a number for all its digits. A dash: there is nothing of this kind to find, so no score.`));
 }
 
 function details({ config, run }) {
@@ -128,7 +149,7 @@ const FIRST = ["search", "exported", "gate", "benchmark"];
 
 function show(data) {
   watchColours();
-  const own = [guarded("outcome", "Results", () => outcomeSections(data.outcome, data.exported, data.run.changed))].flat();
+  const own = [guarded("outcome", "Results", () => outcomeSections(data.outcome, { ...data.exported, task: data.run.task, place: data.run.place }, data.run.changed))].flat();
   const first = own.filter((each) => each && FIRST.includes(each.id)); // what such a run is for
   const sections = [
     first,

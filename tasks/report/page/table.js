@@ -28,8 +28,8 @@ function table(columns, rows, { caption, bars, unbarred, kind = "", sortable = t
     }));
   }
   fill();
-  return h("div", { class: `wide ${kind}`, tabIndex: 0, role: "region", "aria-label": caption || "table" },
-    h("table", {}, caption && h("caption", {}, caption), h("thead", {}, h("tr", {}, heads)), body));
+  return scrolls(h("div", { class: `wide ${kind}`, tabIndex: 0, role: "region", "aria-label": caption || "table" },
+    h("table", {}, caption && h("caption", {}, caption), h("thead", {}, h("tr", {}, heads)), body)));
 }
 
 function cell(value, column, bars) {
@@ -39,6 +39,7 @@ function cell(value, column, bars) {
   const part = typeof value === "number" ? value / (column.scale || 1) : null;
   const share = bars && part !== null && !column.left && !column.plain && part >= 0 && part <= 1;
   const shown = h("td", { class: column.left ? "left" : null, title: exact, "data-value": exact }, text);
+  if (exact !== null && text !== exact) shown.addEventListener("click", () => { shown.textContent = shown.textContent === exact ? text : exact; });
   if (share) {
     shown.classList.add("bar");
     shown.style.setProperty("--share", `${100 * part}%`);

@@ -1,6 +1,7 @@
 """model.json says what is so: sizes, classes, anchors, hashes, and the same inside the file."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from tasks.data.streets.dataset import Streets
 from tasks.data.transforms.letterbox import Letterbox, Stretch
 from tasks.data.transforms.resize import ResizeCentreCrop
 from tasks.deploy.describe import rule_of
+from tasks.deploy.trained import trained
 from tests.tasks.deploy.conftest import SIZE
 
 
@@ -46,6 +48,27 @@ def test_what_the_file_is(manifest, model, best):
     assert manifest["sha256"] == {"model.onnx": sha256(model)}
     assert manifest["versions"]["torch"] == torch.__version__.partition("+")[0]
     assert {"onnx", "onnxruntime"} <= manifest["versions"].keys()
+
+
+def test_what_was_trained(manifest):
+    said = manifest["trained"]
+    assert said["network"]["detect"] == "MobileNetV3 + SSDLite" and len(said["network"]) == 3
+
+
+def test_a_checkpoint_alone_says_only_its_network(tmp_path):
+    task = SimpleNamespace(head=SimpleNamespace(title="Head"))
+    learner = SimpleNamespace(backbone=object(), each_task=lambda: [("a", task)], score_keys=["top1"])
+    only = {"network": {"a": "object + Head"}, "date": None, "scores": {}}
+    (tmp_path / "report").mkdir()
+    for broken in ('{"top1": "high", "started": "soon"}', "[]", "{", "{}"):
+        for name in ("metrics.json", "report/run.json"):
+            (tmp_path / name).write_text(broken)
+        assert trained(learner, str(tmp_path / "checkpoints" / "best.ckpt")) == only
+    (tmp_path / "metrics.json").write_text('{"top1": 0.5}')
+    assert trained(learner, str(tmp_path / "checkpoints" / "last.ckpt")) == only == trained(learner, None)
+    (tmp_path / "report" / "run.json").write_text('{"started": "2026-11-29T23:05:32+00:00"}')
+    whole = trained(learner, str(tmp_path / "checkpoints" / "best.ckpt"))
+    assert whole == only | {"scores": {"top1": 0.5}, "date": "2026-11-29"}
 
 
 def test_the_classes_are_the_checkpoints(manifest, model, best):

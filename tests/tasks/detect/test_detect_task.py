@@ -65,7 +65,7 @@ def test_objects_that_no_anchor_fits_are_counted():
     task = build(run.learner, {"boxes": [["x", 1]]}).task("detect")
     line = task.too_small(sides, (320, 320))
     assert "of 3 at 320×320, 2 are smaller than the smallest anchor (32 pixels a side), 2 than a cell" in line
-    assert "(16), the smallest 1.5: a larger image_size" in line and "\n" not in line
+    assert "(16), the smallest 1.5 pixels; to find them: a larger image_size" in line and "\n" not in line
     assert task.too_small(sides[1:2], (320, 320)) == "" and task.too_small(sides[:0], (320, 320)) == ""
 
 

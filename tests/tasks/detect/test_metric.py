@@ -115,7 +115,7 @@ def test_no_detections_at_all():
     matrix = curves(metric)["confusion"]
     truths = sum(len(each[0].labels) - int(each[0].crowd.sum()) for each in made)
     assert sum(row[-1] for row in matrix["counts"]) == truths, "all of them were missed"
-    assert matrix["note"].startswith("Detections from score 0.300 on, because none is right")
+    assert matrix["note"].startswith("Detections with a score of at least 0.300, because none is right")
 
 
 def test_the_threshold_of_the_best_f1():

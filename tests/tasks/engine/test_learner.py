@@ -239,7 +239,8 @@ def test_only_the_process_that_writes_checkpoints_looks_for_the_best_threshold(f
     learner.trainer = SimpleNamespace(is_global_zero=first, sanity_checking=False, limit_val_batches=1.0)
     learner.log_dict = lambda _scores: None
     metric = learner.metrics["detect"]
-    metric.compute, metric.best_threshold = lambda: {"mAP": 0.5, "images": 1}, lambda: 0.25
+    metric.compute = lambda: {"mAP": 0.5, "images": 1}
+    metric.judged = lambda: SimpleNamespace(best_threshold=lambda: 0.25)
     learner.on_validation_epoch_end()
     checkpoint = {}
     SaveMetadata({"task": "detect", "tasks": {"detect": {"datasets": ["a"]}}}).on_save_checkpoint(

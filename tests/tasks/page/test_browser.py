@@ -185,6 +185,10 @@ def test_the_camera_runs_and_stops(open_page, exported):
 
 
 def test_a_photo_may_be_dropped_and_thresholds_moved(open_page, exported):
+    description = exported / "page" / "model.json"
+    model = json.loads(description.read_text())
+    model["trained"] |= {"date": "2026-11-29", "scores": {"detect/mAP": 0.40986}}
+    description.write_text(json.dumps(model))
     page = open_page(exported)
     page.run(
         "return fetch('example/image.png').then((answer) => answer.blob()).then((blob) => {"
@@ -205,6 +209,10 @@ def test_a_photo_may_be_dropped_and_thresholds_moved(open_page, exported):
             threshold,
         )
         assert sum(page.run(counts)) == sum(score >= threshold for score in scores), threshold
+    assert len(page.run(counts)) == len(model["tasks"]["detect"]["classes"]), "those without a box have a 0"
+    network, *rest = page.text("trained").split(" · ")
+    assert "MobileNetV3 + SSDLite" in network
+    assert rest == ["trained on 2026-11-29", "detect/mAP 0.410 on its validation images"]
     assert page.complaints() == []
 
 
