@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from tasks.common.parity import Agreement
 from tasks.multilabel.average_precision import average_precision
 from tasks.multilabel.loss import BinaryCrossEntropy
 from tasks.multilabel.metric import MultiLabelScores
@@ -141,6 +142,7 @@ def test_output_by_hand(tmp_path):
 
 def test_parity_by_hand():
     ours, theirs = ({"logits": np.array(values, np.float32)} for values in ([3, -3, 1e-6], [2, 1, -1e-6]))
-    assert SameLabels().counts(ours, theirs, None, 1e-3) == (2, 3)
-    assert SameLabels().counts(ours, theirs, None, 0) == (1, 3)
-    assert SameLabels().counts(ours, {"logits": np.full(3, np.nan)}, None, 1e-3) == (0, 3)
+    assert SameLabels().agreement(ours, theirs, None, "fp32") == Agreement(2, 3, 1), "0.5 and 0.5 are a tie"
+    sure = {"logits": np.array([3, -3, 0.1], np.float32)}
+    assert SameLabels().agreement(sure, theirs, None, "fp32") == Agreement(1, 3, 0)
+    assert SameLabels().agreement(ours, {"logits": np.full(3, np.nan)}, None, "fp32") == Agreement(0, 3, 0)
