@@ -18,8 +18,8 @@ ROOMS = {  # top to bottom: each imports rooms that stand below it, and these li
     "tasks.doctor": "tasks.app tasks.detect tasks.segment tasks.engine tasks.data tasks.config tasks.common heads "
     "backbones torch hydra omegaconf rich numpy PIL",
     "tasks.publish": "tasks.checkpoint tasks.config tasks.common backbones torch yaml",
-    "tasks.lint": "tasks.deploy tasks.engine tasks.checkpoint tasks.common backbones.weight_files torch numpy onnx "
-    "onnxruntime executorch ai_edge_litert",
+    "tasks.lint": "tasks.deploy tasks.engine tasks.checkpoint tasks.common backbones.weight_files "
+    "torch numpy onnx onnxruntime executorch ai_edge_litert",
     "tasks.app": "tasks backbones hydra omegaconf lightning rich numpy PIL",
     "tasks.search": "tasks.latency tasks.predict tasks.engine tasks.checkpoint tasks.data.loading tasks.config "
     "tasks.common heads backbones torch lightning yaml optuna numpy matplotlib",

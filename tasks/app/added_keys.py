@@ -13,8 +13,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from tasks.app.jobs import words
-from tasks.common.errors import UserError
-from tasks.config.rules.values import suggestion
+from tasks.common.errors import UserError, suggestion
 
 # Keys below these are chosen by the user, or the value is null until one is typed.
 OPEN = ("datasets", "data.augment", "data.own_augment", "data.draw", "data.crop", "data.fit", "logger")

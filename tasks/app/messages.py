@@ -13,10 +13,9 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from backbones.errors import ImageSizeError
-from tasks.common.errors import UserError, is_out_of_memory, located
+from tasks.common.errors import UserError, is_out_of_memory, located, suggestion
 from tasks.common.origin import needs_traceback
 from tasks.config.heads_file import CONF
-from tasks.config.rules.values import suggestion
 
 MISTAKES = (  # errors that may be the user's to fix
     UserError,

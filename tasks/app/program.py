@@ -18,12 +18,11 @@ from tasks.checkpoint.manifest import NAME, read_manifest
 from tasks.checkpoint.manifest_rules import SUFFIXES
 from tasks.checkpoint.peek import trained_by
 from tasks.common.entries import short
-from tasks.common.errors import Diverged, UserError
+from tasks.common.errors import Diverged, UserError, suggestion
 from tasks.common.nested import leaves
 from tasks.common.plugins import OPTIONS, take_from
 from tasks.common.processes import command_of, quoted, reason
 from tasks.common.task_info import infos
-from tasks.config.rules.values import suggestion
 
 PLAIN = re.compile(r"[\w./+@-]+")  # a text that Hydra's grammar takes as it stands
 FOLDER = "hydra.run.dir"

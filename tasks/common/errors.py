@@ -3,7 +3,7 @@
 import difflib
 import re
 import signal
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 OUT_OF_MEMORY = ("out of memory", "DefaultCPUAllocator", "not enough memory", "OutOfMemoryError", "MemoryError")
@@ -83,3 +83,9 @@ class Stopped(BaseException):
         what = "stopped" if checkpoint is None else f"training stopped; go on with resume={checkpoint}"
         super().__init__(f"{signal.Signals(number).name}: {what}")
         self.number = number
+
+
+def suggestion(name: object, names: Iterable[str]) -> str:
+    """' (did you mean …?)' with the closest names, or ''."""
+    near = difflib.get_close_matches(str(name), list(names), n=3, cutoff=0.5)
+    return f" (did you mean {' or '.join(near)}?)" if near else ""

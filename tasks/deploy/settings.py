@@ -55,6 +55,9 @@ class ExportSettings:
         Raises:
             UserError: for an invalid value, a precision that the format does not support, or a missing package.
         """
+        suffixes, typed = {entry.suffix: name for name, entry in FORMATS.items()}, tree["export"]["format"]
+        if typed not in FORMATS and (name := suffixes.get(f".{typed}")):
+            raise UserError(f"export.format={typed} is a suffix: export.format={name} writes such files")
         check_values(tree, EXPORT, {})
         reading = {"upright": tree["upright"], "white": tree["white"]}
         settings = cls(**tree["export"], threads=tree["runtime"]["threads"], **reading)

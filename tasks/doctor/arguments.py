@@ -10,9 +10,8 @@ from omegaconf.errors import OmegaConfBaseException
 from tasks.app.resolve import composed
 from tasks.app.search_path import search_plugins
 from tasks.common.console import report
-from tasks.common.errors import UserError, visible
+from tasks.common.errors import UserError, suggestion, visible
 from tasks.common.task_info import infos
-from tasks.config.rules.values import suggestion
 from tasks.engine.instantiate import make
 
 REFUSED = ("mode", "checkpoint", "resume", "model", "weights", "input")  # without meaning here

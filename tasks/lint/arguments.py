@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from backbones.weight_files import published_file
 from tasks.common.delegates import FORMAT_OF
-from tasks.common.errors import UserError, check_file
+from tasks.common.errors import UserError, check_file, suggestion
 from tasks.common.formats import OUTPUTS
 from tasks.common.plugins import take_from
 from tasks.lint.files.opening import READ_BY, runtime_of
@@ -50,7 +50,8 @@ def parse(arguments: Sequence[str]) -> Request:
         if key == "plugins" or argument == "--json":
             continue
         if not is_pair or key not in KEYS:
-            raise UserError(f"{argument}: not one of {'=…, '.join(KEYS)}=…, --json")
+            near = suggestion(key, KEYS)
+            raise UserError(f"{argument}: not one of {'=…, '.join(KEYS)}=…, --json{near}")
         if key in given:
             raise UserError(f"{argument}: {key} is given twice")
         given[key] = value.strip()
@@ -87,8 +88,10 @@ def check_format(model: Path, target: str) -> None:
 
 def one_of(key: str, value: str | None, choices: Sequence[str] | dict[str, bool] | dict[str, str]) -> str:
     """The value, if it is one of the choices; raises a UserError otherwise."""
-    if value is None or value not in choices:
-        raise UserError(f"{key}={'…' if value is None else value}: one of {', '.join(choices)} is needed")
+    if value is None:
+        raise UserError(f"{key}=… is needed: one of {', '.join(choices)}")
+    if value not in choices:
+        raise UserError(f"{key}={value} is not one of {', '.join(choices)}{suggestion(value, choices)}")
     return value
 
 

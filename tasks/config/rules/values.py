@@ -1,12 +1,11 @@
 """Checks every value of the configuration against its rule."""
 
-import difflib
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from tasks.common.errors import UserError
+from tasks.common.errors import UserError, suggestion
 from tasks.common.labels import is_number
 from tasks.common.task_info import infos
 from tasks.config.rules import Rule, Rules, images, learning, networks, run, trainer
@@ -122,9 +121,3 @@ def places_of(tree: Tree, key: str) -> Iterable[str]:
     if group == "dataset" and isinstance(tree.get("datasets"), Mapping):
         return [key, *(f"datasets.{name}.{key.partition('.')[2]}" for name in tree["datasets"])]
     return [key]
-
-
-def suggestion(name: object, names: Iterable[str]) -> str:
-    """' (did you mean …?)' with the closest names, or ''."""
-    near = difflib.get_close_matches(str(name), list(names), n=3, cutoff=0.5)
-    return f" (did you mean {' or '.join(near)}?)" if near else ""

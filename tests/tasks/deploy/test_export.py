@@ -144,6 +144,7 @@ REFUSED = {  # by what is said, of a command that has a checkpoint
     "export.format=litert has no precision bf16: fp32, fp16, int8": ("export.format=litert", "export.precision=bf16"),
     "export.precision=fp8 is not one of": ("export.precision=fp8",),
     "export.mixed=true is for export.precision=int8, not fp32": ("export.mixed=true",),
+    "export.format=tflite is a suffix: export.format=litert writes such files": ("export.format=tflite",),
     "export.slower=true is for export.precision=int8, not fp32": ("export.slower=true",),
     "export.batch=0 is not a whole number from 1 to 4,096, or dynamic": ("export.batch=0",),
     "export.size=dynamic: boxes need one size": ("export.size=dynamic",),

@@ -110,15 +110,17 @@ def test_a_checkpoint_of_images_of_any_size_needs_one():
 
 
 REFUSED = {
-    "target=npu model=a.onnx": r"target=npu: one of litert-gpu, xnnpack, nnapi, .* is needed",
-    "model=a.onnx": r"target=…: one of",
+    "target=npu model=a.onnx": r"target=npu is not one of litert-gpu, xnnpack, nnapi, .*",
+    "target=litertgpu model=a.onnx": r"did you mean litert-gpu",
+    "target=nnapi modle=a.onnx": r"modle=a\.onnx: not one of .*did you mean model\?",
+    "model=a.onnx": r"target=… is needed: one of",
     "target=nnapi": r"one of model=<exported file> and checkpoint=<best\.ckpt> is needed",
     "target=nnapi model=gone.onnx": r"model=gone\.onnx: no such file",
     "target=nnapi checkpoint=gone.ckpt": r"checkpoint=gone\.ckpt: no such file",
     "target=nnapi model=here.pt2": r"tasks\.lint reads \.onnx, \.tflite, \.xml, \.pte, not \.pt2",
     "target=nnapi model=here.xml": r"target=nnapi reads onnx files; this one openvino, openvino-gpu",
     "target=nnapi model=here.onnx size=[3,4]": r"size=… is for checkpoint=…",
-    "target=nnapi model=here.onnx measure=maybe": r"measure=maybe: one of true, false",
+    "target=nnapi model=here.onnx measure=maybe": r"measure=maybe is not one of true, false",
     "target=nnapi model=here.onnx model=here.onnx": r"model is given twice",
     "target=nnapi checkpoint=here.ckpt size=3": r"size=3: \[height,width\] is needed",
     "target=nnapi colour=red": r"colour=red: not one of model=…",
