@@ -77,8 +77,9 @@ class LiteRtQuantiser(Quantiser):
     def write(self, target: Path, keep: Collection[str] = ()) -> Quantised:
         self.check_known(keep)
         target.write_bytes(self.quantised(keep))
-        write_file(target, read_file(target))
-        return executed(target)
+        model = read_file(target)
+        write_file(target, model)
+        return executed(model)
 
     def quantised(self, keep: Collection[str]) -> bytes:
         """The int8 file with the layers of these names in float."""
@@ -108,11 +109,10 @@ class LiteRtQuantiser(Quantiser):
         return [np.concatenate(parts) for parts in zip(*runs, strict=True)]
 
 
-def executed(path: Path) -> Quantised:
-    """The operators of a file, which its converter has optimised: the interpreter runs them as they are."""
+def executed(model: Any) -> Quantised:
+    """The operators of a model, which its converter has optimised: the interpreter runs them as they are."""
     from ai_edge_litert.schema_py_generated import TensorType
 
-    model = read_file(path)
     tensors = model.subgraphs[0].tensors
     found: list[tuple[Part, str]] = []
     for kind, operator in operators_of(model):
