@@ -11,7 +11,7 @@ from tasks.checkpoint.manifest import FORMAT, sha256
 from tasks.common.errors import UserError
 from tasks.common.formats import FORMATS
 from tasks.common.task_info import infos
-from tasks.deploy.network import Traced
+from tasks.deploy.network import Traced, names_of
 from tasks.deploy.settings import ExportSettings
 from tasks.deploy.trained import trained
 from tasks.engine.learner import Learner
@@ -101,7 +101,7 @@ def meaning(
         },
         "tasks": {
             name: {
-                "outputs": {role: f"{name}_{role}" if several else role for role in infos()[name].forms[form].outputs},
+                "outputs": names_of(name, infos()[name].forms[form].outputs, several),
                 "pixels": infos()[name].forms[form].meaning,
                 **task.recipe(size),
             }

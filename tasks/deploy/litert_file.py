@@ -56,9 +56,14 @@ def operators_of(model: Any) -> list[tuple[str, Any]]:
     """A model's operators in order, each with its kind's name such as CONV_2D."""
     from ai_edge_litert import schema_py_generated as schema
 
-    kinds = {number: name for name, number in vars(schema.BuiltinOperator).items() if isinstance(number, int)}
+    kinds = names_in(schema.BuiltinOperator)
     codes = [kinds[max(code.builtinCode, code.deprecatedBuiltinCode)] for code in model.operatorCodes]
     return [(codes[operator.opcodeIndex], operator) for operator in model.subgraphs[0].operators]
+
+
+def names_in(group: Any) -> dict[int, str]:
+    """The names of an enumeration in the schema, by number."""
+    return {number: name for name, number in vars(group).items() if isinstance(number, int)}
 
 
 def tensor_name(tensor: Any) -> str:

@@ -2,7 +2,7 @@
 
 import copy
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -60,9 +60,14 @@ class Exported(nn.Module):
         outputs, found = self.learner(normalised), []
         for name, task in self.learner.each_task():
             tensors = task.tensors(as_float(outputs[name]), self.size or (height, width), self.form)
-            self.names[name] = {role: f"{name}_{role}" if several else role for role in tensors}
+            self.names[name] = names_of(name, tensors, several)
             found += list(tensors.values())
         return tuple(found)
+
+
+def names_of(task: str, roles: Iterable[str], several: bool) -> dict[str, str]:
+    """Names of a task's outputs in a file by role; the task is in them if the file has several."""
+    return {role: f"{task}_{role}" if several else role for role in roles}
 
 
 def as_float(outputs: Any) -> Any:

@@ -81,7 +81,7 @@ def in_class(own: NDArray[np.int64], made_of: Candidates, label: int, last: floa
     may = (scores * (1 + ties.share) > made_of.threshold) & (better < made_of.per_class)
     must = (scores * (1 - ties.share) > made_of.threshold) & (as_good <= made_of.per_class)
     must &= scores * (1 - ties.share) > last
-    least, most = overlaps(made_of.seen[own], made_of.seen[own], ties.pixels)
+    least, _ = overlaps(made_of.seen[own], made_of.seen[own], ties.pixels)
     clash = np.triu(least > made_of.overlap, 1)  # whichever is better, it leaves no room for the other
     wrong = int((~may[own] | clash.any(0)).sum())
     must[own] = False

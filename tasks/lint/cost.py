@@ -28,6 +28,11 @@ class Cost(NamedTuple):
     of: dict[str, float]
     own: dict[str, float]
 
+    def add(self, name: str, kind: str, seconds: float) -> None:
+        """Count an operator's seconds; without its name, those of what the runtime added."""
+        group, key = (self.of, name) if name else (self.own, kind)
+        group[key] = group.get(key, 0.0) + seconds
+
     def added_to(self, operators: Iterable[Operator]) -> list[Operator]:
         """The operators with their cost."""
         return [operator._replace(cost=self.of.get(operator.name, 0.0)) for operator in operators]
@@ -77,8 +82,7 @@ def attributed(events: Iterable[Mapping[str, Any]], graph: Any) -> Cost:
             times.setdefault((origin(node, kind, producer), kind, name), []).append(event["dur"] / 1e6)
     cost = Cost({}, {})
     for (name, kind, _), seconds in times.items():
-        group, key = (cost.of, name) if name else (cost.own, kind)
-        group[key] = group.get(key, 0.0) + float(np.median(seconds))
+        cost.add(name, kind, float(np.median(seconds)))
     return cost
 
 
@@ -115,6 +119,5 @@ def of_openvino(path: Path) -> Cost | None:
             if spent.isdigit() and int(spent):
                 names = [name for name in fused.split(",") if name in kinds]
                 name = next((name for name in names if "Convolution" in kinds[name]), names[0] if names else "")
-                group, key = (cost.of, name) if name else (cost.own, kind)
-                group[key] = group.get(key, 0.0) + int(spent) / 1e6
+                cost.add(name, kind, int(spent) / 1e6)
     return cost

@@ -10,7 +10,7 @@ import numpy as np
 from tasks.common.errors import UserError
 from tasks.deploy.litert_file import operators_of, read_file, tensor_name, write_file
 from tasks.deploy.quantise.graph import Graph, Layer, Node, Operator
-from tasks.deploy.quantise.quantiser import PROBES, Floats, Images, Quantised, Quantiser, count, in_batches
+from tasks.deploy.quantise.quantiser import PROBES, Floats, Images, Part, Quantised, Quantiser, in_batches
 from tasks.deploy.runtimes import needed, quiet, readable, reason
 from tasks.deploy.writers.silence import silence_logging
 
@@ -35,13 +35,6 @@ class LiteRtQuantiser(Quantiser):
     poolings and activations stay in float. XNNPACK has no hard-swish in int8, which would leave 19 parts of V3-Small
     between which its own kernels stop: fp32 time ÷ int8 time 0.48. With activations alone in float it is 1.2; with the
     first layer (three channels fill no vector), depthwise convolutions and gates in float too, 1.5.
-
-    Args:
-        source: the float file.
-        batches: calibration images (N, 3, H, W).
-
-    Raises:
-        UserError: for a missing package, too few images, or a tensor without a finite range.
     """
 
     def __init__(self, source: Path, batches: Sequence[Images]) -> None:
@@ -56,18 +49,17 @@ class LiteRtQuantiser(Quantiser):
         graph = model.subgraphs[0]
         batch, *sides = (int(side) for side in graph.tensors[graph.inputs[0]].shape)
         images = in_batches(batches, batch)
-        self.images = (
-            images if list(images[0].shape[1:]) == sides else [image.transpose(0, 2, 3, 1) for image in images]
-        )
+        if list(images[0].shape[1:]) != sides:  # the file takes pixels
+            images = [np.ascontiguousarray(image.transpose(0, 2, 3, 1)) for image in images]
+        self.images = images
         self.signature, self.input = "serving_default", "image"
         self.ranges = self.collect()
 
     def collect(self) -> Any:
         """The range of every tensor that an int8 layer reads or computes."""
         with quiet(), silence_logging():
-            ranges = self.prepared(()).calibrate(
-                {self.signature: [{self.input: np.ascontiguousarray(images)} for images in self.images]}, num_threads=1
-            )
+            samples = {self.signature: [{self.input: images} for images in self.images]}
+            ranges = self.prepared(()).calibrate(samples, num_threads=1)
         for name, extremes in ranges.items():
             finite = all(bool(np.isfinite(values).all()) for values in extremes.values())
             self.refuse_unless(finite, name)
@@ -85,8 +77,9 @@ class LiteRtQuantiser(Quantiser):
     def write(self, target: Path, keep: Collection[str] = ()) -> Quantised:
         self.check_known(keep)
         target.write_bytes(self.quantised(keep))
-        write_file(target, read_file(target))
-        return executed(target)
+        model = read_file(target)
+        write_file(target, model)
+        return executed(model)
 
     def quantised(self, keep: Collection[str]) -> bytes:
         """The int8 file with the layers of these names in float."""
@@ -110,23 +103,22 @@ class LiteRtQuantiser(Quantiser):
         found.sort(key=lambda entry: str(entry["name"]))
         runs: list[list[Floats]] = []
         for images in self.images[:PROBES]:
-            runner.set_tensor(runner.get_input_details()[0]["index"], np.ascontiguousarray(images))
+            runner.set_tensor(runner.get_input_details()[0]["index"], images)
             runner.invoke()
             runs.append([as_floats(runner.get_tensor(entry["index"]), entry["quantization"]) for entry in found])
         return [np.concatenate(parts) for parts in zip(*runs, strict=True)]
 
 
-def executed(path: Path) -> Quantised:
-    """The operators of a file, which its converter has optimised: the interpreter runs them as they are."""
+def executed(model: Any) -> Quantised:
+    """The operators of a model, which its converter has optimised: the interpreter runs them as they are."""
     from ai_edge_litert.schema_py_generated import TensorType
 
-    model = read_file(path)
     tensors = model.subgraphs[0].tensors
-    found: dict[str, list[str]] = {"int8": [], "conversions": [], "floats": []}
+    found: list[tuple[Part, str]] = []
     for kind, operator in operators_of(model):
         in_bytes = tensors[operator.outputs[0]].type in (TensorType.INT8, TensorType.UINT8)
-        found["conversions" if kind in CONVERSIONS else "int8" if in_bytes else "floats"].append(kind)
-    return Quantised(*(count(found[part]) for part in ("int8", "conversions", "floats")))
+        found.append(("conversions" if kind in CONVERSIONS else "int8" if in_bytes else "floats", kind))
+    return Quantised.of(found)
 
 
 def can_be_int8(layer: Layer) -> bool:

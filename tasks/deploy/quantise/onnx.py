@@ -36,13 +36,6 @@ class OnnxQuantiser(Quantiser):
     A range is the mean over groups of images of each group's extremes. This gave a CamVid mIoU of 0.613 (0.616 in
     float) and a BCCD mAP of 0.584 (0.586 in float); the extremes of all images 0.607 and 0.584, the mean of each
     image's 0.611 and 0.574; ONNX Runtime's own methods 0.607 and 0.587 (entropy), 0.617 and 0.570 (percentile 99.99).
-
-    Args:
-        source: the float file.
-        batches: calibration images (N, 3, H, W).
-
-    Raises:
-        UserError: for a missing package, too few images, or a tensor without a finite range.
     """
 
     def __init__(self, source: Path, batches: Sequence[Images]) -> None:

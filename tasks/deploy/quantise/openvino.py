@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from tasks.deploy.quantise.graph import Graph, Node, Operator
-from tasks.deploy.quantise.quantiser import PROBES, Floats, Images, Quantised, Quantiser, count, in_batches
+from tasks.deploy.quantise.quantiser import PROBES, Floats, Images, Part, Quantised, Quantiser, in_batches
 from tasks.deploy.runtimes import needed, openvino_core, readable
 
 OPERATORS: dict[str, Operator] = {
@@ -36,13 +36,6 @@ class OpenVinoQuantiser(Quantiser):
 
     NNCF's bias correction is left out: it gained nothing here (CamVid 0.613 with it, 0.615 without; BCCD 0.585 and
     0.587) and assumes that all layers of a network are int8.
-
-    Args:
-        source: the float file.
-        batches: calibration images (N, 3, H, W).
-
-    Raises:
-        UserError: for a missing package, too few images, or a tensor without a finite range.
     """
 
     def __init__(self, source: Path, batches: Sequence[Images]) -> None:
@@ -120,7 +113,7 @@ class OpenVinoQuantiser(Quantiser):
 
     def executed(self, path: Path) -> Quantised:
         """What the compiled model actually runs; it may have fused several operators of the file into one."""
-        found: dict[str, list[str]] = {"int8": [], "conversions": [], "floats": []}
+        found: list[tuple[Part, str]] = []
         computed: set[str] = set()  # not of constants, as reshaped weights are
         for operator in self.compiled(path).get_runtime_model().get_ordered_ops():
             kind, precision = (operator.get_rt_info()[key].astype(str) for key in ("layerType", "runtimePrecision"))
@@ -129,8 +122,8 @@ class OpenVinoQuantiser(Quantiser):
                 computed.add(operator.get_friendly_name())
             if kind not in ENDS and sources & computed:
                 int8 = precision in INT8
-                found["conversions" if kind in CONVERSIONS else "int8" if int8 else "floats"].append(kind)
-        return Quantised(*(count(found[part]) for part in ("int8", "conversions", "floats")))
+                found.append(("conversions" if kind in CONVERSIONS else "int8" if int8 else "floats", kind))
+        return Quantised.of(found)
 
 
 def prefer_vnni(path: Path) -> None:

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, Self, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,8 @@ Images = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 LEAST = 8  # minimum number of calibration images
 PROBES = 4  # number of them used by last_outputs
+Part = Literal["int8", "conversions", "floats"]
+PARTS: tuple[Part, ...] = get_args(Part)
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,12 @@ class Quantised:
     int8: dict[str, int]
     conversions: dict[str, int]
     floats: dict[str, int]
+
+    @classmethod
+    def of(cls, operators: Iterable[tuple[Part, str]]) -> Self:
+        """From each operator's part and the runtime's name of it."""
+        every = list(operators)
+        return cls(*(count(name for own, name in every if own == part) for part in PARTS))
 
     def counts(self) -> tuple[int, int, int]:
         """Number of operators in int8, that convert, and in float."""
@@ -50,8 +59,11 @@ class Quantised:
 class Quantiser(ABC):
     """Makes int8 files from one float file.
 
+    Each is made of the float file and calibration images (N, 3, H, W), from which it collects ranges at once. That
+    raises a UserError for a missing package, too few images, or a tensor without a finite range.
+
     Attributes:
-        source: the float file; its input is uint8 images (N, 3, H, W).
+        source: the float file.
         layers: operators that can run in int8, in order.
     """
 

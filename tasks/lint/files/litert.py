@@ -6,7 +6,9 @@ from typing import Any
 import numpy as np
 
 from tasks.common.errors import UserError
-from tasks.deploy.runtimes import quiet, readable
+from tasks.deploy.litert_file import names_in, read_file
+from tasks.deploy.litert_file import operators_of as of_model
+from tasks.deploy.runtimes import needed, quiet, readable
 from tasks.lint.operators import Fact, Operator, Tensor, facts_of, listed
 
 MAGIC = b"TFL3"  # bytes 4 to 8
@@ -18,35 +20,24 @@ def operators_of(path: Path) -> list[Operator]:
     Raises:
         UserError: if LiteRT is not installed or the file is damaged.
     """
-    try:
+    with needed("litert", path):
         from ai_edge_litert import schema_py_generated as schema
-        from ai_edge_litert.tools import flatbuffer_utils
-    except ImportError as error:
-        raise UserError(f'{path} needs LiteRT: pip install "mobilevision[litert]"') from error
     with path.open("rb") as file:
         if file.read(8)[4:] != MAGIC:
             raise UserError(f"{path} cannot be opened: it is no LiteRT file")
     with readable(path), quiet():
-        model = flatbuffer_utils.read_model(str(path))
+        model = read_file(path)
         graph = model.subgraphs[0]
-        kinds = names_in(schema.BuiltinOperator)
-        codes = [
-            (kinds[max(code.builtinCode, code.deprecatedBuiltinCode)], code.customCode) for code in model.operatorCodes
-        ]
         outside = left_to_the_kernels(path)
         found = []
-        for number, operator in enumerate(graph.operators):
-            kind, custom = codes[operator.opcodeIndex]
-            facts = read_facts(kind, operator, graph, model, schema)
-            label = str(number) if kind != "CUSTOM" else text(custom)
+        for number, (kind, operator) in enumerate(of_model(model)):
+            facts, label = read_facts(kind, operator, graph, model, schema), str(number)
+            if kind == "CUSTOM":
+                label = text(model.operatorCodes[operator.opcodeIndex].customCode)
+                kind = f"CUSTOM:{label}"
             here = None if outside is None else number not in outside
-            found.append(Operator(kind if kind != "CUSTOM" else f"CUSTOM:{text(custom)}", label, facts, here=here))
+            found.append(Operator(kind, label, facts, here=here))
     return found
-
-
-def names_in(group: Any) -> dict[int, str]:
-    """The names of an enumeration in the schema, by number."""
-    return {number: name for name, number in vars(group).items() if isinstance(number, int)}
 
 
 def text(value: Any) -> str:

@@ -4,9 +4,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tasks.common.errors import UserError, check_file
+from tasks.common.formats import FORMATS
 from tasks.lint.operators import Operator
 
-RUNTIMES = {".onnx": "onnx", ".tflite": "litert", ".xml": "openvino", ".pte": "executorch"}
+RUNTIMES = {FORMATS[name].suffix: name for name in ("onnx", "litert", "openvino", "executorch")}
 READ_BY = {"xnnpack": ("litert", "executorch")}  # delegates that more than one format has
 
 

@@ -85,6 +85,13 @@ def network(*overrides: str) -> tuple[Learner, Settings]:
     return learner, made
 
 
+def save_checkpoint(path: Path, task: str, learner: Learner, made: Settings) -> Path:
+    """Write a checkpoint as a training does, without the state of a training."""
+    metadata = make_metadata(task, made.run.stored, {name: entry.metadata() for name, entry in learner.each_task()})
+    torch.save({"mobilevision": metadata, "state_dict": learner.state_dict()}, path)
+    return path
+
+
 class ExportedLearner(NamedTuple):
     """An exported file, opened, and the network that it was made of."""
 
@@ -127,12 +134,7 @@ def scenes(tmp_path_factory) -> tuple[str, ...]:
 def best(tmp_path_factory, scenes) -> Path:
     """A checkpoint of three heads, which the commands of one head take as well."""
     learner, made = network(*scenes)
-    metadata = make_metadata(
-        "multitask", made.run.stored, {name: entry.metadata() for name, entry in learner.each_task()}
-    )
-    path = tmp_path_factory.mktemp("checkpoints") / "best.ckpt"
-    torch.save({"mobilevision": metadata, "state_dict": learner.state_dict()}, path)
-    return path
+    return save_checkpoint(tmp_path_factory.mktemp("checkpoints") / "best.ckpt", "multitask", learner, made)
 
 
 @pytest.fixture(scope="session")

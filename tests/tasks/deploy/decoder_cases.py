@@ -60,6 +60,17 @@ def whole(model: dict[str, Any], form: str = "raw") -> dict[str, Any]:
     return {"file": "model.onnx", "outputs": form, "precision": "fp32", **model, "input": takes, "tasks": tasks}
 
 
+def changed(model: dict[str, Any], key: str, value: Any) -> dict[str, Any]:
+    """A copy of a model.json with another value under a dotted key."""
+    model = json.loads(json.dumps(model))
+    *path, last = key.split(".")
+    node = model
+    for word in path:
+        node = node[word]
+    node[last] = value
+    return model
+
+
 def written(case: Case, folder: Path) -> Path:
     """A case's folder."""
     (folder / "got").mkdir(parents=True)

@@ -13,7 +13,6 @@ import torch
 from PIL import Image
 
 from tasks.app.resolve import composed
-from tasks.checkpoint.checkpoint import make_metadata
 from tasks.checkpoint.manifest import write_manifest
 from tasks.common.charts import Point, front
 from tasks.common.errors import UserError
@@ -26,6 +25,7 @@ from tasks.deploy.bench.table import publish, short_names, worth_of
 from tasks.deploy.bench.workers import worker
 from tasks.engine.build import build
 from tests.described import embed
+from tests.tasks.deploy.conftest import save_checkpoint
 
 ROOT = Path(__file__).parents[3]
 TINY = ("backbone=mobilenet_v3_small", "backbone.width=0.35", "trainer.accelerator=cpu", "mode=benchmark")
@@ -53,12 +53,10 @@ def row(name: str, milliseconds: float, **more) -> dict:
 
 def write_checkpoint(folder: Path, classes: int = 3) -> Path:
     """A run's best.ckpt with untrained weights, and its metrics.json."""
-    run = settings("classify", "data.fit.resize=36", "data.fit.crop=32").run
-    learner = build(run.learner, nameless(classes), {})
-    metadata = make_metadata("classify", run.stored, {name: task.metadata() for name, task in learner.each_task()})
+    made = settings("classify", "data.fit.resize=36", "data.fit.crop=32")
     path = folder / "checkpoints" / "best.ckpt"
     path.parent.mkdir(parents=True)
-    torch.save({"mobilevision": metadata, "state_dict": learner.state_dict()}, path)
+    save_checkpoint(path, "classify", build(made.run.learner, nameless(classes), {}), made)
     (folder / "metrics.json").write_text(json.dumps({"top1": 0.5, "images": 4}))
     return path
 

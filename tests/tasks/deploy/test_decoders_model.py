@@ -1,11 +1,9 @@
 """What decode.js and decode.hpp say of a damaged model.json and of outputs that do not fit; the page's own lines."""
 
-import json
 import os
 import shutil
 import subprocess
 import sys
-from typing import Any
 
 import numpy as np
 import pytest
@@ -19,6 +17,7 @@ from tests.tasks.deploy.decoder_cases import (
     NPY,
     ROOT,
     Case,
+    changed,
     started,
     tried,
     whole,
@@ -69,17 +68,6 @@ WRONG = [  # keys of model.json and a value that is wrong there; what is said na
     ("tasks.detect.anchors.shapes", []),
     ("tasks.detect.anchors.cells", [[1, 2, 3]]),
 ]
-
-
-def changed(model: dict[str, Any], key: str, value: Any) -> dict[str, Any]:
-    """A copy with another value."""
-    model = json.loads(json.dumps(model))
-    *path, last = key.split(".")
-    node = model
-    for word in path:
-        node = node[word]
-    node[last] = value
-    return model
 
 
 def test_what_is_wrong_with_model_json(decoder, tmp_path):

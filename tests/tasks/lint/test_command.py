@@ -6,9 +6,7 @@ import sys
 
 import numpy as np
 import pytest
-import torch
 
-from tasks.checkpoint.checkpoint import make_metadata
 from tasks.common.errors import UserError
 from tasks.lint.__main__ import main
 from tasks.lint.arguments import parse
@@ -17,7 +15,7 @@ from tasks.lint.of_checkpoint import size_in
 from tasks.lint.operators import Operator, as_quantised
 from tasks.lint.result import CUT, judged
 from tasks.lint.rules import NATIVE, read_list
-from tests.tasks.deploy.conftest import network
+from tests.tasks.deploy.conftest import network, save_checkpoint
 
 CONV = ("Conv", {"weight": np.ones((4, 8, 3, 3), np.float32), "pads": [1, 1, 1, 1]})
 
@@ -73,12 +71,7 @@ def test_json_has_the_cost_of_each_operator(lint, graph_file):
 def checkpoint(tmp_path):
     """A classifier with squeeze-and-excite and hard activations."""
     learner, made = network("heads=[classify]")
-    metadata = make_metadata(
-        "multitask", made.run.stored, {name: entry.metadata() for name, entry in learner.each_task()}
-    )
-    path = tmp_path / "best.ckpt"
-    torch.save({"mobilevision": metadata, "state_dict": learner.state_dict()}, path)
-    return path
+    return save_checkpoint(tmp_path / "best.ckpt", "multitask", learner, made)
 
 
 def test_a_rewritten_checkpoint(lint, checkpoint):

@@ -18,6 +18,7 @@ from tasks.deploy.model import size_seen
 from tasks.detect.multibox import FocalMultiBox, SoftmaxMultiBox
 from tasks.multilabel.output import probabilities
 from tasks.page.folder import HERE
+from tests.tasks.deploy.decoder_cases import changed
 from tests.tasks.deploy.test_decode import (
     HEIGHT,
     WIDTH,
@@ -304,17 +305,6 @@ def described(task, fit):
         entry["outputs"] = {role: f"{name}_{role}" for role in entry["outputs"]}
     own = {"format": 1, "task": task.name, "file": "model.onnx", "runtime": "onnx", "precision": "fp32"}
     return own | {"outputs": "raw", "sha256": {"model.onnx": "0"}} | model
-
-
-def changed(model, key, value):
-    """A copy with another value."""
-    model = json.loads(json.dumps(model))
-    *path, last = key.split(".")
-    node = model
-    for word in path:
-        node = node[word]
-    node[last] = value
-    return model
 
 
 def test_what_is_wrong_with_model_json_is_said_in_one_line(run):
