@@ -56,6 +56,17 @@ class Chromium:
         """The value of a JavaScript function's body; a promise is awaited."""
         return self.driver.execute_script(script, *arguments)
 
+    def texts(self, selector: str) -> list[str]:
+        """The texts of all elements that a selector finds."""
+        found: list[str] = self.run(
+            "return [...document.querySelectorAll(arguments[0])].map((each) => each.textContent)", selector
+        )
+        return found
+
+    def settle(self) -> None:
+        """Wait until what follows the size of the page has done so."""
+        self.run("return new Promise((done) => setTimeout(done, 150))")
+
     def complaints(self) -> list[str]:
         """What the console said since the last call, from warnings on; a page of ours says nothing."""
         return [line["message"] for line in self.driver.get_log("browser") if line["level"] in ("WARNING", "SEVERE")]

@@ -13,14 +13,13 @@ from tasks.app.boundary import short_traceback
 from tasks.app.cli import prepared
 from tasks.app.interpolations import conf_folder
 from tasks.app.messages import explain
-from tasks.app.own_networks import without_foreign
+from tasks.app.own_networks import drop_foreign
 from tasks.app.program import words_of
 from tasks.app.resolve import resolve
 from tasks.common.entries import short
 from tasks.common.errors import UserError
 from tasks.common.plugins import take_from
 from tasks.common.task_info import infos
-from tasks.config.overrides import typed_keys
 
 if TYPE_CHECKING:
     from tasks.engine.learner import Learner
@@ -71,10 +70,9 @@ def build(task: str, classes: int | Sequence[Any], *overrides: str, **keys: Any)
     try:
         with conf_folder():
             config = compose(task, words, return_hydra_config=True)
-            choices = config.hydra.runtime.choices
+            drop_foreign(task, words, config)
             with open_dict(config):
                 del config["hydra"]
-            list(without_foreign(task, words, choices, config, typed_keys(words)))
             run = resolve(task, config).run
     except (HydraException, OmegaConfBaseException) as error:
         raise UserError(explain(error, words)) from None

@@ -16,7 +16,7 @@ GROUPS = ("backbone", "head")
 
 def without_foreign(
     command: str, overrides: Sequence[str], choices: Mapping[str, Any], config: DictConfig, typed: Collection[str]
-) -> Iterator[str]:
+) -> list[str]:
     """Remove what a recipe sets of a backbone or head of the user's whose option has no such key.
 
     A recipe's `backbone.norm_momentum`, for example, is for networks in which it can be chosen. Options of ours have
@@ -29,12 +29,13 @@ def without_foreign(
         config: composed; it is changed.
         typed: keys of the command line, which stay.
 
-    Yields:
+    Returns:
         A line for each network that lacks something.
     """
     own = dict(of_user(choices))
+    lines: list[str] = []
     if not own:
-        return
+        return lines
     loader: Any = GlobalHydra.instance().config_loader()
     used = loader.compute_defaults_list(command, list(overrides), RunMode.RUN).defaults
     files = [(str(entry.config_path), entry.package) for entry in used]
@@ -52,13 +53,13 @@ def without_foreign(
                     del node[key]
             if foreign:
                 name = recipe.replace("/", "=", 1)
-                yield f"{place}={option} has no {', '.join(foreign)}, which {name} sets: left out"
+                lines.append(f"{place}={option} has no {', '.join(foreign)}, which {name} sets: left out")
+    return lines
 
 
 def drop_foreign(command: str, overrides: Sequence[str], config: DictConfig) -> None:
     """without_foreign() of a configuration composed with Hydra's own section, where nobody reads its lines."""
-    for _ in without_foreign(command, overrides, config.hydra.runtime.choices, config, typed_keys(overrides)):
-        pass
+    without_foreign(command, overrides, config.hydra.runtime.choices, config, typed_keys(overrides))
 
 
 def of_user(choices: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str, str]]]:

@@ -8,8 +8,7 @@ from pathlib import Path
 
 from tasks.common.console import refusing, report, run_command
 from tasks.common.errors import UserError
-from tasks.report.collect import collect
-from tasks.report.write import told, write_report
+from tasks.report.write import told, written
 
 
 def main() -> None:
@@ -23,8 +22,9 @@ def main() -> None:
             if word.startswith("-") or "=" in word:
                 raise UserError(f"{word}: no option here; name folders of runs")
         for word in words:
-            report(told(write_report(Path(word))))
-            for line in collect(Path(word), strict=False)["damaged"]:
+            page = written(Path(word))
+            report(told(page.path))
+            for line in page.damaged:
                 report(f"left out  {line}")
 
 

@@ -63,17 +63,12 @@ def command(task: Any, words: Sequence[str]) -> str:
 
 def options(hydra: Any) -> list[str]:
     """`--config-dir` and its folder, as seen from where the command was typed; [] without it."""
-    sources, here = (
-        part(hydra or {}, "hydra", "runtime", "config_sources"),
-        part(hydra or {}, "hydra", "runtime", "cwd"),
-    )
+    sources = part(hydra or {}, "hydra", "runtime", "config_sources")
     known = sources if isinstance(sources, list) else []
     paths = [part(source, "path") for source in known if part(source, "provider") == OPTIONS[0]]
     if not paths:
         return []
-    path = Path(str(paths[-1]))
-    inside = isinstance(here, str) and path.is_relative_to(here)
-    return [OPTIONS[0], path.relative_to(here).as_posix() if inside else str(path)]
+    return [OPTIONS[0], seen_from_there(hydra, paths[-1]) or str(paths[-1])]
 
 
 def typed_folder(hydra: Any) -> str | None:
@@ -87,9 +82,14 @@ def place(hydra: Any) -> str | None:
     """The run's folder as seen from where the command was typed; None if that is not known."""
     if typed := typed_folder(hydra):
         return typed.partition("=")[2]
-    folder, here = (part(hydra or {}, "hydra", "runtime", key) for key in ("output_dir", "cwd"))
-    known = isinstance(folder, str) and isinstance(here, str) and Path(folder).is_relative_to(here)
-    return Path(folder).relative_to(here).as_posix() if known else None
+    return seen_from_there(hydra, part(hydra or {}, "hydra", "runtime", "output_dir"))
+
+
+def seen_from_there(hydra: Any, path: Any) -> str | None:
+    """A path relative to the folder where the command was typed; None if it is not below it."""
+    here = part(hydra or {}, "hydra", "runtime", "cwd")
+    known = isinstance(path, str) and isinstance(here, str) and Path(path).is_relative_to(here)
+    return Path(path).relative_to(here).as_posix() if known else None
 
 
 def heads_of(costs: Mapping[str, Any]) -> list[str]:

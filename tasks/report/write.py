@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from tasks.common.errors import UserError
 from tasks.common.records import FOLDER
@@ -16,8 +16,20 @@ from tasks.report.reading import RUN, Parts, read_json
 PAGE = "report.html"
 
 
+class Page(NamedTuple):
+    """A page that was written, and a line about each damaged record that it leaves out."""
+
+    path: Path
+    damaged: list[str]
+
+
 def write_report(folder: Path) -> Path:
-    """Write the page of a run's folder from what is in it; returns its path. It says which records are damaged.
+    """Write the page of a run's folder from what is in it; returns its path. See written()."""
+    return written(folder).path
+
+
+def written(folder: Path) -> Page:
+    """Write the page of a run's folder from what is in it. It says which records are damaged.
 
     Raises:
         UserError: for a folder that is no run's, scores or a configuration that cannot be read, and a full disk.
@@ -25,7 +37,7 @@ def write_report(folder: Path) -> Path:
     data = collect(folder, strict=False)
     path = folder / PAGE
     write_text(path, page(data, "run", f"{data['run']['task'] or 'run'} · {data['run']['folder']}"))
-    return path
+    return Page(path, data["damaged"])
 
 
 def note(folder: Path, entries: Mapping[str, Any]) -> None:

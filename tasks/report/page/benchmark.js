@@ -33,7 +33,7 @@ function timeBars(rows) {
   return h("figure", { class: "plot times", "data-title": "Milliseconds by stage" }, h("figcaption", {}, "Milliseconds by stage"),
     known.map((row) => h("div", { class: "time" }, h("span", {}, row.name), h("span", { class: "parts", title: STAGES.map(([key, name]) => `${name} ${short(row[key])} ms`).join(", ") },
       STAGES.map(([key, , ink]) => h("i", { style: { width: `${(80 * row[key]) / most}%`, background: `var(${ink})` } })), h("b", {}, `${(Number.isFinite(row.whole_p50_ms) ? row.whole_p50_ms : whole(row)).toFixed(2)} ms`)))),
-    h("div", { class: "keys" }, STAGES.map(([, name, ink]) => h("span", {}, h("i", { class: "dot", style: { background: `var(${ink})` } }), name))));
+    h("div", { class: "keys" }, STAGES.map(([, name, ink]) => inkKey(ink, name))));
 }
 
 function worthOverTime(rows, worths) {

@@ -83,9 +83,9 @@ function boxView(record, picture, state) {
     const known = record.classes[label] || { name: String(label), colour: [128, 128, 128] };
     const ink = colour(known.colour || [200, 200, 200]);
     const word = [known.name, boxScore === null ? (box[5] ? "(crowd)" : "") : boxScore.toFixed(2)].filter(Boolean).join(" ");
+    const place = { svg: true, x: left, y: top, width: Math.max(0, right - left), height: Math.max(0, bottom - top) };
     const group = h("g", { svg: true, class: `${picture.found ? kind : "found"}${bad ? " bad" : ""}` },
-      h("rect", { svg: true, class: "halo", x: left, y: top, width: Math.max(0, right - left), height: Math.max(0, bottom - top) }),
-      h("rect", { svg: true, class: "line", stroke: ink, x: left, y: top, width: Math.max(0, right - left), height: Math.max(0, bottom - top) }));
+      h("rect", { ...place, class: "halo" }), h("rect", { ...place, class: "line", stroke: ink }));
     const what = h("title", { svg: true });
     what.textContent = `${kind === "truth" ? "truth" : "found"}: ${word}${bad ? (kind === "truth" ? ", missed" : ", wrong") : ""}`;
     group.append(what);

@@ -13,7 +13,7 @@ function runList(runs) {
       const state = stateOf(run);
       return [h("b", { class: "run-name", style: { color: `var(${ink(place)})` } }, run.name), run.task,
         [Object.hasOwn(STATES, state) ? STATES[state] : state, reasonOf(run)].filter(Boolean).join(": "),
-        h("span", {}, costs ? params(costs.params) : "–"), h("span", {}, run.training.seconds ? duration(run.training.seconds) : "–")];
+        h("span", {}, costs ? amount(costs.params) : "–"), h("span", {}, run.training.seconds ? duration(run.training.seconds) : "–")];
     }), { sortable: false, caption: "runs", kind: "runs" });
 }
 

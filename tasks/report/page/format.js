@@ -40,4 +40,5 @@ function big(value, units) {
   return `${Number((value / scale).toPrecision(3))}${unit}`;
 }
 
-const params = (value) => big(value, [[1e9, "G"], [1e6, "M"], [1e3, "k"], [1, ""]]);
+// With a letter for thousands, as of params and multiply-adds.
+const amount = (value) => big(value, [[1e9, "G"], [1e6, "M"], [1e3, "k"], [1, ""]]);

@@ -35,7 +35,7 @@ function grid({ rows, columns, counts, background }, totals, shares, colours) {
     h("tbody", {}, down.map((place) => h("tr", { class: isStray(place) ? "stray" : null }, h("th", { scope: "row", title: rows[place] }, swatch(colours, rows[place]), rows[place]), kept.map((across) => {
       const value = counts[place][across];
       const share = totals[place] ? value / totals[place] : 0;
-      const text = !value ? "" : shares && !isStray(place) ? percent(share) : big(value, [[1e9, "G"], [1e6, "M"], [1e4, "k"], [1, ""]].map(([least, unit]) => (unit === "k" ? [1e3, unit] : [least, unit])));
+      const text = !value ? "" : shares && !isStray(place) ? percent(share) : amount(value);
       return h("td", {
         class: isStray(place) ? null : place === across ? "right" : "wrong", style: { "--share": String(Math.sqrt(share)) }, "data-value": String(value),
         title: isStray(place) ? `found ${columns[across]} where no truth is left: ${count(value)}` : `truth ${rows[place]}, found ${columns[across]}: ${count(value)} of ${count(totals[place])}`,

@@ -68,7 +68,7 @@ function copied(text) {
 function costText(costs, head) {
   const own = costs && costs[head];
   if (!own) return null;
-  return `${params(own.params)} params, ${big(own.multiply_adds, [[1e9, "G"], [1e6, "M"], [1e3, "k"], [1, ""]])} multiply-adds`;
+  return `${amount(own.params)} params, ${amount(own.multiply_adds)} multiply-adds`;
 }
 
 // The panels of a history: which curves stand together.

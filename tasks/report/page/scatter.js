@@ -8,12 +8,17 @@ function scatter(title, points, { x, y, zero = false, front = true, log = false 
   if (!kept.length) return null;
   const layer = h("svg", { svg: true, role: "img", "aria-label": `${title}: ${y} over ${x}` });
   const kinds = [...new Map(kept.filter((point) => point.kind).map((point) => [point.kind, point.ink])).entries()];
-  const legend = h("div", { class: "keys" }, kinds.map(([kind, ink]) => h("span", {}, h("i", { class: "dot", style: { background: `var(${ink})` } }), kind)),
+  const legend = h("div", { class: "keys" }, kinds.map(([kind, ink]) => inkKey(ink, kind)),
     front && bestOf(kept).length > 1 && h("span", {}, h("i", { class: "stroke" }), "no other is better in both"));
   const figure = h("figure", { class: "plot scatter", "data-title": title }, h("figcaption", {}, title), layer, legend);
   figure.points = kept;
   new ResizeObserver(() => { if (figure.clientWidth) drawScatter(layer, kept, figure.clientWidth, { x, y, zero, front, log }); }).observe(figure);
   return figure;
+}
+
+// An entry of a legend: a dot and its word.
+function inkKey(ink, word) {
+  return h("span", {}, h("i", { class: "dot", style: { background: `var(${ink})` } }), word);
 }
 
 function drawScatter(layer, points, width, { x, y, zero, front, log }) {

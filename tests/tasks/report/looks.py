@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from tests.chromium import Chromium
+from tests.chromium import PHONE, Chromium
 
 SHOTS = Path(__file__).parents[3] / "build" / "screenshots"  # git ignores it
-SIZES = {"desktop": (1400, 1000), "phone": (390, 844)}
+SIZES = {"desktop": (1400, 1000), "phone": PHONE}
 SCHEMES = {"desktop": "light", "phone": "dark"}
 
 # Every line of text as it is drawn: within the ancestors that scroll or cut it. Photos carry names on purpose.
@@ -72,7 +72,8 @@ def photographed(chromium: Chromium, name: str, *, quiet: bool = True) -> None:
     for kind, size in SIZES.items():
         chromium.scheme(SCHEMES[kind])
         chromium.resize(size)
-        chromium.run("scrollTo(0, 0); return new Promise((done) => setTimeout(done, 150))")  # charts follow the width
+        chromium.run("scrollTo(0, 0)")
+        chromium.settle()  # charts follow the width
         file = chromium.photograph(SHOTS / f"{name}-{kind}.png", whole=True)
         assert not chromium.overflows(), f"{name} is wider than a {kind}: {file}"
         assert faults(chromium) == [], f"{name}: {file}"

@@ -39,27 +39,32 @@ return Object.fromEntries([...lines].map(e => [e.querySelector('.u-label').textC
   e.querySelector('.u-marker').style.borderColor]))"""
 
 
-def show(chromium, page):
+def show(chromium, page, scheme="light"):
     """Open a page, and wait for its charts, which are drawn when their size is known."""
+    chromium.scheme(scheme)
     chromium.open(page)
     assert chromium.run(DRAWN)
 
 
+def check_lines(chromium, a, b):
+    """Two classes have these colours in the charts of their scores."""
+    drawn = chromium.run(STROKES, "F1 over the score")
+    assert (drawn["a"], drawn["b"]) == (a, b)
+    assert chromium.run(STROKES, "Validation scores of classes") == {"AP/a": a, "AP/b": b}
+
+
 def test_a_class_has_one_colour(folder, chromium):
-    chromium.scheme("light")
     show(chromium, write_report(folder))
     red, blue = "rgb(200, 0, 0)", "rgb(0, 0, 90)"
-    drawn = chromium.run(STROKES, "F1 over the score")
-    assert (drawn["a"], drawn["b"]) == (red, blue)
-    assert chromium.run(STROKES, "Validation scores of classes") == {"AP/a": red, "AP/b": blue}
+    check_lines(chromium, red, blue)
     swatches = "return [...document.querySelectorAll(arguments[0])].map(e => e.style.background)"
     for place in ("#scores", "#predictions .free, #predictions details", "#training-data", ".matrix tbody"):
         assert chromium.run(swatches, f"{place} .swatch")[:2] == [red, blue], place
     assert chromium.run(swatches, ".chips .swatch")[:1] == [red], "of the only class with boxes"
-    chromium.scheme("dark")
-    show(chromium, folder / "report.html")
-    assert chromium.run(STROKES, "F1 over the score")["a"] == red
-    light = chromium.run(STROKES, "F1 over the score")["b"]
+    show(chromium, folder / "report.html", "dark")
+    drawn = chromium.run(STROKES, "F1 over the score")
+    assert drawn["a"] == red
+    light = drawn["b"]
     red_part, green, blue_part = map(int, light[4:-1].split(","))
     assert red_part == green < blue_part and blue_part > 90, "dark blue on dark is lighter there, and as blue"
     assert chromium.complaints() == []
@@ -70,12 +75,9 @@ def test_classes_without_colours_have_one_ink_each(folder, chromium):
     known = json.loads(records.read_text())
     known["classes"] = [{"name": name} for name in reversed(NAMES)]
     records.write_text(json.dumps(known))
-    chromium.scheme("light")
     show(chromium, write_report(folder))
     first, second = "rgb(20, 87, 200)", "rgb(194, 65, 12)"
-    drawn = chromium.run(STROKES, "F1 over the score")
-    assert (drawn["b"], drawn["a"]) == (first, second)
-    assert chromium.run(STROKES, "Validation scores of classes") == {"AP/b": first, "AP/a": second}
+    check_lines(chromium, second, first)
     swatches = "return [...document.querySelectorAll('#scores .swatch')].map(e => getComputedStyle(e).backgroundColor)"
     assert chromium.run(swatches) == [second, first], "of a and b"
 

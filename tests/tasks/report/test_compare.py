@@ -63,12 +63,12 @@ def test_the_page(two, chromium, monkeypatch, capsys):
         ["mAP50", "–", "–", "–"],
         ["a (AP)", "0.2500", "0.3125", "+0.0625"],
     ]
-    keys = chromium.run("return [...document.querySelectorAll('#keys tbody td')].map(cell => cell.textContent)")
+    keys = chromium.texts("#keys tbody td")
     assert keys == ["seed", "0", "1"]
     titles = chromium.run("return [...document.querySelectorAll('.plot')].map(e => e.dataset.title)")
     assert titles == ["train/loss", "val/mAP"]
-    assert chromium.run("return [...document.querySelectorAll('.row h4')].map(e => e.textContent)") == ["same.jpg"]
-    captions = chromium.run("return [...document.querySelectorAll('.row figcaption')].map(e => e.textContent)")
+    assert chromium.texts(".row h4") == ["same.jpg"]
+    captions = chromium.texts(".row figcaption")
     assert captions == [f"{seed}: seed={seed}F1 0.67: 1 right, 1 wrong, 0 missed" for seed in (0, 1)], (
         "at 0.25, the best threshold"
     )
@@ -95,7 +95,7 @@ def test_a_count_of_images_is_no_score_of_a_class(chromium, tmp_path):
         (folder / "classes.csv").write_text(f"class,images,precision,recall,F1\ncat,12,0.5,0.5,{0.5 + number / 8}\n")
     (tmp_path / "out").mkdir()
     chromium.open(write_comparison(runs, tmp_path / "out"))
-    cells = chromium.run("return [...document.querySelectorAll('td')].map((cell) => cell.textContent)")
+    cells = chromium.texts("td")
     assert not any("images" in cell for cell in cells) and "cat (F1)" in cells, cells
 
 

@@ -22,54 +22,36 @@ def pictures(**entries):
     return json.dumps({"type": "boxes", "classes": CLASSES, "pictures": [PICTURE | entries]})
 
 
+CURVES, PICTURES, LABELS = (f"report/detect/{name}.json" for name in ("curves", "pictures", "labels"))
+RUN = "report/run.json"
 DAMAGED = [  # file, content, what is said of it
-    ("report/detect/curves.json", '{"charts": [], "best": [["all classes", 0.25', "curves.json cannot be read"),
+    (CURVES, '{"charts": [], "best": [["all classes", 0.25', "curves.json cannot be read"),
+    (CURVES, '{"best": [["all", "0.25", 0.5, 0.5, 0.5]]}', "best[0][1] is '0.25', not a finite number"),
+    (CURVES, '{"charts": {"title": "x"}}', "charts is {'title': 'x'}, not a list"),
     (
-        "report/detect/curves.json",
-        '{"best": [["all", "0.25", 0.5, 0.5, 0.5]]}',
-        "best[0][1] is '0.25', not a finite number",
-    ),
-    ("report/detect/curves.json", '{"charts": {"title": "x"}}', "charts is {'title': 'x'}, not a list"),
-    (
-        "report/detect/curves.json",
+        CURVES,
         '{"charts": [{"title": "", "x": "", "y": "", "marks": [], "lines": [{"name": "", "width": 1, "values": []}]}]}',
         "a line of '' has no 101 values",
     ),
+    (CURVES, '{"confusion": {"rows": ["a"], "columns": ["a"], "counts": [[1, 2]]}}', "1 × 1 classes"),
+    (CURVES, '{"confusion": {"rows": ["a"], "columns": ["a"], "sparse": [[0, 7, 1]], "totals": [1]}}', "1 × 1 classes"),
+    (PICTURES, "[]", "has no JSON object"),
+    (PICTURES, '{"type": "toString", "pictures": []}', "its type is 'toString', none of boxes, "),
+    (PICTURES, '{"type": "boxes", "pictures": []}', "classes is missing, not a list"),
+    (PICTURES, pictures(found=[BOX[:5]]), "pictures[0].found[0] is [1, 1, 9, 9, 0], not a list of 7"),
+    (PICTURES, pictures(width="8"), "pictures[0].width is '8', not a number above 0"),
+    (PICTURES, pictures(files={}), "'a' names no file of its image"),
+    (PICTURES, pictures(files={"image": "text.png"}), "text.png, which has no PNG image"),
+    (LABELS, '{"unit": "boxes", "classes": ["a"], "counts": {"train": [1, 2]}}', "has not 1 counts"),
     (
-        "report/detect/curves.json",
-        '{"confusion": {"rows": ["a"], "columns": ["a"], "counts": [[1, 2]]}}',
-        "1 × 1 classes",
-    ),
-    (
-        "report/detect/curves.json",
-        '{"confusion": {"rows": ["a"], "columns": ["a"], "sparse": [[0, 7, 1]], "totals": [1]}}',
-        "1 × 1 classes",
-    ),
-    ("report/detect/pictures.json", "[]", "has no JSON object"),
-    ("report/detect/pictures.json", '{"type": "toString", "pictures": []}', "its type is 'toString', none of boxes, "),
-    ("report/detect/pictures.json", '{"type": "boxes", "pictures": []}', "classes is missing, not a list"),
-    (
-        "report/detect/pictures.json",
-        pictures(found=[BOX[:5]]),
-        "pictures[0].found[0] is [1, 1, 9, 9, 0], not a list of 7",
-    ),
-    ("report/detect/pictures.json", pictures(width="8"), "pictures[0].width is '8', not a number above 0"),
-    ("report/detect/pictures.json", pictures(files={}), "'a' names no file of its image"),
-    ("report/detect/pictures.json", pictures(files={"image": "text.png"}), "text.png, which has no PNG image"),
-    (
-        "report/detect/labels.json",
-        '{"unit": "boxes", "classes": ["a"], "counts": {"train": [1, 2]}}',
-        "has not 1 counts",
-    ),
-    (
-        "report/detect/labels.json",
+        LABELS,
         '{"unit": "b", "classes": [], "counts": {}, "sizes": {"edges": [1, 2], "counts": [1]}}',
         "one count for each edge",
     ),
-    ("report/run.json", '{"state": 7}', "state is 7, not a text"),
-    ("report/run.json", '{"costs": "none"}', "it is 'none', not an object"),
-    ("report/run.json", '{"costs": {"detect": {"params": "5M", "multiply_adds": 1}}}', "detect.params is '5M'"),
-    ("report/run.json", json.dumps({"epoch": EVIL}), f"epoch is '{EVIL}', not a finite number"),
+    (RUN, '{"state": 7}', "state is 7, not a text"),
+    (RUN, '{"costs": "none"}', "it is 'none', not an object"),
+    (RUN, '{"costs": {"detect": {"params": "5M", "multiply_adds": 1}}}', "detect.params is '5M'"),
+    (RUN, json.dumps({"epoch": EVIL}), f"epoch is '{EVIL}', not a finite number"),
     ("network.json", '{"detect": 5}', "detect is 5, not an object"),
     ("training.json", '{"seconds": "long"}', "seconds is 'long'"),
     ("gate.json", "{}", "has no list of objects"),
@@ -98,7 +80,7 @@ def test_the_page_shows_the_rest(tmp_path, chromium):
         (folder / file).write_text(content)
     (folder / "report" / "run.json").write_text(json.dumps({"epoch": EVIL}))
     chromium.open(write_report(folder))
-    lines = chromium.run("return [...document.querySelectorAll('#damaged li')].map(line => line.textContent)")
+    lines = chromium.texts("#damaged li")
     assert {line.split()[0] for line in lines} == {file for file, _, _ in DAMAGED}
     assert (
         any(EVIL in line for line in lines) and chromium.run("return document.querySelectorAll('main img').length") == 0

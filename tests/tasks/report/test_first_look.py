@@ -25,20 +25,16 @@ def run(tmp_path):
 def opened(chromium, folder, size=DESKTOP):
     chromium.resize(size)
     chromium.open(write_report(folder))
-    chromium.run("return new Promise((done) => setTimeout(done, 150))")
-
-
-def texts(chromium, selector):
-    return chromium.run("return [...document.querySelectorAll(arguments[0])].map((each) => each.textContent)", selector)
+    chromium.settle()
 
 
 def test_images_are_shown_at_the_score_that_chose_them(run, chromium):
     opened(chromium, run)
-    assert texts(chromium, "#pictures .threshold output") == ["0.300"]
-    assert {each.split("F1 ")[1][:4] for each in texts(chromium, "#pictures figcaption")} == {"1.00"}
+    assert chromium.texts("#pictures .threshold output") == ["0.300"]
+    assert {each.split("F1 ")[1][:4] for each in chromium.texts("#pictures figcaption")} == {"1.00"}
     chromium.run("[...document.querySelectorAll('#pictures button')].find(e => /best F1/.test(e.textContent)).click()")
-    assert texts(chromium, "#pictures .threshold output") == ["0.250"]
-    assert {each.split("F1 ")[1][:4] for each in texts(chromium, "#pictures figcaption")} == {"0.67"}
+    assert chromium.texts("#pictures .threshold output") == ["0.250"]
+    assert {each.split("F1 ")[1][:4] for each in chromium.texts("#pictures figcaption")} == {"0.67"}
     inside = chromium.run(
         "return [...document.querySelectorAll('#pictures svg text')].map((text) => { const box = text.getBBox();"
         "return box.x >= -1 && box.x + box.width <= 65 && box.y + box.height <= 34 })"
@@ -51,7 +47,7 @@ def test_a_weak_detectors_images_are_shown_where_something_is_found(run, chromiu
     path = run / "report" / "detect" / "pictures.json"
     path.write_text(path.read_text().replace("0.6, 0]", "0.29, 0]"))
     opened(chromium, run)
-    assert texts(chromium, "#pictures .threshold output") == ["0.250"]
+    assert chromium.texts("#pictures .threshold output") == ["0.250"]
 
 
 def test_false_alarms_are_no_shares_of_the_truth(run, chromium):
@@ -60,9 +56,9 @@ def test_false_alarms_are_no_shares_of_the_truth(run, chromium):
     matrix = {"rows": names, "columns": names, "counts": [[6, 2], [40, 0]], "background": True}
     path.write_text(json.dumps({"charts": [], "confusion": matrix}))
     opened(chromium, run)
-    assert texts(chromium, ".matrix tbody td") == ["75%", "25%", "40", ""]
+    assert chromium.texts(".matrix tbody td") == ["75%", "25%", "40", ""]
     assert chromium.run("return document.querySelectorAll('.matrix .stray .wrong').length") == 0
-    mistakes = texts(chromium, "[aria-label=mistakes] td")
+    mistakes = chromium.texts("[aria-label=mistakes] td")
     assert mistakes == ["background", "a", "40", "–", "a", "background", "2", "25%"]
 
 
@@ -70,10 +66,10 @@ def test_a_stopped_run_shows_its_best_score_large_and_one_point_as_a_number(run,
     (run / "metrics.json").unlink()
     note(run, {"state": "interrupted", "why": "Ctrl-C"})
     opened(chromium, run)
-    assert texts(chromium, ".big") == ["0.2000mAP, the best, after epoch 2"]
+    assert chromium.texts(".big") == ["0.2000mAP, the best, after epoch 2"]
     (run / "metrics.csv").write_text("epoch,step,train/loss,val/mAP,val/AR1\n0,0,2.0,,\n0,1,1.5,0.1,0.3\n")
     opened(chromium, run)
-    assert texts(chromium, "#curves [data-title='Validation scores'] td") == ["mAP", "0.1", "AR1", "0.3"]
+    assert chromium.texts("#curves [data-title='Validation scores'] td") == ["mAP", "0.1", "AR1", "0.3"]
     assert chromium.run("return document.querySelectorAll('#curves .chart').length") == 1, "the loss"
 
 
@@ -86,10 +82,10 @@ def test_a_phone_shows_that_there_is_more_and_breaks_no_word(run, chromium):
     marked = "return getComputedStyle(document.querySelector('.on')).display !== 'none'"
     assert chromium.run(marked)
     chromium.run("document.querySelector('.links').scrollLeft = 9999")
-    chromium.run("return new Promise((done) => setTimeout(done, 150))")
+    chromium.settle()
     assert not chromium.run(marked), "nothing is left to the right"
     chromium.resize(DESKTOP)
-    chromium.run("return new Promise((done) => setTimeout(done, 150))")
+    chromium.settle()
     assert not chromium.run(marked)
 
 
@@ -124,12 +120,12 @@ def test_an_exports_page_has_the_commands_that_use_its_file(chromium, tmp_path):
         (tmp_path / file).write_text(json.dumps(content))
     (tmp_path / name).write_bytes(b"12345")
     opened(chromium, tmp_path)
-    assert texts(chromium, "#exported .command code") == [
+    assert chromium.texts("#exported .command code") == [
         "python -m tasks.page out/cells/page",
         f"python -m tasks.detect mode=predict model={shlex.quote(f'out/cells/{name}')} input=photos".replace(
             "'\"'\"'", "'\\''"
         ),
     ]
     assert chromium.run("return document.querySelector('#exported a').getAttribute('href')") == "page/"
-    facts = dict(zip(texts(chromium, "#exported dt"), texts(chromium, "#exported dd"), strict=True))
+    facts = dict(zip(chromium.texts("#exported dt"), chromium.texts("#exported dd"), strict=True))
     assert (facts["file"], facts["precision"], facts["outputs"]) == (f"{name}, 5 bytes", "fp32", "raw")

@@ -63,7 +63,7 @@ def check_maps(chromium):
     assert chromium.run(painted, 0)[3] == 0, "void has no colour"
     chromium.run(press, "errors")
     assert chromium.run(painted, 0)[:3] == [0, 0, 0] and chromium.run(painted, 0)[3] > 0
-    assert {"road", "building", "sky"} <= {*words(chromium, ".chip")}
+    assert {"road", "building", "sky"} <= {*chromium.texts(".chip")}
     assert chromium.complaints() == []
 
 
@@ -133,10 +133,6 @@ def test_a_page_allows_no_network(chromium, tmp_path):
     chromium.complaints()
 
 
-def words(chromium, selector):
-    return chromium.run("return [...document.querySelectorAll(arguments[0])].map(e => e.textContent)", selector)
-
-
 def test_a_detectors_boxes_follow_the_threshold(shown, chromium, coco):
     folder = shown("detect", "dataset=coco", f"dataset.root={coco}", "image_size=[64,64]", "trainer.max_epochs=1")
     record = json.loads((folder / "report" / "detect" / "pictures.json").read_text())
@@ -155,7 +151,7 @@ def test_a_detectors_boxes_follow_the_threshold(shown, chromium, coco):
             threshold,
         )
         expected = [told(picture, threshold) for picture in record["pictures"]]
-        assert [text.split(": ")[1] for text in words(chromium, "#pictures figcaption > span:nth-child(2)")] == expected
+        assert [text.split(": ")[1] for text in chromium.texts("#pictures figcaption > span:nth-child(2)")] == expected
     sizes = chromium.run(
         "return [...document.querySelectorAll('#pictures .photo')].map(e => e.clientWidth / e.clientHeight)"
     )

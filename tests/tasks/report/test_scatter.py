@@ -5,9 +5,9 @@ import json
 import pytest
 
 from tasks.report.write import write_report
+from tests.chromium import PHONE
 from tests.tasks.report.looks import faults
 
-PHONE = (390, 844)
 ROW = {
     "runtime": "torch 2",
     "precision": "fp32",
@@ -41,16 +41,12 @@ def shown(chromium, tmp_path):
     return go
 
 
-def texts(chromium, selector):
-    return chromium.run("return [...document.querySelectorAll(arguments[0])].map((each) => each.textContent)", selector)
-
-
 def test_a_benchmark_of_one_network_shows_where_its_time_goes(shown, chromium):
     assert shown(benchmark_json=[{"name": "<b>", **ROW, **TIMES, "params": 5000}]) == {}
-    assert texts(chromium, ".times .time") == ["<b>12.50 ms"]
+    assert chromium.texts(".times .time") == ["<b>12.50 ms"]
     widths = chromium.run("return [...document.querySelectorAll('.parts i')].map((each) => each.clientWidth)")
     assert widths[1] == pytest.approx(8 * widths[0], rel=0.1) and widths[2] == pytest.approx(3 * widths[0], rel=0.1)
-    assert "Medians on 2 threads" in texts(chromium, "#benchmark .note")[0]
+    assert "Medians on 2 threads" in chromium.texts("#benchmark .note")[0]
 
 
 def test_scores_over_latency_where_all_have_one_and_odd_values_nowhere(shown, chromium):
@@ -65,7 +61,7 @@ def test_names_that_would_lie_on_each_other_are_left_out(shown, chromium):
     rows = [{"name": f"a network with a long name {k}", **ROW, **TIMES, "mAP": 0.5 + k / 1000} for k in range(12)]
     rows += [{"name": "far", **ROW, **TIMES, "network_p50_ms": 1.0, "mAP": 0.1}]
     shown(benchmark_json=rows)
-    named = texts(chromium, ".dot-name")
+    named = chromium.texts(".dot-name")
     assert "far" in named and 2 <= len(named) < 13
 
 
@@ -87,7 +83,7 @@ def test_candidates_by_measured_latency(shown, chromium):
         history_csv=f"{history}pruned,candidate,0.1,5,1,1,pruned\nfound,found,0.6,20,1,1,complete\n"
     ).values()
     assert len(points) == 41 and points[-1] == ["found", 20, 0.6]
-    assert texts(chromium, ".dot-name") == ["found"], "candidates have no names"
+    assert chromium.texts(".dot-name") == ["found"], "candidates have no names"
 
 
 def test_a_recipes_trials_by_each_number(shown, chromium):
@@ -98,7 +94,7 @@ def test_a_recipes_trials_by_each_number(shown, chromium):
         "Score and lr": [["", 0.004, 0.6], ["", 0.04, 0.7]],
         "Score and decay": [["", 0.01, 0.6], ["", 0, 0.7]],
     }
-    assert {"0.005", "0.01", "0.02"} <= set(texts(chromium, ".scatter:first-child text")), "steps of a logarithm"
+    assert {"0.005", "0.01", "0.02"} <= set(chromium.texts(".scatter:first-child text")), "steps of a logarithm"
 
 
 def test_flat_curves_have_a_range_of_their_size(chromium, tmp_path):

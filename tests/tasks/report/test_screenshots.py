@@ -123,11 +123,11 @@ def test_a_sweep(trained, chromium):
     folder = trained("classify", "-m", "seed=0,1", name="sweep")  # -m behind other words
     chromium.open(folder / "compare.html")
     check_compared(chromium, folder / "0", folder / "1")
-    names = chromium.run("return [...document.querySelectorAll('#runs .run-name')].map((each) => each.textContent)")
+    names = chromium.texts("#runs .run-name")
     assert names[:2] == ["0: seed=0", "1: seed=1"]
     top1 = [read(folder / run / "metrics.json")["top1"] for run in ("0", "1")]
     mean, sd = sum(top1) / 2, abs(top1[0] - top1[1]) / 2**0.5
-    cells = chromium.run("return [...document.querySelectorAll('#seeds td')].map((each) => each.textContent)")
+    cells = chromium.texts("#seeds td")
     assert f"{mean:.4f} ± {sd:.4f}" in cells
     photographed(chromium, "sweep")
 
