@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -28,6 +28,7 @@ from tasks.deploy.describe import describe
 from tasks.deploy.network import trace
 from tasks.deploy.quantise.plan import open_quantiser
 from tasks.deploy.runners.opening import open_runner
+from tasks.deploy.settings import ExportSettings
 from tasks.deploy.writers.by_format import WRITERS
 from tasks.engine.build import build
 from tasks.engine.learner import Learner
@@ -65,19 +66,29 @@ def enlivened(learner: Learner, images: Images) -> Learner:
     return learner.eval()
 
 
-def compare(name: str, case: Case, folder: Path) -> None:
-    """Time both precisions in every runtime."""
+def network_of(case: Case) -> tuple[Learner, Images]:
+    """The case's network, and images of its size."""
     torch.manual_seed(0)
     images = np.random.default_rng(0).integers(0, 256, (8, 3, *case.size), dtype=np.uint8)
     made = composed(case.task, f"backbone={case.backbone}", "recipe=none")
-    learner = enlivened(build(made.run.learner, Streets.classes), images[:4])
+    return enlivened(build(made.run.learner, Streets.classes), images[:4]), images
+
+
+def write_fp32(learner: Learner, case: Case, settings: ExportSettings, folder: Path) -> tuple[Path, dict[str, Any]]:
+    """Write the file in the settings' format and layout; returns it with its description."""
+    traced = trace(learner, batch=1, size=case.size, layout=settings.input_layout)
+    manifest = describe(case.task, learner, settings, traced, case.size, None, None)
+    path = folder / manifest["file"]
+    WRITERS[settings.format](traced, path, manifest, "fp32")
+    return path, manifest
+
+
+def compare(name: str, case: Case, folder: Path) -> None:
+    """Time both precisions in every runtime."""
+    learner, images = network_of(case)
     for runtime in RUNTIMES:
-        settings = replace(SETTINGS, format=runtime)
-        traced = trace(learner, batch=1, size=case.size, layout=settings.input_layout)
-        manifest = describe(case.task, learner, settings, traced, case.size, None, None)
-        path = folder / f"{name}_{manifest['file']}"
+        path, manifest = write_fp32(learner, case, replace(SETTINGS, format=runtime), folder)
         int8 = path.with_name(f"int8_{path.name}")
-        WRITERS[runtime](traced, path, manifest, "fp32")
         done = open_quantiser(path, [images]).write(int8)
         runners = {
             precision: open_runner(file, {**manifest, "precision": precision}, threads=1)
