@@ -14,6 +14,7 @@ from backbones.base import Backbone
 from heads.boxes import Places
 from tasks.common.task import Task
 from tasks.common.views import View
+from tasks.engine.accumulation import StepMeans, group_size
 from tasks.engine.finetune import Finetune
 from tasks.engine.loss_weights import Balance, FixedWeights
 from tasks.engine.parameter_groups import groups_of, scale_rates, with_thaw
@@ -73,6 +74,7 @@ class Learner(lightning.LightningModule):
         self.frozen_modules: frozenset[str] = frozenset()
         self.reinitialized: frozenset[str] = frozenset()
         self.idle: list[nn.Parameter] = []
+        self.means = StepMeans()
         self.steps = 1  # of the whole training; set in configure_optimizers
 
     def each_task(self) -> list[tuple[str, Task]]:
@@ -162,7 +164,8 @@ class Learner(lightning.LightningModule):
         ]
         return weights[-1:]
 
-    def training_step(self, batch: Batch, _batch_index: int) -> Tensor:
+    def training_step(self, batch: Batch, batch_index: int) -> Tensor:
+        """The loss of a batch, to be divided by trainer.accumulate_grad_batches; what is logged is not."""
         if len(self.tasks) == 1:  # blending would invalidate other tasks' labels
             batch = self.each_task()[0][1].mix(batch, self.trainer.global_step / self.steps)
         losses, terms = self.losses_and_terms(batch)
@@ -170,12 +173,17 @@ class Learner(lightning.LightningModule):
         loss: Tensor = self.balance(losses, self.shared)
         if self.idle and self.trainer.world_size > 1:  # DDP waits for a gradient of every parameter
             loss = loss + 0 * torch.stack([parameter.flatten()[0] for parameter in self.idle]).sum()
-        self.log_dict({"train/loss": loss} | {f"train/{name}": term for name, term in terms.items()})
+        values = {"train/loss": loss} | {f"train/{name}": term for name, term in terms.items()}
         if len(self.tasks) > 1:
             weights = self.balance.weights()
             for name, value in losses.items():
-                self.log_dict({f"train/{name}/loss": value, f"train/{name}/weight": weights[name]})
-        return loss
+                values |= {f"train/{name}/loss": value, f"train/{name}/weight": weights[name]}
+        passes: int = self.trainer.accumulate_grad_batches
+        if passes == 1:
+            self.log_dict(values)
+            return loss
+        self.log_dict(self.means.after(values, batch_index % passes))
+        return loss * (passes / group_size(self.trainer, batch_index))  # the last step of an epoch may have fewer
 
     def validation_step(self, batch: Batch, _batch_index: int) -> dict[str, Any]:
         """Score a batch; return the predictions of the tasks that it has labels for, {} for an empty batch."""

@@ -8,6 +8,7 @@ from typing import Any, Self
 from backbones.weight_files import OURS, WEIGHTS, published_file
 from tasks.common.errors import UserError, check_file
 from tasks.common.task_info import infos
+from tasks.config.batch import OF_BATCH, BatchSettings, known_processes
 from tasks.config.heads import check_heads, is_multitask
 from tasks.config.image_size import check_square
 from tasks.config.rules import learning, networks, run, trainer
@@ -121,10 +122,12 @@ class LearnerSettings:
         Raises:
             UserError: for a value that violates its rule, or if there is nothing to build.
         """
-        check_values(tree, {}, run.NETWORK | run.RUN_WHERE_PRESENT | networks.RULES)
+        check_values(tree, {}, run.NETWORK | run.RUN_WHERE_PRESENT | run.BATCH | networks.RULES)
         check_values(tree, {}, learning.RULES | learning.of_each_task(infos()))
         backbone = spec_of(tree, "backbone")
         optimizer, decay = split_optimizer(spec_of(tree, "optimizer"))
+        if optimizer.get("lr") is not None:
+            optimizer = {**optimizer, "lr": optimizer["lr"] * BatchSettings.of(tree).factor}
         return cls(
             backbone={key: value for key, value in backbone.items() if key != "frozen"},
             frozen=bool(backbone.get("frozen")),
@@ -151,7 +154,7 @@ def split_optimizer(spec: Spec) -> tuple[Spec, Mapping[str, bool | float]]:
     """An optimiser's own arguments, and which parameters decay. A `decay` that is a number is an argument."""
     decay = spec.get("decay")
     kinds = decay if isinstance(decay, Mapping) else {}
-    ours = (*OF_OPTIMIZER, "decay") if isinstance(decay, Mapping) else OF_OPTIMIZER
+    ours = (*OF_OPTIMIZER, *OF_BATCH, *(["decay"] if isinstance(decay, Mapping) else []))
     return {key: value for key, value in spec.items() if key not in ours}, kinds
 
 
@@ -340,6 +343,8 @@ class Run:
         )
         check_square(tree)
         check_finite(whole)
+        if settings.mode == "train" and settings.source.resume is None:  # what resumes has its batch in the checkpoint
+            settings.data.batch.plan(known_processes(whole) or 1)
         return settings
 
     def changed(self, **keys: Any) -> Self:

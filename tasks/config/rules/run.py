@@ -71,10 +71,15 @@ NETWORK: Rules = {
     "wants.tail": one_of("full", "segmentation", "detection"),
     "wants.skip_strides": one_of(0, 1, 2, 3),
 }
+BATCH: Rules = {  # older checkpoints lack all but one; checked first, because the learning rate may follow
+    "data.batch_size": optional(either(whole(1, most=65_536), one_of("auto"))),
+    "data.global_batch": whole(1, optional=True, most=2**20),
+    "data.largest_batch": whole(1, optional=True, most=65_536),
+}
 DATA: Rules = {
     "image_size": optional(SIZE),  # checked first: others are derived from it
     "white": optional(number(above=0, below=2**32)),
-    "data.batch_size": whole(1, most=65_536),
+    "data.batch_size": BATCH["data.batch_size"],
     "data.eval_batch_size": whole(1, most=65_536),
     "data.repeat": whole(1),
     "data.workers": whole(0, optional=True, most=THREADS),
@@ -126,6 +131,7 @@ BENCHMARK: Rules = {
 RULES: Rules = RUN | LEARNING | NETWORK | DATA | COMMAND | PREDICTION | EXPORT | BENCHMARK
 # Keys of some commands, and keys missing in older checkpoints:
 DATA_WHERE_PRESENT: Rules = {
+    **BATCH,
     "data.balance": optional(number(0, 1)),
     "data.repeat_factor": optional(number(0, 1)),
     "data.draw": (lambda v: v is None or isinstance(v, Mapping), "a number for each data set of a mixture"),
