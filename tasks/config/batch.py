@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
 
 from tasks.common.errors import UserError
+from tasks.common.labels import is_number
 from tasks.common.ranks import launched
 from tasks.config.tree import Tree, select
 
 OF_BATCH = ("batch", "scaling")  # keys of `optimizer` that are not arguments of the optimiser
 AUTO = "auto"
+USUAL = 16  # images in a step, as in conf/base.yaml, for an optimiser of the user's that replaces its section
 SCALINGS = ("linear", "sqrt", "none")
 
 
@@ -51,8 +53,8 @@ class BatchSettings:
         auto: whether `size` is as large as memory allows.
         largest: data.largest_batch.
         accumulated: trainer.accumulate_grad_batches; 1 lets it follow, if `size` leaves images.
-        lr: optimizer.lr; None for an optimiser without.
-        recipe: optimizer.batch; None in configurations of before.
+        lr: optimizer.lr; None for an optimiser without, or one of the user's with something else by this name.
+        recipe: optimizer.batch; None in configurations of before, which have `size`.
         scaling: optimizer.scaling.
     """
 
@@ -72,15 +74,15 @@ class BatchSettings:
         Raises:
             UserError: for images per process that cannot make up the batch, with any number of processes.
         """
-        size = select(tree, "data.batch_size")
+        size, recipe, lr = (select(tree, key) for key in ("data.batch_size", "optimizer.batch", "optimizer.lr"))
         own = cls(
             total=select(tree, "data.global_batch"),
             size=size if isinstance(size, int) else None,
             auto=size == AUTO,
             largest=select(tree, "data.largest_batch"),
             accumulated=int(select(tree, "trainer.accumulate_grad_batches") or 1),
-            lr=select(tree, "optimizer.lr"),
-            recipe=select(tree, "optimizer.batch"),
+            lr=lr if is_number(lr) else None,
+            recipe=USUAL if recipe is None and not isinstance(size, int) else recipe,
             scaling=str(select(tree, "optimizer.scaling") or "none"),
         )
         own.plan(1)
@@ -183,10 +185,9 @@ class BatchSettings:
             return rate
         if self.total is not None:
             return f"{rate} ({self.lr:.4g} is for {counted(self.recipe, 'image')}; rule: {self.scaling})"
-        followed = (
-            f"; data.global_batch={images} would make it {self.lr * self.scaled(images):.2g}, rule: {self.scaling}"
-        )
-        return f"{rate} (as for {counted(self.recipe, 'image')}{'' if self.scaling == 'none' else followed})"
+        other = f"data.global_batch={images} would make it {self.lr * self.scaled(images):.2g}, rule: {self.scaling}"
+        followed = "" if self.scaling == "none" else f"; {other}"
+        return f"{rate} (as for {counted(self.recipe, 'image')}{followed})"
 
 
 def known_processes(tree: Tree) -> int | None:

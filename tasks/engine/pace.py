@@ -36,10 +36,12 @@ class KeepPace(Callback):
             UserError: if that would not be exact, or the checkpoint's pace is invalid.
         """
         before, now = checkpoint.get(ENTRY), pace(trainer)
-        if before is None or before == {key: now.get(key) for key in before}:
+        if before is None:
             return
         if not is_pace(before):
             raise UserError(f"resume={self.resumed} is damaged: its {ENTRY} is not what this run goes on with")
+        if before == {key: now.get(key) for key in before}:
+            return
         was, here = text(before), text(now)
         fit = checkpoint["loops"]["fit_loop"]
         batches = fit["epoch_loop.batch_progress"]

@@ -126,8 +126,8 @@ class LearnerSettings:
         check_values(tree, {}, learning.RULES | learning.of_each_task(infos()))
         backbone = spec_of(tree, "backbone")
         optimizer, decay = split_optimizer(spec_of(tree, "optimizer"))
-        if optimizer.get("lr") is not None:
-            optimizer = {**optimizer, "lr": optimizer["lr"] * BatchSettings.of(tree).factor}
+        if (batch := BatchSettings.of(tree)).lr is not None:
+            optimizer = {**optimizer, "lr": batch.lr * batch.factor}
         return cls(
             backbone={key: value for key, value in backbone.items() if key != "frozen"},
             frozen=bool(backbone.get("frozen")),

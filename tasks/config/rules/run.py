@@ -71,15 +71,10 @@ NETWORK: Rules = {
     "wants.tail": one_of("full", "segmentation", "detection"),
     "wants.skip_strides": one_of(0, 1, 2, 3),
 }
-BATCH: Rules = {  # older checkpoints lack all but one; checked first, because the learning rate may follow
-    "data.batch_size": optional(either(whole(1, most=65_536), one_of("auto"))),
-    "data.global_batch": whole(1, optional=True, most=2**20),
-    "data.largest_batch": whole(1, optional=True, most=65_536),
-}
 DATA: Rules = {
     "image_size": optional(SIZE),  # checked first: others are derived from it
     "white": optional(number(above=0, below=2**32)),
-    "data.batch_size": BATCH["data.batch_size"],
+    "data.batch_size": optional(either(whole(1, most=65_536), one_of("auto"))),
     "data.eval_batch_size": whole(1, most=65_536),
     "data.repeat": whole(1),
     "data.workers": whole(0, optional=True, most=THREADS),
@@ -131,7 +126,8 @@ BENCHMARK: Rules = {
 RULES: Rules = RUN | LEARNING | NETWORK | DATA | COMMAND | PREDICTION | EXPORT | BENCHMARK
 # Keys of some commands, and keys missing in older checkpoints:
 DATA_WHERE_PRESENT: Rules = {
-    **BATCH,
+    "data.global_batch": whole(1, optional=True, most=2**20),
+    "data.largest_batch": whole(1, optional=True, most=65_536),
     "data.balance": optional(number(0, 1)),
     "data.repeat_factor": optional(number(0, 1)),
     "data.draw": (lambda v: v is None or isinstance(v, Mapping), "a number for each data set of a mixture"),
@@ -140,6 +136,9 @@ DATA_WHERE_PRESENT: Rules = {
     "data.fit": IS_BUILT,
     "data.holdout": number(0, below=1),
     "data.share": number(above=0, most=1),
+}
+BATCH: Rules = {  # checked before the learning rate, which may follow
+    key: (DATA | DATA_WHERE_PRESENT)[key] for key in ("data.batch_size", "data.global_batch", "data.largest_batch")
 }
 RUN_WHERE_PRESENT: Rules = {
     "batchnorm": optional(one_of("shared", "separate")),
