@@ -7,11 +7,10 @@ from omegaconf import DictConfig, OmegaConf
 
 from tasks.common.errors import UserError
 from tasks.config.batch import AUTO, BatchSettings
-from tasks.config.tree import Tree, select
 
-EVALUATED = "scores with data.eval_batch_size"
-INSTEAD = {  # what sets the images at once in modes that do not train
-    "evaluate": EVALUATED,
+OF_TRAININGS = ("data.global_batch", "data.largest_batch")
+INSTEAD = {  # what modes do that do not train
+    "evaluate": "scores data.eval_batch_size images at once",
     "predict": "takes one image after the other",
     "export": "writes a file for export.batch images",
     "benchmark": "measures one image at a time",
@@ -39,23 +38,21 @@ def meant_as_typed(config: DictConfig, keys: set[str]) -> DictConfig:
     return config
 
 
-def check_batch(tree: Tree, keys: set[str]) -> None:
+def check_batch(config: DictConfig, keys: set[str]) -> None:
     """Refuse typed keys about the batch that nothing reads.
 
     Args:
-        tree: the command's configuration.
         keys: typed.
 
     Raises:
         UserError: for the first one, with what applies instead.
     """
-    auto = select(tree, "data.batch_size") == AUTO and "data.batch_size" in keys
-    typed = sorted(keys & {"data.global_batch", "data.largest_batch"})
-    words = [f"{key}={select(tree, key)}" for key in typed if select(tree, key) is not None]
-    words += [f"data.batch_size={AUTO}"] if auto else []
+    typed = {key: OmegaConf.select(config, key) for key in sorted(keys & {*OF_TRAININGS, "data.batch_size"})}
+    words = [f"{key}={value}" for key, value in typed.items() if value is not None]
+    words = [word for word in words if not word.startswith("data.batch_size=") or word.endswith(f"={AUTO}")]
     if not words:
         return
-    mode, kind = tree["mode"], select(tree, "search.kind")
+    mode, kind = config.get("mode"), OmegaConf.select(config, "search.kind")
     if mode in INSTEAD:
         raise UserError(f"{words[0]} is for training; mode={mode} {INSTEAD[mode]}")
     if mode == "search" and kind != "recipe":

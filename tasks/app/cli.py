@@ -157,6 +157,7 @@ class Command:
             check_composed(config, typed, self.implied)
             if line := fallback(HydraConfig.get().runtime.choices, config, typed):
                 report(line)
+            check_batch(config, typed_keys(typed))
             config = meant_as_typed(finetuned(HydraConfig.get(), config, typed), typed_keys(typed))
             hydra, keys = HydraConfig.get(), typed_keys(typed)
             for line in without_foreign(self.name, words(hydra.overrides.task), hydra.runtime.choices, config, keys):
@@ -165,7 +166,6 @@ class Command:
                 report(line)
             settings = resolve(self.name, config, folder)
             check_typed(settings.run.stored, typed_keys(typed))
-            check_batch(settings.run.stored, typed_keys(typed))
             self.do(settings, typed, folder)
 
     def do(self, settings: Settings, _typed: list[str], folder: Path) -> None:
