@@ -29,6 +29,8 @@ optimizer.lr={}
     lrf min_lr eta_min
 data.batch_size={}
     batch b bs batch_size train_batch_size samples_per_gpu ims_per_batch per_device_train_batch_size
+data.global_batch={}
+    global_batch global_batch_size total_batch_size effective_batch_size nbs
 data.eval_batch_size={}
     val_batch_size eval_batch_size validation_batch_size test_batch_size vb
 image_size=[{0},{0}]
@@ -107,7 +109,7 @@ data.augment.…  # transforms of albumentations by name
 trainer.gradient_clip_val={}
     clip_grad_norm clip_grad grad_clip max_grad_norm gradient_clip_val
 trainer.accumulate_grad_batches={}
-    accumulate grad_accum_steps gradient_accumulation_steps accumulate_grad_batches nbs
+    accumulate grad_accum_steps gradient_accumulation_steps accumulate_grad_batches
 ema=0.999  # the decay; null for none
     model_ema ema_decay model_ema_decay
 trainer.sync_batchnorm=true
