@@ -15,7 +15,7 @@ from tasks.data.loading.datamodule import DataModule
 from tasks.engine.build import make_trainer
 from tasks.engine.learner import Learner
 from tasks.engine.memory import images_at_once
-from tasks.engine.pace import ENTRY
+from tasks.engine.pace import ENTRY, is_pace
 from tasks.engine.settings import Run
 
 
@@ -36,7 +36,8 @@ class ShareBatch(Callback):
         self, settings: BatchSettings, trial: Learner | None, resumed: Mapping[str, Any] | None = None, copies: int = 2
     ) -> None:
         self.settings, self.trial, self.copies = settings, trial, copies
-        self.before = 0 if resumed is None else int((resumed.get(ENTRY) or {}).get("batch_size", 0))
+        before: Any = (resumed or {}).get(ENTRY)
+        self.before: int = before.get("batch_size", 0) if is_pace(before) else 0
 
     def setup(self, trainer: Trainer, _module: LightningModule, stage: str) -> None:
         """Once processes can talk to each other, before the schedule is built."""
@@ -57,9 +58,9 @@ class ShareBatch(Callback):
         if self.before in choices:
             return self.before
         assert self.trial is not None and data.train is not None
-        choices = [number for number in choices if number >= len(data.train.parts)]
+        choices = [number for number in choices if data.shows_each_set(number)]
         if not choices:
-            raise UserError(f"{self.settings.name}: fewer images for a process than there are data sets")
+            raise UserError(f"{self.settings.name}: too few images for each process to have some of each data set")
         here = images_at_once(trainer, self.trial, data.batch_of, choices, self.copies)
         self.trial = None
         least = trainer.strategy.reduce(torch.tensor(here, device=trainer.strategy.root_device), reduce_op="min")

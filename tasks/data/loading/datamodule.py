@@ -143,8 +143,7 @@ class DataModule(lightning.LightningDataModule):
         assert self.train is not None
         if not self.train.names:
             return (self.batch_size,)
-        draw = {name: self.draw.get(name, 1) for name in self.train.names}
-        return shared_out(self.step or self.batch_size, draw, self.batch_size)
+        return shared_out(self.step or self.batch_size, self.draws(), self.batch_size)
 
     def train_batches(self) -> TrainBatches:
         """The order of the training samples from the trainer's position: the start, or where a run is resumed."""
@@ -267,15 +266,29 @@ class DataModule(lightning.LightningDataModule):
         """A training batch of so many images at their largest size, for a trial; one data set's are a few, repeated.
 
         Raises:
-            UserError: for a mixture that has more data sets than images.
+            UserError: for a mixture that has a data set of which such a batch has none.
         """
         assert self.train is not None
         size = max(self.scales, key=math.prod) if self.scales else None
         if not self.train.names:
             return repeated(self.try_augmentation(size), images)
-        counts = shared_out(images, {name: self.draw.get(name, 1) for name in self.train.names})
-        draws = next(iter(MixedBatches(self.train.sizes, counts, seed=self.seed)))
+        step = self.step or images
+        counts = shared_out(step, self.draws(), images)
+        draws = next(iter(MixedBatches(self.train.sizes, counts, seed=self.seed, dealt=step // images)))
         return self.augmented()[[draw._replace(size=size) for draw in draws]]
+
+    def shows_each_set(self, images: int) -> bool:
+        """Whether each batch of so many images of a step has some of each data set."""
+        assert self.train is not None
+        try:
+            return not self.train.names or bool(shared_out(self.step or images, self.draws(), images))
+        except UserError:
+            return False
+
+    def draws(self) -> dict[str, float]:
+        """How often each data set of the mixture is drawn."""
+        assert self.train is not None
+        return {name: self.draw.get(name, 1) for name in self.train.names}
 
     def train_dataloader(self) -> DataLoader[Batch]:
         return self.loader(self.augmented(), self.train_batches(), self.workers)
