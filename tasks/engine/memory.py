@@ -49,7 +49,8 @@ def images_at_once(trainer: Trainer, trial: Learner, make: MakeBatch, choices: S
             most = by_estimate(trainer, trial, move_data_to_device(make(few), device), trainer.num_devices)
             found = largest(choices, lambda number: number <= most)
     if found is None:
-        raise UserError(f"data.batch_size=auto: {counted(choices[0], 'image')} at once do not fit: lower image_size")
+        least = counted(choices[0], "image")
+        raise UserError(f"data.batch_size=auto: memory does not hold a step of {least}: lower image_size")
     return found
 
 

@@ -1,5 +1,6 @@
 """A step of several passes is one of a large batch: weights, logged losses, statistics, and the images of an epoch."""
 
+import copy
 import warnings
 
 import pytest
@@ -7,11 +8,13 @@ import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from tasks.common.errors import UserError
+from tasks.data.loading.batches import repeated
 from tasks.data.loading.samplers import MixedBatches, TrainBatches, shared_out
 from tasks.engine.accumulation import SlowStatistics
 from tasks.engine.build import make_trainer
 from tasks.engine.learner import Learner
-from tasks.engine.memory import by_estimate, largest, machine_memory
+from tasks.engine.memory import OnCuda, by_estimate, images_at_once, largest, machine_memory
 from tasks.engine.pace import same_steps, share_again
 from tasks.engine.progress import ShowProgress
 from tasks.engine.stopping import WatchLoss
@@ -199,3 +202,59 @@ def test_the_estimate_follows_the_memory_and_the_size_of_the_images(tmp_path, mo
     assert images == by_estimate(trainer, learner, small, 1), "the same each time"
     assert by_estimate(trainer, learner, small, 2) == pytest.approx(images / 2, abs=1)
     assert by_estimate(trainer, learner, other, 1) == pytest.approx(images / 4, rel=0.1)
+
+
+def test_a_trial_touches_neither_random_numbers_nor_the_network(tmp_path, monkeypatch):
+    trainer = make_trainer(run_of("trainer.accelerator=cpu", f"+trainer.default_root_dir={tmp_path}").trainer, [])
+    learner = learner_of(*RATE, "head.dropout=0.5").train()
+    kept, before = {name: each.clone() for name, each in learner.state_dict().items()}, torch.get_rng_state()
+    few = batches(1)[0]
+
+    def found() -> int:
+        make = lambda number: repeated(few, number)  # noqa: E731
+        return images_at_once(trainer, copy.deepcopy(learner), make, [1, 2, 4, 8], 2)
+
+    assert found() == 8
+    assert torch.equal(torch.get_rng_state(), before)
+    assert all(torch.equal(kept[name], each) for name, each in learner.state_dict().items())
+    each = 0.5 * (1 << 30) / 2 / by_estimate_of(trainer, learner, few, monkeypatch)
+    monkeypatch.setattr("tasks.engine.memory.machine_memory", lambda: int(5 * 4 * each))
+    assert found() == 4
+    monkeypatch.setattr("tasks.engine.memory.machine_memory", lambda: int(each))
+    with pytest.raises(UserError, match=r"^data\.batch_size=auto: memory does not hold a step of 1 image: lower"):
+        found()
+
+
+def by_estimate_of(trainer, learner, few, monkeypatch) -> int:
+    """Images that a gibibyte holds."""
+    monkeypatch.setattr("tasks.engine.memory.machine_memory", lambda: 1 << 30)
+    return by_estimate(trainer, learner, few, 1)
+
+
+def test_cuda_is_tried_until_memory_runs_out_or_less_than_a_tenth_is_left(tmp_path, monkeypatch):
+    """On the CPU, with a device of 1,000 bytes of which others have 200 and an image takes 50."""
+    trainer = make_trainer(run_of("trainer.accelerator=cpu", f"+trainer.default_root_dir={tmp_path}").trainer, [])
+    peak, few = [0], batches(1)[0]
+
+    def make(number: int) -> dict:
+        peak[0] = 50 * number
+        if number > 30:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+        return repeated(few, number)
+
+    for name, value in {"mem_get_info": (800, 1000), "memory_reserved": 0}.items():
+        monkeypatch.setattr(torch.cuda, name, lambda _device, value=value: value)
+    for name in ("reset_peak_memory_stats", "synchronize"):
+        monkeypatch.setattr(torch.cuda, name, lambda _device: None)
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: None)
+    monkeypatch.setattr(torch.cuda, "max_memory_reserved", lambda _device: peak[0])
+    fits = OnCuda(trainer, learner_of(*RATE).train(), make, 2, torch.device("cpu"))
+    assert [fits(number) for number in (2, 14, 15, 32)] == [True, True, False, False]
+    assert largest([1, 2, 4, 8, 16, 32], fits) == 8
+
+    def wrong(_number: int) -> dict:
+        raise RuntimeError("a bug")
+
+    fits.make = wrong
+    with pytest.raises(RuntimeError, match="a bug"):
+        fits(2)
