@@ -20,7 +20,8 @@ class NcnnRunner(Runner):
         path: the .param; the .bin is next to it.
         names: of its outputs.
         shape: of its input, which the file does not contain.
-        threads: for an image; None for as many as there are cores.
+        threads: for an image; None for one: several wait for each other by counting (libgomp), and where other programs
+            need the cores, that took 40 times as long.
         halves: whether it may compute with 16 bits, which is ncnn's default where the CPU can.
 
     Raises:
@@ -31,8 +32,7 @@ class NcnnRunner(Runner):
         with needed("ncnn", path):
             import ncnn
         self.mat, self.net = ncnn.Mat, ncnn.Net()
-        if threads is not None:
-            self.net.opt.num_threads = threads
+        self.net.opt.num_threads = threads or 1
         if not halves:
             for option in REDUCED:
                 setattr(self.net.opt, option, False)
@@ -49,11 +49,11 @@ class NcnnRunner(Runner):
         self.names, self.shape = names, shape
 
     def of_batch(self, images: Images) -> Arrays:
-        floats = np.ascontiguousarray(images[0], np.float32)
+        floats = np.ascontiguousarray(images[0], np.float32)  # which Mat only points to
         found: Arrays = {}
         with quiet():
             extractor = self.net.create_extractor()
-            failed = extractor.input("image", self.mat(floats).clone())  # with aligned channels
+            failed = extractor.input("image", self.mat(floats).clone())
             for name in self.names:
                 status, values = (failed, None) if failed else extractor.extract(name)
                 if status:
