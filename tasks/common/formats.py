@@ -45,9 +45,7 @@ FORMATS = {
         layouts=("NHWC", "NCHW"),
         dynamic=False,
     ),
-    "ncnn": Format(
-        ".param", ("fp32", "fp16"), ("pnnx", "ncnn"), "ncnn", ".bin", dynamic=False, one=True, labels=False
-    ),
+    "ncnn": Format(".param", ("fp32", "fp16"), ("pnnx", "ncnn"), "ncnn", ".bin", dynamic=False, one=True, labels=False),
     "executorch": Format(".pte", ("fp32",), ("executorch",), "executorch.runtime"),
     "torch": Format(".pt2", ("fp32", "fp16", "bf16"), (), "torch"),
 }

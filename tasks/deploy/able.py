@@ -25,7 +25,7 @@ def check_able(runtime: str, precision: str, batch: object, size: object, layout
 
 
 def check_forms(runtime: str, outputs: str, tasks: Iterable[str]) -> None:
-    """Raises a UserError if one of these tasks has labels among its outputs of a form and the format cannot choose any."""
+    """Raises a UserError if one of these tasks has labels among its outputs and the format cannot choose any."""
     if FORMATS[runtime].labels:
         return
     for task in tasks:

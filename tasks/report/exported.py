@@ -8,7 +8,6 @@ from tasks.common.formats import FORMATS
 from tasks.report.reading import part, read_json
 
 
-
 def exported(folder: Path) -> dict[str, Any]:
     """Texts, and `bytes`, for the page; {} without an export.
 

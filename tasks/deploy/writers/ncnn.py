@@ -39,8 +39,8 @@ def write_ncnn(traced: Traced, path: Path, manifest: Mapping[str, Any], precisio
         command += [f"ncnnparam={text}", f"ncnnbin={weights}", f"fp16={int(precision == 'fp16')}"]
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, errors="replace", check=False)
         if done.returncode or not (text.is_file() and weights.is_file()):
-            said = (done.stderr.strip() or "nothing").splitlines()[-1]
-            raise UserError(f"export.format=ncnn: pnnx cannot convert this network: it ended with {said[:200]}")
+            said = (done.stderr.strip() or f"it ended with status {done.returncode}").splitlines()[-1]
+            raise UserError(f"export.format=ncnn: pnnx cannot convert this network: {said[:200]}")
         lines = text.read_text().splitlines()
         unknown = sorted({line.split()[0] for line in lines[2:] if ncnn.layer_to_index(line.split()[0]) < 0})
         if unknown:
@@ -56,7 +56,7 @@ class Planes(nn.Module):
 
     def __init__(self, traced: Traced) -> None:
         super().__init__()
-        self.network: fx.GraphModule = in_floats(traced.program.module(check_guards=False))  # type: ignore[arg-type]
+        self.network: fx.GraphModule = in_floats(traced.program.module(check_guards=False))
         self.training = False  # the graph has no other mode, and no eval()
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
