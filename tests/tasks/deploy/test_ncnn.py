@@ -5,7 +5,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -201,10 +200,3 @@ def test_tensors_are_named():
     assert named(lines, ["a", "b"])[2:] == ["Input in0 0 1 image", "Split s 1 2 image a b 0=1"]
     with pytest.raises(UserError, match="pnnx lost c, which this network has"):
         named(lines, ["a", "b", "c"])
-
-
-def test_neither_wheel_can_make_int8():
-    """What int8 would need; once a wheel has it, FORMATS can say so."""
-    for package in ("ncnn", "pnnx"):
-        folder = Path(str(find_spec(package).origin)).parent
-        assert not [path for path in folder.rglob("*") if path.name.startswith(("ncnn2int8", "ncnn2table"))]
