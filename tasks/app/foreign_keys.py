@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from tasks.common.errors import UserError
+from tasks.common.formats import FORMATS
 
 
 class Word(NamedTuple):
@@ -179,6 +180,7 @@ OPTIONS = {  # Hydra's own
     *("--config-dir", "-cd", "--experimental-rerun", "--info", "-i"),
 }
 WITH_VALUE = {"--cfg", "-c", "--package", "-p", "--config-path", "-cp", "--config-name", "-cn", "--config-dir", "-cd"}
+SUFFIXES = tuple(form.suffix for form in FORMATS.values())
 NETWORKS = re.compile(r"(yolo|rtdetr|resnet|mobilenet|efficientnet|fcn|deeplab|lraspp|ssd|vit|mask_?rcnn|faster_?rcnn)")
 NUMBER_OR_NAME = re.compile(r"[\w./:-]+")
 
@@ -240,4 +242,4 @@ def hint_for(name: str, value: str) -> str:
 def not_a_file(value: str) -> bool:
     """Whether a value, or an entry of its list, names a network instead of an exported file."""
     names = [part.strip().strip("'\"").rpartition("/")[2].lower() for part in value.strip("'\"[] ").split(",")]
-    return any(NETWORKS.match(name) and not name.endswith((".onnx", ".xml", ".pte", ".pt2")) for name in names)
+    return any(NETWORKS.match(name) and not name.endswith(SUFFIXES) for name in names)

@@ -17,6 +17,7 @@ from tasks.common.task_info import infos
 from tasks.config.tree import put
 from tasks.data.loading.datamodule import DataModule
 from tasks.data.loading.splits import Splits
+from tasks.deploy.able import check_forms
 from tasks.deploy.decoders import DECODERS, copy_decoders
 from tasks.deploy.describe import describe, portable
 from tasks.deploy.golden import write_golden
@@ -102,6 +103,8 @@ def sized(run: Run, settings: ExportSettings, splits: Splits) -> tuple[Run, tupl
         UserError: for a size that contradicts how the network's input is resized.
     """
     wanted = settings.size
+    tasks = [name for name, info in infos().items() if info.target in run.data.targets]
+    check_forms(settings.format, settings.outputs, tasks)
     if wanted == "dynamic":
         fixed = [info.target for info in infos().values() if info.one_size and info.target in run.data.targets]
         if fixed:
