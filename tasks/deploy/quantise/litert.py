@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from tasks.common.errors import UserError
+from tasks.common.layer_graph import Graph, Layer, Node, Operator
 from tasks.deploy.litert_file import operators_of, read_file, tensor_name, write_file
-from tasks.deploy.quantise.graph import Graph, Layer, Node, Operator
 from tasks.deploy.quantise.quantiser import PROBES, Floats, Images, Part, Quantised, Quantiser, in_batches
 from tasks.deploy.runtimes import needed, quiet, readable, reason
 from tasks.deploy.writers.silence import silence_logging

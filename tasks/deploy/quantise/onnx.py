@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tasks.deploy.quantise.graph import LAYERS, WEIGHTED, Graph
+from tasks.common.layer_graph import LAYERS, WEIGHTED, Graph
 from tasks.deploy.quantise.onnx_activations import Ranges, add_for_hard_sigmoids, use_int8_kernels
 from tasks.deploy.quantise.onnx_channels import align_channels
 from tasks.deploy.quantise.onnx_editor import Editor, attribute

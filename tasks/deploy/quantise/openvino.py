@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tasks.deploy.quantise.graph import Graph, Node, Operator
+from tasks.common.layer_graph import Graph, Node, Operator
 from tasks.deploy.quantise.quantiser import PROBES, Floats, Images, Part, Quantised, Quantiser, in_batches
 from tasks.deploy.runtimes import needed, openvino_core, readable
 

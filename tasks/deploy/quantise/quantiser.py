@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.common.errors import UserError
-from tasks.deploy.quantise.graph import Layer
+from tasks.common.layer_graph import Layer
 
 Images = NDArray[np.uint8]
 Floats = NDArray[np.float32]

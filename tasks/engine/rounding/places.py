@@ -1,0 +1,99 @@
+"""Where each format's int8 files round: what tasks/deploy/quantise does to a file, said of a network's calls."""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from torch import nn
+
+from tasks.common.layer_graph import LAYERS, Graph
+from tasks.engine.rounding.calls import CLIPS, IMAGE, Call, Layers, layers_of
+
+KEPT = ("permute", "reshape", "flatten", "view", "squeeze", "unsqueeze", "contiguous", "transpose", "to", "__getitem__")
+POSITIVE = (*CLIPS, "hardsigmoid", "hardsigmoid_", "sigmoid", "softmax")
+HARD_SWISH = ("hardswish", "hardswish_")
+LEAST = -3.0  # below it a hard-swish is 0
+
+
+class Places(NamedTuple):
+    """Which calls round what.
+
+    Attributes:
+        weights: by call, weights that are rounded per output channel.
+        tensors: by call whose result is rounded, whether the grid is "affine" with a zero point, "symmetric" around 0,
+            or "positive" from 0.
+        floors: by such a call, the least value that the next one distinguishes.
+        gates: calls of hard-swish whose gate is rounded, too.
+    """
+
+    weights: dict[str, nn.Parameter]
+    tensors: dict[str, str]
+    floors: dict[str, float]
+    gates: frozenset[str]
+
+
+def places_of(calls: Sequence[Call], outputs: dict[str, str], form: str) -> Places:
+    """The places of a format: onnx, openvino or litert.
+
+    - litert: weights, inputs and results of convolutions without groups, of linear layers and of sums; the first layer
+      stays in float.
+    - onnx: all layers, products, poolings and activations, and what they read, from the first layer to the last ones;
+      the image is read in bytes, exactly.
+    - openvino: the weights of all layers, and what layers, sums and products read.
+    """
+    joined = ("hardsigmoid", "hardsigmoid_") if form == "onnx" else ()
+    layers = layers_of(calls, outputs, joined)
+    graph = Graph(layers.nodes)
+    chosen = {"litert": litert, "onnx": onnx, "openvino": openvino}[form](graph, layers)
+    rounded = [name for name in graph.nodes if name in chosen and name != IMAGE]
+    return Places(
+        {name: layers.weights[name] for name in rounded_layers(graph, form) if name in layers.weights},
+        {layers.ends[name]: grid(layers.kinds[name], form) for name in rounded},
+        {layers.ends[name]: LEAST for name in rounded if form == "onnx" and only_for_hard_swish(graph, layers, name)},
+        frozenset(name for name in rounded if form == "onnx" and layers.kinds[name] in HARD_SWISH),
+    )
+
+
+def rounded_layers(graph: Graph, form: str) -> list[str]:
+    """The layers that are int8."""
+    layers = graph.layers()
+    if form == "litert":
+        layers = [each for each in layers if each.operator != "mul" and not each.depthwise and each.kind != "first"]
+    return [each.name for each in layers]
+
+
+def litert(graph: Graph, _layers: Layers) -> set[str]:
+    """Inputs and results of its layers."""
+    return {each for name in rounded_layers(graph, "litert") for each in (name, *sources(graph, name))}
+
+
+def onnx(graph: Graph, layers: Layers) -> set[str]:
+    """Inputs and results of its layers, and what passes their results on to others."""
+    found: set[str] = set()
+    for name in graph.core:
+        node = graph.nodes[name]
+        if node.operator in LAYERS or found.intersection(node.inputs):
+            found.add(name)
+            if node.operator in LAYERS and name not in graph.first:
+                found.update(sources(graph, name))
+    return {name for name in found if layers.kinds[name] not in KEPT}
+
+
+def openvino(graph: Graph, _layers: Layers) -> set[str]:
+    """Inputs of its layers."""
+    return {each for name in rounded_layers(graph, "openvino") for each in sources(graph, name)}
+
+
+def sources(graph: Graph, name: str) -> Iterator[str]:
+    """The nodes whose values a node reads."""
+    yield from graph.nodes[name].inputs
+
+
+def grid(kind: str, form: str) -> str:
+    """The grid of a result by the function that computes it."""
+    return "affine" if form != "openvino" else "positive" if kind in POSITIVE else "symmetric"
+
+
+def only_for_hard_swish(graph: Graph, layers: Layers, name: str) -> bool:
+    """Whether a hard-swish alone reads a result."""
+    readers = graph.readers[name]
+    return len(readers) == 1 and layers.kinds[readers[0]] in HARD_SWISH

@@ -1,0 +1,137 @@
+"""The rounding of int8 inside a network: torchao's fake quantisation, where a format's files have it."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from tasks.common.errors import UserError
+from tasks.engine.rounding.calls import WEIGHTED, NamedCalls
+from tasks.engine.rounding.places import Places
+from tasks.engine.rounding.settings import needs_torchao
+
+FOLLOW = 0.01  # of a batch's extremes, in the moving average of a range
+GATES = "/gate"
+
+
+class Rounding(nn.Module):
+    """Rounds weights per output channel and activations per tensor while a part of the network runs.
+
+    The grid of a weight follows its largest value at any time, so that a file's is the same. The range of an activation
+    is a moving average of its extremes in training, and fixed otherwise.
+
+    Args:
+        places: see places_of().
+    """
+
+    def __init__(self, places: Places) -> None:
+        super().__init__()
+        with needs_torchao():
+            from torchao.quantization.pt2e import (
+                FakeQuantize,
+                MovingAverageMinMaxObserver,
+                MovingAveragePerChannelMinMaxObserver,
+            )
+        self.floors = dict(places.floors)
+
+        def of_tensor(kind: str) -> nn.Module:
+            scheme = torch.per_tensor_symmetric if kind == "symmetric" else torch.per_tensor_affine
+            made: nn.Module = FakeQuantize(
+                MovingAverageMinMaxObserver, 0, 255, dtype=torch.uint8, qscheme=scheme, averaging_constant=FOLLOW
+            )
+            return made
+
+        def of_weight(weight: nn.Parameter) -> nn.Module:
+            made: nn.Module = FakeQuantize(
+                MovingAveragePerChannelMinMaxObserver, -127, 127, dtype=torch.int8, ch_axis=0,
+                qscheme=torch.per_channel_symmetric, averaging_constant=1.0,
+            )  # fmt: skip
+            with torch.no_grad():
+                made(weight)  # its tensors get their shapes
+            return made.to(weight.device)
+
+        device = next((weight.device for weight in places.weights.values()), None)
+        self.weights = nn.ModuleDict({name: of_weight(weight) for name, weight in places.weights.items()})
+        self.tensors = nn.ModuleDict({name: of_tensor(kind) for name, kind in places.tensors.items()})
+        self.gates = nn.ModuleDict({name: of_tensor("affine") for name in sorted(places.gates)})
+        self.to(device)
+
+    def within(self, part: str) -> NamedCalls:
+        """Round the calls of a part: "backbone", or a task's name."""
+        return RoundedCalls(part, self)
+
+    def activations(self) -> Iterator[Any]:
+        """Those of activations."""
+        yield from self.tensors.values()
+        yield from self.gates.values()
+
+    def train(self, mode: bool = True) -> "Rounding":
+        """Ranges of activations follow the batches in training alone."""
+        super().train(mode)
+        for each in self.activations():
+            each.enable_observer(mode)
+        return self
+
+    @contextmanager
+    def calibrating(self) -> Iterator[None]:
+        """While it is active nothing is rounded, and ranges become the means of the batches' extremes."""
+        for each in (*self.activations(), *self.weights.values()):
+            each.disable_fake_quant()
+        for each in self.activations():
+            each.enable_observer()
+        yield
+        for each in (*self.activations(), *self.weights.values()):
+            each.enable_fake_quant()
+        for each in self.activations():
+            each.activation_post_process.averaging_constant = FOLLOW
+        self.train(self.training)
+
+    def count_batch(self, number: int) -> None:
+        """Let the next batch, the number-th from 1, weigh as much as each one before."""
+        for each in self.activations():
+            each.activation_post_process.averaging_constant = 1 / number
+
+
+class RoundedCalls(NamedCalls):
+    """The calls of one part, rounded."""
+
+    def __init__(self, part: str, rounding: Rounding) -> None:
+        super().__init__(part)
+        self.weights, self.tensors = rounding.weights, rounding.tensors
+        self.gates, self.floors = rounding.gates, rounding.floors
+
+    def call(self, name: str, kind: str, func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        if kind in WEIGHTED and name in self.weights:
+            if len(args) > 1:
+                args = (args[0], self.weights[name](args[1]), *args[2:])
+            else:
+                kwargs = {**kwargs, "weight": self.weights[name](kwargs["weight"])}
+        result = args[0] * self.gates[name](F.hardsigmoid(args[0])) if name in self.gates else func(*args, **kwargs)
+        if name not in self.tensors:
+            return result
+        floor = self.floors.get(name)
+        return self.tensors[name](result if floor is None else result.clamp(min=floor))
+
+
+@torch.no_grad()
+def calibrate(learner: nn.Module, rounding: Rounding, batches: Iterable[Tensor]) -> int:
+    """Give the activations their first ranges, by images (N, 3, H, W) uint8 as they are scored; returns how many.
+
+    Raises:
+        UserError: for a network whose values are not finite.
+    """
+    images, mode = 0, learner.training
+    learner.eval()
+    with rounding.calibrating():
+        for number, batch in enumerate(batches, 1):
+            rounding.count_batch(number)
+            learner(batch)
+            images += len(batch)
+    learner.train(mode)
+    for name, each in rounding.tensors.items():
+        if not bool(torch.isfinite(each.scale).all()):
+            raise UserError(f"quantise.aware=true: {name} is not finite for the training images, so it cannot be int8")
+    return images
