@@ -231,9 +231,11 @@ def load_for_inference(run: Run, learner: Learner) -> None:
             same_classes(trained[name]["classes"], entry.metadata()["classes"], head)
         if "batchnorm" in run.stored and run.mode == "evaluate":
             checkpoint = for_data_sets(checkpoint, run.learner.datasets)
-        if run.learner.rounding is not None and run.mode in ("evaluate", "predict"):
+        if run.learner.rounding is not None and run.mode in ("evaluate", "predict", "export"):
             attach(learner, run.learner.rounding)
-            report(f"rounding  as int8 files of {run.learner.rounding.form}; quantise.aware=false: the network in float")
+        if learner.rounding is not None and run.mode != "export":
+            form = learner.rounding.form
+            report(f"rounding  as int8 files of {form} round; quantise.aware=false: the network in float")
         load_state(learner, checkpoint, path)
     if path is not None or source.model is not None:
         return

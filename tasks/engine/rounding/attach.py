@@ -1,6 +1,7 @@
 """Gives a network the rounding of a format's int8 files."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -11,7 +12,7 @@ from tasks.common.errors import UserError
 from tasks.data.loading.batches import EvalDataset
 from tasks.data.loading.datamodule import DataModule
 from tasks.engine.learner import Learner
-from tasks.engine.rounding.calls import Recorder, tensors_in
+from tasks.engine.rounding.calls import NamedCalls, Recorder, tensors_in
 from tasks.engine.rounding.places import Places, places_of
 from tasks.engine.rounding.rounding import Rounding, calibrate
 from tasks.engine.rounding.settings import RoundingSettings
@@ -26,11 +27,22 @@ def attach(learner: Learner, settings: RoundingSettings) -> Rounding:
     Raises:
         UserError: for a network without layers that could be int8, or one that cannot be run by itself.
     """
-    rounding = Rounding(record(learner, settings.form))
+    rounding = Rounding(record(learner, settings.form), settings.form)
     if not len(rounding.weights):
         raise UserError(f"quantise.aware=true: an int8 file of {settings.form} has no layer of this network in int8")
     learner.rounding = rounding.train(learner.training)
     return rounding
+
+
+def run_parts(learner: Learner, images: Tensor, within: Callable[[str], NamedCalls]) -> dict[str, Any]:
+    """Raw outputs by task for (N, 3, H, W) uint8 images, each part of the network within a mode of its own."""
+    with within("backbone"):
+        maps = learner.backbone(images)
+    outputs = {}
+    for name, task in learner.each_task():
+        with within(name):
+            outputs[name] = task.head(maps)
+    return outputs
 
 
 @torch.no_grad()
@@ -41,11 +53,7 @@ def record(learner: Learner, form: str) -> Places:
     image = torch.zeros(1, 3, SIDE, SIDE, dtype=torch.uint8, device=next(learner.parameters()).device)
     recorder, outputs = Recorder(image), dict[str, str]()
     try:
-        with recorder.within("backbone"):
-            maps = learner.backbone(image)
-        for name, task in learner.each_task():
-            with recorder.within(name):
-                raw = task.head(maps)
+        for name, raw in run_parts(learner, image, recorder.within).items():
             fields = raw._asdict() if hasattr(raw, "_asdict") else {name: raw}
             for field, value in fields.items():
                 outputs.update((recorder.made[id(each)], field) for each in tensors_in(value) if id(each) in recorder.made)

@@ -1,7 +1,7 @@
 """Every tensor function that a network calls has a name, by which it is rounded; recorded once, they form a graph."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from torch import Tensor, nn
@@ -168,5 +168,3 @@ def layers_of(calls: Sequence[Call], outputs: Mapping[str, str], also: Sequence[
         nodes[node] = nodes[node]._replace(outputs=(*nodes[node].outputs, output))
     return Layers(list(nodes.values()), ends, kinds, weights)
 
-
-Part = Callable[[str], NamedCalls]

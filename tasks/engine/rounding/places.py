@@ -9,7 +9,8 @@ from tasks.common.layer_graph import LAYERS, Graph
 from tasks.engine.rounding.calls import CLIPS, IMAGE, Call, Layers, layers_of
 
 KEPT = ("permute", "reshape", "flatten", "view", "squeeze", "unsqueeze", "contiguous", "transpose", "to", "__getitem__")
-POSITIVE = (*CLIPS, "hardsigmoid", "hardsigmoid_", "sigmoid", "softmax")
+HARD_SIGMOID = ("hardsigmoid", "hardsigmoid_")
+POSITIVE = (*CLIPS, *HARD_SIGMOID, "sigmoid", "softmax")  # their ranges begin at 0
 HARD_SWISH = ("hardswish", "hardswish_")
 LEAST = -3.0  # below it a hard-swish is 0
 
@@ -20,27 +21,29 @@ class Places(NamedTuple):
     Attributes:
         weights: by call, weights that are rounded per output channel.
         tensors: by call whose result is rounded, whether the grid is "affine" with a zero point, "symmetric" around 0,
-            or "positive" from 0.
+            or the "unit" from 0 to 1.
         floors: by such a call, the least value that the next one distinguishes.
         gates: calls of hard-swish whose gate is rounded, too.
+        factors: by call, what its result is multiplied with to be what the file rounds.
     """
 
     weights: dict[str, nn.Parameter]
     tensors: dict[str, str]
     floors: dict[str, float]
     gates: frozenset[str]
+    factors: dict[str, float]
 
 
 def places_of(calls: Sequence[Call], outputs: dict[str, str], form: str) -> Places:
     """The places of a format: onnx, openvino or litert.
 
     - litert: weights, inputs and results of convolutions without groups, of linear layers and of sums; the first layer
-      stays in float.
+      stays in float. A hard-sigmoid is min(max(x + 3, 0), 6), part of the convolution, and a product in float.
     - onnx: all layers, products, poolings and activations, and what they read, from the first layer to the last ones;
       the image is read in bytes, exactly.
     - openvino: the weights of all layers, and what layers, sums and products read.
     """
-    joined = ("hardsigmoid", "hardsigmoid_") if form == "onnx" else ()
+    joined = HARD_SIGMOID if form != "openvino" else ()
     layers = layers_of(calls, outputs, joined)
     graph = Graph(layers.nodes)
     chosen = {"litert": litert, "onnx": onnx, "openvino": openvino}[form](graph, layers)
@@ -50,6 +53,7 @@ def places_of(calls: Sequence[Call], outputs: dict[str, str], form: str) -> Plac
         {layers.ends[name]: grid(layers.kinds[name], form) for name in rounded},
         {layers.ends[name]: LEAST for name in rounded if form == "onnx" and only_for_hard_swish(graph, layers, name)},
         frozenset(name for name in rounded if form == "onnx" and layers.kinds[name] in HARD_SWISH),
+        {layers.ends[name]: 6.0 for name in rounded if form == "litert" and layers.kinds[name] in HARD_SIGMOID},
     )
 
 
@@ -90,7 +94,9 @@ def sources(graph: Graph, name: str) -> Iterator[str]:
 
 def grid(kind: str, form: str) -> str:
     """The grid of a result by the function that computes it."""
-    return "affine" if form != "openvino" else "positive" if kind in POSITIVE else "symmetric"
+    if form == "openvino":
+        return "affine" if kind in POSITIVE else "symmetric"
+    return "unit" if form == "onnx" and kind in HARD_SIGMOID else "affine"
 
 
 def only_for_hard_swish(graph: Graph, layers: Layers, name: str) -> bool:

@@ -25,19 +25,28 @@ class Rounding(nn.Module):
 
     Args:
         places: see places_of().
+        form: the format whose places they are.
     """
 
-    def __init__(self, places: Places) -> None:
+    def __init__(self, places: Places, form: str) -> None:
         super().__init__()
         with needs_torchao():
             from torchao.quantization.pt2e import (
                 FakeQuantize,
+                FixedQParamsFakeQuantize,
+                FixedQParamsObserver,
                 MovingAverageMinMaxObserver,
                 MovingAveragePerChannelMinMaxObserver,
             )
-        self.floors = dict(places.floors)
+        self.form, self.floors, self.factors = form, dict(places.floors), dict(places.factors)
 
         def of_tensor(kind: str) -> nn.Module:
+            if kind == "unit":
+                fixed = FixedQParamsObserver.with_args(
+                    scale=1 / 255, zero_point=0, dtype=torch.uint8, quant_min=0, quant_max=255
+                )
+                unit: nn.Module = FixedQParamsFakeQuantize(fixed)
+                return unit
             scheme = torch.per_tensor_symmetric if kind == "symmetric" else torch.per_tensor_affine
             made: nn.Module = FakeQuantize(
                 MovingAverageMinMaxObserver, 0, 255, dtype=torch.uint8, qscheme=scheme, averaging_constant=FOLLOW
@@ -56,7 +65,7 @@ class Rounding(nn.Module):
         device = next((weight.device for weight in places.weights.values()), None)
         self.weights = nn.ModuleDict({name: of_weight(weight) for name, weight in places.weights.items()})
         self.tensors = nn.ModuleDict({name: of_tensor(kind) for name, kind in places.tensors.items()})
-        self.gates = nn.ModuleDict({name: of_tensor("affine") for name in sorted(places.gates)})
+        self.gates = nn.ModuleDict({name: of_tensor("unit") for name in sorted(places.gates)})
         self.to(device)
 
     def within(self, part: str) -> NamedCalls:
@@ -68,6 +77,14 @@ class Rounding(nn.Module):
         yield from self.tensors.values()
         yield from self.gates.values()
 
+    def ranges(self) -> dict[str, tuple[float, float]]:
+        """The lowest and highest value of each rounded activation, by call."""
+        found = {}
+        for name, each in self.tensors.items():
+            scale, zero = float(each.scale), int(each.zero_point)
+            found[name] = (scale * -zero, scale * (255 - zero))
+        return found
+
     def train(self, mode: bool = True) -> "Rounding":
         """Ranges of activations follow the batches in training alone."""
         super().train(mode)
@@ -75,15 +92,20 @@ class Rounding(nn.Module):
             each.enable_observer(mode)
         return self
 
+    def roundings(self) -> Iterator[Any]:
+        """All of them."""
+        yield from self.weights.values()
+        yield from self.activations()
+
     @contextmanager
     def calibrating(self) -> Iterator[None]:
         """While it is active nothing is rounded, and ranges become the means of the batches' extremes."""
-        for each in (*self.activations(), *self.weights.values()):
+        for each in self.roundings():
             each.disable_fake_quant()
         for each in self.activations():
             each.enable_observer()
         yield
-        for each in (*self.activations(), *self.weights.values()):
+        for each in self.roundings():
             each.enable_fake_quant()
         for each in self.activations():
             each.activation_post_process.averaging_constant = FOLLOW
