@@ -27,7 +27,7 @@ def attach(learner: Learner, settings: RoundingSettings) -> Rounding:
     Raises:
         UserError: for a network without layers that could be int8, or one that cannot be run by itself.
     """
-    rounding = Rounding(record(learner, settings.form), settings.form)
+    rounding = Rounding(record(learner, settings.form), settings.form, learner.backbone.std)
     if not len(rounding.weights):
         raise UserError(f"quantise.aware=true: an int8 file of {settings.form} has no layer of this network in int8")
     learner.rounding = rounding.train(learner.training)

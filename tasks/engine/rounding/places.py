@@ -25,6 +25,7 @@ class Places(NamedTuple):
         floors: by such a call, the least value that the next one distinguishes.
         gates: calls of hard-swish whose gate is rounded, too.
         factors: by call, what its result is multiplied with to be what the file rounds.
+        first: layers that read the image's bytes: their weights are rounded with the normalisation in them.
     """
 
     weights: dict[str, nn.Parameter]
@@ -32,6 +33,7 @@ class Places(NamedTuple):
     floors: dict[str, float]
     gates: frozenset[str]
     factors: dict[str, float]
+    first: frozenset[str]
 
 
 def places_of(calls: Sequence[Call], outputs: dict[str, str], form: str) -> Places:
@@ -54,6 +56,7 @@ def places_of(calls: Sequence[Call], outputs: dict[str, str], form: str) -> Plac
         {layers.ends[name]: LEAST for name in rounded if form == "onnx" and only_for_hard_swish(graph, layers, name)},
         frozenset(name for name in rounded if form == "onnx" and layers.kinds[name] in HARD_SWISH),
         {layers.ends[name]: 6.0 for name in rounded if form == "litert" and layers.kinds[name] in HARD_SIGMOID},
+        frozenset(graph.first if form == "onnx" else ()),
     )
 
 

@@ -26,9 +26,10 @@ class Rounding(nn.Module):
     Args:
         places: see places_of().
         form: the format whose places they are.
+        std: of the images' colours, (3, 1, 1), by which the network normalises them.
     """
 
-    def __init__(self, places: Places, form: str) -> None:
+    def __init__(self, places: Places, form: str, std: Tensor) -> None:
         super().__init__()
         with needs_torchao():
             from torchao.quantization.pt2e import (
@@ -62,6 +63,9 @@ class Rounding(nn.Module):
                 made(weight)  # its tensors get their shapes
             return made.to(weight.device)
 
+        self.first = places.first
+        self.std: Tensor
+        self.register_buffer("std", std.detach().clone(), persistent=False)
         device = next((weight.device for weight in places.weights.values()), None)
         self.weights = nn.ModuleDict({name: of_weight(weight) for name, weight in places.weights.items()})
         self.tensors = nn.ModuleDict({name: of_tensor(kind) for name, kind in places.tensors.items()})
@@ -78,11 +82,17 @@ class Rounding(nn.Module):
         yield from self.gates.values()
 
     def ranges(self) -> dict[str, tuple[float, float]]:
-        """The lowest and highest value of each rounded activation, by call."""
+        """The lowest and highest value of each rounded activation, by call.
+
+        For openvino, whose files have limits, those of the grid. Other formats make their grid of the extremes, as
+        torchao does.
+        """
         found = {}
         for name, each in self.tensors.items():
-            scale, zero = float(each.scale), int(each.zero_point)
+            observer, scale, zero = each.activation_post_process, float(each.scale), int(each.zero_point)
             found[name] = (scale * -zero, scale * (255 - zero))
+            if self.form != "openvino" and hasattr(observer, "min_val"):
+                found[name] = (min(0.0, float(observer.min_val)), max(0.0, float(observer.max_val)))
         return found
 
     def train(self, mode: bool = True) -> "Rounding":
@@ -124,13 +134,21 @@ class RoundedCalls(NamedCalls):
         super().__init__(part)
         self.weights, self.tensors = rounding.weights, rounding.tensors
         self.gates, self.floors = rounding.gates, rounding.floors
+        self.first, self.std = rounding.first, rounding.std
+
+    def rounded(self, name: str, weight: Tensor) -> Tensor:
+        """The weight of a layer, rounded."""
+        rounding = self.weights[name]
+        of_bytes = name in self.first and weight.ndim == 4 and weight.shape[1] == len(self.std)
+        rounded: Tensor = rounding(weight / self.std) * self.std if of_bytes else rounding(weight)
+        return rounded
 
     def call(self, name: str, kind: str, func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         if kind in WEIGHTED and name in self.weights:
             if len(args) > 1:
-                args = (args[0], self.weights[name](args[1]), *args[2:])
+                args = (args[0], self.rounded(name, args[1]), *args[2:])
             else:
-                kwargs = {**kwargs, "weight": self.weights[name](kwargs["weight"])}
+                kwargs = {**kwargs, "weight": self.rounded(name, kwargs["weight"])}
         result = args[0] * self.gates[name](F.hardsigmoid(args[0])) if name in self.gates else func(*args, **kwargs)
         if name not in self.tensors:
             return result
