@@ -189,7 +189,7 @@ def write_model(
             lambda layout: trace_for(layout=layout),
             trained,
         )
-        metadata["int8"] = {"ms": speed.int8, "fp32_ms": speed.fp32, "times_as_fast": speed.ratio}
+        metadata["int8"] = {"trained_ranges": trained is not None, "ms": speed.int8, "fp32_ms": speed.fp32, "times_as_fast": speed.ratio}
     write_manifest(folder, manifest, files, portable(metadata))
     copy_decoders(folder)
     if traced.unfolded:

@@ -320,8 +320,8 @@ class Run:
         check_places(whole)
         check_values(whole, run.RUN | run.LEARNING, {})
         check_half(whole)
-        check_finetune(whole)
         check_rounding(whole)
+        check_finetune(whole)
         check_heads(whole)
         settings = cls(
             task=task,

@@ -136,15 +136,18 @@ DATA_WHERE_PRESENT: Rules = {
     "data.holdout": number(0, below=1),
     "data.share": number(above=0, most=1),
 }
-RUN_WHERE_PRESENT: Rules = {
-    "batchnorm": optional(one_of("shared", "separate")),
-    "saving.minutes": optional(POSITIVE),
-    "log": one_of("quiet", "all"),
+QUANTISE: Rules = {
     "quantise": (lambda v: isinstance(v, Mapping), "a section of keys"),
     "quantise.aware": SWITCH,
     "quantise.format": one_of(*ROUNDED),
     "quantise.epochs": whole(1),
     "quantise.images": whole(8),
+}
+RUN_WHERE_PRESENT: Rules = {
+    "batchnorm": optional(one_of("shared", "separate")),
+    "saving.minutes": optional(POSITIVE),
+    "log": one_of("quiet", "all"),
+    **QUANTISE,
     "metric": one_of(*METRICS),
     "norm_start": one_of("mean", "initial"),
     "fitted.keys": list_of(one_of(*FITTED), least=0),

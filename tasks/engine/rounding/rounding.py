@@ -1,5 +1,6 @@
 """The rounding of int8 inside a network: torchao's fake quantisation, where a format's files have it."""
 
+import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -17,6 +18,18 @@ FOLLOW = 0.01  # of a batch's extremes, in the moving average of a range
 GATES = "/gate"
 
 
+@contextmanager
+def without_warnings() -> Iterator[None]:
+    """Hide what importing torchao warns of: a call of its own that PyTorch no longer needs."""
+    log = logging.getLogger("torch.utils._pytree")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        log.setLevel(level)
+
+
 class Rounding(nn.Module):
     """Rounds weights per output channel and activations per tensor while a part of the network runs.
 
@@ -31,7 +44,7 @@ class Rounding(nn.Module):
 
     def __init__(self, places: Places, form: str, std: Tensor) -> None:
         super().__init__()
-        with needs_torchao():
+        with needs_torchao(), without_warnings():
             from torchao.quantization.pt2e import (
                 FakeQuantize,
                 FixedQParamsFakeQuantize,
@@ -138,10 +151,13 @@ class RoundedCalls(NamedCalls):
 
     def rounded(self, name: str, weight: Tensor) -> Tensor:
         """The weight of a layer, rounded."""
-        rounding = self.weights[name]
+        rounding: Any = self.weights[name]
         of_bytes = name in self.first and weight.ndim == 4 and weight.shape[1] == len(self.std)
-        rounded: Tensor = rounding(weight / self.std) * self.std if of_bytes else rounding(weight)
-        return rounded
+        scaled = weight / self.std if of_bytes else weight
+        # The average old + 1.0 * (new - old) is new only if old is near: at the second time.
+        rounding.activation_post_process(scaled.detach())
+        rounded: Tensor = rounding(scaled)
+        return rounded * self.std if of_bytes else rounded
 
     def call(self, name: str, kind: str, func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         if kind in WEIGHTED and name in self.weights:

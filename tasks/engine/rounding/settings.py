@@ -7,6 +7,8 @@ from importlib.util import find_spec
 from typing import Self
 
 from tasks.common.errors import UserError
+from tasks.config.rules.run import QUANTISE
+from tasks.config.rules.values import check_values
 from tasks.config.tree import Tree, select
 
 INSTALL = 'pip install "mobilevision[quantise]"'
@@ -36,9 +38,10 @@ def check_rounding(tree: Tree) -> None:
     """Check that quantisation-aware training has what it needs and fits the rest.
 
     Raises:
-        UserError: for a mode, a start or a precision that it is not for, a mixture with separate statistics, and a
+        UserError: for a value that violates its rule, a mode, a start or a precision that it is not for, a mixture with separate statistics, and a
             missing package.
     """
+    check_values(tree, {}, QUANTISE)
     if not select(tree, "quantise.aware") or tree["mode"] not in ("train", "search"):
         return
     if tree["mode"] == "search":
