@@ -12,6 +12,7 @@ KEPT = ("permute", "reshape", "flatten", "view", "squeeze", "unsqueeze", "contig
 HARD_SIGMOID = ("hardsigmoid", "hardsigmoid_")
 POSITIVE = (*CLIPS, *HARD_SIGMOID, "sigmoid", "softmax")  # their ranges begin at 0
 HARD_SWISH = ("hardswish", "hardswish_")
+FIRST = 63  # NNCF's guard against sums of 16 bits that overflow on processors without VNNI
 LEAST = -3.0  # below it a hard-swish is 0
 
 
@@ -25,6 +26,7 @@ class Places(NamedTuple):
         floors: by such a call, the least value that the next one distinguishes.
         gates: calls of hard-swish whose gate is rounded, too.
         factors: by call, what its result is multiplied with to be what the file rounds.
+        levels: by layer, the largest whole number of its weights, where it is not 127.
         first: layers that read the image's bytes: their weights are rounded with the normalisation in them.
     """
 
@@ -33,6 +35,7 @@ class Places(NamedTuple):
     floors: dict[str, float]
     gates: frozenset[str]
     factors: dict[str, float]
+    levels: dict[str, int]
     first: frozenset[str]
 
 
@@ -43,7 +46,7 @@ def places_of(calls: Sequence[Call], outputs: dict[str, str], form: str) -> Plac
       stays in float. A hard-sigmoid is min(max(x + 3, 0), 6), part of the convolution, and a product in float.
     - onnx: all layers, products, poolings and activations, and what they read, from the first layer to the last ones;
       the image is read in bytes, exactly.
-    - openvino: the weights of all layers, and what layers, sums and products read.
+    - openvino: the weights of all layers, those of the first with a bit less, and what layers, sums and products read.
     """
     joined = HARD_SIGMOID if form != "openvino" else ()
     layers = layers_of(calls, outputs, joined)
@@ -56,6 +59,7 @@ def places_of(calls: Sequence[Call], outputs: dict[str, str], form: str) -> Plac
         {layers.ends[name]: LEAST for name in rounded if form == "onnx" and only_for_hard_swish(graph, layers, name)},
         frozenset(name for name in rounded if form == "onnx" and layers.kinds[name] in HARD_SWISH),
         {layers.ends[name]: 6.0 for name in rounded if form == "litert" and layers.kinds[name] in HARD_SIGMOID},
+        dict.fromkeys(graph.first if form == "openvino" else (), FIRST),
         frozenset(graph.first if form == "onnx" else ()),
     )
 

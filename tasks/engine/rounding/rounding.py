@@ -67,9 +67,10 @@ class Rounding(nn.Module):
             )
             return made
 
-        def of_weight(weight: nn.Parameter) -> nn.Module:
+        def of_weight(name: str, weight: nn.Parameter) -> nn.Module:
+            most = places.levels.get(name, 127)
             made: nn.Module = FakeQuantize(
-                MovingAveragePerChannelMinMaxObserver, -127, 127, dtype=torch.int8, ch_axis=0,
+                MovingAveragePerChannelMinMaxObserver, -most, most, dtype=torch.int8, ch_axis=0,
                 qscheme=torch.per_channel_symmetric, averaging_constant=1.0,
             )  # fmt: skip
             with torch.no_grad():
@@ -80,7 +81,7 @@ class Rounding(nn.Module):
         self.std: Tensor
         self.register_buffer("std", std.detach().clone(), persistent=False)
         device = next((weight.device for weight in places.weights.values()), None)
-        self.weights = nn.ModuleDict({name: of_weight(weight) for name, weight in places.weights.items()})
+        self.weights = nn.ModuleDict({name: of_weight(name, weight) for name, weight in places.weights.items()})
         self.tensors = nn.ModuleDict({name: of_tensor(kind) for name, kind in places.tensors.items()})
         self.gates = nn.ModuleDict({name: of_tensor("unit") for name in sorted(places.gates)})
         self.to(device)
