@@ -183,13 +183,20 @@ def write_model(
             form = run.learner.rounding.form
             trained = partial(trained_ranges, learner, rounding) if form == settings.format else None
             if trained is None:
-                report(f"int8      trained with the rounding of {form}: its weights alone help a file of {settings.format}")
+                report(
+                    f"int8      trained with the rounding of {form}: its weights alone help a file of {settings.format}"
+                )
         speed = quantise(
             *(learner, settings, run.trainer, data, manifest, path),
             lambda layout: trace_for(layout=layout),
             trained,
         )
-        metadata["int8"] = {"trained_ranges": trained is not None, "ms": speed.int8, "fp32_ms": speed.fp32, "times_as_fast": speed.ratio}
+        metadata["int8"] = {
+            "trained_ranges": trained is not None,
+            "ms": speed.int8,
+            "fp32_ms": speed.fp32,
+            "times_as_fast": speed.ratio,
+        }
     write_manifest(folder, manifest, files, portable(metadata))
     copy_decoders(folder)
     if traced.unfolded:

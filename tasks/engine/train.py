@@ -173,7 +173,9 @@ def ready(run: Run, prepared: Prepared, splits: Splits, folder: Path) -> dict[st
     reinitialized = start(run, learner, folder)
     if run.learner.rounding is not None:
         if reinitialized:
-            raise UserError(f"quantise.aware=true fine-tunes a trained network, but {reinitialized[0]} is new: train it first")
+            raise UserError(
+                f"quantise.aware=true fine-tunes a trained network, but {reinitialized[0]} is new: train it first"
+            )
         prepare_rounding(learner, run.learner.rounding, data, resumed=run.source.resume is not None)
     freeze(learner, reinitialized)
     for line in without_effect(learner, run.learner.finetune, typed_keys(TYPED.get())):

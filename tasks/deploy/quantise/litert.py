@@ -10,7 +10,7 @@ import numpy as np
 from tasks.common.errors import UserError
 from tasks.common.layer_graph import Graph, Layer, Node, Operator
 from tasks.deploy.litert_file import operators_of, read_file, tensor_name, write_file
-from tasks.deploy.quantise.quantiser import PROBES, Floats, Images, Part, Quantised, Quantiser, Seen, in_batches
+from tasks.deploy.quantise.quantiser import PROBES, Floats, Images, Limit, Part, Quantised, Quantiser, Seen, in_batches
 from tasks.deploy.runtimes import needed, quiet, readable, reason
 from tasks.deploy.writers.silence import silence_logging
 
@@ -76,7 +76,7 @@ class LiteRtQuantiser(Quantiser):
                 found[str(entry["name"])] = Seen(float(values.min()), float(values.max()), float(values.mean()))
         return found
 
-    def set_range(self, name: str, low: float, high: float) -> None:
+    def set_range(self, name: str, low: Limit, high: Limit) -> None:
         self.ranges[name] = {
             key: np.full_like(values, {"min": low, "max": high}[key]) for key, values in self.ranges[name].items()
         }

@@ -17,7 +17,7 @@ from tasks.deploy.quantise.onnx_editor import Editor, attribute
 from tasks.deploy.quantise.onnx_executed import operators_of
 from tasks.deploy.quantise.onnx_graph import dequantise_by_channel, name_nodes, nodes_of
 from tasks.deploy.quantise.onnx_stem import BYTES, drop_rounding, read_bytes
-from tasks.deploy.quantise.quantiser import PROBES, Floats, Images, Quantised, Quantiser, Seen, in_batches
+from tasks.deploy.quantise.quantiser import PROBES, Floats, Images, Limit, Quantised, Quantiser, Seen, in_batches
 from tasks.deploy.runtimes import needed, readable
 
 # fmt: off
@@ -90,7 +90,8 @@ class OnnxQuantiser(Quantiser):
         values = self.session(model.SerializeToString()).run(None, {self.input: self.images[0]})
         return {name: Seen(*map(float, values[at :: len(names)])) for at, name in enumerate(names)}
 
-    def set_range(self, name: str, low: float, high: float) -> None:
+    def set_range(self, name: str, low: Limit, high: Limit) -> None:
+        assert isinstance(low, float) and isinstance(high, float), "one for all channels"
         self.ranges[name] = (low, high)
 
     def write(self, target: Path, keep: Collection[str] = ()) -> Quantised:

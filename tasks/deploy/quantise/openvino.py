@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from tasks.common.layer_graph import Graph, Node, Operator
-from tasks.deploy.quantise.quantiser import PROBES, Floats, Images, Part, Quantised, Quantiser, Seen, in_batches
+from tasks.deploy.quantise.quantiser import PROBES, Floats, Images, Limit, Part, Quantised, Quantiser, Seen, in_batches
 from tasks.deploy.runtimes import needed, openvino_core, readable
 
 OPERATORS: dict[str, Operator] = {
@@ -94,11 +94,12 @@ class OpenVinoQuantiser(Quantiser):
             for name, each in zip(names, values, strict=True)
         }
 
-    def set_range(self, name: str, low: float, high: float) -> None:
+    def set_range(self, name: str, low: Limit, high: Limit) -> None:
         (rounding,) = [each for each in self.roundings() if each.get_friendly_name() == name]
         for entry, limit in zip(rounding.inputs()[1:], (low, high, low, high), strict=True):
             shape = list(entry.get_source_output().get_shape())
-            values = np.full(shape, limit, np.float32)
+            given = np.asarray(limit, np.float32)
+            values = np.array(np.broadcast_to(given.reshape(1, -1, 1, 1) if given.ndim else given, shape))
             entry.replace_source_output(self.openvino.opset1.constant(values).output(0))
 
     def roundings(self) -> list[Any]:

@@ -21,6 +21,9 @@ Part = Literal["int8", "conversions", "floats"]
 PARTS: tuple[Part, ...] = get_args(Part)
 
 
+Limit = float | list[float]
+
+
 class Seen(NamedTuple):
     """What a tensor holds: its smallest, largest and mean value."""
 
@@ -93,8 +96,8 @@ class Quantiser(ABC):
         """What the tensors with a range hold in float for the first batch of images, by name."""
 
     @abstractmethod
-    def set_range(self, name: str, low: float, high: float) -> None:
-        """Set the range of one of these tensors."""
+    def set_range(self, name: str, low: Limit, high: Limit) -> None:
+        """Set the range of one of these tensors, of each channel if the format has it so."""
 
     def check_known(self, keep: Collection[str]) -> None:
         """Raises a UserError for the name of an unknown layer."""

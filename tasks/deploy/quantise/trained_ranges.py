@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from tasks.deploy.quantise.quantiser import Images, Quantiser, Seen
+from tasks.deploy.quantise.quantiser import Images, Limit, Quantiser, Seen
 from tasks.engine.learner import Learner
 from tasks.engine.rounding.attach import run_parts
 from tasks.engine.rounding.calls import NamedCalls
@@ -21,8 +21,8 @@ ALIKE = 1e-3  # of the width of a tensor's values; two runtimes differ by 1e-5
 class TrainedRange(NamedTuple):
     """A range, and what the tensor holds that it belongs to."""
 
-    low: float
-    high: float
+    low: Limit
+    high: Limit
     seen: Seen
 
 
@@ -34,6 +34,7 @@ class Watched(NamedCalls):
         self.found, self.names = found, names
 
     def call(self, name: str, kind: str, func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        del kind
         result = func(*args, **kwargs)
         if name in self.names:
             self.found[name] = Seen(float(result.min()), float(result.max()), float(result.mean()))
@@ -52,7 +53,9 @@ def trained_ranges(learner: Learner, rounding: Rounding, images: Images) -> list
     ranges = []
     for name, (low, high) in rounding.ranges().items():
         factor = rounding.factors.get(name, 1.0)
-        ranges.append(TrainedRange(factor * low, factor * high, Seen(*(factor * value for value in found[name]))))
+        if isinstance(low, float) and isinstance(high, float):
+            low, high = factor * low, factor * high
+        ranges.append(TrainedRange(low, high, Seen(*(factor * value for value in found[name]))))
     return ranges
 
 

@@ -27,7 +27,7 @@ def attach(learner: Learner, settings: RoundingSettings) -> Rounding:
     Raises:
         UserError: for a network without layers that could be int8, or one that cannot be run by itself.
     """
-    rounding = Rounding(record(learner, settings.form), settings.form, learner.backbone.std)
+    rounding = Rounding(record(learner, settings.form), settings.form, learner.backbone.mean, learner.backbone.std)
     if not len(rounding.weights):
         raise UserError(f"quantise.aware=true: an int8 file of {settings.form} has no layer of this network in int8")
     learner.rounding = rounding.train(learner.training)
@@ -56,7 +56,9 @@ def record(learner: Learner, form: str) -> Places:
         for name, raw in run_parts(learner, image, recorder.within).items():
             fields = raw._asdict() if hasattr(raw, "_asdict") else {name: raw}
             for field, value in fields.items():
-                outputs.update((recorder.made[id(each)], field) for each in tensors_in(value) if id(each) in recorder.made)
+                outputs.update(
+                    (recorder.made[id(each)], field) for each in tensors_in(value) if id(each) in recorder.made
+                )
     except (RuntimeError, ImageSizeError) as error:
         lines = str(error).splitlines() or [type(error).__name__]
         raise UserError(f"quantise.aware=true: this network cannot be traced: {lines[0][:200]}") from error

@@ -48,8 +48,9 @@ class NamedCalls(TorchFunctionMode):
         return self.call(name, kind, func, args, kwargs or {})
 
     def call(self, name: str, kind: str, func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-        """Make the call of this name."""
-        raise NotImplementedError
+        """Make the call of this name; by default as it is."""
+        del name, kind
+        return func(*args, **kwargs)
 
 
 class Call(NamedTuple):
@@ -167,4 +168,3 @@ def layers_of(calls: Sequence[Call], outputs: Mapping[str, str], also: Sequence[
         node = owner[name]
         nodes[node] = nodes[node]._replace(outputs=(*nodes[node].outputs, output))
     return Layers(list(nodes.values()), ends, kinds, weights)
-

@@ -15,7 +15,7 @@ from tasks.engine.rounding.places import Places
 from tasks.engine.rounding.settings import needs_torchao
 
 FOLLOW = 0.01  # of a batch's extremes, in the moving average of a range
-GATES = "/gate"
+Limit = float | list[float]  # of a range; a list has one for each channel
 
 
 @contextmanager
@@ -39,10 +39,10 @@ class Rounding(nn.Module):
     Args:
         places: see places_of().
         form: the format whose places they are.
-        std: of the images' colours, (3, 1, 1), by which the network normalises them.
+        mean, std: of the images' colours, (3, 1, 1), by which the network normalises them.
     """
 
-    def __init__(self, places: Places, form: str, std: Tensor) -> None:
+    def __init__(self, places: Places, form: str, mean: Tensor, std: Tensor) -> None:
         super().__init__()
         with needs_torchao(), without_warnings():
             from torchao.quantization.pt2e import (
@@ -54,7 +54,18 @@ class Rounding(nn.Module):
             )
         self.form, self.floors, self.factors = form, dict(places.floors), dict(places.factors)
 
-        def of_tensor(kind: str) -> nn.Module:
+        def of_channels(kind: str, count: int) -> nn.Module:
+            scheme = torch.per_channel_symmetric if kind == "symmetric" else torch.per_channel_affine
+            made: nn.Module = FakeQuantize(
+                MovingAveragePerChannelMinMaxObserver, 0, 255, dtype=torch.uint8, ch_axis=1, qscheme=scheme,
+                averaging_constant=FOLLOW,
+            )  # fmt: skip
+            made(torch.zeros(1, count, 1, 1))
+            return made
+
+        def of_tensor(kind: str, count: int = 0) -> nn.Module:
+            if count:
+                return of_channels(kind, count)
             if kind == "unit":
                 fixed = FixedQParamsObserver.with_args(
                     scale=1 / 255, zero_point=0, dtype=torch.uint8, quant_min=0, quant_max=255
@@ -78,11 +89,16 @@ class Rounding(nn.Module):
             return made.to(weight.device)
 
         self.first = places.first
+        self.mean: Tensor
         self.std: Tensor
+        self.zero = round(float(mean.mean()))
+        self.register_buffer("mean", mean.detach().clone(), persistent=False)
         self.register_buffer("std", std.detach().clone(), persistent=False)
         device = next((weight.device for weight in places.weights.values()), None)
         self.weights = nn.ModuleDict({name: of_weight(name, weight) for name, weight in places.weights.items()})
-        self.tensors = nn.ModuleDict({name: of_tensor(kind) for name, kind in places.tensors.items()})
+        self.tensors = nn.ModuleDict(
+            {name: of_tensor(kind, places.channels.get(name, 0)) for name, kind in places.tensors.items()}
+        )
         self.gates = nn.ModuleDict({name: of_tensor("unit") for name in sorted(places.gates)})
         self.to(device)
 
@@ -95,16 +111,17 @@ class Rounding(nn.Module):
         yield from self.tensors.values()
         yield from self.gates.values()
 
-    def ranges(self) -> dict[str, tuple[float, float]]:
+    def ranges(self) -> dict[str, tuple[Limit, Limit]]:
         """The lowest and highest value of each rounded activation, by call.
 
         For openvino, whose files have limits, those of the grid. Other formats make their grid of the extremes, as
         torchao does.
         """
-        found = {}
-        for name, each in self.tensors.items():
-            observer, scale, zero = each.activation_post_process, float(each.scale), int(each.zero_point)
-            found[name] = (scale * -zero, scale * (255 - zero))
+        found: dict[str, tuple[Limit, Limit]] = {}
+        for name, module in self.tensors.items():
+            each: Any = module
+            observer, scale, zero = each.activation_post_process, each.scale, each.zero_point
+            found[name] = (limit(scale * -zero), limit(scale * (255 - zero)))
             if self.form != "openvino" and hasattr(observer, "min_val"):
                 found[name] = (min(0.0, float(observer.min_val)), max(0.0, float(observer.max_val)))
         return found
@@ -141,6 +158,12 @@ class Rounding(nn.Module):
             each.activation_post_process.averaging_constant = 1 / number
 
 
+def limit(values: Tensor) -> Limit:
+    """A number, or a list for channels."""
+    found: Limit = values.tolist() if values.numel() > 1 else float(values)
+    return found
+
+
 class RoundedCalls(NamedCalls):
     """The calls of one part, rounded."""
 
@@ -148,20 +171,35 @@ class RoundedCalls(NamedCalls):
         super().__init__(part)
         self.weights, self.tensors = rounding.weights, rounding.tensors
         self.gates, self.floors = rounding.gates, rounding.floors
-        self.first, self.std = rounding.first, rounding.std
+        self.first, self.mean, self.std, self.zero = rounding.first, rounding.mean, rounding.std, rounding.zero
 
     def rounded(self, name: str, weight: Tensor) -> Tensor:
         """The weight of a layer, rounded."""
         rounding: Any = self.weights[name]
-        of_bytes = name in self.first and weight.ndim == 4 and weight.shape[1] == len(self.std)
-        scaled = weight / self.std if of_bytes else weight
         # The average old + 1.0 * (new - old) is new only if old is near: at the second time.
-        rounding.activation_post_process(scaled.detach())
-        rounded: Tensor = rounding(scaled)
-        return rounded * self.std if of_bytes else rounded
+        rounding.activation_post_process(weight.detach())
+        rounded: Tensor = rounding(weight)
+        return rounded
+
+    def of_bytes(self, name: str, func: Any, args: Sequence[Any]) -> Tensor:
+        """A convolution of normalised images as tasks/deploy/quantise/onnx_stem.py has it: of bytes, and of a constant
+        fourth channel for what their zero point leaves of the means.
+        """
+        images, weight, bias, *rest = args
+        scaled, shift = weight / self.std, self.mean - self.zero
+        inside = (255 if self.zero < 128 else 0) - self.zero
+        constant = -(scaled * shift).sum(1, keepdim=True) / inside
+        rounded = self.rounded(name, torch.cat([scaled, constant], 1))
+        colours, constant = rounded[:, :-1], rounded[:, -1:]
+        error = constant * inside + (colours * shift).sum(1, keepdim=True)
+        found: Tensor = func(images, colours * self.std, bias, *rest)
+        left: Tensor = func(torch.ones_like(images[:1, :1]), error, None, *rest)
+        return found + left
 
     def call(self, name: str, kind: str, func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-        if kind in WEIGHTED and name in self.weights:
+        if name in self.first and kind == "conv2d" and len(args) > 2 and args[1].shape[1] == len(self.std):
+            func, args, kwargs = self.of_bytes, (name, func, args), {}
+        elif kind in WEIGHTED and name in self.weights:
             if len(args) > 1:
                 args = (args[0], self.rounded(name, args[1]), *args[2:])
             else:
@@ -189,6 +227,6 @@ def calibrate(learner: nn.Module, rounding: Rounding, batches: Iterable[Tensor])
             images += len(batch)
     learner.train(mode)
     for name, each in rounding.tensors.items():
-        if not bool(torch.isfinite(each.scale).all()):
+        if not torch.isfinite(torch.as_tensor(each.scale)).all():
             raise UserError(f"quantise.aware=true: {name} is not finite for the training images, so it cannot be int8")
     return images

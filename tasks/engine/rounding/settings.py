@@ -38,8 +38,8 @@ def check_rounding(tree: Tree) -> None:
     """Check that quantisation-aware training has what it needs and fits the rest.
 
     Raises:
-        UserError: for a value that violates its rule, a mode, a start or a precision that it is not for, a mixture with separate statistics, and a
-            missing package.
+        UserError: for a value that violates its rule, a mode, a start or a precision that it is not for, a mixture with
+            separate statistics, and a missing package.
     """
     check_values(tree, {}, QUANTISE)
     if not select(tree, "quantise.aware") or tree["mode"] not in ("train", "search"):
@@ -65,4 +65,4 @@ def needs_torchao() -> Iterator[None]:
     try:
         yield
     except ImportError as error:
-        raise UserError(f"this checkpoint was trained with quantise.aware=true, which needs torchao: {INSTALL}") from error
+        raise UserError(f"a network trained with quantise.aware=true needs torchao: {INSTALL}") from error

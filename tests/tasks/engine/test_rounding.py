@@ -41,7 +41,9 @@ def test_each_format_has_its_own_places(classifier):
     assert "backbone/batch_norm/0" in onnx.tensors and "backbone/batch_norm/0" not in litert.tensors, "the first layer"
     assert onnx.floors["backbone/batch_norm/0"] == -3 and "backbone/hardswish/0" in onnx.gates
     assert litert.factors == {name: 6.0 for name in litert.tensors if "hardsigmoid" in name} != {}
-    assert set(openvino.tensors.values()) == {"affine", "symmetric"} and openvino.tensors["backbone/div/0"] == "symmetric"
+    assert (
+        set(openvino.tensors.values()) == {"affine", "symmetric"} and openvino.tensors["backbone/div/0"] == "symmetric"
+    )
 
 
 def test_heads_and_further_passes_are_named_alike():
@@ -106,7 +108,9 @@ def trained(command, folders, tmp_path):
     """The command on the tiny data set, and a checkpoint of two epochs to start from."""
 
     def go(folder: str, *arguments: str):
-        result = command("classify", *SHORT, f"dataset.root={folders}", f"hydra.run.dir={tmp_path / folder}", *arguments)
+        result = command(
+            "classify", *SHORT, f"dataset.root={folders}", f"hydra.run.dir={tmp_path / folder}", *arguments
+        )
         return result, tmp_path / folder
 
     result, folder = go("start", "trainer.max_epochs=2", "trainer.check_val_every_n_epoch=2", "pictures=0")
@@ -145,7 +149,10 @@ def test_a_resumed_training_equals_one_that_was_not_stopped(trained, command, tm
         (("quantise.aware=true", "quantise.format=executorch"), "quantise.format=executorch"),
         (("quantise.aware=true", "mode=export", "checkpoint=x.ckpt"), "quantise.aware=true is for mode=train"),
         (("quantise.aware=true", "checkpoint=x.ckpt", "ema=0.9"), "ema=0.9 would mix networks of different ranges"),
-        (("quantise.aware=true", "checkpoint=x.ckpt", "ema=null", "trainer.precision=bf16-mixed"), "trainer.precision=32"),
+        (
+            ("quantise.aware=true", "checkpoint=x.ckpt", "ema=null", "trainer.precision=bf16-mixed"),
+            "trainer.precision=32",
+        ),
     ],
 )
 def test_what_cannot_be_is_refused_before_torch_is_needed(command, tmp_path, monkeypatch, typed, message):
@@ -158,5 +165,10 @@ def test_what_cannot_be_is_refused_before_torch_is_needed(command, tmp_path, mon
 def test_a_missing_package_is_named_with_its_extra(command, tmp_path, monkeypatch):
     monkeypatch.setattr("tasks.engine.rounding.settings.find_spec", lambda _: None)
     (tmp_path / "x.ckpt").touch()
-    typed = ("quantise.aware=true", f"checkpoint={tmp_path / 'x.ckpt'}", "ema=null", f"hydra.run.dir={tmp_path / 'run'}")
+    typed = (
+        "quantise.aware=true",
+        f"checkpoint={tmp_path / 'x.ckpt'}",
+        "ema=null",
+        f"hydra.run.dir={tmp_path / 'run'}",
+    )
     assert 'needs torchao: pip install "mobilevision[quantise]"' in command("classify", *typed).err
