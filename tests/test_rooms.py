@@ -33,7 +33,7 @@ ROOMS = {  # top to bottom: each imports rooms that stand below it, and these li
     "tasks.predict": "tasks.engine tasks.checkpoint tasks.data.transforms tasks.data.files tasks.config "
     "tasks.common torch rich",
     "tasks.engine": "tasks.report tasks.checkpoint tasks.data.loading tasks.data.transforms "
-    "tasks.config tasks.common heads backbones torch torchmetrics torchvision lightning timm rich hydra",
+    "tasks.config tasks.common heads backbones torch torchmetrics torchvision lightning timm rich hydra torchao",
     "tasks.checkpoint": "tasks.config tasks.common backbones torch lightning",
     "tasks.detect": "tasks.data.files tasks.common heads backbones torch torchvision torchmetrics pycocotools numpy "
     "PIL matplotlib",

@@ -56,7 +56,7 @@ def of_checkpoint(path: Path, device: Any) -> Model:
     from tasks.engine.trained import load_trained
     from tasks.predict.checkpoint import best_device, find, named_device
 
-    learner, config = load_trained(read_ours(path), path)
+    learner, config = load_trained(read_ours(path), path, rounded=True)
     forget()
     with user_errors():
         fit = make(config["data"]["fit"], "data.fit")

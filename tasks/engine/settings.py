@@ -18,6 +18,7 @@ from tasks.config.tree import Spec, Tree, need, resolved, select, spec_of
 from tasks.data.loading.settings import DataSettings
 from tasks.engine.finetune import OF_OPTIMIZER, Finetune, check_finetune
 from tasks.engine.loggers.needs import check_logger
+from tasks.engine.rounding.settings import RoundingSettings, check_rounding
 
 BUILT = ("trainer", "dataset", "backbone", "optimizer", "scheduler")
 
@@ -100,6 +101,7 @@ class LearnerSettings:
         datasets: names of the data sets of a mixture.
         separate_statistics: whether batch normalisation keeps statistics per data set of a mixture.
         confirmed: whether the network may be disproportionately large.
+        rounding: of quantisation-aware training; None for none.
     """
 
     backbone: Spec
@@ -114,6 +116,7 @@ class LearnerSettings:
     separate_statistics: bool
     channels_last: bool
     confirmed: bool
+    rounding: RoundingSettings | None = None
 
     @classmethod
     def of(cls, tree: Tree) -> Self:
@@ -141,6 +144,7 @@ class LearnerSettings:
             separate_statistics=tree.get("batchnorm") == "separate",
             channels_last=tree["channels_last"],
             confirmed=tree["confirm"],
+            rounding=RoundingSettings.of(tree),
         )
 
     @property
@@ -319,6 +323,7 @@ class Run:
         check_places(whole)
         check_values(whole, run.RUN | run.LEARNING, {})
         check_half(whole)
+        check_rounding(whole)
         check_finetune(whole)
         check_heads(whole)
         settings = cls(

@@ -46,6 +46,7 @@ from tasks.engine.quiet import loud_lightning, quiet_lightning
 from tasks.engine.rates import without_effect
 from tasks.engine.report import WriteReport, facts, labels_of, note_curves
 from tasks.engine.resume_checks import check_state, epochs_done
+from tasks.engine.rounding.attach import prepare_rounding
 from tasks.engine.settings import DistillationSettings, Run, TrainerSettings
 from tasks.engine.stopping import StopOnSignal, WatchLoss
 from tasks.engine.summary import print_scores, report_costs
@@ -172,6 +173,12 @@ def ready(run: Run, prepared: Prepared, splits: Splits, folder: Path) -> dict[st
     if splits.holdout is not None:
         check_unseen(run.source, run.data.dataset, splits.holdout)
     reinitialized = start(run, learner, folder)
+    if run.learner.rounding is not None:
+        if reinitialized:
+            raise UserError(
+                f"quantise.aware=true fine-tunes a trained network, but {reinitialized[0]} is new: train it first"
+            )
+        prepare_rounding(learner, run.learner.rounding, data, resumed=run.source.resume is not None)
     freeze(learner, reinitialized)
     for line in without_effect(learner, run.learner.finetune, typed_keys(TYPED.get())):
         report(line)

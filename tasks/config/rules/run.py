@@ -31,6 +31,7 @@ METRICS = ("mobilevision", "pycocotools")  # of detection
 FITTED = ("image_size", "head.maps", "head.extras", "head.anchors", "data.augment.crop.ratio", "trainer.max_epochs")
 LOSSES = ("focal", "quality_focal", "softmax", "varifocal")  # conf/loss
 THREADS = 1024
+ROUNDED = ("onnx", "openvino", "litert")  # formats whose rounding a training can imitate
 
 
 def of_transforms(value: Any) -> bool:
@@ -140,10 +141,18 @@ DATA_WHERE_PRESENT: Rules = {
 BATCH: Rules = {  # checked before the learning rate, which may follow
     key: (DATA | DATA_WHERE_PRESENT)[key] for key in ("data.batch_size", "data.global_batch", "data.largest_batch")
 }
+QUANTISE: Rules = {
+    "quantise": (lambda v: isinstance(v, Mapping), "a section of keys"),
+    "quantise.aware": SWITCH,
+    "quantise.format": one_of(*ROUNDED),
+    "quantise.epochs": whole(1),
+    "quantise.images": whole(8),
+}
 RUN_WHERE_PRESENT: Rules = {
     "batchnorm": optional(one_of("shared", "separate")),
     "saving.minutes": optional(POSITIVE),
     "log": one_of("quiet", "all"),
+    **QUANTISE,
     "metric": one_of(*METRICS),
     "norm_start": one_of("mean", "initial"),
     "fitted.keys": list_of(one_of(*FITTED), least=0),
