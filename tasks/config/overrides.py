@@ -16,8 +16,8 @@ OF_THIS_COMMAND = ("mode", "checkpoint", "resume", "weights", "model", "input", 
                    "runtime", "predict", "export", "benchmark", "budget", "search", "target", "latency",
                    "confirm", "overwrite", "plugins", "trainer.num_nodes")  # fmt: skip
 RESUME_KEYS = ("backbone", "head", "task", "heads", "balance", "batchnorm", "distill", "optimizer", "scheduler",
-           "finetune", "quantise", "ema", "seed", "white", "data.batch_size", "data.global_batch", "data.repeat", "data.augment",
-           "data.own_augment", "data.draw", "data.crop", "data.progressive", "data.scales", "data.balance",
+           "finetune", "quantise", "ema", "seed", "white", "data.batch_size", "data.global_batch", "data.repeat",
+           "data.augment", "data.own_augment", "data.draw", "data.crop", "data.progressive", "data.scales", "data.balance",
            "data.repeat_factor", "data.max_broken", "data.holdout", "data.share", "trainer.accumulate_grad_batches",
            "trainer.precision", "trainer.gradient_clip_val", "image_size", "norm_start")  # fmt: skip
 WHOLE = ("augment", "datasets", "draw", "own_augment")  # their keys are chosen by the user
