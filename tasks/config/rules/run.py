@@ -122,6 +122,10 @@ BENCHMARK: Rules = {
     "benchmark.photo": either(SIZE, TEXT),
     "benchmark.size": optional(SIZE),
     "benchmark.classes": whole(1, optional=True, most=100_000),
+    "benchmark.score": SWITCH,
+    "benchmark.rank": optional(TEXT),
+    "benchmark.latency": optional(one_of("network", "whole")),
+    "device": PATHS,
 }
 RULES: Rules = RUN | LEARNING | NETWORK | DATA | COMMAND | PREDICTION | EXPORT | BENCHMARK
 # Keys of some commands, and keys missing in older checkpoints:
