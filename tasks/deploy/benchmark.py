@@ -1,5 +1,6 @@
 """mode=benchmark: the cost of networks and exported files, each measured in its own process, in turn; and ranked."""
 
+import shlex
 import statistics
 import sys
 from collections.abc import Callable, Sequence
@@ -66,8 +67,16 @@ def benchmark(run: Run, settings: BenchmarkSettings, overrides: Sequence[str], f
     ranking = rank(rows, run.task, settings)
     publish(folder, ranking.rows)
     write_metrics(folder, ranking, len(left_out))
-    for line in (*ranking.lines, *write_device_folder(folder, files, settings.threads, run.task)):
+    for line in (*ranking.lines, *write_device_folder(folder, files, settings.threads, again(run.task, settings))):
         report(line)
+
+
+def again(task: str, settings: BenchmarkSettings) -> str:
+    """The command that measures the same files again."""
+    paths = [str(path) for path in settings.models]
+    model = paths[0] if len(paths) == 1 else f"[{','.join(paths)}]"
+    threads = [] if settings.threads == 1 else [f"benchmark.threads={settings.threads}"]
+    return f"python -m tasks.{task} {shlex.join(['mode=benchmark', f'model={model}', *threads])}"
 
 
 def kept(found: Sequence[Candidate], step: Callable[[Candidate], Candidate], left_out: list[str]) -> list[Candidate]:

@@ -45,12 +45,12 @@ class ToMeasure(NamedTuple):
     manifest: Mapping[str, Any]
 
 
-def write_device_folder(folder: Path, files: Sequence[ToMeasure], threads: int, task: str) -> list[str]:
+def write_device_folder(folder: Path, files: Sequence[ToMeasure], threads: int, again: str) -> list[str]:
     """Write device/ with the files and run.sh, and devices.txt with the lines that use it.
 
     Args:
         threads: of the programs.
-        task: whose command reads the result.
+        again: the command that reads the result, without `device=`.
 
     Returns:
         Lines to print; none without a file that has a program.
@@ -77,7 +77,7 @@ def write_device_folder(folder: Path, files: Sequence[ToMeasure], threads: int, 
         "# A board or computer with ssh, and USER@HOST for its name:",
         lines[1],
         "# Then its times beside this machine's, and the front on the device:",
-        f'python -m tasks.{task} mode=benchmark "model=[…]" device=device.txt',
+        f"{again} device=device.txt",
         *more,
     ]
     write_text(folder / LINES, "\n".join([*text, ""]))

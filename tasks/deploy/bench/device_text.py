@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +65,8 @@ def read_text(key: str, path: Path) -> DeviceResult:
             results.append(result)
     if not results:
         raise UserError(f"{said} has no times: every program failed")
-    return joined(said, results)
+    programs = dict.fromkeys(file.program for result in results for file in result.files)
+    return replace(joined(said, results), made_by=f"run.sh of mode=benchmark: {', '.join(programs)}")
 
 
 def of_section(said: str, entries: dict[str, str], printed: str) -> DeviceResult | str:

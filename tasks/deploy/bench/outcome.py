@@ -32,7 +32,8 @@ def rank(rows: Sequence[Row], task: str, settings: BenchmarkSettings) -> Ranking
         return Ranking(list(rows), [], {})
     keys, kind = deciding(rows, task, settings.rank), time_of(rows, settings.latency)
     time, unlike = f"{kind}_p50_ms", of_other_images(rows)
-    found = ranked(rows, keys, time, without=unlike)
+    by = {"rank_by": ", ".join(keys), "rank_time": time}
+    found = [row | by for row in ranked(rows, keys, time, without=unlike)]
     lines = [f"unranked  {line}" for line in unlike.values()]
     lines += [
         f"unranked  {short(row['name'])}: {lacking(row, keys)}"

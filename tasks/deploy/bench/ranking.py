@@ -7,6 +7,7 @@ from tasks.common.errors import UserError, suggestion
 from tasks.common.task_info import infos
 
 Row = dict[str, Any]
+OF_RANKS = ("rank", "front", "beaten_by", "rank_by", "rank_time")
 MEAN = "score"  # of several heads' main scores
 
 
@@ -95,6 +96,11 @@ def ranked(
     found = {id(row): rank for row, rank in zip(known, ranks(entries), strict=True)}
     nowhere = {f"{prefix}rank": None, f"{prefix}front": None, f"{prefix}beaten_by": None}
     return [row | nowhere | of_rank(found.get(id(row)), prefix) for row in rows]
+
+
+def unranked(row: Mapping[str, Any]) -> Row:
+    """A row without its rank, which is one among the rows of its own run."""
+    return {key: value for key, value in row.items() if key.removeprefix("device_") not in OF_RANKS}
 
 
 def of_rank(rank: Rank | None, prefix: str) -> Row:
