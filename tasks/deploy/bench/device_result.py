@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,7 @@ class Measured:
         runtime, precision: of the file; None if unknown, as are the next ones.
         height, width: of its input.
         architecture: hash of the network (tasks/latency/device.py), for the search.
+        point: the network's choices in a search's space (tasks/search/block/space.py).
     """
 
     file: str
@@ -45,6 +46,7 @@ class Measured:
     height: int | None = None
     width: int | None = None
     architecture: str | None = None
+    point: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,13 @@ Rule = tuple[Callable[[Any], bool], str]
 def printable(value: object) -> bool:
     """Whether a value is a short text without control characters."""
     return is_printable(value) and 0 < len(str(value)) <= 200
+
+
+def is_point(value: object) -> bool:
+    """Whether a value is a table of plain values by name."""
+    return isinstance(value, dict) and all(
+        printable(key) and (printable(each) or is_number(each) or isinstance(each, bool)) for key, each in value.items()
+    )
 
 
 def milliseconds(value: object) -> bool:
@@ -116,6 +125,7 @@ FILE_MAYBE: dict[str, Rule] = {
     "height": or_null(SIDE),
     "width": or_null(SIDE),
     "architecture": or_null(SHA),
+    "point": or_null((lambda value: is_point(value), "an object of numbers, names and switches")),
 }
 
 

@@ -83,4 +83,5 @@ def said_of(measured: Measured, file: Candidate | None) -> Measured:
         height=manifest["input"]["height"],
         width=manifest["input"]["width"],
         architecture=manifest.get("architecture"),
+        point=manifest.get("point"),
     )
