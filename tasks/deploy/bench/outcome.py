@@ -35,13 +35,13 @@ def rank(rows: Sequence[Row], task: str, settings: BenchmarkSettings) -> Ranking
     by = {"rank_by": ", ".join(keys), "rank_time": time}
     found = [row | by for row in ranked(rows, keys, time, without=unlike)]
     lines = [f"unranked  {line}" for line in unlike.values()]
+    if all(row["rank"] is None for row in found):
+        return Ranking(found, [*lines, f"unranked  all: {lacking({}, keys)}"], {})
     lines += [
         f"unranked  {short(row['name'])}: {lacking(row, keys)}"
         for row in found
         if row["rank"] is None and row["name"] not in unlike
     ]
-    if all(row["rank"] is None for row in found):
-        return Ranking(found, lines, {})
     lines += said_of(found, keys, time, f"milliseconds of {TIMES[kind]}")
     numbers = numbers_of(found, time)
     if any(row.get("device_ms") is not None for row in found):
