@@ -14,11 +14,9 @@ from tasks.common.console import report
 from tasks.common.errors import UserError
 from tasks.deploy.bench.candidates import Candidate, candidates, nothing_left, scored
 from tasks.deploy.bench.device_commands import ToMeasure, write_device_folder
-from tasks.deploy.bench.device_result import NAME
+from tasks.deploy.bench.device_result import NAME, DeviceResult
 from tasks.deploy.bench.device_rows import complete, matched, of_device
-from tasks.deploy.bench.device_text import read_device
 from tasks.deploy.bench.outcome import rank, write_metrics
-from tasks.deploy.bench.ranking import check_rank
 from tasks.deploy.bench.stages import NAMES
 from tasks.deploy.bench.table import publish
 from tasks.deploy.bench.workers import Worker, worker
@@ -37,17 +35,22 @@ class Opened(NamedTuple):
     times: list[list[float]]
 
 
-def benchmark(run: Run, settings: BenchmarkSettings, overrides: Sequence[str], folder: Path) -> None:
+def benchmark(
+    run: Run,
+    settings: BenchmarkSettings,
+    overrides: Sequence[str],
+    folder: Path,
+    device: DeviceResult | None = None,
+) -> None:
     """Measure and rank what `model` and `checkpoint` name, or the configured network; print, and write to the folder.
 
     Args:
         overrides: as typed.
+        device: its times, to show beside this machine's.
 
     Raises:
         UserError: if nothing can be opened, built or run; files that cannot be are named and left out.
     """
-    check_rank(run.task, settings.rank)
-    device = read_device(list(settings.device)) if settings.device else None
     found, left_out = candidates(run, settings, overrides)
     given = {} if device is None else matched(found, device, settings.threads)
     if settings.score:

@@ -31,10 +31,12 @@ def files_in(paths: Sequence[Path]) -> list[Path]:
         if not inside:
             raise UserError(f"model={path}: no exported file is in this folder ({', '.join(SUFFIXES)})")
         found += inside
-    unique = list({path.resolve(): path for path in reversed(found)}.values())[::-1]
+    unique: dict[Path, Path] = {}
+    for path in found:
+        unique.setdefault(path.resolve(), path)
     if len(unique) > MOST:
         raise UserError(f"model=…: {len(unique)} files are more than {MOST}; name a smaller folder")
-    return unique
+    return list(unique.values())
 
 
 def is_exported(path: Path, root: Path) -> bool:
