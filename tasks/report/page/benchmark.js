@@ -52,7 +52,7 @@ function timeBars(rows) {
 }
 
 function worthOverTime(all, worths, time = all[0].rank_time in TIMED ? all[0].rank_time : "network_p50_ms", axis = TIMED[time]) {
-  const rows = all.filter((row) => typeof row[time] === "number");
+  const rows = time === "device_ms" ? all.filter((row) => typeof row[time] === "number") : all;
   if (rows.length < 2) return null;
   const [key, name, unit] = worths.filter((one) => rows.every((row) => typeof row[one] === "number")).map((one) => [one, one, 1])[0]
     || ["multiply_adds", "million multiply-adds", 1e6];
