@@ -39,7 +39,7 @@ def collect(folder: Path, strict: bool = True) -> dict[str, Any]:
         "metrics": metrics,
         "scores": score_tables(metrics, heads or [""], folder, parts) if metrics else [],
         "heads": [of_head(folder / FOLDER / head, parts) for head in heads],
-        "exported": parts.read(lambda: exported(folder)) or {},
+        "exported": parts.read(lambda: exported(folder, run["task"], run["place"])) or {},
         "outcome": outcome(folder, run["log"], parts),
         "config": dict(leaves(config)) if isinstance(config, dict) else {},
         "damaged": parts.damaged,

@@ -9,7 +9,7 @@ from tasks.checkpoint.checkpoint import open_checkpoint
 from tasks.checkpoint.manifest import NAME, metadata_of, read_manifest
 from tasks.common.console import report
 from tasks.common.entries import short
-from tasks.common.errors import UserError
+from tasks.common.errors import BEST, UserError
 from tasks.common.processes import quoted
 from tasks.common.task_info import infos, nameless
 from tasks.config.heads import is_multitask, resolve_heads
@@ -137,7 +137,7 @@ def of_checkpoint(run: Run, overrides: Sequence[str], path: Path, name: str, com
     run, _ = with_checkpoint(run.changed(checkpoint=str(path), model=None), overrides)
     metadata = open_checkpoint(path, run.task)["mobilevision"]
     folder = path.parent.parent
-    best = path.name == "best.ckpt" or not path.with_name("best.ckpt").is_file()  # the checkpoint that a run scores
+    best = path.name == BEST or not path.with_name(BEST).is_file()  # the checkpoint that a run scores
     metrics = folder / "metrics.json" if best else None
     candidate = of_network(name, run, classes_of(metadata), sources_of(metadata), common, [path], metrics)
     return candidate._replace(source=f"checkpoint={quoted(path)}")

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from tasks.common.cpu import MOST_THREADS
 from tasks.common.entries import LONGEST, is_one_of, is_printable, is_whole, short
 from tasks.common.errors import UserError, suggestion
 from tasks.common.formats import FORMATS, PRECISIONS
@@ -14,7 +15,7 @@ from tasks.common.labels import is_number
 from tasks.common.writing import write_text
 
 FORMAT = 1
-MOST_MS, MOST_THREADS, MOST_RUNS = 1e7, 1024, 10**9
+MOST_MS, MOST_RUNS = 1e7, 10**9
 LARGEST = 2**24  # bytes of a result file; ours have a few thousand
 HASH = re.compile(r"[0-9a-f]{64}")
 NAME = "device.json"  # as mode=benchmark writes it
