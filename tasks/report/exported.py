@@ -27,7 +27,7 @@ def exported(folder: Path, task: Any, place: str | None) -> dict[str, Any]:
     forms = [form for form in FORMATS.values() if form.suffix == path.suffix]
     files = forms[0].files(path) if forms else [path]
     here = place or "<this folder>"
-    model = quoted(f"model={here}/{name}")
+    model = f"model={quoted(f'{here}/{name}')}"
     page = (folder / "page" / "index.html").is_file()
     size = [part(manifest, "input", key) for key in ("height", "width")]
     batch, kind = part(manifest, "input", "batch"), part(manifest, "input", "type")

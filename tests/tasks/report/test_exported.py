@@ -41,7 +41,7 @@ def test_all_files_of_a_format_count(tmp_path):
         "versions": "torch 2.15.0, openvino 2026",
         "sha256": "12ab",
         "page": None,
-        "predict": "python -m tasks.segment mode=predict 'model=outputs/my file/model.xml' input=photos",
+        "predict": "python -m tasks.segment mode=predict model='outputs/my file/model.xml' input=photos",
     }
     (tmp_path / "page").mkdir()
     (tmp_path / "page" / "index.html").touch()
