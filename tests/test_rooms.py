@@ -17,6 +17,7 @@ ROOMS = {  # top to bottom: each imports rooms that stand below it, and these li
     "backbones.published.row torch yaml hydra",
     "tasks.doctor": "tasks.app tasks.detect tasks.segment tasks.engine tasks.data tasks.config tasks.common heads "
     "backbones torch hydra omegaconf rich numpy PIL",
+    "tasks.pack": "tasks.app tasks.doctor tasks.engine tasks.data tasks.config tasks.common hydra rich",
     "tasks.publish": "tasks.checkpoint tasks.config tasks.common backbones torch yaml",
     "tasks.lint": "tasks.deploy tasks.engine tasks.checkpoint tasks.common backbones.weight_files "
     "torch numpy onnx onnxruntime executorch ai_edge_litert",
@@ -43,6 +44,7 @@ ROOMS = {  # top to bottom: each imports rooms that stand below it, and these li
     "tasks.data.inspect": "tasks.data.loading tasks.data.datasets tasks.data.files tasks.common numpy PIL",
     "tasks.data.loading": "tasks.data.datasets tasks.data.transforms tasks.data.files tasks.config "
     "tasks.common torch lightning albumentations numpy cv2",
+    "tasks.data.packed": "tasks.data.files tasks.common numpy PIL fsspec filelock",
     "tasks.data.streets": "tasks.data.datasets tasks.data.files tasks.common numpy cv2 PIL",
     "tasks.data.recognise": "tasks.data.datasets tasks.data.files tasks.common numpy",
     "tasks.data.datasets": "tasks.data.files tasks.common numpy",

@@ -108,6 +108,7 @@ ALLOWED: dict[str, frozenset[str]] = {  # by configuration key, without the head
             "tasks.data.datasets.labelme.Labelme",
             "tasks.data.datasets.masks.MaskFolders",
             "tasks.data.loading.mixture.Mixture",
+            "tasks.data.packed.dataset.Packed",
             "tasks.data.recognise.auto.Auto",
             "tasks.data.streets.dataset.Streets",
             "tasks.data.datasets.table.Table",

@@ -135,6 +135,8 @@ DATA_WHERE_PRESENT: Rules = {
     "data.largest_batch": whole(1, optional=True, most=65_536),
     "data.balance": optional(number(0, 1)),
     "data.repeat_factor": optional(number(0, 1)),
+    "data.order": one_of("random", "shards"),
+    "data.window": whole(1, most=10_000),
     "data.draw": (lambda v: v is None or isinstance(v, Mapping), "a number for each data set of a mixture"),
     "data.own_augment": (lambda v: v is None or of_transforms(v), "transforms by name for data sets by name"),
     "data.crop": IS_BUILT,

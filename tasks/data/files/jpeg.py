@@ -1,12 +1,11 @@
 """JPEG files decoded only as far as a crop needs (ITU-T T.81): without the rows below it, at a smaller scale."""
 
-import os
 from pathlib import Path
 
 import numpy as np
 
 from tasks.common.labels import Pixels
-from tasks.data.files.opening import MAX_PIXELS, PIXELS_PER_BYTE, open_file
+from tasks.data.files.opening import MAX_PIXELS, PIXELS_PER_BYTE, HeldFile, open_file, size_of
 
 START, END, SCAN = b"\xff\xd8", b"\xff\xd9", 0xDA
 MULTIPLE = b"MPF\0"  # more pictures follow the first one (CIPA DC-007)
@@ -28,9 +27,12 @@ class Jpeg:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        with open_file(path) as file:
-            self.data = bytearray(os.fstat(file.fileno()).st_size)
-            file.readinto(self.data)
+        if isinstance(path, HeldFile):
+            self.data = bytearray(path.data)
+        else:
+            with open_file(path) as file:
+                self.data = bytearray(size_of(path, file))
+                file.readinto(self.data)  # type: ignore[attr-defined]  # of every binary file of Python's
         if self.data[:2] != START:
             raise ValueError("not a JPEG file")
         try:

@@ -8,9 +8,9 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
-from io import BufferedReader
+from io import BytesIO
 from pathlib import Path
-from typing import IO
+from typing import IO, Self
 
 from PIL import Image
 
@@ -56,17 +56,41 @@ Image.MAX_IMAGE_PIXELS = MAX_PIXELS // 2
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 
-def open_file(path: str | Path) -> BufferedReader:
+class HeldFile(type(Path())):  # type: ignore[misc]  # PosixPath or WindowsPath, as Path itself chooses
+    """A file whose bytes are in memory, such as one of a shard: whatever reads files by their path reads it too.
+
+    Attributes:
+        data: its bytes.
+    """
+
+    data: bytes = b""
+
+    @classmethod
+    def of(cls, name: str, data: bytes) -> Self:
+        """A file of that name, for messages."""
+        file = cls(name)
+        file.data = data
+        return file
+
+
+def open_file(path: str | Path) -> IO[bytes]:
     """Open a regular file for reading; a pipe or a device might never end.
 
     Raises:
         OSError: for anything else.
     """
+    if isinstance(path, HeldFile):
+        return BytesIO(path.data)
     file = open(path, "rb", opener=without_waiting)  # noqa: SIM115 - Path.open takes no opener
     if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
         file.close()
         raise OSError("not a regular file")
     return file
+
+
+def size_of(path: str | Path, file: IO[bytes]) -> int:
+    """Number of bytes of a file that open_file() opened."""
+    return len(path.data) if isinstance(path, HeldFile) else os.fstat(file.fileno()).st_size
 
 
 def without_waiting(path: str, flags: int) -> int:
@@ -97,7 +121,7 @@ def opened(path: str | Path, what: str = "image") -> Iterator[Image.Image]:
             if image.width < 1 or image.height < 1:
                 raise OSError(f"it has {image.width}×{image.height} pixels")
             most = pixels_per_byte(image)
-            if most and image.width * image.height > most * (size := os.fstat(file.fileno()).st_size):
+            if most and image.width * image.height > most * (size := size_of(path, file)):
                 raise OSError(f"the file is truncated: {size:,} bytes for {image.width}×{image.height} pixels")
             yield image
     except UserError:
@@ -145,6 +169,8 @@ def check_png_end(file: IO[bytes]) -> None:
 
 def reason(path: str | Path, error: BaseException) -> str:
     """Why a file could not be decoded, in a few words."""
+    if isinstance(path, HeldFile):
+        return of_content(len(path.data), error)
     try:
         status = os.stat(path)  # noqa: PTH116 - one call for a str and a Path
     except FileNotFoundError:
@@ -153,7 +179,12 @@ def reason(path: str | Path, error: BaseException) -> str:
         return getattr(other, "strerror", None) or str(other)
     if not stat.S_ISREG(status.st_mode):
         return f"it is {KINDS.get(stat.S_IFMT(status.st_mode), 'no regular file')}"
-    if status.st_size == 0:
+    return of_content(status.st_size, error)
+
+
+def of_content(size: int, error: BaseException) -> str:
+    """Why the content of a file of so many bytes could not be decoded."""
+    if size == 0:
         return "the file is empty (0 bytes)"
     if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
         return f"it has more than {MAX_PIXELS:,} pixels"

@@ -33,6 +33,7 @@ from tasks.data.loading.samplers import (
     BalancedBatches,
     EvalBatches,
     MixedBatches,
+    ShardBatches,
     TrainBatches,
     WeightedBatches,
     shared_out,
@@ -64,6 +65,8 @@ class DataModule(lightning.LightningDataModule):
         balance: how evenly classes are drawn: for image labels see BalancedBatches, for others class_uniform().
         repeat_factor: share of the images below which a class is rare and drawn more often: see repeat_factors().
         targets: the kinds of labels that are trained.
+        order: of training images: random, or shards: those of a packed data set a few shards at a time.
+        window: shards at a time.
         own_augment: transforms by name for one data set of a mixture, instead of `augment`.
 
     Raises:
@@ -92,6 +95,8 @@ class DataModule(lightning.LightningDataModule):
         scales: Sequence[Sequence[int]] | None = None,
         repeat_factor: float | None = None,
         targets: Sequence[str] = (),
+        order: str = "random",
+        window: int = 16,
     ) -> None:
         super().__init__()
         self.train, self.val = None if train is None else as_mixture(train), as_mixture(val)
@@ -110,6 +115,9 @@ class DataModule(lightning.LightningDataModule):
         self.cache, self.seed, self.targets = cache, seed, tuple(targets)
         self.balance, self.repeat_factor = balance or 0.0, repeat_factor or 0.0
         self.found_often: list[Often | None] | None = None
+        self.by_shards, self.window = order == "shards", window
+        if self.by_shards and self.train is not None:
+            self.shard_sizes()
 
     def check_names(self, key: str, named: Iterable[str]) -> None:
         """Raises a UserError for a data set that does not exist, whose settings would never be used."""
@@ -118,6 +126,26 @@ class DataModule(lightning.LightningDataModule):
                 names = ", ".join(self.val.names)
                 choices = f"there are {names}" if names else "it is for mixtures: datasets=[…]"
                 raise UserError(f"data.{key}.{name}: no such data set; {choices}")
+
+    def shard_sizes(self) -> Sequence[int]:
+        """Number of training samples in each shard of a packed data set.
+
+        Raises:
+            UserError: for samples that are not in shards, or are drawn by another rule.
+        """
+        assert self.train is not None
+        samples = None if self.train.names else self.train.parts[0].samples
+        sizes: Sequence[int] | None = getattr(samples, "shard_sizes", None)
+        if sizes is None or self.cache:
+            raise UserError(
+                "data.order=shards is for dataset=packed alone, whole: without datasets=[…], data.share, data.holdout "
+                "and data.cache"
+            )
+        if self.balance or self.repeat_factor:
+            raise UserError(
+                "data.order=shards draws all images equally often: set data.balance and data.repeat_factor to 0"
+            )
+        return sizes
 
     def setup(self, stage: str) -> None:
         """Decode the samples to keep in memory, before workers are forked."""
@@ -168,6 +196,8 @@ class DataModule(lightning.LightningDataModule):
         if self.train.names:
             dealt = None if self.step is None else self.step // self.batch_size
             return partial(MixedBatches, self.train.sizes, self.counts(), weights, dealt=dealt)
+        if self.by_shards:
+            return partial(ShardBatches, self.shard_sizes(), self.batch_size, self.window)
         if self.balances_labels():
             return partial(BalancedBatches, self.train.class_labels(), self.batch_size, self.balance)
         if weights[0] is not None:

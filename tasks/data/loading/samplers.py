@@ -89,6 +89,38 @@ class TrainBatches(Sampler[list[Draw]]):
         return start, start + self.batch_size
 
 
+class ShardBatches(TrainBatches):
+    """Batches that read shard by shard, so that an address or a disk is read in long pieces.
+
+    Shards are drawn in random order, a few at a time, and the samples of these few are shuffled together:
+
+        shards  4 1 6 │ 0 3 7 │ …      images  of 4, 1 and 6 in random order │ of 0, 3 and 7 │ …
+
+    Each image occurs once in a pass, and the order is a function of (seed, epoch) as everywhere.
+
+    Args:
+        shards: number of samples in each shard, in the order of the data set.
+        batch_size: per process.
+        window: shards that are shuffled together.
+        options: see TrainBatches.
+    """
+
+    def __init__(self, shards: Sequence[int], batch_size: int, window: int, **options: Any) -> None:
+        super().__init__(sum(shards), batch_size, **options)
+        self.starts, self.window = np.cumsum([0, *shards]), window
+
+    def drawn(self) -> NDArray[np.int64]:
+        generator = np.random.default_rng((self.seed, self.epoch))
+        order = []
+        for _ in range(self.repeat):
+            shards = generator.permutation(len(self.starts) - 1)
+            for first in range(0, len(shards), self.window):
+                some = shards[first : first + self.window]
+                images = [np.arange(self.starts[shard], self.starts[shard + 1]) for shard in some]
+                order.append(generator.permutation(np.concatenate(images)))
+        return np.concatenate(order)
+
+
 class BalancedBatches(TrainBatches):
     """Batches in which rare classes occur more often: the share of draws is proportional to share ** (1 - balance).
 

@@ -51,6 +51,8 @@ class DataSettings:
     share: float = 1.0
     scales: Sequence[Sequence[int]] | None = None
     repeat_factor: float | None = None
+    order: str = "random"
+    window: int = 16
 
     @classmethod
     def of(cls, tree: Tree) -> Self:
