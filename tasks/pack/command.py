@@ -5,6 +5,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -112,23 +113,19 @@ def open_splits(dataset: Any, run: Run) -> dict[str, Any]:
     return splits
 
 
-def working_folder(place: Place) -> "tempfile.TemporaryDirectory[str]":
+@contextmanager
+def working_folder(place: Place) -> Iterator[Path]:
     """A folder for what is not finished: within a folder that is written, because files are renamed at the end.
 
     Raises:
         UserError: if it cannot be made.
     """
     try:
-        return OwnFolder(prefix=PREFIX, dir=None if place.is_remote else place.root)
+        folder = tempfile.TemporaryDirectory(prefix=PREFIX, dir=None if place.is_remote else place.root)
     except OSError as error:
         raise UserError(cannot_write(Path(place.root), error)) from error
-
-
-class OwnFolder(tempfile.TemporaryDirectory[str]):
-    """As its parent, as a path."""
-
-    def __enter__(self) -> Path:  # type: ignore[override]
-        return Path(super().__enter__())
+    with folder as name:
+        yield Path(name)
 
 
 def put_card(index: Index, run: Run, to: Packing) -> None:

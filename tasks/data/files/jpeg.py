@@ -32,7 +32,7 @@ class Jpeg:
         else:
             with open_file(path) as file:
                 self.data = bytearray(size_of(path, file))
-                file.readinto(self.data)  # type: ignore[attr-defined]  # of every binary file of Python's
+                file.readinto(self.data)
         if self.data[:2] != START:
             raise ValueError("not a JPEG file")
         try:

@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
-from io import BytesIO
+from io import BufferedReader, BytesIO
 from pathlib import Path
 from typing import IO, Self
 
@@ -73,7 +73,7 @@ class HeldFile(type(Path())):  # type: ignore[misc]  # PosixPath or WindowsPath,
         return file
 
 
-def open_file(path: str | Path) -> IO[bytes]:
+def open_file(path: str | Path) -> BufferedReader | BytesIO:
     """Open a regular file for reading; a pipe or a device might never end.
 
     Raises:

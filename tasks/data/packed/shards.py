@@ -7,8 +7,9 @@ import tarfile
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from io import FileIO
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -88,7 +89,7 @@ class Shards:
     def __init__(self, place: Place, shards: Sequence[Stored], cache: ShardCache | None) -> None:
         self.place, self.shards, self.cache = place, list(shards), cache
         self.starts = np.cumsum([0, *(shard.samples for shard in shards)])
-        self.files: OrderedDict[int, BinaryIO] = OrderedDict()
+        self.files: OrderedDict[int, FileIO] = OrderedDict()
         self.lock = threading.Lock()
 
     def __getstate__(self) -> dict[str, object]:
@@ -114,7 +115,7 @@ class Shards:
             raise self.damaged(number, f"it ends within a sample, at byte {span.offset + len(content):,}")
         return content
 
-    def opened(self, number: int) -> BinaryIO:
+    def opened(self, number: int) -> FileIO:
         """A shard's file, whose size was checked."""
         with self.lock:
             if (file := self.files.get(number)) is not None:
@@ -123,12 +124,11 @@ class Shards:
         path = self.path(number)
         shard = self.shards[number]
         try:
-            file = path.open("rb", buffering=0)  # type: ignore[assignment]
+            file = path.open("rb", buffering=0)
         except FileNotFoundError as error:
             raise self.damaged(number, "it is missing") from error
         except OSError as error:
             raise self.damaged(number, error.strerror or str(error)) from error
-        assert file is not None
         size = os.fstat(file.fileno()).st_size
         if size != shard.bytes:
             file.close()
@@ -163,7 +163,7 @@ class Shards:
         return UserError(f"{self.place.shown(self.shards[number].file)}: {why}: copy the shard again")
 
 
-def read_at(file: BinaryIO, span: Span, lock: threading.Lock) -> bytes:
+def read_at(file: FileIO, span: Span, lock: threading.Lock) -> bytes:
     """Bytes of a file, whichever threads and forked processes read from it."""
     if hasattr(os, "pread"):
         return os.pread(file.fileno(), span.length, span.offset)

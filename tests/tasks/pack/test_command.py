@@ -1,0 +1,124 @@
+"""The real commands: scores of what was packed equal those of the data set bit for bit, for every task; wrong input."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.conftest import write_folders
+from tests.tasks.classify.test_command import TINY as CLASSIFY
+from tests.tasks.detect.test_command import TINY as DETECT
+from tests.tasks.multilabel.test_command import CROPS, write_table
+from tests.tasks.multilabel.test_command import TINY as MULTILABEL
+from tests.tasks.multitask.test_command import SMALL
+from tests.tasks.segment.test_command import TINY as SEGMENT
+
+STREETS = ("dataset=streets", "dataset.train=4", "dataset.val=3", "dataset.height=64", "dataset.width=96")
+ARGUMENTS = {
+    "classify": CLASSIFY,
+    "detect": DETECT,
+    "segment": SEGMENT,
+    "multilabel": ("dataset=table", *MULTILABEL, *CROPS),
+    "multitask": (*STREETS, *SMALL, "image_size=[64,64]", "data.batch_size=2"),
+}
+
+
+def scores(folder: Path) -> dict:
+    return json.loads((folder / "metrics.json").read_text()) | {"seconds": 0}
+
+
+@pytest.mark.parametrize("task", list(ARGUMENTS))
+def test_training_and_scores_are_those_of_the_data_set(task, command, pack, tmp_path, request):
+    arguments = ARGUMENTS[task]
+    fixture = {"classify": "folders", "detect": "coco", "segment": "cityscapes"}.get(task)
+    root = request.getfixturevalue(fixture) if fixture else tmp_path / "data"
+    if task == "multilabel":
+        write_table(root)
+    dataset = [word for word in arguments if word.startswith("dataset")]
+    packed = pack(f"task={task}", *dataset, f"dataset.root={root}", f"out={tmp_path / 'packed'}")
+    assert packed.status == 0, packed.err
+    rest = [word for word in arguments if word not in dataset]
+    rest += ["trainer.max_epochs=1", "trainer.check_val_every_n_epoch=1", "recipe=none", "pictures=0"]
+    rest = [word for word in rest if not word.startswith("data.augment.") and word != "recipe=segment_streets"]
+    rest = list({word.partition("=")[0]: word for word in rest}.values())  # the last of a key counts
+    again = ["dataset=packed", f"dataset.root={tmp_path / 'packed'}"]
+    sides = {"own": [*dataset, f"dataset.root={root}"], "again": again}
+    for name, data in sides.items():
+        result = command(task, *data, *rest, f"hydra.run.dir={tmp_path / name}")
+        assert result.status == 0, result.err
+    assert scores(tmp_path / "own") == scores(tmp_path / "again") and scores(tmp_path / "own")["images"] > 0
+    own, other = (torch.load(tmp_path / name / "checkpoints" / "last.ckpt", weights_only=True) for name in sides)
+    assert all(torch.equal(own["state_dict"][key], other["state_dict"][key]) for key in own["state_dict"])
+    evaluate = (f"checkpoint={tmp_path / 'own' / 'checkpoints' / 'best.ckpt'}", "mode=evaluate", "pictures=0")
+    result = command(task, *evaluate, *again, "data.workers=0", f"hydra.run.dir={tmp_path / 'scored'}")
+    assert result.status == 0, result.err
+    assert scores(tmp_path / "scored") == scores(tmp_path / "own")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((), "out=… is missing"),
+        (("out=http://127.0.0.1:1/x",), "cannot be written: a folder or s3://… or gs://… can"),
+        (("out=reference://x",), "out=reference://x is neither a folder nor one of http://, https://, s3://, gs://…"),
+        (("out={out}", "side=8"), "side=8 is not a whole number from 16 to 16,384"),
+        (("out={out}", "quality=null"), "quality=null is not a number"),
+        (("out={out}", "overwrite=yes"), "overwrite=yes is not true or false"),
+        (("out={out}", "mode=evaluate"), "mode=evaluate: not here; tasks.pack reads the data alone"),
+        (("out={out}", "sid=256"), "sid: no such key"),
+        (("out={root}",), "holds other files, such as train: name an empty folder"),
+    ],
+)
+def test_wrong_input_is_one_line(pack, folders, tmp_path, arguments, message):
+    typed = [word.format(out=tmp_path / "out", root=folders) for word in arguments]
+    result = pack("dataset=folders", f"dataset.root={folders}", *typed)
+    assert result.status == 2 and message in result.err and len(result.err.splitlines()) == 1, result.err
+    assert not (tmp_path / "out" / "index.json").exists()
+
+
+def test_a_packed_set_is_overwritten_only_if_asked(pack, folders, tmp_path):
+    arguments = ("dataset=folders", f"dataset.root={folders}", f"out={tmp_path / 'out'}")
+    assert pack(*arguments).status == 0
+    before = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    again = pack(*arguments)
+    assert again.status == 2 and "holds a packed data set: overwrite=true deletes it" in again.err
+    assert pack(*arguments, "overwrite=true").status == 0
+    assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before, "the same bytes"
+
+
+def test_an_unreadable_image_stops_it_or_is_left_out(pack, folders, tmp_path):
+    whole = (folders / "train/red/red_0.jpg").read_bytes()
+    (folders / "train/red/red_0.jpg").write_bytes(whole[:200])
+    arguments = ("dataset=folders", f"dataset.root={folders}", f"out={tmp_path / 'out'}")
+    result = pack(*arguments, "data.max_broken=0")
+    assert result.status == 2 and "red_0.jpg" in result.err and not (tmp_path / "out" / "index.json").exists()
+    assert not [path for path in (tmp_path / "out").iterdir() if path.name.startswith(".")], "nothing is left over"
+    result = pack(*arguments, "data.max_broken=1")
+    assert result.status == 0 and "left out (1): cannot read image" in result.out and "11 images" in result.out
+
+
+def test_a_killed_packing_looks_like_none(command, pack, tmp_path):
+    root = write_folders(tmp_path / "many", train=300, val=2)
+    arguments = ("dataset=folders", f"dataset.root={root}", f"out={tmp_path / 'out'}", "side=32", "shard_mb=1")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tasks.pack", *arguments],
+        cwd=Path(__file__).parents[3], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=os.environ,
+    )  # fmt: skip
+    while process.poll() is None and not list(tmp_path.glob("out/.packing-*/*")):
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (tmp_path / "out" / "index.json").exists()
+    result = command(
+        "classify", "dataset=packed", f"dataset.root={tmp_path / 'out'}", f"hydra.run.dir={tmp_path / 'r'}"
+    )
+    assert result.status == 2 and "because index.json is missing; it is written last" in result.err
+    repeated = pack(*arguments)
+    assert repeated.status == 0 and "of a packing that was stopped are deleted" in repeated.out
+    assert {path.suffix for path in (tmp_path / "out").iterdir()} == {".json", ".md", ".npz", ".tar"}
