@@ -27,6 +27,7 @@ ARGUMENTS = {
     "multilabel": ("dataset=table", *MULTILABEL, *CROPS),
     "multitask": (*STREETS, *SMALL, "image_size=[64,64]", "data.batch_size=2"),
 }
+RECIPES = {"classify": "recipe=classify_folders", "multilabel": "recipe=multilabel_own"}  # they crop
 
 
 def scores(folder: Path) -> dict:
@@ -44,7 +45,12 @@ def test_training_and_scores_are_those_of_the_data_set(task, command, pack, tmp_
     packed = pack(f"task={task}", *dataset, f"dataset.root={root}", f"out={tmp_path / 'packed'}")
     assert packed.status == 0, packed.err
     rest = [word for word in arguments if word not in dataset]
-    rest += ["trainer.max_epochs=1", "trainer.check_val_every_n_epoch=1", "recipe=none", "pictures=0"]
+    rest += [
+        "trainer.max_epochs=1",
+        "trainer.check_val_every_n_epoch=1",
+        RECIPES.get(task, "recipe=none"),
+        "pictures=0",
+    ]
     rest = [word for word in rest if not word.startswith("data.augment.") and word != "recipe=segment_streets"]
     rest = list({word.partition("=")[0]: word for word in rest}.values())  # the last of a key counts
     again = ["dataset=packed", f"dataset.root={tmp_path / 'packed'}"]

@@ -1,4 +1,4 @@
-"""What is packed is read as it was: pixels, labels and boxes equal, by views too; smaller images have labels that fit."""
+"""What is packed is read as it was: pixels, labels and boxes are equal; labels of smaller images fit them."""
 
 import io
 import json
