@@ -128,3 +128,22 @@ def test_a_killed_packing_looks_like_none(command, pack, tmp_path):
     repeated = pack(*arguments)
     assert repeated.status == 0 and "of a packing that was stopped are deleted" in repeated.out
     assert {path.suffix for path in (tmp_path / "out").iterdir()} == {".json", ".md", ".npz", ".tar"}
+
+
+def test_the_order_by_shards_is_for_packed_sets(command, pack, folders, tmp_path):
+    pack("dataset=folders", f"dataset.root={folders}", f"out={tmp_path / 'packed'}")
+    own, packed = (
+        ["dataset=folders", f"dataset.root={folders}"],
+        ["dataset=packed", f"dataset.root={tmp_path / 'packed'}"],
+    )
+    for words, message in (
+        (own, "data.order=shards is for dataset=packed alone"),
+        ([*packed, "data.share=0.5"], "data.order=shards is for dataset=packed alone"),
+        ([*packed, "data.cache=true"], "without datasets=[…], data.share, data.holdout and data.cache"),
+        ([*packed, "data.balance=0.5"], "data.order=shards draws all images equally often"),
+        ([*packed, "data.window=0"], "data.window=0 is not a whole number"),
+    ):
+        result = command(
+            "classify", *words, "data.order=shards", "trainer.accelerator=cpu", f"hydra.run.dir={tmp_path / 'r'}"
+        )
+        assert result.status == 2 and message in result.err, (words, result.err)
