@@ -45,7 +45,7 @@ COMMANDS = {
     "predict": ("tasks.predict", "photos by an exported file, without PyTorch"),
     "page": ("tasks.page", "serves the page of an export with export.page=true"),
     "doctor": ("tasks.doctor", "examines a data set"),
-    "pack": ("tasks.pack", "a data set as shards, for an address, another disk or several machines"),
+    "pack": ("tasks.pack", "a data set as shards, in a folder or at an address"),
     "compare": ("tasks.compare", "a page of several runs; what more training images would bring"),
     "report": ("tasks.report", "writes a run's report.html again"),
     "search": ("tasks.search", "a recipe, narrower layers or blocks for your data"),

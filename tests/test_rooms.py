@@ -15,9 +15,9 @@ ROOMS = {  # top to bottom: each imports rooms that stand below it, and these li
     "tasks.compare": "tasks.multitask tasks.report tasks.config tasks.common hydra numpy matplotlib",
     "tasks.papers": "tasks.app tasks.multitask tasks.engine tasks.config tasks.common heads "
     "backbones.published.row torch yaml hydra",
+    "tasks.pack": "tasks.app tasks.doctor tasks.engine tasks.data tasks.config tasks.common hydra rich",
     "tasks.doctor": "tasks.app tasks.detect tasks.segment tasks.engine tasks.data tasks.config tasks.common heads "
     "backbones torch hydra omegaconf rich numpy PIL",
-    "tasks.pack": "tasks.app tasks.doctor tasks.engine tasks.data tasks.config tasks.common hydra rich",
     "tasks.publish": "tasks.checkpoint tasks.config tasks.common backbones torch yaml",
     "tasks.lint": "tasks.deploy tasks.engine tasks.checkpoint tasks.common backbones.weight_files "
     "torch numpy onnx onnxruntime executorch ai_edge_litert",
