@@ -78,7 +78,8 @@ class Pack(Command):
     def record(self, run: Run) -> dict[str, Any]:
         """What the index says about this packing, without folders of this machine."""
         request = self.request
-        own = [f"{key}={value}" for key, value in request._asdict().items() if key in ("side", "val_side", "quality")]
+        said = request._asdict()
+        own = [f"{key}={'null' if said[key] is None else said[key]}" for key in ("side", "val_side", "quality")]
         words = [re.sub(r"=/?(?:[^=/]*/)+(?=[^/]*)", "=…/", word) for word in HydraConfig.get().overrides.task]
         return {
             "dataset": name_of_dataset().removeprefix("dataset="),
