@@ -12,6 +12,8 @@ from tasks.deploy.runners.openvino import OpenVinoRunner
 from tasks.deploy.runners.runner import Runner
 from tasks.deploy.runners.torch import TorchRunner
 
+COMPUTED = {"fp16": "f16", "bf16": "bf16"}  # by a file's precision, what OpenVINO is asked to compute in
+
 
 def open_runner(path: Path, manifest: Mapping[str, Any], threads: int | None = None) -> Runner:
     """Open a file in the runtime that its suffix selects.
@@ -32,7 +34,7 @@ def open_runner(path: Path, manifest: Mapping[str, Any], threads: int | None = N
     if runtime == "onnx":
         runner = OnnxRunner(path, threads)
     elif runtime == "openvino":
-        runner = OpenVinoRunner(path, names, threads, "bf16" if manifest["precision"] == "bf16" else "f32")
+        runner = OpenVinoRunner(path, names, threads, COMPUTED.get(manifest["precision"], "f32"))
     elif runtime == "litert":
         runner = LiteRtRunner(path, names, takes.get("layout", "NCHW"), threads)
     elif runtime == "executorch":
