@@ -3,9 +3,9 @@
     python -m benchmarks.deploy_boxes
 
 SSDLite with MobileNetV3-Large, torchvision's variant, 91 classes. The weights are random, with the last layer scaled so
-that 10 %, 4 % and 0.02 % of the 291,060 scores are above the threshold of 0.001: the fewer, the less is left to do after
-the network. The last, some dozens, is the case of a trained network that is sure. On a processor with half precision the
-same follows in fp16: ours as written by export.precision=fp16, torchvision's files with OpenVINO told to compute so.
+that 10 %, 4 % and 0.02 % of the 291,060 scores are above the threshold of 0.001: the fewer, the less is left to do
+after the network. The last case, some dozens, is that of a trained network that is sure. On a processor with half
+precision the same follows in fp16: ours as written by export.precision=fp16, torchvision's with OpenVINO told so.
 """
 
 import tempfile

@@ -62,10 +62,10 @@ def exported(
         form: of the outputs: raw, decoded or final.
         precision: fp32, fp16 or bf16.
     """
-    ((task, _),) = learner.each_task()
+    task, *others = (name for name, _ in learner.each_task())
     settings = replace(SETTINGS, format=runtime, outputs=form, precision=precision)
     traced = trace(learner, batch=1, size=size, form=form)
-    manifest = describe(task, learner, settings, traced, size, None, None)
+    manifest = describe("multitask" if others else task, learner, settings, traced, size, None, None)
     path = folder / f"{form}_{precision}{Path(manifest['file']).suffix}"
     WRITERS[runtime](traced, path, manifest, precision)
     return Model(open_runner(path, manifest, threads=1), manifest)
