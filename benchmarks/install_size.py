@@ -22,7 +22,12 @@ from typing import NamedTuple
 from tasks.deploy.writers.by_format import WRITERS
 
 ROOT = Path(__file__).parent.parent
-RUNTIMES = {"onnx": "onnxruntime", "openvino": "openvino", "litert": "ai-edge-litert", "ncnn": "ncnn"}  # what runs a file
+RUNTIMES = {
+    "onnx": "onnxruntime",
+    "openvino": "openvino",
+    "litert": "ai-edge-litert",
+    "ncnn": "ncnn",
+}  # what runs a file
 SHIPPED = ("backbones", "heads", "tasks", "conf")
 SIZE, ROUNDS = (320, 320), 5
 FROM_PYTHON = (
@@ -106,11 +111,14 @@ def main(names: Sequence[str]) -> None:
                     spent = run(python, "-c", *words, folder=folder)
                     if turn:  # the first finds nothing in the disk's cache
                         seconds.setdefault((name, how), []).append(spent)
-        print("| runtime | packages | MB | seconds to the first boxes: open_model(…).predict(…) | mobilevision predict |")
+        print(
+            "| runtime | packages | MB | seconds to the first boxes: open_model(…).predict(…) | mobilevision predict |"
+        )
         print("|---|---|---|---|---|")
         for name, found in environments.items():
             times = (
-                f"{statistics.median(seconds[name, how]):.2f}" if name in models else "–" for how in ("Python", "command")
+                f"{statistics.median(seconds[name, how]):.2f}" if name in models else "–"
+                for how in ("Python", "command")
             )
             packages = f"{len(found.packages)}: {', '.join(found.packages)}"
             print(f"| {name} | {packages} | {found.size / 1e6:.0f} | {' | '.join(times)} |", flush=True)
