@@ -91,7 +91,7 @@ FAULTS = (
           "Draw(int(order[position]), (self.seed, epoch, position), size)",
           "Draw(int(order[position]), (self.seed, 0, position), size)", ("tasks/data/loading/test_batches.py",)),
     Fault("the last batch is left out", "tasks/data/loading/samplers.py",
-          "-(-self.size * self.repeat // (self.batch_size * self.world))",
+          "-(-self.size * self.repeat // (self.batch_size * self.world * self.group)) * self.group",
           "self.size * self.repeat // (self.batch_size * self.world)", ("tasks/data/loading/test_batches.py",)),
     Fault("label maps filled with a class", "tasks/data/transforms/label_fill.py",
           '{"fill_mask": VOID}', '{"fill_mask": 0}', ("tasks/data/transforms/test_label_fill.py",)),

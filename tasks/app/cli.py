@@ -18,6 +18,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from tasks.app.added_keys import check_added
 from tasks.app.auto import recognised
+from tasks.app.batch import check_batch, meant_as_typed
 from tasks.app.finetune import finetuned, null_as_none
 from tasks.app.folders import drop_empty, writes
 from tasks.app.foreign_keys import check_words
@@ -156,7 +157,8 @@ class Command:
             check_composed(config, typed, self.implied)
             if line := fallback(HydraConfig.get().runtime.choices, config, typed):
                 report(line)
-            config = finetuned(HydraConfig.get(), config, typed)
+            check_batch(config, typed_keys(typed))
+            config = meant_as_typed(finetuned(HydraConfig.get(), config, typed), typed_keys(typed))
             hydra, keys = HydraConfig.get(), typed_keys(typed)
             for line in without_foreign(self.name, words(hydra.overrides.task), hydra.runtime.choices, config, keys):
                 report(line)

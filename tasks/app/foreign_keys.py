@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from tasks.common.errors import UserError
+from tasks.common.formats import FORMATS
 
 
 class Word(NamedTuple):
@@ -29,6 +30,8 @@ optimizer.lr={}
     lrf min_lr eta_min
 data.batch_size={}
     batch b bs batch_size train_batch_size samples_per_gpu ims_per_batch per_device_train_batch_size
+data.global_batch={}
+    global_batch global_batch_size total_batch_size effective_batch_size nbs
 data.eval_batch_size={}
     val_batch_size eval_batch_size validation_batch_size test_batch_size vb
 image_size=[{0},{0}]
@@ -107,7 +110,7 @@ data.augment.…  # transforms of albumentations by name
 trainer.gradient_clip_val={}
     clip_grad_norm clip_grad grad_clip max_grad_norm gradient_clip_val
 trainer.accumulate_grad_batches={}
-    accumulate grad_accum_steps gradient_accumulation_steps accumulate_grad_batches nbs
+    accumulate grad_accum_steps gradient_accumulation_steps accumulate_grad_batches
 ema=0.999  # the decay; null for none
     model_ema ema_decay model_ema_decay
 trainer.sync_batchnorm=true
@@ -177,6 +180,7 @@ OPTIONS = {  # Hydra's own
     *("--config-dir", "-cd", "--experimental-rerun", "--info", "-i"),
 }
 WITH_VALUE = {"--cfg", "-c", "--package", "-p", "--config-path", "-cp", "--config-name", "-cn", "--config-dir", "-cd"}
+SUFFIXES = tuple(form.suffix for form in FORMATS.values())
 NETWORKS = re.compile(r"(yolo|rtdetr|resnet|mobilenet|efficientnet|fcn|deeplab|lraspp|ssd|vit|mask_?rcnn|faster_?rcnn)")
 NUMBER_OR_NAME = re.compile(r"[\w./:-]+")
 
@@ -238,4 +242,4 @@ def hint_for(name: str, value: str) -> str:
 def not_a_file(value: str) -> bool:
     """Whether a value, or an entry of its list, names a network instead of an exported file."""
     names = [part.strip().strip("'\"").rpartition("/")[2].lower() for part in value.strip("'\"[] ").split(",")]
-    return any(NETWORKS.match(name) and not name.endswith((".onnx", ".xml", ".pte", ".pt2")) for name in names)
+    return any(NETWORKS.match(name) and not name.endswith(SUFFIXES) for name in names)

@@ -127,7 +127,8 @@ def without_memory(error: Exception, config: DictConfig) -> str:
     lines = str(error).strip().splitlines() or [type(error).__name__]
     what = lines[-1] if lines[0].startswith("Caught ") else lines[0]  # from a worker: its traceback comes first
     keys = [key for key in MEMORY_KEYS[config.mode] if OmegaConf.select(config, key, default=key) != key]
-    return f"out of memory ({what[:160]}): lower {' or '.join(keys)}"
+    accumulated = "; data.batch_size=auto takes as many images at once as fit, and accumulates the rest of a step"
+    return f"out of memory ({what[:160]}): lower {' or '.join(keys)}{accumulated if config.mode == 'train' else ''}"
 
 
 def how_to_resume(config: DictConfig, folder: Path, error: Exception, since: float) -> str:

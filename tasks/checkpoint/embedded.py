@@ -12,6 +12,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 KEY = "mobilevision"
+MARK = f"# {KEY} "  # begins a line behind the layers of a .param file, where ncnn no longer reads
 METADATA, NAME, VALUE = 14, 1, 2  # field numbers of ModelProto.metadata_props, StringStringEntryProto.key and .value
 LARGEST = 2**22  # bytes of a description in an archive; ours have a few thousand
 BUFFERS, ENTRIES = 4, 6  # field numbers of LiteRT's Model.buffers and Model.metadata; of Metadata: name 0, buffer 1
@@ -23,7 +24,7 @@ UNREADABLE = (  # raised by json, zipfile and ElementTree for arbitrary bytes; R
 
 
 def read_inside(path: Path) -> Any:
-    """The description inside an .onnx, .xml, .tflite or .pt2 file; None if it is missing or unreadable."""
+    """The description inside an .onnx, .xml, .tflite, .param or .pt2 file; None if it is missing or unreadable."""
     try:
         text = READERS[path.suffix](path)
         return None if text is None else json.loads(text)
@@ -113,6 +114,12 @@ def of_litert(path: Path) -> str | None:
     return None
 
 
+def of_ncnn(path: Path) -> str | None:
+    """The last line of the text, behind the layers."""
+    line = path.read_bytes().rstrip(b"\n").rpartition(b"\n")[2]
+    return line.removeprefix(MARK.encode()).decode() if line.startswith(MARK.encode()) else None
+
+
 class Flatbuffer:
     """Reads tables, vectors and strings of a flatbuffer by their positions (flatbuffers.dev, internals).
 
@@ -160,5 +167,6 @@ READERS: dict[str, Callable[[Path], str | None]] = {
     ".onnx": of_onnx,
     ".xml": of_openvino,
     ".tflite": of_litert,
+    ".param": of_ncnn,
     ".pt2": of_torch,
 }

@@ -15,6 +15,8 @@ class Format(NamedTuple):
         weights: suffix of the file beside it that has the weights; "" if they are inside.
         layouts: of the input that it can take, the default first.
         dynamic: whether batch and size can be left open.
+        one: whether it takes one image at a time.
+        labels: whether its operators can choose labels; if not, its outputs are the numbers that they are chosen from.
     """
 
     suffix: str
@@ -24,6 +26,8 @@ class Format(NamedTuple):
     weights: str = ""
     layouts: tuple[str, ...] = ("NCHW",)
     dynamic: bool = True
+    one: bool = False
+    labels: bool = True
 
     def files(self, path: Path) -> list[Path]:
         """The file at this path, and what belongs beside it."""
@@ -41,6 +45,7 @@ FORMATS = {
         layouts=("NHWC", "NCHW"),
         dynamic=False,
     ),
+    "ncnn": Format(".param", ("fp32", "fp16"), ("pnnx", "ncnn"), "ncnn", ".bin", dynamic=False, one=True, labels=False),
     "executorch": Format(".pte", ("fp32",), ("executorch",), "executorch.runtime"),
     "torch": Format(".pt2", ("fp32", "fp16", "bf16"), (), "torch"),
 }

@@ -26,3 +26,12 @@ def is_first(environment: Mapping[str, str] = os.environ) -> bool:
         return environment.get("SLURM_PROCID", "0") == "0"
     machine = environment.get("NODE_RANK", environment.get("GROUP_RANK", "0"))
     return machine == "0" and environment.get("LOCAL_RANK", "0") == "0"
+
+
+def launched(environment: Mapping[str, str] = os.environ) -> int | None:
+    """Processes that torchrun or SLURM has started, over all machines; None if Lightning starts them itself."""
+    if "TORCHELASTIC_RUN_ID" in environment:
+        count = environment.get("WORLD_SIZE", "")
+    else:
+        count = environment["SLURM_NTASKS"] if by_slurm(environment) else ""
+    return int(count) if count.isdecimal() and int(count) > 0 else None

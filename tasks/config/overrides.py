@@ -5,6 +5,7 @@ from typing import Any
 
 from tasks.common.errors import UserError
 from tasks.common.task_info import infos
+from tasks.config.batch import BatchSettings
 from tasks.config.heads import BACKBONE
 from tasks.config.rules.learning import DECAY, FINETUNE
 from tasks.config.targets import check_targets
@@ -15,10 +16,10 @@ OF_THIS_COMMAND = ("mode", "checkpoint", "resume", "weights", "model", "input", 
                    "runtime", "predict", "export", "benchmark", "budget", "search", "target", "latency",
                    "confirm", "overwrite", "plugins", "trainer.num_nodes")  # fmt: skip
 RESUME_KEYS = ("backbone", "head", "task", "heads", "balance", "batchnorm", "distill", "optimizer", "scheduler",
-           "finetune", "ema", "seed", "white", "data.batch_size", "data.repeat", "data.augment", "data.own_augment",
-           "data.draw", "data.crop", "data.progressive", "data.scales", "data.balance", "data.repeat_factor",
-           "data.max_broken", "data.holdout", "data.share", "trainer.accumulate_grad_batches", "trainer.precision",
-           "trainer.gradient_clip_val", "image_size", "norm_start")  # fmt: skip
+           "finetune", "quantise", "ema", "seed", "white", "data.batch_size", "data.global_batch", "data.repeat",
+           "data.augment", "data.own_augment", "data.draw", "data.crop", "data.progressive", "data.scales", "data.balance",
+           "data.repeat_factor", "data.max_broken", "data.holdout", "data.share", "trainer.accumulate_grad_batches",
+           "trainer.precision", "trainer.gradient_clip_val", "image_size", "norm_start")  # fmt: skip
 WHOLE = ("augment", "datasets", "draw", "own_augment")  # their keys are chosen by the user
 GLOBAL_GROUPS = {
     "experiment": ("dataset", "datasets", "data", "trainer"),
@@ -130,6 +131,8 @@ def resume_signature(tree: Tree) -> dict[str, Any]:
     whole = resolved(tree)
     for key in (*RESUME_KEYS, *infos()):
         found.update(leaves(select(tree if key == "scheduler" else whole, key), key))
+    if (images := BatchSettings.of(whole).images) is not None:  # shared out anew, among other processes too
+        found |= {"data.batch_size": None, "trainer.accumulate_grad_batches": None, "data.global_batch": images}
     return found
 
 

@@ -13,6 +13,7 @@ from tasks.common.formats import FORMATS
 from tasks.config.rules.run import BENCHMARK, EXPORT
 from tasks.config.rules.values import check_values
 from tasks.config.tree import Tree
+from tasks.deploy.able import check_able, check_forms, known_tasks
 from tasks.page.folder import find_runtime
 
 
@@ -63,18 +64,8 @@ class ExportSettings:
         settings = cls(**tree["export"], threads=tree["runtime"]["threads"], **reading)
         if tree["mode"] != "export":
             return settings
-        form = FORMATS[settings.format]
-        if settings.precision not in form.precisions:
-            choices = ", ".join(form.precisions)
-            raise UserError(f"export.format={settings.format} has no precision {settings.precision}: {choices}")
-        if settings.input_layout not in form.layouts:
-            raise UserError(
-                f"export.layout={settings.layout}: export.format={settings.format} takes {form.layouts[0]} only; "
-                "export.format=litert takes both"
-            )
-        if not form.dynamic and "dynamic" in (settings.batch, settings.size):
-            key = "batch" if settings.batch == "dynamic" else "size"
-            raise UserError(f"export.{key}=dynamic: export.format={settings.format} needs a fixed one")
+        check_able(settings.format, settings.precision, settings.batch, settings.size, settings.input_layout)
+        check_forms(settings.format, settings.outputs, known_tasks(tree))
         check_installed(settings.format, settings.precision)
         if settings.mixed and settings.precision != "int8":
             raise UserError(f"export.mixed=true is for export.precision=int8, not {settings.precision}")

@@ -1,6 +1,7 @@
 """The LightningModule of all commands: a backbone and the tasks that learn from it."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, cast
 
 import lightning
@@ -14,9 +15,11 @@ from backbones.base import Backbone
 from heads.boxes import Places
 from tasks.common.task import Task
 from tasks.common.views import View
+from tasks.engine.accumulation import StepMeans, group_size
 from tasks.engine.finetune import Finetune
 from tasks.engine.loss_weights import Balance, FixedWeights
 from tasks.engine.parameter_groups import groups_of, scale_rates, with_thaw
+from tasks.engine.rounding.rounding import Rounding
 from tasks.engine.weight_decay import parameter_groups
 
 Batch = Mapping[str, Any]
@@ -45,6 +48,7 @@ class Learner(lightning.LightningModule):
         frozen_modules: names of the modules that are never put into training mode.
         reinitialized: names of tensors that were not loaded; set by freezing.freeze.
         idle: parameters that are not trained in this step; set by thaw.Thaw.
+        rounding: of int8 files, in training and scoring; set by rounding.attach, None for none.
     """
 
     def __init__(
@@ -73,6 +77,8 @@ class Learner(lightning.LightningModule):
         self.frozen_modules: frozenset[str] = frozenset()
         self.reinitialized: frozenset[str] = frozenset()
         self.idle: list[nn.Parameter] = []
+        self.means = StepMeans()
+        self.rounding: Rounding | None = None
         self.steps = 1  # of the whole training; set in configure_optimizers
 
     def each_task(self) -> list[tuple[str, Task]]:
@@ -118,16 +124,31 @@ class Learner(lightning.LightningModule):
             counts: number of images of each data set, see Backbone.forward.
         """
         if self.training:
-            maps = self.backbone(images, counts)
-            return {name: task.head(maps) for name, task in tasks}
+            maps = self.maps(images, counts)
+            return {name: self.raw(name, task, maps) for name, task in tasks}
         views = {name: task.views for name, task in tasks}
         found: dict[str, dict[View, Any]] = {name: {} for name in views}
         for view in dict.fromkeys(view for own in views.values() for view in own):
-            maps = self.backbone(view.of(images), counts)
+            maps = self.maps(view.of(images), counts)
             for name, task in tasks:
                 if view in views[name]:
-                    found[name][view] = task.head(maps)
+                    found[name][view] = self.raw(name, task, maps)
         return {name: task.merge(found[name]) for name, task in tasks}
+
+    def maps(self, images: Tensor, counts: Sequence[int] | None) -> dict[str, Tensor]:
+        """The backbone's maps, see Backbone.forward."""
+        with self.within("backbone"):
+            maps: dict[str, Tensor] = self.backbone(images, counts)
+        return maps
+
+    def raw(self, name: str, task: Task, maps: dict[str, Tensor]) -> Any:
+        """A head's raw outputs."""
+        with self.within(name):
+            return task.head(maps)
+
+    def within(self, part: str) -> AbstractContextManager[object]:
+        """While it is active, the calls of a part of the network are rounded, if any are."""
+        return nullcontext() if self.rounding is None else self.rounding.within(part)
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """Loss of each trained task, on the images of a training batch that have its labels."""
@@ -135,14 +156,14 @@ class Learner(lightning.LightningModule):
 
     def losses_and_terms(self, batch: Batch) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """losses(), and the terms of each loss that sums several, named like `boxes` or `detect/boxes`."""
-        maps = self.backbone(batch["image"], batch.get("counts"))
+        maps = self.maps(batch["image"], batch.get("counts"))
         losses: dict[str, Tensor] = {}
         terms: dict[str, Tensor] = {}
         for name, task in self.each_task():
             if name in self.frozen | self.inactive_heads or not labelled(task, batch):
                 continue
             rows = batch["rows"][task.target] if "rows" in batch else None
-            outputs = task.head(taken(maps, rows))
+            outputs = self.raw(name, task, taken(maps, rows))
             given = {**batch, **taken({"image": batch["image"]}, rows)}
             losses[name], parts = task.training_loss(outputs, given)
             prefix = f"{name}/" if len(self.tasks) > 1 else ""
@@ -162,7 +183,8 @@ class Learner(lightning.LightningModule):
         ]
         return weights[-1:]
 
-    def training_step(self, batch: Batch, _batch_index: int) -> Tensor:
+    def training_step(self, batch: Batch, batch_index: int) -> Tensor:
+        """The loss of a batch, to be divided by trainer.accumulate_grad_batches; what is logged is not."""
         if len(self.tasks) == 1:  # blending would invalidate other tasks' labels
             batch = self.each_task()[0][1].mix(batch, self.trainer.global_step / self.steps)
         losses, terms = self.losses_and_terms(batch)
@@ -170,12 +192,17 @@ class Learner(lightning.LightningModule):
         loss: Tensor = self.balance(losses, self.shared)
         if self.idle and self.trainer.world_size > 1:  # DDP waits for a gradient of every parameter
             loss = loss + 0 * torch.stack([parameter.flatten()[0] for parameter in self.idle]).sum()
-        self.log_dict({"train/loss": loss} | {f"train/{name}": term for name, term in terms.items()})
+        values = {"train/loss": loss} | {f"train/{name}": term for name, term in terms.items()}
         if len(self.tasks) > 1:
             weights = self.balance.weights()
             for name, value in losses.items():
-                self.log_dict({f"train/{name}/loss": value, f"train/{name}/weight": weights[name]})
-        return loss
+                values |= {f"train/{name}/loss": value, f"train/{name}/weight": weights[name]}
+        passes: int = self.trainer.accumulate_grad_batches
+        if passes == 1:
+            self.log_dict(values)
+            return loss
+        self.log_dict(self.means.after(values, batch_index % passes))
+        return loss * (passes / group_size(self.trainer, batch_index))  # the last step of an epoch may have fewer
 
     def validation_step(self, batch: Batch, _batch_index: int) -> dict[str, Any]:
         """Score a batch; return the predictions of the tasks that it has labels for, {} for an empty batch."""

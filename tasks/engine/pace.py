@@ -16,7 +16,8 @@ class KeepPace(Callback):
     """Saves the processes, images and steps per epoch in each checkpoint, and compares them when a run is resumed.
 
     Between epochs, a changed number of steps can be converted exactly: the same number of epochs is done, and the
-    schedule continues from the same fraction. Within an epoch it cannot: the wrong images would be skipped.
+    schedule continues from the same fraction. Within an epoch it cannot: the wrong images would be skipped. Unless each
+    step has the same images, only shared out otherwise among processes and passes: then the steps that are done remain.
 
     Args:
         resumed: path of the checkpoint being resumed, for messages.
@@ -35,13 +36,19 @@ class KeepPace(Callback):
             UserError: if that would not be exact, or the checkpoint's pace is invalid.
         """
         before, now = checkpoint.get(ENTRY), pace(trainer)
-        if before is None or before == now:
+        if before is None:
             return
         if not is_pace(before):
             raise UserError(f"resume={self.resumed} is damaged: its {ENTRY} is not what this run goes on with")
+        if before == {key: now.get(key) for key in before}:
+            return
         was, here = text(before), text(now)
         fit = checkpoint["loops"]["fit_loop"]
         batches = fit["epoch_loop.batch_progress"]
+        if same_steps(before, now):
+            share_again(checkpoint, before, now)
+            report(f"resumed from {was}; here {here}: the steps have the same images")
+            return
         if not batches["is_last_batch"] and batches["current"]["ready"]:
             epoch = fit["epoch_progress"]["current"]["processed"] + 1
             raise UserError(
@@ -73,7 +80,10 @@ class KeepPace(Callback):
 
 
 def pace(trainer: Trainer) -> dict[str, int]:
-    """Number of processes and images, batch size, and batches and steps per epoch."""
+    """Number of processes and images, batch size, and batches and steps per epoch.
+
+    Also the passes that a step accumulates, and the images of a step if an epoch has only whole steps.
+    """
     data: Any = getattr(trainer, "datamodule", None)
     assert isinstance(data, DataModule) and data.train is not None
     batches = data.epoch_batches()
@@ -83,6 +93,8 @@ def pace(trainer: Trainer) -> dict[str, int]:
         "images": len(data.train),
         "batches": batches,
         "steps": -(-batches // trainer.accumulate_grad_batches),
+        "passes": trainer.accumulate_grad_batches,
+        **({} if data.step is None else {"step_images": data.step}),
     }
 
 
@@ -94,7 +106,27 @@ def is_pace(found: object) -> bool:
 def text(pace: dict[str, int]) -> str:
     """Format a pace for messages."""
     found = {key: pace.get(key, 0) for key in ("steps", "processes", "batch_size", "images")}
-    return "{steps} steps an epoch ({processes} × {batch_size} of {images:,} images)".format(**found)
+    passes = f" × {pace['passes']}" if pace.get("passes", 1) > 1 else ""
+    return "{steps} steps an epoch ({processes} × {batch_size}{passes} of {images:,} images)".format(
+        **found, passes=passes
+    )
+
+
+def same_steps(before: dict[str, int], now: dict[str, int]) -> bool:
+    """Whether the steps of two paces have the same images, so that only their sharing out differs."""
+    if "step_images" not in now or any(before.get(key) != now[key] for key in ("step_images", "images", "steps")):
+        return False
+    seen = [pace["batches"] * pace["batch_size"] * pace["processes"] for pace in (before, now)]  # in an epoch
+    return seen[0] == seen[1]
+
+
+def share_again(checkpoint: dict[str, Any], before: dict[str, int], now: dict[str, int]) -> None:
+    """Rewrite the batch counts in a checkpoint as if its steps had been shared out as at pace `now`."""
+    progress = checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]
+    for counts in (progress["current"], progress["total"]):
+        epochs, rest = divmod(counts["ready"], before["batches"])
+        ready = epochs * now["batches"] + rest // before["passes"] * now["passes"]
+        counts.update({key: ready - (counts["ready"] - value) for key, value in counts.items()})
 
 
 def rescale(checkpoint: dict[str, Any], now: dict[str, int]) -> None:

@@ -11,6 +11,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Column
 
 from tasks.common.console import report
+from tasks.engine.accumulation import whole_loss
 from tasks.engine.callbacks import Best
 from tasks.engine.learner import Learner
 from tasks.engine.rates import current_rates, learns
@@ -68,8 +69,8 @@ class ShowProgress(Callback):
         if line := learns(module, trainer.optimizers[0].param_groups):
             report(line)
         self.best = best_before(trainer)
-        self.begin, self.done = time.perf_counter(), trainer.global_step * trainer.accumulate_grad_batches
-        self.begun, self.total = self.done, module.steps * trainer.accumulate_grad_batches
+        self.begin, self.done = time.perf_counter(), trainer.fit_loop.epoch_loop.total_batch_idx + 1
+        self.begun, self.total = self.done, all_batches(trainer, module)
         if trainer.is_global_zero:
             self.bar.start()
             self.row = self.bar.add_task("training", total=float(self.total), completed=self.done, text="")
@@ -87,13 +88,15 @@ class ShowProgress(Callback):
             self.epoch = Epoch()
         self.epoch.waited += time.perf_counter() - self.epoch.mark
 
-    def on_train_batch_end(self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Any, *_: Any) -> None:
+    def on_train_batch_end(
+        self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Any, index: int
+    ) -> None:
         epoch = self.epoch
         assert epoch is not None
         epoch.images += len(batch["image"]) * trainer.world_size
         epoch.steps += 1
         self.done += 1
-        loss = outputs["loss"].detach() * trainer.accumulate_grad_batches  # Lightning divided it
+        loss = whole_loss(trainer, outputs, index)
         epoch.loss = epoch.loss.to(loss.device) + loss
         epoch.mark = time.perf_counter()
         module.log_dict(  # into metrics.csv, next to the loss
@@ -145,6 +148,14 @@ def best_before(trainer: Trainer) -> float | None:
     found = [callback.best_model_score for callback in trainer.checkpoint_callbacks if isinstance(callback, Best)]
     known = [float(score) for score in found if score is not None]
     return max((score for score in known if math.isfinite(score)), default=None)
+
+
+def all_batches(trainer: Trainer, module: Learner) -> int:
+    """Batches of a whole training, of which the last of an epoch may make a short step."""
+    steps, batches = module.steps, int(trainer.num_training_batches)
+    each = -(-batches // trainer.accumulate_grad_batches)
+    epochs, rest = divmod(steps, each)  # trainer.max_steps may end within an epoch
+    return epochs * batches + min(batches, rest * trainer.accumulate_grad_batches)
 
 
 def duration(seconds: float) -> str:

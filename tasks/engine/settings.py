@@ -8,6 +8,7 @@ from typing import Any, Self
 from backbones.weight_files import OURS, WEIGHTS, published_file
 from tasks.common.errors import UserError, check_file
 from tasks.common.task_info import infos
+from tasks.config.batch import OF_BATCH, BatchSettings, known_processes
 from tasks.config.heads import check_heads, is_multitask
 from tasks.config.image_size import check_square
 from tasks.config.rules import learning, networks, run, trainer
@@ -17,6 +18,7 @@ from tasks.config.tree import Spec, Tree, need, resolved, select, spec_of
 from tasks.data.loading.settings import DataSettings
 from tasks.engine.finetune import OF_OPTIMIZER, Finetune, check_finetune
 from tasks.engine.loggers.needs import check_logger
+from tasks.engine.rounding.settings import RoundingSettings, check_rounding
 
 BUILT = ("trainer", "dataset", "backbone", "optimizer", "scheduler")
 
@@ -99,6 +101,7 @@ class LearnerSettings:
         datasets: names of the data sets of a mixture.
         separate_statistics: whether batch normalisation keeps statistics per data set of a mixture.
         confirmed: whether the network may be disproportionately large.
+        rounding: of quantisation-aware training; None for none.
     """
 
     backbone: Spec
@@ -113,6 +116,7 @@ class LearnerSettings:
     separate_statistics: bool
     channels_last: bool
     confirmed: bool
+    rounding: RoundingSettings | None = None
 
     @classmethod
     def of(cls, tree: Tree) -> Self:
@@ -121,10 +125,12 @@ class LearnerSettings:
         Raises:
             UserError: for a value that violates its rule, or if there is nothing to build.
         """
-        check_values(tree, {}, run.NETWORK | run.RUN_WHERE_PRESENT | networks.RULES)
+        check_values(tree, {}, run.NETWORK | run.RUN_WHERE_PRESENT | run.BATCH | networks.RULES)
         check_values(tree, {}, learning.RULES | learning.of_each_task(infos()))
         backbone = spec_of(tree, "backbone")
         optimizer, decay = split_optimizer(spec_of(tree, "optimizer"))
+        if (batch := BatchSettings.of(tree)).lr is not None:
+            optimizer = {**optimizer, "lr": batch.lr * batch.factor}
         return cls(
             backbone={key: value for key, value in backbone.items() if key != "frozen"},
             frozen=bool(backbone.get("frozen")),
@@ -138,6 +144,7 @@ class LearnerSettings:
             separate_statistics=tree.get("batchnorm") == "separate",
             channels_last=tree["channels_last"],
             confirmed=tree["confirm"],
+            rounding=RoundingSettings.of(tree),
         )
 
     @property
@@ -151,7 +158,7 @@ def split_optimizer(spec: Spec) -> tuple[Spec, Mapping[str, bool | float]]:
     """An optimiser's own arguments, and which parameters decay. A `decay` that is a number is an argument."""
     decay = spec.get("decay")
     kinds = decay if isinstance(decay, Mapping) else {}
-    ours = (*OF_OPTIMIZER, "decay") if isinstance(decay, Mapping) else OF_OPTIMIZER
+    ours = (*OF_OPTIMIZER, *OF_BATCH, *(["decay"] if isinstance(decay, Mapping) else []))
     return {key: value for key, value in spec.items() if key not in ours}, kinds
 
 
@@ -316,6 +323,7 @@ class Run:
         check_places(whole)
         check_values(whole, run.RUN | run.LEARNING, {})
         check_half(whole)
+        check_rounding(whole)
         check_finetune(whole)
         check_heads(whole)
         settings = cls(
@@ -340,6 +348,8 @@ class Run:
         )
         check_square(tree)
         check_finite(whole)
+        if settings.mode == "train" and settings.source.resume is None:  # what resumes has its batch in the checkpoint
+            settings.data.batch.plan(known_processes(whole) or 1)
         return settings
 
     def changed(self, **keys: Any) -> Self:

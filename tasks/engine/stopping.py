@@ -12,6 +12,7 @@ from torch import Tensor
 
 from tasks.common.errors import Diverged, Stopped
 from tasks.data.loading.sharing import Waiting
+from tasks.engine.accumulation import whole_loss
 from tasks.engine.together import any_process, time_to_ask
 
 EXPLODED = 10  # times the first batch's loss, taken as at least 1 so that a trained network may learn a new task
@@ -35,8 +36,8 @@ class WatchLoss(Callback):
         self.batches = 0
         self.exploded = ""
 
-    def on_train_batch_end(self, trainer: Trainer, _m: LightningModule, outputs: Any, *_: Any) -> None:
-        loss = outputs["loss"].detach() * trainer.accumulate_grad_batches  # Lightning divided it
+    def on_train_batch_end(self, trainer: Trainer, _m: LightningModule, outputs: Any, _b: Any, index: int) -> None:
+        loss = whole_loss(trainer, outputs, index)
         self.first = loss if self.first is None else self.first
         self.total, self.batches = self.total + loss, self.batches + 1
         if not trainer.is_last_batch:

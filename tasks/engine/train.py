@@ -29,7 +29,9 @@ from tasks.config.overrides import typed_keys
 from tasks.config.stored import TYPED
 from tasks.data.loading.datamodule import DataModule
 from tasks.data.loading.splits import Splits
+from tasks.engine.accumulation import SlowStatistics
 from tasks.engine.averaging import AverageWeights
+from tasks.engine.batch import ShareBatch, processes_of, trial_of
 from tasks.engine.build import build, build_data, make_trainer
 from tasks.engine.callbacks import Best, Last, LogOnce, NoteBroken, Reseed, SaveOften, StartFromMean, StopAfter
 from tasks.engine.freezing import freeze, loaded_norms
@@ -44,6 +46,7 @@ from tasks.engine.quiet import loud_lightning, quiet_lightning
 from tasks.engine.rates import without_effect
 from tasks.engine.report import WriteReport, facts, labels_of, note_curves
 from tasks.engine.resume_checks import check_state, epochs_done
+from tasks.engine.rounding.attach import prepare_rounding
 from tasks.engine.settings import DistillationSettings, Run, TrainerSettings
 from tasks.engine.stopping import StopOnSignal, WatchLoss
 from tasks.engine.summary import print_scores, report_costs
@@ -170,6 +173,12 @@ def ready(run: Run, prepared: Prepared, splits: Splits, folder: Path) -> dict[st
     if splits.holdout is not None:
         check_unseen(run.source, run.data.dataset, splits.holdout)
     reinitialized = start(run, learner, folder)
+    if run.learner.rounding is not None:
+        if reinitialized:
+            raise UserError(
+                f"quantise.aware=true fine-tunes a trained network, but {reinitialized[0]} is new: train it first"
+            )
+        prepare_rounding(learner, run.learner.rounding, data, resumed=run.source.resume is not None)
     freeze(learner, reinitialized)
     for line in without_effect(learner, run.learner.finetune, typed_keys(TYPED.get())):
         report(line)
@@ -221,6 +230,8 @@ def build_all(run: Run, splits: Splits) -> tuple[Learner, DataModule, dict[str, 
     classes = dict(splits.classes) | classes_of_inactive(run, inactive)
     learner = build(run.learner, numbered_as_trained(run, classes), splits.sources, inactive)
     data = build_data(run.data, run.seed, splits)
+    if run.trains:
+        data.take(run.data.batch.plan(processes_of(run)))  # wrong choices fail now
     metadata = make_metadata(run.task, run.stored, {name: entry.metadata() for name, entry in learner.each_task()})
     for name, entry in learner.each_task():
         if splits.sources:
@@ -307,9 +318,11 @@ def fit(
         # overwrite=true: files of an older run must not be mistaken for this run's
         for name in ("best.ckpt", "last.ckpt"):
             (checkpoints / name).unlink(missing_ok=True)
-    watch = WatchLoss()
+    watch, batch = WatchLoss(), run.data.batch
+    before = None if resume is None else read_ours(resume)
     stop, progress = StopOnSignal(checkpoints / "last.ckpt"), ShowProgress(learner.main_score)
     own = [
+        ShareBatch(batch, trial_of(batch, learner), before, copies=1 if run.ema is None else 2),
         *([AverageWeights(run.ema)] if run.ema is not None else []),
         *([StopAfter(run.stop_after)] if run.stop_after is not None else []),
         Reseed(run.seed),
@@ -318,6 +331,7 @@ def fit(
         *([Thaw()] if run.learner.finetune.thaw[1] > 0 else []),
         *([AdaptStatistics()] if run.learner.finetune.norms == "adapt" else []),
         *([TowardsStart(resume)] if run.learner.finetune.towards_start else []),
+        SlowStatistics(),
         *([StartFromMean()] if run.start_from_mean else []),
         NoteBroken(run.data.max_broken, splits.broken),
         KeepPace(resume),
@@ -330,8 +344,8 @@ def fit(
     ]
     own += [] if tracked is None else [tracked]
     trainer = make_trainer(run.trainer, [*own, *callbacks], [] if tracked is None else tracked.loggers)
-    if resume is not None:
-        checkpoint, epochs = read_ours(resume), run.trainer.max_epochs
+    if resume is not None and before is not None:
+        checkpoint, epochs = before, run.trainer.max_epochs
         check_same_split(checkpoint["mobilevision"].get("holdout"), splits.holdout, resume)
         check_state(checkpoint, resume, learner, trainer)
         if epochs_done(checkpoint, resume, epochs) == epochs:

@@ -4,9 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tasks.common.formats import FORMATS
 from tasks.report.reading import part, read_json
-
-PIECES = {".xml": (".bin",)}  # further files of a format, by its suffix
 
 
 def exported(folder: Path) -> dict[str, Any]:
@@ -20,7 +19,8 @@ def exported(folder: Path) -> dict[str, Any]:
     if not isinstance(name, str) or not name or Path(name).name != name:
         return {}
     path = folder / name
-    files = [path, *(path.with_suffix(suffix) for suffix in PIECES.get(path.suffix, ()))]
+    form = next((form for form in FORMATS.values() if form.suffix == path.suffix), None)
+    files = [path] if form is None else form.files(path)
     size = [part(manifest, "input", key) for key in ("height", "width")]
     batch, kind = part(manifest, "input", "batch"), part(manifest, "input", "type")
     return {

@@ -34,7 +34,7 @@ STANDS_FOR: tuple[tuple[str, str], ...] = (  # first come, first served
     (r"dataset=… ?|(?<= )… ?|…$", ""),
     (r"budget\.latency_ms=5\b", "budget.latency_ms=5000"),  # on a machine that other tests keep busy
     (r"<task>", "segment"),
-    (r"<?\bmodel\.(onnx|xml|tflite|pte|pt2)>?", r"files/\1/model.\1"),
+    (r"<?\bmodel\.(onnx|xml|tflite|param|pte|pt2)>?", r"files/\1/model.\1"),
     (r"<\.\.\.>|\.\.\.", ""),
 )
 SMALL = ("trainer.max_epochs=1", "data.workers=0", "pictures=0", "trainer.accelerator=cpu", "trainer.devices=1")

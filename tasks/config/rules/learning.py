@@ -38,6 +38,8 @@ FINETUNE: dict[str, Any] = {  # as in conf/base.yaml: everything learns alike, a
 }
 RULES: Rules = {
     "optimizer.lr": POSITIVE,
+    "optimizer.batch": whole(1, most=2**20),
+    "optimizer.scaling": one_of("linear", "sqrt", "none"),
     "optimizer.backbone": POSITIVE,
     "optimizer.layer_decay": number(above=0, most=1),
     "optimizer.towards_start": FROM_ZERO,

@@ -31,6 +31,7 @@ METRICS = ("mobilevision", "pycocotools")  # of detection
 FITTED = ("image_size", "head.maps", "head.extras", "head.anchors", "data.augment.crop.ratio", "trainer.max_epochs")
 LOSSES = ("focal", "quality_focal", "softmax", "varifocal")  # conf/loss
 THREADS = 1024
+ROUNDED = ("onnx", "openvino", "litert")  # formats whose rounding a training can imitate
 
 
 def of_transforms(value: Any) -> bool:
@@ -74,7 +75,7 @@ NETWORK: Rules = {
 DATA: Rules = {
     "image_size": optional(SIZE),  # checked first: others are derived from it
     "white": optional(number(above=0, below=2**32)),
-    "data.batch_size": whole(1, most=65_536),
+    "data.batch_size": optional(either(whole(1, most=65_536), one_of("auto"))),
     "data.eval_batch_size": whole(1, most=65_536),
     "data.repeat": whole(1),
     "data.workers": whole(0, optional=True, most=THREADS),
@@ -126,6 +127,8 @@ BENCHMARK: Rules = {
 RULES: Rules = RUN | LEARNING | NETWORK | DATA | COMMAND | PREDICTION | EXPORT | BENCHMARK
 # Keys of some commands, and keys missing in older checkpoints:
 DATA_WHERE_PRESENT: Rules = {
+    "data.global_batch": whole(1, optional=True, most=2**20),
+    "data.largest_batch": whole(1, optional=True, most=65_536),
     "data.balance": optional(number(0, 1)),
     "data.repeat_factor": optional(number(0, 1)),
     "data.draw": (lambda v: v is None or isinstance(v, Mapping), "a number for each data set of a mixture"),
@@ -135,10 +138,21 @@ DATA_WHERE_PRESENT: Rules = {
     "data.holdout": number(0, below=1),
     "data.share": number(above=0, most=1),
 }
+BATCH: Rules = {  # checked before the learning rate, which may follow
+    key: (DATA | DATA_WHERE_PRESENT)[key] for key in ("data.batch_size", "data.global_batch", "data.largest_batch")
+}
+QUANTISE: Rules = {
+    "quantise": (lambda v: isinstance(v, Mapping), "a section of keys"),
+    "quantise.aware": SWITCH,
+    "quantise.format": one_of(*ROUNDED),
+    "quantise.epochs": whole(1),
+    "quantise.images": whole(8),
+}
 RUN_WHERE_PRESENT: Rules = {
     "batchnorm": optional(one_of("shared", "separate")),
     "saving.minutes": optional(POSITIVE),
     "log": one_of("quiet", "all"),
+    **QUANTISE,
     "metric": one_of(*METRICS),
     "norm_start": one_of("mean", "initial"),
     "fitted.keys": list_of(one_of(*FITTED), least=0),

@@ -40,6 +40,18 @@ def collate(samples: Sequence[Arrays], names: Sequence[str]) -> Batch:
     return batch
 
 
+def repeated(batch: Batch, number: int) -> Batch:
+    """A training batch of one data set with its images repeated, or cut, to this number."""
+    rows = [index % len(batch["image"]) for index in range(number)]
+    made: Batch = {
+        key: value[rows] if isinstance(value, Tensor) else [value[row] for row in rows]
+        for key, value in batch.items()
+        if key != "broken"
+    }
+    made["image"] = made["image"].contiguous(memory_format=torch.channels_last)
+    return made
+
+
 class EvalDataset(Dataset[Batch]):
     """Evaluation batches: a list of indices in, a batch out; each image unchanged, or resized by `fit`.
 

@@ -1,5 +1,6 @@
 """Data sets to batches: uint8, channels last in memory, augmented in worker processes."""
 
+import math
 import signal
 import traceback
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
@@ -18,10 +19,11 @@ from torch.utils.data import DataLoader, Dataset
 from tasks.common.cpu import cores, use_all_cores
 from tasks.common.errors import UserError
 from tasks.common.origin import needs_traceback
+from tasks.config.batch import Batch as SharedBatch
 from tasks.data.files.files import View
 from tasks.data.files.samples import Samples
 from tasks.data.loading.augmented import Crop, MixedTrainDataset, TrainDataset
-from tasks.data.loading.batches import Batch, EvalDataset, InMemory
+from tasks.data.loading.batches import Batch, EvalDataset, InMemory, repeated
 from tasks.data.loading.half_precision import keep_coordinates
 from tasks.data.loading.mixture import as_mixture
 from tasks.data.loading.objects import boxes_at_input, boxes_once
@@ -53,7 +55,7 @@ class DataModule(lightning.LightningDataModule):
             (tasks/data/loading/progressive.py), which makes early epochs cheaper. None for none.
         scales: sizes (height, width), one of which is drawn for each training batch; None leaves the transforms' own.
         max_broken: how many training images may be unreadable, each replaced by its neighbour.
-        batch_size, eval_batch_size: per process.
+        batch_size, eval_batch_size: per process, at once; take() shares out the batch of a training.
         repeat: see TrainBatches.
         workers: processes that decode and augment; None takes one per core, at most 8.
         cache: keep decoded images in memory.
@@ -102,6 +104,8 @@ class DataModule(lightning.LightningDataModule):
         self.scales = [(height, width) for height, width in scales or ()]
         self.crop, self.fit, self.max_broken = crop, fit, max_broken
         self.batch_size, self.eval_batch_size, self.repeat = batch_size, eval_batch_size, repeat
+        self.group = 1  # batches that make a step, if an epoch has only whole steps; else 1
+        self.step: int | None = None  # images in each of those, over all processes
         self.workers = min(8, len(cores())) if workers is None else workers
         self.cache, self.seed, self.targets = cache, seed, tuple(targets)
         self.balance, self.repeat_factor = balance or 0.0, repeat_factor or 0.0
@@ -125,8 +129,13 @@ class DataModule(lightning.LightningDataModule):
         if self.cache:
             self.val = self.val.kept(in_memory)
 
+    def take(self, batch: SharedBatch) -> None:
+        """Make batches as a training's processes share them out."""
+        self.batch_size, self.group = batch.size, batch.accumulated if batch.whole else 1
+        self.step = batch.images if batch.whole else None
+
     def counts(self) -> tuple[int, ...]:
-        """Samples of each data set in a training batch.
+        """Samples of each data set in a training batch; those of a whole step if an epoch has only whole steps.
 
         Raises:
             UserError: if a data set has none.
@@ -134,7 +143,7 @@ class DataModule(lightning.LightningDataModule):
         assert self.train is not None
         if not self.train.names:
             return (self.batch_size,)
-        return shared_out(self.batch_size, {name: self.draw.get(name, 1) for name in self.train.names})
+        return shared_out(self.step or self.batch_size, self.draws(), self.batch_size)
 
     def train_batches(self) -> TrainBatches:
         """The order of the training samples from the trainer's position: the start, or where a run is resumed."""
@@ -149,6 +158,7 @@ class DataModule(lightning.LightningDataModule):
             epoch=loop.epoch_progress.current.processed,  # type: ignore[attr-defined]
             skip=0 if done.is_last_batch else done.current.ready,
             image_sizes=self.scales,
+            group=self.group,
         )
 
     def order(self) -> Callable[..., TrainBatches]:
@@ -156,7 +166,8 @@ class DataModule(lightning.LightningDataModule):
         assert self.train is not None
         weights = [None if often is None else often.weights for often in self.often()]
         if self.train.names:
-            return partial(MixedBatches, self.train.sizes, self.counts(), weights)
+            dealt = None if self.step is None else self.step // self.batch_size
+            return partial(MixedBatches, self.train.sizes, self.counts(), weights, dealt=dealt)
         if self.balances_labels():
             return partial(BalancedBatches, self.train.class_labels(), self.batch_size, self.balance)
         if weights[0] is not None:
@@ -250,6 +261,34 @@ class DataModule(lightning.LightningDataModule):
             if not is_from_transforms(error):
                 raise
             raise UserError(f"data.augment: {type(error).__name__}: {' '.join(str(error).split())}") from error
+
+    def batch_of(self, images: int) -> Batch:
+        """A training batch of so many images at their largest size, for a trial; one data set's are a few, repeated.
+
+        Raises:
+            UserError: for a mixture that has a data set of which such a batch has none.
+        """
+        assert self.train is not None
+        size = max(self.scales, key=math.prod) if self.scales else None
+        if not self.train.names:
+            return repeated(self.try_augmentation(size), images)
+        step = self.step or images
+        counts = shared_out(step, self.draws(), images)
+        draws = next(iter(MixedBatches(self.train.sizes, counts, seed=self.seed, dealt=step // images)))
+        return self.augmented()[[draw._replace(size=size) for draw in draws]]
+
+    def shows_each_set(self, images: int) -> bool:
+        """Whether each batch of so many images of a step has some of each data set."""
+        assert self.train is not None
+        try:
+            return not self.train.names or bool(shared_out(self.step or images, self.draws(), images))
+        except UserError:
+            return False
+
+    def draws(self) -> dict[str, float]:
+        """How often each data set of the mixture is drawn."""
+        assert self.train is not None
+        return {name: self.draw.get(name, 1) for name in self.train.names}
 
     def train_dataloader(self) -> DataLoader[Batch]:
         return self.loader(self.augmented(), self.train_batches(), self.workers)

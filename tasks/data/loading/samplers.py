@@ -32,7 +32,9 @@ class TrainBatches(Sampler[list[Draw]]):
         batch_size: per process.
         repeat: passes over the data set in one epoch; small sets take several, so that epochs are worth their overhead.
         epoch, skip: where a resumed run starts: the epoch, and its batches already done.
-        image_sizes: one of which is drawn for each global batch; none leaves the size to the transforms.
+        image_sizes: one of which is drawn for each step; none leaves the size to the transforms.
+        group: batches of a process that make a step. An epoch has whole steps only; each has the same images, sizes and
+            seeds however processes and batches share it.
     """
 
     def __init__(
@@ -47,13 +49,15 @@ class TrainBatches(Sampler[list[Draw]]):
         epoch: int = 0,
         skip: int = 0,
         image_sizes: Sequence[Size] = (),
+        group: int = 1,
     ) -> None:
+        self.group = group
         self.size, self.batch_size, self.seed, self.repeat = size, batch_size, seed, repeat
         self.rank, self.world, self.epoch, self.image_sizes = rank, world, epoch, tuple(image_sizes)
         self.begun = (epoch, skip)
 
     def __len__(self) -> int:
-        return -(-self.size * self.repeat // (self.batch_size * self.world))
+        return -(-self.size * self.repeat // (self.batch_size * self.world * self.group)) * self.group
 
     def set_epoch(self, epoch: int) -> None:
         """Called by Lightning before each epoch."""
@@ -67,8 +71,8 @@ class TrainBatches(Sampler[list[Draw]]):
         )
 
     def size_of(self, epoch: int, number: int) -> Size | None:
-        """The size of a global batch's images."""
-        return drawn_size(self.image_sizes, self.seed, epoch, number)
+        """The size of a global batch's images, which is that of its step."""
+        return drawn_size(self.image_sizes, self.seed, epoch, number // self.group)
 
     def drawn(self) -> NDArray[np.int64]:
         """The epoch's images in order, without those that fill up its last batch."""
@@ -145,7 +149,9 @@ class MixedBatches(TrainBatches):
 
     Args:
         sizes: samples in each data set, in the order of concatenation.
-        counts: samples of each in a batch, per process.
+        counts: samples of each in a batch, per process; of all processes and passes if these are dealt.
+        dealt: number of batches, over processes and passes, among which the samples of a step are dealt out like cards:
+            of each set a batch has as many as any other, give or take one. None: each batch has `counts`.
         weights: (N,) of each set's samples, as in WeightedBatches; None where all are drawn equally often.
         options: see TrainBatches.
     """
@@ -155,10 +161,12 @@ class MixedBatches(TrainBatches):
         sizes: Sequence[int],
         counts: Sequence[int],
         weights: Sequence[NDArray[np.float64] | None] | None = None,
+        *,
+        dealt: int | None = None,
         **options: Any,
     ) -> None:
-        super().__init__(sum(sizes), sum(counts), **options)
-        self.sizes, self.counts = tuple(sizes), tuple(counts)
+        super().__init__(sum(sizes), sum(counts) // (dealt or 1), **options)
+        self.sizes, self.counts, self.dealt = tuple(sizes), tuple(counts), dealt
         self.weights = tuple(weights or [None] * len(sizes))
 
     def __iter__(self) -> Iterator[list[Draw]]:
@@ -166,32 +174,49 @@ class MixedBatches(TrainBatches):
         return (
             [
                 Draw(int(order[position]), (self.seed, epoch, position, number), size)
-                for number, (order, count) in enumerate(zip(orders, self.counts, strict=True))
-                for position in range(*self.share(batch, count))
+                for number, order in enumerate(orders)
+                for position in range(*self.share(batch, number))
             ]
             for batch, size in ((batch, self.size_of(epoch, batch)) for batch in self.left())
         )
 
     def order(self, number: int) -> NDArray[np.int64]:
         """The samples that the epoch draws from one data set, as indices in the mixture."""
-        size, drawn = self.sizes[number], len(self) * self.counts[number] * self.world
+        batches = len(self) * self.world if self.dealt is None else len(self) // self.group
+        size, drawn = self.sizes[number], batches * self.counts[number]
         generator = np.random.default_rng((self.seed, self.epoch, number))
         if (weights := self.weights[number]) is not None:
             return sum(self.sizes[:number]) + drawn_by_weight(weights, drawn, generator)
         passes = [generator.permutation(size) for _ in range(-(-drawn // size))]
         return sum(self.sizes[:number]) + np.concatenate(passes)
 
-    def share(self, batch: int, count: int) -> tuple[int, int]:
+    def share(self, batch: int, number: int) -> tuple[int, int]:
         """Start and end, in one set's order, of this process's share of a global batch."""
-        start = (batch * self.world + self.rank) * count
-        return start, start + count
+        count = self.counts[number]
+        if self.dealt is None:
+            start = (batch * self.world + self.rank) * count
+            return start, start + count
+        step, player = divmod(batch * self.world + self.rank, self.dealt)
+        first = sum(self.counts[:number])  # the step's samples of all sets lie side by side, and are dealt in order
+        *others, own = (
+            cards(first + count, each, self.dealt) - cards(first, each, self.dealt) for each in range(player + 1)
+        )
+        start = step * count + sum(others)
+        return start, start + own
 
 
-def shared_out(batch_size: int, draw: Mapping[str, float]) -> tuple[int, ...]:
-    """Number of samples of each data set in a batch, by the largest remainder method.
+def cards(dealt: int, player: int, players: int) -> int:
+    """How many of the first `dealt` cards a player has got, from one card each round."""
+    return (dealt - player + players - 1) // players
+
+
+def shared_out(images: int, draw: Mapping[str, float], batch_size: int | None = None) -> tuple[int, ...]:
+    """Number of samples of each data set in a batch or a step, by the largest remainder method.
 
     Args:
+        images: in it.
         draw: how often each data set is drawn, in any unit.
+        batch_size: of the batches that the images are dealt among; None if they are one.
 
     Raises:
         UserError: for a data set without a sample in the batch, or a draw that is not a number above 0.
@@ -200,16 +225,18 @@ def shared_out(batch_size: int, draw: Mapping[str, float]) -> tuple[int, ...]:
         if isinstance(often, bool) or not isinstance(often, int | float) or not 0 < often < math.inf:
             raise UserError(f"data.draw.{name}={often} must be a number above 0")
     whole = sum(draw.values())
-    shares = {name: batch_size * often / whole for name, often in draw.items()}
+    shares = {name: images * often / whole for name, often in draw.items()}
     counts = {name: math.floor(share) for name, share in shares.items()}
     by_remainder = sorted(shares, key=lambda name: counts[name] - shares[name])  # ties keep their order
-    for name in by_remainder[: batch_size - sum(counts.values())]:
+    for name in by_remainder[: images - sum(counts.values())]:
         counts[name] += 1
+    batches = images // (batch_size or images)
     for name, count in counts.items():
-        if count == 0:
+        if count < batches:
             said = ", ".join(f"{other}: {often:g}" for other, often in draw.items())
+            each = f"data.batch_size={batch_size or images} with data.draw={{{said}}}"
             raise UserError(
-                f"data.batch_size={batch_size} with data.draw={{{said}}} has {shares[name]:.2f} samples of {name} in a "
+                f"{each} has {shares[name] / batches:.2f} samples of {name} in a "
                 "batch: at least one of each data set is needed; raise data.batch_size, or draw it more often"
             )
     return tuple(counts.values())

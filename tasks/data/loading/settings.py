@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Self
 
 from tasks.common.errors import UserError
+from tasks.config.batch import BatchSettings
 from tasks.config.rules import images
 from tasks.config.rules.run import DATA, DATA_WHERE_PRESENT
 from tasks.config.rules.values import check_splits, check_values
@@ -22,6 +23,8 @@ class DataSettings:
         dataset: the data set.
         targets: the kinds of labels to read.
         white: the value of white in images of more than 8 bits per channel; None for what files declare.
+        batch: what is said about the images of a step.
+        batch_size: images at once in a single process; those of several are planned when they are known.
         augment, own_augment: specs by name, for all data and for single data sets of a mixture.
         holdout: share of the training images that are left out of training.
         share: of the rest that is trained on; see take_share.
@@ -30,6 +33,7 @@ class DataSettings:
     dataset: Spec
     targets: Sequence[str]
     white: float | None
+    batch: BatchSettings
     batch_size: int
     eval_batch_size: int
     repeat: int
@@ -60,10 +64,15 @@ class DataSettings:
             check_values(tree, images.STREETS, {})
         check_splits(tree)
         check_augment(tree)
-        known = {field.name for field in fields(cls)}
+        known = {field.name for field in fields(cls)} - {"batch"} | {"global_batch", "largest_batch"}
         if unknown := next((name for name in tree["data"] if name not in known), None):
             raise UserError(f"data.{unknown}: no such key; there are {', '.join(tree['data'])}")
-        settings = cls(dataset=spec_of(tree, "dataset"), targets=tree["targets"], white=tree["white"], **tree["data"])
+        batch = BatchSettings.of(tree)
+        given = {key: value for key, value in tree["data"].items() if key not in ("global_batch", "largest_batch")}
+        given["batch_size"] = batch.plan(1).size
+        settings = cls(
+            dataset=spec_of(tree, "dataset"), targets=tree["targets"], white=tree["white"], batch=batch, **given
+        )
         if tree.get("datasets") and "sets" not in settings.dataset and not (tree["checkpoint"] or tree["resume"]):
             name = next(iter(tree["datasets"]))
             raise UserError(f"datasets.{name} is for a mixture, which datasets=[…] makes")
@@ -75,7 +84,7 @@ class DataSettings:
 
     def loading(self) -> dict[str, Any]:
         """The arguments of DataModule that are plain values."""
-        built = ("dataset", "white", "augment", "own_augment", "crop", "fit", "holdout", "share")
+        built = ("dataset", "white", "batch", "augment", "own_augment", "crop", "fit", "holdout", "share")
         return {field.name: getattr(self, field.name) for field in fields(self) if field.name not in built}
 
 

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from tasks.common.errors import UserError
+from tasks.common.layer_graph import Graph, Layer, Node, Operator
 from tasks.deploy.litert_file import operators_of, read_file, tensor_name, write_file
-from tasks.deploy.quantise.graph import Graph, Layer, Node, Operator
-from tasks.deploy.quantise.quantiser import PROBES, Floats, Images, Part, Quantised, Quantiser, in_batches
+from tasks.deploy.quantise.quantiser import PROBES, Floats, Images, Limit, Part, Quantised, Quantiser, Seen, in_batches
 from tasks.deploy.runtimes import needed, quiet, readable, reason
 from tasks.deploy.writers.silence import silence_logging
 
@@ -49,6 +49,7 @@ class LiteRtQuantiser(Quantiser):
         graph = model.subgraphs[0]
         batch, *sides = (int(side) for side in graph.tensors[graph.inputs[0]].shape)
         images = in_batches(batches, batch)
+        self.first = images[0]
         if list(images[0].shape[1:]) != sides:  # the file takes pixels
             images = [np.ascontiguousarray(image.transpose(0, 2, 3, 1)) for image in images]
         self.images = images
@@ -64,6 +65,28 @@ class LiteRtQuantiser(Quantiser):
             finite = all(bool(np.isfinite(values).all()) for values in extremes.values())
             self.refuse_unless(finite, name)
         return ranges
+
+    def seen(self) -> dict[str, Seen]:
+        runner = self.opened(self.source.read_bytes())
+        run(runner, self.images[0])
+        found = {}
+        for entry in runner.get_tensor_details():
+            if entry["name"] in self.ranges and entry["dtype"] is np.float32:
+                values = runner.get_tensor(entry["index"])
+                found[str(entry["name"])] = Seen(float(values.min()), float(values.max()), float(values.mean()))
+        return found
+
+    def set_range(self, name: str, low: Limit, high: Limit) -> None:
+        self.ranges[name] = {
+            key: np.full_like(values, {"min": low, "max": high}[key]) for key, values in self.ranges[name].items()
+        }
+
+    def opened(self, content: bytes) -> Any:
+        """An interpreter that keeps all tensors."""
+        with quiet(), silence_logging():
+            runner = self.interpreter(model_content=content, num_threads=1, experimental_preserve_all_tensors=True)
+            runner.allocate_tensors()
+        return runner
 
     def prepared(self, keep: Collection[str]) -> Any:
         """ai-edge-quantizer with a recipe: the layers in int8, except those of these names."""
@@ -94,19 +117,20 @@ class LiteRtQuantiser(Quantiser):
         return bytes(done.quantized_model)
 
     def last_outputs(self, keep: Collection[str]) -> list[Floats]:
-        with quiet(), silence_logging():
-            runner = self.interpreter(
-                model_content=self.quantised(keep), num_threads=1, experimental_preserve_all_tensors=True
-            )
-            runner.allocate_tensors()
+        runner = self.opened(self.quantised(keep))
         found = [entry for entry in runner.get_tensor_details() if entry["name"] in self.graph.last]
         found.sort(key=lambda entry: str(entry["name"]))
         runs: list[list[Floats]] = []
         for images in self.images[:PROBES]:
-            runner.set_tensor(runner.get_input_details()[0]["index"], images)
-            runner.invoke()
+            run(runner, images)
             runs.append([as_floats(runner.get_tensor(entry["index"]), entry["quantization"]) for entry in found])
         return [np.concatenate(parts) for parts in zip(*runs, strict=True)]
+
+
+def run(runner: Any, images: Images) -> None:
+    """Compute an interpreter's tensors for images in its layout."""
+    runner.set_tensor(runner.get_input_details()[0]["index"], images)
+    runner.invoke()
 
 
 def executed(model: Any) -> Quantised:

@@ -7,6 +7,7 @@ from typing import Any
 from tasks.checkpoint.manifest import runtime_of
 from tasks.deploy.runners.executorch import ExecuTorchRunner
 from tasks.deploy.runners.litert import LiteRtRunner
+from tasks.deploy.runners.ncnn import NcnnRunner
 from tasks.deploy.runners.onnx import OnnxRunner
 from tasks.deploy.runners.openvino import OpenVinoRunner
 from tasks.deploy.runners.runner import Runner
@@ -37,6 +38,8 @@ def open_runner(path: Path, manifest: Mapping[str, Any], threads: int | None = N
         runner = OpenVinoRunner(path, names, threads, COMPUTED.get(manifest["precision"], "f32"))
     elif runtime == "litert":
         runner = LiteRtRunner(path, names, takes.get("layout", "NCHW"), threads)
+    elif runtime == "ncnn":
+        runner = NcnnRunner(path, names, shape, threads, halves=manifest["precision"] == "fp16")
     elif runtime == "executorch":
         runner = ExecuTorchRunner(path, names, shape, threads)
     else:

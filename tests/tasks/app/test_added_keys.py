@@ -46,7 +46,6 @@ def test_the_command_refuses(command, tmp_path, word):
     result = command("segment", "++data.batch_size=3", word, f"hydra.run.dir={tmp_path / 'run'}")
     assert result.status == 2 and result.out == ""
     assert (
-        result.err.startswith(f"error: {word}: nothing reads this key")
-        and "; there are eval_batch_size, " in result.err
+        result.err.startswith(f"error: {word}: nothing reads this key") and "; there are global_batch, " in result.err
     )
     assert len(result.err.splitlines()) == 1 and not (tmp_path / "run").exists()

@@ -52,7 +52,9 @@ def test_the_system_is_one_line(error, words):
 )
 def test_a_lack_of_memory_names_the_keys_to_lower(error, mode, keys):
     said = explain_run(error, OmegaConf.merge(SETTINGS, {"mode": mode}))
+    said, _, accumulated = said.partition("; data.batch_size=auto takes as many images at once as fit")
     assert said.startswith("out of memory (") and said.endswith(f": lower {keys}") and "\n" not in said
+    assert bool(accumulated) == (mode == "train")
 
 
 def test_the_real_thing_is_recognised():

@@ -28,6 +28,7 @@ FILES = [  # what is decoded is part of what is final; onnx's raw file is scored
     *(("onnx", form) for form in ("decoded", "final")),
     *(("openvino", form) for form in ("raw", "final")),
     ("litert", "final"),
+    ("ncnn", "raw"),
 ]
 ANY_SIZE = ("heads=[segment]", "segment.head.pool_kernel=null")
 
@@ -50,7 +51,7 @@ def all_near(got: dict[str, np.ndarray], expected: dict[str, np.ndarray]) -> Non
 def need(runtime: str) -> None:
     """Skip a test of a runtime that is not installed."""
     if runtime != "torch":
-        pytest.importorskip({"litert": "litert_torch"}.get(runtime, runtime))
+        pytest.importorskip({"litert": "litert_torch", "ncnn": "pnnx"}.get(runtime, runtime))
 
 
 @pytest.mark.parametrize(("runtime", "form"), FILES)
@@ -181,6 +182,7 @@ MISSING = {
     "onnx": ["onnxruntime"],
     "openvino": ["openvino"],
     "litert": ["ai_edge_litert.interpreter"],
+    "ncnn": ["ncnn"],
     "executorch": ["executorch.runtime", "executorch.exir"],
 }
 

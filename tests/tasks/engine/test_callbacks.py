@@ -172,8 +172,9 @@ def watched(*epochs):
     for epoch, losses in enumerate(epochs):
         for number, loss in enumerate(losses, 1):
             trainer = SimpleNamespace(
-                accumulate_grad_batches=2, world_size=1, current_epoch=epoch, is_last_batch=number == len(losses)
-            )
+                accumulate_grad_batches=2, world_size=1, current_epoch=epoch, is_last_batch=number == len(losses),
+                num_training_batches=len(losses),
+            )  # fmt: skip
             watch.on_train_batch_end(trainer, None, {"loss": torch.tensor(loss / 2)}, None, number - 1)
     return watch
 

@@ -297,7 +297,8 @@ def test_towards_zero_it_is_adamws_decay_and_a_damaged_start_is_named():
 
 def test_gradients_are_not_compared_before_a_shared_layer_is_trained():
     learner = several("balance=gradnorm", "finetune.thaw=0.5", FROM)
-    learner.trainer, learner.log_dict = SimpleNamespace(world_size=1, global_step=0), lambda _: None
+    trainer = SimpleNamespace(world_size=1, global_step=0, accumulate_grad_batches=1)
+    learner.trainer, learner.log_dict = trainer, lambda _: None
     assert [parameter.ndim for parameter in learner.shared()] == [4]
     learner.idle, learner.backbone.frozen_blocks = list(learner.backbone.parameters()), len(learner.backbone.blocks)
     assert learner.shared() == []

@@ -14,6 +14,7 @@ from hydra.utils import instantiate
 
 from tasks.common.annotations import Annotations
 from tasks.common.errors import UserError
+from tasks.config.batch import Batch
 from tasks.data.datasets.cityscapes import Cityscapes
 from tasks.data.datasets.coco import Coco
 from tasks.data.loading.mixture import MixedSamples, Mixture
@@ -420,3 +421,25 @@ def test_no_torch_is_imported_to_describe_a_mixture():
     code = "import sys, tasks.data.loading.mixture; print({'torch', 'albumentations', 'cv2'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+def test_a_trial_batch_has_images_of_each_set_at_the_largest_size():
+    made = Mixture({"a": Set(0, 6, 2, ("label",)), "b": Set(100, 4, 2, ("boxes",))}, ["label", "boxes"])
+    options = {"augment": {}, "fit": Stretch([32, 64]), "draw": {"a": 3}, "scales": [[32, 32], [32, 64]]}
+    data = module(train=made.train(), val=made.val(), **options)
+    data.take(Batch(8, 1, 1, whole=True))
+    assert data.counts() == (6, 2)
+    assert [images for images in (1, 2, 4, 8) if data.shows_each_set(images)] == [4, 8], "two of b are in each step"
+    found = data.batch_of(4)
+    assert found["image"].shape == (4, 3, 32, 64) and tuple(found["counts"]) == (3, 1)
+    data.take(Batch(4, 1, 2, whole=True))
+    data.trainer = SimpleNamespace(global_rank=0, world_size=1)
+    order = data.order()(seed=0, group=data.group)
+    assert [sum(draw.image >= 6 for draw in batch) for batch in order] == [1] * 4
+
+
+def test_a_trial_batch_of_one_set_repeats_a_few_images():
+    data = module(augment={}, fit=Stretch([32, 32]))
+    found = data.batch_of(7)
+    assert found["image"].shape[0] == found["boxes"].shape[0] == len(found["name"]) == 7
+    assert torch.equal(found["image"][0], found["image"][2]) and data.shows_each_set(1)
