@@ -21,8 +21,8 @@ ROOMS = {  # top to bottom: each imports rooms that stand below it, and these li
     "tasks.lint": "tasks.deploy tasks.engine tasks.checkpoint tasks.common backbones.weight_files "
     "torch numpy onnx onnxruntime executorch ai_edge_litert",
     "tasks.app": "tasks backbones hydra omegaconf lightning rich numpy PIL",
-    "tasks.search": "tasks.latency tasks.predict tasks.engine tasks.checkpoint tasks.data.loading tasks.config "
-    "tasks.common heads backbones torch lightning yaml optuna numpy matplotlib",
+    "tasks.search": "tasks.latency tasks.deploy tasks.predict tasks.engine tasks.checkpoint tasks.data.loading "
+    "tasks.config tasks.common heads backbones torch lightning yaml optuna numpy matplotlib",
     "tasks.latency": "tasks.deploy tasks.engine tasks.config tasks.common heads backbones torch numpy onnx "
     "onnxruntime onnxscript",
     "tasks.deploy": "tasks.page tasks.predict tasks.engine tasks.checkpoint tasks.data "

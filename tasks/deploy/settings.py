@@ -8,7 +8,7 @@ from typing import Literal, Self
 
 from tasks.checkpoint.manifest import read_manifest
 from tasks.common.delegates import FORMAT_OF, OWN
-from tasks.common.errors import UserError
+from tasks.common.errors import UserError, check_file
 from tasks.common.formats import FORMATS
 from tasks.config.rules.run import BENCHMARK, EXPORT
 from tasks.config.rules.values import check_values
@@ -112,7 +112,11 @@ class BenchmarkSettings:
     """What is measured, and how; see `benchmark` in conf/base.yaml.
 
     Attributes:
-        checkpoints, models: files to measure, one after the other.
+        score: whether what is measured is evaluated first.
+        rank: the score that ranks; None for each head's main score.
+        latency: network or whole, which ranks; None for the network if all files give the same outputs.
+        checkpoints, models: files to measure, in turn; models may be folders.
+        device: results of a device, which are shown beside this machine's.
     """
 
     threads: int
@@ -121,8 +125,12 @@ class BenchmarkSettings:
     photo: Sequence[int] | str
     size: Sequence[int] | None
     classes: int | None
+    score: bool
+    rank: str | None
+    latency: str | None
     checkpoints: Sequence[Path] = ()
     models: Sequence[Path] = ()
+    device: Sequence[Path] = ()
 
     @classmethod
     def of(cls, tree: Tree) -> Self:
@@ -132,7 +140,18 @@ class BenchmarkSettings:
             UserError: for an invalid value.
         """
         check_values(tree, BENCHMARK, {})
-        return cls(**tree["benchmark"], checkpoints=files(tree["checkpoint"]), models=files(tree["model"]))
+        device = files(tree["device"])
+        if device and tree["mode"] != "benchmark":
+            raise UserError(
+                f"device={tree['device']}: a device's result is for mode=benchmark; a search has latency.device"
+            )
+        if device and tree["model"] is None:
+            raise UserError("device=… is of exported files: model=… names them, or their folder")
+        for path in device:
+            check_file("device", path, ["*.json", "*.txt"])
+        return cls(
+            **tree["benchmark"], checkpoints=files(tree["checkpoint"]), models=files(tree["model"]), device=device
+        )
 
 
 def files(value: object) -> list[Path]:
@@ -153,5 +172,11 @@ def check_models(tree: Tree) -> None:
         raise UserError(f"model=… is for mode=evaluate, predict and benchmark; mode={tree['mode']} needs a checkpoint")
     if tree["weights"] is not None:
         raise UserError("model=… brings its own weights; leave out weights=…")
-    for path in files(tree["model"]):
+    named = files(tree["model"])
+    if tree["mode"] == "benchmark" and (len(named) > 1 or named[0].is_dir()):
+        for path in named:
+            if not path.exists():
+                check_file("model", path)
+        return  # each is read when it is opened: one that is damaged does not keep the others from it
+    for path in named:
         read_manifest(path)

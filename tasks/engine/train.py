@@ -20,7 +20,7 @@ from tasks.checkpoint.metadata import REINITIALIZED
 from tasks.checkpoint.saving import save
 from tasks.common.console import report
 from tasks.common.cpu import give_way_to_accelerator, keep_freed_memory
-from tasks.common.errors import Diverged, Stopped, UserError
+from tasks.common.errors import BEST, LAST, Diverged, Stopped, UserError
 from tasks.common.ranks import is_first
 from tasks.common.task import Task
 from tasks.common.task_info import infos
@@ -140,14 +140,14 @@ def score_best(
     learner, data, _, costs = prepared
     folder = Path(learner.trainer.strategy.broadcast(str(folder)))  # only the first process knew it
     checkpoints = folder / "checkpoints"
-    written = [checkpoints / "best.ckpt", checkpoints / "last.ckpt", Path(str(run.source.resume))]
+    written = [checkpoints / BEST, checkpoints / LAST, Path(str(run.source.resume))]
     path = next(path for path in written if path.is_file())  # the best, if there was any validation
     best = open_checkpoint(path, run.task)
     for name, entry in learner.each_task():
         entry.recall(best["mobilevision"]["tasks"][name])  # what predictions with this checkpoint will apply
     load_state(learner, best, path)
     if run.learner.finetune.norms == "reestimate" and loaded_norms(learner):
-        if path == checkpoints / "best.ckpt":
+        if path == checkpoints / BEST:
             reestimate(learner, data, path)
         else:
             report(f"finetune.norms=reestimate changes nothing: no epoch was scored, and {path} is to be resumed")
@@ -316,11 +316,11 @@ def fit(
     resume = run.source.resume
     if resume is None or Path(resume).resolve().parent != checkpoints.resolve():
         # overwrite=true: files of an older run must not be mistaken for this run's
-        for name in ("best.ckpt", "last.ckpt"):
+        for name in (BEST, LAST):
             (checkpoints / name).unlink(missing_ok=True)
     watch, batch = WatchLoss(), run.data.batch
     before = None if resume is None else read_ours(resume)
-    stop, progress = StopOnSignal(checkpoints / "last.ckpt"), ShowProgress(learner.main_score)
+    stop, progress = StopOnSignal(checkpoints / LAST), ShowProgress(learner.main_score)
     own = [
         ShareBatch(batch, trial_of(batch, learner), before, copies=1 if run.ema is None else 2),
         *([AverageWeights(run.ema)] if run.ema is not None else []),
@@ -339,7 +339,7 @@ def fit(
         progress,
         Best(checkpoints, f"val/{learner.main_score}", resume),
         Last(checkpoints),
-        *([SaveOften(checkpoints / "last.ckpt", run.save_minutes)] if run.save_minutes else []),
+        *([SaveOften(checkpoints / LAST, run.save_minutes)] if run.save_minutes else []),
         stop,
     ]
     own += [] if tracked is None else [tracked]
@@ -353,7 +353,7 @@ def fit(
     begin = time.perf_counter()
     trainer.fit(learner, data, ckpt_path=resume, weights_only=True)
     if stop.received:
-        raise Stopped(stop.received, checkpoints / "last.ckpt")
+        raise Stopped(stop.received, checkpoints / LAST)
     if trainer.is_global_zero and data.train is not None:
         used = {
             "seconds": round(time.perf_counter() - begin, 3),  # of a resumed run: since it resumed

@@ -16,12 +16,12 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from tasks.common.console import refusing, run_command
+from tasks.common.cpu import MOST_THREADS
 from tasks.common.errors import UserError
 from tasks.common.plugins import take_from
 
 KEYS = ("model", "input", "output", "threads")
 INPUTS = "input=<image, folder, glob, list or video>"
-MOST_THREADS = 1024  # as for runtime.threads
 
 
 def main() -> None:

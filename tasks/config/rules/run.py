@@ -7,6 +7,7 @@ checkpoints have.
 from collections.abc import Mapping
 from typing import Any
 
+from tasks.common.cpu import MOST_THREADS
 from tasks.common.delegates import FORMAT_OF
 from tasks.common.formats import FORMATS, LAYOUTS, OUTPUTS, PRECISIONS
 from tasks.config.rules import (
@@ -30,7 +31,6 @@ MODES = ("train", "evaluate", "predict", "export", "benchmark", "search")
 METRICS = ("mobilevision", "pycocotools")  # of detection
 FITTED = ("image_size", "head.maps", "head.extras", "head.anchors", "data.augment.crop.ratio", "trainer.max_epochs")
 LOSSES = ("focal", "quality_focal", "softmax", "varifocal")  # conf/loss
-THREADS = 1024
 ROUNDED = ("onnx", "openvino", "litert")  # formats whose rounding a training can imitate
 
 
@@ -78,7 +78,7 @@ DATA: Rules = {
     "data.batch_size": optional(either(whole(1, most=65_536), one_of("auto"))),
     "data.eval_batch_size": whole(1, most=65_536),
     "data.repeat": whole(1),
-    "data.workers": whole(0, optional=True, most=THREADS),
+    "data.workers": whole(0, optional=True, most=MOST_THREADS),
     "data.cache": SWITCH,
     "data.augment": (lambda v: isinstance(v, Mapping), "transforms by name"),
     "data.max_broken": whole(0),
@@ -97,7 +97,7 @@ PREDICTION: Rules = {
     "predict.frames": whole(1, optional=True),
 }
 EXPORT: Rules = {
-    "runtime.threads": whole(1, optional=True, most=THREADS),
+    "runtime.threads": whole(1, optional=True, most=MOST_THREADS),
     "export.format": one_of(*FORMATS),
     "export.precision": one_of(*PRECISIONS),
     "export.outputs": one_of(*OUTPUTS),
@@ -117,12 +117,16 @@ EXPORT: Rules = {
     "export.page_runtime": A_PATH,
 }
 BENCHMARK: Rules = {
-    "benchmark.threads": whole(1, most=THREADS),
+    "benchmark.threads": whole(1, most=MOST_THREADS),
     "benchmark.warmup": whole(0, most=10_000),
     "benchmark.seconds": number(above=0, most=86_400),
     "benchmark.photo": either(SIZE, TEXT),
     "benchmark.size": optional(SIZE),
     "benchmark.classes": whole(1, optional=True, most=100_000),
+    "benchmark.score": SWITCH,
+    "benchmark.rank": optional(TEXT),
+    "benchmark.latency": optional(one_of("network", "whole")),
+    "device": PATHS,
 }
 RULES: Rules = RUN | LEARNING | NETWORK | DATA | COMMAND | PREDICTION | EXPORT | BENCHMARK
 # Keys of some commands, and keys missing in older checkpoints:

@@ -12,6 +12,7 @@ import pytest
 import torch
 from torch import nn
 
+from benchmarks.lively import enlivened
 from tasks.app.resolve import Settings, composed
 from tasks.checkpoint.checkpoint import make_metadata
 from tasks.checkpoint.manifest import read_json, write_manifest
@@ -58,18 +59,8 @@ def noise(count: int, size: tuple[int, int] = SIZE, seed: int = 0) -> torch.Tens
 
 
 def enliven(learner: Learner) -> Learner:
-    """Statistics and weights like those of a training: no normalisation does nothing, outputs differ clearly."""
-    torch.manual_seed(0)
-    for module in learner.modules():
-        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
-            module.momentum = None  # the mean of all batches
-            nn.init.uniform_(module.weight, 0.5, 1.5)
-            nn.init.normal_(module.bias, std=0.3)
-        elif isinstance(module, nn.Conv2d | nn.Linear) and module.bias is not None:  # no normalisation behind it
-            nn.init.normal_(module.weight, std=3 * module.weight[0].numel() ** -0.5)
-    with torch.no_grad():
-        learner.train()(noise(8))
-    return learner.eval()
+    """Statistics and weights like those of a training, from the same noise each time."""
+    return enlivened(learner, noise(8))
 
 
 def settings(*overrides: str) -> Settings:
