@@ -183,7 +183,7 @@ MISSING = {
     "openvino": ["openvino"],
     "litert": ["ai_edge_litert.interpreter"],
     "ncnn": ["ncnn"],
-    "executorch": ["executorch.runtime", "executorch.exir"],
+    "executorch": ["executorch.runtime", "executorch.backends.xnnpack.partition.xnnpack_partitioner"],
 }
 
 
