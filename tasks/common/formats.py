@@ -1,5 +1,7 @@
 """The formats of exported files: their names, precisions and packages. Imports nothing heavy."""
 
+import shutil
+import sys
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,6 +17,9 @@ class Format(NamedTuple):
         weights: suffix of the file beside it that has the weights; "" if they are inside.
         layouts: of the input that it can take, the default first.
         dynamic: whether batch and size can be left open.
+        single: whether it takes one image at a time.
+        folder: whether its files are folders, which their system shows as one file.
+        system: the only one that can run it, as in sys.platform; "" for any.
     """
 
     suffix: str
@@ -24,6 +29,14 @@ class Format(NamedTuple):
     weights: str = ""
     layouts: tuple[str, ...] = ("NCHW",)
     dynamic: bool = True
+    single: bool = False
+    folder: bool = False
+    system: str = ""
+
+    @property
+    def runs_here(self) -> bool:
+        """Whether its files can be run by this system, if the packages are installed."""
+        return not self.system or sys.platform == self.system
 
     def files(self, path: Path) -> list[Path]:
         """The file at this path, and what belongs beside it."""
@@ -42,8 +55,42 @@ FORMATS = {
         dynamic=False,
     ),
     "executorch": Format(".pte", ("fp32",), ("executorch",), "executorch.runtime"),
+    "coreml": Format(
+        ".mlpackage",
+        ("fp32", "fp16"),
+        ("coremltools",),
+        "coremltools",
+        dynamic=False,
+        single=True,
+        folder=True,
+        system="darwin",
+    ),
     "torch": Format(".pt2", ("fp32", "fp16", "bf16"), (), "torch"),
 }
 PRECISIONS = ("fp32", "fp16", "bf16", "int8")
 LAYOUTS = ("NCHW", "NHWC")  # of images: planes of colours, or pixels of three bytes
 OUTPUTS = ("raw", "decoded", "final")
+
+
+def is_there(path: Path) -> bool:
+    """Whether a file exists, or a folder that counts as one."""
+    return path.is_file() or (is_package(path) and path.is_dir())
+
+
+def is_package(path: Path) -> bool:
+    """Whether a name is one of a format whose files are folders."""
+    return any(entry.folder and path.suffix == entry.suffix for entry in FORMATS.values())
+
+
+def size_of(path: Path) -> int:
+    """Bytes of a file, or of all files in a folder that counts as one."""
+    parts = path.rglob("*") if path.is_dir() else [path]
+    return sum(part.stat().st_size for part in parts if part.is_file())
+
+
+def remove(path: Path) -> None:
+    """Remove a file, or a folder that counts as one, if it is there."""
+    if is_package(path) and path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

@@ -23,8 +23,8 @@ from tasks.data.transforms.letterbox import Stretch
 from tasks.deploy.describe import describe
 from tasks.deploy.network import trace
 from tasks.deploy.parity import LIMITS, compare, of_checkpoint, of_file
-from tasks.deploy.runners.opening import open_runner
 from tasks.deploy.writers.by_format import WRITERS
+from tasks.deploy.written import open_written
 from tasks.engine.build import build
 from tasks.engine.learner import Learner
 
@@ -76,7 +76,7 @@ def of_pair(task: str, backbone: str, name: str) -> str:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / manifest["file"]
             WRITERS[name](traced, path, manifest, "fp32")
-            file = of_file(open_runner(path, manifest, threads=1), manifest)
+            file = of_file(open_written(path, manifest, threads=1), manifest)
             names = {key: entry["outputs"] for key, entry in manifest["tasks"].items()}
             rows = compare(of_checkpoint(learner, fit, "raw", names), file, noise(size, 2), "fp32", LIMITS["fp32"])
     except (UserError, ValueError) as error:

@@ -75,6 +75,8 @@ class ExportSettings:
         if not form.dynamic and "dynamic" in (settings.batch, settings.size):
             key = "batch" if settings.batch == "dynamic" else "size"
             raise UserError(f"export.{key}=dynamic: export.format={settings.format} needs a fixed one")
+        if form.single and settings.batch != 1:
+            raise UserError(f"export.batch={settings.batch}: export.format={settings.format} takes one image at a time")
         check_installed(settings.format, settings.precision)
         if settings.mixed and settings.precision != "int8":
             raise UserError(f"export.mixed=true is for export.precision=int8, not {settings.precision}")

@@ -9,6 +9,7 @@ from heads.sizes import measure
 from tasks.checkpoint.checkpoint import open_checkpoint
 from tasks.checkpoint.manifest import metadata_of, read_manifest
 from tasks.common.errors import UserError
+from tasks.common.formats import size_of
 from tasks.common.task_info import infos, nameless
 from tasks.config.heads import is_multitask, resolve_heads
 from tasks.config.tree import put, select
@@ -42,7 +43,7 @@ class Candidate(NamedTuple):
 
     def bytes(self) -> int | None:
         """Total size of its files; None without files."""
-        return sum(path.stat().st_size for path in self.files) if self.files else None
+        return sum(size_of(path) for path in self.files) if self.files else None
 
     def costs(self, height: int, width: int) -> dict[str, int | None]:
         """Parameters and multiply-adds for one image of this size; None if unknown."""

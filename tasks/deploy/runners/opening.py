@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.checkpoint.manifest import runtime_of
+from tasks.deploy.runners.coreml import CoreMlRunner
 from tasks.deploy.runners.executorch import ExecuTorchRunner
 from tasks.deploy.runners.litert import LiteRtRunner
 from tasks.deploy.runners.onnx import OnnxRunner
@@ -35,6 +36,8 @@ def open_runner(path: Path, manifest: Mapping[str, Any], threads: int | None = N
         runner = OpenVinoRunner(path, names, threads, "bf16" if manifest["precision"] == "bf16" else "f32")
     elif runtime == "litert":
         runner = LiteRtRunner(path, names, takes.get("layout", "NCHW"), threads)
+    elif runtime == "coreml":
+        runner = CoreMlRunner(path, names, shape)
     elif runtime == "executorch":
         runner = ExecuTorchRunner(path, names, shape, threads)
     else:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.deploy.network import Traced
+from tasks.deploy.writers.coreml import write_coreml
 from tasks.deploy.writers.executorch import write_executorch
 from tasks.deploy.writers.litert import write_litert
 from tasks.deploy.writers.onnx import write_onnx
@@ -17,5 +18,6 @@ WRITERS: dict[str, Writer] = {  # by format: (network, path, description, precis
     "openvino": write_openvino,
     "litert": write_litert,
     "executorch": write_executorch,
+    "coreml": write_coreml,
     "torch": write_torch,
 }
