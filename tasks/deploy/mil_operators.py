@@ -129,6 +129,38 @@ def batch_norm(x: Tensor, mean: Any, variance: Any, gamma: Any, beta: Any, epsil
     return functional.batch_norm(x, *values, training=False, eps=float(epsilon))
 
 
+def matmul(x: Any, y: Any, transpose_x: Any = False, transpose_y: Any = False) -> Tensor:
+    """Product of the last two axes."""
+    x, y = tensor(x), tensor(y)
+    return torch.matmul(x.mT if transpose_x else x, y.mT if transpose_y else y)
+
+
+def topk(x: Tensor, k: Any, axis: Any, ascending: Any = False) -> Sequence[Tensor]:
+    """The largest or smallest values along an axis, and where they were."""
+    values, places = x.topk(int(k), int(axis), largest=not ascending)
+    return values, places.int()
+
+
+def split(x: Tensor, axis: Any, num_splits: Any = None, split_sizes: Any = None) -> Sequence[Tensor]:
+    """Parts along an axis."""
+    if split_sizes is not None:
+        return x.split(ints(split_sizes), int(axis))
+    return x.chunk(int(num_splits), int(axis))
+
+
+def gather_along_axis(x: Any, indices: Any, axis: Any) -> Tensor:
+    """Elements by their places along an axis."""
+    return tensor(x).gather(int(axis), tensor(indices).long())
+
+
+def expand_dims(x: Any, axes: Any) -> Tensor:
+    """With axes of one element, numbered as in the result."""
+    x = tensor(x)
+    for axis in sorted(axis % (x.ndim + len(axes)) for axis in ints(axes)):
+        x = x.unsqueeze(axis)
+    return x
+
+
 def ints(values: Any) -> list[int]:
     """Whole numbers."""
     return [int(value) for value in values]
@@ -148,8 +180,14 @@ OPERATORS: dict[str, Callable[..., Tensor | Sequence[Tensor]]] = {
     "concat": lambda values, axis, interleave=False: torch.cat([tensor(value) for value in values], int(axis)),
     "conv": conv,
     "exp": torch.exp,
-    "expand_dims": lambda x, axes: x[(..., *([None] * len(axes)))].movedim(tuple(range(x.ndim, x.ndim + len(axes))), tuple(ints(axes))),
+    "equal": of_two(torch.eq),
+    "expand_dims": expand_dims,
+    "floor_div": of_two(torch.floor_divide),
+    "gather_along_axis": gather_along_axis,
+    "greater": of_two(torch.gt),
     "linear": linear,
+    "logical_and": of_two(torch.logical_and),
+    "matmul": matmul,
     "max_pool": max_pool,
     "maximum": of_two(torch.maximum),
     "minimum": of_two(torch.minimum),
@@ -160,14 +198,18 @@ OPERATORS: dict[str, Callable[..., Tensor | Sequence[Tensor]]] = {
     "relu": lambda x: x.relu(),
     "relu6": lambda x: x.clip(0, 6),
     "reshape": lambda x, shape: tensor(x).reshape(ints(shape)),
+    "select": lambda cond, a, b: torch.where(tensor(cond), tensor(a), tensor(b)),
     "sigmoid": torch.sigmoid,
     "sigmoid_hard": lambda x, alpha, beta: (x * number(alpha) + number(beta)).clip(0, 1),
     "slice_by_index": slice_by_index,
     "softmax": softmax,
+    "split": split,
     "squeeze": lambda x, axes: x.squeeze(tuple(ints(axes))),
     "sub": of_two(torch.sub),
     "tanh": torch.tanh,
     "thresholded_relu": lambda x, alpha: torch.where(x >= number(alpha), x, 0),
+    "tile": lambda x, reps: tensor(x).tile(ints(reps)),
+    "topk": topk,
     "transpose": lambda x, perm: x.permute(ints(perm)),
     "upsample_bilinear": upsample_bilinear,
 }

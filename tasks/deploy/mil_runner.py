@@ -13,6 +13,7 @@ import torch
 from tasks.checkpoint.embedded import PACKAGE
 from tasks.common.errors import UserError
 from tasks.deploy.mil_operators import OPERATORS
+from tasks.deploy.runners.coreml import as_described
 from tasks.deploy.runners.runner import Arrays, Images, Runner
 from tasks.deploy.runtimes import needed, quiet, readable
 from tasks.deploy.writers.silence import silence_logging
@@ -61,10 +62,10 @@ class MilRunner(Runner):
         for operation in self.operations:
             taken = {key: value(given) for key, given in operation.inputs.items() if given is not None}
             made = OPERATORS[operation.op_type](**taken)
-            made = made if isinstance(made, tuple) else (made,)
+            made = (made,) if isinstance(made, torch.Tensor) else made
             values |= {output.name: each for output, each in zip(operation.outputs, made, strict=True)}
         found = {name: values[name] for name in self.names}
-        return {name: (each if each.is_floating_point() else each.to(torch.uint8)).numpy() for name, each in found.items()}
+        return {name: as_described(each.numpy()) for name, each in found.items()}
 
 
 def problem_of(description: Any, names: list[str], size: tuple[int | None, ...]) -> str:

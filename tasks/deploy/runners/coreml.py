@@ -1,8 +1,10 @@
 """Core ML packages, on macOS by coremltools. No other system can run them."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from tasks.common.errors import UserError
@@ -45,6 +47,8 @@ class CoreMlRunner(Runner):
         return {name: as_described(found[name]) for name in self.names}
 
 
-def as_described(values: np.ndarray) -> np.ndarray:
-    """Outputs of the types that other formats give: Core ML has no bytes, and counts in int32."""
-    return values.astype(np.float32) if values.dtype.kind == "f" else values.astype(np.uint8)
+def as_described(values: NDArray[Any]) -> NDArray[Any]:
+    """An output in the type that other formats give: Core ML has no bytes, which label maps (N, H, W) are."""
+    if values.dtype.kind == "f":
+        return values.astype(np.float32)
+    return values.astype(np.uint8 if values.ndim == 3 else np.int32)

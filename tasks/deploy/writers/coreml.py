@@ -69,9 +69,14 @@ def of_floats(traced: Traced) -> ExportedProgram:
         if node.target is torch.ops.aten.to.dtype:
             node.replace_all_uses_with(image)
         graph.graph.erase_node(node)
-    for node in graph.graph.nodes:
+    for node in graph.graph.nodes:  # others of the same meaning, which coremltools knows
         if node.target is torch.ops.aten.__and__.Tensor:
-            node.target = torch.ops.aten.logical_and.default  # of booleans; coremltools knows this one
+            node.target = torch.ops.aten.logical_and.default  # of booleans
+        elif node.target is torch.ops.aten.where.ScalarOther:
+            condition, kept, value = node.args
+            with graph.graph.inserting_before(node):
+                other = graph.graph.call_function(torch.ops.aten.full_like.default, (kept, value))
+            node.target, node.args = torch.ops.aten.where.self, (condition, kept, other)
     graph.recompile()
     example = torch.zeros([side or 1 for side in traced.shape])
     with torch.no_grad():
