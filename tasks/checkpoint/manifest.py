@@ -27,8 +27,8 @@ def read_manifest(path: str | Path) -> dict[str, Any]:
     """Read and check an exported file and its description.
 
     The description is in model.json beside the file, which must say what the one inside the file says: ONNX, OpenVINO,
-    LiteRT, Core ML and PyTorch files have one, for others model.json has its own hash. A renamed file is recognised by its hash. If
-    model.json is missing or describes another file, the description inside the file is used.
+    LiteRT, Core ML and PyTorch files have one, for others model.json has its own hash. A renamed file is recognised by
+    its hash. If model.json is missing or describes another file, the description inside the file is used.
 
     Args:
         path: the file, or its model.json.
@@ -233,7 +233,9 @@ def sha256(path: Path) -> str:
         UserError: for a folder with anything but files and folders.
     """
     if path.is_dir():
-        return hashlib.sha256("".join(f"{sha256(part)}  {name}\n" for name, part in parts_of(path)).encode()).hexdigest()
+        return hashlib.sha256(
+            "".join(f"{sha256(part)}  {name}\n" for name, part in parts_of(path)).encode()
+        ).hexdigest()
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -5,6 +5,8 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
+from tasks.common.errors import UserError
+
 
 class Format(NamedTuple):
     """A file format, named after its runtime.
@@ -80,6 +82,14 @@ def is_there(path: Path) -> bool:
 def is_package(path: Path) -> bool:
     """Whether a name is one of a format whose files are folders."""
     return any(entry.folder and path.suffix == entry.suffix for entry in FORMATS.values())
+
+
+def check_runs_here(path: Path) -> None:
+    """Raises a UserError for a file that this system cannot run, whatever is installed."""
+    for entry in FORMATS.values():
+        if path.suffix == entry.suffix and not entry.runs_here:
+            others = ", ".join(name for name, other in FORMATS.items() if other.runs_here)
+            raise UserError(f"model={path} needs macOS, where Core ML runs; here do files of export.format={others}")
 
 
 def size_of(path: Path) -> int:

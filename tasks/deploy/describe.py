@@ -20,8 +20,8 @@ TORCH = "PyTorch: interpolate(mode='bilinear', antialias=True, align_corners=Fal
 PILLOW = "Pillow: Image.resize, rounded to bytes; then the middle is cut out, and what is missing is black"
 UNPROVED = ".unproved"  # in the name of a file that was never run
 NOT_RUN = (
-    "the runtime does not exist on the machine that wrote this file, so it was never run: only its operators and weights "
-    "were read again and computed one by one in PyTorch"
+    "there is no Core ML on the system that wrote this file, so it was never run: its operators and weights were read "
+    "again and computed one by one in PyTorch"
 )
 OF_THIS_MACHINE = ("checkpoint", "resume", "weights", "input", "model")  # paths that are meaningless on another machine
 

@@ -26,11 +26,11 @@ from tasks.deploy.network import trace
 from tasks.deploy.parity_check import check_parity
 from tasks.deploy.reference import Reference
 from tasks.deploy.rewrite_table import format_rewrites, rewrites_for
-from tasks.deploy.written import open_written
 from tasks.deploy.runners.runner import Runner
 from tasks.deploy.samples import pixels
 from tasks.deploy.settings import ExportSettings
 from tasks.deploy.writers.by_format import WRITERS
+from tasks.deploy.written import open_written
 from tasks.engine.learner import Learner
 from tasks.engine.settings import Run
 from tasks.engine.train import build_all

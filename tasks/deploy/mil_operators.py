@@ -67,9 +67,7 @@ def avg_pool(
     return functional.avg_pool2d(padded(x, pad_type, pad), ints(kernel_sizes), ints(strides))
 
 
-def max_pool(
-    x: Tensor, kernel_sizes: Any, strides: Any, pad_type: str, pad: Any, ceil_mode: Any = False
-) -> Tensor:
+def max_pool(x: Tensor, kernel_sizes: Any, strides: Any, pad_type: str, pad: Any, ceil_mode: Any = False) -> Tensor:
     """Largest of windows."""
     spread = padded(x, pad_type, pad, -float("inf"))
     return functional.max_pool2d(spread, ints(kernel_sizes), ints(strides), ceil_mode=bool(ceil_mode))
@@ -85,7 +83,8 @@ def slice_by_index(
     squeeze_mask: Any = None,
 ) -> Tensor:
     """A part of x; masked ends are those of x, squeezed axes keep the element at `begin`."""
-    x, index = tensor(x), []
+    x = tensor(x)
+    index: list[int | slice] = []
     no = [False] * x.ndim
     open_begin, open_end, squeeze = (no if mask is None else mask for mask in (begin_mask, end_mask, squeeze_mask))
     steps = [1] * x.ndim if stride is None else ints(stride)
@@ -95,7 +94,8 @@ def slice_by_index(
             continue
         start = None if open_begin[axis] else int(begin[axis])
         index.append(slice(start, None if open_end[axis] else int(end[axis]), step))
-    return x[tuple(index)]
+    part: Tensor = x[tuple(index)]
+    return part
 
 
 def upsample_bilinear(
@@ -104,7 +104,8 @@ def upsample_bilinear(
     """Enlarged by factors; without aligned corners, pixels have their centres in their middle."""
     if half_pixel_centers is not None and bool(half_pixel_centers) == bool(align_corners):
         raise ValueError("neither corners nor centres are aligned")
-    size = [round(side * float(factor)) for side, factor in zip(x.shape[2:], (scale_factor_height, scale_factor_width), strict=True)]
+    factors = (float(scale_factor_height), float(scale_factor_width))
+    size = [round(side * factor) for side, factor in zip(x.shape[2:], factors, strict=True)]
     return functional.interpolate(x, size, mode="bilinear", align_corners=bool(align_corners))
 
 
@@ -125,8 +126,15 @@ def linear(x: Tensor, weight: Any, bias: Any = None) -> Tensor:
 
 def batch_norm(x: Tensor, mean: Any, variance: Any, gamma: Any, beta: Any, epsilon: Any) -> Tensor:
     """Normalisation with stored statistics."""
-    values = [tensor(each) for each in (mean, variance, gamma, beta)]
-    return functional.batch_norm(x, *values, training=False, eps=float(epsilon))
+    stored, weights = (tensor(mean), tensor(variance)), (tensor(gamma), tensor(beta))
+    return functional.batch_norm(x, *stored, *weights, False, 0.0, float(epsilon))
+
+
+def concat(values: Sequence[Any], axis: Any, interleave: Any = False) -> Tensor:
+    """One after the other along an axis."""
+    if interleave:
+        raise ValueError("interleaved values")
+    return torch.cat([tensor(value) for value in values], int(axis))
 
 
 def matmul(x: Any, y: Any, transpose_x: Any = False, transpose_y: Any = False) -> Tensor:
@@ -143,9 +151,10 @@ def topk(x: Tensor, k: Any, axis: Any, ascending: Any = False) -> Sequence[Tenso
 
 def split(x: Tensor, axis: Any, num_splits: Any = None, split_sizes: Any = None) -> Sequence[Tensor]:
     """Parts along an axis."""
-    if split_sizes is not None:
-        return x.split(ints(split_sizes), int(axis))
-    return x.chunk(int(num_splits), int(axis))
+    parts: Sequence[Tensor] = (
+        x.chunk(int(num_splits), int(axis)) if split_sizes is None else x.split(ints(split_sizes), int(axis))
+    )
+    return parts
 
 
 def gather_along_axis(x: Any, indices: Any, axis: Any) -> Tensor:
@@ -155,10 +164,10 @@ def gather_along_axis(x: Any, indices: Any, axis: Any) -> Tensor:
 
 def expand_dims(x: Any, axes: Any) -> Tensor:
     """With axes of one element, numbered as in the result."""
-    x = tensor(x)
-    for axis in sorted(axis % (x.ndim + len(axes)) for axis in ints(axes)):
-        x = x.unsqueeze(axis)
-    return x
+    made = tensor(x)
+    for axis in sorted(axis % (made.ndim + len(axes)) for axis in ints(axes)):
+        made = made.unsqueeze(axis)
+    return made
 
 
 def ints(values: Any) -> list[int]:
@@ -166,18 +175,13 @@ def ints(values: Any) -> list[int]:
     return [int(value) for value in values]
 
 
-def number(value: Any) -> float:
-    """A number."""
-    return float(value)
-
-
 OPERATORS: dict[str, Callable[..., Tensor | Sequence[Tensor]]] = {
     "add": of_two(torch.add),
     "avg_pool": avg_pool,
     "batch_norm": batch_norm,
     "cast": lambda x, dtype: tensor(x).to(TYPES[str(dtype)]),
-    "clip": lambda x, alpha, beta: x.clip(number(alpha), number(beta)),
-    "concat": lambda values, axis, interleave=False: torch.cat([tensor(value) for value in values], int(axis)),
+    "clip": lambda x, alpha, beta: x.clip(float(alpha), float(beta)),
+    "concat": concat,
     "conv": conv,
     "exp": torch.exp,
     "equal": of_two(torch.eq),
@@ -200,14 +204,14 @@ OPERATORS: dict[str, Callable[..., Tensor | Sequence[Tensor]]] = {
     "reshape": lambda x, shape: tensor(x).reshape(ints(shape)),
     "select": lambda cond, a, b: torch.where(tensor(cond), tensor(a), tensor(b)),
     "sigmoid": torch.sigmoid,
-    "sigmoid_hard": lambda x, alpha, beta: (x * number(alpha) + number(beta)).clip(0, 1),
+    "sigmoid_hard": lambda x, alpha, beta: (x * float(alpha) + float(beta)).clip(0, 1),
     "slice_by_index": slice_by_index,
     "softmax": softmax,
     "split": split,
     "squeeze": lambda x, axes: x.squeeze(tuple(ints(axes))),
     "sub": of_two(torch.sub),
     "tanh": torch.tanh,
-    "thresholded_relu": lambda x, alpha: torch.where(x >= number(alpha), x, 0),
+    "thresholded_relu": lambda x, alpha: torch.where(x >= float(alpha), x, 0),
     "tile": lambda x, reps: tensor(x).tile(ints(reps)),
     "topk": topk,
     "transpose": lambda x, perm: x.permute(ints(perm)),

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tasks.common.errors import UserError
-from tasks.common.formats import FORMATS
+from tasks.common.formats import check_runs_here
 from tasks.deploy.runners.runner import Arrays, Images, Runner, Shape
 from tasks.deploy.runtimes import needed, readable
 
@@ -26,10 +26,7 @@ class CoreMlRunner(Runner):
     """
 
     def __init__(self, path: Path, names: list[str], shape: Shape) -> None:
-        if not FORMATS["coreml"].runs_here:
-            raise UserError(
-                f"model={path} needs macOS, where Core ML runs it; export.format=onnx, openvino or litert run here"
-            )
+        check_runs_here(path)
         with needed("coreml", path):
             from coremltools import ComputeUnit
             from coremltools.models import MLModel

@@ -46,7 +46,8 @@ def write_coreml(traced: Traced, path: Path, manifest: Mapping[str, Any], precis
             )
     except Exception as error:  # each operator has its own
         hint = "; export.outputs=raw leaves the last steps to decode.py" if manifest["outputs"] != "raw" else ""
-        raise UserError(f"export.format=coreml: coremltools cannot convert this network: {reason(error)}{hint}") from error
+        told = f"coremltools cannot convert this network: {reason(error)}{hint}"
+        raise UserError(f"export.format=coreml: {told}") from error
     spec = model.get_spec()
     describe_inside(spec.description, manifest)
     with tempfile.TemporaryDirectory() as folder:
@@ -80,7 +81,8 @@ def of_floats(traced: Traced) -> ExportedProgram:
     graph.recompile()
     example = torch.zeros([side or 1 for side in traced.shape])
     with torch.no_grad():
-        return torch.export.export(graph, (example,)).run_decompositions({})
+        program: ExportedProgram = torch.export.export(graph, (example,)).run_decompositions({})
+    return program
 
 
 def kinds_of(traced: Traced, program: ExportedProgram) -> list[tuple[str, type]]:
@@ -98,7 +100,7 @@ def describe_inside(description: Any, manifest: Mapping[str, Any]) -> None:
     facts.shortDescription = f"{', '.join(manifest['tasks'])}: {manifest['outputs']} outputs, {manifest['precision']}"
     resize = json.dumps(manifest["input"]["resize"])
     description.input[0].shortDescription = f"RGB; normalisation is inside. How photos are resized: {resize}"
-    meanings = {}
+    meanings: dict[str, str] = {}
     for name, entry in manifest["tasks"].items():
         names = [each if isinstance(each, str) else each["name"] for each in entry["classes"]]
         facts.userDefined[f"{name}_classes" if several else "classes"] = json.dumps(names, ensure_ascii=False)
