@@ -150,7 +150,7 @@ def contents() -> bytes:
         for name, (text, place) in entries.items()
     }
     whole = {"fileFormatVersion": "1.0.0", "itemInfoEntries": items, "rootModelIdentifier": next(iter(items))}
-    return json.dumps(whole, indent=4).encode()
+    return (json.dumps(whole, indent=4) + "\n").encode()  # as coremltools writes it again when it opens a package
 
 
 class Flatbuffer:

@@ -73,7 +73,8 @@ def problem_of(description: Any, names: list[str], size: tuple[int | None, ...])
     (image,) = description.input
     pixels = image.type.imageType
     if (image.name, pixels.height, pixels.width) != ("image", *size) or pixels.colorSpace != pixels.RGB:
-        return f"takes {image.name} of {pixels.height}×{pixels.width}; its description says an RGB image of {size}"
+        said = f"an RGB image of {size[0]}×{size[1]}"
+        return f"takes {image.name} of {pixels.height}×{pixels.width}; its description says {said}"
     there = {output.name: output.type.multiArrayType.dataType for output in description.output}
     if list(there) != names:
         return f"gives {', '.join(there)}; its description says {', '.join(names)}"

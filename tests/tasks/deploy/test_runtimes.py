@@ -27,6 +27,7 @@ FILES = [  # what is decoded is part of what is final; onnx's raw file is scored
     *(("onnx", form) for form in ("decoded", "final")),
     *(("openvino", form) for form in ("raw", "final")),
     ("litert", "final"),
+    ("coreml", "final"),
 ]
 ANY_SIZE = ("heads=[segment]", "segment.head.pool_kernel=null")
 
@@ -49,7 +50,7 @@ def all_near(got: dict[str, np.ndarray], expected: dict[str, np.ndarray]) -> Non
 def need(runtime: str) -> None:
     """Skip a test of a runtime that is not installed."""
     if runtime != "torch":
-        pytest.importorskip({"litert": "litert_torch"}.get(runtime, runtime))
+        pytest.importorskip({"litert": "litert_torch", "coreml": "coremltools"}.get(runtime, runtime))
 
 
 @pytest.mark.parametrize(("runtime", "form"), FILES)
