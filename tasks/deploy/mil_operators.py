@@ -202,6 +202,7 @@ OPERATORS: dict[str, Callable[..., Tensor | Sequence[Tensor]]] = {
     "relu": lambda x: x.relu(),
     "relu6": lambda x: x.clip(0, 6),
     "reshape": lambda x, shape: tensor(x).reshape(ints(shape)),
+    "reverse": lambda x, axes: tensor(x).flip(ints(axes)),
     "select": lambda cond, a, b: torch.where(tensor(cond), tensor(a), tensor(b)),
     "sigmoid": torch.sigmoid,
     "sigmoid_hard": lambda x, alpha, beta: (x * float(alpha) + float(beta)).clip(0, 1),
