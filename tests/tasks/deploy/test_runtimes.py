@@ -162,7 +162,7 @@ MISSING = {
     "onnx": ["onnxruntime"],
     "openvino": ["openvino"],
     "litert": ["ai_edge_litert.interpreter"],
-    "executorch": ["executorch.runtime", "executorch.exir"],
+    "executorch": ["executorch.runtime", "executorch.backends.xnnpack.partition.xnnpack_partitioner"],
 }
 
 
