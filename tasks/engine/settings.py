@@ -7,6 +7,7 @@ from typing import Any, Self
 
 from backbones.weight_files import OURS, WEIGHTS, published_file
 from tasks.common.errors import UserError, check_file
+from tasks.common.formats import check_runs_here
 from tasks.common.task_info import infos
 from tasks.config.batch import OF_BATCH, BatchSettings, known_processes
 from tasks.config.heads import check_heads, is_multitask
@@ -72,6 +73,9 @@ class Source:
             for path in value if isinstance(value, list) else [value]:
                 if path is not None:
                     check_file(key, str(path))
+        models = given.get("model", [])
+        for path in models if isinstance(models, list) else [models]:
+            check_runs_here(Path(str(path)))
         weights = str(given.get("weights", ""))
         if weights.endswith(WEIGHTS) and "://" not in weights:
             check_file("weights", weights)
