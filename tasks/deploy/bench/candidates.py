@@ -10,8 +10,8 @@ from tasks.checkpoint.manifest import NAME, metadata_of, read_manifest
 from tasks.common.console import report
 from tasks.common.entries import short
 from tasks.common.errors import BEST, UserError
-from tasks.common.processes import quoted
 from tasks.common.formats import size_of
+from tasks.common.processes import quoted
 from tasks.common.task_info import infos, nameless
 from tasks.config.heads import is_multitask, resolve_heads
 from tasks.config.tree import put, select
