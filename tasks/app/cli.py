@@ -44,6 +44,7 @@ from tasks.app.validate import (
     check_typed,
     renamed_arguments,
 )
+from tasks.app.watch import watched
 from tasks.common.console import end_children, report, run_command
 from tasks.common.errors import Stopped, UserError, visible
 from tasks.common.plugins import conf_folders, take_from, without_folder
@@ -58,7 +59,8 @@ SWEEP = {"-m", "--multirun"}
 
 
 def main(name: str, spelled_out: Callable[[Sequence[str]], list[str]] = list) -> None:
-    """Run `python -m tasks.<name>`: exit status 0; or one line and 2 for a user error, 3 for a diverged loss.
+    """Run `python -m tasks.<name>`: exit status 0; or one line and 2 for a user error, 3 for a diverged loss,
+    4 if another process of the run has ended.
 
     Args:
         spelled_out: rewrites arguments that Hydra does not know into Hydra's syntax.
@@ -130,7 +132,8 @@ class Command:
         folder, begin = Path(HydraConfig.get().runtime.output_dir), time.time()
         with run_log(folder, keep=writes(config)) as log:
             try:
-                self.work(config, folder)
+                with watched(config, folder, log):
+                    self.work(config, folder)
             except BrokenPipeError:
                 raise
             except MISTAKES as error:
@@ -181,7 +184,7 @@ class Command:
         for mistake in self.mistakes:
             print(f"error: {visible(mistake)}", file=sys.stderr)
         if self.mistakes:
-            sys.exit(1 if self.jobs.faults else 3 if self.statuses == {3} else 2)
+            sys.exit(1 if self.jobs.faults else self.statuses.pop() if len(self.statuses) == 1 else 2)
 
 
 def prepared(name: str, arguments: Sequence[str], spelled_out: Callable[[Sequence[str]], list[str]]) -> list[str]:

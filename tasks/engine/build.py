@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 
 import lightning
@@ -12,6 +13,7 @@ from lightning import Callback
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import Logger
+from lightning.pytorch.plugins.environments import SLURMEnvironment
 
 from backbones.base import Backbone, Feature
 from backbones.domain_norm import separate_domains
@@ -224,4 +226,8 @@ def make_trainer(
             use_distributed_sampler=False,  # our samplers distribute the batches
         )
         trainer.strategy.checkpoint_io = CheckpointFiles()
+        if hasattr(trainer.strategy, "_timeout"):  # of the strategies with a group of processes
+            trainer.strategy._timeout = timedelta(minutes=settings.minutes)
+        if isinstance(environment := trainer._accelerator_connector.cluster_environment, SLURMEnvironment):
+            environment.auto_requeue = False  # Lightning would write a checkpoint of its own; see StopOnSignal
     return trainer

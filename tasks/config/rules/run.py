@@ -143,6 +143,9 @@ BATCH: Rules = {  # checked before the learning rate, which may follow
 RUN_WHERE_PRESENT: Rules = {
     "batchnorm": optional(one_of("shared", "separate")),
     "saving.minutes": optional(POSITIVE),
+    "processes.timeout": POSITIVE,
+    "processes.silence": optional(number(2)),
+    "processes.port": whole(1, optional=True, most=65_535),
     "log": one_of("quiet", "all"),
     "metric": one_of(*METRICS),
     "norm_start": one_of("mean", "initial"),
