@@ -107,7 +107,7 @@ def test_what_is_done_is_no_loss(group):
 
 
 def test_a_killed_process_closes_its_connection(group):
-    (first, second), said = group(2, start=False)
+    (first, _), said = group(2, start=False)
     first.start()
     sock = connected(first)
     Connection(sock).send(job="job", name="rank 1 of 2 (other)")
@@ -125,10 +125,13 @@ def test_a_silent_process_counts_as_lost(group):
         assert first.message(5) == "rank 1 of 2 (other) has ended: no sign of life for 0.3 s"
 
 
-@pytest.mark.parametrize(
-    "sent",
-    [b"GET / HTTP/1.1\r\n\r\n", b"[1]\n", b"x" * 10_000, b'{"job": "another", "name": "x"}\n', b'{"end": "x"}\n'],
+STRANGERS = (
+    *(b"GET / HTTP/1.1\r\n\r\n", b"[1]\n", b"x" * 10_000),
+    *(b'{"job": "another", "name": "x"}\n', b'{"end": "x"}\n'),
 )
+
+
+@pytest.mark.parametrize("sent", STRANGERS)
 def test_strangers_are_not_heard(group, sent):
     (first, second), _ = group(2)
     with connected(first) as sock:
@@ -143,9 +146,8 @@ def test_strangers_are_not_heard(group, sent):
 def test_a_port_that_is_taken_is_passed_over(group):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        made = [
-            Peers(Place(rank, 2, "127.0.0.1", port - 1, "job"), port=0, silence=5, give_up=print) for rank in (0, 1)
-        ]
+        places = [Place(rank, 2, "127.0.0.1", port - 1, "job") for rank in (0, 1)]
+        made = [Peers(place, port=0, silence=5, give_up=print) for place in places]
         for peers in made:
             peers.start()
         time.sleep(0.2)
