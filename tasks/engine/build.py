@@ -225,6 +225,8 @@ def make_trainer(
             enable_checkpointing=any(isinstance(callback, ModelCheckpoint) for callback in callbacks),
             use_distributed_sampler=False,  # our samplers distribute the batches
         )
+        if settings.sync_batchnorm and trainer.world_size > 1 and trainer.strategy.root_device.type == "cpu":
+            raise UserError("trainer.sync_batchnorm=true needs GPUs: PyTorch has it for no CPU")
         trainer.strategy.checkpoint_io = CheckpointFiles()
         if hasattr(trainer.strategy, "_timeout"):  # of the strategies with a group of processes
             trainer.strategy._timeout = timedelta(minutes=settings.minutes)

@@ -17,7 +17,6 @@ from tests.tasks.detect.test_command import TINY as DETECT
 from tests.tasks.multitask.test_command import MIXTURE, SMALL
 from tests.tasks.segment.test_command import TINY
 
-
 ROOT = Path(__file__).parents[3]
 
 

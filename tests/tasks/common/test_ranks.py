@@ -5,18 +5,25 @@ import pytest
 from tasks.common.ranks import Place, first_machine, machines, place
 
 TORCHRUN = {
-    **{"TORCHELASTIC_RUN_ID": "none", "RANK": "9", "LOCAL_RANK": "1", "WORLD_SIZE": "16", "LOCAL_WORLD_SIZE": "8"},
-    **{"MASTER_ADDR": "10.0.0.1", "MASTER_PORT": "29500"},
+    "TORCHELASTIC_RUN_ID": "none",
+    "RANK": "9",
+    "LOCAL_RANK": "1",
+    "WORLD_SIZE": "16",
+    "LOCAL_WORLD_SIZE": "8",
+    "MASTER_ADDR": "10.0.0.1",
+    "MASTER_PORT": "29500",
 }
 SLURM = {
-    **{"SLURM_NTASKS": "8", "SLURM_PROCID": "3", "SLURM_LOCALID": "1", "SLURM_NODEID": "1", "SLURM_NNODES": "4"},
-    **{
-        "SLURM_JOB_NAME": "train",
-        "SLURM_JOB_ID": "1230042",
-        "SLURM_NTASKS_PER_NODE": "2",
-        "SLURM_STEP_ID": "0",
-        "SLURM_NODELIST": "gpu[03-05,9]",
-    },
+    "SLURM_NTASKS": "8",
+    "SLURM_PROCID": "3",
+    "SLURM_LOCALID": "1",
+    "SLURM_NODEID": "1",
+    "SLURM_NNODES": "4",
+    "SLURM_JOB_NAME": "train",
+    "SLURM_JOB_ID": "1230042",
+    "SLURM_NTASKS_PER_NODE": "2",
+    "SLURM_STEP_ID": "0",
+    "SLURM_NODELIST": "gpu[03-05,9]",
 }
 
 
