@@ -54,6 +54,7 @@ from tasks.config.overrides import typed_keys
 from tasks.config.recipes import OWN
 from tasks.config.stored import command_line
 from tasks.predict.address import without_login
+from tasks.search.database import without_password
 
 SWEEP = {"-m", "--multirun"}
 
@@ -194,7 +195,7 @@ def prepared(name: str, arguments: Sequence[str], spelled_out: Callable[[Sequenc
         UserError: for what can be refused by the words alone.
     """
     take_from(arguments)
-    words = without_login(without_folder(arguments))
+    words = without_password(without_login(without_folder(arguments)))
     search_plugins()
     register()
     check_words(words, keys_of(name))
