@@ -24,7 +24,7 @@ from tasks.app.folders import drop_empty, writes
 from tasks.app.foreign_keys import check_words
 from tasks.app.generated import check_generated
 from tasks.app.interpolations import register
-from tasks.app.jobs import Jobs, in_sweep, words
+from tasks.app.jobs import Jobs, in_sweep, lost_job, words
 from tasks.app.messages import MISTAKES, explain, explain_run, how_to_resume
 from tasks.app.of_checkpoint import implied_data_set
 from tasks.app.own_networks import without_foreign
@@ -115,6 +115,10 @@ class Command:
             if self.composed or self.full_error:
                 raise
             self.mistakes.append(str(error))  # how Hydra refuses `optimizer=null`
+        except Exception as error:
+            if not (lost := lost_job(error)):
+                raise
+            self.mistakes.append(lost)
         except KeyboardInterrupt:
             print("interrupted", file=sys.stderr)
             sys.exit(130)

@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from tasks.app.folders import SHARED, writes
 from tasks.common.console import end_children
@@ -44,7 +44,7 @@ def watched(config: DictConfig, folder: Path, log: Callable[[str], None]) -> Ite
         if not writes(config):
             shutil.rmtree(folder, ignore_errors=True)
 
-    here = here._replace(job=f"{here.job}/{HydraConfig.get().job.get('num', 0)}")
+    here = here._replace(job=f"{here.job}/{OmegaConf.select(HydraConfig.get(), 'job.num') or 0}")
     peers = Peers(here, port=keys.port or 0, silence=keys.silence, give_up=give_up)
     peers.start()
     try:

@@ -10,10 +10,10 @@ import lightning
 import torch
 from hydra.errors import InstantiationException
 from lightning import Callback
+from lightning.fabric.plugins.environments import SLURMEnvironment
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import Logger
-from lightning.pytorch.plugins.environments import SLURMEnvironment
 
 from backbones.base import Backbone, Feature
 from backbones.domain_norm import separate_domains

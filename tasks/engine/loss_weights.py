@@ -208,7 +208,7 @@ def taken(values: Tensor, indices: Sequence[int]) -> Tensor:
 
 def is_distributed() -> bool:
     """Whether this is one of several processes."""
-    return torch.distributed.is_available() and torch.distributed.is_initialized()
+    return bool(torch.distributed.is_available() and torch.distributed.is_initialized())
 
 
 def over_processes(values: Tensor) -> Tensor:

@@ -137,7 +137,7 @@ def score_best(
 ) -> None:
     """Score the best weights of a training that has just ended; `end` is noted when they are."""
     learner, data, _, costs = prepared
-    found = best_of(run, folder / "checkpoints") if learner.trainer.is_global_zero else None
+    found: Any = best_of(run, folder / "checkpoints") if learner.trainer.is_global_zero else None
     path, best = learner.trainer.strategy.broadcast(found)  # the file may be on the first process's machine alone
     for name, entry in learner.each_task():
         entry.recall(best["mobilevision"]["tasks"][name])  # what predictions with this checkpoint will apply

@@ -103,8 +103,8 @@ class Database(Shared):
     def __init__(self, url: str) -> None:
         check_database(url)
         try:
-            self.storage = RDBStorage(with_password(url), heartbeat_interval=BEAT, grace_period=SILENCE)
-            self.engine = self.storage.engine
+            self.database = RDBStorage(with_password(url), heartbeat_interval=BEAT, grace_period=SILENCE)
+            self.storage, self.engine = self.database, self.database.engine
             columns = (sqlalchemy.Column("name", sqlalchemy.String(64), primary_key=True),)
             self.table = sqlalchemy.Table(
                 TABLE, sqlalchemy.MetaData(), *columns, sqlalchemy.Column("owner", sqlalchemy.String(64))
@@ -125,7 +125,7 @@ class Database(Shared):
         while not self.over.wait(BEAT):
             for number in tuple(self.mine):
                 with suppress(Exception):  # a database that is away for a moment
-                    self.storage.record_heartbeat(number)
+                    self.database.record_heartbeat(number)
 
     @contextmanager
     def deciding(self) -> Iterator[None]:
@@ -157,14 +157,14 @@ class Database(Shared):
             connection.execute(self.table.delete().where(self.table.c.owner == owner))
 
     def claim(self, trial: Trial) -> None:
-        self.storage.record_heartbeat(trial._trial_id)
+        self.database.record_heartbeat(trial._trial_id)
         self.mine.add(trial._trial_id)
 
     def release(self, trial: Trial | FrozenTrial) -> None:
         self.mine.discard(trial._trial_id)
 
     def abandoned(self, study: optuna.Study) -> list[FrozenTrial]:
-        stale = set(self.storage._get_stale_trial_ids(study._study_id)) - self.mine
+        stale = set(self.database._get_stale_trial_ids(study._study_id)) - self.mine
         running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
         return [trial for trial in running if trial._trial_id in stale]
 
