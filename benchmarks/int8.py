@@ -17,9 +17,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from torch import nn
 
 from benchmarks.exported import SETTINGS, Images
+from benchmarks.lively import enlivened
 from benchmarks.timing import alternate, report
 from tasks.app.resolve import composed
 from tasks.common.formats import FORMATS
@@ -54,24 +54,12 @@ CASES = {
 }
 
 
-def enlivened(learner: Learner, images: Images) -> Learner:
-    """Give every normalisation a gain, a shift and the statistics of some images."""
-    for module in learner.modules():
-        if isinstance(module, nn.BatchNorm2d | nn.BatchNorm1d):
-            module.momentum = None  # the mean of all batches
-            nn.init.uniform_(module.weight, 0.5, 1.5)
-            nn.init.normal_(module.bias, std=0.3)
-    with torch.no_grad():
-        learner.train()(torch.from_numpy(images).float())
-    return learner.eval()
-
-
 def network_of(case: Case) -> tuple[Learner, Images]:
     """The case's network, and images of its size."""
     torch.manual_seed(0)
     images = np.random.default_rng(0).integers(0, 256, (8, 3, *case.size), dtype=np.uint8)
     made = composed(case.task, f"backbone={case.backbone}", "recipe=none")
-    return enlivened(build(made.run.learner, Streets.classes), images[:4]), images
+    return enlivened(build(made.run.learner, Streets.classes), torch.from_numpy(images[:4])), images
 
 
 def write_fp32(learner: Learner, case: Case, settings: ExportSettings, folder: Path) -> tuple[Path, dict[str, Any]]:

@@ -8,7 +8,14 @@ from benchmarks.__main__ import rows, scripts
 from benchmarks.timing import report, reported
 
 ROOT = Path(__file__).parent.parent
-IMPORTED = {"__main__", "exported", "peers", "photos", "timing"}  # by the scripts; they measure nothing themselves
+IMPORTED = {
+    "__main__",
+    "exported",
+    "lively",
+    "peers",
+    "photos",
+    "timing",
+}  # by the scripts; they measure nothing themselves
 
 
 def test_the_list_has_every_script_with_what_it_compares():

@@ -21,19 +21,19 @@ ROOMS = {  # top to bottom: each imports rooms that stand below it, and these li
     "tasks.lint": "tasks.deploy tasks.engine tasks.checkpoint tasks.common backbones.weight_files "
     "torch numpy onnx onnxruntime executorch ai_edge_litert",
     "tasks.app": "tasks backbones hydra omegaconf lightning rich numpy PIL",
-    "tasks.search": "tasks.latency tasks.predict tasks.engine tasks.checkpoint tasks.data.loading tasks.config "
-    "tasks.common heads backbones torch lightning yaml optuna numpy matplotlib",
+    "tasks.search": "tasks.latency tasks.deploy tasks.predict tasks.engine tasks.checkpoint tasks.data.loading "
+    "tasks.config tasks.common heads backbones torch lightning yaml optuna numpy matplotlib",
     "tasks.latency": "tasks.deploy tasks.engine tasks.config tasks.common heads backbones torch numpy onnx "
     "onnxruntime onnxscript",
     "tasks.deploy": "tasks.page tasks.predict tasks.engine tasks.checkpoint tasks.data "
     "tasks.config tasks.common heads backbones torch numpy PIL rich onnx onnxruntime onnxscript "
-    "openvino nncf executorch litert_torch ai_edge_litert ai_edge_quantizer",
+    "openvino nncf executorch litert_torch ai_edge_litert ai_edge_quantizer ncnn pnnx coremltools",
     "tasks.page": "tasks.common",
     "tasks.multitask": "tasks.engine tasks.checkpoint tasks.data.loading tasks.config tasks.common backbones torch",
     "tasks.predict": "tasks.engine tasks.checkpoint tasks.data.transforms tasks.data.files tasks.config "
     "tasks.common torch rich",
     "tasks.engine": "tasks.report tasks.checkpoint tasks.data.loading tasks.data.transforms "
-    "tasks.config tasks.common heads backbones torch torchmetrics torchvision lightning timm rich hydra",
+    "tasks.config tasks.common heads backbones torch torchmetrics torchvision lightning timm rich hydra torchao",
     "tasks.checkpoint": "tasks.config tasks.common backbones torch lightning",
     "tasks.detect": "tasks.data.files tasks.common heads backbones torch torchvision torchmetrics pycocotools numpy "
     "PIL matplotlib",
@@ -80,7 +80,7 @@ FILES = {  # what single files may import beside, or (with "only") instead
     "tasks.engine.loggers.wandb": "wandb",
     "tasks.multitask.compare": "tasks.app",  # a command
     "tasks.predict.__main__": "tasks.deploy tasks.multitask.arguments",  # a command
-    "tasks.deploy.decode": "only numpy PIL onnxruntime openvino ai_edge_litert",  # it ships, and runs by itself
+    "tasks.deploy.decode": "only numpy PIL onnxruntime openvino ai_edge_litert ncnn",  # it ships, and runs by itself
 }
 
 

@@ -16,7 +16,7 @@ from tasks.common.console import report
 from tasks.config.overrides import typed_keys
 from tasks.config.rules.learning import FINETUNE
 
-GROUP, CHOICE = "finetune", "default"
+GROUP, CHOICE, ROUNDED = "finetune", "default", "int8"
 
 
 def null_as_none(arguments: Sequence[str]) -> list[str]:
@@ -32,6 +32,8 @@ def null_as_none(arguments: Sequence[str]) -> list[str]:
 def finetuned(hydra: HydraConf, config: DictConfig, typed: Sequence[str]) -> DictConfig:
     """The configuration with finetune=default if the training starts from typed weights and nothing else is chosen.
 
+    With quantise.aware=true it is finetune=int8 instead, unless another one is typed.
+
     Chosen is whatever `finetune=…`, a frozen backbone, or an experiment with keys of its own says. A learning rate that
     is typed is meant as it is: finetune.lr does not lower it.
 
@@ -44,12 +46,25 @@ def finetuned(hydra: HydraConf, config: DictConfig, typed: Sequence[str]) -> Dic
         return config
     keys, begins = typed_keys(typed), config.get("resume") is None
     why = reason(config, keys) if begins and GROUP in hydra.runtime.choices else ""
-    if why and not decided(hydra, config, keys):
+    if OmegaConf.select(config, "quantise.aware") is True and begins and GROUP not in keys:
+        config = rounded(with_option(hydra, f"{GROUP}={ROUNDED}"), keys)
+    elif why and not decided(hydra, config, keys):
         config = with_option(hydra, f"{GROUP}={CHOICE}")
         report(f"{GROUP}={CHOICE}, as {why}: heads learn first, then the backbone, slower; {GROUP}=null: all alike")
     if "optimizer.lr" in keys and "finetune.lr" not in keys and config.finetune.lr != 1:
         report(f"finetune.lr=1, not {config.finetune.lr}, as optimizer.lr={config.optimizer.lr} was typed")
         config.finetune.lr = 1.0
+    return config
+
+
+def rounded(config: DictConfig, keys: set[str]) -> DictConfig:
+    """The configuration with the few epochs of quantise.aware=true and without ema, unless they are typed."""
+    if "trainer.max_epochs" not in keys:
+        config.trainer.max_epochs = config.quantise.epochs
+    if "ema" not in keys:
+        config.ema = None
+    epochs = config.trainer.max_epochs
+    report(f"{GROUP}={ROUNDED}, as quantise.aware=true: finetune.lr={config.finetune.lr:g}, {epochs} epochs, no ema")
     return config
 
 

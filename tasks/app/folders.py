@@ -10,7 +10,7 @@ from omegaconf import DictConfig, OmegaConf, read_write
 from omegaconf.errors import OmegaConfBaseException
 
 from tasks.common.console import refusing
-from tasks.common.errors import UserError
+from tasks.common.errors import LAST, UserError
 from tasks.common.processes import quoted
 from tasks.common.ranks import is_first
 from tasks.common.records import FOLDER as RECORDS
@@ -165,7 +165,7 @@ def own_folder(folder: Path, config: DictConfig, key: str) -> Path:
     except OSError as error:
         raise UserError(f"{key}={folder}: {(error.strerror or str(error)).lower()}") from None
     if not config.overwrite:
-        last = folder / "checkpoints" / "last.ckpt"
+        last = folder / "checkpoints" / LAST
         more = f", resume={last} goes on with it" if last.is_file() else ""
         found = next(name for name in MARKS if (folder / name).exists())
         raise UserError(

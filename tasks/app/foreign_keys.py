@@ -2,9 +2,11 @@
 
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 from tasks.common.errors import UserError
+from tasks.common.formats import FORMATS
 
 
 class Word(NamedTuple):
@@ -180,6 +182,7 @@ OPTIONS = {  # Hydra's own
 }
 WITH_VALUE = {"--cfg", "-c", "--package", "-p", "--config-path", "-cp", "--config-name", "-cn", "--config-dir", "-cd"}
 NETWORKS = re.compile(r"(yolo|rtdetr|resnet|mobilenet|efficientnet|fcn|deeplab|lraspp|ssd|vit|mask_?rcnn|faster_?rcnn)")
+SUFFIXES = tuple(form.suffix for form in FORMATS.values())
 NUMBER_OR_NAME = re.compile(r"[\w./:-]+")
 
 
@@ -207,7 +210,11 @@ def check_words(arguments: Sequence[str], known: frozenset[str]) -> None:
                 value = following
             shown = f"{argument} {value}" if value and not sign else argument
             raise UserError(f"{shown}: {hint_for(plain(option), value) or 'no such option; settings are key=value'}")
-        elif sign and plain(option) not in known and (hint := hint_for(plain(option), value)):
+        elif (
+            sign
+            and (plain(option) not in known or is_accelerator(option, value))
+            and (hint := hint_for(plain(option), value))
+        ):
             raise UserError(f"{argument}: {hint}")
         elif argument == "model" or (option == "model" and not_a_file(value)):
             raise UserError(f"{argument}: model=… is an exported file; the network is backbone=…, the head head=…")
@@ -237,7 +244,13 @@ def hint_for(name: str, value: str) -> str:
     return f"write {filled}" + (f" ({word.note})" if word.note else "")
 
 
+def is_accelerator(option: str, value: str) -> bool:
+    """Whether `device=` names a GPU or the like, as in other toolkits; ours names files."""
+    return option == "device" and value != "null" and not value.strip("'\"[] ").endswith((".json", ".txt", ".log"))
+
+
 def not_a_file(value: str) -> bool:
     """Whether a value, or an entry of its list, names a network instead of an exported file."""
-    names = [part.strip().strip("'\"").rpartition("/")[2].lower() for part in value.strip("'\"[] ").split(",")]
-    return any(NETWORKS.match(name) and not name.endswith((".onnx", ".xml", ".pte", ".pt2")) for name in names)
+    paths = [part.strip().strip("'\"") for part in value.strip("'\"[] ").split(",")]
+    names = [path.rstrip("/").rpartition("/")[2].lower() for path in paths if not Path(path).is_dir()]
+    return any(NETWORKS.match(name) and not name.endswith(SUFFIXES) for name in names)

@@ -33,9 +33,9 @@ def load(path: str | Path, device: Any = None) -> Model:
 
     Args:
         path: a checkpoint of a training (.ckpt), a folder of tasks.publish or its model.safetensors, or an exported
-            file (.onnx, .xml, .tflite, .pte, .pt2, or its model.json).
+            file (.onnx, .xml, .tflite, .param, .pte, .mlpackage, .pt2, or its model.json).
         device: on which a checkpoint's network runs, as named by PyTorch; None for the accelerator if there is one,
-            else the CPU. Exported files run on the CPU; those of ONNX Runtime, OpenVINO and LiteRT do not need PyTorch.
+            else the CPU. Exported files run on the CPU; only those of ExecuTorch and PyTorch need PyTorch.
 
     Raises:
         UserError: in one line, if the file is missing, damaged, newer than this code or not ours, if its configuration
@@ -56,7 +56,7 @@ def of_checkpoint(path: Path, device: Any) -> Model:
     from tasks.engine.trained import load_trained
     from tasks.predict.checkpoint import best_device, find, named_device
 
-    learner, config = load_trained(read_ours(path), path)
+    learner, config = load_trained(read_ours(path), path, rounded=True)
     forget()
     with user_errors():
         fit = make(config["data"]["fit"], "data.fit")

@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from backbones.errors import ImageSizeError
-from tasks.common.errors import UserError, is_out_of_memory, located, suggestion
+from tasks.common.errors import LAST, UserError, is_out_of_memory, located, suggestion
 from tasks.common.origin import needs_traceback
 from tasks.config.heads_file import CONF
 
@@ -137,7 +137,7 @@ def how_to_resume(config: DictConfig, folder: Path, error: Exception, since: flo
     Args:
         since: seconds of the system's clock at the start of the run; older checkpoints are another run's.
     """
-    last = folder / "checkpoints" / "last.ckpt"
+    last = folder / "checkpoints" / LAST
     ran_away = isinstance(error, UserError) and error.status == 3
     done = (folder / "training.json").is_file()
     if config.mode != "train" or ran_away or done or not last.is_file() or last.stat().st_mtime < since:

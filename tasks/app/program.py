@@ -18,7 +18,7 @@ from tasks.checkpoint.manifest import NAME, read_manifest
 from tasks.checkpoint.manifest_rules import SUFFIXES
 from tasks.checkpoint.peek import trained_by
 from tasks.common.entries import short
-from tasks.common.errors import Diverged, UserError, suggestion
+from tasks.common.errors import BEST, Diverged, UserError, suggestion
 from tasks.common.nested import leaves
 from tasks.common.plugins import OPTIONS, take_from
 from tasks.common.processes import command_of, quoted, reason
@@ -49,7 +49,7 @@ class Run(dict[str, Any]):
         Raises:
             UserError: if the run was none.
         """
-        path = self.folder / "checkpoints" / "best.ckpt"
+        path = self.folder / "checkpoints" / BEST
         if not path.is_file():
             raise UserError(f"{self.folder} has no checkpoints/best.ckpt: it is no training's, or no epoch was scored")
         return path

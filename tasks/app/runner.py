@@ -37,9 +37,15 @@ def run(settings: Settings, typed: Sequence[str], folder: Path) -> None:
     """
     run = settings.run
     if run.mode == "benchmark":  # in its own processes, whose threads must not be bound
+        from tasks.deploy.bench.device_text import read_device
+        from tasks.deploy.bench.ranking import check_rank
+
+        check_rank(run.task, settings.benchmark.rank)  # a mistake shows before torch is imported
+        paths = list(settings.benchmark.device)
+        device = read_device(paths) if paths else None
         from tasks.deploy.benchmark import benchmark
 
-        benchmark(run, settings.benchmark, typed, folder)
+        benchmark(run, settings.benchmark, typed, folder, device)
         report(finish(folder, state="finished"))
         return
     if (

@@ -42,7 +42,8 @@ class Comparison(Callback):
 
 def compare(folder: Path) -> None:
     """Print and write the table of the finished runs in a sweep's folder, if there are any."""
-    rows = [row_of(run) for run in runs_with("metrics.json", folder)]
+    measured = runs_with("benchmark.json", folder)
+    rows = [row_of(run) for run in runs_with("metrics.json", folder) if run not in measured]
     if rows:
         columns = list(dict.fromkeys(key for row in rows for key in row))
         columns = [key for key in columns if not key.rpartition("/")[0].endswith(("iou", "AP"))]
@@ -53,7 +54,6 @@ def compare(folder: Path) -> None:
         summarise(folder, settings, results, rows, hidden=[key for key in results if is_detail(key) or key in UNVARIED])
         if line := page_of(folder, len(rows)):
             print(line)
-    measured = runs_with("benchmark.json", folder)
     if measured:
         from tasks.deploy.bench.table import publish
 
@@ -84,6 +84,7 @@ def changed_in(run: Path) -> dict[str, str]:
 
 def named_rows(runs: Sequence[Path]) -> list[dict[str, Any]]:
     """Measurements of runs of mode=benchmark, named by the differences between the runs."""
+    from tasks.deploy.bench.ranking import unranked
     from tasks.deploy.bench.table import short_names
 
     changes = [changed_in(run) for run in runs]
@@ -94,7 +95,7 @@ def named_rows(runs: Sequence[Path]) -> list[dict[str, Any]]:
         label = " ".join(short[key][change[key]] for key in differ)
         measured = json.loads((run / "benchmark.json").read_text(encoding="utf-8"))
         several = len(measured) > 1 or not label
-        rows += [row | {"name": f"{label} {row['name']}".strip() if several else label} for row in measured]
+        rows += [unranked(row) | {"name": f"{label} {row['name']}".strip() if several else label} for row in measured]
     return rows
 
 

@@ -13,7 +13,7 @@ from tasks.common.errors import UserError
 from tasks.config.heads import is_multitask
 from tasks.config.heads_file import CONF
 from tasks.config.targets import RENAMED_ARGUMENTS
-from tasks.config.tree import Tree
+from tasks.config.tree import Tree, select
 from tasks.config.unread import check_read
 
 OURS = ("segment", "detect", "classify", "multilabel", "multitask")  # commands whose experiments are in conf/
@@ -131,7 +131,7 @@ def renamed_arguments(config: Mapping[str, Any], typed: set[str]) -> list[str]:
 
 
 def check_typed(tree: Tree, typed: set[str]) -> None:
-    """Refuse `loss_weights`, `image_size` and `wants` if nothing uses them.
+    """Refuse `loss_weights`, `image_size`, `wants` and `quantise.aware` if nothing uses them.
 
     With a checkpoint the last two are checked once it is read.
 
@@ -142,6 +142,11 @@ def check_typed(tree: Tree, typed: set[str]) -> None:
     Raises:
         UserError: for the first such key.
     """
+    if "quantise.aware" in typed and select(tree, "quantise.aware") and tree["mode"] not in ("train", "search"):
+        raise UserError(
+            f"quantise.aware=true is for mode=train; mode={tree['mode']} takes what it has trained as it is: "
+            "checkpoint=<its best.ckpt>"
+        )
     unused = sorted(key for key in typed if key.partition(".")[0] == "loss_weights")
     if unused and "weights" not in (tree.get("balance") or {}):
         raise UserError(f"{unused[0]} is for balance=fixed; this one finds the weights itself")

@@ -18,6 +18,7 @@ from tasks.common.task_info import infos
 from tasks.config.heads import of_one_head, of_several
 from tasks.config.stored import checked_config
 
+ROUNDING = "rounding."  # and of its rounding of int8 (tasks/engine/rounding), which a network in float does not have
 BALANCE = "balance."  # prefix of a learner's loss-weighting tensors, which are not part of the network
 
 
@@ -130,7 +131,7 @@ def without_other_heads(ours: Mapping[str, Tensor], checkpoint: Mapping[str, Any
     """A checkpoint's tensors without loss weighting, heads that we do not have, and layers that only they use."""
     heads = [f"tasks.{name}." for name in checkpoint["mobilevision"]["tasks"]]
     others = tuple(head for head in heads if not any(name.startswith(head) for name in ours))
-    beyond = ("backbone.",) if others else ()
+    beyond = (ROUNDING, *(("backbone.",) if others else ()))
     return {
         name: tensor
         for name, tensor in checkpoint["state_dict"].items()

@@ -10,6 +10,7 @@ from pathlib import Path
 
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3  # glibc, malloc.h
 GIBIBYTE = 1 << 30
+MOST_THREADS = 1024  # of a runtime or of data workers: with more, stacks alone take the memory
 CORES = "MOBILEVISION_CORES"  # the cores available before threads were bound: 0,1,2,3
 DEVICES = {  # by torch's build target, as named in its version.py; /dev/dxg: Windows Subsystem for Linux
     "cuda": ("/proc/driver/nvidia", "/dev/nvidiactl", "/dev/dxg"),

@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from tasks.common.errors import UserError
+from tasks.common.errors import LAST, UserError
 
 
 @contextmanager
@@ -49,5 +49,5 @@ def cannot_write(path: Path, error: OSError) -> str:
         folder = next((folder for folder in path.parents if folder.is_dir()), Path("/"))
         room = f" ({shutil.disk_usage(folder).free / 1e6:,.1f} MB are free)"
         kept = f"; the {path.name} of before is whole" if path.is_file() else ""
-    after = f": make room, then go on with resume={path}" if kept and path.name == "last.ckpt" else ""
+    after = f": make room, then go on with resume={path}" if kept and path.name == LAST else ""
     return f"cannot write {path}: {error.strerror or error}{room}{kept}{after}"

@@ -429,12 +429,35 @@ def runner(folder: Path, model: Mapping[str, Any]) -> Callable[[Array], Found]:
         signature = interpreter.get_signature_runner()
         (takes,) = signature.get_input_details()
         return lambda images: signature(**{takes: arranged(images, model)})
+    if path.suffix == ".param":
+        return of_ncnn(path, model)
     if path.suffix == ".xml":
-        precision = "bf16" if model["precision"] == "bf16" else "f32"
+        precision = {"fp16": "f16", "bf16": "bf16"}.get(model["precision"], "f32")
         compiled = openvino_core().compile_model(str(path), "CPU", {"INFERENCE_PRECISION_HINT": precision})
         names = [name for task in model["tasks"].values() for name in task["outputs"].values()]
         return lambda images: dict(zip(names, compiled([images]).values(), strict=True))
-    sys.exit(f"{path.name}: only .onnx, .xml and .tflite can be tried")
+    sys.exit(f"{path.name}: only .onnx, .xml, .tflite and .param can be tried")
+
+
+def of_ncnn(path: Path, model: Mapping[str, Any]) -> Callable[[Array], Found]:
+    """The same for ncnn, which takes an image's pixels as floats and has no batches."""
+    import ncnn
+
+    net = ncnn.Net()
+    net.opt.num_threads = 1  # more of them wait by spinning
+    if model["precision"] == "fp32":  # ncnn's own choice is 16 bits, where the CPU has them
+        net.opt.use_fp16_packed = net.opt.use_fp16_storage = net.opt.use_fp16_arithmetic = False
+    if net.load_param(str(path)) or net.load_model(str(path.with_suffix(".bin"))):
+        sys.exit(f"{path.name}: ncnn cannot read it")
+    names = [name for task in model["tasks"].values() for name in task["outputs"].values()]
+
+    def run(images: Array) -> Found:
+        floats = np.ascontiguousarray(images[0], np.float32)  # which Mat only points to
+        extractor = net.create_extractor()
+        extractor.input("image", ncnn.Mat(floats).clone())
+        return {name: np.array(extractor.extract(name)[1])[None] for name in names}
+
+    return run
 
 
 def difference(got: Array, expected: Array) -> float:

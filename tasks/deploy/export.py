@@ -12,26 +12,29 @@ from tasks.checkpoint.checkpoint import open_checkpoint
 from tasks.checkpoint.manifest import CARD, NAME, read_manifest, write_manifest
 from tasks.common.console import report
 from tasks.common.errors import UserError
-from tasks.common.formats import FORMATS
+from tasks.common.formats import FORMATS, remove
 from tasks.common.task_info import infos
 from tasks.config.tree import put
 from tasks.data.loading.datamodule import DataModule
 from tasks.data.loading.splits import Splits
+from tasks.deploy.able import check_forms
 from tasks.deploy.decoders import DECODERS, copy_decoders
-from tasks.deploy.describe import describe, portable
+from tasks.deploy.describe import UNPROVED, describe, portable
 from tasks.deploy.golden import write_golden
 from tasks.deploy.int8 import quantise
 from tasks.deploy.int8_speed import Speed
 from tasks.deploy.network import trace
 from tasks.deploy.parity_check import check_parity
+from tasks.deploy.quantise.trained_ranges import trained_ranges
 from tasks.deploy.reference import Reference
 from tasks.deploy.rewrite_table import format_rewrites, rewrites_for
-from tasks.deploy.runners.opening import open_runner
 from tasks.deploy.runners.runner import Runner
 from tasks.deploy.samples import pixels
 from tasks.deploy.settings import ExportSettings
 from tasks.deploy.writers.by_format import WRITERS
+from tasks.deploy.written import open_written
 from tasks.engine.learner import Learner
+from tasks.engine.rounding.rounding import Rounding
 from tasks.engine.settings import Run
 from tasks.engine.train import build_all
 from tasks.engine.weights import load_for_inference
@@ -39,7 +42,7 @@ from tasks.page.folder import write_page
 
 GOLDEN = 3  # images for the self-test on a device
 DTYPES = {"fp16": torch.float16, "bf16": torch.bfloat16}
-IN_FLOAT = ("openvino", "litert")  # traced in fp32; their writers and runtimes make it smaller
+IN_FLOAT = ("openvino", "litert", "coreml")  # traced in fp32; their writers and runtimes make it smaller
 FITTED = "tasks.data.transforms.letterbox.Stretch"
 
 
@@ -52,6 +55,7 @@ def export(run: Run, settings: ExportSettings, splits: Splits, folder: Path) -> 
     run, size = sized(run, settings, splits)
     learner, data, metadata = build_all(run, splits)
     load_for_inference(run, learner)
+    rounding, learner.rounding = learner.rounding, None  # the file is compared with the network in float
     metadata["tasks"] = {name: task.metadata() for name, task in learner.each_task()}  # with what the checkpoint knows
     learner.eval()
     for _, task in learner.each_task():
@@ -62,7 +66,7 @@ def export(run: Run, settings: ExportSettings, splits: Splits, folder: Path) -> 
     shutil.rmtree(unverified, ignore_errors=True)
     unverified.mkdir()
     try:
-        manifest, runner, speed = write_model(learner, metadata, run, settings, data, size, unverified)
+        manifest, runner, speed = write_model(learner, metadata, run, settings, data, size, unverified, rounding)
         check_parity(
             Reference(learner, data.fit, bool(settings.upright), settings.white, card_of(run)),
             *(settings, run.trainer, data, manifest, runner, folder, unverified),
@@ -76,6 +80,8 @@ def export(run: Run, settings: ExportSettings, splits: Splits, folder: Path) -> 
     finally:
         shutil.rmtree(unverified, ignore_errors=True)
     report(f"exported  {folder / manifest['file']}")
+    if "unproved" in manifest:
+        report(f"unproved  {manifest['unproved']}")
     if settings.page:
         report(f"page      python -m tasks.page {folder / 'page'}")
 
@@ -87,8 +93,8 @@ def clear(folder: Path) -> None:
     for name in ("golden", "page"):
         shutil.rmtree(folder / name, ignore_errors=True)
     for entry in FORMATS.values():
-        for path in entry.files(folder / f"model{entry.suffix}"):
-            path.unlink(missing_ok=True)
+        for path in (*entry.files(folder / f"model{entry.suffix}"), folder / f"model{UNPROVED}{entry.suffix}"):
+            remove(path)
     for name in (*DECODERS, "gate.json", "metrics.json", CARD, NAME):
         (folder / name).unlink(missing_ok=True)
 
@@ -102,6 +108,8 @@ def sized(run: Run, settings: ExportSettings, splits: Splits) -> tuple[Run, tupl
         UserError: for a size that contradicts how the network's input is resized.
     """
     wanted = settings.size
+    tasks = [name for name, info in infos().items() if info.target in run.data.targets]
+    check_forms(settings.format, settings.outputs, tasks)
     if wanted == "dynamic":
         fixed = [info.target for info in infos().values() if info.one_size and info.target in run.data.targets]
         if fixed:
@@ -144,6 +152,7 @@ def write_model(
     data: DataModule,
     size: tuple[int, int] | None,
     folder: Path,
+    rounding: Rounding | None = None,
 ) -> tuple[dict[str, Any], Runner, Speed | None]:
     """Write the file, its description and its decoders to a folder; returns the description and the opened file.
 
@@ -152,6 +161,7 @@ def write_model(
     Args:
         metadata: of the network's checkpoints; stored with the file, with the resize that the file expects.
         size: (height, width) of the network's input; None for the data's.
+        rounding: of quantisation-aware training, whose ranges an int8 file gets if it is of this format.
     """
     size = size or data.input_size()
     trace_for = partial(
@@ -173,14 +183,33 @@ def write_model(
     files = WRITERS[settings.format](traced, path, manifest, settings.precision)
     speed = None
     if settings.precision == "int8":
-        speed = quantise(learner, settings, run.trainer, data, manifest, path, lambda layout: trace_for(layout=layout))
-        metadata["int8"] = {"ms": speed.int8, "fp32_ms": speed.fp32, "times_as_fast": speed.ratio}
+        trained = None
+        if rounding is not None and run.learner.rounding is not None:
+            form = run.learner.rounding.form
+            trained = partial(trained_ranges, learner, rounding) if form == settings.format else None
+            if trained is None:
+                report(
+                    f"int8      trained with the rounding of {form}: its weights alone help a file of {settings.format}"
+                )
+        speed = quantise(
+            *(learner, settings, run.trainer, data, manifest, path),
+            lambda layout: trace_for(layout=layout),
+            trained,
+        )
+        metadata["int8"] = {
+            "trained_ranges": trained is not None,
+            "ms": speed.int8,
+            "fp32_ms": speed.fp32,
+            "times_as_fast": speed.ratio,
+        }
+    if "unproved" in manifest:
+        metadata["unproved"] = manifest["unproved"]
     write_manifest(folder, manifest, files, portable(metadata))
     copy_decoders(folder)
     if traced.unfolded:
         report(f"{traced.unfolded} normalisations stay: no layer of weights stands in front of them")
     written = read_manifest(path)  # what is shipped is compared
-    return written, open_runner(path, written), speed
+    return written, open_written(path, written), speed
 
 
 def card_of(run: Run) -> Mapping[str, Any]:

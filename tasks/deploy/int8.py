@@ -1,7 +1,7 @@
 """Quantises a float file to int8: fully, or as far as the accuracy budget allows."""
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,8 @@ from tasks.deploy.int8_speed import Speed, check_speed, speed_of
 from tasks.deploy.network import Traced
 from tasks.deploy.parity_check import NOTHING_SCORED
 from tasks.deploy.quantise.plan import Plan, mixed_plan, open_quantiser
-from tasks.deploy.quantise.quantiser import Quantiser
+from tasks.deploy.quantise.quantiser import Images, Quantiser
+from tasks.deploy.quantise.trained_ranges import TrainedRange, adopt
 from tasks.deploy.runners.opening import open_runner
 from tasks.deploy.samples import pixels
 from tasks.deploy.settings import ExportSettings
@@ -37,6 +38,7 @@ def quantise(
     manifest: dict[str, Any],
     path: Path,
     traced: Callable[[str], Traced],
+    trained: Callable[[Images], Sequence[TrainedRange]] | None = None,
 ) -> Speed:
     """Replace a float file by its int8 file, calibrated with images resized as in scoring.
 
@@ -44,6 +46,7 @@ def quantise(
 
     Args:
         traced: traces the network that the float file was written from for a layout of the input.
+        trained: ranges of quantisation-aware training, with what their tensors hold for images.
 
     Raises:
         UserError: for too few images, tensors without a finite range, and an int8 file that is slower than fp32.
@@ -56,6 +59,9 @@ def quantise(
     for file, kept in zip(form.files(path), form.files(float_path), strict=True):
         file.rename(kept)
     quantiser = open_quantiser(float_path, images)
+    if trained is not None:
+        count, total = adopt(quantiser, trained)
+        report(f"int8      {count} of {total} tensors with the ranges of quantisation-aware training")
     report(f"int8      {quantiser.write(path)}")
     if settings.mixed:
         mix(quantiser, gain_of(learner, trainer, data, manifest), settings.budget, path)

@@ -35,7 +35,7 @@ class Exported(nn.Module):
     ) -> None:
         super().__init__()
         # A copy without channels-last strides, which a file cannot store.
-        self.learner = copy.deepcopy(learner).cpu().eval().to(dtype).to(memory_format=torch.contiguous_format)
+        self.learner = in_float(learner).cpu().eval().to(dtype).to(memory_format=torch.contiguous_format)
         self.learner.backbone.mean, self.learner.backbone.std = (
             value.detach().cpu().float() for value in (learner.backbone.mean, learner.backbone.std)
         )
@@ -63,6 +63,13 @@ class Exported(nn.Module):
             self.names[name] = names_of(name, tensors, several)
             found += list(tensors.values())
         return tuple(found)
+
+
+def in_float(learner: Learner) -> Learner:
+    """A copy that does not round: int8 files have their own rounding."""
+    learner = copy.deepcopy(learner)
+    learner.rounding = None
+    return learner
 
 
 def names_of(task: str, roles: Iterable[str], several: bool) -> dict[str, str]:

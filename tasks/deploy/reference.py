@@ -70,6 +70,7 @@ def reference_of(run: Run, typed: Sequence[str], manifest: Mapping[str, Any], up
     card = open_checkpoint(str(own.source.checkpoint), own.task)["mobilevision"]
     learner = build(own.learner, classes_of(card), sources_of(card))
     load_for_inference(own, learner)
+    learner.rounding = None
     for _, task in learner.each_task():
         task.prepare_export()
     fit, takes = make(own.data.fit, "data.fit"), manifest["input"]

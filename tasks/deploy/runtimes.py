@@ -10,7 +10,14 @@ from typing import Any
 
 from tasks.common.errors import UserError
 
-EXTRAS = {"onnx": "ONNX Runtime", "openvino": "OpenVINO", "litert": "LiteRT", "executorch": "ExecuTorch"}
+EXTRAS = {
+    "onnx": "ONNX Runtime",
+    "openvino": "OpenVINO",
+    "litert": "LiteRT",
+    "ncnn": "ncnn",
+    "executorch": "ExecuTorch",
+    "coreml": "coremltools",
+}
 
 single = functools.cache(operator.call)  # of a class: this process's one object
 

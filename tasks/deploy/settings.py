@@ -8,11 +8,12 @@ from typing import Literal, Self
 
 from tasks.checkpoint.manifest import read_manifest
 from tasks.common.delegates import FORMAT_OF, OWN
-from tasks.common.errors import UserError
+from tasks.common.errors import UserError, check_file
 from tasks.common.formats import FORMATS
 from tasks.config.rules.run import BENCHMARK, EXPORT
 from tasks.config.rules.values import check_values
 from tasks.config.tree import Tree
+from tasks.deploy.able import check_able, check_forms, known_tasks
 from tasks.page.folder import find_runtime
 
 
@@ -63,18 +64,8 @@ class ExportSettings:
         settings = cls(**tree["export"], threads=tree["runtime"]["threads"], **reading)
         if tree["mode"] != "export":
             return settings
-        form = FORMATS[settings.format]
-        if settings.precision not in form.precisions:
-            choices = ", ".join(form.precisions)
-            raise UserError(f"export.format={settings.format} has no precision {settings.precision}: {choices}")
-        if settings.input_layout not in form.layouts:
-            raise UserError(
-                f"export.layout={settings.layout}: export.format={settings.format} takes {form.layouts[0]} only; "
-                "export.format=litert takes both"
-            )
-        if not form.dynamic and "dynamic" in (settings.batch, settings.size):
-            key = "batch" if settings.batch == "dynamic" else "size"
-            raise UserError(f"export.{key}=dynamic: export.format={settings.format} needs a fixed one")
+        check_able(settings.format, settings.precision, settings.batch, settings.size, settings.input_layout)
+        check_forms(settings.format, settings.outputs, known_tasks(tree))
         check_installed(settings.format, settings.precision)
         if settings.mixed and settings.precision != "int8":
             raise UserError(f"export.mixed=true is for export.precision=int8, not {settings.precision}")
@@ -121,7 +112,11 @@ class BenchmarkSettings:
     """What is measured, and how; see `benchmark` in conf/base.yaml.
 
     Attributes:
-        checkpoints, models: files to measure, one after the other.
+        score: whether what is measured is evaluated first.
+        rank: the score that ranks; None for each head's main score.
+        latency: network or whole, which ranks; None for the network if all files give the same outputs.
+        checkpoints, models: files to measure, in turn; models may be folders.
+        device: results of a device, which are shown beside this machine's.
     """
 
     threads: int
@@ -130,8 +125,12 @@ class BenchmarkSettings:
     photo: Sequence[int] | str
     size: Sequence[int] | None
     classes: int | None
+    score: bool
+    rank: str | None
+    latency: str | None
     checkpoints: Sequence[Path] = ()
     models: Sequence[Path] = ()
+    device: Sequence[Path] = ()
 
     @classmethod
     def of(cls, tree: Tree) -> Self:
@@ -141,7 +140,18 @@ class BenchmarkSettings:
             UserError: for an invalid value.
         """
         check_values(tree, BENCHMARK, {})
-        return cls(**tree["benchmark"], checkpoints=files(tree["checkpoint"]), models=files(tree["model"]))
+        device = files(tree["device"])
+        if device and tree["mode"] != "benchmark":
+            raise UserError(
+                f"device={tree['device']}: a device's result is for mode=benchmark; a search has latency.device"
+            )
+        if device and tree["model"] is None:
+            raise UserError("device=… is of exported files: model=… names them, or their folder")
+        for path in device:
+            check_file("device", path, ["*.json", "*.txt"])
+        return cls(
+            **tree["benchmark"], checkpoints=files(tree["checkpoint"]), models=files(tree["model"]), device=device
+        )
 
 
 def files(value: object) -> list[Path]:
@@ -162,5 +172,11 @@ def check_models(tree: Tree) -> None:
         raise UserError(f"model=… is for mode=evaluate, predict and benchmark; mode={tree['mode']} needs a checkpoint")
     if tree["weights"] is not None:
         raise UserError("model=… brings its own weights; leave out weights=…")
-    for path in files(tree["model"]):
+    named = files(tree["model"])
+    if tree["mode"] == "benchmark" and (len(named) > 1 or named[0].is_dir()):
+        for path in named:
+            if not path.exists():
+                check_file("model", path)
+        return  # each is read when it is opened: one that is damaged does not keep the others from it
+    for path in named:
         read_manifest(path)

@@ -14,7 +14,7 @@ from torch import Tensor
 from backbones.running_statistics import CumulativeStart, start_from_mean
 from tasks.checkpoint.saving import WEIGHTS
 from tasks.common.console import report
-from tasks.common.errors import UserError
+from tasks.common.errors import BEST, UserError
 from tasks.common.ranks import is_first
 from tasks.engine.together import any_process, time_to_ask
 
@@ -32,7 +32,7 @@ class Best(ModelCheckpoint):
 
     def __init__(self, folder: Path, score: str, resumed: str | None = None) -> None:
         super().__init__(folder, "best", monitor=score, mode="max", enable_version_counter=False)
-        self.new, self.old = folder / "best.ckpt", Path(resumed or "none").with_name("best.ckpt")
+        self.new, self.old = folder / BEST, Path(resumed or "none").with_name(BEST)
         self.told = False
 
     def check_monitor_top_k(self, trainer: Trainer, current: Tensor | None = None) -> bool:
@@ -56,7 +56,7 @@ class Best(ModelCheckpoint):
         score = state_dict["best_model_score"]
         if score is None or not self.old.is_file():
             return
-        self.new = Path(str(self.dirpath)) / "best.ckpt"  # the first process's folder, broadcast to all
+        self.new = Path(str(self.dirpath)) / BEST  # the first process's folder, broadcast to all
         if is_first() and self.old.resolve() != self.new.resolve():
             self.new.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(self.old, self.new)

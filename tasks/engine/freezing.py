@@ -27,6 +27,8 @@ def freeze(learner: Learner, reinitialized: Collection[str] = ()) -> None:
         modules |= {name for name, _ in network.named_modules(prefix=path)}
     if learner.finetune.norms in ("keep", "adapt"):
         modules |= loaded_norms(learner).keys()
+    if learner.rounding is not None:  # files have them folded into the layers
+        modules |= {name for name, module in learner.named_modules() if isinstance(module, _BatchNorm)}
     learner.frozen_modules = frozenset(
         name for name in modules if not any(tensor.startswith(f"{name}.") for tensor in reinitialized)
     )

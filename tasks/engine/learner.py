@@ -1,6 +1,7 @@
 """The LightningModule of all commands: a backbone and the tasks that learn from it."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, cast
 
 import lightning
@@ -18,6 +19,7 @@ from tasks.engine.accumulation import StepMeans, group_size
 from tasks.engine.finetune import Finetune
 from tasks.engine.loss_weights import Balance, FixedWeights
 from tasks.engine.parameter_groups import groups_of, scale_rates, with_thaw
+from tasks.engine.rounding.rounding import Rounding
 from tasks.engine.weight_decay import parameter_groups
 
 Batch = Mapping[str, Any]
@@ -46,6 +48,7 @@ class Learner(lightning.LightningModule):
         frozen_modules: names of the modules that are never put into training mode.
         reinitialized: names of tensors that were not loaded; set by freezing.freeze.
         idle: parameters that are not trained in this step; set by thaw.Thaw.
+        rounding: of int8 files, in training and scoring; set by rounding.attach, None for none.
     """
 
     def __init__(
@@ -75,6 +78,7 @@ class Learner(lightning.LightningModule):
         self.reinitialized: frozenset[str] = frozenset()
         self.idle: list[nn.Parameter] = []
         self.means = StepMeans()
+        self.rounding: Rounding | None = None
         self.steps = 1  # of the whole training; set in configure_optimizers
 
     def each_task(self) -> list[tuple[str, Task]]:
@@ -120,16 +124,31 @@ class Learner(lightning.LightningModule):
             counts: number of images of each data set, see Backbone.forward.
         """
         if self.training:
-            maps = self.backbone(images, counts)
-            return {name: task.head(maps) for name, task in tasks}
+            maps = self.maps(images, counts)
+            return {name: self.raw(name, task, maps) for name, task in tasks}
         views = {name: task.views for name, task in tasks}
         found: dict[str, dict[View, Any]] = {name: {} for name in views}
         for view in dict.fromkeys(view for own in views.values() for view in own):
-            maps = self.backbone(view.of(images), counts)
+            maps = self.maps(view.of(images), counts)
             for name, task in tasks:
                 if view in views[name]:
-                    found[name][view] = task.head(maps)
+                    found[name][view] = self.raw(name, task, maps)
         return {name: task.merge(found[name]) for name, task in tasks}
+
+    def maps(self, images: Tensor, counts: Sequence[int] | None) -> dict[str, Tensor]:
+        """The backbone's maps, see Backbone.forward."""
+        with self.within("backbone"):
+            maps: dict[str, Tensor] = self.backbone(images, counts)
+        return maps
+
+    def raw(self, name: str, task: Task, maps: dict[str, Tensor]) -> Any:
+        """A head's raw outputs."""
+        with self.within(name):
+            return task.head(maps)
+
+    def within(self, part: str) -> AbstractContextManager[object]:
+        """While it is active, the calls of a part of the network are rounded, if any are."""
+        return nullcontext() if self.rounding is None else self.rounding.within(part)
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """Loss of each trained task, on the images of a training batch that have its labels."""
@@ -137,14 +156,14 @@ class Learner(lightning.LightningModule):
 
     def losses_and_terms(self, batch: Batch) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """losses(), and the terms of each loss that sums several, named like `boxes` or `detect/boxes`."""
-        maps = self.backbone(batch["image"], batch.get("counts"))
+        maps = self.maps(batch["image"], batch.get("counts"))
         losses: dict[str, Tensor] = {}
         terms: dict[str, Tensor] = {}
         for name, task in self.each_task():
             if name in self.frozen | self.inactive_heads or not labelled(task, batch):
                 continue
             rows = batch["rows"][task.target] if "rows" in batch else None
-            outputs = task.head(taken(maps, rows))
+            outputs = self.raw(name, task, taken(maps, rows))
             given = {**batch, **taken({"image": batch["image"]}, rows)}
             losses[name], parts = task.training_loss(outputs, given)
             prefix = f"{name}/" if len(self.tasks) > 1 else ""

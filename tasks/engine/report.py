@@ -32,11 +32,13 @@ SHEETS, EACH = 2, 8  # training batches that are shown, and images of each
 
 def facts(learner: Learner, data: DataModule, costs: Mapping[str, Any]) -> dict[str, Any]:
     """What is the same throughout a run."""
+    rounded = "" if learner.rounding is None else f", rounded as int8 files of {learner.rounding.form}"
     return {
         "format": 1,
         "started": now(),
         "network": {
-            name: f"{type(learner.backbone).__name__} + {task.head.title}" for name, task in learner.each_task()
+            name: f"{type(learner.backbone).__name__} + {task.head.title}{rounded}"
+            for name, task in learner.each_task()
         },
         "costs": dict(costs),
         "data": {"train": 0 if data.train is None else len(data.train), "val": len(data.val)},

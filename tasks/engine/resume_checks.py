@@ -26,7 +26,7 @@ from torch import Tensor
 from backbones.torch_file import check_sound
 from tasks.checkpoint.checkpoint import check_fit
 from tasks.checkpoint.digest import check_digest
-from tasks.common.errors import UserError
+from tasks.common.errors import LAST, UserError
 from tasks.engine.learner import Learner
 from tasks.engine.schedules import ANY_LENGTH
 
@@ -47,7 +47,7 @@ def check_resumable(checkpoint: Mapping[str, Any], path: str | Path, averaged: b
     lacking = [what for key, what in needed.items() if key not in checkpoint]
     foreign = "converted" in checkpoint["mobilevision"]
     if lacking or foreign:
-        last = Path(path).with_name("last.ckpt")
+        last = Path(path).with_name(LAST)
         there = last.is_file() and last != Path(path) and not foreign
         why = "it is of another command" if foreign else f"it has no {', '.join(lacking)}"
         if set(lacking) == set(needed.values()):

@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from backbones.weight_files import OURS, WEIGHTS, published_file
 from tasks.common.errors import UserError, check_file
+from tasks.common.formats import check_runs_here
 from tasks.common.ranks import machines
 from tasks.common.task_info import infos
 from tasks.config.batch import OF_BATCH, BatchSettings, known_processes
@@ -20,6 +21,7 @@ from tasks.config.tree import Spec, Tree, need, resolved, select, spec_of
 from tasks.data.loading.settings import DataSettings
 from tasks.engine.finetune import OF_OPTIMIZER, Finetune, check_finetune
 from tasks.engine.loggers.needs import check_logger
+from tasks.engine.rounding.settings import RoundingSettings, check_rounding
 
 BUILT = ("trainer", "dataset", "backbone", "optimizer", "scheduler")
 
@@ -73,6 +75,9 @@ class Source:
             for path in value if isinstance(value, list) else [value]:
                 if path is not None:
                     check_file(key, str(path))
+        models = given.get("model", [])
+        for path in models if isinstance(models, list) else [models]:
+            check_runs_here(Path(str(path)))
         weights = str(given.get("weights", ""))
         if weights.endswith(WEIGHTS) and "://" not in weights:
             check_file("weights", weights)
@@ -102,6 +107,7 @@ class LearnerSettings:
         datasets: names of the data sets of a mixture.
         separate_statistics: whether batch normalisation keeps statistics per data set of a mixture.
         confirmed: whether the network may be disproportionately large.
+        rounding: of quantisation-aware training; None for none.
     """
 
     backbone: Spec
@@ -116,6 +122,7 @@ class LearnerSettings:
     separate_statistics: bool
     channels_last: bool
     confirmed: bool
+    rounding: RoundingSettings | None = None
 
     @classmethod
     def of(cls, tree: Tree) -> Self:
@@ -143,6 +150,7 @@ class LearnerSettings:
             separate_statistics=tree.get("batchnorm") == "separate",
             channels_last=tree["channels_last"],
             confirmed=tree["confirm"],
+            rounding=RoundingSettings.of(tree),
         )
 
     @property
@@ -332,6 +340,7 @@ class Run:
         check_places(whole)
         check_values(whole, run.RUN | run.LEARNING, {})
         check_half(whole)
+        check_rounding(whole)
         check_finetune(whole)
         check_heads(whole)
         settings = cls(

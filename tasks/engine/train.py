@@ -20,7 +20,7 @@ from tasks.checkpoint.metadata import REINITIALIZED
 from tasks.checkpoint.saving import save
 from tasks.common.console import report
 from tasks.common.cpu import give_way_to_accelerator, keep_freed_memory
-from tasks.common.errors import Diverged, Stopped, UserError
+from tasks.common.errors import BEST, LAST, Diverged, Stopped, UserError
 from tasks.common.ranks import is_first
 from tasks.common.task import Task
 from tasks.common.task_info import infos
@@ -46,6 +46,7 @@ from tasks.engine.quiet import loud_lightning, quiet_lightning
 from tasks.engine.rates import without_effect
 from tasks.engine.report import WriteReport, facts, labels_of, note_curves
 from tasks.engine.resume_checks import check_state, epochs_done
+from tasks.engine.rounding.attach import prepare_rounding
 from tasks.engine.settings import DistillationSettings, Run, TrainerSettings
 from tasks.engine.stopping import StopOnSignal, WatchLoss
 from tasks.engine.summary import print_scores, report_costs
@@ -143,7 +144,7 @@ def score_best(
         entry.recall(best["mobilevision"]["tasks"][name])  # what predictions with this checkpoint will apply
     load_state(learner, best, path)
     if run.learner.finetune.norms == "reestimate" and loaded_norms(learner):
-        if path.name == "best.ckpt" and path != Path(str(run.source.resume)):
+        if path.name == BEST and path != Path(str(run.source.resume)):
             reestimate(learner, data, path)
         else:
             report(f"finetune.norms=reestimate changes nothing: no epoch was scored, and {path} is to be resumed")
@@ -155,7 +156,7 @@ def score_best(
 
 def best_of(run: Run, checkpoints: Path) -> tuple[Path, dict[str, Any]]:
     """The checkpoint to score after a training: the best, if there was any validation."""
-    written = [checkpoints / "best.ckpt", checkpoints / "last.ckpt", Path(str(run.source.resume))]
+    written = [checkpoints / BEST, checkpoints / LAST, Path(str(run.source.resume))]
     path = next(path for path in written if path.is_file())
     return path, open_checkpoint(path, run.task)
 
@@ -176,6 +177,12 @@ def ready(run: Run, prepared: Prepared, splits: Splits, folder: Path) -> dict[st
     if splits.holdout is not None:
         check_unseen(run.source, run.data.dataset, splits.holdout)
     reinitialized = start(run, learner, folder)
+    if run.learner.rounding is not None:
+        if reinitialized:
+            raise UserError(
+                f"quantise.aware=true fine-tunes a trained network, but {reinitialized[0]} is new: train it first"
+            )
+        prepare_rounding(learner, run.learner.rounding, data, resumed=run.source.resume is not None)
     freeze(learner, reinitialized)
     for line in without_effect(learner, run.learner.finetune, typed_keys(TYPED.get())):
         report(line)
@@ -313,11 +320,11 @@ def fit(
     resume = run.source.resume
     if resume is None or Path(resume).resolve().parent != checkpoints.resolve():
         # overwrite=true: files of an older run must not be mistaken for this run's
-        for name in ("best.ckpt", "last.ckpt"):
+        for name in (BEST, LAST):
             (checkpoints / name).unlink(missing_ok=True)
     watch, batch = WatchLoss(), run.data.batch
     before = None if resume is None else read_ours(resume)
-    stop, progress = StopOnSignal(checkpoints / "last.ckpt"), ShowProgress(learner.main_score)
+    stop, progress = StopOnSignal(checkpoints / LAST), ShowProgress(learner.main_score)
     own = [
         ShareBatch(batch, trial_of(batch, learner), before, copies=1 if run.ema is None else 2),
         *([AverageWeights(run.ema)] if run.ema is not None else []),
@@ -336,7 +343,7 @@ def fit(
         progress,
         Best(checkpoints, f"val/{learner.main_score}", resume),
         Last(checkpoints),
-        *([SaveOften(checkpoints / "last.ckpt", run.save_minutes)] if run.save_minutes else []),
+        *([SaveOften(checkpoints / LAST, run.save_minutes)] if run.save_minutes else []),
         stop,
     ]
     own += [] if tracked is None else [tracked]
@@ -350,7 +357,7 @@ def fit(
     begin = time.perf_counter()
     trainer.fit(learner, data, ckpt_path=resume, weights_only=True)
     if stop.received:
-        raise Stopped(stop.received, checkpoints / "last.ckpt")
+        raise Stopped(stop.received, checkpoints / LAST)
     if trainer.is_global_zero and data.train is not None:
         used = {
             "seconds": round(time.perf_counter() - begin, 3),  # of a resumed run: since it resumed

@@ -23,6 +23,7 @@ from tasks.config.tree import Tree, put, select
 from tasks.engine.learner import Learner
 from tasks.engine.load_report import LoadReport, NotNeeded, Reinitialized, shapes_of
 from tasks.engine.resume_checks import check_resumable
+from tasks.engine.rounding.attach import attach
 from tasks.engine.settings import Run
 
 
@@ -230,6 +231,11 @@ def load_for_inference(run: Run, learner: Learner) -> None:
             same_classes(trained[name]["classes"], entry.metadata()["classes"], head)
         if "batchnorm" in run.stored and run.mode == "evaluate":
             checkpoint = for_data_sets(checkpoint, run.learner.datasets)
+        if run.learner.rounding is not None and run.mode in ("evaluate", "predict", "export"):
+            attach(learner, run.learner.rounding)
+        if learner.rounding is not None and run.mode != "export":
+            form = learner.rounding.form
+            report(f"rounding  as int8 files of {form} round; quantise.aware=false: the network in float")
         load_state(learner, checkpoint, path)
     if path is not None or source.model is not None:
         return

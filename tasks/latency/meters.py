@@ -118,6 +118,10 @@ def make_meter(settings: LatencySettings, name: str, size: tuple[int, int]) -> M
         return Params()
     if name == "madds":
         return Madds(size)
+    if settings.device is not None:
+        from tasks.latency.device import of_device  # a meter too
+
+        return of_device(settings, size)
     runtime = make_runtime(settings.runtime, settings.threads)
     path = settings.table or f"outputs/latency/{settings.runtime}_{settings.threads}_{settings.precision}.json"
     here = Conditions(machine(), runtime.name, settings.threads, settings.precision)

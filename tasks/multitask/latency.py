@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import torch
 
 from tasks.checkpoint.checkpoint import open_checkpoint
+from tasks.common.errors import LAST
 from tasks.common.stopwatch import Stopwatch
 from tasks.config.tree import Tree
 from tasks.data.loading.batches import EvalDataset
@@ -30,7 +31,7 @@ class Latency(NamedTuple):
 
 def latencies(folders: Mapping[str, Path]) -> dict[str, Latency]:
     """Latencies of the networks trained by these runs, by name, for the first validation image."""
-    paths = {name: folder / "checkpoints" / "last.ckpt" for name, folder in folders.items()}
+    paths = {name: folder / "checkpoints" / LAST for name, folder in folders.items()}
     networks = {name: load_trained(open_checkpoint(path, "multitask"), path) for name, path in paths.items()}
     batch = first_batch(networks[SHARED].config)
     image = batch["image"].contiguous(memory_format=torch.channels_last)

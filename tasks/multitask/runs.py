@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tasks.common.errors import UserError
+from tasks.common.errors import LAST, UserError
 from tasks.common.processes import Pace, Process, command_of, quoted, reason, start, stop
 
 SEED = "_seed_"  # between a network's name and its seed, in the name of a folder
@@ -44,9 +44,7 @@ class Runs:
         """Leave out data sets of a mixture that a separate network does not need, by the shared trial's checkpoint."""
         from tasks.checkpoint.checkpoint import open_checkpoint  # imports torch, which takes seconds
 
-        metadata = open_checkpoint(self.folder / "trials" / SHARED / "checkpoints" / "last.ckpt", "multitask")[
-            "mobilevision"
-        ]
+        metadata = open_checkpoint(self.folder / "trials" / SHARED / "checkpoints" / LAST, "multitask")["mobilevision"]
         config = metadata["config"]
         for name in heads:
             needed = metadata["tasks"][name].get("datasets") or list(config["datasets"])

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from tasks.checkpoint.checkpoint import source_of
 from tasks.common.spread import Cell, markdown
 from tasks.common.task_info import infos
-from tasks.config.tree import resolved
+from tasks.config.tree import resolved, select
 from tasks.publish.arguments import Request
 from tasks.publish.private import is_path, name_of
 from tasks.publish.runs import Run, spreads
@@ -133,6 +133,9 @@ def training(subject: Subject) -> list[str]:
         else ""
     )
     lines = ["## Training\n", f"Data: {data_of(subject.metadata)}{amount}.\n", *started_from(subject)]
+    if select(subject.metadata["config"], "quantise.aware"):
+        form = plain(str(select(subject.metadata["config"], "quantise.format")))
+        lines.append(f"It was fine-tuned with the rounding of int8 files of {form}, and is scored with it.\n")
     return [*lines, f"```\n{subject.command}\n```\n" if subject.command else "The command was not kept.\n"]
 
 

@@ -11,7 +11,7 @@ import yaml
 from backbones.weight_files import published_file
 from tasks.checkpoint.checkpoint import read_ours
 from tasks.checkpoint.manifest import read_json
-from tasks.common.errors import UserError
+from tasks.common.errors import BEST, UserError
 from tasks.common.spread import Spread
 from tasks.common.task_info import module_of
 from tasks.publish.private import without_path
@@ -71,7 +71,7 @@ def of_checkpoint(path: Path, checkpoint: Mapping[str, Any], metrics: Path | Non
     """
     folder = path.parent.parent if metrics is None else metrics.parent
     again = f"score it (mode=evaluate checkpoint={path} hydra.run.dir=<folder>) and add metrics=<folder>/metrics.json"
-    if metrics is None and path.name != "best.ckpt" and path.with_name("best.ckpt").is_file():
+    if metrics is None and path.name != BEST and path.with_name(BEST).is_file():
         raise UserError(f"{folder / 'metrics.json'} has the scores of best.ckpt, not of {path.name}: {again}")
     if not (folder / "metrics.json").is_file():
         raise UserError(f"{folder / 'metrics.json'}: no such file, from which the card's scores come: {again}")
@@ -99,7 +99,7 @@ def scored_by(run: Run) -> Path:
     Raises:
         UserError: if it is not there.
     """
-    best, named = run.folder / "checkpoints" / "best.ckpt", run.config.get("checkpoint")
+    best, named = run.folder / "checkpoints" / BEST, run.config.get("checkpoint")
     if best.is_file():
         return best
     if not named:

@@ -28,7 +28,7 @@ def collect(folder: Path, strict: bool = True) -> dict[str, Any]:
     check_run(folder)
     parts = Parts(folder, strict)
     run = about(folder, parts)
-    metrics = read_metrics(folder)
+    metrics = {} if (folder / "benchmark.json").is_file() else read_metrics(folder)  # whose numbers are no scores
     recorded = sorted(path.name for path in (folder / FOLDER).glob("*/"))  # if nothing else names the heads
     heads = [head for head in run["heads"] or recorded or [run["task"]] if head and is_plain(head)]
     config = read_yaml(folder / "config.yaml")
@@ -39,7 +39,7 @@ def collect(folder: Path, strict: bool = True) -> dict[str, Any]:
         "metrics": metrics,
         "scores": score_tables(metrics, heads or [""], folder, parts) if metrics else [],
         "heads": [of_head(folder / FOLDER / head, parts) for head in heads],
-        "exported": parts.read(lambda: exported(folder)) or {},
+        "exported": parts.read(lambda: exported(folder, run["task"], run["place"])) or {},
         "outcome": outcome(folder, run["log"], parts),
         "config": dict(leaves(config)) if isinstance(config, dict) else {},
         "damaged": parts.damaged,

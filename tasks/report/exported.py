@@ -4,13 +4,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tasks.common.formats import FORMATS, is_there, size_of
 from tasks.report.reading import part, read_json
+from tasks.report.run import quoted
 
-PIECES = {".xml": (".bin",)}  # further files of a format, by its suffix
 
+def exported(folder: Path, task: Any, place: str | None) -> dict[str, Any]:
+    """Texts, `bytes` and `commands` for the page; {} without an export.
 
-def exported(folder: Path) -> dict[str, Any]:
-    """Texts, and `bytes`, for the page; {} without an export.
+    Args:
+        task: whose command predicts with the file; None if unknown.
+        place: of the folder, as seen from where its command was typed; None if unknown.
 
     Raises:
         UserError: if model.json cannot be read.
@@ -20,12 +24,16 @@ def exported(folder: Path) -> dict[str, Any]:
     if not isinstance(name, str) or not name or Path(name).name != name:
         return {}
     path = folder / name
-    files = [path, *(path.with_suffix(suffix) for suffix in PIECES.get(path.suffix, ()))]
+    forms = [form for form in FORMATS.values() if form.suffix == path.suffix]
+    files = forms[0].files(path) if forms else [path]
+    here = place or "<this folder>"
+    model = f"model={quoted(f'{here}/{name}')}"
+    page = (folder / "page" / "index.html").is_file()
     size = [part(manifest, "input", key) for key in ("height", "width")]
     batch, kind = part(manifest, "input", "batch"), part(manifest, "input", "type")
     return {
         "file": name,
-        "bytes": sum(each.stat().st_size for each in files if each.is_file()),
+        "bytes": sum(size_of(each) for each in files if is_there(each)),
         "runtime": manifest.get("runtime"),
         "precision": manifest.get("precision"),
         "outputs": manifest.get("outputs"),
@@ -34,7 +42,8 @@ def exported(folder: Path) -> dict[str, Any]:
         "checkpoint": part(manifest, "checkpoint", "name"),
         "versions": ", ".join(f"{package} {version}" for package, version in texts(manifest.get("versions")).items()),
         "sha256": part(manifest, "sha256", name),
-        "page": (folder / "page" / "index.html").is_file(),
+        "page": f"python -m tasks.page {quoted(f'{here}/page')}" if page else None,
+        "predict": f"python -m tasks.{task} mode=predict {model} input=photos" if task else None,
     }
 
 

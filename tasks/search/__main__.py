@@ -6,9 +6,11 @@
     python -m tasks.search search=blocks dataset=cifar10 target.madds=40M search.trials=100  choose a network's blocks
     python -m tasks.search search=width task=segment target.latency=20ms                     the widest that fits
     python -m tasks.search search=latency task=detect        how well layers' times predict whole networks
+    python -m tasks.search search=candidates task=segment export.format=litert   networks to be timed on a device
 
 Settings of each: conf/search. Everything else is as for tasks.classify, tasks.segment or tasks.detect: task=… says
-which, else the checkpoint does. Milliseconds are PyTorch's; latency.runtime=onnx takes ONNX Runtime's.
+which, else the checkpoint does. Milliseconds are PyTorch's; latency.runtime=onnx takes ONNX Runtime's,
+latency.device=device.json a phone's.
 """
 
 import sys

@@ -12,6 +12,7 @@ from backbones.table import table_of
 from backbones.table_file import write_table
 from tasks.checkpoint.checkpoint import load_state, make_metadata, open_checkpoint, read_ours
 from tasks.checkpoint.saving import save
+from tasks.common.errors import BEST, LAST
 from tasks.config.tree import Tree, resolved
 from tasks.data.loading.splits import Splits
 from tasks.engine import train as training
@@ -97,7 +98,7 @@ def train_repeatedly(run: Run, splits: Splits, folder: Path, score: str, repeats
 def keep_trained(folder: Path) -> None:
     """Save the weights of a finished training as found.ckpt."""
     checkpoints = folder / "checkpoints"
-    path = next(path for path in (checkpoints / "best.ckpt", checkpoints / "last.ckpt") if path.is_file())
+    path = next(path for path in (checkpoints / BEST, checkpoints / LAST) if path.is_file())
     checkpoint = read_ours(path)
     save({key: checkpoint[key] for key in ("state_dict", "mobilevision")}, folder / "found.ckpt")
 

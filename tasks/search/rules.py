@@ -77,6 +77,7 @@ KINDS: dict[str, Rules] = {
         ),
     },
     "latency": {"search.networks": whole(3)},
+    "candidates": {"search.networks": whole(0, most=1000), "search.widths": list_of(POSITIVE, least=0)},
     "recipe": PROXY
     | {
         "search.minutes": optional(POSITIVE),

@@ -10,6 +10,7 @@ from tasks.engine.settings import Run
 from tasks.search.networks import Networks
 from tasks.search.settings import (
     BlockSettings,
+    CandidateSettings,
     LatencyCheckSettings,
     NarrowSettings,
     NetworkSearch,
@@ -58,5 +59,9 @@ def of_kind(settings: NetworkSearch, splits: Splits, networks: Networks, folder:
             from tasks.search.latency_check import report_latency
 
             report_latency(settings, networks, folder)
+        case CandidateSettings():
+            from tasks.search.candidates import export_candidates
+
+            export_candidates(settings, splits, networks, folder)
         case _:
             assert_never(settings)

@@ -10,6 +10,7 @@ from tasks.config.amounts import Amount, amount
 from tasks.config.heads import is_multitask
 from tasks.config.rules.values import check_values
 from tasks.config.tree import Tree, arguments
+from tasks.deploy.settings import ExportSettings
 from tasks.latency.settings import LatencySettings
 from tasks.search.rules import COSTS, KINDS, KNOBS
 
@@ -199,6 +200,47 @@ class LatencyCheckSettings:
 
 
 @dataclass(frozen=True)
+class CandidateSettings:
+    """search=candidates.
+
+    Attributes:
+        export: format, precision and outputs of the files.
+        threads: of the device's programs.
+        networks: number of random ones.
+        widths: values of `filters` that are exported too.
+        choices: from which they are made, as in BlockSettings.
+    """
+
+    export: ExportSettings
+    threads: int
+    networks: int
+    widths: Sequence[float]
+    choices: Mapping[str, Sequence[Any]]
+
+    @classmethod
+    def of(cls, tree: Tree) -> Self:
+        """Read from a complete, resolved and validated configuration.
+
+        Raises:
+            UserError: for a target, int8, and what the format does not support.
+        """
+        if given := targets_of(tree):
+            name, typed = next(iter(given.items()))
+            raise UserError(f"target.{name}={typed}: search=candidates has no target; the search that follows has")
+        if tree["export"]["precision"] == "int8":
+            raise UserError(
+                "export.precision=int8: search=candidates exports networks without training, in fp32 or fp16"
+            )
+        export = ExportSettings.of({**tree, "mode": "export"})
+        if export.batch != 1 or export.size is not None:
+            raise UserError(
+                "search=candidates exports files of one image of the data's size: leave out export.batch and .size"
+            )
+        own, threads = tree["search"], tree["latency"]["threads"]
+        return cls(export, threads, own["networks"], own["widths"], choices_of(tree))
+
+
+@dataclass(frozen=True)
 class RecipeSettings:
     """search=recipe.
 
@@ -243,13 +285,14 @@ class RecipeSettings:
         return cls(**arguments(cls, own) | {"workers": own["workers"] or 1})
 
 
-NetworkSearch = NarrowSettings | BlockSettings | WidthSettings | LatencyCheckSettings
+NetworkSearch = NarrowSettings | BlockSettings | WidthSettings | LatencyCheckSettings | CandidateSettings
 SearchSettings = NetworkSearch | RecipeSettings
 BY_KIND: dict[str, type[SearchSettings]] = {
     "netadapt": NarrowSettings,
     "blocks": BlockSettings,
     "width": WidthSettings,
     "latency": LatencyCheckSettings,
+    "candidates": CandidateSettings,
     "recipe": RecipeSettings,
 }
 
@@ -268,6 +311,12 @@ def search_settings(tree: Tree) -> SearchSettings:
     if kind not in KINDS:
         raise UserError(f"search.kind={kind}: choose it by search={', '.join(KINDS)}")
     check_values(tree, KINDS[kind], {})
+    device = tree["latency"]["device"] if "latency" in tree else None
+    if device is not None and (kind != "blocks" or tree["target"]["latency"] is None):
+        raise UserError(
+            f"latency.device={device}: a device has measured whole networks, which search=blocks target.latency=… "
+            "chooses from; other searches make networks that it has not"
+        )
     if tree["data"].get("share", 1) != 1:
         share = tree["data"]["share"]
         raise UserError(f"data.share={share:g} is for trainings; a search takes all images: data.share=1")

@@ -53,6 +53,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "pt2": "torch",
         "pte": "executorch",
         "tflite": "litert",
+        "param": "ncnn",
     }.items():
         run("segment", *EXPORT, f"export.format={name}", f"hydra.run.dir=files/{suffix}")
     return root

@@ -29,12 +29,13 @@ STANDS_FOR: tuple[tuple[str, str], ...] = (  # first come, first served
     (r"outputs/segment/<run>", "runs/segment"),
     (r"<photo>", "photos/street.png"),
     (r"outputs/search/…/", ""),
+    (r"model=outputs/exports", "model=files"),
     (r"weights=…", "backbone=mobilenet_v2 weights=mobilenet_v2.pth"),
     (r"outputs/…/checkpoints/|outputs/…/|\b[ab]/(?=model\.)", ""),
     (r"dataset=… ?|(?<= )… ?|…$", ""),
     (r"budget\.latency_ms=5\b", "budget.latency_ms=5000"),  # on a machine that other tests keep busy
     (r"<task>", "segment"),
-    (r"<?\bmodel\.(onnx|xml|tflite|pte|pt2)>?", r"files/\1/model.\1"),
+    (r"<?\bmodel\.(onnx|xml|tflite|param|pte|pt2)>?", r"files/\1/model.\1"),
     (r"<\.\.\.>|\.\.\.", ""),
 )
 SMALL = ("trainer.max_epochs=1", "data.workers=0", "pictures=0", "trainer.accelerator=cpu", "trainer.devices=1")
@@ -44,6 +45,9 @@ COMPOSED = (
     (r"experiment=", "experiments train for minutes, or on data sets of gigabytes"),
     (r"dataset=(imagenet|cityscapes)\b|datasets=", "a layout whose miniature other tests train on"),
     (r"weights=(\w+_Weights|timm:|hf:)", "would download"),
+    (r"\bdevice=device", "needs a device's result; tests/tasks/deploy/test_device.py reads them"),
+    (r"search=candidates", "exports networks for minutes; tests/tasks/search/test_device.py"),
+    (r"benchmark\.score=true", "scores each file in a process of its own; tests/tasks/deploy/test_ranking.py"),
     (r"search=(netadapt|blocks|recipe)", "minutes of training; tests/tasks/search runs each"),
     (r"search=(width|latency) .*latency", "measures layers for a minute; tests/tasks/search/test_width.py"),
     (r"resume=", "a run that was stopped is needed; tests/soak and tests/tasks/engine resume"),

@@ -20,6 +20,8 @@ NEEDS_FILES = (
     "checkpoint=",
     "resume=",
     "model=",
+    "device=",
+    "latency.device=",
     "backbone=table",
     "backbone.file=",
     "weights=found",
@@ -27,7 +29,7 @@ NEEDS_FILES = (
     "plugins=",
     "--config-dir",
 )
-OTHERS = ("make", "pip", "npm", "tensorboard", "wandb", "mlflow", "source", "export", "docker", "pre-commit")
+OTHERS = ("adb", "make", "pip", "npm", "tensorboard", "wandb", "mlflow", "source", "export", "docker", "pre-commit")
 
 
 def ids(lines: list[Line]) -> list[str]:

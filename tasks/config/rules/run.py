@@ -7,6 +7,7 @@ checkpoints have.
 from collections.abc import Mapping
 from typing import Any
 
+from tasks.common.cpu import MOST_THREADS
 from tasks.common.delegates import FORMAT_OF
 from tasks.common.formats import FORMATS, LAYOUTS, OUTPUTS, PRECISIONS
 from tasks.config.rules import (
@@ -30,7 +31,7 @@ MODES = ("train", "evaluate", "predict", "export", "benchmark", "search")
 METRICS = ("mobilevision", "pycocotools")  # of detection
 FITTED = ("image_size", "head.maps", "head.extras", "head.anchors", "data.augment.crop.ratio", "trainer.max_epochs")
 LOSSES = ("focal", "quality_focal", "softmax", "varifocal")  # conf/loss
-THREADS = 1024
+ROUNDED = ("onnx", "openvino", "litert")  # formats whose rounding a training can imitate
 
 
 def of_transforms(value: Any) -> bool:
@@ -77,7 +78,7 @@ DATA: Rules = {
     "data.batch_size": optional(either(whole(1, most=65_536), one_of("auto"))),
     "data.eval_batch_size": whole(1, most=65_536),
     "data.repeat": whole(1),
-    "data.workers": whole(0, optional=True, most=THREADS),
+    "data.workers": whole(0, optional=True, most=MOST_THREADS),
     "data.cache": SWITCH,
     "data.augment": (lambda v: isinstance(v, Mapping), "transforms by name"),
     "data.max_broken": whole(0),
@@ -96,7 +97,7 @@ PREDICTION: Rules = {
     "predict.frames": whole(1, optional=True),
 }
 EXPORT: Rules = {
-    "runtime.threads": whole(1, optional=True, most=THREADS),
+    "runtime.threads": whole(1, optional=True, most=MOST_THREADS),
     "export.format": one_of(*FORMATS),
     "export.precision": one_of(*PRECISIONS),
     "export.outputs": one_of(*OUTPUTS),
@@ -116,12 +117,16 @@ EXPORT: Rules = {
     "export.page_runtime": A_PATH,
 }
 BENCHMARK: Rules = {
-    "benchmark.threads": whole(1, most=THREADS),
+    "benchmark.threads": whole(1, most=MOST_THREADS),
     "benchmark.warmup": whole(0, most=10_000),
     "benchmark.seconds": number(above=0, most=86_400),
     "benchmark.photo": either(SIZE, TEXT),
     "benchmark.size": optional(SIZE),
     "benchmark.classes": whole(1, optional=True, most=100_000),
+    "benchmark.score": SWITCH,
+    "benchmark.rank": optional(TEXT),
+    "benchmark.latency": optional(one_of("network", "whole")),
+    "device": PATHS,
 }
 RULES: Rules = RUN | LEARNING | NETWORK | DATA | COMMAND | PREDICTION | EXPORT | BENCHMARK
 # Keys of some commands, and keys missing in older checkpoints:
@@ -140,6 +145,13 @@ DATA_WHERE_PRESENT: Rules = {
 BATCH: Rules = {  # checked before the learning rate, which may follow
     key: (DATA | DATA_WHERE_PRESENT)[key] for key in ("data.batch_size", "data.global_batch", "data.largest_batch")
 }
+QUANTISE: Rules = {
+    "quantise": (lambda v: isinstance(v, Mapping), "a section of keys"),
+    "quantise.aware": SWITCH,
+    "quantise.format": one_of(*ROUNDED),
+    "quantise.epochs": whole(1),
+    "quantise.images": whole(8),
+}
 RUN_WHERE_PRESENT: Rules = {
     "batchnorm": optional(one_of("shared", "separate")),
     "saving.minutes": optional(POSITIVE),
@@ -147,6 +159,7 @@ RUN_WHERE_PRESENT: Rules = {
     "processes.silence": optional(number(2)),
     "processes.port": whole(1, optional=True, most=65_535),
     "log": one_of("quiet", "all"),
+    **QUANTISE,
     "metric": one_of(*METRICS),
     "norm_start": one_of("mean", "initial"),
     "fitted.keys": list_of(one_of(*FITTED), least=0),

@@ -1,17 +1,22 @@
 """What to measure: exported files, checkpoints, or the configured network."""
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from heads.sizes import measure
 from tasks.checkpoint.checkpoint import open_checkpoint
-from tasks.checkpoint.manifest import metadata_of, read_manifest
-from tasks.common.errors import UserError
+from tasks.checkpoint.manifest import NAME, metadata_of, read_manifest
+from tasks.common.console import report
+from tasks.common.entries import short
+from tasks.common.errors import BEST, UserError
+from tasks.common.formats import size_of
+from tasks.common.processes import quoted
 from tasks.common.task_info import infos, nameless
 from tasks.config.heads import is_multitask, resolve_heads
 from tasks.config.tree import put, select
+from tasks.deploy.bench.files import content_of, files_in, unlike_most
+from tasks.deploy.bench.score import beside, evaluated, scores_of
 from tasks.deploy.bench.table import short_names
 from tasks.deploy.settings import BenchmarkSettings
 from tasks.engine.build import build, user_errors
@@ -30,8 +35,12 @@ class Candidate(NamedTuple):
         name: in the table.
         job: input of tasks/deploy/bench/child.py.
         learner: the network, for counting; None if its description cannot be built here.
-        files: that hold its weights.
-        score: by metric name, from a metrics.json next to the file; empty if there is none.
+        files: that hold its weights; the first is the one to open.
+        score: by name; empty if it has none.
+        score_from: metrics.json, the checkpoint, or mode=evaluate; None without a score.
+        manifest: of an exported file.
+        source: `model=…` or `checkpoint=…`; "" for a network without weights.
+        heads: names of its tasks.
     """
 
     name: str
@@ -39,10 +48,14 @@ class Candidate(NamedTuple):
     learner: Learner | None
     files: Sequence[Path]
     score: dict[str, float]
+    score_from: str | None = None
+    manifest: Mapping[str, Any] | None = None
+    source: str = ""
+    heads: Sequence[str] = ()
 
     def bytes(self) -> int | None:
         """Total size of its files; None without files."""
-        return sum(path.stat().st_size for path in self.files) if self.files else None
+        return sum(size_of(path) for path in self.files) if self.files else None
 
     def costs(self, height: int, width: int) -> dict[str, int | None]:
         """Parameters and multiply-adds for one image of this size; None if unknown."""
@@ -53,20 +66,71 @@ class Candidate(NamedTuple):
         return {"params": size.params, "multiply_adds": size.madds}
 
 
-def candidates(run: Run, settings: BenchmarkSettings, overrides: Sequence[str]) -> list[Candidate]:
-    """All files named in the settings, or the network of the run if there are none.
+class Found(NamedTuple):
+    """What is measured, and a line for each file that is not."""
+
+    candidates: list[Candidate]
+    left_out: list[str]
+
+
+def candidates(run: Run, settings: BenchmarkSettings, overrides: Sequence[str]) -> Found:
+    """All files named in the settings and in their folders, or the network of the run if there are none.
 
     Args:
         overrides: as typed.
 
     Raises:
-        UserError: for files that are missing, damaged or of another task, and networks that cannot be built.
+        UserError: for checkpoints that are missing, damaged or of another task, and networks that cannot be built; for
+            exported files if none is left.
     """
     common = {key: getattr(settings, key) for key in ("threads", "warmup", "photo", "size")}
-    names = short_names([str(path) for path in (*settings.checkpoints, *settings.models)])
+    models = files_in(settings.models)
+    names = short_names([str(path) for path in (*settings.checkpoints, *models)])
     found = [of_checkpoint(run, overrides, path, names[str(path)], common) for path in settings.checkpoints]
-    found += [of_file(run.task, path, names[str(path)], common) for path in settings.models]
-    return found or [of_run(run, settings.classes, common)]
+    if not models:
+        return Found(found or [of_run(run, settings.classes, common)], [])
+    opened, left_out = tried(models, lambda path: of_file(run.task, path, names[str(path)], common))
+    contents = {each.name: content_of(each.files[0], each.manifest) for each in opened if each.manifest is not None}
+    others = unlike_most(contents)
+    left_out += [f"{short(name)}: {why}" for name, why in others.items()]
+    return Found([*found, *(each for each in opened if each.name not in others)], left_out)
+
+
+def tried(paths: Sequence[Path], read: Callable[[Path], Candidate]) -> tuple[list[Candidate], list[str]]:
+    """What can be read, and a line for each that cannot.
+
+    Raises:
+        UserError: if none can be read; with the error of a single one.
+    """
+    found, errors = [], []
+    for path in paths:
+        try:
+            found.append(read(path))
+        except UserError as error:
+            errors.append(error)
+    if not found and errors:
+        raise errors[0] if len(errors) == 1 else nothing_left([str(error) for error in errors])
+    return found, [str(error) for error in errors]
+
+
+def nothing_left(lines: Sequence[str]) -> UserError:
+    """The error for files of which none can be measured; each one's line is printed."""
+    for line in lines:
+        report(f"left out  {line}")
+    return UserError(f"none of the {len(lines)} files can be measured; the first: {lines[0]}")
+
+
+def scored(candidate: Candidate, task: str, overrides: Sequence[str]) -> Candidate:
+    """With scores from mode=evaluate; unchanged if it has no weights.
+
+    Raises:
+        UserError: if it cannot be scored.
+    """
+    if not candidate.source:
+        return candidate
+    report(f"scoring   {short(candidate.name)}")
+    found = evaluated(task, candidate.source, candidate.heads, overrides)
+    return candidate._replace(score=found, score_from="mode=evaluate")
 
 
 def of_checkpoint(run: Run, overrides: Sequence[str], path: Path, name: str, common: Mapping[str, Any]) -> Candidate:
@@ -74,9 +138,10 @@ def of_checkpoint(run: Run, overrides: Sequence[str], path: Path, name: str, com
     run, _ = with_checkpoint(run.changed(checkpoint=str(path), model=None), overrides)
     metadata = open_checkpoint(path, run.task)["mobilevision"]
     folder = path.parent.parent
-    best = path.name == "best.ckpt" or not path.with_name("best.ckpt").is_file()  # the checkpoint that a run scores
+    best = path.name == BEST or not path.with_name(BEST).is_file()  # the checkpoint that a run scores
     metrics = folder / "metrics.json" if best else None
-    return of_network(name, run, classes_of(metadata), sources_of(metadata), common, [path], metrics)
+    candidate = of_network(name, run, classes_of(metadata), sources_of(metadata), common, [path], metrics)
+    return candidate._replace(source=f"checkpoint={quoted(path)}")
 
 
 def of_run(run: Run, classes: int | None, common: Mapping[str, Any]) -> Candidate:
@@ -109,9 +174,10 @@ def of_network(
         tree = put(tree, "data.fit", fit)
     run = run.changed(**tree)
     learner = build(run.learner, classes, sources)
+    heads, scores = list(learner.tasks), scores_of(metrics, list(learner.tasks))
     plain_classes = {kind: plain_of(entries) for kind, entries in classes.items()}
     job = {**common, "task": run.task, "config": dict(run.stored), "classes": plain_classes, "sources": dict(sources)}
-    return Candidate(name, job, learner, files, score_of(metrics, list(learner.tasks)))
+    return Candidate(name, job, learner, files, scores, "metrics.json" if scores else None, heads=heads)
 
 
 def plain_of(entries: Sequence[Any]) -> list[Any]:
@@ -154,26 +220,8 @@ def of_file(task: str, path: Path, name: str, common: Mapping[str, Any]) -> Cand
         learner: Learner | None = build_again(metadata_of(path), path).learner
     except UserError:  # missing, newer version or missing package; the file still runs
         learner = None
-    files = [path.with_name(file) for file in manifest.get("sha256") or [path.name]]
-    score = score_of(path.with_name("metrics.json"), list(manifest["tasks"]))
-    return Candidate(name, {**common, "model": str(path)}, learner, files, score)
-
-
-def score_of(metrics: Path | None, tasks: Sequence[str]) -> dict[str, float]:
-    """The main score of a run by name (for several tasks `score`, the mean); empty without such a file."""
-    if metrics is None or not metrics.is_file():
-        return {}
-    try:
-        scores: Any = json.loads(metrics.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{metrics} is no JSON file: {error}") from error
-    main = {task: infos()[task].score for task in tasks}
-    names = [f"{task}/{score}" if len(tasks) > 1 else score for task, score in main.items()]
-    if not isinstance(scores, dict) or not all(isinstance(scores.get(name), int | float | None) for name in names):
-        raise UserError(f"{metrics} holds no scores by name")
-    if len(tasks) == 1:
-        found = {names[0]: scores.get(names[0])}
-    else:
-        each: list[Any] = [scores.get(name) for name in names]
-        found = {"score": None if None in each else sum(each) / len(each)}
-    return {name: value for name, value in found.items() if value is not None}
+    files = [path, *(path.with_name(file) for file in manifest["sha256"] if file not in (path.name, NAME))]
+    scores, origin = beside(path, manifest)
+    source, heads = f"model={quoted(path)}", list(manifest["tasks"])
+    job = {**common, "model": str(path)}
+    return Candidate(name, job, learner, files, scores, origin, manifest, source, heads)

@@ -22,6 +22,7 @@ NUMBERS = (  # per row: key, heading, unit, digits
     ("finish_p50_ms", "after\np50", 1, 1),
     ("whole_p50_ms", "whole\np50", 1, 1),
 )
+FOLDED = ("memory_bytes", "network_p95_ms")  # in the files alone where ranks need the room
 SCORES = ("mIoU", "mAP", "top1", "score")
 
 
@@ -38,8 +39,9 @@ def publish(folder: Path, rows: Sequence[Row]) -> None:
     worth = worth_of(rows)
     if worth is not None and len(rows) > 1:
         heading, unit = ("million multiply-adds, for want of scores", 1e6) if worth == "multiply_adds" else (worth, 1)
-        points = [Point(row["name"], row["network_p50_ms"], row[worth] / unit) for row in rows]
-        draw = partial(draw_front, points=points, cost="milliseconds of the network, p50", worth=heading)
+        time, cost = cost_of(rows)
+        points = [Point(row["name"], row[time], row[worth] / unit) for row in rows]
+        draw = partial(draw_front, points=points, cost=cost, worth=heading)
         print(f"{write_chart(folder / 'pareto.png', draw, 7.6, 5.4)}: {heading} against latency")
 
 
@@ -48,7 +50,13 @@ def print_rows(rows: Sequence[Row]) -> None:
     first = rows[0]
     threads = "thread" if first["threads"] == 1 else "threads"
     print(f"milliseconds on {first['threads']} {threads}, from a photo of {first['photo']} to results in its pixels")
-    numbers = [*NUMBERS, *((name, name, 1, 4) for name in SCORES if any(name in row for row in rows))]
+    scores = dict.fromkeys((*SCORES, *str(first.get("rank_by", "")).split(", ")))
+    numbers = [*NUMBERS, *((name, name, 1, 4) for name in scores if any(name in row for row in rows))]
+    if any(row.get("device_ms") is not None for row in rows):
+        numbers.insert(0, ("device_ms", "device\nmean", 1, 1))
+    if any(row.get("rank") is not None for row in rows):
+        numbers = [column for column in numbers if column[0] not in FOLDED]
+        numbers.insert(0, ("device_rank" if "device_rank" in first else "rank", "rank", 1, 0))
     print_table(
         ["", *(heading for _, heading, _, _ in numbers)],
         ([label(row), *(scaled(row.get(key), unit, digits) for key, _, unit, digits in numbers)] for row in rows),
@@ -61,9 +69,18 @@ def label(row: Row) -> str:
     return f"{row['name']}\n  {row['runtime']} {where}\n  {row['height']}×{row['width']}"
 
 
+def cost_of(rows: Sequence[Row]) -> tuple[str, str]:
+    """Key and name of the milliseconds that the picture plots: the device's if all rows have one, else what ranks."""
+    if all(row.get("device_ms") is not None for row in rows):
+        return "device_ms", f"milliseconds of the network on {rows[0]['device_name']}, mean"
+    time = rows[0].get("rank_time", "network_p50_ms")
+    return time, f"milliseconds of the {time.partition('_')[0]}, p50"
+
+
 def worth_of(rows: Sequence[Row]) -> str | None:
     """What the picture plots against latency: a score that all rows have, or else multiply-adds; None if neither."""
-    shared = (key for key in (*SCORES, "multiply_adds") if all(row.get(key) is not None for row in rows))
+    ranks = str(rows[0].get("rank_by", ""))
+    shared = (key for key in (ranks, *SCORES, "multiply_adds") if all(row.get(key) is not None for row in rows))
     return next(shared, None)
 
 

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from tasks.common.errors import UserError
+from tasks.common.layer_graph import Graph, Layer, Node, Operator
 from tasks.deploy.litert_file import operators_of, read_file, tensor_name, write_file
-from tasks.deploy.quantise.graph import Graph, Layer, Node, Operator
-from tasks.deploy.quantise.quantiser import PROBES, Floats, Images, Part, Quantised, Quantiser, in_batches
+from tasks.deploy.quantise.quantiser import PROBES, Floats, Images, Limit, Part, Quantised, Quantiser, Seen, in_batches
 from tasks.deploy.runtimes import needed, quiet, readable, reason
 from tasks.deploy.writers.silence import silence_logging
 
@@ -29,7 +29,10 @@ BITS = 8
 
 
 class LiteRtQuantiser(Quantiser):
-    """int8 weights per output channel, int8 activations with a zero point, ranges as moving averages of extremes.
+    """int8 weights per output channel, int8 activations with a zero point, ranges as extremes over all images.
+
+    ai-edge-quantizer's own default is a moving average of the extremes, which cuts off the scores of the surest boxes:
+    SSDLite lost 0.0149 of mAP instead of 0.0013.
 
     Convolutions without groups, linear layers and sums become int8; the first layer, depthwise convolutions, products,
     poolings and activations stay in float. XNNPACK has no hard-swish in int8, which would leave 19 parts of V3-Small
@@ -49,6 +52,7 @@ class LiteRtQuantiser(Quantiser):
         graph = model.subgraphs[0]
         batch, *sides = (int(side) for side in graph.tensors[graph.inputs[0]].shape)
         images = in_batches(batches, batch)
+        self.first = images[0]
         if list(images[0].shape[1:]) != sides:  # the file takes pixels
             images = [np.ascontiguousarray(image.transpose(0, 2, 3, 1)) for image in images]
         self.images = images
@@ -56,14 +60,44 @@ class LiteRtQuantiser(Quantiser):
         self.ranges = self.collect()
 
     def collect(self) -> Any:
-        """The range of every tensor that an int8 layer reads or computes."""
+        """The range of every tensor that an int8 layer reads or computes: its extremes over all images."""
+        from ai_edge_quantizer.calibrator import Calibrator
+        from ai_edge_quantizer.recipe_manager import RecipeManager
+        from ai_edge_quantizer.utils.qsv_utils import min_max_update
+
         with quiet(), silence_logging():
             samples = {self.signature: [{self.input: images} for images in self.images]}
-            ranges = self.prepared(()).calibrate(samples, num_threads=1)
+            recipe = RecipeManager()
+            recipe.load_quantization_recipe(self.prepared(()).get_quantization_recipe())
+            calibrator = Calibrator(self.source.read_bytes(), num_threads=1, qsv_update_func=min_max_update)
+            calibrator.calibrate(samples, recipe)
+            ranges = calibrator.get_model_qsvs()
         for name, extremes in ranges.items():
             finite = all(bool(np.isfinite(values).all()) for values in extremes.values())
             self.refuse_unless(finite, name)
         return ranges
+
+    def seen(self) -> dict[str, Seen]:
+        runner = self.opened(self.source.read_bytes())
+        run(runner, self.images[0])
+        found = {}
+        for entry in runner.get_tensor_details():
+            if entry["name"] in self.ranges and entry["dtype"] is np.float32:
+                values = runner.get_tensor(entry["index"])
+                found[str(entry["name"])] = Seen(float(values.min()), float(values.max()), float(values.mean()))
+        return found
+
+    def set_range(self, name: str, low: Limit, high: Limit) -> None:
+        self.ranges[name] = {
+            key: np.full_like(values, {"min": low, "max": high}[key]) for key, values in self.ranges[name].items()
+        }
+
+    def opened(self, content: bytes) -> Any:
+        """An interpreter that keeps all tensors."""
+        with quiet(), silence_logging():
+            runner = self.interpreter(model_content=content, num_threads=1, experimental_preserve_all_tensors=True)
+            runner.allocate_tensors()
+        return runner
 
     def prepared(self, keep: Collection[str]) -> Any:
         """ai-edge-quantizer with a recipe: the layers in int8, except those of these names."""
@@ -94,19 +128,20 @@ class LiteRtQuantiser(Quantiser):
         return bytes(done.quantized_model)
 
     def last_outputs(self, keep: Collection[str]) -> list[Floats]:
-        with quiet(), silence_logging():
-            runner = self.interpreter(
-                model_content=self.quantised(keep), num_threads=1, experimental_preserve_all_tensors=True
-            )
-            runner.allocate_tensors()
+        runner = self.opened(self.quantised(keep))
         found = [entry for entry in runner.get_tensor_details() if entry["name"] in self.graph.last]
         found.sort(key=lambda entry: str(entry["name"]))
         runs: list[list[Floats]] = []
         for images in self.images[:PROBES]:
-            runner.set_tensor(runner.get_input_details()[0]["index"], images)
-            runner.invoke()
+            run(runner, images)
             runs.append([as_floats(runner.get_tensor(entry["index"]), entry["quantization"]) for entry in found])
         return [np.concatenate(parts) for parts in zip(*runs, strict=True)]
+
+
+def run(runner: Any, images: Images) -> None:
+    """Compute an interpreter's tensors for images in its layout."""
+    runner.set_tensor(runner.get_input_details()[0]["index"], images)
+    runner.invoke()
 
 
 def executed(model: Any) -> Quantised:

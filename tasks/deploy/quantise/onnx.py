@@ -10,14 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from tasks.deploy.quantise.graph import LAYERS, WEIGHTED, Graph
+from tasks.common.layer_graph import LAYERS, WEIGHTED, Graph
 from tasks.deploy.quantise.onnx_activations import Ranges, add_for_hard_sigmoids, use_int8_kernels
 from tasks.deploy.quantise.onnx_channels import align_channels
 from tasks.deploy.quantise.onnx_editor import Editor, attribute
 from tasks.deploy.quantise.onnx_executed import operators_of
 from tasks.deploy.quantise.onnx_graph import dequantise_by_channel, name_nodes, nodes_of
 from tasks.deploy.quantise.onnx_stem import BYTES, drop_rounding, read_bytes
-from tasks.deploy.quantise.quantiser import PROBES, Floats, Images, Quantised, Quantiser, in_batches
+from tasks.deploy.quantise.quantiser import PROBES, Floats, Images, Limit, Quantised, Quantiser, Seen, in_batches
 from tasks.deploy.runtimes import needed, readable
 
 # fmt: off
@@ -55,6 +55,7 @@ class OnnxQuantiser(Quantiser):
         self.input = first.name
         batch = first.type.tensor_type.shape.dim[0].dim_value or 1
         self.images = in_batches(batches, batch)
+        self.first = self.images[0]
         self.ranges = self.collect()
 
     def collect(self) -> Ranges:
@@ -79,6 +80,19 @@ class OnnxQuantiser(Quantiser):
         for name, low, high in zip(names, lowest, highest, strict=True):
             self.refuse_unless(bool(np.isfinite((low, high)).all()), name)
         return {name: (float(low), float(high)) for name, low, high in zip(names, lowest, highest, strict=True)}
+
+    def seen(self) -> dict[str, Seen]:
+        helper, model, names = self.onnx.helper, self.copied(outputs=()), list(self.ranges)
+        for statistic in ("ReduceMin", "ReduceMax", "ReduceMean"):
+            for name in names:
+                model.graph.node.append(helper.make_node(statistic, [name], [f"{name}/{statistic}"], keepdims=0))
+                model.graph.output.append(self.float_output(f"{name}/{statistic}"))
+        values = self.session(model.SerializeToString()).run(None, {self.input: self.images[0]})
+        return {name: Seen(*map(float, values[at :: len(names)])) for at, name in enumerate(names)}
+
+    def set_range(self, name: str, low: Limit, high: Limit) -> None:
+        assert isinstance(low, float) and isinstance(high, float), "one for all channels"
+        self.ranges[name] = (low, high)
 
     def write(self, target: Path, keep: Collection[str] = ()) -> Quantised:
         self.check_known(keep)

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from tasks.deploy.quantise.graph import Node, Operator
+from tasks.common.layer_graph import Node, Operator
 
 OPERATORS: dict[str, Operator] = {
     "Conv": "conv",

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from tasks.deploy.quantise.graph import Graph, Node, Operator
-from tasks.deploy.quantise.quantiser import PROBES, Floats, Images, Part, Quantised, Quantiser, in_batches
+from tasks.common.layer_graph import Graph, Node, Operator
+from tasks.deploy.quantise.quantiser import PROBES, Floats, Images, Limit, Part, Quantised, Quantiser, Seen, in_batches
 from tasks.deploy.runtimes import needed, openvino_core, readable
 
 OPERATORS: dict[str, Operator] = {
@@ -57,6 +57,7 @@ class OpenVinoQuantiser(Quantiser):
         self.layers = self.graph.layers()
         batch = self.model.inputs[0].get_partial_shape()[0]
         self.images = in_batches(batches, batch.get_length() if batch.is_static else 1)
+        self.first = self.images[0]
         self.int8 = self.collect()
         for operator in self.int8.get_ops():
             if operator.get_type_name() == "FakeQuantize":
@@ -75,6 +76,40 @@ class OpenVinoQuantiser(Quantiser):
                 ignored_scope=self.nncf.IgnoredScope(names=outside, validate=False),
                 advanced_parameters=self.nncf.AdvancedQuantizationParameters(disable_bias_correction=True),
             )
+
+    def seen(self) -> dict[str, Seen]:
+        model = self.model.clone()
+        outputs = {operator.get_friendly_name(): operator for operator in model.get_ops()}
+        names = {
+            name: outputs[source]
+            for name, source in ((each.get_friendly_name(), source_of(each)) for each in self.roundings())
+            if source in outputs
+        }
+        compiled = self.compiled(
+            self.openvino.Model([each.output(0) for each in names.values()], model.get_parameters())
+        )
+        values = list(compiled(self.images[0]).to_tuple())
+        return {
+            name: Seen(float(each.min()), float(each.max()), float(each.mean()))
+            for name, each in zip(names, values, strict=True)
+        }
+
+    def set_range(self, name: str, low: Limit, high: Limit) -> None:
+        (rounding,) = [each for each in self.roundings() if each.get_friendly_name() == name]
+        for entry, limit in zip(rounding.inputs()[1:], (low, high, low, high), strict=True):
+            shape = list(entry.get_source_output().get_shape())
+            given = np.asarray(limit, np.float32)
+            values = np.array(np.broadcast_to(given.reshape(1, -1, 1, 1) if given.ndim else given, shape))
+            entry.replace_source_output(self.openvino.opset1.constant(values).output(0))
+
+    def roundings(self) -> list[Any]:
+        """The operators of the int8 model that round activations."""
+        return [
+            each
+            for each in self.int8.get_ops()
+            if each.get_type_name() == "FakeQuantize"
+            and each.input_value(0).get_node().get_type_name() not in ("Constant", "Convert")
+        ]
 
     def write(self, target: Path, keep: Collection[str] = ()) -> Quantised:
         self.check_known(keep)
@@ -124,6 +159,11 @@ class OpenVinoQuantiser(Quantiser):
                 int8 = precision in INT8
                 found.append(("conversions" if kind in CONVERSIONS else "int8" if int8 else "floats", kind))
         return Quantised.of(found)
+
+
+def source_of(rounding: Any) -> str:
+    """The name of the operator whose result is rounded."""
+    return str(rounding.input_value(0).get_node().get_friendly_name())
 
 
 def prefer_vnni(path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tasks.deploy.quantise.graph import Layer
+from tasks.common.layer_graph import Layer
 from tasks.deploy.quantise.litert import LiteRtQuantiser
 from tasks.deploy.quantise.onnx import OnnxQuantiser
 from tasks.deploy.quantise.openvino import OpenVinoQuantiser

@@ -5,13 +5,13 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Self, get_args
+from typing import Literal, NamedTuple, Self, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tasks.common.errors import UserError
-from tasks.deploy.quantise.graph import Layer
+from tasks.common.layer_graph import Layer
 
 Images = NDArray[np.uint8]
 Floats = NDArray[np.float32]
@@ -19,6 +19,17 @@ LEAST = 8  # minimum number of calibration images
 PROBES = 4  # number of them used by last_outputs
 Part = Literal["int8", "conversions", "floats"]
 PARTS: tuple[Part, ...] = get_args(Part)
+
+
+Limit = float | list[float]
+
+
+class Seen(NamedTuple):
+    """What a tensor holds: its smallest, largest and mean value."""
+
+    low: float
+    high: float
+    mean: float
 
 
 @dataclass(frozen=True)
@@ -65,10 +76,12 @@ class Quantiser(ABC):
     Attributes:
         source: the float file.
         layers: operators that can run in int8, in order.
+        first: the first batch of the images, (N, 3, H, W) whatever the file's layout.
     """
 
     source: Path
     layers: list[Layer]
+    first: Images
 
     @abstractmethod
     def write(self, target: Path, keep: Collection[str] = ()) -> Quantised:
@@ -77,6 +90,14 @@ class Quantiser(ABC):
     @abstractmethod
     def last_outputs(self, keep: Collection[str]) -> list[Floats]:
         """Outputs of the last layers with weights for a few of the images, in int8 except the layers of these names."""
+
+    @abstractmethod
+    def seen(self) -> dict[str, Seen]:
+        """What the tensors with a range hold in float for the first batch of images, by name."""
+
+    @abstractmethod
+    def set_range(self, name: str, low: Limit, high: Limit) -> None:
+        """Set the range of one of these tensors, of each channel if the format has it so."""
 
     def check_known(self, keep: Collection[str]) -> None:
         """Raises a UserError for the name of an unknown layer."""

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from tasks.common.errors import UserError
+from tasks.deploy.decode import arranged
 from tasks.deploy.runners.runner import Arrays, Images, Runner
 from tasks.deploy.runtimes import needed, quiet, readable
 
@@ -46,8 +47,7 @@ class LiteRtRunner(Runner):
         self.names, self.outputs = names, [outputs[name] for name in names]
 
     def of_batch(self, images: Images) -> Arrays:
-        seen = images if self.layout == "NCHW" else np.stack([images[:, colour] for colour in range(3)], 3)
-        self.interpreter.set_tensor(self.input, seen)
+        self.interpreter.set_tensor(self.input, arranged(images, {"input": {"layout": self.layout}}))
         self.interpreter.invoke()
         return {
             name: self.interpreter.get_tensor(index) for name, index in zip(self.names, self.outputs, strict=True)

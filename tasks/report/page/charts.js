@@ -158,9 +158,12 @@ function nearest(values, place) {
   return place;
 }
 
-function tickText(tick) {
+// A tick's number, with as many digits as tell it from the others.
+function tickText(tick, all = [tick]) {
   const size = Math.abs(tick);
-  return size && (size >= 1e5 || size < 1e-3) ? tick.toExponential(1) : String(Number(tick.toPrecision(3)));
+  let digits = 3;
+  while (digits < 9 && new Set(all.map((each) => each.toPrecision(digits))).size < new Set(all).size) digits++;
+  return size && (size >= 1e5 || size < 1e-3) ? tick.toExponential(1) : String(Number(tick.toPrecision(digits)));
 }
 
 // A range with room around the values; a flat curve lies in the middle of a small one, and zeros at the bottom.

@@ -1,7 +1,6 @@
 // The file that an export has written.
 
-function exportedParts({ file, bytes, runtime, precision, outputs, input, heads, checkpoint, versions, sha256, page, task, place }) {
-  const here = place || "<this folder>";
+function exportedParts({ file, bytes, runtime, precision, outputs, input, heads, checkpoint, versions, sha256, page, predict }) {
   return [
     definitions([
       ["file", bytes ? `${file}, ${big(bytes, [[1e9, " GB"], [1e6, " MB"], [1e3, " kB"], [1, " bytes"]])}` : file],
@@ -15,13 +14,7 @@ function exportedParts({ file, bytes, runtime, precision, outputs, input, heads,
       ["SHA-256", sha256],
     ]),
     page && [note("A page that runs it in a browser is in ", h("a", { href: "page/" }, "page/"), "; browsers open it from a server:"),
-      copied(`python -m tasks.page ${quotedWord(`${here}/page`)}`)],
-    task && [note("Its predictions on photos of yours:"),
-      copied(`python -m tasks.${task} mode=predict model=${quotedWord(`${here}/${file}`)} input=photos`)],
+      copied(page)],
+    predict && [note("Its predictions on photos of yours:"), copied(predict)],
   ];
-}
-
-// A path as a shell takes it.
-function quotedWord(path) {
-  return /^[\w./:@%+,=~-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`;
 }

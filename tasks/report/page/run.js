@@ -149,7 +149,7 @@ const FIRST = ["search", "exported", "gate", "benchmark"];
 
 function show(data) {
   watchColours();
-  const own = [guarded("outcome", "Results", () => outcomeSections(data.outcome, { ...data.exported, task: data.run.task, place: data.run.place }, data.run.changed))].flat();
+  const own = [guarded("outcome", "Results", () => outcomeSections(data.outcome, data.exported, data.run.changed))].flat();
   const first = own.filter((each) => each && FIRST.includes(each.id)); // what such a run is for
   const sections = [
     first,

@@ -33,10 +33,10 @@ function drawScatter(layer, points, width, { x, y, zero, front, log }) {
   };
   const wide = Math.max(2, Math.floor((width - left - right) / 55));
   const marks = [
-    ...(log ? decades : ticks)(across.low, across.high, wide).flatMap((value) => [line(across.at(value), top, across.at(value), height - bottom),
-      word(log ? short(10 ** value) : tickText(value), { x: across.at(value), y: height - bottom + 16, "text-anchor": "middle" })]),
-    ...ticks(up.low, up.high, 6).flatMap((value) => [line(left, up.at(value), width - right, up.at(value)),
-      word(tickText(value), { x: left - 8, y: up.at(value) + 4, "text-anchor": "end" })]),
+    ...(log ? decades : ticks)(across.low, across.high, wide).flatMap((value, _place, all) => [line(across.at(value), top, across.at(value), height - bottom),
+      word(log ? short(10 ** value) : tickText(value, all), { x: across.at(value), y: height - bottom + 16, "text-anchor": "middle" })]),
+    ...ticks(up.low, up.high, 6).flatMap((value, _place, all) => [line(left, up.at(value), width - right, up.at(value)),
+      word(tickText(value, all), { x: left - 8, y: up.at(value) + 4, "text-anchor": "end" })]),
     word(x, { x: (left + width - right) / 2, y: height - 8, "text-anchor": "middle" }),
     word(y, { transform: `translate(12 ${(top + height - bottom) / 2}) rotate(-90)`, "text-anchor": "middle" }),
   ];

@@ -12,13 +12,16 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from backbones.torch_file import read_checkpoint
 from tasks.common.charts import Point as Dot
 from tasks.common.charts import front
+from tasks.common.console import report
 from tasks.common.errors import UserError
 from tasks.data.loading.splits import Splits
 from tasks.engine.learner import Learner
+from tasks.latency.device import DeviceLatency
 from tasks.latency.meters import make_meter
 from tasks.search.block.identity import identity
 from tasks.search.block.space import Point, Space
 from tasks.search.block.study import FINISHED, Study
+from tasks.search.measured import measured_points
 from tasks.search.networks import Networks
 from tasks.search.proxy import Proxy, proxy_splits
 from tasks.search.settings import BlockSettings
@@ -46,13 +49,16 @@ class Candidates:
         self.holdout = splits.holdout
         self.meter = make_meter(settings.latency, settings.target.name, networks.size)
         self.space = Space(networks.seed_plan, settings.choices)
+        if isinstance(self.meter, DeviceLatency):
+            self.space.restrict(measured_points(self.meter, self.space, networks))
+            report(f"device    {self.meter.device}: {self.space.count} networks are measured; others are not tried")
         first = {"seed": self.space.width(1.0)}
         filters = settings.choices["filters"]
         for width in settings.widths:
             if width not in filters:
                 raise UserError(f"search.widths: {width} is none of search.filters={filters}")
-            if width != 1:
-                first[f"width {width}"] = self.space.width(width)
+            if width != 1 and self.space.holds(point := self.space.width(width)):
+                first[f"width {width}"] = point
         goal = settings.target.amount.of(self.cost(first["seed"]))
         self.check_reachable(goal)
         images = proxy_splits(networks.run, settings.proxy, splits)
@@ -80,12 +86,15 @@ class Candidates:
 
     def check_reachable(self, goal: float) -> None:
         """Raises a UserError for a goal below the cost of the cheapest choices everywhere."""
-        narrowest = min(self.settings.choices["filters"])
-        if self.cost(self.space.width(narrowest)) <= goal:  # enough for most goals, without more measuring
-            return
-        choices = self.space.choices.items()
-        point = {key: min(values, key=lambda value: self.cost({key: value})) for key, values in choices}
-        least = self.cost(point)
+        if self.space.listed is not None:
+            least = min(map(self.cost, self.space.listed))
+        else:
+            narrowest = min(self.settings.choices["filters"])
+            if self.cost(self.space.width(narrowest)) <= goal:  # enough for most goals, without more measuring
+                return
+            choices = self.space.choices.items()
+            point = {key: min(values, key=lambda value: self.cost({key: value})) for key, values in choices}
+            least = self.cost(point)
         if least > goal:
             raise UserError(
                 f"target.{self.meter.name}: {self.meter.format(goal)} cannot be reached by these choices: the smallest "

@@ -42,6 +42,8 @@ def identity(splits: Splits, networks: Networks) -> dict[str, Any]:
             del said[key]
     if whole["target"]["latency"] is not None:
         said.update({f"latency.{key}": whole["latency"][key] for key in ("runtime", "threads", "precision")})
+        if whole["latency"].get("device") is not None:  # studies of before lack the key
+            said["latency.device"] = digest(str(whole["latency"]["device"]))
     said |= {"data set": contents(splits.train), "classes": {kind: list(all) for kind, all in splits.classes.items()}}
     return {key: value for key, value in (said | teacher(whole["distill"])).items() if key not in NO_MATTER}
 

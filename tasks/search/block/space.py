@@ -51,7 +51,7 @@ class Space:
 
     Attributes:
         choices: by keys like "stage1.kernel", the values that make different networks, if there are several.
-        count: number of points.
+        listed: the only points, if restrict() was called.
 
     Raises:
         UserError: for choices that do not include the seed.
@@ -67,7 +67,16 @@ class Space:
         self.neutral = {f"stage{n}.{knob}": v for n in range(1, len(self.stages) + 1) for knob, v in NEUTRAL.items()}
         distinct = {key: self.distinct(key, choices[key.partition(".")[2]]) for key in self.neutral}
         self.choices = {key: values for key, values in distinct.items() if len(values) > 1}
-        self.count = math.prod(len(values) for values in self.choices.values())
+        self.listed: list[Point] | None = None
+
+    @property
+    def count(self) -> int:
+        """Number of points."""
+        return math.prod(map(len, self.choices.values())) if self.listed is None else len(self.listed)
+
+    def restrict(self, points: Sequence[Point]) -> None:
+        """Leave only these points."""
+        self.listed = [dict(point) for point in points]
 
     def distinct(self, key: str, values: Sequence[Any]) -> tuple[Any, ...]:
         """Drop values that make the same network as an earlier value, if nothing else is changed."""
@@ -78,8 +87,15 @@ class Space:
         """Network of a point; missing choices are the seed's."""
         return self.built({**self.neutral, **point})
 
+    def holds(self, point: Point) -> bool:
+        """Whether a point of these choices is one of the space's."""
+        return self.listed is None or point in self.listed
+
     def points(self) -> Iterator[Point]:
         """Iterate over all points."""
+        if self.listed is not None:
+            yield from self.listed
+            return
         for values in product(*self.choices.values()):
             yield dict(zip(self.choices, values, strict=True))
 

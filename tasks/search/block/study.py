@@ -128,6 +128,8 @@ class Study:
         trials = self.trials()
         tried = [trial.params for trial in trials if trial.state in (*FINISHED, TrialState.RUNNING)]
         for _ in range(DRAWS):
+            if self.space.listed is not None and not self.is_queued():
+                break  # a draw would hardly ever be one of the list
             trial = self.asked()
             if trial.params not in tried:
                 return trial
@@ -135,6 +137,10 @@ class Study:
             self.shared.release(trial)
         self.study.enqueue_trial(next(point for point in self.space.points() if point not in tried))
         return self.asked()
+
+    def is_queued(self) -> bool:
+        """Whether a network waits to be tried: one of the first, or of an interrupted trial."""
+        return any(trial.state == TrialState.WAITING for trial in self.trials())
 
     def asked(self) -> Trial:
         """Start a trial as Optuna draws it, locked by this process.

@@ -44,8 +44,21 @@ def test_words_of_other_toolkits(line):
 @pytest.mark.parametrize("task", ["segment", "detect", "classify", "multitask"])
 def test_our_own_words_pass(task):
     keys = [str(key) for key in configuration(task=task)]
-    check_words([f"{key}=x" for key in keys if key not in ("data", "model")], keys_of(task))
-    check_words(["-m", "--cfg", "job", "--config-dir", "epochs=5", "data.batch_size=2", "~ema"], keys_of(task))
+    check_words([f"{key}=x" for key in keys if key not in ("data", "model", "device")], keys_of(task))
+    check_words(
+        [
+            "device=phone.json",
+            "device=[a.txt,'b c.txt']",
+            "-m",
+            "--cfg",
+            "job",
+            "--config-dir",
+            "epochs=5",
+            "data.batch_size=2",
+            "~ema",
+        ],
+        keys_of(task),
+    )
 
 
 def test_what_is_named_is_there():

@@ -83,7 +83,9 @@ DAMAGES = {
     "has format newest; this version reads up to 1": json.dumps(WHOLE | {"format": "newest"}),
     "it lacks tasks": json.dumps({key: value for key, value in WHOLE.items() if key != "tasks"}),
     "it lacks task, file, runtime, precision": json.dumps({"format": 1}),
-    "runtime abacus is not one of onnx, openvino, litert, executorch, torch": json.dumps(WHOLE | {"runtime": "abacus"}),
+    "runtime abacus is not one of onnx, openvino, litert, ncnn, executorch, coreml, torch": json.dumps(
+        WHOLE | {"runtime": "abacus"}
+    ),
     "describes other.onnx, not model.onnx": json.dumps(WHOLE | {"file": "other.onnx"}),
     "tasks is not a table": json.dumps(WHOLE | {"tasks": []}),
     "input is not a table": json.dumps(WHOLE | {"input": []}),

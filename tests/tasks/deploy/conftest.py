@@ -12,6 +12,7 @@ import pytest
 import torch
 from torch import nn
 
+from benchmarks.lively import enlivened
 from tasks.app.resolve import Settings, composed
 from tasks.checkpoint.checkpoint import make_metadata
 from tasks.checkpoint.manifest import read_json, write_manifest
@@ -20,10 +21,10 @@ from tasks.data.transforms.letterbox import Stretch
 from tasks.deploy.decoders import DECODERS
 from tasks.deploy.describe import describe
 from tasks.deploy.network import Traced, trace
-from tasks.deploy.runners.opening import open_runner
 from tasks.deploy.runners.runner import Runner
 from tasks.deploy.settings import ExportSettings
 from tasks.deploy.writers.by_format import WRITERS
+from tasks.deploy.written import open_written
 from tasks.engine.build import build
 from tasks.engine.learner import Learner
 from tests.tasks.deploy.decoder_cases import HERE, NPY, Decoder, compiled, started
@@ -58,18 +59,8 @@ def noise(count: int, size: tuple[int, int] = SIZE, seed: int = 0) -> torch.Tens
 
 
 def enliven(learner: Learner) -> Learner:
-    """Statistics and weights like those of a training: no normalisation does nothing, outputs differ clearly."""
-    torch.manual_seed(0)
-    for module in learner.modules():
-        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
-            module.momentum = None  # the mean of all batches
-            nn.init.uniform_(module.weight, 0.5, 1.5)
-            nn.init.normal_(module.bias, std=0.3)
-        elif isinstance(module, nn.Conv2d | nn.Linear) and module.bias is not None:  # no normalisation behind it
-            nn.init.normal_(module.weight, std=3 * module.weight[0].numel() ** -0.5)
-    with torch.no_grad():
-        learner.train()(noise(8))
-    return learner.eval()
+    """Statistics and weights like those of a training, from the same noise each time."""
+    return enlivened(learner, noise(8))
 
 
 def settings(*overrides: str) -> Settings:
@@ -107,7 +98,7 @@ def ship(folder: Path, learner: Learner, export: ExportSettings, traced: Traced,
     write = WRITERS[export.format]
     files = write(traced, folder / manifest["file"], manifest, export.precision)
     write_manifest(folder, manifest, files)
-    return ExportedLearner(learner, open_runner(folder / manifest["file"], manifest, threads=1), manifest, folder)
+    return ExportedLearner(learner, open_written(folder / manifest["file"], manifest, threads=1), manifest, folder)
 
 
 @pytest.fixture(scope="session")

@@ -18,8 +18,9 @@ from tasks.common.charts import Point, front
 from tasks.common.errors import UserError
 from tasks.common.task_info import nameless
 from tasks.deploy import benchmark as module
-from tasks.deploy.bench.candidates import candidates, score_of
+from tasks.deploy.bench.candidates import Found, candidates
 from tasks.deploy.bench.of_network import NetworkStages
+from tasks.deploy.bench.score import scores_of
 from tasks.deploy.bench.stages import photo_of
 from tasks.deploy.bench.table import publish, short_names, worth_of
 from tasks.deploy.bench.workers import worker
@@ -39,7 +40,7 @@ def settings(task: str, *overrides: str):
 def found(task: str, *overrides: str):
     """What the overrides say is to be measured."""
     used = settings(task, *overrides)
-    return candidates(used.run, used.benchmark, [])
+    return candidates(used.run, used.benchmark, []).candidates
 
 
 def row(name: str, milliseconds: float, **more) -> dict:
@@ -102,10 +103,11 @@ def test_a_checkpoint_beside_its_exported_file(command, tmp_path):
         f"hydra.run.dir={tmp_path / 'out'}",
     )  # fmt: skip
     assert result.status == 0, result.err
-    ours, exported = json.loads((tmp_path / "out" / "benchmark.json").read_text())
-    assert (ours["name"], exported["name"]) == ("best.ckpt", "model.onnx")
+    by_name = {row["name"]: row for row in json.loads((tmp_path / "out" / "benchmark.json").read_text())}
+    ours, exported = by_name["best.ckpt"], by_name["model.onnx"]
     assert ours["runtime"].startswith("torch ") and exported["runtime"].startswith("onnxruntime ")
     assert (ours["top1"], exported["top1"]) == (0.5, 0.25)
+    assert ours["front"] and ours["rank"] == 1 and exported["rank"] == (1 if exported["front"] else 2)
     assert ours["params"] == exported["params"] > 1000 and ours["multiply_adds"] == exported["multiply_adds"] > 1000
     assert ours["file_bytes"] == checkpoint.stat().st_size and exported["file_bytes"] == file.stat().st_size
     for measured in (ours, exported):
@@ -114,7 +116,7 @@ def test_a_checkpoint_beside_its_exported_file(command, tmp_path):
         stages = [measured[f"{stage}_p50_ms"] for stage in ("prepare", "network", "finish")]
         assert min(stages) > 0 and measured["whole_p50_ms"] >= max(stages)
     rows = list(csv.DictReader((tmp_path / "out" / "benchmark.csv").open()))
-    assert [line["name"] for line in rows] == ["best.ckpt", "model.onnx"] and rows[1]["top1"] == "0.25"
+    assert {line["name"]: line["top1"] for line in rows} == {"best.ckpt": "0.5", "model.onnx": "0.25"}
     assert (tmp_path / "out" / "pareto.png").is_file() and "top1 against latency" in result.out
 
 
@@ -153,7 +155,7 @@ def test_networks_take_turns_and_medians_are_of_all_rounds(monkeypatch, tmp_path
 
     (one,) = found("classify", "benchmark.classes=3")
     two = [one._replace(name="a"), one._replace(name="b", learner=None)]
-    monkeypatch.setattr(module, "candidates", lambda *_: two)
+    monkeypatch.setattr(module, "candidates", lambda *_: Found(two, []))
     monkeypatch.setattr(module, "worker", fake)
     used = settings("classify")
     module.benchmark(used.run, used.benchmark, [], tmp_path)
@@ -212,6 +214,81 @@ def test_wrong_input_is_one_line(tmp_path):
         process.ask(candidate.job)
 
 
+def test_a_folder_is_ranked_beside_a_device_and_what_cannot_be_measured_is_named(command, tmp_path):
+    pytest.importorskip("onnxruntime")
+    models = tmp_path / "models"
+    for name, classes, score in (("a", "rgb", 0.5), ("b", "rgb", 0.25), ("c", "xyz", 0.9), ("d", "rgb", 0.1)):
+        metadata = {"tasks": {"classify": {"classes": list(classes)}}}
+        path = write_file(models / name / "model.onnx", metadata)
+        (models / name / "metrics.json").write_text(json.dumps({"top1": score, "images": 4}))
+        (models / name / "card.json").unlink()
+    (models / "d" / "model.onnx").write_bytes(path.read_bytes()[:100])
+    (models / "e").mkdir()
+    (models / "e" / "model.pt2").write_bytes(b"broken")
+    hashes = [json.loads((models / name / "model.json").read_text())["sha256"]["model.onnx"] for name in "ab"]
+    assert hashes[0] == hashes[1]  # the same bytes: a device could not tell them apart
+    onnx = pytest.importorskip("onnx")
+    graph = onnx.load(models / "b" / "model.onnx")
+    graph.doc_string = "b"
+    onnx.save(graph, models / "b" / "model.onnx")
+    manifest = json.loads((models / "b" / "model.json").read_text())
+    manifest.pop("sha256")
+    write_manifest(models / "b", manifest, ["model.onnx"])
+    hashes[1] = json.loads((models / "b" / "model.json").read_text())["sha256"]["model.onnx"]
+    entries = [
+        {"file": f"{n}.onnx", "sha256": sha, "program": "onnxruntime_perf_test", "latency_ms": ms}
+        for n, (sha, ms) in enumerate(zip(hashes, (9.5, 4.5), strict=True))
+    ]
+    device = tmp_path / "phone.json"
+    device.write_text(json.dumps({"format": 1, "device": "Pixel", "made_by": "me", "threads": 1, "files": entries}))
+    words = ("classify", "mode=benchmark", *SHORT, f"model={models}", f"device={device}")
+    result = command(*words, f"hydra.run.dir={tmp_path / 'out'}")
+    assert result.status == 0, result.err
+    rows = json.loads((tmp_path / "out" / "benchmark.json").read_text())
+    assert sorted((row["name"], row["top1"], row["score_from"]) for row in rows) == [
+        ("a/model.onnx", 0.5, "metrics.json"),
+        ("b/model.onnx", 0.25, "metrics.json"),
+    ]
+    assert [(row["name"], row["device_ms"], row["device_rank"]) for row in rows] == [
+        ("b/model.onnx", 4.5, 1),
+        ("a/model.onnx", 9.5, 1),
+    ]
+    lines = [line for line in result.out.splitlines() if line.startswith("left out  ")]
+    assert len(lines) == 3, result.out
+    assert "d/model.onnx is cut off or was changed" in lines[0] and "model.pt2" in lines[1]
+    assert "c/model.onnx: its classes or data set are others than those of most files (classify: x, y, z" in lines[2]
+    assert "front     a/model.onnx" in result.out and "milliseconds on Pixel" in result.out
+    metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert (metrics["files"], metrics["left_out"], metrics["device_front"], metrics["device_front_ms"]) == (
+        2,
+        3,
+        2,
+        4.5,
+    )
+    assert json.loads((tmp_path / "out" / "device.json").read_text())["files"][0]["runtime"] == "onnx"
+    assert "adb push" in (tmp_path / "out" / "devices.txt").read_text()
+    assert (tmp_path / "out" / "device" / "2_model.onnx").is_file()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("model=nowhere",), "model=nowhere: no such file"),
+        (("device=phone.json",), "device=… is of exported files: model=… names them"),
+        (("model={folder}", "device=phone.json"), "device=phone.json: no such file"),
+        (("model={folder}",), "no exported file is in this folder"),
+        (("model={folder}", "benchmark.rank=mAP"), "benchmark.rank=mAP is not one of top1"),
+        (("model={folder}", "benchmark.latency=fast"), "benchmark.latency=fast is not one of network, whole, or null"),
+        (("mode=train", "device={folder}/phone.txt"), "a device's result is for mode=benchmark"),
+        (("device=cuda:0",), "device=cuda:0: write trainer.accelerator=cuda"),
+    ],
+)
+def test_wrong_words_are_one_line(words, message, command, tmp_path):
+    (tmp_path / "phone.txt").touch()
+    result = command("classify", "mode=benchmark", *(word.format(folder=tmp_path) for word in words))
+    assert result.status == 2 and message in result.err and len(result.err.splitlines()) == 1, result.err
+
+
 def test_a_process_that_breaks_says_why():
     with worker("broken", 1) as process, pytest.raises(UserError, match="broken cannot be measured: KeyError: 'photo'"):
         process.ask({})
@@ -246,11 +323,13 @@ def test_memory_is_what_came_on_top():
 
 def test_the_main_score_of_one_task_and_of_several(tmp_path):
     file = tmp_path / "metrics.json"
-    assert score_of(file, ["segment"]) == {}
-    file.write_text(json.dumps({"mIoU": 0.25, "segment/mIoU": 0.5, "detect/mAP": 0.25, "classify/top1": None}))
-    assert score_of(file, ["segment"]) == {"mIoU": 0.25}
-    assert score_of(file, ["segment", "detect"]) == {"score": 0.375}
-    assert score_of(file, ["segment", "classify"]) == {}
+    assert scores_of(file, ["segment"]) == {}
+    scores = {"mIoU": 0.25, "segment/mIoU": 0.5, "detect/mAP": 0.25, "classify/top1": None, "images": 7}
+    file.write_text(json.dumps(scores))
+    assert scores_of(file, ["segment"]) == {"mIoU": 0.25, "score_images": 7}
+    both = {"segment/mIoU": 0.5, "detect/mAP": 0.25, "score": 0.375, "score_images": 7}
+    assert scores_of(file, ["segment", "detect"]) == both
+    assert scores_of(file, ["segment", "classify"]) == {"segment/mIoU": 0.5, "score_images": 7}
 
 
 def test_the_front_is_what_no_other_beats():

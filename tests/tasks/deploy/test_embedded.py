@@ -76,7 +76,7 @@ def test_weights_of_an_openvino_file_that_are_missing(shipped, tmp_path):
         read_manifest(path)
 
 
-@pytest.mark.parametrize("suffix", [".onnx", ".xml", ".tflite", ".pt2", ".pte"])
+@pytest.mark.parametrize("suffix", [".onnx", ".xml", ".tflite", ".param", ".pt2", ".pte"])
 def test_what_holds_no_description(tmp_path, suffix):
     path = tmp_path / f"model{suffix}"
     for content in (

@@ -1,6 +1,6 @@
 import pytest
 
-from tasks.deploy.quantise.graph import Graph, Node
+from tasks.common.layer_graph import Graph, Node
 
 
 def chain(*nodes):

@@ -26,10 +26,10 @@ def write(folder, manifest):
 
 
 def test_all_files_of_a_format_count(tmp_path):
-    assert exported(tmp_path) == {}
+    assert exported(tmp_path, "segment", None) == {}
     (tmp_path / "model.xml").write_bytes(b"12345")
     (tmp_path / "model.bin").write_bytes(b"12")
-    assert exported(write(tmp_path, MANIFEST)) == {
+    assert exported(write(tmp_path, MANIFEST), "segment", "outputs/my file") == {
         "file": "model.xml",
         "bytes": 7,
         "runtime": "openvino",
@@ -40,19 +40,24 @@ def test_all_files_of_a_format_count(tmp_path):
         "checkpoint": "best.ckpt",
         "versions": "torch 2.15.0, openvino 2026",
         "sha256": "12ab",
-        "page": False,
+        "page": None,
+        "predict": "python -m tasks.segment mode=predict model='outputs/my file/model.xml' input=photos",
     }
+    (tmp_path / "page").mkdir()
+    (tmp_path / "page" / "index.html").touch()
+    found = exported(tmp_path, None, None)
+    assert (found["page"], found["predict"]) == ("python -m tasks.page '<this folder>/page'", None)
 
 
 @pytest.mark.parametrize("file", ["../secret", "/etc/passwd", 3, None, ""])
 def test_no_file_elsewhere_is_looked_at(tmp_path, file):
-    assert exported(write(tmp_path, MANIFEST | {"file": file})) == {}
+    assert exported(write(tmp_path, MANIFEST | {"file": file}), "segment", None) == {}
 
 
 def test_odd_entries_do_no_harm(tmp_path):
     odd = {"file": "model.onnx", "input": [], "tasks": [], "versions": "x", "sha256": 1, "checkpoint": None}
-    found = exported(write(tmp_path, odd))
+    found = exported(write(tmp_path, odd), "segment", None)
     assert (found["bytes"], found["heads"], found["versions"], found["sha256"]) == (0, "", "", None)
     (tmp_path / "model.json").write_text("{")
     with pytest.raises(UserError, match=r"model\.json cannot be read"):
-        exported(tmp_path)
+        exported(tmp_path, "segment", None)

@@ -57,6 +57,28 @@ def test_scores_over_latency_where_all_have_one_and_odd_values_nowhere(shown, ch
     assert shown(benchmark_json=rows) == {"Latency and million multiply-adds": [["net0", 2, 1]]}
 
 
+def test_ranks_here_and_on_a_device(shown, chromium, tmp_path):
+    rows = [{"name": f"<b>{k}", **ROW, **TIMES, "whole_p50_ms": 9.0 - k, "mAP": 0.5 + k / 1000} for k in range(3)]
+    ranked = {"rank_by": "mAP", "rank_time": "whole_p50_ms", "device_name": "<i>phone"}
+    for k, row in enumerate(rows):
+        row |= ranked | {"rank": 3 - k, "front": k == 2, "beaten_by": None if k == 2 else "<b>2"}
+        row |= {"device_ms": 3.0 + k, "device_rank": 1, "device_front": True, "device_beaten_by": None}
+    rows[0] |= {"device_ms": None, "device_rank": None, "device_front": None}
+    (tmp_path / "metrics.json").write_text('{"files": 3, "front": 1}')  # no scores
+    assert shown(benchmark_json=rows) == {
+        "Latency on <i>phone and mAP": [["<b>1", 4, 0.501], ["<b>2", 5, 0.502]],
+        "Latency and mAP": [["<b>0", 9, 0.5], ["<b>1", 8, 0.501], ["<b>2", 7, 0.502]],
+    }
+    notes = chromium.texts("#benchmark .note")
+    assert notes[1].startswith("The front on <i>phone: <b>1, <b>2. No other is faster at an equal or better mAP.")
+    assert "The front on the machine that measured: <b>2" in notes[2] and "2 of 3 are beaten" in notes[2]
+    heads = chromium.texts("#benchmark table:first-of-type th")
+    assert heads[:5] == ["name", "rank on <i>phone", "rank", "mAP", "<i>phone ms"]
+    assert chromium.texts("#scores") == []
+    labels = chromium.texts(".scatter text")
+    assert "0.5005" in labels and labels.count("0.501") <= 2  # close scores have digits enough
+
+
 def test_names_that_would_lie_on_each_other_are_left_out(shown, chromium):
     rows = [{"name": f"a network with a long name {k}", **ROW, **TIMES, "mAP": 0.5 + k / 1000} for k in range(12)]
     rows += [{"name": "far", **ROW, **TIMES, "network_p50_ms": 1.0, "mAP": 0.1}]

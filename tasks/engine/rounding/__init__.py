@@ -1,0 +1,1 @@
+"""Quantisation-aware training: a network that rounds as int8 files do. The rounding itself is torchao's."""
