@@ -170,6 +170,15 @@ class Learner(lightning.LightningModule):
             terms.update((f"{prefix}{part}", term.detach()) for part, term in parts.items())
         return losses, terms
 
+    def unlearned(self, losses: Mapping[str, Tensor]) -> list[nn.Parameter]:
+        """Parameters that may have no gradient because this process's batch lacks a trained task's labels."""
+        trained = {name: task for name, task in self.each_task() if name not in self.frozen | self.inactive_heads}
+        lacking: list[nn.Module] = [task for name, task in trained.items() if name not in losses]
+        if not lacking:
+            return []
+        modules = (*lacking, self.backbone, self.balance)
+        return [each for module in modules for each in module.parameters() if each.requires_grad]
+
     def shared(self) -> list[nn.Parameter]:
         """Weight of the last convolution before the last block that every task depends on; [] if there is none.
 
@@ -190,8 +199,9 @@ class Learner(lightning.LightningModule):
         losses, terms = self.losses_and_terms(batch)
         self.balance.paused = bool(self.idle) and not self.shared()
         loss: Tensor = self.balance(losses, self.shared)
-        if self.idle and self.trainer.world_size > 1:  # DDP waits for a gradient of every parameter
-            loss = loss + 0 * torch.stack([parameter.flatten()[0] for parameter in self.idle]).sum()
+        if self.trainer.world_size > 1 and (without := [*self.idle, *self.unlearned(losses)]):
+            # DDP waits for a gradient of every parameter
+            loss = loss + 0 * torch.stack([parameter.flatten()[0] for parameter in without]).sum()
         values = {"train/loss": loss} | {f"train/{name}": term for name, term in terms.items()}
         if len(self.tasks) > 1:
             weights = self.balance.weights()

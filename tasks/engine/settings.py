@@ -1,5 +1,6 @@
 """Typed settings of a run: what is built, trained and scored. Validated on construction, without torch."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any, Self
 from backbones.weight_files import OURS, WEIGHTS, published_file
 from tasks.common.errors import UserError, check_file
 from tasks.common.formats import check_runs_here
+from tasks.common.ranks import machines
 from tasks.common.task_info import infos
 from tasks.config.batch import OF_BATCH, BatchSettings, known_processes
 from tasks.config.heads import check_heads, is_multitask
@@ -233,6 +235,7 @@ class TrainerSettings:
     Attributes:
         spec: with all arguments.
         logger: None for no logger.
+        minutes: that a process waits for the others.
     """
 
     spec: Spec
@@ -241,6 +244,7 @@ class TrainerSettings:
     max_epochs: int
     check_every: int
     sync_batchnorm: bool
+    minutes: float = 30.0
 
     @classmethod
     def of(cls, tree: Tree) -> Self:
@@ -254,7 +258,7 @@ class TrainerSettings:
         check_instead(tree)
         if tree["mode"] == "train":
             check_logger(tree)
-        spec = spec_of(tree, "trainer")
+        spec = as_launched(spec_of(tree, "trainer"))
         return cls(
             spec=spec,
             logger=tree.get("logger"),
@@ -262,7 +266,16 @@ class TrainerSettings:
             max_epochs=need(tree, "trainer.max_epochs"),
             check_every=need(tree, "trainer.check_val_every_n_epoch"),
             sync_batchnorm=need(tree, "trainer.sync_batchnorm"),
+            minutes=select(tree, "processes.timeout") or 30.0,
         )
+
+
+def as_launched(spec: Spec) -> Spec:
+    """The trainer's spec for the processes that torchrun or SLURM has started, unless devices or machines are typed."""
+    started = machines()
+    if started is None or math.prod(started) == 1 or (spec.get("devices"), spec.get("num_nodes")) != ("auto", 1):
+        return spec
+    return {**spec, "num_nodes": started[0], "devices": started[1]}
 
 
 @dataclass(frozen=True)

@@ -138,16 +138,13 @@ def score_best(
 ) -> None:
     """Score the best weights of a training that has just ended; `end` is noted when they are."""
     learner, data, _, costs = prepared
-    folder = Path(learner.trainer.strategy.broadcast(str(folder)))  # only the first process knew it
-    checkpoints = folder / "checkpoints"
-    written = [checkpoints / BEST, checkpoints / LAST, Path(str(run.source.resume))]
-    path = next(path for path in written if path.is_file())  # the best, if there was any validation
-    best = open_checkpoint(path, run.task)
+    found: Any = best_of(run, folder / "checkpoints") if learner.trainer.is_global_zero else None
+    path, best = learner.trainer.strategy.broadcast(found)  # the file may be on the first process's machine alone
     for name, entry in learner.each_task():
         entry.recall(best["mobilevision"]["tasks"][name])  # what predictions with this checkpoint will apply
     load_state(learner, best, path)
     if run.learner.finetune.norms == "reestimate" and loaded_norms(learner):
-        if path == checkpoints / BEST:
+        if path.name == BEST and path != Path(str(run.source.resume)):
             reestimate(learner, data, path)
         else:
             report(f"finetune.norms=reestimate changes nothing: no epoch was scored, and {path} is to be resumed")
@@ -155,6 +152,13 @@ def score_best(
     if is_first():
         page.write(state="scoring")
     tracked.results(score(run, learner, data, costs, folder, page, end))
+
+
+def best_of(run: Run, checkpoints: Path) -> tuple[Path, dict[str, Any]]:
+    """The checkpoint to score after a training: the best, if there was any validation."""
+    written = [checkpoints / BEST, checkpoints / LAST, Path(str(run.source.resume))]
+    path = next(path for path in written if path.is_file())
+    return path, open_checkpoint(path, run.task)
 
 
 def ready(run: Run, prepared: Prepared, splits: Splits, folder: Path) -> dict[str, Any]:

@@ -155,6 +155,9 @@ QUANTISE: Rules = {
 RUN_WHERE_PRESENT: Rules = {
     "batchnorm": optional(one_of("shared", "separate")),
     "saving.minutes": optional(POSITIVE),
+    "processes.timeout": POSITIVE,
+    "processes.silence": optional(number(2)),
+    "processes.port": whole(1, optional=True, most=65_535),
     "log": one_of("quiet", "all"),
     **QUANTISE,
     "metric": one_of(*METRICS),

@@ -23,7 +23,7 @@ SCORING = (
     *("trainer.accumulate_grad_batches", "data", "backbone.frozen"),
 )
 NO_MATTER = (  # may differ when a study resumes
-    *("search.trials", "search.study", "search.workers", "search.widths"),
+    *("search.trials", "search.study", "search.workers", "search.widths", "search.weights"),
     *("data.workers", "data.cache", "data.eval_batch_size"),
 )
 LOOKED_AT = 32  # images whose labels and sizes are compared; names are compared for all
