@@ -2,8 +2,8 @@
 
 import functools
 import multiprocessing
-import os
 import re
+import shutil
 import signal
 import time
 from collections.abc import Iterator
@@ -63,7 +63,7 @@ def received(values: Any, order: list[int]) -> Tensor:
 @functools.cache
 def tell_full() -> None:
     """Report once that batches take the slower way."""
-    room = os.statvfs(SHARED).f_frsize * os.statvfs(SHARED).f_blocks if SHARED.exists() else 0
+    room = shutil.disk_usage(SHARED).total if SHARED.exists() else 0
     print(f"{SHARED} ({room / 1e6:.3g} MB) is full: batches come by slower pipes; {REMEDY}", flush=True)
 
 
