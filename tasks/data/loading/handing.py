@@ -78,8 +78,3 @@ def remove(path: Path, process: int) -> None:
     if process == os.getpid():
         with suppress(OSError):
             path.unlink(missing_ok=True)
-
-
-def handed(dataset: Any, start_method: str | None) -> Any:
-    """The data set as a loader gets it: wrapped unless workers are forked."""
-    return dataset if start_method == "fork" else Handed(dataset)
