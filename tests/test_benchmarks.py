@@ -11,6 +11,7 @@ ROOT = Path(__file__).parent.parent
 IMPORTED = {
     "__main__",
     "exported",
+    "large_sets",
     "lively",
     "peers",
     "photos",

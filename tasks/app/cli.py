@@ -233,7 +233,7 @@ def check_composed(config: DictConfig, typed: Sequence[str], implied: Sequence[s
 
 def keys_of(name: str) -> frozenset[str]:
     """Names allowed as the first part of an argument: the configuration's top-level keys and groups."""
-    text = "\n".join(command_file(file).read_text() for file in ("base", name))
+    text = "\n".join(command_file(file).read_text(encoding="utf-8") for file in ("base", name))
     groups = {path.name for folder in (CONF, *conf_folders()) for path in folder.iterdir()}
     groups |= set(infos())  # heads of tasks.multitask
     return frozenset(re.findall(r"^([a-z]\w*):", text, re.MULTILINE)) | groups

@@ -120,7 +120,9 @@ def run_with_data(settings: Settings, typed: Sequence[str], folder: Path) -> Non
         run, dataset = open_dataset(run, settings, first, trained)
     run = fitted(run, dataset, typed, first)
     if first:
-        (folder / "config.yaml").write_text(OmegaConf.to_yaml(as_built(resolved(run.stored, run.output_dir))))
+        (folder / "config.yaml").write_text(
+            OmegaConf.to_yaml(as_built(resolved(run.stored, run.output_dir))), encoding="utf-8"
+        )
     if run.mode == "export":
         from tasks.deploy.export import export
 

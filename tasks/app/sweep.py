@@ -102,13 +102,13 @@ def named_rows(runs: Sequence[Path]) -> list[dict[str, Any]]:
 def row_of(run: Path) -> dict[str, Any]:
     """The row of one run: its overrides, params, multiply-adds and scores."""
     changed = changed_in(run)
-    costs = json.loads((run / "network.json").read_text())
+    costs = json.loads((run / "network.json").read_text(encoding="utf-8"))
     size = f"{costs.pop('height')}×{costs.pop('width')}"
     single = len(costs) == 1
     row: dict[str, Any] = {**changed, "image": size}
     for task, cost in costs.items():
         row |= {key if single else f"{task}/{key}": value for key, value in cost.items()}
-    result: dict[str, Any] = row | json.loads((run / "metrics.json").read_text())
+    result: dict[str, Any] = row | json.loads((run / "metrics.json").read_text(encoding="utf-8"))
     return result
 
 

@@ -66,7 +66,7 @@ def of_onnx(path: Path) -> Cost | None:
         feed = {entry.name: np.zeros(entry.shape, TYPES.get(entry.type, "float32")) for entry in inputs}
         for _ in range(RUNS):
             session.run(None, feed)
-        events = json.loads(Path(session.end_profiling()).read_text())
+        events = json.loads(Path(session.end_profiling()).read_text(encoding="utf-8"))
         graph = onnx.load(str(path), load_external_data=False).graph
     return attributed(events, graph)
 

@@ -27,6 +27,7 @@ from tasks.config.rules import (
     whole,
 )
 
+START_METHODS = ("fork", "forkserver", "spawn")  # of multiprocessing, on any system
 MODES = ("train", "evaluate", "predict", "export", "benchmark", "search")
 METRICS = ("mobilevision", "pycocotools")  # of detection
 FITTED = ("image_size", "head.maps", "head.extras", "head.anchors", "data.augment.crop.ratio", "trainer.max_epochs")
@@ -141,6 +142,7 @@ DATA_WHERE_PRESENT: Rules = {
     "data.fit": IS_BUILT,
     "data.holdout": number(0, below=1),
     "data.share": number(above=0, most=1),
+    "data.start_method": optional(one_of(*START_METHODS)),
 }
 BATCH: Rules = {  # checked before the learning rate, which may follow
     key: (DATA | DATA_WHERE_PRESENT)[key] for key in ("data.batch_size", "data.global_batch", "data.largest_batch")

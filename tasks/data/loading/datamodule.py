@@ -58,6 +58,7 @@ class DataModule(lightning.LightningDataModule):
         batch_size, eval_batch_size: per process, at once; take() shares out the batch of a training.
         repeat: see TrainBatches.
         workers: processes that decode and augment; None takes one per core, at most 8.
+        start_method: of workers: fork, forkserver or spawn; None for the system's own.
         cache: keep decoded images in memory.
         seed: of order and augmentation.
         draw: how often each data set of a mixture is drawn; 1 for those not named.
@@ -92,6 +93,7 @@ class DataModule(lightning.LightningDataModule):
         scales: Sequence[Sequence[int]] | None = None,
         repeat_factor: float | None = None,
         targets: Sequence[str] = (),
+        start_method: str | None = None,
     ) -> None:
         super().__init__()
         self.train, self.val = None if train is None else as_mixture(train), as_mixture(val)
@@ -106,6 +108,7 @@ class DataModule(lightning.LightningDataModule):
         self.batch_size, self.eval_batch_size, self.repeat = batch_size, eval_batch_size, repeat
         self.group = 1  # batches that make a step, if an epoch has only whole steps; else 1
         self.step: int | None = None  # images in each of those, over all processes
+        self.start_method = start_method
         self.workers = min(8, len(cores())) if workers is None else workers
         self.cache, self.seed, self.targets = cache, seed, tuple(targets)
         self.balance, self.repeat_factor = balance or 0.0, repeat_factor or 0.0
@@ -381,6 +384,7 @@ class DataModule(lightning.LightningDataModule):
             batch_size=None,
             collate_fn=shareable,
             num_workers=workers,
+            start_method=self.start_method,
             worker_init_fn=start_worker,
             persistent_workers=workers > 0,
             pin_memory=torch.cuda.is_available(),

@@ -24,7 +24,7 @@ SCORING = (
 )
 NO_MATTER = (  # may differ when a study resumes
     *("search.trials", "search.study", "search.workers", "search.widths", "search.weights"),
-    *("data.workers", "data.cache", "data.eval_batch_size"),
+    *("data.workers", "data.start_method", "data.cache", "data.eval_batch_size"),
 )
 LOOKED_AT = 32  # images whose labels and sizes are compared; names are compared for all
 CHUNK = 1 << 20

@@ -50,6 +50,7 @@ WRONG = {  # task and choices of groups, then a key with values that cannot be m
         "optimizer.batch": (0, -1, 1.5, "x", True, None),
         "optimizer.scaling": ("x", None, 1),
         "data.workers": (-1, "x", 10**6),
+        "data.start_method": ("thread", 1),
         "dataset.labels": ("x", 1),
         "dataset.train_split": ("val",),
         "distill.weight": (*NO_NUMBERS, 1.1),
