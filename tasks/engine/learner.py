@@ -14,6 +14,7 @@ from backbones.base import Backbone
 from heads.boxes import Places
 from tasks.common.task import Task
 from tasks.common.views import View
+from tasks.engine import fused
 from tasks.engine.accumulation import StepMeans, group_size
 from tasks.engine.finetune import Finetune
 from tasks.engine.loss_weights import Balance, FixedWeights
@@ -274,9 +275,17 @@ class Learner(lightning.LightningModule):
         """Build the optimiser of all trained parameters, in groups by weight decay and learning rate."""
         assert self.optimizer is not None
         own = groups_of(self, self.backbone, self.finetune, self.reinitialized)
-        optimizer = self.optimizer(parameter_groups(self, self.decay, own))
+        groups = parameter_groups(self, self.decay, own)
+        weights = [weight for group in groups for weight in group["params"]]
+        optimizer = self.optimizer(groups, **fused.chosen(self.optimizer, weights, self.clips_scaled()))
+        fused.keep_own_way(optimizer)
         scale_rates(optimizer, self.finetune.lr)
         return optimizer
+
+    def clips_scaled(self) -> bool:
+        """Whether gradients of a loss that is scaled for half precision are clipped."""
+        trainer = self._trainer
+        return trainer is not None and trainer.precision == "16-mixed" and bool(trainer.gradient_clip_val)
 
     def configure_optimizers(self) -> Any:
         assert self.scheduler is not None
