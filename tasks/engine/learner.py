@@ -47,6 +47,7 @@ class Learner(lightning.LightningModule):
         frozen_modules: names of the modules that are never put into training mode.
         reinitialized: names of tensors that were not loaded; set by freezing.freeze.
         idle: parameters that are not trained in this step; set by thaw.Thaw.
+        compiled: what training steps call instead of the backbone and the tasks' heads; set by compiled.Compile.
     """
 
     def __init__(
@@ -75,6 +76,7 @@ class Learner(lightning.LightningModule):
         self.frozen_modules: frozenset[str] = frozenset()
         self.reinitialized: frozenset[str] = frozenset()
         self.idle: list[nn.Parameter] = []
+        self.compiled = Calls()
         self.means = StepMeans()
         self.steps = 1  # of the whole training; set in configure_optimizers
 
@@ -138,14 +140,16 @@ class Learner(lightning.LightningModule):
 
     def losses_and_terms(self, batch: Batch) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """losses(), and the terms of each loss that sums several, named like `boxes` or `detect/boxes`."""
-        maps = self.backbone(batch["image"], batch.get("counts"))
+        counts = batch.get("counts")
+        compiled = self.compiled.get("backbone")  # which has no statistics for each data set
+        maps = self.backbone(batch["image"], counts) if compiled is None else compiled(batch["image"])
         losses: dict[str, Tensor] = {}
         terms: dict[str, Tensor] = {}
         for name, task in self.each_task():
             if name in self.frozen | self.inactive_heads or not labelled(task, batch):
                 continue
             rows = batch["rows"][task.target] if "rows" in batch else None
-            outputs = task.head(taken(maps, rows))
+            outputs = self.compiled.get(name, task.head)(taken(maps, rows))
             given = {**batch, **taken({"image": batch["image"]}, rows)}
             losses[name], parts = task.training_loss(outputs, given)
             prefix = f"{name}/" if len(self.tasks) > 1 else ""
@@ -293,6 +297,16 @@ class Learner(lightning.LightningModule):
         self.steps = int(self.trainer.estimated_stepping_batches) if self.data is None else self.data.total_steps()
         scheduler = with_thaw(self.scheduler(optimizer, self.steps), self.steps, self.finetune.warmup)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+
+class Calls(dict[str, Callable[..., Any]]):
+    """Compiled parts by name, which copies of a network do not have."""
+
+    def __deepcopy__(self, _memo: dict[int, Any]) -> "Calls":
+        return Calls()
+
+    def __reduce__(self) -> tuple[type["Calls"], tuple[()]]:
+        return Calls, ()
 
 
 def labelled(task: Task, batch: Batch) -> bool:
