@@ -26,13 +26,13 @@ def compare(device: str, quick: bool, workers: int | None) -> float:
     count, batch, size = (24, 4, 64) if quick else (4096, 256, 224)
     workers = min(16, len(os.sched_getaffinity(0))) if workers is None else workers
     with tempfile.TemporaryDirectory() as folder:
-        root = Path(folder)
+        root, runs = Path(folder) / "data", Path(folder) / "runs"
         write(root, count)
         given = ["--root", str(root), "--device", device, "--batch", str(batch), "--size", str(size)]
         given += ["--workers", str(workers)]
         speeds: dict[str, list[float]] = {"ours": [], "torchvision": []}
         for number in range(1 if quick else ROUNDS):
-            speeds["ours"].append(ours(root, root / f"run{number}", device, batch, size, workers))
+            speeds["ours"].append(ours(root, runs / str(number), device, batch, size, workers))
             done = subprocess.run(
                 [sys.executable, "-m", "benchmarks.gpu_jpeg", *given], capture_output=True, text=True, check=False
             )
@@ -51,7 +51,8 @@ def compare(device: str, quick: bool, workers: int | None) -> float:
 
 def write(root: Path, count: int) -> None:
     """Class folders with so many hard links to a few photos."""
-    photos = jpegs(None, count, root)
+    root.mkdir()
+    photos = jpegs(None, count, root.parent)
     for split, images in (("train", count), ("val", CLASSES)):
         for number in range(images):
             folder = root / split / f"class{number % CLASSES}"
