@@ -54,7 +54,9 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="tiny tensors, two blocks")
     parser.add_argument("--only", nargs="+", choices=GOALS, default=list(GOALS), metavar="|".join(GOALS))
     parser.add_argument("--compile", action="store_true", help="compiled sides for every network")
-    parser.add_argument("--workers", type=int, default=None, help="of the JPEG files; default: one per core, at most 16")
+    parser.add_argument(
+        "--workers", type=int, default=None, help="of the JPEG files; default: one per core, at most 16"
+    )
     options = parser.parse_args()
     import torch
 
@@ -97,7 +99,13 @@ def measure(name: str, options: argparse.Namespace, compiled: bool) -> float:
 
 
 def in_turn(
-    title: str, learner: Any, batch: Mapping[str, Any], peers: Mapping[str, Step], sizes: Sizes, device: str, compiled: bool
+    title: str,
+    learner: Any,
+    batch: Mapping[str, Any],
+    peers: Mapping[str, Step],
+    sizes: Sizes,
+    device: str,
+    compiled: bool,
 ) -> dict[str, float]:
     """Seconds of a step on each side, the median over blocks; the Learner's loop leads, and the others take turns."""
     import lightning
@@ -138,8 +146,6 @@ def in_turn(
     pinned = {key: value.pin_memory() if device == "cuda" else value for key, value in batch.items()}
     trainer.fit(learner, torch.utils.data.DataLoader([pinned] * steps, batch_size=None))
     return {name: statistics.median(times[1:]) / sizes.block for name, times in blocks.items()}
-
-
 
 
 if __name__ == "__main__":

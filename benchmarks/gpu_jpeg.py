@@ -1,6 +1,6 @@
 """Training V3-Large from JPEG files, for benchmarks.gpu: our command and torchvision's reference loop, one after the other.
 
-    python -m benchmarks.gpu --only jpeg
+python -m benchmarks.gpu --only jpeg
 """
 
 import argparse
@@ -34,7 +34,10 @@ def compare(device: str, quick: bool, workers: int | None) -> float:
         for number in range(1 if quick else ROUNDS):
             speeds["ours"].append(ours(root, runs / str(number), device, batch, size, workers))
             done = subprocess.run(
-                [sys.executable, "-m", "benchmarks.gpu_jpeg", *given], capture_output=True, text=True, check=False
+                [sys.executable, "-c", "from benchmarks.gpu_jpeg import main; main()", *given],
+                capture_output=True,
+                text=True,
+                check=False,
             )
             if done.returncode:
                 raise RuntimeError(done.stderr)
@@ -112,8 +115,9 @@ def theirs(options: argparse.Namespace) -> float:
     return speed
 
 
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
+def main() -> None:
+    """One run of the reference loop, in a process of its own: prints its images per second."""
+    parser = argparse.ArgumentParser()
     parser.add_argument("--root", type=Path, required=True)
     parser.add_argument("--device", required=True)
     for name in ("batch", "size", "workers"):

@@ -47,9 +47,7 @@ class Compile(Callback):
         if not self.compiled and (self.start is None or self.start.is_over()):
             self.compile(module)
             each = f"each of {self.sizes} image sizes" if self.sizes > 1 else "the first step"
-            report(
-                f"compile   from step {trainer.global_step + 1} on, backbone and heads; {each} takes a minute or so"
-            )
+            report(f"compile   from step {trainer.global_step + 1} on, backbone and heads; {each} takes a minute or so")
         if self.graphs and self.compiled:
             torch.compiler.cudagraph_mark_step_begin()
 
@@ -74,4 +72,3 @@ class Compile(Callback):
 def image_sizes(scales: int, progressive: int) -> int:
     """Number of image sizes in a training with so many data.scales and steps of data.progressive."""
     return max(1, scales) if scales else progressive + 1
-

@@ -76,9 +76,7 @@ def test_predictions_from_python_are_the_cpus(device, exact_float32, command, tm
     result = command(task, *on("cpu", data), "trainer.max_epochs=1", f"hydra.run.dir={tmp_path / 'run'}")
     assert result.status == 0, result.err
     photo = np.random.default_rng(1).integers(0, 256, (48, 64, 3)).astype(np.uint8)
-    there, here = (
-        load(tmp_path / "run/checkpoints/best.ckpt", place).predict(photo) for place in (device, "cpu")
-    )
+    there, here = (load(tmp_path / "run/checkpoints/best.ckpt", place).predict(photo) for place in (device, "cpu"))
     assert there.keys() == here.keys()
     for name, found in here.items():
         for kind, values in found.items():

@@ -132,4 +132,6 @@ def on_meta(monkeypatch):
 )
 def test_no_step_waits(on_meta, command, tmp_path, task, options):
     with pytest.raises(Enough):
-        command(task, *written(task, tmp_path), *COMMON, *options, "traceback=true", f"hydra.run.dir={tmp_path / 'run'}")
+        command(
+            task, *written(task, tmp_path), *COMMON, *options, "traceback=true", f"hydra.run.dir={tmp_path / 'run'}"
+        )
