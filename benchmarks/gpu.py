@@ -4,13 +4,14 @@
     python -m benchmarks.gpu --only classify jpeg   some of classify, segment, detect, jpeg
     python -m benchmarks.gpu --device cpu --quick   the same code on tiny tensors, to see that it runs
 
-V3-Large at 224×224 from tensors in memory and from JPEG files, LR-ASPP at Cityscapes' 1024×2048, SSDLite at 320×320. All
-sides train in one process and take their blocks of steps in turn; the device is waited for at the end of each block, and
-the ratio is that of the medians. Ours: Lightning's loop with the experiments' settings, uint8 images from pinned memory.
-Theirs: torchvision's model in the loop of its references (float images, from pinned memory as well; the loss is read in
-every step), under bf16 autocast; with channels_last; and in the fairest form, with a fused optimiser too and no loss read.
-With --compile, or for classify alone without it, ours and the fairest peer are measured compiled as well. From JPEG files
-the sides run one after the other, twice, with as many workers each; images per second are of the last epoch.
+V3-Large at 224×224 from tensors in memory and from JPEG files, LR-ASPP at Cityscapes' 1024×2048, SSDLite at 320×320.
+All sides train in one process and take their blocks of steps in turn; the device is waited for at the end of each
+block, and the ratio is that of the medians. Ours: Lightning's loop with the experiments' settings, uint8 images from
+pinned memory. Theirs: torchvision's model in the loop of its references (float images, from pinned memory as well; the
+loss is read in every step), under bf16 autocast; with channels_last; and in the fairest form, with a fused optimiser
+too and no loss read. For classify, with --compile for all, ours and the fairest peer are measured compiled as well.
+From JPEG files the sides run one after the other, twice, with as many workers each; images per second are of the last
+epoch.
 
 The goals are those of an H100 or H200: at least 1.3, 2 (JPEG), 1.3 and 1.5 times as fast as the reference loop.
 """
@@ -54,9 +55,7 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="tiny tensors, two blocks")
     parser.add_argument("--only", nargs="+", choices=GOALS, default=list(GOALS), metavar="|".join(GOALS))
     parser.add_argument("--compile", action="store_true", help="compiled sides for every network")
-    parser.add_argument(
-        "--workers", type=int, default=None, help="of the JPEG files; default: one per core, at most 16"
-    )
+    parser.add_argument("--workers", type=int, default=None, help="for JPEG files; one per core, at most 16")
     options = parser.parse_args()
     import torch
 

@@ -1,4 +1,4 @@
-"""Training V3-Large from JPEG files, for benchmarks.gpu: our command and torchvision's reference loop, one after the other.
+"""Training V3-Large from JPEG files, for benchmarks.gpu: our command and torchvision's reference loop, in turn.
 
 python -m benchmarks.gpu --only jpeg
 """
@@ -33,12 +33,8 @@ def compare(device: str, quick: bool, workers: int | None) -> float:
         speeds: dict[str, list[float]] = {"ours": [], "torchvision": []}
         for number in range(1 if quick else ROUNDS):
             speeds["ours"].append(ours(root, runs / str(number), device, batch, size, workers))
-            done = subprocess.run(
-                [sys.executable, "-c", "from benchmarks.gpu_jpeg import main; main()", *given],
-                capture_output=True,
-                text=True,
-                check=False,
-            )
+            command = [sys.executable, "-c", "from benchmarks.gpu_jpeg import main; main()", *given]
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
             if done.returncode:
                 raise RuntimeError(done.stderr)
             speeds["torchvision"].append(float(done.stdout.split()[-1]))
@@ -66,9 +62,10 @@ def write(root: Path, count: int) -> None:
 def ours(root: Path, run: Path, device: str, batch: int, size: int, workers: int) -> float:
     """Images per second of the command's last epoch."""
     command = [
-        sys.executable, "-m", "tasks.classify", "dataset=folders", "backbone=mobilenet_v3_large", "recipe=classify_crops", "optimizer=sgd",
+        sys.executable, "-m", "tasks.classify", "dataset=folders", "backbone=mobilenet_v3_large",
+        "recipe=classify_crops", "optimizer=sgd", "check=false", "pictures=0",
         f"dataset.root={root}", f"hydra.run.dir={run}", f"trainer.max_epochs={EPOCHS}", f"data.batch_size={batch}",
-        f"data.workers={workers}", f"data.crop.size={size}", "trainer.precision=bf16-mixed", "check=false", "pictures=0",
+        f"data.workers={workers}", f"data.crop.size={size}", "trainer.precision=bf16-mixed",
         f"trainer.accelerator={'gpu' if device == 'cuda' else 'cpu'}", "trainer.log_every_n_steps=1", "ema=null",
     ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, check=False)

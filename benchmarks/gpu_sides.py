@@ -1,4 +1,4 @@
-"""The sides of benchmarks.gpu: our Learner with an experiment's settings, and torchvision's loops around its networks."""
+"""The sides of benchmarks.gpu: our Learner with an experiment's settings, and torchvision's loops and networks."""
 
 import logging
 import warnings
@@ -75,7 +75,7 @@ def theirs(name: str, sizes: Any, device: str, compiled: bool) -> dict[str, Call
 
 
 class Loop:
-    """A step of torchvision's reference loop (references/classification, segmentation, detection) each time it is called.
+    """Called, a step of torchvision's reference loop (references/classification, segmentation, detection).
 
     Args:
         name: of the network.

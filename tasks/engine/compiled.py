@@ -1,7 +1,8 @@
 """compile=true: training runs the backbone and the heads through torch.compile; compile=graphs: as CUDA graphs, too.
 
-Only the calls within a training step are compiled, not the modules: the names in checkpoints stay, and scoring, averages,
-copies and exports use the network as it is. Sizes are fixed in what is compiled, so each image size is compiled once.
+Only the calls within a training step are compiled, not the modules: the names in checkpoints stay, and scoring,
+averages, copies and exports use the network as it is. Sizes are fixed in what is compiled, so each image size is
+compiled once.
 """
 
 from importlib.util import find_spec
@@ -58,10 +59,10 @@ class Compile(Callback):
         config.recompile_limit = max(config.recompile_limit, 2 * self.sizes + 4)  # twice: some blocks may thaw
         if len(learner.tasks) > 1:
             torch._functorch.config.donated_buffer = False  # balance=gradnorm goes back several times
-        for name, part in (("backbone", learner.backbone), *((name, task.head) for name, task in learner.each_task())):
-            learner.compiled[name] = torch.compile(
-                part, dynamic=False, backend=BACKEND, **({"mode": "reduce-overhead"} if self.graphs else {})
-            )
+        mode = "reduce-overhead" if self.graphs else None
+        parts = {"backbone": learner.backbone, **{name: task.head for name, task in learner.each_task()}}
+        for name, part in parts.items():
+            learner.compiled[name] = torch.compile(part, dynamic=False, backend=BACKEND, mode=mode)
 
     def on_train_end(self, _trainer: Trainer, module: LightningModule) -> None:
         assert isinstance(module, Learner)

@@ -1,7 +1,7 @@
 """Optimisers that update all weights in one kernel, where device and optimiser have it.
 
-The rule is the same, its rounding is not: on the CPU, where results of before must return to the bit, PyTorch's own loop
-stays. Which of them a state was saved by does not matter to the one that goes on from it.
+The rule is the same, its rounding is not: on the CPU, where results of before must return to the bit, PyTorch's own
+loop stays. Which of them a state was saved by does not matter to the one that goes on from it.
 """
 
 from collections.abc import Callable, Mapping
@@ -43,7 +43,9 @@ def with_own_way(optimizer: Optimizer, state: dict[str, Any]) -> dict[str, Any]:
 
     Unless it is fused, its step counters are on the CPU, where the loops read them without waiting for a device.
     """
-    own = {name: optimizer.defaults[name] for name in ("fused", "foreach") if name in optimizer.defaults}
+    own: dict[str, Any] = {
+        name: optimizer.defaults[name] for name in ("fused", "foreach") if name in optimizer.defaults
+    }
     groups: list[Group] = [{**group, **own} for group in state["param_groups"]]
     states = state["state"] if own["fused"] else {number: counted_here(each) for number, each in state["state"].items()}
     return {**state, "param_groups": groups, "state": states}
