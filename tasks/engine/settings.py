@@ -15,6 +15,7 @@ from tasks.config.batch import OF_BATCH, BatchSettings, known_processes
 from tasks.config.heads import check_heads, is_multitask
 from tasks.config.image_size import check_square
 from tasks.config.rules import learning, networks, run, trainer
+from tasks.config.rules.compiling import check_compile
 from tasks.config.rules.places import check_places
 from tasks.config.rules.values import check_finite, check_half, check_instead, check_values
 from tasks.config.tree import Spec, Tree, need, resolved, select, spec_of
@@ -289,6 +290,7 @@ class Run:
         ema: decay of the weights' running average; None for no average.
         start_from_mean: whether batch norm's running statistics begin as the plain mean of all batches.
         stop_after: number of epochs after which training ends as if interrupted; None to finish.
+        compiled: whether training steps are compiled: False, True or "graphs".
         save_minutes: interval at which last.ckpt is written within an epoch; None for never.
         quiet: whether libraries' reports and those of their warnings that do not apply are not shown.
         pictures: number of validation images drawn at the end.
@@ -308,6 +310,7 @@ class Run:
     distillation: DistillationSettings | None
     ema: float | None
     start_from_mean: bool
+    compiled: bool | str
     stop_after: int | None
     save_minutes: float | None
     quiet: bool
@@ -354,6 +357,7 @@ class Run:
             distillation=DistillationSettings.of(whole),
             ema=whole["ema"],
             start_from_mean=whole.get("norm_start", "mean") == "mean",
+            compiled=whole.get("compile", False),
             stop_after=whole["stop_after"],
             save_minutes=select(whole, "saving.minutes"),
             quiet=whole.get("log", "quiet") == "quiet",
@@ -365,6 +369,8 @@ class Run:
         )
         check_square(tree)
         check_finite(whole)
+        if settings.trains:
+            check_compile(whole)
         if settings.mode == "train" and settings.source.resume is None:  # what resumes has its batch in the checkpoint
             settings.data.batch.plan(known_processes(whole) or 1)
         return settings

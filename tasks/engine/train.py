@@ -34,6 +34,7 @@ from tasks.engine.averaging import AverageWeights
 from tasks.engine.batch import ShareBatch, processes_of, trial_of
 from tasks.engine.build import build, build_data, make_trainer
 from tasks.engine.callbacks import Best, Last, LogOnce, NoteBroken, Reseed, SaveOften, StartFromMean, StopAfter
+from tasks.engine.compiled import Compile, image_sizes
 from tasks.engine.freezing import freeze, loaded_norms
 from tasks.engine.holdout_checks import check_same_split, check_unseen
 from tasks.engine.learner import Learner
@@ -325,6 +326,9 @@ def fit(
     watch, batch = WatchLoss(), run.data.batch
     before = None if resume is None else read_ours(resume)
     stop, progress = StopOnSignal(checkpoints / LAST), ShowProgress(learner.main_score)
+    from_mean = StartFromMean() if run.start_from_mean else None
+    sizes = image_sizes(len(data.scales or ()), len(data.progressive or ()))
+    compiled = Compile(run.compiled == "graphs", sizes, from_mean) if run.compiled else None
     own = [
         ShareBatch(batch, trial_of(batch, learner), before, copies=1 if run.ema is None else 2),
         *([AverageWeights(run.ema)] if run.ema is not None else []),
@@ -336,7 +340,8 @@ def fit(
         *([AdaptStatistics()] if run.learner.finetune.norms == "adapt" else []),
         *([TowardsStart(resume)] if run.learner.finetune.towards_start else []),
         SlowStatistics(),
-        *([StartFromMean()] if run.start_from_mean else []),
+        *([] if from_mean is None else [from_mean]),
+        *([] if compiled is None else [compiled]),
         NoteBroken(run.data.max_broken, splits.broken),
         KeepPace(resume),
         watch,

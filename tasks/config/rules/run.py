@@ -164,6 +164,7 @@ RUN_WHERE_PRESENT: Rules = {
     **QUANTISE,
     "metric": one_of(*METRICS),
     "norm_start": one_of("mean", "initial"),
+    "compile": either(SWITCH, one_of("graphs")),
     "fitted.keys": list_of(one_of(*FITTED), least=0),
     "fitted.pixels": whole(32 * 32, most=2**26),
     "fitted.loss": optional(one_of(*LOSSES)),

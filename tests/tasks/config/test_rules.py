@@ -56,6 +56,7 @@ WRONG = {  # task and choices of groups, then a key with values that cannot be m
         "distill.weight": (*NO_NUMBERS, 1.1),
         "distill.temperature": (*NO_NUMBERS, 0),
         "channels_last": ("x", 1, None),
+        "compile": ("x", 1, None, "inductor"),
         "log": ("loud", None, True),
         "ema": (0, 1, -1, "x", True, float("nan")),
         "norm_start": ("x", 1, None, True),
