@@ -19,6 +19,7 @@ RESUME_KEYS = ("backbone", "head", "task", "heads", "balance", "batchnorm", "dis
            "finetune", "quantise", "ema", "seed", "white", "data.batch_size", "data.global_batch", "data.repeat",
            "data.augment", "data.own_augment", "data.draw", "data.crop", "data.progressive", "data.scales",
            "data.balance", "data.repeat_factor", "data.max_broken", "data.holdout", "data.share",
+           "data.cache_side",
            "trainer.accumulate_grad_batches", "trainer.precision", "trainer.gradient_clip_val", "image_size",
            "norm_start")  # fmt: skip
 WHOLE = ("augment", "datasets", "draw", "own_augment")  # their keys are chosen by the user
