@@ -8,13 +8,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
-import PIL
 import torch
 from numpy.typing import NDArray
 
 from tasks.data.files.files import Files, View
+from tasks.data.files.images import decoders
 from tasks.data.files.turns import Turns
 
 VERSION = 1  # of the file's format and of how images become what lies in it
@@ -42,7 +41,7 @@ def key_of(samples: Files, rows: NDArray[np.int64], view: View | None, side: int
     digest = hashlib.blake2b(digest_size=16)
     masks, boxes = getattr(samples, "masks", None), getattr(samples, "boxes", None)
     unsaid = getattr(samples, "unsaid", None)
-    said: list[Any] = [VERSION, PIL.__version__, cv2.__version__, torch.__version__]
+    said: list[Any] = [VERSION, decoders(), torch.__version__]
     said += [view, side, type(samples), samples.white, samples.upright, masks]
     said += [None if boxes is None else boxes.sizes[rows], None if unsaid is None else unsaid[rows]]
     feed(digest.update, said)
