@@ -78,12 +78,10 @@ class RandomResizedCrop:
         Raises:
             UserError: for a file that cannot be decoded, or was cut off.
         """
-        import cv2
-
         image = open_image(source)
         height, width = (image.height, image.width) if isinstance(image, Jpeg) else image.shape[:2]
-        result = cut_box(image, self.draw(height, width, generator), self.size, self.interpolation)
-        return np.asarray(cv2.flip(result, 1), np.uint8) if generator.random() < self.flip else result
+        box = self.draw(height, width, generator)
+        return cut_box(image, box, self.size, self.interpolation, flip=generator.random() < self.flip)
 
     def draw(self, height: int, width: int, generator: np.random.Generator) -> Box:
         """A box within an image: the first of ten that fits, else the middle in the nearest allowed shape."""
@@ -102,14 +100,20 @@ class RandomResizedCrop:
         return Box((height - h) // 2, (width - w) // 2, h, w)
 
 
-def cut_box(source: Path | Jpeg | Pixels, box: Box, size: int, interpolation: Interpolation) -> Pixels:
-    """The box of an image, resized to (size, size, 3) RGB.
+def cut_box(
+    source: Path | Jpeg | Pixels, box: Box, size: int, interpolation: Interpolation, *, flip: bool = False
+) -> Pixels:
+    """The box of an image, resized to (size, size, 3) RGB, and mirrored if `flip`.
 
     Raises:
         UserError: for a file that cannot be decoded, or was cut off.
     """
     image = open_image(source) if isinstance(source, Path) else source
     part = decode_part(image, box, size) if isinstance(image, Jpeg) else part_of(image, box)
+    if flip:  # before it is resized, which gives the same and needs no copy of its own
+        import cv2
+
+        part = np.asarray(cv2.flip(part, 1), np.uint8)
     result = antialiased(part, size, size, interpolation)
     return part.copy() if result is part else result  # the image may be read-only
 
