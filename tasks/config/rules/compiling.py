@@ -28,7 +28,7 @@ def check_compile(tree: Tree) -> None:
     if select(tree, "finetune.norms") == "adapt":
         raise UserError(f"{name} and finetune.norms=adapt exclude each other: statistics move before each layer")
     if select(tree, "quantise.aware"):
-        raise UserError(f"{name} and quantise.aware=true exclude each other: rounding happens between the calls of layers")
+        raise UserError(f"{name} and quantise.aware=true exclude each other: rounding happens around the calls")
     if isinstance(thaw, list | tuple):
         raise UserError(f"{name}: finetune.thaw={thaw} makes another network of each block that thaws; take one share")
     accelerator = select(tree, "trainer.accelerator")
