@@ -134,7 +134,7 @@ def test_a_silent_process_counts_as_lost(group):
     (first, _), _ = group(2, silence=0.3, start=False)
     first.start()
     with connected(first) as sock:
-            other = Connection(sock)
+        other = Connection(sock)
         other.send(job="job", name="rank 1 of 2 (other)")
         other.send(beat=1)
         assert first.message(5) == "rank 1 of 2 (other) has ended: no sign of life for 0.3 s"
