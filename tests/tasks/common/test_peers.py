@@ -15,7 +15,7 @@ from tasks.common.wire import Connection
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
     """Short waits, and no end of the test's own process."""
-    for name, seconds in (("GRACE", 0.2), ("LATE", 2.0), ("BEAT", 0.05)):
+    for name, seconds in (("GRACE", 0.2), ("LATE", 2.0), ("ANSWER", 0.5), ("BEAT", 0.05)):
         monkeypatch.setattr(module, name, seconds)
     monkeypatch.setattr("tasks.common.wire.BEAT", 0.05)
     monkeypatch.setattr(module.os, "_exit", lambda status: None)
