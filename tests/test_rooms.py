@@ -81,6 +81,7 @@ FILES = {  # what single files may import beside, or (with "only") instead
     "tasks.multitask.compare": "tasks.app",  # a command
     "tasks.predict.__main__": "tasks.deploy tasks.multitask.arguments",  # a command
     "tasks.deploy.decode": "only numpy PIL onnxruntime openvino ai_edge_litert ncnn",  # it ships, and runs by itself
+    "tasks.search.shared": "sqlalchemy",
 }
 
 

@@ -27,6 +27,7 @@ from tasks.common.wire import BEAT, Connection
 PORTS = 8  # tried by rank 0, should one be taken
 GRACE = 20.0  # seconds that a process has to end by itself once another is lost
 LATE = 20.0  # seconds that rank 0, if it fails, waits for those who start later, to tell them
+ANSWER = 10.0  # seconds that rank 0 has to answer
 LONGEST = 500  # characters of a reason
 KILLED = "it was killed, or its machine is gone"
 
@@ -150,13 +151,15 @@ class Peers:
             if message.get("job") == self.place.job and isinstance(message.get("name"), str):
                 connection.name = message["name"]
                 connection.send(job=self.place.job, name=self.name)
+                continue
+            if connection.name:  # it has had the answer: one that did not wait for it begins again
                 known[connection.name] = connection
-            elif connection.name and "end" in message:
+            if connection.name and "end" in message:
                 connection.ended = True
                 if message["end"]:
                     self.note(connection.name, str(message["end"]))
-        if messages is None and connection.name:
-            known.pop(connection.name, None)
+        if messages is None and known.get(connection.name) is connection:
+            del known[connection.name]
             self.gone += 1
             if not connection.ended:
                 self.note(connection.name, KILLED)
@@ -200,6 +203,15 @@ class Peers:
         if not connection.ended and time.monotonic() - connection.heard > self.silence:
             self.note(connection.name, f"no sign of life for {self.silence:g} s")
 
+    def answer(self, connection: Connection) -> list[dict[str, Any]]:
+        """What rank 0 says first, which takes long on a busy machine; [{}] if it is not rank 0."""
+        begin = time.monotonic()
+        while time.monotonic() - begin < ANSWER and not self.over.is_set():
+            messages = connection.receive()
+            if messages or messages is None:
+                return messages or [{}]
+        return [{}]
+
     def connect(self) -> Connection | None:
         """The connection to rank 0, which may start later; None if this process ends before."""
         while not self.over.is_set():
@@ -207,8 +219,9 @@ class Peers:
                 with suppress(OSError):
                     connection = Connection(socket.create_connection((self.place.address, port), 5))
                     connection.send(job=self.place.job, name=self.name)
-                    first, *connection.unread = connection.receive() or [{}]
+                    first, *connection.unread = self.answer(connection)
                     if first.get("job") == self.place.job:
+                        connection.send(beat=1)
                         connection.name = str(first.get("name"))
                         return connection
                     connection.sock.close()

@@ -15,7 +15,7 @@ from tasks.common.wire import Connection
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
     """Short waits, and no end of the test's own process."""
-    for name, seconds in (("GRACE", 0.2), ("LATE", 2.0), ("BEAT", 0.05)):
+    for name, seconds in (("GRACE", 0.2), ("LATE", 2.0), ("ANSWER", 0.5), ("BEAT", 0.05)):
         monkeypatch.setattr(module, name, seconds)
     monkeypatch.setattr("tasks.common.wire.BEAT", 0.05)
     monkeypatch.setattr(module.os, "_exit", lambda status: None)
@@ -110,18 +110,33 @@ def test_a_killed_process_closes_its_connection(group):
     (first, _), said = group(2, start=False)
     first.start()
     sock = connected(first)
-    Connection(sock).send(job="job", name="rank 1 of 2 (other)")
+    other = Connection(sock)
+    other.send(job="job", name="rank 1 of 2 (other)")
+    other.send(beat=1)
     time.sleep(0.2)
     sock.close()
     assert first.message(5) == f"rank 1 of 2 (other) has ended: {KILLED}"
     wait_for(lambda: said == [first.message()])  # its main thread has not ended by itself
 
 
+def test_one_that_did_not_wait_for_the_answer_is_not_lost(group):
+    (first, second), _ = group(2)
+    with connected(first) as sock:
+        Connection(sock).send(job="job", name=second.name)
+        time.sleep(0.2)
+    time.sleep(0.3)
+    assert first.message() == ""
+    second.end("a mistake")
+    assert first.message(5).endswith("a mistake")
+
+
 def test_a_silent_process_counts_as_lost(group):
     (first, _), _ = group(2, silence=0.3, start=False)
     first.start()
     with connected(first) as sock:
-        Connection(sock).send(job="job", name="rank 1 of 2 (other)")
+        other = Connection(sock)
+        other.send(job="job", name="rank 1 of 2 (other)")
+        other.send(beat=1)
         assert first.message(5) == "rank 1 of 2 (other) has ended: no sign of life for 0.3 s"
 
 
