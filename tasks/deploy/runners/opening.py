@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.checkpoint.manifest import runtime_of
+from tasks.deploy.runners.coreml import CoreMlRunner
 from tasks.deploy.runners.executorch import ExecuTorchRunner
 from tasks.deploy.runners.litert import LiteRtRunner
 from tasks.deploy.runners.ncnn import NcnnRunner
@@ -40,6 +41,8 @@ def open_runner(path: Path, manifest: Mapping[str, Any], threads: int | None = N
         runner = LiteRtRunner(path, names, takes.get("layout", "NCHW"), threads)
     elif runtime == "ncnn":
         runner = NcnnRunner(path, names, shape, threads, halves=manifest["precision"] == "fp16")
+    elif runtime == "coreml":
+        runner = CoreMlRunner(path, names, shape)
     elif runtime == "executorch":
         runner = ExecuTorchRunner(path, names, shape, threads)
     else:

@@ -29,6 +29,7 @@ FILES = [  # what is decoded is part of what is final; onnx's raw file is scored
     *(("openvino", form) for form in ("raw", "final")),
     ("litert", "final"),
     ("ncnn", "raw"),
+    ("coreml", "final"),
 ]
 ANY_SIZE = ("heads=[segment]", "segment.head.pool_kernel=null")
 
@@ -51,7 +52,7 @@ def all_near(got: dict[str, np.ndarray], expected: dict[str, np.ndarray]) -> Non
 def need(runtime: str) -> None:
     """Skip a test of a runtime that is not installed."""
     if runtime != "torch":
-        pytest.importorskip({"litert": "litert_torch", "ncnn": "pnnx"}.get(runtime, runtime))
+        pytest.importorskip({"litert": "litert_torch", "ncnn": "pnnx", "coreml": "coremltools"}.get(runtime, runtime))
 
 
 @pytest.mark.parametrize(("runtime", "form"), FILES)
@@ -183,7 +184,7 @@ MISSING = {
     "openvino": ["openvino"],
     "litert": ["ai_edge_litert.interpreter"],
     "ncnn": ["ncnn"],
-    "executorch": ["executorch.runtime", "executorch.exir"],
+    "executorch": ["executorch.runtime", "executorch.backends.xnnpack.partition.xnnpack_partitioner"],
 }
 
 
