@@ -52,6 +52,7 @@ PATHS = {  # where a path of Linux is named, and what happens elsewhere
     "tasks/deploy/bench/device_commands.py": "on the other machine, an Android or Linux device",
     "tasks/deploy/bench/memory.py": "is_file() is asked first",
     "tasks/engine/memory.py": "is_file() is asked first",
+    "tasks/search/database.py": "is read if it is there",
     "tasks/latency/table.py": "is_file() is asked first",
     "tasks/report/process.py": "errors are suppressed: nothing is known then",
 }
@@ -73,20 +74,29 @@ def functions(tree: ast.Module) -> Iterator[tuple[ast.AST, str]]:
                 yield node, text
 
 
+def caught(kind: str, around: str) -> bool:
+    """Whether a function catches or suppresses such an error."""
+    return re.search(rf"(except|suppress)\b.*\b{kind}Error", around) is not None
+
+
 def unguarded(text: str) -> list[str]:
     """Names of a source that only Unix has, used without asking for them."""
     found = []
     for node, around in functions(parsed(text)):
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
             module, name = node.value.id, node.attr
-            asked = re.search(rf"(has|get)attr\({module}, ", around) or PLATFORM.search(around)
+            asked = (
+                re.search(rf"(has|get)attr\({module}, ", around)
+                or PLATFORM.search(around)
+                or caught("Attribute", around)
+            )
             if name in UNIX.get(module, "").split() and not asked:
                 found.append(f"{module}.{name}")
         elif isinstance(node, ast.ImportFrom) and node.module in UNIX:
             found += [f"{node.module}.{a.name}" for a in node.names if a.name in UNIX[node.module].split()]
         elif isinstance(node, ast.Import | ast.ImportFrom):
             names = [a.name for a in node.names] if isinstance(node, ast.Import) else [node.module or ""]
-            if MODULES & set(names) and not (PLATFORM.search(around) or "except ImportError" in around):
+            if MODULES & set(names) and not (PLATFORM.search(around) or caught("Import", around)):
                 found += names
     return found
 
