@@ -127,12 +127,17 @@ class Select:
             if len(best) > self.per_class:
                 allowed = rank_in_class(labels, classes) < self.per_class
                 best, labels, boxes = best[allowed], labels[allowed], boxes[allowed]
-            apart = boxes if boxes.device.type == "mps" else boxes.double()
+            apart = exact(boxes)
             kept = nms(apart + (labels * (side + 1))[:, None], best.to(apart.dtype), self.limit)
             if everything or len(kept) >= self.detections:
                 kept = kept[: self.detections]
                 return boxes[kept], best[kept], labels[kept]
             prefix *= 3
+
+
+def exact(boxes: Tensor) -> Tensor:
+    """Boxes in float64, unless their device has none."""
+    return boxes if boxes.device.type == "mps" else boxes.double()
 
 
 def stacked(found: Sequence[tuple[Tensor, Tensor, Tensor]]) -> Detections:

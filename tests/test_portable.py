@@ -4,10 +4,25 @@ No such system was at hand: the sources are searched, and commands run with what
 """
 
 import ast
+import importlib.util
+import ntpath
+import os
+import posixpath
 import re
+import shlex
+import signal
 import subprocess
-from collections.abc import Iterator
+import sys
+import tomllib
+import types
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
+
+import yaml
+
+from tasks.common.file_lock import file_lock
+from tasks.data.files import slashes
 
 ROOT = Path(__file__).parent.parent
 ROOMS = [ROOT / room for room in ("backbones", "heads", "tasks")]
@@ -25,6 +40,10 @@ UNIX = {
 MODULES = {"fcntl", "resource", "termios", "tty", "pty", "pwd", "grp", "posix", "syslog", "readline"}
 PLATFORM = re.compile(r"sys\.platform|os\.name|platform\.system|platform\.libc_ver")
 UNIX_PATHS = re.compile(r"^/(dev|proc|sys|tmp|etc|var)(/|$)")
+TAKEN_AWAY = {  # what Python's own modules do not need on Linux
+    "os": "sched_getaffinity sched_setaffinity statvfs sysconf killpg getpgid setsid getloadavg nice",
+    "signal": "SIGALRM SIGHUP SIGUSR2 SIGPIPE SIGQUIT setitimer getitimer alarm pause",
+}
 NO_FILES = ("os.open", "Image.open", "webbrowser.open", "archive.open", "self.open")  # that name a text's encoding
 PATHS = {  # where a path of Linux is named, and what happens elsewhere
     "tasks/common/cpu.py": "device files that are looked for",
@@ -33,9 +52,16 @@ PATHS = {  # where a path of Linux is named, and what happens elsewhere
     "tasks/deploy/bench/device_commands.py": "on the other machine, an Android or Linux device",
     "tasks/deploy/bench/memory.py": "is_file() is asked first",
     "tasks/engine/memory.py": "is_file() is asked first",
+    "tasks/search/database.py": "is read if it is there",
     "tasks/latency/table.py": "is_file() is asked first",
     "tasks/report/process.py": "errors are suppressed: nothing is known then",
 }
+
+
+@cache
+def parsed(text: str) -> ast.Module:
+    """The tree of a source; the searches look at the same ones."""
+    return ast.parse(text)
 
 
 def functions(tree: ast.Module) -> Iterator[tuple[ast.AST, str]]:
@@ -48,20 +74,29 @@ def functions(tree: ast.Module) -> Iterator[tuple[ast.AST, str]]:
                 yield node, text
 
 
+def caught(kind: str, around: str) -> bool:
+    """Whether a function catches or suppresses such an error."""
+    return re.search(rf"(except|suppress)\b.*\b{kind}Error", around) is not None
+
+
 def unguarded(text: str) -> list[str]:
     """Names of a source that only Unix has, used without asking for them."""
     found = []
-    for node, around in functions(ast.parse(text)):
+    for node, around in functions(parsed(text)):
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
             module, name = node.value.id, node.attr
-            asked = re.search(rf"(has|get)attr\({module}, ", around) or PLATFORM.search(around)
+            asked = (
+                re.search(rf"(has|get)attr\({module}, ", around)
+                or PLATFORM.search(around)
+                or caught("Attribute", around)
+            )
             if name in UNIX.get(module, "").split() and not asked:
                 found.append(f"{module}.{name}")
         elif isinstance(node, ast.ImportFrom) and node.module in UNIX:
             found += [f"{node.module}.{a.name}" for a in node.names if a.name in UNIX[node.module].split()]
         elif isinstance(node, ast.Import | ast.ImportFrom):
             names = [a.name for a in node.names] if isinstance(node, ast.Import) else [node.module or ""]
-            if MODULES & set(names) and not (PLATFORM.search(around) or "except ImportError" in around):
+            if MODULES & set(names) and not (PLATFORM.search(around) or caught("Import", around)):
                 found += names
     return found
 
@@ -69,7 +104,7 @@ def unguarded(text: str) -> list[str]:
 def text_files(text: str) -> list[str]:
     """Calls of a source that open a file as text without saying its encoding."""
     found = []
-    tree = ast.parse(text)
+    tree = parsed(text)
     own = {alias.name for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for alias in node.names}
     own |= {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
     for node in ast.walk(tree):
@@ -96,7 +131,7 @@ def calls(text: str, *names: str) -> list[str]:
     """Calls of a source of functions or methods with these names."""
     return [
         ast.unparse(node)
-        for node in ast.walk(ast.parse(text))
+        for node in ast.walk(parsed(text))
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in names
     ]
 
@@ -105,12 +140,12 @@ def unix_paths(text: str) -> list[str]:
     """Strings of a source that begin like a path of Linux; docstrings and messages do not."""
     return [
         node.value
-        for node in ast.walk(ast.parse(text))
+        for node in ast.walk(parsed(text))
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and UNIX_PATHS.match(node.value)
     ]
 
 
-def everywhere(find, *arguments: str) -> list[str]:
+def everywhere(find: Callable[..., list[str]], *arguments: str) -> list[str]:
     """What a search finds in all sources, with the files' names."""
     return [
         f"{path.relative_to(ROOT).as_posix()}: {found}"
@@ -163,7 +198,7 @@ def shown_as_text(text: str) -> list[str]:
     """str(path.relative_to(…)), which has backslashes on Windows, instead of as_posix()."""
     return [
         ast.unparse(node)
-        for node in ast.walk(ast.parse(text))
+        for node in ast.walk(parsed(text))
         if isinstance(node, ast.Call) and ast.unparse(node.func) == "str" and ".relative_to(" in ast.unparse(node)
     ]
 
@@ -188,3 +223,110 @@ def test_folders_of_runs_have_names_that_windows_takes():
         for found in re.findall(r"%Y[^\"'}\s]*", path.read_text(encoding="utf-8"))
     ]
     assert formats and not [found for found in formats if ":" in found.replace("_${now:", "")]
+
+
+def workflow() -> dict:
+    return yaml.safe_load((ROOT / ".github" / "workflows" / "test.yaml").read_text(encoding="utf-8"))
+
+
+def test_the_workflow_has_a_job_of_each_kind_without_rights_or_secrets():
+    content = workflow()
+    text = (ROOT / ".github" / "workflows" / "test.yaml").read_text(encoding="utf-8")
+    systems = {
+        system
+        for job in content["jobs"].values()
+        for system in job["strategy"]["matrix"].get("system", [job["runs-on"]])
+    }
+    assert {system.partition("-")[0] for system in systems} == {"ubuntu", "macos", "windows"}
+    oldest = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["requires-python"]
+    for job in content["jobs"].values():
+        assert job["strategy"]["matrix"]["python"][0] == oldest.removeprefix(">=") and job["timeout-minutes"]
+    assert content["permissions"] == {"contents": "read"} and "secrets" not in text
+    uses = {step["uses"] for job in content["jobs"].values() for step in job["steps"] if "uses" in step}
+    assert all(re.fullmatch(r"actions/[a-z-]+@v\d+", name) for name in uses) and len(uses) == 2
+
+
+def test_the_commands_of_the_workflow_exist():
+    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    commands = {
+        name: [shlex.split(step["run"]) for step in job["steps"] if "run" in step]
+        for name, job in workflow()["jobs"].items()
+    }
+    assert commands["linux"] and {words[0] for words in commands["others"]} == {"python"}, "Windows has no make"
+    for words in commands["linux"] + commands["others"]:
+        if words[0] == "make":
+            assert set(words[1:]) <= set(targets)
+            continue
+        assert words[:2] == ["python", "-m"] and importlib.util.find_spec(words[2]), words
+        if words[2] == "pytest":
+            assert words[3:] and all((ROOT / path).exists() for path in words[3:])
+
+
+def test_the_workflow_trains_a_network(command, tmp_path):
+    (words,) = (
+        words
+        for step in workflow()["jobs"]["others"]["steps"]
+        if (words := shlex.split(step.get("run", "")))[2:3] == ["tasks.segment"]
+    )
+    result = command("segment", *words[3:], "mode=evaluate", f"dataset.root={tmp_path}", "checkpoint=none.ckpt")
+    assert result.err.startswith("error: checkpoint=none.ckpt"), "every key is right"
+
+
+def test_commands_run_without_what_windows_lacks(command, tmp_path, monkeypatch):
+    for module, names in TAKEN_AWAY.items():
+        for name in names.split():
+            monkeypatch.delattr(f"{module}.{name}")
+    for module in ("fcntl", "resource", "termios", "pwd"):
+        monkeypatch.setitem(sys.modules, module, None)
+    assert not hasattr(signal, "setitimer") and not hasattr(os, "sched_getaffinity")
+    words = [f"dataset.root={tmp_path / 'streets'}", "dataset.train=4", "dataset.val=2", "dataset.height=64"]
+    words += ["dataset.width=96", "backbone=mobilenet_v3_small", "backbone.width=0.35", "data.workers=0"]
+    words += ["data.batch_size=2", "trainer.accelerator=cpu", "trainer.max_epochs=1", "pictures=1"]
+    result = command("segment", *words, f"hydra.run.dir={tmp_path / 'run'}")
+    assert result.status == 0 and (tmp_path / "run" / "report.html").is_file(), result.err
+
+
+def test_slashes_on_windows(monkeypatch):
+    monkeypatch.setattr(slashes, "paths", ntpath)
+    assert slashes.below("C:\\data\\cat\\a.jpg", "C:\\data") == "cat/a.jpg"
+    assert slashes.normal("images\\..\\b/c.jpg") == "b/c.jpg"
+    monkeypatch.setattr(slashes, "paths", posixpath)
+    assert slashes.normal("a\\b.jpg") == "a\\b.jpg", "a letter of a name"
+
+
+def test_one_process_makes_what_others_wait_for(tmp_path):
+    script = (
+        "import sys, time\nfrom pathlib import Path\nfrom tasks.common.file_lock import file_lock\n"
+        "folder = Path(sys.argv[1])\nwith file_lock(folder / 'a.lock') as locked:\n"
+        "    before = (folder / 'made').exists()\n    time.sleep(0.3)\n    (folder / 'made').touch()\n"
+        "print(locked, before)"
+    )
+    both = [
+        subprocess.Popen([sys.executable, "-c", script, str(tmp_path)], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    assert sorted(process.communicate()[0].strip() for process in both) == ["True False", "True True"]
+    assert not (tmp_path / "a.lock").exists()
+
+
+def test_without_locks_nobody_waits(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "fcntl", None)
+    with file_lock(tmp_path / "a.lock") as locked:
+        assert not locked
+    with file_lock(tmp_path / "none" / "a.lock") as locked:
+        assert not locked
+
+
+def test_a_lock_on_windows_is_tried_again(tmp_path, monkeypatch):
+    tries = []
+
+    def locking(_file, _mode, _bytes):
+        tries.append(1)
+        if len(tries) < 3:
+            raise PermissionError(13, "held")
+
+    monkeypatch.setitem(sys.modules, "fcntl", None)
+    monkeypatch.setitem(sys.modules, "msvcrt", types.SimpleNamespace(locking=locking, LK_NBLCK=2))
+    monkeypatch.setattr("tasks.common.file_lock.time.sleep", lambda _: None)
+    with file_lock(tmp_path / "a.lock") as locked:
+        assert locked and len(tries) == 3

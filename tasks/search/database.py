@@ -78,7 +78,7 @@ def file_system(path: Path) -> str:
     """Kind of the file system of a path, such as nfs4; '' if the system does not tell."""
     place, found, longest = path.absolute(), "", -1
     try:
-        lines = MOUNTS.read_text(errors="replace").splitlines()
+        lines = MOUNTS.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return ""
     for words in (line.split() for line in lines):

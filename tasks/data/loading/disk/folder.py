@@ -32,7 +32,7 @@ def one_writer(folder: Path) -> Iterator[None]:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / ".lock").open("w")
+        lock = (folder / ".lock").open("w", encoding="utf-8")
     except OSError as error:
         raise unwritable(folder, error) from None
     with lock:
