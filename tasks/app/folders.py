@@ -228,7 +228,7 @@ def locked(folder: Path) -> IO[str] | None:
     except ImportError:  # Windows
         return None
     (folder / ".hydra").mkdir(exist_ok=True)
-    file = (folder / ".hydra" / "lock").open("w")
+    file = (folder / ".hydra" / "lock").open("w", encoding="utf-8")
     try:
         fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except (BlockingIOError, PermissionError):

@@ -432,7 +432,7 @@ def runner(folder: Path, model: Mapping[str, Any]) -> Callable[[Array], Found]:
     if path.suffix == ".param":
         return of_ncnn(path, model)
     if path.suffix == ".xml":
-        precision = "bf16" if model["precision"] == "bf16" else "f32"
+        precision = {"fp16": "f16", "bf16": "bf16"}.get(model["precision"], "f32")
         compiled = openvino_core().compile_model(str(path), "CPU", {"INFERENCE_PRECISION_HINT": precision})
         names = [name for task in model["tasks"].values() for name in task["outputs"].values()]
         return lambda images: dict(zip(names, compiled([images]).values(), strict=True))

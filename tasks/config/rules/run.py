@@ -27,6 +27,7 @@ from tasks.config.rules import (
     whole,
 )
 
+START_METHODS = ("fork", "forkserver", "spawn")  # of multiprocessing, on any system
 MODES = ("train", "evaluate", "predict", "export", "benchmark", "search")
 METRICS = ("mobilevision", "pycocotools")  # of detection
 FITTED = ("image_size", "head.maps", "head.extras", "head.anchors", "data.augment.crop.ratio", "trainer.max_epochs")
@@ -141,6 +142,7 @@ DATA_WHERE_PRESENT: Rules = {
     "data.fit": IS_BUILT,
     "data.holdout": number(0, below=1),
     "data.share": number(above=0, most=1),
+    "data.start_method": optional(one_of(*START_METHODS)),
     "data.cache_folder": PATH,
     "data.cache_side": whole(16, optional=True, most=16_384),
     "data.cache_gb": optional(number(above=0)),
@@ -158,10 +160,14 @@ QUANTISE: Rules = {
 RUN_WHERE_PRESENT: Rules = {
     "batchnorm": optional(one_of("shared", "separate")),
     "saving.minutes": optional(POSITIVE),
+    "processes.timeout": POSITIVE,
+    "processes.silence": optional(number(2)),
+    "processes.port": whole(1, optional=True, most=65_535),
     "log": one_of("quiet", "all"),
     **QUANTISE,
     "metric": one_of(*METRICS),
     "norm_start": one_of("mean", "initial"),
+    "compile": either(SWITCH, one_of("graphs")),
     "fitted.keys": list_of(one_of(*FITTED), least=0),
     "fitted.pixels": whole(32 * 32, most=2**26),
     "fitted.loss": optional(one_of(*LOSSES)),

@@ -60,6 +60,7 @@ class DataModule(lightning.LightningDataModule):
         batch_size, eval_batch_size: per process, at once; take() shares out the batch of a training.
         repeat: see TrainBatches.
         workers: processes that decode and augment; None takes one per core, at most 8.
+        start_method: of workers: fork, forkserver or spawn; None for the system's own.
         cache: keep decoded images: "memory" (or True) or "disk" (tasks/data/loading/disk).
         cache_folder: of the files of "disk".
         cache_side: length to which "disk" shrinks the shorter side of training images; None keeps their size.
@@ -97,6 +98,7 @@ class DataModule(lightning.LightningDataModule):
         scales: Sequence[Sequence[int]] | None = None,
         repeat_factor: float | None = None,
         targets: Sequence[str] = (),
+        start_method: str | None = None,
         cache_folder: str | Path = "outputs/cache",
         cache_side: int | None = None,
         cache_gb: float | None = None,
@@ -115,6 +117,7 @@ class DataModule(lightning.LightningDataModule):
         self.batch_size, self.eval_batch_size, self.repeat = batch_size, eval_batch_size, repeat
         self.group = 1  # batches that make a step, if an epoch has only whole steps; else 1
         self.step: int | None = None  # images in each of those, over all processes
+        self.start_method = start_method
         self.workers = min(8, len(cores())) if workers is None else workers
         self.cache, self.seed, self.targets = cache, seed, tuple(targets)
         self.balance, self.repeat_factor = balance or 0.0, repeat_factor or 0.0
@@ -156,9 +159,14 @@ class DataModule(lightning.LightningDataModule):
         """A loader that reads some items once, in as many processes as train."""
         workers = min(self.workers, len(items))
         return WorkerLoader(
-            dataset, sampler=items, batch_size=None, collate_fn=shareable, num_workers=workers,
+            dataset,
+            sampler=items,
+            batch_size=None,
+            collate_fn=shareable,
+            num_workers=workers,
+            start_method=self.start_method,
             worker_init_fn=start_worker,
-        )  # fmt: skip
+        )
 
     def take(self, batch: SharedBatch) -> None:
         """Make batches as a training's processes share them out."""
@@ -414,6 +422,7 @@ class DataModule(lightning.LightningDataModule):
             batch_size=None,
             collate_fn=shareable,
             num_workers=workers,
+            start_method=self.start_method,
             worker_init_fn=start_worker,
             persistent_workers=workers > 0,
             pin_memory=torch.cuda.is_available(),

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from multiprocessing import get_all_start_methods
 from typing import Any, Self
 
 from tasks.common.errors import UserError
@@ -51,6 +52,7 @@ class DataSettings:
     share: float = 1.0
     scales: Sequence[Sequence[int]] | None = None
     repeat_factor: float | None = None
+    start_method: str | None = None
     cache_folder: str = "outputs/cache"
     cache_side: int | None = None
     cache_gb: float | None = None
@@ -80,6 +82,10 @@ class DataSettings:
         if tree.get("datasets") and "sets" not in settings.dataset and not (tree["checkpoint"] or tree["resume"]):
             name = next(iter(tree["datasets"]))
             raise UserError(f"datasets.{name} is for a mixture, which datasets=[…] makes")
+        if settings.start_method not in (None, *get_all_start_methods()):
+            raise UserError(
+                f"data.start_method={settings.start_method}: this system has {', '.join(get_all_start_methods())}"
+            )
         if settings.scales and settings.progressive:
             raise UserError("data.scales and data.progressive both decide the size of training images: set one to null")
         if settings.cache_side and settings.cache != "disk":

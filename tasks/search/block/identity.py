@@ -23,8 +23,8 @@ SCORING = (
     *("trainer.accumulate_grad_batches", "data", "backbone.frozen"),
 )
 NO_MATTER = (  # may differ when a study resumes
-    *("search.trials", "search.study", "search.workers", "search.widths"),
-    *("data.workers", "data.cache", "data.cache_folder", "data.cache_gb", "data.eval_batch_size"),
+    *("search.trials", "search.study", "search.workers", "search.widths", "search.weights"),
+    *("data.workers", "data.start_method", "data.cache", "data.cache_folder", "data.cache_gb", "data.eval_batch_size"),
 )
 LOOKED_AT = 32  # images whose labels and sizes are compared; names are compared for all
 CHUNK = 1 << 20
