@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
@@ -44,7 +45,8 @@ def watched(config: DictConfig, folder: Path, log: Callable[[str], None]) -> Ite
         if not writes(config):
             shutil.rmtree(folder, ignore_errors=True)
 
-    here = here._replace(job=f"{here.job}/{OmegaConf.select(HydraConfig.get(), 'job.num') or 0}")
+    hydra: Any = HydraConfig.get()
+    here = here._replace(job=f"{here.job}/{OmegaConf.select(hydra, 'job.num') or 0}")
     peers = Peers(here, port=keys.port or 0, silence=keys.silence, give_up=give_up)
     peers.start()
     try:

@@ -13,8 +13,8 @@ from tasks.config.tree import Tree, put, resolved, select
 from tasks.config.unread import check_read
 
 OF_THIS_COMMAND = ("mode", "checkpoint", "resume", "weights", "model", "device", "input", "stop_after", "log", "logger",
-                   "cpu", "runtime", "predict", "processes", "export", "benchmark", "budget", "search", "target", "latency",
-                   "confirm", "overwrite", "plugins", "trainer.num_nodes")  # fmt: skip
+                   "cpu", "runtime", "predict", "processes", "export", "benchmark", "budget", "search", "target",
+                   "latency", "confirm", "overwrite", "plugins", "trainer.num_nodes")  # fmt: skip
 RESUME_KEYS = ("backbone", "head", "task", "heads", "balance", "batchnorm", "distill", "optimizer", "scheduler",
            "finetune", "quantise", "ema", "seed", "white", "data.batch_size", "data.global_batch", "data.repeat",
            "data.augment", "data.own_augment", "data.draw", "data.crop", "data.progressive", "data.scales",

@@ -80,7 +80,7 @@ def test_image_sizes():
     [
         ("batchnorm=separate", "which images are whose"),
         ("finetune.norms=adapt", "statistics move"),
-        ("quantise.aware=true", "rounding happens"),
+        ("quantise.aware=true", "rounding happens around"),
         ("finetune.thaw=[0.1,0.5]", "take one share"),
         ("trainer.accelerator=mps", "is not for trainer.accelerator=mps: compile=false"),
     ],
