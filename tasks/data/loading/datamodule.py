@@ -159,9 +159,14 @@ class DataModule(lightning.LightningDataModule):
         """A loader that reads some items once, in as many processes as train."""
         workers = min(self.workers, len(items))
         return WorkerLoader(
-            dataset, sampler=items, batch_size=None, collate_fn=shareable, num_workers=workers,
+            dataset,
+            sampler=items,
+            batch_size=None,
+            collate_fn=shareable,
+            num_workers=workers,
+            start_method=self.start_method,
             worker_init_fn=start_worker,
-        )  # fmt: skip
+        )
 
     def take(self, batch: SharedBatch) -> None:
         """Make batches as a training's processes share them out."""

@@ -8,8 +8,8 @@ from tasks.engine.settings import Run
 from tasks.search.block.identity import contents, digest
 
 NO_MATTER = (  # keys that may differ when a search goes on
-    *("search.minutes", "search.trials", "search.workers", "data.workers", "data.start_method", "data.cache"),
-    *("data.cache_folder", "data.cache_gb", "data.eval_batch_size"),
+    *("search.minutes", "search.trials", "search.workers", "data.workers", "data.start_method"),
+    *("data.cache", "data.cache_folder", "data.cache_gb", "data.eval_batch_size"),
     *("confirm", "traceback", "plugins", "overwrite", "check", "pictures", "log", "logger", "cpu", "runtime", "export"),
     *("benchmark", "saving", "processes", "hydra", "input", "predict", "stop_after"),
 )
