@@ -26,7 +26,7 @@ from tasks.common.wire import BEAT, Connection
 
 PORTS = 8  # tried by rank 0, should one be taken
 GRACE = 20.0  # seconds that a process has to end by itself once another is lost
-LATE = 20.0  # seconds that rank 0, if it fails, waits for those who start later, to tell them
+LATE = 20.0  # seconds that a process, if it fails, waits for those who start later, to tell them
 ANSWER = 10.0  # seconds that rank 0 has to answer
 LONGEST = 500  # characters of a reason
 KILLED = "it was killed, or its machine is gone"
@@ -67,7 +67,7 @@ class Peers:
         self.found = threading.Event()  # set with `lost`
         self.over = threading.Event()
         self.why: str | None = None  # why this process ends; '' if it is done
-        self.ending: float | None = None  # when rank 0 noticed that the run ends
+        self.ending: float | None = None  # when the thread noticed that the run ends
         self.gone = 0  # connections to rank 0 that are over
         self.thread = threading.Thread(target=self.watch, name="peers", daemon=True)
 
@@ -203,10 +203,17 @@ class Peers:
         if not connection.ended and time.monotonic() - connection.heard > self.silence:
             self.note(connection.name, f"no sign of life for {self.silence:g} s")
 
+    def has_news(self) -> bool:
+        """Whether rank 0 is still to be reached: for some time also by a process that has failed before it was."""
+        if not self.over.is_set():
+            return True
+        self.ending = self.ending or time.monotonic()
+        return bool(self.why) and time.monotonic() - self.ending < LATE
+
     def answer(self, connection: Connection) -> list[dict[str, Any]]:
         """What rank 0 says first, which takes long on a busy machine; [{}] if it is not rank 0."""
         begin = time.monotonic()
-        while time.monotonic() - begin < ANSWER and not self.over.is_set():
+        while time.monotonic() - begin < ANSWER and self.has_news():
             messages = connection.receive()
             if messages or messages is None:
                 return messages or [{}]
@@ -214,7 +221,7 @@ class Peers:
 
     def connect(self) -> Connection | None:
         """The connection to rank 0, which may start later; None if this process ends before."""
-        while not self.over.is_set():
+        while self.has_news():
             for port in self.ports:
                 with suppress(OSError):
                     connection = Connection(socket.create_connection((self.place.address, port), 5))
@@ -225,5 +232,5 @@ class Peers:
                         connection.name = str(first.get("name"))
                         return connection
                     connection.sock.close()
-            self.over.wait(BEAT / 2)
+            time.sleep(BEAT / 2) if self.over.is_set() else self.over.wait(BEAT / 2)
         return None
