@@ -309,6 +309,18 @@ def test_one_process_makes_what_others_wait_for(tmp_path):
     assert not (tmp_path / "a.lock").exists()
 
 
+def test_a_lock_holds_though_its_file_is_removed_each_time(tmp_path):
+    script = (
+        "import sys, time\nfrom pathlib import Path\nfrom tasks.common.file_lock import file_lock\n"
+        "count = Path(sys.argv[1]) / 'count'\nfor _ in range(20):\n    with file_lock(count.with_suffix('.lock')):\n"
+        "        seen = int(count.read_text())\n        time.sleep(0.005)\n        count.write_text(f'{seen + 1}')\n"
+    )
+    (tmp_path / "count").write_text("0", encoding="utf-8")
+    every = [subprocess.Popen([sys.executable, "-c", script, str(tmp_path)], cwd=ROOT) for _ in range(3)]
+    assert [process.wait() for process in every] == [0, 0, 0]
+    assert (tmp_path / "count").read_text(encoding="utf-8") == "60", "no two processes at a time"
+
+
 def test_without_locks_nobody_waits(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "fcntl", None)
     with file_lock(tmp_path / "a.lock") as locked:
@@ -318,7 +330,7 @@ def test_without_locks_nobody_waits(tmp_path, monkeypatch):
 
 
 def test_a_lock_on_windows_is_tried_again(tmp_path, monkeypatch):
-    tries = []
+    tries, said = [], []
 
     def locking(_file, _mode, _bytes):
         tries.append(1)
@@ -328,5 +340,5 @@ def test_a_lock_on_windows_is_tried_again(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "fcntl", None)
     monkeypatch.setitem(sys.modules, "msvcrt", types.SimpleNamespace(locking=locking, LK_NBLCK=2))
     monkeypatch.setattr("tasks.common.file_lock.time.sleep", lambda _: None)
-    with file_lock(tmp_path / "a.lock") as locked:
-        assert locked and len(tries) == 3
+    with file_lock(tmp_path / "a.lock", lambda: said.append("waiting")) as locked:
+        assert locked and len(tries) == 3 and said == ["waiting"]

@@ -1,10 +1,12 @@
 """Arrays in one .npz file as numpy.savez writes it, read as the file's pages instead of copies."""
 
+import math
 import mmap
 import struct
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
+from tokenize import TokenError
 from typing import IO, Any
 
 import numpy as np
@@ -38,23 +40,30 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
         OSError: if it cannot be read.
         ValueError, EOFError, KeyError, zipfile.BadZipFile: if it is damaged, compressed, or holds objects.
     """
-    with path.open("rb") as file, zipfile.ZipFile(file) as archive:
-        pages = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
-        return {member.filename.removesuffix(".npy"): array_of(pages, file, member) for member in archive.infolist()}
+    try:
+        with path.open("rb") as file, zipfile.ZipFile(file) as archive:
+            pages = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+            members = archive.infolist()
+            return {member.filename.removesuffix(".npy"): array_of(pages, archive, member) for member in members}
+    except (RuntimeError, TokenError) as error:  # the archive's flags or an array's header are damaged
+        raise ValueError(f"{path} is damaged: {error}") from error
 
 
-def array_of(pages: mmap.mmap, file: IO[bytes], member: zipfile.ZipInfo) -> NDArray[Any]:
+def array_of(pages: mmap.mmap, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> NDArray[Any]:
     """An array of a mapped file."""
-    start = member.header_offset
-    name, extra = struct.unpack("<HH", pages[start + HEADER - 4 : start + HEADER])
-    file.seek(start + HEADER + name + extra)
-    version = np.lib.format.read_magic(file)
-    if member.compress_type != zipfile.ZIP_STORED or version != (1, 0):
-        raise ValueError(f"{member.filename} is no array as write_arrays writes it")
-    shape, in_columns, dtype = np.lib.format.read_array_header_1_0(file)
+    with archive.open(member) as opened:  # compares the member's own header with the file's list
+        version = np.lib.format.read_magic(opened)
+        if member.compress_type != zipfile.ZIP_STORED or version != (1, 0):
+            raise ValueError(f"{member.filename} is no array as write_arrays writes it")
+        shape, in_columns, dtype = np.lib.format.read_array_header_1_0(opened)
+        begin = opened.tell()
     if dtype.hasobject:
         raise ValueError(f"{member.filename} holds objects")
-    count = int(np.prod(shape, dtype=np.int64))
+    count = math.prod(shape)
+    if begin + count * dtype.itemsize != member.file_size:
+        raise ValueError(f"{member.filename} does not hold {shape} of {dtype}")
     if not count:
         return np.zeros(shape, dtype)
-    return np.frombuffer(pages, dtype, count, file.tell()).reshape(shape, order="F" if in_columns else "C")
+    name, extra = struct.unpack("<HH", pages[member.header_offset + HEADER - 4 : member.header_offset + HEADER])
+    start = member.header_offset + HEADER + name + extra + begin
+    return np.frombuffer(pages, dtype, count, start).reshape(shape, order="F" if in_columns else "C")

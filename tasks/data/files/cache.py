@@ -70,6 +70,8 @@ def write(path: Path, arrays: Arrays) -> None:
     try:
         with os.fdopen(handle, "wb") as file:
             write_arrays(file, arrays)
+            file.flush()
+            os.fsync(file.fileno())  # a file with its name is whole even after a crash: its pages are not checked
         Path(name).replace(path)
     except BaseException:
         Path(name).unlink(missing_ok=True)

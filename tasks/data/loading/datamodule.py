@@ -157,16 +157,7 @@ class DataModule(lightning.LightningDataModule):
 
     def once(self, dataset: Dataset[Any], items: Sequence[Any]) -> DataLoader[Any]:
         """A loader that reads some items once, in as many processes as train."""
-        workers = min(self.workers, len(items))
-        return WorkerLoader(
-            dataset,
-            sampler=items,
-            batch_size=None,
-            collate_fn=shareable,
-            num_workers=workers,
-            start_method=self.start_method,
-            worker_init_fn=start_worker,
-        )
+        return self.loader(dataset, items, min(self.workers, len(items)), again=False)
 
     def take(self, batch: SharedBatch) -> None:
         """Make batches as a training's processes share them out."""
@@ -414,8 +405,14 @@ class DataModule(lightning.LightningDataModule):
             EvalDataset(self.val, self.fit), sampler, 0 if self.cache in (True, "memory") else self.workers
         )
 
-    def loader(self, dataset: Dataset[Batch], sampler: Iterable[Any], workers: int) -> DataLoader[Batch]:
-        """A loader whose sampler makes whole batches (Lightning passes the epoch to samplers, not batch samplers)."""
+    def loader(
+        self, dataset: Dataset[Any], sampler: Iterable[Any], workers: int, *, again: bool = True
+    ) -> DataLoader[Any]:
+        """A loader whose sampler makes whole batches (Lightning passes the epoch to samplers, not batch samplers).
+
+        Args:
+            again: whether it is read more than once, by the same workers, for the accelerator.
+        """
         return WorkerLoader(
             dataset,
             sampler=sampler,
@@ -424,8 +421,8 @@ class DataModule(lightning.LightningDataModule):
             num_workers=workers,
             start_method=self.start_method,
             worker_init_fn=start_worker,
-            persistent_workers=workers > 0,
-            pin_memory=torch.cuda.is_available(),
+            persistent_workers=again and workers > 0,
+            pin_memory=again and torch.cuda.is_available(),
         )
 
 

@@ -3,20 +3,18 @@
 import errno
 import os
 import shutil
-import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO
 
 from tasks.common.console import report
 from tasks.common.errors import UserError
+from tasks.common.file_lock import file_lock
 from tasks.data.loading.disk.file import in_use
 
 SUFFIX, UNFINISHED = ".images", ".new-"
 GB = 10**9
-WAIT = 0.2  # seconds between two looks at the lock
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 OTHERWISE = "data.cache_folder=… names another place, data.cache=false needs none"
 
@@ -25,39 +23,20 @@ OTHERWISE = "data.cache_folder=… names another place, data.cache=false needs n
 def one_writer(folder: Path) -> Iterator[None]:
     """The folder, made if need be, with other processes' writing kept out; a lock ends with its process.
 
-    Without it (Windows, file systems without locks) two may write the same images under two names: the last one stays.
+    On file systems without locks two may write the same images under two names: the last one stays.
 
     Raises:
-        UserError: for a folder that cannot be written.
+        UserError: for a folder that cannot be made.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / ".lock").open("w", encoding="utf-8")
     except OSError as error:
         raise unwritable(folder, error) from None
-    with lock:
-        if locks(lock, folder):
+    said = f"cache: another process writes to {folder}: waiting for it"
+    with file_lock(folder / ".lock", lambda: report(said)) as locked:
+        if locked:
             remove_unfinished(folder)
         yield
-
-
-def locks(lock: IO[str], folder: Path) -> bool:
-    """Wait for the lock; whether the system has locks."""
-    told = False
-    while True:
-        try:
-            import fcntl
-
-            fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except (BlockingIOError, PermissionError):
-            if not told:
-                report(f"cache: another process writes to {folder}: waiting for it")
-            told = True
-            time.sleep(WAIT)
-        except (ImportError, OSError):
-            return False
-        else:
-            return True
 
 
 def remove_unfinished(folder: Path) -> None:
