@@ -1,5 +1,6 @@
 """Operators of Core ML's ML programs in PyTorch, as coremltools describes them (MIL ops of iOS 15 and 16)."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -105,7 +106,7 @@ def upsample_bilinear(
     if half_pixel_centers is not None and bool(half_pixel_centers) == bool(align_corners):
         raise ValueError("neither corners nor centres are aligned")
     factors = (float(scale_factor_height), float(scale_factor_width))
-    size = [round(side * factor) for side, factor in zip(x.shape[2:], factors, strict=True)]
+    size = [math.floor(side * factor) for side, factor in zip(x.shape[2:], factors, strict=True)]  # so does Core ML
     return functional.interpolate(x, size, mode="bilinear", align_corners=bool(align_corners))
 
 

@@ -46,6 +46,8 @@ class MilRunner(Runner):
         self.shape = (1, 3, manifest["input"]["height"], manifest["input"]["width"])
         if problem := problem_of(spec.description, self.names, self.shape[2:]):
             raise UserError(f"{path} {problem}")
+        if (returned := [output.name for output in self.function.outputs]) != self.names:
+            raise UserError(f"{path}: its program returns {', '.join(returned)}, not {', '.join(self.names)}")
         for operation in self.operations:
             if operation.op_type not in OPERATORS:
                 raise UserError(f"{path} cannot be compared: how to compute {operation.op_type} is not known here")

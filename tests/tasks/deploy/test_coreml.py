@@ -8,12 +8,13 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 
 from tasks.checkpoint.embedded import PACKAGE, read_inside
 from tasks.checkpoint.manifest import read_manifest, sha256
 from tasks.common.errors import UserError
 from tasks.data.transforms.letterbox import Stretch
-from tasks.deploy import mil_runner
+from tasks.deploy import mil_operators, mil_runner
 from tasks.deploy.export import clear
 from tasks.deploy.model import open_model
 from tasks.deploy.network import trace
@@ -131,6 +132,25 @@ def test_another_input_or_output_than_described_is_refused(made, monkeypatch):
     monkeypatch.delitem(mil_runner.OPERATORS, "conv")
     with pytest.raises(UserError, match="how to compute conv is not known here"):
         open_written(path, shipped.manifest)
+
+
+def test_a_program_that_returns_another_tensor_is_refused(made, copy):
+    """Core ML refuses it too: the tensor of the output's name is computed, but not returned."""
+    from coremltools.proto.Model_pb2 import Model
+
+    said = Model.FromString((copy / PACKAGE["specification"]).read_bytes())
+    (block,) = said.mlProgram.functions["main"].block_specializations.values()
+    other = next(step.outputs[0].name for step in reversed(block.operations[:-1]) if step.type == "conv")
+    block.outputs[:] = [other]
+    (copy / PACKAGE["specification"]).write_bytes(said.SerializeToString())
+    with pytest.raises(UserError, match=rf"its program returns {other}, not logits"):
+        open_written(copy, made[0].manifest)
+
+
+@pytest.mark.parametrize(("factor", "side"), [(np.float32(15.0001 / 4), 15), (np.float32(14.9999 / 4), 14)])
+def test_an_enlarged_side_is_rounded_down(factor, side):
+    enlarged = mil_operators.upsample_bilinear(torch.ones(1, 1, 4, 4), factor, np.float32(2), False)
+    assert enlarged.shape == (1, 1, side, 8)
 
 
 def test_it_needs_macos(made, tmp_path):
