@@ -1,9 +1,9 @@
-# make setup | demo | page-runtime | check | test | full | docs | docs-test. Everything happens in this folder.
+# make setup | demo | page-runtime | check | test | full | docs | docs-test | gpu-wheels | gpu. Everything happens in this folder.
 PYTHON ?= python3
 BIN := .venv/bin
 export PYTHONDONTWRITEBYTECODE :=   # tests start many processes: where it is set, each would compile every module again
 
-.PHONY: setup demo page-runtime check test full style types quick suite docs docs-test
+.PHONY: setup demo page-runtime check test full style types quick suite docs docs-test gpu-wheels gpu
 setup: .venv/installed
 
 .venv/installed: pyproject.toml constraints.txt
@@ -62,3 +62,12 @@ docs: .venv/docs-installed
 # Every command of README and docs/ on small data, those that `make test` leaves out included; a few minutes.
 docs-test: setup
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal -m "docs or not docs" tests/docs
+
+# On a machine with a GPU: its tests and benchmarks.gpu. `make gpu-wheels` before, elsewhere, if it has no network; it runs
+# with any python3 that has torch: make gpu GPU_PYTHON=.venv/bin/python.
+GPU_PYTHON ?= python3
+gpu-wheels:
+	PYTHON=$(PYTHON) bash tests/gpu/fetch.sh
+
+gpu:
+	PYTHON=$(GPU_PYTHON) bash tests/gpu/run.sh

@@ -115,7 +115,8 @@ class Backbone(nn.Module):
         """
         x = images if images.is_floating_point() else (images.to(self.mean.dtype) - self.mean) / self.std
         whole = 0 < self.frozen_blocks >= len(self.blocks)
-        with images_of_domains(counts), torch.no_grad() if whole else nullcontext():
+        domains = nullcontext() if counts is None else images_of_domains(counts)  # which torch.compile cannot follow
+        with domains, torch.no_grad() if whole else nullcontext():
             return self.maps(x)
 
     def maps(self, x: Tensor) -> dict[str, Tensor]:

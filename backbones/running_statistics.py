@@ -24,12 +24,15 @@ class CumulativeStart:
     Args:
         norm: the layer.
         batches: number of batches its statistics already average.
-        batches: how many its statistics are the mean of already.
+
+    Attributes:
+        over: whether the layer's own momentum has taken over.
     """
 
     def __init__(self, norm: _BatchNorm, batches: int) -> None:
         assert norm.momentum is not None
         self.norm, self.momentum, self.batches = norm, norm.momentum, batches
+        self.over = False
         self.handle: RemovableHandle = norm.register_forward_pre_hook(self.before)
 
     def before(self, norm: nn.Module, _inputs: object) -> None:
@@ -44,7 +47,7 @@ class CumulativeStart:
 
     def remove(self) -> None:
         """Restore the layer's own momentum."""
-        self.norm.momentum = self.momentum
+        self.norm.momentum, self.over = self.momentum, True
         self.handle.remove()
 
 

@@ -2,12 +2,12 @@
 
 import os
 import select
-import signal
 import sys
 from collections.abc import Callable
 from typing import TypeVar
 
 Result = TypeVar("Result")
+SIGPIPE = 13  # which Windows does not have
 
 
 def run_printing(main: Callable[[], Result]) -> Result:
@@ -26,7 +26,7 @@ def run_printing(main: Callable[[], Result]) -> Result:
         if not reader_has_gone():
             raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is flushed at exit
-        sys.exit(128 + signal.SIGPIPE)
+        sys.exit(128 + SIGPIPE)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(130)

@@ -30,18 +30,18 @@ Data = tuple[Truths, Found, Integers, Integers]
 Numbers = list[float | None]
 
 
-def make() -> Data:
+def make(image_count: int = IMAGES, truth_count: int = TRUTHS) -> Data:
     """As in COCO's val2017 some classes are frequent, 1 % are crowds, and sizes cover all three ranges."""
     random = np.random.default_rng(0)
-    images, categories = np.arange(1, IMAGES + 1), np.arange(1, CLASSES + 1)
+    images, categories = np.arange(1, image_count + 1), np.arange(1, CLASSES + 1)
     share = 1 / categories / (1 / categories).sum()
-    sizes = np.exp(random.normal(4, 1, (TRUTHS, 2))).clip(2, 480)
+    sizes = np.exp(random.normal(4, 1, (truth_count, 2))).clip(2, 480)
     truths = Truths(
-        np.sort(random.choice(images, TRUTHS)),
-        random.choice(categories, TRUTHS, p=share),
-        np.concatenate((random.random((TRUTHS, 2)) * (640 - sizes), sizes), 1).round(2),
-        sizes.prod(1) * random.uniform(0.4, 1, TRUTHS),
-        random.random(TRUTHS) < 0.01,
+        np.sort(random.choice(images, truth_count)),
+        random.choice(categories, truth_count, p=share),
+        np.concatenate((random.random((truth_count, 2)) * (640 - sizes), sizes), 1).round(2),
+        sizes.prod(1) * random.uniform(0.4, 1, truth_count),
+        random.random(truth_count) < 0.01,
     )
 
     image = np.repeat(images, DETECTIONS)

@@ -3,8 +3,9 @@
     python -m benchmarks.deploy_classes
 
 MobileNetV2 and V3-Large. torchvision's networks are first trained for a minute each on generated street scenes, to tell
-light and weather: an untrained network gives nearly the same output for every photo, and rounding decides. V2 is also
-exported in int8: its peer is torchvision's network in OpenVINO, in int8 by NNCF's defaults with the same photos.
+light and weather: an untrained network gives nearly the same output for every photo, and rounding decides. On a
+processor with half precision both are also exported in fp16, and the peer in OpenVINO is told to compute so. V2 is
+exported in int8 too: its peer is torchvision's network in OpenVINO, in int8 by NNCF's defaults with the same photos.
 """
 
 import tempfile
@@ -22,7 +23,7 @@ from torchvision.models import get_model
 from torchvision.transforms.functional import normalize
 
 from backbones.base import IMAGENET_MEAN, IMAGENET_STD
-from benchmarks.exported import exported, in_int8, network
+from benchmarks.exported import exported, in_int8, network, supports
 from benchmarks.peers import FromBytes, in_onnxruntime, in_openvino, planes_of
 from benchmarks.timing import alternate, report
 from tasks.data.streets.picture import draw
@@ -32,6 +33,7 @@ from tasks.deploy.model import Model
 
 SIZE, CLASSES = (224, 224), 1000
 TRAINED, TESTED, STEPS, BATCH = 96, 60, 40, 12
+LEAST = {"fp32": 1.0, "fp16": 0.95, "int8": 0.0}  # share of the photos with eager torchvision's class
 
 
 def normalised(photos: Array) -> Tensor:
@@ -78,7 +80,10 @@ def measure(name: str, int8: bool) -> None:
         "classify", [f"backbone={name}"], {"label": [str(n) for n in range(CLASSES)]}, theirs.state_dict()
     )
     with tempfile.TemporaryDirectory() as folder:
-        models = {"fp32": exported(learner, SIZE, Path(folder))}
+        models = {
+            kind: exported(learner, SIZE, Path(folder), precision=kind)
+            for kind in ("fp32", *["fp16"] * supports("FP16"))
+        }
         if int8:
             models["int8"] = in_int8(models["fp32"], Path(folder), photos.transpose(0, 3, 1, 2))
     with torch.inference_mode():
@@ -89,7 +94,7 @@ def measure(name: str, int8: bool) -> None:
         for title, classify in {"ours": partial(logits_of, model), **theirs_too}.items():
             same = (np.array([classify(photo).argmax() for photo in tests]) == expected).mean()
             print(f"  {title}, {kind}: {same:.1%} of the classes are eager torchvision's")
-            assert kind == "int8" or same == 1, "classes differ"
+            assert same >= LEAST[kind], "classes differ"
         sides = {"ours, OpenVINO": partial(logits_of, model, tests[0])}
         sides |= {title: partial(classify, tests[0]) for title, classify in theirs_too.items()}
         title = f"{name}, photo 224×224 → class, {kind} (CPU time, one thread)"
@@ -110,12 +115,12 @@ def peers(theirs: nn.Module, precision: str, photos: Array) -> dict[str, Callabl
     whole = FromBytes(theirs, nn.Identity())
     example = torch.from_numpy(planes_of(photos[0]))
     calibration = [planes_of(photo) for photo in photos] if precision == "int8" else ()
-    in_vino = in_openvino(whole, example, calibration=calibration)
+    in_vino = in_openvino(whole, example, "f16" if precision == "fp16" else "f32", calibration)
     sides: dict[str, Callable[[Array], Array]] = {
-        "torchvision eager": partial(eager, theirs),
+        "torchvision eager" + " (fp32)" * (precision != "fp32"): partial(eager, theirs),
         "torchvision in OpenVINO": lambda photo: in_vino(planes_of(photo))[0],
     }
-    if precision == "int8":
+    if precision != "fp32":
         return sides
     channels_last = deepcopy(theirs).to(memory_format=torch.channels_last)
     in_onnx, _ = in_onnxruntime(whole, example)

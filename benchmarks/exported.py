@@ -60,12 +60,12 @@ def exported(
         size: (height, width) of the images.
         runtime: openvino or onnx.
         form: of the outputs: raw, decoded or final.
-        precision: fp32 or bf16.
+        precision: fp32, fp16 or bf16.
     """
-    ((task, _),) = learner.each_task()
+    task, *others = (name for name, _ in learner.each_task())
     settings = replace(SETTINGS, format=runtime, outputs=form, precision=precision)
     traced = trace(learner, batch=1, size=size, form=form)
-    manifest = describe(task, learner, settings, traced, size, None, None)
+    manifest = describe("multitask" if others else task, learner, settings, traced, size, None, None)
     path = folder / f"{form}_{precision}{Path(manifest['file']).suffix}"
     WRITERS[runtime](traced, path, manifest, precision)
     return Model(open_runner(path, manifest, threads=1), manifest)
@@ -78,8 +78,8 @@ def in_int8(model: Model, folder: Path, images: Images) -> Model:
     return Model(open_runner(path, manifest, threads=1), manifest)
 
 
-def has_bf16() -> bool:
-    """Whether this processor supports bfloat16 multiplication."""
+def supports(kind: str) -> bool:
+    """Whether OpenVINO multiplies FP16 or BF16 on this processor without widening them."""
     import openvino
 
-    return "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return kind in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")

@@ -10,22 +10,27 @@ and timed on one thread, by its own clock.
 
 Segmentation wants c5 at 1/16 and, on its own, half as wide (wants.tail); shared, c5 has this resolution for all heads,
 and its full width. With random weights nearly all detection scores are above the threshold, so its boxes cost more here
-than those of a trained network.
+than those of a trained network. The networks alone are also timed as exported files, raw outputs, in OpenVINO.
 """
 
 import argparse
+import tempfile
 import time
+from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from backbones.base import Backbone
+from benchmarks.exported import exported
 from benchmarks.timing import alternate, report
 from heads.sizes import measure
 from tasks.app.resolve import composed
 from tasks.common.cpu import keep_freed_memory
 from tasks.data.datasets.cityscapes_classes import CLASSES
+from tasks.deploy.runners.runner import Runner
 from tasks.engine.build import build
 from tasks.engine.learner import Learner
 from tasks.engine.settings import LearnerSettings, Run
@@ -70,13 +75,27 @@ def compare(title: str, runs: dict[str, Run]) -> None:
     sums = [sum(size[column] for size in sizes[:-1]) for column in (0, 1)]
     print(f"  shared / sum: params {sizes[-1][0] / sums[0]:.2f}, multiply-adds {sizes[-1][1] / sums[1]:.2f}")
     for what, predict in (("network alone", False), ("with boxes, label map and class", True)):
-        sides = {
-            "shared": partial(run, [shared], image, predict),
-            "three of their own": partial(run, separate, image, predict),
-        }
-        medians = alternate(sides, rounds=40, warmup=5, clock=time.thread_time)
-        report(f"  {what}", medians)
-        print(f"  shared / sum: {medians['shared'] / medians['three of their own']:.2f}")
+        print_ratio(what, partial(run, [shared], image, predict), partial(run, separate, image, predict))
+    with tempfile.TemporaryDirectory() as folder:
+        runners = [written(learner, Path(folder) / str(number)) for number, learner in enumerate((shared, *separate))]
+        planes = image.contiguous().numpy()
+        print_ratio(
+            "network alone, in OpenVINO",
+            partial(runners[0].run, planes),
+            lambda: [runner.run(planes) for runner in runners[1:]],
+        )
+
+
+def print_ratio(what: str, shared: Callable[[], object], separate: Callable[[], object]) -> None:
+    medians = alternate({"shared": shared, "three of their own": separate}, rounds=40, warmup=5, clock=time.thread_time)
+    report(f"  {what}", medians)
+    print(f"  shared / sum: {medians['shared'] / medians['three of their own']:.2f}")
+
+
+def written(learner: Learner, folder: Path) -> Runner:
+    """The learner's raw file for OpenVINO, opened."""
+    folder.mkdir()
+    return exported(learner, (HEIGHT, WIDTH), folder).runner
 
 
 def run(learners: list[Learner], image: torch.Tensor, predict: bool) -> None:

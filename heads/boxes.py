@@ -85,4 +85,7 @@ def decode(offsets: Tensor, anchors: Tensor) -> Tensor:
 def clip(boxes: Tensor, size: tuple[int, int]) -> Tensor:
     """Clip boxes (…, 4) to an image of this (height, width)."""
     height, width = size
-    return boxes.clamp(min=0).minimum(boxes.new_tensor([width, height, width, height]))
+    if boxes.device.type == "cpu":
+        return boxes.clamp(min=0).minimum(boxes.new_tensor([width, height, width, height]))
+    across, down = boxes[..., 0::2].clamp(0, width), boxes[..., 1::2].clamp(0, height)  # copies no number to the device
+    return torch.stack((across, down), -1).flatten(-2)

@@ -8,6 +8,7 @@ from torch import Tensor
 from torchvision.ops import nms
 
 from heads.boxes import Detections, clip, decode
+from heads.select_at_once import select_at_once
 from heads.suppress import Rule
 
 MOST = 100_000
@@ -64,6 +65,9 @@ class Select:
             size: (height, width) of the images.
         """
 
+        if logits.device.type == "cuda":
+            return self.at_once(score(logits), clip(decode(offsets, anchors), size), size)
+
         def located(moves: Tensor, places: Tensor) -> Tensor:
             return clip(decode(moves[places], anchors[places]), size)
 
@@ -78,7 +82,24 @@ class Select:
             boxes: (N, A, 4), inside the images.
             size: (height, width) of the images.
         """
+        if scores.device.type == "cuda":
+            return self.at_once(scores, boxes, size)
         return stacked([self.of_image(one, own.__getitem__, max(size)) for one, own in zip(scores, boxes, strict=True)])
+
+    def at_once(self, scores: Tensor, boxes: Tensor, size: tuple[int, int]) -> Detections:
+        """The same by operations on the whole batch, which waits once for the device; see select_at_once()."""
+        if not scores.numel():
+            return stacked([self.of_image(one, own.__getitem__, 1) for one, own in zip(scores, boxes, strict=True)])
+        found, sound = select_at_once(scores, boxes, self.rule, self.limit)
+        rows = sound.tolist()
+        if all(rows):
+            return found
+        return stacked(
+            [
+                found.of(row) if sound else self.of_image(scores[row], boxes[row].__getitem__, max(size))
+                for row, sound in enumerate(rows)
+            ]
+        )
 
     def of_image(self, scores: Tensor, located: Callable[[Tensor], Tensor], side: int) -> tuple[Tensor, Tensor, Tensor]:
         """Boxes (K, 4), scores (K) and labels (K) of one image, best first.
@@ -106,12 +127,17 @@ class Select:
             if len(best) > self.per_class:
                 allowed = rank_in_class(labels, classes) < self.per_class
                 best, labels, boxes = best[allowed], labels[allowed], boxes[allowed]
-            apart = boxes if boxes.device.type == "mps" else boxes.double()
+            apart = exact(boxes)
             kept = nms(apart + (labels * (side + 1))[:, None], best.to(apart.dtype), self.limit)
             if everything or len(kept) >= self.detections:
                 kept = kept[: self.detections]
                 return boxes[kept], best[kept], labels[kept]
             prefix *= 3
+
+
+def exact(boxes: Tensor) -> Tensor:
+    """Boxes in float64, unless their device has none."""
+    return boxes if boxes.device.type == "mps" else boxes.double()
 
 
 def stacked(found: Sequence[tuple[Tensor, Tensor, Tensor]]) -> Detections:

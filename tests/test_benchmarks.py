@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import torch
+
 from benchmarks.__main__ import rows, scripts
 from benchmarks.timing import report, reported
 
@@ -11,6 +13,9 @@ ROOT = Path(__file__).parent.parent
 IMPORTED = {
     "__main__",
     "exported",
+    "gpu_jpeg",
+    "gpu_sides",
+    "large_sets",
     "lively",
     "peers",
     "photos",
@@ -49,3 +54,21 @@ def test_a_report_becomes_a_row_of_the_table(capsys):
         ("another", [("ours", 1000.0, 1.0), ("peer", 970.0, 0.97)]),
     ]
     assert rows("labels", output)[1] == "| another | ours: 1000 ms | peer 0.97× | `python -m benchmarks.labels` |"
+
+
+def test_the_gpus_benchmark_runs_in_its_tiny_form():
+    command = [sys.executable, "-m", "benchmarks.gpu", "--device", "cpu", "--quick"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    found = reported(done.stdout)
+    assert [title.split(",")[0] for title, _ in found[:3]] == ["V3-Large", "LR-ASPP V3-Large", "SSDLite V3-Large"]
+    assert [len(sides) for _, sides in found] == [4, 4, 4, 2] and done.stdout.count("; goal ") == 4
+    assert all(ms > 0 for _, sides in found for _, ms, _ in sides)
+
+
+def test_the_gpus_benchmark_needs_one():
+    if not torch.cuda.is_available():
+        done = subprocess.run(
+            [sys.executable, "-m", "benchmarks.gpu"], cwd=ROOT, capture_output=True, text=True, check=False
+        )
+        assert (done.returncode, done.stdout) == (2, "") and "--device cpu --quick" in done.stderr

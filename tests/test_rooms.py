@@ -28,7 +28,7 @@ ROOMS = {  # top to bottom: each imports rooms that stand below it, and these li
     "onnxruntime onnxscript",
     "tasks.deploy": "tasks.page tasks.predict tasks.engine tasks.checkpoint tasks.data "
     "tasks.config tasks.common heads backbones torch numpy PIL rich onnx onnxruntime onnxscript "
-    "openvino nncf executorch litert_torch ai_edge_litert ai_edge_quantizer ncnn pnnx",
+    "openvino nncf executorch litert_torch ai_edge_litert ai_edge_quantizer ncnn pnnx coremltools",
     "tasks.page": "tasks.common",
     "tasks.multitask": "tasks.engine tasks.checkpoint tasks.data.loading tasks.config tasks.common backbones torch",
     "tasks.predict": "tasks.engine tasks.checkpoint tasks.data.transforms tasks.data.files tasks.config "
@@ -83,6 +83,7 @@ FILES = {  # what single files may import beside, or (with "only") instead
     "tasks.multitask.compare": "tasks.app",  # a command
     "tasks.predict.__main__": "tasks.deploy tasks.multitask.arguments",  # a command
     "tasks.deploy.decode": "only numpy PIL onnxruntime openvino ai_edge_litert ncnn",  # it ships, and runs by itself
+    "tasks.search.shared": "sqlalchemy",
 }
 
 

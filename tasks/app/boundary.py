@@ -11,6 +11,7 @@ from backbones.weight_files import published_file
 from tasks.checkpoint.manifest import NAME
 from tasks.common.entries import short
 from tasks.common.errors import UserError
+from tasks.common.formats import is_package
 
 ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/|data:")  # two letters: C:/ is a drive
 CANDIDATES = ("*.ckpt", "checkpoints/*.ckpt", NAME)
@@ -63,7 +64,7 @@ def model_path(value: Any, function: str) -> Path:
         UserError: see path_of; for a folder, with the files in it that may be meant.
     """
     path = published_file(path_of(value, function, "the path of a checkpoint or an exported file"))
-    if path.is_dir():
+    if path.is_dir() and not is_package(path):
         files = [str(file) for pattern in CANDIDATES for file in sorted(path.glob(pattern))]
         named = f"; in it: {', '.join(files[:4])}" if files else " without a checkpoint or exported file"
         raise UserError(f"{function}({short(str(value))}): it is a folder{named}")

@@ -24,7 +24,7 @@ from tasks.app.folders import drop_empty, writes
 from tasks.app.foreign_keys import check_words
 from tasks.app.generated import check_generated
 from tasks.app.interpolations import register
-from tasks.app.jobs import Jobs, in_sweep, words
+from tasks.app.jobs import Jobs, in_sweep, lost_job, words
 from tasks.app.messages import MISTAKES, explain, explain_run, how_to_resume
 from tasks.app.of_checkpoint import implied_data_set
 from tasks.app.own_networks import without_foreign
@@ -44,6 +44,7 @@ from tasks.app.validate import (
     check_typed,
     renamed_arguments,
 )
+from tasks.app.watch import watched
 from tasks.common.console import end_children, report, run_command
 from tasks.common.errors import Stopped, UserError, visible
 from tasks.common.plugins import conf_folders, take_from, without_folder
@@ -53,12 +54,14 @@ from tasks.config.overrides import typed_keys
 from tasks.config.recipes import OWN
 from tasks.config.stored import command_line
 from tasks.predict.address import without_login
+from tasks.search.database import without_password
 
 SWEEP = {"-m", "--multirun"}
 
 
 def main(name: str, spelled_out: Callable[[Sequence[str]], list[str]] = list) -> None:
-    """Run `python -m tasks.<name>`: exit status 0; or one line and 2 for a user error, 3 for a diverged loss.
+    """Run `python -m tasks.<name>`: exit status 0; or one line and 2 for a user error, 3 for a diverged loss,
+    4 if another process of the run has ended.
 
     Args:
         spelled_out: rewrites arguments that Hydra does not know into Hydra's syntax.
@@ -112,6 +115,10 @@ class Command:
             if self.composed or self.full_error:
                 raise
             self.mistakes.append(str(error))  # how Hydra refuses `optimizer=null`
+        except Exception as error:
+            if not (lost := lost_job(error)):
+                raise
+            self.mistakes.append(lost)
         except KeyboardInterrupt:
             print("interrupted", file=sys.stderr)
             sys.exit(130)
@@ -130,7 +137,8 @@ class Command:
         folder, begin = Path(HydraConfig.get().runtime.output_dir), time.time()
         with run_log(folder, keep=writes(config)) as log:
             try:
-                self.work(config, folder)
+                with watched(config, folder, log):
+                    self.work(config, folder)
             except BrokenPipeError:
                 raise
             except MISTAKES as error:
@@ -181,7 +189,7 @@ class Command:
         for mistake in self.mistakes:
             print(f"error: {visible(mistake)}", file=sys.stderr)
         if self.mistakes:
-            sys.exit(1 if self.jobs.faults else 3 if self.statuses == {3} else 2)
+            sys.exit(1 if self.jobs.faults else self.statuses.pop() if len(self.statuses) == 1 else 2)
 
 
 def prepared(name: str, arguments: Sequence[str], spelled_out: Callable[[Sequence[str]], list[str]]) -> list[str]:
@@ -191,7 +199,7 @@ def prepared(name: str, arguments: Sequence[str], spelled_out: Callable[[Sequenc
         UserError: for what can be refused by the words alone.
     """
     take_from(arguments)
-    words = without_login(without_folder(arguments))
+    words = without_password(without_login(without_folder(arguments)))
     search_plugins()
     register()
     check_words(words, keys_of(name))
@@ -225,7 +233,7 @@ def check_composed(config: DictConfig, typed: Sequence[str], implied: Sequence[s
 
 def keys_of(name: str) -> frozenset[str]:
     """Names allowed as the first part of an argument: the configuration's top-level keys and groups."""
-    text = "\n".join(command_file(file).read_text() for file in ("base", name))
+    text = "\n".join(command_file(file).read_text(encoding="utf-8") for file in ("base", name))
     groups = {path.name for folder in (CONF, *conf_folders()) for path in folder.iterdir()}
     groups |= set(infos())  # heads of tasks.multitask
     return frozenset(re.findall(r"^([a-z]\w*):", text, re.MULTILINE)) | groups

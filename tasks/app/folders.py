@@ -9,6 +9,7 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, read_write
 from omegaconf.errors import OmegaConfBaseException
 
+from tasks.checkpoint.peek import config_of
 from tasks.common.console import refusing
 from tasks.common.errors import LAST, UserError
 from tasks.common.processes import quoted
@@ -156,7 +157,7 @@ def own_folder(folder: Path, config: DictConfig, key: str) -> Path:
             number += 1
             folder = folder.with_name(f"{name}_{number}")
         return folder
-    for place in data_folders(config):
+    for place in [*data_folders(config), *trained_on(config)]:
         if folder.resolve().is_relative_to(place):
             raise UserError(f"{key}={folder} lies in the data set at {place}, which is only read: name another folder")
     try:
@@ -197,6 +198,28 @@ def data_folders(config: DictConfig) -> list[Path]:
     return found
 
 
+def trained_on(config: DictConfig) -> list[Path]:
+    """Folders with the images of the command's checkpoint or file, which it uses if it names no others."""
+    files = [config.get("resume"), *(config.get(key) for key in ("checkpoint", "model") if config.mode != "train")]
+    words = config.hydra.overrides.get("task") or []
+    if any(word.lstrip("+").startswith(("dataset.root=", "datasets")) for word in words):
+        return []
+    found = []
+    for stored in [config_of(file) for file in files if isinstance(file, str) and file]:
+        sets = stored.get("datasets")
+        for part in (stored.get("dataset"), *(sets.values() if isinstance(sets, dict) else ())):
+            paths = [nested(part, key.split(".")) for key in DATA]
+            found += [Path(path).resolve() for path in paths if isinstance(path, str) and path and "${" not in path]
+    return found
+
+
+def nested(value: Any, keys: list[str]) -> Any:
+    """What stands in tables of tables; None if it does not."""
+    for key in keys:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
+
+
 def claimed(folder: Path, mark: str) -> bool:
     """Claim a folder if it holds no run; returns whether this process now owns it, exclusively."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -228,7 +251,7 @@ def locked(folder: Path) -> IO[str] | None:
     except ImportError:  # Windows
         return None
     (folder / ".hydra").mkdir(exist_ok=True)
-    file = (folder / ".hydra" / "lock").open("w")
+    file = (folder / ".hydra" / "lock").open("w", encoding="utf-8")
     try:
         fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except (BlockingIOError, PermissionError):

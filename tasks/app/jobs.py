@@ -1,7 +1,10 @@
 """The jobs of a sweep (`-m`): those that need several processes run as separate commands; failed ones are listed."""
 
+import os
+import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import traceback
@@ -15,9 +18,10 @@ from hydra.types import RunMode
 from omegaconf import OmegaConf
 
 from tasks.app.runlog import NAME as RUN_LOG
-from tasks.app.sweep import compare
+from tasks.app.sweep import FAILURES, compare
 from tasks.common.errors import Diverged, Stopped, UserError, visible
 from tasks.common.processes import command_of, quoted
+from tasks.common.writing import write_text
 from tasks.engine.settings import Run
 
 SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
@@ -103,6 +107,22 @@ def run_own_command(task: str, typed: Sequence[str], folder: Path) -> None:
         raise kind(f"its process ended with status {status}")
 
 
+def note_failure(line: str) -> None:
+    """Leave a line for the process that started the sweep: what a job on another machine printed stands in its log."""
+    hydra = HydraConfig.get()
+    write_text(Path(str(hydra.sweep.dir)) / FAILURES / f"{hydra.job.num}.txt", line)
+
+
+def lost_job(error: Exception) -> str:
+    """One line, with the table of the finished jobs, for a job whose process has left no result; else ''."""
+    where = re.search(r"(\S+)/\.submitit/", str(error))
+    if type(error).__name__ != "UncompletedJobError" or where is None:
+        return ""
+    compare(Path(where[1]))
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return f"a job was killed, the table is without it and those that still run: {lines[0]}"
+
+
 class Jobs:
     """Runs the jobs of a sweep; a failed job does not stop the others.
 
@@ -110,9 +130,11 @@ class Jobs:
         typed: arguments of the command, which define how the jobs differ.
         failed: a name for each failed job: its number and its values of the swept keys.
         faults: whether one of them failed because of a bug.
+        process: that started the sweep; hydra/launcher=submitit_… runs its jobs in others, perhaps elsewhere.
     """
 
     def __init__(self) -> None:
+        self.process = os.getpid(), socket.gethostname()
         self.typed: Sequence[str] = ()
         self.failed: list[str] = []
         self.faults = False
@@ -123,18 +145,24 @@ class Jobs:
         A signal ends the sweep and prints the table of the finished jobs.
         """
         name = self.name()
+        away = self.process != (os.getpid(), socket.gethostname())
         try:
             mistake = job()
         except Exception:
             traceback.print_exc()
             mistake, self.faults = "the traceback is above", True
-        except (KeyboardInterrupt, Stopped, SystemExit):
+        except (KeyboardInterrupt, Stopped, SystemExit) as error:
+            if away:
+                note_failure(f"{name}: stopped ({error})")
+                return
             print(f"stopped in {name}", file=sys.stderr, flush=True)
             compare(Path(str(HydraConfig.get().sweep.dir)))
             raise
         if mistake:
             print(visible(f"error: {name}: {mistake}"), file=sys.stderr, flush=True)
             self.failed.append(name)
+            if away:
+                note_failure(f"{name}: {mistake}")
 
     def name(self) -> str:
         """Name of the current job, such as "job 3 (backbone=mobilenet_v2 seed=1)"."""

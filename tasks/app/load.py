@@ -33,7 +33,7 @@ def load(path: str | Path, device: Any = None) -> Model:
 
     Args:
         path: a checkpoint of a training (.ckpt), a folder of tasks.publish or its model.safetensors, or an exported
-            file (.onnx, .xml, .tflite, .param, .pte, .pt2, or its model.json).
+            file (.onnx, .xml, .tflite, .param, .pte, .mlpackage, .pt2, or its model.json).
         device: on which a checkpoint's network runs, as named by PyTorch; None for the accelerator if there is one,
             else the CPU. Exported files run on the CPU; only those of ExecuTorch and PyTorch need PyTorch.
 

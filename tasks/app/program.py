@@ -135,7 +135,7 @@ def run(task: str, mode: str, words: Sequence[str]) -> Run:
     if status:
         raise RuntimeError(f"{task}: the command ended with status {status}")
     scores = folder / "metrics.json"  # a training with stop_after=… has none
-    return Run(json.loads(scores.read_text()) if scores.is_file() else {}, folder)
+    return Run(json.loads(scores.read_text(encoding="utf-8")) if scores.is_file() else {}, folder)
 
 
 def follow(command: Sequence[str]) -> tuple[int, str]:

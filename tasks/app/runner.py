@@ -15,6 +15,7 @@ from tasks.checkpoint.peek import check_task, trained_by
 from tasks.common.console import report
 from tasks.common.cpu import bind_threads
 from tasks.common.errors import UserError
+from tasks.common.ranks import launched
 from tasks.config.heads import is_multitask
 from tasks.config.overrides import typed_keys
 from tasks.config.tree import resolved
@@ -52,6 +53,7 @@ def run(settings: Settings, typed: Sequence[str], folder: Path) -> None:
         and run.mode != "search"  # has its own processes
         and run.trainer.accelerator in ("auto", "cpu")
         and run.trainer.spec.get("devices") in ("auto", 1)
+        and (launched() or 1) == 1  # several processes would bind to the same cores
     ):
         bind_threads(run.trainer.accelerator)
     model = run.source.model
@@ -118,7 +120,9 @@ def run_with_data(settings: Settings, typed: Sequence[str], folder: Path) -> Non
         run, dataset = open_dataset(run, settings, first, trained)
     run = fitted(run, dataset, typed, first)
     if first:
-        (folder / "config.yaml").write_text(OmegaConf.to_yaml(as_built(resolved(run.stored, run.output_dir))))
+        (folder / "config.yaml").write_text(
+            OmegaConf.to_yaml(as_built(resolved(run.stored, run.output_dir))), encoding="utf-8"
+        )
     if run.mode == "export":
         from tasks.deploy.export import export
 

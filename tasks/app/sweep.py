@@ -1,6 +1,8 @@
 """A table of the runs of `-m`: changed keys, costs and scores of each network."""
 
 import json
+import shutil
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,22 +11,33 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
 from tasks.app.seeds import summarise
-from tasks.common.errors import UserError
+from tasks.common.errors import UserError, visible
 from tasks.common.spread import written
 from tasks.common.table import print_table
 from tasks.report.compare import MOST, write_comparison
 from tasks.report.write import finish, told
 
 DETAILS = ("AR", "mAP_", "AUROC", "ECE", "NLL", "Brier")  # in the file; the terminal has no room for them
+FAILURES = ".failed"  # folder of a sweep: jobs in other processes leave what they failed of
 UNVARIED = ("images", "seconds")  # which tell nothing about a network
 
 
 class Comparison(Callback):
     """Prints the table after the last run, and writes it to comparison.csv in the sweep's folder."""
 
+    def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
+        """Called by Hydra before the first run, after the folder was chosen."""
+        shutil.rmtree(Path(str(config.hydra.sweep.dir)) / FAILURES, ignore_errors=True)
+
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
         """Called by Hydra after the last run."""
-        compare(Path(str(config.hydra.sweep.dir)))
+        folder = Path(str(config.hydra.sweep.dir))
+        compare(folder)
+        failed = [path.read_text(encoding="utf-8") for path in sorted((folder / FAILURES).glob("*.txt"))]
+        for line in failed:
+            print(visible(f"error: {line}"), file=sys.stderr)
+        if failed:  # Hydra has no other way to tell
+            raise SystemExit(2)
 
 
 def compare(folder: Path) -> None:
@@ -89,13 +102,13 @@ def named_rows(runs: Sequence[Path]) -> list[dict[str, Any]]:
 def row_of(run: Path) -> dict[str, Any]:
     """The row of one run: its overrides, params, multiply-adds and scores."""
     changed = changed_in(run)
-    costs = json.loads((run / "network.json").read_text())
+    costs = json.loads((run / "network.json").read_text(encoding="utf-8"))
     size = f"{costs.pop('height')}×{costs.pop('width')}"
     single = len(costs) == 1
     row: dict[str, Any] = {**changed, "image": size}
     for task, cost in costs.items():
         row |= {key if single else f"{task}/{key}": value for key, value in cost.items()}
-    result: dict[str, Any] = row | json.loads((run / "metrics.json").read_text())
+    result: dict[str, Any] = row | json.loads((run / "metrics.json").read_text(encoding="utf-8"))
     return result
 
 

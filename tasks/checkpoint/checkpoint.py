@@ -128,15 +128,25 @@ def load_state(learner: nn.Module, checkpoint: Mapping[str, Any], path: str | Pa
 
 
 def without_other_heads(ours: Mapping[str, Tensor], checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
-    """A checkpoint's tensors without loss weighting, heads that we do not have, and layers that only they use."""
+    """A checkpoint's tensors without loss weighting, heads that we do not have, and layers that only they use.
+
+    Where such a head is why a rounded result has one range, it is the range of each channel here.
+    """
     heads = [f"tasks.{name}." for name in checkpoint["mobilevision"]["tasks"]]
     others = tuple(head for head in heads if not any(name.startswith(head) for name in ours))
     beyond = (ROUNDING, *(("backbone.",) if others else ()))
-    return {
+    kept = {
         name: tensor
         for name, tensor in checkpoint["state_dict"].items()
         if not name.startswith((*others, BALANCE)) and not (name.startswith(beyond) and name not in ours)
     }
+    if others:
+        kept |= {
+            name: tensor.reshape(()).expand(ours[name].shape)
+            for name, tensor in kept.items()
+            if name.startswith(ROUNDING) and tensor.numel() == 1
+        }
+    return kept
 
 
 def start_from(

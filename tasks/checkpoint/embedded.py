@@ -4,6 +4,7 @@ import itertools
 import json
 import lzma
 import struct
+import uuid
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -17,6 +18,12 @@ METADATA, NAME, VALUE = 14, 1, 2  # field numbers of ModelProto.metadata_props, 
 LARGEST = 2**22  # bytes of a description in an archive; ours have a few thousand
 BUFFERS, ENTRIES = 4, 6  # field numbers of LiteRT's Model.buffers and Model.metadata; of Metadata: name 0, buffer 1
 BYTES = 2  # protobuf's wire type of strings and messages
+PACKAGE = {  # files of an .mlpackage as we write it, by what they are; its Manifest.json names them
+    "specification": "Data/com.apple.CoreML/model.mlmodel",
+    "weights": "Data/com.apple.CoreML/weights/weight.bin",
+    "contents": "Manifest.json",
+}
+DESCRIPTION, FACTS, OWN = 2, 100, 100  # field numbers of Core ML's Model.description, .metadata, .userDefined
 UNREADABLE = (  # raised by json, zipfile and ElementTree for arbitrary bytes; RuntimeError for encrypted entries
     *(ValueError, IndexError, RuntimeError, EOFError, OSError, struct.error, zlib.error, lzma.LZMAError),
     *(zipfile.BadZipFile, ElementTree.ParseError),
@@ -24,7 +31,7 @@ UNREADABLE = (  # raised by json, zipfile and ElementTree for arbitrary bytes; R
 
 
 def read_inside(path: Path) -> Any:
-    """The description inside an .onnx, .xml, .tflite, .param or .pt2 file; None if it is missing or unreadable."""
+    """The description inside an exported file; None if it is missing or unreadable."""
     try:
         text = READERS[path.suffix](path)
         return None if text is None else json.loads(text)
@@ -120,6 +127,39 @@ def of_ncnn(path: Path) -> str | None:
     return line.removeprefix(MARK.encode()).decode() if line.startswith(MARK.encode()) else None
 
 
+def of_coreml(path: Path) -> str | None:
+    """The entry in the model's user-defined metadata."""
+    if (path / PACKAGE["contents"]).read_bytes() != contents():
+        return None  # another specification may be the one that runs
+    parts = [memoryview((path / PACKAGE["specification"]).read_bytes())]
+    for wanted in (DESCRIPTION, FACTS, OWN):
+        parts = [value for part in parts for number, value in fields(part) if number == wanted]
+    for part in parts:
+        entry = {number: bytes(value).decode() for number, value in fields(part)}
+        if entry.get(1) == KEY:
+            return entry.get(2)
+    return None
+
+
+def contents() -> bytes:
+    """The Manifest.json of an .mlpackage: its files by identifiers, which coremltools makes anew each time."""
+    entries = {
+        "model.mlmodel": ("CoreML Model Specification", "com.apple.CoreML/model.mlmodel"),
+        "weights": ("CoreML Model Weights", "com.apple.CoreML/weights"),
+    }
+    items = {
+        str(uuid.uuid5(uuid.NAMESPACE_OID, place)): {
+            "author": "com.apple.CoreML",
+            "description": text,
+            "name": name,
+            "path": place,
+        }
+        for name, (text, place) in entries.items()
+    }
+    whole = {"fileFormatVersion": "1.0.0", "itemInfoEntries": items, "rootModelIdentifier": next(iter(items))}
+    return (json.dumps(whole, indent=4) + "\n").encode()  # as coremltools writes it again when it opens a package
+
+
 class Flatbuffer:
     """Reads tables, vectors and strings of a flatbuffer by their positions (flatbuffers.dev, internals).
 
@@ -168,5 +208,6 @@ READERS: dict[str, Callable[[Path], str | None]] = {
     ".xml": of_openvino,
     ".tflite": of_litert,
     ".param": of_ncnn,
+    ".mlpackage": of_coreml,
     ".pt2": of_torch,
 }

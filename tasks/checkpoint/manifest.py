@@ -17,7 +17,7 @@ from tasks.checkpoint.manifest_rules import SUFFIXES, problem_of
 from tasks.checkpoint.unlike import ITSELF, check_agrees, digest, known
 from tasks.common.entries import short
 from tasks.common.errors import UserError, check_file
-from tasks.common.formats import FORMATS
+from tasks.common.formats import FORMATS, is_package, is_there
 
 FORMAT = 1
 NAME, CARD = ITSELF, "card.json"
@@ -26,9 +26,9 @@ NAME, CARD = ITSELF, "card.json"
 def read_manifest(path: str | Path) -> dict[str, Any]:
     """Read and check an exported file and its description.
 
-    The description is in model.json beside the file, which must say what the one inside the file says: ONNX, OpenVINO
-    and PyTorch files have one, for others model.json has its own hash. A renamed file is recognised by its hash. If
-    model.json is missing or describes another file, the description inside the file is used.
+    The description is in model.json beside the file, which must say what the one inside the file says: ONNX, OpenVINO,
+    LiteRT, Core ML and PyTorch files have one, for others model.json has its own hash. A renamed file is recognised by
+    its hash. If model.json is missing or describes another file, the description inside the file is used.
 
     Args:
         path: the file, or its model.json.
@@ -43,7 +43,8 @@ def read_manifest(path: str | Path) -> dict[str, Any]:
     path = Path(path)
     if not path.name:
         raise UserError("model=: no file is named")
-    check_file("model", path, [f"*{suffix}" for suffix in SUFFIXES])
+    if not (is_package(path) and is_there(path)):
+        check_file("model", path, [f"*{suffix}" for suffix in SUFFIXES])
     if path.name == NAME:
         manifest = checked(read_json(path), path)
         check_files(path.parent, manifest["sha256"])
@@ -134,7 +135,7 @@ def under_its_name(path: Path, manifest: dict[str, Any]) -> dict[str, Any]:
         if name == NAME:
             continue  # checked by now
         now = path.with_suffix(Path(name).suffix)
-        if not now.is_file():
+        if not is_there(now):
             raise UserError(f"{now}: no such file, though {path.name} needs it")
         hashes[now.name] = sha256(now)
         if expected and hashes[now.name] != expected:
@@ -206,7 +207,7 @@ def check_files(folder: Path, hashes: Mapping[str, str]) -> None:
     for name, expected in hashes.items():
         if name == NAME:
             continue  # of the description itself: see check_agrees()
-        if not (folder / name).is_file():
+        if not is_there(folder / name):
             raise UserError(f"{folder / name}: no such file, though {NAME} names it")
         if sha256(folder / name) != expected:
             raise UserError(f"{folder / name} is cut off or was changed: it is not the file that {NAME} describes")
@@ -226,6 +227,27 @@ def write_manifest(
 
 
 def sha256(path: Path) -> str:
-    """SHA-256 of a file in hexadecimal digits."""
+    """SHA-256 of a file in hexadecimal digits; of a folder, that of the list of its files with their hashes.
+
+    Raises:
+        UserError: for a folder with anything but files and folders.
+    """
+    if path.is_dir():
+        return hashlib.sha256(
+            "".join(f"{sha256(part)}  {name}\n" for name, part in parts_of(path)).encode()
+        ).hexdigest()
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def parts_of(folder: Path) -> list[tuple[str, Path]]:
+    """The files in a folder, at any depth, with their names from there, sorted.
+
+    Raises:
+        UserError: for a link, a device or a pipe, which could be anything.
+    """
+    found = [(part.relative_to(folder).as_posix(), part) for part in folder.rglob("*")]
+    for name, part in found:
+        if part.is_symlink() or not (part.is_file() or part.is_dir()):
+            raise UserError(f"{folder}: {short(name)} in it is no file")
+    return sorted((name, part) for name, part in found if part.is_file())

@@ -1,4 +1,4 @@
-"""Which command trained a checkpoint, read from its description without PyTorch, so that mistakes show at once.
+"""What trained a checkpoint, read from its description without PyTorch, so that mistakes show at once.
 
 A wrong answer does no harm: the checkpoint is read and checked as a whole before it is used (checkpoint.py).
 """
@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from backbones.weight_files import SUFFIX, published_file
+from tasks.checkpoint.manifest import CARD
+from tasks.checkpoint.manifest_rules import SUFFIXES
 from tasks.common.errors import UserError
 
 KEY = "mobilevision"
@@ -63,6 +65,26 @@ def trained_by(path: str | Path) -> Trained | None:
     except Exception:  # arbitrary bytes make pickle, zipfile and json raise anything
         return None
     return found if all(isinstance(text, str) for text in (found.task, *found.heads)) else None
+
+
+def config_of(path: str | Path) -> dict[str, Any]:
+    """The configuration in a checkpoint, or in the card beside an exported file; {} if there is none.
+
+    Its texts are a stranger's: not resolved, and of no type that was checked.
+    """
+    try:
+        found = published_file(Path(path).expanduser())
+        card = found.with_name(CARD)
+        config = (read_card(card) if found.suffix in SUFFIXES and card.is_file() else metadata_of(found))["config"]
+    except Exception:  # as in trained_by()
+        return {}
+    return config if isinstance(config, dict) else {}
+
+
+def read_card(path: Path) -> Any:
+    """A file's card; raises anything for other files."""
+    with path.open("rb") as file:
+        return json.loads(file.read(LARGEST))
 
 
 def metadata_of(path: Path) -> Any:

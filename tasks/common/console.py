@@ -15,7 +15,7 @@ from tasks.common.ranks import is_first
 
 Result = TypeVar("Result")
 Item = TypeVar("Item")
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, *([signal.SIGUSR1] if hasattr(signal, "SIGUSR1") else []))  # SLURM's warning
 
 
 def report(line: str) -> None:
@@ -39,7 +39,7 @@ def track(items: Iterable[Item], task: str, count: int) -> Iterable[Item]:
 def run_command(main: Callable[[], Result]) -> Result:
     """Run a command's main function; printing in it never fails, and breaks no word on a terminal.
 
-    Ctrl-C and SIGTERM end it with one line and status 130 or 143.
+    Ctrl-C, SIGTERM and SIGUSR1 end it with one line and status 130, 143 or 138.
     """
 
     def stoppable() -> Result:
@@ -70,7 +70,7 @@ def refusing(*others: type[Exception]) -> Iterator[None]:
 
 @contextmanager
 def stop_on_signals() -> Iterator[None]:
-    """Raise Stopped at any point of the block on Ctrl-C or SIGTERM; a second signal ends the process at once.
+    """Raise Stopped at any point of the block on Ctrl-C, SIGTERM or SIGUSR1; a second signal ends the process at once.
 
     Signals that were ignored when the process started (`nohup`, `&` in a script) stay ignored.
     """

@@ -71,7 +71,7 @@ def accelerator_is_likely() -> bool:
         return False
     found = find_spec("torch")
     version = Path(found.origin).with_name("version.py") if found and found.origin else Path("none")
-    text = version.read_text() if version.is_file() else ""
+    text = version.read_text(encoding="utf-8") if version.is_file() else ""
     return any(
         re.search(rf"^{kind}\b[^=\n]*=\s*['\"]", text, re.MULTILINE)
         and any(Path(device).exists() for device in devices)

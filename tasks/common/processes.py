@@ -34,7 +34,7 @@ def command_of(name: str) -> list[str]:
 def start(command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None) -> Process:
     """Start a command that reads nothing and writes to a log."""
     log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("w") as said:
+    with log.open("w", encoding="utf-8") as said:
         return subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,

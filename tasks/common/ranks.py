@@ -5,9 +5,16 @@ device of a machine. `LOCAL_RANK` counts the processes of one machine, the rank 
 """
 
 import os
+import re
 from collections.abc import Mapping
+from typing import NamedTuple
 
 INTERACTIVE = ("bash", "interactive")  # SLURM jobs in which commands are typed by hand, each a separate run
+
+
+def by_torchrun(environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether torchrun started this process; it may do so inside a SLURM job."""
+    return "TORCHELASTIC_RUN_ID" in environment
 
 
 def by_slurm(environment: Mapping[str, str] = os.environ) -> bool:
@@ -20,7 +27,7 @@ def is_first(environment: Mapping[str, str] = os.environ) -> bool:
 
     The order is Lightning's: torchrun, which may run inside SLURM, then SLURM, then Lightning's own variables.
     """
-    if "TORCHELASTIC_RUN_ID" in environment:
+    if by_torchrun(environment):
         return environment.get("RANK", "0") == "0"
     if by_slurm(environment):
         return environment.get("SLURM_PROCID", "0") == "0"
@@ -30,8 +37,67 @@ def is_first(environment: Mapping[str, str] = os.environ) -> bool:
 
 def launched(environment: Mapping[str, str] = os.environ) -> int | None:
     """Processes that torchrun or SLURM has started, over all machines; None if Lightning starts them itself."""
-    if "TORCHELASTIC_RUN_ID" in environment:
+    if by_torchrun(environment):
         count = environment.get("WORLD_SIZE", "")
     else:
         count = environment["SLURM_NTASKS"] if by_slurm(environment) else ""
     return int(count) if count.isdecimal() and int(count) > 0 else None
+
+
+class Place(NamedTuple):
+    """Where this process stands among those that torchrun or SLURM has started.
+
+    Attributes:
+        rank: over all machines.
+        world: number of processes.
+        address: of the machine of rank 0.
+        port: at which the processes of PyTorch meet there.
+        job: a name that processes of other runs do not have.
+    """
+
+    rank: int
+    world: int
+    address: str
+    port: int
+    job: str
+
+
+def place(environment: Mapping[str, str] = os.environ) -> Place | None:
+    """Where this process stands; None for a single process, and for those that Lightning starts.
+
+    SLURM names no address: the first of its machines and a port made of the job's number are taken, as Lightning does.
+    """
+    world = launched(environment) or 1
+    if world == 1:
+        return None
+    address, port = environment.get("MASTER_ADDR", ""), environment.get("MASTER_PORT", "")
+    if by_torchrun(environment):
+        rank, job = environment.get("RANK", "0"), environment["TORCHELASTIC_RUN_ID"]
+    else:
+        job = environment.get("SLURM_JOB_ID", "")
+        rank = environment.get("SLURM_PROCID", "0")
+        address = address or first_machine(environment.get("SLURM_NODELIST", environment.get("SLURM_JOB_NODELIST", "")))
+        port = port or (str(15000 + int(job[-4:])) if job[-4:].isdecimal() else "12910")
+        job = f"{job}.{environment.get('SLURM_STEP_ID', '')}"
+    return Place(int(rank), world, address or "127.0.0.1", int(port or 0), job)
+
+
+def first_machine(machines: str) -> str:
+    """The first of SLURM's list of machines: `gpu[03-05,9],cpu1` begins with gpu03."""
+    first = re.match(r"([^\[,\s]*)(?:\[([^\],-]*)[^\]]*\]([^,\s]*))?", machines)
+    return "" if first is None else "".join(part or "" for part in first.groups())
+
+
+def machines(environment: Mapping[str, str] = os.environ) -> tuple[int, int] | None:
+    """Machines of this run, and processes on each, that torchrun or SLURM has started; None if neither did.
+
+    None also if the machines have different numbers of processes, which Lightning does not take.
+    """
+    world = launched(environment)
+    if world is None:
+        return None
+    key = "LOCAL_WORLD_SIZE" if by_torchrun(environment) else "SLURM_NNODES"
+    count = environment.get(key, "")
+    if not count.isdecimal() or int(count) == 0 or world % int(count):
+        return None
+    return (world // int(count), int(count)) if by_torchrun(environment) else (int(count), world // int(count))

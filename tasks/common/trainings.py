@@ -79,7 +79,7 @@ def run_all(jobs: Sequence[Job], seeds: Sequence[int], more: Sequence[str], work
             for job in [job for job, (process, _) in running.items() if process.poll() is not None]:
                 process, begin = running.pop(job)
                 if process.returncode:
-                    why = reason(job.log.read_text(errors="replace"), process.returncode)
+                    why = reason(job.log.read_text(encoding="utf-8", errors="replace"), process.returncode)
                     failures.append(f"{job.name}: {why}")
                     report(f"failed    {failures[-1]} ({job.log})")
                 else:
@@ -102,7 +102,7 @@ def claim(output: Path, request: Mapping[str, Any], name: str, option: str) -> d
     """
     path = output / name
     if path.is_file():
-        before: dict[str, Any] = json.loads(path.read_text())
+        before: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         for key, value in request.items():
             if before.get(key) != value:
                 was = f"{key}={before.get(key)}, not {value}"
@@ -116,5 +116,5 @@ def claim(output: Path, request: Mapping[str, Any], name: str, option: str) -> d
 
 def remember(output: Path, note: dict[str, Any], name: str) -> dict[str, Any]:
     """Write a folder's note; returns it."""
-    (output / name).write_text(json.dumps(note, indent=2))
+    (output / name).write_text(json.dumps(note, indent=2), encoding="utf-8")
     return note

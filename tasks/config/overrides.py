@@ -13,14 +13,15 @@ from tasks.config.tree import Tree, put, resolved, select
 from tasks.config.unread import check_read
 
 OF_THIS_COMMAND = ("mode", "checkpoint", "resume", "weights", "model", "device", "input", "stop_after", "log", "logger",
-                   "cpu", "runtime", "predict", "export", "benchmark", "budget", "search", "target", "latency",
-                   "confirm", "overwrite", "plugins", "trainer.num_nodes")  # fmt: skip
+                   "cpu", "runtime", "predict", "processes", "export", "benchmark", "budget", "search", "target",
+                   "latency", "confirm", "overwrite", "plugins", "trainer.num_nodes")  # fmt: skip
 RESUME_KEYS = ("backbone", "head", "task", "heads", "balance", "batchnorm", "distill", "optimizer", "scheduler",
            "finetune", "quantise", "ema", "seed", "white", "data.batch_size", "data.global_batch", "data.repeat",
            "data.augment", "data.own_augment", "data.draw", "data.crop", "data.progressive", "data.scales",
            "data.balance", "data.repeat_factor", "data.max_broken", "data.holdout", "data.share",
-           "data.order", "data.window", "trainer.accumulate_grad_batches", "trainer.precision",
-           "trainer.gradient_clip_val", "image_size", "norm_start")  # fmt: skip
+           "data.cache_side", "data.order", "data.window",
+           "trainer.accumulate_grad_batches", "trainer.precision", "trainer.gradient_clip_val", "image_size",
+           "norm_start")  # fmt: skip
 WHOLE = ("augment", "datasets", "draw", "own_augment")  # their keys are chosen by the user
 GLOBAL_GROUPS = {
     "experiment": ("dataset", "datasets", "data", "trainer"),
@@ -132,6 +133,7 @@ def resume_signature(tree: Tree) -> dict[str, Any]:
     whole = resolved(tree)
     for key in (*RESUME_KEYS, *infos()):
         found.update(leaves(select(tree if key == "scheduler" else whole, key), key))
+    found.pop("optimizer.fused", None)  # another way to the same
     if (images := BatchSettings.of(whole).images) is not None:  # shared out anew, among other processes too
         found |= {"data.batch_size": None, "trainer.accumulate_grad_batches": None, "data.global_batch": images}
     return found

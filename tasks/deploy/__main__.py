@@ -1,5 +1,6 @@
 """`python -m tasks.deploy [format …]`: every backbone under each task's default head, exported and compared."""
 
+import copy
 import sys
 import tempfile
 import time
@@ -22,19 +23,24 @@ from tasks.common.task_info import infos, nameless
 from tasks.data.transforms.letterbox import Stretch
 from tasks.deploy.describe import describe
 from tasks.deploy.network import trace
-from tasks.deploy.parity import LIMITS, compare, of_checkpoint, of_file
-from tasks.deploy.runners.opening import open_runner
+from tasks.deploy.parity import LIMITS, Difference, compare, of_checkpoint, of_file
 from tasks.deploy.writers.by_format import WRITERS
+from tasks.deploy.written import open_written
 from tasks.engine.build import build
 from tasks.engine.learner import Learner
 
 CLASSES = 20  # per task
+AMPLIFIED = 2.5e-5  # distance from float64, a quarter of what is allowed, from which rounding explains a difference
 SIZE = (128, 160)
 OWN_SIZE = {"mobilenet_v2_cse": (32, 32)}  # its gates are tied to this size
+WITH_BOXES = {"mobilenet_v2_cse": (320, 320)}  # as data.fit makes images
 
 
 def main(formats: Sequence[str]) -> int:
-    """Print the table of largest raw output differences, relative to the largest value. Returns 1 if any differs."""
+    """Print the table of largest raw output differences, relative to the largest value. Returns 1 if any differs.
+
+    Where rounding alone exceeds the limit: the distances of file and checkpoint from the same network in float64.
+    """
     if {"-h", "--help"} & set(formats):
         print(f"{__doc__}\n\nformats: {', '.join(WRITERS)}; without any: onnx openvino")
         return 0
@@ -52,7 +58,7 @@ def main(formats: Sequence[str]) -> int:
                 begin = time.perf_counter()
                 cells = [of_pair(task, backbone, name) for name in formats]
                 well &= not any("DIFFERS" in cell for cell in cells)
-                height, width = OWN_SIZE.get(backbone, SIZE)
+                height, width = size_for(task, backbone)
                 seconds = f"{time.perf_counter() - begin:.0f}"
                 table.add_row(backbone, task, f"{height}×{width}", *cells, seconds)
     return 0 if well else 1
@@ -65,9 +71,14 @@ def names_of(group: str) -> list[str]:
     return [path.name for path in (CONF / group).glob("*.yaml")]
 
 
+def size_for(task: str, backbone: str) -> tuple[int, int]:
+    """The (height, width) at which a network is built and exported."""
+    return (WITH_BOXES if task == "detect" else OWN_SIZE).get(backbone, SIZE)
+
+
 def of_pair(task: str, backbone: str, name: str) -> str:
     """Export one network and compare; returns the difference, or why there is no file."""
-    size = OWN_SIZE.get(backbone, SIZE)
+    size = size_for(task, backbone)
     settings = composed(task, f"backbone={backbone}", "recipe=none", f"export.format={name}", "upright=false")
     try:
         learner = randomised(build(settings.run.learner, nameless(CLASSES)), size)
@@ -76,13 +87,34 @@ def of_pair(task: str, backbone: str, name: str) -> str:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / manifest["file"]
             WRITERS[name](traced, path, manifest, "fp32")
-            file = of_file(open_runner(path, manifest, threads=1), manifest)
+            file = of_file(open_written(path, manifest, threads=1), manifest)
             names = {key: entry["outputs"] for key, entry in manifest["tasks"].items()}
-            rows = compare(of_checkpoint(learner, fit, "raw", names), file, noise(size, 2), "fp32", LIMITS["fp32"])
+            checkpoint, images = of_checkpoint(learner, fit, "raw", names), noise(size, 2)
+            rows = compare(checkpoint, file, images, "fp32", LIMITS["fp32"])
+            if not all(row.holds for row in rows):
+                exact = of_checkpoint(copy.deepcopy(learner).double(), fit, "raw", names)
+                return beside_rounding(
+                    *(worst_of(compare(exact, one, images, "fp32", LIMITS["fp32"])) for one in (file, checkpoint))
+                )
     except (UserError, ValueError) as error:
         return str(error).splitlines()[0][:60]
-    worst = max(row.worst for row in rows if row.what.startswith("tensor"))
-    return f"{worst:.1e}" + ("" if all(row.holds for row in rows) else " DIFFERS")
+    return f"{worst_of(rows):.1e}"
+
+
+def worst_of(rows: Sequence[Difference]) -> float:
+    """The largest difference of raw outputs."""
+    return max(row.worst for row in rows if row.what.startswith("tensor"))
+
+
+def beside_rounding(file: float, checkpoint: float) -> str:
+    """What is said of a file that differs from its checkpoint, by the distance of both from the network in float64.
+
+    Random weights in a hundred layers may amplify rounding beyond what is allowed of trained ones: then a file may be
+    as far from the exact network as the checkpoint itself, or up to twice as far.
+    """
+    if checkpoint > AMPLIFIED and file <= 2 * checkpoint:
+        return f"{file:.1e}, checkpoint {checkpoint:.1e}"
+    return f"{file:.1e} DIFFERS"
 
 
 def randomised(learner: Learner, size: tuple[int, int]) -> Learner:

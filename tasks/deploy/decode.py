@@ -318,9 +318,12 @@ def selected(boxes: Array, scores: Array, select: Mapping[str, Any]) -> tuple[Ar
     """The selected boxes among boxes (A, 4) with scores (A, C): per class the best that do not overlap better ones.
 
     For equal scores the lower class goes first, then the earlier anchor. A box depends only on better ones: it is
-    enough to process the best few, and more only if too few are kept.
+    enough to process the best few, and more only if too few are kept; of a class never more than `per_class`.
     """
-    candidates = np.flatnonzero(scores > select["threshold"])
+    most, above = select["per_class"], scores > select["threshold"]
+    if most < len(scores):
+        above &= scores >= np.partition(scores, -most, axis=0)[-most]
+    candidates = np.flatnonzero(above)
     values = scores.ravel()[candidates]
     few = 2 * select["detections"]
     while True:
@@ -354,9 +357,12 @@ def suppressed(boxes: Array, labels: Array, select: Mapping[str, Any]) -> Array:
     too_much = overlaps.astype(np.float32) > np.float64(select["overlap"])  # rounded as in training
     stands = np.zeros(len(boxes), bool)
     stands[order] = True
-    for one, other in sorted(zip(order[better[too_much]].tolist(), order[worse[too_much]].tolist(), strict=True)):
+    better, worse = order[better[too_much]], order[worse[too_much]]
+    by_better = np.argsort(better, kind="stable")
+    first = np.searchsorted(better, np.arange(len(boxes) + 1), sorter=by_better).tolist()
+    for one in np.flatnonzero(np.diff(first)).tolist():  # boxes that overlap worse ones, best first
         if stands[one]:
-            stands[other] = False
+            stands[worse[by_better[first[one] : first[one + 1]]]] = False
     return np.flatnonzero(stands)[: select["detections"]]
 
 
@@ -432,7 +438,7 @@ def runner(folder: Path, model: Mapping[str, Any]) -> Callable[[Array], Found]:
     if path.suffix == ".param":
         return of_ncnn(path, model)
     if path.suffix == ".xml":
-        precision = "bf16" if model["precision"] == "bf16" else "f32"
+        precision = {"fp16": "f16", "bf16": "bf16"}.get(model["precision"], "f32")
         compiled = openvino_core().compile_model(str(path), "CPU", {"INFERENCE_PRECISION_HINT": precision})
         names = [name for task in model["tasks"].values() for name in task["outputs"].values()]
         return lambda images: dict(zip(names, compiled([images]).values(), strict=True))

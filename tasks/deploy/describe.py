@@ -18,6 +18,11 @@ from tasks.engine.learner import Learner
 
 TORCH = "PyTorch: interpolate(mode='bilinear', antialias=True, align_corners=False) of bytes, rounded to bytes"
 PILLOW = "Pillow: Image.resize, rounded to bytes; then the middle is cut out, and what is missing is black"
+UNPROVED = ".unproved"  # in the name of a file that was never run
+NOT_RUN = (
+    "there is no Core ML on the system that wrote this file, so it was never run: its operators and weights were read "
+    "again and computed one by one in PyTorch"
+)
 OF_THIS_MACHINE = ("checkpoint", "resume", "weights", "input", "model")  # paths that are meaningless on another machine
 
 
@@ -51,7 +56,8 @@ def describe(
         "format": FORMAT,
         "mobilevision": version_here(),
         "task": task,
-        "file": f"model{kind.suffix}",
+        "file": f"model{'' if kind.runs_here else UNPROVED}{kind.suffix}",
+        **({} if kind.runs_here else {"unproved": NOT_RUN}),
         "runtime": settings.format,
         "precision": settings.precision,
         "outputs": settings.outputs,

@@ -12,14 +12,14 @@ from tasks.checkpoint.checkpoint import open_checkpoint
 from tasks.checkpoint.manifest import CARD, NAME, read_manifest, write_manifest
 from tasks.common.console import report
 from tasks.common.errors import UserError
-from tasks.common.formats import FORMATS
+from tasks.common.formats import FORMATS, remove
 from tasks.common.task_info import infos
 from tasks.config.tree import put
 from tasks.data.loading.datamodule import DataModule
 from tasks.data.loading.splits import Splits
 from tasks.deploy.able import check_forms
 from tasks.deploy.decoders import DECODERS, copy_decoders
-from tasks.deploy.describe import describe, portable
+from tasks.deploy.describe import UNPROVED, describe, portable
 from tasks.deploy.golden import write_golden
 from tasks.deploy.int8 import quantise
 from tasks.deploy.int8_speed import Speed
@@ -28,11 +28,11 @@ from tasks.deploy.parity_check import check_parity
 from tasks.deploy.quantise.trained_ranges import trained_ranges
 from tasks.deploy.reference import Reference
 from tasks.deploy.rewrite_table import format_rewrites, rewrites_for
-from tasks.deploy.runners.opening import open_runner
 from tasks.deploy.runners.runner import Runner
 from tasks.deploy.samples import pixels
 from tasks.deploy.settings import ExportSettings
 from tasks.deploy.writers.by_format import WRITERS
+from tasks.deploy.written import open_written
 from tasks.engine.learner import Learner
 from tasks.engine.rounding.rounding import Rounding
 from tasks.engine.settings import Run
@@ -42,7 +42,7 @@ from tasks.page.folder import write_page
 
 GOLDEN = 3  # images for the self-test on a device
 DTYPES = {"fp16": torch.float16, "bf16": torch.bfloat16}
-IN_FLOAT = ("openvino", "litert")  # traced in fp32; their writers and runtimes make it smaller
+IN_FLOAT = ("openvino", "litert", "coreml")  # traced in fp32; their writers and runtimes make it smaller
 FITTED = "tasks.data.transforms.letterbox.Stretch"
 
 
@@ -80,6 +80,8 @@ def export(run: Run, settings: ExportSettings, splits: Splits, folder: Path) -> 
     finally:
         shutil.rmtree(unverified, ignore_errors=True)
     report(f"exported  {folder / manifest['file']}")
+    if "unproved" in manifest:
+        report(f"unproved  {manifest['unproved']}")
     if settings.page:
         report(f"page      python -m tasks.page {folder / 'page'}")
 
@@ -91,8 +93,8 @@ def clear(folder: Path) -> None:
     for name in ("golden", "page"):
         shutil.rmtree(folder / name, ignore_errors=True)
     for entry in FORMATS.values():
-        for path in entry.files(folder / f"model{entry.suffix}"):
-            path.unlink(missing_ok=True)
+        for path in (*entry.files(folder / f"model{entry.suffix}"), folder / f"model{UNPROVED}{entry.suffix}"):
+            remove(path)
     for name in (*DECODERS, "gate.json", "metrics.json", CARD, NAME):
         (folder / name).unlink(missing_ok=True)
 
@@ -200,12 +202,14 @@ def write_model(
             "fp32_ms": speed.fp32,
             "times_as_fast": speed.ratio,
         }
+    if "unproved" in manifest:
+        metadata["unproved"] = manifest["unproved"]
     write_manifest(folder, manifest, files, portable(metadata))
     copy_decoders(folder)
     if traced.unfolded:
         report(f"{traced.unfolded} normalisations stay: no layer of weights stands in front of them")
     written = read_manifest(path)  # what is shipped is compared
-    return written, open_runner(path, written), speed
+    return written, open_written(path, written), speed
 
 
 def card_of(run: Run) -> Mapping[str, Any]:

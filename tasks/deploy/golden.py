@@ -35,4 +35,4 @@ def leave_one(outcome: Outcome, image: Pixels, manifest: Mapping[str, Any], fold
             Image.fromarray(result["labels"]).save(folder / "labels.png")
         else:
             expected[task] = {key: value.tolist() for key, value in result.items()}
-    (folder / "expected.json").write_text(json.dumps(expected) + "\n")
+    (folder / "expected.json").write_text(json.dumps(expected) + "\n", encoding="utf-8")

@@ -57,7 +57,7 @@ def quantise(
     float_path = path.with_name(f"float_{path.name}")
     form = FORMATS[settings.format]
     for file, kept in zip(form.files(path), form.files(float_path), strict=True):
-        file.rename(kept)
+        file.replace(kept)
     quantiser = open_quantiser(float_path, images)
     if trained is not None:
         count, total = adopt(quantiser, trained)

@@ -80,7 +80,7 @@ def check_parity(
     if settings.metric or manifest["precision"] == "int8":
         exported = ExportedLearner(learner, runner, manifest)
         before, after = scored(trainer, learner, data), scored(trainer, exported, data)
-        (folder / "metrics.json").write_text(json.dumps(after, indent=2) + "\n")
+        (folder / "metrics.json").write_text(json.dumps(after, indent=2) + "\n", encoding="utf-8")
         rows, decides = of_metric(learner.score_keys, before, after, settings, manifest["precision"])
         if manifest["precision"] == "int8" and decides:  # int8 is judged by the metric: results need not be identical
             results = [row._replace(limit=None) if row.at_least else row for row in results]

@@ -16,6 +16,7 @@ EXTRAS = {
     "litert": "LiteRT",
     "ncnn": "ncnn",
     "executorch": "ExecuTorch",
+    "coreml": "coremltools",
 }
 
 single = functools.cache(operator.call)  # of a class: this process's one object

@@ -25,7 +25,8 @@ def judge(
     """
     print_differences(table, f"{manifest['file']} against the checkpoint on {count} images")
     (folder / "gate.json").write_text(
-        json.dumps([row._asdict() | {"holds": row.holds} for row in table], indent=2) + "\n"
+        json.dumps([row._asdict() | {"holds": row.holds} for row in table], indent=2) + "\n",
+        encoding="utf-8",
     )
     failed = [row for row in table if not row.holds]
     if not failed:

@@ -57,7 +57,7 @@ class DetectOutput(Output):
                 found["boxes"], found["scores"], found["labels"], strict=True
             )
         ]
-        path.write_text(json.dumps(entries) + "\n")
+        path.write_text(json.dumps(entries) + "\n", encoding="utf-8")
         return {"found": int((found["scores"] >= self.shown).sum()), "boxes": str(path)}
 
     def overlay(self, image: Pixels, found: Found, covered: bool) -> Pixels:

@@ -27,7 +27,7 @@ def write_results(found: Found, path: Path) -> None:
     """
     for row in np.flatnonzero(~(np.isfinite(found.boxes).all(1) & np.isfinite(found.scores)))[:1]:
         raise ValueError(f"image {found.image[row]} has a box {found.boxes[row]} with the score {found.scores[row]}")
-    with path.open("w") as file:
+    with path.open("w", encoding="utf-8") as file:
         file.write("[")
         for start in range(0, len(found.scores), AT_ONCE):
             columns = (column[start : start + AT_ONCE].tolist() for column in found)

@@ -3,12 +3,14 @@
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 
 import lightning
 import torch
 from hydra.errors import InstantiationException
 from lightning import Callback
+from lightning.fabric.plugins.environments import SLURMEnvironment
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import Logger
@@ -223,5 +225,11 @@ def make_trainer(
             enable_checkpointing=any(isinstance(callback, ModelCheckpoint) for callback in callbacks),
             use_distributed_sampler=False,  # our samplers distribute the batches
         )
+        if settings.sync_batchnorm and trainer.world_size > 1 and trainer.strategy.root_device.type == "cpu":
+            raise UserError("trainer.sync_batchnorm=true needs GPUs: PyTorch has it for no CPU")
         trainer.strategy.checkpoint_io = CheckpointFiles()
+        if hasattr(trainer.strategy, "_timeout"):  # of the strategies with a group of processes
+            trainer.strategy._timeout = timedelta(minutes=settings.minutes)
+        if isinstance(environment := trainer._accelerator_connector.cluster_environment, SLURMEnvironment):
+            environment.auto_requeue = False  # Lightning would write a checkpoint of its own; see StopOnSignal
     return trainer

@@ -155,6 +155,10 @@ class StartFromMean(Callback):
         """Start once weights are loaded and layers converted (trainer.sync_batchnorm)."""
         self.starts = start_from_mean(module)
 
+    def is_over(self) -> bool:
+        """Whether the momentum of every layer is its own."""
+        return all(start.over for start in self.starts)
+
     def on_train_end(self, *_: Any) -> None:
         for start in self.starts:
             start.remove()

@@ -15,6 +15,7 @@ from backbones.base import Backbone
 from heads.boxes import Places
 from tasks.common.task import Task
 from tasks.common.views import View
+from tasks.engine import fused
 from tasks.engine.accumulation import StepMeans, group_size
 from tasks.engine.finetune import Finetune
 from tasks.engine.loss_weights import Balance, FixedWeights
@@ -49,6 +50,7 @@ class Learner(lightning.LightningModule):
         reinitialized: names of tensors that were not loaded; set by freezing.freeze.
         idle: parameters that are not trained in this step; set by thaw.Thaw.
         rounding: of int8 files, in training and scoring; set by rounding.attach, None for none.
+        compiled: what training steps call instead of the backbone and the tasks' heads; set by compiled.Compile.
     """
 
     def __init__(
@@ -77,6 +79,7 @@ class Learner(lightning.LightningModule):
         self.frozen_modules: frozenset[str] = frozenset()
         self.reinitialized: frozenset[str] = frozenset()
         self.idle: list[nn.Parameter] = []
+        self.compiled = Calls()
         self.means = StepMeans()
         self.rounding: Rounding | None = None
         self.steps = 1  # of the whole training; set in configure_optimizers
@@ -156,19 +159,32 @@ class Learner(lightning.LightningModule):
 
     def losses_and_terms(self, batch: Batch) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """losses(), and the terms of each loss that sums several, named like `boxes` or `detect/boxes`."""
-        maps = self.maps(batch["image"], batch.get("counts"))
+        counts = batch.get("counts")
+        compiled = self.compiled.get("backbone")  # which has no statistics for each data set
+        maps = self.maps(batch["image"], counts) if compiled is None else compiled(batch["image"])
         losses: dict[str, Tensor] = {}
         terms: dict[str, Tensor] = {}
         for name, task in self.each_task():
             if name in self.frozen | self.inactive_heads or not labelled(task, batch):
                 continue
             rows = batch["rows"][task.target] if "rows" in batch else None
-            outputs = self.raw(name, task, taken(maps, rows))
+            head = self.compiled.get(name)
+            own = taken(maps, rows)
+            outputs = self.raw(name, task, own) if head is None else head(own)
             given = {**batch, **taken({"image": batch["image"]}, rows)}
             losses[name], parts = task.training_loss(outputs, given)
             prefix = f"{name}/" if len(self.tasks) > 1 else ""
             terms.update((f"{prefix}{part}", term.detach()) for part, term in parts.items())
         return losses, terms
+
+    def unlearned(self, losses: Mapping[str, Tensor]) -> list[nn.Parameter]:
+        """Parameters that may have no gradient because this process's batch lacks a trained task's labels."""
+        trained = {name: task for name, task in self.each_task() if name not in self.frozen | self.inactive_heads}
+        lacking: list[nn.Module] = [task for name, task in trained.items() if name not in losses]
+        if not lacking:
+            return []
+        modules = (*lacking, self.backbone, self.balance)
+        return [each for module in modules for each in module.parameters() if each.requires_grad]
 
     def shared(self) -> list[nn.Parameter]:
         """Weight of the last convolution before the last block that every task depends on; [] if there is none.
@@ -190,8 +206,9 @@ class Learner(lightning.LightningModule):
         losses, terms = self.losses_and_terms(batch)
         self.balance.paused = bool(self.idle) and not self.shared()
         loss: Tensor = self.balance(losses, self.shared)
-        if self.idle and self.trainer.world_size > 1:  # DDP waits for a gradient of every parameter
-            loss = loss + 0 * torch.stack([parameter.flatten()[0] for parameter in self.idle]).sum()
+        if self.trainer.world_size > 1 and (without := [*self.idle, *self.unlearned(losses)]):
+            # DDP waits for a gradient of every parameter
+            loss = loss + 0 * torch.stack([parameter.flatten()[0] for parameter in without]).sum()
         values = {"train/loss": loss} | {f"train/{name}": term for name, term in terms.items()}
         if len(self.tasks) > 1:
             weights = self.balance.weights()
@@ -293,9 +310,17 @@ class Learner(lightning.LightningModule):
         """Build the optimiser of all trained parameters, in groups by weight decay and learning rate."""
         assert self.optimizer is not None
         own = groups_of(self, self.backbone, self.finetune, self.reinitialized)
-        optimizer = self.optimizer(parameter_groups(self, self.decay, own))
+        groups = parameter_groups(self, self.decay, own)
+        weights = [weight for group in groups for weight in group["params"]]
+        optimizer = self.optimizer(groups, **fused.chosen(self.optimizer, weights, self.clips_scaled()))
+        fused.keep_own_way(optimizer)
         scale_rates(optimizer, self.finetune.lr)
         return optimizer
+
+    def clips_scaled(self) -> bool:
+        """Whether gradients of a loss that is scaled for half precision are clipped."""
+        trainer = self._trainer
+        return trainer is not None and trainer.precision == "16-mixed" and bool(trainer.gradient_clip_val)
 
     def configure_optimizers(self) -> Any:
         assert self.scheduler is not None
@@ -303,6 +328,16 @@ class Learner(lightning.LightningModule):
         self.steps = int(self.trainer.estimated_stepping_batches) if self.data is None else self.data.total_steps()
         scheduler = with_thaw(self.scheduler(optimizer, self.steps), self.steps, self.finetune.warmup)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+
+class Calls(dict[str, Callable[..., Any]]):
+    """Compiled parts by name, which copies of a network do not have."""
+
+    def __deepcopy__(self, _memo: dict[int, Any]) -> "Calls":
+        return Calls()
+
+    def __reduce__(self) -> tuple[type["Calls"], tuple[()]]:
+        return Calls, ()
 
 
 def labelled(task: Task, batch: Batch) -> bool:

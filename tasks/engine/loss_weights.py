@@ -35,7 +35,7 @@ class Balance(nn.Module, ABC):
         """Combined loss: the scalar to call backward on.
 
         Args:
-            losses: scalars by task; a task without labels in this batch may be missing, then in all processes.
+            losses: scalars by task; a task without labels in this process's batch is missing.
             shared: returns the parameters at which the tasks' gradients are compared.
         """
 
@@ -124,7 +124,8 @@ class GradNorm(Balance):
 
     Raises:
         ValueError: for a value out of range.
-        UserError: in training, if the tasks share no trainable parameter.
+        UserError: in training, if the tasks share no trainable parameter; with several processes also if the batch of
+            one of them lacks a task's labels.
     """
 
     def __init__(self, names: Iterable[str], alpha: float, rate: float, every: int) -> None:
@@ -161,6 +162,11 @@ class GradNorm(Balance):
         if not learning:
             raise UserError(
                 "balance=gradnorm compares gradients in layers that all tasks train, and here there is none"
+            )
+        if len(losses) < len(self.names) and is_distributed():  # the others would wait for its norm
+            lacking = next(name for number, name in enumerate(self.names) if number not in indices)
+            raise UserError(
+                f"balance=gradnorm: a batch of one process has no labels of {lacking}: raise data.batch_size"
             )
         norms = []
         for loss in losses:
@@ -200,9 +206,14 @@ def taken(values: Tensor, indices: Sequence[int]) -> Tensor:
     return torch.stack([values[index] for index in indices])
 
 
+def is_distributed() -> bool:
+    """Whether this is one of several processes."""
+    return bool(torch.distributed.is_available() and torch.distributed.is_initialized())
+
+
 def over_processes(values: Tensor) -> Tensor:
     """Mean of a tensor over all processes."""
-    if torch.distributed.is_available() and torch.distributed.is_initialized():
+    if is_distributed():
         torch.distributed.all_reduce(values)
         values = values / torch.distributed.get_world_size()
     return values

@@ -143,6 +143,6 @@ def machine_memory() -> int:
     if hasattr(os, "sysconf") and {"SC_PHYS_PAGES", "SC_PAGE_SIZE"} <= os.sysconf_names.keys():
         known.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
     for path in map(Path, LIMITS):
-        text = path.read_text().strip() if path.is_file() else ""
+        text = path.read_text(encoding="utf-8").strip() if path.is_file() else ""
         known += [int(text)] if text.isdecimal() else []
     return min((number for number in known if number > 0), default=UNKNOWN)

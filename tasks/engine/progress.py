@@ -99,13 +99,13 @@ class ShowProgress(Callback):
         loss = whole_loss(trainer, outputs, index)
         epoch.loss = epoch.loss.to(loss.device) + loss
         epoch.mark = time.perf_counter()
-        module.log_dict(  # into metrics.csv, next to the loss
-            {
-                **current_rates(trainer.optimizers[0].param_groups),  # of the next step
-                "train/images_per_second": epoch.images / max(epoch.seconds, 1e-9),
-                "train/waiting": epoch.waited / max(epoch.seconds, 1e-9),
-            }
-        )
+        numbers = {
+            **current_rates(trainer.optimizers[0].param_groups),  # of the next step
+            "train/images_per_second": epoch.images / max(epoch.seconds, 1e-9),
+            "train/waiting": epoch.waited / max(epoch.seconds, 1e-9),
+        }
+        # into metrics.csv, next to the loss. As tensors here: Lightning would copy each number to the device, and wait
+        module.log_dict({name: torch.tensor(number, dtype=torch.float32) for name, number in numbers.items()})
         if trainer.is_global_zero and not self.bar.disable and epoch.mark - self.shown > SHOW_EVERY:
             self.bar.update(self.row, completed=self.done, text=epoch.numbers() + self.left())
             self.shown = epoch.mark

@@ -19,7 +19,7 @@ CHATTER = (  # warnings that do not apply here, and one about Lightning's own co
 logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # reports of devices and callbacks
 
 
-LIBRARIES = ("lightning.pytorch", "mlflow", "alembic")  # whose reports of what they do `log=all` shows
+LIBRARIES = ("lightning.pytorch", "lightning.fabric", "mlflow", "alembic")  # whose reports `log=all` shows
 
 
 def loud_lightning() -> None:

@@ -18,6 +18,7 @@ from tasks.common.errors import Stopped, UserError
 from tasks.common.ranks import is_first
 from tasks.common.records import FOLDER, Record, write_record
 from tasks.common.writing import write_text
+from tasks.config.batch import Batch
 from tasks.data.loading.datamodule import DataModule
 from tasks.data.loading.label_counts import label_counts
 from tasks.engine.learner import Learner
@@ -66,6 +67,12 @@ def device_name(trainer: Trainer) -> str:
     return name + threads + (f" × {trainer.world_size}" if trainer.world_size > 1 else "")
 
 
+def batch_text(trainer: Trainer) -> str:
+    """How the images of a step are shared out."""
+    data: Any = trainer.datamodule  # type: ignore[attr-defined]
+    return Batch(data.batch_size, trainer.world_size, trainer.accumulate_grad_batches, whole=True).text()
+
+
 class WriteReport(Callback):
     """Writes report.html after epochs, on the first process: after the first one, and then as often as costs little.
 
@@ -90,7 +97,8 @@ class WriteReport(Callback):
         self.epochs = trainer.current_epoch
         if trainer.is_global_zero:
             before = {"failure": None, "why": None}  # of a run that this one goes on with
-            own = {"device": device_name(trainer), "process": this_process(), "updated": now()}
+            own: dict[str, Any] = {"device": device_name(trainer), "batch": batch_text(trainer)}
+            own |= {"process": this_process(), "updated": now()}
             note(self.folder, {**self.entries, **before, **own, "state": "training"})
             for name, counts in self.labels.items():
                 text = json.dumps(counts, ensure_ascii=False, separators=(",", ":"))

@@ -1,5 +1,6 @@
 """Typed settings of a run: what is built, trained and scored. Validated on construction, without torch."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,11 +8,14 @@ from typing import Any, Self
 
 from backbones.weight_files import OURS, WEIGHTS, published_file
 from tasks.common.errors import UserError, check_file
+from tasks.common.formats import check_runs_here
+from tasks.common.ranks import machines
 from tasks.common.task_info import infos
 from tasks.config.batch import OF_BATCH, BatchSettings, known_processes
 from tasks.config.heads import check_heads, is_multitask
 from tasks.config.image_size import check_square
 from tasks.config.rules import learning, networks, run, trainer
+from tasks.config.rules.compiling import check_compile
 from tasks.config.rules.places import check_places
 from tasks.config.rules.values import check_finite, check_half, check_instead, check_values
 from tasks.config.tree import Spec, Tree, need, resolved, select, spec_of
@@ -72,6 +76,9 @@ class Source:
             for path in value if isinstance(value, list) else [value]:
                 if path is not None:
                     check_file(key, str(path))
+        models = given.get("model", [])
+        for path in models if isinstance(models, list) else [models]:
+            check_runs_here(Path(str(path)))
         weights = str(given.get("weights", ""))
         if weights.endswith(WEIGHTS) and "://" not in weights:
             check_file("weights", weights)
@@ -229,6 +236,7 @@ class TrainerSettings:
     Attributes:
         spec: with all arguments.
         logger: None for no logger.
+        minutes: that a process waits for the others.
     """
 
     spec: Spec
@@ -237,6 +245,7 @@ class TrainerSettings:
     max_epochs: int
     check_every: int
     sync_batchnorm: bool
+    minutes: float = 30.0
 
     @classmethod
     def of(cls, tree: Tree) -> Self:
@@ -250,7 +259,7 @@ class TrainerSettings:
         check_instead(tree)
         if tree["mode"] == "train":
             check_logger(tree)
-        spec = spec_of(tree, "trainer")
+        spec = as_launched(spec_of(tree, "trainer"))
         return cls(
             spec=spec,
             logger=tree.get("logger"),
@@ -258,7 +267,16 @@ class TrainerSettings:
             max_epochs=need(tree, "trainer.max_epochs"),
             check_every=need(tree, "trainer.check_val_every_n_epoch"),
             sync_batchnorm=need(tree, "trainer.sync_batchnorm"),
+            minutes=select(tree, "processes.timeout") or 30.0,
         )
+
+
+def as_launched(spec: Spec) -> Spec:
+    """The trainer's spec for the processes that torchrun or SLURM has started, unless devices or machines are typed."""
+    started = machines()
+    if started is None or math.prod(started) == 1 or (spec.get("devices"), spec.get("num_nodes")) != ("auto", 1):
+        return spec
+    return {**spec, "num_nodes": started[0], "devices": started[1]}
 
 
 @dataclass(frozen=True)
@@ -272,6 +290,7 @@ class Run:
         ema: decay of the weights' running average; None for no average.
         start_from_mean: whether batch norm's running statistics begin as the plain mean of all batches.
         stop_after: number of epochs after which training ends as if interrupted; None to finish.
+        compiled: whether training steps are compiled: False, True or "graphs".
         save_minutes: interval at which last.ckpt is written within an epoch; None for never.
         quiet: whether libraries' reports and those of their warnings that do not apply are not shown.
         pictures: number of validation images drawn at the end.
@@ -291,6 +310,7 @@ class Run:
     distillation: DistillationSettings | None
     ema: float | None
     start_from_mean: bool
+    compiled: bool | str
     stop_after: int | None
     save_minutes: float | None
     quiet: bool
@@ -337,6 +357,7 @@ class Run:
             distillation=DistillationSettings.of(whole),
             ema=whole["ema"],
             start_from_mean=whole.get("norm_start", "mean") == "mean",
+            compiled=whole.get("compile", False),
             stop_after=whole["stop_after"],
             save_minutes=select(whole, "saving.minutes"),
             quiet=whole.get("log", "quiet") == "quiet",
@@ -348,6 +369,8 @@ class Run:
         )
         check_square(tree)
         check_finite(whole)
+        if settings.trains:
+            check_compile(whole)
         if settings.mode == "train" and settings.source.resume is None:  # what resumes has its batch in the checkpoint
             settings.data.batch.plan(known_processes(whole) or 1)
         return settings

@@ -10,6 +10,7 @@ from typing import Any
 from lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 
+from tasks.common.console import SIGNALS
 from tasks.common.errors import Diverged, Stopped
 from tasks.data.loading.sharing import Waiting
 from tasks.engine.accumulation import whole_loss
@@ -64,7 +65,9 @@ class WatchLoss(Callback):
 
 
 class StopOnSignal(Callback):
-    """Ends the training on Ctrl-C or SIGTERM, with a `last.ckpt` that resumes as if nothing had happened.
+    """Ends the training on Ctrl-C, SIGTERM or SIGUSR1 with a `last.ckpt` that resumes as if nothing had happened.
+
+    SLURM sends SIGUSR1 some time before the end of a job, if it is told to (`sbatch --signal=USR1@120`).
 
     Training stops after the next optimiser step (with several processes, within EVERY steps). After the last step of
     an epoch, it stops once validation is done and the epoch's own `last.ckpt` is written. If no batch arrives for GRACE
@@ -79,7 +82,7 @@ class StopOnSignal(Callback):
     def on_train_start(self, trainer: Trainer, _module: LightningModule) -> None:  # after Lightning's handlers
         def note(number: int, _frame: FrameType | None) -> None:
             self.received = number
-            for each in (signal.SIGINT, signal.SIGTERM):
+            for each in SIGNALS:
                 signal.signal(each, signal.SIG_DFL)
             if hasattr(signal, "setitimer"):
                 self.before[signal.SIGALRM] = signal.signal(signal.SIGALRM, look)
@@ -91,7 +94,7 @@ class StopOnSignal(Callback):
                 self.save_between_steps(trainer)
                 raise Stopped(self.received, self.checkpoint if self.checkpoint.is_file() else None)
 
-        self.before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+        self.before = {number: signal.signal(number, note) for number in SIGNALS}
 
     def save_between_steps(self, trainer: Trainer) -> None:
         """Write `last.ckpt` while waiting for the next training batch, as on_train_batch_end would.

@@ -34,6 +34,7 @@ from tasks.engine.averaging import AverageWeights
 from tasks.engine.batch import ShareBatch, processes_of, trial_of
 from tasks.engine.build import build, build_data, make_trainer
 from tasks.engine.callbacks import Best, Last, LogOnce, NoteBroken, Reseed, SaveOften, StartFromMean, StopAfter
+from tasks.engine.compiled import Compile, image_sizes
 from tasks.engine.freezing import freeze, loaded_norms
 from tasks.engine.holdout_checks import check_same_split, check_unseen
 from tasks.engine.learner import Learner
@@ -138,16 +139,13 @@ def score_best(
 ) -> None:
     """Score the best weights of a training that has just ended; `end` is noted when they are."""
     learner, data, _, costs = prepared
-    folder = Path(learner.trainer.strategy.broadcast(str(folder)))  # only the first process knew it
-    checkpoints = folder / "checkpoints"
-    written = [checkpoints / BEST, checkpoints / LAST, Path(str(run.source.resume))]
-    path = next(path for path in written if path.is_file())  # the best, if there was any validation
-    best = open_checkpoint(path, run.task)
+    found: Any = best_of(run, folder / "checkpoints") if learner.trainer.is_global_zero else None
+    path, best = learner.trainer.strategy.broadcast(found)  # the file may be on the first process's machine alone
     for name, entry in learner.each_task():
         entry.recall(best["mobilevision"]["tasks"][name])  # what predictions with this checkpoint will apply
     load_state(learner, best, path)
     if run.learner.finetune.norms == "reestimate" and loaded_norms(learner):
-        if path == checkpoints / BEST:
+        if path.name == BEST and path != Path(str(run.source.resume)):
             reestimate(learner, data, path)
         else:
             report(f"finetune.norms=reestimate changes nothing: no epoch was scored, and {path} is to be resumed")
@@ -155,6 +153,13 @@ def score_best(
     if is_first():
         page.write(state="scoring")
     tracked.results(score(run, learner, data, costs, folder, page, end))
+
+
+def best_of(run: Run, checkpoints: Path) -> tuple[Path, dict[str, Any]]:
+    """The checkpoint to score after a training: the best, if there was any validation."""
+    written = [checkpoints / BEST, checkpoints / LAST, Path(str(run.source.resume))]
+    path = next(path for path in written if path.is_file())
+    return path, open_checkpoint(path, run.task)
 
 
 def ready(run: Run, prepared: Prepared, splits: Splits, folder: Path) -> dict[str, Any]:
@@ -321,6 +326,9 @@ def fit(
     watch, batch = WatchLoss(), run.data.batch
     before = None if resume is None else read_ours(resume)
     stop, progress = StopOnSignal(checkpoints / LAST), ShowProgress(learner.main_score)
+    from_mean = StartFromMean() if run.start_from_mean else None
+    sizes = image_sizes(len(data.scales or ()), len(data.progressive or ()))
+    compiled = Compile(run.compiled == "graphs", sizes, from_mean) if run.compiled else None
     own = [
         ShareBatch(batch, trial_of(batch, learner), before, copies=1 if run.ema is None else 2),
         *([AverageWeights(run.ema)] if run.ema is not None else []),
@@ -332,7 +340,8 @@ def fit(
         *([AdaptStatistics()] if run.learner.finetune.norms == "adapt" else []),
         *([TowardsStart(resume)] if run.learner.finetune.towards_start else []),
         SlowStatistics(),
-        *([StartFromMean()] if run.start_from_mean else []),
+        *([] if from_mean is None else [from_mean]),
+        *([] if compiled is None else [compiled]),
         NoteBroken(run.data.max_broken, splits.broken),
         KeepPace(resume),
         watch,

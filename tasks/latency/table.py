@@ -93,7 +93,7 @@ def machine() -> str:
     """Describe this machine: its processor and number of cores."""
     name = platform.processor()
     if CPU_INFO.exists():
-        lines = [line.partition(":") for line in CPU_INFO.read_text().splitlines()]
+        lines = [line.partition(":") for line in CPU_INFO.read_text(encoding="utf-8").splitlines()]
         name = next((value.strip() for key, _, value in lines if key.strip() == "model name"), name)
     return f"{name or 'CPU'} ({platform.machine()}), {os.cpu_count()} cores"
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tasks.deploy.runtimes import needed, openvino_core, readable
+from tasks.lint.files.executorch import seconds_of
 from tasks.lint.operators import Operator
 
 RUNS = 10
@@ -44,7 +45,8 @@ def measured(path: Path, runtime: str) -> Cost | None:
     Raises:
         UserError: if the runtime cannot run the file.
     """
-    return {"onnx": of_onnx, "openvino": of_openvino}[runtime](path) if runtime in ("onnx", "openvino") else None
+    tell = {"onnx": of_onnx, "openvino": of_openvino, "executorch": of_executorch}
+    return tell[runtime](path) if runtime in tell else None
 
 
 def of_onnx(path: Path) -> Cost | None:
@@ -64,7 +66,7 @@ def of_onnx(path: Path) -> Cost | None:
         feed = {entry.name: np.zeros(entry.shape, TYPES.get(entry.type, "float32")) for entry in inputs}
         for _ in range(RUNS):
             session.run(None, feed)
-        events = json.loads(Path(session.end_profiling()).read_text())
+        events = json.loads(Path(session.end_profiling()).read_text(encoding="utf-8"))
         graph = onnx.load(str(path), load_external_data=False).graph
     return attributed(events, graph)
 
@@ -121,3 +123,9 @@ def of_openvino(path: Path) -> Cost | None:
                 name = next((name for name in names if "Convolution" in kinds[name]), names[0] if names else "")
                 cost.add(name, kind, int(spent) / 1e6)
     return cost
+
+
+def of_executorch(path: Path) -> Cost | None:
+    """By ExecuTorch's event tracer: a delegated part of the graph is one operator."""
+    seconds = seconds_of(path, RUNS)
+    return None if seconds is None else Cost(seconds, {})

@@ -49,7 +49,9 @@ class MultiLabelOutput(Output):
         path.parent.mkdir(parents=True, exist_ok=True)
         values = {each: round(float(value), 6) for each, value in zip(self.names, probabilities(found), strict=True)}
         kept = self.kept(found)
-        path.write_text(json.dumps({"labels": [each for _, each, _ in kept], "probabilities": values}) + "\n")
+        path.write_text(
+            json.dumps({"labels": [each for _, each, _ in kept], "probabilities": values}) + "\n", encoding="utf-8"
+        )
         return {
             "labels": "|".join(each for _, each, _ in kept),
             "probabilities": "|".join(f"{value:.6f}" for _, _, value in kept),

@@ -92,7 +92,9 @@ class Runs:
         with child(command, log) as process:
             status = process.wait()
         if status:
-            raise UserError(f"{folder.name}: {reason(log.read_text(errors='replace'), status)} ({log})")
+            raise UserError(
+                f"{folder.name}: {reason(log.read_text(errors='replace', encoding='utf-8'), status)} ({log})"
+            )
 
 
 @contextmanager
@@ -107,4 +109,4 @@ def child(command: Sequence[str], log: Path) -> Iterator[Process]:
 
 def read(path: Path) -> Any:
     """Read a JSON file of a run."""
-    return json.loads(path.read_text())
+    return json.loads(path.read_text(encoding="utf-8"))

@@ -67,7 +67,7 @@ def plain(row: Row) -> Row:
 def write_comparison(folder: Path, rows: Mapping[str, Row]) -> None:
     """Write comparison.json, and the same data as comparison.csv."""
     record = {name: plain(row) for name, row in rows.items()}
-    (folder / "comparison.json").write_text(json.dumps(record, indent=2) + "\n")
+    (folder / "comparison.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     keys = list(rows[SHARED])
     table = [[name, *(row.get(key) for key in keys)] for name, row in rows.items()]
     (folder / "comparison.csv").write_text(csv_of(["network", *keys], table), encoding="utf-8")

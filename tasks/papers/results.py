@@ -30,7 +30,9 @@ def score_of(table: Table) -> str:
 
 def scores_of(table: Table, job: Job, seeds: Sequence[int]) -> Spread | None:
     """A row's score over its finished seeds, in per cent; None if there is none."""
-    found = [json.loads((job.at(seed) / "metrics.json").read_text()) for seed in seeds if job.done(seed)]
+    found = [
+        json.loads((job.at(seed) / "metrics.json").read_text(encoding="utf-8")) for seed in seeds if job.done(seed)
+    ]
     return Spread.of(100 * metrics[score_of(table)] for metrics in found) if found else None
 
 
@@ -38,7 +40,7 @@ def costs_of(job: Job, seeds: Sequence[int]) -> tuple[float | None, float | None
     """Params and multiply-adds of a row's network as it was trained, in millions."""
     for seed in seeds:
         if job.done(seed):
-            costs: Mapping[str, Any] = json.loads((job.at(seed) / "network.json").read_text())
+            costs: Mapping[str, Any] = json.loads((job.at(seed) / "network.json").read_text(encoding="utf-8"))
             network = next(value for value in costs.values() if isinstance(value, dict))
             return network["params"] / 1e6, network["multiply_adds"] / 1e6
     return None, None

@@ -38,5 +38,5 @@ def epochs_within(minutes: float, jobs: Sequence[Job], seeds: Sequence[int], wor
 
 def pace_of(run: Path) -> Pace:
     """The pace of a finished training of one epoch."""
-    used = json.loads((run / "training.json").read_text())
+    used = json.loads((run / "training.json").read_text(encoding="utf-8"))
     return Pace(used["seconds"] - used["last_epoch_seconds"], used["last_epoch_seconds"])

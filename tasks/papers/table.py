@@ -125,7 +125,7 @@ class Table(NamedTuple):
 
 def swept_values(experiment: str) -> dict[str, list[str]]:
     """The values that an experiment's own sweep gives to each key, as typed; empty for a single network."""
-    content: Any = yaml.safe_load((EXPERIMENTS / f"{experiment}.yaml").read_text())
+    content: Any = yaml.safe_load((EXPERIMENTS / f"{experiment}.yaml").read_text(encoding="utf-8"))
     params = content.get("hydra", {}).get("sweeper", {}).get("params", {})
     overrides = OverridesParser.create().parse_overrides([f"{key}={value}" for key, value in params.items()])
     return {

@@ -3,7 +3,7 @@
 python -m tasks.predict model=model.onnx input=photos/       NumPy, Pillow and the file's runtime are enough
 python -m tasks.predict checkpoint=best.ckpt input=photos/   any key of python -m tasks.<task> mode=predict
 
-model=FILE        .onnx, .xml, .tflite, .param, .pte, .pt2 or its model.json
+model=FILE        .onnx, .xml, .tflite, .param, .pte, .pt2, on macOS .mlpackage, or its model.json
 input=PHOTOS      an image, a folder, a glob or a .txt file of paths; with OpenCV also a video or camera (docs/video.md)
 output=FOLDER     gets index.csv, labels/, boxes/, overlays/; default: outputs/predict/<date and time>
 threads=N         of the runtime; default: its own

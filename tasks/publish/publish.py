@@ -77,7 +77,7 @@ def write(to: Path, files: dict[str, bytes], state: dict[str, torch.Tensor], met
         assert same and said == decoded(encoded(metadata)), "what was written is not what is read"
         if to.is_dir():
             to.rmdir()
-        beside.rename(to)
+        beside.replace(to)
     except OSError as error:
         raise UserError(cannot_write(to, error)) from error
     finally:

@@ -27,6 +27,7 @@ ANY = (
     "check",
     "overwrite",
     "saving",
+    "processes",
     "confirm",
     "mode",
 )

@@ -108,7 +108,7 @@ def of_head(name: str, head: str) -> str:
 def names_of(runs: Sequence[Path]) -> list[str]:
     """Short names: the paths without what they share."""
     base = commonpath([run.parent for run in runs])
-    return [str(run.relative_to(base)) for run in runs]
+    return [run.relative_to(base).as_posix() for run in runs]
 
 
 def differing(configs: Sequence[Mapping[str, Any]]) -> list[list[Any]]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tasks.common.formats import FORMATS
+from tasks.common.formats import FORMATS, is_there, size_of
 from tasks.report.reading import part, read_json
 from tasks.report.run import quoted
 
@@ -33,7 +33,7 @@ def exported(folder: Path, task: Any, place: str | None) -> dict[str, Any]:
     batch, kind = part(manifest, "input", "batch"), part(manifest, "input", "type")
     return {
         "file": name,
-        "bytes": sum(each.stat().st_size for each in files if each.is_file()),
+        "bytes": sum(size_of(each) for each in files if is_there(each)),
         "runtime": manifest.get("runtime"),
         "precision": manifest.get("precision"),
         "outputs": manifest.get("outputs"),

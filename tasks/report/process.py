@@ -37,5 +37,5 @@ def host() -> str:
 def begun(pid: int) -> str | None:
     """When a process began, in Linux's ticks since the start of the machine (proc(5), field 22 of stat)."""
     with suppress(OSError, IndexError):
-        return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[19]
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[19]
     return None

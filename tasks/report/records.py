@@ -12,7 +12,7 @@ from tasks.report.shapes import NUMBER, TEXT, WHOLE, Each, Maybe, check
 NO_HEADS = ("height", "width", "shared")  # entries of network.json that are no head's
 COST = {"params": NUMBER, "multiply_adds": NUMBER}
 COMMON = {"height": Maybe(NUMBER), "width": Maybe(NUMBER)}
-TEXTS = ("state", "failure", "why", "started", "updated", "device")
+TEXTS = ("state", "failure", "why", "started", "updated", "device", "batch")
 NUMBERS = ("epoch", "seconds", "epoch_seconds", "interval")
 NOTED = {
     "network": Maybe(Each(TEXT)),

@@ -81,7 +81,7 @@ def train(run: Run, splits: Splits, folder: Path, score: str) -> Trained:
     """
     folder.mkdir(parents=True, exist_ok=True)
     tree = resolved(run.stored, run.output_dir)
-    (folder / "config.yaml").write_text(yaml.safe_dump(tree, allow_unicode=True, sort_keys=False))
+    (folder / "config.yaml").write_text(yaml.safe_dump(tree, allow_unicode=True, sort_keys=False), encoding="utf-8")
     training.train(run, training.prepare(run, splits), splits, folder)
     used = read(folder / "training.json")
     scored = read(folder / "metrics.json")
@@ -113,4 +113,4 @@ def seed_score(run: Run, splits: Splits, score: str) -> float:
 
 def read(path: Path) -> Any:
     """Read a JSON file of a run."""
-    return json.loads(path.read_text())
+    return json.loads(path.read_text(encoding="utf-8"))

@@ -121,7 +121,8 @@ class BlockSettings:
         trials: number of candidates in the whole study.
         epochs: of each candidate's training.
         prune_after: epochs before a candidate below the median of the others is stopped; None trains all to the end.
-        study: path of the journal to continue; None for study.log of this run.
+        study: path of the journal to continue, or URL of a database; None for study.log of this run.
+        weights: folder for the weights of the Pareto front; None for one next to the journal.
         workers: number of processes.
     """
 
@@ -136,6 +137,7 @@ class BlockSettings:
     epochs: int
     prune_after: int | None
     study: str | None
+    weights: str | None
     workers: int
 
     @classmethod

@@ -62,6 +62,7 @@ COMPOSED = (
 )
 # Commands of other modules that are not run, with the reason.
 LEFT_OUT = (
+    (r"benchmarks\.gpu|pytest -m gpu", "needs a GPU; tests/test_benchmarks.py runs the tiny form"),
     (r"tasks\.compare (--data|<|outputs)", "needs runs, or nine trainings; tests/tasks/compare"),
     (r"tasks\.multitask\.compare", "several trainings; tests/tasks/multitask"),
     (r"tasks\.papers .*scale=", "several trainings; tests/tasks/papers"),

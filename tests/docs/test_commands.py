@@ -29,7 +29,23 @@ NEEDS_FILES = (
     "plugins=",
     "--config-dir",
 )
-OTHERS = ("adb", "make", "pip", "npm", "tensorboard", "wandb", "mlflow", "source", "export", "docker", "pre-commit")
+OTHERS = (
+    *(
+        "adb",
+        "torchrun",
+        "sbatch",
+        "make",
+        "pip",
+        "npm",
+        "tensorboard",
+        "wandb",
+        "mlflow",
+        "source",
+        "export",
+        "docker",
+    ),
+    "pre-commit",
+)
 
 
 def ids(lines: list[Line]) -> list[str]:

@@ -27,6 +27,7 @@ from tasks.config.rules import (
     whole,
 )
 
+START_METHODS = ("fork", "forkserver", "spawn")  # of multiprocessing, on any system
 MODES = ("train", "evaluate", "predict", "export", "benchmark", "search")
 METRICS = ("mobilevision", "pycocotools")  # of detection
 FITTED = ("image_size", "head.maps", "head.extras", "head.anchors", "data.augment.crop.ratio", "trainer.max_epochs")
@@ -79,7 +80,7 @@ DATA: Rules = {
     "data.eval_batch_size": whole(1, most=65_536),
     "data.repeat": whole(1),
     "data.workers": whole(0, optional=True, most=MOST_THREADS),
-    "data.cache": SWITCH,
+    "data.cache": either(SWITCH, one_of("memory", "disk")),
     "data.augment": (lambda v: isinstance(v, Mapping), "transforms by name"),
     "data.max_broken": whole(0),
     "targets": (lambda v: is_list(v) and len(v) > 0, "a list of kinds of labels, such as [boxes]"),
@@ -143,6 +144,10 @@ DATA_WHERE_PRESENT: Rules = {
     "data.fit": IS_BUILT,
     "data.holdout": number(0, below=1),
     "data.share": number(above=0, most=1),
+    "data.start_method": optional(one_of(*START_METHODS)),
+    "data.cache_folder": PATH,
+    "data.cache_side": whole(16, optional=True, most=16_384),
+    "data.cache_gb": optional(number(above=0)),
 }
 BATCH: Rules = {  # checked before the learning rate, which may follow
     key: (DATA | DATA_WHERE_PRESENT)[key] for key in ("data.batch_size", "data.global_batch", "data.largest_batch")
@@ -157,10 +162,14 @@ QUANTISE: Rules = {
 RUN_WHERE_PRESENT: Rules = {
     "batchnorm": optional(one_of("shared", "separate")),
     "saving.minutes": optional(POSITIVE),
+    "processes.timeout": POSITIVE,
+    "processes.silence": optional(number(2)),
+    "processes.port": whole(1, optional=True, most=65_535),
     "log": one_of("quiet", "all"),
     **QUANTISE,
     "metric": one_of(*METRICS),
     "norm_start": one_of("mean", "initial"),
+    "compile": either(SWITCH, one_of("graphs")),
     "fitted.keys": list_of(one_of(*FITTED), least=0),
     "fitted.pixels": whole(32 * 32, most=2**26),
     "fitted.loss": optional(one_of(*LOSSES)),

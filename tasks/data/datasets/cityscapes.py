@@ -117,7 +117,7 @@ class Cityscapes:
             masks = LabelFiles(labels, self.own.names, self.own)
         elif "mask" in self.targets:
             masks = LabelMaps(labels, [label.name for label in CLASSES], TrainIds(kind))
-        files = [str(image.relative_to(folder)) for image in images]
+        files = [image.relative_to(folder).as_posix() for image in images]
         source = self.root / "gtFine" / split
         samples = StreetFiles(folder, files, source=source, boxes=boxes, masks=masks, upright=self.upright)
         samples.confirmed = self.confirmed
@@ -172,7 +172,9 @@ class Cityscapes:
     def layout(self) -> str:
         """The expected tree and what was found."""
         found = (
-            sorted(str(path.relative_to(self.root)) for path in self.root.glob("*"))[:8] if self.root.is_dir() else []
+            sorted(path.relative_to(self.root).as_posix() for path in self.root.glob("*"))[:8]
+            if self.root.is_dir()
+            else []
         )
         return (
             f"expected:\n  {self.root}/leftImg8bit/{{{self.train_split},{self.val_split}}}/<city>/*_leftImg8bit.png\n"

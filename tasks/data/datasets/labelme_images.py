@@ -6,6 +6,7 @@ from pathlib import Path, PureWindowsPath
 
 from tasks.common.errors import UserError
 from tasks.data.files.labelme_json import LabelledShapes
+from tasks.data.files.slashes import below, normal
 from tasks.data.files.stems import Stems, stem_of
 from tasks.data.files.walk import files_below
 
@@ -36,14 +37,14 @@ def find_images(
         if file is None:
             copy = "; the JSON holds a copy of it (imageData), which is not read: save it as a file" if embedded else ""
             raise UserError(f"{folder / json}: its image {written or stem_of(json)} is not in {place}{copy}")
-        file = file if os.path.isabs(file) else os.path.normpath(f"{base}/{file}")  # noqa: PTH117 - a text
+        file = file if os.path.isabs(file) else normal(f"{base}/{file}")  # noqa: PTH117 - a text
         if (other := owners.setdefault(file, json)) != json:
             raise UserError(f"{folder / json} and {other} are both of the image {file}: keep one of them")
         found.append(file)
     if all(file.startswith(f"{base}/") for file in found):
         return place, [file[len(base) + 1 :] for file in found]
     whole = os.path.commonpath([os.path.dirname(file) for file in found])  # noqa: PTH120 - a text
-    return Path(whole), [os.path.relpath(file, whole) for file in found]
+    return Path(whole), [below(file, whole) for file in found]
 
 
 def image_of(json: str, written: str, stems: Stems, folder: Path | None) -> str | None:
@@ -58,9 +59,9 @@ def image_of(json: str, written: str, stems: Stems, folder: Path | None) -> str 
     here = os.path.dirname(json)  # noqa: PTH120 - a text
     if PureWindowsPath(written).is_absolute() or said.startswith("/"):  # on another machine
         said = said.rpartition("/")[2]
-    exact = os.path.normpath(f"{here}/{said}" if here else said) if said else ""
+    exact = normal(f"{here}/{said}" if here else said) if said else ""
     if exact in stems.all:
         return exact
     if exact.startswith("../") and folder and (outside := folder.absolute() / exact).is_file():
-        return os.path.normpath(outside)
+        return normal(outside)
     return (stems.find(said.rpartition("/")[2]) if said else None) or stems.find(stem_of(json))

@@ -159,7 +159,7 @@ class MaskFolders(TwoSides[MaskedImages]):
         split = self.folders.train if side == "train" else self.folders.val
         pairs = self.pairs(split)
         folder = self.root / self.folders.images_of(split).folder
-        files = [str((self.root / file).relative_to(folder)) for file in pairs.images]
+        files = [(self.root / file).relative_to(folder).as_posix() for file in pairs.images]
         masks = self.label_maps(pairs)
         if self.resize_masks:
             masks = ResizedMasks(masks, [str(self.root / file) for file in pairs.images], self.upright)

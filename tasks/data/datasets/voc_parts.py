@@ -95,7 +95,7 @@ def find_listed(path: Path, stems: Stems) -> tuple[list[str], list[int]]:
         UserError: if it is no text, or names nothing.
     """
     try:
-        lines = [line.strip() for line in path.read_text("utf-8-sig").splitlines() if line.strip()]
+        lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
     except UnicodeDecodeError as error:
         raise UserError(f"{path} is not a text in UTF-8: {error}") from error
     if not lines:

@@ -2,7 +2,8 @@
 
 Files lie in MOBILEVISION_CACHE, else in XDG_CACHE_HOME/mobilevision or ~/.cache/mobilevision; MOBILEVISION_CACHE=off
 disables them. They hold arrays only (NumPy's format without pickle), and are found by the sources' paths, sizes and
-times of change, so that a changed source is parsed again.
+times of change, so that a changed source is parsed again. Arrays are the files' pages: the processes of a machine share
+them.
 """
 
 import hashlib
@@ -14,8 +15,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
+
+from tasks.common.file_lock import file_lock
+from tasks.data.files.array_file import read_arrays, write_arrays
 
 Arrays = Mapping[str, NDArray[Any]]
 VARIABLE = "MOBILEVISION_CACHE"
@@ -24,6 +27,8 @@ KEPT = 64  # files; the ones used longest ago are removed
 
 def cached(kind: str, sources: Iterable[tuple[str, int, int]], make: Callable[[], Arrays]) -> Arrays:
     """The arrays that `make` returns, from the cache if it was called for the same sources before.
+
+    Of processes that start together, one calls `make`, and the others wait for it.
 
     Args:
         kind: what is parsed, and the version of the parser: "coco 1".
@@ -36,15 +41,26 @@ def cached(kind: str, sources: Iterable[tuple[str, int, int]], make: Callable[[]
     for source in sources:
         digest.update(repr(source).encode(errors="surrogateescape"))
     path = folder / f"{kind.split()[0]}-{digest.hexdigest()[:32]}.npz"
+    if (arrays := kept(path)) is not None:
+        return arrays
+    with suppress(OSError):
+        folder.mkdir(parents=True, exist_ok=True)
+    with file_lock(path.with_suffix(".lock")):
+        if (arrays := kept(path)) is not None:  # another process has made it in the meantime
+            return arrays
+        arrays = dict(make())
+        with suppress(OSError):
+            write(path, arrays)
+    return arrays
+
+
+def kept(path: Path) -> Arrays | None:
+    """The arrays of a file of the cache; None if there is none, or it is damaged."""
     with suppress(OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
-        with np.load(path, allow_pickle=False) as file:
-            arrays = dict(file)
+        arrays = read_arrays(path)
         os.utime(path)
         return arrays
-    arrays = dict(make())
-    with suppress(OSError):
-        write(path, arrays)
-    return arrays
+    return None
 
 
 def write(path: Path, arrays: Arrays) -> None:
@@ -53,14 +69,17 @@ def write(path: Path, arrays: Arrays) -> None:
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=".new-")
     try:
         with os.fdopen(handle, "wb") as file:
-            np.savez(file, allow_pickle=False, **arrays)
+            write_arrays(file, arrays)
+            file.flush()
+            os.fsync(file.fileno())  # a file with its name is whole even after a crash: its pages are not checked
         Path(name).replace(path)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
-    kept = sorted(path.parent.glob("*.npz"), key=lambda file: file.stat().st_mtime_ns, reverse=True)
-    for old in kept[KEPT:]:
-        old.unlink(missing_ok=True)
+    found = sorted(path.parent.glob("*.npz"), key=lambda file: file.stat().st_mtime_ns, reverse=True)
+    for old in found[KEPT:]:
+        with suppress(PermissionError):  # Windows: another process maps it
+            old.unlink(missing_ok=True)
 
 
 def cache_folder() -> Path | None:

@@ -95,6 +95,9 @@ class ClassFiles(Masks):
     def path(self, index: int) -> Path:
         return next(path for path in self.files(index) if path is not None)
 
+    def read_from(self, index: int) -> list[Path]:
+        return [path for path in self.files(index) if path is not None]
+
     def of(self, numbers: Sequence[int]) -> Self:
         rows = [[str(path or "") for path in self.files(number)] for number in numbers]
         return type(self)(rows, self.names, background=self.background, nearest=self.nearest, alpha=self.alpha)
@@ -135,6 +138,9 @@ class ResizedMasks(Masks):
 
     def path(self, index: int) -> Path:
         return self.masks.path(index)
+
+    def read_from(self, index: int) -> Sequence[Path]:
+        return self.masks.read_from(index)
 
     def of(self, numbers: Sequence[int]) -> Self:
         return type(self)(self.masks.of(numbers), [self.images[number] for number in numbers], self.upright)

@@ -115,7 +115,11 @@ class LabelledFiles(Files):
         Raises:
             UserError: for a file that cannot be decoded.
         """
-        return {"image": self.pixels(index, view), "label": np.asarray(self.labels[index])}
+        return {"image": self.pixels(index, view), **self.in_memory(index)}
+
+    def in_memory(self, index: int) -> dict[str, NDArray[Any]]:
+        """The labels of `read` for which no file is read."""
+        return {"label": np.asarray(self.labels[index])}
 
     def check(self) -> Iterator[UserError | None]:
         """Check every file's header and end once; yields the error, or None."""

@@ -1,6 +1,5 @@
 """Images named by folders and .txt lists, also as written on another machine."""
 
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -8,6 +7,7 @@ from typing import NamedTuple
 from tasks.common.errors import UserError
 from tasks.data.files.listings import Listings, Stamp
 from tasks.data.files.opening import open_file, reason, shown
+from tasks.data.files.slashes import normal
 from tasks.data.files.walk import files_below
 
 LARGEST = 512_000_000  # bytes of a list
@@ -78,7 +78,7 @@ def find_part(part: str, folders: Sequence[Path]) -> tuple[Path | None, bool]:
         for folder in folders:
             place = folder / end
             if end and place.exists():
-                return Path(os.path.normpath(place)), number > (0 if text.startswith("/") else 1)
+                return Path(normal(place)), number > (0 if text.startswith("/") else 1)
     return None, False
 
 
@@ -134,7 +134,7 @@ def as_written(text: str, folders: Sequence[str]) -> Iterator[str]:
     text = text.removeprefix("./")
     for folder in folders:
         place = f"{folder}/{text}"
-        yield os.path.normpath(place) if ".." in text else place
+        yield normal(place) if ".." in text else place
 
 
 def by_end(text: str, folders: Sequence[str]) -> Iterator[str]:

@@ -35,7 +35,7 @@ def read_devkit(devkit: Path) -> dict[str, int]:
     try:
         wnids = read_synsets(meta)
         labels = {number: label_of()[wnid] for number, wnid in wnids.items() if wnid in label_of()}
-        numbers = [int(line) for line in (devkit / TRUTH).read_text().split()]
+        numbers = [int(line) for line in (devkit / TRUTH).read_text(encoding="utf-8").split()]
         return {f"ILSVRC2012_val_{image:08d}": labels[number] for image, number in enumerate(numbers, start=1)}
     except FileNotFoundError as error:
         raise UserError(f"{meta} is missing; unpack ILSVRC2012_devkit_t12.tar.gz again") from error

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import IO
 
 import numpy as np
-from PIL import Image
+from PIL import Image, features
+from PIL import __version__ as pillow_version
 
 from tasks.common.console import report
 from tasks.common.errors import UserError
@@ -21,6 +22,14 @@ from tasks.data.files.walk import SUFFIXES, files_below, passed_over
 JPEG_END = b"\xff\xd9"
 JPEG_TAIL = 4096  # bytes searched for the end marker: some cameras append bytes after it
 LOSSY = ("JPEG", "MPO", "JPEG2000", "AVIF")  # would change the ids of a label map
+
+
+def decoders() -> list[str]:
+    """Releases of the libraries that decode images: another one may give other pixels."""
+    import cv2
+
+    jpeg = features.version_feature("libjpeg_turbo")
+    return [pillow_version, str(jpeg), cv2.__version__]
 
 
 def find_images(pattern: str, key: str = "input=") -> list[Path]:

@@ -70,7 +70,7 @@ class Jpeg:
         return at
 
     def decode(self, rows: int, reduce: int) -> Pixels | None:
-        """The first `rows` rows or more, (H, W, 3) BGR, at 1/`reduce` of the size; None if libjpeg cannot.
+        """The first `rows` rows or more, (H, W, 3) RGB, at 1/`reduce` of the size; None if libjpeg cannot.
 
         Call it only once: it may change the header in memory.
 
@@ -80,12 +80,13 @@ class Jpeg:
         """
         import cv2
 
-        flags = {
-            1: cv2.IMREAD_COLOR,
-            2: cv2.IMREAD_REDUCED_COLOR_2,
-            4: cv2.IMREAD_REDUCED_COLOR_4,
-            8: cv2.IMREAD_REDUCED_COLOR_8,
-        }[reduce] | cv2.IMREAD_IGNORE_ORIENTATION
+        scale = {  # the names without COLOR, which stands for BGR
+            1: 0,
+            2: cv2.IMREAD_REDUCED_GRAYSCALE_2,
+            4: cv2.IMREAD_REDUCED_GRAYSCALE_4,
+            8: cv2.IMREAD_REDUCED_GRAYSCALE_8,
+        }[reduce]
+        flags = scale | cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
         data = np.frombuffer(self.data, np.uint8)
         # One band more than needed: its colours are interpolated into the last row above it.
         height = self.band and (-(-rows // self.band) + 1) * self.band

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from tasks.data.files.slashes import normal
 from tasks.data.files.walk import SUFFIXES, files_below, is_image
 
 
@@ -30,7 +31,7 @@ def find_listed(folder: Path, names: Sequence[str]) -> Listed:
     problems: dict[int, str] = {}
     listings: dict[str, dict[str, list[str]]] = {}
     for index, name in enumerate(names):
-        plain = os.path.normpath(name.replace("\\", "/"))
+        plain = normal(name.replace("\\", "/"))
         parent, base = os.path.split(plain)
         if parent not in listings:
             listings[parent] = by_name(folder / parent)
@@ -66,7 +67,7 @@ def find_below(folder: Path, names: Sequence[str], found: Listed) -> Listed:
             by_name[end.rpartition("/")[2]].append(file)
     files, problems = list(found.files), dict(found.problems)
     for index in found.problems:
-        name = os.path.normpath(names[index].replace("\\", "/"))
+        name = normal(names[index].replace("\\", "/"))
         there = [file for file in by_name.get(name.rpartition("/")[2], ()) if is_end(name, file)]
         if len(there) == 1:
             files[index] = there[0]

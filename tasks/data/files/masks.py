@@ -43,6 +43,10 @@ class Masks(ABC):
     def path(self, index: int) -> Path:
         """The file that the label map comes from, for messages."""
 
+    def read_from(self, index: int) -> Sequence[Path]:
+        """The files that are read for the label map; none if it is in memory."""
+        return [self.path(index)]
+
     @abstractmethod
     def of(self, numbers: Sequence[int]) -> Self:
         """The label maps of some images, in this order."""

@@ -140,7 +140,7 @@ def find_template(root: Path, images: Pattern, masks: str, split: Mapping[str, s
     for place, own in by_folder.items():
         below = PurePosixPath(place)
         for file in listed_below(root, place):
-            name = str(PurePosixPath(file).relative_to(below)) if place != "." else file
+            name = PurePosixPath(file).relative_to(below).as_posix() if place != "." else file
             stem, suffix = normalize("NFC", str(PurePosixPath(name).with_suffix(""))), PurePosixPath(name).suffix
             for end in range(1, len(stem) + 1):
                 if stem[:end] in own and not is_same(file, suffix, stem, end, stems, place, own):

@@ -8,6 +8,7 @@ from pathlib import Path
 from unicodedata import normalize
 
 from tasks.common.errors import UserError
+from tasks.data.files.slashes import below
 from tasks.data.files.walk import SUFFIXES, is_of_data
 
 NAME = re.compile(r"\{([a-z_]+)\}")
@@ -78,7 +79,7 @@ def listed_below(root: Path, folder: str) -> list[str]:
             continue
         seen.add((status.st_dev, status.st_ino))
         folders[:] = sorted(name for name in folders if is_of_data(name))
-        below = os.path.relpath(place, root)
-        before = "" if below == "." else f"{below}/"
+        beneath = below(place, root)
+        before = "" if beneath == "." else f"{beneath}/"
         found += [before + name for name in names if name.lower().endswith(OF_LABELS) and not name.startswith(".")]
     return sorted(found)

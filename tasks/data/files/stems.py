@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tasks.common.errors import UserError
 from tasks.data.files.opening import reason, shown
+from tasks.data.files.slashes import below
 from tasks.data.files.walk import is_image, is_of_data
 
 
@@ -106,5 +107,5 @@ def walk_with(folder: Path, suffix: str) -> Iterator[str]:
     """Yield such files."""
     for place, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if is_of_data(name)]
-        below = "" if place == str(folder) else os.path.relpath(place, folder) + "/"
-        yield from (below + name for name in names if name.lower().endswith(suffix) and not name.startswith("."))
+        before = "" if place == str(folder) else below(place, folder) + "/"
+        yield from (before + name for name in names if name.lower().endswith(suffix) and not name.startswith("."))

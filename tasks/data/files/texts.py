@@ -15,14 +15,14 @@ class Texts:
 
     def __init__(self, texts: Sequence[str]) -> None:
         encoded = [os.fsencode(text) for text in texts]
-        self.bytes = b"".join(encoded)
+        self.bytes = np.frombuffer(b"".join(encoded), np.uint8)  # an array: spawned workers map it too
         self.ends = np.cumsum([0, *map(len, encoded)], dtype=np.int64)
 
     def __len__(self) -> int:
         return len(self.ends) - 1
 
     def __getitem__(self, index: int) -> str:
-        return os.fsdecode(self.bytes[self.ends[index] : self.ends[index + 1]])
+        return os.fsdecode(self.bytes[self.ends[index] : self.ends[index + 1]].tobytes())
 
     def of(self, numbers: Sequence[int]) -> Self:
         """Some of the strings, in this order."""

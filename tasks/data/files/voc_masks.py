@@ -54,7 +54,7 @@ def legend_in(folder: Path) -> Legend | None:
         if not path.is_file():
             continue
         try:
-            lines = [line.strip() for line in path.read_text("utf-8-sig").splitlines()]
+            lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
         except (OSError, UnicodeDecodeError) as error:
             raise UserError(f"cannot read {path}: {error}") from error
         lines = [line for line in lines if line and not (coloured and line.startswith("#"))]

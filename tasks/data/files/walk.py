@@ -5,6 +5,8 @@ from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
+from tasks.data.files.slashes import below
+
 SUFFIXES = (
     *(".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".bmp", ".dib", ".webp", ".tif", ".tiff"),
     *(".ppm", ".pgm", ".pbm", ".pnm", ".gif", ".avif", ".jp2", ".j2k", ".jpx", ".tga"),
@@ -44,12 +46,12 @@ def files_below(folder: Path, others: list[str] | None = None) -> list[str]:
             continue
         seen.add((status.st_dev, status.st_ino))
         folders[:] = sorted(name for name in folders if is_of_data(name))
-        below = "" if place == str(folder) else os.path.relpath(place, folder) + "/"
-        odd += [below + name for name in folders if is_image(name)]
+        before = "" if place == str(folder) else below(place, folder) + "/"
+        odd += [before + name for name in folders if is_image(name)]
         images = [name for name in names if is_image(name)]
-        found += [below + name for name in images]
+        found += [before + name for name in images]
         if others is not None and len(images) < len(names):
-            others += [below + name for name in names if not is_image(name) and is_data(name)]
+            others += [before + name for name in names if not is_image(name) and is_data(name)]
     return sorted(found + [name for name in odd if not any(file.startswith(f"{name}/") for file in found)])
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from tasks.data.files.files import Files
 from tasks.data.files.masks import LabelFiles
+from tasks.data.files.slashes import below, normal
 from tasks.data.files.walk import SUFFIXES, is_of_data
 from tasks.data.inspect.finding import EXAMPLES, Finding, Split, many
 
@@ -186,7 +187,7 @@ def folders(splits: Sequence[Split]) -> Iterator[Finding]:
             suffix = os.path.splitext(path)[1].lower()  # noqa: PTH122 - a million times
             if path in used or suffix in LABELS or not suffix:
                 continue
-            name = os.path.relpath(path, root)
+            name = below(path, root)
             (unnamed if suffix in SUFFIXES else passed[suffix]).append(name)
     if passed:
         listed = ", ".join(f"{len(names):,} {suffix}" for suffix, names in sorted(passed.items()))
@@ -218,18 +219,18 @@ def files_in_use(splits: Sequence[Split]) -> tuple[set[str], list[Path]]:
     used: set[str] = set()
     parts = [split.samples for split in splits if isinstance(split.samples, Files)]
     for samples in parts:
-        root = os.path.normpath(samples.folder)
-        used.update(os.path.normpath(f"{root}/{samples.files[index]}") for index in range(len(samples)))
+        root = normal(samples.folder)
+        used.update(normal(f"{root}/{samples.files[index]}") for index in range(len(samples)))
         if (masks := getattr(samples, "masks", None)) is not None:
-            used.update(os.path.normpath(masks.path(index)) for index in range(len(samples)))
-    every = sorted({Path(os.path.normpath(samples.folder)) for samples in parts})
+            used.update(normal(masks.path(index)) for index in range(len(samples)))
+    every = sorted({Path(normal(samples.folder)) for samples in parts})
     return used, [root for root in every if not any(other in root.parents for other in every)]
 
 
 def files_of(root: Path) -> Iterator[str]:
     """Paths of all files below a folder, without hidden ones."""
-    for place, below, names in os.walk(root):
-        below[:] = sorted(name for name in below if is_of_data(name))
+    for place, folders, names in os.walk(root):
+        folders[:] = sorted(name for name in folders if is_of_data(name))
         yield from (f"{place}/{name}" for name in names if not name.startswith("."))
 
 
@@ -245,7 +246,7 @@ def lone_labels(splits: Sequence[Split], used: set[str]) -> Iterator[Finding]:
         for folder in {os.path.dirname(path) for path in paths}:  # noqa: PTH120
             with os.scandir(folder) as entries:
                 names = [entry.name for entry in entries if entry.name.endswith(ending)]
-            every = (os.path.normpath(f"{folder}/{name}") for name in names if not name.startswith("."))
+            every = (normal(f"{folder}/{name}") for name in names if not name.startswith("."))
             found.update(path for path in every if path not in used)
     if found:
         yield Finding(

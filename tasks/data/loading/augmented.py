@@ -92,12 +92,14 @@ class TrainDataset(Dataset[Batch]):
         if self.crop is not None and ("bboxes" in sample or "mask" in sample):
             raise UserError("data.crop changes the image alone: use data.augment where there are boxes or masks")
         check_follow(sample)
-        # One generator for all transforms: seeded one by one they would all draw the same random numbers.
-        self.augment.set_random_state(generator, random.Random(hash(draw.seed)))
-        others = {combine.metadata_key: self.others(count, generator, broken) for combine, count in self.combining}
-        sample = self.augment(**sample, **others)
+        if self.augment.transforms or "bboxes" in sample:  # boxes are checked without any
+            # One generator for all transforms: seeded one by one they would all draw the same random numbers.
+            self.augment.set_random_state(generator, random.Random(hash(draw.seed)))
+            others = {combine.metadata_key: self.others(count, generator, broken) for combine, count in self.combining}
+            sample = self.augment(**sample, **others)
+            sample = {key: array for key, array in sample.items() if key not in others}
         check_pixels(sample["image"])
-        sample = self.fitted({key: array for key, array in sample.items() if key not in others}, draw.size)
+        sample = self.fitted(sample, draw.size)
         return sample, self.samples.name(index)
 
     def others(self, count: int, generator: np.random.Generator, broken: list[tuple[str, str]]) -> Sequence[Arrays]:

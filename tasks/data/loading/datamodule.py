@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset
 
+from tasks.common.console import report
 from tasks.common.cpu import cores, use_all_cores
 from tasks.common.errors import UserError
 from tasks.common.origin import needs_traceback
@@ -24,6 +25,7 @@ from tasks.data.files.files import View
 from tasks.data.files.samples import Samples
 from tasks.data.loading.augmented import Crop, MixedTrainDataset, TrainDataset
 from tasks.data.loading.batches import Batch, EvalDataset, InMemory, repeated
+from tasks.data.loading.disk.samples import Keeper
 from tasks.data.loading.half_precision import keep_coordinates
 from tasks.data.loading.mixture import as_mixture
 from tasks.data.loading.objects import boxes_at_input, boxes_once
@@ -59,7 +61,11 @@ class DataModule(lightning.LightningDataModule):
         batch_size, eval_batch_size: per process, at once; take() shares out the batch of a training.
         repeat: see TrainBatches.
         workers: processes that decode and augment; None takes one per core, at most 8.
-        cache: keep decoded images in memory.
+        start_method: of workers: fork, forkserver or spawn; None for the system's own.
+        cache: keep decoded images: "memory" (or True) or "disk" (tasks/data/loading/disk).
+        cache_folder: of the files of "disk".
+        cache_side: length to which "disk" shrinks the shorter side of training images; None keeps their size.
+        cache_gb: most that the folder may hold, in GB; None for any.
         seed: of order and augmentation.
         draw: how often each data set of a mixture is drawn; 1 for those not named.
         balance: how evenly classes are drawn: for image labels see BalancedBatches, for others class_uniform().
@@ -87,7 +93,7 @@ class DataModule(lightning.LightningDataModule):
         eval_batch_size: int,
         repeat: int,
         workers: int | None,
-        cache: bool,
+        cache: bool | str,
         seed: int,
         draw: Mapping[str, float] | None = None,
         own_augment: Mapping[str, Mapping[str, albumentations.BasicTransform]] | None = None,
@@ -97,8 +103,13 @@ class DataModule(lightning.LightningDataModule):
         targets: Sequence[str] = (),
         order: str = "random",
         window: int = 16,
+        start_method: str | None = None,
+        cache_folder: str | Path = "outputs/cache",
+        cache_side: int | None = None,
+        cache_gb: float | None = None,
     ) -> None:
         super().__init__()
+        self.cache_side, self.keeper = cache_side, Keeper(Path(cache_folder), cache_gb, self.once)
         self.train, self.val = None if train is None else as_mixture(train), as_mixture(val)
         self.augment = in_order(augment)
         self.own_augment = {name: in_order(own) for name, own in (own_augment or {}).items() if own is not None}
@@ -111,6 +122,7 @@ class DataModule(lightning.LightningDataModule):
         self.batch_size, self.eval_batch_size, self.repeat = batch_size, eval_batch_size, repeat
         self.group = 1  # batches that make a step, if an epoch has only whole steps; else 1
         self.step: int | None = None  # images in each of those, over all processes
+        self.start_method = start_method
         self.workers = min(8, len(cores())) if workers is None else workers
         self.cache, self.seed, self.targets = cache, seed, tuple(targets)
         self.balance, self.repeat_factor = balance or 0.0, repeat_factor or 0.0
@@ -148,14 +160,32 @@ class DataModule(lightning.LightningDataModule):
         return sizes
 
     def setup(self, stage: str) -> None:
-        """Decode the samples to keep in memory, before workers are forked."""
+        """Decode the samples to keep, before workers are forked."""
         if self.trainer is not None:
             keep_coordinates(self.trainer)
+        if self.cache == "disk":
+            self.keep_on_disk(stage)
+            return
         if self.cache and stage == "fit":
             assert self.train is not None
             self.train = self.train.kept(in_memory)
         if self.cache:
             self.val = self.val.kept(in_memory)
+
+    def keep_on_disk(self, stage: str) -> None:
+        """Open or make the files of decoded images; those to score are kept as `fit` makes them."""
+        before, kept = [part.samples for part in self.val.parts], []
+        if self.train is not None and stage == "fit":
+            self.train = self.train.kept(partial(self.keeper.keep, name="train", side=self.cache_side))
+            kept = self.train.parts
+        self.val = self.val.kept(partial(self.keeper.keep, name="val", view=self.fit))
+        line = self.keeper.line([part.samples for part in [*kept, *self.val.parts]])
+        if line and (kept or before != [part.samples for part in self.val.parts]):  # scoring comes after training
+            report(line)
+
+    def once(self, dataset: Dataset[Any], items: Sequence[Any]) -> DataLoader[Any]:
+        """A loader that reads some items once, in as many processes as train."""
+        return self.loader(dataset, items, min(self.workers, len(items)), again=False)
 
     def take(self, batch: SharedBatch) -> None:
         """Make batches as a training's processes share them out."""
@@ -401,19 +431,28 @@ class DataModule(lightning.LightningDataModule):
         assert self.trainer is not None
         rank, world = self.trainer.global_rank, self.trainer.world_size
         sampler = EvalBatches(self.batch_keys(), self.eval_batch_size, rank=rank, world=world)
-        return self.loader(EvalDataset(self.val, self.fit), sampler, 0 if self.cache else self.workers)
+        return self.loader(
+            EvalDataset(self.val, self.fit), sampler, 0 if self.cache in (True, "memory") else self.workers
+        )
 
-    def loader(self, dataset: Dataset[Batch], sampler: Iterable[Any], workers: int) -> DataLoader[Batch]:
-        """A loader whose sampler makes whole batches (Lightning passes the epoch to samplers, not batch samplers)."""
+    def loader(
+        self, dataset: Dataset[Any], sampler: Iterable[Any], workers: int, *, again: bool = True
+    ) -> DataLoader[Any]:
+        """A loader whose sampler makes whole batches (Lightning passes the epoch to samplers, not batch samplers).
+
+        Args:
+            again: whether it is read more than once, by the same workers, for the accelerator.
+        """
         return WorkerLoader(
             dataset,
             sampler=sampler,
             batch_size=None,
             collate_fn=shareable,
             num_workers=workers,
+            start_method=self.start_method,
             worker_init_fn=start_worker,
-            persistent_workers=workers > 0,
-            pin_memory=torch.cuda.is_available(),
+            persistent_workers=again and workers > 0,
+            pin_memory=again and torch.cuda.is_available(),
         )
 
 

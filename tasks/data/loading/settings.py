@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from multiprocessing import get_all_start_methods
 from typing import Any, Self
 
 from tasks.common.errors import UserError
@@ -38,7 +39,7 @@ class DataSettings:
     eval_batch_size: int
     repeat: int
     workers: int | None
-    cache: bool
+    cache: bool | str
     max_broken: int
     augment: Mapping[str, Spec | None]
     crop: Spec | None = None
@@ -53,6 +54,10 @@ class DataSettings:
     repeat_factor: float | None = None
     order: str = "random"
     window: int = 16
+    start_method: str | None = None
+    cache_folder: str = "outputs/cache"
+    cache_side: int | None = None
+    cache_gb: float | None = None
 
     @classmethod
     def of(cls, tree: Tree) -> Self:
@@ -71,6 +76,7 @@ class DataSettings:
             raise UserError(f"data.{unknown}: no such key; there are {', '.join(tree['data'])}")
         batch = BatchSettings.of(tree)
         given = {key: value for key, value in tree["data"].items() if key not in ("global_batch", "largest_batch")}
+        given["cache_folder"] = str(given.get("cache_folder", cls.cache_folder))
         given["batch_size"] = batch.plan(1).size
         settings = cls(
             dataset=spec_of(tree, "dataset"), targets=tree["targets"], white=tree["white"], batch=batch, **given
@@ -78,8 +84,14 @@ class DataSettings:
         if tree.get("datasets") and "sets" not in settings.dataset and not (tree["checkpoint"] or tree["resume"]):
             name = next(iter(tree["datasets"]))
             raise UserError(f"datasets.{name} is for a mixture, which datasets=[…] makes")
+        if settings.start_method not in (None, *get_all_start_methods()):
+            raise UserError(
+                f"data.start_method={settings.start_method}: this system has {', '.join(get_all_start_methods())}"
+            )
         if settings.scales and settings.progressive:
             raise UserError("data.scales and data.progressive both decide the size of training images: set one to null")
+        if settings.cache_side and settings.cache != "disk":
+            raise UserError(f"data.cache_side={settings.cache_side} shrinks what data.cache=disk keeps: set both")
         if settings.balance and settings.repeat_factor:
             raise UserError("data.balance and data.repeat_factor both decide how often images are drawn: set one to 0")
         return settings

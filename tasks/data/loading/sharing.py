@@ -2,8 +2,8 @@
 
 import functools
 import multiprocessing
-import os
 import re
+import shutil
 import signal
 import time
 from collections.abc import Iterator
@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, get_worker_info
 
 from tasks.common.errors import Stopped
+from tasks.data.loading.handing import Handed
 
 SHARED = Path("/dev/shm")
 REMEDY = "more shared memory (docker run --shm-size=2g) or fewer data.workers would help"
@@ -63,14 +64,26 @@ def received(values: Any, order: list[int]) -> Tensor:
 @functools.cache
 def tell_full() -> None:
     """Report once that batches take the slower way."""
-    room = os.statvfs(SHARED).f_frsize * os.statvfs(SHARED).f_blocks if SHARED.exists() else 0
+    room = shutil.disk_usage(SHARED).total if SHARED.exists() else 0
     print(f"{SHARED} ({room / 1e6:.3g} MB) is full: batches come by slower pipes; {REMEDY}", flush=True)
 
 
 class WorkerLoader(DataLoader[Any]):
     """A loader that continues without workers if they cannot be started for lack of semaphores, processes, threads or
     memory.
+
+    Args:
+        start_method: of the workers; None for the system's own. All that do not inherit the data set by a fork map its
+            arrays (Handed).
+        others: see DataLoader.
     """
+
+    def __init__(self, dataset: Any, *, start_method: str | None = None, num_workers: int = 0, **others: Any) -> None:
+        forked = num_workers == 0 or (start_method or multiprocessing.get_start_method()) == "fork"
+        context = start_method if num_workers else None
+        super().__init__(
+            dataset if forked else Handed(dataset), num_workers=num_workers, multiprocessing_context=context, **others
+        )
 
     def __iter__(self) -> Any:
         return Waiting(self.started())
@@ -91,7 +104,7 @@ class WorkerLoader(DataLoader[Any]):
                 if child not in before:
                     child.kill()
             print(f"no data workers: {error}; going on without (data.workers=0)", flush=True)
-            self.num_workers, self.prefetch_factor = 0, None
+            self.multiprocessing_context, self.num_workers, self.prefetch_factor = None, 0, None
         return super().__iter__()
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tasks.common.errors import UserError
 from tasks.data.datasets.folder_layouts import TEST, TRAIN, VAL
+from tasks.data.files.slashes import below
 from tasks.data.files.walk import is_data, is_image, is_of_data
 
 HEAD = 1 << 16  # bytes of a text file that are looked at
@@ -38,8 +39,8 @@ class Listing:
                 continue
             seen.add((status.st_dev, status.st_ino))
             folders[:] = sorted(name for name in folders if is_of_data(name))
-            below = os.path.relpath(place, root)
-            key = "" if below == "." else below
+            beneath = below(place, root)
+            key = "" if beneath == "." else beneath
             self.folders[key], self.files[key] = list(folders), sorted(filter(is_data, names))
         self.images = cache(self._images)
         self.head = cache(self._head)

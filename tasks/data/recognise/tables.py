@@ -1,12 +1,12 @@
 """A table of image files and labels: one label, several in a cell, or a column of 0 and 1 for each class."""
 
 import csv
-import os
 from typing import Any
 
 from tasks.data.datasets.table import SPLITS
 from tasks.data.datasets.table_columns import FILES, LABELS, obvious, separated, switches_of
 from tasks.data.files.csv_table import CsvTable
+from tasks.data.files.slashes import normal
 from tasks.data.recognise.listing import HEAD, ROLES, Listing, join, low
 from tasks.data.recognise.reading import DRAWN, Reading, listed
 
@@ -89,7 +89,7 @@ def rows_of(text: str) -> list[list[str]]:
 def folder_of(listing: Listing, path: str, names: list[str]) -> str | None:
     """The folder in which the named images lie, with or without suffix; '' if they lie in several ones below the root;
     None if there is none."""
-    names = [os.path.normpath(name.replace("\\", "/")) for name in names]
+    names = [normal(name.replace("\\", "/")) for name in names]
     beside = path.rpartition("/")[0]
     stem = path.rpartition("/")[2].rpartition(".")[0]
     for folder in (beside, join(beside, "images"), join(beside, stem), *listing.folders):

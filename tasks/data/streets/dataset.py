@@ -51,7 +51,7 @@ class Streets(Cityscapes):
         files.reports_absent = split == "train"  # both splits are drawn alike: the same classes never occur
         if "label" not in self.targets:
             return files
-        with (self.root / "scenes.csv").open(newline="") as file:
+        with (self.root / "scenes.csv").open(newline="", encoding="utf-8") as file:
             scene = {Path(row["image"]).name: KINDS.index(row["scene"]) for row in csv.DictReader(file)}
         files.labels = np.array([scene[files.path(index).name] for index in range(len(files))], np.int64)
         return files

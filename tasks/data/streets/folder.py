@@ -12,7 +12,7 @@ def holds(root: Path, made_by: dict[str, object]) -> bool:
         there = f"holds other files, such as {next(root.iterdir()).name}" if root.is_dir() else "is a file"
         raise FileExistsError(f"{root} {there}")
     try:
-        found = json.loads((root / "streets.json").read_text())
+        found = json.loads((root / "streets.json").read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         found = None
     if found != made_by:

@@ -75,12 +75,12 @@ def generate(
         for folder in (draft, *(draft / kind / city for city in cities for kind in ("leftImg8bit", "gtFine"))):
             folder.mkdir(parents=True, exist_ok=True)
         _draw_all(draft, jobs, len(cores()) if workers is None else workers)
-        with (draft / "scenes.csv").open("w", newline="") as file:
+        with (draft / "scenes.csv").open("w", newline="", encoding="utf-8") as file:
             rows = [(job.name.split("/")[0], f"leftImg8bit/{job.name}_leftImg8bit.png", job.kind) for job in jobs]
             csv.writer(file, lineterminator="\n").writerows([("split", "image", "scene"), *rows])
-        (draft / "streets.json").write_text(json.dumps(made_by, indent=2) + "\n")
+        (draft / "streets.json").write_text(json.dumps(made_by, indent=2) + "\n", encoding="utf-8")
         try:
-            draft.rename(root)
+            draft.replace(root)
         except OSError:  # another process was faster
             if not holds(root, made_by):
                 raise
@@ -121,4 +121,6 @@ def _draw_one(folder: Path, job: Job) -> None:
         if not cv2.imwrite(f"{folder / name}.png", pixels, [cv2.IMWRITE_PNG_COMPRESSION, 1]):
             raise OSError(f"could not write {folder / name}.png")
     outlines = {"imgHeight": job.height, "imgWidth": job.width, "objects": picture.objects}
-    (folder / f"gtFine/{job.name}_gtFine_polygons.json").write_text(json.dumps(outlines, separators=(",", ":")))
+    (folder / f"gtFine/{job.name}_gtFine_polygons.json").write_text(
+        json.dumps(outlines, separators=(",", ":")), encoding="utf-8"
+    )

@@ -78,12 +78,10 @@ class RandomResizedCrop:
         Raises:
             UserError: for a file that cannot be decoded, or was cut off.
         """
-        import cv2
-
         image = open_image(source)
         height, width = (image.height, image.width) if isinstance(image, Jpeg) else image.shape[:2]
-        result = cut_box(image, self.draw(height, width, generator), self.size, self.interpolation)
-        return np.asarray(cv2.flip(result, 1), np.uint8) if generator.random() < self.flip else result
+        box = self.draw(height, width, generator)
+        return cut_box(image, box, self.size, self.interpolation, flip=generator.random() < self.flip)
 
     def draw(self, height: int, width: int, generator: np.random.Generator) -> Box:
         """A box within an image: the first of ten that fits, else the middle in the nearest allowed shape."""
@@ -102,15 +100,22 @@ class RandomResizedCrop:
         return Box((height - h) // 2, (width - w) // 2, h, w)
 
 
-def cut_box(source: Path | Jpeg | Pixels, box: Box, size: int, interpolation: Interpolation) -> Pixels:
-    """The box of an image, resized to (size, size, 3) RGB.
+def cut_box(
+    source: Path | Jpeg | Pixels, box: Box, size: int, interpolation: Interpolation, *, flip: bool = False
+) -> Pixels:
+    """The box of an image, resized to (size, size, 3) RGB, and mirrored if `flip`.
 
     Raises:
         UserError: for a file that cannot be decoded, or was cut off.
     """
     image = open_image(source) if isinstance(source, Path) else source
-    part = decode_part(image, box, size) if isinstance(image, Jpeg) else copy_part(image, box)
-    return antialiased(part, size, size, interpolation)
+    part = decode_part(image, box, size) if isinstance(image, Jpeg) else part_of(image, box)
+    if flip:  # before it is resized, which gives the same and needs no copy of its own
+        import cv2
+
+        part = np.asarray(cv2.flip(part, 1), np.uint8)
+    result = antialiased(part, size, size, interpolation)
+    return part.copy() if result is part else result  # the image may be read-only
 
 
 def open_image(source: Path | Pixels) -> Jpeg | Pixels:
@@ -124,24 +129,22 @@ def open_image(source: Path | Pixels) -> Jpeg | Pixels:
 
 
 def decode_part(jpeg: Jpeg, box: Box, size: int) -> Pixels:
-    """The box of a JPEG file in RGB, at the smallest scale at which neither side is below `size`.
+    """The box of a JPEG file, at the smallest scale at which neither side is below `size`.
 
     At a smaller scale its edges are rounded to whole pixels there, by at most half a pixel of the result.
 
     Raises:
         UserError: if it cannot be decoded.
     """
-    import cv2
-
     reduce = next((n for n in (8, 4, 2) if min(box.height, box.width) >= n * size), 1)
     pixels = jpeg.decode(box.top + box.height, reduce)
     if pixels is None:  # Pillow can read it nevertheless, or reports what is wrong
-        return copy_part(read_rgb(jpeg.path), box)
+        return part_of(read_rgb(jpeg.path), box)
     top, left = round(box.top / reduce), round(box.left / reduce)
     bottom, right = round((box.top + box.height) / reduce), round((box.left + box.width) / reduce)
-    return np.asarray(cv2.cvtColor(pixels[top:bottom, left:right], cv2.COLOR_BGR2RGB), np.uint8)
+    return pixels[top:bottom, left:right]
 
 
-def copy_part(image: Pixels, box: Box) -> Pixels:
-    """A copy of the box of an image, because the image may be read-only."""
-    return image[box.top : box.top + box.height, box.left : box.left + box.width].copy()
+def part_of(image: Pixels, box: Box) -> Pixels:
+    """The box of an image, not copied."""
+    return image[box.top : box.top + box.height, box.left : box.left + box.width]

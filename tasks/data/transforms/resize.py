@@ -105,8 +105,9 @@ def antialiased(image: Pixels, height: int, width: int, interpolation: str = "bi
 
     if image.shape[:2] == (height, width):
         return image
-    # Copied because the image may be read-only, and torch must recognise channels last in memory: the batch dimension
-    # needs a stride made by torch.
-    batch = torch.from_numpy(np.array(image, order="C")).view(1, *image.shape).permute(0, 3, 1, 2)
+    # torch warns of read-only arrays, and must recognise channels last in memory: parts of an image are copied, and the
+    # batch dimension needs a stride made by torch.
+    whole = image if image.flags.c_contiguous and image.flags.writeable else np.array(image, order="C")
+    batch = torch.from_numpy(whole).view(1, *image.shape).permute(0, 3, 1, 2)
     resized = torch.nn.functional.interpolate(batch, (height, width), mode=interpolation, antialias=True)
     return resized[0].permute(1, 2, 0).contiguous().numpy()

@@ -10,6 +10,7 @@ from tasks.checkpoint.manifest import NAME, metadata_of, read_manifest
 from tasks.common.console import report
 from tasks.common.entries import short
 from tasks.common.errors import BEST, UserError
+from tasks.common.formats import size_of
 from tasks.common.processes import quoted
 from tasks.common.task_info import infos, nameless
 from tasks.config.heads import is_multitask, resolve_heads
@@ -54,7 +55,7 @@ class Candidate(NamedTuple):
 
     def bytes(self) -> int | None:
         """Total size of its files; None without files."""
-        return sum(path.stat().st_size for path in self.files) if self.files else None
+        return sum(size_of(path) for path in self.files) if self.files else None
 
     def costs(self, height: int, width: int) -> dict[str, int | None]:
         """Parameters and multiply-adds for one image of this size; None if unknown."""

@@ -22,7 +22,7 @@ from tasks.deploy.bench.stages import Stages, photo_of
 
 def main() -> None:
     """Answer until the input ends."""
-    answers = os.fdopen(os.dup(1), "w")
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # keeps library output out of the answers
 
     def say(answer: Any) -> None:

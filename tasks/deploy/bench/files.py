@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tasks.checkpoint.manifest import CARD, NAME
+from tasks.checkpoint.manifest import NAME, metadata_of
 from tasks.checkpoint.manifest_rules import SUFFIXES
 from tasks.common.entries import short
 from tasks.common.errors import UserError
@@ -72,9 +72,8 @@ def content_of(path: Path, manifest: Mapping[str, Any]) -> Content:
     """What a file's scores are about."""
     classes = {name: [class_name(entry) for entry in task["classes"]] for name, task in manifest["tasks"].items()}
     try:
-        card = json.loads(path.with_name(CARD).read_text(encoding="utf-8"))
-        target = select(card["config"], "dataset._target_")
-    except (OSError, ValueError, RecursionError, KeyError, TypeError, AttributeError):
+        target = select(metadata_of(path)["config"], "dataset._target_")
+    except UserError:
         target = None  # mode=evaluate says what is wrong with it
     return Content(json.dumps(classes), name_of_today(target) if isinstance(target, str) else None)
 

@@ -9,7 +9,7 @@ STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 def forget_peak() -> None:
     """Reset the peak to the current memory (proc(5)); does nothing where that is not supported."""
     with contextlib.suppress(OSError):
-        CLEAR.write_text("5")
+        CLEAR.write_text("5", encoding="utf-8")
 
 
 def peak() -> int | None:
@@ -18,7 +18,7 @@ def peak() -> int | None:
     On Linux ru_maxrss is inherited from the parent process, so VmHWM is used there.
     """
     if STATUS.is_file():
-        lines = dict(line.split(":", 1) for line in STATUS.read_text().splitlines())
+        lines = dict(line.split(":", 1) for line in STATUS.read_text(encoding="utf-8").splitlines())
         return 1024 * int(lines["VmHWM"].split()[0])
     try:
         import resource

@@ -29,7 +29,10 @@ BITS = 8
 
 
 class LiteRtQuantiser(Quantiser):
-    """int8 weights per output channel, int8 activations with a zero point, ranges as moving averages of extremes.
+    """int8 weights per output channel, int8 activations with a zero point, ranges as extremes over all images.
+
+    ai-edge-quantizer's own default is a moving average of the extremes, which cuts off the scores of the surest boxes:
+    SSDLite lost 0.0149 of mAP instead of 0.0013.
 
     Convolutions without groups, linear layers and sums become int8; the first layer, depthwise convolutions, products,
     poolings and activations stay in float. XNNPACK has no hard-swish in int8, which would leave 19 parts of V3-Small
@@ -57,10 +60,18 @@ class LiteRtQuantiser(Quantiser):
         self.ranges = self.collect()
 
     def collect(self) -> Any:
-        """The range of every tensor that an int8 layer reads or computes."""
+        """The range of every tensor that an int8 layer reads or computes: its extremes over all images."""
+        from ai_edge_quantizer.calibrator import Calibrator
+        from ai_edge_quantizer.recipe_manager import RecipeManager
+        from ai_edge_quantizer.utils.qsv_utils import min_max_update
+
         with quiet(), silence_logging():
             samples = {self.signature: [{self.input: images} for images in self.images]}
-            ranges = self.prepared(()).calibrate(samples, num_threads=1)
+            recipe = RecipeManager()
+            recipe.load_quantization_recipe(self.prepared(()).get_quantization_recipe())
+            calibrator = Calibrator(self.source.read_bytes(), num_threads=1, qsv_update_func=min_max_update)
+            calibrator.calibrate(samples, recipe)
+            ranges = calibrator.get_model_qsvs()
         for name, extremes in ranges.items():
             finite = all(bool(np.isfinite(values).all()) for values in extremes.values())
             self.refuse_unless(finite, name)

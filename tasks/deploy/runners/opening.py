@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.checkpoint.manifest import runtime_of
+from tasks.deploy.runners.coreml import CoreMlRunner
 from tasks.deploy.runners.executorch import ExecuTorchRunner
 from tasks.deploy.runners.litert import LiteRtRunner
 from tasks.deploy.runners.ncnn import NcnnRunner
@@ -12,6 +13,8 @@ from tasks.deploy.runners.onnx import OnnxRunner
 from tasks.deploy.runners.openvino import OpenVinoRunner
 from tasks.deploy.runners.runner import Runner
 from tasks.deploy.runners.torch import TorchRunner
+
+COMPUTED = {"fp16": "f16", "bf16": "bf16"}  # by a file's precision, what OpenVINO is asked to compute in
 
 
 def open_runner(path: Path, manifest: Mapping[str, Any], threads: int | None = None) -> Runner:
@@ -33,11 +36,13 @@ def open_runner(path: Path, manifest: Mapping[str, Any], threads: int | None = N
     if runtime == "onnx":
         runner = OnnxRunner(path, threads)
     elif runtime == "openvino":
-        runner = OpenVinoRunner(path, names, threads, "bf16" if manifest["precision"] == "bf16" else "f32")
+        runner = OpenVinoRunner(path, names, threads, COMPUTED.get(manifest["precision"], "f32"))
     elif runtime == "litert":
         runner = LiteRtRunner(path, names, takes.get("layout", "NCHW"), threads)
     elif runtime == "ncnn":
         runner = NcnnRunner(path, names, shape, threads, halves=manifest["precision"] == "fp16")
+    elif runtime == "coreml":
+        runner = CoreMlRunner(path, names, shape)
     elif runtime == "executorch":
         runner = ExecuTorchRunner(path, names, shape, threads)
     else:

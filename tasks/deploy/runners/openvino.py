@@ -15,7 +15,7 @@ class OpenVinoRunner(Runner):
         path: the .xml; the .bin is next to it.
         names: of its outputs; compiling renames them.
         threads: per image; None for as many as there are cores.
-        precision: of the computation if the CPU supports it: "f32" or "bf16"; by default it would choose itself.
+        precision: of the computation if the CPU supports it: "f32", "f16" or "bf16"; by default it would choose itself.
     """
 
     def __init__(self, path: Path, names: list[str], threads: int | None, precision: str) -> None:

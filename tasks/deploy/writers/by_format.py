@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.deploy.network import Traced
+from tasks.deploy.writers.coreml import write_coreml
 from tasks.deploy.writers.executorch import write_executorch
 from tasks.deploy.writers.litert import write_litert
 from tasks.deploy.writers.ncnn import write_ncnn
@@ -19,5 +20,6 @@ WRITERS: dict[str, Writer] = {  # by format: (network, path, description, precis
     "litert": write_litert,
     "ncnn": write_ncnn,
     "executorch": write_executorch,
+    "coreml": write_coreml,
     "torch": write_torch,
 }

@@ -41,12 +41,12 @@ def write_ncnn(traced: Traced, path: Path, manifest: Mapping[str, Any], precisio
         if done.returncode or not (text.is_file() and weights.is_file()):
             said = (done.stderr.strip() or f"it ended with status {done.returncode}").splitlines()[-1]
             raise UserError(f"export.format=ncnn: pnnx cannot convert this network: {said[:200]}")
-        lines = text.read_text().splitlines()
+        lines = text.read_text(encoding="utf-8").splitlines()
         unknown = sorted({line.split()[0] for line in lines[2:] if ncnn.layer_to_index(line.split()[0]) < 0})
         if unknown:
             raise UserError(f"export.format=ncnn: ncnn has no operator {', '.join(unknown)}, which this network needs")
         inside = f"{MARK}{json.dumps(manifest)}"
-        path.write_text("\n".join([*named(lines, traced.outputs), inside]) + "\n")
+        path.write_text("\n".join([*named(lines, traced.outputs), inside]) + "\n", encoding="utf-8")
         path.with_suffix(".bin").write_bytes(weights.read_bytes())
     return [path.name, path.with_suffix(".bin").name]
 

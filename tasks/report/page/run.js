@@ -25,6 +25,7 @@ function header({ run, metrics, scores, history, damaged }) {
       ["input", run.costs.height ? `${run.costs.height}×${run.costs.width} (height×width)` : null],
       ["data", [dataSet(run), counts(data, metrics)].filter(Boolean).join(": ")],
       ["epochs", run.mode === "train" ? progress : null],
+      ["images per step", record.batch],
       ["seed", run.seed],
       ["time", times(run, metrics)],
       ["device", record.device],

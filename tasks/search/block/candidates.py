@@ -34,14 +34,17 @@ class Candidates:
         settings: of the search.
         splits: the data set.
         networks: builder of networks around the seed.
-        path: the study's journal; the weights of the Pareto front are in a folder next to it.
+        path: the study's journal, or the URL of its database.
+        weights: folder for the weights of the Pareto front, which all processes of the study share.
 
     Raises:
         UserError: for contradictory settings, a target that no network of the space reaches, or a study of another
             search.
     """
 
-    def __init__(self, settings: BlockSettings, splits: Splits, networks: Networks, path: Path) -> None:
+    def __init__(
+        self, settings: BlockSettings, splits: Splits, networks: Networks, path: Path | str, weights: Path
+    ) -> None:
         self.settings, self.networks, self.path = settings, networks, path
         self.holdout = splits.holdout
         self.meter = make_meter(settings.latency, settings.target.name, networks.size)
@@ -71,8 +74,8 @@ class Candidates:
             seed=networks.run.seed,
         )
         self.goal = self.study.agreed("goal", goal)
-        self.weights = path.with_name(f"{path.stem}_weights")
-        self.weights.mkdir(exist_ok=True)
+        self.weights = weights
+        self.weights.mkdir(parents=True, exist_ok=True)
         if not all(self.file(trial.number).is_file() for trial in self.front()):
             for trial in self.front():  # again: another process may have changed the front meanwhile
                 self.state(trial.number)
@@ -177,7 +180,10 @@ class Candidates:
             UserError: if the file is missing, or was not written by torch.save.
         """
         if not self.file(number).is_file():
-            raise UserError(f"{self.file(number)} is missing: the folder belongs to its study, {self.path}")
+            raise UserError(
+                f"{self.file(number)} is missing: all processes of the study {self.path} share this folder "
+                "(search.weights=<folder>)"
+            )
         try:
             return read_checkpoint(self.file(number))
         except ValueError as error:

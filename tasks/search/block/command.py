@@ -27,6 +27,7 @@ from tasks.search.settings import BlockSettings
 
 PAUSE = 0.5  # seconds between checks of other processes
 PATIENCE = 10  # seconds that a worker has to exit by itself
+Places = tuple[Path | str, Path]  # of the study, a journal or a database, and of its weights
 
 
 def search_blocks(settings: BlockSettings, splits: Splits, networks: Networks, folder: Path) -> None:
@@ -40,12 +41,12 @@ def search_blocks(settings: BlockSettings, splits: Splits, networks: Networks, f
     Raises:
         UserError: for a target that no network of the space reaches, or a study that does not fit.
     """
-    path = Path(settings.study or folder / "study.log").absolute()
+    path, weights = kept(settings, folder)
     if settings.workers > 1:
         torch.set_num_threads(1)
-    candidates = Candidates(settings, splits, networks, path)
+    candidates = Candidates(settings, splits, networks, path, weights)
     progress = Progress(candidates, path)
-    with in_order(path), workers(networks.run, settings, splits, networks.size, path):
+    with in_order(path), workers(networks.run, settings, splits, networks.size, (path, weights)):
 
         def rest() -> None:
             progress.show()
@@ -56,8 +57,17 @@ def search_blocks(settings: BlockSettings, splits: Splits, networks: Networks, f
     write_results(candidates, folder)
 
 
+def kept(settings: BlockSettings, folder: Path) -> Places:
+    """Where the study and the weights of its front are kept; without search.weights, next to the journal."""
+    study = settings.study
+    if study is not None and "://" in study:
+        return study, Path(settings.weights or folder / "study_weights").absolute()
+    path = Path(study or folder / "study.log").absolute()
+    return path, Path(settings.weights or path.with_name(f"{path.stem}_weights")).absolute()
+
+
 @contextmanager
-def in_order(path: Path) -> Iterator[None]:
+def in_order(path: Path | str) -> Iterator[None]:
     """On Ctrl-C and SIGTERM, leave the block as by an exception and print how to resume."""
 
     def leave(number: int, _frame: Any) -> None:
@@ -73,13 +83,13 @@ def in_order(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def workers(run: Run, settings: BlockSettings, splits: Splits, size: tuple[int, int], path: Path) -> Iterator[None]:
+def workers(run: Run, settings: BlockSettings, splits: Splits, size: tuple[int, int], places: Places) -> Iterator[None]:
     """Run the other processes, which do not outlive the block; if one fails, the others take over its work."""
     context = multiprocessing.get_context("spawn")
     processes: list[SpawnProcess] = []
     try:
         for _ in range(settings.workers - 1):
-            process = context.Process(target=work, args=(run, settings, splits, size, path))
+            process = context.Process(target=work, args=(run, settings, splits, size, places))
             process.start()
             processes.append(process)  # not earlier: only started processes can be terminated
         yield
@@ -95,7 +105,7 @@ def workers(run: Run, settings: BlockSettings, splits: Splits, size: tuple[int, 
             process.kill()
 
 
-def work(run: Run, settings: BlockSettings, splits: Splits, size: tuple[int, int], path: Path) -> None:
+def work(run: Run, settings: BlockSettings, splits: Splits, size: tuple[int, int], places: Places) -> None:
     """Try candidates in a separate process until there are enough or the first process has ended."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C also reaches the first process, which ends this one
     torch.set_num_threads(1)
@@ -111,4 +121,4 @@ def work(run: Run, settings: BlockSettings, splits: Splits, size: tuple[int, int
 
     networks = Networks(run, splits.classes, size)
     with refusing():
-        Candidates(settings, splits, networks, path).try_all(rest, stay)
+        Candidates(settings, splits, networks, *places).try_all(rest, stay)

@@ -23,8 +23,8 @@ SCORING = (
     *("trainer.accumulate_grad_batches", "data", "backbone.frozen"),
 )
 NO_MATTER = (  # may differ when a study resumes
-    *("search.trials", "search.study", "search.workers", "search.widths"),
-    *("data.workers", "data.cache", "data.eval_batch_size"),
+    *("search.trials", "search.study", "search.workers", "search.widths", "search.weights"),
+    *("data.workers", "data.start_method", "data.cache", "data.cache_folder", "data.cache_gb", "data.eval_batch_size"),
 )
 LOOKED_AT = 32  # images whose labels and sizes are compared; names are compared for all
 CHUNK = 1 << 20
@@ -40,6 +40,8 @@ def identity(splits: Splits, networks: Networks) -> dict[str, Any]:
     for kind, rule in DECAY.items():  # studies of before lack the key
         if said.get(key := f"optimizer.decay.{kind}") is rule:
             del said[key]
+    if said.get("data.cache_side") is None:
+        said.pop("data.cache_side", None)
     if whole["target"]["latency"] is not None:
         said.update({f"latency.{key}": whole["latency"][key] for key in ("runtime", "threads", "precision")})
         if whole["latency"].get("device") is not None:  # studies of before lack the key

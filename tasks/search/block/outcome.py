@@ -13,7 +13,7 @@ from tasks.search.records import Kind, Record, draw, write_history
 class Progress:
     """Prints a line for each finished candidate, whichever process tried it."""
 
-    def __init__(self, candidates: Candidates, path: Path) -> None:
+    def __init__(self, candidates: Candidates, path: Path | str) -> None:
         self.candidates = candidates
         self.shown = {trial.number for trial in candidates.finished()}
         done = f", {len(self.shown)} of them done" if self.shown else ""

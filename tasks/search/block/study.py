@@ -1,42 +1,37 @@
 """An Optuna study that processes share and that survives a kill: no trial is lost, and none runs twice."""
 
 import json
-import os
-import socket
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution
-from optuna.exceptions import ExperimentalWarning
+from optuna.exceptions import ExperimentalWarning, UpdateFinishedTrialError
 from optuna.pruners import BasePruner, MedianPruner, NopPruner
 from optuna.samplers import TPESampler
-from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from tasks.common.errors import UserError
 from tasks.config.targets import name_of_today
 from tasks.search.block.space import Point, Space
-from tasks.search.journal import JOURNAL, JournalLock
-from tasks.search.locks import Locks
+from tasks.search.shared import shared, this_process
 
-STUDY, TRIALS = JOURNAL + 1, JOURNAL + 2  # lock numbers: decisions based on the journal, trial 0 and following
 DRAWS = 20  # of a network, as the sampler may repeat one, before looking through all remaining ones
 LONG = 100  # characters; longer values, such as a whole network, are left out of messages
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 
 
 class Study:
-    """Trials of a space's networks, in a journal file that other processes may share, even on other machines.
+    """Trials of a space's networks, in a journal or a database that other processes share, even on other machines.
 
-    A trial belongs to the process that holds its lock. A trial that is running according to the journal but whose lock
-    is free was interrupted: it is marked as failed, and its network is tried next.
+    A trial belongs to the process that has claimed it. A trial that is running according to the study but in no process
+    was interrupted: it is marked as failed, and its network is tried next.
 
     Args:
-        path: the journal; created if missing. The locks are in a file next to it.
+        path: the journal, or the URL of a database; see shared().
         space: of the choices.
         directions: one per value of a trial.
         says: the study's identity; a journal with another one is rejected.
@@ -50,7 +45,7 @@ class Study:
 
     def __init__(
         self,
-        path: Path,
+        path: Path | str,
         space: Space,
         *,
         directions: Sequence[Literal["minimize", "maximize"]],
@@ -65,32 +60,30 @@ class Study:
         self.distributions: dict[str, BaseDistribution] = {
             key: CategoricalDistribution(values) for key, values in space.choices.items()
         }
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self.locks = Locks(path.with_name(f"{path.name}.locks"))
         says = json.loads(json.dumps(says))
-        with self.locks.held(STUDY):
-            try:
-                journal = JournalFileBackend(str(path), JournalLock(path, self.locks))
+        try:
+            self.shared = shared(path)
+            with self.shared.deciding():
                 self.study = optuna.create_study(
                     study_name="blocks",
-                    storage=JournalStorage(journal),
+                    storage=self.shared.storage,
                     directions=list(directions),
                     pruner=pruner(prune_after),
                     load_if_exists=True,
                 )
-            except (ValueError, KeyError, TypeError, AssertionError, RecursionError):
-                raise UserError(f"search.study={path} is no journal of a study") from None
-            found = self.study.user_attrs.get("search")
-            if found is None:  # written last, as a completeness marker
-                for name, point in first.items():
-                    self.study.enqueue_trial(point, user_attrs={"name": name}, skip_if_exists=True)
-                self.study.set_user_attr("search", says)
+                found = self.study.user_attrs.get("search")
+                if found is None:  # written last, as a completeness marker
+                    for name, point in first.items():
+                        self.study.enqueue_trial(point, user_attrs={"name": name}, skip_if_exists=True)
+                    self.study.set_user_attr("search", says)
+        except (ValueError, KeyError, TypeError, AssertionError, RecursionError):
+            raise UserError(f"search.study={path} is no journal of a study") from None
         if found is not None:
             check_same(found, says, path)
 
     def agreed(self, key: str, value: float) -> float:
         """Value shared by all processes: the first one stored, since measuring again would give another."""
-        with self.locks.held(STUDY):
+        with self.shared.deciding():
             if key not in self.study.user_attrs:
                 self.study.set_user_attr(key, value)
             result: float = self.study.user_attrs[key]
@@ -108,7 +101,7 @@ class Study:
             rest: called repeatedly while enough trials are running elsewhere, since one may still be interrupted.
         """
         while True:
-            with self.locks.held(STUDY):
+            with self.shared.deciding():
                 self.requeue()
                 states = [trial.state for trial in self.trials()]
                 finished = sum(state in FINISHED for state in states)
@@ -122,15 +115,13 @@ class Study:
         """Mark interrupted trials as failed and enqueue their networks again."""
         trials = self.trials()
         again = {trial.user_attrs.get("again") for trial in trials}
-        for trial in trials:
-            if trial.state != TrialState.RUNNING or not self.locks.try_to_take(TRIALS + trial.number):
-                continue
+        for trial in self.shared.abandoned(self.study):
             point = {**trial.system_attrs.get("fixed_params", {}), **trial.params}
             if point and trial.number not in again:  # already enqueued if a process was interrupted in this loop
                 name = {key: value for key, value in trial.user_attrs.items() if key == "name"}
                 self.study.enqueue_trial(point, user_attrs={**name, "again": trial.number})
             self.study.tell(trial.number, state=TrialState.FAIL)
-            self.locks.give_back(TRIALS + trial.number)
+            self.shared.release(trial)
 
     def new(self) -> Trial:
         """Start a trial of a network that was not tried yet, locked by this process."""
@@ -143,7 +134,7 @@ class Study:
             if trial.params not in tried:
                 return trial
             self.study.tell(trial, state=TrialState.FAIL)
-            self.locks.give_back(TRIALS + trial.number)
+            self.shared.release(trial)
         self.study.enqueue_trial(next(point for point in self.space.points() if point not in tried))
         return self.asked()
 
@@ -158,15 +149,19 @@ class Study:
         """
         self.study.sampler = TPESampler(seed=self.seed + len(self.trials()), constant_liar=True)
         trial = self.study.ask(self.distributions)
-        self.locks.take(TRIALS + trial.number)
-        trial.set_user_attr("process", f"{os.getpid()} on {socket.gethostname()}")
+        self.shared.claim(trial)
+        trial.set_user_attr("process", this_process())
         return trial
 
     def end(self, trial: Trial, values: Sequence[float] | None) -> None:
-        """Finish a trial as complete with these values, or as pruned if they are None."""
-        with self.locks.held(STUDY):
-            self.study.tell(trial, values, TrialState.PRUNED if values is None else TrialState.COMPLETE)
-            self.locks.give_back(TRIALS + trial.number)
+        """Finish a trial as complete with these values, or as pruned if they are None.
+
+        One that another process was given meanwhile, because this one was away for too long, is left to that process.
+        """
+        with self.shared.deciding():
+            with suppress(UpdateFinishedTrialError):
+                self.study.tell(trial, values, TrialState.PRUNED if values is None else TrialState.COMPLETE)
+            self.shared.release(trial)
 
 
 def pruner(after: int | None) -> BasePruner:
@@ -174,7 +169,7 @@ def pruner(after: int | None) -> BasePruner:
     return NopPruner() if after is None else MedianPruner(n_startup_trials=4, n_warmup_steps=after)
 
 
-def check_same(found: Mapping[str, Any], says: Mapping[str, Any], path: Path) -> None:
+def check_same(found: Mapping[str, Any], says: Mapping[str, Any], path: Path | str) -> None:
     """Raises a UserError for the first difference between a study's stored identity and the requested one.
 
     Old class names in the study are translated to the current ones.

@@ -8,9 +8,10 @@ from tasks.engine.settings import Run
 from tasks.search.block.identity import contents, digest
 
 NO_MATTER = (  # keys that may differ when a search goes on
-    *("search.minutes", "search.trials", "search.workers", "data.workers", "data.cache", "data.eval_batch_size"),
+    *("search.minutes", "search.trials", "search.workers", "data.workers", "data.start_method"),
+    *("data.cache", "data.cache_folder", "data.cache_gb", "data.eval_batch_size"),
     *("confirm", "traceback", "plugins", "overwrite", "check", "pictures", "log", "logger", "cpu", "runtime", "export"),
-    *("benchmark", "saving", "hydra", "input", "predict", "stop_after"),
+    *("benchmark", "saving", "processes", "hydra", "input", "predict", "stop_after"),
 )
 FILES = ("weights", "checkpoint", "distill.teacher", "distill.weights")
 
@@ -20,6 +21,8 @@ def identity(run: Run, splits: Splits) -> dict[str, Any]:
     found = dict(leaves(dict(run.stored), ""))
     said = {key.lstrip("."): value for key, value in found.items()}
     said = {key: value for key, value in said.items() if not any(within(key, other) for other in NO_MATTER)}
+    if said.get("data.cache_side") is None:  # journals of before lack the key
+        said.pop("data.cache_side", None)
     said |= {key: digest(str(said[key])) for key in FILES if said.get(key) is not None}
     return said | {"training images": contents(splits.train), "held-out images": contents(splits.val)}
 

@@ -215,9 +215,10 @@ class Space:
 def finetune_options() -> dict[str, dict[str, Any]]:
     """The values of every option of the group `finetune` by dotted keys, each with all keys that any of them sets.
 
-    A key that an option does not name has its value in conf/base.yaml.
+    Without int8, which quantise.aware=true chooses by itself. A key that an option does not name has its
+    value in conf/base.yaml.
     """
-    files = sorted((CONF / "finetune").glob("*.yaml"))
+    files = sorted(path for path in (CONF / "finetune").glob("*.yaml") if path.stem != "int8")
     given = {path.stem: dict(leaves(yaml.safe_load(path.read_text(encoding="utf-8")) or {}, "")) for path in files}
     given = {name: {key.lstrip("."): value for key, value in own.items()} for name, own in given.items()}
     base: Mapping[str, Any] = yaml.safe_load((CONF / "base.yaml").read_text(encoding="utf-8"))

@@ -17,12 +17,14 @@ from tests.tasks.detect.test_command import TINY as DETECT
 from tests.tasks.multitask.test_command import MIXTURE, SMALL
 from tests.tasks.segment.test_command import TINY
 
+ROOT = Path(__file__).parents[3]
+
 
 def run(task: str, *arguments: str) -> str:
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
         [sys.executable, "-m", f"tasks.{task}", *arguments],
-        capture_output=True, text=True, timeout=300, env=environment, cwd=Path(__file__).parents[3], check=False,
+        capture_output=True, text=True, timeout=300, env=environment, cwd=ROOT, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -47,7 +49,7 @@ def run_by_slurm(task: str, *arguments: str) -> list[str]:
             subprocess.Popen(
                 command,
                 env=os.environ | slurm | own,
-                cwd=Path(__file__).parents[3],
+                cwd=ROOT,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 text=True,

@@ -1,7 +1,10 @@
 """Runs never share a folder: who takes it, who refuses, and which process of several writes."""
 
+import json
+import pickle
 import subprocess
 import sys
+import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier
@@ -67,6 +70,29 @@ def test_data_sets_are_only_read(tmp_path, below):
         with pytest.raises(UserError, match=r"lies in the data set at .*: name another folder$"):
             chosen(folder, typed, overwrite=True, **data)
     assert chosen(folder, typed, dataset={"root": str(tmp_path / "elsewhere")}, datasets=None) == folder
+
+
+@pytest.mark.parametrize("of_file", ["checkpoint", "model", "resume"])
+def test_the_data_set_of_a_checkpoint_or_file_is_only_read(tmp_path, of_file):
+    """The command line names none: it stands in the file."""
+    data, folder = tmp_path / "photos", tmp_path / "photos" / "run"
+    config = {"dataset": {"root": str(data)}, "datasets": {"a": {"train": {"images": "${oc.env:HOME}"}}, "b": 3}}
+    if of_file == "model":
+        path = tmp_path / "model.onnx"
+        path.with_name("card.json").write_text(json.dumps({"config": config}))
+    else:
+        path = tmp_path / "best.ckpt"
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("best/data.pkl", pickle.dumps({"mobilevision": {"config": config}}, protocol=2))
+    typed, used = f"hydra.run.dir={folder}", {"mode": "train" if of_file == "resume" else "export", of_file: str(path)}
+    with pytest.raises(
+        UserError, match=r"run lies in the data set at .*photos, which is only read: name another folder$"
+    ):
+        chosen(folder, typed, **used)
+    assert not folder.exists()
+    other = composed(folder, typed, **used)
+    other.hydra.overrides.task = ["dataset.root=elsewhere"]
+    assert own_folder(folder, other, "hydra.run.dir") == folder  # the data are other ones
 
 
 def test_a_file_in_the_way_is_named_with_the_key(tmp_path):

@@ -83,7 +83,7 @@ DAMAGES = {
     "has format newest; this version reads up to 1": json.dumps(WHOLE | {"format": "newest"}),
     "it lacks tasks": json.dumps({key: value for key, value in WHOLE.items() if key != "tasks"}),
     "it lacks task, file, runtime, precision": json.dumps({"format": 1}),
-    "runtime abacus is not one of onnx, openvino, litert, ncnn, executorch, torch": json.dumps(
+    "runtime abacus is not one of onnx, openvino, litert, ncnn, executorch, coreml, torch": json.dumps(
         WHOLE | {"runtime": "abacus"}
     ),
     "describes other.onnx, not model.onnx": json.dumps(WHOLE | {"file": "other.onnx"}),

@@ -21,10 +21,10 @@ from tasks.data.transforms.letterbox import Stretch
 from tasks.deploy.decoders import DECODERS
 from tasks.deploy.describe import describe
 from tasks.deploy.network import Traced, trace
-from tasks.deploy.runners.opening import open_runner
 from tasks.deploy.runners.runner import Runner
 from tasks.deploy.settings import ExportSettings
 from tasks.deploy.writers.by_format import WRITERS
+from tasks.deploy.written import open_written
 from tasks.engine.build import build
 from tasks.engine.learner import Learner
 from tests.tasks.deploy.decoder_cases import HERE, NPY, Decoder, compiled, started
@@ -98,7 +98,7 @@ def ship(folder: Path, learner: Learner, export: ExportSettings, traced: Traced,
     write = WRITERS[export.format]
     files = write(traced, folder / manifest["file"], manifest, export.precision)
     write_manifest(folder, manifest, files)
-    return ExportedLearner(learner, open_runner(folder / manifest["file"], manifest, threads=1), manifest, folder)
+    return ExportedLearner(learner, open_written(folder / manifest["file"], manifest, threads=1), manifest, folder)
 
 
 @pytest.fixture(scope="session")

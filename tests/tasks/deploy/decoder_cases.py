@@ -37,12 +37,12 @@ class Case(NamedTuple):
     row: int = 0
 
 
-def compiled(folder: Path, *options: str) -> Path:
+def compiled(folder: Path, *options: str, compiler: str = "g++") -> Path:
     """The program of the cases, from decode.hpp as it is shipped."""
-    if not shutil.which("g++"):
-        pytest.skip("no g++ here")
+    if not shutil.which(compiler):
+        pytest.skip(f"no {compiler} here")
     program = folder / "cases"
-    words = ("g++", "-std=c++17", *options, *STRICT, f"-I{DECODERS['decode.hpp'].parent}", HERE / "cases.cpp")
+    words = (compiler, "-std=c++17", *options, *STRICT, f"-I{DECODERS['decode.hpp'].parent}", HERE / "cases.cpp")
     done = subprocess.run((*words, "-o", program), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return program

@@ -133,7 +133,14 @@ def test_images_of_the_size_of_their_files(run, best):
 
 
 REFUSED = {  # by what is said, of a command that has a checkpoint
-    "export.format=coreml is not one of onnx, openvino, litert, ncnn, executorch, torch": ("export.format=coreml",),
+    "export.format=tensorrt is not one of onnx, openvino, litert, ncnn, executorch, coreml, torch": (
+        "export.format=tensorrt",
+    ),
+    "export.batch=2: export.format=coreml takes one image at a time": ("export.format=coreml", "export.batch=2"),
+    "export.format=coreml has no precision int8: fp32, fp16; onnx, openvino, litert have it": (
+        "export.format=coreml",
+        "export.precision=int8",
+    ),
     "export.outputs=boiled is not one of raw, decoded, final": ("export.outputs=boiled",),
     "export.format=onnx has no precision bf16: fp32, fp16, int8": ("export.precision=bf16",),
     "export.format=ncnn has no precision int8: fp32, fp16; onnx, openvino, litert have it": (

@@ -78,6 +78,10 @@ def test_weights_of_sixteen_bits(pixels, copy):
 
 def test_int8_says_what_stays_in_float(pixels, tmp_path):
     quantiser = open_quantiser(pixels.folder / "model.tflite", [noise(16).numpy()])
+    pair = np.concatenate([noise(16)[4:6].numpy()] * 4)
+    for name, alone in open_quantiser(pixels.folder / "model.tflite", [pair]).ranges.items():
+        every = quantiser.ranges[name]
+        assert (every["min"] <= alone["min"]).all() and (every["max"] >= alone["max"]).all(), "extremes, not means"
     target = tmp_path / "model.tflite"
     done = quantiser.write(target)
     assert done.floats["DEPTHWISE_CONV_2D"] == 11 and "DEPTHWISE_CONV_2D" not in done.int8

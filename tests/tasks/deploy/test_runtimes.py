@@ -13,6 +13,7 @@ from heads.boxes import Places
 from tasks.checkpoint.manifest_rules import SUFFIXES
 from tasks.common.errors import UserError
 from tasks.data.transforms.letterbox import Stretch
+from tasks.deploy import decode
 from tasks.deploy.exported_learner import ExportedLearner
 from tasks.deploy.network import trace
 from tasks.deploy.runners.opening import open_runner
@@ -28,6 +29,7 @@ FILES = [  # what is decoded is part of what is final; onnx's raw file is scored
     *(("openvino", form) for form in ("raw", "final")),
     ("litert", "final"),
     ("ncnn", "raw"),
+    ("coreml", "final"),
 ]
 ANY_SIZE = ("heads=[segment]", "segment.head.pool_kernel=null")
 
@@ -50,7 +52,7 @@ def all_near(got: dict[str, np.ndarray], expected: dict[str, np.ndarray]) -> Non
 def need(runtime: str) -> None:
     """Skip a test of a runtime that is not installed."""
     if runtime != "torch":
-        pytest.importorskip({"litert": "litert_torch", "ncnn": "pnnx"}.get(runtime, runtime))
+        pytest.importorskip({"litert": "litert_torch", "ncnn": "pnnx", "coreml": "coremltools"}.get(runtime, runtime))
 
 
 @pytest.mark.parametrize(("runtime", "form"), FILES)
@@ -72,6 +74,25 @@ def test_a_file_gives_the_networks_tensors_and_predictions(shipped, runtime, for
         near(box.numpy(), expected.numpy())
     scores, expected = (found["classify"].softmax(1) for found in (theirs, ours))
     torch.testing.assert_close(scores, expected, atol=1e-4, rtol=0)
+
+
+def test_openvino_computes_an_fp16_file_in_fp16_where_it_can(shipped):
+    openvino = pytest.importorskip("openvino")
+    made = shipped("openvino", "raw")
+    half = {**made.manifest, "precision": "fp16"}
+    runner = open_runner(made.folder / "model.xml", half, threads=1)
+    can = "FP16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    computed = [one.model.get_property("INFERENCE_PRECISION_HINT").get_type_name() for one in (made.runner, runner)]
+    assert computed == ["f32", "f16" if can else "f32"]
+    images = noise(1, seed=7).numpy()
+    got, exact = runner.run(images), made.runner.run(images)
+    shipped_with_it = decode.runner(made.folder, half)(images)
+    for name in exact:
+        np.testing.assert_array_equal(got[name], shipped_with_it[name])
+        np.testing.assert_allclose(
+            got[name], exact[name], atol=0.1 * np.abs(exact[name]).max()
+        )  # untrained: errors grow
+        assert (got[name] != exact[name]).any() == can
 
 
 def test_one_head_is_not_named_in_its_outputs(tmp_path):
@@ -163,7 +184,7 @@ MISSING = {
     "openvino": ["openvino"],
     "litert": ["ai_edge_litert.interpreter"],
     "ncnn": ["ncnn"],
-    "executorch": ["executorch.runtime", "executorch.exir"],
+    "executorch": ["executorch.runtime", "executorch.backends.xnnpack.partition.xnnpack_partitioner"],
 }
 
 

@@ -2,7 +2,11 @@
 
 import copy
 import math
+import subprocess
+import sys
 import warnings
+from datetime import timedelta
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -10,6 +14,7 @@ import torch
 
 from backbones.domain_norm import separate_domains
 from backbones.mobilenet_v3 import MobileNetV3
+from tasks.common.errors import UserError
 from tasks.config.tree import resolved
 from tasks.engine.build import build, make_trainer
 from tasks.engine.callbacks import StartFromMean
@@ -212,6 +217,77 @@ def test_synchronised_norms_of_timm_keep_their_activations():
     assert float(network(torch.full((1, 2, 3, 3), -5.0)).detach().min()) == 0
     trainer = make_trainer(run_of("trainer.sync_batchnorm=true", "trainer.accelerator=cpu").trainer, [])
     assert isinstance(trainer._accelerator_connector._layer_sync, SyncNorms)
+
+
+def test_synchronised_norms_on_a_cpu_are_refused():
+    two = ("trainer.accelerator=cpu", "trainer.devices=2", "trainer.strategy=ddp")
+    with pytest.raises(UserError, match="sync_batchnorm=true needs GPUs"):
+        make_trainer(run_of("trainer.sync_batchnorm=true", *two).trainer, [])
+    assert make_trainer(run_of(*two, "processes.timeout=3").trainer, []).strategy._timeout == timedelta(minutes=3)
+
+
+def test_slurms_jobs_are_requeued_by_their_script(monkeypatch):
+    """Lightning would write a checkpoint of its own on SIGUSR1, and call scontrol."""
+    job = {"SLURM_NTASKS": "1", "SLURM_NTASKS_PER_NODE": "1", "SLURM_JOB_NAME": "train", "SLURM_JOB_ID": "7"}
+    for name, value in (job | {"SLURM_PROCID": "0", "SLURM_LOCALID": "0", "SLURM_NODEID": "0"}).items():
+        monkeypatch.setenv(name, value)
+    trainer = make_trainer(run_of("trainer.accelerator=cpu").trainer, [])
+    environment = trainer._accelerator_connector.cluster_environment
+    assert type(environment).__name__ == "SLURMEnvironment" and not environment.auto_requeue
+
+
+PROCESS = """
+import sys
+import torch
+from torch.nn.parallel import DistributedDataParallel
+from tests.tasks.engine.test_learner import lacking, steps_of
+
+rank, folder = int(sys.argv[1]), sys.argv[2]
+torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=2)
+learner = steps_of(2)
+wrapped = DistributedDataParallel(learner)
+for _ in range(2):  # an unused parameter would fail in the second step
+    learner.zero_grad()
+    wrapped(lacking(rank), 0).backward()
+gradients = {name: each.grad for name, each in learner.named_parameters()}
+torch.save(gradients, f"{folder}/{rank}.pt")
+torch.distributed.destroy_process_group()
+"""
+
+
+def lacking(rank: int) -> dict:
+    """The batch of a process: the second one has no boxes."""
+    batch = mixed_batch()
+    if rank == 1:
+        batch["rows"].pop("boxes")
+    return batch
+
+
+def steps_of(world: int):
+    """A learner whose forward is its training step; norms as scored, so that batches do not mix."""
+    learner = learner_of("balance=uncertainty")
+    learner.eval()
+    learner.forward = learner.training_step
+    learner.log_dict = lambda values: None
+    learner.trainer = SimpleNamespace(world_size=world, accumulate_grad_batches=1, _results=None)
+    return learner
+
+
+def test_a_batch_without_a_heads_labels_on_one_process(tmp_path):
+    """All processes have the same gradients, which are those of one that accumulates both batches."""
+    command = [sys.executable, "-c", PROCESS]
+    root = Path(__file__).parents[3]
+    processes = [subprocess.Popen([*command, str(rank), tmp_path], cwd=root) for rank in (0, 1)]
+    assert [process.wait(120) for process in processes] == [0, 0]
+    one, other = (torch.load(tmp_path / f"{rank}.pt") for rank in (0, 1))
+    learner = steps_of(1)
+    for rank in (0, 1):
+        (learner.training_step(lacking(rank), 0) / 2).backward()
+    expected = {name: each.grad for name, each in learner.named_parameters()}
+    assert any(name.startswith("tasks.detect") for name in expected)
+    for name, gradient in expected.items():
+        assert torch.equal(one[name], other[name]), name
+        torch.testing.assert_close(one[name], gradient, rtol=1e-4, atol=1e-6, msg=name)
 
 
 def test_running_statistics_are_the_mean_of_a_short_training(tmp_path):

@@ -5,34 +5,14 @@ The network lies on PyTorch's meta device, which has no numbers to give, as on a
 
 import pytest
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from backbones.running_statistics import start_from_mean
 from tasks.engine.build import build
 from tests.tasks.engine.test_learner import CLASSES, SMALL, mixed_batch
 from tests.test_config import run_of
+from tests.waiting import NoWaiting
 
-READS = (
-    *("nonzero", "_local_scalar_dense", "item", "is_nonzero", "equal", "masked_select", "bincount", "argwhere"),
-    *("unique", "unique2", "_unique", "_unique2", "unique_consecutive", "unique_dim", "unique_dim_consecutive"),
-)
 SINGLE = ("recipe=none", "backbone=mobilenet_v3_small", "backbone.width=0.35")
-
-
-class NoWaiting(TorchDispatchMode):
-    """Refuses operators that read the device, indices that are masks, and copies of numbers to the device."""
-
-    def __torch_dispatch__(self, function, types, arguments=(), keywords=None):
-        name = function._schema.name.removeprefix("aten::")
-        tensors = [a for a in torch.utils._pytree.tree_leaves((arguments, keywords)) if isinstance(a, torch.Tensor)]
-        on_device = any(tensor.device.type == "meta" for tensor in tensors)
-        assert not (on_device and name in READS), f"{name} waits for the device"
-        if name in ("index", "index_put", "index_put_", "_index_put_impl_"):
-            assert all(index is None or index.dtype != torch.bool for index in arguments[1]), f"{name} by a mask waits"
-        result = function(*arguments, **(keywords or {}))
-        if name in ("_to_copy", "copy_") and isinstance(result, torch.Tensor) and result.device.type == "meta":
-            assert all(tensor.device.type == "meta" for tensor in tensors), "numbers are copied to the device"
-        return result
 
 
 def step(learner, batch):
@@ -104,9 +84,24 @@ def test_several_tasks(balance):
 def test_what_is_refused():
     device = torch.zeros(3, device="meta")
     with NoWaiting():
-        for wait in (lambda: device[device > 0], lambda: torch.zeros(3).to("meta"), lambda: device.nonzero()):
+        for wait in (
+            lambda: device[device > 0],
+            lambda: torch.zeros(3).to("meta"),
+            lambda: torch.tensor([1.0, 2.0], device="meta"),
+            lambda: torch.as_tensor(1.0, device="meta"),
+            lambda: device.new_tensor([1.0]),
+            lambda: device.nonzero(),
+            lambda: device.to("cpu"),
+            lambda: torch.zeros(3).copy_(device),
+            lambda: device.long().repeat_interleave(device.long()),
+            lambda: device.unique(),
+            lambda: bool(device.any()),
+            lambda: device.sum().item(),
+        ):
             with pytest.raises(AssertionError, match=r"waits|copied"):
                 wait()
+        device.long().repeat_interleave(2)
+        device.masked_fill(device > 0, 1.0)
 
 
 def test_running_statistics_are_counted_without_the_device():

@@ -15,7 +15,13 @@ from tasks.report.process import has_ended
 from tasks.report.write import note, write_report
 
 TRAINER = SimpleNamespace(
-    is_global_zero=True, current_epoch=0, loggers=[], world_size=1, strategy=SimpleNamespace(root_device=None)
+    is_global_zero=True,
+    current_epoch=0,
+    loggers=[],
+    world_size=2,
+    accumulate_grad_batches=4,
+    datamodule=SimpleNamespace(batch_size=8),
+    strategy=SimpleNamespace(root_device=None),
 )
 
 
@@ -186,6 +192,7 @@ def test_a_run_that_goes_on_forgets_how_its_first_part_ended(page):
     trainer = SimpleNamespace(**{**vars(TRAINER), "strategy": SimpleNamespace(root_device=SimpleNamespace(type="cpu"))})
     page.on_train_start(trainer, None)
     assert record(page)["state"] == "training" and record(page)["why"] is None
+    assert record(page)["batch"] == "64 = 8 images × 2 processes × 4 accumulated steps"
     assert not has_ended(record(page)["process"]) and record(page)["updated"] > "2026-01-01T00:00:00+00:00"
 
 

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from tasks.checkpoint.checkpoint import load_state
 from tasks.common.errors import UserError
 from tasks.engine.learner import Learner
 from tasks.engine.rounding.attach import attach, record
@@ -54,6 +55,21 @@ def test_heads_and_further_passes_are_named_alike():
     assert {name for name in one.weights if name.startswith("classify/")} == {
         name for name in alone.weights if name.startswith("classify/")
     }
+
+
+def test_one_head_of_several_has_their_ranges():
+    """Where another head's convolution reads a result too, openvino has one range for it, not one for each channel."""
+    several, (one, _) = (
+        rounded(network("backbone=mobilenet_v4_conv_small")[0], "openvino"),
+        network("backbone=mobilenet_v4_conv_small", "heads=[classify]"),
+    )
+    rounding = attach(one.eval(), RoundingSettings("openvino", 8))
+    shapes = {name: (each.scale.numel(), rounding.tensors[name].scale.numel()) for name, each in
+              several.rounding.tensors.items() if name in rounding.tensors}  # fmt: skip
+    assert (1, 16) in shapes.values()
+    load_state(one, {"mobilevision": {"tasks": dict(several.tasks)}, "state_dict": several.state_dict()}, "x.ckpt")
+    with torch.no_grad():
+        torch.testing.assert_close(one(noise(2))["classify"], several(noise(2))["classify"], rtol=0, atol=0)
 
 
 def test_weights_have_255_values_per_channel_and_results_256(classifier):

@@ -5,6 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tasks.deploy.network import Traced
+from tasks.deploy.writers.executorch import write_executorch
 from tasks.lint.cost import measured
 from tasks.lint.files.opening import operators_of
 from tasks.lint.rules import NATIVE, read_list
@@ -67,3 +69,23 @@ def test_openvino(tmp_path: Path):
     assert all(operator.here for operator in found)
     cost = measured(path, "openvino")
     assert cost is not None and set(cost.of) <= {operator.name for operator in found}
+
+
+def test_executorch_tells_the_time_of_each_operator(tmp_path: Path):
+    """One that XNNPACK takes, and one that it leaves: each has its own time."""
+    pytest.importorskip("executorch")
+    import torch
+    from torch import nn
+
+    class Small(nn.Module):
+        def forward(self, image):
+            return image.float().mul(2).cumsum(1)
+
+    program = torch.export.export(Small(), (torch.zeros(1, 3, 32, 32, dtype=torch.uint8),))
+    path = tmp_path / "small.pte"
+    write_executorch(Traced(program, {}, (1, 3, 32, 32), 0), path, {}, "fp32")
+    found = operators_of(path)
+    assert "XnnpackBackend" in {operator.kind for operator in found} and "aten::cumsum.out" in {o.kind for o in found}
+    cost = measured(path, "executorch")
+    assert cost is not None and list(cost.of) == [operator.name for operator in found]
+    assert all(0 < seconds < 1 for seconds in cost.of.values()) and len(set(cost.of.values())) > 1

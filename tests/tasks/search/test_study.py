@@ -17,6 +17,7 @@ from optuna.trial import TrialState
 
 from backbones.mobilenet_v3 import MobileNetV3
 from tasks.common.errors import UserError
+from tasks.search import shared
 from tasks.search.block.space import Space
 from tasks.search.block.study import FINISHED, Study, check_same
 
@@ -25,9 +26,10 @@ FEW = {"expansion": ["table"], "excite": ["table"], "act": ["table"], "filters":
 SPACE = Space(MobileNetV3(size="small").plan, FEW | {"kernel": ["table", 3, 5]})
 WORKER = """
 import os, sys, time
-from pathlib import Path
+from tasks.search import shared
 from tests.tasks.search.test_study import opened
-study, ledger = opened(Path(sys.argv[1])), os.open(sys.argv[2], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+shared.SILENCE, shared.BEAT = 2, 1
+study, ledger = opened(sys.argv[1]), os.open(sys.argv[2], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 while (trial := study.next(int(sys.argv[3]), lambda: time.sleep(0.02))) is not None:
     os.write(ledger, f"{trial.number} begun {sorted(trial.params.items())}\\n".encode())
     time.sleep(float(sys.argv[4]))
@@ -52,8 +54,18 @@ def never():
     raise AssertionError("there should be something to do")
 
 
-def worker(folder, trials, seconds):
-    arguments = (str(folder / "study.log"), str(folder / "ledger"), str(trials), str(seconds))
+@pytest.fixture(params=["journal", "database"])
+def place(request, tmp_path, monkeypatch):
+    """A study of either kind; in a database a trial without a sign of life is soon given up."""
+    if request.param == "database":
+        monkeypatch.setattr(shared, "SILENCE", 2)
+        monkeypatch.setattr(shared, "BEAT", 1)
+        return f"sqlite:///{tmp_path / 'study.db'}"
+    return str(tmp_path / "study.log")
+
+
+def worker(folder, trials, seconds, place=None):
+    arguments = (place or str(folder / "study.log"), str(folder / "ledger"), str(trials), str(seconds))
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     return subprocess.Popen([sys.executable, "-c", WORKER, *arguments], cwd=ROOT, env=environment)
 
@@ -115,18 +127,18 @@ def test_hopeless_trials_are_pruned_and_count(tmp_path):
     assert study.next(5, never) is None
 
 
-def test_killed_in_the_middle_nothing_is_lost_or_run_twice(tmp_path):
-    first = [worker(tmp_path, 14, 0.3) for _ in range(2)]
+def test_killed_in_the_middle_nothing_is_lost_or_run_twice(tmp_path, place):
+    first = [worker(tmp_path, 14, 0.3, place) for _ in range(2)]
     wait_for(lambda: len(begun(tmp_path)) >= 4)
     for process in first:
         process.send_signal(signal.SIGKILL)
         process.wait()
-    before = opened(tmp_path / "study.log").trials()
+    before = opened(place).trials()
     interrupted = [t.params for t in before if t.state == TrialState.RUNNING and len(t.params) == len(SPACE.choices)]
     assert 1 <= len(interrupted) <= 2
-    for process in [worker(tmp_path, 14, 0.01) for _ in range(2)]:
+    for process in [worker(tmp_path, 14, 0.01, place) for _ in range(2)]:
         assert process.wait(60) == 0
-    trials = opened(tmp_path / "study.log").trials()
+    trials = opened(place).trials()
     states = Counter(trial.state for trial in trials)
     assert states[TrialState.COMPLETE] == 14
     assert not states[TrialState.RUNNING] and not states[TrialState.WAITING]

@@ -475,8 +475,9 @@ def test_missing_images_are_counted_before_training(coco):
 def test_a_folder_is_listed_once(coco, monkeypatch):
     listed = []
     scandir = os.scandir
-    monkeypatch.setattr(os, "scandir", lambda folder: listed.append(Path(folder).name) or scandir(folder))
-    Coco(coco).train()
+    with monkeypatch.context() as patched:  # pytest lists folders, too, when it removes them
+        patched.setattr(os, "scandir", lambda folder: listed.append(Path(folder).name) or scandir(folder))
+        Coco(coco).train()
     assert listed == ["train2017"]
 
 

@@ -5,6 +5,7 @@ import os
 import numpy as np
 
 from tasks.data.files import cache
+from tasks.data.files.array_file import read_arrays, write_arrays
 from tasks.data.files.cache import cached, stamp, stamps
 
 
@@ -39,6 +40,38 @@ def test_a_file_with_objects_is_not_unpickled(tmp_path, monkeypatch):
     with file.open("wb") as opened:
         np.savez(opened, a=np.array([print, {}], dtype=object))
     assert (cached("test", [], lambda: {"a": np.arange(2)})["a"] == [0, 1]).all()
+
+
+def test_a_changed_byte_raises_nothing(tmp_path, monkeypatch):
+    monkeypatch.setenv(cache.VARIABLE, str(tmp_path))
+    cached("test", [], lambda: {"a": np.arange(2)})
+    (file,) = tmp_path.glob("*.npz")
+    content, damaged = file.read_bytes(), 0
+    for place in range(len(content)):
+        for value in (content[place] ^ 1, ord("(")):
+            file.write_bytes(content[:place] + bytes([value]) + content[place + 1 :])
+            damaged += cache.kept(file) is None
+    assert damaged > len(content), "headers, and the list at the end"
+
+
+def test_arrays_are_the_pages_of_the_file(tmp_path):
+    path = tmp_path / "a.npz"
+    arrays = {
+        "rows": np.arange(6000.0).reshape(2, 3000),
+        "columns": np.asfortranarray(np.eye(70)),
+        "none": np.zeros((0, 4)),
+    }
+    with path.open("wb") as file:
+        write_arrays(file, arrays)
+    with np.load(path, allow_pickle=False) as found:
+        assert all(np.array_equal(found[key], array) for key, array in arrays.items())
+    ours = read_arrays(path)
+    assert all(np.array_equal(ours[key], array) and ours[key].shape == array.shape for key, array in arrays.items())
+    assert ours["rows"].ctypes.data % 64 == ours["columns"].ctypes.data % 64 == 0
+    ours["rows"][0, 0] = 7  # a page of its own
+    path.rename(tmp_path / "old")
+    path.write_bytes(b"another")
+    assert ours["rows"][1, 2999] == 5999 and read_arrays(tmp_path / "old")["rows"][0, 0] == 0
 
 
 def test_without_a_cache(tmp_path, monkeypatch):

@@ -50,7 +50,7 @@ def test_rows_below_are_not_decoded_and_those_above_are_the_same(tmp_path, subsa
     path = tmp_path / "a.jpg"
     picture(400, 320).save(path, quality=90, subsampling=subsampling)
     whole = Jpeg(path).decode(400, 1)
-    assert (whole[..., ::-1] == read_rgb(path)).all()
+    assert (whole == read_rgb(path)).all()
     for rows in (1, 8, 17, 160, 383, 384, 399):
         part = Jpeg(path).decode(rows, 1)
         assert rows <= len(part) <= max(rows + 32, 32)

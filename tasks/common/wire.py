@@ -1,0 +1,52 @@
+"""Lines of JSON between the processes of a run, over TCP."""
+
+import json
+import socket
+import time
+from contextlib import suppress
+from typing import Any
+
+BEAT = 1.0  # seconds between signs of life
+LINE = 4096  # bytes of the longest message
+
+
+class Connection:
+    """A socket on which lines of JSON are sent and received.
+
+    Attributes:
+        heard: when something came last.
+        ended: whether the other side has said that it ends.
+        name: of the process on the other side; '' as long as it has not said it.
+    """
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.sock, self.buffer, self.heard, self.ended, self.name = sock, b"", time.monotonic(), False, ""
+        self.unread: list[dict[str, Any]] = []  # messages that are received again
+        sock.settimeout(BEAT)
+
+    def send(self, **message: Any) -> None:
+        """Send a message; a connection that is gone is noticed when it is read."""
+        with suppress(OSError):
+            self.sock.sendall(json.dumps(message).encode() + b"\n")
+
+    def receive(self) -> list[dict[str, Any]] | None:
+        """Messages that have come; None once the connection is closed."""
+        if self.unread:
+            messages, self.unread = self.unread, []
+            return messages
+        try:
+            data = self.sock.recv(LINE)
+        except TimeoutError:
+            return []
+        except OSError:
+            return None
+        if not data:
+            return None
+        self.heard = time.monotonic()
+        *lines, self.buffer = (self.buffer + data).split(b"\n")
+        if len(self.buffer) > LINE:
+            return None
+        try:
+            return [message for line in lines if isinstance(message := json.loads(line), dict)]
+        except ValueError:
+            return None  # not one of ours

@@ -1,0 +1,66 @@
+"""Which process this is, as torchrun and SLURM say it."""
+
+import pytest
+
+from tasks.common.ranks import Place, first_machine, machines, place
+
+TORCHRUN = {
+    "TORCHELASTIC_RUN_ID": "none",
+    "RANK": "9",
+    "LOCAL_RANK": "1",
+    "WORLD_SIZE": "16",
+    "LOCAL_WORLD_SIZE": "8",
+    "MASTER_ADDR": "10.0.0.1",
+    "MASTER_PORT": "29500",
+}
+SLURM = {
+    "SLURM_NTASKS": "8",
+    "SLURM_PROCID": "3",
+    "SLURM_LOCALID": "1",
+    "SLURM_NODEID": "1",
+    "SLURM_NNODES": "4",
+    "SLURM_JOB_NAME": "train",
+    "SLURM_JOB_ID": "1230042",
+    "SLURM_NTASKS_PER_NODE": "2",
+    "SLURM_STEP_ID": "0",
+    "SLURM_NODELIST": "gpu[03-05,9]",
+}
+
+
+def test_torchrun_and_slurm_say_where_a_process_stands():
+    assert place(TORCHRUN) == Place(9, 16, "10.0.0.1", 29500, "none") and machines(TORCHRUN) == (2, 8)
+    assert place(SLURM) == Place(3, 8, "gpu03", 15042, "1230042.0") and machines(SLURM) == (4, 2)
+    both = SLURM | TORCHRUN  # torchrun inside a SLURM job
+    assert place(both) == place(TORCHRUN) and machines(both) == machines(TORCHRUN)
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [{}, {"LOCAL_RANK": "1", "NODE_RANK": "0"}, SLURM | {"SLURM_NTASKS": "1"}, SLURM | {"SLURM_JOB_NAME": "bash"}],
+)
+def test_a_single_process_stands_alone(environment):
+    assert place(environment) is None
+
+
+def test_unequal_machines_have_no_common_number_of_processes():
+    assert machines(SLURM | {"SLURM_NTASKS": "7"}) is None
+    assert machines({}) is None
+
+
+def test_the_port_is_lightnings(monkeypatch):
+    from lightning.pytorch.plugins.environments import SLURMEnvironment
+
+    for name in ("MASTER_ADDR", "MASTER_PORT"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in SLURM.items():
+        monkeypatch.setenv(name, value)
+    here, environment = place(), SLURMEnvironment()
+    assert (here.address, here.port) == (environment.main_address, environment.main_port)
+
+
+@pytest.mark.parametrize(
+    ("listed", "first"),
+    [("gpu07", "gpu07"), ("gpu[03-05,9],cpu1", "gpu03"), ("a,b", "a"), ("n[1,3].site,x", "n1.site"), ("", "")],
+)
+def test_the_first_machine_of_slurms_list(listed, first):
+    assert first_machine(listed) == first
