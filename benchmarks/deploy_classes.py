@@ -4,7 +4,7 @@
 
 MobileNetV2 and V3-Large. torchvision's networks are first trained for a minute each on generated street scenes, to tell
 light and weather: an untrained network gives nearly the same output for every photo, and rounding decides. On a
-processor with half precision both are also exported in fp16, and the peer in OpenVINO is told to compute so. V2 is
+processor with half precision both are also exported in fp16, and the peer in OpenVINO computes in fp16. V2 is
 exported in int8 too: its peer is torchvision's network in OpenVINO, in int8 by NNCF's defaults with the same photos.
 """
 

@@ -142,7 +142,10 @@ def of_coreml(path: Path) -> str | None:
 
 
 def contents() -> bytes:
-    """The Manifest.json of an .mlpackage: its files by identifiers, which coremltools makes anew each time."""
+    """The Manifest.json of an .mlpackage, which names its files by identifiers.
+
+    Those that coremltools writes are random; ours follow from the names, so that a package's bytes are the same again.
+    """
     entries = {
         "model.mlmodel": ("CoreML Model Specification", "com.apple.CoreML/model.mlmodel"),
         "weights": ("CoreML Model Weights", "com.apple.CoreML/weights"),

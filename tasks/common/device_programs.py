@@ -17,7 +17,7 @@ class Program(NamedTuple):
 
     Attributes:
         name: as it is called.
-        arguments: with {file}, {threads}, {runs}, {height}, {width} and {computes} (f32 or bf16).
+        arguments: with {file}, {threads}, {runs}, {height}, {width} and {computes} (f32, f16 or bf16).
         mean: finds the mean of a run in what it prints; a second group is the number of runs that it is the sum of.
         ms: milliseconds of that number's unit.
     """

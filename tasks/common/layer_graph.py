@@ -7,6 +7,7 @@ Operator = Literal["input", "conv", "gemm", "add", "mul", "pool", "other"]
 Kind = Literal["first", "last", "boxes", "excite", "depthwise", "other"]
 WEIGHTED = ("conv", "gemm")
 LAYERS = ("conv", "gemm", "add", "mul")  # faster but less exact in int8; pooling and reshaping only pass it on
+IN_LITERT = ("conv", "gemm", "add")
 MOST_IN_GATE = 2  # convolutions of a squeeze-and-excite
 
 
@@ -38,6 +39,11 @@ class Layer(NamedTuple):
     kind: Kind
     operator: Operator
     depthwise: bool
+
+    @property
+    def in_litert(self) -> bool:
+        """Whether LiteRT's int8 files round it, whose kernels make no others faster."""
+        return self.operator in IN_LITERT and not self.depthwise and self.kind != "first"
 
 
 class Graph:

@@ -12,13 +12,14 @@ import torch
 
 from tasks.checkpoint.embedded import PACKAGE
 from tasks.common.errors import UserError
-from tasks.deploy.mil_operators import OPERATORS
+from tasks.deploy.mil_operators import OPERATORS, TYPES
 from tasks.deploy.runners.coreml import as_described
 from tasks.deploy.runners.runner import Arrays, Images, Runner
 from tasks.deploy.runtimes import needed, quiet, readable
 from tasks.deploy.writers.silence import silence_logging
 
-TYPES = {"float32": 65568, "int32": 131104}  # as ArrayFeatureType.ArrayDataType
+KINDS = {65568: torch.float32, 131104: torch.int32}  # by ArrayFeatureType.ArrayDataType
+Kind = tuple[tuple[int | None, ...], torch.dtype | None]  # shape and type; None for a type that is not known here
 
 
 class MilRunner(Runner):
@@ -48,6 +49,8 @@ class MilRunner(Runner):
             raise UserError(f"{path} {problem}")
         if (returned := [output.name for output in self.function.outputs]) != self.names:
             raise UserError(f"{path}: its program returns {', '.join(returned)}, not {', '.join(self.names)}")
+        if problem := disagreement(spec.description, self.shape, self.function):
+            raise UserError(f"{path}: {problem}")
         for operation in self.operations:
             if operation.op_type not in OPERATORS:
                 raise UserError(f"{path} cannot be compared: how to compute {operation.op_type} is not known here")
@@ -65,7 +68,10 @@ class MilRunner(Runner):
             taken = {key: value(given) for key, given in operation.inputs.items() if given is not None}
             made = OPERATORS[operation.op_type](**taken)
             made = (made,) if isinstance(made, torch.Tensor) else made
-            values |= {output.name: each for output, each in zip(operation.outputs, made, strict=True)}
+            for output, each in zip(operation.outputs, made, strict=True):
+                if (ours := (tuple(each.shape), each.dtype)) != (theirs := kind_of(output)):
+                    raise ValueError(f"{operation.op_type}: {ours}, and coremltools has {theirs}")
+                values[output.name] = each
         found = {name: values[name] for name in self.names}
         return {name: as_described(each.numpy()) for name, each in found.items()}
 
@@ -77,8 +83,25 @@ def problem_of(description: Any, names: list[str], size: tuple[int | None, ...])
     if (image.name, pixels.height, pixels.width) != ("image", *size) or pixels.colorSpace != pixels.RGB:
         said = f"an RGB image of {size[0]}×{size[1]}"
         return f"takes {image.name} of {pixels.height}×{pixels.width}; its description says {said}"
-    there = {output.name: output.type.multiArrayType.dataType for output in description.output}
-    if list(there) != names:
-        return f"gives {', '.join(there)}; its description says {', '.join(names)}"
-    wrong = [name for name, kind in there.items() if kind not in TYPES.values()]
-    return f"gives {wrong[0]} neither as float32 nor as int32" if wrong else ""
+    there = [output.name for output in description.output]
+    return f"gives {', '.join(there)}; its description says {', '.join(names)}" if there != names else ""
+
+
+def disagreement(description: Any, shape: tuple[int | None, ...], function: Any) -> str:
+    """Where a package's program and its description have other shapes or types; '' where they agree."""
+    said = {output.name: output.type.multiArrayType for output in description.output}
+    described: dict[str, Kind] = {name: (tuple(array.shape), KINDS.get(array.dataType)) for name, array in said.items()}
+    described["image"] = (shape, torch.float32)
+    computed = {name: kind_of(var) for name, var in function.inputs.items()}
+    computed |= {output.name: kind_of(output) for output in function.outputs}
+    for name, kind in computed.items():
+        if kind != described.get(name):
+            return f"{name} is {kind} in its program, {described.get(name)} in its description"
+    return ""
+
+
+def kind_of(var: Any) -> Kind:
+    """Shape and type of a program's value."""
+    from coremltools.converters.mil.mil.types import builtin_to_string
+
+    return tuple(var.shape), TYPES.get(builtin_to_string(var.dtype))

@@ -13,6 +13,7 @@ from tasks.common.entries import short
 from tasks.common.formats import FORMATS
 from tasks.common.writing import write_text
 from tasks.deploy.bench.device_text import MARK
+from tasks.deploy.runners.openvino import computed_in
 
 FOLDER, SCRIPT, LINES = "device", "run.sh", "devices.txt"
 ON_ANDROID, ON_LINUX = "/data/local/tmp", "/tmp"
@@ -105,7 +106,7 @@ def parted(files: Sequence[ToMeasure]) -> tuple[list[ToMeasure], list[tuple[str,
 def measured_by(file: ToMeasure, name: str, threads: int) -> str:
     """The words of run.sh behind `measure` for a file of this name."""
     takes = file.manifest["input"]
-    computes = "bf16" if file.manifest["precision"] == "bf16" else "f32"
+    computes = computed_in(file.manifest["precision"])
     size = {"height": takes["height"], "width": takes["width"]}
     words = PROGRAMS[file.manifest["runtime"]].command(file=name, threads=threads, runs=RUNS, computes=computes, **size)
     return shlex.join([name, str(threads), *words])

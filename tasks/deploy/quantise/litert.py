@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tasks.common.errors import UserError
-from tasks.common.layer_graph import Graph, Layer, Node, Operator
+from tasks.common.layer_graph import Graph, Node, Operator
 from tasks.deploy.litert_file import operators_of, read_file, tensor_name, write_file
 from tasks.deploy.quantise.quantiser import PROBES, Floats, Images, Limit, Part, Quantised, Quantiser, Seen, in_batches
 from tasks.deploy.runtimes import needed, quiet, readable, reason
@@ -23,7 +23,6 @@ OPERATORS: dict[str, Operator] = {
     "MEAN": "pool",
     "AVERAGE_POOL_2D": "pool",
 }
-INT8 = ("conv", "gemm", "add")
 CONVERSIONS = ("QUANTIZE", "DEQUANTIZE", "CAST")
 BITS = 8
 
@@ -48,7 +47,7 @@ class LiteRtQuantiser(Quantiser):
         with readable(source):
             model = read_file(source)
             self.graph = Graph(nodes_of(model))
-        self.layers = [layer for layer in self.graph.layers() if can_be_int8(layer)]
+        self.layers = [layer for layer in self.graph.layers() if layer.in_litert]
         graph = model.subgraphs[0]
         batch, *sides = (int(side) for side in graph.tensors[graph.inputs[0]].shape)
         images = in_batches(batches, batch)
@@ -154,11 +153,6 @@ def executed(model: Any) -> Quantised:
         in_bytes = tensors[operator.outputs[0]].type in (TensorType.INT8, TensorType.UINT8)
         found.append(("conversions" if kind in CONVERSIONS else "int8" if in_bytes else "floats", kind))
     return Quantised.of(found)
-
-
-def can_be_int8(layer: Layer) -> bool:
-    """Whether a layer is of those that are faster in int8."""
-    return layer.operator in INT8 and not layer.depthwise and layer.kind != "first"
 
 
 def as_floats(values: Any, quantization: tuple[float, int]) -> Floats:

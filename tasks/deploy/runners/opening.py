@@ -10,11 +10,9 @@ from tasks.deploy.runners.executorch import ExecuTorchRunner
 from tasks.deploy.runners.litert import LiteRtRunner
 from tasks.deploy.runners.ncnn import NcnnRunner
 from tasks.deploy.runners.onnx import OnnxRunner
-from tasks.deploy.runners.openvino import OpenVinoRunner
+from tasks.deploy.runners.openvino import OpenVinoRunner, computed_in
 from tasks.deploy.runners.runner import Runner
 from tasks.deploy.runners.torch import TorchRunner
-
-COMPUTED = {"fp16": "f16", "bf16": "bf16"}  # by a file's precision, what OpenVINO is asked to compute in
 
 
 def open_runner(path: Path, manifest: Mapping[str, Any], threads: int | None = None) -> Runner:
@@ -36,7 +34,7 @@ def open_runner(path: Path, manifest: Mapping[str, Any], threads: int | None = N
     if runtime == "onnx":
         runner = OnnxRunner(path, threads)
     elif runtime == "openvino":
-        runner = OpenVinoRunner(path, names, threads, COMPUTED.get(manifest["precision"], "f32"))
+        runner = OpenVinoRunner(path, names, threads, computed_in(manifest["precision"]))
     elif runtime == "litert":
         runner = LiteRtRunner(path, names, takes.get("layout", "NCHW"), threads)
     elif runtime == "ncnn":

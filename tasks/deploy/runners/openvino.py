@@ -38,3 +38,8 @@ class OpenVinoRunner(Runner):
     def of_batch(self, images: Images) -> Arrays:
         self.request.infer([images], share_inputs=True)
         return {name: self.request.get_output_tensor(number).data.copy() for number, name in enumerate(self.names)}
+
+
+def computed_in(precision: str) -> str:
+    """What OpenVINO is asked to compute a file of this precision in, where the CPU can."""
+    return {"fp16": "f16", "bf16": "bf16"}.get(precision, "f32")

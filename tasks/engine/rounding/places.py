@@ -73,7 +73,7 @@ def rounded_layers(graph: Graph, form: str) -> list[str]:
     """The layers that are int8."""
     layers = graph.layers()
     if form == "litert":
-        layers = [each for each in layers if each.operator != "mul" and not each.depthwise and each.kind != "first"]
+        layers = [each for each in layers if each.in_litert]
     return [each.name for each in layers]
 
 

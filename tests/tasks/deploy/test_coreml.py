@@ -147,6 +147,41 @@ def test_a_program_that_returns_another_tensor_is_refused(made, copy):
         open_written(copy, made[0].manifest)
 
 
+def another_type(said):
+    """Core ML would round the logits, or refuse the package."""
+    said.output[0].type.multiArrayType.dataType = 131104
+
+
+def another_shape(said):
+    said.output[0].type.multiArrayType.shape[:] = [6, 1]
+
+
+def another_image(said):
+    said.input[0].type.imageType.width = 100
+
+
+@pytest.mark.parametrize(
+    ("change", "width", "named"),
+    [(another_type, 96, "logits is"), (another_shape, 96, "logits is"), (another_image, 100, "image is")],
+)
+def test_a_program_of_other_shapes_or_types_than_described_is_refused(made, copy, change, width, named):
+    from coremltools.proto.Model_pb2 import Model
+
+    said = Model.FromString((copy / PACKAGE["specification"]).read_bytes())
+    change(said.description)
+    (copy / PACKAGE["specification"]).write_bytes(said.SerializeToString())
+    manifest = made[0].manifest | {"input": made[0].manifest["input"] | {"width": width}}
+    with pytest.raises(UserError, match=rf"{named} .* in its program, .* in its description"):
+        open_written(copy, manifest)
+
+
+def test_a_value_of_another_shape_than_coremltools_has_is_found(made, monkeypatch):
+    """A mistake in how an operator is computed here, which the mean over the whole map would hide."""
+    monkeypatch.setitem(mil_runner.OPERATORS, "conv", lambda **given: mil_operators.conv(**given)[..., ::2])
+    with pytest.raises(UserError, match=r"conv: .*, and coremltools has "):
+        loss(made[0], made[0].runner)
+
+
 @pytest.mark.parametrize(("factor", "side"), [(np.float32(15.0001 / 4), 15), (np.float32(14.9999 / 4), 14)])
 def test_an_enlarged_side_is_rounded_down(factor, side):
     enlarged = mil_operators.upsample_bilinear(torch.ones(1, 1, 4, 4), factor, np.float32(2), False)

@@ -4,53 +4,32 @@ import json
 import shutil
 import subprocess
 import sys
-from functools import partial
 
 import numpy as np
-import onnx
 import pytest
 import torch
-from onnx import TensorProto, helper
 from PIL import Image
 
-from backbones.base import Feature
-from heads import anchors
 from heads.boxes import Places
 from heads.labels import labels_from_logits
-from heads.lraspp import LRASPP
 from heads.select import Select
-from heads.ssdlite import RawBoxes, SSDLite
-from tasks.checkpoint.manifest import write_manifest
 from tasks.data.transforms.letterbox import Letterbox, Stretch
 from tasks.data.transforms.resize import FILTERS, ResizeCentreCrop
 from tasks.deploy import decode as decoder
 from tasks.deploy.decode import decode, prepare
 from tasks.detect.multibox import FocalMultiBox, SoftmaxMultiBox
-from tasks.detect.task import DetectTask
-from tasks.segment.loss import PixelCrossEntropy
-from tasks.segment.task import SegmentTask
-from tests.described import embed
-
-FEATURES = {"c3_depthwise": Feature(8, 8), "c4": Feature(8, 16), "c5": Feature(8, 32)}
-HEIGHT, WIDTH = 96, 160  # of the file's input
-
-
-def photo(generator, height, width):
-    """Noise; every other time of black and white alone, which rounding meets hardest."""
-    image = generator.integers(0, 256, (height, width, 3)).astype(np.uint8)
-    return image if generator.random() < 0.5 else (image > 127).astype(np.uint8) * 255
-
-
-def takes(rule, height=None, width=None):
-    """The part of model.json that prepare() reads."""
-    return {"input": {"height": height, "width": width, "resize": rule}, "tasks": {}}
-
-
-def sizes(count, seed):
-    """(height, width) of a photo and of what becomes of it, from 1 to 250, small ones as often as large ones."""
-    generator = np.random.default_rng(seed)
-    for _ in range(count):
-        yield generator, np.exp(generator.uniform(0, np.log(250), 4)).astype(int).tolist()
+from tests.tasks.deploy.brightness import write_folder
+from tests.tasks.deploy.decoder_inputs import (
+    HEIGHT,
+    WIDTH,
+    detect_task,
+    manifest,
+    photo,
+    raw_boxes,
+    segment_task,
+    sizes,
+    takes,
+)
 
 
 @pytest.mark.parametrize("view", [Stretch, Letterbox])
@@ -88,30 +67,6 @@ def test_an_image_is_taken_as_it_is_or_refused():
         prepare(image, takes({"rule": "squeeze"}))
 
 
-def segment_task(classes=5):
-    return SegmentTask(FEATURES, LRASPP, PixelCrossEntropy(), [(f"c{n}", n, (n, n, n)) for n in range(classes)])
-
-
-def detect_task(loss, classes=("person", "-", "car"), **select):
-    ssdlite = partial(SSDLite, extras=(32,), anchors=anchors.torchvision)
-    named = [(name, number + 1) for number, name in enumerate(classes)]
-    return DetectTask(FEATURES, ssdlite, loss, Select(**select), "mobilevision", named)
-
-
-def manifest(task, fit, form="raw"):
-    """model.json as far as decode() reads it, and the outputs that such a file gives for a head's outputs."""
-    model = takes({"rule": "none"} if fit is None else fit.rule(), HEIGHT, WIDTH)
-
-    def outputs(raw):
-        return {name: value.numpy() for name, value in task.tensors(raw, (HEIGHT, WIDTH), form).items()}
-
-    names = {"raw": ("logits", "offsets"), "decoded": ("boxes", "scores"), "final": ("boxes", "scores", "labels")}[form]
-    if task.name == "segment":
-        names = ("logits",) if form == "raw" else ("labels",)
-    model["tasks"] = {task.name: {"outputs": {name: name for name in names}, **task.recipe((HEIGHT, WIDTH))}}
-    return json.loads(json.dumps(model)), outputs
-
-
 def places(fit, height, width):
     """How a photo lies in the network's image, for Task.predict."""
     return Places(torch.tensor([fit.place(height, width)]).float(), torch.tensor([[height, width]]).float())
@@ -143,15 +98,6 @@ def test_label_maps_have_the_photos_size(form):
     expected = task.from_tensors(task.tensors(raw, (HEIGHT, WIDTH), form), form, (HEIGHT, WIDTH), lies)
     assert found.dtype == np.uint8 and len(np.unique(found)) == 5
     np.testing.assert_array_equal(found, expected[0].numpy())
-
-
-def raw_boxes(task, seed, spread=2.0):
-    """Noise for every anchor, of one image."""
-    generator = torch.Generator().manual_seed(seed)
-    cells = task.head.cells((HEIGHT, WIDTH))
-    count = sum(h * w * n for (h, w), n in zip(cells, task.head.anchors.per_cell, strict=True))
-    logits = spread * torch.randn(1, count, len(task.classes) + 1, generator=generator)
-    return RawBoxes(logits, 2 * torch.randn(1, count, 4, generator=generator), cells)
 
 
 @pytest.mark.parametrize("loss", [SoftmaxMultiBox, FocalMultiBox])
@@ -209,35 +155,6 @@ def test_a_rows_outputs_and_a_class():
     outputs = {"classify_probabilities": np.array([[0.2, 0.8], [0.7, 0.3]])}
     found = decode(outputs, model, (9, 9), (0, 0, 9, 9), row=1)
     np.testing.assert_array_equal(found["classify"]["probabilities"], [0.7, 0.3])
-
-
-def write_folder(folder):
-    """An export's folder: two classes by an image's brightness, resized to 8×8."""
-    nodes = [
-        helper.make_node("Cast", ["image"], ["floats"], to=TensorProto.FLOAT),
-        helper.make_node("ReduceMean", ["floats"], ["mean"], axes=[1, 2, 3], keepdims=0),
-        helper.make_node("Reshape", ["mean", "column"], ["bright"]),
-        helper.make_node("Sub", ["half", "bright"], ["dark"]),
-        helper.make_node("Concat", ["bright", "dark"], ["logits"], axis=1),
-    ]
-    constants = [
-        helper.make_tensor("column", TensorProto.INT64, [2], [-1, 1]),
-        helper.make_tensor("half", TensorProto.FLOAT, [1], [128.0]),
-    ]
-    image = helper.make_tensor_value_info("image", TensorProto.UINT8, [None, 3, 8, 8])
-    logits = helper.make_tensor_value_info("logits", TensorProto.FLOAT, [None, 2])
-    graph = helper.make_graph(nodes, "brightness", [image], [logits], constants)
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
-    folder.mkdir(parents=True)
-    onnx.save(model, folder / "model.onnx")
-    description = takes(ResizeCentreCrop([8, 8], None).rule(), 8, 8)
-    description["input"] |= {"batch": None, "upright": False}
-    description["tasks"] = {"classify": {"outputs": {"logits": "logits"}, "classes": ["bright", "dark"]}}
-    description |= {"format": 1, "task": "classify", "file": "model.onnx", "runtime": "onnx", "precision": "fp32"}
-    description |= {"outputs": "raw"}
-    embed(folder / "model.onnx", description)
-    write_manifest(folder, description, ["model.onnx"])
-    return description
 
 
 def test_the_self_test_passes_where_it_should_and_fails_where_not(tmp_path):

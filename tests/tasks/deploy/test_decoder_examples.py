@@ -11,9 +11,10 @@ import pytest
 from tasks.data.transforms.letterbox import Letterbox
 from tasks.deploy.decoders import DECODERS
 from tasks.deploy.model import Model
+from tasks.detect.multibox import SoftmaxMultiBox
 from tests.tasks.deploy.conftest import ExportedLearner, noise
 from tests.tasks.deploy.decoder_cases import ROOT, Case, check_inputs, check_results, compiled, started, whole
-from tests.tasks.deploy.test_decode import (
+from tests.tasks.deploy.decoder_inputs import (
     HEIGHT,
     WIDTH,
     detect_task,
@@ -23,7 +24,6 @@ from tests.tasks.deploy.test_decode import (
     segment_task,
     takes,
 )
-from tests.tasks.deploy.test_decoders import SoftmaxMultiBox
 
 EXAMPLES = ROOT / "examples" / "decoders"
 PACKAGE = "onnxruntime-node"

@@ -29,7 +29,7 @@ from tests.tasks.deploy.decoder_cases import (
     tried,
     whole,
 )
-from tests.tasks.deploy.test_decode import (
+from tests.tasks.deploy.decoder_inputs import (
     HEIGHT,
     WIDTH,
     detect_task,

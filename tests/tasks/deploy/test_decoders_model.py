@@ -23,14 +23,7 @@ from tests.tasks.deploy.decoder_cases import (
     whole,
     written,
 )
-from tests.tasks.deploy.test_decode import (
-    HEIGHT,
-    WIDTH,
-    detect_task,
-    manifest,
-    photo,
-    raw_boxes,
-)
+from tests.tasks.deploy.decoder_inputs import HEIGHT, WIDTH, detect_task, manifest, photo, raw_boxes
 
 WRONG = [  # keys of model.json and a value that is wrong there; what is said names the key
     ("input.resize", None),

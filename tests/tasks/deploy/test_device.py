@@ -231,6 +231,17 @@ def test_the_lines_measure_what_is_read_back(tmp_path):
     assert write_device_folder(tmp_path, files[1:], 1, "") == []
 
 
+@pytest.mark.parametrize(
+    ("precision", "computes"), [("fp32", "f32"), ("fp16", "f16"), ("bf16", "bf16"), ("int8", "f32")]
+)
+def test_openvino_computes_on_a_device_as_it_does_here(tmp_path, precision, computes):
+    manifest = {"runtime": "openvino", "precision": precision, "input": {"height": 32, "width": 64, "batch": 1}}
+    for suffix in (".xml", ".bin"):
+        (tmp_path / f"m{suffix}").write_bytes(b"x")
+    write_device_folder(tmp_path, [ToMeasure("a", tmp_path / "m.xml", manifest)], 1, "")
+    assert f"-infer_precision {computes} " in (tmp_path / "device" / SCRIPT).read_text()
+
+
 def test_the_words_of_each_program():
     values = {"file": "m", "threads": 2, "runs": 9, "height": 32, "width": 64, "computes": "f32"}
     words = {form: " ".join(program.command(**values)) for form, program in PROGRAMS.items()}

@@ -14,7 +14,8 @@ from tasks.checkpoint.manifest import write_manifest
 from tasks.common.errors import UserError
 from tasks.deploy.model import Model, open_model
 from tasks.deploy.runners.opening import open_runner
-from tests.tasks.deploy.test_decode import takes, write_folder
+from tests.tasks.deploy.brightness import write_folder
+from tests.tasks.deploy.decoder_inputs import takes
 
 ROOT = Path(__file__).parents[3]
 

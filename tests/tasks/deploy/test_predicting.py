@@ -22,7 +22,7 @@ from tasks.engine.learner import Learner
 from tasks.predict import checkpoint as predicting
 from tasks.predict.photos import predict_each
 from tasks.predict.settings import Frames
-from tests.tasks.deploy.test_decode import write_folder
+from tests.tasks.deploy.brightness import write_folder
 from tests.tasks.predict.test_overlays import make
 
 ROOT = Path(__file__).parents[3]

@@ -1,6 +1,7 @@
 """Files that were sabotaged in ways that hardly change a score: each is refused, and the row that says so is named."""
 
 import json
+import shutil
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,6 +14,7 @@ from tasks.deploy.decoders import DECODERS
 from tasks.deploy.parity_check import check_parity
 from tasks.deploy.reference import Reference
 from tasks.deploy.runners.runner import Runner
+from tasks.deploy.written import open_written
 from tests.tasks.deploy.conftest import SIZE, noise
 
 pytest.importorskip("onnxruntime")
@@ -46,14 +48,18 @@ class Sabotaged(Runner):
 def gate(shipped, tmp_path):
     """The parity check of a file: the rows, and what is refused."""
 
-    def run(form, task=None, change=None, edit=None, decoder=(), images=6):
-        made = shipped(RUNTIMES[form], form)
+    def run(form, task=None, change=None, edit=None, decoder=(), images=6, runtime=None, damage=None):
+        made = shipped(runtime or RUNTIMES[form], form)
         card = {name: entry.metadata() for name, entry in made.learner.each_task()}
         reference = Reference(made.learner, Stretch(SIZE), False, None, json.loads(json.dumps(card)))
         manifest = read_manifest(made.folder / made.manifest["file"])
         if edit is not None:
             edit(manifest)
         runner = made.runner if change is None else Sabotaged(made.runner, task, change)
+        if damage is not None:
+            path = shutil.copytree(made.folder, tmp_path / "damaged") / manifest["file"]
+            damage(path)
+            runner = open_written(path, manifest, threads=1)
         if decoder:
             name, source = decoder
             (tmp_path / name).write_bytes(source)
@@ -188,6 +194,57 @@ def test_sabotaged_outputs_are_refused(gate, how):
     assert any(named in what for what in wrong), rows
     assert said.startswith("model.") and f" does not do what the checkpoint does: {wrong[0]} is " in said
     assert all(row["holds"] for row in rows if task not in row["what"])
+
+
+def in_last(kind, change):
+    """Change the words of an ncnn file's last layer of a kind: kind, name, two counts, tensors, settings."""
+
+    def damage(path):
+        lines = path.read_text().splitlines()
+        place = max(number for number, line in enumerate(lines) if line.startswith(f"{kind} "))
+        lines[place] = " ".join(change(lines[place].split()))
+        path.write_text("\n".join(lines) + "\n")
+
+    return damage
+
+
+def aligned_corners(words):
+    return ["6=1" if word == "6=0" else word for word in words]
+
+
+def other_levels(words):
+    return [*words[:4], words[5], words[4], *words[6:]]
+
+
+def last_bias(path):
+    weights = np.fromfile(path.with_suffix(".bin"), np.float32)
+    weights[-1] += 0.01
+    weights.tofile(path.with_suffix(".bin"))
+
+
+NCNN = {
+    "nothing": (None, ""),
+    "aligned corners": (in_last("Interp", aligned_corners), "tensor segment_logits"),
+    "levels in another order": (in_last("Concat", other_levels), "tensor detect_offsets"),
+    "a bias": (last_bias, "tensor classify_logits"),
+}
+
+
+@pytest.mark.parametrize("how", NCNN)
+def test_a_sabotaged_ncnn_file_is_refused(gate, how):
+    """Of those that ncnn still reads and runs; one to which nothing was done passes."""
+    pytest.importorskip("ncnn")
+    pytest.importorskip("pnnx")
+    damage, named = NCNN[how]
+    rows, said = gate("raw", runtime="ncnn", damage=damage, images=1)
+    wrong = [row["what"] for row in rows if not row["holds"]]
+    if damage is None:
+        assert not said and not wrong
+        return
+    assert said.startswith("model.param does not do what the checkpoint does: ")
+    assert any(named in what for what in wrong), rows
+    task = named.removeprefix("tensor ").partition("_")[0]
+    assert all(task in what for what in wrong)
 
 
 def put(*places, value):

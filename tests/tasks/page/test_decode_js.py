@@ -19,7 +19,7 @@ from tasks.detect.multibox import FocalMultiBox, SoftmaxMultiBox
 from tasks.multilabel.output import probabilities
 from tasks.page.folder import HERE
 from tests.tasks.deploy.decoder_cases import changed
-from tests.tasks.deploy.test_decode import (
+from tests.tasks.deploy.decoder_inputs import (
     HEIGHT,
     WIDTH,
     detect_task,
