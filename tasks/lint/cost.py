@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tasks.checkpoint.embedded import read_inside
+from tasks.deploy.runners.openvino import computed_in
 from tasks.deploy.runtimes import needed, openvino_core, readable
 from tasks.lint.files.executorch import seconds_of
 from tasks.lint.operators import Operator
@@ -99,12 +101,18 @@ def origin(node: Any, kind: str, producer: Mapping[str, Any]) -> str:
     return ""
 
 
+def hint_of(path: Path) -> str:
+    """What OpenVINO computes a file in: as in predictions for ours, in float32 for others."""
+    inside = read_inside(path)
+    return computed_in(str(inside.get("precision")) if isinstance(inside, dict) else "fp32")
+
+
 def of_openvino(path: Path) -> Cost | None:
     """By OpenVINO's counters of the compiled graph."""
     with needed("openvino", path):
         core = openvino_core()
     with readable(path):
-        options = {"PERF_COUNT": "YES", "INFERENCE_NUM_THREADS": 1, "INFERENCE_PRECISION_HINT": "f32"}
+        options = {"PERF_COUNT": "YES", "INFERENCE_NUM_THREADS": 1, "INFERENCE_PRECISION_HINT": hint_of(path)}
         model = core.read_model(str(path))
         if any(port.get_partial_shape().is_dynamic for port in model.inputs):
             return None

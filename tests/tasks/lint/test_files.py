@@ -1,13 +1,15 @@
 """Readers of the other formats, each on a file of two operators: kinds, facts, and what is asked here."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tasks.checkpoint.embedded import KEY
 from tasks.deploy.network import Traced
 from tasks.deploy.writers.executorch import write_executorch
-from tasks.lint.cost import measured
+from tasks.lint.cost import hint_of, measured
 from tasks.lint.files.opening import operators_of
 from tasks.lint.rules import NATIVE, read_list
 
@@ -69,6 +71,17 @@ def test_openvino(tmp_path: Path):
     assert all(operator.here for operator in found)
     cost = measured(path, "openvino")
     assert cost is not None and set(cost.of) <= {operator.name for operator in found}
+
+
+@pytest.mark.parametrize(
+    ("inside", "computed"),
+    [(None, "f32"), ({"precision": "fp16"}, "f16"), ({"precision": "int8"}, "f32"), ({"precision": [1]}, "f32")],
+)
+def test_openvino_is_timed_as_it_predicts(inside, computed, tmp_path: Path):
+    value = "" if inside is None else f"<{KEY} value='{json.dumps(inside)}'/>"
+    path = tmp_path / "model.xml"
+    path.write_text(f"<net><rt_info>{value}</rt_info></net>", encoding="utf-8")
+    assert hint_of(path) == computed
 
 
 def test_executorch_tells_the_time_of_each_operator(tmp_path: Path):
