@@ -84,9 +84,7 @@ def check_format(model: Path, target: str) -> None:
     if runtime not in reads:
         suffixes = " and ".join(FORMATS[name].suffix for name in reads)
         here = ", ".join(name for name in FORMAT_OF if runtime in READ_BY.get(name, (FORMAT_OF[name],)))
-        raise UserError(
-            f"model={model}: target={target} reads {suffixes} files; {model.suffix} files have target={here}"
-        )
+        raise UserError(f"model={model}: target={target} reads {suffixes} files; for {model.suffix} there are {here}")
 
 
 def one_of(key: str, value: str | None, choices: Sequence[str] | dict[str, bool] | dict[str, str]) -> str:

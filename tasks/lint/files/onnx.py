@@ -11,8 +11,9 @@ SHAPE_ONLY = ("Constant",)  # which no runtime computes
 
 
 def operators_of(path: Path) -> list[Operator]:
-    """The operators in the file's order, with the fact `computed_inputs`: how many are neither constants nor dequantised
-    from constants.
+    """The operators in the file's order.
+
+    Of each the fact `computed_inputs`, too: how many inputs are neither constants nor dequantised from constants.
 
     Raises:
         UserError: if onnx is not installed or the file is damaged.
