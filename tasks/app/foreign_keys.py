@@ -232,6 +232,8 @@ def hint_for(name: str, value: str) -> str:
     word = WORDS.get(name)
     if word is None:
         return ""
+    if name == "device" and ("/" in value or "." in value):
+        return "a device's result is a .txt or .json file (docs/deploy/benchmark.md)"
     if name == "device" and value and not value[0].isdigit():
         return f"write trainer.accelerator={value.partition(':')[0]}"
     if "{0}" in word.key:  # side of a square

@@ -35,7 +35,7 @@ def read_inside(path: Path) -> Any:
     try:
         text = READERS[path.suffix](path)
         return None if text is None else json.loads(text)
-    except KeyError:  # ExecuTorch's format cannot hold one
+    except KeyError:  # no reader: ExecuTorch's format cannot hold one
         return None
     except UNREADABLE:
         return None

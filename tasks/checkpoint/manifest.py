@@ -26,9 +26,9 @@ NAME, CARD = ITSELF, "card.json"
 def read_manifest(path: str | Path) -> dict[str, Any]:
     """Read and check an exported file and its description.
 
-    The description is in model.json beside the file, which must say what the one inside the file says: ONNX, OpenVINO,
-    LiteRT, Core ML and PyTorch files have one, for others model.json has its own hash. A renamed file is recognised by
-    its hash. If model.json is missing or describes another file, the description inside the file is used.
+    The description is in model.json beside the file, which must say what the one inside the file says. Formats in
+    READERS have one inside; for others model.json has its own hash. A renamed file is recognised by its hash. If
+    model.json is missing or describes another file, the description inside the file is used.
 
     Args:
         path: the file, or its model.json.

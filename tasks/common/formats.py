@@ -9,7 +9,7 @@ from tasks.common.errors import UserError
 
 
 class Format(NamedTuple):
-    """A file format, named after its runtime.
+    """A file format, named after its runtime; docs/architecture.md says what else a new one needs.
 
     Attributes:
         suffix: of the file to open.

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from backbones.weight_files import published_file
 from tasks.common.delegates import FORMAT_OF
 from tasks.common.errors import UserError, check_file, suggestion
-from tasks.common.formats import OUTPUTS
+from tasks.common.formats import FORMATS, OUTPUTS
 from tasks.common.plugins import take_from
 from tasks.lint.files.opening import READ_BY, runtime_of
 
@@ -82,8 +82,9 @@ def check_format(model: Path, target: str) -> None:
     """Raises a UserError if a target cannot read the file."""
     runtime, reads = runtime_of(model), READ_BY.get(target, (FORMAT_OF[target],))
     if runtime not in reads:
-        here = [name for name in FORMAT_OF if runtime in READ_BY.get(name, (FORMAT_OF[name],))]
-        raise UserError(f"model={model}: target={target} reads {' and '.join(reads)} files; this one {', '.join(here)}")
+        suffixes = " and ".join(FORMATS[name].suffix for name in reads)
+        here = ", ".join(name for name in FORMAT_OF if runtime in READ_BY.get(name, (FORMAT_OF[name],)))
+        raise UserError(f"model={model}: target={target} reads {suffixes} files; for {model.suffix} there are {here}")
 
 
 def one_of(key: str, value: str | None, choices: Sequence[str] | dict[str, bool] | dict[str, str]) -> str:

@@ -1,8 +1,8 @@
 """Opens an exported file in the runtime that its suffix selects."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from tasks.checkpoint.manifest import runtime_of
 from tasks.deploy.runners.coreml import CoreMlRunner
@@ -11,8 +11,32 @@ from tasks.deploy.runners.litert import LiteRtRunner
 from tasks.deploy.runners.ncnn import NcnnRunner
 from tasks.deploy.runners.onnx import OnnxRunner
 from tasks.deploy.runners.openvino import OpenVinoRunner, computed_in
-from tasks.deploy.runners.runner import Runner
+from tasks.deploy.runners.runner import Runner, Shape
 from tasks.deploy.runners.torch import TorchRunner
+
+
+class Opening(NamedTuple):
+    """What runners are made from: the file, its outputs' names, its input's shape (batch, 3, height, width) and layout,
+    its precision, and threads per image (None: the runtime's default).
+    """
+
+    path: Path
+    names: list[str]
+    shape: Shape
+    layout: str
+    precision: str
+    threads: int | None
+
+
+RUNNERS: dict[str, Callable[[Opening], Runner]] = {  # by format
+    "onnx": lambda of: OnnxRunner(of.path, of.threads),
+    "openvino": lambda of: OpenVinoRunner(of.path, of.names, of.threads, computed_in(of.precision)),
+    "litert": lambda of: LiteRtRunner(of.path, of.names, of.layout, of.threads),
+    "ncnn": lambda of: NcnnRunner(of.path, of.names, of.shape, of.threads, halves=of.precision == "fp16"),
+    "executorch": lambda of: ExecuTorchRunner(of.path, of.names, of.shape, of.threads),
+    "coreml": lambda of: CoreMlRunner(of.path, of.names, of.shape),
+    "torch": lambda of: TorchRunner(of.path, of.names, of.shape, of.threads),
+}
 
 
 def open_runner(path: Path, manifest: Mapping[str, Any], threads: int | None = None) -> Runner:
@@ -30,20 +54,7 @@ def open_runner(path: Path, manifest: Mapping[str, Any], threads: int | None = N
     takes = manifest["input"]
     shape = (takes["batch"], 3, takes["height"], takes["width"])
     names = [name for task in manifest["tasks"].values() for name in task["outputs"].values()]
-    runner: Runner
-    if runtime == "onnx":
-        runner = OnnxRunner(path, threads)
-    elif runtime == "openvino":
-        runner = OpenVinoRunner(path, names, threads, computed_in(manifest["precision"]))
-    elif runtime == "litert":
-        runner = LiteRtRunner(path, names, takes.get("layout", "NCHW"), threads)
-    elif runtime == "ncnn":
-        runner = NcnnRunner(path, names, shape, threads, halves=manifest["precision"] == "fp16")
-    elif runtime == "coreml":
-        runner = CoreMlRunner(path, names, shape)
-    elif runtime == "executorch":
-        runner = ExecuTorchRunner(path, names, shape, threads)
-    else:
-        runner = TorchRunner(path, names, shape, threads)
+    layout = takes.get("layout", "NCHW")
+    runner = RUNNERS[runtime](Opening(path, names, shape, layout, manifest["precision"], threads))
     runner.manifest = manifest
     return runner

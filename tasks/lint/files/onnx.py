@@ -13,6 +13,8 @@ SHAPE_ONLY = ("Constant",)  # which no runtime computes
 def operators_of(path: Path) -> list[Operator]:
     """The operators in the file's order.
 
+    Of each the fact `computed_inputs`, too: how many inputs are neither constants nor dequantised from constants.
+
     Raises:
         UserError: if onnx is not installed or the file is damaged.
     """
@@ -29,6 +31,10 @@ def operators_of(path: Path) -> list[Operator]:
     constants |= {
         node.output[0]: attribute.t for node in graph.node if node.op_type in SHAPE_ONLY for attribute in node.attribute
     }
+    stored = set(constants)  # and what is dequantised from them alone: the weights of an int8 file
+    for node in graph.node:
+        if node.op_type == "DequantizeLinear" and stored.issuperset(name for name in node.input if name):
+            stored.update(node.output)
     found = []
     for node in graph.node:
         if node.op_type not in SHAPE_ONLY:
@@ -37,6 +43,7 @@ def operators_of(path: Path) -> list[Operator]:
                 [tensor(name, {}, values) for name in node.output if name],
             )
             facts |= attributes_of(node, constants, values) | since_of(node, opsets)
+            facts["computed_inputs"] = sum(name not in stored for name in node.input if name)
             facts["first"] = "yes" if any(name == graph.input[0].name for name in node.input) else "no"
             own = node.domain in ("", "ai.onnx")
             found.append(Operator(node.op_type if own else f"{node.domain}:{node.op_type}", node.name, facts))

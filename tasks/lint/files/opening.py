@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tasks.common.errors import UserError, check_file
-from tasks.common.formats import FORMATS
+from tasks.common.formats import FORMATS, is_there
 from tasks.lint.operators import Operator
 
 RUNTIMES = {FORMATS[name].suffix: name for name in ("onnx", "litert", "openvino", "executorch")}
@@ -17,7 +17,8 @@ def runtime_of(path: Path) -> str:
     Raises:
         UserError: if there is no such file, or none of its operators can be read.
     """
-    check_file("model", path, [f"*{suffix}" for suffix in RUNTIMES])
+    if not is_there(path):
+        check_file("model", path, [f"*{suffix}" for suffix in RUNTIMES])
     if path.suffix not in RUNTIMES:
         raise UserError(f"model={path}: tasks.lint reads {', '.join(RUNTIMES)}, not {path.suffix or 'this'} files")
     return RUNTIMES[path.suffix]

@@ -36,18 +36,20 @@ function benchmarkParts(rows) {
 function frontNote(rows, kind, device) {
   const best = rows.filter((row) => row[`${kind}front`] === true).map((row) => row.name);
   const beaten = rows.filter((row) => row[`${kind}front`] === false).length;
+  const unranked = rows.filter((row) => row[`${kind}front`] === null).map((row) => row.name);
   const time = kind ? `on ${device}` : "on the machine that measured";
-  return best.length > 0 && note(`The front ${time}: `, h("b", {}, best.join(", ")), `. No other is faster at an equal or better ${rows[0].rank_by}${beaten ? `; ${beaten} of ${best.length + beaten} are beaten, and their rank is 1 plus the number of those that beat them` : ""}.`);
+  return best.length > 0 && note(`The front ${time}: `, h("b", {}, best.join(", ")), `. No other is faster at an equal or better ${rows[0].rank_by}${beaten ? `; ${beaten} of ${best.length + beaten} are beaten, and their rank is 1 plus the number of those that beat them` : ""}.${unranked.length ? ` Not ranked: ${unranked.join(", ")}; run.log says why.` : ""}`);
 }
 
 function timeBars(rows) {
   const known = rows.filter((row) => STAGES.every(([key]) => Number.isFinite(row[key]) && row[key] >= 0));
   if (!known.length) return null;
-  const whole = (row) => STAGES.reduce((sum, [key]) => sum + row[key], 0);
+  const sum = (row) => STAGES.reduce((total, [key]) => total + row[key], 0) || 1;
+  const whole = (row) => (Number.isFinite(row.whole_p50_ms) ? row.whole_p50_ms : sum(row)); // medians do not add up: stages are shares of it
   const most = Math.max(...known.map(whole)) || 1;
   return h("figure", { class: "plot times", "data-title": "Milliseconds by stage" }, h("figcaption", {}, "Milliseconds by stage"),
     known.map((row) => h("div", { class: "time" }, h("span", {}, row.name), h("span", { class: "parts", title: STAGES.map(([key, name]) => `${name} ${short(row[key])} ms`).join(", ") },
-      STAGES.map(([key, , ink]) => h("i", { style: { width: `${(80 * row[key]) / most}%`, background: `var(${ink})` } })), h("b", {}, `${(Number.isFinite(row.whole_p50_ms) ? row.whole_p50_ms : whole(row)).toFixed(2)} ms`)))),
+      STAGES.map(([key, , ink]) => h("i", { style: { width: `${(80 * whole(row) * row[key]) / sum(row) / most}%`, background: `var(${ink})` } })), h("b", {}, `${whole(row).toFixed(2)} ms`)))),
     h("div", { class: "keys" }, STAGES.map(([, name, ink]) => inkKey(ink, name))));
 }
 

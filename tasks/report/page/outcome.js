@@ -17,10 +17,10 @@ function outcomeSections({ gate, benchmark, tables, plots, doctor, noticed }, ex
       noticed.map((line) => h("div", { class: "finding look" }, line)),
       !doctor.length && note("Noticed before training, without reading the images; python -m tasks.doctor looks at all of them.")),
     exported.file && section("exported", "Exported file", exportedParts(exported)),
-    gate.length > 0 && section("gate", "Export gate", table([
+    gate.length > 0 && section("gate", "Parity check", table([
       { name: "compared", left: true, format: String }, { name: "worst value", format: short }, { name: "allowed", format: String }, { name: "holds", left: true },
     ], gate.map((row) => [row.what, row.worst, row.limit === null || row.limit === undefined ? "–" : `${row.at_least ? "from" : "up to"} ${row.limit}`,
-      row.limit === null && row.holds ? "–" : h("b", { class: row.holds ? "good" : "bad" }, row.holds ? "yes" : "no")]), { caption: "export gate" })),
+      row.limit === null && row.holds ? "–" : h("b", { class: row.holds ? "good" : "bad" }, row.holds ? "yes" : "no")]), { caption: "parity check" })),
     benchmark.length > 0 && section("benchmark", "Benchmark", benchmarkParts(benchmark)),
     ...Object.entries(tables).map(([name, { columns, rows }]) => (name === "history.csv"
       ? searchSection({ columns, rows }, SEARCH_PLOTS.map(plot), changed)

@@ -17,6 +17,7 @@ TYPED = {
     "imgsz=640": "write image_size=[640,640]",
     "workers=4": "write data.workers=4",
     "device=0": "write trainer.accelerator=gpu trainer.devices=[0]",
+    "device=phone.csv": "a device's result is a .txt or .json file",
     "device=cuda:0": "write trainer.accelerator=cuda",
     "project=runs": "write hydra.run.dir=runs",
     "data=coco.yaml": "dataset.root=<folder>",

@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -10,14 +11,17 @@ import pytest
 import torch
 
 from heads.boxes import Places
+from tasks.checkpoint.embedded import READERS
 from tasks.checkpoint.manifest_rules import SUFFIXES
 from tasks.common.errors import UserError
+from tasks.common.formats import FORMATS
 from tasks.data.transforms.letterbox import Stretch
 from tasks.deploy import decode
 from tasks.deploy.exported_learner import ExportedLearner
 from tasks.deploy.network import trace
-from tasks.deploy.runners.opening import open_runner
+from tasks.deploy.runners.opening import RUNNERS, open_runner
 from tasks.deploy.runners.runner import Runner
+from tasks.deploy.runtimes import EXTRAS
 from tasks.deploy.shapes import check_outputs
 from tasks.deploy.writers.by_format import WRITERS
 from tests.tasks.deploy.conftest import SIZE, network, noise, settings, ship, tensors
@@ -177,6 +181,16 @@ def test_a_file_that_is_cut_off_is_refused_in_one_line(shipped, tmp_path, name):
     with pytest.raises(UserError, match=r"cannot be opened: ") as refused:
         open_runner(folder / made.manifest["file"], made.manifest).run(noise(1).numpy())
     assert "\n" not in str(refused.value) and str(folder) in str(refused.value)
+
+
+def test_every_format_has_its_entries():
+    """What docs/architecture.md says of a new format."""
+    assert list(WRITERS) == list(RUNNERS) == list(FORMATS)
+    assert set(EXTRAS) == set(FORMATS) - {"torch"}
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    assert set(EXTRAS) <= set(extras) and {entry.suffix for entry in FORMATS.values()} >= set(READERS)
+    comment = f"  format: onnx           # {' | '.join(FORMATS)}\n"
+    assert comment in (ROOT / "conf/base.yaml").read_text(encoding="utf-8")
 
 
 MISSING = {

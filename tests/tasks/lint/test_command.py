@@ -111,7 +111,10 @@ REFUSED = {
     "target=nnapi model=gone.onnx": r"model=gone\.onnx: no such file",
     "target=nnapi checkpoint=gone.ckpt": r"checkpoint=gone\.ckpt: no such file",
     "target=nnapi model=here.pt2": r"tasks\.lint reads \.onnx, \.tflite, \.xml, \.pte, not \.pt2",
-    "target=nnapi model=here.xml": r"target=nnapi reads onnx files; this one openvino, openvino-gpu",
+    "target=nnapi model=here.xml": r"target=nnapi reads \.onnx files; for \.xml there are openvino, openvino-gpu",
+    "target=xnnpack model=here.xml": r"target=xnnpack reads \.tflite and \.pte files; for \.xml there are",
+    "target=coreml model=here.mlpackage": r"tasks\.lint reads \.onnx, \.tflite, \.xml, \.pte, not \.mlpackage files",
+    "target=nnapi model=.": r"model=\. is a folder; name a file in it: here\.onnx",
     "target=nnapi model=here.onnx size=[3,4]": r"size=… is for checkpoint=…",
     "target=nnapi model=here.onnx measure=maybe": r"measure=maybe is not one of true, false",
     "target=nnapi model=here.onnx model=here.onnx": r"model is given twice",
@@ -125,6 +128,7 @@ def test_what_is_refused_before_anything_is_read(tmp_path, monkeypatch, argument
     monkeypatch.chdir(tmp_path)
     for name in ("here.pt2", "here.xml", "here.onnx", "here.ckpt"):
         (tmp_path / name).touch()
+    (tmp_path / "here.mlpackage").mkdir()
     with pytest.raises(UserError, match=REFUSED[arguments]):
         parse(arguments.split())
 

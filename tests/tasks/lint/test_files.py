@@ -102,3 +102,26 @@ def test_executorch_tells_the_time_of_each_operator(tmp_path: Path):
     cost = measured(path, "executorch")
     assert cost is not None and list(cost.of) == [operator.name for operator in found]
     assert all(0 < seconds < 1 for seconds in cost.of.values()) and len(set(cost.of.values())) > 1
+
+
+def test_weights_of_an_int8_onnx_file_are_constants_to_nnapi(tmp_path: Path):
+    """NNAPI's provider takes a Conv and its DequantizeLinear as one operator; a weight that is computed it leaves."""
+    onnx = pytest.importorskip("onnx")
+    helper, array = onnx.helper, onnx.numpy_helper.from_array
+    nodes = [
+        helper.make_node("DequantizeLinear", ["stored", "scale"], ["weight"], name="weight"),
+        helper.make_node("Conv", ["image", "weight"], ["between"], name="constant"),
+        helper.make_node("Sigmoid", ["weight"], ["moved"], name="moved"),
+        helper.make_node("Conv", ["between", "moved"], ["result"], name="computed"),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "small",
+        [helper.make_tensor_value_info("image", onnx.TensorProto.FLOAT, (1, 2, 4, 4))],
+        [helper.make_tensor_value_info("result", onnx.TensorProto.FLOAT, None)],
+        [array(np.ones((2, 2, 1, 1), np.int8), "stored"), array(np.float32(0.5), "scale")],
+    )
+    path = tmp_path / "small.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10), str(path))
+    verdicts = {operator.name: read_list("nnapi").verdict(operator).what for operator in operators_of(path)}
+    assert verdicts["constant"] == NATIVE != verdicts["computed"]

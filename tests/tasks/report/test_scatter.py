@@ -71,12 +71,24 @@ def test_ranks_here_and_on_a_device(shown, chromium, tmp_path):
     }
     notes = chromium.texts("#benchmark .note")
     assert notes[1].startswith("The front on <i>phone: <b>1, <b>2. No other is faster at an equal or better mAP.")
+    assert "Not ranked: <b>0; run.log says why" in notes[1] and "Not ranked" not in notes[2]
     assert "The front on the machine that measured: <b>2" in notes[2] and "2 of 3 are beaten" in notes[2]
     heads = chromium.texts("#benchmark table:first-of-type th")
     assert heads[:5] == ["name", "rank on <i>phone", "rank", "mAP", "<i>phone ms"]
     assert chromium.texts("#scores") == []
     labels = chromium.texts(".scatter text")
     assert "0.5005" in labels and labels.count("0.501") <= 2  # close scores have digits enough
+
+
+def test_the_longer_bar_has_the_larger_number(shown, chromium):
+    """Medians of stages do not add up to the median of the whole, which the bar shows."""
+    stages = {"prepare_p50_ms": 60.0, "network_p50_ms": 2.0, "finish_p50_ms": 0.0}
+    rows = [{"name": "larger", **ROW, **TIMES, **stages, "whole_p50_ms": 90.0}]
+    rows += [{"name": "smaller", **ROW, **TIMES, **stages, "network_p50_ms": 40.0, "whole_p50_ms": 45.0}]
+    shown(benchmark_json=rows)
+    script = "return [...document.querySelectorAll('.time .parts')].map((bar) => [...bar.querySelectorAll('i')]"
+    widths = chromium.run(f"{script}.reduce((sum, part) => sum + parseFloat(part.style.width), 0))")
+    assert widths == pytest.approx([80, 40])
 
 
 def test_names_that_would_lie_on_each_other_are_left_out(shown, chromium):
