@@ -39,6 +39,7 @@ from tasks.engine.freezing import freeze, loaded_norms
 from tasks.engine.holdout_checks import check_same_split, check_unseen
 from tasks.engine.learner import Learner
 from tasks.engine.metadata import SaveMetadata
+from tasks.engine.narrow_maps import WidenNarrowMaps
 from tasks.engine.norms import AdaptStatistics, estimate_again
 from tasks.engine.pace import KeepPace
 from tasks.engine.pictures import Pictures
@@ -340,6 +341,7 @@ def fit(
         *([AdaptStatistics()] if run.learner.finetune.norms == "adapt" else []),
         *([TowardsStart(resume)] if run.learner.finetune.towards_start else []),
         SlowStatistics(),
+        WidenNarrowMaps(),
         *([] if from_mean is None else [from_mean]),
         *([] if compiled is None else [compiled]),
         NoteBroken(run.data.max_broken, splits.broken),
