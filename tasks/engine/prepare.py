@@ -23,6 +23,7 @@ from tasks.engine.build import build, build_data
 from tasks.engine.freezing import freeze
 from tasks.engine.holdout_checks import check_unseen
 from tasks.engine.learner import Learner
+from tasks.engine.memory import TOO_FEW
 from tasks.engine.quiet import loud_lightning, quiet_lightning
 from tasks.engine.rates import without_effect
 from tasks.engine.rounding.attach import prepare_rounding
@@ -147,7 +148,7 @@ def try_step(learner: Learner, batch: Any) -> None:
         try:
             trial.balance(trial.losses(batch), trial.shared)
         except ValueError as error:
-            if "more than 1 value per channel" not in str(error):
+            if TOO_FEW not in str(error):
                 raise
             raise UserError(
                 "a map of 1×1 cannot be normalised over one image: raise data.batch_size"
