@@ -59,6 +59,7 @@ FILES = {  # what single files may import beside, or (with "only") instead
     "backbones.command": "rich heads.classification",
     "backbones.errors": "only",
     "backbones.formula": "rich",
+    "backbones.logs": "only",
     "backbones.manifold": "matplotlib",
     "backbones.printing": "rich",
     "backbones.published.weights": "only",
