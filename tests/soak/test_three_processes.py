@@ -12,6 +12,7 @@ from tests.tasks.app.test_distributed import run
 from tests.tasks.classify.test_command import TINY
 from tests.tasks.segment.test_command import assert_same, state
 
+SHORT = ("data.repeat=4", "trainer.max_epochs=2", "pictures=0")
 PARTS = ("state_dict", "current_model_state", "optimizer_states")
 THREE = ("trainer.accelerator=cpu", "trainer.devices=3")
 
@@ -20,7 +21,7 @@ pytestmark = pytest.mark.soak
 
 @pytest.mark.parametrize(("strategy", "same"), [("ddp_find_unused_parameters_true", True), ("ddp", False)])
 def test_three_processes_resumed(strategy: str, same: bool, tmp_path: Path) -> None:
-    more = (f"dataset.root={write_folders(tmp_path / 'folders')}", "data.repeat=4", "trainer.max_epochs=2", "pictures=0")
+    more = (f"dataset.root={write_folders(tmp_path / 'folders')}", *SHORT)
     how = (*THREE, f"trainer.strategy={strategy}")
     whole, begun, rest = (tmp_path / name for name in ("whole", "begun", "rest"))
     run("classify", *TINY, *more, *how, f"hydra.run.dir={whole}")
