@@ -1,13 +1,11 @@
 """Weights by name: torchvision's, timm's and files of the Hugging Face Hub; fetched only when asked for by name."""
 
 import hashlib
-import logging
 import os
 import re
 import ssl
 import urllib.request
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError, URLError
@@ -16,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from backbones.base import Backbone
+from backbones.logs import errors_only
 from backbones.published.shapes import uninitialised
 from backbones.published.weights import ROWS
 from backbones.safetensors_file import read_safetensors
@@ -101,7 +100,7 @@ def downloaded(repository: str, file: str, revision: str | None, what: str) -> P
     why = offline_reason()
     unreachable = "" if why else unreachable_hub()
     try:
-        with quiet_hub():
+        with errors_only("huggingface_hub"):  # of its retries: what becomes of them is an error of ours
             path = Path(hf_hub_download(repository, file, revision=revision, local_files_only=bool(why or unreachable)))
     except Exception as error:  # huggingface_hub's, its HTTP client's and the system's have nothing in common
         if why:
@@ -138,18 +137,6 @@ def unreachable_hub() -> str:
     except OSError as error:
         return error.strerror or str(error)
     return ""
-
-
-@contextmanager
-def quiet_hub() -> Iterator[None]:
-    """Leave the Hub's retries unsaid: what becomes of them is an error of ours."""
-    logger = logging.getLogger("huggingface_hub")
-    before = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(before)
 
 
 def timm_weights(name: str, backbone: Backbone) -> tuple[dict[str, Tensor], tuple[str, ...]]:

@@ -233,7 +233,9 @@ def command(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) 
 
     def run(name: str, *arguments: str) -> Result:
         monkeypatch.setattr(sys, "argv", [f"tasks.{name}", *arguments])
-        monkeypatch.setattr("tasks.engine.train.keep_freed_memory", lambda: False)  # it would hold for all later tests
+        monkeypatch.setattr(
+            "tasks.engine.prepare.keep_freed_memory", lambda: False
+        )  # it would hold for all later tests
         monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
         capfd.readouterr()
         status = 0

@@ -8,15 +8,15 @@ import { pathToFileURL } from "node:url";
 import ort from "onnxruntime-node";
 
 const [folder, file] = process.argv.slice(2);
-if (!file) throw new Error("node predict.mjs <folder of the export> <photo.ppm>");
+if (!file) end("node predict.mjs <folder of the export> <photo.ppm>");
 const { decode, namesOf, prepare, problemOf } = await import(pathToFileURL(join(resolve(folder), "decode.js")));
 const model = JSON.parse(readFileSync(join(folder, "model.json"), "utf8"));
 const problem = problemOf(model);
-if (problem) throw new Error(`model.json: ${problem}`);
+if (problem) end(`model.json: ${problem}`);
 
 const bytes = readFileSync(file);
 const start = /^P6\s+(\d+)\s+(\d+)\s+255\s/.exec(bytes.toString("latin1", 0, 64));
-if (!start) throw new Error(`${file} is no PPM of 8 bits`);
+if (!start) end(`${file} is no PPM of 8 bits`);
 const [header, width, height] = start;
 const photo = { data: bytes.subarray(header.length), width: Number(width), height: Number(height) };
 
@@ -34,4 +34,9 @@ for (const [task, own] of Object.entries(found)) {
     }
   } else if (own.labels) console.log(task, own.size, "pixels of", names[own.labels[0]], "and others");
   else console.log(task, own);
+}
+
+function end(line) {
+  console.error(`error: ${line}`);
+  process.exit(2);
 }

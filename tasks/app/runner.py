@@ -109,7 +109,7 @@ def run_with_data(settings: Settings, typed: Sequence[str], folder: Path) -> Non
     if early:  # independent of the checkpoint's heads and data; mistakes show before torch is imported
         run, dataset = open_dataset(run, settings, first)
     from tasks.app.budget import check_budget
-    from tasks.engine import train, weights
+    from tasks.engine import prepare, scoring, train, weights
 
     asked, (run, trained) = run, weights.with_checkpoint(run, typed)
     settings = Settings.of(run)
@@ -142,12 +142,12 @@ def run_with_data(settings: Settings, typed: Sequence[str], folder: Path) -> Non
         if first:
             report(finish(folder, state="finished"))
         return
-    prepared = train.prepare(run, dataset)
+    prepared = prepare.prepare(run, dataset)
     if run.mode == "train":
         check_budget(settings.command.budget, prepared.learner, prepared.costs)
         train.train(run, prepared, dataset, folder)
     elif run.source.model is None:
-        train.evaluate(run, prepared, folder)
+        scoring.evaluate(run, prepared, folder)
     else:
         from tasks.deploy.evaluate import evaluate
 

@@ -48,5 +48,5 @@ class Connection:
             return None
         try:
             return [message for line in lines if isinstance(message := json.loads(line), dict)]
-        except ValueError:
+        except (ValueError, RecursionError):  # the latter for deep nesting
             return None  # not one of ours

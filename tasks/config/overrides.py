@@ -134,7 +134,7 @@ def resume_signature(tree: Tree) -> dict[str, Any]:
     for key in (*RESUME_KEYS, *infos()):
         found.update(leaves(select(tree if key == "scheduler" else whole, key), key))
     found.pop("optimizer.fused", None)  # another way to the same
-    if (images := BatchSettings.of(whole).images) is not None:  # shared out anew, among other processes too
+    if (images := BatchSettings.of(whole).images) is not None:  # other processes may share the same steps
         found |= {"data.batch_size": None, "trainer.accumulate_grad_batches": None, "data.global_batch": images}
     return found
 

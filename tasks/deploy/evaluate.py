@@ -10,8 +10,9 @@ from tasks.deploy.parity_check import check_parity
 from tasks.deploy.reference import reference_of
 from tasks.deploy.runners.opening import open_runner
 from tasks.deploy.settings import ExportSettings
+from tasks.engine.prepare import Prepared
+from tasks.engine.scoring import score
 from tasks.engine.settings import Run
-from tasks.engine.train import Prepared, score
 from tasks.engine.weights import load_for_inference
 
 

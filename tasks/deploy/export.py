@@ -34,9 +34,9 @@ from tasks.deploy.settings import ExportSettings
 from tasks.deploy.writers.by_format import WRITERS
 from tasks.deploy.written import open_written
 from tasks.engine.learner import Learner
+from tasks.engine.prepare import build_all
 from tasks.engine.rounding.rounding import Rounding
 from tasks.engine.settings import Run
-from tasks.engine.train import build_all
 from tasks.engine.weights import load_for_inference
 from tasks.page.folder import write_page
 

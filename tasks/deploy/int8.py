@@ -24,8 +24,8 @@ from tasks.deploy.runners.opening import open_runner
 from tasks.deploy.samples import pixels
 from tasks.deploy.settings import ExportSettings
 from tasks.engine.learner import Learner
+from tasks.engine.scoring import scored
 from tasks.engine.settings import TrainerSettings
-from tasks.engine.train import scored
 
 SHOWN = 12  # rows of the printed table of layers
 

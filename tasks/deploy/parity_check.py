@@ -33,8 +33,8 @@ from tasks.deploy.reference import Reference
 from tasks.deploy.runners.runner import Runner
 from tasks.deploy.settings import ExportSettings
 from tasks.deploy.verdict import judge
+from tasks.engine.scoring import scored
 from tasks.engine.settings import TrainerSettings
-from tasks.engine.train import scored
 
 SAME_SCORE = 5e-4  # equal to three decimals
 SUPPRESSED = 4  # images on which the suppression of both sides is compared

@@ -16,6 +16,8 @@ from tasks.common.errors import BEST, LAST
 from tasks.config.tree import Tree, resolved
 from tasks.data.loading.splits import Splits
 from tasks.engine import train as training
+from tasks.engine.prepare import build_all, prepare
+from tasks.engine.scoring import scored
 from tasks.engine.settings import Run
 from tasks.search.networks import Networks
 
@@ -82,7 +84,7 @@ def train(run: Run, splits: Splits, folder: Path, score: str) -> Trained:
     folder.mkdir(parents=True, exist_ok=True)
     tree = resolved(run.stored, run.output_dir)
     (folder / "config.yaml").write_text(yaml.safe_dump(tree, allow_unicode=True, sort_keys=False), encoding="utf-8")
-    training.train(run, training.prepare(run, splits), splits, folder)
+    training.train(run, prepare(run, splits), splits, folder)
     used = read(folder / "training.json")
     scored = read(folder / "metrics.json")
     return Trained(float(scored[score]), used["seconds"], used["last_epoch_seconds"], scored["seconds"])
@@ -106,9 +108,9 @@ def keep_trained(folder: Path) -> None:
 def seed_score(run: Run, splits: Splits, score: str) -> float:
     """Score the seed, which is the search's checkpoint, on the validation images."""
     path = str(run.source.checkpoint)
-    learner, data, _ = training.build_all(run, splits)
+    learner, data, _ = build_all(run, splits)
     load_state(learner, open_checkpoint(path, run.task), path)
-    return float(training.scored(run.trainer, learner, data)[score])
+    return float(scored(run.trainer, learner, data)[score])
 
 
 def read(path: Path) -> Any:

@@ -126,7 +126,7 @@ def test_a_command_runs(line, workspace, tmp_path, monkeypatch, capfd):
     for name in (VARIABLE, FOLDER):  # what a command sets is forgotten
         monkeypatch.setenv(name, "")
     folders_of.cache_clear()
-    monkeypatch.setattr("tasks.engine.train.keep_freed_memory", lambda: False)
+    monkeypatch.setattr("tasks.engine.prepare.keep_freed_memory", lambda: False)
     monkeypatch.setattr(sys, "argv", [line.module, *made_small(line, tmp_path / "run")])
     monkeypatch.syspath_prepend(str(ROOT))
     status = 0

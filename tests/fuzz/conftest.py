@@ -59,7 +59,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_
     def begins(*_: object, **__: object) -> None:
         raise TrainingBegins
 
-    monkeypatch.setattr("tasks.engine.train.keep_freed_memory", lambda: False)
+    monkeypatch.setattr("tasks.engine.prepare.keep_freed_memory", lambda: False)
     monkeypatch.setattr("tasks.engine.train.fit", begins)
     monkeypatch.chdir(tmp_path)  # where a command line may write that has lost its folder
 

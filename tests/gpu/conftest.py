@@ -30,10 +30,3 @@ def device() -> str:
 def exact_float32(monkeypatch: pytest.MonkeyPatch) -> None:
     """No TF32 in convolutions, whose ten bits of mantissa would decide ties otherwise than a CPU."""
     monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
-
-
-@pytest.fixture(autouse=True)
-def sound_bf16(monkeypatch: pytest.MonkeyPatch) -> None:
-    """On the CPU without oneDNN: its bf16 kernels gave a channels_last detector other losses each time, also NaN."""
-    if ON_CPU:
-        monkeypatch.setattr(torch.backends.mkldnn, "enabled", False)

@@ -1,6 +1,5 @@
 """The rounding of int8 inside a network: torchao's fake quantisation, where a format's files have it."""
 
-import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -9,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from backbones.logs import errors_only
 from tasks.common.errors import UserError
 from tasks.engine.rounding.calls import WEIGHTED, NamedCalls
 from tasks.engine.rounding.places import Places
@@ -16,18 +16,6 @@ from tasks.engine.rounding.settings import needs_torchao
 
 FOLLOW = 0.01  # of a batch's extremes, in the moving average of a range
 Limit = float | list[float]  # of a range; a list has one for each channel
-
-
-@contextmanager
-def without_warnings() -> Iterator[None]:
-    """Hide what importing torchao warns of: a call of its own that PyTorch no longer needs."""
-    log = logging.getLogger("torch.utils._pytree")
-    level = log.level
-    log.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        log.setLevel(level)
 
 
 class Rounding(nn.Module):
@@ -44,7 +32,7 @@ class Rounding(nn.Module):
 
     def __init__(self, places: Places, form: str, mean: Tensor, std: Tensor) -> None:
         super().__init__()
-        with needs_torchao(), without_warnings():
+        with needs_torchao(), errors_only("torch.utils._pytree"):  # of a call that PyTorch no longer needs
             from torchao.quantization.pt2e import (
                 FakeQuantize,
                 FixedQParamsFakeQuantize,

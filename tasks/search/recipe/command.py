@@ -14,7 +14,7 @@ from tasks.common.cpu import cores
 from tasks.common.errors import Stopped
 from tasks.config.overrides import typed_keys
 from tasks.data.loading.splits import Splits
-from tasks.engine import train as training
+from tasks.engine.prepare import build_all
 from tasks.engine.settings import Run
 from tasks.search.recipe.budget import within_budget
 from tasks.search.recipe.held_out import scored_apart
@@ -42,7 +42,7 @@ def search_recipe(run: Run, settings: RecipeSettings, splits: Splits, folder: Pa
     if run.data.workers is None:
         run = changed(run, {"data.workers": min(8, max(0, len(cores()) // workers - 1))})
     run = changed(run, FIXED)
-    learner, data, _ = training.build_all(run, splits)
+    learner, data, _ = build_all(run, splits)
     size = data.input_size()
     space = Space(run.stored, settings, size, lambda other: within_budget(run, learner, other), typed_keys(typed))
     known = identity(run, splits) | {f"{key}, typed": True for key in space.kept}

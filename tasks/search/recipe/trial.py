@@ -13,9 +13,10 @@ from lightning import Callback, Trainer
 from tasks.common.errors import Diverged
 from tasks.config.tree import has, put
 from tasks.data.loading.splits import Splits
-from tasks.engine import train as training
 from tasks.engine.build import build_data
+from tasks.engine.prepare import prepare, ready
 from tasks.engine.settings import Run
+from tasks.engine.train import fit
 from tasks.search.recipe.study import RUNGS
 
 TIMED = 8  # batches of the trial that times a step
@@ -105,10 +106,10 @@ def train_trial(run: Run, splits: Splits, folder: Path, callback: Callback) -> N
     Raises:
         UserError: for what the real command would refuse; Diverged for a loss that is not finite, or has exploded.
     """
-    learner, data, *_ = prepared = training.prepare(run, splits)
-    metadata = training.ready(run, prepared, splits, folder)
+    learner, data, *_ = prepared = prepare(run, splits)
+    metadata = ready(run, prepared, splits, folder)
     try:
-        exploded = training.fit(run, learner, data, metadata, splits, folder, callbacks=[callback])
+        exploded = fit(run, learner, data, metadata, splits, folder, callbacks=[callback])
     finally:
         shutil.rmtree(folder / "checkpoints", ignore_errors=True)
     if exploded:

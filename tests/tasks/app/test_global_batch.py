@@ -24,9 +24,9 @@ PLAIN = (
 @pytest.fixture
 def norms_as_scored(monkeypatch):
     """Networks whose outputs for an image depend on that image alone, so that passes can be compared."""
-    from tasks.engine import train
+    from tasks.engine import prepare
 
-    freeze = train.freeze
+    freeze = prepare.freeze
 
     def with_norms(learner, reinitialized):
         freeze(learner, reinitialized)
@@ -34,7 +34,7 @@ def norms_as_scored(monkeypatch):
         learner.frozen_modules = frozenset(norms)
         learner.train()
 
-    monkeypatch.setattr(train, "freeze", with_norms)
+    monkeypatch.setattr(prepare, "freeze", with_norms)
 
 
 @pytest.fixture

@@ -141,7 +141,7 @@ def test_a_silent_process_counts_as_lost(group):
 
 
 STRANGERS = (
-    *(b"GET / HTTP/1.1\r\n\r\n", b"[1]\n", b"x" * 10_000),
+    *(b"GET / HTTP/1.1\r\n\r\n", b"[1]\n", b"x" * 10_000, b"[" * 8_000 + b"\n"),
     *(b'{"job": "another", "name": "x"}\n', b'{"end": "x"}\n'),
 )
 

@@ -10,7 +10,8 @@ from PIL import Image
 from tasks.common.errors import Stopped, UserError
 from tasks.data.loading.label_counts import counts_of, histogram
 from tasks.engine.report import WriteReport
-from tasks.engine.train import end_of, write_results
+from tasks.engine.scoring import write_results
+from tasks.engine.train import end_of
 from tasks.report.process import has_ended
 from tasks.report.write import note, write_report
 

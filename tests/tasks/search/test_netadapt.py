@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from backbones.table_file import read_table
-from tasks.engine import train
+from tasks.engine import prepare
 
 QUICK = (
     "cpu.keep_freed_memory=false",
@@ -60,8 +60,8 @@ def test_a_checkpoint_is_narrowed_trained_and_compared(task, seed, command, tmp_
     widths = ["search.widths=[equal]", "search.longer=true", "search.minutes=0.01"] if task == "classify" else []
     repeated = ["search.repeats=2"] if task == "classify" else []
     taught = ["distill.teacher=seed"] if task == "segment" else []
-    given, teachers = train.give_teacher, []
-    monkeypatch.setattr(train, "give_teacher", lambda *all: (teachers.append(all[0].teacher), given(*all)))
+    given, teachers = prepare.give_teacher, []
+    monkeypatch.setattr(prepare, "give_teacher", lambda *all: (teachers.append(all[0].teacher), given(*all)))
     run = command(
         "search",
         *SEARCH,
