@@ -1,5 +1,6 @@
 """Loads the weights that a network starts from or is scored with."""
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,13 +19,15 @@ from tasks.checkpoint.metadata import REINITIALIZED
 from tasks.common.console import report
 from tasks.common.errors import UserError
 from tasks.config.heads import head_configs, is_multitask, with_data_sets
-from tasks.config.overrides import add_heads, apply_overrides, left_behind, typed_keys
+from tasks.config.overrides import add_heads, apply_overrides, leaves, left_behind, typed_keys
 from tasks.config.tree import Tree, put, select
 from tasks.engine.learner import Learner
 from tasks.engine.load_report import LoadReport, NotNeeded, Reinitialized, shapes_of
 from tasks.engine.resume_checks import check_resumable
 from tasks.engine.rounding.attach import attach
 from tasks.engine.settings import Run
+
+MOST = 4  # settings that a message names
 
 
 def with_checkpoint(run: Run, overrides: Sequence[str]) -> tuple[Run, list[str]]:
@@ -150,7 +153,10 @@ def start(run: Run, learner: Learner, folder: Path | None = None) -> list[str]:
             raise UserError(f"{name}.frozen=true, but {path} knows other classes than the data set")
     state = checkpoint["state_dict"]
     ours = learner.state_dict()
-    new = start_from(learner, checkpoint, path, other)
+    try:
+        new = start_from(learner, checkpoint, path, other)
+    except UserError as error:
+        raise UserError(f"{error}{other_network(checkpoint['mobilevision']['config'], run.stored)}") from None
     added = [name for name in learner.tasks if name not in trained]
     found = LoadReport.of_state(path, ours, state, new, learner.backbone, ignored=BALANCE)
     dropped = [name for name in trained if name not in learner.tasks]
@@ -158,6 +164,26 @@ def start(run: Run, learner: Learner, folder: Path | None = None) -> list[str]:
     if folder is not None:
         found.write(folder)
     return new
+
+
+def other_network(theirs: Tree, ours: Tree) -> str:
+    """How the settings of a checkpoint's network differ from ours, in a few words; "" if they do not."""
+    found = []
+    for part in ("backbone", "head"):
+        trained, here = (dict(leaves(select(tree, part), part)) for tree in (theirs, ours))
+        kind = f"{part}._target_"
+        if trained.get(kind) != here.get(kind):
+            names = [str(each.get(kind)).rpartition(".")[2] for each in (trained, here)]
+            found.append(f"{part} {names[0]} (here {names[1]})")
+        else:
+            shared = [key for key in trained if key in here and trained[key] != here[key]]
+            found += [f"{key}={written(trained[key])} (here {written(here[key])})" for key in shared]
+    return f"; it was trained with {', '.join(found[:MOST])}" if found else ""
+
+
+def written(value: Any) -> str:
+    """A setting as it is typed."""
+    return json.dumps(value).strip('"')
 
 
 def new_heads(learner: Learner) -> list[str]:

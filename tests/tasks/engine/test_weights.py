@@ -2,6 +2,7 @@
 
 import copy
 import json
+import re
 from types import SimpleNamespace
 
 import pytest
@@ -46,6 +47,21 @@ def saved(tmp_path_factory):
 def same(learner, state):
     """Names of the tensors that are equal to those of a state."""
     return {name for name, tensor in learner.state_dict().items() if torch.equal(tensor, state[name])}
+
+
+@pytest.mark.parametrize(
+    ("other", "told"),
+    [
+        ("backbone.width=0.5", "backbone.width=0.35 (here 0.5)"),
+        ("backbone=mobilenet_v2", "backbone MobileNetV3 (here MobileNetV2)"),
+        ("head.hidden=24", "head.hidden=16 (here 24)"),
+    ],
+)
+def test_another_network_is_named_by_its_settings(saved, other, told):
+    path, _ = saved
+    learner, run = made(THREE, 1, f"checkpoint={path}", other)
+    with pytest.raises(UserError, match=rf"is of another network: .*; it was trained with {re.escape(told)}$"):
+        start(run, learner)
 
 
 def test_a_training_starts_from_all_weights_of_the_same_classes(saved, capsys):
