@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from backbones.weight_files import published_file
 from tasks.common.delegates import FORMAT_OF
-from tasks.common.errors import UserError, check_file, suggestion
+from tasks.common.errors import UserError, check_file, not_one_of, suggestion
 from tasks.common.formats import OUTPUTS
 from tasks.common.plugins import take_from
 from tasks.lint.files.opening import READ_BY, runtime_of
@@ -91,7 +91,7 @@ def one_of(key: str, value: str | None, choices: Sequence[str] | dict[str, bool]
     if value is None:
         raise UserError(f"{key}=… is needed: one of {', '.join(choices)}")
     if value not in choices:
-        raise UserError(f"{key}={value} is not one of {', '.join(choices)}{suggestion(value, choices)}")
+        raise UserError(f"{key}={value} {not_one_of(value, choices)}")
     return value
 
 
