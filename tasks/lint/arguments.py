@@ -12,6 +12,7 @@ from tasks.common.plugins import take_from
 from tasks.lint.files.opening import READ_BY, runtime_of
 
 KEYS = ("model", "checkpoint", "target", "outputs", "size", "rewrite", "measure")
+LONGEST = 2**14  # pixels of a side, as of export.size
 SWITCHES = {"true": True, "false": False}
 
 
@@ -98,6 +99,7 @@ def one_of(key: str, value: str | None, choices: Sequence[str] | dict[str, bool]
 def size_of(text: str) -> tuple[int, int]:
     """[height,width] as numbers; raises a UserError for anything else."""
     sides = text.strip("[]").split(",")
-    if len(sides) != 2 or not all(side.strip().isdecimal() and int(side) > 0 for side in sides):
-        raise UserError(f"size={text}: [height,width] is needed")
-    return int(sides[0]), int(sides[1])
+    numbers = [int(side) for side in sides if side.strip().isdecimal() and len(side) < 9]
+    if len(sides) != 2 or len(numbers) != 2 or not all(0 < number <= LONGEST for number in numbers):
+        raise UserError(f"size={text[:60]}: [height,width] is needed, each from 1 to {LONGEST:,}")
+    return numbers[0], numbers[1]
