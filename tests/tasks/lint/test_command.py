@@ -143,7 +143,7 @@ def test_damaged_files_are_one_line(lint, tmp_path, suffix):
 
 def test_odd_bytes_in_an_onnx_file_are_one_line(lint, graph_file):
     path = graph_file(("Resize", {"mode": "linear"}))
-    path.write_bytes(path.read_bytes().replace(b"linear", b"\xff\xfeear"))  # no text
+    path.write_bytes(path.read_bytes().replace(b"linear", b"\xff\xfenear"))  # no text
     for given in ([], ["measure=false"]):
         status, told = lint(f"model={path}", "target=webgpu", *given)
         assert status == 2 and told.startswith(f"error: {path} cannot be opened: ") and told.count("\n") == 1
