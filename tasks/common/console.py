@@ -1,5 +1,6 @@
 """How a command's process behaves: printing never fails, and signals end it cleanly."""
 
+import errno
 import multiprocessing
 import signal
 import sys
@@ -16,6 +17,11 @@ from tasks.common.ranks import is_first
 Result = TypeVar("Result")
 Item = TypeVar("Item")
 SIGNALS = (signal.SIGINT, signal.SIGTERM, *([signal.SIGUSR1] if hasattr(signal, "SIGUSR1") else []))  # SLURM's warning
+
+OF_PATHS = (  # what a user can do something about: not ENOENT, which is a file of ours that is gone
+    *(errno.ENAMETOOLONG, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.EROFS),
+    *(errno.ENOSPC, errno.EDQUOT),
+)
 
 
 def report(line: str) -> None:
@@ -55,7 +61,7 @@ def run_command(main: Callable[[], Result]) -> Result:
 
 @contextmanager
 def refusing(*others: type[Exception]) -> Iterator[None]:
-    """Print a user error in one line and exit with status 2.
+    """Print a user error, or what the system has against a path, in one line and exit with status 2.
 
     Args:
         others: further types of errors that are the user's here.
@@ -64,8 +70,15 @@ def refusing(*others: type[Exception]) -> Iterator[None]:
     try:
         yield
     except kinds as error:
-        print(visible(f"error: {error}"), file=sys.stderr)
-        raise SystemExit(2) from None
+        told = str(error)
+    except OSError as error:
+        if error.errno not in OF_PATHS or error.filename is None:
+            raise
+        told = f"{error.filename}: {(error.strerror or '').lower()}"
+    else:
+        return
+    print(visible(f"error: {told}"), file=sys.stderr)
+    raise SystemExit(2)
 
 
 @contextmanager

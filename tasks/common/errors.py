@@ -86,6 +86,14 @@ class Stopped(BaseException):
 
 
 def suggestion(name: object, names: Iterable[str]) -> str:
-    """' (did you mean …?)' with the closest names, or ''."""
-    near = difflib.get_close_matches(str(name), list(names), n=3, cutoff=0.5)
-    return f" (did you mean {' or '.join(near)}?)" if near else ""
+    """' (did you mean …?)' with the closest names, in capitals or not, or ''."""
+    by_lower = {each.lower(): each for each in names}
+    word = str(name).lower()
+    near = [word] if word in by_lower else difflib.get_close_matches(word, list(by_lower), n=3, cutoff=0.5)
+    return f" (did you mean {' or '.join(by_lower[each] for each in near)}?)" if near else ""
+
+
+def not_one_of(value: object, names: Iterable[str]) -> str:
+    """'is not one of a, b', and the closest of them, of a value of which only these are allowed."""
+    names = list(names)
+    return f"is not one of {', '.join(names)}{suggestion(value, names)}"

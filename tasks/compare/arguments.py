@@ -9,7 +9,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 
 from tasks.common.cpu import cores
-from tasks.common.errors import UserError
+from tasks.common.errors import UserError, suggestion
 from tasks.common.task_info import infos
 from tasks.common.typed import listed, seeds_of, whole
 
@@ -103,7 +103,7 @@ def options_of(arguments: Sequence[str]) -> tuple[dict[str, str], list[str]]:
             continue
         name, is_pair, value = word.partition("=")
         if name not in OPTIONS:
-            raise UserError(f"{word}: no such option; there are {', '.join(OPTIONS)}")
+            raise UserError(f"{word}: no such option{suggestion(word, OPTIONS)}; there are {', '.join(OPTIONS)}")
         if name in own:
             names = [name, *(f"{key}=…" for key, same in AS_KEYS.items() if same == name)]
             raise UserError(f"{' or '.join(names)} is given twice")

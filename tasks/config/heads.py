@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from tasks.common.errors import UserError
+from tasks.common.errors import UserError, not_one_of
 from tasks.common.task_info import infos
 from tasks.config.tree import Tree
 
@@ -62,7 +62,7 @@ def check_heads(tree: Tree) -> None:
             raise UserError(f"heads={heads} is not a list of some of {choices}, or null")
         for name in heads:
             if name not in infos():
-                raise UserError(f"heads: {name} is not one of {choices}")
+                raise UserError(f"heads: {name} {not_one_of(name, infos())}")
             if heads.count(name) > 1:
                 raise UserError(f"heads={heads} names {name} twice")
     for name, info in infos().items() if is_multitask(tree) else ():

@@ -18,7 +18,7 @@ from torch import nn
 
 from tasks.app.resolve import composed
 from tasks.common.console import run_command
-from tasks.common.errors import UserError
+from tasks.common.errors import UserError, not_one_of
 from tasks.common.task_info import infos, nameless
 from tasks.data.transforms.letterbox import Stretch
 from tasks.deploy.describe import describe
@@ -46,7 +46,7 @@ def main(formats: Sequence[str]) -> int:
         return 0
     for name in formats:
         if name not in WRITERS:
-            print(f"error: {name} is not one of {', '.join(WRITERS)}", file=sys.stderr)
+            print(f"error: {name} {not_one_of(name, WRITERS)}", file=sys.stderr)
             return 2
     names = {str(path).removesuffix(".yaml") for path in names_of("backbone")}
     backbones = sorted(names - {"table"})  # which needs a file

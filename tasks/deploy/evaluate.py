@@ -6,6 +6,7 @@ from pathlib import Path
 from tasks.checkpoint.manifest import read_manifest
 from tasks.common.console import report
 from tasks.deploy.exported_learner import ExportedLearner
+from tasks.deploy.golden import of_golden
 from tasks.deploy.parity_check import check_parity
 from tasks.deploy.reference import reference_of
 from tasks.deploy.runners.opening import open_runner
@@ -36,5 +37,6 @@ def evaluate(
     report(f"model     {path}: {manifest['runtime']}, {manifest['precision']}, {manifest['outputs']} outputs")
     if run.source.checkpoint is not None:
         reference = reference_of(asked, typed, manifest, run.upright)
-        check_parity(reference, settings, run.trainer, data, manifest, runner, folder, path.parent)
+        golden = of_golden(path, manifest, runner)
+        check_parity(reference, settings, run.trainer, data, manifest, runner, folder, path.parent, more=golden)
     score(run, ExportedLearner(learner, runner, manifest), data, costs, folder)

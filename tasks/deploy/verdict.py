@@ -55,7 +55,7 @@ def remedy(row: Difference, settings: ExportSettings, precision: str) -> str:
     keep = "export.gate=warn keeps the file"
     if settings.gate == "warn":
         keep = "it was kept, as export.gate=warn says"
-    if precision != "int8":
+    if precision != "int8" or row.note:  # a description, a decoder or a golden image is no better for it
         return keep
     mixed = "export.mixed=true measures each layer and keeps the most sensitive ones in float"
     if settings.mixed:

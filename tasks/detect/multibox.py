@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from heads.boxes import decode, encode
 from heads.ssdlite import RawBoxes
 from tasks.common.distillation import binary_divergence, divergence
+from tasks.common.errors import not_one_of
 from tasks.detect.box_losses import OF_BOXES
 from tasks.detect.matchers import ByIoU, Matcher, Scene
 
@@ -92,7 +93,7 @@ class MultiBox(nn.Module, ABC):
     ) -> None:
         super().__init__()
         if box not in BOX_LOSSES:
-            raise ValueError(f"task.loss.box={box} is not one of {', '.join(BOX_LOSSES)}")
+            raise ValueError(f"task.loss.box={box} {not_one_of(box, BOX_LOSSES)}")
         if not 0 < threshold <= 1:
             raise ValueError(f"task.loss.threshold={threshold} must lie between 0 and 1")
         check_least("box_weight", box_weight, 0)

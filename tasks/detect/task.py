@@ -17,6 +17,7 @@ from heads.select import Select
 from heads.ssdlite import RawBoxes, SSDLite
 from heads.suppress import select_fixed
 from tasks.common.annotations import HOLE
+from tasks.common.errors import not_one_of
 from tasks.common.output import Found
 from tasks.common.records import Record
 from tasks.common.task import Task
@@ -65,7 +66,7 @@ class DetectTask(Task):
             raise ValueError(f"{type(built).__name__} gives no boxes; use head=ssdlite or another of that kind")
         self.head: SSDLite = built
         if evaluator not in EVALUATORS:
-            raise ValueError(f"task.evaluator={evaluator} is not one of {', '.join(EVALUATORS)}")
+            raise ValueError(f"task.evaluator={evaluator} {not_one_of(evaluator, EVALUATORS)}")
         if not isinstance(select, Select):
             raise ValueError(f"task.select={select} selects no boxes")
         self.criterion, self.select, self.evaluator = loss, select, evaluator

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from tasks.common.errors import UserError
+from tasks.common.errors import UserError, suggestion
 from tasks.common.labels import is_number
 from tasks.common.task_info import infos
 
@@ -230,7 +230,8 @@ def by_task(key: str, values: Mapping[str, float], names: Sequence[str], least: 
         raise ValueError(f"balance.{key}={values} is not a number for each of {', '.join(choices)}")
     for name, value in values.items():
         if name not in choices:
-            raise ValueError(f"balance.{key}.{name}: no such task; there are {', '.join(choices)}")
+            near = suggestion(name, choices)
+            raise ValueError(f"balance.{key}.{name}: no such task{near}; there are {', '.join(choices)}")
         if not is_number(value) or value < least:
             bound = "" if math.isinf(least) else f" from {least:g}"
             raise ValueError(f"balance.{key}.{name}={value} must be a number{bound}")

@@ -6,12 +6,18 @@ from typing import NamedTuple
 
 from backbones.weight_files import published_file
 from tasks.common.delegates import FORMAT_OF
+<<<<<<< HEAD
 from tasks.common.errors import UserError, check_file, suggestion
 from tasks.common.formats import FORMATS, OUTPUTS
+=======
+from tasks.common.errors import UserError, check_file, not_one_of, suggestion
+from tasks.common.formats import OUTPUTS
+>>>>>>> review-brk
 from tasks.common.plugins import take_from
 from tasks.lint.files.opening import READ_BY, runtime_of
 
 KEYS = ("model", "checkpoint", "target", "outputs", "size", "rewrite", "measure")
+LONGEST = 2**14  # pixels of a side, as of export.size
 SWITCHES = {"true": True, "false": False}
 
 
@@ -92,13 +98,14 @@ def one_of(key: str, value: str | None, choices: Sequence[str] | dict[str, bool]
     if value is None:
         raise UserError(f"{key}=… is needed: one of {', '.join(choices)}")
     if value not in choices:
-        raise UserError(f"{key}={value} is not one of {', '.join(choices)}{suggestion(value, choices)}")
+        raise UserError(f"{key}={value} {not_one_of(value, choices)}")
     return value
 
 
 def size_of(text: str) -> tuple[int, int]:
     """[height,width] as numbers; raises a UserError for anything else."""
     sides = text.strip("[]").split(",")
-    if len(sides) != 2 or not all(side.strip().isdecimal() and int(side) > 0 for side in sides):
-        raise UserError(f"size={text}: [height,width] is needed")
-    return int(sides[0]), int(sides[1])
+    numbers = [int(side) for side in sides if side.strip().isdecimal() and len(side) < 9]
+    if len(sides) != 2 or len(numbers) != 2 or not all(0 < number <= LONGEST for number in numbers):
+        raise UserError(f"size={text[:60]}: [height,width] is needed, each from 1 to {LONGEST:,}")
+    return numbers[0], numbers[1]

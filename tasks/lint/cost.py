@@ -8,8 +8,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+<<<<<<< HEAD
 from tasks.checkpoint.embedded import read_inside
 from tasks.deploy.runners.openvino import computed_in
+=======
+from tasks.deploy.runners.onnx import CPU
+>>>>>>> review-brk
 from tasks.deploy.runtimes import needed, openvino_core, readable
 from tasks.lint.files.executorch import seconds_of
 from tasks.lint.operators import Operator
@@ -58,9 +62,9 @@ def of_onnx(path: Path) -> Cost | None:
         import onnxruntime
     with tempfile.TemporaryDirectory() as folder, readable(path):
         options = onnxruntime.SessionOptions()
-        options.log_severity_level, options.intra_op_num_threads = 3, 1
+        options.log_severity_level, options.intra_op_num_threads = 4, 1  # what fails is raised, too
         options.enable_profiling, options.profile_file_prefix = True, str(Path(folder) / "profile")
-        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(str(path), options, providers=[CPU], enable_fallback=0)
         inputs = session.get_inputs()
         if any(not isinstance(side, int) for entry in inputs for side in entry.shape):
             session.end_profiling()

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tasks.common.console import refusing, run_command
-from tasks.common.errors import UserError
+from tasks.common.errors import UserError, not_one_of
 from tasks.common.task_info import infos
 from tasks.common.typed import seeds_of
 from tasks.multitask.arguments import spelled_out
@@ -121,7 +121,7 @@ def heads_of(value: str) -> list[str] | None:
     heads = [name.strip() for name in value[1:-1].split(",")]
     for name in heads:
         if name not in infos():
-            raise UserError(f"heads={value}: {name or 'nothing'} is not one of {choices}")
+            raise UserError(f"heads={value}: {name or 'nothing'} {not_one_of(name, infos())}")
         if heads.count(name) > 1:
             raise UserError(f"heads={value} names {name} twice")
     several(heads)

@@ -66,7 +66,7 @@ def given(arguments: Sequence[str]) -> dict[str, str]:
         if not found.get(key):
             raise UserError(f"{key}=… is missing: {what}")
     threads = found.get("threads", "1")
-    if not (threads.isascii() and threads.isdigit() and 1 <= int(threads[:9]) <= MOST_THREADS):
+    if not (threads.isascii() and threads.isdigit() and len(threads) < 9 and 1 <= int(threads) <= MOST_THREADS):
         raise UserError(f"threads={threads}: a whole number from 1 to {MOST_THREADS:,}")
     return found
 

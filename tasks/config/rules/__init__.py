@@ -1,9 +1,11 @@
 """Rules for single values of the configuration: a check, and a description of what is allowed."""
 
 import math
+import re
 from collections.abc import Callable
 from typing import Any
 
+from tasks.common.errors import suggestion
 from tasks.common.labels import is_number
 
 Rule = tuple[Callable[[Any], bool], str]
@@ -74,6 +76,14 @@ def ascending(rule: Rule) -> Rule:
     """A rule: two values that satisfy another rule, in ascending order."""
     holds, text = list_of(rule, 2)
     return lambda v: holds(v) and v[0] <= v[1], f"{text}, the lower one first"
+
+
+def meant(value: object, rule: Rule) -> str:
+    """' (did you mean …?)' for a text that violates a rule, from words of its description that it accepts; or ''."""
+    holds, text = rule
+    if not isinstance(value, str):
+        return ""
+    return suggestion(value, (word for word in re.findall(r"[\w.-]+", text) if holds(word)))
 
 
 SWITCH: Rule = (lambda v: isinstance(v, bool), "true or false")

@@ -5,10 +5,10 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from tasks.common.errors import UserError, suggestion
+from tasks.common.errors import UserError
 from tasks.common.labels import is_number
 from tasks.common.task_info import infos
-from tasks.config.rules import Rule, Rules, images, learning, networks, run, trainer
+from tasks.config.rules import Rule, Rules, images, learning, meant, networks, run, trainer
 from tasks.config.rules.nodes import is_ours
 from tasks.config.tree import Tree, has, need, select
 
@@ -73,15 +73,14 @@ def check_value(tree: Tree, key: str, rule: Rule) -> None:
     holds, text = rule
     value = need(tree, key)
     if not holds(value):
-        near = suggestion(value, run.MODES) if key == "mode" else ""
-        raise UserError(f"{key}={value} is not {text}{near}")
+        raise UserError(f"{key}={value} is not {text}{meant(value, rule)}")
 
 
 def check_present(tree: Tree, key: str, rule: Rule) -> None:
     """Raise UserError if a value is present, null or not, and violates its rule; values of foreign classes pass."""
     holds, text = rule
     if has(tree, key) and not holds(value := select(tree, key)) and is_ours(tree, key):
-        raise UserError(f"{key}={value} is not {text}")
+        raise UserError(f"{key}={value} is not {text}{meant(value, rule)}")
 
 
 def check_instead(tree: Tree) -> None:

@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.common.errors import UserError
+from tasks.common.errors import UserError, not_one_of
 from tasks.common.labels import Pixels
 from tasks.data.files.files import View
 from tasks.data.files.unpickle import load
@@ -114,7 +114,7 @@ class CIFAR:
 
     def __init__(self, root: str | Path, *, name: Literal["cifar10", "cifar100"] = "cifar10") -> None:
         if name not in RELEASES:
-            raise UserError(f"dataset.name={name} is not one of {', '.join(RELEASES)}")
+            raise UserError(f"dataset.name={name} {not_one_of(name, RELEASES)}")
         self.root, self.name = Path(root), name
 
     @property

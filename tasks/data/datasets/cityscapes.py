@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from tasks.common.errors import UserError
+from tasks.common.errors import UserError, not_one_of
 from tasks.data.datasets.cityscapes_classes import CLASSES, THINGS, TRAIN_ID_CLASSES, LabelKind
 from tasks.data.datasets.cityscapes_files import LabelMaps, StreetFiles, TrainIds
 from tasks.data.datasets.targets import check_targets
@@ -61,8 +61,8 @@ class Cityscapes:
         ignore: Any = None,
         nearest: bool = False,
     ) -> None:
-        if labels not in ("auto", "labelIds", "labelTrainIds"):
-            raise UserError(f"dataset.labels={labels} is not one of auto, labelIds, labelTrainIds")
+        if labels not in (choices := ("auto", "labelIds", "labelTrainIds")):
+            raise UserError(f"dataset.labels={labels} {not_one_of(labels, choices)}")
         self.targets = check_targets(targets, "mask, boxes, label")
         self.root, self.labels, self.upright = Path(root), labels, upright
         self.train_split, self.val_split = train_split, val_split

@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.common.errors import UserError
+from tasks.common.errors import UserError, not_one_of
 
 SHOWN = 20  # names that a message proposes to type
 
@@ -19,7 +19,7 @@ def check_classes(classes: object, words: Sequence[str]) -> str | list[str]:
     if isinstance(classes, str) and classes in words:
         return classes
     if isinstance(classes, str) or not isinstance(classes, Sequence) or not classes:
-        raise UserError(f"dataset.classes={classes} is not one of {', '.join(words)}, [name, …]")
+        raise UserError(f"dataset.classes={classes} {not_one_of(classes, (*words, '[name, …]'))}")
     names = [str(name) for name in classes]
     for name in names:
         if names.count(name) > 1:

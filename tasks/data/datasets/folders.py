@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tasks.common.console import report
-from tasks.common.errors import UserError
+from tasks.common.errors import UserError, not_one_of
 from tasks.data.datasets.drawn_split import DrawnSplit
 from tasks.data.datasets.folder_layouts import advice, misread, named_as_split
 from tasks.data.datasets.two_sides import Side, TwoSides
@@ -48,8 +48,8 @@ class Folders(TwoSides[LabelledFiles]):
         upright: Upright = False,
     ) -> None:
         super().__init__(DrawnSplit.of(val))
-        if layout not in ("split_first", "class_first"):
-            raise UserError(f"dataset.layout={layout} is not one of split_first, class_first")
+        if layout not in (choices := ("split_first", "class_first")):
+            raise UserError(f"dataset.layout={layout} {not_one_of(layout, choices)}")
         self.root, self.train_split, self.val_split = Path(root), train_split, val_split
         self.layout, self.upright = layout, upright
 

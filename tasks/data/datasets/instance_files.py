@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.common.errors import UserError
+from tasks.common.errors import UserError, not_one_of
 from tasks.common.labels import VOID
 from tasks.data.datasets.annotated_files import AnnotatedFiles
 from tasks.data.datasets.drawn_split import DrawnSplit
@@ -64,8 +64,8 @@ class InstanceFiles(AnnotatedSides):
         drawn: DrawnSplit | None = None,
     ) -> None:
         super().__init__(drawn)
-        if numbering not in ("dense", "ids"):
-            raise UserError(f"dataset.numbering={numbering} is not one of dense, ids")
+        if numbering not in (choices := ("dense", "ids")):
+            raise UserError(f"dataset.numbering={numbering} {not_one_of(numbering, choices)}")
         self.targets = check_targets(targets, "mask, boxes")
         self.numbering, self.background = numbering, background
         self.upright, self.drop_empty = upright, drop_empty

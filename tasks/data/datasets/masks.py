@@ -5,7 +5,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from tasks.common.errors import UserError
+from tasks.common.errors import UserError, not_one_of
 from tasks.common.palette import Colour, class_colours
 from tasks.data.datasets.drawn_split import DrawnSplit
 from tasks.data.datasets.mask_class_files import place_of, usual_file
@@ -69,8 +69,8 @@ class MaskFolders(TwoSides[MaskedImages]):
         unlabelled: Literal["refuse", "skip"] = "refuse",
         upright: Upright = "auto",
     ) -> None:
-        if unlabelled not in ("refuse", "skip"):
-            raise UserError(f"dataset.unlabelled={unlabelled} is not one of refuse, skip")
+        if unlabelled not in (choices := ("refuse", "skip")):
+            raise UserError(f"dataset.unlabelled={unlabelled} {not_one_of(unlabelled, choices)}")
         super().__init__(DrawnSplit.of(val))
         self.root, self.template = Path(root), template
         self.images, self.masks, self.train_split, self.val_split = images, masks, train_split, val_split

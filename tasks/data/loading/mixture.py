@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.common.annotations import Annotations
-from tasks.common.errors import UserError
+from tasks.common.errors import UserError, suggestion
 from tasks.data.files.files import View
 from tasks.data.files.samples import KINDS, Arrays, Samples, key_of
 
@@ -174,7 +174,8 @@ class Mixture:
         for name, dataset in self.sets.items():
             if not hasattr(dataset, "train"):
                 whole = [other for other in self.sets if hasattr(self.sets[other], "train")]
-                raise UserError(f"datasets.{name} is not a data set; there are {', '.join(whole) or 'none'}")
+                near = suggestion(name, whole)
+                raise UserError(f"datasets.{name} is not a data set{near}; there are {', '.join(whole) or 'none'}")
             with named(name):
                 classes: Mapping[str, Sequence[Any]] = dataset.classes
             given = [kind for kind in getattr(dataset, "targets", classes) if kind in classes]

@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields
 from multiprocessing import get_all_start_methods
 from typing import Any, Self
 
-from tasks.common.errors import UserError
+from tasks.common.errors import UserError, suggestion
 from tasks.config.batch import BatchSettings
 from tasks.config.rules import images
 from tasks.config.rules.run import DATA, DATA_WHERE_PRESENT
@@ -73,7 +73,8 @@ class DataSettings:
         check_augment(tree)
         known = {field.name for field in fields(cls)} - {"batch"} | {"global_batch", "largest_batch"}
         if unknown := next((name for name in tree["data"] if name not in known), None):
-            raise UserError(f"data.{unknown}: no such key; there are {', '.join(tree['data'])}")
+            near = suggestion(unknown, tree["data"])
+            raise UserError(f"data.{unknown}: no such key{near}; there are {', '.join(tree['data'])}")
         batch = BatchSettings.of(tree)
         given = {key: value for key, value in tree["data"].items() if key not in ("global_batch", "largest_batch")}
         given["cache_folder"] = str(given.get("cache_folder", cls.cache_folder))

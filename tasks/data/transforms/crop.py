@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from tasks.common.errors import UserError
+from tasks.common.errors import UserError, not_one_of
 from tasks.common.labels import Pixels
 from tasks.data.files.images import read_rgb
 from tasks.data.files.jpeg import Jpeg
@@ -61,8 +61,8 @@ class RandomResizedCrop:
             raise UserError(f"data.crop.ratio={list(ratio)} must be two ratios above 0, the lower one first")
         if not 0 <= flip <= 1:
             raise UserError(f"data.crop.flip={flip} must be between 0 and 1")
-        if interpolation not in ("bilinear", "bicubic"):
-            raise UserError(f"data.crop.interpolation={interpolation} is not one of bilinear, bicubic")
+        if interpolation not in (choices := ("bilinear", "bicubic")):
+            raise UserError(f"data.crop.interpolation={interpolation} {not_one_of(interpolation, choices)}")
         self.size, self.scale, self.ratio = size, (scale[0], scale[1]), (ratio[0], ratio[1])
         self.flip, self.interpolation = flip, interpolation
 

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 from PIL import __version__ as pillow_version
 
-from tasks.common.errors import UserError
+from tasks.common.errors import UserError, not_one_of
 from tasks.common.labels import Pixels
 from tasks.data.files.images import read_rgb
 
@@ -41,7 +41,7 @@ class ResizeCentreCrop:
         interpolation: Literal["nearest", "bilinear", "bicubic", "lanczos"] = "bilinear",
     ) -> None:
         if interpolation not in FILTERS:
-            raise UserError(f"data.fit.interpolation={interpolation} is not one of {', '.join(FILTERS)}")
+            raise UserError(f"data.fit.interpolation={interpolation} {not_one_of(interpolation, FILTERS)}")
         lengths = [] if resize is None else [resize] if isinstance(resize, int) else list(resize)
         if len(lengths) > 2 or min(lengths, default=1) < 1:
             raise UserError(f"data.fit.resize={resize} must be the shorter side, or [height, width], or null")

@@ -3,7 +3,7 @@
 from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from tasks.common.errors import UserError, suggestion
+from tasks.common.errors import UserError, not_one_of
 from tasks.common.task_info import infos
 
 Row = dict[str, Any]
@@ -56,7 +56,7 @@ def allowed(task: str) -> list[str]:
 def check_rank(task: str, key: str | None) -> None:
     """Raises a UserError for a score that the task does not have."""
     if key is not None and key not in (choices := allowed(task)):
-        raise UserError(f"benchmark.rank={key} is not one of {', '.join(choices)}{suggestion(key, choices)}")
+        raise UserError(f"benchmark.rank={key} {not_one_of(key, choices)}")
 
 
 def deciding(rows: Iterable[Mapping[str, Any]], task: str, key: str | None) -> list[str]:

@@ -5,6 +5,8 @@ from pathlib import Path
 from tasks.deploy.runners.runner import Arrays, Images, Runner
 from tasks.deploy.runtimes import needed, readable
 
+CPU = "CPUExecutionProvider"  # the fallback prints an error of its own, and tries the same again
+
 
 class OnnxRunner(Runner):
     """ONNX Runtime on the CPU.
@@ -23,7 +25,7 @@ class OnnxRunner(Runner):
             options.intra_op_num_threads = threads
             options.inter_op_num_threads = 1
         with readable(path):
-            self.session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+            self.session = onnxruntime.InferenceSession(str(path), options, providers=[CPU], enable_fallback=0)
             (image,) = self.session.get_inputs()
         self.input = image.name
         self.shape = tuple(side if isinstance(side, int) else None for side in image.shape)

@@ -24,6 +24,11 @@ def operators_of(path: Path) -> list[Operator]:
         model = onnx.load(str(path), load_external_data=False)
         with contextlib.suppress(Exception):  # shapes that the file states itself remain
             model = onnx.shape_inference.infer_shapes(model)
+        return operators_in(model)
+
+
+def operators_in(model: Any) -> list[Operator]:
+    """The operators of a ModelProto, which may hold anything: raises whatever its content leads to."""
     opsets = {entry.domain: entry.version for entry in model.opset_import}
     graph = model.graph
     constants = {entry.name: entry for entry in graph.initializer}

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from tasks.deploy.runtimes import needed, openvino_core, readable
+from tasks.deploy.runtimes import needed, openvino_core, quiet, readable
 from tasks.lint.operators import Operator, Tensor, facts_of
 
 NO_WORK = ("Constant", "Parameter", "Result")
@@ -19,7 +19,8 @@ def operators_of(path: Path) -> list[Operator]:
     with needed("openvino", path):
         core = openvino_core()
     with readable(path):
-        model = core.read_model(str(path))
+        with quiet():  # its readers of other formats complain first
+            model = core.read_model(str(path))
         taken = core.query_model(model, "CPU")
         return [
             Operator(

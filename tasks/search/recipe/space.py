@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import yaml
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 
-from tasks.common.errors import UserError
+from tasks.common.errors import UserError, suggestion
 from tasks.common.task_info import infos
 from tasks.config.heads_file import CONF
 from tasks.config.overrides import leaves
@@ -164,7 +164,8 @@ class Space:
         names = [NONE if choice is None else choice for choice in choices]
         for name in names:
             if name not in self.options:
-                raise UserError(f"search.finetune: {name} is no option; there are {', '.join(self.options)}")
+                near = suggestion(name, self.options)
+                raise UserError(f"search.finetune: {name} is no option{near}; there are {', '.join(self.options)}")
         own = select(self.tree, "finetune.name") or NONE
         if own not in self.options or self.differing(self.options[own]):
             own, self.options = AS_IT_IS, {**self.options, AS_IT_IS: {}}

@@ -1,5 +1,6 @@
 """What a command does when its output, its reader or its time is taken away."""
 
+import errno
 import io
 import os
 import signal
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.common.console import run_command, stop_on_signals
+from tasks.common.console import refusing, run_command, stop_on_signals
 from tasks.common.errors import Stopped
 
 ROOT = Path(__file__).parents[3]
@@ -89,3 +90,14 @@ def test_a_signal_ends_a_command_with_a_line(heard, capsys):
 def test_print_without_reconfigure(monkeypatch):
     monkeypatch.setattr(sys, "stdout", io.StringIO())
     assert run_command(lambda: 3) == 3
+
+
+def test_a_path_that_the_system_refuses_is_one_line(capsys):
+    with pytest.raises(SystemExit) as ended, refusing():
+        Path("a" * 5000).stat()
+    assert ended.value.code == 2
+    assert capsys.readouterr().err == f"error: {'a' * 5000}: file name too long\n"
+    with pytest.raises(FileNotFoundError), refusing():  # of no check: a fault of ours
+        Path("gone").stat()
+    with pytest.raises(OSError, match="too long"), refusing():
+        raise OSError(errno.ENAMETOOLONG, "too long")  # of no file

@@ -5,7 +5,7 @@ from functools import cache
 import pytest
 
 from tasks.common.errors import UserError
-from tasks.config.rules import run
+from tasks.config.rules import meant, number, one_of, optional, run, whole
 from tasks.config.rules.values import check_stored, where_present
 from tasks.config.tree import put, resolved
 from tasks.engine.settings import Run
@@ -171,3 +171,16 @@ def test_adam_in_float16_needs_a_larger_eps():
             Run.of("segment", odd)
     Run.of("segment", put(tree, "optimizer.eps", 1e-4))
     Run.of("segment", tree | {"mode": "evaluate", "weights": "any"})
+
+
+@pytest.mark.parametrize(
+    ("value", "rule", "told"),
+    [
+        ("cormel", one_of("onnx", "coreml", None), " (did you mean coreml?)"),
+        ("dynamc", run.EXPORT["export.batch"], " (did you mean dynamic?)"),
+        ("whole", optional(whole(1)), ""),  # a word of the description, no value
+        (0.5, number(1), ""),
+    ],
+)
+def test_a_value_close_to_one_that_its_rule_names(value, rule, told):
+    assert meant(value, rule) == told

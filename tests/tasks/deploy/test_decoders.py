@@ -14,7 +14,7 @@ from tasks.data.files.images import read_rgb
 from tasks.data.transforms.letterbox import Letterbox, Stretch
 from tasks.data.transforms.resize import FILTERS, ResizeCentreCrop
 from tasks.deploy.decode import prepare
-from tasks.deploy.golden import write_golden
+from tasks.deploy.golden import of_golden, write_golden
 from tasks.detect.multibox import FocalMultiBox, SoftmaxMultiBox
 from tasks.multilabel.output import probabilities
 from tests.tasks.deploy import test_decoders_model
@@ -212,6 +212,43 @@ def test_the_golden_files_of_an_export(decoder, shipped, form, tmp_path):
         assert len(expected["detect"]["labels"]) == 40
         for task, own in expected.items():
             check_found({role: got[f"{task}.{role}"] for role in own}, {k: np.array(v) for k, v in own.items()})
+
+
+def edited_array(path: Path) -> None:
+    np.save(path, np.roll(np.load(path), 1, -1))
+
+
+def edited_scores(path: Path) -> None:
+    told = json.loads(path.read_text())
+    told["detect"]["scores"] = [score * 0.55 for score in told["detect"]["scores"]]
+    path.write_text(json.dumps(told))
+
+
+GOLDEN = {  # what is done to one golden file, and what is said of it
+    "segment_logits.npy": (edited_array, "segment_logits.npy is not what the file gives for it"),
+    "input.npy": (edited_array, "input.npy is not what decode.py makes of image.png"),
+    "detect_offsets.npy": (lambda path: np.save(path, np.zeros((1, 3))), "needs"),
+    "image.png": (Path.unlink, "cannot read image"),
+    "labels.png": (lambda path: Image.new("L", (150, 70)).save(path), "the results of segment are not"),
+    "expected.json": (edited_scores, "the results of detect are not what decode.py makes"),
+    "classify_logits.npy": (lambda path: path.write_bytes(b"no array"), "pickle"),
+}
+
+
+@pytest.mark.parametrize("name", GOLDEN)
+def test_golden_files_of_another_file_are_found(shipped, name, tmp_path):
+    pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    file, (edit, said) = shipped("onnx", "raw"), GOLDEN[name]
+    (tmp_path / "model.json").write_text(json.dumps(file.manifest))
+    write_golden(file.manifest, file.runner, [noise(1, (70, 150))[0].permute(1, 2, 0).numpy()] * 2, tmp_path / "golden")
+    path = tmp_path / file.manifest["file"]
+    (row,) = of_golden(path, file.manifest, file.runner)
+    assert row.holds and row.what == "golden: 2 images"
+    edit(tmp_path / "golden" / "001" / name)
+    (row,) = of_golden(path, file.manifest, file.runner)
+    assert not row.holds and row.what == "golden/001" and said in row.note, row
+    assert not of_golden(path.with_name("other.onnx"), file.manifest, file.runner)
 
 
 def test_with_all_checks_of_the_compiler_and_fused_instructions(tmp_path):

@@ -74,6 +74,9 @@ def test_what_is_refused_names_a_remedy(judge, tmp_path):
         judge("int8", [], after=0.4, mixed=True)
     with pytest.raises(UserError, match=r"gate\.json\); export\.gate=warn keeps the file$"):
         judge("fp32", [FEWER])
+    other = Difference("decode.py", 0.0, 1.0, at_least=True, note="not the one of this version")
+    with pytest.raises(UserError, match=r"gate\.json\); export\.gate=warn keeps the file$"):
+        judge("int8", [], described=[other])  # which no float layer mends
 
 
 def test_what_differs_in_words_is_told_in_words(judge):

@@ -119,6 +119,8 @@ REFUSED = {
     "target=nnapi model=here.onnx measure=maybe": r"measure=maybe is not one of true, false",
     "target=nnapi model=here.onnx model=here.onnx": r"model is given twice",
     "target=nnapi checkpoint=here.ckpt size=3": r"size=3: \[height,width\] is needed",
+    "target=nnapi checkpoint=here.ckpt size=[4,99999]": r"size=\[4,99999\]: \[height,width\] is needed, each from",
+    f"target=nnapi checkpoint=here.ckpt size=[4,{'9' * 5000}]": r"size=\[4,9+: \[height,width\] is needed",
     "target=nnapi colour=red": r"colour=red: not one of model=…",
 }
 
@@ -141,6 +143,14 @@ def test_damaged_files_are_one_line(lint, tmp_path, suffix):
     target = {"onnx": "webgpu", "tflite": "edgetpu", "xml": "openvino", "pte": "xnnpack"}[suffix]
     status, told = lint(f"model={path}", f"target={target}")
     assert status == 2 and f"{path} cannot be opened" in told and told.count("\n") == 1
+
+
+def test_odd_bytes_in_an_onnx_file_are_one_line(lint, graph_file):
+    path = graph_file(("Resize", {"mode": "linear"}))
+    path.write_bytes(path.read_bytes().replace(b"linear", b"\xff\xfenear"))  # no text
+    for given in ([], ["measure=false"]):
+        status, told = lint(f"model={path}", "target=webgpu", *given)
+        assert status == 2 and told.startswith(f"error: {path} cannot be opened: ") and told.count("\n") == 1
 
 
 def test_a_graph_that_is_cut_once_leaves_all_that_follows_behind():
