@@ -79,9 +79,13 @@ class RandomResizedCrop:
             UserError: for a file that cannot be decoded, or was cut off.
         """
         image = open_image(source)
+        box, flip = self.choose(image, generator)
+        return cut_box(image, box, self.size, self.interpolation, flip=flip)
+
+    def choose(self, image: Jpeg | Pixels, generator: np.random.Generator) -> tuple[Box, bool]:
+        """The box of an image, and whether the result is mirrored."""
         height, width = (image.height, image.width) if isinstance(image, Jpeg) else image.shape[:2]
-        box = self.draw(height, width, generator)
-        return cut_box(image, box, self.size, self.interpolation, flip=generator.random() < self.flip)
+        return self.draw(height, width, generator), bool(generator.random() < self.flip)
 
     def draw(self, height: int, width: int, generator: np.random.Generator) -> Box:
         """A box within an image: the first of ten that fits, else the middle in the nearest allowed shape."""
