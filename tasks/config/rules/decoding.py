@@ -17,14 +17,14 @@ def check_decode(tree: Tree) -> None:
     Raises:
         UserError: if a worker needs their pixels, or there is no GPU.
     """
-    if select(tree, "data.decode", "cpu") != "cuda":
+    if select(tree, "data.decode") != "cuda":
         return
     data: Mapping[str, Any] = tree["data"]
     if tree.get("datasets"):
         raise UserError("data.decode=cuda is for one data set, not for a mixture (datasets=[…])")
     if select(tree, "data.crop._target_") != CROP:
         raise UserError(
-            f"data.decode=cuda is for training with data.crop ({CROP}), which image labels follow: recipe=classify_crops"
+            f"data.decode=cuda is for training of image labels with data.crop: {CROP}, as recipe=classify_crops has it"
         )
     if names := [name for name, transform in (data.get("augment") or {}).items() if transform is not None]:
         raise UserError(f"data.decode=cuda leaves data.augment.{names[0]} no pixels to change: data.augment={{}}")
@@ -34,9 +34,9 @@ def check_decode(tree: Tree) -> None:
             raise UserError(f"data.decode=cuda: {key}={value} {why} pixels that the CPU has decoded: take one of both")
     if data["batch_size"] == "auto":
         raise UserError(
-            "data.decode=cuda and data.batch_size=auto exclude each other: photos take memory beside the step"
+            "data.decode=cuda and data.batch_size=auto exclude each other: photos take memory beside a step"
         )
-    if lacking := lacking_here(str(select(tree, "trainer.accelerator", "auto"))):
+    if lacking := lacking_here(select(tree, "trainer.accelerator")):
         raise UserError(f"data.decode=cuda needs CUDA: {lacking}; data.decode=cpu works everywhere")
 
 

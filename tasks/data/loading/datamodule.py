@@ -77,8 +77,8 @@ class DataModule(lightning.LightningDataModule):
         order: of training images: random, or shards: those of a packed data set a few shards at a time.
         window: shards at a time.
         own_augment: transforms by name for one data set of a mixture, instead of `augment`.
-        decode: where JPEG files are decoded in training: cpu, or cuda, for samples with image labels and a random resized
-            crop (tasks/data/loading/undecoded.py).
+        decode: where JPEG files are decoded in training: cpu, or cuda, for image labels and a random resized crop
+            (tasks/data/loading/undecoded.py).
 
     Raises:
         UserError: for a data set name that is not in the mixture.

@@ -12,7 +12,7 @@ from tasks.common.console import report
 from tasks.data.files.images import read_rgb
 from tasks.data.files.opening import HeldFile
 from tasks.data.loading.batches import Batch
-from tasks.data.transforms.crop import Box, Interpolation
+from tasks.data.transforms.crop import Box, Interpolation, at_scale
 
 DEVICES = ("cuda",)  # types of device that decode; the CPU has better ways
 
@@ -79,15 +79,13 @@ class Decoder:
 
     def make(self, undecoded: Undecoded, device: torch.device) -> Tensor:
         """(M, 3, size, size) uint8 of M files."""
-        parts, size = undecoded.parts, (undecoded.size, undecoded.size)
-        photos = self.decode(undecoded, device)
-        cut = [
-            photo[:, box.top : box.top + box.height, box.left : box.left + box.width]
-            for photo, box in zip(photos, (part.box for part in parts), strict=True)
-        ]
-        # Each has another size, so they are resized one by one: in floats, as CUDA has no antialiasing kernel for uint8.
+        parts, photos = undecoded.parts, self.decode(undecoded, device)
+        # Each has another size, so they are resized one by one.
         images = torch.cat(
-            [F.interpolate(part[None].float(), size, mode=undecoded.interpolation, antialias=True) for part in cut]
+            [
+                resized(photo, part.box, undecoded.size, undecoded.interpolation)
+                for photo, part in zip(photos, parts, strict=True)
+            ]
         )
         flips = torch.tensor([part.flip for part in parts]).to(device, non_blocking=True)
         images = torch.where(flips[:, None, None, None], images.flip(3), images)
@@ -121,3 +119,16 @@ class Decoder:
         if key not in self.said:
             self.said.add(key)
             report(line)
+
+
+def resized(photo: Tensor, box: Box, size: int, interpolation: Interpolation) -> Tensor:
+    """The box of a photo (3, H, W) uint8 at (1, 3, size, size), in floats: CUDA has no antialiasing kernel for uint8.
+
+    Where libjpeg would decode at a smaller scale, means of the pixels stand for it (tasks/data/transforms/crop.py).
+    """
+    reduce, (top, left, height, width) = at_scale(box, size)
+    rows, columns = slice(top * reduce, (top + height) * reduce), slice(left * reduce, (left + width) * reduce)
+    part = photo[None, :, rows, columns].float()
+    if reduce > 1:
+        part = F.avg_pool2d(part, reduce, ceil_mode=True, count_include_pad=False)
+    return F.interpolate(part, (size, size), mode=interpolation, antialias=True)
