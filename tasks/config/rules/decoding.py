@@ -27,7 +27,8 @@ def check_decode(tree: Tree) -> None:
             f"data.decode=cuda is for training of image labels with data.crop: {CROP}, as recipe=classify_crops has it"
         )
     if names := [name for name, transform in (data.get("augment") or {}).items() if transform is not None]:
-        raise UserError(f"data.decode=cuda leaves data.augment.{names[0]} no pixels to change: data.augment={{}}")
+        without = " ".join(f"data.augment.{name}=null" for name in names)
+        raise UserError(f"data.decode=cuda leaves data.augment.{names[0]} no pixels to change; without: {without}")
     for key in ("data.cache", "data.scales", "white"):
         if value := select(tree, key):
             why = {"data.cache": "keeps", "data.scales": "resizes", "white": "scales"}[key]

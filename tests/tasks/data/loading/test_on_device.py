@@ -31,19 +31,24 @@ def picture(height, width):
     return Image.fromarray((127 + 120 * rgb / np.abs(rgb).max()).astype(np.uint8))
 
 
-@pytest.fixture
-def folder(tmp_path):
+def write_pictures(folder):
+    """The files of LEFT and DECODED."""
     turned = Image.Exif()
     turned[0x0112] = 6
-    picture(90, 120).save(tmp_path / "420.jpg", subsampling="4:2:0", quality=90)
-    picture(120, 90).save(tmp_path / "444.jpg", subsampling="4:4:4", quality=90)
-    picture(300, 400).save(tmp_path / "large.jpg", quality=90)
-    picture(80, 100).save(tmp_path / "progressive.jpg", progressive=True, quality=90)
-    picture(80, 100).convert("L").save(tmp_path / "grey.jpg", quality=90)
-    picture(80, 100).convert("CMYK").save(tmp_path / "cmyk.jpg")
-    picture(80, 100).save(tmp_path / "png.png")
-    picture(80, 100).save(tmp_path / "turned.jpg", exif=turned)
-    picture(80, 100).save(tmp_path / "rgb.jpg", keep_rgb=True)
+    picture(90, 120).save(folder / "420.jpg", subsampling="4:2:0", quality=90)
+    picture(120, 90).save(folder / "444.jpg", subsampling="4:4:4", quality=90)
+    picture(300, 400).save(folder / "large.jpg", quality=90)
+    picture(80, 100).save(folder / "progressive.jpg", progressive=True, quality=90)
+    picture(80, 100).convert("L").save(folder / "grey.jpg", quality=90)
+    picture(80, 100).convert("CMYK").save(folder / "cmyk.jpg")
+    picture(80, 100).save(folder / "png.png")
+    picture(80, 100).save(folder / "turned.jpg", exif=turned)
+    picture(80, 100).save(folder / "rgb.jpg", keep_rgb=True)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    write_pictures(tmp_path)
     return tmp_path
 
 
@@ -165,7 +170,10 @@ GOOD = {"data": {"decode": "cuda", "batch_size": 4, "crop": {"_target_": CROP}, 
     [
         ({"crop": None}, "is for training of image labels with data.crop"),
         ({"crop": {"_target_": "own.Crop"}}, "is for training of image labels with data.crop"),
-        ({"augment": {"a": None, "flip": {}}}, r"leaves data.augment.flip no pixels"),
+        (
+            {"augment": {"a": None, "flip": {}}},
+            "no pixels to change; without: data.augment.flip=null",
+        ),
         ({"cache": "disk"}, "data.cache=disk keeps pixels"),
         ({"scales": [[32, 32]]}, r"data.scales=\[\[32, 32\]\] resizes pixels"),
         ({"batch_size": "auto"}, "data.batch_size=auto exclude each other"),
