@@ -33,10 +33,9 @@ def test_pixels_are_near_the_cpus(device, tmp_path, capsys, interpolation):
     there = Decoder()(left, torch.device(device))["image"]
     assert there.device.type == device and there.is_contiguous(memory_format=torch.channels_last)
     far = (there.cpu().int() - here["image"].int()).abs().float()
-    worst = {name: 0.0 for name in LEFT}
+    worst = dict.fromkeys(LEFT, 0.0)
     for name, distance in zip(here["name"], far.flatten(1).mean(1).tolist(), strict=True):
         worst[name] = max(worst[name], distance)
-    print(f"mean {far.mean():.2f}, max {far.max():.0f} grey levels", worst)
     assert max(worst.values()) <= MEAN, worst
     assert "the device refuses" not in capsys.readouterr().out
 
