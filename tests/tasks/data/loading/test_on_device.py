@@ -10,6 +10,7 @@ from tasks.config.rules import decoding
 from tasks.config.rules.decoding import CROP, check_decode
 from tasks.data.datasets.annotated_files import AnnotatedFiles
 from tasks.data.files.files import LabelledFiles
+from tasks.data.loading import sharing
 from tasks.data.loading import undecoded as undecoded_room
 from tasks.data.loading.augmented import TrainDataset
 from tasks.data.loading.datamodule import DataModule
@@ -151,6 +152,14 @@ def test_workers_hand_the_files_over(folder):
         assert torch.equal(Decoder()(batch, CPU)["image"], Decoder()(direct, CPU)["image"])
     with pytest.raises(UserError, match=r"needs CUDA, but this training is on cpu: data.decode=cpu"):
         data.check_device(CPU)
+
+
+def test_files_are_shared_like_all_tensors(folder, monkeypatch):
+    monkeypatch.setattr(sharing, "get_worker_info", lambda: "a worker's")
+    left = both(samples(folder), RandomResizedCrop(40))[1]
+    assert not left["undecoded"].data.is_shared()
+    shared = sharing.shareable(left)["undecoded"]
+    assert shared.data.is_shared() and shared.parts == left["undecoded"].parts
 
 
 def test_labels_with_places_are_refused(folder):
