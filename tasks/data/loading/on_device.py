@@ -74,7 +74,7 @@ class Decoder:
             rows = [part.row for part in undecoded.parts]
             others = sorted({*range(len(rows) + len(ready))} - {*rows})
             place = torch.tensor([*rows, *others]).argsort().to(device, non_blocking=True)
-            made = torch.cat([made, ready])[place]
+            made = torch.cat([made, ready.to(device, non_blocking=True)])[place]
         return rest | {"image": made.contiguous(memory_format=torch.channels_last)}
 
     def make(self, undecoded: Undecoded, device: torch.device) -> Tensor:
