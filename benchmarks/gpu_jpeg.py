@@ -1,5 +1,7 @@
 """Training V3-Large from JPEG files, for benchmarks.gpu: our command and torchvision's reference loop, in turn.
 
+On a GPU ours also with data.decode=cuda, as a side of its own.
+
 python -m benchmarks.gpu --only jpeg
 """
 
@@ -30,22 +32,26 @@ def compare(device: str, quick: bool, workers: int | None) -> float:
         write(root, count)
         given = ["--root", str(root), "--device", device, "--batch", str(batch), "--size", str(size)]
         given += ["--workers", str(workers)]
-        speeds: dict[str, list[float]] = {"ours": [], "torchvision": []}
+        decoders = ("cpu", "cuda") if device == "cuda" else ("cpu",)
+        speeds: dict[str, list[float]] = {**{name(decoder): [] for decoder in decoders}, "torchvision": []}
         for number in range(1 if quick else ROUNDS):
-            speeds["ours"].append(ours(root, runs / str(number), device, batch, size, workers))
+            for decoder in decoders:
+                run = runs / f"{decoder}{number}"
+                speeds[name(decoder)].append(ours(root, run, device, decoder, batch, size, workers))
             command = [sys.executable, "-c", "from benchmarks.gpu_jpeg import main; main()", *given]
             done = subprocess.run(command, capture_output=True, text=True, check=False)
             if done.returncode:
                 raise RuntimeError(done.stderr)
             speeds["torchvision"].append(float(done.stdout.split()[-1]))
-    medians = {
-        "ours, python -m tasks.classify": 1 / statistics.median(speeds["ours"]),
-        "torchvision's reference loop, bf16": 1 / statistics.median(speeds["torchvision"]),
-    }
+    medians = {side: 1 / statistics.median(values) for side, values in speeds.items()}
     told = ", ".join(f"{side} {statistics.median(values):.0f}" for side, values in speeds.items())
     report(f"V3-Large from JPEG files of 375×500, {workers} workers: images/s {told}; an image", medians)
-    first, reference = medians.values()
-    return reference / first
+    return medians["torchvision"] / medians[name("cpu")]
+
+
+def name(decoder: str) -> str:
+    """Our side whose JPEG files this device decodes."""
+    return f"ours, data.decode={decoder}"
 
 
 def write(root: Path, count: int) -> None:
@@ -59,13 +65,13 @@ def write(root: Path, count: int) -> None:
             (folder / f"{number}.jpg").hardlink_to(photos[number % len(photos)])
 
 
-def ours(root: Path, run: Path, device: str, batch: int, size: int, workers: int) -> float:
+def ours(root: Path, run: Path, device: str, decoder: str, batch: int, size: int, workers: int) -> float:
     """Images per second of the command's last epoch."""
     command = [
         sys.executable, "-m", "tasks.classify", "dataset=folders", "backbone=mobilenet_v3_large",
         "recipe=classify_crops", "optimizer=sgd", "check=false", "pictures=0",
         f"dataset.root={root}", f"hydra.run.dir={run}", f"trainer.max_epochs={EPOCHS}", f"data.batch_size={batch}",
-        f"data.workers={workers}", f"data.crop.size={size}", "trainer.precision=bf16-mixed",
+        f"data.decode={decoder}", f"data.workers={workers}", f"data.crop.size={size}", "trainer.precision=bf16-mixed",
         f"trainer.accelerator={'gpu' if device == 'cuda' else 'cpu'}", "trainer.log_every_n_steps=1", "ema=null",
     ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, check=False)

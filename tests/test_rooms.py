@@ -77,6 +77,7 @@ FILES = {  # what single files may import beside, or (with "only") instead
     "heads.published.row": "backbones",
     "heads.published.segmentation": "backbones",
     "tasks.app.print_keys": "yaml",
+    "tasks.data.loading.on_device": "torchvision.io",
     "tasks.engine.loggers.mlflow": "mlflow yaml",
     "tasks.engine.loggers.needs": "only tasks.common.errors tasks.config.tree",
     "tasks.engine.loggers.tensorboard": "numpy PIL yaml",

@@ -16,6 +16,7 @@ from tasks.config.heads import check_heads, is_multitask
 from tasks.config.image_size import check_square
 from tasks.config.rules import learning, networks, run, trainer
 from tasks.config.rules.compiling import check_compile
+from tasks.config.rules.decoding import check_decode
 from tasks.config.rules.places import check_places
 from tasks.config.rules.values import check_finite, check_half, check_instead, check_values
 from tasks.config.tree import Spec, Tree, need, resolved, select, spec_of
@@ -371,6 +372,7 @@ class Run:
         check_finite(whole)
         if settings.trains:
             check_compile(whole)
+            check_decode(whole)
         if settings.mode == "train" and settings.source.resume is None:  # what resumes has its batch in the checkpoint
             settings.data.batch.plan(known_processes(whole) or 1)
         return settings

@@ -111,7 +111,8 @@ def reestimate(learner: Learner, data: DataModule, path: Path) -> None:
     """Estimate the backbone's batch-norm statistics again from training images, and put them into a checkpoint."""
     trainer = learner.trainer
     learner.to(trainer.strategy.root_device)
-    images = estimate_again(learner, data.train_dataloader(), trainer.precision_plugin.forward_context())
+    batches = map(data.decoded, data.train_dataloader())
+    images = estimate_again(learner, batches, trainer.precision_plugin.forward_context())
     if trainer.is_global_zero:
         checkpoint, state = read_ours(path), learner.state_dict()
         names = [f"{name}.{kind}" for name in loaded_norms(learner) for kind in ("running_mean", "running_var")]

@@ -66,7 +66,7 @@ class Proxy:
         self.run, self.side = run, side
         self.steps = len(splits.train) // batch_size
         self.trained = splits.train
-        data = replace(run.data, workers=0, repeat=1, progressive=None, scales=None)
+        data = replace(run.data, workers=0, repeat=1, progressive=None, scales=None, decode="cpu")
         self.data = build_data(data, run.seed, splits)
         self.data.setup("fit")
         self.distillation: Distillation | None = None  # made for the first network, shared by all

@@ -148,6 +148,7 @@ DATA_WHERE_PRESENT: Rules = {
     "data.cache_folder": PATH,
     "data.cache_side": whole(16, optional=True, most=16_384),
     "data.cache_gb": optional(number(above=0)),
+    "data.decode": one_of("cpu", "cuda"),
 }
 BATCH: Rules = {  # checked before the learning rate, which may follow
     key: (DATA | DATA_WHERE_PRESENT)[key] for key in ("data.batch_size", "data.global_batch", "data.largest_batch")

@@ -8,6 +8,7 @@ from tasks.common.labels import Pixels
 from tasks.data.files.opening import MAX_PIXELS, PIXELS_PER_BYTE, HeldFile, open_file, size_of
 
 START, END, SCAN = b"\xff\xd8", b"\xff\xd9", 0xDA
+APP14, ADOBE = 0xEE, b"Adobe"  # says whether three components are RGB (ITU-T T.872, 6.5.3)
 MULTIPLE = b"MPF\0"  # more pictures follow the first one (CIPA DC-007)
 BASELINE, EXTENDED, PROGRESSIVE = 0xC0, 0xC1, 0xC2
 FRAMES = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # these three are tables, not frames
@@ -19,6 +20,7 @@ class Jpeg:
     Attributes:
         height, width: of the picture as stored, ignoring EXIF orientation.
         band: height in pixels of one row of coded blocks; 0 if rows cannot be skipped.
+        stored_as_rgb: whether its components may be red, green and blue, as very few files' are.
 
     Raises:
         ValueError: for what Pillow must handle: other formats, CMYK, 12 bits, lossless or arithmetic coding, truncated
@@ -46,6 +48,7 @@ class Jpeg:
     def read_header(self) -> int:
         """Walk through the segments (B.1.1.4) up to the first scan; returns its offset."""
         data, at, components, several = self.data, 2, 0, False
+        self.stored_as_rgb = False
         while data[at + 1] != SCAN:
             if data[at] != 0xFF:
                 raise ValueError("no JPEG header")
@@ -59,6 +62,9 @@ class Jpeg:
                 blocks = max(data[at + 11 + 3 * component] & 15 for component in range(components))
                 if kind not in (BASELINE, EXTENDED, PROGRESSIVE) or bits != 8 or components not in (1, 3):
                     raise ValueError("a JPEG file of a rare kind")
+                self.stored_as_rgb |= data[at + 10 : at + 19 : 3] == b"RGB"
+            elif data[at + 1] == APP14 and data[at + 4 : at + 9] == ADOBE:
+                self.stored_as_rgb |= data[at + 15] == 0
             several |= data[at + 4 : at + 8] == MULTIPLE
             at += 2 + word(data, at + 2)
         if not components or not self.height or not self.width:

@@ -29,6 +29,7 @@ from tasks.data.loading.disk.samples import Keeper
 from tasks.data.loading.half_precision import keep_coordinates
 from tasks.data.loading.mixture import as_mixture
 from tasks.data.loading.objects import boxes_at_input, boxes_once
+from tasks.data.loading.on_device import DEVICES, Decoder
 from tasks.data.loading.progressive import at_side, check_progressive
 from tasks.data.loading.rarity import Often, often
 from tasks.data.loading.samplers import (
@@ -42,6 +43,8 @@ from tasks.data.loading.samplers import (
 )
 from tasks.data.loading.scales import Size
 from tasks.data.loading.sharing import WorkerLoader, shareable
+from tasks.data.loading.undecoded import UndecodedTrainDataset
+from tasks.data.transforms.crop import RandomResizedCrop
 
 
 class DataModule(lightning.LightningDataModule):
@@ -74,6 +77,8 @@ class DataModule(lightning.LightningDataModule):
         order: of training images: random, or shards: those of a packed data set a few shards at a time.
         window: shards at a time.
         own_augment: transforms by name for one data set of a mixture, instead of `augment`.
+        decode: where JPEG files are decoded in training: cpu, or cuda, for image labels and a random resized crop
+            (tasks/data/loading/undecoded.py).
 
     Raises:
         UserError: for a data set name that is not in the mixture.
@@ -107,6 +112,7 @@ class DataModule(lightning.LightningDataModule):
         cache_folder: str | Path = "outputs/cache",
         cache_side: int | None = None,
         cache_gb: float | None = None,
+        decode: str = "cpu",
     ) -> None:
         super().__init__()
         self.cache_side, self.keeper = cache_side, Keeper(Path(cache_folder), cache_gb, self.once)
@@ -127,6 +133,7 @@ class DataModule(lightning.LightningDataModule):
         self.cache, self.seed, self.targets = cache, seed, tuple(targets)
         self.balance, self.repeat_factor = balance or 0.0, repeat_factor or 0.0
         self.found_often: list[Often | None] | None = None
+        self.decoder = Decoder() if decode == "cuda" else None
         self.by_shards, self.window = order == "shards", window
         if self.by_shards and self.train is not None:
             self.shard_sizes()
@@ -163,6 +170,8 @@ class DataModule(lightning.LightningDataModule):
         """Decode the samples to keep, before workers are forked."""
         if self.trainer is not None:
             keep_coordinates(self.trainer)
+            if self.decoder is not None and stage == "fit":
+                self.check_device(self.trainer.strategy.root_device)
         if self.cache == "disk":
             self.keep_on_disk(stage)
             return
@@ -171,6 +180,11 @@ class DataModule(lightning.LightningDataModule):
             self.train = self.train.kept(in_memory)
         if self.cache:
             self.val = self.val.kept(in_memory)
+
+    def check_device(self, device: torch.device) -> None:
+        """Raises a UserError for a device that does not decode."""
+        if device.type not in DEVICES:
+            raise UserError(f"data.decode=cuda needs CUDA, but this training is on {device.type}: data.decode=cpu")
 
     def keep_on_disk(self, stage: str) -> None:
         """Open or make the files of decoded images; those to score are kept as `fit` makes them."""
@@ -351,7 +365,8 @@ class DataModule(lightning.LightningDataModule):
         return {name: self.draw.get(name, 1) for name in self.train.names}
 
     def train_dataloader(self) -> DataLoader[Batch]:
-        return self.loader(self.augmented(), self.train_batches(), self.workers)
+        samples = self.augmented() if self.decoder is None else self.undecoded()
+        return self.loader(samples, self.train_batches(), self.workers)
 
     def augmented(self) -> Dataset[Batch]:
         """The training samples, augmented: the network's input."""
@@ -369,9 +384,22 @@ class DataModule(lightning.LightningDataModule):
         ]
         return MixedTrainDataset(self.train, parts)
 
-    def on_after_batch_transfer(self, batch: Batch, _loader: int) -> Batch:
-        """Shrink training images as `progressive` says, on the device."""
+    def undecoded(self) -> Dataset[Batch]:
+        """The training samples for decoded(): the draws are those of augmented()."""
+        assert self.train is not None and isinstance(self.crop, RandomResizedCrop)
+        return UndecodedTrainDataset(self.train, self.crop, self.max_broken > 0)
+
+    def decoded(self, batch: Batch) -> Batch:
+        """A batch of the training's loader with its images, decoded on the device if the workers have not done it."""
+        if self.decoder is None or "undecoded" not in batch:
+            return batch
         assert self.trainer is not None
+        return self.decoder(batch, self.trainer.strategy.root_device)
+
+    def on_after_batch_transfer(self, batch: Batch, _loader: int) -> Batch:
+        """Decode training images if the workers have not, and shrink them as `progressive` says, on the device."""
+        assert self.trainer is not None
+        batch = self.decoded(batch)
         if not self.progressive or not self.trainer.training:
             return batch
         learner: Any = self.trainer.lightning_module  # knows the steps: total_steps() would make a sampler

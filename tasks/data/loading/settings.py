@@ -58,6 +58,7 @@ class DataSettings:
     cache_folder: str = "outputs/cache"
     cache_side: int | None = None
     cache_gb: float | None = None
+    decode: str = "cpu"
 
     @classmethod
     def of(cls, tree: Tree) -> Self:

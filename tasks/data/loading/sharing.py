@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader, get_worker_info
 
 from tasks.common.errors import Stopped
 from tasks.data.loading.handing import Handed
+from tasks.data.loading.on_device import Undecoded
 
 SHARED = Path("/dev/shm")
 REMEDY = "more shared memory (docker run --shm-size=2g) or fewer data.workers would help"
@@ -33,6 +34,8 @@ def shareable(batch: Any) -> Any:
         return {key: shareable(value) for key, value in batch.items()}
     if isinstance(batch, tuple) and not hasattr(batch, "_fields"):
         return tuple(map(shareable, batch))
+    if isinstance(batch, Undecoded):
+        return Undecoded(shareable(batch.data), batch.parts, batch.size, batch.interpolation)
     if not isinstance(batch, Tensor):
         return batch
     try:

@@ -79,9 +79,13 @@ class RandomResizedCrop:
             UserError: for a file that cannot be decoded, or was cut off.
         """
         image = open_image(source)
+        box, flip = self.choose(image, generator)
+        return cut_box(image, box, self.size, self.interpolation, flip=flip)
+
+    def choose(self, image: Jpeg | Pixels, generator: np.random.Generator) -> tuple[Box, bool]:
+        """The box of an image, and whether the result is mirrored."""
         height, width = (image.height, image.width) if isinstance(image, Jpeg) else image.shape[:2]
-        box = self.draw(height, width, generator)
-        return cut_box(image, box, self.size, self.interpolation, flip=generator.random() < self.flip)
+        return self.draw(height, width, generator), bool(generator.random() < self.flip)
 
     def draw(self, height: int, width: int, generator: np.random.Generator) -> Box:
         """A box within an image: the first of ten that fits, else the middle in the nearest allowed shape."""
@@ -131,18 +135,25 @@ def open_image(source: Path | Pixels) -> Jpeg | Pixels:
 def decode_part(jpeg: Jpeg, box: Box, size: int) -> Pixels:
     """The box of a JPEG file, at the smallest scale at which neither side is below `size`.
 
-    At a smaller scale its edges are rounded to whole pixels there, by at most half a pixel of the result.
-
     Raises:
         UserError: if it cannot be decoded.
     """
-    reduce = next((n for n in (8, 4, 2) if min(box.height, box.width) >= n * size), 1)
+    reduce, inside = at_scale(box, size)
     pixels = jpeg.decode(box.top + box.height, reduce)
     if pixels is None:  # Pillow can read it nevertheless, or reports what is wrong
         return part_of(read_rgb(jpeg.path), box)
+    return part_of(pixels, inside)
+
+
+def at_scale(box: Box, size: int) -> tuple[int, Box]:
+    """1, 2, 4 or 8, by which an image can be reduced before it is resized to `size`, and the box in the reduced image.
+
+    At a smaller scale its edges are rounded to whole pixels there, by at most half a pixel of the result.
+    """
+    reduce = next((n for n in (8, 4, 2) if min(box.height, box.width) >= n * size), 1)
     top, left = round(box.top / reduce), round(box.left / reduce)
     bottom, right = round((box.top + box.height) / reduce), round((box.left + box.width) / reduce)
-    return pixels[top:bottom, left:right]
+    return reduce, Box(top, left, bottom - top, right - left)
 
 
 def part_of(image: Pixels, box: Box) -> Pixels:

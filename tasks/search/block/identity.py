@@ -25,6 +25,7 @@ SCORING = (
 NO_MATTER = (  # may differ when a study resumes
     *("search.trials", "search.study", "search.workers", "search.widths", "search.weights"),
     *("data.workers", "data.start_method", "data.cache", "data.cache_folder", "data.cache_gb", "data.eval_batch_size"),
+    "data.decode",  # not where networks are trained briefly
 )
 LOOKED_AT = 32  # images whose labels and sizes are compared; names are compared for all
 CHUNK = 1 << 20

@@ -23,6 +23,8 @@ def identity(run: Run, splits: Splits) -> dict[str, Any]:
     said = {key: value for key, value in said.items() if not any(within(key, other) for other in NO_MATTER)}
     if said.get("data.cache_side") is None:  # journals of before lack the key
         said.pop("data.cache_side", None)
+    if said.get("data.decode") == "cpu":
+        del said["data.decode"]
     said |= {key: digest(str(said[key])) for key in FILES if said.get(key) is not None}
     return said | {"training images": contents(splits.train), "held-out images": contents(splits.val)}
 

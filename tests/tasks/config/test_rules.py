@@ -55,6 +55,7 @@ WRONG = {  # task and choices of groups, then a key with values that cannot be m
         "data.cache_folder": (True, None, [1]),
         "data.cache_side": (0, "x", 10**6, 1.5),
         "data.cache_gb": (0, -1, "x", float("inf")),
+        "data.decode": ("gpu", True, None),
         "dataset.labels": ("x", 1),
         "dataset.train_split": ("val",),
         "distill.weight": (*NO_NUMBERS, 1.1),
