@@ -44,7 +44,8 @@ TAKEN_AWAY = {  # what Python's own modules do not need on Linux
     "os": "sched_getaffinity sched_setaffinity statvfs sysconf killpg getpgid setsid getloadavg nice",
     "signal": "SIGALRM SIGHUP SIGUSR2 SIGPIPE SIGQUIT setitimer getitimer alarm pause",
 }
-NO_FILES = ("os.open", "Image.open", "webbrowser.open", "archive.open", "self.open")  # that name a text's encoding
+# Calls that open no text, or name its encoding themselves.
+NO_FILES = ("os.open", "Image.open", "webbrowser.open", "archive.open", "tarfile.open", "self.open")
 PATHS = {  # where a path of Linux is named, and what happens elsewhere
     "tasks/common/cpu.py": "device files that are looked for",
     "tasks/data/files/video.py": "cameras, listed in a message if there are any",

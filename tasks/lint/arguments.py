@@ -6,13 +6,8 @@ from typing import NamedTuple
 
 from backbones.weight_files import published_file
 from tasks.common.delegates import FORMAT_OF
-<<<<<<< HEAD
-from tasks.common.errors import UserError, check_file, suggestion
-from tasks.common.formats import FORMATS, OUTPUTS
-=======
 from tasks.common.errors import UserError, check_file, not_one_of, suggestion
-from tasks.common.formats import OUTPUTS
->>>>>>> review-brk
+from tasks.common.formats import FORMATS, OUTPUTS
 from tasks.common.plugins import take_from
 from tasks.lint.files.opening import READ_BY, runtime_of
 

@@ -8,12 +8,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-<<<<<<< HEAD
 from tasks.checkpoint.embedded import read_inside
-from tasks.deploy.runners.openvino import computed_in
-=======
 from tasks.deploy.runners.onnx import CPU
->>>>>>> review-brk
+from tasks.deploy.runners.openvino import computed_in
 from tasks.deploy.runtimes import needed, openvino_core, readable
 from tasks.lint.files.executorch import seconds_of
 from tasks.lint.operators import Operator
