@@ -387,17 +387,22 @@ def self_test(folder: Path) -> bool:
     if not cases:
         sys.exit(f"{folder / 'golden'}: nothing to try")
     for case in (path.parent for path in cases):
+        names = [name for task in model["tasks"].values() for name in task["outputs"].values()]
+        needed = ["image.png", "expected.json", *(f"{name}.npy" for name in names if model["outputs"] != "final")]
+        if missing := [name for name in needed if not (case / name).is_file()]:
+            sys.exit(f"{case / missing[0]} is missing")
         photo = np.asarray(Image.open(case / "image.png").convert("RGB"))
         image, place = prepare(photo, model)
         outputs = {name: got[:1] for name, got in run(image.repeat(model["input"]["batch"] or 1, 0)).items()}
-        differences = {"input": (float((arranged(image, model) != np.load(case / "input.npy")).mean()), 0.0)}
+        differences = {"input": (difference(arranged(image, model), np.load(case / "input.npy")), 0.0)}
         if model["outputs"] != "final":  # boxes with nearly equal scores may be reordered there
             for name, got in outputs.items():
                 differences[name] = difference(got, np.load(case / f"{name}.npy")), tolerance
         expected = json.loads((case / "expected.json").read_text(encoding="utf-8"))
         for task, values in decode(outputs, model, photo.shape[:2], place).items():
             if "boxes" in values:
-                differences["lost boxes"] = lost(expected[task], values), tolerance
+                differences["lost boxes"] = lost(expected[task], values, tolerance), tolerance
+                differences["other boxes"] = lost(values, expected[task], tolerance), tolerance
             elif "labels" in values:
                 share = difference(values["labels"], np.asarray(Image.open(case / "labels.png")))
                 differences["other labels"] = share, tolerance
@@ -468,17 +473,23 @@ def of_ncnn(path: Path, model: Mapping[str, Any]) -> Callable[[Array], Found]:
 
 def difference(got: Array, expected: Array) -> float:
     """The largest difference relative to the largest value; for integers the share that differs."""
+    if got.shape != expected.shape:
+        return float("inf")
     if np.issubdtype(expected.dtype, np.integer):
         return float((got != expected).mean())
     return float(np.abs(got - expected).max() / max(np.abs(expected).max(), 1e-9))
 
 
-def lost(expected: Mapping[str, Any], found: Mapping[str, Array]) -> float:
-    """The share of confident expected boxes without a box of their class within two pixels."""
-    sure = np.array(expected["scores"]) >= SURE
-    boxes, labels = np.array(expected["boxes"]).reshape(-1, 4)[sure], np.array(expected["labels"])[sure]
-    near = (np.abs(boxes[:, None] - found["boxes"]) <= 2).all(2) & (labels[:, None] == found["labels"])
-    return float((~near.any(1)).sum() / max(1, len(boxes)))
+def lost(expected: Mapping[str, Any], found: Mapping[str, Any], tolerance: float) -> float:
+    """The share of confident expected boxes without a box of their class and score within two pixels."""
+    (corners, labels, scores), (near, theirs, others) = (
+        (np.array(each["boxes"]).reshape(-1, 4), np.array(each["labels"]), np.array(each["scores"]))
+        for each in (expected, found)
+    )
+    same = (np.abs(corners[:, None] - near) <= 2).all(2) & (labels[:, None] == theirs)
+    same &= np.abs(scores[:, None] - others) <= tolerance
+    sure = scores >= SURE
+    return float((~same.any(1))[sure].sum() / max(1, sure.sum()))
 
 
 if __name__ == "__main__":

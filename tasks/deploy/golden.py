@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
@@ -90,8 +91,10 @@ def problem_of(folder: Path, manifest: Mapping[str, Any], runner: Runner) -> str
                 same = difference(np.asarray(Image.open(folder / "labels.png")), result["labels"]) <= limit
             elif "boxes" in result:
                 scores = np.array(told[task]["scores"], np.float64), result["scores"]
-                same = lost(told[task], result) == 0 and len(scores[0]) == len(scores[1])
-                same = same and np.allclose(*scores, atol=1e-4) and lost(told[task], now.results[task]) <= limit
+                same = lost(told[task], result, 1e-4) == 0 and len(scores[0]) == len(scores[1])
+                same = same and np.allclose(*scores, atol=1e-4)
+                pairs = permutations((told[task], now.results[task]), 2)
+                same = same and all(lost(*pair, limit) <= limit for pair in pairs)
             else:
                 same = all(np.allclose(told[task][key], value, atol=1e-4) for key, value in result.items())
             if not same:

@@ -157,6 +157,19 @@ def test_a_rows_outputs_and_a_class():
     np.testing.assert_array_equal(found["classify"]["probabilities"], [0.7, 0.3])
 
 
+def test_boxes_of_other_scores_are_other_boxes():
+    ours = {"boxes": [[0, 0, 9, 9], [20, 20, 30, 30], [5, 5, 8, 8]], "labels": [0, 1, 0], "scores": [0.9, 0.6, 0.1]}
+    found = {name: np.array(values) for name, values in ours.items()}
+    assert decoder.lost(ours, found, 1e-3) == decoder.lost(found, ours, 1e-3) == 0
+    assert decoder.lost(ours, found | {"scores": found["scores"] * 0.55}, 1e-3) == 1
+    assert decoder.lost(ours, found | {"labels": np.array([0, 0, 0])}, 1e-3) == 0.5
+    assert decoder.lost(ours, found | {"boxes": found["boxes"] + 3}, 1e-3) == 1
+    fewer = {name: values[:1] for name, values in found.items()}
+    assert decoder.lost(ours, fewer, 1e-3) == 0.5 and decoder.lost(fewer, ours, 1e-3) == 0
+    none = {"boxes": np.zeros((0, 4)), "labels": np.zeros(0), "scores": np.zeros(0)}
+    assert decoder.lost(ours, none, 1e-3) == 1 and decoder.lost(none, ours, 1e-3) == 0
+
+
 def test_the_self_test_passes_where_it_should_and_fails_where_not(tmp_path):
     folder = tmp_path / "export"
     description, case = write_folder(folder), folder / "golden" / "000"
@@ -179,3 +192,9 @@ def test_the_self_test_passes_where_it_should_and_fails_where_not(tmp_path):
     np.save(case / "logits.npy", np.array([[mean * 1.01, 128 - mean]], np.float32))
     status, said = try_it()
     assert status == 1 and "more than 0.001" in said, said
+    np.save(case / "logits.npy", np.zeros((1, 3), np.float32))
+    status, said = try_it()
+    assert status == 1 and "inf  more than 0.001" in said and "Traceback" not in said, said
+    (case / "logits.npy").unlink()
+    status, said = try_it()
+    assert status == 1 and said.count("\n") == 1 and said.endswith("logits.npy is missing\n"), said
