@@ -57,8 +57,8 @@ class ShareBatch(Callback):
         choices = self.settings.choices(trainer.world_size)
         if self.before in choices:
             return self.before
-        assert self.trial is not None and data.train is not None
-        choices = [number for number in choices if data.shows_each_set(number)]
+        assert self.trial is not None and data.drawing is not None
+        choices = [number for number in choices if data.drawing.shows_each_set(number, data.step)]
         if not choices:
             raise UserError(f"{self.settings.name}: too few images for each process to have some of each data set")
         here = images_at_once(trainer, self.trial, data.batch_of, choices, self.copies)

@@ -129,7 +129,8 @@ def ready(run: Run, prepared: Prepared, splits: Splits, folder: Path) -> dict[st
             entry.prepare(data.train)
             if line := entry.advice(data):
                 report(line)
-    for line in data.sampling_lines():
+    assert data.drawing is not None
+    for line in data.drawing.lines():
         report(line)
     if run.source.resume is not None and (source := source_of(read_ours(run.source.resume)["mobilevision"])):
         metadata["started"] = source

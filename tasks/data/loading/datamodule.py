@@ -26,20 +26,15 @@ from tasks.data.files.samples import Samples
 from tasks.data.loading.augmented import Crop, MixedTrainDataset, TrainDataset
 from tasks.data.loading.batches import Batch, EvalDataset, InMemory, repeated
 from tasks.data.loading.disk.samples import Keeper
+from tasks.data.loading.drawing import SHARDS_ALONE, Drawing
 from tasks.data.loading.half_precision import keep_coordinates
 from tasks.data.loading.mixture import as_mixture
 from tasks.data.loading.objects import boxes_at_input, boxes_once
 from tasks.data.loading.on_device import DEVICES, Decoder
 from tasks.data.loading.progressive import at_side, check_progressive
-from tasks.data.loading.rarity import Often, often
 from tasks.data.loading.samplers import (
-    BalancedBatches,
     EvalBatches,
-    MixedBatches,
-    ShardBatches,
     TrainBatches,
-    WeightedBatches,
-    shared_out,
 )
 from tasks.data.loading.scales import Size
 from tasks.data.loading.sharing import WorkerLoader, shareable
@@ -119,8 +114,7 @@ class DataModule(lightning.LightningDataModule):
         self.train, self.val = None if train is None else as_mixture(train), as_mixture(val)
         self.augment = in_order(augment)
         self.own_augment = {name: in_order(own) for name, own in (own_augment or {}).items() if own is not None}
-        self.draw = dict(draw or {})
-        self.check_names("draw", self.draw)
+        self.check_names("draw", draw or {})
         self.check_names("own_augment", self.own_augment)
         self.progressive = check_progressive(progressive or ())
         self.scales = [(height, width) for height, width in scales or ()]
@@ -130,13 +124,22 @@ class DataModule(lightning.LightningDataModule):
         self.step: int | None = None  # images in each of those, over all processes
         self.start_method = start_method
         self.workers = min(8, len(cores())) if workers is None else workers
-        self.cache, self.seed, self.targets = cache, seed, tuple(targets)
-        self.balance, self.repeat_factor = balance or 0.0, repeat_factor or 0.0
-        self.found_often: list[Often | None] | None = None
+        self.cache, self.seed = cache, seed
         self.decoder = Decoder() if decode == "cuda" else None
-        self.by_shards, self.window = order == "shards", window
-        if self.by_shards and self.train is not None:
-            self.shard_sizes()
+        by_shards = order == "shards"
+        if by_shards and cache and train is not None:
+            raise UserError(SHARDS_ALONE)
+        self.drawing: Drawing | None = None
+        if self.train is not None:
+            self.drawing = Drawing(
+                self.train,
+                seed=seed,
+                draw=draw or {},
+                balance=balance or 0.0,
+                repeat_factor=repeat_factor or 0.0,
+                targets=targets,
+                window=window if by_shards else None,
+            )
 
     def check_names(self, key: str, named: Iterable[str]) -> None:
         """Raises a UserError for a data set that does not exist, whose settings would never be used."""
@@ -145,26 +148,6 @@ class DataModule(lightning.LightningDataModule):
                 names = ", ".join(self.val.names)
                 choices = f"there are {names}" if names else "it is for mixtures: datasets=[…]"
                 raise UserError(f"data.{key}.{name}: no such data set; {choices}")
-
-    def shard_sizes(self) -> Sequence[int]:
-        """Number of training samples in each shard of a packed data set.
-
-        Raises:
-            UserError: for samples that are not in shards, or are drawn by another rule.
-        """
-        assert self.train is not None
-        samples = None if self.train.names else self.train.parts[0].samples
-        sizes: Sequence[int] | None = getattr(samples, "shard_sizes", None)
-        if sizes is None or self.cache:
-            raise UserError(
-                "data.order=shards is for dataset=packed alone, whole: without datasets=[…], data.share, data.holdout "
-                "and data.cache"
-            )
-        if self.balance or self.repeat_factor:
-            raise UserError(
-                "data.order=shards draws all images equally often: set data.balance and data.repeat_factor to 0"
-            )
-        return sizes
 
     def setup(self, stage: str) -> None:
         """Decode the samples to keep, before workers are forked."""
@@ -206,17 +189,6 @@ class DataModule(lightning.LightningDataModule):
         self.batch_size, self.group = batch.size, batch.accumulated if batch.whole else 1
         self.step = batch.images if batch.whole else None
 
-    def counts(self) -> tuple[int, ...]:
-        """Samples of each data set in a training batch; those of a whole step if an epoch has only whole steps.
-
-        Raises:
-            UserError: if a data set has none.
-        """
-        assert self.train is not None
-        if not self.train.names:
-            return (self.batch_size,)
-        return shared_out(self.step or self.batch_size, self.draws(), self.batch_size)
-
     def train_batches(self) -> TrainBatches:
         """The order of the training samples from the trainer's position: the start, or where a run is resumed."""
         assert self.trainer is not None
@@ -234,46 +206,9 @@ class DataModule(lightning.LightningDataModule):
         )
 
     def order(self) -> Callable[..., TrainBatches]:
-        """Factory of the training order, called with TrainBatches' options: mixed, balanced, weighted or none."""
-        assert self.train is not None
-        weights = [None if often is None else often.weights for often in self.often()]
-        if self.train.names:
-            dealt = None if self.step is None else self.step // self.batch_size
-            return partial(MixedBatches, self.train.sizes, self.counts(), weights, dealt=dealt)
-        if self.by_shards:
-            return partial(ShardBatches, self.shard_sizes(), self.batch_size, self.window)
-        if self.balances_labels():
-            return partial(BalancedBatches, self.train.class_labels(), self.batch_size, self.balance)
-        if weights[0] is not None:
-            return partial(WeightedBatches, weights[0], self.batch_size)
-        return partial(TrainBatches, len(self.train), self.batch_size)
-
-    def balances_labels(self) -> bool:
-        """Whether each image has one class, so that classes can be drawn exactly as `balance` says."""
-        return bool(self.balance) and self.targets in ((), ("label",))
-
-    def often(self) -> list[Often | None]:
-        """How often the images of each data set are drawn, found once; None where all are drawn equally often."""
-        assert self.train is not None
-        if not (self.balance or self.repeat_factor) or (self.balances_labels() and not self.train.names):
-            return [None] * len(self.train.parts)
-        if self.found_often is None:
-            self.found_often = [
-                often(
-                    part.samples,
-                    [kind for kind in part.kinds if kind in self.targets],
-                    self.repeat_factor,
-                    self.balance,
-                )
-                for part in self.train.parts
-            ]
-        return self.found_often
-
-    def sampling_lines(self) -> list[str]:
-        """What is reported about images that are drawn more often."""
-        assert self.train is not None
-        lines = zip(self.train.parts, self.often(), strict=True)
-        return [f"{part.set_name}: {found.line}".removeprefix(": ") for part, found in lines if found is not None]
+        """Factory of the training order, called with TrainBatches' options."""
+        assert self.drawing is not None
+        return self.drawing.order(self.batch_size, self.step)
 
     @property
     def distinct(self) -> int:
@@ -321,12 +256,8 @@ class DataModule(lightning.LightningDataModule):
         Raises:
             UserError: with the transforms' error message.
         """
-        assert self.train is not None
-        if self.train.names:
-            few = [min(2, count) for count in self.counts()]
-            batch = next(iter(MixedBatches(self.train.sizes, few, seed=self.seed)))
-        else:
-            batch = next(iter(TrainBatches(len(self.train), min(4, self.batch_size), seed=self.seed)))
+        assert self.drawing is not None
+        batch = self.drawing.few(self.batch_size, self.step)
         try:
             return self.augmented()[[draw._replace(size=size) for draw in batch]]
         except UserError:
@@ -342,27 +273,12 @@ class DataModule(lightning.LightningDataModule):
         Raises:
             UserError: for a mixture that has a data set of which such a batch has none.
         """
-        assert self.train is not None
+        assert self.train is not None and self.drawing is not None
         size = max(self.scales, key=math.prod) if self.scales else None
         if not self.train.names:
             return repeated(self.try_augmentation(size), images)
-        step = self.step or images
-        counts = shared_out(step, self.draws(), images)
-        draws = next(iter(MixedBatches(self.train.sizes, counts, seed=self.seed, dealt=step // images)))
+        draws = self.drawing.mixed(images, self.step)
         return self.augmented()[[draw._replace(size=size) for draw in draws]]
-
-    def shows_each_set(self, images: int) -> bool:
-        """Whether each batch of so many images of a step has some of each data set."""
-        assert self.train is not None
-        try:
-            return not self.train.names or bool(shared_out(self.step or images, self.draws(), images))
-        except UserError:
-            return False
-
-    def draws(self) -> dict[str, float]:
-        """How often each data set of the mixture is drawn."""
-        assert self.train is not None
-        return {name: self.draw.get(name, 1) for name in self.train.names}
 
     def train_dataloader(self) -> DataLoader[Batch]:
         samples = self.augmented() if self.decoder is None else self.undecoded()

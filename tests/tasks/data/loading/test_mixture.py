@@ -428,8 +428,10 @@ def test_a_trial_batch_has_images_of_each_set_at_the_largest_size():
     options = {"augment": {}, "fit": Stretch([32, 64]), "draw": {"a": 3}, "scales": [[32, 32], [32, 64]]}
     data = module(train=made.train(), val=made.val(), **options)
     data.take(Batch(8, 1, 1, whole=True))
-    assert data.counts() == (6, 2)
-    assert [images for images in (1, 2, 4, 8) if data.shows_each_set(images)] == [4, 8], "two of b are in each step"
+    assert data.drawing.counts(data.batch_size, data.step) == (6, 2)
+    assert [images for images in (1, 2, 4, 8) if data.drawing.shows_each_set(images, data.step)] == [4, 8], (
+        "two of b are in each step"
+    )
     found = data.batch_of(4)
     assert found["image"].shape == (4, 3, 32, 64) and tuple(found["counts"]) == (3, 1)
     data.take(Batch(4, 1, 2, whole=True))
@@ -442,4 +444,4 @@ def test_a_trial_batch_of_one_set_repeats_a_few_images():
     data = module(augment={}, fit=Stretch([32, 32]))
     found = data.batch_of(7)
     assert found["image"].shape[0] == found["boxes"].shape[0] == len(found["name"]) == 7
-    assert torch.equal(found["image"][0], found["image"][2]) and data.shows_each_set(1)
+    assert torch.equal(found["image"][0], found["image"][2]) and data.drawing.shows_each_set(1, data.step)

@@ -118,7 +118,7 @@ def data(train, targets, **changes):
 
 def test_the_data_module_draws_by_weight():
     rare = data(Both(), ("boxes",), repeat_factor=0.9)
-    assert isinstance(rare.order()(seed=0), WeightedBatches) and len(rare.sampling_lines()) == 1
+    assert isinstance(rare.order()(seed=0), WeightedBatches) and len(rare.drawing.lines()) == 1
     assert isinstance(data(Both(), ("mask",), balance=0.5).order()(seed=0), WeightedBatches)
     plain = data(Squares(), ("mask",))
-    assert type(plain.order()(seed=0)) is TrainBatches and plain.sampling_lines() == []
+    assert type(plain.order()(seed=0)) is TrainBatches and plain.drawing.lines() == []
