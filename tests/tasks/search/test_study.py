@@ -19,7 +19,8 @@ from backbones.mobilenet_v3 import MobileNetV3
 from tasks.common.errors import UserError
 from tasks.search import shared
 from tasks.search.block.space import Space
-from tasks.search.block.study import FINISHED, Study, check_same
+from tasks.search.block.study import FINISHED, Study
+from tasks.search.study import check_same
 
 ROOT = Path(__file__).parents[3]
 FEW = {"expansion": ["table"], "excite": ["table"], "act": ["table"], "filters": [1.0], "layers": [0, 1]}
@@ -198,4 +199,4 @@ def test_the_first_value_is_the_one_that_all_go_by(tmp_path):
 def test_what_a_study_says_may_hold_tuples(tmp_path):
     opened(tmp_path / "study.log", says={"size": (32, 32)})
     opened(tmp_path / "study.log", says={"size": (32, 32)})
-    check_same({"a": 1}, {"a": 1}, tmp_path)
+    check_same({"a": 1}, {"a": 1}, "search.study=study.log")
