@@ -46,7 +46,7 @@ class TypedUrl(NamedTuple):
         return UserError(f"{self.key}{self.scheme}…: {why}")
 
     def check(self, what: str) -> None:
-        """Raises a UserError, which calls the URL `what`, for characters that end a quotation, or that Hydra replaces."""
+        """Raises a UserError, which calls the URL `what`, for what ends a quotation or is replaced by Hydra."""
         rest = "".join(self[2:])
         if any(character in rest for character in "\"'\\\n") or "${" in rest:
             raise self.refused(f"quotes, backslashes and ${{ do not stand in {what}: write %22, %27, %5C")

@@ -8,6 +8,7 @@ import sys
 import time
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -18,6 +19,7 @@ from optuna.trial import TrialState
 from backbones.mobilenet_v3 import MobileNetV3
 from tasks.common.errors import UserError
 from tasks.search import shared
+from tasks.search.block.candidates import Candidates
 from tasks.search.block.space import Space
 from tasks.search.block.study import FINISHED, Study
 from tasks.search.study import check_same
@@ -162,6 +164,23 @@ def test_a_trial_that_a_living_process_runs_is_left_to_it(tmp_path):
     finally:
         other.kill()
         other.wait()
+
+
+def test_a_trial_that_another_process_was_given_ends_the_training_and_not_the_search(tmp_path):
+    study = opened(tmp_path / "study.log")
+    candidates, begun = object.__new__(Candidates), []
+    candidates.study, candidates.settings = study, SimpleNamespace(trials=2)
+
+    def try_network(trial):
+        begun.append(trial.number)
+        if len(begun) == 1:  # as another process does after a long silence
+            study.study.tell(trial.number, state=TrialState.FAIL)
+        trial.report(0.5, 1)
+        study.end(trial, [0.5])
+
+    candidates.try_network = try_network
+    candidates.try_all(never, lambda: None)
+    assert begun == [0, 1, 2] and [trial.state for trial in study.trials()].count(TrialState.COMPLETE) == 2
 
 
 def test_a_half_line_of_a_killed_process_is_cut_off(tmp_path):
