@@ -60,6 +60,7 @@ class SharedStudy:
     ) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         warnings.filterwarnings("ignore", category=ExperimentalWarning)  # TPE's constant_liar, before Optuna 5
+        warnings.filterwarnings("ignore", "Heartbeat of storage")  # which Shared writes itself
         self.draws, self.seed, self.random = dict(draws), seed, random
         self.typed = typed or f"search.study={place}"
         asked = json.loads(json.dumps(says))
