@@ -6,6 +6,7 @@ import re
 import ssl
 import urllib.request
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError, URLError
@@ -14,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from backbones.base import Backbone
+from backbones.file_lock import file_lock
 from backbones.logs import errors_only
 from backbones.published.shapes import uninitialised
 from backbones.published.weights import ROWS
@@ -38,6 +40,8 @@ def offline_reason() -> str:
 def torchvision_weights(name: str) -> Mapping[str, Tensor]:
     """A published torchvision checkpoint, downloaded with a hash check unless cached.
 
+    Of processes that share the cache, on one machine or on several, one downloads it and the others wait.
+
     Args:
         name: torchvision's own, such as "MobileNet_V3_Large_Weights.IMAGENET1K_V2".
 
@@ -59,7 +63,9 @@ def torchvision_weights(name: str) -> Mapping[str, Tensor]:
     if (why := offline_reason()) and not cached.is_file():
         raise ValueError(f"weights={name} is not at {cached}, and {why} forbids the download")
     try:
-        state: Mapping[str, Tensor] = weights.get_state_dict(check_hash=True)
+        cached.parent.mkdir(parents=True, exist_ok=True)
+        with nullcontext() if cached.is_file() else file_lock(cached.with_name(f"{cached.name}.lock")):
+            state: Mapping[str, Tensor] = weights.get_state_dict(check_hash=True)
     except OSError as error:
         reason = getattr(error, "reason", error)  # of urllib's, whose text has brackets around it
         by_hand = f"fetch {weights.url} elsewhere, then weights=<that file> needs no network"

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import yaml
 
-from tasks.common.file_lock import file_lock
+from backbones.file_lock import file_lock
 from tasks.data.files import slashes
 
 ROOT = Path(__file__).parent.parent
@@ -297,7 +297,7 @@ def test_slashes_on_windows(monkeypatch):
 
 def test_one_process_makes_what_others_wait_for(tmp_path):
     script = (
-        "import sys, time\nfrom pathlib import Path\nfrom tasks.common.file_lock import file_lock\n"
+        "import sys, time\nfrom pathlib import Path\nfrom backbones.file_lock import file_lock\n"
         "folder = Path(sys.argv[1])\nwith file_lock(folder / 'a.lock') as locked:\n"
         "    before = (folder / 'made').exists()\n    time.sleep(0.3)\n    (folder / 'made').touch()\n"
         "print(locked, before)"
@@ -312,7 +312,7 @@ def test_one_process_makes_what_others_wait_for(tmp_path):
 
 def test_a_lock_holds_though_its_file_is_removed_each_time(tmp_path):
     script = (
-        "import sys, time\nfrom pathlib import Path\nfrom tasks.common.file_lock import file_lock\n"
+        "import sys, time\nfrom pathlib import Path\nfrom backbones.file_lock import file_lock\n"
         "count = Path(sys.argv[1]) / 'count'\nfor _ in range(20):\n    with file_lock(count.with_suffix('.lock')):\n"
         "        seen = int(count.read_text())\n        time.sleep(0.005)\n        count.write_text(f'{seen + 1}')\n"
     )
@@ -340,6 +340,6 @@ def test_a_lock_on_windows_is_tried_again(tmp_path, monkeypatch):
 
     monkeypatch.setitem(sys.modules, "fcntl", None)
     monkeypatch.setitem(sys.modules, "msvcrt", types.SimpleNamespace(locking=locking, LK_NBLCK=2))
-    monkeypatch.setattr("tasks.common.file_lock.time.sleep", lambda _: None)
+    monkeypatch.setattr("backbones.file_lock.time.sleep", lambda _: None)
     with file_lock(tmp_path / "a.lock", lambda: said.append("waiting")) as locked:
         assert locked and len(tries) == 3 and said == ["waiting"]

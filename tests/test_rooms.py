@@ -60,6 +60,7 @@ ROOMS = {  # top to bottom: each imports rooms that stand below it, and these li
 FILES = {  # what single files may import beside, or (with "only") instead
     "backbones.command": "rich heads.classification",
     "backbones.errors": "only",
+    "backbones.file_lock": "only",
     "backbones.formula": "rich",
     "backbones.logs": "only",
     "backbones.manifold": "matplotlib",
@@ -78,6 +79,8 @@ FILES = {  # what single files may import beside, or (with "only") instead
     "heads.published.segmentation": "backbones",
     "tasks.app.print_keys": "yaml",
     "tasks.data.loading.on_device": "torchvision.io",
+    "tasks.data.files.cache": "backbones.file_lock",
+    "tasks.data.loading.disk.folder": "backbones.file_lock",
     "tasks.engine.loggers.mlflow": "mlflow yaml",
     "tasks.engine.loggers.needs": "only tasks.common.errors tasks.config.tree",
     "tasks.engine.loggers.tensorboard": "numpy PIL yaml",

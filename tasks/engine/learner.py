@@ -21,6 +21,7 @@ from tasks.engine.finetune import Finetune
 from tasks.engine.loss_weights import Balance, FixedWeights
 from tasks.engine.parameter_groups import groups_of, scale_rates, with_thaw
 from tasks.engine.rounding.rounding import Rounding
+from tasks.engine.sync_norms import check_sums_meet
 from tasks.engine.weight_decay import parameter_groups
 
 Batch = Mapping[str, Any]
@@ -177,13 +178,16 @@ class Learner(lightning.LightningModule):
             terms.update((f"{prefix}{part}", term.detach()) for part, term in parts.items())
         return losses, terms
 
-    def unlearned(self, losses: Mapping[str, Tensor]) -> list[nn.Parameter]:
-        """Parameters that may have no gradient because this process's batch lacks a trained task's labels."""
+    def lacking(self, batch: Batch) -> dict[str, nn.Module]:
+        """The trained tasks whose labels this process's batch lacks."""
         trained = {name: task for name, task in self.each_task() if name not in self.frozen | self.inactive_heads}
-        lacking: list[nn.Module] = [task for name, task in trained.items() if name not in losses]
-        if not lacking:
+        return {name: task for name, task in trained.items() if not labelled(task, batch)}
+
+    def unlearned(self, batch: Batch) -> list[nn.Parameter]:
+        """Parameters that may have no gradient because this process's batch lacks a trained task's labels."""
+        if not (lacking := self.lacking(batch)):
             return []
-        modules = (*lacking, self.backbone, self.balance)
+        modules = (*lacking.values(), self.backbone, self.balance)
         return [each for module in modules for each in module.parameters() if each.requires_grad]
 
     def shared(self) -> list[nn.Parameter]:
@@ -203,10 +207,12 @@ class Learner(lightning.LightningModule):
         """The loss of a batch, to be divided by trainer.accumulate_grad_batches; what is logged is not."""
         if len(self.tasks) == 1:  # blending would invalidate other tasks' labels
             batch = self.each_task()[0][1].mix(batch, self.trainer.global_step / self.steps)
+        if self.trainer.world_size > 1:
+            check_sums_meet(self.backbone, self.lacking(batch), batch.get("counts"))
         losses, terms = self.losses_and_terms(batch)
         self.balance.paused = bool(self.idle) and not self.shared()
         loss: Tensor = self.balance(losses, self.shared)
-        if self.trainer.world_size > 1 and (without := [*self.idle, *self.unlearned(losses)]):
+        if self.trainer.world_size > 1 and (without := [*self.idle, *self.unlearned(batch)]):
             # DDP waits for a gradient of every parameter
             loss = loss + 0 * torch.stack([parameter.flatten()[0] for parameter in without]).sum()
         values = {"train/loss": loss} | {f"train/{name}": term for name, term in terms.items()}

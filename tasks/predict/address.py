@@ -1,7 +1,6 @@
 """Addresses of streams: checked as they are typed, and their logins kept out of everything that is printed or written.
 
-Hydra writes what is typed into the folder of a run, and messages quote it. So a login is taken out of the address
-before anything else sees it, and travels in an environment variable, which may also be set instead of typing it.
+See tasks/common/typed_url.py.
 """
 
 import os
@@ -10,10 +9,10 @@ from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from tasks.common.errors import UserError
+from tasks.common.typed_url import TypedUrl
 
 LOGIN = "MOBILEVISION_CAMERA_LOGIN"  # user:password, as in an address
 SCHEMES = ("rtsp", "rtsps")
-TYPED = re.compile(r"""(\+{0,2}input=)(["']?)([A-Za-z][A-Za-z0-9+.-]*://)(.*?)\2$""", re.DOTALL)
 
 
 def is_address(text: str) -> bool:
@@ -32,22 +31,18 @@ def without_login(words: Sequence[str]) -> list[str]:
 
 def bare(word: str) -> str:
     """One argument; see without_login()."""
-    match = TYPED.match(word)
-    if match is None:
+    url = TypedUrl.of(word, "input")
+    if url is None:
         if re.match(r"\+{0,2}input=", word) and "@" in word and "rtsp" in word.lower():
             raise UserError(f"input=…: one address, rtsp://<login>@<host>/<path>, nothing around it; or set {LOGIN}")
         return word
-    key, _, scheme, rest = match.groups()
-    host, slash, path = rest.partition("/")
-    login, at, host = host.rpartition("@")
-    if "@" in path and (not at or "://" in path):
+    if "@" in url.path and (not url.at or "://" in url.path):
         why = "a login with / in it cannot be told from a path: write %2F, and %40 for @ in a path"
-        raise UserError(f"{key}{scheme}…: {why}; or set {LOGIN}")
-    if any(character in rest for character in "\"'\\\n") or "${" in rest:
-        raise UserError(f"{key}{scheme}…: quotes, backslashes and ${{ do not stand in an address: write %22, %27, %5C")
-    if at:
-        os.environ[LOGIN] = login
-    return f'{key}"{scheme}{host}{slash}{path}"'
+        raise url.refused(f"{why}; or set {LOGIN}")
+    url.check("an address")
+    if url.at:
+        os.environ[LOGIN] = url.login
+    return url._replace(login="", at="").quoted
 
 
 def address_of(text: str) -> str:

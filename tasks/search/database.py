@@ -1,8 +1,4 @@
-"""URLs of databases: passwords are kept out of everything that is printed or written.
-
-Hydra writes what is typed into the folder of a run, and messages quote it. So a password is taken out of the URL before
-anything else sees it, and travels in an environment variable, which may also be set instead of typing it.
-"""
+"""URLs of databases: passwords are kept out of everything that is printed or written; see tasks/common/typed_url.py."""
 
 import os
 import re
@@ -10,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tasks.common.errors import UserError
+from tasks.common.typed_url import TypedUrl
 
 PASSWORD = "MOBILEVISION_STUDY_PASSWORD"
-TYPED = re.compile(r"""(\+{0,2}search\.study=)(["']?)([A-Za-z][\w+.-]*://)(.*?)\2$""", re.DOTALL)
 NETWORK = re.compile(r"nfs\d?|cifs|smb\w*|lustre|gpfs|beegfs|ceph|glusterfs|9p|afs|fuse\.\w+|virtiofs")
 MOUNTS = Path("/proc/mounts")
 
@@ -28,21 +24,17 @@ def without_password(words: Sequence[str]) -> list[str]:
 
 def bare(word: str) -> str:
     """One argument; see without_password()."""
-    match = TYPED.match(word)
-    if match is None:
+    url = TypedUrl.of(word, "search.study")
+    if url is None:
         return word
-    key, _, scheme, rest = match.groups()
-    place, slash, path = rest.partition("/")
-    login, at, host = place.rpartition("@")
-    user, colon, password = login.partition(":")
-    if "@" in path or re.search(r"pass\w*=|pwd=", path, re.IGNORECASE):
+    if "@" in url.path or re.search(r"pass\w*=|pwd=", url.path, re.IGNORECASE):
         why = "a password stands between user and host, with %2F for / and %40 for @"
-        raise UserError(f"{key}{scheme}…: {why}; or set {PASSWORD}")
-    if any(character in rest for character in "\"'\\\n") or "${" in rest:
-        raise UserError(f"{key}{scheme}…: quotes, backslashes and ${{ do not stand in a URL: write %22, %27, %5C")
+        raise url.refused(f"{why}; or set {PASSWORD}")
+    url.check("a URL")
+    user, colon, password = url.login.partition(":")
     if colon:
         os.environ[PASSWORD] = password
-    return f'{key}"{scheme}{user}{at}{host}{slash}{path}"'
+    return url._replace(login=user).quoted
 
 
 def with_password(url: str) -> str:

@@ -33,6 +33,7 @@ def multiples(least: float = -math.inf, *, above: float = -math.inf) -> Rule:
     )
 
 
+STUDY: Rule = optional((TEXT[0], "the path of a journal or the URL of a database"))
 PROXY: Rules = {"search.images": whole(1), "search.workers": whole(1, optional=True)}
 KINDS: dict[str, Rules] = {
     "netadapt": PROXY
@@ -66,6 +67,7 @@ KINDS: dict[str, Rules] = {
         "search.prune_after": whole(1, optional=True),
         "search.subset": (lambda v: is_number(v) and 0 < v <= 1, "a number above 0 and up to 1"),
         "search.side": whole(1, optional=True),
+        "search.study": STUDY,
     },
     "width": {
         "search.narrowest": POSITIVE,
@@ -90,5 +92,6 @@ KINDS: dict[str, Rules] = {
         "search.augment": optional(multiples(0)),
         "search.sizes": optional(list_of(POSITIVE)),
         "search.finetune": optional(list_of(optional(TEXT))),
+        "search.study": STUDY,
     },
 }

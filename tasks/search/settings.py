@@ -246,7 +246,8 @@ class RecipeSettings:
 
     Attributes:
         minutes: wall clock of the command; None for as long as `trials` take.
-        trials: full trainings that the minutes are divided into, at most, or their number.
+        trials: full trainings that the minutes are divided into, at most, or their number; with `study`, the number of
+            the whole study's.
         epochs: of each training at the recipe's image size; None for as many as fit into the minutes.
         prune: whether trainings below the others' median end early.
         workers: number of processes.
@@ -255,6 +256,7 @@ class RecipeSettings:
         lr, decay, augment: (lowest, highest) multiple of the recipe's own; None leaves it.
         sizes: multiples of the image size.
         finetune: options of that group; None stands for none of them.
+        study: path of the journal to share, or URL of a database; None for trials.log of this run.
     """
 
     minutes: float | None
@@ -269,6 +271,7 @@ class RecipeSettings:
     augment: Sequence[float] | None
     sizes: Sequence[float] | None
     finetune: Sequence[str | None] | None
+    study: str | None
 
     @classmethod
     def of(cls, tree: Tree) -> Self:

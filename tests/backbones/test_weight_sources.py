@@ -2,10 +2,16 @@
 
 import hashlib
 import json
+import multiprocessing
+import os
 import subprocess
 import sys
+import threading
 import time
+import warnings
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 from urllib.error import URLError
 
 import pytest
@@ -191,6 +197,52 @@ def test_where_the_network_is_forbidden_one_line_says_so(hub, variable, monkeypa
         with pytest.raises(ValueError, match=rf"^weights={name} is not .*, and {variable}=1 forbids the download$"):
             load_weights(MobileNetV2(), name)
     assert all(local for *_, local in hub[0])
+
+
+def test_processes_of_a_machine_download_once_and_each_machine_does(tmp_path, monkeypatch, reference):
+    """Two processes with one cache, one with another, as on a second machine with its own disk."""
+    torch.save(reference.state_dict(), tmp_path / "net.pth")
+    content, asked = (tmp_path / "net.pth").read_bytes(), []
+    name = f"net-{hashlib.sha256(content).hexdigest()[:8]}.pth"
+
+    class Slow(BaseHTTPRequestHandler):
+        def do_GET(self):
+            asked.append(self.path)
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content[:1000])
+            time.sleep(0.5)  # so that both ask at once, unless one waits
+            self.wfile.write(content[1000:])
+
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Slow)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    url = f"http://127.0.0.1:{server.server_port}/{name}"
+    weights = SimpleNamespace(
+        url=url, get_state_dict=lambda check_hash: torch.hub.load_state_dict_from_url(url, check_hash=check_hash)
+    )
+    monkeypatch.setenv("no_proxy", "*")
+    monkeypatch.setattr("torchvision.models.get_weight", lambda _: weights)
+
+    def fetch(home):
+        os.environ["TORCH_HOME"] = str(home)
+        assert len(sources.torchvision_weights("A.V1")) == len(reference.state_dict())
+
+    fork = multiprocessing.get_context("fork")  # which imports nothing again
+    processes = [fork.Process(target=fetch, args=(tmp_path / home,)) for home in ("one", "one", "two")]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # the server is a thread
+        for process in processes:
+            process.start()
+    for process in processes:
+        process.join(60)
+    server.shutdown()
+    assert [process.exitcode for process in processes] == [0, 0, 0] and len(asked) == 2
+    for home in ("one", "two"):
+        assert [path.name for path in (tmp_path / home / "hub" / "checkpoints").iterdir()] == [name]
 
 
 def test_what_the_hub_does_not_have_is_one_line(hub):

@@ -17,7 +17,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from tasks.common.file_lock import file_lock
+from backbones.file_lock import file_lock
 from tasks.data.files.array_file import read_arrays, write_arrays
 
 Arrays = Mapping[str, NDArray[Any]]

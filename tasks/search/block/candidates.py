@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from optuna.exceptions import TrialPruned
+from optuna.exceptions import TrialPruned, UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from backbones.torch_file import read_checkpoint
@@ -109,7 +109,10 @@ class Candidates:
             done: called after each; an exception from it ends the work.
         """
         while (trial := self.study.next(self.settings.trials, rest)) is not None:
-            self.try_network(trial)
+            try:
+                self.try_network(trial)
+            except UpdateFinishedTrialError:  # this process was away for too long: another has the trial
+                self.study.shared.release(trial)
             done()
 
     def try_network(self, trial: Trial) -> None:

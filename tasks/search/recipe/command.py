@@ -1,7 +1,7 @@
 """search=recipe: tries recipes on the user's data until the time is over, and writes the best one as YAML.
 
-The first process asks Optuna and keeps the journal; the others train. A trial that crashes, diverges or is killed is a
-failed trial; the time is a limit of the clock, at which whatever still trains is ended.
+The first process asks Optuna and keeps the study, which other machines may share; the others train. A trial that
+crashes, diverges or is killed is a failed trial; the time is a limit of the clock, which ends whatever still trains.
 """
 
 import math
@@ -21,7 +21,7 @@ from tasks.search.recipe.held_out import scored_apart
 from tasks.search.recipe.identity import identity
 from tasks.search.recipe.outcome import write_results
 from tasks.search.recipe.space import Space
-from tasks.search.recipe.study import RecipeStudy
+from tasks.search.recipe.study import FILE, RecipeStudy
 from tasks.search.recipe.trial import FIXED, changed
 from tasks.search.recipe.trials import Search
 from tasks.search.recipe.worker import Worker
@@ -45,14 +45,15 @@ def search_recipe(run: Run, settings: RecipeSettings, splits: Splits, folder: Pa
     learner, data, _ = build_all(run, splits)
     size = data.input_size()
     space = Space(run.stored, settings, size, lambda other: within_budget(run, learner, other), typed_keys(typed))
-    known = identity(run, splits) | {f"{key}, typed": True for key in space.kept}
-    study = RecipeStudy(folder, space, known, prune=settings.prune, seed=run.seed)
+    says = identity(run, splits, space.ranges()) | {f"{key}, typed": True for key in space.kept}
+    place, again = kept(settings, folder)
+    study = RecipeStudy(place, space, says, prune=settings.prune, seed=run.seed, typed=again)
     report(where)
     report(f"varied    {', '.join(space.ranges())}")
     for name, reason in space.left_out.items():
         report(f"          {name} stays: {reason}")
     if study.known:
-        report(f"goes on   after {study.known} trials in {folder}")
+        report(f"goes on   after {study.known} trials in {place if settings.study else folder}")
     logs = folder / "trials"
     logs.mkdir(exist_ok=True)
     search = Search(settings, run, splits, space, study, logs, deadline)
@@ -60,7 +61,7 @@ def search_recipe(run: Run, settings: RecipeSettings, splits: Splits, folder: Pa
     try:
         search.go(pool, lambda: Worker(run, splits, logs, threads))
     except Stopped:
-        report(f"the search goes on with hydra.run.dir={folder}")
+        report(f"the search goes on with {again}")
         raise
     finally:
         for worker in pool:
@@ -68,3 +69,11 @@ def search_recipe(run: Run, settings: RecipeSettings, splits: Splits, folder: Pa
         for worker in pool:
             worker.stop()
     write_results(study, space, run, folder, typed)
+
+
+def kept(settings: RecipeSettings, folder: Path) -> tuple[Path | str, str]:
+    """Where the study is kept, and the argument by which the search goes on."""
+    if settings.study is None:
+        return folder / FILE, f"hydra.run.dir={folder}"
+    place = settings.study if "://" in settings.study else Path(settings.study).absolute()
+    return place, f"search.study={place}"

@@ -64,7 +64,7 @@ def write_results(study: RecipeStudy, space: Space, run: Run, folder: Path, type
     early = sum(outcome.state == "pruned" for outcome in outcomes)
     report(f"trials    {len(whole)} to the end, {early} ended early, {len(failed)} failed")
     if not whole:
-        raise UserError(f"no trial was trained to its end; with more minutes, hydra.run.dir={folder} goes on")
+        raise UserError(f"no trial was trained to its end; with more minutes, {study.typed} goes on")
     ranked = sorted(whole, key=lambda outcome: outcome.score or 0.0, reverse=True)
     score = infos()[run.task].score
     print_table(

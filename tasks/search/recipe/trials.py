@@ -52,6 +52,7 @@ class Search:
     ) -> None:
         self.settings, self.run, self.space, self.study = settings, run, space, study
         self.logs, self.deadline = logs, deadline
+        self.wanted = settings.trials if settings.minutes is None or settings.study is not None else None
         self.whole = epoch_batches(run, splits)
         self.rung = 0.0  # steps of a quarter of a trial at the recipe's image size
         self.busy: dict[Worker, Busy] = {}
@@ -59,11 +60,12 @@ class Search:
         self.longest = max(  # seconds of a whole trial
             (outcome.seconds for outcome in study.outcomes() if outcome.state == "complete"), default=0.0
         )
+        self.shown = {outcome.number for outcome in study.outcomes()}
         self.has_worked = study.known > 0  # whether a trial was trained
         self.failed = 0  # trials before that
 
     def go(self, pool: list[Worker], another: Callable[[], Worker]) -> None:
-        """Train until the time or the trials are over.
+        """Train until the time or the trials are over, those of other machines that share the study included.
 
         Args:
             pool: of idle processes; dead ones are replaced here.
@@ -73,14 +75,14 @@ class Search:
             for worker in pool:
                 self.give(worker, Job("pace", None), None)
         while True:
-            for worker in pool:
-                if worker not in self.busy and self.rung and self.wants_more():
-                    self.start_trial(worker)
+            if self.rung and self.has_time():
+                self.start_trials(pool)
             if time.monotonic() >= self.deadline and not self.rung:
                 raise UserError(self.nothing_timed())
-            if not self.busy or time.monotonic() >= self.deadline:
+            if time.monotonic() >= self.deadline or not (self.busy or self.awaits_others()):
                 return
             self.listen(pool, another)
+            self.show()
 
     def nothing_timed(self) -> str:
         """What to say if the time was over before the pace was known: no trial is shorter than the timing."""
@@ -109,22 +111,38 @@ class Search:
         self.busy[worker] = Busy(trial, time.monotonic())
         worker.connection.send(job)
 
-    def start_trial(self, worker: Worker) -> None:
-        """Start the next trial."""
-        trial = self.study.ask()
-        length = Length.of(self.rung / self.space.pixels(trial.params), self.whole)
-        self.give(worker, Job(str(trial.number), self.space.changes(trial.params) | length.changes), trial)
+    def start_trials(self, pool: list[Worker]) -> None:
+        """Give idle processes trials, as long as more are wanted."""
+        for worker in pool:
+            if worker in self.busy:
+                continue
+            trial = self.study.next(self.wanted)
+            if trial is None:
+                return
+            length = Length.of(self.rung / self.space.pixels(trial.params), self.whole)
+            self.give(worker, Job(str(trial.number), self.space.changes(trial.params) | length.changes), trial)
 
-    def wants_more(self) -> bool:
-        """Whether another trial is needed, and would end in time."""
-        running = sum(busy.trial is not None for busy in self.busy.values())
-        if self.settings.minutes is None:
-            return len(self.study.outcomes()) + running < self.settings.trials
-        return time.monotonic() + self.longest <= self.deadline
+    def has_time(self) -> bool:
+        """Whether another trial would end in time."""
+        return self.settings.minutes is None or time.monotonic() + self.longest <= self.deadline
+
+    def awaits_others(self) -> bool:
+        """Whether other machines train the last trials: one of them may still be interrupted."""
+        return self.has_time() and self.wanted is not None and len(self.study.outcomes()) < self.wanted
+
+    def show(self) -> None:
+        """Print a line for each trial that has ended since the last call, whichever machine trained it."""
+        for outcome in self.study.outcomes():
+            if outcome.number not in self.shown:
+                self.shown.add(outcome.number)
+                report(line_of(outcome, self.space))
 
     def listen(self, pool: list[Worker], another: Callable[[], Worker]) -> None:
         """Handle what the processes say, for at most a second."""
         patience = min(1.0, max(0.0, self.deadline - time.monotonic()))
+        if not self.busy:
+            time.sleep(patience)
+            return
         ready = wait([worker.connection for worker in self.busy], patience)
         for worker in [worker for worker in self.busy if worker.connection in ready]:
             try:
@@ -140,12 +158,10 @@ class Search:
                 self.finish(worker, said)
 
     def judge(self, worker: Worker, score: Score) -> None:
-        """Tell a training whether it goes on; the recipe as it is always does."""
+        """Tell a training whether it ends here."""
         trial = self.busy[worker].trial
         assert trial is not None
-        trial.report(score.value, score.rung)
-        kept = "name" in trial.user_attrs or score.rung == RUNGS
-        worker.connection.send(not kept and trial.should_prune())
+        worker.connection.send(not self.study.goes_on(trial, score.rung, score.value))
 
     def finish(self, worker: Worker, end: End) -> None:
         """Record a job's end.
@@ -159,8 +175,7 @@ class Search:
             return
         seconds = time.monotonic() - since
         self.study.end(trial, end.state, score=end.score, seconds=seconds, reason=end.reason)
-        outcome = next(each for each in self.study.outcomes() if each.number == trial.number)
-        report(line_of(outcome, self.space))
+        self.show()
         if end.state == "complete":
             self.longest = max(self.longest, seconds)
         if end.state in ("complete", "pruned"):
@@ -182,6 +197,10 @@ class Search:
         if self.busy:
             return
         before, step, scoring = (max(values) for values in zip(*self.paces, strict=True))
+        if rung := self.study.agreed("rung"):  # by another machine, meanwhile
+            self.rung, self.longest = rung, before + RUNGS * (scoring + rung * step)
+            self.report_length()
+            return
         minutes, left = self.settings.minutes or 0.0, self.deadline - time.monotonic()
         rounds = self.rounds(FILLED * left, before + RUNGS * scoring)
         trials, seconds = min(rounds * self.settings.workers, self.settings.trials), FILLED * left / rounds
@@ -198,8 +217,8 @@ class Search:
                 f"trials    {trials} instead of {self.settings.trials}, which would start and score longer than train: "
                 f"each takes {before:.1f} s to start and {RUNGS} × {scoring:.1f} s to score"
             )
-        self.longest = seconds
         self.rung = self.study.agreed("rung", round(rung, 1))
+        self.longest = before + RUNGS * (scoring + self.rung * step)
         self.report_length()
 
     def rounds(self, seconds: float, overhead: float) -> int:

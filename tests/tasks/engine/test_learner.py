@@ -226,6 +226,24 @@ def test_synchronised_norms_on_a_cpu_are_refused():
     assert make_trainer(run_of(*two, "processes.timeout=3").trainer, []).strategy._timeout == timedelta(minutes=3)
 
 
+def test_synchronised_norms_that_other_processes_would_wait_for():
+    """On the CPU a layer sums nothing; the check comes before it would."""
+    learner = SyncNorms().apply(steps_of(2)).train()
+    assert float(learner.training_step(mixed_batch(), 0).detach()) > 0
+    with pytest.raises(UserError, match=r"^trainer.sync_batchnorm=true: a batch of one process has no labels of detec"):
+        learner.training_step(lacking(1), 0)
+    learner.frozen = frozenset({"detect"})  # runs in no process
+    learner.training_step(lacking(1), 0)
+    learner = steps_of(2)
+    separate_domains(learner.backbone, 3)  # before the layers are converted, as in a run
+    learner = SyncNorms().apply(learner).train()
+    batch = mixed_batch() | {"counts": (4, 3, 0)}
+    with pytest.raises(UserError, match="a batch of one process has no image of a data set with statistics of its own"):
+        learner.training_step(batch, 0)
+    learner.trainer.world_size = 1
+    learner.training_step(batch, 0)
+
+
 def test_slurms_jobs_are_requeued_by_their_script(monkeypatch):
     """Lightning would write a checkpoint of its own on SIGUSR1, and call scontrol."""
     job = {"SLURM_NTASKS": "1", "SLURM_NTASKS_PER_NODE": "1", "SLURM_JOB_NAME": "train", "SLURM_JOB_ID": "7"}

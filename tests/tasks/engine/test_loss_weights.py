@@ -53,7 +53,7 @@ def test_fixed_weights():
 @pytest.mark.parametrize(
     ("weights", "message"),
     [
-        ({"detekt": 1.0}, r"balance\.weights\.detekt: no such task; there are segment, detect, classify"),
+        ({"detekt": 1.0}, r"balance\.weights\.detekt: no such task \(did you mean detect\?\); there are segment"),
         ({"detect": -1.0}, r"balance\.weights\.detect=-1\.0 must be a number from 0"),
         ({"detect": math.nan}, r"balance\.weights\.detect=nan must be a number from 0"),
         ({"detect": None}, r"balance\.weights\.detect=None must be a number from 0"),

@@ -22,6 +22,13 @@ def test_a_password_travels_in_the_environment():
     assert with_password(url) == "postgresql+psycopg://me:s3cr%2Ft@host:5432/db?sslmode=require"
 
 
+@pytest.mark.parametrize("scheme", ["oracle+cx_oracle", "mysql+mysqldb", "postgresql"])
+@pytest.mark.parametrize("quote", ["", '"', "'"])
+def test_the_driver_has_any_name(scheme, quote):
+    assert bare(f"++search.study={quote}{scheme}://me:pw@host/db{quote}") == f'++search.study="{scheme}://me@host/db"'
+    assert os.environ[PASSWORD] == "pw"
+
+
 @pytest.mark.parametrize("word", ["search.study=study.log", "search.trials=3", "input=rtsp://a:b@c/d"])
 def test_other_words_stay(word):
     assert bare(word) == word and with_password("sqlite:///a.db") == "sqlite:///a.db"

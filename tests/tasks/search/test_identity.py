@@ -10,7 +10,7 @@ from tasks.common.errors import UserError
 from tasks.config.tree import put
 from tasks.data.loading.splits import Splits
 from tasks.search.block.identity import contents, identity
-from tasks.search.block.study import check_same
+from tasks.search.study import check_same
 
 NETWORKS = SimpleNamespace(seed_plan=MobileNetV3(size="small").plan, resolution={"output_stride": 32}, size=(32, 32))
 CONFIG = {

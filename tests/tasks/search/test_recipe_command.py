@@ -12,7 +12,6 @@ pytest.importorskip("optuna")
 
 from tasks.common.errors import UserError
 from tasks.search.arguments import with_minutes
-from tasks.search.recipe.identity import identity, within
 from tasks.search.recipe.study import RecipeStudy
 from tasks.search.recipe.trial import Pace
 from tasks.search.recipe.trials import Search
@@ -51,8 +50,8 @@ def search(tmp_path, monkeypatch):
     space = SimpleNamespace(**vars(SPACE), pixels=lambda _point: 1.0)
 
     def make(**own):
-        settings = SimpleNamespace(**{"minutes": None, "trials": 3, "epochs": 2, "workers": 1, **own})
-        study = RecipeStudy(tmp_path, space, {}, prune=True, seed=0)
+        settings = SimpleNamespace(**{"minutes": None, "trials": 3, "epochs": 2, "workers": 1, "study": None, **own})
+        study = RecipeStudy(tmp_path / "trials.log", space, {"seed": 0}, prune=True, seed=0, typed="")
         deadline = math.inf if settings.minutes is None else time.monotonic() + 60 * settings.minutes
         return Search(settings, None, None, space, study, tmp_path, deadline)
 
@@ -117,13 +116,13 @@ def test_what_never_works_is_an_error(search, tmp_path):
 def test_the_pace_says_how_long_trials_are(search):
     found = search(epochs=None, minutes=10, trials=6)
     worker = FakeWorker(End("complete", pace=Pace(4.0, 0.5, 2.0)))
-    found.wants_more = lambda: False
+    found.has_time = lambda: False
     run(found, worker)
     assert worker.asked[0].changes is None
     # 95 of 100 s for each: 4 to start, 8 to score, 83 for 166 steps of half a second
     assert found.rung == pytest.approx(41.5, abs=0.2) and found.longest == pytest.approx(95, abs=0.2)
-    del found.wants_more
-    assert found.wants_more()
+    del found.has_time
+    assert found.has_time()
     assert search(epochs=None, minutes=99).has_length()  # when it goes on, they are as long
 
 
@@ -131,7 +130,7 @@ def test_the_pace_says_how_long_trials_are(search):
 def test_no_trial_is_longer_than_the_time(search, trials, share):
     found = search(epochs=None, minutes=10, trials=trials, workers=4)
     found.take_pace(End("complete", pace=Pace(4.0, 0.5, 2.0)))
-    assert found.longest == pytest.approx(0.95 * 600 / share, abs=0.5) and found.wants_more()
+    assert found.longest == pytest.approx(0.95 * 600 / share, abs=0.5) and found.has_time()
 
 
 @pytest.mark.parametrize(("trials", "workers", "taken"), [(16, 1, 5), (16, 2, 10), (3, 1, 3), (5, 1, 5), (16, 8, 16)])
@@ -164,29 +163,15 @@ def test_too_little_time_is_refused(search):
 def test_the_clock_ends_the_search(search):
     found = search(minutes=10)
     found.longest = 60.0
-    assert found.wants_more()
+    assert found.has_time()
     found.deadline = time.monotonic() + 50
-    assert not found.wants_more()  # another would not end in time
+    assert not found.has_time()  # another would not end in time
     found.longest, found.deadline = 0.0, time.monotonic() + 0.2
     silent = FakeWorker()
     begin = time.monotonic()
     found.go([silent], None)  # it trains on and on
     assert time.monotonic() - begin < 5 and found.busy and math.isfinite(found.deadline)
     assert found.study.outcomes() == []
-
-
-def test_the_identity_leaves_out_what_does_not_matter(monkeypatch):
-    monkeypatch.setattr("tasks.search.recipe.identity.contents", str)
-    stored = {"search": {"minutes": 3, "lr": [0.1, 10]}, "data": {"workers": 2, "batch_size": 4}, "weights": None}
-    found = identity(SimpleNamespace(stored=stored), SimpleNamespace(train="a", val="b"))
-    assert found == {
-        "search.lr": [0.1, 10],
-        "data.batch_size": 4,
-        "weights": None,
-        "training images": "a",
-        "held-out images": "b",
-    }
-    assert within("cpu.bind", "cpu") and not within("cpus", "cpu")
 
 
 def test_a_search_finds_a_recipe_that_trains_and_goes_on(command, folders, tmp_path):
@@ -199,10 +184,16 @@ def test_a_search_finds_a_recipe_that_trains_and_goes_on(command, folders, tmp_p
     result = command(
         *("search", *arguments, "minutes=null", "search.trials=3", "optimizer.lr=1e9", f"hydra.run.dir={folder}")
     )
-    assert result.status == 2 and "has another search: optimizer.lr is " in result.err
-    result = command("search", *arguments, "minutes=null", "search.trials=3", f"hydra.run.dir={folder}")
+    assert result.status == 2 and "is of another search: optimizer.lr is " in result.err
+    first, folder = folder, tmp_path / "other"  # as of another machine, which has the images elsewhere
+    elsewhere = [word for word in arguments if not word.startswith("dataset.root=")]
+    elsewhere += [f"dataset.root={folders.rename(folders.with_name('elsewhere'))}", f"hydra.run.dir={folder}"]
+    shared = (f"search.study={first / 'trials.log'}", "search.trials=3")
+    result = command("search", *elsewhere, "minutes=null", *shared)
+    folders.with_name("elsewhere").rename(folders)
     assert result.status == 0, result.err
-    assert f"goes on   after 2 trials in {folder}" in result.out
+    assert f"goes on   after 2 trials in {first / 'trials.log'}" in result.out and "3 to the end" in result.out
+    assert not (folder / "trials.log").exists()
     with (folder / "history.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [row["trial"] for row in rows] == ["0", "1", "2"] and rows[0]["state"] == "complete"

@@ -1,5 +1,6 @@
 """The study of search=recipe: it goes on after a kill, learns from divergence, and is refused to another search."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -12,7 +13,7 @@ from optuna.trial import TrialState
 from tasks.common.errors import UserError
 from tasks.search.recipe.outcome import command_of, draw, line_of, report_best, write_found, write_history
 from tasks.search.recipe.space import Dimension
-from tasks.search.recipe.study import RUNGS, Outcome, RecipeStudy
+from tasks.search.recipe.study import FILE, RUNGS, Outcome, RecipeStudy
 
 START = {"lr": 0.01, "size": "32×32"}
 SPACE = SimpleNamespace(
@@ -26,7 +27,14 @@ SPACE = SimpleNamespace(
 
 
 def opened(folder, identity=None, *, prune=True):
-    return RecipeStudy(folder, SPACE, identity or {"seed": 0}, prune=prune, seed=3)
+    place = folder / FILE if isinstance(folder, Path) else folder
+    return RecipeStudy(place, SPACE, identity or {"seed": 0}, prune=prune, seed=3, typed="search.study=here")
+
+
+def ask(study):
+    trial = study.next(None)
+    assert trial is not None
+    return trial
 
 
 def finish(study, trial, score, state="complete"):
@@ -37,13 +45,13 @@ def finish(study, trial, score, state="complete"):
 
 def test_the_recipe_as_it_is_comes_first_and_what_was_interrupted_comes_again(tmp_path):
     study = opened(tmp_path)
-    first = study.ask()
+    first = ask(study)
     assert first.params == START and first.user_attrs["name"] == "recipe"
     finish(study, first, 0.5)
-    lost = study.ask()
+    lost = ask(study)
     again = opened(tmp_path)  # as after a kill
     assert again.known == 1 and [outcome.score for outcome in again.outcomes()] == [0.5]
-    trial = again.ask()
+    trial = ask(again)
     assert trial.number == 2 and trial.params == lost.params
     finish(again, trial, 0.4)
     assert [outcome.number for outcome in again.outcomes()] == [0, 2]
@@ -52,29 +60,29 @@ def test_the_recipe_as_it_is_comes_first_and_what_was_interrupted_comes_again(tm
 
 def test_another_search_is_refused(tmp_path):
     opened(tmp_path, {"seed": 0, "optimizer.lr": 0.01})
-    with pytest.raises(UserError, match=r"has another search: optimizer.lr is 0.01 there, 0.02 here; without hydra"):
+    with pytest.raises(UserError, match=r"here is of another search: optimizer.lr is 0.01 there, 0.02 here; leave"):
         opened(tmp_path, {"seed": 0, "optimizer.lr": 0.02})
     (tmp_path / "no").mkdir()
     (tmp_path / "no" / "trials.log").write_text("no journal\n")
-    with pytest.raises(UserError, match=r"trials.log is no journal of a search"):
+    with pytest.raises(UserError, match=r"trials.log is no journal of a study"):
         opened(tmp_path / "no")
 
 
 def test_a_line_that_a_kill_cut_off_is_dropped(tmp_path):
     study = opened(tmp_path)
-    finish(study, study.ask(), 0.5)
+    finish(study, ask(study), 0.5)
     with (tmp_path / "trials.log").open("a") as file:
         file.write('{"op_code": 4, "worker')
     study = opened(tmp_path)
-    finish(study, study.ask(), 0.6)
+    finish(study, ask(study), 0.6)
     assert [outcome.score for outcome in opened(tmp_path).outcomes()] == [0.5, 0.6]
 
 
 def test_a_trial_below_the_median_ends_early_but_not_at_its_first_score(tmp_path):
     study = opened(tmp_path)
     for _ in range(4):
-        finish(study, study.ask(), 0.5)
-    trial = study.ask()
+        finish(study, ask(study), 0.5)
+    trial = ask(study)
     trial.report(0.1, 1)
     assert not trial.should_prune()
     trial.report(0.1, 2)
@@ -86,11 +94,11 @@ def test_a_trial_below_the_median_ends_early_but_not_at_its_first_score(tmp_path
 
 def test_divergence_counts_as_a_bad_score_and_a_crash_as_nothing(tmp_path):
     study = opened(tmp_path)
-    trial = study.ask()
+    trial = ask(study)
     study.end(trial, "diverged", score=None, seconds=1.0, reason="the loss is nan")
     kept = study.study.get_trials()[0]
     assert (kept.state, kept.intermediate_values) == (TrialState.PRUNED, {RUNGS: 0.0})
-    study.end(study.ask(), "failed", score=None, seconds=1.0, reason="its process ended with -9")
+    study.end(ask(study), "failed", score=None, seconds=1.0, reason="its process ended with -9")
     assert study.study.get_trials()[1].state == TrialState.FAIL
     assert [(outcome.state, outcome.reason) for outcome in study.outcomes()] == [
         ("failed", "the loss is nan"),
@@ -102,7 +110,7 @@ def test_what_matters_needs_some_whole_trials(tmp_path):
     study = opened(tmp_path)
     for number in range(10):
         assert number != 7 or study.importances() == {}
-        trial = study.ask()
+        trial = ask(study)
         study.end(trial, "complete", score=1 - abs(trial.params["lr"] - 0.03), seconds=1.0)  # the size is no matter
     found = study.importances()
     assert set(found) == {"lr", "size"} and found["lr"] > found["size"]

@@ -8,6 +8,7 @@ import sys
 import time
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -18,8 +19,10 @@ from optuna.trial import TrialState
 from backbones.mobilenet_v3 import MobileNetV3
 from tasks.common.errors import UserError
 from tasks.search import shared
+from tasks.search.block.candidates import Candidates
 from tasks.search.block.space import Space
-from tasks.search.block.study import FINISHED, Study, check_same
+from tasks.search.block.study import FINISHED, Study
+from tasks.search.study import check_same
 
 ROOT = Path(__file__).parents[3]
 FEW = {"expansion": ["table"], "excite": ["table"], "act": ["table"], "filters": [1.0], "layers": [0, 1]}
@@ -163,6 +166,23 @@ def test_a_trial_that_a_living_process_runs_is_left_to_it(tmp_path):
         other.wait()
 
 
+def test_a_trial_that_another_process_was_given_ends_the_training_and_not_the_search(tmp_path):
+    study = opened(tmp_path / "study.log")
+    candidates, begun = object.__new__(Candidates), []
+    candidates.study, candidates.settings = study, SimpleNamespace(trials=2)
+
+    def try_network(trial):
+        begun.append(trial.number)
+        if len(begun) == 1:  # as another process does after a long silence
+            study.study.tell(trial.number, state=TrialState.FAIL)
+        trial.report(0.5, 1)
+        study.end(trial, [0.5])
+
+    candidates.try_network = try_network
+    candidates.try_all(never, lambda: None)
+    assert begun == [0, 1, 2] and [trial.state for trial in study.trials()].count(TrialState.COMPLETE) == 2
+
+
 def test_a_half_line_of_a_killed_process_is_cut_off(tmp_path):
     path = tmp_path / "study.log"
     study = opened(path)
@@ -198,4 +218,4 @@ def test_the_first_value_is_the_one_that_all_go_by(tmp_path):
 def test_what_a_study_says_may_hold_tuples(tmp_path):
     opened(tmp_path / "study.log", says={"size": (32, 32)})
     opened(tmp_path / "study.log", says={"size": (32, 32)})
-    check_same({"a": 1}, {"a": 1}, tmp_path)
+    check_same({"a": 1}, {"a": 1}, "search.study=study.log")

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from backbones.file_lock import file_lock
 from tasks.common.console import report
 from tasks.common.errors import UserError
-from tasks.common.file_lock import file_lock
 from tasks.data.loading.disk.file import in_use
 
 SUFFIX, UNFINISHED = ".images", ".new-"
