@@ -25,7 +25,7 @@ def judge(
     """
     print_differences(table, f"{manifest['file']} against the checkpoint on {count} images")
     (folder / "gate.json").write_text(
-        json.dumps([row._asdict() | {"holds": row.holds} for row in table], indent=2) + "\n",
+        json.dumps([row._asdict() | {"holds": row.holds, "said": said(row)} for row in table], indent=2) + "\n",
         encoding="utf-8",
     )
     failed = [row for row in table if not row.holds]
@@ -65,6 +65,16 @@ def remedy(row: Difference, settings: ExportSettings, precision: str) -> str:
     return f"{mixed}; {more}{budget} may help; {keep}"
 
 
+def said(row: Difference) -> tuple[str, str]:
+    """A row's worst value and its limit: in words if all must be equal, in percent if it is a share."""
+    if row.note:
+        return row.note, "–"
+    if not row.at_least:
+        return f"{row.worst:.4g}", "–" if row.limit is None else f"≤ {row.limit:g}"
+    worst = "all equal" if row.worst == 1 else f"{100 * row.worst:.4g} %"
+    return worst, "–" if row.limit is None else "all equal" if row.limit == 1 else f"≥ {100 * row.limit:g} %"
+
+
 def print_differences(table: Sequence[Difference], title: str) -> None:
     """Print the table."""
     print_table(
@@ -72,8 +82,7 @@ def print_differences(table: Sequence[Difference], title: str) -> None:
         (
             (
                 row.what,
-                row.note or f"{row.worst:.4g}",
-                "–" if row.limit is None or row.note else f"{'≥' if row.at_least else '≤'} {row.limit:g}",
+                *said(row),
                 "ok" if row.holds else "DIFFERS",
             )
             for row in table

@@ -18,8 +18,8 @@ function outcomeSections({ gate, benchmark, tables, plots, doctor, noticed }, ex
       !doctor.length && note("Noticed before training, without reading the images; python -m tasks.doctor looks at all of them.")),
     exported.file && section("exported", "Exported file", exportedParts(exported)),
     gate.length > 0 && section("gate", "Parity check", table([
-      { name: "compared", left: true, format: String }, { name: "worst value", format: short }, { name: "allowed", format: String }, { name: "holds", left: true },
-    ], gate.map((row) => [row.what, row.worst, row.limit === null || row.limit === undefined ? "–" : `${row.at_least ? "from" : "up to"} ${row.limit}`,
+      { name: "compared", left: true, format: String }, { name: "worst value", format: String }, { name: "allowed", format: String }, { name: "holds", left: true },
+    ], gate.map((row) => [row.what, ...(Array.isArray(row.said) ? row.said.slice(0, 2).map(String) : [short(row.worst), "–"]),
       row.limit === null && row.holds ? "–" : h("b", { class: row.holds ? "good" : "bad" }, row.holds ? "yes" : "no")]), { caption: "parity check" })),
     benchmark.length > 0 && section("benchmark", "Benchmark", benchmarkParts(benchmark)),
     ...Object.entries(tables).map(([name, { columns, rows }]) => (name === "history.csv"

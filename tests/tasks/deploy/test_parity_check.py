@@ -10,6 +10,7 @@ from tasks.common.errors import UserError
 from tasks.deploy import parity_check
 from tasks.deploy.images_to_compare import MOST, images_to_compare
 from tasks.deploy.parity import Difference
+from tasks.deploy.verdict import said
 
 FEWER = Difference("detect: 90 boxes with a partner", 0.4, 0.6, at_least=True)
 
@@ -124,3 +125,17 @@ def test_a_warning_keeps_the_file(judge, capsys):
     assert not rows[FEWER.what]["holds"]
     said = capsys.readouterr().out
     assert "warning   model.onnx does not do what the checkpoint does" in said and "export.gate=warn says" in said
+
+
+@pytest.mark.parametrize(
+    ("worst", "limit", "at_least", "told"),
+    [
+        (1.0, 1.0, True, ("all equal", "all equal")),
+        (0.98765, 0.95, True, ("98.77 %", "≥ 95 %")),
+        (0.5, None, True, ("50 %", "–")),
+        (2.5e-6, 1e-4, False, ("2.5e-06", "≤ 0.0001")),
+    ],
+)
+def test_rows_say_what_was_compared(worst, limit, at_least, told):
+    assert said(Difference("labels", worst, limit, at_least)) == told
+    assert said(Difference("decode.py", 0.0, 1.0, at_least=True, note="another one")) == ("another one", "–")

@@ -15,7 +15,14 @@ from tasks.report.write import write_report
 def folder(tmp_path):
     gate = [
         {"what": "tensor logits", "worst": 2e-6, "limit": 0.001, "at_least": False, "holds": True},
-        {"what": "same label", "worst": 0.5, "limit": 0.999, "at_least": True, "holds": False},
+        {
+            "what": "same label",
+            "worst": 0.5,
+            "limit": 0.999,
+            "at_least": True,
+            "holds": False,
+            "said": ["50 %", "≥ 99.9 %"],
+        },
     ]
     (tmp_path / "gate.json").write_text(json.dumps(gate))
     (tmp_path / "benchmark.json").write_text(json.dumps([{"name": "<i>a</i>", "params": 5000, "network_p50_ms": 1.5}]))
@@ -47,7 +54,7 @@ def test_the_page_shows_it(folder, chromium):
     )
     assert cells == ["yes", "no"]
     text = chromium.run("return document.body.textContent")
-    for words in ("<i>a</i>", "5,000", "<script>1</script>", "→ remove it", "1 box twice", "up to 0.001", "from 0.999"):
+    for words in ("<i>a</i>", "5,000", "<script>1</script>", "→ remove it", "1 box twice", "50 %", "≥ 99.9 %"):
         assert words in text, words
     assert chromium.run("return document.querySelector('.plot-picture').naturalWidth") == 8
     assert chromium.complaints() == []
