@@ -168,6 +168,6 @@ def test_onnx_reads_no_weights_from_outside_its_folder(location, tmp_path):
     opsets = [onnx.helper.make_opsetid("", 18)]
     model = onnx.helper.make_model(graph, opset_imports=opsets, ir_version=8)
     (tmp_path / "model" / "model.onnx").write_bytes(model.SerializeToString())
-    manifest = {"input": {"batch": 1, "height": 4, "width": 4}, "tasks": {}}
+    manifest = {"input": {"batch": 1, "height": 4, "width": 4}, "tasks": {}, "precision": "fp32"}
     with pytest.raises(UserError, match=r"cannot be opened: .*[Ee]xternal data"):
         open_runner(tmp_path / "model" / "model.onnx", manifest)

@@ -186,7 +186,7 @@ def test_what_could_run_is_refused(program, name, tmp_path, monkeypatch):
     parts, marker = entries(program), tmp_path / "marker"
     (RUNS | REFUSED)[name](parts, marker)
     path = rewritten(tmp_path / "model.pt2", parts)
-    manifest = {"input": {"batch": 1, "height": None, "width": None}, "tasks": {}}
+    manifest = {"input": {"batch": 1, "height": None, "width": None}, "tasks": {}, "precision": "fp32"}
     with pytest.raises(UserError, match=r"model\.pt2 cannot be opened: ") as refused:
         open_runner(path, manifest)
     assert "\n" not in str(refused.value) and not marker.exists()

@@ -109,7 +109,8 @@ def test_every_option_of_finetune_sets_the_same_keys(tmp_path):
     gentle = changed(run, found.changes({"finetune": "gentle", "lr": 0.01})).learner
     assert gentle.finetune.norms == "keep" and gentle.optimizer["lr"] == 0.01
     with pytest.raises(
-        UserError, match=r"^search.finetune: gentel is no option; there are default, gentle, head, none"
+        UserError,
+        match=r"^search.finetune: gentel is no option \(did you mean gentle\?\); there are default, gentle, head, none",
     ):
         space(f"weights={weights}", finetune=["gentel"])
 
