@@ -17,11 +17,12 @@ PLOTS = ("pareto.png", "search.png", "steps.png", "learning_curve.png")
 LARGEST = 2**20  # bytes of a plot within the page
 ROWS = 500
 FINDING = {"level": TEXT, "text": TEXT, "split": Maybe(TEXT), "advice": Maybe(TEXT)}
+LEFT_OUT = "left out  "  # a file that a benchmark could not open, build or run
 ASKS = "python -m tasks.doctor"  # in what is said about the data before training
 
 
 def outcome(folder: Path, log: list[str], parts: Parts) -> dict[str, Any]:
-    """`gate`, `benchmark`: rows; `tables`: columns and rows by file; `plots`; `doctor`: findings; `noticed`: lines."""
+    """`gate`, `benchmark`: rows; `tables`: columns and rows by file; `plots`; `doctor`: findings; others: lines."""
     return {
         "gate": parts.read(lambda: rows_of(folder / "gate.json")) or [],
         "benchmark": parts.read(lambda: rows_of(folder / "benchmark.json")) or [],
@@ -35,6 +36,7 @@ def outcome(folder: Path, log: list[str], parts: Parts) -> dict[str, Any]:
         },
         "doctor": parts.read(lambda: findings(folder / "doctor.json")) or [],
         "noticed": [line.partition(f"; {ASKS}")[0] for line in log if ASKS in line],
+        "omitted": [line.removeprefix(LEFT_OUT).strip() for line in log if line.startswith(LEFT_OUT)],
     }
 
 

@@ -10,7 +10,7 @@ const WORTHS = ["mIoU", "mAP", "top1", "score"];
 const TIMED = { network_p50_ms: "milliseconds of the network, median", whole_p50_ms: "milliseconds from photo to results, median" };
 const STAGES = [["prepare_p50_ms", "photo → input", "--c2"], ["network_p50_ms", "network", "--c1"], ["finish_p50_ms", "output → results", "--c3"]];
 
-function benchmarkParts(rows) {
+function benchmarkParts(rows, omitted) {
   const worths = [...new Set([...String(rows[0].rank_by ?? "").split(", "), ...WORTHS])].filter((key) => rows.some((row) => typeof row[key] === "number"));
   const device = rows.some((row) => typeof row.device_ms === "number") ? String(rows[0].device_name) : null;
   const places = [...(device ? [[`rank on ${device}`, "device_"]] : []), ...(rows.some((row) => typeof row.rank === "number") ? [["rank", ""]] : [])];
@@ -27,6 +27,7 @@ function benchmarkParts(rows) {
     note(`Medians on ${threads} ${threads === 1 ? "thread" : "threads"}, from a photo of ${photo} to results in its pixels.`),
     ...places.map(([, kind]) => frontNote(rows, kind, device)),
     table(columns, cells, { caption: "benchmark", kind: "free" }),
+    ...omitted.map((line) => note(`Left out: ${line}`)),
     h("div", { class: "charts" }, timeBars(rows), device && worthOverTime(rows, worths, "device_ms", `milliseconds of the network on ${device}, mean`), worthOverTime(rows, worths)),
     h("details", {}, h("summary", {}, "all that was measured"), records(rows)),
   ];

@@ -2,7 +2,7 @@
 
 const SEARCH_PLOTS = ["steps.png", "search.png"];
 
-function outcomeSections({ gate, benchmark, tables, plots, doctor, noticed }, exported, changed) {
+function outcomeSections({ gate, benchmark, tables, plots, doctor, noticed, omitted }, exported, changed) {
   const left = { ...plots };
   if (benchmark.length) delete left["pareto.png"]; // drawn anew, in the page's colours
   const plot = (name) => {
@@ -21,7 +21,7 @@ function outcomeSections({ gate, benchmark, tables, plots, doctor, noticed }, ex
       { name: "compared", left: true, format: String }, { name: "worst value", format: String }, { name: "allowed", format: String }, { name: "holds", left: true },
     ], gate.map((row) => [row.what, ...(Array.isArray(row.said) ? row.said.slice(0, 2).map(String) : [short(row.worst), "–"]),
       row.limit === null && row.holds ? "–" : h("b", { class: row.holds ? "good" : "bad" }, row.holds ? "yes" : "no")]), { caption: "parity check" })),
-    benchmark.length > 0 && section("benchmark", "Benchmark", benchmarkParts(benchmark)),
+    benchmark.length > 0 && section("benchmark", "Benchmark", benchmarkParts(benchmark, omitted)),
     ...Object.entries(tables).map(([name, { columns, rows }]) => (name === "history.csv"
       ? searchSection({ columns, rows }, SEARCH_PLOTS.map(plot), changed)
       : section(`table-${name.replace(/\W/g, "-")}`, name, freeTable(columns, rows, name)))),

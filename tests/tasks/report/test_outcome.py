@@ -29,7 +29,9 @@ def folder(tmp_path):
     (tmp_path / "history.csv").write_text("network,score\nseed,0.5\n<b>,\nlong,1,2,3\n")
     finding = {"level": "wrong", "split": "train", "text": "<script>1</script>", "advice": "remove it", "examples": []}
     (tmp_path / "doctor.json").write_text(json.dumps({"findings": [finding]}))
-    (tmp_path / "run.log").write_text("1 box twice; python -m tasks.doctor shows them\nepoch 1/2\n")
+    (tmp_path / "run.log").write_text(
+        "1 box twice; python -m tasks.doctor shows them\nepoch 1/2\nleft out  a.<b>onnx is damaged\n"
+    )
     Image.new("RGB", (8, 6)).save(tmp_path / "search.png")
     return tmp_path
 
@@ -42,6 +44,7 @@ def test_what_is_read(folder):
         "rows": [["seed", 0.5], ["<b>", None], ["long", 1]],
     }
     assert list(found["plots"]) == ["search.png"] and found["noticed"] == ["1 box twice"]
+    assert found["omitted"] == ["a.<b>onnx is damaged"]
     (folder / "gate.json").write_text("{}")
     with pytest.raises(UserError, match=r"gate\.json has no list of objects"):
         outcome(folder, [], Parts(folder, strict=True))
@@ -54,7 +57,16 @@ def test_the_page_shows_it(folder, chromium):
     )
     assert cells == ["yes", "no"]
     text = chromium.run("return document.body.textContent")
-    for words in ("<i>a</i>", "5,000", "<script>1</script>", "→ remove it", "1 box twice", "50 %", "≥ 99.9 %"):
+    for words in (
+        "<i>a</i>",
+        "5,000",
+        "<script>1</script>",
+        "→ remove it",
+        "1 box twice",
+        "50 %",
+        "≥ 99.9 %",
+        "Left out: a.<b>onnx is",
+    ):
         assert words in text, words
     assert chromium.run("return document.querySelector('.plot-picture').naturalWidth") == 8
     assert chromium.complaints() == []
