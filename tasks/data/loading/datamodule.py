@@ -32,10 +32,7 @@ from tasks.data.loading.mixture import as_mixture
 from tasks.data.loading.objects import boxes_at_input, boxes_once
 from tasks.data.loading.on_device import DEVICES, Decoder
 from tasks.data.loading.progressive import at_side, check_progressive
-from tasks.data.loading.samplers import (
-    EvalBatches,
-    TrainBatches,
-)
+from tasks.data.loading.samplers import EvalBatches, TrainBatches
 from tasks.data.loading.scales import Size
 from tasks.data.loading.sharing import WorkerLoader, shareable
 from tasks.data.loading.undecoded import UndecodedTrainDataset
