@@ -21,6 +21,7 @@ from tasks.data.loading.share import take_share
 from tasks.data.loading.split_checks import check_boxes, report_overlap, set_white
 from tasks.data.loading.splits import Splits
 from tasks.data.loading.upright import answer_for, both_counted, follow, look_at_turns
+from tasks.data.packed.place import is_address
 from tasks.engine.instantiate import make
 from tasks.engine.settings import Run
 
@@ -124,6 +125,11 @@ def make_dataset(run: Run, trained: Iterable[str]) -> tuple[Run, Any]:
     spec = run.data.dataset
     if spec.get("root", "") is None and "train" not in spec:  # those with train may name files instead
         raise UserError("dataset.root=null is not a folder")
+    if is_address(root := spec.get("root", "")) and spec["_target_"].startswith("tasks.data.datasets."):
+        raise UserError(
+            f"dataset.root={root}: {name} reads a folder; only dataset=packed reads an address, where python -m "
+            "tasks.pack has written it from a folder"
+        )
     dataset = make(spec, "dataset")
     if missing := [name for name in ("classes", "train", "val") if not hasattr(dataset, name)]:
         raise TypeError(f"the data set {type(dataset).__name__} has no {missing[0]}; see examples/shapes.py")

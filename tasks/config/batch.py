@@ -17,7 +17,7 @@ USUAL = 16  # images in a step, as in conf/base.yaml, for an optimiser of the us
 SCALINGS = ("linear", "sqrt", "none")
 
 
-class Batch(NamedTuple):
+class BatchPlan(NamedTuple):
     """The images of a step, shared out.
 
     Attributes:
@@ -98,7 +98,7 @@ class BatchSettings:
         """The key that decides over `images`, with its value."""
         return f"optimizer.batch={self.images}" if self.total is None else f"data.global_batch={self.total}"
 
-    def plan(self, processes: int, size: int | None = None) -> Batch:
+    def plan(self, processes: int, size: int | None = None) -> BatchPlan:
         """Share the images of a step out to this many processes.
 
         Args:
@@ -108,7 +108,7 @@ class BatchSettings:
             UserError: if they cannot be shared out evenly, with what can.
         """
         if self.images is None:
-            return Batch(self.size or 1, processes, self.accumulated, whole=False)
+            return BatchPlan(self.size or 1, processes, self.accumulated, whole=False)
         if self.images % processes:
             raise UserError(self.indivisible(processes))
         share = self.images // processes
@@ -124,7 +124,7 @@ class BatchSettings:
                 f"trainer.accumulate_grad_batches={self.accumulated} × {counted(size, 'image')} × "
                 f"{counted(processes, 'process', 'processes')} do not make {self.name}: leave it out, it follows"
             )
-        return Batch(size, processes, share // size, whole=True)
+        return BatchPlan(size, processes, share // size, whole=True)
 
     def choices(self, processes: int) -> list[int]:
         """What a process may take at once, ascending: the divisors of its share of a step."""

@@ -9,7 +9,7 @@ from lightning import Callback, LightningModule, Trainer
 
 from tasks.common.console import report
 from tasks.common.errors import UserError
-from tasks.config.batch import Batch, BatchSettings, known_processes
+from tasks.config.batch import BatchPlan, BatchSettings, known_processes
 from tasks.config.tree import resolved
 from tasks.data.loading.datamodule import DataModule
 from tasks.engine.build import make_trainer
@@ -78,7 +78,7 @@ def processes_of(run: Run) -> int:
     return make_trainer(run.trainer, []).world_size if known is None else known
 
 
-def said(settings: BatchSettings, batch: Batch) -> str:
+def said(settings: BatchSettings, batch: BatchPlan) -> str:
     """The terminal's line on the batch and the learning rate that goes with it."""
     rate = settings.rate_text(batch.images)
     return f"batch: {batch.text()}{f'; {rate}' if rate else ''}"

@@ -18,7 +18,7 @@ from tasks.common.errors import Stopped, UserError
 from tasks.common.ranks import is_first
 from tasks.common.records import FOLDER, Record, write_record
 from tasks.common.writing import write_text
-from tasks.config.batch import Batch
+from tasks.config.batch import BatchPlan
 from tasks.data.loading.datamodule import DataModule
 from tasks.data.loading.label_counts import label_counts
 from tasks.engine.learner import Learner
@@ -70,7 +70,7 @@ def device_name(trainer: Trainer) -> str:
 def batch_text(trainer: Trainer) -> str:
     """How the images of a step are shared out."""
     data: Any = trainer.datamodule  # type: ignore[attr-defined]
-    return Batch(data.batch_size, trainer.world_size, trainer.accumulate_grad_batches, whole=True).text()
+    return BatchPlan(data.batch_size, trainer.world_size, trainer.accumulate_grad_batches, whole=True).text()
 
 
 class WriteReport(Callback):

@@ -5,10 +5,10 @@ from typing import NamedTuple
 
 from tasks.common.errors import UserError
 from tasks.data.packed.place import Place, is_address
+from tasks.doctor.arguments import REFUSED
 
 NUMBERS = {"side": (16, 16_384), "val_side": (16, 16_384), "quality": (1, 100), "shard_mb": (1, 100_000)}
 KEYS = ("out", *NUMBERS, "licence", "overwrite")
-REFUSED = ("mode", "checkpoint", "resume", "model", "weights", "input")  # without meaning here
 WRITABLE = ("s3", "gs")
 
 

@@ -19,6 +19,7 @@ from tasks.common.console import report
 from tasks.common.errors import UserError, visible
 from tasks.common.task_info import infos
 from tasks.common.writing import cannot_write
+from tasks.config.batch import counted
 from tasks.data.loading.mixture import MixedSamples
 from tasks.data.loading.split_checks import set_white
 from tasks.data.loading.upright import follow
@@ -68,11 +69,9 @@ class Pack(Command):
         for number, line in enumerate(left_out, 1):
             report(visible(f"left out ({number}): {line}"))
         seconds, size = time.monotonic() - begin, sum(shard.bytes for shard in side.shards)
+        images, shards = counted(side.samples, "image"), counted(len(side.shards), "shard")
         speed = f"{side.samples / max(seconds, 1e-9):,.0f} images/s"
-        report(
-            f"{name:<10}{side.samples:,} images in {len(side.shards)} shards, {size / 1e6:,.1f} MB, {seconds:.1f} s "
-            f"({speed})"
-        )
+        report(f"{name:<10}{images} in {shards}, {size / 1e6:,.1f} MB, {seconds:.1f} s ({speed})")
         return side
 
     def record(self, run: Run) -> dict[str, Any]:

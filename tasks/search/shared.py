@@ -27,6 +27,7 @@ from tasks.search.locks import Locks
 
 STUDY, TRIALS = JOURNAL + 1, JOURNAL + 2  # numbers of a journal's locks: decisions, trial 0 and following
 BEAT, SILENCE = 10, 60  # seconds between signs of life of a trial, and without one until it is given up
+URLS = ("sqlite:///<file>", "postgresql+psycopg://…", "mysql+pymysql://…")  # others of SQLAlchemy may do
 TABLE = "mobilevision_locks"  # of a database: a row for each study in which a process decides
 
 
@@ -63,11 +64,13 @@ class Journal(Shared):
         path: created if missing.
 
     Raises:
+        OSError: if it cannot be written.
         UserError: if the system has no such locks.
     """
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
+        path.open("ab").close()  # before a file of locks lies beside what cannot be a journal
         self.locks = Locks(path.with_name(f"{path.name}.locks"))
         self.path, self.mine = path, set[int]()
         with self.deciding():
@@ -111,8 +114,11 @@ class Database(Shared):
             )
             with suppress(SQLAlchemyError):  # another process has made it meanwhile
                 self.table.create(self.engine, checkfirst=True)
-        except (ImportError, NoSuchModuleError) as error:
-            raise UserError(f"search.study={url}: its driver is missing ({error}): pip install it") from None
+        except NoSuchModuleError:
+            raise UserError(f"search.study={url}: no such database: a file, {', '.join(URLS)}") from None
+        except ImportError:
+            driver = sqlalchemy.make_url(url).get_driver_name()
+            raise UserError(f"search.study={url}: its driver {driver} is missing: pip install it") from None
         except (SQLAlchemyError, RuntimeError, ValueError) as error:
             line = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
             raise UserError(f"search.study={url}: {line}") from None

@@ -84,6 +84,8 @@ class SharedStudy:
                     self.study.set_user_attr("search", asked)
         except (ValueError, KeyError, TypeError, AssertionError, RecursionError):
             raise UserError(f"{self.typed}: {place} is no journal of a study") from None
+        except OSError as error:
+            raise UserError(f"{self.typed}: {error.filename or place}: {error.strerror or error}") from None
         if found is not None:
             self.check_same(found, asked)
 

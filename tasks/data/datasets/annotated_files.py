@@ -96,9 +96,9 @@ class AnnotatedFiles(OrientedFiles):
         if mask is not None:
             assert self.masks is not None
             sample["mask"] = turned(mask, self.masks.turn(index)) if upright else mask
-        return sample | self.in_memory(index)
+        return sample | self.labels_in_memory(index)
 
-    def in_memory(self, index: int) -> dict[str, NDArray[Any]]:
+    def labels_in_memory(self, index: int) -> dict[str, NDArray[Any]]:
         """The labels of `read` for which no file is read."""
         sample: dict[str, NDArray[Any]] = {}
         if self.boxes is not None:

@@ -115,9 +115,9 @@ class LabelledFiles(Files):
         Raises:
             UserError: for a file that cannot be decoded.
         """
-        return {"image": self.pixels(index, view), **self.in_memory(index)}
+        return {"image": self.pixels(index, view), **self.labels_in_memory(index)}
 
-    def in_memory(self, index: int) -> dict[str, NDArray[Any]]:
+    def labels_in_memory(self, index: int) -> dict[str, NDArray[Any]]:
         """The labels of `read` for which no file is read."""
         return {"label": np.asarray(self.labels[index])}
 

@@ -20,7 +20,7 @@ from tasks.common.console import report
 from tasks.common.cpu import cores, use_all_cores
 from tasks.common.errors import UserError
 from tasks.common.origin import needs_traceback
-from tasks.config.batch import Batch as SharedBatch
+from tasks.config.batch import BatchPlan
 from tasks.data.files.files import View
 from tasks.data.files.samples import Samples
 from tasks.data.loading.augmented import Crop, MixedTrainDataset, TrainDataset
@@ -32,10 +32,7 @@ from tasks.data.loading.mixture import as_mixture
 from tasks.data.loading.objects import boxes_at_input, boxes_once
 from tasks.data.loading.on_device import DEVICES, Decoder
 from tasks.data.loading.progressive import at_side, check_progressive
-from tasks.data.loading.samplers import (
-    EvalBatches,
-    TrainBatches,
-)
+from tasks.data.loading.samplers import EvalBatches, TrainBatches
 from tasks.data.loading.scales import Size
 from tasks.data.loading.sharing import WorkerLoader, shareable
 from tasks.data.loading.undecoded import UndecodedTrainDataset
@@ -184,7 +181,7 @@ class DataModule(lightning.LightningDataModule):
         """A loader that reads some items once, in as many processes as train."""
         return self.loader(dataset, items, min(self.workers, len(items)), again=False)
 
-    def take(self, batch: SharedBatch) -> None:
+    def take(self, batch: BatchPlan) -> None:
         """Make batches as a training's processes share them out."""
         self.batch_size, self.group = batch.size, batch.accumulated if batch.whole else 1
         self.step = batch.images if batch.whole else None

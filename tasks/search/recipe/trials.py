@@ -103,8 +103,9 @@ class Search:
 
     def report_length(self) -> None:
         """Say how long the trials are."""
-        steps = RUNGS * self.rung
-        report(f"trials    of {steps:,.0f} steps ({steps / self.whole:.3g} epochs) each; larger images take fewer")
+        steps, epochs = RUNGS * self.rung, f"{RUNGS * self.rung / self.whole:.3g}"
+        of_epochs = f"{epochs} epoch{'s' * (epochs != '1')}"
+        report(f"trials    of {steps:,.0f} steps ({of_epochs}) each; larger images take fewer")
 
     def give(self, worker: Worker, job: Job, trial: Trial | None) -> None:
         """Let a process do a job."""

@@ -88,6 +88,13 @@ def test_wrong_input_is_one_line(pack, folders, tmp_path, arguments, message):
     assert not (tmp_path / "out" / "index.json").exists()
 
 
+@pytest.mark.parametrize("option", ["folders", "imagenet"])
+def test_a_data_set_in_a_bucket_is_told_how_to_be_packed(pack, tmp_path, option):
+    result = pack("task=classify", f"dataset={option}", "dataset.root=s3://bucket/raw", f"out={tmp_path / 'out'}")
+    said = f"dataset.root=s3://bucket/raw: dataset={option} reads a folder; only dataset=packed reads an address"
+    assert result.status == 2 and said in result.err and len(result.err.splitlines()) == 1, result.err
+
+
 def test_a_packed_set_is_overwritten_only_if_asked(pack, folders, tmp_path):
     arguments = ("dataset=folders", f"dataset.root={folders}", f"out={tmp_path / 'out'}")
     assert pack(*arguments).status == 0

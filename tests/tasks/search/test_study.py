@@ -210,6 +210,24 @@ def test_a_file_that_is_no_journal_is_refused(tmp_path, content):
         opened(tmp_path / "study.log")
 
 
+def test_a_place_that_cannot_be_a_journal_is_named(tmp_path):
+    (tmp_path / "studies").mkdir()
+    with pytest.raises(UserError, match=r"^search.study=.*studies: .*studies: Is a directory$"):
+        opened(tmp_path / "studies")
+    assert [path.name for path in tmp_path.iterdir()] == ["studies"], "no file of locks beside it"
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match=r"^search.study=.*study.log: .*file: "):
+        opened(tmp_path / "file" / "study.log")
+
+
+def test_a_database_that_does_not_exist_is_told_from_a_missing_driver(monkeypatch):
+    with pytest.raises(UserError, match=r"^search.study=foo://host/db: no such database: a file, sqlite:///<file>, "):
+        shared.Database("foo://host/db")
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(UserError, match=r"^search.study=postgresql\+psycopg://me@h/db: its driver psycopg is missing"):
+        shared.Database("postgresql+psycopg://me@h/db")
+
+
 def test_the_first_value_is_the_one_that_all_go_by(tmp_path):
     assert opened(tmp_path / "study.log").agreed("goal", 2.5) == 2.5
     assert opened(tmp_path / "study.log").agreed("goal", 2.6) == 2.5

@@ -76,7 +76,7 @@ class OnDisk:
         mask = self.file.mask(place)
         if mask is not None:
             sample["mask"] = mask.copy()
-        sample |= self.base.in_memory(int(self.numbers[index]))
+        sample |= self.base.labels_in_memory(int(self.numbers[index]))
         if self.view is None and "bboxes" in sample:
             tall, wide = self.file.table[place, FILE_SIZE].tolist()
             if (tall, wide) != (height, width):
@@ -119,8 +119,8 @@ class Keeper(NamedTuple):
         if isinstance(samples, OnDisk):
             return samples
         base, numbers = whole_of(samples)
-        if not isinstance(base, Files) or not hasattr(base, "in_memory"):
-            report(f"cache: {name} images are not files: they are read as without data.cache=disk")
+        if not isinstance(base, Files) or not hasattr(base, "labels_in_memory"):
+            report(f"cache: {name} images are not files of their own: they are read as without data.cache=disk")
             return samples
         rows, places = np.unique(numbers, return_inverse=True)
         masked = getattr(base, "masks", None) is not None

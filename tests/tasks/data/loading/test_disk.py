@@ -402,7 +402,7 @@ def test_a_part_is_kept_once_and_other_samples_stay(folders, tmp_path, capsys):
     assert keep(kept, "train") is kept
     arrays = LabelledArrays("train", noise(3, 8, 8, 3), np.arange(3))
     assert keep(arrays, "train") is arrays
-    assert "cache: train images are not files" in capsys.readouterr().out
+    assert "cache: train images are not files of their own" in capsys.readouterr().out
 
     class Own(LabelledFiles):
         pass

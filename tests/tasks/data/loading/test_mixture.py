@@ -14,7 +14,7 @@ from hydra.utils import instantiate
 
 from tasks.common.annotations import Annotations
 from tasks.common.errors import UserError
-from tasks.config.batch import Batch
+from tasks.config.batch import BatchPlan
 from tasks.data.datasets.cityscapes import Cityscapes
 from tasks.data.datasets.coco import Coco
 from tasks.data.loading.mixture import MixedSamples, Mixture
@@ -427,14 +427,14 @@ def test_a_trial_batch_has_images_of_each_set_at_the_largest_size():
     made = Mixture({"a": Set(0, 6, 2, ("label",)), "b": Set(100, 4, 2, ("boxes",))}, ["label", "boxes"])
     options = {"augment": {}, "fit": Stretch([32, 64]), "draw": {"a": 3}, "scales": [[32, 32], [32, 64]]}
     data = module(train=made.train(), val=made.val(), **options)
-    data.take(Batch(8, 1, 1, whole=True))
+    data.take(BatchPlan(8, 1, 1, whole=True))
     assert data.drawing.counts(data.batch_size, data.step) == (6, 2)
     assert [images for images in (1, 2, 4, 8) if data.drawing.shows_each_set(images, data.step)] == [4, 8], (
         "two of b are in each step"
     )
     found = data.batch_of(4)
     assert found["image"].shape == (4, 3, 32, 64) and tuple(found["counts"]) == (3, 1)
-    data.take(Batch(4, 1, 2, whole=True))
+    data.take(BatchPlan(4, 1, 2, whole=True))
     data.trainer = SimpleNamespace(global_rank=0, world_size=1)
     order = data.order()(seed=0, group=data.group)
     assert [sum(draw.image >= 6 for draw in batch) for batch in order] == [1] * 4

@@ -166,7 +166,7 @@ def test_labels_with_places_are_refused(folder):
     masked = AnnotatedFiles(folder, ["420.jpg"], source=folder, multilabel=np.ones((1, 2), np.uint8))
     sample = UndecodedTrainDataset(masked, RandomResizedCrop(40))[next(iter(TrainBatches(1, 1, seed=0)))]
     assert sample["multilabel"].tolist() == [[1, 1]]
-    masked.in_memory = lambda index: {"bboxes": np.zeros((0, 5), np.float32)}
+    masked.labels_in_memory = lambda index: {"bboxes": np.zeros((0, 5), np.float32)}
     with pytest.raises(UserError, match="boxes and masks do not follow"):
         UndecodedTrainDataset(masked, RandomResizedCrop(40))[next(iter(TrainBatches(1, 1, seed=0)))]
 
