@@ -28,6 +28,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.arguments import existing
 from benchmarks.large_sets import SETS
 
 KINDS = ("coco", "coco_masks", "imagenet", "cityscapes", "score")
@@ -212,7 +213,7 @@ def main() -> None:
     parser.add_argument("kinds", nargs="*", default=[], help=f"some of {', '.join(KINDS)}")
     parser.add_argument("--shares", type=float, nargs="+", default=SHARES)
     parser.add_argument("--all-sides", action="store_true", help="score with the peers at full size as well: 10 GB")
-    parser.add_argument("--place", type=Path, help="folder in which the data sets are made and deleted")
+    parser.add_argument("--place", type=existing, help="folder in which the data sets are made and deleted")
     parser.add_argument("--open", nargs=2, help=argparse.SUPPRESS)
     parser.add_argument("--score", nargs=2, help=argparse.SUPPRESS)
     parser.add_argument("--workers", action="store_true", help=argparse.SUPPRESS)

@@ -28,6 +28,7 @@ from torchvision.io import ImageReadMode, decode_jpeg, read_file
 from torchvision.transforms import v2
 from torchvision.transforms.functional import resized_crop
 
+from benchmarks.arguments import existing
 from benchmarks.photos import jpegs
 from benchmarks.timing import alternate, report
 from tasks.common.labels import Pixels
@@ -91,7 +92,7 @@ def difference(crop: RandomResizedCrop, files: Sequence[Path]) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", nargs="?", type=Path)
+    parser.add_argument("folder", nargs="?", type=existing)
     parser.add_argument("--limit", type=int, default=500, help="files taken, evenly from all")
     options = parser.parse_args()
     torch.set_num_threads(1)

@@ -25,6 +25,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from benchmarks.arguments import existing
 from benchmarks.photos import jpegs
 from benchmarks.timing import alternate, report
 from tasks.data.files.images import Pixels
@@ -81,7 +82,7 @@ def write_again(photos: Sequence[Path], longer: int, folder: Path) -> list[Path]
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", nargs="?", type=Path)
+    parser.add_argument("folder", nargs="?", type=existing)
     parser.add_argument("--files", type=int, default=16, help="photos taken, evenly from all")
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()

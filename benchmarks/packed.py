@@ -24,6 +24,7 @@ import numpy as np
 import torch
 from torchvision.transforms import v2
 
+from benchmarks.arguments import existing
 from benchmarks.input_pipeline import SIZE, on_tensors, ours, reference
 from benchmarks.photos import jpegs
 from benchmarks.timing import alternate, report
@@ -40,7 +41,7 @@ from tasks.data.transforms.crop import RandomResizedCrop
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", nargs="?", type=Path)
+    parser.add_argument("folder", nargs="?", type=existing)
     parser.add_argument("--limit", type=int, default=500, help="files taken, evenly from all")
     parser.add_argument("--side", type=int, default=256)
     parser.add_argument("--quality", type=int, default=90)

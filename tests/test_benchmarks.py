@@ -2,16 +2,20 @@
 
 import subprocess
 import sys
+from argparse import ArgumentTypeError
 from pathlib import Path
 
+import pytest
 import torch
 
 from benchmarks.__main__ import rows, scripts
+from benchmarks.arguments import existing
 from benchmarks.timing import report, reported
 
 ROOT = Path(__file__).parent.parent
 IMPORTED = {
     "__main__",
+    "arguments",
     "exported",
     "gpu_jpeg",
     "gpu_sides",
@@ -72,3 +76,9 @@ def test_the_gpus_benchmark_needs_one():
             [sys.executable, "-m", "benchmarks.gpu"], cwd=ROOT, capture_output=True, text=True, check=False
         )
         assert (done.returncode, done.stdout) == (2, "") and "--device cpu --quick" in done.stderr
+
+
+def test_a_folder_that_is_not_there_is_one_line(tmp_path):
+    with pytest.raises(ArgumentTypeError, match="nowhere is no folder"):
+        existing(str(tmp_path / "nowhere"))
+    assert existing(str(tmp_path)) == tmp_path
