@@ -59,9 +59,10 @@ class ShardCache:
         self.make_room(shard.bytes)
         beside = path.with_suffix(".partial")
         try:
-            place.fetch(shard.file, beside)
-            with beside.open("rb") as file:
+            place.fetch(shard.file, beside, shard.bytes)
+            with beside.open("r+b") as file:
                 found = hashlib.file_digest(file, "sha256").hexdigest()
+                os.fsync(file.fileno())  # a shard with its own name is whole even after a crash
             if found != shard.sha256:
                 size = beside.stat().st_size
                 raise UserError(
@@ -99,9 +100,10 @@ def is_there(path: Path, shard: Stored) -> bool:
     try:
         if path.stat().st_size != shard.bytes:
             return False
-        os.utime(path)
     except OSError:
         return False
+    with suppress(OSError):  # a folder that others filled may be read-only
+        os.utime(path)
     return True
 
 
