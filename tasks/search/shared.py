@@ -15,12 +15,14 @@ from pathlib import Path
 
 import optuna
 import sqlalchemy
+from optuna.exceptions import StorageInternalError
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, Trial, TrialState
 from sqlalchemy.exc import IntegrityError, NoSuchModuleError, SQLAlchemyError
 
 from tasks.common.errors import UserError
+from tasks.common.writing import cannot_write
 from tasks.search.database import check_database, with_password
 from tasks.search.journal import JOURNAL, JournalLock
 from tasks.search.locks import Locks
@@ -63,11 +65,17 @@ class Journal(Shared):
         path: created if missing.
 
     Raises:
-        UserError: if the system has no such locks.
+        UserError: if the system has no such locks, for a folder that cannot be made, and for a path of no regular file:
+            a device may be read for ever.
     """
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists() and not path.is_file():
+            raise UserError(f"search.study={path} is no file")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(cannot_write(path, error)) from error
         self.locks = Locks(path.with_name(f"{path.name}.locks"))
         self.path, self.mine = path, set[int]()
         with self.deciding():
@@ -111,10 +119,12 @@ class Database(Shared):
             )
             with suppress(SQLAlchemyError):  # another process has made it meanwhile
                 self.table.create(self.engine, checkfirst=True)
+            self.database.get_all_studies()  # a database of something else may have tables of these names
         except (ImportError, NoSuchModuleError) as error:
             raise UserError(f"search.study={url}: its driver is missing ({error}): pip install it") from None
-        except (SQLAlchemyError, RuntimeError, ValueError) as error:
-            line = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+        except (SQLAlchemyError, StorageInternalError, RuntimeError, ValueError) as error:
+            cause = error.__cause__ if isinstance(error, StorageInternalError) else error
+            line = str(getattr(cause, "orig", None) or error).strip().splitlines()[0]
             raise UserError(f"search.study={url}: {line}") from None
         self.mine: set[int] = set()  # ids of this process's trials
         self.over = threading.Event()

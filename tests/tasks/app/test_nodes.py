@@ -158,6 +158,22 @@ def test_machines_that_are_started_otherwise_say_so(word, what, nodes, folders, 
         assert "Traceback" not in node.said()
 
 
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_mistake_in_one_command_ends_the_others(rank, nodes, folders, tmp_path):
+    run = tmp_path / "run"
+    if rank == 0:  # only the first process looks at its folder
+        run.mkdir()
+        (run / "metrics.json").write_text("{}")
+    words = (*PLAIN, f"dataset.root={folders}", "trainer.max_epochs=1", f"hydra.run.dir={run}")
+    both = nodes("torchrun", *words, other=("optimizr.lr=1",) if rank == 1 else ())
+    begin = time.monotonic()
+    assert both[rank].status() == 2 and both[1 - rank].status() == 4, both[1 - rank].said()
+    assert time.monotonic() - begin < 60
+    mistake = f"hydra.run.dir={run}" if rank == 0 else "optimizr.lr: no such key"
+    said = both[1 - rank].said()
+    assert f"error: rank {rank} of 2 ({os.uname().nodename}) has ended: {mistake}" in said and "Traceback" not in said
+
+
 def test_slurms_warning_stops_all_processes_with_a_checkpoint_that_goes_on(nodes, folders, tmp_path):
     words = (*PLAIN, *LONG, f"dataset.root={folders}")
     for node in nodes("slurm", *words, f"hydra.run.dir={tmp_path / 'whole'}"):
