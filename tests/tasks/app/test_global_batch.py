@@ -173,6 +173,12 @@ def test_two_processes_train_as_one_that_accumulates(command, folders, tmp_path)
     assert a["global_step"] == b["global_step"] and (a["run"]["processes"], b["run"]["processes"]) == (1, 2)
 
 
+def test_machines_that_nobody_starts_are_not_waited_for(trained, monkeypatch):
+    monkeypatch.delenv("MASTER_ADDR", raising=False)
+    result, _ = trained("run", "trainer.num_nodes=2", STEP)
+    assert result.status == 2 and "trainer.num_nodes=2: neither torchrun nor srun has started this" in result.err
+
+
 def test_a_limit_of_batches_leaves_whole_steps(trained, monkeypatch):
     images, step = [], Learner.training_step
 
