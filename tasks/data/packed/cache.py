@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -9,8 +10,9 @@ from tasks.common.errors import UserError
 from tasks.common.writing import cannot_write
 from tasks.data.files.cache import VARIABLE, cache_folder
 from tasks.data.packed.index import Stored
-from tasks.data.packed.place import Place
+from tasks.data.packed.place import FULL, Place
 
+PAUSES = (1.0, 5.0, 30.0)  # seconds between the tries of a download
 MINUTES = 60  # that a process may wait for another's download of a shard
 
 
@@ -59,7 +61,7 @@ class ShardCache:
         self.make_room(shard.bytes)
         beside = path.with_suffix(".partial")
         try:
-            place.fetch(shard.file, beside, shard.bytes)
+            fetch(place, shard, beside)
             with beside.open("r+b") as file:
                 found = hashlib.file_digest(file, "sha256").hexdigest()
                 os.fsync(file.fileno())  # a shard with its own name is whole even after a crash
@@ -93,6 +95,32 @@ class ShardCache:
                 with suppress(OSError):
                     path.unlink()
                     total -= length
+
+
+def fetch(place: Place, shard: Stored, to: Path) -> None:
+    """Download a shard; what may pass by itself does not end a training of days.
+
+    Raises:
+        UserError: see Place.fetch; once the tries are used up.
+    """
+    for pause in (*PAUSES, None):
+        try:
+            place.fetch(shard.file, to, shard.bytes)
+        except UserError as error:
+            if pause is None or not may_pass(error.__cause__):
+                raise
+            time.sleep(pause)
+        else:
+            return
+
+
+def may_pass(error: BaseException | None) -> bool:
+    """Whether a failed download is worth another try: a server that fails, or a connection that was lost."""
+    status = getattr(error, "status", None)  # of HTTP
+    if isinstance(status, int):
+        return status >= 500 or status in (408, 429)
+    lasting = isinstance(error, FileNotFoundError | PermissionError | ImportError)
+    return error is not None and not lasting and getattr(error, "errno", None) not in FULL
 
 
 def is_there(path: Path, shard: Stored) -> bool:

@@ -135,6 +135,28 @@ def test_a_full_disk_is_named(served, tmp_path, monkeypatch):
         samples.read(0)
 
 
+@pytest.mark.parametrize(("status", "tries"), [(503, 3), (403, 1)])
+def test_a_download_is_tried_again_if_that_may_help(status, tries, served, tmp_path, monkeypatch):
+    address, _ = served
+    samples, get = Packed(address, cache=tmp_path / "cache").train(), Quiet.do_GET
+
+    def fails_twice(self) -> None:
+        if Quiet.asked.count("train-000000.tar") < 2:
+            self.asked.append("train-000000.tar")
+            self.send_error(status)
+        else:
+            get(self)
+
+    monkeypatch.setattr(Quiet, "do_GET", fails_twice)
+    monkeypatch.setattr("tasks.data.packed.cache.PAUSES", (0, 0))
+    if tries == 1:
+        with pytest.raises(UserError, match="403, message='Forbidden'"):
+            samples.read(0)
+    else:
+        assert samples.read(0)["image"].ndim == 3
+    assert Quiet.asked.count("train-000000.tar") == tries
+
+
 def test_a_slow_server_is_waited_for_as_long_as_it_sends(served):
     from fsspec.core import url_to_fs
 
