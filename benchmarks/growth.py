@@ -208,10 +208,18 @@ def grow_score(shares: Sequence[float], *, all_sides: bool) -> None:
         print(f"  score, {side}: exponent of the seconds of a core {slope:.2f}", flush=True)
 
 
+def share_of(text: str) -> float:
+    """A share of a data set's size, as typed."""
+    share = float(text)
+    if not 1e-4 <= share <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a number from 0.0001 to 1")
+    return share
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("kinds", nargs="*", default=[], help=f"some of {', '.join(KINDS)}")
-    parser.add_argument("--shares", type=float, nargs="+", default=SHARES)
+    parser.add_argument("--shares", type=share_of, nargs="+", default=SHARES)
     parser.add_argument("--all-sides", action="store_true", help="score with the peers at full size as well: 10 GB")
     parser.add_argument("--place", type=existing, help="folder in which the data sets are made and deleted")
     parser.add_argument("--open", nargs=2, help=argparse.SUPPRESS)

@@ -15,7 +15,8 @@ ROOMS = {  # top to bottom: each imports rooms that stand below it, and these li
     "tasks.compare": "tasks.multitask tasks.report tasks.config tasks.common hydra numpy matplotlib",
     "tasks.papers": "tasks.app tasks.multitask tasks.engine tasks.config tasks.common heads "
     "backbones.published.row torch yaml hydra",
-    "tasks.pack": "tasks.app tasks.doctor tasks.engine tasks.data tasks.config tasks.common hydra rich",
+    "tasks.pack": "tasks.app tasks.doctor tasks.engine tasks.data tasks.config tasks.common "
+    "backbones.file_lock hydra rich",
     "tasks.doctor": "tasks.app tasks.detect tasks.segment tasks.engine tasks.data tasks.config tasks.common heads "
     "backbones torch hydra omegaconf rich numpy PIL",
     "tasks.publish": "tasks.checkpoint tasks.config tasks.common backbones torch yaml",
@@ -44,7 +45,7 @@ ROOMS = {  # top to bottom: each imports rooms that stand below it, and these li
     "tasks.data.inspect": "tasks.data.loading tasks.data.datasets tasks.data.files tasks.common numpy PIL",
     "tasks.data.loading": "tasks.data.datasets tasks.data.transforms tasks.data.files tasks.config "
     "tasks.common torch lightning albumentations numpy cv2",
-    "tasks.data.packed": "tasks.data.files tasks.common numpy PIL fsspec filelock",
+    "tasks.data.packed": "tasks.data.files tasks.common numpy PIL fsspec aiohttp filelock",
     "tasks.data.streets": "tasks.data.datasets tasks.data.files tasks.common numpy cv2 PIL",
     "tasks.data.recognise": "tasks.data.datasets tasks.data.files tasks.common numpy",
     "tasks.data.datasets": "tasks.data.files tasks.common numpy",

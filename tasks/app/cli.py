@@ -19,6 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 from tasks.app.added_keys import check_added
 from tasks.app.auto import recognised
 from tasks.app.batch import check_batch, meant_as_typed
+from tasks.app.early import tell
 from tasks.app.finetune import finetuned, null_as_none
 from tasks.app.folders import drop_empty, writes
 from tasks.app.foreign_keys import check_words
@@ -48,6 +49,7 @@ from tasks.app.watch import watched
 from tasks.common.console import end_children, report, run_command
 from tasks.common.errors import Stopped, UserError, visible
 from tasks.common.plugins import conf_folders, take_from, without_folder
+from tasks.common.ranks import check_launched
 from tasks.common.task_info import infos
 from tasks.config.heads_file import CONF, command_file
 from tasks.config.overrides import typed_keys
@@ -93,6 +95,7 @@ class Command:
         """Run the jobs that the command line asks for; see main()."""
         os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions reach us instead of being printed by Hydra
         try:
+            check_launched()
             if KEYS in sys.argv[1:]:
                 print_keys(self.name, sys.argv[1:], lambda words: prepared(self.name, words, spelled_out))
                 return
@@ -187,8 +190,10 @@ class Command:
         if self.jobs.failed:
             self.mistakes.append(self.jobs.summary())
         for mistake in self.mistakes:
-            print(f"error: {visible(mistake)}", file=sys.stderr)
+            print(f"error: {visible(mistake)}", file=sys.stderr, flush=True)
         if self.mistakes:
+            if not self.composed:
+                tell(self.mistakes[0], sys.argv[1:])
             sys.exit(1 if self.jobs.faults else self.statuses.pop() if len(self.statuses) == 1 else 2)
 
 

@@ -1,5 +1,6 @@
 """The output folder of a run: exclusive to it, created by one of its processes before anything is written."""
 
+import sys
 import tempfile
 from contextlib import suppress
 from pathlib import Path
@@ -9,6 +10,7 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, read_write
 from omegaconf.errors import OmegaConfBaseException
 
+from tasks.app.early import SHARED, telling
 from tasks.checkpoint.peek import config_of
 from tasks.common.console import refusing
 from tasks.common.errors import LAST, UserError
@@ -31,7 +33,6 @@ RESULTS = (
 )
 INPUTS = ("resume", "search.study")  # files that a command continues from, in the folder that contains them
 ROOM = 1 << 16  # bytes of the first files of a run: its configuration and its log
-SHARED = ("train", "evaluate")  # modes in which several processes form one run
 
 
 class OwnFolder(Callback):
@@ -55,7 +56,7 @@ class OwnFolder(Callback):
     # Hydra only warns about errors in its callbacks: refusing() ends the process instead.
     def on_run_start(self, config: DictConfig, **_: Any) -> None:
         """Called before a single run."""
-        with refusing(OSError):
+        with refusing(OSError), telling(sys.argv[1:], OSError):
             folder = self.choose(config, "run")
             if writes(config):
                 self.lock = locked(folder)

@@ -114,6 +114,8 @@ def explain_run(error: Exception, config: DictConfig) -> str:
         text = " ".join(str(error).split())
         if "can't start new thread" in text:
             return f"{text}: the limit of processes and threads is reached (ulimit -u); fewer data.workers need less"
+        if type(error).__name__ == "DistNetworkError":  # PyTorch's, which is not imported for it
+            return f"the processes cannot meet: {text}; MASTER_PORT or torchrun --master-port names another port"
         if "DataLoader worker" not in text:
             return ""
         from tasks.data.loading.sharing import lost_worker

@@ -1,11 +1,13 @@
 """Runs a command: checks first, without torch; then training, evaluation or prediction."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from omegaconf import OmegaConf
 
 from tasks.app.dataset import open_dataset
+from tasks.app.early import SHARED
 from tasks.app.fitted import fitted
 from tasks.app.folders import is_writer
 from tasks.app.jobs import in_sweep, needs_own_command, run_own_command
@@ -21,6 +23,7 @@ from tasks.config.overrides import typed_keys
 from tasks.config.tree import resolved
 from tasks.config.unread import as_built
 from tasks.data.loading.upright import answer_without_data
+from tasks.engine.settings import Run
 from tasks.predict.sources import find_sources, is_video
 from tasks.report.write import finish
 
@@ -48,6 +51,7 @@ def run(settings: Settings, typed: Sequence[str], folder: Path) -> None:
         benchmark(run, settings.benchmark, typed, folder, device)
         report(finish(folder, state="finished"))
         return
+    check_machines(run)
     if (
         settings.command.bind_threads
         and run.mode != "search"  # has its own processes
@@ -66,6 +70,16 @@ def run(settings: Settings, typed: Sequence[str], folder: Path) -> None:
         predict_images(settings, typed, folder)
     else:
         run_with_data(settings, typed, folder)
+
+
+def check_machines(run: Run) -> None:
+    """Raise UserError for a run on several machines that nobody starts: it would wait for them for half an hour."""
+    nodes = run.trainer.spec.get("num_nodes", 1)
+    if run.mode in SHARED and nodes > 1 and launched() is None and "MASTER_ADDR" not in os.environ:
+        raise UserError(
+            f"trainer.num_nodes={nodes}: neither torchrun nor srun has started this process, and MASTER_ADDR, where "
+            "the others would be met, is not set: see docs/nodes.md"
+        )
 
 
 def predict_images(settings: Settings, typed: Sequence[str], folder: Path) -> None:

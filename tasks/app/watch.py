@@ -11,7 +11,8 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from tasks.app.folders import SHARED, writes
+from tasks.app.early import SHARED
+from tasks.app.folders import writes
 from tasks.common.console import end_children
 from tasks.common.errors import Stopped, UserError, visible
 from tasks.common.peers import PeerLost, Peers

@@ -9,6 +9,8 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from tasks.common.errors import UserError
+
 INTERACTIVE = ("bash", "interactive")  # SLURM jobs in which commands are typed by hand, each a separate run
 
 
@@ -42,6 +44,34 @@ def launched(environment: Mapping[str, str] = os.environ) -> int | None:
     else:
         count = environment["SLURM_NTASKS"] if by_slurm(environment) else ""
     return int(count) if count.isdecimal() and int(count) > 0 else None
+
+
+def check_launched(environment: Mapping[str, str] = os.environ) -> None:
+    """Check the variables of a launcher: half of them, or those of another command, would train something else.
+
+    Raises:
+        UserError: for one that is missing, or no number that can be.
+    """
+    others: tuple[str, ...]
+    if by_torchrun(environment) and environment.get("WORLD_SIZE", "1") != "1":
+        who, rank, world = "torchrun", "RANK", "WORLD_SIZE"
+        others = ("LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_PORT")
+    elif not by_torchrun(environment) and by_slurm(environment) and environment["SLURM_NTASKS"] != "1":
+        who, rank, world, others = "srun", "SLURM_PROCID", "SLURM_NTASKS", ("SLURM_LOCALID", "SLURM_NODEID")
+    elif environment.get("LOCAL_RANK", "0") != "0" and not {"WORLD_SIZE", "NODE_RANK", "RANK"} & {*environment}:
+        raise UserError(
+            f"LOCAL_RANK={environment['LOCAL_RANK']} is set without WORLD_SIZE: a process that is not the first one "
+            "writes nothing; unset it, or start all by torchrun or srun"
+        )
+    else:
+        return
+    for key in (world, rank, *others):
+        value = environment.get(key, "")
+        if not (value.isascii() and value.isdecimal()) or int(value) > 65535:
+            said = f"is {value!r}, no number from 0 to 65535" if value else "is missing"
+            raise UserError(f"{key} {said}: {who} sets all of {', '.join((world, rank, *others))}")
+    if int(environment[rank]) >= int(environment[world]):
+        raise UserError(f"{rank}={environment[rank]}: there are {environment[world]} processes ({world}), from 0 on")
 
 
 class Place(NamedTuple):

@@ -51,6 +51,10 @@ class ShareBatch(Callback):
         trainer.accumulate_grad_batches = batch.accumulated
         data.take(batch)
         report(said(self.settings, batch))
+        if batch.whole and (part := data.epoch_batches()) % batch.accumulated:  # by trainer.limit_train_batches
+            limit = -(-part // batch.accumulated) * batch.accumulated
+            trainer.limit_train_batches = limit
+            report(f"trainer.limit_train_batches: {limit} instead of {part}, for steps of {batch.images:,} images")
 
     def found(self, trainer: Trainer, data: DataModule) -> int:
         """Images at once that fit into the memory of every process."""

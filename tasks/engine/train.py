@@ -17,6 +17,7 @@ from tasks.common.writing import write_text
 from tasks.data.loading.datamodule import DataModule
 from tasks.data.loading.splits import Splits
 from tasks.engine.accumulation import SlowStatistics
+from tasks.engine.alike import StartedAlike, started_with
 from tasks.engine.averaging import AverageWeights
 from tasks.engine.batch import ShareBatch, trial_of
 from tasks.engine.build import make_trainer
@@ -154,6 +155,7 @@ def fit(
     sizes = image_sizes(len(data.scales or ()), len(data.progressive or ()))
     compiled = Compile(run.compiled == "graphs", sizes, from_mean) if run.compiled else None
     own = [
+        StartedAlike(started_with(run, splits)),
         ShareBatch(batch, trial_of(batch, learner), before, copies=1 if run.ema is None else 2),
         *([AverageWeights(run.ema)] if run.ema is not None else []),
         *([StopAfter(run.stop_after)] if run.stop_after is not None else []),

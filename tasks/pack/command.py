@@ -30,7 +30,7 @@ from tasks.data.packed.place import Place
 from tasks.engine.settings import Run
 from tasks.pack.arguments import Request
 from tasks.pack.card import card
-from tasks.pack.folder import CARD, PREFIX, make_free, source_files
+from tasks.pack.folder import CARD, PREFIX, one_packing, source_files
 
 EVERY = 15  # seconds between two lines where there is no terminal
 
@@ -50,8 +50,9 @@ class Pack(Command):
         kinds = [kind for kind in run.data.targets if kind in dataset.classes]
         more = [name for name, info in infos().items() if info.target in dataset.classes and info.target not in kinds]
         report(f"pack      {name_of_dataset()}: {', '.join(kinds)}{others(more)}")
-        make_free(place, request.overwrite)
-        with working_folder(place) as folder:
+        if place.is_same(run.data.dataset.get("root")):
+            raise UserError(f"out={request.out} is the data set itself: name another place")
+        with one_packing(place, request.overwrite), working_folder(place) as folder:
             classes = {kind: dataset.classes[kind] for kind in kinds}
             to = Packing(place, folder, request.shard_mb << 20, {kind: len(classes[kind]) for kind in kinds})
             sides = {name: self.side(name, samples, run, to) for name, samples in splits.items()}

@@ -2,9 +2,11 @@
 
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
+from backbones.file_lock import file_lock
 from tasks.common.console import report
 from tasks.common.errors import UserError
 from tasks.common.writing import cannot_write
@@ -12,7 +14,32 @@ from tasks.data.packed.index import FILE
 from tasks.data.packed.place import Place
 
 CARD, PREFIX = "README.md", ".packing-"
+LOCK = f"{PREFIX}lock"
 OURS = re.compile(r"(train|val)(-\d{6}\.tar|\.npz)|index\.json|README\.md|SOURCE_.+|\.packing-\w+")
+
+
+@contextmanager
+def one_packing(place: Place, overwrite: bool) -> Iterator[None]:
+    """A free place, with other packings kept out of a folder: they would delete what they take for a stopped one's.
+
+    Args:
+        overwrite: see make_free.
+
+    Raises:
+        UserError: for a folder that cannot be made, and see make_free.
+    """
+    if place.is_remote:
+        make_free(place, overwrite)
+        yield
+        return
+    try:
+        Path(place.root).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(cannot_write(Path(place.root), error)) from error
+    said = f"another packing writes to {place.root}: waiting for it"
+    with file_lock(place.path(LOCK), lambda: report(said)):
+        make_free(place, overwrite)
+        yield
 
 
 def make_free(place: Place, overwrite: bool) -> None:
@@ -21,12 +48,7 @@ def make_free(place: Place, overwrite: bool) -> None:
     Raises:
         UserError: for other files, and for a packed data set without `overwrite`.
     """
-    if not place.is_remote:
-        try:
-            Path(place.root).mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise UserError(cannot_write(Path(place.root), error)) from error
-    names = place.names()
+    names = [name for name in place.names() if name != LOCK]
     if foreign := [name for name in names if not OURS.fullmatch(name)]:
         raise UserError(f"out={place.root} holds other files, such as {foreign[0]}: name an empty folder")
     if FILE in names and not overwrite:

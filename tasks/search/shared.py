@@ -15,6 +15,7 @@ from pathlib import Path
 
 import optuna
 import sqlalchemy
+from optuna.exceptions import StorageInternalError
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, Trial, TrialState
@@ -65,10 +66,12 @@ class Journal(Shared):
 
     Raises:
         OSError: if it cannot be written.
-        UserError: if the system has no such locks.
+        UserError: if the system has no such locks, and for a path of no regular file: a device may be read for ever.
     """
 
     def __init__(self, path: Path) -> None:
+        if path.exists() and not path.is_file():
+            raise UserError(f"search.study={path} is no file: a journal, or a URL of {', '.join(URLS)}")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.open("ab").close()  # before a file of locks lies beside what cannot be a journal
         self.locks = Locks(path.with_name(f"{path.name}.locks"))
@@ -114,13 +117,15 @@ class Database(Shared):
             )
             with suppress(SQLAlchemyError):  # another process has made it meanwhile
                 self.table.create(self.engine, checkfirst=True)
+            self.database.get_all_studies()  # a database of something else may have tables of these names
         except NoSuchModuleError:
             raise UserError(f"search.study={url}: no such database: a file, {', '.join(URLS)}") from None
         except ImportError:
             driver = sqlalchemy.make_url(url).get_driver_name()
             raise UserError(f"search.study={url}: its driver {driver} is missing: pip install it") from None
-        except (SQLAlchemyError, RuntimeError, ValueError) as error:
-            line = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+        except (SQLAlchemyError, StorageInternalError, RuntimeError, ValueError) as error:
+            cause = error.__cause__ if isinstance(error, StorageInternalError) else error
+            line = str(getattr(cause, "orig", None) or error).strip().splitlines()[0]
             raise UserError(f"search.study={url}: {line}") from None
         self.mine: set[int] = set()  # ids of this process's trials
         self.over = threading.Event()

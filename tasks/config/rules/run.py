@@ -49,6 +49,7 @@ IS_BUILT: Rule = (
     "a _target_ with its arguments, or null",
 )
 PATH = either(TEXT, whole(0))  # a folder may be called 2024
+A_FOLDER: Rule = (lambda v: PATH[0](v) and "://" not in str(v), "a folder of this machine's")
 A_PATH = optional(PATH)
 PATHS = optional(either(PATH, list_of(PATH)))
 # Keys that every command has, by the package that uses them:
@@ -145,7 +146,7 @@ DATA_WHERE_PRESENT: Rules = {
     "data.holdout": number(0, below=1),
     "data.share": number(above=0, most=1),
     "data.start_method": optional(one_of(*START_METHODS)),
-    "data.cache_folder": PATH,
+    "data.cache_folder": A_FOLDER,
     "data.cache_side": whole(16, optional=True, most=16_384),
     "data.cache_gb": optional(number(above=0)),
     "data.decode": one_of("cpu", "cuda"),

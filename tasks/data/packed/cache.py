@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -9,8 +10,9 @@ from tasks.common.errors import UserError
 from tasks.common.writing import cannot_write
 from tasks.data.files.cache import VARIABLE, cache_folder
 from tasks.data.packed.index import Stored
-from tasks.data.packed.place import Place
+from tasks.data.packed.place import FULL, Place
 
+PAUSES = (1.0, 5.0, 30.0)  # seconds between the tries of a download
 MINUTES = 60  # that a process may wait for another's download of a shard
 
 
@@ -59,9 +61,10 @@ class ShardCache:
         self.make_room(shard.bytes)
         beside = path.with_suffix(".partial")
         try:
-            place.fetch(shard.file, beside)
-            with beside.open("rb") as file:
+            fetch(place, shard, beside)
+            with beside.open("r+b") as file:
                 found = hashlib.file_digest(file, "sha256").hexdigest()
+                os.fsync(file.fileno())  # a shard with its own name is whole even after a crash
             if found != shard.sha256:
                 size = beside.stat().st_size
                 raise UserError(
@@ -94,14 +97,41 @@ class ShardCache:
                     total -= length
 
 
+def fetch(place: Place, shard: Stored, to: Path) -> None:
+    """Download a shard; what may pass by itself does not end a training of days.
+
+    Raises:
+        UserError: see Place.fetch; once the tries are used up.
+    """
+    for pause in (*PAUSES, None):
+        try:
+            place.fetch(shard.file, to, shard.bytes)
+        except UserError as error:
+            if pause is None or not may_pass(error.__cause__):
+                raise
+            time.sleep(pause)
+        else:
+            return
+
+
+def may_pass(error: BaseException | None) -> bool:
+    """Whether a failed download is worth another try: a server that fails, or a connection that was lost."""
+    status = getattr(error, "status", None)  # of HTTP
+    if isinstance(status, int):
+        return status >= 500 or status in (408, 429)
+    lasting = isinstance(error, FileNotFoundError | PermissionError | ImportError)
+    return error is not None and not lasting and getattr(error, "errno", None) not in FULL
+
+
 def is_there(path: Path, shard: Stored) -> bool:
     """Whether a shard is here as a whole; it then counts as used."""
     try:
         if path.stat().st_size != shard.bytes:
             return False
-        os.utime(path)
     except OSError:
         return False
+    with suppress(OSError):  # a folder that others filled may be read-only
+        os.utime(path)
     return True
 
 

@@ -1,6 +1,7 @@
 """What is known of a split's samples, as arrays in one file of NumPy's format: no pickle, no compression."""
 
 import io
+import tokenize
 import zipfile
 from collections.abc import Mapping
 from typing import Any
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from tasks.common.errors import UserError
 
 Columns = Mapping[str, NDArray[Any]]
+LONGEST = 1 << 20  # pixels of a side
 # By name: dtype and shape; N samples, C classes of an image, A boxes, B bytes.
 FORMS: dict[str, tuple[str, tuple[str | int, ...]]] = {
     "offset": ("int64", ("N",)),  # of the image's bytes in its shard
@@ -40,6 +42,11 @@ OF_KIND = {
     "multilabel": ("multilabel",),
     "boxes": ("image_ids", "box_sizes", "box_ends", "boxes", "box_labels", "areas", "crowd"),
 }
+# What zipfile and NumPy raise for files that are not theirs: the header of an array is Python, which they parse.
+DAMAGE = (
+    ValueError, TypeError, OSError, EOFError, LookupError, ArithmeticError, MemoryError, RuntimeError, SyntaxError,
+    tokenize.TokenError, zipfile.BadZipFile,
+)  # fmt: skip
 
 
 def as_bytes(columns: Columns) -> bytes:
@@ -66,14 +73,14 @@ def from_bytes(content: bytes, samples: int, classes: Mapping[str, int], where: 
                 raise ValueError("it is compressed")
             if sum(each.file_size for each in file.infolist()) > len(content):
                 raise ValueError("its parts are larger than itself")
+        needed = [*ALWAYS, *(name for kind in classes for name in OF_KIND[kind])]
         with np.load(io.BytesIO(content), allow_pickle=False) as file:
-            found = {name: file[name] for name in file.files}
-    except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
-        raise UserError(f"{where} is damaged or not of tasks.pack: {' '.join(str(error).split())[:200]}") from error
-    needed = [*ALWAYS, *(name for kind in classes for name in OF_KIND[kind])]
-    if missing := [name for name in needed if name not in found]:
-        raise UserError(f"{where} lacks the column {missing[0]}")
-    columns = {name: found[name] for name in needed}
+            if missing := [name for name in needed if name not in file.files]:
+                raise UserError(f"{where} lacks the column {missing[0]}")
+            columns = {name: file[name] for name in needed}
+    except DAMAGE as error:
+        said = " ".join(str(error).split())[:200] or type(error).__name__
+        raise UserError(f"{where} is damaged or not of tasks.pack: {said}") from error
     check_forms(columns, samples, classes, where)
     check_values(columns, classes, where)
     return columns
@@ -82,10 +89,12 @@ def from_bytes(content: bytes, samples: int, classes: Mapping[str, int], where: 
 def check_forms(columns: Columns, samples: int, classes: Mapping[str, int], where: str) -> None:
     """Raise UserError for a column of another type or shape."""
     sides = {"N": samples, "N+1": samples + 1, "C": classes.get("multilabel", 0)}
-    sides["B"] = len(columns["names"])
-    sides["A"] = len(columns["boxes"]) if "boxes" in columns else 0
+    sides["B"] = np.size(columns["names"])
+    sides["A"] = np.size(columns["boxes"]) // 4 if "boxes" in columns else 0
     for name, column in columns.items():
         dtype, shape = FORMS[name]
+        if not isinstance(column, np.ndarray):  # a file in it that has not NumPy's form comes as bytes
+            raise UserError(f"{where}: {name} is no array")
         wanted = tuple(sides[side] if isinstance(side, str) else side for side in shape)
         if column.dtype != np.dtype(dtype) or column.shape != wanted:
             raise UserError(f"{where}: {name} is {column.dtype} {column.shape}, not {dtype} {wanted}")
@@ -103,6 +112,16 @@ def check_values(columns: Columns, classes: Mapping[str, int], where: str) -> No
             raise UserError(f"{where}: {name} has the class {labels.max()}, of {classes[kind]}")
     if "multilabel" in columns and (columns["multilabel"] > 1).any():
         raise UserError(f"{where}: multilabel has values other than 0 and 1")
-    for name in ("offset", "length", "mask_offset", "mask_length", "sizes", "mask_sizes", "box_sizes"):
+    for name in ("offset", "length", "mask_offset", "mask_length", "mask_pixels"):
         if name in columns and (columns[name] < 0).any():
             raise UserError(f"{where}: {name} has a number below 0")
+    for name in ("sizes", "mask_sizes", "box_sizes"):
+        if name in columns and ((columns[name] < 1) | (columns[name] > LONGEST)).any():
+            raise UserError(f"{where}: {name} has a side that is not from 1 to {LONGEST:,}")
+    if "mask_pixels" in columns and columns["mask_pixels"][classes["mask"] : 255].any():
+        raise UserError(f"{where}: mask_pixels counts more classes than there are, {classes['mask']}")
+    for name in ("boxes", "areas"):
+        if name in columns and not np.isfinite(columns[name]).all():
+            raise UserError(f"{where}: {name} has a number that is not finite")
+    if "image_ids" in columns and len(np.unique(columns["image_ids"])) < len(columns["image_ids"]):
+        raise UserError(f"{where}: image_ids has a number twice")

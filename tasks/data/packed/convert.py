@@ -14,7 +14,7 @@ from tasks.common.annotations import Annotations
 from tasks.common.errors import UserError
 from tasks.common.labels import Pixels
 from tasks.data.files.images import look, opened_size, read_rgb
-from tasks.data.files.opening import opened
+from tasks.data.files.opening import open_file, opened
 
 SUFFIXES = {"JPEG": "jpg", "MPO": "jpg", "PNG": "png", "BMP": "bmp", "PPM": "ppm", "GIF": "gif", "WEBP": "webp"}
 SUFFIXES |= {"TIFF": "tif", "JPEG2000": "jp2", "AVIF": "avif", "TGA": "tga", "DIB": "dib"}
@@ -122,7 +122,11 @@ def stored_file(samples: Any, index: int, source: Path | Pixels) -> tuple[tuple[
     followed = None if turn == 1 else not isinstance(source, Path)
     if not isinstance(source, Path) and (turn == 1 or not np.array_equal(read_rgb(path, upright=True), source)):
         return None, False, followed  # its pixels were changed otherwise
-    return (path.read_bytes(), suffix), not isinstance(source, Path), followed
+    try:
+        with open_file(path) as content:  # which may be in memory: of data that is packed already
+            return (content.read(), suffix), not isinstance(source, Path), followed
+    except OSError as error:
+        raise UserError(f"cannot read image {path}: {error.strerror or error}") from error
 
 
 def path_of(samples: Any, index: int) -> Path | None:

@@ -34,8 +34,8 @@ class Packed:
         cache: str | Path | None = None,
         cache_gb: float = 50,
     ) -> None:
-        if isinstance(cache_gb, bool) or not isinstance(cache_gb, int | float) or not cache_gb > 0:
-            raise UserError(f"dataset.cache_gb={cache_gb} must be a number above 0")
+        if isinstance(cache_gb, bool) or not isinstance(cache_gb, int | float) or not 0 < cache_gb <= 1e6:
+            raise UserError(f"dataset.cache_gb={cache_gb} must be a number above 0, at most a million")
         self.place, self.wanted = Place(root), targets
         self.cache = ShardCache(cache, int(cache_gb * 1e9)) if self.place.is_remote else None
 

@@ -13,6 +13,7 @@ from tasks.data.packed.place import Place
 
 FILE, VERSION = "index.json", 1
 LARGEST = 64 << 20  # bytes of index.json: a million shards have less
+MOST = 1 << 50  # of any number: bytes of a file, samples in it, ids
 SHARD = re.compile(r"(train|val)-\d{6}\.tar")
 HASH = re.compile(r"[0-9a-f]{64}")
 SIDES = ("train", "val")
@@ -90,7 +91,7 @@ def read_index(place: Place) -> Index:
         raise UserError(f"{where} is not JSON: {str(error)[:200]}") from error
     try:
         return parsed(tree)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UserError(f"{where} is not an index of tasks.pack, version {VERSION}: {str(error)[:200]}") from error
 
 
@@ -98,11 +99,11 @@ def parsed(tree: Any) -> Index:
     """The index of parsed JSON.
 
     Raises:
-        KeyError, TypeError, ValueError: for anything else.
+        KeyError, TypeError, ValueError, AttributeError: for anything else.
     """
     if not isinstance(tree, dict) or tree.get("version") != VERSION:
         raise ValueError(f"version {tree.get('version') if isinstance(tree, dict) else None}")
-    classes = {kind: [as_class(entry) for entry in entries] for kind, entries in tree["classes"].items()}
+    classes = {kind: as_classes(kind, entries) for kind, entries in tree["classes"].items()}
     if not classes or not {*classes} <= {*KINDS} or not all(classes.values()):
         raise ValueError(f"classes of {', '.join(classes) or 'nothing'}")
     sides = {name: as_side(name, side) for name, side in tree["splits"].items()}
@@ -114,12 +115,26 @@ def parsed(tree: Any) -> Index:
     return Index(classes, sides, packed)
 
 
+def as_classes(kind: str, entries: Any) -> list[Any]:
+    """Classes of a kind of label, in the form that its task reads."""
+    if not isinstance(entries, list):
+        raise TypeError(f"classes of {kind} are no list")
+    classes = [as_class(entry) for entry in entries]
+    parts = {"mask": 3, "boxes": 2}.get(kind)
+    for entry in classes:
+        if parts is not None and (isinstance(entry, str) or len(entry) != parts):
+            raise ValueError(f"class {entry} of {kind}")
+    if kind == "boxes" and len({number for _, number in classes}) < len(classes):
+        raise ValueError("two classes of boxes have the same id")
+    return classes
+
+
 def as_class(entry: Any) -> Any:
     """A class as data sets give it: a name, [name, id], or (name, id, colour)."""
     if isinstance(entry, str):
         return entry
     name, number, *colour = entry
-    if not isinstance(name, str) or type(number) is not int:
+    if not isinstance(name, str) or type(number) is not int or not -MOST <= number <= MOST:
         raise TypeError(f"class {entry}")
     if not colour:
         return [name, number]
@@ -146,7 +161,7 @@ def as_side(name: str, tree: Any) -> Side:
 def stored(tree: Any) -> Stored:
     """A file of parsed JSON."""
     found = Stored(tree["file"], tree["bytes"], tree["sha256"], tree["samples"])
-    if not all(type(number) is int and number >= 0 for number in (found.bytes, found.samples)):
+    if not all(type(number) is int and 0 <= number <= MOST for number in (found.bytes, found.samples)):
         raise ValueError(f"{found.file!r}: bytes {found.bytes}, samples {found.samples}")
     if not isinstance(found.file, str) or not HASH.fullmatch(found.sha256):
         raise ValueError(f"{found.file!r}: sha256 {found.sha256!r}")
@@ -169,7 +184,8 @@ def read_columns(place: Place, index: Index, name: str) -> Columns:
     for shard in side.shards:
         part = slice(first, first + shard.samples)
         for one in ("", "mask_") if "mask" in classes else ("",):
-            if shard.samples and (columns[f"{one}offset"][part] + columns[f"{one}length"][part]).max() > shard.bytes:
+            # not their sum, which may be too large for int64
+            if (columns[f"{one}length"][part] > shard.bytes - columns[f"{one}offset"][part]).any():
                 raise UserError(f"{where}: a sample ends after the end of {shard.file}")
         first += shard.samples
     return columns

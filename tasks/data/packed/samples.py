@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from tasks.common.annotations import Annotations
 from tasks.common.cpu import thread_pool
 from tasks.common.errors import UserError
-from tasks.common.labels import Pixels
+from tasks.common.labels import VOID, Pixels
 from tasks.data.files.boxes import PackedBoxes
 from tasks.data.files.files import View, decode
 from tasks.data.files.images import read_labels
@@ -60,7 +60,11 @@ class PackedMasks(Masks):
         self.members, self.sizes, self.names = members, sizes, tuple(names)
 
     def read(self, index: int) -> Pixels:
-        return read_labels(self.members.file(index, str(index)))
+        file = self.members.file(index, str(index))
+        labels = read_labels(file)
+        if ((labels >= len(self.names)) & (labels != VOID)).any():
+            raise UserError(f"{file}: it has other classes than the {len(self.names)} of the data set")
+        return labels
 
     def size(self, index: int) -> tuple[int, int]:
         height, width = self.sizes[self.members.numbers[index]].tolist()

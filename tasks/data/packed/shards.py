@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tasks.common.errors import UserError
+from tasks.data.files.opening import open_file
 from tasks.data.packed.cache import ShardCache
 from tasks.data.packed.index import Stored
 from tasks.data.packed.place import Place
@@ -124,7 +125,7 @@ class Shards:
         path = self.path(number)
         shard = self.shards[number]
         try:
-            file = path.open("rb", buffering=0)
+            file = unbuffered(path)
         except FileNotFoundError as error:
             raise self.damaged(number, "it is missing") from error
         except OSError as error:
@@ -161,6 +162,16 @@ class Shards:
     def damaged(self, number: int, why: str) -> UserError:
         """The error for a shard that is not the one that index.json names."""
         return UserError(f"{self.place.shown(self.shards[number].file)}: {why}: copy the shard again")
+
+
+def unbuffered(path: Path) -> FileIO:
+    """Open a regular file.
+
+    Raises:
+        OSError: for anything else.
+    """
+    with open_file(path) as file:
+        return FileIO(os.dup(file.fileno()), closefd=True)
 
 
 def read_at(file: FileIO, span: Span, lock: threading.Lock) -> bytes:

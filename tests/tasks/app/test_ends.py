@@ -68,6 +68,12 @@ def test_an_image_size_that_a_network_refuses_is_one_line():
     assert explain_run(ImageSizeError("images are 3×3"), SETTINGS) == "images are 3×3"
 
 
+def test_a_port_that_is_taken_is_named():
+    error = torch.distributed.DistNetworkError("failed to listen. port: 29500, name: EADDRINUSE")
+    said = explain_run(error, SETTINGS)
+    assert said.startswith("the processes cannot meet: failed to listen. port: 29500, name: EADDRINUSE; MASTER_PORT or")
+
+
 def test_a_fault_of_ours_is_not_explained():
     assert explain_run(RuntimeError("shape mismatch"), SETTINGS) == ""
 

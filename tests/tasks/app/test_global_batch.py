@@ -171,3 +171,22 @@ def test_two_processes_train_as_one_that_accumulates(command, folders, tmp_path)
     for name, tensor in a["current_model_state"].items():
         torch.testing.assert_close(b["current_model_state"][name], tensor, rtol=0, atol=1e-6, msg=name)
     assert a["global_step"] == b["global_step"] and (a["run"]["processes"], b["run"]["processes"]) == (1, 2)
+
+
+def test_machines_that_nobody_starts_are_not_waited_for(trained, monkeypatch):
+    monkeypatch.delenv("MASTER_ADDR", raising=False)
+    result, _ = trained("run", "trainer.num_nodes=2", STEP)
+    assert result.status == 2 and "trainer.num_nodes=2: neither torchrun nor srun has started this" in result.err
+
+
+def test_a_limit_of_batches_leaves_whole_steps(trained, monkeypatch):
+    images, step = [], Learner.training_step
+
+    def counted(self, batch, index):
+        images.append(len(batch["image"]))
+        return step(self, batch, index)
+
+    monkeypatch.setattr(Learner, "training_step", counted)
+    result, _ = trained("run", STEP, "data.batch_size=4", "trainer.limit_train_batches=1", "trainer.max_epochs=1")
+    assert result.status == 0 and "trainer.limit_train_batches: 2 instead of 1, for steps of 8 images" in result.out
+    assert sum(images) == 8

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -54,7 +55,7 @@ def nodes(tmp_path):
     """Starts two machines with one process each: by torchrun, or with the variables that it or SLURM sets."""
     started: list[Node] = []
 
-    def start(how: str, *arguments: str) -> list[Node]:
+    def start(how: str, *arguments: str, other: tuple[str, ...] = ()) -> list[Node]:
         port = str(free_port())
         meeting = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
         for rank in ("0", "1"):
@@ -70,7 +71,8 @@ def nodes(tmp_path):
                 environment |= {"SLURM_JOB_ID": "7", "SLURM_JOB_NAME": "train", "SLURM_JOB_NODELIST": "a,b"}
                 environment |= {"SLURM_PROCID": rank, "SLURM_NODEID": rank, "SLURM_LOCALID": "0"}
             log = tmp_path / f"node_{len(started)}.log"
-            started.append(Node([*command, "-m", "tasks.classify", *arguments], environment, log))
+            words = (*arguments, *(other if rank == "1" else ()))
+            started.append(Node([*command, "-m", "tasks.classify", *words], environment, log))
         return started[-2:]
 
     yield start
@@ -136,6 +138,40 @@ def test_a_mistake_that_the_first_process_finds_is_told_by_the_other(nodes, fold
     assert f"error: {mistake}" in first.said()
     assert f"error: rank 0 of 2 ({os.uname().nodename}) has ended: {mistake}" in other.said()
     assert not list(tmp_path.glob("mobilevision_*")), "the other process leaves no folder"
+
+
+@pytest.mark.parametrize(
+    ("word", "what"),
+    [
+        ("data.batch_size=2", "data.batch_size is 2, not 4"),  # they waited for ever
+        ("dataset.root={other}", "training images is 11, not 12"),  # each trained on its own order
+    ],
+)
+def test_machines_that_are_started_otherwise_say_so(word, what, nodes, folders, tmp_path):
+    shutil.copytree(folders, tmp_path / "other")
+    next((tmp_path / "other" / "train" / "red").iterdir()).unlink()
+    words = (*PLAIN, f"dataset.root={folders}", "trainer.max_epochs=1", f"hydra.run.dir={tmp_path / 'run'}")
+    both = nodes("torchrun", *words, other=(word.format(other=tmp_path / "other"),))
+    assert [node.status() for node in both] == [2, 2], both[0].said()
+    for node in both:
+        assert f"error: rank 1 of 2 was not started as rank 0: {what}: give all the same" in node.said()
+        assert "Traceback" not in node.said()
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_mistake_in_one_command_ends_the_others(rank, nodes, folders, tmp_path):
+    run = tmp_path / "run"
+    if rank == 0:  # only the first process looks at its folder
+        run.mkdir()
+        (run / "metrics.json").write_text("{}")
+    words = (*PLAIN, f"dataset.root={folders}", "trainer.max_epochs=1", f"hydra.run.dir={run}")
+    both = nodes("torchrun", *words, other=("optimizr.lr=1",) if rank == 1 else ())
+    begin = time.monotonic()
+    assert both[rank].status() == 2 and both[1 - rank].status() == 4, both[1 - rank].said()
+    assert time.monotonic() - begin < 60
+    mistake = f"hydra.run.dir={run}" if rank == 0 else "optimizr.lr: no such key"
+    said = both[1 - rank].said()
+    assert f"error: rank {rank} of 2 ({os.uname().nodename}) has ended: {mistake}" in said and "Traceback" not in said
 
 
 def test_slurms_warning_stops_all_processes_with_a_checkpoint_that_goes_on(nodes, folders, tmp_path):

@@ -2,7 +2,8 @@
 
 import pytest
 
-from tasks.common.ranks import Place, first_machine, machines, place
+from tasks.common.errors import UserError
+from tasks.common.ranks import Place, check_launched, first_machine, machines, place
 
 TORCHRUN = {
     "TORCHELASTIC_RUN_ID": "none",
@@ -40,6 +41,32 @@ def test_torchrun_and_slurm_say_where_a_process_stands():
 )
 def test_a_single_process_stands_alone(environment):
     assert place(environment) is None
+
+
+@pytest.mark.parametrize(
+    ("environment", "message"),
+    [
+        ({"LOCAL_RANK": "1"}, "LOCAL_RANK=1 is set without WORLD_SIZE"),  # it trained, and wrote nothing
+        (TORCHRUN | {"RANK": "x"}, "RANK is 'x', no number from 0 to 65535: torchrun sets all of WORLD_SIZE, RANK"),
+        (TORCHRUN | {"RANK": "16"}, r"RANK=16: there are 16 processes \(WORLD_SIZE\), from 0 on"),
+        (TORCHRUN | {"WORLD_SIZE": "two"}, "WORLD_SIZE is 'two'"),
+        (TORCHRUN | {"MASTER_PORT": "99999"}, "MASTER_PORT is '99999', no number from 0 to 65535"),
+        ({key: value for key, value in TORCHRUN.items() if key != "MASTER_PORT"}, "MASTER_PORT is missing"),
+        (SLURM | {"SLURM_PROCID": "a"}, "SLURM_PROCID is 'a'"),
+        ({key: value for key, value in SLURM.items() if key != "SLURM_LOCALID"}, "SLURM_LOCALID is missing: srun sets"),
+    ],
+)
+def test_half_of_a_launchers_variables_are_refused(environment, message):
+    with pytest.raises(UserError, match=message):
+        check_launched(environment)
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [{}, TORCHRUN, SLURM, {"LOCAL_RANK": "1", "NODE_RANK": "0", "WORLD_SIZE": "2"}, SLURM | {"SLURM_NTASKS": "1"}],
+)
+def test_launchers_are_taken(environment):
+    check_launched(environment)
 
 
 def test_unequal_machines_have_no_common_number_of_processes():

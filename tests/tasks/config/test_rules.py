@@ -52,7 +52,7 @@ WRONG = {  # task and choices of groups, then a key with values that cannot be m
         "data.workers": (-1, "x", 10**6),
         "data.start_method": ("thread", 1),
         "data.cache": ("ram", 1, None),
-        "data.cache_folder": (True, None, [1]),
+        "data.cache_folder": (True, None, [1], "s3://bucket/cache"),
         "data.cache_side": (0, "x", 10**6, 1.5),
         "data.cache_gb": (0, -1, "x", float("inf")),
         "data.decode": ("gpu", True, None),

@@ -1,5 +1,6 @@
 """Shards at an address: read over http through a cache of limited size; what arrives damaged is refused."""
 
+import errno
 import threading
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -94,6 +95,75 @@ def test_what_arrives_damaged_is_refused(served, tmp_path):
         _ = Packed(f"{address}/nowhere", cache=tmp_path / "cache").classes
     with pytest.raises(UserError, match=r"cannot re\w+ http://127\.0\.0\.1:9/x/index\.json"):
         _ = Packed("http://127.0.0.1:9/x", cache=tmp_path / "cache").classes
+
+
+def test_a_server_may_send_without_end(served, tmp_path):
+    address, folder = served
+    for name in ("train-000000.tar", "train.npz"):
+        path = folder / name
+        size = path.stat().st_size
+        with path.open("ab") as file:
+            file.truncate(64 << 20)
+        with pytest.raises(UserError, match=rf"{name} has more than {size:,} bytes"):
+            Packed(address, cache=tmp_path / "cache").train().read(0)
+    assert {path.suffix for path in (tmp_path / "cache").iterdir()} == {".lock"}
+
+
+def test_a_full_read_only_cache_is_enough(served, tmp_path, monkeypatch):
+    address, _ = served
+    samples = Packed(address, cache=tmp_path / "cache").train()
+    whole = samples.read(0)["image"]
+
+    def refused(*_: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr("tasks.data.packed.cache.os.utime", refused)
+    samples.shards.files.clear()
+    assert np.array_equal(samples.read(0)["image"], whole)
+    assert Quiet.asked.count("train-000000.tar") == 1
+
+
+def test_a_full_disk_is_named(served, tmp_path, monkeypatch):
+    address, _ = served
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    samples = Packed(address, cache=tmp_path / "cache").train()
+    monkeypatch.setattr("tasks.data.packed.place.download", full)
+    with pytest.raises(UserError, match=rf"cannot write {tmp_path / 'cache'}/\w+\.partial: No space left on device"):
+        samples.read(0)
+
+
+@pytest.mark.parametrize(("status", "tries"), [(503, 3), (403, 1)])
+def test_a_download_is_tried_again_if_that_may_help(status, tries, served, tmp_path, monkeypatch):
+    address, _ = served
+    samples, get = Packed(address, cache=tmp_path / "cache").train(), Quiet.do_GET
+
+    def fails_twice(self) -> None:
+        if Quiet.asked.count("train-000000.tar") < 2:
+            self.asked.append("train-000000.tar")
+            self.send_error(status)
+        else:
+            get(self)
+
+    monkeypatch.setattr(Quiet, "do_GET", fails_twice)
+    monkeypatch.setattr("tasks.data.packed.cache.PAUSES", (0, 0))
+    if tries == 1:
+        with pytest.raises(UserError, match="403, message='Forbidden'"):
+            samples.read(0)
+    else:
+        assert samples.read(0)["image"].ndim == 3
+    assert Quiet.asked.count("train-000000.tar") == tries
+
+
+def test_a_slow_server_is_waited_for_as_long_as_it_sends(served):
+    from fsspec.core import url_to_fs
+
+    address, _ = served
+    files, _ = url_to_fs(address, **Packed(address, cache="/nowhere").place.options())
+    limit = files.client_kwargs["timeout"]
+    assert limit.total is None and limit.sock_read == 60, "aiohttp ends each download after five minutes"
 
 
 def test_a_cache_needs_a_folder(monkeypatch):

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -78,7 +79,8 @@ def test_training_and_scores_are_those_of_the_data_set(task, command, pack, tmp_
         (("out={out}", "overwrite=yes"), "overwrite=yes is not true or false"),
         (("out={out}", "mode=evaluate"), "mode=evaluate: not here; tasks.pack reads the data alone"),
         (("out={out}", "sid=256"), "sid: no such key"),
-        (("out={root}",), "holds other files, such as train: name an empty folder"),
+        (("out={root}",), "is the data set itself: name another place"),
+        (("out={root}/train",), "holds other files, such as blue: name an empty folder"),
     ],
 )
 def test_wrong_input_is_one_line(pack, folders, tmp_path, arguments, message):
@@ -103,6 +105,46 @@ def test_a_packed_set_is_overwritten_only_if_asked(pack, folders, tmp_path):
     assert again.status == 2 and "holds a packed data set: overwrite=true deletes it" in again.err
     assert pack(*arguments, "overwrite=true").status == 0
     assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before, "the same bytes"
+
+
+def test_a_data_set_is_not_packed_onto_itself(pack, folders, tmp_path):
+    out = tmp_path / "out"
+    assert pack("dataset=folders", f"dataset.root={folders}", f"out={out}").status == 0
+    (tmp_path / "link").symlink_to(out)
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    for there in (out, tmp_path / "link"):
+        result = pack("dataset=packed", f"dataset.root={out}", f"out={there}", "overwrite=true")
+        assert result.status == 2 and f"out={there} is the data set itself: name another place" in result.err
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+
+
+def test_packed_data_can_be_packed_again(pack, folders, tmp_path):
+    assert pack("dataset=folders", f"dataset.root={folders}", f"out={tmp_path / 'out'}").status == 0
+    result = pack("dataset=packed", f"dataset.root={tmp_path / 'out'}", f"out={tmp_path / 'again'}")
+    assert result.status == 0, result.err
+    for name in ("train-000000.tar", "train.npz", "val-000000.tar", "val.npz"):
+        assert (tmp_path / "again" / name).read_bytes() == (tmp_path / "out" / name).read_bytes()
+
+
+def test_a_second_packing_waits_for_the_first(pack, folders, tmp_path, monkeypatch):
+    from tasks.pack import command
+
+    there, codes = command.put_card, []
+
+    def second(*arguments: Any) -> None:
+        typed = ["dataset=folders", f"dataset.root={folders}", f"out={tmp_path / 'out'}"]
+        codes.append(subprocess.Popen([sys.executable, "-m", "tasks.pack", *typed], stdout=subprocess.PIPE, text=True))
+        for line in codes[0].stdout:
+            if "waiting for it" in line:
+                break
+        there(*arguments)
+
+    monkeypatch.setattr(command, "put_card", second)
+    result = pack("dataset=folders", f"dataset.root={folders}", f"out={tmp_path / 'out'}")
+    assert result.status == 0 and codes[0].wait(60) == 2, "the first one's data set is there"
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        "README.md", "index.json", "train-000000.tar", "train.npz", "val-000000.tar", "val.npz",
+    }  # fmt: skip
 
 
 def test_an_unreadable_image_stops_it_or_is_left_out(pack, folders, tmp_path):

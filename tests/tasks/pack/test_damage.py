@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+import os
 import pickle
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -100,13 +102,96 @@ def test_a_small_file_that_unpacks_to_a_large_one_is_refused(packed):
         ({"offset": np.full(9, 2**62)}, "a sample ends after the end of val-000000.tar"),
         ({"length": np.full(9, 2**62)}, "a sample ends after the end of val-000000.tar"),
         ({"offset": np.full(9, -512)}, "offset has a number below 0"),
+        ({"offset": np.full(9, 2**62), "length": np.full(9, 2**62)}, "a sample ends after the end"),
         ({"name_ends": np.arange(10)}, "name_ends does not divide"),
+        ({"names": np.uint8(0)}, r"names is uint8 \(\), not"),
+        ({"sizes": np.zeros((9, 2), np.int64)}, "sizes has a side that is not from 1 to"),
+        ({"sizes": np.full((9, 2), 10**12)}, "sizes has a side that is not from 1 to"),
     ],
 )
 def test_columns_that_cannot_be_are_refused(packed, columns, message):
     rewrite(packed, **columns)
     with pytest.raises(UserError, match=message):
         Packed(packed).val()
+
+
+@pytest.mark.parametrize(
+    ("header", "message"),
+    [
+        ("{'descr': '<i8', 'fortran_order': False, 'shape': (1000000000000,), }", "Unable to allocate"),
+        ("{'descr': '<i8', 'fortran_order': False, 'shape': (1" + "0" * 30 + ",), }", "too large"),
+        ("{'descr': ", "EOF in multi-line statement"),
+        (None, "val.npz: label is no array"),
+    ],
+)
+def test_arrays_that_numpy_cannot_read_are_refused(packed, header, message):
+    with np.load(packed / "val.npz") as file:
+        arrays = {name: file[name] for name in file.files if name != "label"}
+    np.savez(packed / "val.npz", **arrays)
+    content = b"text"
+    if header is not None:
+        padded = header.encode().ljust(116) + b"\n"
+        content = b"\x93NUMPY\x01\x00" + len(padded).to_bytes(2, "little") + padded
+    with zipfile.ZipFile(packed / "val.npz", "a") as file:
+        file.writestr("label.npy", content)
+    adopt(packed)
+    with pytest.raises(UserError, match=message):
+        Packed(packed).val()
+
+
+@pytest.fixture
+def boxes(pack, coco, tmp_path):
+    assert pack("task=detect", "dataset=coco", f"dataset.root={coco}", f"out={tmp_path / 'packed'}").status == 0
+    return tmp_path / "packed"
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "message"),
+    [
+        ("boxes", np.nan, "boxes has a number that is not finite"),
+        ("areas", np.inf, "areas has a number that is not finite"),
+        ("image_ids", 7, "image_ids has a number twice"),
+        ("box_sizes", 0, "box_sizes has a side"),
+    ],
+)
+def test_boxes_that_cannot_be_are_refused(boxes, column, value, message):
+    with np.load(boxes / "val.npz") as file:
+        rewrite(boxes, **{column: np.full_like(file[column], value)})
+    with pytest.raises(UserError, match=message):
+        Packed(boxes).val()
+
+
+@pytest.mark.parametrize("kind", ["boxes", "mask"])
+def test_classes_have_the_form_of_their_task(boxes, kind):
+    index = json.loads((boxes / "index.json").read_text())
+    index["classes"] = {kind: ["one", "two", "three"]}
+    (boxes / "index.json").write_text(json.dumps(index))
+    with pytest.raises(UserError, match=f"class one of {kind}"):
+        Packed(boxes).val()
+
+
+def test_label_maps_of_more_classes_are_refused(pack, cityscapes, tmp_path):
+    packed = tmp_path / "packed"
+    assert pack("task=segment", "dataset=cityscapes", f"dataset.root={cityscapes}", f"out={packed}").status == 0
+    index = json.loads((packed / "index.json").read_text())
+    index["classes"]["mask"] = index["classes"]["mask"][:2]
+    (packed / "index.json").write_text(json.dumps(index))
+    with pytest.raises(UserError, match=r"mask_pixels counts more classes than there are, 2"):
+        Packed(packed).val()
+    rewrite(packed, mask_pixels=np.zeros(256, np.int64))  # which was only believed
+    with pytest.raises(UserError, match=r"val-000000\.tar/0\.mask\.png: it has other classes than the 2"):
+        Packed(packed).val().read(0)
+
+
+def test_no_file_is_waited_for(packed):
+    for name in ("index.json", "val-000000.tar"):
+        kept = (packed / name).read_bytes()
+        (packed / name).unlink()
+        os.mkfifo(packed / name)
+        with pytest.raises(UserError, match=rf"{name}: not a regular file"):
+            Packed(packed).val().read(0)
+        (packed / name).unlink()
+        (packed / name).write_bytes(kept)
 
 
 def test_other_columns_than_the_index_names_are_refused(packed):
@@ -133,7 +218,10 @@ def changed(index: dict, *keys: str | int, value: object) -> None:
         (("splits", "val", "shards", 0, "sha256"), "x/../y", "sha256 'x/../y'"),
         (("splits", "val", "shards", 0, "bytes"), -1, "bytes -1"),
         (("splits", "val", "samples"), 10, "val has 9 samples in its shards"),
+        (("splits", "val", "columns", "bytes"), 10**30, "bytes 10"),
         (("splits", "val"), None, "NoneType"),
+        (("classes",), [], "has no attribute"),
+        (("classes", "label"), "abc", "classes of label are no list"),
         (("classes",), {"pickle": ["a"]}, "classes of pickle"),
         (("classes", "label", 0), [1, 2], r"class \[1, 2\]"),
     ],
@@ -146,6 +234,13 @@ def test_an_index_that_cannot_be_is_refused(packed, keys, value, message):
         Packed(packed).val()
 
 
+def test_no_memory_is_taken_for_a_number(packed):
+    index = json.loads((packed / "index.json").read_text())
+    index["splits"]["val"]["columns"]["bytes"] = 1 << 49
+    (packed / "index.json").write_text(json.dumps(index))
+    assert len(Packed(packed).val()) == 9
+
+
 def test_other_roots_are_refused(tmp_path):
     with pytest.raises(UserError, match=r"no packed data set, because index\.json is missing: no such folder"):
         _ = Packed(tmp_path / "nowhere").classes
@@ -155,5 +250,6 @@ def test_other_roots_are_refused(tmp_path):
     (tmp_path / "index.json").write_text("[" * 100_000)
     with pytest.raises(UserError, match=r"index\.json is not JSON"):
         _ = Packed(tmp_path).classes
-    with pytest.raises(UserError, match=r"dataset\.cache_gb=0 must be a number above 0"):
-        Packed(tmp_path, cache_gb=0)
+    for limit in (0, float("inf")):
+        with pytest.raises(UserError, match=rf"dataset\.cache_gb={limit} must be a number above 0"):
+            Packed(tmp_path, cache_gb=limit)

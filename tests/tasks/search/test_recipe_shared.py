@@ -2,9 +2,11 @@
 
 import multiprocessing
 import os
+import sqlite3
 import time
 import warnings
 from collections import Counter
+from contextlib import closing
 from types import SimpleNamespace
 
 import pytest
@@ -155,3 +157,18 @@ def test_what_decides_nothing_may_differ():
     assert within("cpu.bind", "cpu") and not within("cpus", "cpu")
     before = {key: value for key, value in described().items() if key not in ("classes", "varied")}
     assert of_today(before | {"dataset.root": "/here"}, asked) == asked, "a journal of before goes on"
+
+
+def test_what_is_no_study_is_refused_in_one_line(tmp_path):
+    (tmp_path / "folder.log").mkdir()
+    with pytest.raises(UserError, match=r"search\.study=.*folder\.log is no file"):
+        opened(str(tmp_path / "folder.log"))
+    with pytest.raises(UserError, match=r"search\.study=/dev/zero is no file"):  # it was read until memory ran out
+        opened("/dev/zero")
+    (tmp_path / "text").write_text("")
+    with pytest.raises(UserError, match=r"search\.study=here: .*/text: File exists"):
+        opened(str(tmp_path / "text" / "study.log"))
+    with closing(sqlite3.connect(tmp_path / "other.db")) as other:
+        other.execute("create table studies(x)")
+    with pytest.raises(UserError, match=r"search\.study=sqlite:.*other\.db: no such column: studies\.study_id"):
+        opened(f"sqlite:///{tmp_path / 'other.db'}")
