@@ -93,7 +93,7 @@ def test_a_package_that_was_imported_first_is_named(folder):
 
 def test_processes_of_lightning_know_their_command():
     """They are started with the options of the command, without its name."""
-    again = run("backbone=mine", MOBILEVISION_COMMAND="segment", LOCAL_RANK="1")
+    again = run("backbone=mine", MOBILEVISION_COMMAND="segment", LOCAL_RANK="1", WORLD_SIZE="2")
     assert again.stderr.startswith("error: backbone=mine: no such option")
     assert run("backbone=mine", MOBILEVISION_COMMAND="segment").stderr.startswith("error: backbone=mine is no command")
 
