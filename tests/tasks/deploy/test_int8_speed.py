@@ -79,5 +79,6 @@ def test_a_slower_export_leaves_nothing_and_one_that_is_kept_says_its_figures(co
     assert kept.status == 0, kept.err
     row = json.loads((tmp_path / "out" / "gate.json").read_text())[-1]
     assert row["what"].startswith("int8 3.00 ms, fp32 2.00 ms") and row["worst"] == pytest.approx(2 / 3)
+    assert row["said"] == ["0.6667", "–"]
     card = metadata_of(tmp_path / "out" / "model.onnx")  # which checks it
     assert card["int8"] == {"ms": 3.0, "fp32_ms": 2.0, "times_as_fast": pytest.approx(2 / 3)}
