@@ -40,7 +40,7 @@ LIMITS = {
     "int8": Limits(None, None),  # the metric decides if it can: see tasks.deploy.parity_check
 }
 SHARES = ("scores", "probabilities")  # outputs whose values are shares
-SMALLEST = 1e-6  # share that no one reads
+SMALLEST = 2e-5  # share that no one reads: ONNX Runtime's sigmoid is wrong by up to 8e-8, which is 8 % of 1e-6
 
 
 class Difference(NamedTuple):

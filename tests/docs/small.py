@@ -54,6 +54,7 @@ COMPOSED = (
     (r"devices=[28]|num_nodes", "several processes; tests/tasks/app/test_distributed.py starts them"),
     (r"(distill\.teacher|backbone\.file)=", "needs a network of the same classes, or one that was found"),
     (r"-m (seed|backbone)=|-m .*seed=", "several trainings; tests/tasks/app/test_sweep.py sweeps"),
+    (r"data\.decode=cuda", "needs CUDA; tests/gpu/test_decode.py"),
     (r"dataset=packed", "needs a packed data set; tests/tasks/pack trains on them"),
     (r"plugins=\[bolts\]", "tests/tasks/app/test_own_data.py runs the page"),
     (r"input=[\"']?(clip|\d|rtsp|\S+\.txt)", "tests/tasks/predict/test_videos.py makes videos"),
@@ -118,6 +119,7 @@ def made_small(line: Line, folder: Path) -> list[str]:
         more += ["dataset.val.share=0.2"]
     if "mode=export" in words:
         more += ["export.images=2", "export.calibration=8", "export.gate=warn", "export.budget=1.0"]
+        more += ["export.slower=true"] if "export.precision=int8" in words else []  # of a network of a few pixels
     if "mode=benchmark" in words:
         more += ["benchmark.seconds=0.1", "benchmark.warmup=1", "benchmark.photo=[48,64]"]
     return [*words, *(word for word in more if word.partition("=")[0] not in keys)]
