@@ -58,7 +58,7 @@ def packed(files: list[Path], form: Form, folder: Path) -> PackedSamples:
     folder.mkdir()
     samples = LabelledFiles(Path("/"), [str(file.absolute())[1:] for file in files], [0] * len(files))
     to = Packing(Place(folder), folder, 128 << 20, {"label": 1})
-    side: Side = pack_split("train", samples, form, to, max_broken=0, watch=lambda numbers, _: numbers)[0]
+    side: Side = pack_split("train", samples, form, to, max_broken=0, progress=lambda numbers, _: numbers)[0]
     columns = from_bytes((folder / "train.npz").read_bytes(), side.samples, {"label": 1}, "train.npz")
     shards = Shards(Place(folder), side.shards, None)
     return PackedSamples(shards, columns, {"label": ["any"]}, source=folder / "train.npz", upright=side.upright)

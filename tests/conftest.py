@@ -225,11 +225,14 @@ def quick_hydra(monkeypatch: pytest.MonkeyPatch, hydra_memory: HydraMemory) -> N
 
 @pytest.fixture
 def command(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Callable[..., Result]:
-    """`python -m tasks.<name> <arguments>` in this process: the same entry, without importing torch anew."""
+    """`python -m tasks.<name> <arguments>` in this process: the same entry, without importing torch again."""
     from tasks.app.cli import main
     from tasks.doctor.__main__ import main as doctor
     from tasks.multitask.arguments import spelled_out
+    from tasks.pack.__main__ import main as pack
     from tasks.search.__main__ import main as search
+
+    others = {"doctor": doctor, "search": search, "pack": pack}
 
     def run(name: str, *arguments: str) -> Result:
         monkeypatch.setattr(sys, "argv", [f"tasks.{name}", *arguments])
@@ -240,10 +243,8 @@ def command(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) 
         capfd.readouterr()
         status = 0
         try:
-            if name == "doctor":
-                doctor()
-            elif name == "search":
-                search()
+            if name in others:
+                others[name]()
             else:
                 main(name, spelled_out if name == "multitask" else list)
         except SystemExit as leave:

@@ -25,7 +25,7 @@ from tasks.data.loading.split_checks import set_white
 from tasks.data.loading.upright import follow
 from tasks.data.packed.convert import Form
 from tasks.data.packed.index import FILE, Index, Side
-from tasks.data.packed.pack import Packing, Watch, pack_split, put_bytes
+from tasks.data.packed.pack import Packing, Progress, pack_split, put_bytes
 from tasks.data.packed.place import Place
 from tasks.engine.settings import Run
 from tasks.pack.arguments import Request
@@ -66,7 +66,7 @@ class Pack(Command):
         request, begin = self.request, time.monotonic()
         form = Form(request.side if name == "train" else request.val_side, request.quality)
         broken = run.data.max_broken if name == "train" else 0
-        side, left_out = pack_split(name, samples, form, to, max_broken=broken, watch=watch(name))
+        side, left_out = pack_split(name, samples, form, to, max_broken=broken, progress=progress(name))
         for number, line in enumerate(left_out, 1):
             report(visible(f"left out ({number}): {line}"))
         seconds, size = time.monotonic() - begin, sum(shard.bytes for shard in side.shards)
@@ -137,7 +137,7 @@ def put_card(index: Index, run: Run, to: Packing) -> None:
     put_bytes(CARD, card(index, [f"SOURCE_{path.name}" for path in found]).encode(), to)
 
 
-def watch(name: str) -> Watch:
+def progress(name: str) -> Progress:
     """Progress: a bar on a terminal, elsewhere a line now and then."""
 
     def wrapped(numbers: Iterable[int], total: int) -> Iterable[int]:

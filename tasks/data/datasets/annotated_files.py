@@ -16,13 +16,14 @@ from tasks.common.labels import VOID
 from tasks.data.datasets.oriented_files import OrientedFiles
 from tasks.data.files.boxes import PackedBoxes
 from tasks.data.files.files import View
+from tasks.data.files.image_labels import ImageLabels
 from tasks.data.files.images import look
 from tasks.data.files.masks import Masks, count_classes
 from tasks.data.files.opening import shown
 from tasks.data.files.orientation import Upright, turned
 
 
-class AnnotatedFiles(OrientedFiles):
+class AnnotatedFiles(ImageLabels, OrientedFiles):
     """Image files below one folder, each with any of boxes, a label map and a label.
 
     Args:
@@ -108,16 +109,6 @@ class AnnotatedFiles(OrientedFiles):
         if self.multilabel is not None:
             sample["multilabel"] = self.multilabel[index]
         return sample
-
-    def class_labels(self) -> NDArray[np.int64]:
-        """(N,) class numbers of all images."""
-        assert self.labels is not None
-        return self.labels
-
-    def label_matrix(self) -> NDArray[np.uint8]:
-        """(N, C) 1 where an image has a class."""
-        assert self.multilabel is not None
-        return self.multilabel
 
     def class_pixels(self, classes: int) -> NDArray[np.int64]:
         """(classes,) number of pixels of each class over all label maps, without void."""

@@ -4,7 +4,7 @@ import hashlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from tasks.data.packed.samples import boxes_of
 from tasks.data.packed.shards import DIGITS, ShardWriter, Span
 
 MASK = "mask.png"
-Watch = Callable[[Iterable[int], int], Iterable[int]]
+Progress = Callable[[Iterable[int], int], Iterable[int]]
 
 
 class Row(NamedTuple):
@@ -47,65 +47,94 @@ class Packing(NamedTuple):
     classes: Mapping[str, int]
 
 
+class SplitWriter:
+    """Writes the samples of a split into one shard after another; left by an error, it removes the last one.
+
+    Args:
+        name: of the split.
+
+    Attributes:
+        stored: the shards that are finished.
+    """
+
+    def __init__(self, name: str, to: Packing) -> None:
+        self.name, self.to, self.samples = name, to, 0
+        self.stored: list[Stored] = []
+        self.shard: ShardWriter | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
+        try:
+            if error is None:
+                self.finish()
+        finally:
+            if self.shard is not None:
+                self.shard.abandon()
+
+    def add(self, members: Mapping[str, bytes]) -> dict[str, Span]:
+        """Write a sample's members, by extension; where each lies."""
+        size = sum(len(content) + 1024 for content in members.values())
+        if self.shard is not None and self.shard.tar.offset + size > self.to.shard_bytes:
+            self.finish()
+        if self.shard is None:
+            self.shard = ShardWriter(self.to.folder / f".{self.name}-{len(self.stored):06d}.partial")
+        self.samples += 1
+        return self.shard.add(f"{self.samples - 1:0{DIGITS}d}", members)
+
+    def finish(self) -> None:
+        """Put the shard that is written, if there is one, to its place."""
+        if self.shard is not None:
+            file = f"{self.name}-{len(self.stored):06d}.tar"
+            self.stored.append(self.shard.close(file))
+            self.to.place.put(self.shard.path, file)
+            self.shard = None
+
+
 def pack_split(
-    name: str, samples: Any, form: Form, to: Packing, *, max_broken: int, watch: Watch
+    name: str, samples: Any, form: Form, to: Packing, *, max_broken: int, progress: Progress
 ) -> tuple[Side, list[str]]:
     """Write a split; its entry in the index, and a line for each unreadable image that is left out.
 
     Args:
         max_broken: how many may be.
-        watch: wraps the samples' numbers, to show progress.
+        progress: wraps the samples' numbers, to show how far it is.
 
     Raises:
         UserError: for an unreadable image above that number, or a place that cannot be written.
     """
     rows: list[Row] = []
-    shards: list[Stored] = []
     broken: list[str] = []
     pixels = np.zeros(256, np.int64)
-    writer: ShardWriter | None = None
-
-    def finish(done: ShardWriter) -> None:
-        file = f"{name}-{len(shards):06d}.tar"
-        shards.append(done.close(file))
-        to.place.put(done.path, file)
-
     try:
-        for found in converted(samples, form, tuple(to.classes), watch):
-            if isinstance(found, UserError):
-                broken.append(str(found))
-                if len(broken) > max_broken:
-                    raise found
-                continue
-            size = sum(len(content) + 1024 for content in found.members.values())
-            if writer is not None and writer.samples and writer.tar.offset + size > to.shard_bytes:
-                finish(writer)
-                writer = None
-            if writer is None:
-                writer = ShardWriter(to.folder / f".{name}-{len(shards):06d}.partial")
-            spans = writer.add(f"{len(rows):0{DIGITS}d}", found.members)
-            if found.mask is not None:
-                pixels += count_classes(found.mask)
-            image = next(iter(spans.values()))
-            size_of_mask = () if found.mask is None else found.mask.shape
-            rows.append(Row(found._replace(members={}, mask=None), image, spans.get(MASK), size_of_mask))
-        if writer is not None:
-            finish(writer)
-            writer = None
+        with SplitWriter(name, to) as writer:
+            for found in converted(samples, form, tuple(to.classes), progress):
+                if isinstance(found, UserError):
+                    broken.append(str(found))
+                    if len(broken) > max_broken:
+                        raise found
+                    continue
+                rows.append(row_of(found, writer.add(found.members)))
+                if found.mask is not None:
+                    pixels += count_classes(found.mask)
     except OSError as error:
         raise UserError(cannot_write(to.folder / "…", error)) from error
-    finally:
-        if writer is not None:
-            writer.abandon()
     if not rows:
         raise UserError(f"there is no image in {name}")
     columns = columns_of(rows, to.classes, pixels)
     stored = put_columns(name, columns, to)
     upright = answer(rows, getattr(samples, "upright", False))
-    return Side(len(rows), upright, stored, shards), broken
+    return Side(len(rows), upright, stored, writer.stored), broken
 
 
-def converted(samples: Any, form: Form, kinds: tuple[str, ...], watch: Watch) -> Iterator[Converted | UserError]:
+def row_of(found: Converted, spans: Mapping[str, Span]) -> Row:
+    """A sample without its bytes."""
+    size = () if found.mask is None else found.mask.shape
+    return Row(found._replace(members={}, mask=None), next(iter(spans.values())), spans.get(MASK), size)
+
+
+def converted(samples: Any, form: Form, kinds: tuple[str, ...], progress: Progress) -> Iterator[Converted | UserError]:
     """The samples in order, made by a few threads ahead of the writer: decoding and encoding release the lock."""
 
     def make(index: int) -> Converted | UserError:
@@ -117,7 +146,7 @@ def converted(samples: Any, form: Form, kinds: tuple[str, ...], watch: Watch) ->
     with thread_pool(len(cores())) as pool:
         waiting: deque[Any] = deque()
         try:
-            for index in watch(range(len(samples)), len(samples)):
+            for index in progress(range(len(samples)), len(samples)):
                 waiting.append(pool.submit(make, index))
                 if len(waiting) > 8 * len(cores()):
                     yield waiting.popleft().result()

@@ -13,6 +13,7 @@ from tasks.common.errors import UserError
 from tasks.common.labels import VOID, Pixels
 from tasks.data.files.boxes import PackedBoxes
 from tasks.data.files.files import View, decode
+from tasks.data.files.image_labels import ImageLabels
 from tasks.data.files.images import read_labels
 from tasks.data.files.masks import Masks
 from tasks.data.files.opening import HeldFile
@@ -81,7 +82,7 @@ class PackedMasks(Masks):
         return type(self)(chosen, self.sizes, self.names)
 
 
-class PackedSamples:
+class PackedSamples(ImageLabels):
     """Images and labels of a split, read from shards by index.
 
     Args:
@@ -160,16 +161,6 @@ class PackedSamples:
         """The boxes to score against."""
         assert self.boxes is not None
         return self.boxes.annotations(index)
-
-    def class_labels(self) -> NDArray[np.int64]:
-        """(N,) class numbers of all images."""
-        assert self.labels is not None
-        return self.labels
-
-    def label_matrix(self) -> NDArray[np.uint8]:
-        """(N, C) 1 where an image has a class."""
-        assert self.multilabel is not None
-        return self.multilabel
 
     def class_pixels(self, classes: int) -> NDArray[np.int64]:
         """(classes,) number of pixels of each class over all label maps, without void."""
