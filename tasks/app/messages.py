@@ -15,6 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 from backbones.errors import ImageSizeError
 from tasks.common.errors import LAST, UserError, is_out_of_memory, located, suggestion
 from tasks.common.origin import needs_traceback
+from tasks.common.writing import FULL
 from tasks.config.heads_file import CONF
 
 MISTAKES = (  # errors that may be the user's to fix
@@ -26,7 +27,7 @@ MISTAKES = (  # errors that may be the user's to fix
     RuntimeError,
     MemoryError,
 )
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)  # of files that were open already
+FAILS = (*FULL, errno.EROFS, errno.EIO)  # of a disk, with files that were open already
 MEMORY_KEYS = {  # keys that determine memory use, by mode
     "train": ("data.batch_size", "data.eval_batch_size", "image_size", "data.workers"),
     "evaluate": ("data.eval_batch_size", "image_size", "data.workers"),
@@ -82,7 +83,7 @@ def explain(error: Exception, arguments: Sequence[str] = ()) -> str:
 
 def unwritten(error: Exception) -> str:
     """The message for a full disk or a limit, with the run's folder if the system's does not name a file; else ''."""
-    if not isinstance(error, OSError) or error.errno not in FULL or error.filename is not None:
+    if not isinstance(error, OSError) or error.errno not in FAILS or error.filename is not None:
         return ""
     if not HydraConfig.initialized():
         return ""

@@ -1,5 +1,6 @@
 """Atomic writes: files are written beside their target and renamed, so a kill or a full disk leaves no partial file."""
 
+import errno
 import os
 import shutil
 from collections.abc import Iterator
@@ -8,6 +9,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from tasks.common.errors import LAST, UserError
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # errors of a disk without room, or of a limit
 
 
 @contextmanager

@@ -7,10 +7,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from tasks.common.errors import UserError
-from tasks.common.writing import cannot_write
+from tasks.common.writing import FULL, cannot_write
 from tasks.data.files.cache import VARIABLE, cache_folder
 from tasks.data.packed.index import Stored
-from tasks.data.packed.place import FULL, Place
+from tasks.data.packed.place import Place
 
 PAUSES = (1.0, 5.0, 30.0)  # seconds between the tries of a download
 MINUTES = 60  # that a process may wait for another's download of a shard

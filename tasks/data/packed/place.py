@@ -1,6 +1,5 @@
 """Where a packed data set lies: a folder, or an address that fsspec reads."""
 
-import errno
 import os
 import tempfile
 from collections.abc import Callable
@@ -9,13 +8,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from tasks.common.errors import UserError
-from tasks.common.writing import cannot_write
+from tasks.common.writing import FULL, cannot_write
 from tasks.data.files.opening import open_file, size_of
 
 SCHEMES = ("http", "https", "s3", "gs")  # others of fsspec run programs or wrap one another
 NEEDS = {"s3": "s3fs", "gs": "gcsfs", "http": "aiohttp", "https": "aiohttp"}
 SILENCE = 60  # seconds without a byte after which a server counts as gone
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 Result = TypeVar("Result")
 
 

@@ -1,6 +1,5 @@
 """The folder of the files of decoded images: one writer at a time, and a limit of its size."""
 
-import errno
 import os
 import shutil
 import uuid
@@ -11,11 +10,11 @@ from pathlib import Path
 from backbones.file_lock import file_lock
 from tasks.common.console import report
 from tasks.common.errors import UserError
+from tasks.common.writing import FULL
 from tasks.data.loading.disk.file import in_use
 
 SUFFIX, UNFINISHED = ".images", ".new-"
 GB = 10**9
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 OTHERWISE = "data.cache_folder=… names another place, data.cache=false needs none"
 
 
