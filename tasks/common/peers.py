@@ -28,6 +28,7 @@ PORTS = 8  # tried by rank 0, should one be taken
 GRACE = 20.0  # seconds that a process has to end by itself once another is lost
 LATE = 20.0  # seconds that a process, if it fails, waits for those who start later, to tell them
 ANSWER = 10.0  # seconds that rank 0 has to answer
+LEAVE = 2.0  # seconds that the others have to read the last message
 LONGEST = 500  # characters of a reason
 KILLED = "it was killed, or its machine is gone"
 
@@ -123,14 +124,17 @@ class Peers:
                         key.data.sock.close()
                 for connection in known.values():
                     self.check(connection)
-                    connection.send(**self.news())
+                    connection.send(**self.news()) if self.ends() else connection.beat()
             for connection in known.values():
                 connection.send(**self.news())
-                connection.sock.close()
+                connection.leave()
+            until = time.monotonic() + LEAVE
+            for connection in known.values():
+                connection.finish(until)
 
     def news(self) -> dict[str, Any]:
-        """What rank 0 tells all others: which process is lost, how it ends itself, or that it is there."""
-        return {"beat": 1} if not self.ends() else {"end": self.why} if self.lost is None else {"lost": self.lost}
+        """What rank 0 tells all others at the end: which process is lost, or how it ends itself."""
+        return {"end": self.why} if self.lost is None else {"lost": self.lost}
 
     def ends(self) -> bool:
         """Whether the run ends, for this process or for all."""
@@ -192,11 +196,11 @@ class Peers:
                     self.note(connection.name, KILLED)
                 break
             self.check(connection)
-            connection.send(beat=1)
+            connection.beat()
         if connection is not None:
             if self.why is not None:
                 connection.send(end=self.why)
-            connection.sock.close()
+            connection.finish(time.monotonic() + LEAVE)
 
     def check(self, connection: Connection) -> None:
         """Note a process that has been silent for too long."""

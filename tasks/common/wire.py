@@ -15,12 +15,14 @@ class Connection:
 
     Attributes:
         heard: when something came last.
+        said: when something was sent last.
         ended: whether the other side has said that it ends.
         name: of the process on the other side; '' as long as it has not said it.
     """
 
     def __init__(self, sock: socket.socket) -> None:
         self.sock, self.buffer, self.heard, self.ended, self.name = sock, b"", time.monotonic(), False, ""
+        self.said = -BEAT
         self.unread: list[dict[str, Any]] = []  # messages that are received again
         sock.settimeout(BEAT)
 
@@ -28,6 +30,15 @@ class Connection:
         """Send a message; a connection that is gone is noticed when it is read."""
         with suppress(OSError):
             self.sock.sendall(json.dumps(message).encode() + b"\n")
+        self.said = time.monotonic()
+
+    def beat(self) -> None:
+        """Send a sign of life, if BEAT seconds have passed since the last message.
+
+        Two sides that answered each sign at once would keep a core busy.
+        """
+        if time.monotonic() - self.said >= BEAT:
+            self.send(beat=1)
 
     def receive(self) -> list[dict[str, Any]] | None:
         """Messages that have come; None once the connection is closed."""
@@ -50,3 +61,21 @@ class Connection:
             return [message for line in lines if isinstance(message := json.loads(line), dict)]
         except (ValueError, RecursionError):  # the latter for deep nesting
             return None  # not one of ours
+
+    def leave(self) -> None:
+        """Send nothing more: the other side reads what was sent, then that the connection is closed."""
+        with suppress(OSError):
+            self.sock.shutdown(socket.SHUT_WR)
+
+    def finish(self, until: float) -> None:
+        """Close the connection once the other side has read everything and closed it too, or at that time.
+
+        To close it at once is to lose the last message: what the other side has sent and nobody has read makes TCP
+        reset the connection, and Nagle's algorithm may not have sent the message yet.
+        """
+        self.leave()
+        with self.sock, suppress(OSError):
+            while (left := until - time.monotonic()) > 0:
+                self.sock.settimeout(left)
+                if not self.sock.recv(LINE):
+                    break

@@ -95,6 +95,17 @@ def test_one_that_starts_after_the_first_has_failed_hears_of_it(group):
     assert not ending.is_alive(), "the first does not wait longer than needed"
 
 
+def test_a_watch_costs_little(group, monkeypatch):
+    sent = []
+    send = Connection.send
+    monkeypatch.setattr(Connection, "send", lambda self, **message: (sent.append(message), send(self, **message))[1])
+    begin = time.monotonic()
+    group(3)
+    time.sleep(0.5)
+    beats = (time.monotonic() - begin) / 0.05
+    assert 4 < len(sent) < 4 * (beats + 1) + 8, "answering each sign of life at once would be thousands"
+
+
 def test_what_is_done_is_no_loss(group):
     (first, second, third), said = group(3)
     time.sleep(0.3)
