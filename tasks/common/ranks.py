@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from tasks.common.errors import UserError
 
+RESERVED = 0xFFFF_FFF0  # from here on SLURM's numbers mean batch scripts and the like, not steps of srun
 INTERACTIVE = ("bash", "interactive")  # SLURM jobs in which commands are typed by hand, each a separate run
 
 
@@ -72,6 +73,17 @@ def check_launched(environment: Mapping[str, str] = os.environ) -> None:
             raise UserError(f"{key} {said}: {who} sets all of {', '.join((world, rank, *others))}")
     if int(environment[rank]) >= int(environment[world]):
         raise UserError(f"{rank}={environment[rank]}: there are {environment[world]} processes ({world}), from 0 on")
+    if who == "srun" and not by_srun(environment):
+        raise UserError(
+            f"SLURM_NTASKS={environment[world]}, but the batch script itself started this process, which would wait "
+            "for the others until the job's time is over: write srun before the command, or --ntasks-per-node=1"
+        )
+
+
+def by_srun(environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether this process belongs to a step of SLURM, which srun starts; a batch script has a rank, but no step."""
+    step = environment.get("SLURM_STEP_ID", environment.get("SLURM_STEPID", ""))
+    return step.isascii() and step.isdecimal() and int(step) < RESERVED
 
 
 class Place(NamedTuple):

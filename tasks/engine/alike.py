@@ -1,10 +1,12 @@
-"""The processes of a training are started alike: same settings, same images, same versions.
+"""The processes of a training are started alike: same settings, same images, same versions, same code.
 
 Nothing else notices: gradients are averaged whatever they are of, so that another rate on one machine gives weights
 that drift apart, and another number of batches waits for ever.
 """
 
+import hashlib
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -17,6 +19,7 @@ from tasks.data.loading.splits import Splits
 from tasks.engine.report import versions
 from tasks.engine.settings import Run
 
+ROOMS = ("backbones", "heads", "tasks")
 NAMES = 64  # images of a split whose names are compared
 OWN = ("devices", "num_nodes", "default_root_dir")  # of the trainer: may differ, as Lightning checks them itself
 MORE = ("stop_after", "data.batch_size", "trainer.accumulate_grad_batches", "saving.minutes", "compile")
@@ -40,7 +43,7 @@ class StartedAlike(Callback):
         if stage != "fit" or trainer.world_size == 1:
             return
         parts: list[Any] = [None] * trainer.world_size
-        torch.distributed.all_gather_object(parts, self.found)
+        torch.distributed.all_gather_object(parts, self.found | code())
         if message := difference(parts):
             raise UserError(message)
 
@@ -59,6 +62,16 @@ def started_with(run: Run, splits: Splits) -> dict[str, str]:
     return found | {f"version of {name}": text for name, text in versions().items()}
 
 
+def code(root: Path = Path(__file__).parents[2]) -> dict[str, str]:
+    """What each of our Python files says, as eight digits; the ends of lines do not count.
+
+    Machines with a working copy each have equal versions while one of them has not been updated.
+    """
+    files = sorted(file for room in ROOMS for file in (root / room).rglob("*.py"))
+    read = {file.relative_to(root).as_posix(): file.read_bytes().replace(b"\r\n", b"\n") for file in files}
+    return {f"code of {name}": hashlib.sha256(text).hexdigest()[:8] for name, text in read.items()}
+
+
 def difference(parts: Sequence[Mapping[str, str]]) -> str:
     """What the first process that was started otherwise has; '' if there is none."""
     first = parts[0]
@@ -67,6 +80,6 @@ def difference(parts: Sequence[Mapping[str, str]]) -> str:
             if first.get(key) != other.get(key):
                 return (
                     f"rank {rank} of {len(parts)} was not started as rank 0: {key} is {other.get(key, 'not there')}, "
-                    f"not {first.get(key, 'there')}: give all the same command, data and versions"
+                    f"not {first.get(key, 'there')}: give all the same command, data, versions and code"
                 )
     return ""

@@ -39,7 +39,8 @@ def free_port() -> int:
 def run_by_slurm(task: str, *arguments: str) -> list[str]:
     """Two machines with one process each, as `srun` starts them, the second one later; what each has said."""
     slurm = {"SLURM_NTASKS": "2", "SLURM_NTASKS_PER_NODE": "1", "SLURM_NNODES": "2", "SLURM_JOB_NAME": "train"}
-    slurm |= {"SLURM_JOB_ID": "7", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "OMP_NUM_THREADS": "1"}
+    slurm |= {"SLURM_JOB_ID": "7", "SLURM_STEP_ID": "0", "OMP_NUM_THREADS": "1"}
+    slurm |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
     command = [sys.executable, "-m", f"tasks.{task}", *arguments]
     command += ["trainer.num_nodes=2", "trainer.devices=1", "trainer.strategy=ddp"]
     processes = []

@@ -69,7 +69,7 @@ def nodes(tmp_path):
             else:
                 environment = meeting | {"SLURM_NTASKS": "2", "SLURM_NNODES": "2", "SLURM_NTASKS_PER_NODE": "1"}
                 environment |= {"SLURM_JOB_ID": "7", "SLURM_JOB_NAME": "train", "SLURM_JOB_NODELIST": "a,b"}
-                environment |= {"SLURM_PROCID": rank, "SLURM_NODEID": rank, "SLURM_LOCALID": "0"}
+                environment |= {"SLURM_STEP_ID": "0", "SLURM_PROCID": rank, "SLURM_NODEID": rank, "SLURM_LOCALID": "0"}
             log = tmp_path / f"node_{len(started)}.log"
             words = (*arguments, *(other if rank == "1" else ()))
             started.append(Node([*command, "-m", "tasks.classify", *words], environment, log))

@@ -61,6 +61,18 @@ def test_half_of_a_launchers_variables_are_refused(environment, message):
         check_launched(environment)
 
 
+@pytest.mark.parametrize("step", [None, "batch", str(0xFFFF_FFFB)])
+def test_a_batch_script_without_srun_is_refused_instead_of_waiting(step):
+    environment = {key: value for key, value in SLURM.items() if key != "SLURM_STEP_ID"} | {"SLURM_PROCID": "0"}
+    if step is not None:
+        environment["SLURM_STEP_ID"] = step
+    with pytest.raises(UserError, match=r"SLURM_NTASKS=8, but the batch script .* write srun before the command"):
+        check_launched(environment)
+    check_launched(environment | TORCHRUN)  # started by torchrun in that script
+    check_launched(environment | {"SLURM_JOB_NAME": "interactive"})
+    check_launched(environment | {"SLURM_STEPID": "0", "SLURM_STEP_ID": "0"})
+
+
 @pytest.mark.parametrize(
     "environment",
     [{}, TORCHRUN, SLURM, {"LOCAL_RANK": "1", "NODE_RANK": "0", "WORLD_SIZE": "2"}, SLURM | {"SLURM_NTASKS": "1"}],

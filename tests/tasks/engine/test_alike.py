@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tasks.common.errors import UserError
-from tasks.engine.alike import StartedAlike, difference
+from tasks.engine.alike import StartedAlike, code, difference
 
 
 def test_the_first_entry_that_differs_is_named():
@@ -20,7 +20,7 @@ def test_the_first_entry_that_differs_is_named():
 
 def test_all_processes_refuse(monkeypatch):
     def gathered(parts, mine):
-        parts[:] = [{"seed": "0"}, mine]
+        parts[:] = [{"seed": "0"} | code(), mine]
 
     monkeypatch.setattr(torch.distributed, "all_gather_object", gathered)
     trainer = SimpleNamespace(world_size=2)
@@ -28,3 +28,18 @@ def test_all_processes_refuse(monkeypatch):
     with pytest.raises(UserError, match="rank 1 of 2 was not started as rank 0: seed is 1, not 0"):
         StartedAlike({"seed": "1"}).setup(trainer, None, "fit")
     StartedAlike({"seed": "1"}).setup(SimpleNamespace(world_size=1), None, "fit")
+
+
+def test_another_state_of_the_code_is_named(tmp_path):
+    """A machine whose working copy was not updated has the same version."""
+    for machine in ("a", "b"):
+        for room in ("backbones", "heads", "tasks"):
+            (tmp_path / machine / room / "part").mkdir(parents=True)
+            (tmp_path / machine / room / "part" / "loss.py").write_bytes(b"SCALE = 1\n")
+    a, b = tmp_path / "a", tmp_path / "b"
+    assert code(a) == code(b) and len(code(a)) == 3
+    (b / "tasks" / "part" / "loss.py").write_bytes(b"SCALE = 1\r\n")  # a checkout on Windows
+    assert code(a) == code(b)
+    (b / "tasks" / "part" / "loss.py").write_bytes(b"SCALE = 2\n")
+    assert "rank 1 of 2 was not started as rank 0: code of tasks/part/loss.py is " in difference([code(a), code(b)])
+    assert {"code of tasks/engine/alike.py", "code of backbones/base.py", "code of heads/boxes.py"} <= {*code()}
