@@ -25,6 +25,8 @@ from tasks.config.proportion import check_parameters, is_wide
 from tasks.config.stored import typed_places
 from tasks.config.tree import Spec
 from tasks.data.loading.datamodule import DataModule
+from tasks.data.loading.drawing import Draws
+from tasks.data.loading.keeping import Cache
 from tasks.data.loading.settings import DataSettings
 from tasks.data.loading.splits import Splits
 from tasks.data.transforms.label_fill import with_void
@@ -195,9 +197,23 @@ def build_data(settings: DataSettings, seed: int, splits: Splits) -> DataModule:
             own_augment=make(with_void(settings.own_augment), "data.own_augment"),
             crop=make(settings.crop, "data.crop"),
             fit=make(settings.fit, "data.fit"),
+            cache=Cache(settings.cache, settings.cache_folder, settings.cache_side, settings.cache_gb),
+            draws=draws_of(settings),
             **settings.loading(),
             seed=seed,
         )
+
+
+def draws_of(settings: DataSettings) -> Draws:
+    """How training images are drawn."""
+    return Draws(
+        settings.draw or {},
+        settings.balance or 0.0,
+        settings.repeat_factor or 0.0,
+        settings.targets,
+        settings.order,
+        settings.window,
+    )
 
 
 def make_trainer(

@@ -4,7 +4,6 @@ import math
 import signal
 import traceback
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,6 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset
 
-from tasks.common.console import report
 from tasks.common.cpu import cores, use_all_cores
 from tasks.common.errors import UserError
 from tasks.common.origin import needs_traceback
@@ -24,10 +22,10 @@ from tasks.config.batch import BatchPlan
 from tasks.data.files.files import View
 from tasks.data.files.samples import Samples
 from tasks.data.loading.augmented import Crop, MixedTrainDataset, TrainDataset
-from tasks.data.loading.batches import Batch, EvalDataset, InMemory, repeated
-from tasks.data.loading.disk.samples import Keeper
-from tasks.data.loading.drawing import SHARDS_ALONE, Drawing
+from tasks.data.loading.batches import Batch, EvalDataset, repeated
+from tasks.data.loading.drawing import SHARDS_ALONE, Drawing, Draws
 from tasks.data.loading.half_precision import keep_coordinates
+from tasks.data.loading.keeping import Cache
 from tasks.data.loading.mixture import as_mixture
 from tasks.data.loading.objects import boxes_at_input, boxes_once
 from tasks.data.loading.on_device import DEVICES, Decoder
@@ -57,17 +55,9 @@ class DataModule(lightning.LightningDataModule):
         repeat: see TrainBatches.
         workers: processes that decode and augment; None takes one per core, at most 8.
         start_method: of workers: fork, forkserver or spawn; None for the system's own.
-        cache: keep decoded images: "memory" (or True) or "disk" (tasks/data/loading/disk).
-        cache_folder: of the files of "disk".
-        cache_side: length to which "disk" shrinks the shorter side of training images; None keeps their size.
-        cache_gb: most that the folder may hold, in GB; None for any.
+        cache: where decoded images are kept.
+        draws: how often training images are drawn, and in which order.
         seed: of order and augmentation.
-        draw: how often each data set of a mixture is drawn; 1 for those not named.
-        balance: how evenly classes are drawn: for image labels see BalancedBatches, for others class_uniform().
-        repeat_factor: share of the images below which a class is rare and drawn more often: see repeat_factors().
-        targets: the kinds of labels that are trained.
-        order: of training images: random, or shards: those of a packed data set a few shards at a time.
-        window: shards at a time.
         own_augment: transforms by name for one data set of a mixture, instead of `augment`.
         decode: where JPEG files are decoded in training: cpu, or cuda, for image labels and a random resized crop
             (tasks/data/loading/undecoded.py).
@@ -90,28 +80,20 @@ class DataModule(lightning.LightningDataModule):
         eval_batch_size: int,
         repeat: int,
         workers: int | None,
-        cache: bool | str,
         seed: int,
-        draw: Mapping[str, float] | None = None,
         own_augment: Mapping[str, Mapping[str, albumentations.BasicTransform]] | None = None,
-        balance: float | None = None,
         scales: Sequence[Sequence[int]] | None = None,
-        repeat_factor: float | None = None,
-        targets: Sequence[str] = (),
-        order: str = "random",
-        window: int = 16,
         start_method: str | None = None,
-        cache_folder: str | Path = "outputs/cache",
-        cache_side: int | None = None,
-        cache_gb: float | None = None,
         decode: str = "cpu",
+        cache: Cache | None = None,
+        draws: Draws | None = None,
     ) -> None:
         super().__init__()
-        self.cache_side, self.keeper = cache_side, Keeper(Path(cache_folder), cache_gb, self.once)
+        self.cache, draws = cache or Cache(), draws or Draws()
         self.train, self.val = None if train is None else as_mixture(train), as_mixture(val)
         self.augment = in_order(augment)
         self.own_augment = {name: in_order(own) for name, own in (own_augment or {}).items() if own is not None}
-        self.check_names("draw", draw or {})
+        self.check_names("draw", draws.draw)
         self.check_names("own_augment", self.own_augment)
         self.progressive = check_progressive(progressive or ())
         self.scales = [(height, width) for height, width in scales or ()]
@@ -121,22 +103,11 @@ class DataModule(lightning.LightningDataModule):
         self.step: int | None = None  # images in each of those, over all processes
         self.start_method = start_method
         self.workers = min(8, len(cores())) if workers is None else workers
-        self.cache, self.seed = cache, seed
+        self.seed = seed
         self.decoder = Decoder() if decode == "cuda" else None
-        by_shards = order == "shards"
-        if by_shards and cache and train is not None:
+        if draws.order == "shards" and self.cache.where and train is not None:
             raise UserError(SHARDS_ALONE)
-        self.drawing: Drawing | None = None
-        if self.train is not None:
-            self.drawing = Drawing(
-                self.train,
-                seed=seed,
-                draw=draw or {},
-                balance=balance or 0.0,
-                repeat_factor=repeat_factor or 0.0,
-                targets=targets,
-                window=window if by_shards else None,
-            )
+        self.drawing = None if self.train is None else Drawing(self.train, draws, seed)
 
     def check_names(self, key: str, named: Iterable[str]) -> None:
         """Raises a UserError for a data set that does not exist, whose settings would never be used."""
@@ -147,35 +118,19 @@ class DataModule(lightning.LightningDataModule):
                 raise UserError(f"data.{key}.{name}: no such data set; {choices}")
 
     def setup(self, stage: str) -> None:
-        """Decode the samples to keep, before workers are forked."""
+        """Decode the images to keep, before workers are forked."""
         if self.trainer is not None:
             keep_coordinates(self.trainer)
             if self.decoder is not None and stage == "fit":
                 self.check_device(self.trainer.strategy.root_device)
-        if self.cache == "disk":
-            self.keep_on_disk(stage)
-            return
-        if self.cache and stage == "fit":
-            assert self.train is not None
-            self.train = self.train.kept(in_memory)
-        if self.cache:
-            self.val = self.val.kept(in_memory)
+        train = self.train if stage == "fit" else None
+        train, self.val = self.cache.keep(train, self.val, self.fit, self.once)
+        self.train = self.train if train is None else train
 
     def check_device(self, device: torch.device) -> None:
         """Raises a UserError for a device that does not decode."""
         if device.type not in DEVICES:
             raise UserError(f"data.decode=cuda needs CUDA, but this training is on {device.type}: data.decode=cpu")
-
-    def keep_on_disk(self, stage: str) -> None:
-        """Open or make the files of decoded images; those to score are kept as `fit` makes them."""
-        before, kept = [part.samples for part in self.val.parts], []
-        if self.train is not None and stage == "fit":
-            self.train = self.train.kept(partial(self.keeper.keep, name="train", side=self.cache_side))
-            kept = self.train.parts
-        self.val = self.val.kept(partial(self.keeper.keep, name="val", view=self.fit))
-        line = self.keeper.line([part.samples for part in [*kept, *self.val.parts]])
-        if line and (kept or before != [part.samples for part in self.val.parts]):  # scoring comes after training
-            report(line)
 
     def once(self, dataset: Dataset[Any], items: Sequence[Any]) -> DataLoader[Any]:
         """A loader that reads some items once, in as many processes as train."""
@@ -372,9 +327,7 @@ class DataModule(lightning.LightningDataModule):
         assert self.trainer is not None
         rank, world = self.trainer.global_rank, self.trainer.world_size
         sampler = EvalBatches(self.batch_keys(), self.eval_batch_size, rank=rank, world=world)
-        return self.loader(
-            EvalDataset(self.val, self.fit), sampler, 0 if self.cache in (True, "memory") else self.workers
-        )
+        return self.loader(EvalDataset(self.val, self.fit), sampler, 0 if self.cache.in_memory else self.workers)
 
     def loader(
         self, dataset: Dataset[Any], sampler: Iterable[Any], workers: int, *, again: bool = True
@@ -407,11 +360,6 @@ def is_from_transforms(error: Exception) -> bool:
     folder = str(Path(albumentations.__file__).parent)
     frames = traceback.extract_tb(error.__traceback__)
     return any(frame.filename.startswith(folder) for frame in frames) and not needs_traceback(error)
-
-
-def in_memory(samples: Samples) -> Samples:
-    """Samples decoded and kept in memory, unless they are already."""
-    return samples if isinstance(samples, InMemory) else InMemory(samples)
 
 
 def start_worker(_worker: int) -> None:

@@ -1,6 +1,7 @@
 """Which training images a batch has: `data.draw`, `.balance`, `.repeat_factor` and `.order`."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 
 from tasks.common.errors import UserError
@@ -17,37 +18,45 @@ from tasks.data.loading.samplers import (
 )
 
 
+@dataclass(frozen=True)
+class Draws:
+    """How often training images are drawn, and in which order.
+
+    Attributes:
+        draw: how often each data set of a mixture is drawn; 1 for those not named.
+        balance: how evenly classes are drawn: for image labels see BalancedBatches, for others class_uniform().
+        repeat_factor: share of the images below which a class is rare and drawn more often: see repeat_factors().
+        targets: the kinds of labels that are trained.
+        order: random, or shards: a few shards of a packed data set at a time.
+        window: shards at a time.
+    """
+
+    draw: Mapping[str, float] = field(default_factory=dict)
+    balance: float = 0.0
+    repeat_factor: float = 0.0
+    targets: Sequence[str] = ()
+    order: str = "random"
+    window: int = 16
+
+
 class Drawing:
     """The rule by which training images are drawn.
 
     Args:
         train: the samples.
+        draws: the rule's settings.
         seed: of batches that are made on trial.
-        draw: how often each data set of a mixture is drawn; 1 for those not named.
-        balance: how evenly classes are drawn: for image labels see BalancedBatches, for others class_uniform().
-        repeat_factor: share of the images below which a class is rare and drawn more often: see repeat_factors().
-        targets: the kinds of labels that are trained.
-        window: of a packed data set: so many shards at a time; None draws any image from any shard.
 
     Raises:
-        UserError: for a window of samples that are not in shards, or are drawn by another rule.
+        UserError: for shards of samples that are not in shards, or are drawn by another rule.
     """
 
-    def __init__(
-        self,
-        train: MixedSamples,
-        *,
-        seed: int,
-        draw: Mapping[str, float],
-        balance: float,
-        repeat_factor: float,
-        targets: Sequence[str],
-        window: int | None,
-    ) -> None:
-        self.train, self.seed, self.targets = train, seed, tuple(targets)
-        self.balance, self.repeat_factor, self.window = balance, repeat_factor, window
-        self.shares = {name: draw.get(name, 1) for name in train.names}
-        self.shards = () if window is None else self.shard_sizes()
+    def __init__(self, train: MixedSamples, draws: Draws, seed: int) -> None:
+        self.train, self.seed, self.targets = train, seed, tuple(draws.targets)
+        self.balance, self.repeat_factor = draws.balance, draws.repeat_factor
+        self.window = draws.window if draws.order == "shards" else None
+        self.shares = {name: draws.draw.get(name, 1) for name in train.names}
+        self.shards = () if self.window is None else self.shard_sizes()
 
     def shard_sizes(self) -> Sequence[int]:
         """Number of samples in each shard of a packed data set."""

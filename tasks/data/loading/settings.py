@@ -15,6 +15,11 @@ from tasks.config.tree import Spec, Tree, select, spec_of
 
 FLOATS = ("ToFloat", "FromFloat", "Normalize", "ToTensorV2", "ToTensor3D")  # albumentations whose result is not uint8
 
+LOADING = (  # arguments of DataModule
+    *("progressive", "max_broken", "batch_size", "eval_batch_size", "repeat", "workers", "scales", "start_method"),
+    "decode",
+)
+
 
 @dataclass(frozen=True)
 class DataSettings:
@@ -99,9 +104,8 @@ class DataSettings:
         return settings
 
     def loading(self) -> dict[str, Any]:
-        """The arguments of DataModule that are plain values."""
-        built = ("dataset", "white", "batch", "augment", "own_augment", "crop", "fit", "holdout", "share")
-        return {field.name: getattr(self, field.name) for field in fields(self) if field.name not in built}
+        """The arguments of DataModule that are plain values of the same name."""
+        return {key: getattr(self, key) for key in LOADING}
 
 
 def check_augment(tree: Tree) -> None:

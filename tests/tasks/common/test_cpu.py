@@ -83,7 +83,7 @@ def test_workers_and_pools_use_all_cores_of_a_process_that_is_tied_to_one(machin
     def tied():
         os.sched_setaffinity(0, {min(everywhere)})  # as OpenMP does with the thread that imports torch
         options = {"augment": {}, "crop": None, "fit": None, "progressive": None, "max_broken": 0, "batch_size": 1}
-        options |= {"eval_batch_size": 1, "repeat": 1, "workers": None, "cache": False, "seed": 0}
+        options |= {"eval_batch_size": 1, "repeat": 1, "workers": None, "seed": 0}
         found["workers"] = DataModule(None, [0], **options).workers
         with cpu.thread_pool() as pool:
             found["threads"] = pool.submit(os.sched_getaffinity, 0).result()

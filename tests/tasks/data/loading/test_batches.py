@@ -15,6 +15,8 @@ from tasks.common.errors import UserError
 from tasks.data.loading.augmented import TrainDataset
 from tasks.data.loading.batches import EvalDataset, InMemory, collate
 from tasks.data.loading.datamodule import DataModule
+from tasks.data.loading.drawing import Draws
+from tasks.data.loading.keeping import Cache
 from tasks.data.loading.progressive import check_progressive, resized_elsewhere, resized_on_cpu, shrunk
 from tasks.data.loading.samplers import BalancedBatches, Draw, EvalBatches, MixedBatches, TrainBatches
 from tasks.data.transforms.box_transforms import RandomIoUCrop, RandomZoomOut
@@ -178,7 +180,7 @@ def test_masks_follow_a_fit_in_training():
 
 @pytest.mark.parametrize("cache", [False, True])
 def test_masks_are_scored_as_their_files_have_them(cache):
-    data = module(train=Views(), val=Views(), augment={}, fit=Stretch([20, 28]), cache=cache)
+    data = module(train=Views(), val=Views(), augment={}, fit=Stretch([20, 28]), cache=Cache(cache))
     data.setup("validate")
     assert data.input_size() == (20, 28)
     data.trainer = SimpleNamespace(global_rank=0, world_size=1)
@@ -298,7 +300,6 @@ def module(workers=0, train=None, val=None, **changes):
         "eval_batch_size": 4,
         "repeat": 1,
         "workers": workers,
-        "cache": False,
         "seed": 0,
     }
     return DataModule(train or Boxed(), val or Boxed(), **(options | changes))
@@ -450,7 +451,7 @@ def test_a_search_draws_as_a_training_does():
         def __getitem__(self, draws):
             return [draw.image for draw in draws]
 
-    data = module(0, train=Labelled(), balance=1.0)
+    data = module(0, train=Labelled(), draws=Draws(balance=1.0))
     data.augmented = Drawn
     proxy = SimpleNamespace(data=data, run=SimpleNamespace(seed=0), steps=3, shrink=lambda batch: batch, device="cpu")
     drawn = [image for batch in Proxy.batches(proxy, 0, 3) for image in batch]

@@ -32,6 +32,7 @@ from tasks.data.loading.datamodule import DataModule
 from tasks.data.loading.disk import build, samples
 from tasks.data.loading.disk.file import ImageFile, in_use
 from tasks.data.loading.disk.key import key_of
+from tasks.data.loading.keeping import Cache
 from tasks.data.loading.mixture import MixedSamples, Part
 from tasks.data.loading.samplers import TrainBatches
 from tasks.data.loading.share import take_share
@@ -110,7 +111,7 @@ def turned_files(root):
 
 def module(train, val, place, **changes):
     options = {"augment": FLIP, "crop": None, "fit": None, "progressive": None, "max_broken": 0, "batch_size": 4}
-    options |= {"eval_batch_size": 1, "repeat": 2, "workers": 0, "cache": "disk", "seed": 0, "cache_folder": place}
+    options |= {"eval_batch_size": 1, "repeat": 2, "workers": 0, "seed": 0, "cache": Cache("disk", place)}
     return DataModule(train, val, **(options | changes))
 
 
@@ -139,7 +140,7 @@ def test_batches_are_bit_equal_to_those_of_files(form, fit, tmp_path, capsys):
     train, val = splits(form, tmp_path / "data")
     size = fit.place(9, 9)[2:] if hasattr(fit, "place") else (28, 28)
     augment = FLIP if fit is None or hasattr(fit, "place") else {"size": albumentations.Resize(*size), **FLIP}
-    files = batches(module(train, val, None or tmp_path, augment=augment, fit=fit, cache=False))
+    files = batches(module(train, val, None or tmp_path, augment=augment, fit=fit, cache=Cache()))
     counts = len(train) + len(val)
     for workers in (1 if form == "coco" else 0, 0):  # the first writes, the second finds
         data = module(train, val, tmp_path / "cache", augment=augment, fit=fit, workers=workers)
@@ -158,14 +159,14 @@ def test_crops_are_drawn_alike(tmp_path):
     train = LabelledFiles(tmp_path, ["a.jpg"], [1])
     crop = RandomResizedCrop(64)
     kept = module(train, train, tmp_path / "cache", augment={}, crop=crop, fit=ResizeCentreCrop(64, 64))
-    files = module(train, train, tmp_path, augment={}, crop=crop, fit=ResizeCentreCrop(64, 64), cache=False)
+    files = module(train, train, tmp_path, augment={}, crop=crop, fit=ResizeCentreCrop(64, 64), cache=Cache())
     for ours, theirs in zip(batches(kept)[0], batches(files)[0], strict=True):
         assert (ours["image"].int() - theirs["image"].int()).abs().float().mean() < 1
 
 
 def test_labels_follow_shrunk_images(tmp_path):
     train, val = splits("coco with masks", tmp_path / "data")
-    data = module(train, val, tmp_path / "cache", cache_side=20, fit=Stretch([32, 32]))
+    data = module(train, val, tmp_path / "cache", cache=Cache("disk", tmp_path / "cache", 20), fit=Stretch([32, 32]))
     data.setup("fit")
     for index in range(len(train)):
         whole, small = train.read(index), data.train.read(index)
@@ -386,7 +387,7 @@ def test_unreadable_files_say_what_is_wrong_as_without_it(folders, tmp_path):
     assert (kept.file.table[:, 0] < 0).sum() == 2
     with pytest.raises(UserError, match=r"cannot read image .*blue_0\.jpg"):
         kept.read(0)
-    data = module(kept, kept, tmp_path, augment={"size": albumentations.Resize(8, 8)}, max_broken=2, cache=False)
+    data = module(kept, kept, tmp_path, augment={"size": albumentations.Resize(8, 8)}, max_broken=2, cache=Cache())
     found = data.augmented()[[draw for draws in TrainBatches(12, 4, seed=0) for draw in draws]]
     assert sorted(name for name, _ in found["broken"]) == ["blue__blue_0.jpg", "red__red_1.png"]
 

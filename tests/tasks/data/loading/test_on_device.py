@@ -144,7 +144,7 @@ def test_memory_that_is_full_is_said_as_such(folder, monkeypatch):
 
 def test_workers_hand_the_files_over(folder):
     files, options = samples(folder), {"augment": {}, "crop": RandomResizedCrop(40), "fit": None, "progressive": None}
-    options |= {"max_broken": 0, "batch_size": 4, "eval_batch_size": 1, "repeat": 1, "cache": False, "seed": 0}
+    options |= {"max_broken": 0, "batch_size": 4, "eval_batch_size": 1, "repeat": 1, "seed": 0}
     data = DataModule(files, files, workers=1, decode="cuda", **options)
     order = list(TrainBatches(len(files), 4, seed=0))
     for batch, draws in zip(data.loader(data.undecoded(), order, 1, again=False), order, strict=True):

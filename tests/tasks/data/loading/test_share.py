@@ -120,7 +120,7 @@ def boxed(counts):
 def module(train, val, repeat=1):
     return DataModule(
         train, val, augment={}, crop=None, fit=None, progressive=None, max_broken=0, batch_size=2, eval_batch_size=1,
-        repeat=repeat, workers=0, cache=False, seed=0,
+        repeat=repeat, workers=0, seed=0,
     )  # fmt: skip
 
 
