@@ -16,7 +16,7 @@ from tasks.app.folders import writes
 from tasks.common.console import end_children
 from tasks.common.errors import Stopped, UserError, visible
 from tasks.common.peers import PeerLost, Peers
-from tasks.common.ranks import place
+from tasks.common.ranks import check_others, place
 
 WAIT = 5  # seconds for the news of a lost process, which may come after PyTorch's own error
 TALK = re.compile(r"gloo|nccl|ucc|TCPStore|connection (reset|closed|refused)|broken pipe|Dist\w*Error", re.IGNORECASE)
@@ -31,8 +31,11 @@ def watched(config: DictConfig, folder: Path, log: Callable[[str], None]) -> Ite
         log: adds a line to the run's log.
 
     Raises:
+        UserError: if nobody starts the others.
         PeerLost: instead of PyTorch's error about a lost connection, once it is known which process has ended.
     """
+    if config.mode in SHARED:
+        check_others()
     here, keys = place(), config.get("processes")
     if here is None or not keys or keys.silence is None or config.mode not in SHARED:
         yield

@@ -73,17 +73,23 @@ def check_launched(environment: Mapping[str, str] = os.environ) -> None:
             raise UserError(f"{key} {said}: {who} sets all of {', '.join((world, rank, *others))}")
     if int(environment[rank]) >= int(environment[world]):
         raise UserError(f"{rank}={environment[rank]}: there are {environment[world]} processes ({world}), from 0 on")
-    if who == "srun" and not by_srun(environment):
-        raise UserError(
-            f"SLURM_NTASKS={environment[world]}, but the batch script itself started this process, which would wait "
-            "for the others until the job's time is over: write srun before the command, or --ntasks-per-node=1"
-        )
 
 
-def by_srun(environment: Mapping[str, str] = os.environ) -> bool:
-    """Whether this process belongs to a step of SLURM, which srun starts; a batch script has a rank, but no step."""
+def check_others(environment: Mapping[str, str] = os.environ) -> None:
+    """Check that somebody starts the other processes of the run: a batch script of SLURM has a rank, but is alone.
+
+    Raises:
+        UserError: if this process belongs to no step of the job, which srun starts.
+    """
+    if by_torchrun(environment) or (launched(environment) or 1) == 1:
+        return
     step = environment.get("SLURM_STEP_ID", environment.get("SLURM_STEPID", ""))
-    return step.isascii() and step.isdecimal() and int(step) < RESERVED
+    if not (step.isascii() and step.isdecimal() and int(step) < RESERVED):
+        raise UserError(
+            f"SLURM_NTASKS={environment['SLURM_NTASKS']}, but the batch script itself started this process, which "
+            "would wait for the others until the job's time is over: write srun before the command, or "
+            "SLURM_JOB_NAME=interactive for a single process"
+        )
 
 
 class Place(NamedTuple):

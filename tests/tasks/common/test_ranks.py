@@ -3,7 +3,7 @@
 import pytest
 
 from tasks.common.errors import UserError
-from tasks.common.ranks import Place, check_launched, first_machine, machines, place
+from tasks.common.ranks import Place, check_launched, check_others, first_machine, machines, place
 
 TORCHRUN = {
     "TORCHELASTIC_RUN_ID": "none",
@@ -67,10 +67,10 @@ def test_a_batch_script_without_srun_is_refused_instead_of_waiting(step):
     if step is not None:
         environment["SLURM_STEP_ID"] = step
     with pytest.raises(UserError, match=r"SLURM_NTASKS=8, but the batch script .* write srun before the command"):
-        check_launched(environment)
-    check_launched(environment | TORCHRUN)  # started by torchrun in that script
-    check_launched(environment | {"SLURM_JOB_NAME": "interactive"})
-    check_launched(environment | {"SLURM_STEPID": "0", "SLURM_STEP_ID": "0"})
+        check_others(environment)
+    for some in (TORCHRUN, {"SLURM_JOB_NAME": "interactive"}, {"SLURM_NTASKS": "1"}, {"SLURM_STEP_ID": "0"}):
+        check_others(environment | some)
+    check_others({key: value for key, value in environment.items() if key != "SLURM_STEP_ID"} | {"SLURM_STEPID": "0"})
 
 
 @pytest.mark.parametrize(
