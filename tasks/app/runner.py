@@ -15,7 +15,7 @@ from tasks.app.resolve import Settings
 from tasks.checkpoint.manifest import read_manifest
 from tasks.checkpoint.peek import check_task, trained_by
 from tasks.common.console import report
-from tasks.common.cpu import bind_threads
+from tasks.common.cpu import bind_threads, spin_briefly
 from tasks.common.errors import UserError
 from tasks.common.lasting import lasting
 from tasks.common.ranks import launched
@@ -53,6 +53,7 @@ def run(settings: Settings, typed: Sequence[str], folder: Path) -> None:
         report(finish(folder, state="finished"))
         return
     check_machines(run)
+    spin_briefly()
     if (
         settings.command.bind_threads
         and run.mode != "search"  # has its own processes

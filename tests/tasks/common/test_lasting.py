@@ -1,6 +1,7 @@
 """Large packages are loaded without garbage collection, and it passes over them afterwards."""
 
 import gc
+import os
 import sys
 
 import pytest
@@ -57,6 +58,9 @@ def test_commands_load_pytorch_so(command, folders, tmp_path, monkeypatch, mode)
     def reach(package):
         raise Reached(package)
 
+    for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT"):
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
     (tmp_path / "best.ckpt").touch()
     image = next(folders.rglob("*.jpg"), None) or next(folders.rglob("*.png"))
     (tmp_path / "image.jpg").write_bytes(image.read_bytes())
@@ -65,3 +69,4 @@ def test_commands_load_pytorch_so(command, folders, tmp_path, monkeypatch, mode)
     monkeypatch.setattr("tasks.app.runner.trained_by", lambda _path: None)
     with pytest.raises(Reached, match="lightning"):
         command("classify", *mode, "dataset=folders", f"dataset.root={folders}", f"hydra.run.dir={tmp_path / 'run'}")
+    assert os.environ["GOMP_SPINCOUNT"] == "10000", "OpenMP reads it when PyTorch is loaded"
