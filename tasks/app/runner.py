@@ -15,8 +15,9 @@ from tasks.app.resolve import Settings
 from tasks.checkpoint.manifest import read_manifest
 from tasks.checkpoint.peek import check_task, trained_by
 from tasks.common.console import report
-from tasks.common.cpu import bind_threads
+from tasks.common.cpu import bind_threads, spin_briefly
 from tasks.common.errors import UserError
+from tasks.common.lasting import lasting
 from tasks.common.ranks import launched
 from tasks.config.heads import is_multitask
 from tasks.config.overrides import typed_keys
@@ -52,6 +53,7 @@ def run(settings: Settings, typed: Sequence[str], folder: Path) -> None:
         report(finish(folder, state="finished"))
         return
     check_machines(run)
+    spin_briefly()
     if (
         settings.command.bind_threads
         and run.mode != "search"  # has its own processes
@@ -103,8 +105,9 @@ def predict_images(settings: Settings, typed: Sequence[str], folder: Path) -> No
             which=settings.prediction.frames,
         )
         return
-    from tasks.engine.weights import with_checkpoint
-    from tasks.predict.checkpoint import predict
+    with lasting("lightning"):
+        from tasks.engine.weights import with_checkpoint
+        from tasks.predict.checkpoint import predict
 
     run, _ = with_checkpoint(run, typed)
     upright = answer_without_data(run.data.dataset) if run.upright is None else run.upright
@@ -122,8 +125,9 @@ def run_with_data(settings: Settings, typed: Sequence[str], folder: Path) -> Non
     )
     if early:  # independent of the checkpoint's heads and data; mistakes show before torch is imported
         run, dataset = open_dataset(run, settings, first)
-    from tasks.app.budget import check_budget
-    from tasks.engine import prepare, scoring, train, weights
+    with lasting("lightning"):
+        from tasks.app.budget import check_budget
+        from tasks.engine import prepare, scoring, train, weights
 
     asked, (run, trained) = run, weights.with_checkpoint(run, typed)
     settings = Settings.of(run)

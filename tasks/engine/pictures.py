@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from lightning import Callback, LightningModule, Trainer
 
+from tasks.common.output import PNG_LEVEL
 from tasks.common.records import FOLDER as RECORDS
 from tasks.common.records import write_record
 from tasks.engine.learner import Learner
@@ -43,6 +44,6 @@ class Pictures(Callback):
                 for title, picture in gallery.draw([entry for part in kept for entry in part]):
                     path = self.folders[name] / f"{title}.png"
                     path.parent.mkdir(parents=True, exist_ok=True)
-                    picture.save(path)
+                    picture.save(path, compress_level=PNG_LEVEL)
                 if record := gallery.record([entry for part in kept for entry in part]):
                     write_record(record, self.records / name / "pictures.json")

@@ -93,3 +93,15 @@ def test_workers_and_pools_use_all_cores_of_a_process_that_is_tied_to_one(machin
     thread.start()
     thread.join()
     assert found == {"workers": min(8, len(everywhere)), "threads": everywhere, "tied": {min(everywhere)}}
+
+
+def test_threads_that_wait_for_each_other_soon_sleep_unless_the_user_has_chosen(monkeypatch):
+    for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT"):
+        monkeypatch.setenv(name, "")  # so that it is taken back afterwards
+        monkeypatch.delenv(name)
+    assert cpu.spin_briefly() and os.environ["GOMP_SPINCOUNT"] == "10000"
+    monkeypatch.setenv("GOMP_SPINCOUNT", "77")
+    assert not cpu.spin_briefly() and os.environ["GOMP_SPINCOUNT"] == "77"
+    monkeypatch.delenv("GOMP_SPINCOUNT")
+    monkeypatch.setenv("OMP_WAIT_POLICY", "active")
+    assert not cpu.spin_briefly() and "GOMP_SPINCOUNT" not in os.environ

@@ -1,5 +1,6 @@
 """Pictures of a scoring: each task draws images that it has labels for, and none overwrites another's."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,6 +10,7 @@ from PIL import Image
 
 from tasks.classify.draw import RightAndWrong
 from tasks.common.gallery import EvenlySpread, Gallery, evenly_spread
+from tasks.common.output import save_png
 from tasks.engine.pictures import Pictures
 
 TRAINER = SimpleNamespace(world_size=1, is_global_zero=True)
@@ -63,6 +65,19 @@ def test_tasks_that_are_not_scored_have_no_pictures(tmp_path):
     of = learner(segment="mask", detect="boxes")
     of.each_metric = lambda: [("detect", None)]
     assert draw(tmp_path, of, MIXED.__getitem__, [(["detect"], [4])]) == {"detect/picture.png": (6, 1)}
+
+
+def test_files_are_compressed_at_the_level_that_takes_little_time(tmp_path):
+    drawn = draw(tmp_path / "new", learner(segment="mask"), lambda _: range(6), [(["segment"], [0])])
+    paths = [Path(save_png(np.zeros((4, 4, 3), np.uint8), tmp_path / "overlay.png"))]
+    paths += [tmp_path / "new" / name for name in drawn]
+    assert [levels(path) for path in paths] == [1, 1], "fast; Pillow's own choice is 2"
+
+
+def levels(path):
+    """Which of zlib's four classes of levels has compressed a PNG file: 1 for 2 to 5, 2 for 6."""
+    data = path.read_bytes()
+    return data[data.index(b"IDAT") + 5] >> 6
 
 
 @pytest.mark.parametrize("images", [range(10), range(30, 40), [1, 5, 7], [4], []])
