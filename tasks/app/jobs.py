@@ -9,6 +9,7 @@ import subprocess
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -83,19 +84,24 @@ def run_own_command(task: str, typed: Sequence[str], folder: Path) -> None:
     shutil.rmtree(folder / ".hydra", ignore_errors=True)  # the command claims the folder itself,
     (folder / RUN_LOG).unlink(missing_ok=True)  # and keeps its own log
     received: list[int] = []
+    waiting: list[int] = []  # received, and not passed on
     process: subprocess.Popen[bytes] | None = None
+
+    def deliver() -> None:
+        with suppress(IndexError):  # a signal that comes in the middle is delivered with the others
+            while process is not None and waiting:
+                process.send_signal(waiting.pop(0))
 
     def pass_on(number: int, _frame: Any) -> None:
         received.append(number)
-        if process is not None:
-            process.send_signal(number)
+        waiting.append(number)
+        deliver()
 
     before = {number: signal.signal(number, pass_on) for number in SIGNALS}
     try:
         # its own session: otherwise it gets Ctrl-C twice, and a second one ends it at once
         with subprocess.Popen(command, start_new_session=True) as process:
-            for number in received:  # received while it was starting
-                process.send_signal(number)
+            deliver()  # what came while it was starting
             status = process.wait()
     finally:
         for number, handler in before.items():

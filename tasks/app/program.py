@@ -21,7 +21,7 @@ from tasks.common.entries import short
 from tasks.common.errors import BEST, Diverged, UserError, suggestion
 from tasks.common.nested import leaves
 from tasks.common.plugins import OPTIONS, take_from
-from tasks.common.processes import command_of, quoted, reason
+from tasks.common.processes import command_of, quoted, reason, signals_held
 from tasks.common.task_info import infos
 
 PLAIN = re.compile(r"[\w./+@-]+")  # a text that Hydra's grammar takes as it stands
@@ -141,29 +141,35 @@ def run(task: str, mode: str, words: Sequence[str]) -> Run:
 def follow(command: Sequence[str]) -> tuple[int, str]:
     """Run a command and print its lines; returns its status and its last lines. An interrupt is passed on once."""
     last: list[str] = []
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-    with subprocess.Popen(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        env=environment,
-        start_new_session=True,  # else it gets Ctrl-C twice, and a second one ends it at once
-    ) as process:
-        assert process.stdout is not None
-        try:
-            for line in process.stdout:
-                last = [*last[-50:], line]
-                if not line.startswith("error: "):  # that is raised
-                    sys.stdout.write(line)
-        except BaseException:
-            process.send_signal(signal.SIGINT)
-            for line in process.stdout:
+    started: list[subprocess.Popen[str]] = []
+    try:
+        with signals_held():
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                errors="replace",
+                env={**os.environ, "PYTHONUNBUFFERED": "1"},
+                start_new_session=True,  # else it gets Ctrl-C twice, and a second one ends it at once
+            )
+            started.append(process)
+        for line in process.stdout or ():
+            last = [*last[-50:], line]
+            if not line.startswith("error: "):  # that is raised
                 sys.stdout.write(line)
-            raise
         return process.wait(), "".join(last)
+    except BaseException:
+        for process in started:
+            process.send_signal(signal.SIGINT)
+            for line in process.stdout or ():
+                sys.stdout.write(line)
+        raise
+    finally:
+        for process in started:
+            with process:  # waits for it
+                pass
 
 
 def typed_folder(words: Sequence[str]) -> Path | None:

@@ -228,7 +228,11 @@ class Peers:
         while self.has_news():
             for port in self.ports:
                 with suppress(OSError):
-                    connection = Connection(socket.create_connection((self.place.address, port), 5))
+                    sock = socket.create_connection((self.place.address, port), 5)
+                    if sock.getsockname() == sock.getpeername():  # the port that it was given here was the wanted one
+                        sock.close()  # and TCP has connected it with itself
+                        continue
+                    connection = Connection(sock)
                     connection.send(job=self.place.job, name=self.name)
                     first, *connection.unread = self.answer(connection)
                     if first.get("job") == self.place.job:

@@ -1,11 +1,16 @@
 """Commands that a command starts: they write to a log, end with it, and give one line if they fail."""
 
 import re
+import signal
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
+
+from tasks.common.console import SIGNALS
 
 ENTRY = Path(__file__).parents[2] / "mobilevision.py"
 PATIENCE = 20  # seconds that a process has to exit by itself
@@ -31,6 +36,27 @@ def command_of(name: str) -> list[str]:
     return [sys.executable, "-P", str(ENTRY), name]
 
 
+@contextmanager
+def signals_held() -> Iterator[None]:
+    """Let signals that come in the block be handled at its end.
+
+    An error that a signal raises while a process is started would leave a process that nobody knows, and nobody ends.
+    """
+    came: list[int] = []
+    before = {number: handler for number in SIGNALS if callable(handler := signal.getsignal(number))}
+    if threading.current_thread() is not threading.main_thread():  # signals are handled in the main thread alone
+        before = {}
+    for number in before:
+        signal.signal(number, lambda number, _frame: came.append(number))
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for each in came:
+            signal.raise_signal(each)
+
+
 def start(command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None) -> Process:
     """Start a command that reads nothing and writes to a log."""
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -54,6 +80,19 @@ def stop(processes: Iterable[Process]) -> None:
             process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
             process.kill()
+            process.wait()
+
+
+@contextmanager
+def child(command: Sequence[str], log: Path) -> Iterator[Process]:
+    """Start a process that does not outlive the block, however the block ends."""
+    started: list[Process] = []
+    try:
+        with signals_held():
+            started.append(start(command, log))
+        yield started[0]
+    finally:
+        stop(started)
 
 
 def reason(said: str, status: int) -> str:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from tasks.common.console import report
 from tasks.common.cpu import cores
 from tasks.common.errors import UserError
-from tasks.common.processes import Process, command_of, quoted, reason, start, stop
+from tasks.common.processes import Process, command_of, quoted, reason, signals_held, start, stop
 from tasks.common.typed import seed_word
 
 
@@ -73,8 +73,9 @@ def run_all(jobs: Sequence[Job], seeds: Sequence[int], more: Sequence[str], work
                 job, missing = waiting.pop(0)
                 for seed in missing:
                     shutil.rmtree(job.at(seed), ignore_errors=True)  # of a run that was stopped
-                process = start(job.command(missing, more, alone=together == 1), job.log, environment)
-                running[job] = process, time.perf_counter()
+                with signals_held():
+                    process = start(job.command(missing, more, alone=together == 1), job.log, environment)
+                    running[job] = process, time.perf_counter()
             time.sleep(0.2)
             for job in [job for job, (process, _) in running.items() if process.poll() is not None]:
                 process, begin = running.pop(job)

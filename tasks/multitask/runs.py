@@ -1,13 +1,12 @@
 """The trainings of a comparison, one after another, each a separate `python -m tasks.multitask` process."""
 
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from tasks.common.errors import LAST, UserError
-from tasks.common.processes import Pace, Process, command_of, quoted, reason, start, stop
+from tasks.common.processes import Pace, child, command_of, quoted, reason
 
 SEED = "_seed_"  # between a network's name and its seed, in the name of a folder
 SHARED = "shared"  # the network with all heads; each separate network is named after its head
@@ -95,16 +94,6 @@ class Runs:
             raise UserError(
                 f"{folder.name}: {reason(log.read_text(errors='replace', encoding='utf-8'), status)} ({log})"
             )
-
-
-@contextmanager
-def child(command: Sequence[str], log: Path) -> Iterator[Process]:
-    """Start a process that does not outlive the block, however the block ends."""
-    with start(command, log) as process:
-        try:
-            yield process
-        finally:
-            stop([process])
 
 
 def read(path: Path) -> Any:

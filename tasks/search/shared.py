@@ -29,6 +29,7 @@ from tasks.search.locks import Locks
 STUDY, TRIALS = JOURNAL + 1, JOURNAL + 2  # numbers of a journal's locks: decisions, trial 0 and following
 BEAT, SILENCE = 10, 60  # seconds between signs of life of a trial, and without one until it is given up
 URLS = ("sqlite:///<file>", "postgresql+psycopg://…", "mysql+pymysql://…")  # others of SQLAlchemy may do
+TOGETHER = 20  # processes that may be in each other's way when they make a database
 TABLE = "mobilevision_locks"  # of a database: a row for each study in which a process decides
 
 
@@ -109,7 +110,7 @@ class Database(Shared):
     def __init__(self, url: str) -> None:
         check_database(url)
         try:
-            self.database = RDBStorage(with_password(url), heartbeat_interval=BEAT, grace_period=SILENCE)
+            self.database = opened(url)
             self.storage, self.engine = self.database, self.database.engine
             columns = (sqlalchemy.Column("name", sqlalchemy.String(64), primary_key=True),)
             self.table = sqlalchemy.Table(
@@ -178,6 +179,23 @@ class Database(Shared):
         stale = set(self.database._get_stale_trial_ids(study._study_id)) - self.mine
         running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
         return [trial for trial in running if trial._trial_id in stale]
+
+
+def opened(url: str) -> RDBStorage:
+    """A database with Optuna's tables, which processes that find none may make at the same time.
+
+    Raises:
+        SQLAlchemyError, StorageInternalError: if it cannot be opened.
+    """
+    for _ in range(TOGETHER):
+        try:
+            return RDBStorage(with_password(url), heartbeat_interval=BEAT, grace_period=SILENCE)
+        except (SQLAlchemyError, StorageInternalError) as error:
+            cause = error.__cause__ if isinstance(error, StorageInternalError) else error
+            if not isinstance(cause, IntegrityError) and "already exists" not in str(cause):
+                raise
+        time.sleep(0.1)  # another process has made a part of them meanwhile: they are looked for again
+    return RDBStorage(with_password(url), heartbeat_interval=BEAT, grace_period=SILENCE)
 
 
 def shared(study: str | Path) -> Shared:

@@ -9,7 +9,7 @@ from typing import Any
 from tasks.checkpoint.manifest import NAME, read_json
 from tasks.common.errors import UserError
 from tasks.common.labels import is_number
-from tasks.common.processes import command_of, quoted, reason, start, stop
+from tasks.common.processes import child, command_of, quoted, reason
 from tasks.common.task_info import infos
 from tasks.deploy.bench.ranking import MEAN
 
@@ -98,11 +98,8 @@ def evaluated(task: str, source: str, tasks: Sequence[str], typed: Sequence[str]
     with tempfile.TemporaryDirectory(prefix="mobilevision_") as name:
         folder, log = Path(name) / "scored", Path(name) / "log"
         words = [*kept, "mode=evaluate", source, "pictures=0", "logger=none", f"hydra.run.dir={quoted(folder)}"]
-        process = start([*command_of(task), *words], log)
-        try:
+        with child([*command_of(task), *words], log) as process:
             status = process.wait()
-        finally:
-            stop([process])
         if status:
             said = log.read_text(encoding="utf-8", errors="replace")
             raise UserError(f"{source} cannot be scored: {reason(said, status)}")

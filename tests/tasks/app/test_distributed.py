@@ -5,13 +5,13 @@ They are started by Lightning, also in a sweep, or by SLURM, one after the other
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 from tasks.report.collect import collect
+from tests.patience import held_port
 from tests.tasks.classify.test_command import TINY as CLASSIFY
 from tests.tasks.detect.test_command import TINY as DETECT
 from tests.tasks.multitask.test_command import MIXTURE, SMALL
@@ -30,34 +30,28 @@ def run(task: str, *arguments: str) -> str:
     return done.stdout
 
 
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
-
-
 def run_by_slurm(task: str, *arguments: str) -> list[str]:
     """Two machines with one process each, as `srun` starts them, the second one later; what each has said."""
     slurm = {"SLURM_NTASKS": "2", "SLURM_NTASKS_PER_NODE": "1", "SLURM_NNODES": "2", "SLURM_JOB_NAME": "train"}
-    slurm |= {"SLURM_JOB_ID": "7", "SLURM_STEP_ID": "0", "OMP_NUM_THREADS": "1"}
-    slurm |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
+    slurm |= {"SLURM_JOB_ID": "7", "SLURM_STEP_ID": "0", "MASTER_ADDR": "127.0.0.1", "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-m", f"tasks.{task}", *arguments]
     command += ["trainer.num_nodes=2", "trainer.devices=1", "trainer.strategy=ddp"]
     processes = []
-    for rank in ("0", "1"):
-        own = {"SLURM_PROCID": rank, "SLURM_NODEID": rank, "SLURM_LOCALID": "0"}
-        processes.append(
-            subprocess.Popen(
-                command,
-                env=os.environ | slurm | own,
-                cwd=ROOT,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
+    with held_port() as port:
+        for rank in ("0", "1"):
+            own = {"MASTER_PORT": str(port), "SLURM_PROCID": rank, "SLURM_NODEID": rank, "SLURM_LOCALID": "0"}
+            processes.append(
+                subprocess.Popen(
+                    command,
+                    env=os.environ | slurm | own,
+                    cwd=ROOT,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                    text=True,
+                )
             )
-        )
-        time.sleep(1.5)
-    said = [process.communicate(timeout=300)[0] for process in processes]
+            time.sleep(1.5)  # later: whoever is early waits
+        said = [process.communicate(timeout=300)[0] for process in processes]
     assert [process.returncode for process in processes] == [0, 0], "\n".join(said)
     return said
 

@@ -44,7 +44,7 @@ def test_a_typed_folder_gets_no_scenes_by_the_default(command, root, tmp_path, w
 
 def test_comparisons_refuse_it_before_a_process_starts(root, tmp_path, monkeypatch):
     monkeypatch.setattr("tasks.common.trainings.start", lambda *_: pytest.fail("a process was started"))
-    monkeypatch.setattr("tasks.multitask.runs.start", lambda *_: pytest.fail("a process was started"))
+    monkeypatch.setattr("tasks.common.processes.start", lambda *_: pytest.fail("a process was started"))
     with pytest.raises(UserError, match="for your own images add dataset=auto"):
         compare(parse(["minutes=1", f"dataset.root={root}", f"output={tmp_path / 'out'}"]))
     monkeypatch.setattr(sys, "argv", ["compare", "--data", "0.5,1", "segment", f"dataset.root={root}"])

@@ -130,3 +130,56 @@ def test_a_signal_reaches_the_command_of_a_job_once(tmp_path, monkeypatch, numbe
     sender.join()
     assert (tmp_path / "got").read_text() == f"{signal.Signals(number).name.removeprefix('SIG')}\n"
     assert signal.getsignal(number) is before
+
+
+def test_a_signal_at_any_moment_is_passed_on_once(tmp_path, monkeypatch):
+    from omegaconf import OmegaConf
+
+    from tasks.app.jobs import run_own_command
+    from tasks.common.errors import Stopped
+
+    passed_on: list[int] = []
+
+    class Quiet(Started):
+        commands: list[list[str]] = []  # noqa: RUF012 - nobody reads it
+        send_signal = staticmethod(passed_on.append)
+
+    class Signals:
+        """Sends a signal before the given line, as Python counts those that it runs; a line in `lines` for each."""
+
+        def __init__(self, at: int) -> None:
+            self.at, self.lines = at, 0
+
+        def __call__(self, frame, event, _value):
+            if frame.f_code.co_qualname.partition(".")[0] != "run_own_command":
+                return None
+            if event == "line" and signal.getsignal(signal.SIGTERM) is not before:
+                self.lines += 1
+                if self.lines == self.at:
+                    sys.settrace(None)
+                    signal.raise_signal(signal.SIGTERM)
+            return self
+
+    hydra = OmegaConf.create({"job": {"num": 0}, "overrides": {"task": [], "hydra": []}, "sweeper": {}})
+    monkeypatch.setattr("tasks.app.jobs.HydraConfig.get", lambda: hydra)
+    monkeypatch.setattr("tasks.app.jobs.subprocess.Popen", Quiet)
+    before, traced = signal.getsignal(signal.SIGTERM), sys.gettrace()
+
+    def run(at: int) -> int:
+        """The number of lines that were run while the handler was there."""
+        signals = Signals(at)
+        sys.settrace(signals)
+        try:
+            run_own_command("classify", [], tmp_path)
+        except Stopped:
+            assert at > 0
+        finally:
+            sys.settrace(traced)
+        return signals.lines
+
+    lines = run(-1)
+    assert lines > 4 and not passed_on
+    for line in range(1, lines + 1):
+        passed_on.clear()
+        run(line)
+        assert passed_on == [signal.SIGTERM], line

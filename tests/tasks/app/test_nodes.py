@@ -7,16 +7,35 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 import torch
 
-from tests.tasks.app.test_distributed import ROOT, free_port
+from tests.patience import LONG, held_port, wait_until
+from tests.tasks.app.test_distributed import ROOT
 from tests.tasks.classify.test_command import TINY
 
 PLAIN = tuple(word for word in TINY if not word.startswith(("trainer.max_epochs", "trainer.check_val")))
-LONG = ("data.repeat=8", "trainer.max_epochs=4", "trainer.check_val_every_n_epoch=2")  # 12 steps in an epoch
+FOUR = ("data.repeat=8", "trainer.max_epochs=4", "trainer.check_val_every_n_epoch=2")  # 12 steps in an epoch
+
+HOLD = """# sitecustomize: stays in a write of last.ckpt until it may go on
+import os, sys, time
+
+left = [int(os.environ["HOLD"])]
+
+def stay(event, words):
+    if event == "os.rename" and str(words[1]).endswith("last.ckpt"):
+        left[0] -= 1
+        if left[0] == 0:
+            folder = os.path.dirname(__file__)
+            open(folder + "/held", "w").close()
+            while not os.path.exists(folder + "/go"):
+                time.sleep(0.02)
+
+sys.addaudithook(stay)
+"""
 
 
 class Node:
@@ -32,11 +51,10 @@ class Node:
     def said(self) -> str:
         return self.log.read_text()
 
-    def wait_for(self, text: str) -> None:
-        end = time.monotonic() + 120
-        while text not in self.said():
-            assert self.process.poll() is None and time.monotonic() < end, self.said()
-            time.sleep(0.05)
+    def wait_until(self, holds) -> None:
+        """While it runs."""
+        wait_until(lambda: holds() or self.process.poll() is not None, self.said)
+        assert holds(), self.said()
 
     def kill(self) -> None:
         """As if the machine had lost its power: launcher and process at once."""
@@ -51,12 +69,24 @@ class Node:
 
 
 @pytest.fixture
+def held(tmp_path):
+    """The folder of HOLD: the first process makes `held` in it, and goes on once there is `go`."""
+    folder = tmp_path / "hold"
+    folder.mkdir()
+    (folder / "sitecustomize.py").write_text(HOLD)
+    return folder
+
+
+@pytest.fixture
 def nodes(tmp_path):
     """Starts two machines with one process each: by torchrun, or with the variables that it or SLURM sets."""
     started: list[Node] = []
+    ports = ExitStack()
 
-    def start(how: str, *arguments: str, other: tuple[str, ...] = ()) -> list[Node]:
-        port = str(free_port())
+    def start(
+        how: str, *arguments: str, other: tuple[str, ...] = (), first: dict[str, str] | None = None
+    ) -> list[Node]:
+        port = str(ports.enter_context(held_port()))
         meeting = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
         for rank in ("0", "1"):
             command, environment = [sys.executable], {}
@@ -72,6 +102,7 @@ def nodes(tmp_path):
                 environment |= {"SLURM_STEP_ID": "0", "SLURM_PROCID": rank, "SLURM_NODEID": rank, "SLURM_LOCALID": "0"}
             log = tmp_path / f"node_{len(started)}.log"
             words = (*arguments, *(other if rank == "1" else ()))
+            environment |= (first or {}) if rank == "0" else {}
             started.append(Node([*command, "-m", "tasks.classify", *words], environment, log))
         return started[-2:]
 
@@ -79,6 +110,7 @@ def nodes(tmp_path):
     for node in started:
         if node.process.poll() is None:
             node.kill()
+    ports.close()
 
 
 def state(run: Path) -> dict:
@@ -97,28 +129,29 @@ def assert_equal(one: Path, other: Path) -> None:
 
 
 def test_a_lost_machine_ends_the_other_and_is_named(nodes, folders, tmp_path):
-    words = (*PLAIN, *LONG, "trainer.max_epochs=500", "data.repeat=100", f"dataset.root={folders}")
+    words = (*PLAIN, *FOUR, "trainer.max_epochs=500", "data.repeat=100", f"dataset.root={folders}")
     first, other = nodes("torchrun", *words, f"hydra.run.dir={tmp_path / 'run'}", "saving.minutes=0.0001")
-    first.wait_for("follows the training")
-    time.sleep(1)
+    last = tmp_path / "run" / "checkpoints" / "last.ckpt"
+    first.wait_until(last.exists)
     other.kill()
     begin = time.monotonic()
     assert first.status() == 4, first.said()
-    assert time.monotonic() - begin < 30
-    last = tmp_path / "run" / "checkpoints" / "last.ckpt"
+    assert time.monotonic() - begin < 90, "PyTorch would wait for half an hour"
     line = "has ended: it was killed, or its machine is gone; go on with resume="
     assert f"error: rank 1 of 2 ({os.uname().nodename}) {line}{last}" in first.said()
     assert "Traceback" not in first.said() and last.is_file()
     assert "error: rank 1 of 2" in (tmp_path / "run" / "run.log").read_text()
 
 
-def test_killed_on_one_of_two_machines_a_training_goes_on_to_the_same_end(nodes, folders, tmp_path):
-    words = (*PLAIN, *LONG, f"dataset.root={folders}")
+def test_killed_on_one_of_two_machines_a_training_goes_on_to_the_same_end(nodes, folders, held, tmp_path):
+    words = (*PLAIN, *FOUR, f"dataset.root={folders}")
     for node in nodes("launchers", *words, f"hydra.run.dir={tmp_path / 'whole'}"):
         assert node.status() == 0, node.said()
-    first, other = nodes("launchers", *words, f"hydra.run.dir={tmp_path / 'killed'}", "saving.minutes=0.0001")
-    first.wait_for("epoch 1/4")
+    words = (*words, f"hydra.run.dir={tmp_path / 'killed'}", "saving.minutes=0.0001")
+    first, other = nodes("launchers", *words, first={"PYTHONPATH": str(held), "HOLD": "3"})  # in the second epoch
+    first.wait_until((held / "held").exists)
     other.kill()
+    (held / "go").touch()
     assert first.status() != 0 and "error: rank 1 of 2" in first.said()
     steps = state(tmp_path / "killed")["global_step"]
     assert 12 <= steps < 48
@@ -168,20 +201,22 @@ def test_a_mistake_in_one_command_ends_the_others(rank, nodes, folders, tmp_path
     both = nodes("torchrun", *words, other=("optimizr.lr=1",) if rank == 1 else ())
     begin = time.monotonic()
     assert both[rank].status() == 2 and both[1 - rank].status() == 4, both[1 - rank].said()
-    assert time.monotonic() - begin < 60
+    assert time.monotonic() - begin < LONG
     mistake = f"hydra.run.dir={run}" if rank == 0 else "optimizr.lr: no such key"
     said = both[1 - rank].said()
     assert f"error: rank {rank} of 2 ({os.uname().nodename}) has ended: {mistake}" in said and "Traceback" not in said
 
 
-def test_slurms_warning_stops_all_processes_with_a_checkpoint_that_goes_on(nodes, folders, tmp_path):
-    words = (*PLAIN, *LONG, f"dataset.root={folders}")
+def test_slurms_warning_stops_all_processes_with_a_checkpoint_that_goes_on(nodes, folders, held, tmp_path):
+    words = (*PLAIN, *FOUR, f"dataset.root={folders}")
     for node in nodes("slurm", *words, f"hydra.run.dir={tmp_path / 'whole'}"):
         assert node.status() == 0, node.said()
-    both = nodes("slurm", *words, f"hydra.run.dir={tmp_path / 'warned'}")
-    both[0].wait_for("epoch 1/4")
+    first = {"PYTHONPATH": str(held), "HOLD": "1"}
+    both = nodes("slurm", *words, f"hydra.run.dir={tmp_path / 'warned'}", first=first)
+    both[0].wait_until((held / "held").exists)
     for node in both:
         node.process.send_signal(signal.SIGUSR1)
+    (held / "go").touch()
     assert [node.status() for node in both] == [128 + signal.SIGUSR1] * 2, both[0].said()
     last = tmp_path / "warned" / "checkpoints" / "last.ckpt"
     assert f"SIGUSR1: training stopped; go on with resume={last}" in both[0].said()

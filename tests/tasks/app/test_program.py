@@ -2,6 +2,8 @@
 
 import json
 import re
+import signal
+import subprocess
 import sys
 
 import pytest
@@ -140,6 +142,27 @@ def test_lines_come_as_they_are_printed_and_an_interrupt_is_passed_on(monkeypatc
     with pytest.raises(KeyboardInterrupt):
         follow([sys.executable, "-c", code])
     assert seen == ["begun\n", "stopped\n"]
+
+
+def test_a_command_whose_start_is_interrupted_is_ended(monkeypatch):
+    started = []
+    popen = subprocess.Popen
+
+    def and_an_interrupt(*words, **options):
+        started.append(popen(*words, **options))
+        signal.raise_signal(signal.SIGINT)  # before the caller knows the process
+        return started[-1]
+
+    monkeypatch.setattr(program.subprocess, "Popen", and_an_interrupt)
+    code = "import signal, time; signal.signal(signal.SIGINT, signal.SIG_DFL); time.sleep(60)"
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            follow([sys.executable, "-c", code])
+        assert len(started) == 1 and started[0].poll() is not None, "nobody would end it"
+    finally:
+        signal.signal(signal.SIGINT, before)
+        started[0].kill()
 
 
 def test_a_new_folder_each_time(tmp_path, monkeypatch):

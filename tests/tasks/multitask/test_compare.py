@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from functools import partial
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from tasks.multitask.compare import compare, parse
 from tasks.multitask.latency import Latency
 from tasks.multitask.runs import SHARED, Pace, Runs, child, quoted, reason
 from tasks.multitask.table import RATIO, SUM, over_seeds, print_comparison, tabulate, write_comparison
+from tests.patience import LONG, wait_until
 
 ROOT = Path(__file__).parents[3]
 
@@ -192,11 +192,11 @@ def test_signals_end_the_run_under_way(number, status, tmp_path):
         pytest.skip("no /proc here")
     while b"timing an epoch" not in process.stdout.readline():
         assert process.poll() is None, "it ended before"
-    while not (run := [child for child in children.read_text().split() if is_training(child)]):
-        time.sleep(0.01)
-    time.sleep(0.3)  # until it stands on its own feet
+    run: list[str] = []
+    wait_until(lambda: run.extend(filter(is_training, children.read_text().split())) or run or process.poll())
+    assert process.poll() is None, "it ended before"
     process.send_signal(number)
-    assert process.wait(60) == status
+    assert process.wait(LONG) == status
     with pytest.raises(ProcessLookupError):
         os.kill(int(run[0]), 0)
 

@@ -4,10 +4,8 @@ import http.client
 import json
 import re
 import shutil
-import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -16,6 +14,7 @@ from tasks.common.errors import UserError
 from tasks.page.__main__ import parse
 from tasks.page.folder import INSTALL, RUNTIME, VERSION, find_runtime
 from tasks.page.server import HOST, local_server, page_of
+from tests.patience import LONG, held_port
 from tests.tasks.page.conftest import ROOT
 
 
@@ -101,17 +100,16 @@ def test_only_this_machine_can_connect(folder):
 
 
 def test_the_command(folder):
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "tasks.page", str(folder), f"port={port}"]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    words, pipe = [sys.executable, "-m", "tasks.page", str(folder)], subprocess.PIPE
+    with (
+        held_port() as port,
+        subprocess.Popen([*words, f"port={port}"], cwd=ROOT, stdout=pipe, stderr=pipe, text=True) as process,
+    ):
         assert process.stdout is not None and process.stderr is not None
         assert process.stdout.readline() == f"{folder} is at http://localhost:{port}/ until Ctrl-C\n"
         assert ask(f"http://localhost:{port}", "/app.js")[0] == 200
-        time.sleep(0.1)
         process.terminate()
-        assert process.wait(10) == 143 and process.stderr.read() == "SIGTERM: stopped\n"
+        assert process.wait(LONG) == 143 and process.stderr.read() == "SIGTERM: stopped\n"
 
 
 @pytest.mark.parametrize(

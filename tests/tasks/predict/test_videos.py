@@ -206,8 +206,8 @@ def test_a_frame_that_is_refused_is_named(tmp_path):
 
 def test_a_stream_behind_a_login(command, tmp_path, monkeypatch):
     monkeypatch.setenv("MOBILEVISION_CAMERA_LOGIN", "")  # restored afterwards
-    clip, folder = write_clip(tmp_path / "clip.ts", frames=60), tmp_path / "run"
-    with camera(clip, "me:se@cret") as (port, asked):
+    clip, folder = write_clip(tmp_path / "clip.ts", frames=600), tmp_path / "run"
+    with camera(clip, "me:se@cret", pause=0.02) as (port, asked):  # many seconds, of which three frames are wanted
         done = command(
             "segment", "mode=predict", f"model={BEFORE / 'export/model.onnx'}", "predict.frames=3",
             f"input=rtsp://me:se%40cret@127.0.0.1:{port}/live?channel=1", f"hydra.run.dir={folder}",

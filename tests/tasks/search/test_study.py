@@ -23,6 +23,7 @@ from tasks.search.block.candidates import Candidates
 from tasks.search.block.space import Space
 from tasks.search.block.study import FINISHED, Study
 from tasks.search.study import check_same
+from tests.patience import LONG, wait_until
 
 ROOT = Path(__file__).parents[3]
 FEW = {"expansion": ["table"], "excite": ["table"], "act": ["table"], "filters": [1.0], "layers": [0, 1]}
@@ -31,11 +32,14 @@ WORKER = """
 import os, sys, time
 from tasks.search import shared
 from tests.tasks.search.test_study import opened
-shared.SILENCE, shared.BEAT = 2, 1
+shared.SILENCE, shared.BEAT = 6, 1
 study, ledger = opened(sys.argv[1]), os.open(sys.argv[2], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+quick = int(sys.argv[4])
 while (trial := study.next(int(sys.argv[3]), lambda: time.sleep(0.02))) is not None:
     os.write(ledger, f"{trial.number} begun {sorted(trial.params.items())}\\n".encode())
-    time.sleep(float(sys.argv[4]))
+    while quick == 0 and not os.path.exists(sys.argv[2] + ".go"):
+        time.sleep(0.02)
+    quick -= 1
     study.end(trial, [len(str(trial.params)) % 7])
     os.write(ledger, f"{trial.number} done {sorted(trial.params.items())}\\n".encode())
 """
@@ -61,14 +65,15 @@ def never():
 def place(request, tmp_path, monkeypatch):
     """A study of either kind; in a database a trial without a sign of life is soon given up."""
     if request.param == "database":
-        monkeypatch.setattr(shared, "SILENCE", 2)
+        monkeypatch.setattr(shared, "SILENCE", 6)  # longer than a busy machine lets a process wait
         monkeypatch.setattr(shared, "BEAT", 1)
         return f"sqlite:///{tmp_path / 'study.db'}"
     return str(tmp_path / "study.log")
 
 
-def worker(folder, trials, seconds, place=None):
-    arguments = (place or str(folder / "study.log"), str(folder / "ledger"), str(trials), str(seconds))
+def worker(folder, trials, quick, place=None):
+    """A process that ends so many trials at once; in the next one it stays until it may `go` on."""
+    arguments = (place or str(folder / "study.log"), str(folder / "ledger"), str(trials), str(quick))
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     return subprocess.Popen([sys.executable, "-c", WORKER, *arguments], cwd=ROOT, env=environment)
 
@@ -76,13 +81,6 @@ def worker(folder, trials, seconds, place=None):
 def begun(folder):
     ledger = folder / "ledger"
     return [line for line in ledger.read_text().splitlines() if " begun " in line] if ledger.exists() else []
-
-
-def wait_for(holds):
-    end = time.monotonic() + 60
-    while not holds():
-        assert time.monotonic() < end
-        time.sleep(0.02)
 
 
 def test_what_is_first_comes_first_and_counts(tmp_path):
@@ -131,16 +129,16 @@ def test_hopeless_trials_are_pruned_and_count(tmp_path):
 
 
 def test_killed_in_the_middle_nothing_is_lost_or_run_twice(tmp_path, place):
-    first = [worker(tmp_path, 14, 0.3, place) for _ in range(2)]
-    wait_for(lambda: len(begun(tmp_path)) >= 4)
+    first = [worker(tmp_path, 14, 1, place) for _ in range(2)]
+    wait_until(lambda: len(begun(tmp_path)) == 4)  # each stays in its second
     for process in first:
         process.send_signal(signal.SIGKILL)
         process.wait()
     before = opened(place).trials()
     interrupted = [t.params for t in before if t.state == TrialState.RUNNING and len(t.params) == len(SPACE.choices)]
-    assert 1 <= len(interrupted) <= 2
-    for process in [worker(tmp_path, 14, 0.01, place) for _ in range(2)]:
-        assert process.wait(60) == 0
+    assert len(interrupted) == 2
+    for process in [worker(tmp_path, 14, -1, place) for _ in range(2)]:
+        assert process.wait(LONG) == 0
     trials = opened(place).trials()
     states = Counter(trial.state for trial in trials)
     assert states[TrialState.COMPLETE] == 14
@@ -151,16 +149,21 @@ def test_killed_in_the_middle_nothing_is_lost_or_run_twice(tmp_path, place):
 
 
 def test_a_trial_that_a_living_process_runs_is_left_to_it(tmp_path):
-    other = worker(tmp_path, 2, 1.0)
+    other = worker(tmp_path, 2, 0)
     try:
-        wait_for(lambda: begun(tmp_path))
+        wait_until(lambda: begun(tmp_path))
         study = opened(tmp_path / "study.log")
         study.requeue()
         assert [trial.state for trial in study.trials()] == [TrialState.RUNNING]
-        rests = []
         study.end(study.next(2, never), [1.0])
-        assert study.next(2, lambda: (rests.append(1), time.sleep(0.05))) is None  # it waits for the other
-        assert rests
+        rests = []
+
+        def rest():
+            rests.append(1)
+            (tmp_path / "ledger.go").touch()
+            time.sleep(0.05)
+
+        assert study.next(2, rest) is None and rests, "it waits for the other"
     finally:
         other.kill()
         other.wait()
@@ -218,6 +221,29 @@ def test_a_place_that_cannot_be_a_journal_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match=r"^search.study=.*study.log: .*file: "):
         opened(tmp_path / "file" / "study.log")
+
+
+@pytest.mark.parametrize("part", ["tables", "revision"])
+def test_processes_make_a_database_together(part, tmp_path, monkeypatch):
+    """Each looks whether something is there, and makes it; in between another process has made it."""
+    from optuna.storages._rdb.models import BaseModel
+    from optuna.storages._rdb.storage import _VersionManager
+    from sqlalchemy.exc import IntegrityError
+
+    where, name = (BaseModel.metadata, "create_all") if part == "tables" else (_VersionManager, "_set_alembic_revision")
+    make, made = getattr(where, name), []
+
+    def after_another(*words):
+        made.append(1)
+        make(*words)
+        if len(made) == 1 and part == "tables":
+            make(*words, checkfirst=False)
+        elif len(made) == 1:
+            raise IntegrityError("", None, ValueError("UNIQUE constraint failed: alembic_version.version_num"))
+
+    monkeypatch.setattr(where, name, after_another)
+    assert opened(f"sqlite:///{tmp_path / 'study.db'}").trials()
+    assert len(made) == (2 if part == "tables" else 1)
 
 
 def test_a_database_that_does_not_exist_is_told_from_a_missing_driver(monkeypatch):

@@ -39,6 +39,7 @@ from tasks.data.loading.share import take_share
 from tasks.data.transforms.crop import RandomResizedCrop
 from tasks.data.transforms.letterbox import Letterbox, Stretch
 from tasks.data.transforms.resize import ResizeCentreCrop
+from tests.patience import LONG, wait_until
 
 FLIP = {"flip": albumentations.HorizontalFlip(p=0.5)}
 FORMS = (  # data sets, and the fit of their images
@@ -277,7 +278,7 @@ def test_two_writers_and_a_kill(folders, tmp_path, capfd):
     killed, pipe = started(folders, place, "kill")
     assert pipe.recv() == "writing"
     pipe.send("go on")
-    killed.join(20)
+    killed.join(LONG)
     assert killed.exitcode == -signal.SIGKILL
     left = list(place.glob(".new-*"))
     assert len(left) == 1 and not list(place.glob("*.images")), "what is half written has another name"
@@ -285,14 +286,15 @@ def test_two_writers_and_a_kill(folders, tmp_path, capfd):
     assert one.recv() == "writing"
     assert not left[0].exists() and len(list(place.glob(".new-*"))) == 1
     second, two = started(folders, place, "wait")
-    assert not two.poll(1.0), "it waits for the first"
-    assert f"cache: another process writes to {place}: waiting for it" in capfd.readouterr().out
+    said, told = [], f"cache: another process writes to {place}: waiting for it"
+    wait_until(lambda: (said.append(capfd.readouterr().out), told in "".join(said))[1], lambda: str(said))
+    assert not two.poll(0.3), "it waits for the first"
     one.send("go on")
     train = Folders(folders).train()
     sums = [int(train.read(index)["image"].sum()) for index in range(len(train))]
     assert one.recv() == sums and two.recv() == sums, "the second one writes nothing"
     for process in (first, second):
-        process.join(20)
+        process.join(LONG)
         assert process.exitcode == 0
     assert [path.suffix for path in place.iterdir()] == [".images"]
 

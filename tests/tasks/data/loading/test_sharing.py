@@ -16,6 +16,7 @@ from tasks.common.errors import Stopped
 from tasks.data.loading import sharing
 from tasks.data.loading.datamodule import start_worker
 from tasks.data.loading.sharing import ByValue, Waiting, WorkerLoader, lost_worker, shareable
+from tests.patience import wait_until
 
 
 class Batches(Dataset):
@@ -91,7 +92,26 @@ class Hanging(Batches):
         return super().__getitem__(index)
 
 
-def test_a_stop_does_not_wait_for_a_worker_that_hangs():
+@pytest.fixture
+def during_a_wait():
+    """Does something in a thread as soon as the main thread waits for a batch."""
+    threads = []
+
+    def do(what, *words):
+        def wait():
+            wait_until(lambda: Waiting.since is not None)
+            what(*words)
+
+        threads.append(threading.Thread(target=wait))
+        threads[-1].start()
+
+    yield do
+    for thread in threads:
+        thread.join()
+
+
+def test_a_stop_does_not_wait_for_a_worker_that_hangs(during_a_wait, monkeypatch):
+    monkeypatch.setattr("torch.utils.data._utils.MP_STATUS_CHECK_INTERVAL", 30)  # instead of 5 s
     loader = WorkerLoader(
         Hanging(), batch_size=None, collate_fn=shareable, num_workers=2, worker_init_fn=start_worker,
         persistent_workers=True,
@@ -100,27 +120,31 @@ def test_a_stop_does_not_wait_for_a_worker_that_hangs():
     next(batches)
     assert Waiting.since is None
     begin = time.monotonic()
-    threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGTERM)).start()
     with pytest.raises(Stopped), stop_on_signals():
+        during_a_wait(os.kill, os.getpid(), signal.SIGTERM)
         next(batches)
     del batches, loader
-    assert time.monotonic() - begin < 4
-    assert not [child for child in multiprocessing.active_children() if child.is_alive()]
+    left = [child for child in multiprocessing.active_children() if child.is_alive()]
+    for child in left:
+        child.kill()
+    assert time.monotonic() - begin < 25, "PyTorch waits for its interval"
+    assert not left
 
 
 @pytest.mark.parametrize("handled", [True, False])
-def test_a_killed_worker_is_named(handled, monkeypatch):
+def test_a_killed_worker_is_named(handled, during_a_wait, monkeypatch):
     """By PyTorch's handler of SIGCHLD, and without it: Lightning puts back the one from before a `fit`."""
     loader = WorkerLoader(Hanging(), batch_size=None, collate_fn=shareable, num_workers=1)
     batches = iter(loader)
     next(batches)
     before = signal.getsignal(signal.SIGCHLD)
     if not handled:
-        monkeypatch.setattr("torch.utils.data._utils.MP_STATUS_CHECK_INTERVAL", 0.2)  # instead of 5 s
+        patience = "torch.utils.data.dataloader._MultiProcessingDataLoaderIter._try_get_data.__defaults__"
+        monkeypatch.setattr(patience, (0.2,))  # instead of 5 s
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     (worker,) = multiprocessing.active_children()
-    threading.Timer(0.3, worker.kill).start()
     with pytest.raises(RuntimeError) as error:
+        during_a_wait(worker.kill)
         next(batches)
     signal.signal(signal.SIGCHLD, before)
     said = lost_worker(error.value)
