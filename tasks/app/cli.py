@@ -176,7 +176,7 @@ class Command:
             for line in renamed_arguments(config, typed_keys(typed)):
                 report(line)
             settings = resolve(self.name, config, folder)
-            check_typed(settings.run.stored, typed_keys(typed))
+            check_typed(settings.run.stored, typed_keys(typed), in_sweep())
             self.do(settings, typed, folder)
 
     def do(self, settings: Settings, _typed: list[str], folder: Path) -> None:

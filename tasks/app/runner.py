@@ -12,6 +12,7 @@ from tasks.app.fitted import fitted
 from tasks.app.folders import is_writer
 from tasks.app.jobs import in_sweep, needs_own_command, run_own_command
 from tasks.app.resolve import Settings
+from tasks.app.validate import tell_idle
 from tasks.checkpoint.manifest import read_manifest
 from tasks.checkpoint.peek import check_task, trained_by
 from tasks.common.console import report
@@ -127,6 +128,8 @@ def run_with_data(settings: Settings, typed: Sequence[str], folder: Path) -> Non
 
     asked, (run, trained) = run, weights.with_checkpoint(run, typed)
     settings = Settings.of(run)
+    if not early:  # what the checkpoint decides over
+        tell_idle(run.stored, typed_keys(typed), sweeping)
     if sweeping and needs_own_command(run):
         run_own_command(run.task, typed, folder)
         return
