@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from tasks.common.errors import UserError
+from tasks.common.errors import UserError, suggestion
 from tasks.common.formats import FORMATS
 
 
@@ -209,7 +209,9 @@ def check_words(arguments: Sequence[str], known: frozenset[str]) -> None:
             if not sign and not following.startswith("-") and "=" not in following:
                 value = following
             shown = f"{argument} {value}" if value and not sign else argument
-            raise UserError(f"{shown}: {hint_for(plain(option), value) or 'no such option; settings are key=value'}")
+            near = suggestion(option, sorted(name for name in (*OPTIONS, "--keys") if name.startswith("--")))
+            hint = hint_for(plain(option), value) or f"no such option{near}; settings are key=value"
+            raise UserError(f"{shown}: {hint}")
         elif (
             sign
             and (plain(option) not in known or is_accelerator(option, value))
