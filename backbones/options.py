@@ -13,7 +13,7 @@ CUTOFF = 0.6  # of the similarity of two names
 class Parser(argparse.ArgumentParser):
     """argparse's, with one line and exit status 2 for an option that is not there, or one typed as `key=value`."""
 
-    def parse_known_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:
+    def parse_known_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
         """As argparse's; a typing error is named first, not what is missing without it."""
         words = list(sys.argv[1:] if args is None else args)
         for word in words[: words.index("--")] if "--" in words else words:

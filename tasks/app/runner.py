@@ -87,6 +87,8 @@ def predict_images(settings: Settings, typed: Sequence[str], folder: Path) -> No
     """`mode=predict`, with a checkpoint or an exported file."""
     run = settings.run
     sources = find_sources(settings.prediction.input)
+    if not any(map(is_video, sources)):
+        check_frames(settings, typed_keys(typed))
     if len(sources) == 1 and is_video(sources[0]):
         from tasks.predict.videos import open_video
 
@@ -110,6 +112,14 @@ def predict_images(settings: Settings, typed: Sequence[str], folder: Path) -> No
     run, _ = with_checkpoint(run, typed)
     upright = answer_without_data(run.data.dataset) if run.upright is None else run.upright
     predict(run, sources, folder, upright=upright, which=settings.prediction.frames)
+
+
+def check_frames(settings: Settings, keys: set[str]) -> None:
+    """Raise UserError for typed keys about the frames of videos, where the input is photos alone."""
+    (every, most), given = settings.prediction.frames, settings.prediction.input
+    for key, value in (("predict.every", None if every == 1 else every), ("predict.frames", most)):
+        if key in keys and value is not None:
+            raise UserError(f"{key}={value} has no effect without a video or camera: input={given}")
 
 
 def run_with_data(settings: Settings, typed: Sequence[str], folder: Path) -> None:

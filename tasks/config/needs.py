@@ -211,7 +211,9 @@ def fulfilled(need: str, tree: Tree) -> bool:
 
 def said(need: str, tree: Tree) -> str:
     """A need as it is typed: what each alternative lacks, without those of commands of another kind."""
-    searching, found, foreign = tree["mode"] == "search", [], []
+    searching = tree["mode"] == "search"
+    found: list[str] = []
+    foreign: list[str] = []
     for each in need.split(" or "):
         lacking = [text for text in each.split(" and ") if not term_of(text).holds(tree)]
         elsewhere = any(text.startswith("mode=" if searching else "search.kind=") for text in lacking)
