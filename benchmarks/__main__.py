@@ -88,7 +88,7 @@ def main() -> int:
         near = suggestion(command, ["all", *known])
         parser.error(f"{command}: all, or nothing for the list{near}; a script runs as python -m benchmarks.<script>")
     if unknown := [name for name in chosen if name not in known]:
-        parser.error(f"no script {unknown[0]}{suggestion(unknown[0], known)}: {', '.join(known)}")
+        parser.error(f"no script {unknown[0]}: {', '.join(known)}{suggestion(unknown[0], known)}")
     arguments = {name: [options.photos] for name in OF_PHOTOS if options.photos}
     if options.model:
         arguments[OF_MODEL] = options.model

@@ -81,5 +81,5 @@ def test_keys_of_a_task_are_left_to_its_command():
     check_own_keys(
         ["dataset=streets", "+data.x=1", "hydra/launcher=y", "head@segment.head=raspp", "-m", "xyz=3"], ["side"]
     )
-    with pytest.raises(UserError, match=r"^sise=3: no such key \(did you mean side"):
+    with pytest.raises(UserError, match=r"^sise: no such key \(did you mean side"):
         check_own_keys(["sise=3"], ["side"])

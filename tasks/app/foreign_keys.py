@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import NamedTuple
 
-from tasks.common.errors import UserError, suggestion
+from tasks.common.errors import UserError
 from tasks.common.formats import FORMATS
 
 
@@ -209,8 +210,9 @@ def check_words(arguments: Sequence[str], known: frozenset[str]) -> None:
             if not sign and not following.startswith("-") and "=" not in following:
                 value = following
             shown = f"{argument} {value}" if value and not sign else argument
-            near = suggestion(option, sorted(name for name in (*OPTIONS, "--keys") if name.startswith("--")))
-            hint = hint_for(plain(option), value) or f"no such option{near}; settings are key=value"
+            near = get_close_matches(option, sorted({*OPTIONS, "--keys"}), 1, 0.7)
+            meant = f" (did you mean {near[0]}?)" if near else ""
+            hint = hint_for(plain(option), value) or f"no such option{meant}; settings are key=value"
             raise UserError(f"{shown}: {hint}")
         elif (
             sign

@@ -2,12 +2,14 @@
 
 import re
 from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
 
 from tasks.common.errors import UserError, suggestion
 from tasks.common.plugins import conf_folders
 from tasks.common.task_info import infos
 from tasks.config.heads_file import CONF, command_file
 
+CLOSE = 0.7  # of the similarity of a typing error to what is meant
 FIRST = re.compile(r"[+~]*([\w-]*)[.@/]?")
 
 
@@ -40,7 +42,7 @@ def check_own_keys(arguments: Sequence[str], own: Iterable[str]) -> None:
         first = FIRST.match(key)
         if not sign or argument.startswith("-") or first is None or first[1] in tasks or first[1] in own:
             continue
-        near = suggestion(first[1], [*own, *sorted(tasks)])
-        if any(re.search(rf"\b{re.escape(name)}\b", near) for name in own):
+        if get_close_matches(first[1].lower(), own, 1, CLOSE):
+            near = suggestion(first[1], [*own, *sorted(tasks)])
             listed = ", ".join(f"{name}=…" for name in own)
-            raise UserError(f"{argument}: no such key{near}; this command's own are {listed}, all others the task's")
+            raise UserError(f"{key}: no such key{near}; this command's own are {listed}, all others the task's")
