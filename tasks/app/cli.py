@@ -42,6 +42,7 @@ from tasks.app.validate import (
     check_sections,
     check_sweep,
     check_typed,
+    idle_in_experiment,
     renamed_arguments,
 )
 from tasks.app.watch import watched
@@ -176,6 +177,8 @@ class Command:
                 report(line)
             settings = resolve(self.name, config, folder)
             check_typed(settings.run.stored, typed_keys(typed), in_sweep())
+            for line in idle_in_experiment(str(hydra.runtime.choices.get("experiment")), settings.run.stored):
+                report(line)
             self.do(settings, typed, folder)
 
     def do(self, settings: Settings, _typed: list[str], folder: Path) -> None:

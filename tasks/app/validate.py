@@ -9,8 +9,10 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Glob
 from omegaconf import OmegaConf
 
+from tasks.app.option_files import file_of
 from tasks.common.console import report
 from tasks.common.errors import UserError
+from tasks.common.nested import leaves
 from tasks.config.heads import is_multitask
 from tasks.config.heads_file import CONF
 from tasks.config.needs import idle, unused_here
@@ -164,6 +166,19 @@ def check_typed(tree: Tree, typed: set[str], sweeping: bool = False) -> None:
     tell_idle(tree, typed, sweeping, only=() if whole else OF_THIS_COMMAND)
     if line := unused_here(tree, typed):
         report(line)
+
+
+def idle_in_experiment(name: str, tree: Tree) -> list[str]:
+    """A line for each key without effect in an experiment of the user's own; ours set what some networks need.
+
+    It may be meant for several commands: nothing is refused.
+    """
+    path = file_of(f"experiment/{name}")
+    if path is None or CONF in path.parents or tree["mode"] != "train":
+        return []
+    content: Any = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
+    keys = [key for key, _ in leaves(content) if not key.startswith(("defaults", "hydra"))]
+    return [f"experiment={name}: {line}" for line in idle(tree, keys)]
 
 
 def tell_idle(tree: Tree, typed: Iterable[str], sweeping: bool, only: Iterable[str] = ()) -> None:

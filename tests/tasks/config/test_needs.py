@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
+from tasks.app.validate import check_typed, idle_in_experiment
+from tasks.common.errors import UserError
 from tasks.common.nested import leaves
 from tasks.config.needs import NEEDS, OF_TRAINING, SAID, Term, alternatives, idle, is_below, terms, unused_here
 from tasks.config.overrides import OF_THIS_COMMAND, apply_overrides, typed_keys
@@ -198,8 +200,27 @@ def test_keys_of_a_training_in_another_mode_are_named_in_a_line():
     assert unused_here(tree("segment", *words[2:]), typed) == ""
 
 
-def test_a_command_refuses_a_sweep_reports(command, folders, tmp_path):
+def test_a_command_refuses_before_it_makes_a_folder(command, folders, tmp_path):
     words = ("dataset=folders", f"dataset.root={folders}", "data.window=8", f"hydra.run.dir={tmp_path / 'run'}")
     result = command("classify", *words)
     assert (result.status, result.err) == (2, "error: data.window=8 has no effect without data.order=shards\n")
     assert not (tmp_path / "run").exists()
+
+
+def test_in_a_sweep_another_job_may_use_a_key(capsys):
+    config = tree("segment", "data.window=8")
+    with pytest.raises(UserError, match=r"data\.window=8 has no effect"):
+        check_typed(config, {"data.window"})
+    check_typed(config, {"data.window"}, sweeping=True)
+    assert capsys.readouterr().out == "data.window=8 has no effect without data.order=shards\n"
+
+
+def test_an_experiment_of_ones_own_is_told_ours_are_not(tmp_path, monkeypatch):
+    own = tmp_path / "mine.yaml"
+    own.write_text("# @package _global_\ndata: {window: 8, repeat: 2}\nexport: {format: litert}\n")
+    monkeypatch.setattr("tasks.app.validate.file_of", lambda _name: own)
+    told = "experiment=mine: data.window=8 has no effect without data.order=shards"
+    assert told in idle_in_experiment("mine", tree("segment", "data.window=8"))
+    assert idle_in_experiment("mine", tree("segment", "data.window=8", "mode=evaluate", "checkpoint=a.ckpt")) == []
+    monkeypatch.setattr("tasks.app.validate.file_of", lambda _name: CONF / "experiment/segment_camvid.yaml")
+    assert idle_in_experiment("segment_camvid", tree("segment", "data.window=8")) == []
