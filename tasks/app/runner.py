@@ -138,7 +138,7 @@ def run_with_data(settings: Settings, typed: Sequence[str], folder: Path) -> Non
 
     asked, (run, trained) = run, weights.with_checkpoint(run, typed)
     settings = Settings.of(run)
-    if not early:  # what the checkpoint decides over
+    if run.stored != asked.stored:  # what the checkpoint decides over
         tell_idle(run.stored, typed_keys(typed), sweeping)
     if sweeping and needs_own_command(run):
         run_own_command(run.task, typed, folder)

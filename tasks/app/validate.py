@@ -164,7 +164,7 @@ def check_typed(tree: Tree, typed: set[str], sweeping: bool = False) -> None:
     if whole:
         check_read(tree, typed)
     tell_idle(tree, typed, sweeping, only=() if whole else OF_THIS_COMMAND)
-    if line := unused_here(tree, typed):
+    for line in unused_here(tree, typed):
         report(line)
 
 

@@ -66,8 +66,6 @@ NEEDS = {  # `and` binds more tightly than `or`
     "dataset.val.images": "dataset.val.table=… or dataset.val.annotations=…",
     "dataset.background": MASKS,
     "dataset.merge": "targets=…multilabel…",
-    "metric": "heads=null or heads=…detect…",
-    "batchnorm": "batchnorm=shared or datasets=…",
     # of a training
     "optimizer.scaling": "data.global_batch=…",
     "scheduler.warmup_from": "scheduler.warmup=…",
@@ -143,11 +141,21 @@ def idle(tree: Tree, typed: Iterable[str], only: Iterable[str] = ()) -> Iterator
             yield f"{key}={shown(value)} has no effect without {said(need, tree)}"
 
 
-def unused_here(tree: Tree, typed: Iterable[str]) -> str:
-    """A line with the typed keys that only trainings read, in a mode that trains nothing; '' for none."""
-    keys = [key for key in sorted(typed) if is_of_training(tree, key) and is_set(select(tree, key))]
-    keys = [key for key in keys if not isinstance(select(tree, key), Mapping)]
-    return f"{', '.join(keys)}: mode={tree['mode']} does not train, nothing changes by it" if keys else ""
+def unused_here(tree: Tree, typed: Iterable[str]) -> list[str]:
+    """A line with the typed keys that only trainings read, in another mode, and one with those of heads without training.
+
+    Neither is refused: commands are repeated with another mode, and tasks.multitask.compare trains each head alone.
+    """
+    keys = [key for key in sorted(typed) if is_set(select(tree, key)) and not isinstance(select(tree, key), Mapping)]
+    of_training = [key for key in keys if is_of_training(tree, key)]
+    heads = tree.get("heads")
+    of_heads = [key for key in keys if isinstance(heads, list | tuple) and head_of(key) not in ("", *heads)]
+    lines = (
+        [f"{', '.join(of_training)}: mode={tree['mode']} does not train, nothing changes by it"] if of_training else []
+    )
+    if of_heads:
+        lines.append(f"{', '.join(of_heads)}: heads={shown(heads)} leave it out, nothing changes by it")
+    return lines
 
 
 def is_of_training(tree: Tree, key: str) -> bool:
@@ -160,17 +168,10 @@ def is_below(key: str, sections: Iterable[str]) -> bool:
 
 
 def need_of(tree: Tree, key: str) -> str:
-    """The need of a key; '' for none. A head of tasks.multitask and a data set of a mixture have those of single ones.
-
-    What belongs to a head is read only if the head is trained.
-    """
+    """The need of a key; '' for none. A head of tasks.multitask and a data set of a mixture have those of single ones."""
     if need := NEEDS.get(key):
         return need
     section, _, rest = key.partition(".")
-    if section in infos() and is_list_of_heads(tree):
-        return f"heads=…{section}…" if section not in tree["heads"] else placed(NEEDS.get(rest, ""), rest, section)
-    if section in ("loss_weights", "balance") and rest.rpartition(".")[2] in infos() and is_list_of_heads(tree):
-        return f"heads=…{rest.rpartition('.')[2]}…"
     if section in infos():
         return placed(NEEDS.get(rest, ""), rest, section)
     if section == "datasets" and "." in rest:
@@ -179,9 +180,12 @@ def need_of(tree: Tree, key: str) -> str:
     return ""
 
 
-def is_list_of_heads(tree: Tree) -> bool:
-    """Whether the heads are known: without a list they follow from the data."""
-    return isinstance(tree.get("heads"), list | tuple)
+def head_of(key: str) -> str:
+    """The head of tasks.multitask that reads a key alone; '' for none."""
+    section, _, rest = key.partition(".")
+    if section in ("loss_weights", "balance"):
+        section = rest.rpartition(".")[2]
+    return "detect" if key == "metric" else section if section in infos() else ""
 
 
 def placed(need: str, key: str, head: str) -> str:
