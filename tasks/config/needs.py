@@ -134,7 +134,7 @@ def idle(tree: Tree, typed: Iterable[str], only: Iterable[str] = ()) -> Iterator
         value = select(tree, key)
         if isinstance(value, Mapping) or not is_set(value) or is_of_training(tree, key):
             continue
-        need = need_of(tree, key)
+        need = need_of(key)
         if known and not all(is_below(term.key, known) for term in terms(need)):
             continue
         if need and not fulfilled(need, tree):
@@ -142,7 +142,7 @@ def idle(tree: Tree, typed: Iterable[str], only: Iterable[str] = ()) -> Iterator
 
 
 def unused_here(tree: Tree, typed: Iterable[str]) -> list[str]:
-    """A line with the typed keys that only trainings read, in another mode, and one with those of heads without training.
+    """A line with the typed keys of a training in another mode, and one with those of heads that are not trained.
 
     Neither is refused: commands are repeated with another mode, and tasks.multitask.compare trains each head alone.
     """
@@ -167,8 +167,8 @@ def is_below(key: str, sections: Iterable[str]) -> bool:
     return any(f"{key}.".startswith(f"{section}.") for section in sections)
 
 
-def need_of(tree: Tree, key: str) -> str:
-    """The need of a key; '' for none. A head of tasks.multitask and a data set of a mixture have those of single ones."""
+def need_of(key: str) -> str:
+    """The need of a key; '' for none. Heads of tasks.multitask and data sets of a mixture have those of single ones."""
     if need := NEEDS.get(key):
         return need
     section, _, rest = key.partition(".")

@@ -19,8 +19,8 @@ from tests.test_config import CONF, task_of, tree_of
 PLACES = {"loss": "task.loss", "match": "task.loss.match"}  # of groups whose files set another key
 CLASSES = ("backbone", "balance", "logger", "optimizer", "scheduler")  # arguments of what is built: that checks them
 ALONE = {  # keys that take effect by themselves, or say so where it is known: by section
-    "": "batchnorm channels_last check checkpoint compile confirm datasets device ema heads image_size log metric mode model norm_start "
-    "overwrite pictures plugins resume seed stop_after targets traceback upright weights white",
+    "": "batchnorm channels_last check checkpoint compile confirm datasets device ema heads image_size log metric mode "
+    "model norm_start overwrite pictures plugins resume seed stop_after targets traceback upright weights white",
     "cpu": "bind_threads keep_freed_memory",
     "data": "augment balance batch_size cache crop decode draw eval_batch_size fit fit.size global_batch holdout "
     "max_broken order own_augment progressive repeat repeat_factor scales share workers",
