@@ -2,7 +2,6 @@
 their sizes. The file of a block table is also a name. `formula k=3 c=64 n=128 h=56` prints the costs of convolutions.
 """
 
-import argparse
 import difflib
 import gc
 import json
@@ -21,6 +20,7 @@ from torch import nn
 
 from backbones.base import Backbone
 from backbones.formula import print_formulas
+from backbones.options import Parser
 from backbones.printing import WIDTH, print_all, print_maps, print_parts, print_some
 from backbones.published.anatomy import parts_of
 from backbones.published.compare import compare
@@ -176,7 +176,7 @@ def print_several(console: Console, networks: Sequence[Network], *, as_json: boo
 
 def main() -> int:
     """Print what the command line requests; the exit status is 2 for unknown names."""
-    parser = argparse.ArgumentParser(prog="python -m backbones", description=__doc__)
+    parser = Parser(prog="python -m backbones", description=__doc__)
     parser.add_argument(
         "name",
         nargs="*",

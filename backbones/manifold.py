@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from torch import Tensor
 
+from backbones.options import Parser
 from backbones.terminal import run_printing
 
 if TYPE_CHECKING:
@@ -125,7 +126,7 @@ def spread(values: Tensor) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the losses and write the picture; the exit status is 2 if it cannot be written."""
-    parser = argparse.ArgumentParser(prog="python -m backbones.manifold", description=(__doc__ or "").splitlines()[0])
+    parser = Parser(prog="python -m backbones.manifold", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--output", type=Path, default=Path("manifold.png"), help="the picture (manifold.png)")
     parser.add_argument(
         "--dimensions", type=whole_number, nargs="+", default=DIMENSIONS, help="of the spaces (2 3 5 15 30)"

@@ -1,6 +1,5 @@
 """`python -m backbones --weights [network …]`: published weights that fit our networks. Downloads nothing."""
 
-import argparse
 import difflib
 import json
 import sys
@@ -10,6 +9,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from backbones.options import Parser
 from backbones.published.weights import ROWS, PublishedWeights
 
 WIDTH = 140
@@ -25,7 +25,7 @@ data may apply (pytorch.org/vision/stable/models). ImageNet's terms are research
 
 def main() -> int:
     """Print the table, or that of the networks named; the exit status is 2 for an unknown one."""
-    parser = argparse.ArgumentParser(prog="python -m backbones --weights", description=__doc__)
+    parser = Parser(prog="python -m backbones --weights", description=__doc__)
     parser.add_argument("name", nargs="*", help="networks, as in backbone=…; all without")
     parser.add_argument("--weights", action="store_true", help="this list")
     parser.add_argument("--json", action="store_true", help="for machines")

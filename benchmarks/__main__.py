@@ -18,7 +18,9 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from backbones.options import Parser
 from benchmarks.timing import reported
+from tasks.common.errors import suggestion
 
 FOLDER = Path(__file__).parent
 OF_PHOTOS, OF_MODEL = ("input_pipeline", "jpeg_decode"), "first_prediction"
@@ -73,9 +75,7 @@ def run_all(chosen: Sequence[str], arguments: Mapping[str, Sequence[str]]) -> in
 
 def main() -> int:
     known = scripts()
-    parser = argparse.ArgumentParser(
-        "python -m benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser("python -m benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", nargs="*", metavar="all [<script> …]")
     parser.add_argument("--photos", help="folder of JPEGs for input_pipeline and jpeg_decode")
     parser.add_argument("--model", nargs=2, metavar=("FILE", "IMAGE"), help="exported file and photo")
@@ -85,9 +85,10 @@ def main() -> int:
         return 0
     command, *chosen = options.what
     if command != "all":
-        parser.error(f"{command}: all, or nothing for the list; a script runs as python -m benchmarks.<script>")
+        near = suggestion(command, ["all", *known])
+        parser.error(f"{command}: all, or nothing for the list{near}; a script runs as python -m benchmarks.<script>")
     if unknown := [name for name in chosen if name not in known]:
-        parser.error(f"no script {unknown[0]}: {', '.join(known)}")
+        parser.error(f"no script {unknown[0]}: {', '.join(known)}{suggestion(unknown[0], known)}")
     arguments = {name: [options.photos] for name in OF_PHOTOS if options.photos}
     if options.model:
         arguments[OF_MODEL] = options.model

@@ -17,6 +17,7 @@ import time
 from functools import partial
 from multiprocessing.connection import Connection
 
+from backbones.options import Parser
 from benchmarks.timing import report
 
 NETWORKS = ("mobilenet_v3_small", "mobilenet_v2")
@@ -24,7 +25,7 @@ NETWORKS = ("mobilenet_v3_small", "mobilenet_v2")
 
 def main() -> None:
     """Print all sides' medians and their ratios, network by network."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--size", type=int, default=224)
     parser.add_argument("--steps", type=int, default=8)

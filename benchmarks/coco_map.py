@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
+from backbones.options import Parser
 from benchmarks.timing import alternate, report
 from tasks.detect.arrange import Found, Integers, Truths
 from tasks.detect.coco_map import evaluate
@@ -116,7 +117,7 @@ def quiet(call: Callable[[], Numbers]) -> Numbers:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=1, help="of all sides; pycocotools takes most of a minute")
     parser.add_argument("--memory-of", choices=SIDES, help="print one side's peak only")
     options = parser.parse_args()

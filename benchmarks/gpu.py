@@ -24,6 +24,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from backbones.options import Parser
 from benchmarks.timing import report
 
 GOALS = {"classify": 1.3, "segment": 1.3, "detect": 1.5, "jpeg": 2.0}
@@ -50,7 +51,7 @@ SIZES = {"classify": Sizes(256, 224, 224), "segment": Sizes(8, 1024, 2048, 4), "
 
 def main() -> int:
     """Print the medians and their ratios; whether a goal was missed on CUDA is said, and is no failure."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
     parser.add_argument("--quick", action="store_true", help="tiny tensors, two blocks")
     parser.add_argument("--only", nargs="+", choices=GOALS, default=list(GOALS), metavar="|".join(GOALS))

@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from backbones.options import Parser
 from benchmarks.arguments import existing
 from benchmarks.photos import jpegs
 from benchmarks.timing import report
@@ -121,7 +122,7 @@ def theirs(options: argparse.Namespace) -> float:
 
 def main() -> None:
     """One run of the reference loop, in a process of its own: prints its images per second."""
-    parser = argparse.ArgumentParser()
+    parser = Parser()
     parser.add_argument("--root", type=existing, required=True)
     parser.add_argument("--device", required=True)
     for name in ("batch", "size", "workers"):

@@ -28,6 +28,7 @@ from typing import Any
 
 import numpy as np
 
+from backbones.options import Parser
 from benchmarks.arguments import existing
 from benchmarks.large_sets import SETS
 
@@ -217,7 +218,7 @@ def share_of(text: str) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("kinds", nargs="*", default=[], help=f"some of {', '.join(KINDS)}")
     parser.add_argument("--shares", type=share_of, nargs="+", default=SHARES)
     parser.add_argument("--all-sides", action="store_true", help="score with the peers at full size as well: 10 GB")

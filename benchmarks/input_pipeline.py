@@ -18,6 +18,8 @@ from functools import partial
 from itertools import count
 from pathlib import Path
 
+from backbones.options import Parser
+
 os.environ["OMP_NUM_THREADS"] = "1"
 
 import cv2
@@ -91,7 +93,7 @@ def difference(crop: RandomResizedCrop, files: Sequence[Path]) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", nargs="?", type=existing)
     parser.add_argument("--limit", type=int, default=500, help="files taken, evenly from all")
     options = parser.parse_args()

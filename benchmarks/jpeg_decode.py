@@ -19,6 +19,8 @@ from functools import partial
 from itertools import count
 from pathlib import Path
 
+from backbones.options import Parser
+
 os.environ["OMP_NUM_THREADS"] = "1"
 
 import cv2
@@ -81,7 +83,7 @@ def write_again(photos: Sequence[Path], longer: int, folder: Path) -> list[Path]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", nargs="?", type=existing)
     parser.add_argument("--files", type=int, default=16, help="photos taken, evenly from all")
     parser.add_argument("--rounds", type=int, default=5)

@@ -6,7 +6,6 @@ Images are hard links of a few JPEGs of 64×48 with about seven objects each, ou
 process of its own with a new cache. Memory is a worker's private memory, and its share of what several hold together.
 """
 
-import argparse
 import json
 import multiprocessing
 import os
@@ -20,6 +19,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 from torch.utils.data import DataLoader
+
+from backbones.options import Parser
 
 HEIGHT, WIDTH, CLASSES = 48, 64, 20
 OPEN = "from benchmarks.open_dataset import opened; import sys; opened(*sys.argv[1:])"
@@ -120,7 +121,7 @@ def megabytes(process: Any) -> str:
 
 def main() -> None:
     """Write the data set, open it twice, and read it three times."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser = Parser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("layout", nargs="?", default="coco_json", choices=["coco_json", "yolo"])
     parser.add_argument("--images", type=int, default=50_000)
     parser.add_argument("--targets", default="boxes")

@@ -17,6 +17,7 @@ import torch
 from torchvision.models import get_model
 from torchvision.models.segmentation import lraspp_mobilenet_v3_large
 
+from backbones.options import Parser
 from benchmarks import deploy_boxes, deploy_classes, deploy_labels
 from benchmarks.exported import exported, network
 from benchmarks.timing import alternate, report
@@ -29,7 +30,7 @@ from tasks.engine.learner import Learner
 
 def main() -> None:
     """Print the times of each task's forms of outputs in each runtime, relative to raw."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=12)
     rounds = parser.parse_args().rounds
     torch.set_num_threads(1)

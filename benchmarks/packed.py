@@ -17,6 +17,8 @@ from functools import partial
 from itertools import count
 from pathlib import Path
 
+from backbones.options import Parser
+
 os.environ["OMP_NUM_THREADS"] = "1"
 
 import cv2
@@ -40,7 +42,7 @@ from tasks.data.transforms.crop import RandomResizedCrop
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", nargs="?", type=existing)
     parser.add_argument("--limit", type=int, default=500, help="files taken, evenly from all")
     parser.add_argument("--side", type=int, default=256)

@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from backbones.options import Parser
 from benchmarks.arguments import existing
 from benchmarks.timing import alternate, report
 from tasks.data.streets.picture import draw
@@ -76,7 +77,7 @@ def places(folder: Path) -> list[tuple[Path, int, int]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, default=50_000)
     parser.add_argument("--folder", type=existing, help="where shards are written, and deleted afterwards")
     options = parser.parse_args()

@@ -24,6 +24,7 @@ from typing import Any
 import torch
 
 from backbones.base import Backbone
+from backbones.options import Parser
 from benchmarks.exported import exported
 from benchmarks.timing import alternate, report
 from heads.sizes import measure
@@ -48,7 +49,7 @@ BACKBONE = "backbone=mobilenet_v3_small"
 
 def main() -> None:
     """Print medians and ratios for both sets of heads."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("overrides", nargs="*", help="of tasks.multitask, for the shared network")
     overrides = ["heads=[segment,detect,classify]", *parser.parse_args().overrides]
     torch.set_num_threads(1)

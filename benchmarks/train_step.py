@@ -15,13 +15,14 @@ import statistics
 import time
 import warnings
 
+from backbones.options import Parser
 from benchmarks.timing import report
 from tasks.common.cpu import bind_threads, keep_freed_memory
 
 
 def main() -> None:
     """Print the medians and their ratios."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--height", type=int, default=360)
     parser.add_argument("--width", type=int, default=480)

@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import nn
 
+from backbones.options import Parser
 from backbones.printing import WIDTH, one_line_table, percent
 from backbones.published.shapes import uninitialised
 from backbones.terminal import run_printing
@@ -29,6 +30,7 @@ check: the larger difference of params and MAdds to what the network's definitio
 
 def main() -> None:
     """Print the tables."""
+    Parser(prog="python -m heads", description=__doc__).parse_args()
     console = Console(width=WIDTH)
     console.print(table_of("Segmentation, Cityscapes, 19 classes", SEGMENTATION))
     console.print(table_of("Segmentation, VOC, 21 classes", VOC))

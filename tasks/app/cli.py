@@ -1,7 +1,6 @@
 """The command line: Hydra composes the configuration, user errors become one clear line, imports stay light."""
 
 import os
-import re
 import shutil
 import sys
 import time
@@ -43,6 +42,7 @@ from tasks.app.validate import (
     check_sections,
     check_sweep,
     check_typed,
+    idle_in_experiment,
     renamed_arguments,
 )
 from tasks.app.watch import watched
@@ -50,11 +50,11 @@ from tasks.common.console import end_children, report, run_command
 from tasks.common.errors import Stopped, UserError, visible
 from tasks.common.plugins import conf_folders, take_from, without_folder
 from tasks.common.ranks import check_launched
-from tasks.common.task_info import infos
-from tasks.config.heads_file import CONF, command_file
+from tasks.config.heads_file import CONF
 from tasks.config.overrides import typed_keys
 from tasks.config.recipes import OWN
 from tasks.config.stored import command_line
+from tasks.config.top_keys import keys_of
 from tasks.predict.address import without_login
 from tasks.search.database import without_password
 
@@ -176,7 +176,9 @@ class Command:
             for line in renamed_arguments(config, typed_keys(typed)):
                 report(line)
             settings = resolve(self.name, config, folder)
-            check_typed(settings.run.stored, typed_keys(typed))
+            check_typed(settings.run.stored, typed_keys(typed), in_sweep())
+            for line in idle_in_experiment(str(hydra.runtime.choices.get("experiment")), settings.run.stored):
+                report(line)
             self.do(settings, typed, folder)
 
     def do(self, settings: Settings, _typed: list[str], folder: Path) -> None:
@@ -234,14 +236,6 @@ def check_composed(config: DictConfig, typed: Sequence[str], implied: Sequence[s
     check_added(HydraConfig.get(), config, (CONF, *conf_folders()))
     check_sections(config)
     check_generated(config, typed, implied)
-
-
-def keys_of(name: str) -> frozenset[str]:
-    """Names allowed as the first part of an argument: the configuration's top-level keys and groups."""
-    text = "\n".join(command_file(file).read_text(encoding="utf-8") for file in ("base", name))
-    groups = {path.name for folder in (CONF, *conf_folders()) for path in folder.iterdir()}
-    groups |= set(infos())  # heads of tasks.multitask
-    return frozenset(re.findall(r"^([a-z]\w*):", text, re.MULTILINE)) | groups
 
 
 def fallback(choices: Any, config: DictConfig, typed: Sequence[str]) -> str:

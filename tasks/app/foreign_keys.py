@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import NamedTuple
 
@@ -209,7 +210,10 @@ def check_words(arguments: Sequence[str], known: frozenset[str]) -> None:
             if not sign and not following.startswith("-") and "=" not in following:
                 value = following
             shown = f"{argument} {value}" if value and not sign else argument
-            raise UserError(f"{shown}: {hint_for(plain(option), value) or 'no such option; settings are key=value'}")
+            near = get_close_matches(option, sorted({*OPTIONS, "--keys"}), 1, 0.7)
+            meant = f" (did you mean {near[0]}?)" if near else ""
+            hint = hint_for(plain(option), value) or f"no such option{meant}; settings are key=value"
+            raise UserError(f"{shown}: {hint}")
         elif (
             sign
             and (plain(option) not in known or is_accelerator(option, value))

@@ -12,6 +12,7 @@ from tasks.app.fitted import fitted
 from tasks.app.folders import is_writer
 from tasks.app.jobs import in_sweep, needs_own_command, run_own_command
 from tasks.app.resolve import Settings
+from tasks.app.validate import tell_idle
 from tasks.checkpoint.manifest import read_manifest
 from tasks.checkpoint.peek import check_task, trained_by
 from tasks.common.console import report
@@ -88,6 +89,8 @@ def predict_images(settings: Settings, typed: Sequence[str], folder: Path) -> No
     """`mode=predict`, with a checkpoint or an exported file."""
     run = settings.run
     sources = find_sources(settings.prediction.input)
+    if not any(map(is_video, sources)):
+        check_frames(settings, typed_keys(typed))
     if len(sources) == 1 and is_video(sources[0]):
         from tasks.predict.videos import open_video
 
@@ -114,6 +117,14 @@ def predict_images(settings: Settings, typed: Sequence[str], folder: Path) -> No
     predict(run, sources, folder, upright=upright, which=settings.prediction.frames)
 
 
+def check_frames(settings: Settings, keys: set[str]) -> None:
+    """Raise UserError for typed keys about the frames of videos, where the input is photos alone."""
+    (every, most), given = settings.prediction.frames, settings.prediction.input
+    for key, value in (("predict.every", None if every == 1 else every), ("predict.frames", most)):
+        if key in keys and value is not None:
+            raise UserError(f"{key}={value} has no effect without a video or camera: input={given}")
+
+
 def run_with_data(settings: Settings, typed: Sequence[str], folder: Path) -> None:
     """Train, evaluate, export or search: open the checkpoint and the data set, then go to the mode's room."""
     run, first, sweeping = settings.run, is_writer(settings.run.mode), in_sweep()
@@ -131,6 +142,8 @@ def run_with_data(settings: Settings, typed: Sequence[str], folder: Path) -> Non
 
     asked, (run, trained) = run, weights.with_checkpoint(run, typed)
     settings = Settings.of(run)
+    if run.stored != asked.stored:  # what the checkpoint decides over
+        tell_idle(run.stored, typed_keys(typed), sweeping)
     if sweeping and needs_own_command(run):
         run_own_command(run.task, typed, folder)
         return

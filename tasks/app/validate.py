@@ -9,9 +9,14 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Glob
 from omegaconf import OmegaConf
 
+from tasks.app.option_files import file_of
+from tasks.common.console import report
 from tasks.common.errors import UserError
+from tasks.common.nested import leaves
 from tasks.config.heads import is_multitask
 from tasks.config.heads_file import CONF
+from tasks.config.needs import idle, unused_here
+from tasks.config.overrides import OF_THIS_COMMAND
 from tasks.config.targets import RENAMED_ARGUMENTS
 from tasks.config.tree import Tree, select
 from tasks.config.unread import check_read
@@ -130,14 +135,15 @@ def renamed_arguments(config: Mapping[str, Any], typed: set[str]) -> list[str]:
     return lines
 
 
-def check_typed(tree: Tree, typed: set[str]) -> None:
-    """Refuse `loss_weights`, `image_size`, `wants` and `quantise.aware` if nothing uses them.
+def check_typed(tree: Tree, typed: set[str], sweeping: bool = False) -> None:
+    """Refuse typed keys that nothing uses; keys of a training in another mode are reported.
 
-    With a checkpoint the last two are checked once it is read.
+    With a checkpoint, those that its configuration decides over are checked once it is read.
 
     Args:
         tree: the command's configuration as stored.
         typed: keys of the command line.
+        sweeping: whether this is a job of a sweep, in which another job may use a key: it is reported then.
 
     Raises:
         UserError: for the first such key.
@@ -154,5 +160,34 @@ def check_typed(tree: Tree, typed: set[str]) -> None:
     if fixed and tree["model"] is not None and tree["mode"] != "benchmark":
         raise UserError(f"{fixed[0]}: model=… stays as it was exported; mode=export makes another")
     from_file = tree["checkpoint"] is not None and (tree["mode"] != "train" or is_multitask(tree))
-    if tree["model"] is None and tree["resume"] is None and not from_file:
+    whole = tree["model"] is None and tree["resume"] is None and not from_file
+    if whole:
         check_read(tree, typed)
+    tell_idle(tree, typed, sweeping, only=() if whole else OF_THIS_COMMAND)
+    for line in unused_here(tree, typed):
+        report(line)
+
+
+def idle_in_experiment(name: str, tree: Tree) -> list[str]:
+    """A line for each key without effect in an experiment of the user's own; ours set what some networks need.
+
+    It may be meant for several commands: nothing is refused.
+    """
+    path = file_of(f"experiment/{name}")
+    if path is None or CONF in path.parents or tree["mode"] != "train":
+        return []
+    content: Any = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
+    keys = [key for key, _ in leaves(content) if not key.startswith(("defaults", "hydra"))]
+    return [f"experiment={name}: {line}" for line in idle(tree, keys)]
+
+
+def tell_idle(tree: Tree, typed: Iterable[str], sweeping: bool, only: Iterable[str] = ()) -> None:
+    """Refuse typed keys without effect, see tasks/config/needs.py; in a sweep they are reported.
+
+    Raises:
+        UserError: for the first one.
+    """
+    for line in idle(tree, typed, only):
+        if not sweeping:
+            raise UserError(line)
+        report(line)

@@ -12,6 +12,7 @@ from tasks.common.cpu import cores
 from tasks.common.errors import UserError, suggestion
 from tasks.common.task_info import infos
 from tasks.common.typed import listed, seeds_of, whole
+from tasks.config.top_keys import check_own_keys
 
 OPTIONS = ("--data", "--seeds", "--workers", "--output")
 AS_KEYS = {"data.share": "--data", "seed": "--seeds"}  # how a sweep of the task's own command says the same
@@ -52,6 +53,7 @@ def parse(arguments: Sequence[str]) -> CurveRequest:
     Raises:
         UserError: for a missing task, an unknown option, or a value out of range.
     """
+    check_own_keys(arguments, ("seed",))
     own, words = options_of(arguments)
     if "--data" not in own:
         raise UserError(

@@ -1,12 +1,12 @@
 """Score a results file, anyone's: python -m tasks.detect.score <instances.json> <predictions.json> [--official]"""
 
-import argparse
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from backbones.options import Parser
 from tasks.common.console import refusing, run_command
 from tasks.common.table import print_table
 from tasks.detect.coco_map import AT_50, Result, evaluate
@@ -16,7 +16,7 @@ from tasks.detect.truths import read_truths
 
 def main() -> None:
     """Print the twelve numbers and each category's; one line and exit status 2 for an invalid file."""
-    parser = argparse.ArgumentParser(prog="python -m tasks.detect.score", description="COCO's mAP of a results file.")
+    parser = Parser(prog="python -m tasks.detect.score", description="COCO's mAP of a results file.")
     parser.add_argument("instances", type=Path, help="annotations, as COCO's instances_val2017.json")
     parser.add_argument("predictions", type=Path, help="a list of image_id, category_id, bbox and score")
     parser.add_argument("--official", action="store_true", help="let pycocotools compute; the numbers are the same")

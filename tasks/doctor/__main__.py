@@ -16,6 +16,7 @@ import sys
 
 from tasks.common.console import refusing, run_command
 from tasks.common.plugins import take_from, without_folder
+from tasks.config.top_keys import check_own_keys
 from tasks.doctor.arguments import spelled_out, task_of
 from tasks.doctor.command import Doctor
 
@@ -28,6 +29,7 @@ def main() -> None:
     with refusing():
         take_from(sys.argv[1:])
         arguments = without_folder(sys.argv[1:])
+        check_own_keys(arguments, ("task",))
         task = task_of(arguments)
         sys.argv[1:] = spelled_out(arguments)
     Doctor(task).run(list)

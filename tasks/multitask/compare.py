@@ -21,9 +21,11 @@ from tasks.common.console import refusing, run_command
 from tasks.common.errors import UserError, not_one_of
 from tasks.common.task_info import infos
 from tasks.common.typed import seeds_of
+from tasks.config.top_keys import check_own_keys
 from tasks.multitask.arguments import spelled_out
 from tasks.multitask.runs import SHARED, Runs
 
+KEYS = ("minutes", "heads", "seeds", "output")
 OURS = {  # keys that this command sets itself, with the reason
     "mode": "each network is trained",
     "resume": "each network is trained from its start",
@@ -68,6 +70,7 @@ def parse(arguments: Sequence[str]) -> Request:
     Raises:
         UserError: for an argument that it cannot parse, or a key that it sets itself.
     """
+    check_own_keys(arguments, KEYS)
     spelled_out(arguments)  # raises for a malformed datasets=[…]
     own: dict[str, str] = {}
     overrides = []
@@ -77,7 +80,7 @@ def parse(arguments: Sequence[str]) -> Request:
             raise UserError(f"{argument}: not of the form key=value")
         if key.lstrip("+~") in OURS:
             raise UserError(f"{argument}: not here, {OURS[key.lstrip('+~')]}")
-        if key in ("minutes", "heads", "seeds", "output"):
+        if key in KEYS:
             own[key] = value
         else:
             overrides.append(argument)

@@ -1,10 +1,10 @@
 """Prunes heads: python -m tasks.multitask.prune <best.ckpt> --keep segment detect --output <new.ckpt>"""
 
-import argparse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from backbones.options import Parser
 from tasks.checkpoint.metadata import REINITIALIZED
 from tasks.common.console import refusing, run_command
 from tasks.common.errors import UserError
@@ -13,7 +13,7 @@ from tasks.config.heads import of_one_head, with_data_sets
 
 def main() -> None:
     """Write the checkpoint; user errors are printed in one line with exit status 2."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m tasks.multitask.prune",
         description="A checkpoint with some of a multitask checkpoint's heads and the layers that they read. "
         "With one head it is one of tasks.segment, tasks.detect or tasks.classify.",

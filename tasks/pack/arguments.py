@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from tasks.common.errors import UserError
+from tasks.config.top_keys import check_own_keys
 from tasks.data.packed.place import Place, is_address
 from tasks.doctor.arguments import REFUSED
 
@@ -39,6 +40,7 @@ def parse(arguments: Sequence[str]) -> tuple[Request, list[str]]:
     Raises:
         UserError: for one that is repeated, missing, out of range or without meaning here.
     """
+    check_own_keys([word for word in arguments if not word.startswith("license=")], (*KEYS, "task"))
     given: dict[str, str] = {}
     rest = []
     for argument in arguments:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tasks.common.console import refusing, report, run_command
-from tasks.common.errors import UserError, visible
+from tasks.common.errors import UserError, suggestion, visible
 from tasks.page.server import local_server, page_of
 
 PORT = 8000
@@ -29,7 +29,8 @@ def parse(arguments: Sequence[str]) -> tuple[Path, int]:
     ports = [argument.removeprefix("port=") for argument in arguments if argument.startswith("port=")]
     for argument in folders:
         if argument.startswith("-") or ("=" in argument and not Path(argument).exists()):
-            raise UserError(f"{argument}: the only key is port=…: {USAGE}")
+            near = suggestion(argument.partition("=")[0].lstrip("-"), ("port",))
+            raise UserError(f"{argument}: the only key is port=…{near}: {USAGE}")
     if len(folders) != 1 or not folders[0]:
         raise UserError(f"{f'{len(folders)} folders' if folders[1:] else 'no folder'}: {USAGE}")
     if len(ports) > 1:

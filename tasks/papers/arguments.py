@@ -12,6 +12,7 @@ from hydra.errors import OverrideParseException
 from tasks.common.cpu import cores
 from tasks.common.errors import UserError
 from tasks.common.typed import listed, seeds_of, whole
+from tasks.config.top_keys import check_own_keys
 from tasks.multitask.compare import minutes_of
 from tasks.papers.scales import check_scale
 
@@ -59,6 +60,7 @@ def parse(arguments: Sequence[str]) -> Request:
     Raises:
         UserError: for one that is not of the form key=value, or a value out of range.
     """
+    check_own_keys(arguments, KEYS)
     own: dict[str, str] = {}
     overrides = []
     for argument in arguments:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from backbones.weight_files import published_file
-from tasks.common.errors import UserError, check_file
+from tasks.common.errors import UserError, check_file, suggestion
 from tasks.common.plugins import take_from
 
 KEYS = ("checkpoint", "to", "licence", "metrics", "runs", "name", "use", "limits")
@@ -49,7 +49,7 @@ def parse(arguments: Sequence[str]) -> Request:
         if key == "plugins":
             continue
         if not is_pair or key not in KEYS:
-            raise UserError(f"{argument}: not one of {'=…, '.join(KEYS)}=…")
+            raise UserError(f"{argument}: not one of {'=…, '.join(KEYS)}=…{suggestion(key, KEYS)}")
         if key in given:
             raise UserError(f"{argument}: {key} is given twice")
         if not value.strip():

@@ -18,7 +18,8 @@ import sys
 from tasks.app.cli import main as run_task
 from tasks.common.console import refusing, run_command
 from tasks.common.plugins import take_from
-from tasks.search.arguments import spelled_out, task_of, with_minutes
+from tasks.config.top_keys import check_own_keys
+from tasks.search.arguments import OWN, spelled_out, task_of, with_minutes
 
 
 def main() -> None:
@@ -29,6 +30,7 @@ def main() -> None:
     sys.argv[1:] = with_minutes(sys.argv[1:])
     with refusing():
         take_from(sys.argv[1:])
+        check_own_keys(sys.argv[1:], OWN)
         task = task_of(sys.argv[1:])
     run_task(task, spelled_out)
 

@@ -6,6 +6,8 @@ from tasks.common.errors import UserError, check_file
 from tasks.common.task_info import infos
 from tasks.search.rules import KINDS
 
+OWN = ("search", "task", "minutes", "target", "latency")  # keys of this command besides those of the task
+
 
 def task_of(arguments: Sequence[str]) -> str:
     """The task; classify by default.

@@ -65,7 +65,7 @@ def search_recipe(run: Run, settings: RecipeSettings, splits: Splits, folder: Pa
         raise
     finally:
         for worker in pool:
-            worker.process.terminate()
+            worker.ask_to_end()
         for worker in pool:
             worker.stop()
     write_results(study, space, run, folder, typed)

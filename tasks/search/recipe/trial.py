@@ -2,6 +2,7 @@
 
 import math
 import shutil
+import signal
 import statistics
 import time
 from collections.abc import Callable, Mapping
@@ -10,7 +11,7 @@ from typing import Any, NamedTuple
 
 from lightning import Callback, Trainer
 
-from tasks.common.errors import Diverged
+from tasks.common.errors import Diverged, Stopped
 from tasks.config.tree import has, put
 from tasks.data.loading.splits import Splits
 from tasks.engine.build import build_data
@@ -109,11 +110,26 @@ def train_trial(run: Run, splits: Splits, folder: Path, callback: Callback) -> N
     learner, data, *_ = prepared = prepare(run, splits)
     metadata = ready(run, prepared, splits, folder)
     try:
-        exploded = fit(run, learner, data, metadata, splits, folder, callbacks=[callback])
+        exploded = fit(run, learner, data, metadata, splits, folder, callbacks=[callback, EndAtOnce()])
     finally:
         shutil.rmtree(folder / "checkpoints", ignore_errors=True)
     if exploded:
         raise Diverged(exploded)
+
+
+class EndAtOnce(Callback):
+    """Ends a trial on SIGTERM wherever it is, and its data workers with it.
+
+    Training alone would go on until it has a step to save, of which a trial keeps nothing; the search does not wait
+    so long, and what it kills leaves the semaphores of its data workers behind.
+    """
+
+    def on_train_start(self, *_: Any) -> None:  # after StopOnSignal, whose handler this replaces
+        def stop(number: int, _frame: Any) -> None:
+            signal.signal(number, signal.SIG_IGN)  # it ends already
+            raise Stopped(number)
+
+        signal.signal(signal.SIGTERM, stop)
 
 
 class Judge(Callback):

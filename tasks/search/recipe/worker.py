@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import torch
 
+from tasks.common.console import stop_on_signals
 from tasks.common.errors import Diverged, Stopped, UserError, is_out_of_memory
 from tasks.data.loading.splits import Splits
 from tasks.engine.settings import Run
@@ -66,12 +67,19 @@ class Worker:
         self.connection, theirs = context.Pipe()
         self.process: SpawnProcess = context.Process(target=work, args=(theirs, run, splits, folder, threads))
         self.process.start()
+        self.asked = False
         theirs.close()  # so that the end of the process ends the connection
+
+    def ask_to_end(self) -> None:
+        """Send SIGTERM, once: after a second one the process would leave the semaphores of its data workers behind."""
+        if not self.asked:
+            self.asked = True
+            self.process.terminate()
 
     def stop(self) -> None:
         """End the process."""
+        self.ask_to_end()
         self.connection.close()
-        self.process.terminate()
         self.process.join(PATIENCE)
         if self.process.is_alive():
             self.process.kill()
@@ -88,7 +96,7 @@ def work(connection: Connection, run: Run, splits: Splits, folder: Path, threads
         connection.send(Score(rung, value))
         return bool(connection.recv())
 
-    with contextlib.suppress(EOFError, OSError, Stopped):
+    with contextlib.suppress(EOFError, OSError, Stopped), stop_on_signals():
         while True:
             job: Job = connection.recv()
             with (

@@ -5,9 +5,9 @@ import re
 import pytest
 from omegaconf import DictConfig, OmegaConf
 
-from tasks.app.cli import keys_of
 from tasks.app.foreign_keys import WORDS, check_words
 from tasks.common.errors import UserError
+from tasks.config.top_keys import keys_of
 from tests.test_config import configuration
 
 TYPED = {

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tasks.deploy.__main__ import beside_rounding
+from tasks.deploy.every_network import beside_rounding
 
 
 @pytest.mark.parametrize(

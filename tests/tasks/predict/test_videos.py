@@ -143,6 +143,11 @@ def test_the_command_with_a_checkpoint_and_an_exported_file(command, tmp_path):
         (["input=list.txt"], "1 of 1 lines name no file: line 1 none.mp4 (not there)"),
         (["input=clip.mp4", "predict.every=0"], "predict.every=0 is not a whole number, 1 or more"),
         (["input=clip.mp4", "predict.frames=0"], "predict.frames=0 is not a whole number, 1 or more"),
+        (
+            ["input=photo.png", "predict.every=2"],
+            "predict.every=2 has no effect without a video or camera: input=photo",
+        ),
+        (["input=photo.png", "predict.frames=9"], "predict.frames=9 has no effect without a video or camera"),
         (["input=rtsp://me:secret@127.0.0.1:1/a?b=1"], "rtsp://127.0.0.1:1/a?b=1: no stream answers: check host"),
     ],
 )
@@ -152,6 +157,7 @@ def test_mistakes_show_before_the_checkpoint_is_read(command, reads, tmp_path, m
     own = shutil.copy(BEFORE / "segment.ckpt", tmp_path)
     write_clip(tmp_path / "clip.mp4", frames=1)
     Path("broken.mp4").write_bytes(b"no video")
+    Image.new("RGB", (8, 8)).save("photo.png")
     Path("list.txt").write_text("none.mp4\n")
     done = command("segment", "mode=predict", f"checkpoint={own}", *arguments)
     assert done.status == 2 and said in done.err and len(done.err.splitlines()) == 1, done.err

@@ -2,6 +2,7 @@
 
 import csv
 import math
+import signal
 import time
 from multiprocessing import Pipe
 from types import SimpleNamespace
@@ -10,12 +11,12 @@ import pytest
 
 pytest.importorskip("optuna")
 
-from tasks.common.errors import UserError
+from tasks.common.errors import Stopped, UserError
 from tasks.search.arguments import with_minutes
 from tasks.search.recipe.study import RecipeStudy
-from tasks.search.recipe.trial import Pace
+from tasks.search.recipe.trial import EndAtOnce, Pace
 from tasks.search.recipe.trials import Search
-from tasks.search.recipe.worker import End, Score
+from tasks.search.recipe.worker import End, Score, Worker
 from tests.tasks.search.test_recipe_study import SPACE
 
 TINY = (
@@ -214,3 +215,27 @@ def test_a_search_finds_a_recipe_that_trains_and_goes_on(command, folders, tmp_p
         *("trainer.max_epochs=1", "pictures=0", f"hydra.run.dir={tmp_path / 'trained'}"),
     )
     assert result.status == 0, result.err
+
+
+def test_a_process_is_asked_to_end_once():
+    """The second SIGTERM would end a training at once, which leaves the semaphores of its data workers behind."""
+    calls = []
+    worker = object.__new__(Worker)
+    worker.asked, worker.connection = False, SimpleNamespace(close=lambda: calls.append("close"))
+    worker.process = SimpleNamespace(
+        terminate=lambda: calls.append("terminate"), join=lambda *_: calls.append("join"), is_alive=lambda: False
+    )
+    worker.ask_to_end()
+    worker.stop()
+    assert calls == ["terminate", "close", "join"]
+
+
+def test_a_signal_ends_a_trial_while_it_waits_for_a_batch():
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        EndAtOnce().on_train_start(None, None)
+        with pytest.raises(Stopped, match="SIGTERM"):
+            signal.raise_signal(signal.SIGTERM)
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN, "a second one changes nothing"
+    finally:
+        signal.signal(signal.SIGTERM, before)
