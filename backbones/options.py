@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-CUTOFF = 0.6  # of the similarity of two names
+OPTION, KEY = 0.6, 0.7  # least similarity of an option's name, and of a word `key=value`, which may be an argument
 
 
 class Parser(argparse.ArgumentParser):
@@ -25,8 +25,9 @@ class Parser(argparse.ArgumentParser):
         """One line for a word that is no option of this parser; '' for others."""
         names = [name for action in self._actions for name in action.option_strings if name.startswith("--")]
         name, sign, _ = word.partition("=")
-        near = get_close_matches(f"--{name.lstrip('-').lower()}", names, n=2, cutoff=CUTOFF)
-        meant = f" (did you mean {' or '.join(near)}?)" if near else ""
+        cutoff = KEY if sign and not word.startswith("-") else OPTION
+        near = get_close_matches(name.lstrip("-").lower(), [each[2:] for each in names], n=2, cutoff=cutoff)
+        meant = f" (did you mean {' or '.join(f'--{each}' for each in near)}?)" if near else ""
         if word.startswith("--") and len(word) > 2:
             known = any(each.startswith(name) for each in names)  # argparse takes what an option begins with
             return "" if known else f"{word}: no such option{meant}; there are {', '.join(names)}"

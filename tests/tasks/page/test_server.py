@@ -119,7 +119,7 @@ def test_the_command(folder):
         (["port=1"], "no folder: python -m tasks.page"),
         ([""], "no folder: python -m tasks.page"),
         (["a", "port=1", "port=2"], "port=2: port is given twice"),
-        (["a", "prot=80"], "prot=80: the only key is port=…: python -m tasks.page <folder>"),
+        (["a", "prot=80"], "prot=80: the only key is port=… (did you mean port?): python -m tasks.page <folder>"),
         (["a", "--port", "80"], "--port: the only key is port=…"),
         (["a", "port=-1"], "port=-1 is not a whole number from 0 to 65,535"),
         (["a", "port=99999"], "port=99999 is not"),
