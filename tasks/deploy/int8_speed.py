@@ -24,6 +24,7 @@ SECONDS = 2.0
 WARM_UP = 3  # pairs of runs that do not count
 SLOWER = 0.97  # a ratio below it is clearly slower, if most pairs agree; what is nearer to 1 may be the machine
 MOST = 0.75
+WORTH = 1.4  # times as fast, from which int8 is worth what it loses
 
 
 class Speed(NamedTuple):
@@ -106,8 +107,8 @@ def check_speed(
     """
     report(f"int8      {speed} as fast")
     if not speed.clearly_slower:
-        if speed.ratio < 1:
-            report("warning   int8 is no faster here, though too little slower to be sure of it; the file is smaller")
+        if speed.ratio < WORTH:
+            report(f"warning   {little(speed, settings.format)}")
         return
     if settings.slower:
         report("warning   int8 is slower here than fp32; it is kept, as export.slower=true says")
@@ -123,6 +124,13 @@ def check_speed(
         f"{manifest['file']} is slower in int8 ({speed.int8:.2f} ms) than in fp32 ({speed.fp32:.2f} ms, one thread of "
         f"this machine); {faster}; export.slower=true keeps it, for another machine or for its size"
     )
+
+
+def little(speed: Speed, this: str) -> str:
+    """What is said of an int8 file that is not slower, but gains little."""
+    others = [name for name, form in FORMATS.items() if name != this and "int8" in form.precisions]
+    gains = "is no faster here, though too little slower to be sure of it" if speed.ratio < 1 else "gains little here"
+    return f"int8 {gains}; the file is smaller; export.format={'|'.join(others)} may gain more"
 
 
 def of_other_formats(

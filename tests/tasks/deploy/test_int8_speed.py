@@ -49,7 +49,10 @@ def test_what_is_faster_or_hardly_slower_is_kept(capsys):
         check(speed)
     told = capsys.readouterr().out
     assert "int8 2.00 ms, fp32 3.00 ms on one thread of this machine: 1.50× as fast" in told
-    assert told.count("int8 is no faster here") == 2
+    assert told.count("int8 is no faster here") == 2 and "gains little" not in told
+    check(Speed(2.7, 2.0, 0.0))
+    told = capsys.readouterr().out
+    assert "int8 gains little here; the file is smaller; export.format=openvino|litert may gain more" in told
 
 
 def test_what_is_slower_is_refused_with_what_would_be_faster(monkeypatch, capsys):
