@@ -168,6 +168,14 @@ def test_what_is_typed_without_effect_is_one_line(task, line, refused):
 
 
 @pytest.mark.parametrize(
+    ("mode", "lacking"), [("train", "mode=export export.precision=int8"), ("search", "search=candidates")]
+)
+def test_a_message_names_what_this_kind_of_command_takes(mode, lacking):
+    config = {"mode": mode, "search": {"kind": "width"}, "export": {"calibration": 64, "precision": "fp32"}}
+    assert list(idle(config, ["export.calibration"])) == [f"export.calibration=64 has no effect without {lacking}"]
+
+
+@pytest.mark.parametrize(
     "choice", ["experiment=detect_bccd", "recipe=classify_crops", "scale=segment_mini", "loss=focal"]
 )
 def test_defaults_and_options_of_groups_are_never_refused(choice):
