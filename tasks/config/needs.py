@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from tasks.common.task_info import infos
-from tasks.config.conditions import alternatives, holds, is_set, shown, terms
+from tasks.config.conditions import Term, alternatives, holds, is_set, shown, terms
 from tasks.config.tree import Tree, select
 
 DISK, VAL_SHARE, TEACHER = "data.cache=disk", "dataset.val.share=…", "distill.teacher=…"
@@ -180,13 +180,19 @@ def placed(need: str, key: str, head: str) -> str:
     return re.sub(rf"\b{section}\.", f"{head}.{section}.", need)
 
 
+def in_words(term: Term) -> str:
+    """A term as a message says it."""
+    other = f"{term.key} other than {'|'.join(term.values)}" if term.negated else term.text
+    return SAID.get(term.text, other)
+
+
 def said(need: str, tree: Tree) -> str:
-    """What a need lacks, as it is typed. Alternatives of another kind of command are left out, if there are others."""
+    """What a need lacks, in words. Alternatives of another kind of command are left out, if there are others."""
     other = "mode" if tree["mode"] == "search" else "search.kind"
     here: list[str] = []
     elsewhere: list[str] = []
     for each in alternatives(need):
         lacking = [term for term in each if not term.holds(tree)]
-        words = " ".join(SAID.get(term.text, term.text) for term in lacking)
+        words = " ".join(map(in_words, lacking))
         (elsewhere if any(term.key == other for term in lacking) else here).append(words)
     return " or ".join(dict.fromkeys(here or elsewhere))

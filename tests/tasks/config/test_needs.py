@@ -157,7 +157,7 @@ def lines(task: str, *words: str) -> list[str]:
          "dataset.background=rest has no effect without a head that learns from label maps"),
         ("multitask", "heads=[segment] classify.head.dropout=0.5", None),  # a line: tasks.multitask.compare does so
         ("multitask", "heads=[segment] segment.task.loss.ohem_threshold=0.7",
-         "segment.task.loss.ohem_threshold=0.7 has no effect without segment.task.loss.ohem!=1"),
+         "segment.task.loss.ohem_threshold=0.7 has no effect without segment.task.loss.ohem other than 1"),
         ("multitask", "heads=[segment] segment.task.loss.ohem=0.2 segment.task.loss.ohem_threshold=0.7", None),
         ("multitask", "classify.head.dropout=0.5", None),  # heads follow from the data
         ("segment", "export.page=false predict.frames=null", None),  # ask for nothing
