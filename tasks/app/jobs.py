@@ -26,10 +26,8 @@ from tasks.common.processes import command_of, quoted
 from tasks.common.writing import write_text
 from tasks.engine.settings import Run
 
-PASSED_ON = (
-    *SIGNALS,
-    *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else []),
-)  # a terminal closes: to its session alone
+HANGUP = [signal.SIGHUP] if hasattr(signal, "SIGHUP") else []  # of a closed terminal: only its own session gets it
+PASSED_ON = (*SIGNALS, *HANGUP)
 SWEEPS = ("hydra.mode", "hydra.sweep", "hydra.launcher", "hydra.run.dir", "hydra.job.num", "hydra.job.id")
 
 
