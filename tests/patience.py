@@ -9,7 +9,7 @@ from contextlib import contextmanager
 LONG = 120.0  # seconds that no machine takes, however busy it is; only a test that fails waits for so long
 
 
-def wait_until(holds: Callable[[], object], why: Callable[[], str] = str) -> None:
+def wait_until(holds: Callable[[], object], why: Callable[[], str] = lambda: "it never held") -> None:
     """Wait until something holds.
 
     Args:

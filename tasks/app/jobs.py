@@ -20,12 +20,14 @@ from omegaconf import OmegaConf
 
 from tasks.app.runlog import NAME as RUN_LOG
 from tasks.app.sweep import FAILURES, compare
+from tasks.common.console import SIGNALS
 from tasks.common.errors import Diverged, Stopped, UserError, visible
 from tasks.common.processes import command_of, quoted
 from tasks.common.writing import write_text
 from tasks.engine.settings import Run
 
-SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+HANGUP = [signal.SIGHUP] if hasattr(signal, "SIGHUP") else []  # of a closed terminal: only its own session gets it
+PASSED_ON = (*SIGNALS, *HANGUP)
 SWEEPS = ("hydra.mode", "hydra.sweep", "hydra.launcher", "hydra.run.dir", "hydra.job.num", "hydra.job.id")
 
 
@@ -97,7 +99,7 @@ def run_own_command(task: str, typed: Sequence[str], folder: Path) -> None:
         waiting.append(number)
         deliver()
 
-    before = {number: signal.signal(number, pass_on) for number in SIGNALS}
+    before = {number: signal.signal(number, pass_on) for number in PASSED_ON}
     try:
         # its own session: otherwise it gets Ctrl-C twice, and a second one ends it at once
         with subprocess.Popen(command, start_new_session=True) as process:

@@ -7,7 +7,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,7 @@ from tasks.common.task_info import infos
 
 PLAIN = re.compile(r"[\w./+@-]+")  # a text that Hydra's grammar takes as it stands
 FOLDER = "hydra.run.dir"
+LAST_LINES = 50  # of a command, in which its error is looked for
 
 
 class Run(dict[str, Any]):
@@ -139,9 +142,27 @@ def run(task: str, mode: str, words: Sequence[str]) -> Run:
 
 
 def follow(command: Sequence[str]) -> tuple[int, str]:
-    """Run a command and print its lines; returns its status and its last lines. An interrupt is passed on once."""
-    last: list[str] = []
-    started: list[subprocess.Popen[str]] = []
+    """Run a command and print its lines as they come, but those that begin with `error:`.
+
+    Returns:
+        Its exit status, and its last lines.
+    """
+    last = deque[str](maxlen=LAST_LINES)
+    with interruptible(command) as process:
+        for line in process.stdout or ():
+            last.append(line)
+            if not line.startswith("error: "):  # run() raises it
+                sys.stdout.write(line)
+        return process.wait(), "".join(last)
+
+
+@contextmanager
+def interruptible(command: Sequence[str]) -> Iterator[subprocess.Popen[str]]:
+    """Run a command inside the block. Whatever interrupts the block interrupts the command, once, and waits for it.
+
+    What the command prints after its interrupt is printed too: it says how its training can be resumed.
+    """
+    process: subprocess.Popen[str] | None = None
     try:
         with signals_held():
             process = subprocess.Popen(
@@ -154,21 +175,16 @@ def follow(command: Sequence[str]) -> tuple[int, str]:
                 env={**os.environ, "PYTHONUNBUFFERED": "1"},
                 start_new_session=True,  # else it gets Ctrl-C twice, and a second one ends it at once
             )
-            started.append(process)
-        for line in process.stdout or ():
-            last = [*last[-50:], line]
-            if not line.startswith("error: "):  # that is raised
-                sys.stdout.write(line)
-        return process.wait(), "".join(last)
+        yield process
     except BaseException:
-        for process in started:
+        if process is not None:
             process.send_signal(signal.SIGINT)
             for line in process.stdout or ():
                 sys.stdout.write(line)
         raise
     finally:
-        for process in started:
-            with process:  # waits for it
+        if process is not None:
+            with process:  # closes the pipe and waits
                 pass
 
 

@@ -68,8 +68,8 @@ def spin_briefly() -> bool:
 
     GNU's OpenMP lets them spin 300,000 times, 15 ms. Beside other work, a thread that is waited for has often lost its
     core, and the others burn theirs, which it could have: a step took three times as long. On a quiet machine it makes
-    no difference; 1,000 spins would cost a tenth there. Does nothing if the user has chosen
-    how threads wait; other OpenMP libraries do not know the variable. Returns whether it was set.
+    no difference; 1,000 spins would cost a tenth there. Does nothing if the user has chosen how threads wait; other
+    OpenMP libraries do not know the variable. Returns whether it was set.
     """
     if any(name in os.environ for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")):
         return False

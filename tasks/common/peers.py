@@ -7,8 +7,13 @@ process holds a connection to the one of rank 0. A process that is killed closes
     rank 2 ──┼── rank 0: tells all others who has ended, and why
     rank 3 ──┘
 
-It begins before torch is imported, so that a mistake found by one process ends those that wait for it. A message is a
-line of JSON; it is printed with visible(), and nothing of it is executed.
+It begins before torch is imported, so that a mistake found by one process ends those that wait for it. Messages are
+lines of JSON (wire.py); what they say is printed with visible(), and nothing of it is executed:
+
+    {"job": …, "name": …}    first, by both sides: rank 0 answers processes of its own job alone
+    {"beat": 1}              by both, once a second: a sign of life
+    {"end": why}             by both: the sender ends; '' if its work is done
+    {"lost": [who, why]}     by rank 0: another process has ended
 """
 
 import os
@@ -17,7 +22,6 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from typing import Any, NamedTuple
 
 from tasks.common.errors import UserError
@@ -67,9 +71,9 @@ class Peers:
         self.lost: Lost | None = None
         self.found = threading.Event()  # set with `lost`
         self.over = threading.Event()
-        self.why: str | None = None  # why this process ends; '' if it is done
+        self.why: str | None = None  # why this process ends; '' if its work is done, None before it ends
         self.ending: float | None = None  # when the thread noticed that the run ends
-        self.gone = 0  # connections to rank 0 that are over
+        self.gone = 0  # processes that rank 0 knew and whose connections are over
         self.thread = threading.Thread(target=self.watch, name="peers", daemon=True)
 
     def start(self) -> None:
@@ -114,7 +118,7 @@ class Peers:
         known: dict[str, Connection] = {}
         with self.listen() as server, selectors.DefaultSelector() as selector:
             selector.register(server, selectors.EVENT_READ)
-            while not self.told(known):
+            while not self.may_leave(known):
                 for key, _ in selector.select(BEAT):
                     if key.fileobj is server:
                         connection = Connection(server.accept()[0])
@@ -140,13 +144,13 @@ class Peers:
         """Whether the run ends, for this process or for all."""
         return self.over.is_set() or self.lost is not None
 
-    def told(self, known: Mapping[str, Connection]) -> bool:
-        """Whether rank 0 may stop: the run ends and, if it fails, all processes have come to be told so."""
+    def may_leave(self, known: Mapping[str, Connection]) -> bool:
+        """Whether rank 0 may stop: the run ends and, if it fails, all processes are there to be told, or it is LATE."""
         if not self.ends():
             return False
         self.ending = self.ending or time.monotonic()
-        here = len(known) + self.gone >= self.place.world - 1
-        return here or not (self.why or self.lost) or time.monotonic() - self.ending > LATE
+        all_here = len(known) + self.gone >= self.place.world - 1
+        return all_here or not (self.why or self.lost) or time.monotonic() - self.ending > LATE
 
     def heard_from(self, connection: Connection, known: dict[str, Connection]) -> bool:
         """Take what has come from a process; returns whether its connection is over."""
@@ -207,8 +211,8 @@ class Peers:
         if not connection.ended and time.monotonic() - connection.heard > self.silence:
             self.note(connection.name, f"no sign of life for {self.silence:g} s")
 
-    def has_news(self) -> bool:
-        """Whether rank 0 is still to be reached: for some time also by a process that has failed before it was."""
+    def still_tries(self) -> bool:
+        """Whether to go on looking for rank 0: a process that has failed does so until it is LATE, to tell why."""
         if not self.over.is_set():
             return True
         self.ending = self.ending or time.monotonic()
@@ -217,7 +221,7 @@ class Peers:
     def answer(self, connection: Connection) -> list[dict[str, Any]]:
         """What rank 0 says first, which takes long on a busy machine; [{}] if it is not rank 0."""
         begin = time.monotonic()
-        while time.monotonic() - begin < ANSWER and self.has_news():
+        while time.monotonic() - begin < ANSWER and self.still_tries():
             messages = connection.receive()
             if messages or messages is None:
                 return messages or [{}]
@@ -225,20 +229,32 @@ class Peers:
 
     def connect(self) -> Connection | None:
         """The connection to rank 0, which may start later; None if this process ends before."""
-        while self.has_news():
+        while self.still_tries():
             for port in self.ports:
-                with suppress(OSError):
-                    sock = socket.create_connection((self.place.address, port), 5)
-                    if sock.getsockname() == sock.getpeername():  # the port that it was given here was the wanted one
-                        sock.close()  # and TCP has connected it with itself
-                        continue
-                    connection = Connection(sock)
-                    connection.send(job=self.place.job, name=self.name)
-                    first, *connection.unread = self.answer(connection)
-                    if first.get("job") == self.place.job:
-                        connection.send(beat=1)
-                        connection.name = str(first.get("name"))
-                        return connection
-                    connection.sock.close()
-            time.sleep(BEAT / 2) if self.over.is_set() else self.over.wait(BEAT / 2)
+                if connection := self.connect_at(port):
+                    return connection
+            if self.over.is_set():  # it can only be waited for once
+                time.sleep(BEAT / 2)
+            else:
+                self.over.wait(BEAT / 2)
         return None
+
+    def connect_at(self, port: int) -> Connection | None:
+        """The connection to rank 0 at this port; None if nobody listens there, or somebody else."""
+        try:
+            sock = socket.create_connection((self.place.address, port), 5)
+            itself = sock.getsockname() == sock.getpeername()
+        except OSError:
+            return None
+        if itself:  # the port that TCP chose for this side was the wanted one, and it has connected it with itself
+            sock.close()
+            return None
+        connection = Connection(sock)
+        connection.send(job=self.place.job, name=self.name)
+        first, *connection.unread = self.answer(connection)
+        if first.get("job") != self.place.job:
+            sock.close()
+            return None
+        connection.send(beat=1)
+        connection.name = str(first.get("name"))
+        return connection

@@ -1,4 +1,8 @@
-"""Commands that a command starts: they write to a log, end with it, and give one line if they fail."""
+"""Commands that a command starts: they write to a log, end with it, and give one line if they fail.
+
+`child()` is for one of them, `run_all()` of trainings.py for several at once. Whoever calls Popen itself does so inside
+`signals_held()`, and keeps the process where its `finally` finds it before the block ends.
+"""
 
 import re
 import signal
@@ -38,14 +42,14 @@ def command_of(name: str) -> list[str]:
 
 @contextmanager
 def signals_held() -> Iterator[None]:
-    """Let signals that come in the block be handled at its end.
+    """Delay Python's handlers of signals to the end of the block; a signal that has none does what it always does.
 
-    An error that a signal raises while a process is started would leave a process that nobody knows, and nobody ends.
+    A handler that raises while a process is being started would leave a process that nobody knows and nobody ends.
     """
     came: list[int] = []
-    before = {number: handler for number in SIGNALS if callable(handler := signal.getsignal(number))}
-    if threading.current_thread() is not threading.main_thread():  # signals are handled in the main thread alone
-        before = {}
+    before = {}
+    if threading.current_thread() is threading.main_thread():  # in which alone Python runs handlers
+        before = {number: handler for number in SIGNALS if callable(handler := signal.getsignal(number))}
     for number in before:
         signal.signal(number, lambda number, _frame: came.append(number))
     try:

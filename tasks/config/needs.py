@@ -1,36 +1,22 @@
-"""Keys that take effect only with certain values of other keys: typed without these, they are refused."""
+"""Keys that take effect only with certain values of other keys: typed without these, they are refused.
+
+A key of conf/ that needs another one stands in NEEDS, with its condition (conditions.py); one that takes effect by
+itself in ALONE of tests/tasks/config/test_needs.py. One that trainings alone read is also in OF_TRAINING.
+"""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from fnmatch import fnmatchcase
-from typing import Any, NamedTuple
 
-from tasks.common.labels import is_number
 from tasks.common.task_info import infos
+from tasks.config.conditions import Term, alternatives, holds, is_set, shown, terms
 from tasks.config.tree import Tree, select
-
-
-class Term(NamedTuple):
-    """A key and the values of which it must have one: `…` stands for any text, and alone for anything that is set."""
-
-    key: str
-    values: tuple[str, ...]
-    negated: bool
-
-    def holds(self, tree: Tree) -> bool:
-        """Whether the configuration has one of the values."""
-        value = select(tree, self.key)
-        if self.values == ("…",):
-            return is_set(value)
-        return any(fnmatchcase(text_of(value), each.replace("…", "*")) for each in self.values) is not self.negated
-
 
 DISK, VAL_SHARE, TEACHER = "data.cache=disk", "dataset.val.share=…", "distill.teacher=…"
 EXPORTED = "mode=export or search.kind=candidates"
 COMPARED = "mode=export or mode=evaluate and model=… and checkpoint=…"  # a file with its checkpoint
 MEASURED = "target.latency=… or search.kind=latency"
 MASKS = "targets=…mask…"
-NEEDS = {  # `and` binds more tightly than `or`
+NEEDS = {
     # of a mode
     "input": "mode=predict",
     "predict.every": "mode=predict",
@@ -103,7 +89,7 @@ NEEDS = {  # `and` binds more tightly than `or`
     "search.holdout": "search.kind=blocks or data.holdout=0",
     "search.minutes": "search.kind=recipe or search.widths=… or search.longer=true",
 }
-SAID = {  # terms as they are typed
+SAID = {  # how a message says a term that nobody types as it stands
     "dataset.root=…://…": "an address as dataset.root (https://…, s3://…)",
     "search.kind=candidates": "search=candidates",
     "search.kind=latency": "search=latency",
@@ -113,7 +99,7 @@ SAID = {  # terms as they are typed
     "targets=…multilabel…": "tasks.multilabel",
     "task.loss.match._target_=tasks.detect.matchers.ByIoU": "match=iou",
 }
-OF_TRAINING = (  # what other modes do without; a line says so, since commands are often repeated with another mode
+OF_TRAINING = (  # keys and sections that only trainings read; in another mode a line names them, and nothing is refused
     *("optimizer", "scheduler", "finetune", "fitted", "distill", "quantise", "budget", "balance", "loss_weights"),
     *("compile", "norm_start", "stop_after", "saving"),
     *(f"data.{name}" for name in ("repeat", "balance", "repeat_factor", "draw", "order", "window", "decode")),
@@ -137,7 +123,7 @@ def idle(tree: Tree, typed: Iterable[str], only: Iterable[str] = ()) -> Iterator
         need = need_of(key)
         if known and not all(is_below(term.key, known) for term in terms(need)):
             continue
-        if need and not fulfilled(need, tree):
+        if need and not holds(need, tree):
             yield f"{key}={shown(value)} has no effect without {said(need, tree)}"
 
 
@@ -147,14 +133,14 @@ def unused_here(tree: Tree, typed: Iterable[str]) -> list[str]:
     Neither is refused: commands are repeated with another mode, and tasks.multitask.compare trains each head alone.
     """
     keys = [key for key in sorted(typed) if is_set(select(tree, key)) and not isinstance(select(tree, key), Mapping)]
-    of_training = [key for key in keys if is_of_training(tree, key)]
     heads = tree.get("heads")
-    of_heads = [key for key in keys if isinstance(heads, list | tuple) and head_of(key) not in ("", *heads)]
-    lines = (
-        [f"{', '.join(of_training)}: mode={tree['mode']} does not train, nothing changes by it"] if of_training else []
-    )
-    if of_heads:
-        lines.append(f"{', '.join(of_heads)}: heads={shown(heads)} leave it out, nothing changes by it")
+    lines = []
+    if of_training := [key for key in keys if is_of_training(tree, key)]:
+        lines.append(f"{', '.join(of_training)}: no effect with mode={tree['mode']}, which does not train")
+    if not isinstance(heads, list | tuple):  # one head, or those that the data has labels for
+        return lines
+    if of_heads := [key for key in keys if head_of(key) not in ("", *heads)]:
+        lines.append(f"{', '.join(of_heads)}: no effect with heads={shown(heads)}")
     return lines
 
 
@@ -194,51 +180,19 @@ def placed(need: str, key: str, head: str) -> str:
     return re.sub(rf"\b{section}\.", f"{head}.{section}.", need)
 
 
-def alternatives(need: str) -> list[list[Term]]:
-    """A need as alternatives, each of terms that must all hold."""
-    return [[term_of(text) for text in each.split(" and ")] for each in need.split(" or ")] if need else []
-
-
-def terms(need: str) -> list[Term]:
-    return [term for each in alternatives(need) for term in each]
-
-
-def term_of(text: str) -> Term:
-    key, _, values = text.partition("=")
-    return Term(key.removesuffix("!"), tuple(values.split("|")), key.endswith("!"))
-
-
-def fulfilled(need: str, tree: Tree) -> bool:
-    """Whether a configuration has what a key needs."""
-    return any(all(term.holds(tree) for term in each) for each in alternatives(need))
+def in_words(term: Term) -> str:
+    """A term as a message says it."""
+    other = f"{term.key} other than {'|'.join(term.values)}" if term.negated else term.text
+    return SAID.get(term.text, other)
 
 
 def said(need: str, tree: Tree) -> str:
-    """A need as it is typed: what each alternative lacks, without those of commands of another kind."""
-    searching = tree["mode"] == "search"
-    found: list[str] = []
-    foreign: list[str] = []
-    for each in need.split(" or "):
-        lacking = [text for text in each.split(" and ") if not term_of(text).holds(tree)]
-        elsewhere = any(text.startswith("mode=" if searching else "search.kind=") for text in lacking)
-        (foreign if elsewhere else found).append(" ".join(SAID.get(text, text) for text in lacking))
-    return " or ".join(dict.fromkeys(found or foreign))
-
-
-def is_set(value: Any) -> bool:
-    """Whether a value asks for something."""
-    return value not in (None, False, 0, "") and value != [] and value != {}
-
-
-def text_of(value: Any) -> str:
-    """A value as it is typed."""
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return str(value).lower()
-    return f"{value:g}" if is_number(value) else str(value)
-
-
-def shown(value: Any) -> str:
-    """A value in a message."""
-    return text_of(value) if not isinstance(value, list | tuple) else f"[{','.join(map(text_of, value))}]"
+    """What a need lacks, in words. Alternatives of another kind of command are left out, if there are others."""
+    other = "mode" if tree["mode"] == "search" else "search.kind"
+    here: list[str] = []
+    elsewhere: list[str] = []
+    for each in alternatives(need):
+        lacking = [term for term in each if not term.holds(tree)]
+        words = " ".join(map(in_words, lacking))
+        (elsewhere if any(term.key == other for term in lacking) else here).append(words)
+    return " or ".join(dict.fromkeys(here or elsewhere))

@@ -36,13 +36,13 @@ def check_own_keys(arguments: Sequence[str], own: Iterable[str]) -> None:
         UserError: for the first one, with the closest names.
     """
     own = [*own]
-    tasks = frozenset[str]().union(*(keys_of(name) for name in (*infos(), "multitask"))) | {"hydra"}
+    of_tasks = frozenset[str]().union(*(keys_of(name) for name in (*infos(), "multitask"))) | {"hydra"}
     for argument in arguments:
         key, sign, _ = argument.partition("=")
         first = FIRST.match(key)
-        if not sign or argument.startswith("-") or first is None or first[1] in tasks or first[1] in own:
+        if not sign or argument.startswith("-") or first is None or first[1] in of_tasks or first[1] in own:
             continue
         if get_close_matches(first[1].lower(), own, 1, CLOSE):
-            near = suggestion(first[1], [*own, *sorted(tasks)])
+            near = suggestion(first[1], [*own, *sorted(of_tasks)])
             listed = ", ".join(f"{name}=…" for name in own)
             raise UserError(f"{key}: no such key{near}; this command's own are {listed}, all others the task's")

@@ -24,9 +24,9 @@ from tasks.common.task import Task
 from tasks.config.proportion import check_parameters, is_wide
 from tasks.config.stored import typed_places
 from tasks.config.tree import Spec
+from tasks.data.loading.cache import Cache
 from tasks.data.loading.datamodule import DataModule
-from tasks.data.loading.drawing import Draws
-from tasks.data.loading.keeping import Cache
+from tasks.data.loading.drawing import DrawSettings
 from tasks.data.loading.settings import DataSettings
 from tasks.data.loading.splits import Splits
 from tasks.data.transforms.label_fill import with_void
@@ -197,22 +197,32 @@ def build_data(settings: DataSettings, seed: int, splits: Splits) -> DataModule:
             own_augment=make(with_void(settings.own_augment), "data.own_augment"),
             crop=make(settings.crop, "data.crop"),
             fit=make(settings.fit, "data.fit"),
-            cache=Cache(settings.cache, settings.cache_folder, settings.cache_side, settings.cache_gb),
-            draws=draws_of(settings),
-            **settings.loading(),
+            progressive=settings.progressive,
+            scales=settings.scales,
+            max_broken=settings.max_broken,
+            batch_size=settings.batch_size,
+            eval_batch_size=settings.eval_batch_size,
+            repeat=settings.repeat,
+            workers=settings.workers,
+            start_method=settings.start_method,
+            decode=settings.decode,
+            cache=Cache(
+                where=settings.cache, folder=settings.cache_folder, side=settings.cache_side, limit=settings.cache_gb
+            ),
+            drawing=draw_settings(settings),
             seed=seed,
         )
 
 
-def draws_of(settings: DataSettings) -> Draws:
+def draw_settings(settings: DataSettings) -> DrawSettings:
     """How training images are drawn."""
-    return Draws(
-        settings.draw or {},
-        settings.balance or 0.0,
-        settings.repeat_factor or 0.0,
-        settings.targets,
-        settings.order,
-        settings.window,
+    return DrawSettings(
+        draw=settings.draw or {},
+        balance=settings.balance or 0.0,
+        repeat_factor=settings.repeat_factor or 0.0,
+        targets=settings.targets,
+        order=settings.order,
+        window=settings.window,
     )
 
 

@@ -23,9 +23,9 @@ from tasks.data.files.files import View
 from tasks.data.files.samples import Samples
 from tasks.data.loading.augmented import Crop, MixedTrainDataset, TrainDataset
 from tasks.data.loading.batches import Batch, EvalDataset, repeated
-from tasks.data.loading.drawing import SHARDS_ALONE, Drawing, Draws
+from tasks.data.loading.cache import Cache
+from tasks.data.loading.drawing import SHARDS_ALONE, Drawing, DrawSettings
 from tasks.data.loading.half_precision import keep_coordinates
-from tasks.data.loading.keeping import Cache
 from tasks.data.loading.mixture import as_mixture
 from tasks.data.loading.objects import boxes_at_input, boxes_once
 from tasks.data.loading.on_device import DEVICES, Decoder
@@ -56,7 +56,7 @@ class DataModule(lightning.LightningDataModule):
         workers: processes that decode and augment; None takes one per core, at most 8.
         start_method: of workers: fork, forkserver or spawn; None for the system's own.
         cache: where decoded images are kept.
-        draws: how often training images are drawn, and in which order.
+        drawing: how often training images are drawn, and in which order.
         seed: of order and augmentation.
         own_augment: transforms by name for one data set of a mixture, instead of `augment`.
         decode: where JPEG files are decoded in training: cpu, or cuda, for image labels and a random resized crop
@@ -86,14 +86,14 @@ class DataModule(lightning.LightningDataModule):
         start_method: str | None = None,
         decode: str = "cpu",
         cache: Cache | None = None,
-        draws: Draws | None = None,
+        drawing: DrawSettings | None = None,
     ) -> None:
         super().__init__()
-        self.cache, draws = cache or Cache(), draws or Draws()
+        self.cache, drawing = cache or Cache(), drawing or DrawSettings()
         self.train, self.val = None if train is None else as_mixture(train), as_mixture(val)
         self.augment = in_order(augment)
         self.own_augment = {name: in_order(own) for name, own in (own_augment or {}).items() if own is not None}
-        self.check_names("draw", draws.draw)
+        self.check_names("draw", drawing.draw)
         self.check_names("own_augment", self.own_augment)
         self.progressive = check_progressive(progressive or ())
         self.scales = [(height, width) for height, width in scales or ()]
@@ -105,9 +105,9 @@ class DataModule(lightning.LightningDataModule):
         self.workers = min(8, len(cores())) if workers is None else workers
         self.seed = seed
         self.decoder = Decoder() if decode == "cuda" else None
-        if draws.order == "shards" and self.cache.where and train is not None:
+        if drawing.order == "shards" and self.cache.where and train is not None:
             raise UserError(SHARDS_ALONE)
-        self.drawing = None if self.train is None else Drawing(self.train, draws, seed)
+        self.drawing = None if self.train is None else Drawing(self.train, drawing, seed)
 
     def check_names(self, key: str, named: Iterable[str]) -> None:
         """Raises a UserError for a data set that does not exist, whose settings would never be used."""

@@ -1,4 +1,7 @@
-"""Which training images a batch has: `data.draw`, `.balance`, `.repeat_factor` and `.order`."""
+"""Which training images a batch has: `data.draw`, `.balance`, `.repeat_factor` and `.order`.
+
+A further rule is a subclass of TrainBatches (samplers.py), its keys in DrawSettings, and a branch of Drawing.order().
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,9 +20,14 @@ from tasks.data.loading.samplers import (
     shared_out,
 )
 
+SHARDS_ALONE = (
+    "data.order=shards is for dataset=packed alone, whole: without datasets=[…], data.share, data.holdout and "
+    "data.cache"
+)
+
 
 @dataclass(frozen=True)
-class Draws:
+class DrawSettings:
     """How often training images are drawn, and in which order.
 
     Attributes:
@@ -44,18 +52,18 @@ class Drawing:
 
     Args:
         train: the samples.
-        draws: the rule's settings.
+        settings: of the rule.
         seed: of batches that are made on trial.
 
     Raises:
         UserError: for shards of samples that are not in shards, or are drawn by another rule.
     """
 
-    def __init__(self, train: MixedSamples, draws: Draws, seed: int) -> None:
-        self.train, self.seed, self.targets = train, seed, tuple(draws.targets)
-        self.balance, self.repeat_factor = draws.balance, draws.repeat_factor
-        self.window = draws.window if draws.order == "shards" else None
-        self.shares = {name: draws.draw.get(name, 1) for name in train.names}
+    def __init__(self, train: MixedSamples, settings: DrawSettings, seed: int) -> None:
+        self.train, self.seed, self.targets = train, seed, tuple(settings.targets)
+        self.balance, self.repeat_factor = settings.balance, settings.repeat_factor
+        self.window = settings.window if settings.order == "shards" else None
+        self.shares = {name: settings.draw.get(name, 1) for name in train.names}
         self.shards = () if self.window is None else self.shard_sizes()
 
     def shard_sizes(self) -> Sequence[int]:
@@ -134,9 +142,3 @@ class Drawing:
         """The draws of a mixture's batch of so many images."""
         counts, dealt = self.counts(images, step), (step or images) // images
         return next(iter(MixedBatches(self.train.sizes, counts, seed=self.seed, dealt=dealt)))
-
-
-SHARDS_ALONE = (
-    "data.order=shards is for dataset=packed alone, whole: without datasets=[…], data.share, data.holdout and "
-    "data.cache"
-)

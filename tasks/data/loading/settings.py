@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from multiprocessing import get_all_start_methods
-from typing import Any, Self
+from typing import Self
 
 from tasks.common.errors import UserError, suggestion
 from tasks.config.batch import BatchSettings
@@ -14,11 +14,6 @@ from tasks.config.targets import targets
 from tasks.config.tree import Spec, Tree, select, spec_of
 
 FLOATS = ("ToFloat", "FromFloat", "Normalize", "ToTensorV2", "ToTensor3D")  # albumentations whose result is not uint8
-
-LOADING = (  # arguments of DataModule
-    *("progressive", "max_broken", "batch_size", "eval_batch_size", "repeat", "workers", "scales", "start_method"),
-    "decode",
-)
 
 
 @dataclass(frozen=True)
@@ -79,8 +74,8 @@ class DataSettings:
         check_augment(tree)
         known = {field.name for field in fields(cls)} - {"batch"} | {"global_batch", "largest_batch"}
         if unknown := next((name for name in tree["data"] if name not in known), None):
-            near = suggestion(unknown, tree["data"])
-            raise UserError(f"data.{unknown}: no such key{near}; there are {', '.join(tree['data'])}")
+            names = [name for name in tree["data"] if name in known]
+            raise UserError(f"data.{unknown}: no such key{suggestion(unknown, names)}; there are {', '.join(names)}")
         batch = BatchSettings.of(tree)
         given = {key: value for key, value in tree["data"].items() if key not in ("global_batch", "largest_batch")}
         given["cache_folder"] = str(given.get("cache_folder", cls.cache_folder))
@@ -102,10 +97,6 @@ class DataSettings:
         if settings.balance and settings.repeat_factor:
             raise UserError("data.balance and data.repeat_factor both decide how often images are drawn: set one to 0")
         return settings
-
-    def loading(self) -> dict[str, Any]:
-        """The arguments of DataModule that are plain values of the same name."""
-        return {key: getattr(self, key) for key in LOADING}
 
 
 def check_augment(tree: Tree) -> None:

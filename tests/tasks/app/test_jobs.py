@@ -10,6 +10,7 @@ import time
 
 import pytest
 
+from tasks.common.console import stop_on_signals
 from tasks.common.processes import command_of
 from tests.tasks.classify.test_command import TINY
 
@@ -101,7 +102,7 @@ def test_a_sweep_that_is_stopped_leaves_the_table_so_far(tmp_path, monkeypatch, 
     assert compared == [tmp_path] and capsys.readouterr().err == "stopped in job 3 (seed=3)\n"
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1])
 def test_a_signal_reaches_the_command_of_a_job_once(tmp_path, monkeypatch, number):
     from omegaconf import OmegaConf
 
@@ -110,7 +111,7 @@ def test_a_signal_reaches_the_command_of_a_job_once(tmp_path, monkeypatch, numbe
 
     command = tmp_path / "command"
     command.write_text(
-        f"#!/bin/sh\ntrap 'echo INT >> {tmp_path}/got' INT\ntrap 'echo TERM >> {tmp_path}/got' TERM\n"
+        f'#!/bin/sh\nfor name in INT TERM USR1; do trap "echo $name >> {tmp_path}/got" $name; done\n'
         f"touch {tmp_path}/ready\nwhile [ ! -e {tmp_path}/got ]; do sleep 0.05; done\nsleep 0.3\n"
     )
     command.chmod(0o755)
@@ -125,7 +126,7 @@ def test_a_signal_reaches_the_command_of_a_job_once(tmp_path, monkeypatch, numbe
 
     before, sender = signal.getsignal(number), threading.Thread(target=send)
     sender.start()
-    with pytest.raises(Stopped):
+    with pytest.raises(Stopped), stop_on_signals():
         run_own_command("classify", [], tmp_path)
     sender.join()
     assert (tmp_path / "got").read_text() == f"{signal.Signals(number).name.removeprefix('SIG')}\n"

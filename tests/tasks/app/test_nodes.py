@@ -20,7 +20,9 @@ from tests.tasks.classify.test_command import TINY
 PLAIN = tuple(word for word in TINY if not word.startswith(("trainer.max_epochs", "trainer.check_val")))
 FOUR = ("data.repeat=8", "trainer.max_epochs=4", "trainer.check_val_every_n_epoch=2")  # 12 steps in an epoch
 
-HOLD = """# sitecustomize: stays in a write of last.ckpt until it may go on
+# Python imports a module of this name at its start, if it is on PYTHONPATH. Its audit hook sees every os.replace() as
+# "os.rename", also that which puts last.ckpt into its place, and stays in the one whose number is in HOLD.
+SITECUSTOMIZE = """
 import os, sys, time
 
 left = [int(os.environ["HOLD"])]
@@ -52,7 +54,7 @@ class Node:
         return self.log.read_text()
 
     def wait_until(self, holds) -> None:
-        """While it runs."""
+        """Wait until something holds; fail with what was said if the process ends before."""
         wait_until(lambda: holds() or self.process.poll() is not None, self.said)
         assert holds(), self.said()
 
@@ -68,18 +70,37 @@ class Node:
         return self.process.wait(180)
 
 
+class Hold:
+    """Keeps a process inside a write of last.ckpt, while something happens to it or to another.
+
+    Attributes:
+        reached: a file that is there once it stays.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.reached = folder, folder / "held"
+        folder.mkdir()
+        (folder / "sitecustomize.py").write_text(SITECUSTOMIZE)
+
+    def in_write(self, number: int) -> dict[str, str]:
+        """Variables of the process that shall stay: in its first write of last.ckpt, its second …"""
+        return {"PYTHONPATH": str(self.folder), "HOLD": str(number)}
+
+    def let_go(self) -> None:
+        (self.folder / "go").touch()
+
+
 @pytest.fixture
-def held(tmp_path):
-    """The folder of HOLD: the first process makes `held` in it, and goes on once there is `go`."""
-    folder = tmp_path / "hold"
-    folder.mkdir()
-    (folder / "sitecustomize.py").write_text(HOLD)
-    return folder
+def hold(tmp_path):
+    return Hold(tmp_path / "hold")
 
 
 @pytest.fixture
 def nodes(tmp_path):
-    """Starts two machines with one process each: by torchrun, or with the variables that it or SLURM sets."""
+    """Starts two machines of one process each: by torchrun itself ("launchers"), or with its variables or SLURM's.
+
+    Of the second one, `other` are further words of its command; of the first, `first` are further variables.
+    """
     started: list[Node] = []
     ports = ExitStack()
 
@@ -143,15 +164,15 @@ def test_a_lost_machine_ends_the_other_and_is_named(nodes, folders, tmp_path):
     assert "error: rank 1 of 2" in (tmp_path / "run" / "run.log").read_text()
 
 
-def test_killed_on_one_of_two_machines_a_training_goes_on_to_the_same_end(nodes, folders, held, tmp_path):
+def test_killed_on_one_of_two_machines_a_training_goes_on_to_the_same_end(nodes, folders, hold, tmp_path):
     words = (*PLAIN, *FOUR, f"dataset.root={folders}")
     for node in nodes("launchers", *words, f"hydra.run.dir={tmp_path / 'whole'}"):
         assert node.status() == 0, node.said()
     words = (*words, f"hydra.run.dir={tmp_path / 'killed'}", "saving.minutes=0.0001")
-    first, other = nodes("launchers", *words, first={"PYTHONPATH": str(held), "HOLD": "3"})  # in the second epoch
-    first.wait_until((held / "held").exists)
+    first, other = nodes("launchers", *words, first=hold.in_write(3))  # in the second epoch
+    first.wait_until(hold.reached.exists)
     other.kill()
-    (held / "go").touch()
+    hold.let_go()
     assert first.status() != 0 and "error: rank 1 of 2" in first.said()
     steps = state(tmp_path / "killed")["global_step"]
     assert 12 <= steps < 48
@@ -207,16 +228,15 @@ def test_a_mistake_in_one_command_ends_the_others(rank, nodes, folders, tmp_path
     assert f"error: rank {rank} of 2 ({os.uname().nodename}) has ended: {mistake}" in said and "Traceback" not in said
 
 
-def test_slurms_warning_stops_all_processes_with_a_checkpoint_that_goes_on(nodes, folders, held, tmp_path):
+def test_slurms_warning_stops_all_processes_with_a_checkpoint_that_goes_on(nodes, folders, hold, tmp_path):
     words = (*PLAIN, *FOUR, f"dataset.root={folders}")
     for node in nodes("slurm", *words, f"hydra.run.dir={tmp_path / 'whole'}"):
         assert node.status() == 0, node.said()
-    first = {"PYTHONPATH": str(held), "HOLD": "1"}
-    both = nodes("slurm", *words, f"hydra.run.dir={tmp_path / 'warned'}", first=first)
-    both[0].wait_until((held / "held").exists)
+    both = nodes("slurm", *words, f"hydra.run.dir={tmp_path / 'warned'}", first=hold.in_write(1))
+    both[0].wait_until(hold.reached.exists)
     for node in both:
         node.process.send_signal(signal.SIGUSR1)
-    (held / "go").touch()
+    hold.let_go()
     assert [node.status() for node in both] == [128 + signal.SIGUSR1] * 2, both[0].said()
     last = tmp_path / "warned" / "checkpoints" / "last.ckpt"
     assert f"SIGUSR1: training stopped; go on with resume={last}" in both[0].said()

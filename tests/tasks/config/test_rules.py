@@ -148,6 +148,12 @@ def test_a_files_configuration_holds_to_the_rules(key, value):
         check_stored(put(tree, key, value), "odd.ckpt")
 
 
+def test_a_files_configuration_with_an_unknown_key_of_the_data_names_the_closest():
+    """As a file of a newer version may have; a typed one is refused before."""
+    with pytest.raises(UserError, match=r"^data\.windw: no such key \(did you mean window\?\); there are global_batch"):
+        Run.of("segment", put(resolved(tree_of("dataset=cityscapes")), "data.windw", 3))
+
+
 def test_a_number_of_hundreds_of_digits_is_outside_its_rule():
     tree = resolved(tree_of("dataset=folders", task="classify"))
     with pytest.raises(UserError, match=r"odd\.ckpt: optimizer\.lr=10+ is not "):

@@ -14,9 +14,9 @@ from tasks.common.annotations import Annotations
 from tasks.common.errors import UserError
 from tasks.data.loading.augmented import TrainDataset
 from tasks.data.loading.batches import EvalDataset, InMemory, collate
+from tasks.data.loading.cache import Cache
 from tasks.data.loading.datamodule import DataModule
-from tasks.data.loading.drawing import Draws
-from tasks.data.loading.keeping import Cache
+from tasks.data.loading.drawing import DrawSettings
 from tasks.data.loading.progressive import check_progressive, resized_elsewhere, resized_on_cpu, shrunk
 from tasks.data.loading.samplers import BalancedBatches, Draw, EvalBatches, MixedBatches, TrainBatches
 from tasks.data.transforms.box_transforms import RandomIoUCrop, RandomZoomOut
@@ -451,7 +451,7 @@ def test_a_search_draws_as_a_training_does():
         def __getitem__(self, draws):
             return [draw.image for draw in draws]
 
-    data = module(0, train=Labelled(), draws=Draws(balance=1.0))
+    data = module(0, train=Labelled(), drawing=DrawSettings(balance=1.0))
     data.augmented = Drawn
     proxy = SimpleNamespace(data=data, run=SimpleNamespace(seed=0), steps=3, shrink=lambda batch: batch, device="cpu")
     drawn = [image for batch in Proxy.batches(proxy, 0, 3) for image in batch]

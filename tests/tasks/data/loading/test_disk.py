@@ -28,11 +28,11 @@ from tasks.data.files.class_values import ClassValues
 from tasks.data.files.files import LabelledFiles
 from tasks.data.files.masks import LabelFiles
 from tasks.data.loading.batches import EvalDataset
+from tasks.data.loading.cache import Cache
 from tasks.data.loading.datamodule import DataModule
 from tasks.data.loading.disk import build, samples
 from tasks.data.loading.disk.file import ImageFile, in_use
 from tasks.data.loading.disk.key import key_of
-from tasks.data.loading.keeping import Cache
 from tasks.data.loading.mixture import MixedSamples, Part
 from tasks.data.loading.samplers import TrainBatches
 from tasks.data.loading.share import take_share

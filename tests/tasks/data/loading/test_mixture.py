@@ -17,8 +17,8 @@ from tasks.common.errors import UserError
 from tasks.config.batch import BatchPlan
 from tasks.data.datasets.cityscapes import Cityscapes
 from tasks.data.datasets.coco import Coco
-from tasks.data.loading.drawing import Draws
-from tasks.data.loading.keeping import Cache
+from tasks.data.loading.cache import Cache
+from tasks.data.loading.drawing import DrawSettings
 from tasks.data.loading.mixture import MixedSamples, Mixture
 from tasks.data.loading.samplers import MixedBatches, TrainBatches, shared_out
 from tasks.data.transforms.letterbox import Letterbox, Stretch
@@ -117,7 +117,7 @@ def greys(batch):
 
 def test_labels_are_of_their_own_images_and_nothing_is_filled_in():
     names = []
-    for batch in mixed(draws=Draws({"photos": 2}), batch_size=8).train_dataloader():
+    for batch in mixed(drawing=DrawSettings({"photos": 2}), batch_size=8).train_dataloader():
         assert batch["counts"] == (2, 2, 4) and batch["image"].shape == (8, 3, 20, 30)
         rows, seen = batch["rows"], torch.tensor(greys(batch))
         assert {kind: some.tolist() for kind, some in rows.items()} == {
@@ -318,7 +318,7 @@ def test_images_of_a_batch_have_one_size():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"draws": Draws({"car": 2})}, r"data\.draw\.car: no such data set; there are cars, roads, photos"),
+        ({"drawing": DrawSettings({"car": 2})}, r"data\.draw\.car: no such data set; there are cars, roads, photos"),
         ({"own_augment": {"x": {}}}, r"data\.own_augment\.x: no such data set; there are cars, roads, photos"),
         ({"fit": Letterbox([20, 30])}, r"data\.fit=Letterbox cuts or frames"),
         ({"crop": lambda source, _: source}, r"data\.crop changes the image alone"),
@@ -333,7 +333,7 @@ def test_what_a_mixture_cannot_have_is_refused(changes, message):
 
 
 @pytest.mark.parametrize(
-    ("key", "given"), [("draw", {"draws": Draws({"coco": 2})}), ("own_augment", {"own_augment": {"coco": {}}})]
+    ("key", "given"), [("draw", {"drawing": DrawSettings({"coco": 2})}), ("own_augment", {"own_augment": {"coco": {}}})]
 )
 def test_what_is_for_mixtures_is_refused_without_one(key, given):
     with pytest.raises(UserError, match=rf"data\.{key}\.coco: no such data set; it is for mixtures"):
@@ -428,7 +428,12 @@ def test_no_torch_is_imported_to_describe_a_mixture():
 
 def test_a_trial_batch_has_images_of_each_set_at_the_largest_size():
     made = Mixture({"a": Set(0, 6, 2, ("label",)), "b": Set(100, 4, 2, ("boxes",))}, ["label", "boxes"])
-    options = {"augment": {}, "fit": Stretch([32, 64]), "draws": Draws({"a": 3}), "scales": [[32, 32], [32, 64]]}
+    options = {
+        "augment": {},
+        "fit": Stretch([32, 64]),
+        "drawing": DrawSettings({"a": 3}),
+        "scales": [[32, 32], [32, 64]],
+    }
     data = module(train=made.train(), val=made.val(), **options)
     data.take(BatchPlan(8, 1, 1, whole=True))
     assert data.drawing.counts(data.batch_size, data.step) == (6, 2)

@@ -7,7 +7,7 @@ from tasks.common.annotations import Annotations
 from tasks.common.errors import UserError
 from tasks.data.loading.batches import InMemory
 from tasks.data.loading.datamodule import DataModule
-from tasks.data.loading.drawing import Draws
+from tasks.data.loading.drawing import DrawSettings
 from tasks.data.loading.rarity import class_uniform, drawn_by_weight, often, present_classes, repeat_factors
 from tasks.data.loading.samplers import MixedBatches, TrainBatches, WeightedBatches
 from tests.tasks.data.loading.test_batches import Boxed, Squares
@@ -114,7 +114,7 @@ def test_one_line_says_what_is_drawn_more_often():
 def data(train, targets, **rule):
     options = {"augment": {}, "crop": None, "fit": None, "progressive": None, "max_broken": 0, "repeat": 1}
     options |= {"batch_size": 2, "eval_batch_size": 1, "workers": 0, "seed": 0}
-    return DataModule(train, train, **options, draws=Draws(targets=targets, **rule))
+    return DataModule(train, train, **options, drawing=DrawSettings(targets=targets, **rule))
 
 
 def test_the_data_module_draws_by_weight():

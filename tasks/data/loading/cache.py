@@ -1,4 +1,7 @@
-"""Decoded images that are kept, in memory or in files on the disk: `data.cache` and the keys that begin with it."""
+"""Where decoded images are kept: `data.cache` and the keys that begin with it.
+
+A further place is a branch of Cache.keep(); the files of "disk" are those of the package disk/.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -57,17 +60,17 @@ class Cache:
     def keep_on_disk(
         self, train: MixedSamples | None, val: MixedSamples, view: View | None, keeper: Keeper
     ) -> tuple[MixedSamples | None, MixedSamples]:
-        """Samples with their images in files, which are opened or made; the terminal says how many there are."""
+        """Samples with their images in files, which are opened or written; a line says how many images there are."""
         kept = None if train is None else train.kept(partial(keeper.keep, name="train", side=self.side))
         scored = val.kept(partial(keeper.keep, name="val", view=view))
         parts = [*([] if kept is None else kept.parts), *scored.parts]
         line = keeper.line([part.samples for part in parts])
-        if line and (kept is not None or of(scored) != of(val)):  # scoring comes after training
+        if line and (kept is not None or samples_of(scored) != samples_of(val)):  # scoring comes after training
             report(line)
         return kept, scored
 
 
-def of(samples: MixedSamples) -> Sequence[Any]:
+def samples_of(samples: MixedSamples) -> Sequence[Any]:
     """The samples of each data set."""
     return [part.samples for part in samples.parts]
 
