@@ -7,8 +7,8 @@ from tasks.common.errors import UserError
 from tasks.config.image_size import texts
 from tasks.config.tree import Tree
 
-# Keys of data that do not apply to scored images:
-OF_TRAINING = ("augment", "own_augment", "crop", "progressive", "scales")
+# Keys of `data` that do not apply to scored images:
+UNSCORED = ("augment", "own_augment", "crop", "progressive", "scales")
 
 
 def check_read(tree: Tree, typed: Iterable[str]) -> None:
@@ -31,7 +31,7 @@ def check_size_is_read(tree: Tree) -> None:
     """Raise UserError if image_size has no effect on this command."""
     data = tree["data"]
     if tree["mode"] not in ("train", "search"):
-        tree = {**tree, "data": {key: value for key, value in data.items() if key not in OF_TRAINING}}
+        tree = {**tree, "data": {key: value for key, value in data.items() if key not in UNSCORED}}
     if not any(text.startswith("${image_") for text in texts(tree)):
         size = "[{},{}]".format(*tree["image_size"])
         raise UserError(
