@@ -39,8 +39,8 @@ NEEDS = {  # `and` binds more tightly than `or`
     **{f"export.{name}": EXPORTED for name in ("format", "outputs", "precision", "layout")},
     **{f"export.{name}": "mode=export" for name in ("batch", "size", "rewrite", "page")},
     **{f"export.{name}": COMPARED for name in ("images", "metric", "gate", "tolerance")},
-    "export.budget": "export.precision=int8 or export.precision=fp16|bf16 and export.metric=true or mode=evaluate and "
-    "model=… and checkpoint=…",
+    "export.budget": "mode=export and export.precision=int8 or mode=export and export.precision=fp16|bf16 and "
+    "export.metric=true or mode=evaluate and model=… and checkpoint=…",
     **{
         f"export.{name}": "mode=export and export.precision=int8 or search.kind=candidates"
         for name in ("calibration", "mixed", "slower")
@@ -104,6 +104,7 @@ NEEDS = {  # `and` binds more tightly than `or`
     "search.minutes": "search.kind=recipe or search.widths=… or search.longer=true",
 }
 SAID = {  # terms as they are typed
+    "mode=train": "a training by itself",
     "dataset.root=…://…": "an address as dataset.root (https://…, s3://…)",
     "search.kind=candidates": "search=candidates",
     "search.kind=latency": "search=latency",
