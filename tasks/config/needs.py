@@ -125,7 +125,7 @@ OF_TRAINING = (  # what other modes do without; a line says so, since commands a
 
 
 def idle(tree: Tree, typed: Iterable[str], only: Iterable[str] = ()) -> Iterator[str]:
-    """A line for each typed key without effect. A key that is null, false, 0 or empty asks for nothing.
+    """A line for each typed key without effect. A key that is null, false, 0, none or empty asks for nothing.
 
     Args:
         only: sections of the keys that may be known so far; by default all are.
@@ -228,7 +228,7 @@ def said(need: str, tree: Tree) -> str:
 
 def is_set(value: Any) -> bool:
     """Whether a value asks for something."""
-    return value not in (None, False, 0, "") and value != [] and value != {}
+    return value not in (None, False, 0, "", "none") and value != [] and value != {}
 
 
 def text_of(value: Any) -> str:
