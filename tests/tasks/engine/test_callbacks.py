@@ -13,12 +13,13 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from tasks.common.console import SIGNALS
 from tasks.common.distillation import Distillation
 from tasks.common.errors import Diverged
 from tasks.engine.averaging import AverageWeights
 from tasks.engine.callbacks import Best, LogOnce, Reseed, SaveOften
 from tasks.engine.pace import rescale
-from tasks.engine.stopping import SIGNALS, StopOnSignal, WatchLoss
+from tasks.engine.stopping import StopOnSignal, WatchLoss
 
 
 class Line(lightning.LightningModule):
