@@ -216,6 +216,7 @@ def check_words(arguments: Sequence[str], known: frozenset[str]) -> None:
             raise UserError(f"{shown}: {hint}")
         elif (
             sign
+            and not argument.startswith("-")  # one of Hydra's: --cfg=job
             and (plain(option) not in known or is_accelerator(option, value))
             and (hint := hint_for(plain(option), value))
         ):

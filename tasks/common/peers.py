@@ -202,13 +202,13 @@ class Peers:
             self.check(connection)
             connection.beat()
         if connection is not None:
-            if self.why is not None:
-                connection.send(end=self.why)
+            if self.why is not None or self.lost is not None:  # also to a rank 0 that was suspended and goes on
+                connection.send(end=self.why or self.message())
             connection.finish(time.monotonic() + LEAVE)
 
     def check(self, connection: Connection) -> None:
         """Note a process that has been silent for too long."""
-        if not connection.ended and time.monotonic() - connection.heard > self.silence:
+        if connection.silence() > self.silence and not connection.ended:
             self.note(connection.name, f"no sign of life for {self.silence:g} s")
 
     def still_tries(self) -> bool:

@@ -14,7 +14,8 @@ class Connection:
     """A socket on which lines of JSON are sent and received.
 
     Attributes:
-        heard: when something came last.
+        heard: when something came last, later by the time in which this process did not look.
+        looked: when this process looked last for how long it has heard nothing.
         said: when something was sent last.
         ended: whether the other side has said that it ends.
         name: of the process on the other side; '' as long as it has not said it.
@@ -22,7 +23,7 @@ class Connection:
 
     def __init__(self, sock: socket.socket) -> None:
         self.sock, self.buffer, self.heard, self.ended, self.name = sock, b"", time.monotonic(), False, ""
-        self.said = -BEAT
+        self.looked, self.said = self.heard, -BEAT
         self.unread: list[dict[str, Any]] = []  # messages that are received again
         sock.settimeout(BEAT)
 
@@ -39,6 +40,16 @@ class Connection:
         """
         if time.monotonic() - self.said >= BEAT:
             self.send(beat=1)
+
+    def silence(self) -> float:
+        """Seconds without a sign of life. What this process itself stood still does not count.
+
+        A job that is suspended as a whole (scontrol suspend, a paused container) has heard nothing when it goes on.
+        """
+        now = time.monotonic()
+        self.heard = min(now, self.heard + max(0.0, now - self.looked - BEAT))
+        self.looked = now
+        return now - self.heard
 
     def receive(self) -> list[dict[str, Any]] | None:
         """Messages that have come; None once the connection is closed."""

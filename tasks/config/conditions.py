@@ -3,7 +3,7 @@
 key=value       the key has this value, as it is typed: null, true, 0.5
 key=a|b         one of these
 key!=value      any other
-key=…           it asks for something: not null, false, 0 or empty
+key=…           it asks for something: not null, none, false, 0 or empty
 key=…mask…      inside a text, … stands for any characters
 a and b or c    `and` binds more tightly than `or`; there are no parentheses
 """
@@ -56,8 +56,8 @@ def holds(condition: str, tree: Tree) -> bool:
 
 
 def is_set(value: Any) -> bool:
-    """Whether a value asks for something."""
-    return value not in (None, False, 0, "") and value != [] and value != {}
+    """Whether a value asks for something; `none` is how some choices are switched off."""
+    return value not in (None, False, 0, "", "none") and value != [] and value != {}
 
 
 def text_of(value: Any) -> str:

@@ -25,8 +25,8 @@ NEEDS = {
     **{f"export.{name}": EXPORTED for name in ("format", "outputs", "precision", "layout")},
     **{f"export.{name}": "mode=export" for name in ("batch", "size", "rewrite", "page")},
     **{f"export.{name}": COMPARED for name in ("images", "metric", "gate", "tolerance")},
-    "export.budget": "export.precision=int8 or export.precision=fp16|bf16 and export.metric=true or mode=evaluate and "
-    "model=… and checkpoint=…",
+    "export.budget": "mode=export and export.precision=int8 or mode=export and export.precision=fp16|bf16 and "
+    "export.metric=true or mode=evaluate and model=… and checkpoint=…",
     **{
         f"export.{name}": "mode=export and export.precision=int8 or search.kind=candidates"
         for name in ("calibration", "mixed", "slower")
@@ -90,6 +90,7 @@ NEEDS = {
     "search.minutes": "search.kind=recipe or search.widths=… or search.longer=true",
 }
 SAID = {  # how a message says a term that nobody types as it stands
+    "mode=train": "a training by itself",
     "dataset.root=…://…": "an address as dataset.root (https://…, s3://…)",
     "search.kind=candidates": "search=candidates",
     "search.kind=latency": "search=latency",
@@ -110,7 +111,7 @@ OF_TRAINING = (  # keys and sections that only trainings read; in another mode a
 
 
 def idle(tree: Tree, typed: Iterable[str], only: Iterable[str] = ()) -> Iterator[str]:
-    """A line for each typed key without effect. A key that is null, false, 0 or empty asks for nothing.
+    """A line for each typed key without effect. A key that is null, false, 0, none or empty asks for nothing.
 
     Args:
         only: sections of the keys that may be known so far; by default all are.

@@ -78,12 +78,14 @@ class StopOnSignal(Callback):
         self.checkpoint = checkpoint
         self.received = 0
         self.before: dict[int, Any] = {}
+        self.ours: list[Any] = []  # handlers
 
     def on_train_start(self, trainer: Trainer, _module: LightningModule) -> None:  # after Lightning's handlers
         def note(number: int, _frame: FrameType | None) -> None:
             self.received = number
             for each in SIGNALS:
                 signal.signal(each, signal.SIG_DFL)
+            self.ours.append(signal.SIG_DFL)
             if hasattr(signal, "setitimer"):
                 self.before[signal.SIGALRM] = signal.signal(signal.SIGALRM, look)
                 signal.setitimer(signal.ITIMER_REAL, 1, 1)
@@ -94,6 +96,7 @@ class StopOnSignal(Callback):
                 self.save_between_steps(trainer)
                 raise Stopped(self.received, self.checkpoint if self.checkpoint.is_file() else None)
 
+        self.ours = [note, look]
         self.before = {number: signal.signal(number, note) for number in SIGNALS}
 
     def save_between_steps(self, trainer: Trainer) -> None:
@@ -130,7 +133,9 @@ class StopOnSignal(Callback):
             signal.setitimer(signal.ITIMER_REAL, 0)
 
     def teardown(self, *_: Any, **__: Any) -> None:
+        """Restore the handlers, unless Lightning has: those that it found belong to it, and keep its trainer alive."""
         self.on_exception()
         for number, handler in self.before.items():
-            signal.signal(number, handler)
-        self.before = {}
+            if signal.getsignal(number) in self.ours:
+                signal.signal(number, handler)
+        self.before, self.ours = {}, []

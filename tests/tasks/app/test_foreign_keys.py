@@ -42,6 +42,11 @@ def test_words_of_other_toolkits(line):
     assert TYPED[line] in str(caught.value) and "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("option", ["--cfg=job", "-c=job", "--config-name=mine", "--package=data"])
+def test_options_of_hydra_with_their_value_are_its_own(option):
+    check_words([option, "--resolve"], keys_of("segment"))
+
+
 @pytest.mark.parametrize("task", ["segment", "detect", "classify", "multitask"])
 def test_our_own_words_pass(task):
     keys = [str(key) for key in configuration(task=task)]

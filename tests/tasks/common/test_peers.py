@@ -199,6 +199,40 @@ def test_a_silent_process_counts_as_lost(group):
         assert first.message(LONG) == "rank 1 of 2 (other) has ended: no sign of life for 0.3 s"
 
 
+def test_a_run_that_is_suspended_as_a_whole_goes_on(group, met, monkeypatch):
+    """As by scontrol suspend, or a container that is paused."""
+    (first, second), _ = group(2, silence=0.5)
+    met(first, second)
+    check, asleep = Peers.check, {first: threading.Event(), second: threading.Event()}
+
+    def suspended(self, connection):
+        if not asleep[self].is_set():
+            time.sleep(1)
+            asleep[self].set()
+        check(self, connection)
+
+    monkeypatch.setattr(Peers, "check", suspended)
+    assert all(each.wait(LONG) for each in asleep.values())
+    time.sleep(0.2)
+    assert first.message() == second.message() == ""
+    second.end("a mistake")
+    assert first.message(LONG).endswith("a mistake"), "they still watch each other"
+
+
+def test_the_first_process_hears_that_it_was_silent_when_it_goes_on(group):
+    (first, second), _ = group(2, silence=0.5, start=False)
+    with socket.create_server(("127.0.0.1", first.ports[0])) as server:
+        second.start()
+        sock, _ = server.accept()
+        with sock:
+            here = Connection(sock)
+            here.send(job="job", name="rank 0 of 2 (other)")
+            said: list[dict[str, object]] = []
+            while (messages := here.receive()) is not None:
+                said += messages
+    assert said[-1] == {"end": "rank 0 of 2 (other) has ended: no sign of life for 0.5 s"}
+
+
 STRANGERS = (
     *(b"GET / HTTP/1.1\r\n\r\n", b"[1]\n", b"x" * 10_000, b"[" * 8_000 + b"\n"),
     *(b'{"job": "another", "name": "x"}\n', b'{"end": "x"}\n'),

@@ -55,3 +55,16 @@ def test_a_sign_of_life_is_sent_once_in_a_while(ends, monkeypatch):
         first.beat(), second.beat()
         said += len(second.receive() or ())
     assert 1 <= said <= (time.monotonic() - begin) / 0.05 + 1
+
+
+def test_what_a_process_itself_stood_still_is_no_silence(ends, monkeypatch):
+    monkeypatch.setattr(wire, "BEAT", 0.05)
+    first, _ = ends
+    first.heard -= 60
+    first.looked -= 60
+    assert first.silence() < 30
+    begin = time.monotonic()
+    while time.monotonic() - begin < 0.3:
+        time.sleep(0.01)
+        silent = first.silence()
+    assert silent > 0.25, "it looked all the time"

@@ -160,7 +160,12 @@ def lines(task: str, *words: str) -> list[str]:
          "segment.task.loss.ohem_threshold=0.7 has no effect without segment.task.loss.ohem other than 1"),
         ("multitask", "heads=[segment] segment.task.loss.ohem=0.2 segment.task.loss.ohem_threshold=0.7", None),
         ("multitask", "classify.head.dropout=0.5", None),  # heads follow from the data
-        ("segment", "export.page=false predict.frames=null", None),  # ask for nothing
+        ("segment", "export.page=false predict.frames=null optimizer.scaling=none", None),  # ask for nothing
+        ("segment", "mode=evaluate checkpoint=a.ckpt export.budget=0.1",
+         "export.budget=0.1 has no effect without mode=export export.precision=int8 or mode=export "
+         "export.precision=fp16|bf16 export.metric=true or model=…"),
+        ("segment", "mode=search search=recipe budget.params=1M",
+         "budget.params=1M has no effect without a training by itself"),
     ],
 )  # fmt: skip
 def test_what_is_typed_without_effect_is_one_line(task, line, refused):

@@ -42,4 +42,7 @@ def test_another_state_of_the_code_is_named(tmp_path):
     assert code(a) == code(b)
     (b / "tasks" / "part" / "loss.py").write_bytes(b"SCALE = 2\n")
     assert "rank 1 of 2 was not started as rank 0: code of tasks/part/loss.py is " in difference([code(a), code(b)])
+    (b / "tasks" / ".#train.py").symlink_to("somebody@machine.1")  # an editor's lock: a link to nothing
+    (b / "tasks" / "part" / "loss.py").write_bytes(b"SCALE = 1\n")
+    assert code(a) == code(b)
     assert {"code of tasks/engine/alike.py", "code of backbones/base.py", "code of heads/boxes.py"} <= {*code()}

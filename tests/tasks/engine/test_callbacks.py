@@ -13,6 +13,7 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from tasks.common.console import SIGNALS
 from tasks.common.distillation import Distillation
 from tasks.common.errors import Diverged
 from tasks.engine.averaging import AverageWeights
@@ -215,6 +216,25 @@ def test_handlers_are_those_of_before_after_a_training(tmp_path):
     assert signal.getsignal(signal.SIGINT) == signal.getsignal(signal.SIGTERM) != before[0]
     stop.teardown()
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+def test_no_handler_keeps_a_trainer_alive(tmp_path):
+    """In a sweep each job's trainer, network and images would stay in memory."""
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    stop = StopOnSignal(tmp_path / "last.ckpt")
+    trainer = lightning.Trainer(
+        max_epochs=1,
+        accelerator="cpu",
+        callbacks=[stop],
+        default_root_dir=tmp_path,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    trainer.fit(Line(), torch.utils.data.DataLoader(torch.ones(2, 1)))
+    assert {number: signal.getsignal(number) for number in before} == before
+    assert not stop.before
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the signals go to a forked process")
