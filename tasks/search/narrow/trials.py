@@ -123,7 +123,8 @@ def workers(count: int, trials: Trials, splits: Splits) -> Iterator[Callable[[Se
         return
     context = multiprocessing.get_context("spawn")
     networks = trials.networks
-    start = partial(start_worker, networks.run, trials.settings, Handed(splits), networks.size)
+    handed: Any = Handed(splits)  # in the processes it is the splits themselves
+    start = partial(start_worker, networks.run, trials.settings, handed, networks.size)
     with ProcessPoolExecutor(count, context, start) as pool:
         try:
             yield lambda jobs: pool.map(tried_by_worker, jobs)
