@@ -2,6 +2,7 @@
 
 import io
 import math
+import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from enum import IntEnum
@@ -18,7 +19,7 @@ from tasks.common.task_info import infos, named
 
 Found = dict[str, NDArray[Any]]  # for one image, as returned by tasks.deploy.decode.decode
 LARGEST = 25_000_000  # pixels of a network's input: MobileNetV3 takes 83 bytes of memory for each
-PNG_LEVEL = 4  # of compression: the default, 6, takes 2.5 times as long to save 2 % of a photo with an overlay
+PNG_LEVEL = 4  # of drawings' compression: the default, 6, takes 2.5 times as long to save 2 to 8 %
 LONGEST = 4096  # pixels of the longer side of an overlay
 
 
@@ -131,9 +132,13 @@ def overlay_of(outputs: Mapping[str, Output], image: Pixels, found: Mapping[str,
 
 
 def save_png(pixels: Pixels, path: Path) -> str:
-    """Encode an image first, then write it in one go, so that a signal leaves no partial file; returns the path."""
+    """Encode an image first, then write it in one go, so that a signal leaves no partial file; returns the path.
+
+    Only runs of equal bytes are looked for: photos with an overlay take 0.6 of the time of PNG_LEVEL, at the same size
+    within 6 %, and label maps get an eighth smaller. Drawings with text would grow by half.
+    """
     encoded = io.BytesIO()
-    Image.fromarray(pixels).save(encoded, "PNG", compress_level=PNG_LEVEL)
+    Image.fromarray(pixels).save(encoded, "PNG", compress_type=zlib.Z_RLE)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(encoded.getbuffer())
     return str(path)

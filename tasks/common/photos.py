@@ -50,8 +50,18 @@ def jpeg(picture: Image.Image) -> bytes:
 
 def label_map(labels: Pixels, side: int = SIDE) -> bytes:
     """A label map (H, W) uint8, shrunk as its photo is, as a grey PNG of the labels themselves."""
+    return grey_png(shrunk(labels, side))
+
+
+def shrunk(labels: Pixels, side: int = SIDE) -> Pixels:
+    """A label map (H, W) uint8 in the size of its photo: each pixel one of its labels. A copy."""
     height, width = fitted(labels.shape[0], labels.shape[1], side)
     rows, columns = nearest(labels.shape[0], height), nearest(labels.shape[1], width)
+    return np.ascontiguousarray(labels[rows][:, columns])
+
+
+def grey_png(labels: Pixels) -> bytes:
+    """A label map (H, W) uint8 as a grey PNG, as small as it gets: seven times as slow as the usual level."""
     file = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(labels[rows][:, columns])).save(file, "PNG", optimize=True)
+    Image.fromarray(labels).save(file, "PNG", optimize=True)
     return file.getvalue()

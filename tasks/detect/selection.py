@@ -132,17 +132,18 @@ def matches_of(result: Result, made_of: Candidates) -> Matches:
     """The nearest candidate of each box; no two are the same."""
     count = len(result["labels"])
     found = Matches(np.full(count, -1), np.zeros((count, 4)), np.zeros(count))
-    scale, of_photo = np.array(made_of.scale * 2), made_of.boxes.astype(np.float64)
+    scale = np.array(made_of.scale * 2)[:, None]
+    of_photo = made_of.boxes.T.astype(np.float64, order="C")  # (4, A): a maximum along rows takes a sixth of the time
     free = np.ones(made_of.scores.shape, np.bool_)
     for number, (box, score, label) in enumerate(
         zip(result["boxes"], result["scores"], result["labels"].tolist(), strict=True)
     ):
         if not 0 <= label < made_of.scores.shape[1] or not np.isfinite(box).all() or not np.isfinite(score):
             continue
-        more, above = (box - of_photo) / scale, score - made_of.scores[:, label].astype(np.float64)
-        distance = np.where(free[:, label], np.abs(more).max(1) + PIXELS * np.abs(above), np.inf)
+        more, above = (box[:, None] - of_photo) / scale, score - made_of.scores[:, label].astype(np.float64)
+        distance = np.where(free[:, label], np.abs(more).max(0) + PIXELS * np.abs(above), np.inf)
         nearest = int(distance.argmin())
         if distance[nearest] < np.inf:
-            found.anchors[number], found.boxes[number], found.scores[number] = nearest, more[nearest], above[nearest]
+            found.anchors[number], found.boxes[number], found.scores[number] = nearest, more[:, nearest], above[nearest]
             free[nearest, label] = False
     return found

@@ -9,22 +9,22 @@ from torch import Tensor
 
 from tasks.common.gallery import EvenlySpread, evenly_spread
 from tasks.common.labels import VOID, Pixels
-from tasks.common.photos import label_map, photo
+from tasks.common.photos import grey_png, label_map, photo, shrunk
 from tasks.common.records import Picture, Record
 
 SPREAD = 24  # images from which the median ones are chosen
 
 
 class Shown(NamedTuple):
-    """An image that the page may show: its JPEG and its label maps as PNG."""
+    """An image that the page may show: its JPEG, and its label maps in the page's size."""
 
     right: float  # share of the pixels with a truth
     number: int  # in the data set
     name: str
     size: tuple[int, int]  # height, width of the file
     image: bytes
-    truth: bytes
-    found: bytes
+    truth: Pixels  # compressed once it is chosen: most are not
+    found: Pixels
 
 
 class BestMedianWorst(EvenlySpread):
@@ -71,8 +71,8 @@ class BestMedianWorst(EvenlySpread):
                 batch["name"][row],
                 size,
                 photo(batch["image"][row], None, size),
-                label_map(truth.cpu().numpy().astype("uint8")),
-                label_map(found.cpu().numpy().astype("uint8")),
+                shrunk(truth.cpu().numpy().astype("uint8")),
+                shrunk(found.cpu().numpy().astype("uint8")),
             )
             for heap, merit, enters in ((self.best, right, among_best), (self.worst, -right, among_worst)):
                 if enters:
@@ -112,7 +112,8 @@ def picture(shown: Shown, kind: str) -> Picture:
     """The image for the page."""
     height, width = shown.size
     entry = {"name": shown.name, "kind": kind, "width": width, "height": height, "right": shown.right}
-    files = {"image": ("jpg", shown.image), "truth": ("png", shown.truth), "found": ("png", shown.found)}
+    maps = {"truth": ("png", grey_png(shown.truth)), "found": ("png", grey_png(shown.found))}
+    files = {"image": ("jpg", shown.image), **maps}
     return Picture(entry, files)
 
 

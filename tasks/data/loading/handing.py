@@ -1,6 +1,8 @@
 """How data sets reach spawned workers: their arrays in one file that all workers map, instead of a copy for each.
 
-Forked workers share memory anyway; macOS and Windows spawn, and so does data.start_method=spawn.
+Forked workers share memory anyway; macOS and Windows spawn, and so does data.start_method=spawn. So do searches, whose
+processes would otherwise start one after the other: starting one waits until it has read what does not fit into a pipe,
+and it reads once it has imported PyTorch.
 """
 
 import mmap

@@ -18,6 +18,7 @@ from typing import Any
 import torch
 
 from tasks.common.console import refusing, report
+from tasks.data.loading.handing import Handed
 from tasks.data.loading.splits import Splits
 from tasks.engine.settings import Run
 from tasks.search.block.candidates import Candidates
@@ -87,9 +88,10 @@ def workers(run: Run, settings: BlockSettings, splits: Splits, size: tuple[int, 
     """Run the other processes, which do not outlive the block; if one fails, the others take over its work."""
     context = multiprocessing.get_context("spawn")
     processes: list[SpawnProcess] = []
+    handed = Handed(splits)  # removed with this object
     try:
         for _ in range(settings.workers - 1):
-            process = context.Process(target=work, args=(run, settings, splits, size, places))
+            process = context.Process(target=work, args=(run, settings, handed, size, places))
             process.start()
             processes.append(process)  # not earlier: only started processes can be terminated
         yield

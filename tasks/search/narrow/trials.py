@@ -16,6 +16,7 @@ import torch
 
 from backbones.table import plan_of
 from tasks.common.errors import UserError
+from tasks.data.loading.handing import Handed
 from tasks.data.loading.splits import Splits
 from tasks.engine.learner import Learner
 from tasks.engine.settings import Run
@@ -122,7 +123,8 @@ def workers(count: int, trials: Trials, splits: Splits) -> Iterator[Callable[[Se
         return
     context = multiprocessing.get_context("spawn")
     networks = trials.networks
-    start = partial(start_worker, networks.run, trials.settings, splits, networks.size)
+    handed: Any = Handed(splits)  # in the processes it is the splits themselves
+    start = partial(start_worker, networks.run, trials.settings, handed, networks.size)
     with ProcessPoolExecutor(count, context, start) as pool:
         try:
             yield lambda jobs: pool.map(tried_by_worker, jobs)

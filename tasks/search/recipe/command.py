@@ -13,6 +13,7 @@ from tasks.common.console import report
 from tasks.common.cpu import cores
 from tasks.common.errors import Stopped
 from tasks.config.overrides import typed_keys
+from tasks.data.loading.handing import Handed
 from tasks.data.loading.splits import Splits
 from tasks.engine.prepare import build_all
 from tasks.engine.settings import Run
@@ -57,9 +58,10 @@ def search_recipe(run: Run, settings: RecipeSettings, splits: Splits, folder: Pa
     logs = folder / "trials"
     logs.mkdir(exist_ok=True)
     search = Search(settings, run, splits, space, study, logs, deadline)
-    pool = [Worker(run, splits, logs, threads) for _ in range(workers)]
+    handed = Handed(splits)
+    pool = [Worker(run, handed, logs, threads) for _ in range(workers)]
     try:
-        search.go(pool, lambda: Worker(run, splits, logs, threads))
+        search.go(pool, lambda: Worker(run, handed, logs, threads))
     except Stopped:
         report(f"the search goes on with {again}")
         raise

@@ -28,6 +28,7 @@ IN_A_ROW = 3  # failures from the start, after which the search ends
 class Busy(NamedTuple):
     """What a process trains at the moment; no trial while it measures the pace."""
 
+    job: str
     trial: Trial | None
     since: float
 
@@ -72,8 +73,8 @@ class Search:
             another: makes a process.
         """
         if not self.has_length():
-            for worker in pool:
-                self.give(worker, Job("pace", None), None)
+            for number, worker in enumerate(pool, 1):  # each in a folder of its own, where it saves checkpoints
+                self.give(worker, Job("pace" if number == 1 else f"pace_{number}", None), None)
         while True:
             if self.rung and self.has_time():
                 self.start_trials(pool)
@@ -109,7 +110,7 @@ class Search:
 
     def give(self, worker: Worker, job: Job, trial: Trial | None) -> None:
         """Let a process do a job."""
-        self.busy[worker] = Busy(trial, time.monotonic())
+        self.busy[worker] = Busy(job.name, trial, time.monotonic())
         worker.connection.send(job)
 
     def start_trials(self, pool: list[Worker]) -> None:
@@ -170,9 +171,11 @@ class Search:
         Raises:
             UserError: if the recipe as it is fails, or everything does.
         """
-        trial, since = self.busy.pop(worker)
+        job, trial, since = self.busy.pop(worker)
         if trial is None:
-            self.take_pace(end)
+            if end.pace is None:
+                raise UserError(f"{end.reason} ({self.logs / job}.log)")
+            self.take_pace(end.pace)
             return
         seconds = time.monotonic() - since
         self.study.end(trial, end.state, score=end.score, seconds=seconds, reason=end.reason)
@@ -186,15 +189,13 @@ class Search:
             if self.failed == IN_A_ROW:
                 raise UserError(f"the first {IN_A_ROW} trials failed: {end.reason} ({self.logs})")
 
-    def take_pace(self, end: End) -> None:
+    def take_pace(self, pace: Pace) -> None:
         """Derive the length of the trials once every process has measured the pace.
 
         Raises:
-            UserError: if the recipe as it is fails, or the time does not suffice.
+            UserError: if the time does not suffice.
         """
-        if end.pace is None:
-            raise UserError(f"{end.reason} ({self.logs / 'pace.log'})")
-        self.paces.append(end.pace)
+        self.paces.append(pace)
         if self.busy:
             return
         before, step, scoring = (max(values) for values in zip(*self.paces, strict=True))

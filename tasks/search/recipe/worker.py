@@ -14,6 +14,7 @@ import torch
 
 from tasks.common.console import stop_on_signals
 from tasks.common.errors import Diverged, Stopped, UserError, is_out_of_memory
+from tasks.data.loading.handing import Handed
 from tasks.data.loading.splits import Splits
 from tasks.engine.settings import Run
 from tasks.search.recipe.trial import Judge, Pace, Pruned, changed, measure, train_trial
@@ -62,7 +63,7 @@ class Worker:
         connection: to the process: jobs and decisions there, scores and ends back.
     """
 
-    def __init__(self, run: Run, splits: Splits, folder: Path, threads: int | None) -> None:
+    def __init__(self, run: Run, splits: Handed, folder: Path, threads: int | None) -> None:
         context = multiprocessing.get_context("spawn")
         self.connection, theirs = context.Pipe()
         self.process: SpawnProcess = context.Process(target=work, args=(theirs, run, splits, folder, threads))

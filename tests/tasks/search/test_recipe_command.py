@@ -135,10 +135,21 @@ def test_the_pace_says_how_long_trials_are(search, still):
     assert search(epochs=None, minutes=99).has_length()  # when it goes on, they are as long
 
 
+def test_processes_that_time_the_recipe_do_so_in_folders_of_their_own(search, still):
+    """They write checkpoints of the same name, and each removes its folder's at the end."""
+    done, failed = End("complete", pace=Pace(4.0, 0.5, 2.0)), End("failed", None, "no memory")
+    with pytest.raises(UserError, match=r"^no memory \(.*/pace_2.log\)$"):
+        run(search(epochs=None, minutes=10, workers=2), FakeWorker(done), FakeWorker(failed))
+    found, workers = search(epochs=None, minutes=10, workers=2), [FakeWorker(done), FakeWorker(done)]
+    found.has_time = lambda: False
+    run(found, *workers)
+    assert [worker.asked[0].name for worker in workers] == ["pace", "pace_2"]
+
+
 @pytest.mark.parametrize(("trials", "share"), [(2, 1), (4, 1), (5, 2)])
 def test_no_trial_is_longer_than_the_time(search, still, trials, share):
     found = search(epochs=None, minutes=10, trials=trials, workers=4)
-    found.take_pace(End("complete", pace=Pace(4.0, 0.5, 2.0)))
+    found.take_pace(Pace(4.0, 0.5, 2.0))
     assert found.longest == pytest.approx(0.95 * 600 / share, abs=0.5) and found.has_time()
 
 
@@ -146,7 +157,7 @@ def test_no_trial_is_longer_than_the_time(search, still, trials, share):
 def test_trials_that_would_hardly_train_are_fewer(search, still, capsys, trials, workers, taken):
     """12 s of each are lost; in 95 % of 130 s, five in a row train as long or longer."""
     found = search(epochs=None, minutes=130 / 60, trials=trials, workers=workers)
-    found.take_pace(End("complete", pace=Pace(4.0, 0.5, 2.0)))
+    found.take_pace(Pace(4.0, 0.5, 2.0))
     assert found.longest == pytest.approx(0.95 * 130 / -(-taken // workers), abs=0.5)
     said = f"trials    {taken} instead of {trials}, which would start and score longer than train"
     assert (said in capsys.readouterr().out) == (taken < trials)

@@ -47,6 +47,15 @@ def test_two_processes_choose_what_one_chooses():
         assert of_kind(one, kind) == of_kind(two, kind), kind
 
 
+def test_only_the_maps_that_are_shown_are_compressed(monkeypatch):
+    made = []
+    true_save = Image.Image.save
+    monkeypatch.setattr(Image.Image, "save", lambda *args, **keys: made.append(args[2]) or true_save(*args, **keys))
+    gallery = collected(range(COUNT))
+    assert made.count("PNG") == 0, "12 images, of which 8 are shown"
+    assert len(gallery.record(gallery.kept).pictures) == 8 and made.count("PNG") == 16
+
+
 def test_maps_are_the_labels_and_photos_keep_their_proportions():
     labels = np.arange(200, dtype=np.uint8)[None].repeat(100, 0)
     assert (np.asarray(Image.open(io.BytesIO(label_map(labels)))) == labels).all()
