@@ -18,7 +18,7 @@ from tasks.checkpoint.peek import check_task, trained_by
 from tasks.common.console import report
 from tasks.common.cpu import bind_threads, spin_briefly
 from tasks.common.errors import UserError
-from tasks.common.lasting import lasting
+from tasks.common.garbage import without_collection
 from tasks.common.ranks import launched
 from tasks.config.heads import is_multitask
 from tasks.config.overrides import typed_keys
@@ -108,7 +108,7 @@ def predict_images(settings: Settings, typed: Sequence[str], folder: Path) -> No
             which=settings.prediction.frames,
         )
         return
-    with lasting("lightning"):
+    with without_collection("lightning"):
         from tasks.engine.weights import with_checkpoint
         from tasks.predict.checkpoint import predict
 
@@ -136,7 +136,7 @@ def run_with_data(settings: Settings, typed: Sequence[str], folder: Path) -> Non
     )
     if early:  # independent of the checkpoint's heads and data; mistakes show before torch is imported
         run, dataset = open_dataset(run, settings, first)
-    with lasting("lightning"):
+    with without_collection("lightning"):
         from tasks.app.budget import check_budget
         from tasks.engine import prepare, scoring, train, weights
 

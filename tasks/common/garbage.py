@@ -1,4 +1,4 @@
-"""What is made to stay until the process ends, and what garbage collection then need not look through."""
+"""Garbage collection, which has nothing to find in packages that stay until the process ends."""
 
 import gc
 import sys
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def lasting(module: str) -> Iterator[None]:
+def without_collection(module: str) -> Iterator[None]:
     """Import a large package inside the block without garbage collection, which passes over it from then on.
 
     PyTorch and Lightning are half a million objects, none of which ever goes. Python would look through all of them ten
