@@ -55,7 +55,7 @@ class Speed(NamedTuple):
     def row(self) -> Difference:
         """For gate.json; slower files are refused before."""
         return Difference(
-            f"int8 {self.int8:.2f} ms, fp32 {self.fp32:.2f} ms, one thread: times as fast",
+            f"int8 {self.int8:.2f} ms, fp32 {self.fp32:.2f} ms: times as fast",
             self.ratio,
             None,
             at_least=False,

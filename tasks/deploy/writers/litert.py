@@ -1,5 +1,6 @@
 """LiteRT files: .tflite."""
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ def write_litert(traced: Traced, path: Path, manifest: Mapping[str, Any], precis
         import ai_edge_litert.interpreter  # noqa: F401 - what is written is run
         import ai_edge_quantizer  # noqa: F401
         import litert_torch
+    allow_forks()
     example = torch.zeros([side or 1 for side in traced.shape], dtype=torch.uint8)
     with quiet(), silence_logging():
         litert_torch.convert(Named(traced), sample_kwargs={"image": example}).export(str(path))
@@ -32,6 +34,14 @@ def write_litert(traced: Traced, path: Path, manifest: Mapping[str, Any], precis
             halve(path)
     describe_inside(path, manifest)
     return [path.name]
+
+
+def allow_forks() -> None:
+    """Silence JAX, which LiteRT's converter starts: it warns of a deadlock at every fork.
+
+    Data workers are forked afterwards, to score the file, and call nothing of JAX.
+    """
+    warnings.filterwarnings("ignore", r"os\.fork\(\) was called", RuntimeWarning)
 
 
 class Named(nn.Module):

@@ -5,6 +5,7 @@ import shutil
 import struct
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from tasks.deploy.model import open_model
 from tasks.deploy.network import trace
 from tasks.deploy.quantise.plan import open_quantiser, sensitivity
 from tasks.deploy.runners.opening import open_runner
+from tasks.deploy.writers.litert import allow_forks
 from tests.tasks.deploy.conftest import SIZE, network, noise, ship, tensors
 
 pytest.importorskip("litert_torch")
@@ -163,3 +165,14 @@ def test_no_bytes_are_too_strange(pixels, tmp_path):
     for start in (0xFFFFFFFF, 0x7FFFFFFF, len(content), 0):
         path.write_bytes(struct.pack("<I", start) + content[4:])
         assert read_inside(path) is None
+
+
+def test_data_workers_are_forked_after_an_export_without_jaxs_warning():
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        allow_forks()
+        warnings.warn(
+            "os.fork() was called. JAX is multithreaded, so a deadlock is likely.", RuntimeWarning, stacklevel=1
+        )
+        warnings.warn("another", RuntimeWarning, stacklevel=1)
+    assert [str(each.message) for each in told] == ["another"]
